@@ -1,0 +1,99 @@
+"""Words for failure: every expected error is a PlannerError with a stable code; nothing here knows HTTP."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """One wrong field: where it is, what is wrong, and the way out."""
+
+    field: str
+    message: str
+    value: str | None = None
+    limit: str | None = None
+    did_you_mean: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDetail:
+    """What an error tells beyond its message."""
+
+    errors: tuple[FieldError, ...] = field(default=())
+    retry_after_s: int | None = None
+
+
+class PlannerError(Exception):
+    """An expected failure. `code` is stable and public; the message names field, value, limit and the way out."""
+
+    code = "planner_error"
+
+    def __init__(
+        self, message: str, *, errors: tuple[FieldError, ...] = (), retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.detail = ErrorDetail(errors=errors, retry_after_s=retry_after_s)
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return str(self.args[0])
+
+
+class InvalidRequestError(PlannerError):
+    """The body has the right syntax and a wrong shape or value."""
+
+    code = "invalid_request"
+
+
+class UnknownReferenceError(PlannerError):
+    """The body names a model, GPU, server or application that the catalog does not have."""
+
+    code = "unknown_reference"
+
+
+class UnsupportedWorkloadError(PlannerError):
+    """The workload is understood, and it is of a kind that Headroom does not size."""
+
+    code = "unsupported_workload"
+
+
+class NotFoundError(PlannerError):
+    """No such object for this caller; another tenant's object looks the same."""
+
+    code = "not_found"
+
+
+class ConflictError(PlannerError):
+    """The object is in a state that forbids the call."""
+
+    code = "conflict"
+
+
+class UnauthenticatedError(PlannerError):
+    """No valid API key."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(PlannerError):
+    """The caller's role does not allow the call."""
+
+    code = "forbidden"
+
+
+class UnavailableError(PlannerError):
+    """A part that the call needs is down; try again."""
+
+    code = "unavailable"
+
+
+class FactsError(PlannerError):
+    """A file under config/ is wrong; the message names file, record and field."""
+
+    code = "facts_invalid"
+
+
+class CalibrationError(PlannerError):
+    """The engine was asked for something that its calibration cannot answer."""
+
+    code = "calibration_missing"

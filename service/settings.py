@@ -1,0 +1,37 @@
+"""The frozen settings that every process receives; config/environment.py fills them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Addresses, folders and clocks. Times in seconds. The tests run with short clocks."""
+
+    database_url: str
+    broker_url: str
+    cache_url: str
+    config_dir: Path
+    data_dir: Path
+    log_level: str = "INFO"
+    # reliability.md, "The design this forces": soft limit < hard limit < lease; visibility = 2 x hard limit.
+    task_soft_limit_s: int = 50
+    task_hard_limit_s: int = 60
+    lease_s: float = 90.0
+    visibility_timeout_s: int = 120
+    max_attempts: int = 3
+    outbox_poll_s: float = 1.0
+    sweep_interval_s: float = 5.0
+    # A run that was sent and not claimed for this long is rung again: the doorbell may be lost.
+    resend_after_s: float = 30.0
+    dispatcher_lease_s: float = 10.0
+    cache_ttl_s: int = 7 * 24 * 3600
+    broker_connect_timeout_s: float = 1.0
+    breaker_open_s: float = 5.0
+    web_host: str = "127.0.0.1"
+    web_port: int = 8080
+    web_workers: int = 2
+    web_threads: int = 8
+    wait_max_s: int = 30
+    worker_concurrency: int = 2
+    body_limit_bytes: int = 1_000_000

@@ -1,0 +1,147 @@
+"""Hardware as the catalog states it: human units, unknown stays None."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cooling(StrEnum):
+    """How a server is cooled."""
+
+    AIR = "air"
+    LIQUID = "liquid"
+
+
+class ScaleUp(StrEnum):
+    """What links the GPUs of one scale-up domain."""
+
+    NVSWITCH = "nvswitch"
+    NVLINK_MESH = "nvlink_mesh"
+    NVLINK_BRIDGE = "nvlink_bridge"
+    PCIE = "pcie"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSpec:
+    """One GPU package. Every TFLOPS figure is dense. `nvlink_gb_s` and `pcie_gb_s` are one direction."""
+
+    id: str
+    name: str
+    reference: bool
+    memory_gb: float
+    memory_usable_gib: float | None
+    memory_bandwidth_tb_s: float | None
+    fp64_dense_tflops: float | None
+    fp64_tensor_dense_tflops: float | None
+    fp32_dense_tflops: float | None
+    tf32_dense_tflops: float | None
+    bf16_dense_tflops: float | None
+    fp16_dense_tflops: float | None
+    fp8_dense_tflops: float | None
+    fp4_dense_tflops: float | None
+    int8_dense_tflops: float | None
+    nvlink_gb_s: float | None
+    pcie_gb_s: float | None
+    tdp_w: float | None
+    compute_capability: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSpec:
+    """One orderable configuration: a chassis with one GPU option. An NVL72 rack is one server of 72 GPUs."""
+
+    id: str
+    family: str
+    name: str
+    gpu: str
+    gpus: int
+    nvlink_domain_gpus: int
+    scale_up: ScaleUp
+    nic_gbit_s_gpu: float
+    cooling: Cooling
+    rack_units: float | None
+    plan_power_kw: float | None
+    max_power_w: float | None
+    weight_kg: float | None
+    cpu_cores: int | None
+    max_memory_tb: float | None
+    liquid_heat_fraction: float | None
+    # Most servers that one rack can take by space and power; an NVL72 is a rack by itself.
+    servers_rack: int | None
+    sku: str | None
+    orderable: bool
+    reference: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchSpec:
+    """A network switch: ports at one speed, power to plan with."""
+
+    id: str
+    name: str
+    ports: int | None
+    port_gbit_s: float | None
+    plan_power_w: float | None
+    fabric: str
+    rack_units: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RackSpec:
+    """A rack: usable units, power and cooling ceilings."""
+
+    id: str
+    name: str
+    rack_units: float | None
+    max_kw: float | None
+    cooling: Cooling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacilityPreset:
+    """Site defaults that a caller may override: PUE per cooling, rack limits."""
+
+    pue_air: float
+    pue_liquid: float
+    air_rack_max_kw: float
+    liquid_rack_max_kw: float
+    rack_units_usable: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSpec:
+    """A storage building block; throughput stays None where nobody published it."""
+
+    id: str
+    name: str
+    read_gb_s: float | None
+    write_gb_s: float | None
+    capacity_tb: float | None
+    rack_units: float | None
+    plan_power_w: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """Everything the engine may choose from or surround the GPUs with, ordered by id."""
+
+    gpus: tuple[GpuSpec, ...]
+    servers: tuple[ServerSpec, ...]
+    switches: tuple[SwitchSpec, ...]
+    racks: tuple[RackSpec, ...]
+    storage: tuple[StorageSpec, ...]
+    facility: FacilityPreset
+
+    def gpu(self, gpu_id: str) -> GpuSpec:
+        """The GPU of that id; KeyError when the catalog lacks it."""
+        for spec in self.gpus:
+            if spec.id == gpu_id:
+                return spec
+        raise KeyError(gpu_id)
+
+    def server(self, server_id: str) -> ServerSpec:
+        """The server of that id; KeyError when the catalog lacks it."""
+        for spec in self.servers:
+            if spec.id == server_id:
+                return spec
+        raise KeyError(server_id)

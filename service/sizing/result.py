@@ -1,0 +1,239 @@
+"""SizingResult, its options and rejections: human units, rounded to 6 significant digits at the seam."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.sizing.interval import Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelLayout:
+    """Degrees of one model instance. `dp` belongs to training; serving copies are `replicas`."""
+
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+    cp: int = 1
+    attention_dp: int = 1
+    vpp: int = 1
+    micro_batch: int | None = None
+    recompute: str | None = None
+    sharding: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPart:
+    """One part of the memory of the fullest GPU."""
+
+    part: str
+    gb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A named number whose name ends in its unit, for open-ended lists (utilisation, requirements)."""
+
+    name: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingStep:
+    """One line of the working: what was computed, by which formula, from what, and where that is from."""
+
+    name: str
+    value: float | str | None
+    unit: str
+    formula: str
+    inputs: tuple[Quantity, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPlan:
+    """The fabric between servers; a count is None where the facts do not allow one."""
+
+    fabric: str
+    pattern: str | None
+    nic_gbit_s_gpu: float
+    leaf_switches: int | None
+    spine_switches: int | None
+    switch: str | None
+    optics: int | None
+    switch_power_kw: float | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoragePlan:
+    """What the workload asks of storage."""
+
+    capacity_tb: float
+    read_gb_s: float | None
+    write_gb_s: float | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacilityPlan:
+    """Power, cooling and space; None where a server's figure is unknown."""
+
+    it_power_kw: float | None
+    facility_power_kw: float | None
+    pue: float
+    racks: int | None
+    servers_rack: int | None
+    rack_power_kw: float | None
+    rack_units: float | None
+    cooling: str
+    weight_kg: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingOption:
+    """One feasible answer, ranked. `gpus` = servers x GPUs per server; `spare_servers` are among `servers`."""
+
+    rank: int
+    server: str
+    server_name: str
+    sku: str | None
+    orderable: bool
+    gpu: str
+    servers: int
+    spare_servers: int
+    gpus: int
+    gpus_instance: int
+    replicas: int
+    layout: ParallelLayout
+    mode: str
+    weight_precision: str | None
+    kv_precision: str | None
+    precision: str | None
+    batch: float | None
+    metrics: tuple[Metric, ...]
+    confidence_fraction: float
+    memory_gb_gpu: tuple[MemoryPart, ...]
+    memory_used_gb_gpu: float
+    memory_usable_gb_gpu: float
+    bottleneck: str
+    utilisation: tuple[Quantity, ...]
+    network: NetworkPlan
+    storage: StoragePlan
+    facility: FacilityPlan
+    requirements: tuple[Quantity, ...]
+    notes: tuple[str, ...]
+    working: tuple[WorkingStep, ...]
+
+
+class Limit(StrEnum):
+    """What can bind."""
+
+    MEMORY = "memory"
+    PRECISION = "precision"
+    TTFT = "ttft_ms"
+    TPOT = "tpot_ms"
+    THROUGHPUT = "throughput"
+    DEADLINE = "deadline_days"
+    BATCH = "global_batch_sequences"
+    CONTEXT = "context"
+    CONFIDENCE = "min_confidence_fraction"
+    COOLING = "cooling"
+    RACK_POWER = "max_rack_kw"
+    FACILITY_POWER = "max_facility_kw"
+    RACKS = "max_racks"
+    BUDGET = "max_budget_usd"
+    NOT_ALLOWED = "not_allowed"
+    UNKNOWN_FACT = "unknown_fact"
+    FLEET = "fleet_size"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a server does not appear among the options, and how many of its candidates fell to that."""
+
+    server: str
+    limit: Limit
+    candidates: int
+    detail: str
+    required: float | None = None
+    available: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """Nothing fits: which limit binds, how far off the nearest candidate is, and the cheapest change."""
+
+    limit: Limit
+    server: str
+    required: float
+    best: float
+    unit: str
+    distance_fraction: float
+    relaxation: str
+    more_gpus_help: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """A default or an assumption that the answer rests on."""
+
+    field: str
+    value: str
+    why: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitivity:
+    """How the recommended option's servers change when one assumption moves between its bounds."""
+
+    assumption: str
+    low: float
+    high: float
+    metric: str
+    at_low: float
+    at_high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingResult:
+    """The answer to a question. `pareto` holds ranks of options on the (weight, speed, power) front."""
+
+    kind: str
+    feasible: bool
+    options: tuple[SizingOption, ...]
+    pareto: tuple[int, ...]
+    rejected: tuple[Rejection, ...]
+    shortfall: Shortfall | None
+    sensitivity: tuple[Sensitivity, ...]
+    assumed: tuple[Assumed, ...]
+    candidates: int
+    engine_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One fixed deployment, evaluated. `fits` is false when the memory does not suffice; speed is given anyway."""
+
+    kind: str
+    gpu: str
+    gpus: int
+    layout: ParallelLayout
+    replicas: int
+    mode: str
+    weight_precision: str | None
+    kv_precision: str | None
+    precision: str | None
+    batch: float | None
+    fits: bool
+    metrics: tuple[Metric, ...]
+    memory_gb_gpu: tuple[MemoryPart, ...]
+    memory_used_gb_gpu: float
+    memory_usable_gb_gpu: float
+    bottleneck: str
+    utilisation: tuple[Quantity, ...]
+    assumed: tuple[Assumed, ...]
+    working: tuple[WorkingStep, ...]
+    engine_version: str

@@ -1,0 +1,226 @@
+"""What a customer asks: inference and training workloads, constraints, and the deployment of an estimate."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.science.workload import ScienceWorkload
+
+
+class Kind(StrEnum):
+    """The three kinds of workload."""
+
+    INFERENCE = "inference"
+    TRAINING = "training"
+    SCIENCE = "science"
+
+
+class Precision(StrEnum):
+    """Number format of weights, KV cache or arithmetic. `auto` lets the engine choose and say why."""
+
+    BF16 = "bf16"
+    FP16 = "fp16"
+    FP8 = "fp8"
+    INT8 = "int8"
+    FP4 = "fp4"
+    INT4 = "int4"
+    AUTO = "auto"
+    FP64 = "fp64"
+    FP32 = "fp32"
+    TF32 = "tf32"
+
+
+class Serving(StrEnum):
+    """Whether prefill and decode share GPUs."""
+
+    AUTO = "auto"
+    AGGREGATED = "aggregated"
+    DISAGGREGATED = "disaggregated"
+
+
+class Availability(StrEnum):
+    """Spare capacity: none, or one server more than the load needs."""
+
+    N = "n"
+    N_PLUS_1 = "n+1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLength:
+    """A length distribution: its mean and, where given, its 95th percentile."""
+
+    mean: float
+    p95: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """How much is asked: exactly one of the first five is set. `requests_user_hour`, `peak_factor` go with users."""
+
+    requests_s: float | None = None
+    concurrency: float | None = None
+    output_tokens_s: float | None = None
+    users: float | None = None
+    saturate_gpus: int | None = None
+    requests_user_hour: float | None = None
+    peak_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slo:
+    """Bounds that `percentile` of the requests must meet. A bound that is None does not bind."""
+
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    percentile: float = 95.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeculativeDecoding:
+    """A draft of `draft_tokens` per step, each accepted with this probability."""
+
+    draft_tokens: int
+    acceptance_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceWorkload:
+    """Serving one language model. `model` is a zoo id, or an architecture that the caller brought."""
+
+    model: str | ModelArchitecture
+    isl_tokens: TokenLength
+    osl_tokens: TokenLength
+    demand: Demand
+    weight_precision: Precision = Precision.AUTO
+    kv_precision: Precision = Precision.AUTO
+    slo: Slo | None = None
+    prefix_cache_hit_fraction: float = 0.0
+    serving: Serving = Serving.AUTO
+    speculative_decoding: SpeculativeDecoding | None = None
+    availability: Availability = Availability.N
+    growth_fraction_year: float = 0.0
+    horizon_months: float = 36.0
+    kind: Kind = field(default=Kind.INFERENCE, init=False)
+
+
+class Method(StrEnum):
+    """How a model is trained."""
+
+    PRETRAIN = "pretrain"
+    CONTINUED_PRETRAIN = "continued_pretrain"
+    SFT = "sft"
+    LORA = "lora"
+    QLORA = "qlora"
+    DPO = "dpo"
+    GRPO = "grpo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingTarget:
+    """Exactly one is set."""
+
+    deadline_days: float | None = None
+    gpus: int | None = None
+    budget_usd: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingWorkload:
+    """Training one language model for `tokens` tokens."""
+
+    model: str | ModelArchitecture
+    method: Method
+    tokens: float
+    target: TrainingTarget
+    precision: Precision = Precision.BF16
+    seq_len_tokens: int = 4096
+    global_batch_sequences: int = 1024
+    checkpoint_interval_min: float = 60.0
+    dataset_tb: float | None = None
+    lora_rank: int = 16
+    kind: Kind = field(default=Kind.TRAINING, init=False)
+
+
+Workload = InferenceWorkload | TrainingWorkload | ScienceWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What the site, the purse and the law allow. None does not bind."""
+
+    allowed_gpus: tuple[str, ...] | None = None
+    allowed_servers: tuple[str, ...] | None = None
+    cooling: str | None = None
+    max_rack_kw: float | None = None
+    max_facility_kw: float | None = None
+    max_racks: int | None = None
+    max_budget_usd: str | None = None
+    deliver_by: str | None = None
+    destination_country: str | None = None
+    min_confidence_fraction: float = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The part of a request that has an answer: its digest is the identity of a sizing."""
+
+    workload: Workload
+    constraints: Constraints = field(default_factory=Constraints)
+
+
+class LoadKind(StrEnum):
+    """How an inference deployment is loaded (truth/schema.json)."""
+
+    CONCURRENCY = "concurrency"
+    SATURATED = "saturated"
+    HIGHEST_RATE_WITHIN_SLO = "highest_rate_within_slo"
+    RATE = "rate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """`value` requests in flight (concurrency) or `requests_s` arriving (rate)."""
+
+    kind: LoadKind = LoadKind.SATURATED
+    value: int | None = None
+    requests_s: float | None = None
+
+
+class Recompute(StrEnum):
+    """Activation recomputation."""
+
+    NONE = "none"
+    SELECTIVE = "selective"
+    FULL = "full"
+
+
+class Sharding(StrEnum):
+    """Which training states are sharded over data parallel ranks."""
+
+    NONE = "none"
+    ZERO1 = "zero1"
+    ZERO2 = "zero2"
+    ZERO3 = "zero3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Fixed hardware and layout of an estimate. What is None the engine chooses, and says so."""
+
+    gpu: str
+    gpus: int
+    server: str | None = None
+    tp: int | None = None
+    pp: int | None = None
+    dp: int | None = None
+    ep: int | None = None
+    cp: int | None = None
+    attention_dp: int | None = None
+    mode: Serving = Serving.AGGREGATED
+    load: Load | None = None
+    micro_batch: int | None = None
+    vpp: int | None = None
+    recompute: Recompute | None = None
+    sharding: Sharding | None = None
+    replicas: int | None = None
+    host_cores: int | None = None
