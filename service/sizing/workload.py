@@ -4,30 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.sizing.architecture import ModelArchitecture
+from service.sizing.kind import Kind
+from service.sizing.precision import Precision
 from service.sizing.science.workload import ScienceWorkload
-
-
-class Kind(StrEnum):
-    """The three kinds of workload."""
-
-    INFERENCE = "inference"
-    TRAINING = "training"
-    SCIENCE = "science"
-
-
-class Precision(StrEnum):
-    """Number format of weights, KV cache or arithmetic. `auto` lets the engine choose and say why."""
-
-    BF16 = "bf16"
-    FP16 = "fp16"
-    FP8 = "fp8"
-    INT8 = "int8"
-    FP4 = "fp4"
-    INT4 = "int4"
-    AUTO = "auto"
-    FP64 = "fp64"
-    FP32 = "fp32"
-    TF32 = "tf32"
 
 
 class Serving(StrEnum):
