@@ -1,6 +1,11 @@
 """Calibration: efficiencies, reserves and residual quantiles as loaded from config/; the engine holds no such number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from service.errors import CalibrationError
+
+ANY_SCOPE = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,7 @@ class Coefficient:
     name: str
     scope: str
     value: float
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +57,35 @@ class EvidencePoint:
     size: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
-    """Everything that was fitted or judged. Raises CalibrationError for a name it lacks."""
+    """Everything that was fitted or judged, by name. Coefficients are keyed (name, scope), bands (metric, regime)."""
 
     version: str
-    assumptions: tuple[Assumption, ...]
-    coefficients: tuple[Coefficient, ...]
-    residuals: tuple[ResidualBand, ...]
+    assumptions: Mapping[str, Assumption]
+    coefficients: Mapping[tuple[str, str], Coefficient]
+    residuals: Mapping[tuple[str, str], ResidualBand]
     evidence: tuple[EvidencePoint, ...]
+
+    def assumption(self, assumption_id: str) -> float:
+        """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""
+        try:
+            return self.assumptions[assumption_id].value
+        except KeyError:
+            raise CalibrationError(f"config/assumptions.yaml has no entry '{assumption_id}'") from None
+
+    def coefficient(self, name: str, *scopes: str) -> float:
+        """The fitted number of the first scope that has one, then of '*'. Raises CalibrationError without any."""
+        for scope in (*scopes, ANY_SCOPE):
+            found = self.coefficients.get((name, scope))
+            if found is not None:
+                return found.value
+        raise CalibrationError(f"config/calibration has no coefficient '{name}' for {scopes or ANY_SCOPE}")
+
+    def residual(self, metric: str, *regimes: str) -> ResidualBand:
+        """The residual quantiles of the first regime that has any, then of '*'. Raises CalibrationError without."""
+        for regime in (*regimes, ANY_SCOPE):
+            found = self.residuals.get((metric, regime))
+            if found is not None:
+                return found
+        raise CalibrationError(f"config/calibration has no residuals of '{metric}' for {regimes or ANY_SCOPE}")

@@ -1,7 +1,16 @@
-"""Point prediction + residual quantiles -> P10/P50/P90, and whether a point lies inside the evidence."""
+"""Point prediction + residual quantiles -> P10/P50/P90, quantiles at any confidence, and confidence in a bound."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
+
+import numpy as np
+
+from service.sizing.calibration import ResidualBand
+from service.sizing.table import FloatArray
+
+# Standard normal quantile of the 90th percentile: scales a band's arm to any other confidence.
+_Z90 = NormalDist().inv_cdf(0.9)
 
 
 class Basis(StrEnum):
@@ -29,3 +38,62 @@ class Metric:
     interval: Interval
     basis: Basis
     nearest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How measured scatters around predicted, on the logarithm: median shift and the two arms of the 80 % interval."""
+
+    shift: float
+    down: float
+    up: float
+
+    def quantile_factor(self, fraction: float) -> float:
+        """Factor on a prediction so that `fraction` of the measurements lie below the product (split log-normal)."""
+        z = NormalDist().inv_cdf(fraction)
+        arm = self.up if z >= 0.0 else self.down
+        return float(np.exp(self.shift + arm * z / _Z90))
+
+    def inverted(self) -> "Spread":
+        """The spread of 1/x: a rate whose time scatters like this."""
+        return Spread(shift=-self.shift, down=self.up, up=self.down)
+
+
+def spread_of(band: ResidualBand, *, widen: float = 1.0, floor: float = 0.0) -> Spread:
+    """Arms of the band, each at least `floor` and stretched by `widen` outside the evidence."""
+    return Spread(
+        shift=band.q50,
+        down=max(floor, band.q50 - band.q10) * widen,
+        up=max(floor, band.q90 - band.q50) * widen,
+    )
+
+
+def interval(point: float, spread: Spread) -> Interval:
+    """P10/P50/P90 of a positive quantity around its point prediction."""
+    return Interval(
+        p10=point * float(np.exp(spread.shift - spread.down)),
+        p50=point * float(np.exp(spread.shift)),
+        p90=point * float(np.exp(spread.shift + spread.up)),
+    )
+
+
+def confidence_below(bound: FloatArray, point: FloatArray, spread: Spread) -> FloatArray:
+    """Fraction of outcomes at or under `bound` when `point` is predicted (split log-normal); arrays or scalars."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.log(np.asarray(bound, dtype=np.float64) / np.asarray(point, dtype=np.float64)) - spread.shift
+    arm = np.where(distance >= 0.0, max(spread.up, 1e-12), max(spread.down, 1e-12))
+    return normal_cdf(np.clip(np.nan_to_num(distance, nan=-np.inf) / arm * _Z90, -8.0, 8.0))
+
+
+def confidence_above(bound: FloatArray, point: FloatArray, spread: Spread) -> FloatArray:
+    """Fraction of outcomes at or over `bound` when `point` is predicted."""
+    return 1.0 - confidence_below(bound, point, spread)
+
+
+def normal_cdf(z: FloatArray) -> FloatArray:
+    """Standard normal distribution function, absolute error < 7.5e-8 (Abramowitz and Stegun 26.2.17)."""
+    x = np.abs(z)
+    t = 1.0 / (1.0 + 0.2316419 * x)
+    poly = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
+    tail = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi) * poly
+    return np.where(z >= 0.0, 1.0 - tail, tail)
