@@ -1,0 +1,230 @@
+"""Feasibility with reasons, ordering, the Pareto front, rejections and the shortfall when nothing fits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.hardware import ServerSpec
+from service.sizing.result import Limit, Rejection, Shortfall
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.workload import Constraints
+
+# Later limits are met later on the way to an option: of a server's rejected candidates the one that got farthest speaks.
+STAGES: tuple[Limit, ...] = (
+    Limit.NOT_ALLOWED,
+    Limit.COOLING,
+    Limit.RACK_POWER,
+    Limit.PRECISION,
+    Limit.UNKNOWN_FACT,
+    Limit.CONTEXT,
+    Limit.BATCH,
+    Limit.MEMORY,
+    Limit.TTFT,
+    Limit.TPOT,
+    Limit.THROUGHPUT,
+    Limit.DEADLINE,
+    Limit.CONFIDENCE,
+    Limit.FLEET,
+    Limit.FACILITY_POWER,
+    Limit.RACKS,
+    Limit.BUDGET,
+)
+_STAGE_OF = {limit: stage for stage, limit in enumerate(STAGES)}
+FEASIBLE = -1
+
+UNITS: dict[Limit, str] = {
+    Limit.MEMORY: "GB per GPU",
+    Limit.TTFT: "ms",
+    Limit.TPOT: "ms",
+    Limit.DEADLINE: "days",
+    Limit.RACK_POWER: "kW",
+    Limit.FACILITY_POWER: "kW",
+    Limit.RACKS: "racks",
+    Limit.BUDGET: "USD",
+    Limit.FLEET: "GPUs",
+    Limit.CONFIDENCE: "",
+    Limit.CONTEXT: "tokens",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Verdict:
+    """Per candidate: FEASIBLE or the stage of the first limit that refused it, with what was required and available."""
+
+    stage: IntArray
+    required: FloatArray
+    available: FloatArray
+
+    @property
+    def feasible(self) -> BoolArray:
+        """Candidates that no limit has refused."""
+        return self.stage == FEASIBLE
+
+
+def open_verdict(candidates: int) -> Verdict:
+    """Everything feasible so far."""
+    return Verdict(
+        stage=np.full(candidates, FEASIBLE, dtype=np.int64),
+        required=np.full(candidates, np.nan),
+        available=np.full(candidates, np.nan),
+    )
+
+
+def refuse(
+    verdict: Verdict, refused: BoolArray, *, limit: Limit, required: FloatArray, available: FloatArray
+) -> Verdict:
+    """Marks the still feasible candidates of `refused` with the limit; earlier refusals keep their reason."""
+    hit = refused & verdict.feasible
+    return Verdict(
+        stage=np.where(hit, _STAGE_OF[limit], verdict.stage),
+        required=np.where(hit, required, verdict.required),
+        available=np.where(hit, available, verdict.available),
+    )
+
+
+def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray, tuple[Rejection, ...]]:
+    """Rows of the servers that the constraints leave, and a rejection for each of the others; reference systems are
+    evidence, not goods, and are silently left out."""
+    rows: list[int] = []
+    rejected: list[Rejection] = []
+    for row, server in enumerate(table.servers):
+        if server.reference:
+            continue
+        refusal = _server_refusal(server, constraints)
+        if refusal is None:
+            rows.append(row)
+        else:
+            rejected.append(refusal)
+    return np.array(rows, dtype=np.int64), tuple(rejected)
+
+
+def _server_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | None:
+    allowed_servers, allowed_gpus = constraints.allowed_servers, constraints.allowed_gpus
+    if allowed_servers is not None and server.id not in allowed_servers and server.family not in allowed_servers:
+        return _rejection(server, Limit.NOT_ALLOWED, "not among constraints.allowed_servers")
+    if allowed_gpus is not None and server.gpu not in allowed_gpus:
+        return _rejection(server, Limit.NOT_ALLOWED, f"its GPU {server.gpu} is not among constraints.allowed_gpus")
+    if constraints.cooling is not None and server.cooling != constraints.cooling:
+        return _rejection(
+            server, Limit.COOLING, f"is cooled by {server.cooling}, the site allows {constraints.cooling}"
+        )
+    if constraints.max_rack_kw is not None and server.rack_units is not None:
+        if server.plan_power_kw is None:
+            return _rejection(server, Limit.UNKNOWN_FACT, "its power is unknown, so max_rack_kw cannot be checked")
+        if server.plan_power_kw > constraints.max_rack_kw:
+            return Rejection(
+                server=server.id,
+                limit=Limit.RACK_POWER,
+                candidates=1,
+                detail=f"one server draws {server.plan_power_kw:g} kW, a rack may draw {constraints.max_rack_kw:g} kW",
+                required=server.plan_power_kw,
+                available=constraints.max_rack_kw,
+                unit="kW",
+            )
+    return None
+
+
+def _rejection(server: ServerSpec, limit: Limit, detail: str) -> Rejection:
+    return Rejection(server=server.id, limit=limit, candidates=1, detail=detail)
+
+
+def order(*, server: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray) -> IntArray:
+    """Indices, best first: lowest weight (unknown last), then power (unknown last), servers, place in the catalog.
+
+    The catalog is ordered by id, so ties break by id and the order of its files never changes an answer.
+    """
+    unpriced = np.isnan(cost_weight)
+    return np.lexsort(
+        (
+            np.arange(server.size),
+            server,
+            servers,
+            np.nan_to_num(power_w, nan=np.inf),
+            np.nan_to_num(cost_weight, nan=0.0),
+            unpriced,
+        )
+    )
+
+
+def first_per_server(ordered: IntArray, server: IntArray) -> IntArray:
+    """Of each server configuration only its best candidate, still best first."""
+    _, first = np.unique(server[ordered], return_index=True)
+    return ordered[np.sort(first)]
+
+
+def pareto_front(*, cost_weight: FloatArray, speed: FloatArray, power_w: FloatArray) -> BoolArray:
+    """Candidates that no other beats in weight, speed and power at once; an unknown weight or power counts as infinite."""
+    losses = np.stack([np.nan_to_num(cost_weight, nan=np.inf), -speed, np.nan_to_num(power_w, nan=np.inf)], axis=1)
+    no_worse = np.all(losses[None, :, :] <= losses[:, None, :], axis=2)
+    better = np.any(losses[None, :, :] < losses[:, None, :], axis=2)
+    return ~np.any(no_worse & better, axis=1)
+
+
+def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> tuple[Rejection, ...]:
+    """One rejection per server of which no candidate is feasible: its farthest limit, its nearest candidate, the count."""
+    found: list[Rejection] = []
+    for row in np.unique(server):
+        mine = server == row
+        if np.any(verdict.feasible & mine):
+            continue
+        stage = int(verdict.stage[mine].max())
+        at_limit = mine & (verdict.stage == stage)
+        nearest = _nearest(verdict, at_limit)
+        limit = STAGES[stage]
+        required, available = float(verdict.required[nearest]), float(verdict.available[nearest])
+        found.append(
+            Rejection(
+                server=table.servers[row].id,
+                limit=limit,
+                candidates=int(at_limit.sum()),
+                detail=_detail(limit, required, available),
+                required=_known(required),
+                available=_known(available),
+                unit=UNITS.get(limit, ""),
+            )
+        )
+    return tuple(found)
+
+
+def shortfall(
+    rejected: tuple[Rejection, ...], relaxations: dict[Limit, str], *, more_gpus_help: frozenset[Limit]
+) -> Shortfall | None:
+    """The rejection that came nearest to an option: farthest stage, then smallest distance, then server id."""
+    measured = [r for r in rejected if r.required and r.available is not None]
+    if not measured:
+        return None
+    nearest = min(measured, key=lambda r: (-_STAGE_OF[r.limit], _distance(r), r.server))
+    relaxation = relaxations.get(nearest.limit, f"relax {nearest.limit}")
+    return Shortfall(
+        limit=nearest.limit,
+        server=nearest.server,
+        required=nearest.required or 0.0,
+        best=nearest.available or 0.0,
+        unit=nearest.unit,
+        distance_fraction=_distance(nearest),
+        relaxation=relaxation,
+        more_gpus_help=nearest.limit in more_gpus_help,
+    )
+
+
+def _distance(rejection: Rejection) -> float:
+    required, available = rejection.required or 0.0, rejection.available or 0.0
+    return abs(available - required) / abs(required) if required else float("inf")
+
+
+def _nearest(verdict: Verdict, among: BoolArray) -> int:
+    indices = np.flatnonzero(among)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.abs(verdict.available[indices] - verdict.required[indices]) / np.abs(verdict.required[indices])
+    return int(indices[int(np.argmin(np.nan_to_num(distance, nan=np.inf)))])
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _detail(limit: Limit, required: float, available: float) -> str:
+    unit = UNITS.get(limit, "")
+    if not (np.isfinite(required) and np.isfinite(available)):
+        return f"refused by {limit}"
+    return f"needs {required:.4g} {unit}, {available:.4g} {unit} is what there is".replace("  ", " ")
