@@ -1,6 +1,166 @@
-"""A scientific application of the catalog: its template, unit of work and measured coefficients."""
+"""A scientific application of the catalog: its template, unit of work, measured curves, transfers and host needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Template(StrEnum):
+    """Which formulas an application is sized by."""
+
+    FOLDING = "folding"
+    MD = "md"
+    GENOMICS = "genomics"
+    WEATHER = "weather"
+    DOCKING = "docking"
+    DESIGN = "design"
+    ROOFLINE = "roofline"
+    LATTICE = "lattice"
+    SEQUENCE_TRAINING = "sequence_training"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Seconds per unit of work on one GPU as a function of the size: a polynomial in it, or points interpolated on logs.
+
+    `coefficients_s[k]` multiplies size**k. `q10, q50, q90` are quantiles of ln(measured / predicted) over `runs` lines,
+    each predicted by a fit that left it out. `measured` is false when the curve was borrowed from another application.
+    """
+
+    gpu: str
+    variant: str
+    coefficients_s: tuple[float, ...] = ()
+    points: tuple[tuple[float, float], ...] = ()
+    size_low: float
+    size_high: float
+    q10: float
+    q50: float
+    q90: float
+    runs: int
+    measured: bool
+    evidence: tuple[str, ...]
+    basis: str
+    source: str
+    date: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Speed of `to_gpu` over `from_gpu`; `low` and `high` are the bounds of an 80 % interval."""
+
+    from_gpu: str
+    to_gpu: str
+    low: float
+    central: float
+    high: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferLaw:
+    """Speed-up between two GPUs that nobody measured: product of spec ratios to these exponents, with an 80 % band."""
+
+    fp32_exponent: float
+    bandwidth_exponent: float
+    bf16_exponent: float
+    ln_low: float
+    ln_high: float
+    basis: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLaw:
+    """Bytes on the GPU: `base_gb` + `size_bytes` * size**power."""
+
+    base_gb: float
+    size_bytes: float
+    power: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNeeds:
+    """What each working GPU asks of its server, and what each item leaves on disk; None where nobody published it."""
+
+    cores_gpu: float
+    ram_gb_gpu: float
+    nvme_tb_server: float | None
+    database_tb: float | None
+    input_gb_item: float | None
+    output_gb_item: float | None
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MsaRoute:
+    """One way to make alignments: CPU core-hours per chain (None: no published rate) and what the search host needs."""
+
+    id: str
+    core_h_chain: float | None
+    core_h_chain_low: float | None
+    core_h_chain_high: float | None
+    ram_gb: float | None
+    nvme_tb: float | None
+    gpu_memory_gb: float | None
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldingFacts:
+    """Structure prediction: length buckets, published settings of the curve, host time, alignment routes."""
+
+    buckets_tokens: tuple[int, ...]
+    bucket_step_tokens: int
+    host_s_seed: float
+    models_target: int
+    published_recycles: int
+    published_samples: int
+    msa_routes: tuple[MsaRoute, ...]
+    basis: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A method, pipeline or number format: its time relative to the curve of `curve_variant`."""
+
+    id: str
+    curve_variant: str
+    time_factor: float
+    ln_arm: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingPoint:
+    """Parallel efficiency of one job on `gpus` GPUs of one scale-up domain."""
+
+    gpus: int
+    efficiency_fraction: float
+    basis: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaloLaw:
+    """Cost of the halo exchange of a lattice code: 1/E - 1 = coefficient * n * MLUPS(1) * element bytes * reference / link."""
+
+    coefficient: float
+    reference_link_gb_s: float
+    basis: str
+    source: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,5 +169,29 @@ class Application:
 
     id: str
     name: str
-    template: str
+    template: Template
     unit_of_work: str
+    bounds: str
+    date: str
+    aliases: tuple[str, ...] = ()
+    licence: str | None = None
+    curves: tuple[Curve, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    law: TransferLaw | None = None
+    memory: MemoryLaw | None = None
+    host: HostNeeds | None = None
+    folding: FoldingFacts | None = None
+    variants: tuple[Variant, ...] = ()
+    default_variant: str = "default"
+    scaling: tuple[ScalingPoint, ...] = ()
+    halo: HaloLaw | None = None
+    notes: tuple[str, ...] = ()
+    sources: tuple[tuple[str, str], ...] = field(default=())
+
+    def variant(self, variant_id: str | None) -> Variant | None:
+        """The variant of that id, the default one for None; None when the application has no such variant."""
+        wanted = variant_id or self.default_variant
+        for variant in self.variants:
+            if variant.id == wanted:
+                return variant
+        return None
