@@ -1,0 +1,55 @@
+"""InferenceLayouts: equal-length arrays of (server, tp, pp, attention_dp), one row per way to run one model instance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.inference.load import ModelLoad
+from service.sizing.table import HardwareTable, IntArray
+
+_DEGREES = (1, 2, 4, 8, 16, 32, 64, 72)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InferenceLayouts:
+    """One row per candidate; `server` is a row of the hardware table. Experts split over tp x attention_dp."""
+
+    server: IntArray
+    tp: IntArray
+    pp: IntArray
+    attention_dp: IntArray
+
+    @property
+    def gpus_instance(self) -> IntArray:
+        """GPUs of one model instance."""
+        return self.tp * self.pp * self.attention_dp
+
+    def take(self, rows: IntArray) -> "InferenceLayouts":
+        """The candidates of these rows, in their order."""
+        return InferenceLayouts(
+            server=self.server[rows], tp=self.tp[rows], pp=self.pp[rows], attention_dp=self.attention_dp[rows]
+        )
+
+
+def legal_layouts(load: ModelLoad, table: HardwareTable, rows: IntArray) -> InferenceLayouts:
+    """Every legal layout of the model on these servers: tp divides the heads and stays in the server, pp spans equal
+    servers, attention-DP (MoE only) shares the server with tp."""
+    heads = max((m.heads or m.value_heads for m in load.architecture.mixers), default=1)
+    grid = _degree_grid(load.is_moe)
+    server = np.repeat(rows, grid.shape[0])
+    tp, pp, attention_dp = (np.tile(grid[:, i], rows.size) for i in range(3))
+    size = table.gpus_server[server]
+    inside = tp * attention_dp
+    legal = (inside <= size) & (size % inside == 0)
+    legal &= (heads % tp == 0) | (tp == 1)
+    # Pipelines cross servers only when each stage fills one; inside a server they divide what tp leaves.
+    legal &= (inside * pp <= size) | ((inside == size) & (pp * size <= 64))
+    legal &= pp <= load.architecture.layers
+    return InferenceLayouts(server=server[legal], tp=tp[legal], pp=pp[legal], attention_dp=attention_dp[legal])
+
+
+def _degree_grid(is_moe: bool) -> IntArray:
+    attention = _DEGREES if is_moe else (1,)
+    return np.array(
+        [(tp, pp, adp) for tp in _DEGREES for pp in (1, 2, 4, 8) for adp in attention if tp * adp <= 72], dtype=np.int64
+    )

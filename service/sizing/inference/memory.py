@@ -1,0 +1,79 @@
+"""Bytes per GPU of one model instance while it serves: weights, KV cache, state, activations, reserve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
+from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.units import GB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InferenceMemory:
+    """Per candidate, bytes on the fullest GPU. `sequence` is the KV cache and state of one sequence held there."""
+
+    weights: FloatArray
+    activations: FloatArray
+    reserve: float
+    sequence: FloatArray
+    usable: FloatArray
+
+    @property
+    def fixed(self) -> FloatArray:
+        """Everything but the sequences."""
+        return self.weights + self.activations + self.reserve
+
+    @property
+    def sequences_gpu(self) -> FloatArray:
+        """How many sequences fit beside the fixed parts (may be below one, or negative)."""
+        return (self.usable - self.fixed) / self.sequence
+
+
+def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
+    """Weights [bytes per GPU]: trunk over tp x pp, experts over all GPUs, tables of the first or last stage in 16 bit."""
+    trunk = load.trunk_params * load.weight_bytes / (layouts.tp * layouts.pp)
+    experts = load.expert_params * load.weight_bytes / layouts.gpus_instance
+    tables = load.head_params + load.embedding_params
+    # Tied tables count once; with a pipeline the two tables sit on different stages.
+    staged = np.where(layouts.pp > 1, max(load.head_params, load.embedding_params), tables)
+    return np.asarray(trunk + experts + ACTIVATION_BYTES * staged / layouts.tp, dtype=np.float64)
+
+
+def sequence_bytes(load: ModelLoad, layouts: InferenceLayouts, *, context_tokens: FloatArray) -> FloatArray:
+    """KV cache and recurrent state [bytes per sequence and GPU] at `context_tokens`; GQA heads split over at most kv_heads
+    GPUs, an MLA latent is whole on every tp rank."""
+    counts = load.counts
+    kept = counts.kv_elements_per_token * context_tokens
+    for windowed in counts.kv_windowed:
+        kept = kept + windowed.elements_per_token * np.minimum(context_tokens, windowed.window)
+    shards = np.minimum(layouts.tp, max(1, counts.max_kv_heads))
+    state = STATE_BYTES * counts.state_elements_per_sequence + ACTIVATION_BYTES * counts.conv_state_elements_per_sequence
+    return np.asarray((kept * load.kv_bytes / shards + state / layouts.tp) / layouts.pp, dtype=np.float64)
+
+
+def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: float) -> FloatArray:
+    """Working buffers [bytes per GPU] of one prefill chunk: residual stream, mixer and FFN inputs and outputs."""
+    hidden = 6.0 * load.architecture.hidden
+    wide = 2.0 * max(1.0, load.top_k) * load.widest_ffn / layouts.tp
+    return np.asarray(ACTIVATION_BYTES * chunk_tokens * (hidden + wide), dtype=np.float64)
+
+
+def inference_memory(
+    load: ModelLoad, layouts: InferenceLayouts, *, table: HardwareTable, context_tokens: float, calibration: Calibration
+) -> InferenceMemory:
+    """All parts for every candidate at a full sequence of `context_tokens`."""
+    reserve = calibration.assumption("inference.framework_reserve_gb") + calibration.assumption(
+        "inference.cuda_graph_reserve_gb"
+    )
+    return InferenceMemory(
+        weights=weight_bytes(load, layouts),
+        activations=activation_bytes(
+            load, layouts, chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens")
+        ),
+        reserve=reserve * GB,
+        sequence=np.maximum(1.0, sequence_bytes(load, layouts, context_tokens=np.float64(context_tokens))),
+        usable=table.memory_bytes[layouts.server] * calibration.assumption("inference.memory_usable_fraction"),
+    )
