@@ -1,0 +1,80 @@
+"""Which decode batch a load means: the steady state is solved for the load, not swept blindly."""
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.memory import InferenceMemory
+from service.sizing.inference.serving import ServingPoint, Traffic, serve
+from service.sizing.table import FloatArray, HardwareTable
+
+_SMALLEST_BATCH = 0.02
+
+
+def batch_limit(memory: InferenceMemory, layouts: InferenceLayouts, calibration: Calibration) -> FloatArray:
+    """Most sequences that one instance decodes at once: what its memory holds, and what serving engines schedule."""
+    held = memory.sequences_gpu * layouts.attention_dp
+    scheduled = calibration.assumption("inference.scheduled_sequences_rank") * layouts.attention_dp
+    return np.maximum(1.0, np.minimum(held, scheduled))
+
+
+def batch_grid(limit: FloatArray, *, points: int, smallest: float = 1.0) -> FloatArray:
+    """Decode batches (candidates x points) from `smallest` to each candidate's limit, evenly spaced on the logarithm."""
+    low = np.minimum(smallest, limit)
+    steps = np.linspace(0.0, 1.0, points)
+    return np.asarray(low[:, None] * (limit / low)[:, None] ** steps, dtype=np.float64)
+
+
+def solve_batch(
+    load: ModelLoad,
+    layouts: InferenceLayouts,
+    *,
+    wanted: FloatArray,
+    by_rate: bool,
+    limit: FloatArray,
+    traffic: Traffic,
+    table: HardwareTable,
+    calibration: Calibration,
+    disaggregated: bool,
+) -> FloatArray:
+    """The decode batch per instance at which `wanted` requests/s (or requests in flight) are carried, at most `limit`."""
+    grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
+    point = serve(
+        load,
+        layouts,
+        batch=grid,
+        traffic=traffic,
+        table=table,
+        calibration=calibration,
+        disaggregated=disaggregated,
+    )
+    carried = np.maximum.accumulate(point.requests_s if by_rate else point.in_flight, axis=1)
+    # Below the smallest batch the load is so thin that the batch is proportional to it.
+    solved = [
+        np.exp(np.interp(np.log(w), np.log(row), np.log(batches)))
+        for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)
+    ]
+    return np.array(solved, dtype=np.float64)
+
+
+def operate(
+    load: ModelLoad,
+    layouts: InferenceLayouts,
+    *,
+    batch: FloatArray,
+    traffic: Traffic,
+    table: HardwareTable,
+    calibration: Calibration,
+    disaggregated: bool,
+) -> ServingPoint:
+    """The steady state of every candidate at its own batch."""
+    return serve(
+        load,
+        layouts,
+        batch=batch[:, None],
+        traffic=traffic,
+        table=table,
+        calibration=calibration,
+        disaggregated=disaggregated,
+    )

@@ -1,0 +1,78 @@
+"""From a workload to the traffic of one instance and the rate that the fleet must carry."""
+
+from dataclasses import dataclass
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.serving import Traffic
+from service.sizing.units import HOUR_S, MS
+from service.sizing.workload import InferenceWorkload, Slo, TokenLength
+
+_DEFAULT_PERCENTILE = 95.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetDemand:
+    """What the fleet must carry at the end of the horizon: a rate, or requests in flight, or a number of GPUs."""
+
+    requests_s: float | None = None
+    in_flight: float | None = None
+    gpus: int | None = None
+
+
+def traffic_of(workload: InferenceWorkload) -> Traffic:
+    """The mean request and the tail that the SLO's percentile looks at."""
+    percentile = workload.slo.percentile if workload.slo else _DEFAULT_PERCENTILE
+    return Traffic(
+        isl_tokens=workload.isl_tokens.mean,
+        osl_tokens=workload.osl_tokens.mean,
+        isl_tail_tokens=tail_tokens(workload.isl_tokens),
+        hit_fraction=workload.prefix_cache_hit_fraction,
+        percentile_fraction=percentile / 100.0,
+        speculative=workload.speculative_decoding,
+    )
+
+
+def tail_tokens(length: TokenLength) -> float:
+    """The 95th percentile of a length, or its mean when all are alike."""
+    return length.mean if length.p95 is None else max(length.mean, length.p95)
+
+
+def held_tokens(workload: InferenceWorkload) -> float:
+    """Tokens of KV cache that a full sequence of mean lengths holds."""
+    return workload.isl_tokens.mean + workload.osl_tokens.mean
+
+
+def longest_tokens(workload: InferenceWorkload) -> float:
+    """The longest context that the workload names."""
+    return tail_tokens(workload.isl_tokens) + tail_tokens(workload.osl_tokens)
+
+
+def growth_factor(workload: InferenceWorkload) -> float:
+    """Demand at the end of the horizon over demand today: (1 + g)^years."""
+    return float((1.0 + workload.growth_fraction_year) ** (workload.horizon_months / 12.0))
+
+
+def fleet_demand(workload: InferenceWorkload, calibration: Calibration) -> FleetDemand:
+    """The one demand that is given, grown over the horizon; users ask `requests_user_hour` each, times the peak."""
+    demand, growth = workload.demand, growth_factor(workload)
+    if demand.saturate_gpus is not None:
+        return FleetDemand(gpus=demand.saturate_gpus)
+    if demand.concurrency is not None:
+        return FleetDemand(in_flight=demand.concurrency * growth)
+    if demand.requests_s is not None:
+        return FleetDemand(requests_s=demand.requests_s * growth)
+    if demand.output_tokens_s is not None:
+        return FleetDemand(requests_s=demand.output_tokens_s / workload.osl_tokens.mean * growth)
+    hourly = demand.requests_user_hour or calibration.assumption("inference.requests_user_hour")
+    peak = demand.peak_factor or calibration.assumption("inference.peak_factor")
+    return FleetDemand(requests_s=(demand.users or 0.0) * hourly / HOUR_S * peak * growth)
+
+
+def slo_seconds(slo: Slo | None) -> tuple[float, float]:
+    """TTFT and TPOT bounds [s]; a missing one never binds."""
+    ttft_ms = slo.ttft_ms if slo and slo.ttft_ms is not None else None
+    tpot_ms = slo.tpot_ms if slo and slo.tpot_ms is not None else None
+    return (
+        float("inf") if ttft_ms is None else ttft_ms * MS,
+        float("inf") if tpot_ms is None else tpot_ms * MS,
+    )
