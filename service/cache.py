@@ -1,0 +1,77 @@
+"""ResultCache over Redis: finished results under their question's digest. Expect a miss at any time."""
+
+import hashlib
+from typing import cast
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from service.breaker import Breaker
+
+log = structlog.get_logger(__name__)
+
+SHARED = "shared"
+_SOCKET_TIMEOUT_S = 0.25
+_CHECKSUM_BYTES = 32
+# A result beyond this is read from the database instead of pushing others out of the cache.
+_MAX_BODY_BYTES = 8_000_000
+
+
+class ResultCache:
+    """Bytes under (scope, digest) with a time to live. A scope is a tenant, or SHARED for what holds no price."""
+
+    def __init__(self, url: str, *, ttl_s: int, breaker_open_s: float = 5.0) -> None:
+        self._redis = Redis.from_url(
+            url,
+            socket_timeout=_SOCKET_TIMEOUT_S,
+            socket_connect_timeout=_SOCKET_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._ttl_s = ttl_s
+        self._breaker = Breaker(breaker_open_s)
+
+    def get(self, scope: str, digest: str) -> bytes | None:
+        """The stored bytes, or None: not there, damaged, or no cache at hand."""
+        if not self._breaker.allows():
+            return None
+        try:
+            stored = cast("bytes | None", self._redis.get(_key(scope, digest)))
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            return None
+        self._breaker.succeeded()
+        if stored is None or len(stored) <= _CHECKSUM_BYTES:
+            return None
+        checksum, body = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
+        return body if hashlib.sha256(body).digest() == checksum else None
+
+    def put(self, scope: str, digest: str, body: bytes) -> bool:
+        """Store with the time to live; False when it could not be stored."""
+        if len(body) > _MAX_BODY_BYTES or not self._breaker.allows():
+            return False
+        try:
+            self._redis.set(_key(scope, digest), hashlib.sha256(body).digest() + body, ex=self._ttl_s)
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            return False
+        self._breaker.succeeded()
+        return True
+
+    def ping(self) -> str | None:
+        """None when the cache answers, else the reason."""
+        try:
+            self._redis.ping()
+        except (RedisError, OSError) as error:
+            return f"cache does not answer ({type(error).__name__})"
+        return None
+
+    def _failed(self, error: Exception) -> None:
+        self._breaker.failed()
+        log.warning("cache_unreachable", error=type(error).__name__)
+
+
+def _key(scope: str, digest: str) -> str:
+    return f"headroom:result:{scope}:{digest}"

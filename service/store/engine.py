@@ -1,0 +1,65 @@
+"""Engines for SQLite and PostgreSQL: timeouts, pools and the pragmas that make SQLite safe for several processes."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+
+# Execution option of a session that will write: SQLite then takes its write lock at BEGIN, not half way through.
+WRITES = {"headroom_writes": True}
+
+_BUSY_TIMEOUT_MS = 5000
+_STATEMENT_TIMEOUT_MS = 5000
+_LOCK_TIMEOUT_MS = 3000
+_IDLE_TRANSACTION_TIMEOUT_MS = 15000
+_CONNECT_TIMEOUT_S = 3
+_POOL_TIMEOUT_S = 5
+
+
+def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
+    """An engine for the URL; nothing is opened before its first use."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, pool_size)
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT_S,
+            "application_name": "headroom",
+            "options": (
+                f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c lock_timeout={_LOCK_TIMEOUT_MS}"
+                f" -c idle_in_transaction_session_timeout={_IDLE_TRANSACTION_TIMEOUT_MS} -c timezone=UTC"
+            ),
+        },
+    )
+
+
+def _sqlite(url: URL, pool_size: int) -> Engine:
+    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=_POOL_TIMEOUT_S)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    """The driver must not begin transactions by itself, or BEGIN IMMEDIATE would come too late."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("headroom_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,26 @@
+"""Every table of the store in one metadata: what the migrations must add up to."""
+
+from sqlalchemy import MetaData
+
+from service.store.tables.keys import ApiKeyRow, PrincipalRow
+from service.store.tables.outbox import OutboxRow
+from service.store.tables.processes import HeartbeatRow, LeaseRow
+from service.store.tables.releases import ReleaseRow
+from service.store.tables.row import Row
+from service.store.tables.runs import ResultRow, RunRow
+from service.store.tables.tenants import TenantRow
+from service.store.tables.workloads import WorkloadRow
+
+TABLES = (
+    TenantRow,
+    PrincipalRow,
+    ApiKeyRow,
+    WorkloadRow,
+    RunRow,
+    ResultRow,
+    OutboxRow,
+    LeaseRow,
+    HeartbeatRow,
+    ReleaseRow,
+)
+METADATA: MetaData = Row.metadata
