@@ -1,0 +1,49 @@
+"""Which number formats a model is served in: what was asked, or what the engine chooses and says why."""
+
+from dataclasses import dataclass
+
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.hardware import GpuSpec
+from service.sizing.precision import Precision
+from service.sizing.workload import InferenceWorkload
+
+_NARROW = frozenset({Precision.FP8, Precision.INT8, Precision.FP4})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formats:
+    """Weights and KV cache; `why` is filled when the engine chose."""
+
+    weight: Precision
+    kv: Precision
+    why: str = ""
+
+
+def has_format(gpu: GpuSpec, precision: Precision) -> bool:
+    """Whether the GPU multiplies this format; INT4 weights are unpacked to 16 bit, which every GPU of the catalog does."""
+    peak = {
+        Precision.BF16: gpu.bf16_dense_tflops,
+        Precision.FP16: gpu.fp16_dense_tflops or gpu.bf16_dense_tflops,
+        Precision.FP8: gpu.fp8_dense_tflops,
+        Precision.FP4: gpu.fp4_dense_tflops,
+        Precision.INT8: gpu.int8_dense_tflops,
+        Precision.INT4: gpu.bf16_dense_tflops or gpu.fp16_dense_tflops,
+    }.get(precision)
+    return peak is not None
+
+
+def choose_formats(workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec) -> Formats:
+    """The asked formats; for `auto`, the format the experts were published in, else FP8, else 16 bit."""
+    weight, why = workload.weight_precision, ""
+    if weight is Precision.AUTO:
+        native = architecture.expert_native_precision
+        if native in ("fp4", "mxfp4") and has_format(gpu, Precision.FP4):
+            weight, why = Precision.FP4, f"the experts are published in {native} and {gpu.id} multiplies FP4"
+        elif has_format(gpu, Precision.FP8):
+            weight, why = Precision.FP8, f"{gpu.id} multiplies FP8, which halves weights at little loss of quality"
+        else:
+            weight, why = Precision.BF16, f"{gpu.id} has no FP8"
+    kv = workload.kv_precision
+    if kv is Precision.AUTO:
+        kv = Precision.FP8 if weight in _NARROW else Precision.BF16
+    return Formats(weight=weight, kv=kv, why=why)

@@ -1,0 +1,124 @@
+"""From a point of the steady state to metrics with intervals, and how sure a bound is met."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.evidence import nearest_evidence
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.serving import ServingPoint, Traffic
+from service.sizing.interval import Basis, Metric, Spread, confidence_above, confidence_below, interval, spread_of
+from service.sizing.units import MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spreads:
+    """How measured scatters around predicted for the three quantities that everything else follows from."""
+
+    ttft: Spread
+    tpot: Spread
+    rate: Spread
+    basis: Basis
+    nearest: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointValues:
+    """One operating point of one candidate as plain numbers, SI units; `instances` decode instances in the fleet."""
+
+    batch: float
+    ttft_s: float
+    ttft_tail_s: float
+    tpot_s: float
+    tpot_tail_s: float
+    requests_s: float
+    in_flight: float
+    prefill_fraction: float
+    decode_step_s: float
+    prefill_s: float
+    prefill_instances: float
+
+
+def point_values(point: ServingPoint, row: int) -> PointValues:
+    """The numbers of one row of a (candidates, 1) steady state."""
+    values = {name: float(getattr(point, name)[row, 0]) for name in PointValues.__dataclass_fields__}
+    return PointValues(**values)
+
+
+def spreads_of(
+    load: ModelLoad,
+    calibration: Calibration,
+    *,
+    gpu: str,
+    gpus: int,
+    size: float,
+    disaggregated: bool,
+) -> Spreads:
+    """Residual bands of the regime, wider where the GPU has no measured run."""
+    basis, nearest = nearest_evidence(
+        calibration,
+        kind="inference",
+        subject=load.architecture.id,
+        gpu=gpu,
+        precision=str(load.weight_precision),
+        gpus=gpus,
+        size=size,
+    )
+    widen = calibration.assumption("interval.extrapolation_factor") if basis is Basis.EXTRAPOLATED else 1.0
+    mode = "disaggregated" if disaggregated else "aggregated"
+
+    def of(metric: str) -> Spread:
+        band = calibration.residual(f"inference.{metric}", f"{mode}/{load.label}", mode, load.label)
+        return spread_of(band, widen=widen, floor=calibration.assumption("interval.floor_fraction"))
+
+    return Spreads(
+        ttft=of("ttft_ms"), tpot=of("tpot_ms"), rate=of("output_tokens_s"), basis=basis, nearest=nearest
+    )
+
+
+def serving_metrics(
+    values: PointValues, spreads: Spreads, traffic: Traffic, *, instances: float, gpus: int, offered_requests_s: float
+) -> tuple[Metric, ...]:
+    """Latencies at the operating point; what the fleet carries now and at most, in tokens."""
+    percentile = f"p{traffic.percentile_fraction * 100:g}"
+    request_s = values.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * values.tpot_s
+    carried = offered_requests_s * traffic.osl_tokens
+    rows = (
+        ("ttft_ms", values.ttft_s / MS, spreads.ttft),
+        (f"ttft_{percentile}_ms", values.ttft_tail_s / MS, spreads.ttft),
+        ("tpot_ms", values.tpot_s / MS, spreads.tpot),
+        (f"tpot_{percentile}_ms", values.tpot_tail_s / MS, spreads.tpot),
+        ("request_latency_ms", request_s / MS, spreads.tpot),
+        ("tokens_s_user", 1.0 / values.tpot_s, spreads.tpot.inverted()),
+        ("output_tokens_s", carried, spreads.rate),
+        ("tokens_s_gpu", carried / gpus, spreads.rate),
+        ("requests_s", offered_requests_s, spreads.rate),
+        ("concurrency", values.in_flight * instances, spreads.rate),
+    )
+    return tuple(
+        Metric(name=name, interval=interval(value, spread), basis=spreads.basis, nearest=spreads.nearest)
+        for name, value, spread in rows
+    )
+
+
+def confidence_of(
+    values: PointValues,
+    spreads: Spreads,
+    *,
+    ttft_s: float,
+    tpot_s: float,
+    capacity_requests_s: float,
+    demand_requests_s: float,
+) -> float:
+    """The least sure of the three promises: TTFT tail, TPOT tail, capacity. They move together, so they do not multiply."""
+    parts = [1.0]
+    if np.isfinite(ttft_s):
+        parts.append(float(confidence_below(np.float64(ttft_s), np.float64(values.ttft_tail_s), spreads.ttft)))
+    if np.isfinite(tpot_s):
+        parts.append(float(confidence_below(np.float64(tpot_s), np.float64(values.tpot_tail_s), spreads.tpot)))
+    if demand_requests_s > 0.0:
+        parts.append(
+            float(confidence_above(np.float64(demand_requests_s), np.float64(capacity_requests_s), spreads.rate))
+        )
+    return min(parts)
