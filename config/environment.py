@@ -1,0 +1,206 @@
+"""Environment variables -> service.settings.Settings; imported by the roots and by scripts only."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(ValueError):
+    """A variable of the environment is missing or wrong; the message names it and the way out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One environment variable: the setting that it fills, what it may be, what it means."""
+
+    name: str
+    setting: str
+    parse: Callable[[str], object]
+    expects: str
+    meaning: str
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _positive_float(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise ValueError(text)
+    return value
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
+def _level(text: str) -> str:
+    value = text.upper()
+    if value not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ValueError(text)
+    return value
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.partition(":")[0] not in schemes or "://" not in text:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+_REDIS = _url("redis", "rediss")
+# Hosting platforms hand out these spellings; the driver that is installed is psycopg 3.
+_POSTGRESQL_SPELLINGS = ("postgres://", "postgresql://")
+
+
+def _database_url(text: str) -> str:
+    for spelling in _POSTGRESQL_SPELLINGS:
+        if text.startswith(spelling):
+            return "postgresql+psycopg://" + text.removeprefix(spelling)
+    return _url("sqlite", "postgresql+psycopg")(text)
+
+
+def _count(name: str, setting: str, meaning: str) -> Variable:
+    return Variable(name=name, setting=setting, parse=_positive_int, expects="a whole number above 0", meaning=meaning)
+
+
+def _seconds(name: str, setting: str, meaning: str) -> Variable:
+    return Variable(
+        name=name, setting=setting, parse=_positive_float, expects="a number of seconds above 0", meaning=meaning
+    )
+
+
+def _whole_seconds(name: str, setting: str, meaning: str) -> Variable:
+    return Variable(
+        name=name, setting=setting, parse=_positive_int, expects="a whole number of seconds above 0", meaning=meaning
+    )
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        name="DATABASE_URL",
+        setting="database_url",
+        parse=_database_url,
+        expects="postgresql://user:password@host/name or sqlite:///file",
+        meaning="the truth: tenants, workloads, runs",
+    ),
+    Variable(
+        name="BROKER_URL",
+        setting="broker_url",
+        parse=_REDIS,
+        expects="redis://host:port/0",
+        meaning="Redis that carries messages: append-only file on, noeviction",
+    ),
+    Variable(
+        name="CACHE_URL",
+        setting="cache_url",
+        parse=_REDIS,
+        expects="redis://host:port/0",
+        meaning="another Redis that remembers answers: allkeys-lru, no persistence needed",
+    ),
+    Variable(
+        name="HEADROOM_CONFIG_DIR",
+        setting="config_dir",
+        parse=_folder,
+        expects="a folder",
+        meaning="facts: hardware, models, prices, assumptions",
+    ),
+    Variable(
+        name="HEADROOM_DATA_DIR",
+        setting="data_dir",
+        parse=_folder,
+        expects="a folder",
+        meaning="what this installation keeps beside its database",
+    ),
+    Variable(
+        name="HEADROOM_LOG_LEVEL",
+        setting="log_level",
+        parse=_level,
+        expects="DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        meaning="how much the processes say",
+    ),
+    Variable(
+        name="HEADROOM_HOST", setting="web_host", parse=str, expects="an address", meaning="where the web listens"
+    ),
+    Variable(
+        name="HEADROOM_PORT", setting="web_port", parse=_port, expects="a port, 1 to 65535", meaning="and on which port"
+    ),
+    _count("HEADROOM_WEB_WORKERS", "web_workers", "web processes"),
+    _count("HEADROOM_WEB_THREADS", "web_threads", "threads of each web process; half of them may wait for a run"),
+    _count("HEADROOM_WORKER_CONCURRENCY", "worker_concurrency", "runs that one worker sizes at a time"),
+    _whole_seconds("HEADROOM_WAIT_MAX_S", "wait_max_s", "longest `Prefer: wait`"),
+    _count("HEADROOM_BODY_LIMIT_BYTES", "body_limit_bytes", "largest request body"),
+    _count("HEADROOM_MAX_ATTEMPTS", "max_attempts", "attempts of a run before it is `failed`"),
+    _whole_seconds("HEADROOM_TASK_SOFT_LIMIT_S", "task_soft_limit_s", "a run is asked to stop after this"),
+    _whole_seconds("HEADROOM_TASK_HARD_LIMIT_S", "task_hard_limit_s", "and killed after this"),
+    _seconds("HEADROOM_LEASE_S", "lease_s", "a claimed run may be claimed again after this; above the hard limit"),
+    _whole_seconds("HEADROOM_VISIBILITY_TIMEOUT_S", "visibility_timeout_s", "an unacknowledged message returns"),
+    _seconds("HEADROOM_OUTBOX_POLL_S", "outbox_poll_s", "how often unsent messages are looked for"),
+    _seconds("HEADROOM_SWEEP_INTERVAL_S", "sweep_interval_s", "how often lost runs are looked for"),
+    _seconds("HEADROOM_RESEND_AFTER_S", "resend_after_s", "a queued run that nobody claimed is rung again"),
+    _seconds("HEADROOM_DISPATCHER_LEASE_S", "dispatcher_lease_s", "a second dispatcher takes over after this"),
+    _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
+    _seconds("HEADROOM_BROKER_CONNECT_TIMEOUT_S", "broker_connect_timeout_s", "longest wait for the broker"),
+    _seconds("HEADROOM_BREAKER_OPEN_S", "breaker_open_s", "pause after a failure of broker or cache"),
+)
+
+_REQUIRED = ("DATABASE_URL", "BROKER_URL", "CACHE_URL")
+
+
+def _value(variable: Variable, text: str) -> object:
+    try:
+        return variable.parse(text.strip())
+    except ValueError:
+        # A URL carries a password, so the message never repeats what was given there.
+        given = "" if variable.name in _REQUIRED else f", not {text!r}"
+        raise SettingsError(f"{variable.name} must be {variable.expects}{given}.") from None
+
+
+def _check_clocks(settings: Settings) -> None:
+    if not settings.task_soft_limit_s < settings.task_hard_limit_s < settings.lease_s:
+        raise SettingsError(
+            "HEADROOM_TASK_SOFT_LIMIT_S < HEADROOM_TASK_HARD_LIMIT_S < HEADROOM_LEASE_S must hold, not "
+            f"{settings.task_soft_limit_s} < {settings.task_hard_limit_s} < {settings.lease_s:g}: "
+            "a run that is still being sized must not be claimed again."
+        )
+    if settings.visibility_timeout_s <= settings.task_hard_limit_s:
+        raise SettingsError(
+            "HEADROOM_VISIBILITY_TIMEOUT_S must be above HEADROOM_TASK_HARD_LIMIT_S "
+            f"({settings.task_hard_limit_s}), not {settings.visibility_timeout_s}: work would be handed out twice."
+        )
+
+
+def settings_from_environment(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings that the environment states; an unset or empty variable leaves the default."""
+    environ = os.environ if environ is None else environ
+    missing = [name for name in _REQUIRED if not environ.get(name, "").strip()]
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)} must be set. scripts/run starts everything without them; the README lists them all."
+        )
+    given: dict[str, object] = {"config_dir": ROOT / "config", "data_dir": ROOT / ".headroom"}
+    for variable in VARIABLES:
+        text = environ.get(variable.name, "")
+        if text.strip():
+            given[variable.setting] = _value(variable, text)
+    settings = Settings(**given)  # type: ignore[arg-type]  # each parser yields the type of its setting; a test checks
+    _check_clocks(settings)
+    return settings

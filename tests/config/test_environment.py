@@ -1,0 +1,91 @@
+"""Environment variables become settings, or one sentence that names the variable and the way out."""
+
+import dataclasses
+import re
+
+import pytest
+
+from config.environment import ROOT, VARIABLES, SettingsError, settings_from_environment
+from service.settings import Settings
+
+SERVERS = {
+    "DATABASE_URL": "sqlite:////data/headroom.db",
+    "BROKER_URL": "redis://127.0.0.1:6379/0",
+    "CACHE_URL": "redis://127.0.0.1:6380/0",
+}
+
+
+def test_three_addresses_are_enough():
+    settings = settings_from_environment(SERVERS)
+    assert settings.database_url == SERVERS["DATABASE_URL"]
+    assert settings.config_dir == ROOT / "config"
+    assert settings.web_port == Settings.__dataclass_fields__["web_port"].default
+
+
+@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_missing_address_is_named(name, value):
+    environ = {**SERVERS, name: value} if value is not None else {k: v for k, v in SERVERS.items() if k != name}
+    with pytest.raises(SettingsError, match=name):
+        settings_from_environment(environ)
+
+
+def test_every_setting_has_a_variable_and_every_variable_a_setting():
+    assert sorted(variable.setting for variable in VARIABLES) == sorted(f.name for f in dataclasses.fields(Settings))
+
+
+def test_every_parser_yields_the_type_of_its_setting():
+    types = {field.name: field.type for field in dataclasses.fields(Settings)}
+    example = {
+        "DATABASE_URL": "sqlite:////x",
+        "BROKER_URL": "redis://h/0",
+        "CACHE_URL": "redis://h/0",
+        "HEADROOM_HOST": "h",
+        "HEADROOM_LOG_LEVEL": "debug",
+    }
+    for variable in VARIABLES:
+        assert isinstance(variable.parse(example.get(variable.name, "7")), types[variable.setting]), variable.name
+
+
+@pytest.mark.parametrize("spelling", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"])
+def test_postgresql_has_one_driver_however_it_is_spelled(spelling):
+    settings = settings_from_environment({**SERVERS, "DATABASE_URL": spelling})
+    assert settings.database_url == "postgresql+psycopg://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEADROOM_PORT", "70000"),
+        ("HEADROOM_PORT", "http"),
+        ("HEADROOM_WEB_THREADS", "0"),
+        ("HEADROOM_WORKER_CONCURRENCY", "-1"),
+        ("HEADROOM_LEASE_S", "nan"),
+        ("HEADROOM_LEASE_S", "inf"),
+        ("HEADROOM_OUTBOX_POLL_S", "0"),
+        ("HEADROOM_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(name, value):
+    with pytest.raises(SettingsError, match=f"{name} must be .*, not '{re.escape(value)}'"):
+        settings_from_environment({**SERVERS, name: value})
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_wrong_address_is_named_without_its_password(name):
+    with pytest.raises(SettingsError, match=name) as raised:
+        settings_from_environment({**SERVERS, name: "mysql://root:hush@h/d"})
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"HEADROOM_LEASE_S": "10"},
+        {"HEADROOM_TASK_SOFT_LIMIT_S": "60"},
+        {"HEADROOM_VISIBILITY_TIMEOUT_S": "60"},
+    ],
+)
+def test_clocks_that_contradict_each_other_are_refused(changes):
+    with pytest.raises(SettingsError, match="HEADROOM_TASK_HARD_LIMIT_S"):
+        settings_from_environment({**SERVERS, **changes})

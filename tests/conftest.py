@@ -1,0 +1,34 @@
+"""Fixtures that give things: servers, settings, and (once) the loopback guard."""
+
+from pathlib import Path
+
+import pytest
+
+from config.environment import ROOT
+from service.settings import Settings
+from tests import loopback
+
+pytest_plugins = ["tests.servers"]
+
+loopback.install()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, broker_url: str, cache_url: str) -> Settings:
+    """SQLite in a folder of its own, real broker and cache, short clocks."""
+    return Settings(
+        database_url=f"sqlite:///{tmp_path / 'headroom.db'}",
+        broker_url=broker_url,
+        cache_url=cache_url,
+        config_dir=ROOT / "config",
+        data_dir=tmp_path / "data",
+        log_level="WARNING",
+        task_soft_limit_s=1,
+        task_hard_limit_s=2,
+        lease_s=3.0,
+        visibility_timeout_s=4,
+        outbox_poll_s=0.5,
+        sweep_interval_s=1.0,
+        resend_after_s=1.0,
+        dispatcher_lease_s=3.0,
+    )
