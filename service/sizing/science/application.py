@@ -20,7 +20,7 @@ class Template(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Seconds per unit of work on one GPU as a function of the size: a polynomial in it, or points interpolated on logs.
+    """Seconds per unit of work on one GPU by size: a polynomial in it, or points interpolated on logarithms.
 
     `coefficients_s[k]` multiplies size**k. `q10, q50, q90` are quantiles of ln(measured / predicted) over `runs` lines,
     each predicted by a fit that left it out. `measured` is false when the curve was borrowed from another application.
@@ -154,7 +154,7 @@ class ScalingPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaloLaw:
-    """Cost of the halo exchange of a lattice code: 1/E - 1 = coefficient * n * MLUPS(1) * element bytes * reference / link."""
+    """Halo exchange of a lattice code: 1/E - 1 = coefficient * n * MLUPS(1) * element bytes * reference / link."""
 
     coefficient: float
     reference_link_gb_s: float
