@@ -1,0 +1,149 @@
+"""Bytes per GPU while training: weights, gradients, optimizer, activations, logits, gathered layers, reserve.
+
+Sources: Korthikanti et al. 2022 (arXiv 2205.05198) for activations and pipelines; Rajbhandari et al. 2020
+(arXiv 1910.02054) for ZeRO; Narayanan et al. 2021 (arXiv 2104.04473) for interleaving. Arrays or scalars.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.table import FloatArray, IntArray
+from service.sizing.training.layouts import Layouts
+from service.sizing.training.recipe import Recipe
+from service.sizing.training.shape import Shape
+
+# Logits are kept in BF16 with an FP32 copy for the loss and its gradient.
+_LOGIT_BYTES = 6.0
+_BF16 = 2.0
+_FULL = 2
+# ZeRO-3 holds the layer at work and the one that is fetched ahead.
+_GATHERED_LAYERS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memory:
+    """Bytes per part on the fullest GPU; the sum is `total`."""
+
+    weights: FloatArray
+    gradients: FloatArray
+    optimizer: FloatArray
+    activations: FloatArray
+    logits: FloatArray
+    gathered: FloatArray
+    reserve: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """All parts [bytes]."""
+        return (
+            self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.gathered
+        ) + self.reserve
+
+
+def stage_layers_fraction(layouts: Layouts, layers: float) -> FloatArray:
+    """Share of the layers on the fullest pipeline stage: whole layers per chunk, one more where they do not divide.
+
+    Embedding and head count as a layer each where that makes the split even, as Megatron-LM allows.
+    """
+    chunks = layouts.pp * layouts.vpp
+    whole = np.ceil(layers / chunks) * layouts.vpp / layers
+    even_with_ends = np.mod(layers + 2.0, chunks) == 0
+    return np.where(even_with_ends, np.minimum(whole, (layers + 2.0) / layouts.pp / layers), whole)
+
+
+def params_gpu(layouts: Layouts, shape: Shape) -> tuple[FloatArray, FloatArray]:
+    """Parameters on the fullest GPU before ZeRO: those shared by all data ranks, and those of the routed experts."""
+    share = stage_layers_fraction(layouts, shape.layers)
+    ends = np.where(
+        layouts.pp > 1,
+        np.maximum(shape.embedding_params, shape.head_params),
+        shape.embedding_params + shape.head_params,
+    )
+    dense = (shape.dense_params * share + ends) / layouts.tp
+    routed = shape.routed_params * share / layouts.ep
+    return dense, routed
+
+
+def expert_data_ranks(layouts: Layouts) -> FloatArray:
+    """Copies of each expert: the GPUs of a stage divided by ep."""
+    return np.maximum(1.0, layouts.tp * layouts.cp * layouts.dp / layouts.ep)
+
+
+def _sharded(layouts: Layouts, stage: int, parts: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Parameters per GPU after ZeRO of at least `stage`; context-parallel ranks share the shards too."""
+    dense, routed = parts
+    ranks = layouts.dp * layouts.cp
+    return np.where(
+        layouts.sharding >= stage, dense / ranks + routed / expert_data_ranks(layouts), dense + routed
+    )
+
+
+def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_batches: IntArray) -> FloatArray:
+    """Stored activations [bytes] of the first stage, which holds pp micro-batches (arXiv 2205.05198, eq. 2, 5, 6).
+
+    Sequence parallelism divides everything by tp; interleaving holds 1 + (pp-1)/(pp vpp) times as much.
+    """
+    tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp / layouts.tp
+    saved = shape.gemm_input_bytes_token * (1.0 - recipe.stored_input_factor)
+    none = shape.stored_bytes_token - saved
+    selective = shape.stored_selective_bytes_token - np.minimum(saved, shape.stored_selective_bytes_token / 4.0)
+    full = _BF16 * shape.hidden * shape.layers
+    per_token = np.where(layouts.recompute >= _FULL, full, np.where(layouts.recompute == 1, selective, none))
+    share = stage_layers_fraction(layouts, shape.layers)
+    in_flight = np.minimum(micro_batches, layouts.pp) * np.where(
+        layouts.vpp > 1, 1.0 + (layouts.pp - 1) / (layouts.pp * layouts.vpp), 1.0
+    )
+    # Under full recompute one layer at a time is rebuilt in full.
+    rebuilt = np.where(layouts.recompute >= _FULL, none / shape.layers, 0.0)
+    return tokens * (per_token * share * in_flight + rebuilt)
+
+
+def logit_bytes(layouts: Layouts, shape: Shape) -> FloatArray:
+    """Logits and their gradient [bytes] of one micro-batch on the last stage, split over tp."""
+    tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
+    return np.asarray(tokens * shape.vocab * _LOGIT_BYTES / layouts.tp, dtype=np.float64)
+
+
+def training_memory(
+    layouts: Layouts,
+    shape: Shape,
+    *,
+    recipe: Recipe,
+    micro_batches: IntArray,
+    reserve_bytes: float,
+    fragmentation_fraction: float,
+) -> Memory:
+    """Bytes per part on the fullest GPU [bytes]."""
+    parts = params_gpu(layouts, shape)
+    if recipe.is_adapter:
+        adapters = shape.adapter_params_per_rank * recipe.adapter_rank
+        trained = (adapters / (layouts.tp * layouts.pp), np.zeros_like(parts[1]))
+    else:
+        trained = parts
+    zero3 = layouts.sharding >= len(("zero1", "zero2", "zero3"))
+    frozen = _sharded(layouts, 3, parts) * recipe.frozen_bytes * recipe.frozen_copies
+    activations = activation_bytes(layouts, shape, recipe=recipe, micro_batches=micro_batches)
+    # The last stage holds one micro-batch and the logits, the first one all in flight: the larger counts.
+    last = activations / np.maximum(1.0, np.minimum(micro_batches, layouts.pp))
+    logits = np.where(
+        layouts.pp > 1,
+        np.maximum(0.0, last + logit_bytes(layouts, shape) - activations),
+        logit_bytes(layouts, shape),
+    )
+    layer_bytes = shape.largest_layer_params / layouts.tp * np.where(shape.routed_params > 0, 1.0 / layouts.ep, 1.0)
+    gathered_bytes = recipe.frozen_bytes if recipe.is_adapter else recipe.weight_bytes
+    gathered = np.where(zero3 & (layouts.dp > 1), _GATHERED_LAYERS * layer_bytes * gathered_bytes, 0.0)
+    weights = _sharded(layouts, 3, trained) * recipe.weight_bytes + frozen
+    gradients = _sharded(layouts, 2, trained) * recipe.gradient_bytes
+    optimizer = _sharded(layouts, 1, trained) * recipe.optimizer_bytes
+    used = weights + gradients + optimizer + activations + logits + gathered
+    return Memory(
+        weights=weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=activations,
+        logits=logits,
+        gathered=gathered,
+        reserve=reserve_bytes + fragmentation_fraction * used,
+    )

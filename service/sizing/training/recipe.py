@@ -1,0 +1,79 @@
+"""Recipe: how a method and a precision turn parameters into bytes, and tokens into passes over the network."""
+
+from dataclasses import dataclass
+
+from service.errors import UnsupportedWorkloadError
+from service.sizing.calibration import Calibration
+from service.sizing.precision import BYTES_ELEMENT, Precision
+from service.sizing.workload import Method, TrainingWorkload
+
+ADAPTER_METHODS = frozenset({Method.LORA, Method.QLORA})
+_QUANTISED = frozenset({Precision.FP8, Precision.FP4})
+_ALLOWED = frozenset({Precision.BF16, Precision.FP16, Precision.FP8, Precision.FP4, Precision.INT4, Precision.AUTO})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Bytes per parameter and passes per token. `compute` is the precision of the layers' matrix products.
+
+    Passes count one forward as 1: a full training is forward + both gradients = 3; frozen weights save one.
+    """
+
+    method: Method
+    compute: Precision
+    weight_bytes: float
+    gradient_bytes: float
+    optimizer_bytes: float
+    stored_input_factor: float
+    passes: float
+    recompute_passes: float
+    reference_passes: float
+    frozen_copies: float
+    frozen_bytes: float
+    adapter_rank: float
+    rollout_factor: float
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether only adapters are trained."""
+        return self.method in ADAPTER_METHODS
+
+
+def compute_precision(workload: TrainingWorkload) -> Precision:
+    """Precision of the matrix products; `auto` trains in BF16, INT4 weights are multiplied in BF16."""
+    if workload.precision not in _ALLOWED:
+        raise UnsupportedWorkloadError(
+            f"workload.precision '{workload.precision}' cannot train a language model; use bf16, fp16, fp8 or fp4"
+        )
+    if workload.method is Method.QLORA or workload.precision in {Precision.AUTO, Precision.INT4}:
+        return Precision.BF16
+    return workload.precision
+
+
+def recipe_of(workload: TrainingWorkload, calibration: Calibration) -> Recipe:
+    """The recipe of a workload: AdamW with FP32 master weights and moments, BF16 weights, FP32 gradients.
+
+    FP8 and FP4 recipes quantise on the way into each product and keep weights, gradients and optimizer as BF16 does.
+    """
+    compute = compute_precision(workload)
+    method = workload.method
+    adapter = method in ADAPTER_METHODS
+    frozen = Precision.INT4 if method is Method.QLORA else compute
+    reference = method in {Method.DPO, Method.GRPO}
+    # GRPO also scores the rollouts under the policy that made them.
+    reference_passes = {Method.DPO: 1.0, Method.GRPO: 2.0}.get(method, 0.0)
+    return Recipe(
+        method=method,
+        compute=compute,
+        weight_bytes=calibration.assumption("training.weight_bytes_param"),
+        gradient_bytes=calibration.assumption("training.gradient_bytes_param"),
+        optimizer_bytes=calibration.assumption("training.optimizer_bytes_param"),
+        stored_input_factor=0.5 if compute in _QUANTISED else 1.0,
+        passes=2.0 if adapter else 3.0,
+        recompute_passes=1.0,
+        reference_passes=reference_passes,
+        frozen_copies=1.0 if adapter or reference else 0.0,
+        frozen_bytes=BYTES_ELEMENT[frozen] if adapter else BYTES_ELEMENT[Precision.BF16],
+        adapter_rank=float(workload.lora_rank) if adapter else 0.0,
+        rollout_factor=calibration.assumption("training.grpo_rollout_factor") if method is Method.GRPO else 1.0,
+    )

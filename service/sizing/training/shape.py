@@ -1,0 +1,242 @@
+"""What training needs to know of a neural network: parameters by part, FLOP and stored bytes per token.
+
+Conventions: FLOP of one forward pass and one token, causal attention counted at half of the square; stored bytes in
+BF16 with fused attention, which never stores the score matrix (Dao et al. 2022, arXiv 2205.14135).
+"""
+
+from dataclasses import dataclass
+
+from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
+
+# Bytes of one BF16 element.
+_BF16 = 2.0
+# Shortest linear-attention chunk in public kernels: inside it attention is quadratic.
+_CHUNK_TOKENS = 64.0
+# Mixers whose work grows with the number of visible tokens; the others carry a state along.
+_SCORED = frozenset({MixerKind.ATTENTION, MixerKind.MLA, MixerKind.DSV4})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """One model at one sequence length. Parameter counts are of all layers together; widths are in elements."""
+
+    layers: float
+    hidden: float
+    vocab: float
+    heads: float
+    kv_width: float
+    seq_len_tokens: float
+    dense_params: float
+    routed_params: float
+    active_routed_params: float
+    embedding_params: float
+    head_params: float
+    head_matmul_params: float
+    largest_layer_params: float
+    adapter_params_per_rank: float
+    attention_flop_token: float
+    scan_flop_token: float
+    stored_bytes_token: float
+    stored_selective_bytes_token: float
+    gemm_input_bytes_token: float
+    experts: float
+    top_k: float
+    expert_width: float
+    expert_intermediate: float
+    moe_layers: float
+    mixer_layers: float
+
+    @property
+    def total_params(self) -> float:
+        """Every parameter, a tied head counted once."""
+        return self.dense_params + self.routed_params + self.embedding_params + self.head_params
+
+    @property
+    def is_moe(self) -> bool:
+        """Whether any layer routes tokens to experts."""
+        return bool(self.experts > 0)
+
+
+def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
+    """Counts of `architecture` at `seq_len_tokens`; widths follow Korthikanti et al. 2022 (arXiv 2205.05198)."""
+    counts = count(architecture)
+    hidden = float(architecture.hidden)
+    stored = [_mixer_stored_bytes(m, hidden) for m in architecture.mixers]
+    stored += [_ffn_stored_bytes(f, hidden) for f in architecture.ffns]
+    moe = [f for f in architecture.ffns if f.kind is FfnKind.MOE]
+    dense = (
+        counts.mixer_params
+        + counts.dense_ffn_params
+        + counts.shared_expert_params
+        + counts.router_params
+        + counts.per_layer_params
+        + counts.norm_params
+    )
+    layers = float(max(1, architecture.layers))
+    return Shape(
+        layers=layers,
+        hidden=hidden,
+        vocab=float(architecture.vocab),
+        heads=float(max((_tp_heads(m) for m in architecture.mixers), default=1)),
+        kv_width=_mean([(float(m.count), _kv_width(m)) for m in architecture.mixers]),
+        seq_len_tokens=float(seq_len_tokens),
+        dense_params=dense,
+        routed_params=counts.routed_expert_params,
+        active_routed_params=counts.active_routed_expert_params,
+        embedding_params=counts.embedding_params,
+        head_params=counts.lm_head_params,
+        head_matmul_params=float(architecture.vocab * architecture.hidden),
+        largest_layer_params=(dense + counts.routed_expert_params) / layers,
+        adapter_params_per_rank=_adapter_params(architecture, counts.mixer_params, counts.dense_ffn_params),
+        attention_flop_token=sum(
+            m.count * _attention_flop(m, float(seq_len_tokens), causal=not architecture.encoder)
+            for m in architecture.mixers
+            if m.kind in _SCORED
+        ),
+        scan_flop_token=sum(m.count * _scan_flop(m) for m in architecture.mixers if m.kind not in _SCORED),
+        stored_bytes_token=sum(s[0] for s in stored),
+        stored_selective_bytes_token=sum(s[1] for s in stored),
+        gemm_input_bytes_token=sum(s[2] for s in stored),
+        experts=float(max((f.experts for f in moe), default=0)),
+        top_k=float(max((f.top_k for f in moe), default=0)),
+        expert_width=float(max((f.latent or architecture.hidden for f in moe), default=0)),
+        expert_intermediate=float(max((f.intermediate for f in moe), default=0)),
+        moe_layers=float(sum(f.count for f in moe)),
+        mixer_layers=float(sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)),
+    )
+
+
+def _mean(pairs: list[tuple[float, float]]) -> float:
+    total = sum(weight for weight, _ in pairs)
+    return sum(weight * value for weight, value in pairs) / total if total else 0.0
+
+
+def _tp_heads(mixer: Mixer) -> int:
+    """Heads that tensor parallelism can split."""
+    return max(mixer.heads, mixer.value_heads, 1)
+
+
+def _qk_width(mixer: Mixer) -> float:
+    """Query width [elements] over all heads."""
+    if mixer.kind is MixerKind.MLA:
+        return float(mixer.heads * (mixer.qk_nope_head_dim + mixer.qk_rope_head_dim))
+    return float(mixer.heads * mixer.head_dim)
+
+
+def _v_width(mixer: Mixer) -> float:
+    """Value width [elements] over all query heads: the width of the attention output."""
+    return float(mixer.heads * (mixer.v_head_dim or mixer.head_dim))
+
+
+def _kv_width(mixer: Mixer) -> float:
+    """Keys and values of one token [elements], as ring attention passes them on."""
+    if mixer.kind is MixerKind.ATTENTION:
+        return float(mixer.kv_heads * (mixer.head_dim + (mixer.v_head_dim or mixer.head_dim)))
+    if mixer.kind is MixerKind.MLA:
+        return _qk_width(mixer) + _v_width(mixer)
+    if mixer.kind is MixerKind.DSV4:
+        return float(mixer.head_dim)
+    return 0.0
+
+
+def _state_width(mixer: Mixer) -> float:
+    """Recurrent state [elements] of one layer."""
+    if mixer.kind is MixerKind.MAMBA2:
+        return float(mixer.heads * mixer.head_dim * mixer.state)
+    return float(mixer.value_heads * mixer.value_head_dim * mixer.key_head_dim)
+
+
+def _inner_width(mixer: Mixer) -> float:
+    """Width [elements] of the value path of a recurrent layer."""
+    if mixer.kind is MixerKind.MAMBA2:
+        return float(mixer.heads * mixer.head_dim)
+    return float(mixer.value_heads * mixer.value_head_dim)
+
+
+def _visible_tokens(seq: float, window: int | None, *, causal: bool) -> float:
+    """Mean number of tokens that a token attends to: half of the square when causal, less inside a window."""
+    if not causal:
+        return seq
+    if window is None or window >= seq:
+        return seq / 2.0
+    return window * (1.0 - window / (2.0 * seq))
+
+
+def _attention_flop(mixer: Mixer, seq: float, *, causal: bool) -> float:
+    """Forward FLOP of one token in one layer's mixing, projections excluded: 2 x visible x (query + value width)."""
+    if mixer.kind is not MixerKind.DSV4:
+        visible = _visible_tokens(seq, mixer.window or mixer.chunk, causal=causal)
+        indexed = 0.0
+        if mixer.indexer is not None:
+            indexed = 2.0 * visible * mixer.indexer.heads * mixer.indexer.head_dim
+            visible = min(visible, float(mixer.indexer.topk))
+        return 2.0 * visible * (_qk_width(mixer) + _v_width(mixer)) + indexed
+    window = _visible_tokens(seq, mixer.window, causal=causal)
+    compressed = _visible_tokens(seq, None, causal=causal) / mixer.compress_ratio if mixer.compress_ratio else 0.0
+    indexed = 0.0
+    if mixer.indexer is not None:
+        indexed = 2.0 * compressed * mixer.indexer.heads * mixer.indexer.head_dim
+        compressed = min(compressed, float(mixer.indexer.topk))
+    return 4.0 * (window + compressed) * _qk_width(mixer) + indexed
+
+
+def _scan_flop(mixer: Mixer) -> float:
+    """Forward FLOP of one token in one recurrent layer: state update and read-out, and the square inside a chunk.
+
+    Source: Dao, Gu 2024 (arXiv 2405.21060).
+    """
+    if mixer.kind is MixerKind.NONE:
+        return 0.0
+    return 4.0 * _state_width(mixer) + 2.0 * _CHUNK_TOKENS * _inner_width(mixer)
+
+
+def _mixer_stored_bytes(mixer: Mixer, hidden: float) -> tuple[float, float, float]:
+    """Bytes of one token in these layers: stored without recompute, with selective recompute, as GEMM inputs."""
+    if mixer.kind is MixerKind.NONE:
+        return 0.0, 0.0, 0.0
+    if mixer.kind is MixerKind.ATTENTION:
+        inner = _qk_width(mixer) + _kv_width(mixer)
+        out = _v_width(mixer)
+    elif mixer.kind is MixerKind.MLA:
+        inner = (mixer.q_lora_rank or 0) + mixer.kv_lora_rank + 2.0 * _qk_width(mixer) + _v_width(mixer)
+        out = _v_width(mixer)
+    elif mixer.kind is MixerKind.DSV4:
+        inner = (mixer.q_lora_rank or 0) + _qk_width(mixer) + 2.0 * mixer.head_dim
+        out = _qk_width(mixer)
+    else:
+        inner = 3.0 * _inner_width(mixer)
+        out = _inner_width(mixer)
+    norm_in, norm_out = hidden, hidden
+    # Selective recompute makes the norm again, and for MLA the up-projected queries, keys and values.
+    kept_inner = (mixer.q_lora_rank or 0) + mixer.kv_lora_rank if mixer.kind is MixerKind.MLA else inner
+    stored = norm_in + norm_out + inner + out
+    selective = norm_in + kept_inner + out
+    return _BF16 * mixer.count * stored, _BF16 * mixer.count * selective, _BF16 * mixer.count * norm_out
+
+
+def _ffn_stored_bytes(ffn: Ffn, hidden: float) -> tuple[float, float, float]:
+    """As `_mixer_stored_bytes`: a gated part stores two projections and their product, an ungated one in and out."""
+    if ffn.kind is FfnKind.NONE:
+        return 0.0, 0.0, 0.0
+    projections = 2.0 if ffn.gated else 1.0
+    if ffn.kind is FfnKind.DENSE:
+        width, copies = float(ffn.intermediate), 0.0
+    else:
+        width = float(ffn.top_k * ffn.intermediate + ffn.shared_intermediate + (ffn.dense_parallel_intermediate or 0))
+        # Each chosen expert gets a copy of the token, and its output is kept until the combine.
+        copies = 2.0 * ffn.top_k * float(ffn.latent or hidden)
+    stored = 2.0 * hidden + copies + (projections + 1.0) * width
+    selective = hidden + copies + projections * width
+    inputs = hidden + width + copies / 2.0
+    return _BF16 * ffn.count * stored, _BF16 * ffn.count * selective, _BF16 * ffn.count * inputs
+
+
+def _adapter_params(architecture: ModelArchitecture, mixer_params: float, dense_ffn_params: float) -> float:
+    """LoRA parameters per rank: in + out of each adapted matrix (Hu et al. 2021, arXiv 2106.09685).
+
+    Adapters sit on the mixers and dense feed-forward parts; a matrix of hidden x w has w = params / hidden.
+    """
+    hidden = float(architecture.hidden)
+    mixers = sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)
+    ffns = sum((3.0 if f.gated else 2.0) * f.count for f in architecture.ffns if f.kind is FfnKind.DENSE)
+    return 4.0 * hidden * mixers + hidden * ffns + (mixer_params + dense_ffn_params) / hidden
