@@ -25,7 +25,7 @@ class Issue(str):
     ) -> "Issue":
         """The message and its extras; a value that is not a scalar is not repeated."""
         self = super().__new__(cls, message)
-        self.value = shown(value)
+        self.value = shown(int(value) if isinstance(value, float) and value.is_integer() else value)
         self.limit = limit
         self.did_you_mean = tuple(did_you_mean)
         return self

@@ -1,6 +1,6 @@
 """A field whose shape is decided by one of its own members, as `kind` decides a workload."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
@@ -8,37 +8,68 @@ from marshmallow import Schema, ValidationError, fields
 from service.schemas.issue import Issue, nearest
 
 
-class Discriminated(fields.Field):
-    """An object loaded by the schema that its `key` names; the OpenAPI document shows a discriminated oneOf."""
+class Discriminated(fields.Field[Any]):
+    """An object loaded by the variant that its `key` names; the OpenAPI document shows a discriminated oneOf.
 
-    def __init__(self, what: str, *, key: str, schemas: Mapping[str, type[Schema]], title: str, **kwargs: Any) -> None:
+    A variant is a schema, or again a Discriminated field that looks at another member of the same object.
+    """
+
+    def __init__(
+        self, what: str, *, key: str, title: str, variants: "Mapping[str, type[Schema] | Discriminated]", **kwargs: Any
+    ) -> None:
         super().__init__(metadata={"description": what}, **kwargs)
         self.key, self.title = key, title
-        self.schemas = schemas
-        self._instances: dict[str, Schema] = {}
+        self.variants = {
+            name: variant if isinstance(variant, Discriminated) else variant() for name, variant in variants.items()
+        }
 
-    def choose(self, name: str) -> Schema:
-        """The one instance of the schema that the name stands for."""
-        if name not in self._instances:
-            self._instances[name] = self.schemas[name]()
-        return self._instances[name]
+    def variant_name(self, name: str) -> str:
+        """The name of the variant that a value of the key stands for; KeyError when it stands for none."""
+        if name not in self.variants:
+            raise KeyError(name)
+        return name
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def known(self) -> tuple[str, ...]:
+        """Every value that the key may have."""
+        return tuple(self.variants)
+
+    def load(self, value: Any) -> Any:
+        """The object that the value describes."""
         if not isinstance(value, Mapping):
             raise ValidationError(Issue("Must be an object.", value=value))
-        return self.choose(discriminator(value, self.key, tuple(self.schemas))).load(value)
+        return self.variants[self._chosen(value.get(self.key))].load(value)
+
+    def dump(self, value: Any) -> Any:
+        """The value of the wire for an object of one of the variants."""
+        return self.variants[self.variant_name(str(getattr(value, self.key)))].dump(value)
+
+    def shapes(self, resolve: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
+        """JSON Schema of the union; `resolve` gives the reference to a schema."""
+        one_of = [
+            variant.shapes(resolve) if isinstance(variant, Discriminated) else resolve(variant)
+            for variant in self.variants.values()
+        ]
+        described: dict[str, Any] = {"title": self.title, "oneOf": one_of}
+        if all("$ref" in shape for shape in one_of):
+            mapping = {name: shape["$ref"] for name, shape in zip(self.variants, one_of, strict=True)}
+            described["discriminator"] = {"propertyName": self.key, "mapping": mapping}
+        return described
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return self.load(value)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else self.choose(str(getattr(value, self.key))).dump(value)
+        return None if value is None else self.dump(value)
 
-
-def discriminator(value: Mapping[str, Any], key: str, known: tuple[str, ...]) -> str:
-    """The value of the deciding member, or a ValidationError at that member."""
-    limit = ", ".join(known)
-    name = value.get(key)
-    if name is None:
-        raise ValidationError({key: [Issue(f"This field is required: one of {limit}.", limit=limit)]})
-    if not isinstance(name, str) or name not in known:
-        near = nearest(name, known) if isinstance(name, str) else ()
-        raise ValidationError({key: [Issue(f"Must be one of {limit}.", value=name, limit=limit, did_you_mean=near)]})
-    return name
+    def _chosen(self, name: Any) -> str:
+        limit = ", ".join(self.known())
+        if name is None:
+            raise ValidationError({self.key: [Issue(f"This field is required: one of {limit}.", limit=limit)]})
+        if isinstance(name, str):
+            try:
+                return self.variant_name(name)
+            except KeyError:
+                pass
+        near = nearest(name, self.known()) if isinstance(name, str) else ()
+        message = f"Must be one of {limit}."
+        raise ValidationError({self.key: [Issue(message, value=name, limit=limit, did_you_mean=near)]})

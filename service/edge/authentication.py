@@ -1,0 +1,56 @@
+"""Who is calling: a Bearer key becomes a Caller, and every blueprint says which permission it asks for."""
+
+from collections.abc import Callable
+
+import structlog
+from flask import Blueprint, g, request
+
+from service.access import Caller, Permission
+from service.edge.context import runtime
+from service.errors import ForbiddenError, UnauthenticatedError
+from service.planning import keys
+
+_SCHEME = "bearer"
+_LONGEST_KEY = 200
+
+
+def protect(blueprint: Blueprint, permission: Permission) -> None:
+    """Every route of the blueprint needs a key whose role grants the permission."""
+
+    def check() -> None:
+        g.caller = _authenticate()
+        structlog.contextvars.bind_contextvars(tenant=g.caller.tenant_id, key=g.caller.key_id)
+        if not g.caller.may(permission):
+            raise ForbiddenError(f"A key of role {g.caller.role} may not use {permission}.")
+
+    _hook(blueprint, check, permission)
+
+
+def open_to_all(blueprint: Blueprint) -> None:
+    """The blueprint answers without a key: said aloud, so that a forgotten hook is not mistaken for it."""
+
+    def check() -> None:
+        """Nothing to check."""
+
+    _hook(blueprint, check, None)
+
+
+def permission_of(hook: Callable[[], None]) -> Permission | None:
+    """What an authentication hook asks for; AttributeError when the function is no such hook."""
+    permission: Permission | None = hook.permission  # type: ignore[attr-defined]
+    return permission
+
+
+def _hook(blueprint: Blueprint, check: Callable[[], None], permission: Permission | None) -> None:
+    check.permission = permission  # type: ignore[attr-defined]
+    blueprint.before_request(check)
+
+
+def _authenticate() -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != _SCHEME or not token:
+        raise UnauthenticatedError("Send an API key: Authorization: Bearer <key>.")
+    if len(token) > _LONGEST_KEY or not token.isascii():
+        raise UnauthenticatedError("This is not an API key of this service.")
+    return keys.authenticate(runtime(), token)

@@ -1,0 +1,130 @@
+"""Request bodies: small, UTF-8, JSON, shallow, each key once, every number finite; anything else is refused early."""
+
+import json
+import math
+from typing import Any
+
+from flask import Request
+
+from service.edge.answers import MEDIA_TYPE
+from service.errors import PlannerError
+
+MAX_DEPTH = 64
+MAX_MEMBERS = 10_000
+_MAX_DIGITS = 400
+
+
+class MalformedBodyError(PlannerError):
+    """The body is not JSON as this service reads it."""
+
+    code = "malformed_body"
+
+
+class UnsupportedMediaTypeError(PlannerError):
+    """The body is of a media type or encoding that no route takes."""
+
+    code = "unsupported_media_type"
+
+
+def read_json(request: Request) -> Any:
+    """The value of the request's body; the size limit is the application's MAX_CONTENT_LENGTH."""
+    _check_headers(request)
+    return parse_json(request.get_data(cache=False))
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a JSON text; MalformedBodyError says what is wrong with it."""
+    if not body:
+        raise MalformedBodyError("The body is empty; send a JSON object.")
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_constant=_refuse_constant,
+            parse_float=_float,
+            parse_int=_int,
+        )
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError(f"The body is not UTF-8: byte {error.start} cannot be read.") from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBodyError(f"The body is not JSON: {error.msg} at {where}.") from error
+    except RecursionError as error:
+        raise MalformedBodyError(_TOO_DEEP) from error
+    _check_nesting_and_text(value)
+    return value
+
+
+_TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
+
+
+def _check_headers(request: Request) -> None:
+    if request.mimetype != MEDIA_TYPE:
+        given = f"this is {request.mimetype}" if request.mimetype else "there is no Content-Type"
+        raise UnsupportedMediaTypeError(f"Send the body as {MEDIA_TYPE}; {given}.")
+    charset = request.mimetype_params.get("charset", "utf-8")
+    if charset.lower().replace("_", "-") not in {"utf-8", "utf8", "us-ascii"}:
+        raise MalformedBodyError("JSON is written in UTF-8; leave charset out of Content-Type.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaTypeError("Send the body uncompressed, without Content-Encoding.")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        raise MalformedBodyError(f"An object of the body has more than {MAX_MEMBERS} members.")
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise MalformedBodyError(f"The key {_quoted(key)} stands twice in one object.")
+            seen.add(key)
+    return members
+
+
+def _quoted(key: str) -> str:
+    return json.dumps(key if len(key) <= 60 else key[:57] + "...")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise MalformedBodyError(f"{name} is not JSON; every number must be finite.")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise MalformedBodyError(f"The number {text[:40]} is too large to be read.")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise MalformedBodyError(f"A number of the body has more than {_MAX_DIGITS} digits.")
+    return int(text)
+
+
+def _check_nesting_and_text(value: Any) -> None:
+    """Walks without recursion, so that no body can exhaust the stack."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if isinstance(node, str):
+            _check_text(node)
+        elif isinstance(node, dict | list):
+            if depth > MAX_DEPTH:
+                raise MalformedBodyError(_TOO_DEEP)
+            if isinstance(node, dict):
+                waiting.extend((key, depth) for key in node)
+                waiting.extend((inner, depth + 1) for inner in node.values())
+            else:
+                waiting.extend((inner, depth + 1) for inner in node)
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text:
+        raise MalformedBodyError("A string of the body contains the character NUL.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise MalformedBodyError("A string of the body contains half of a surrogate pair.") from error

@@ -1,0 +1,28 @@
+"""Structured logs: one JSON object per line and event, on standard error, without secrets."""
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+
+def configure_logging(level: str) -> None:
+    """Send structlog through JSON lines; ids that were bound to the context come along."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping().get(level, logging.INFO)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _to_json(event: Any, default: Any = None, **_: Any) -> str:
+    return orjson.dumps(event, default=default or str).decode()

@@ -1,0 +1,139 @@
+"""One table from exceptions to problem documents (RFC 9457); nothing else decides what a failure looks like."""
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, Response, current_app, request
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+
+from service.edge.answers import PROBLEM_MEDIA_TYPE
+from service.edge.body import MalformedBodyError, UnsupportedMediaTypeError
+from service.edge.context import request_id
+from service.errors import (
+    ConflictError,
+    FieldError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    PlannerError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnknownReferenceError,
+    UnsupportedWorkloadError,
+)
+
+STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
+    MalformedBodyError: (HTTPStatus.BAD_REQUEST, "The body cannot be read"),
+    UnauthenticatedError: (HTTPStatus.UNAUTHORIZED, "No valid API key"),
+    ForbiddenError: (HTTPStatus.FORBIDDEN, "The key's role does not allow this"),
+    NotFoundError: (HTTPStatus.NOT_FOUND, "Nothing is here"),
+    ConflictError: (HTTPStatus.CONFLICT, "The object is in a state that forbids this"),
+    UnsupportedMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has the wrong media type"),
+    InvalidRequestError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request has a wrong field"),
+    UnknownReferenceError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request names something unknown"),
+    UnsupportedWorkloadError: (HTTPStatus.UNPROCESSABLE_ENTITY, "This kind of workload is not sized"),
+    UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "A part of the service is down"),
+}
+"""Status and title per error; an error that is not in the table is ours and answers 500."""
+
+_OF_HTTP: dict[int, tuple[str, str, str]] = {
+    400: ("bad_request", "The request cannot be read", "The request is malformed."),
+    404: ("not_found", "Nothing is here", "There is no such path; the paths are listed in /openapi.json."),
+    405: ("method_not_allowed", "The path has no such method", "Use one of the methods that Allow names."),
+    406: ("not_acceptable", "No such representation", "Answers are application/json; accept that."),
+    408: ("request_timeout", "The body came too slowly", "Send the request again."),
+    413: ("body_too_large", "The body is too large", "The body is larger than this route takes."),
+    415: ("unsupported_media_type", "The body has the wrong media type", "Send the body as application/json."),
+}
+_INTERNAL = ("internal_error", "Something broke on our side", "The fault is logged under the request id.")
+_DATABASE_DOWN = "The database does not answer; try again."
+_RETRY_AFTER_S = 5
+
+_log = structlog.get_logger(__name__)
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Every exception that leaves a view becomes a problem document."""
+    app.register_error_handler(PlannerError, _of_planner_error)
+    app.register_error_handler(HTTPException, of_http_exception)
+    for broken in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.register_error_handler(broken, _of_database_error)
+    app.register_error_handler(Exception, _of_unexpected)
+
+
+def problem(
+    status: int,
+    code: str,
+    *,
+    title: str,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    retry_after_s: int | None = None,
+) -> Response:
+    """A problem document as an answer."""
+    body = {
+        "type": f"/problems/{code.replace('_', '-')}",
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        "instance": request.path[:500],
+        "request_id": request_id(),
+        "errors": [_field(error) for error in errors],
+    }
+    response = current_app.response_class(current_app.json.dumps(body), status=status, mimetype=PROBLEM_MEDIA_TYPE)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="headroom"'
+    return response
+
+
+def _field(error: FieldError) -> dict[str, object]:
+    extras = {"value": error.value, "limit": error.limit, "did_you_mean": list(error.did_you_mean) or None}
+    return {"field": error.field, "message": error.message, **{k: v for k, v in extras.items() if v is not None}}
+
+
+def of_http_exception(error: HTTPException) -> Response:
+    """What werkzeug, Flask and flask-smorest raise: unknown path, wrong method, body too large, not modified ..."""
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if status < HTTPStatus.BAD_REQUEST:
+        return current_app.response_class(status=status)
+    code, title, detail = _OF_HTTP.get(status, _INTERNAL if status >= HTTPStatus.INTERNAL_SERVER_ERROR else (
+        HTTPStatus(status).name.lower(), HTTPStatus(status).phrase, HTTPStatus(status).phrase
+    ))
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = f"The body may have at most {request.max_content_length} bytes."
+    response = problem(status, code, title=title, detail=detail)
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers["Allow"] = value
+    return response
+
+
+def _of_planner_error(error: PlannerError) -> Response:
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            status, title = STATUS[kind]
+            retry = error.detail.retry_after_s
+            if retry is None and status == HTTPStatus.SERVICE_UNAVAILABLE:
+                retry = _RETRY_AFTER_S
+            errors = error.detail.errors
+            return problem(
+                status, error.code, title=title, detail=error.message, errors=errors, retry_after_s=retry
+            )
+    return _of_unexpected(error)
+
+
+def _of_database_error(error: Exception) -> Response:
+    _log.error("database_error", error=type(error).__name__)
+    status, title = STATUS[UnavailableError]
+    code = UnavailableError.code
+    return problem(status, code, title=title, detail=_DATABASE_DOWN, retry_after_s=_RETRY_AFTER_S)
+
+
+def _of_unexpected(error: Exception) -> Response:
+    _log.error("unexpected_error", error=type(error).__name__, exc_info=error)
+    code, title, detail = _INTERNAL
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, code, title=title, detail=detail)

@@ -1,0 +1,67 @@
+"""Canonical JSON and its SHA-256: the identity of a sizing question."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from service.schemas.workload import QUESTION
+from service.sizing.workload import Question
+
+_INT64 = 2**63
+
+
+def canonical_json(value: Any) -> bytes:
+    """UTF-8 JSON with sorted keys, no spaces, and one form for a number: 1e3, 1000.0 and 1000 are all `1000`."""
+    return orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS)
+
+
+def sha256_digest(value: Any) -> str:
+    """`sha256:` and the hexadecimal SHA-256 of the canonical JSON."""
+    return f"sha256:{hashlib.sha256(canonical_json(value)).hexdigest()}"
+
+
+def question_digest(
+    question: Question,
+    *,
+    catalog_version: str,
+    calibration_version: str,
+    engine_version: str,
+    price_book_digest: str | None = None,
+) -> str:
+    """Identity of a question under these versions; with a price book when the answer is ranked by its prices."""
+    return sha256_digest(
+        {
+            "question": QUESTION.dump(question),
+            "catalog_version": catalog_version,
+            "calibration_version": calibration_version,
+            "engine_version": engine_version,
+            "price_book_digest": price_book_digest,
+        }
+    )
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(inner) for inner in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return _number(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value)
+
+
+def _number(value: float) -> int | float:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} has no canonical JSON")
+    if value == int(value):
+        # Above 2^63 every float is whole; there the shortest float form is the one form.
+        return int(value) if abs(value) < _INT64 else float(value)
+    return value

@@ -1,0 +1,176 @@
+"""An estimate on the wire: a workload without demand or target on fixed hardware, and what it does there."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from service.schemas.inference import InferenceWorkloadSchema
+from service.schemas.issue import Issue
+from service.schemas.plain import AnswerSchema, count, figure, flag, many, one, text
+from service.schemas.result import (
+    AssumedSchema,
+    LayoutSchema,
+    WorkingStepSchema,
+    figures_field,
+    memory_field,
+    metrics_field,
+)
+from service.schemas.science import SCIENCE_ESTIMATE_SCHEMAS
+from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
+from service.schemas.training import TrainingWorkloadSchema
+from service.schemas.workload import science_field, workload_field
+from service.sizing.kind import Kind
+from service.sizing.result import Estimate
+from service.sizing.workload import (
+    Demand,
+    Deployment,
+    Load,
+    LoadKind,
+    Recompute,
+    Serving,
+    Sharding,
+    TrainingTarget,
+    Workload,
+)
+
+_OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
+_NO_DEMAND = "An estimate is of fixed hardware and has no {}; leave it out, or post the workload to /v1/workloads."
+_ONLY_OF: dict[str, tuple[Kind, ...]] = {
+    "mode": (Kind.INFERENCE,),
+    "load": (Kind.INFERENCE,),
+    "attention_dp": (Kind.INFERENCE,),
+    "micro_batch": (Kind.TRAINING,),
+    "vpp": (Kind.TRAINING,),
+    "cp": (Kind.TRAINING,),
+    "recompute": (Kind.TRAINING,),
+    "sharding": (Kind.TRAINING,),
+    "replicas": (Kind.INFERENCE, Kind.SCIENCE),
+    "host_cores": (Kind.SCIENCE,),
+}
+"""Fields of a deployment that mean something for some kinds of workload only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateRequest:
+    """A workload whose demand or target is empty, and the hardware that it runs on."""
+
+    workload: Workload
+    deployment: Deployment
+
+
+class InferenceOnDeploymentSchema(InferenceWorkloadSchema):
+    """Serving one language model on fixed hardware."""
+
+    refused: ClassVar = {"demand": _NO_DEMAND.format("demand")}
+    filled: ClassVar = {"demand": Demand()}
+
+    class Meta:
+        exclude = ("demand",)
+
+
+class TrainingOnDeploymentSchema(TrainingWorkloadSchema):
+    """Training or tuning one language model on fixed hardware."""
+
+    refused: ClassVar = {"target": _NO_DEMAND.format("target")}
+    filled: ClassVar = {"target": TrainingTarget()}
+
+    class Meta:
+        exclude = ("target",)
+
+
+class LoadSchema(RecordSchema):
+    """How an inference deployment is loaded."""
+
+    record = Load
+
+    kind = Choice("concurrency and rate need their number.", LoadKind, required=True)
+    value = Count("Requests in flight, for concurrency.", low=1, high=1_000_000, **_OPTIONAL)
+    requests_s = Amount("Requests arriving per second, for rate.", low=1e-6, high=1e7, **_OPTIONAL)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _number_of_kind(self, data: dict[str, Any], **_: Any) -> None:
+        needed = {LoadKind.CONCURRENCY: "value", LoadKind.RATE: "requests_s"}.get(data["kind"])
+        for name in ("value", "requests_s"):
+            if name == needed and data.get(name) is None:
+                raise ValidationError({name: [Issue(f"A load of kind {data['kind']} needs it.")]})
+            if name != needed and data.get(name) is not None:
+                raise ValidationError({name: [Issue(f"A load of kind {data['kind']} has none.")]})
+
+
+class DeploymentSchema(RecordSchema):
+    """Fixed hardware; what is left out the engine chooses, and says so."""
+
+    record = Deployment
+
+    gpu = Text("GPU, by id.", required=True)
+    gpus = Count("How many.", low=1, high=200_000, required=True)
+    server = Text("Server, by id.", **_OPTIONAL)
+    tp = Count("Tensor parallelism.", low=1, high=1024, **_OPTIONAL)
+    pp = Count("Pipeline parallelism.", low=1, high=1024, **_OPTIONAL)
+    dp = Count("Data parallelism; of inference, the copies of the model.", low=1, high=200_000, **_OPTIONAL)
+    ep = Count("Expert parallelism.", low=1, high=4096, **_OPTIONAL)
+    cp = Count("Context parallelism.", low=1, high=1024, **_OPTIONAL)
+    attention_dp = Count("Data parallelism of the attention part.", low=1, high=4096, **_OPTIONAL)
+    mode = Choice("Whether prefill and decode share GPUs.", Serving, load_default=Serving.AGGREGATED)
+    load = fields.Nested(LoadSchema, **_OPTIONAL, metadata={"description": "Absent = saturated."})
+    micro_batch = Count("Sequences per step and rank.", low=1, high=100_000, **_OPTIONAL)
+    vpp = Count("Virtual pipeline stages per GPU.", low=1, high=1024, **_OPTIONAL)
+    recompute = Choice("Which activations are computed again.", tuple(Recompute), **_OPTIONAL)
+    sharding = Choice("Which training states are sharded.", tuple(Sharding), **_OPTIONAL)
+    replicas = Count("Independent copies of the model or job.", low=1, high=1_000_000, **_OPTIONAL)
+    host_cores = Count("CPU cores of all servers.", low=1, high=10_000_000, **_OPTIONAL)
+
+
+class EstimateRequestSchema(RecordSchema):
+    """The body of `POST /v1/estimates`."""
+
+    record = EstimateRequest
+
+    workload = workload_field(
+        "WorkloadWithoutDemand",
+        {
+            Kind.INFERENCE: InferenceOnDeploymentSchema,
+            Kind.TRAINING: TrainingOnDeploymentSchema,
+            Kind.SCIENCE: science_field("ScienceWithoutDemand", SCIENCE_ESTIMATE_SCHEMAS),
+        },
+    )
+    deployment = fields.Nested(DeploymentSchema, required=True, metadata={"description": "The fixed hardware."})
+
+    @validates_schema(pass_original=True, skip_on_field_errors=True)
+    def _fields_of_kind(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        kind: Kind = data["workload"].kind
+        wrong = {
+            name: [Issue(f"Goes with {' and '.join(kinds)} only.")]
+            for name, kinds in _ONLY_OF.items()
+            if kind not in kinds and original["deployment"].get(name) is not None
+        }
+        if wrong:
+            raise ValidationError({"deployment": wrong})
+
+
+class EstimateSchema(AnswerSchema):
+    """What one fixed deployment does."""
+
+    record = Estimate
+
+    kind = text("Kind of workload.")
+    gpu = text("GPU, by id.")
+    gpus = count("How many.")
+    layout = one(LayoutSchema, "Layout of one instance.")
+    replicas = count("Independent copies.")
+    mode = text("How it runs, such as aggregated or disaggregated.")
+    weight_precision = text("Number format of the weights.", allow_none=True)
+    kv_precision = text("Number format of the KV cache.", allow_none=True)
+    precision = text("Number format of the arithmetic.", allow_none=True)
+    batch = figure("Sequences in flight per instance.", allow_none=True)
+    fits = flag("Whether it fits into memory; speeds are given even when it does not.")
+    metrics = metrics_field()
+    memory_gb_gpu = memory_field()
+    memory_used_gb_gpu = figure("Memory used on the fullest GPU.")
+    memory_usable_gb_gpu = figure("Memory usable on it.")
+    bottleneck = text("What binds.")
+    utilisation = figures_field("Shares of what the hardware could do.")
+    assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
+    working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
+    engine_version = text("Version of the engine.")

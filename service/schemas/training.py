@@ -1,0 +1,53 @@
+"""A training workload on the wire."""
+
+from typing import Any
+
+from marshmallow import fields, post_dump, validates_schema
+
+from service.schemas.inference import MODEL_PRECISIONS
+from service.schemas.model import ModelField
+from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one
+from service.sizing.kind import Kind
+from service.sizing.precision import Precision
+from service.sizing.workload import Method, TrainingTarget, TrainingWorkload
+
+_TARGETS = ("deadline_days", "gpus", "budget_usd")
+_OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
+
+
+class TrainingTargetSchema(RecordSchema):
+    """What the training must meet: exactly one."""
+
+    record = TrainingTarget
+
+    deadline_days = Amount("Be done within so many days.", low=0.01, high=3650, **_OPTIONAL)
+    gpus = Count("Use so many GPUs; the answer is the time.", low=1, high=200_000, **_OPTIONAL)
+    budget_usd = Money("Spend at most so much; the answer is the time.", **_OPTIONAL)
+
+    @validates_schema(pass_original=True)
+    def _one(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        require_exactly_one(original, _TARGETS)
+
+    @post_dump
+    def _chosen(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return drop_absent(data)
+
+
+class TrainingWorkloadSchema(RecordSchema):
+    """Training or tuning one language model."""
+
+    record = TrainingWorkload
+
+    kind = Choice("What kind of workload this is.", (Kind.TRAINING,), required=True)
+    model = ModelField("An id or alias of the zoo, an inline architecture, or hf_config.", required=True)
+    method = Choice("How the model is trained.", Method, required=True)
+    tokens = Amount("Tokens to train on, over all epochs.", low=1e3, high=1e16, required=True)
+    target = fields.Nested(
+        TrainingTargetSchema, required=True, metadata={"description": "Exactly one kind of target."}
+    )
+    precision = Choice("Number format of the matrix products.", MODEL_PRECISIONS, load_default=Precision.BF16)
+    seq_len_tokens = Count("Tokens of one training sequence.", low=1, high=10_000_000, load_default=4096)
+    global_batch_sequences = Count("Sequences per optimizer step.", low=1, high=1_000_000, load_default=1024)
+    checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
+    dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)
+    lora_rank = Count("Rank of the adapters of lora and qlora.", low=1, high=4096, load_default=16)

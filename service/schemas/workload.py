@@ -1,0 +1,144 @@
+"""A sizing request on the wire: name, labels, workload, constraints; and the question inside, spelled out in full."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load
+
+from service.schemas.constraints import ConstraintsSchema
+from service.schemas.inference import InferenceWorkloadSchema
+from service.schemas.issue import Issue
+from service.schemas.science import APPLICATION_TEMPLATES, SCIENCE_SCHEMAS
+from service.schemas.strict import RecordSchema, Text, clean_text
+from service.schemas.training import TrainingWorkloadSchema
+from service.schemas.union import Discriminated
+from service.sizing.kind import Kind
+from service.sizing.workload import Constraints, Question
+
+_OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
+
+_MOST_LABELS = 64
+_LABEL_KEY_CHARACTERS = 63
+_LABEL_VALUE_CHARACTERS = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingRequest:
+    """What a caller posts. Name and labels are for people; only the question has an answer."""
+
+    question: Question
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class LabelsField(fields.Dict):
+    """A flat map of short strings."""
+
+    limit = f"at most {_MOST_LABELS} labels of {_LABEL_KEY_CHARACTERS} and {_LABEL_VALUE_CHARACTERS} characters"
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        extra = {"additionalProperties": {"type": "string", "maxLength": _LABEL_VALUE_CHARACTERS},
+                 "maxProperties": _MOST_LABELS}
+        super().__init__(metadata={"description": what, **extra}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise ValidationError(Issue("Must be a flat object of strings.", value=value, limit=self.limit))
+        if len(value) > _MOST_LABELS:
+            raise ValidationError(Issue(f"Holds {self.limit}; this holds {len(value)}.", limit=self.limit))
+        wrong: dict[str, Any] = {}
+        for key, text in value.items():
+            try:
+                clean_text(key, shortest=1, longest=_LABEL_KEY_CHARACTERS)
+                if not isinstance(text, str):
+                    raise ValidationError(Issue("Must be a string.", value=text))
+                clean_text(text, shortest=0, longest=_LABEL_VALUE_CHARACTERS)
+            except ValidationError as error:
+                wrong[key] = error.messages
+        if wrong:
+            raise ValidationError(wrong)
+        return dict(sorted(value.items()))
+
+
+class ScienceField(Discriminated):
+    """A scientific workload: `application` names the template, whose schema has the fields."""
+
+    def variant_name(self, name: str) -> str:
+        """The template of an application; KeyError when there is no such application."""
+        return APPLICATION_TEMPLATES[name]
+
+    def known(self) -> tuple[str, ...]:
+        """Every application."""
+        return tuple(APPLICATION_TEMPLATES)
+
+    def shapes(self, resolve: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
+        """JSON Schema of the union, discriminated by application."""
+        references = {template: resolve(variant) for template, variant in self.variants.items()}
+        mapping = {name: references[template]["$ref"] for name, template in APPLICATION_TEMPLATES.items()}
+        discriminator = {"propertyName": self.key, "mapping": mapping}
+        return {"title": self.title, "oneOf": list(references.values()), "discriminator": discriminator}
+
+
+def science_field(title: str, schemas: Mapping[str, type[Schema]]) -> ScienceField:
+    """The union over the templates of science; each says which applications it is for."""
+    variants = {template: _of_applications(template, schema) for template, schema in schemas.items()}
+    return ScienceField("A scientific job.", key="application", title=title, variants=variants)
+
+
+def _of_applications(template: str, schema: type[Schema]) -> type[Schema]:
+    names = [name for name, of_template in APPLICATION_TEMPLATES.items() if of_template == template]
+    application = fields.String(
+        required=True, metadata={"description": "An id of /v1/catalog/applications.", "enum": names}
+    )
+    name = f"{schema.__name__.removesuffix('Schema')}WorkloadSchema"
+    return type(schema)(name, (schema,), {"application": application, "__doc__": schema.__doc__})
+
+
+def workload_field(title: str, kinds: Mapping[Kind, type[Schema] | Discriminated]) -> Discriminated:
+    """The `workload` of a request: a union over its kind."""
+    variants = {kind.value: variant for kind, variant in kinds.items()}
+    return Discriminated(
+        "What is to be done; `kind` decides the rest.", key="kind", title=title, variants=variants, required=True
+    )
+
+
+class QuestionSchema(RecordSchema):
+    """The part of a request that has an answer; `dump` spells out every default."""
+
+    record = Question
+
+    workload = workload_field(
+        "Workload",
+        {
+            Kind.INFERENCE: InferenceWorkloadSchema,
+            Kind.TRAINING: TrainingWorkloadSchema,
+            Kind.SCIENCE: science_field("ScienceWorkload", SCIENCE_SCHEMAS),
+        },
+    )
+    constraints = fields.Nested(
+        ConstraintsSchema, load_default=Constraints, metadata={"description": "What the answer must respect."}
+    )
+
+
+class SizingRequestSchema(QuestionSchema):
+    """The body of `POST /v1/workloads`."""
+
+    record = SizingRequest
+
+    name = Text("For people; not part of the question.", **_OPTIONAL)
+    labels = LabelsField("For selection; not part of the question.", load_default=dict)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> SizingRequest:
+        question = Question(workload=data["workload"], constraints=data["constraints"])
+        return SizingRequest(question=question, name=data["name"], labels=data["labels"])
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Workload and constraints lie one level deeper in the dataclass than in the body."""
+        source = obj.question if attr in {"workload", "constraints"} else obj
+        return getattr(source, attr, default)
+
+
+QUESTION = QuestionSchema()
+"""One instance for everybody: a schema keeps no state between calls, and making one is slow."""
