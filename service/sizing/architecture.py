@@ -133,7 +133,8 @@ class ArchitectureCounts:
     total_params: float
     # Read for one token: all but the experts it is not routed to, and but the per-layer embedding table.
     active_params: float
-    # Multiplied for one token; twice this is the FLOP of one forward token without attention scores. No lookups, no norms.
+    # Multiplied for one token; twice this is the FLOP of one forward token without attention scores.
+    # No lookups, no norms.
     matmul_params: float
     mixer_params: float
     dense_ffn_params: float
@@ -220,7 +221,7 @@ def expert_params(ffn: Ffn, hidden: int) -> int:
 
 
 def kv_elements(mixer: Mixer) -> float:
-    """Elements of all `count` layers that the unbounded cache keeps per token; zero for a windowed or recurrent mixer."""
+    """Elements that the unbounded cache of all `count` layers keeps per token; zero for a window or a recurrence."""
     if mixer.kind is MixerKind.DSV4:
         # One 512-wide K=V head per `compress_ratio` tokens, and the indexer's keys at the same rate.
         index = mixer.indexer.head_dim if mixer.indexer else 0
@@ -307,10 +308,6 @@ def _mamba2_params(mixer: Mixer, hidden: int) -> int:
     return hidden * (inner + channels + mixer.heads + inner) + mixer.conv_kernel * channels
 
 
-def _no_params(mixer: Mixer, hidden: int) -> int:
-    return 0
-
-
 _MIXER_PARAMS: dict[MixerKind, Callable[[Mixer, int], int]] = {
     MixerKind.ATTENTION: _attention_params,
     MixerKind.MLA: _mla_params,
@@ -318,7 +315,7 @@ _MIXER_PARAMS: dict[MixerKind, Callable[[Mixer, int], int]] = {
     MixerKind.GATED_DELTANET: _gated_deltanet_params,
     MixerKind.KIMI_DELTA_ATTENTION: _kimi_delta_params,
     MixerKind.MAMBA2: _mamba2_params,
-    MixerKind.NONE: _no_params,
+    MixerKind.NONE: lambda _mixer, _hidden: 0,
 }
 
 
