@@ -84,6 +84,8 @@ class SwitchSpec:
     plan_power_w: float | None
     fabric: str
     rack_units: float | None
+    # Among switches with as many ports the lowest is taken.
+    preferred_rank: int = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
