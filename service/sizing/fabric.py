@@ -1,7 +1,8 @@
 """Switches and optics between servers: NVIDIA's small patterns, then a rail-optimised non-blocking leaf and spine.
 
-Sources: NVIDIA Enterprise Reference Architectures 2-8-5-200, 2-8-9-400 and 2-8-9-800 (leaf rules by scalable unit of four
-nodes); DGX SuperPOD B300 tables (16 leaves and 8 spines per 512 GPUs at 800 Gbit/s); Dell's rule of two spines at least.
+Sources: NVIDIA Enterprise Reference Architectures 2-8-5-200, 2-8-9-400 and 2-8-9-800 (leaf rules by scalable unit of
+four nodes); DGX SuperPOD B300 tables (16 leaves and 8 spines per 512 GPUs at 800 Gbit/s); Dell's rule of two spines at
+least.
 """
 
 import math
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.hardware import ServerSpec, SwitchSpec
+from service.sizing.numeric import Numeric
 from service.sizing.result import NetworkPlan
-from service.sizing.table import FloatArray, IntArray
+from service.sizing.table import FloatArray
 from service.sizing.units import KW
 
 NODES_SCALABLE_UNIT = 4
@@ -53,11 +55,11 @@ def pattern_of(server: ServerSpec) -> Pattern | None:
     return None
 
 
-def leaf_count(*, endpoints: FloatArray, ports: FloatArray, rails: int = RAILS) -> FloatArray:
+def leaf_count(*, endpoints: Numeric, ports: Numeric, rails: int = RAILS) -> FloatArray:
     """Leaves [count] of a non-blocking fabric: endpoints / (ports / 2), rounded so that rails share leaves evenly.
 
-    Half of a leaf's ports go down. Up to `rails` leaves their number divides `rails`, above it is a multiple: 1,024 GPUs at
-    128 x 400 Gbit/s take 16 (Dell Fabric Design Center).
+    Half of a leaf's ports go down. Up to `rails` leaves their number divides `rails`, above it is a multiple: 1,024
+    GPUs at 128 x 400 Gbit/s take 16 (Dell Fabric Design Center).
     """
     needed = np.ceil(np.asarray(endpoints, dtype=np.float64) / (np.asarray(ports) / 2.0))
     few = 2.0 ** np.ceil(np.log2(np.maximum(needed, 1.0)))
@@ -65,14 +67,14 @@ def leaf_count(*, endpoints: FloatArray, ports: FloatArray, rails: int = RAILS) 
     return np.where(needed <= rails, few, many)
 
 
-def spine_count(*, leaves: FloatArray, endpoints: FloatArray, ports: FloatArray) -> FloatArray:
+def spine_count(*, leaves: Numeric, endpoints: Numeric, ports: Numeric) -> FloatArray:
     """Spines [count]: one leaf needs none; else endpoints / ports, half of the leaves at least, never under two."""
     by_links = np.ceil(np.asarray(endpoints, dtype=np.float64) / np.asarray(ports))
     spines = np.maximum(MIN_SPINES, np.maximum(by_links, np.ceil(np.asarray(leaves) / 2.0)))
     return np.where(np.asarray(leaves) > 1, spines, 0.0)
 
 
-def two_tier_limit(ports: FloatArray) -> FloatArray:
+def two_tier_limit(ports: Numeric) -> FloatArray:
     """Endpoints [count] that two tiers can connect without blocking: ports^2 / 2."""
     return np.asarray(ports, dtype=np.float64) ** 2 / 2.0
 
@@ -102,13 +104,13 @@ class FabricCounts:
     optics: FloatArray
 
 
-def fabric_counts(server: ServerSpec, switch: SwitchSpec, *, servers: IntArray) -> FabricCounts:
+def fabric_counts(server: ServerSpec, switch: SwitchSpec, *, servers: Numeric) -> FabricCounts:
     """East-west fabric for each number of `servers`: none for one, the pattern's leaves while it has any, then Clos."""
     ports = float(ports_at(switch, server.nic_gbit_s_gpu) or 0)
     count = np.asarray(servers, dtype=np.float64)
     endpoints = count * server.gpus
-    leaves = leaf_count(endpoints=endpoints, ports=np.float64(ports))
-    spines = spine_count(leaves=leaves, endpoints=endpoints, ports=np.float64(ports))
+    leaves = leaf_count(endpoints=endpoints, ports=ports)
+    spines = spine_count(leaves=leaves, endpoints=endpoints, ports=ports)
     pattern = pattern_of(server)
     if pattern is not None:
         units = np.ceil(count / NODES_SCALABLE_UNIT)
@@ -125,7 +127,7 @@ def fabric_counts(server: ServerSpec, switch: SwitchSpec, *, servers: IntArray) 
     )
 
 
-def fabric_power_kw(server: ServerSpec, switches: tuple[SwitchSpec, ...], *, servers: IntArray) -> FloatArray:
+def fabric_power_kw(server: ServerSpec, switches: tuple[SwitchSpec, ...], *, servers: Numeric) -> FloatArray:
     """Power [kW] of the switches for each number of `servers`; NaN where no switch of known power fits the NICs."""
     count = np.asarray(servers)
     switch = chosen_switch(switches, server.nic_gbit_s_gpu)
@@ -187,7 +189,7 @@ def _note(server: ServerSpec, servers: int, switch: SwitchSpec) -> str:
     planes = 2 if server.nic_gbit_s_gpu >= (switch.port_gbit_s or 0.0) else 1
     endpoints = servers * server.gpus
     text = "optics are link ends; copper inside a rack needs fewer"
-    if endpoints > float(two_tier_limit(np.float64(ports * planes))):
+    if endpoints > float(two_tier_limit(ports * planes)):
         return f"{endpoints} ports exceed two tiers of this switch: a third tier comes on top; {text}"
     if planes == 2:
         return f"two planes of half speed above 2,048 GPUs; {text}"

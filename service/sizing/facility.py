@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.hardware import Cooling, FacilityPreset, ServerSpec
+from service.sizing.numeric import Numeric
 from service.sizing.result import FacilityPlan
-from service.sizing.table import FloatArray, IntArray
+from service.sizing.table import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -19,7 +20,7 @@ class FacilityTable:
     servers_rack: FloatArray
     rack_units: FloatArray
     weight_kg: FloatArray
-    desktop: FloatArray
+    desktop: BoolArray
 
 
 def _number(value: float | None) -> float:
@@ -31,15 +32,15 @@ def _known(value: float) -> float | None:
 
 
 def servers_per_rack(
-    *, rack_units: FloatArray, server_power_kw: FloatArray, rack_units_usable: FloatArray, rack_max_kw: FloatArray
+    *, rack_units: Numeric, server_power_kw: Numeric, rack_units_usable: Numeric, rack_max_kw: Numeric
 ) -> FloatArray:
     """Servers [count] that fit by space and by power: min(floor(U / u), floor(kW / kw)); 0 when one is too much.
 
     NaN where the height or the power is unknown.
     """
-    by_space = np.floor(rack_units_usable / rack_units)
-    by_power = np.floor(rack_max_kw / server_power_kw)
-    return np.minimum(by_space, by_power)
+    by_space = np.floor(np.asarray(rack_units_usable) / rack_units)
+    by_power = np.floor(np.asarray(rack_max_kw) / server_power_kw)
+    return np.asarray(np.minimum(by_space, by_power), dtype=np.float64)
 
 
 def _rack_limit_kw(server: ServerSpec, preset: FacilityPreset, max_rack_kw: float | None) -> float:
@@ -59,10 +60,10 @@ def _servers_rack(server: ServerSpec, preset: FacilityPreset, max_rack_kw: float
         return 1.0 if max_rack_kw is None or not power_kw > limit_kw else 0.0
     fitting = float(
         servers_per_rack(
-            rack_units=np.float64(server.rack_units),
-            server_power_kw=np.float64(power_kw),
-            rack_units_usable=np.float64(preset.rack_units_usable),
-            rack_max_kw=np.float64(limit_kw),
+            rack_units=server.rack_units,
+            server_power_kw=power_kw,
+            rack_units_usable=preset.rack_units_usable,
+            rack_max_kw=limit_kw,
         )
     )
     known_most = math.inf if server.servers_rack is None else float(server.servers_rack)
@@ -80,26 +81,26 @@ def facility_table(
         servers_rack=np.array([_servers_rack(s, preset, max_rack_kw) for s in servers], dtype=np.float64),
         rack_units=np.array([_number(s.rack_units) for s in servers], dtype=np.float64),
         weight_kg=np.array([_number(s.weight_kg) for s in servers], dtype=np.float64),
-        desktop=np.array([0.0 if s.rack_units is not None else 1.0 for s in servers], dtype=np.float64),
+        desktop=np.array([s.rack_units is None for s in servers], dtype=np.bool_),
     )
 
 
-def racks(table: FacilityTable, row: IntArray, *, servers: IntArray) -> FloatArray:
+def racks(table: FacilityTable, row: IntArray, *, servers: Numeric) -> FloatArray:
     """Racks [count] for `servers` of each row: ceil(servers / servers per rack); 0 for desktops, inf when none fits."""
     per_rack = table.servers_rack[row]
     with np.errstate(divide="ignore"):
         needed = np.ceil(servers / per_rack)
-    return np.where(table.desktop[row] > 0.0, 0.0, needed)
+    return np.where(table.desktop[row], 0.0, needed)
 
 
 def it_power_kw(
-    table: FacilityTable, row: IntArray, *, servers: IntArray, switch_power_kw: FloatArray
+    table: FacilityTable, row: IntArray, *, servers: Numeric, switch_power_kw: Numeric
 ) -> FloatArray:
     """IT power [kW]: servers x planned power + switches."""
     return np.asarray(table.server_power_kw[row] * servers + switch_power_kw, dtype=np.float64)
 
 
-def facility_power_kw(table: FacilityTable, row: IntArray, *, it_kw: FloatArray) -> FloatArray:
+def facility_power_kw(table: FacilityTable, row: IntArray, *, it_kw: Numeric) -> FloatArray:
     """What the site must deliver [kW]: IT power x PUE of the row's cooling."""
     return np.asarray(it_kw * table.pue[row], dtype=np.float64)
 

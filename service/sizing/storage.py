@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from service.sizing.numeric import Numeric
 from service.sizing.result import StoragePlan
 from service.sizing.table import FloatArray
 from service.sizing.units import DAY_S, GB_S, TB
@@ -10,24 +11,24 @@ from service.sizing.units import DAY_S, GB_S, TB
 FULL_STATE_BYTES_PARAM = 14.0
 
 
-def checkpoint_bytes(params: FloatArray, *, bytes_param: float = FULL_STATE_BYTES_PARAM) -> FloatArray:
+def checkpoint_bytes(params: Numeric, *, bytes_param: float = FULL_STATE_BYTES_PARAM) -> FloatArray:
     """Size [bytes] of one checkpoint of `params` trained parameters; 13-14 bytes each for the full state."""
     return np.asarray(params * bytes_param, dtype=np.float64)
 
 
-def checkpoint_write_bytes_s(size_bytes: FloatArray, *, interval_s: float, stall_fraction: float) -> FloatArray:
+def checkpoint_write_bytes_s(size_bytes: Numeric, *, interval_s: float, stall_fraction: float) -> FloatArray:
     """Write rate [bytes/s] so that writing takes at most `stall_fraction` of the interval between checkpoints."""
     return np.asarray(size_bytes / (interval_s * stall_fraction), dtype=np.float64)
 
 
-def model_load_bytes_s(weights_bytes: FloatArray, *, servers: FloatArray, load_s: float) -> FloatArray:
+def model_load_bytes_s(weights_bytes: Numeric, *, servers: Numeric, load_s: float) -> FloatArray:
     """Read rate [bytes/s] so that every server loads the weights within `load_s` of a cold start."""
     return np.asarray(weights_bytes * servers / load_s, dtype=np.float64)
 
 
 def inference_storage(*, weights_bytes: float, versions: int, servers: int, load_s: float) -> StoragePlan:
     """The model store: `versions` of the weights, read by all servers at a cold start."""
-    read = float(model_load_bytes_s(np.float64(weights_bytes), servers=np.float64(servers), load_s=load_s))
+    read = float(model_load_bytes_s(weights_bytes, servers=servers, load_s=load_s))
     return StoragePlan(
         capacity_tb=weights_bytes * versions / TB,
         read_gb_s=read / GB_S,
@@ -47,8 +48,8 @@ def training_storage(
     read_bytes_s_gpu: float,
 ) -> StoragePlan:
     """Dataset and the newest checkpoints; written within a share of the interval, read at a rate per GPU."""
-    one = float(checkpoint_bytes(np.float64(trained_params)))
-    write = float(checkpoint_write_bytes_s(np.float64(one), interval_s=interval_s, stall_fraction=stall_fraction))
+    one = float(checkpoint_bytes(trained_params))
+    write = float(checkpoint_write_bytes_s(one, interval_s=interval_s, stall_fraction=stall_fraction))
     known = "" if dataset_bytes is not None else "; the data set is not included, its size was not given"
     return StoragePlan(
         capacity_tb=((dataset_bytes or 0.0) + one * checkpoints_kept) / TB,
