@@ -1,0 +1,55 @@
+"""From a question to its answer: resolve, weigh, size, price, and write it down canonically. Touches no database."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from service.catalog.resolve import resolve
+from service.planning.versions import current_versions, digest_of
+from service.quoting.indicative import indicative_costs, weights
+from service.quoting.prices import PricedResult
+from service.runtime import Runtime
+from service.schemas.digest import canonical_json
+from service.schemas.result import PricedResultSchema
+from service.schemas.workload import QUESTION
+from service.sizing.size import size
+from service.store.runs import Versions
+
+_RESULT = PricedResultSchema()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer under the digest that the question has with the versions of whoever answered."""
+
+    digest: str
+    versions: Versions
+    feasible: bool
+    body: bytes
+
+
+def answer(runtime: Runtime, question: str) -> Answer:
+    """Size the question (canonical JSON) with this process's catalog, calibration, engine and price book."""
+    resolved = resolve(runtime.catalog, QUESTION.load(orjson.loads(question)))
+    versions = current_versions(runtime)
+    hardware, book = runtime.catalog.hardware, runtime.price_book
+    result = size(
+        resolved.question,
+        hardware=hardware,
+        architecture=resolved.architecture,
+        application=resolved.application,
+        calibration=runtime.catalog.calibration,
+        weight=weights(hardware, book),
+    )
+    priced = PricedResult(
+        result=result,
+        costs=indicative_costs(result, hardware, book),
+        price_book_name=book.name,
+        price_book_date=book.date,
+    )
+    return Answer(
+        digest=digest_of(resolved.question, versions),
+        versions=versions,
+        feasible=result.feasible,
+        body=canonical_json(_RESULT.dump(priced)),
+    )

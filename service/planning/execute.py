@@ -1,0 +1,146 @@
+"""A run is sized and stored: claim (short transaction), size (none), store and release (short transaction), cache."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.errors import PlannerError
+from service.planning.answer import Answer, answer
+from service.planning.transact import transact
+from service.queue import TimeLimitReached
+from service.runtime import Runtime
+from service.store import outbox, results, runs, tenants
+
+log = structlog.get_logger(__name__)
+
+Solve = Callable[[Runtime, str], Answer]
+
+_TRACEBACK_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A run that this process holds, with the fencing token that says so."""
+
+    run_id: str
+    tenant_id: str
+    question: str
+    token: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Why a run ends without an answer."""
+
+    code: str
+    message: str
+    traceback: str | None = None
+
+
+def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
+    """Bring one run to its end; False when there was nothing to do, or somebody else did it."""
+    claim = _claim(runtime, run_id)
+    if claim is None:
+        log.info("run_not_claimed", run_id=run_id)
+        return False
+    with structlog.contextvars.bound_contextvars(
+        run_id=claim.run_id, tenant_id=claim.tenant_id, request_id=claim.request_id
+    ):
+        outcome = _solve(runtime, claim, solve)
+        if not _store(runtime, claim, outcome):
+            log.warning("run_taken_over", token=claim.token)
+            return False
+        if isinstance(outcome, Answer):
+            runtime.cache.put(claim.tenant_id, outcome.digest, outcome.body)
+            log.info("run_done", feasible=outcome.feasible)
+        else:
+            log.warning("run_failed", code=outcome.code)
+        return True
+
+
+def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
+    """Take the run, if it may be taken; a disabled tenant's run ends here instead."""
+    now = runtime.clock()
+    settings = runtime.settings
+
+    def work(session: Session) -> _Claim | None:
+        row = runs.claim(session, run_id, now=now, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
+        if row is None:
+            return None
+        outbox.remove_for(session, run_id)
+        tenant = tenants.get(session, row.tenant_id)
+        if tenant is None or tenant.disabled_at is not None:
+            message = "The tenant was disabled before this run was sized."
+            runs.fail(
+                session, run_id, token=row.lease_token, code="tenant_disabled", message=message, traceback=None, now=now
+            )
+            return None
+        return _Claim(
+            run_id=row.id,
+            tenant_id=row.tenant_id,
+            question=row.question,
+            token=row.lease_token,
+            request_id=row.request_id,
+        )
+
+    return transact(runtime, work)
+
+
+def _solve(runtime: Runtime, claim: _Claim, solve: Solve) -> Answer | _Failure:
+    """Whatever the engine does, the run gets an end that says what happened."""
+    try:
+        return solve(runtime, claim.question)
+    except TimeLimitReached:
+        limit_s = runtime.settings.task_soft_limit_s
+        return _Failure(code="time_limit", message=f"Sizing took longer than {limit_s} s; narrow the constraints.")
+    except PlannerError as error:
+        return _Failure(code=error.code, message=error.message)
+    except Exception as error:
+        log.exception("engine_error", error=type(error).__name__)
+        return _Failure(
+            code="engine_error",
+            message=f"The engine failed on this question; the operator finds the reason under run {claim.run_id}.",
+            traceback=traceback.format_exc()[-_TRACEBACK_CHARACTERS:],
+        )
+
+
+def _store(runtime: Runtime, claim: _Claim, outcome: Answer | _Failure) -> bool:
+    """Write the end of the run and of those that follow it, if the token still matches."""
+    now = runtime.clock()
+
+    def work(session: Session) -> bool:
+        if isinstance(outcome, _Failure):
+            return runs.fail(
+                session,
+                claim.run_id,
+                token=claim.token,
+                code=outcome.code,
+                message=outcome.message,
+                traceback=outcome.traceback,
+                now=now,
+            )
+        stored = runs.finish(
+            session,
+            claim.run_id,
+            token=claim.token,
+            feasible=outcome.feasible,
+            digest=outcome.digest,
+            versions=outcome.versions,
+            now=now,
+        )
+        if stored:
+            results.put(
+                session,
+                claim.tenant_id,
+                outcome.digest,
+                body=outcome.body.decode(),
+                feasible=outcome.feasible,
+                now=now,
+            )
+        return stored
+
+    return transact(runtime, work)

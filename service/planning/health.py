@@ -1,0 +1,85 @@
+"""Readiness: each part that the service needs, whether it works, and why not. Reads only."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from service.errors import UnavailableError
+from service.planning.heartbeat import DISPATCHER, WORKER
+from service.planning.transact import read
+from service.runtime import Runtime
+from service.store import processes
+from service.store.migrate import current_revision, head_revision
+
+_SILENT_AFTER = timedelta(seconds=10)
+_OK = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One part: its name, whether it works, the reason in words. What is not `required` may be down."""
+
+    name: str
+    ok: bool
+    reason: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """All checks; ready when every required one is."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be served in full."""
+        return all(check.ok for check in self.checks if check.required)
+
+
+def readiness(runtime: Runtime) -> Readiness:
+    """Database, broker, cache, workers and dispatcher. The cache may be missing; a miss is always possible."""
+    database = _database(runtime)
+    if database.ok:
+        living = (_heartbeat(runtime, WORKER), _heartbeat(runtime, DISPATCHER))
+    else:
+        unknown = "unknown while the database does not answer"
+        living = (Check(name=WORKER, ok=False, reason=unknown), Check(name=DISPATCHER, ok=False, reason=unknown))
+    broker, cache = runtime.queue.ping(), runtime.cache.ping()
+    return Readiness(
+        checks=(
+            database,
+            Check(name="broker", ok=broker is None, reason=broker or _OK),
+            Check(name="cache", ok=cache is None, reason=cache or _OK, required=False),
+            *living,
+        )
+    )
+
+
+def _database(runtime: Runtime) -> Check:
+    try:
+        revision = read(runtime, lambda session: current_revision(session.connection()))
+    except (UnavailableError, SQLAlchemyError):
+        return Check(name="database", ok=False, reason="the database does not answer")
+    if revision != head_revision():
+        return Check(name="database", ok=False, reason=f"the database is at revision {revision}, migrations are due")
+    return Check(name="database", ok=True, reason=_OK)
+
+
+def _heartbeat(runtime: Runtime, role: str) -> Check:
+    def query(session: Session) -> Check:
+        seen_at = processes.last_seen(session, role)
+        if seen_at is None:
+            return Check(name=role, ok=False, reason=f"no {role} has been seen")
+        silent = runtime.clock() - seen_at
+        if silent > _SILENT_AFTER:
+            reason = f"no {role} has been seen for {silent.total_seconds():.0f} s"
+            return Check(name=role, ok=False, reason=reason)
+        return Check(name=role, ok=True, reason=_OK)
+
+    try:
+        return read(runtime, query)
+    except UnavailableError:
+        return Check(name=role, ok=False, reason="unknown while the database does not answer")

@@ -1,0 +1,115 @@
+"""Tenants, principals and API keys: made, checked, revoked. A key is shown once; only its SHA-256 is kept."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from service.access import Caller, Role
+from service.errors import ForbiddenError, NotFoundError, UnauthenticatedError, UnavailableError
+from service.planning.transact import read, transact
+from service.runtime import Runtime
+from service.store import keys, tenants
+from service.store.keys import KeyOwner
+
+_SCHEME = "hr"
+_PREFIX_BYTES = 6
+_SECRET_BYTES = 32
+_LONGEST_TOKEN = 200
+# Writing "last used" on every request would make every read a write.
+_TOUCH_EVERY = timedelta(minutes=1)
+_NOBODY = hashlib.sha256(b"").digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key that was just made; `token` is told now and never again."""
+
+    id: str
+    tenant_id: str
+    principal: str
+    role: Role
+    token: str
+    expires_at: datetime | None
+
+
+def create_tenant(runtime: Runtime, name: str) -> str:
+    """The id of the tenant of that name, made when there is none."""
+    now = runtime.clock()
+    return transact(runtime, lambda session: tenants.ensure(session, name, now=now).id)
+
+
+def set_tenant_disabled(runtime: Runtime, tenant_id: str, *, disabled: bool) -> None:
+    """Disable or enable a tenant: its keys and its queued runs stop working, or work again."""
+    at = runtime.clock() if disabled else None
+    if not transact(runtime, lambda session: tenants.set_disabled(session, tenant_id, at=at)):
+        raise NotFoundError(f"There is no tenant {tenant_id[:64]!r}.")
+
+
+def create_key(
+    runtime: Runtime, tenant_id: str, *, principal: str, role: Role, expires_at: datetime | None = None
+) -> NewKey:
+    """A new key for a named principal of the tenant."""
+    now = runtime.clock()
+    prefix = secrets.token_hex(_PREFIX_BYTES)
+    token = f"{_SCHEME}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+
+    def work(session: Session) -> str:
+        if tenants.get(session, tenant_id) is None:
+            raise NotFoundError(f"There is no tenant {tenant_id[:64]!r}.")
+        owner = tenants.ensure_principal(session, tenant_id, principal, now=now)
+        row = keys.add(
+            session, owner, role=role, prefix=prefix, secret_sha256=_hash(token), expires_at=expires_at, now=now
+        )
+        return row.id
+
+    key_id = transact(runtime, work)
+    return NewKey(id=key_id, tenant_id=tenant_id, principal=principal, role=role, token=token, expires_at=expires_at)
+
+
+def revoke_key(runtime: Runtime, tenant_id: str, key_id: str) -> None:
+    """Revoke a key of the tenant at once."""
+    now = runtime.clock()
+    if not transact(runtime, lambda session: keys.revoke(session, tenant_id, key_id, now=now)):
+        raise NotFoundError(f"There is no live key {key_id[:64]!r}.")
+
+
+def authenticate(runtime: Runtime, token: str) -> Caller:
+    """Who holds this token; UnauthenticatedError for a bad one, ForbiddenError for a disabled tenant's."""
+    now = runtime.clock()
+    owner = _owner(runtime, token)
+    expected = owner.key.secret_sha256 if owner else _NOBODY
+    # Compared even when there is no such key: both refusals take the same time and sound the same.
+    if not hmac.compare_digest(expected, _hash(token)) or owner is None:
+        raise UnauthenticatedError("The API key is not valid.")
+    key = owner.key
+    if key.revoked_at is not None:
+        raise UnauthenticatedError("The API key was revoked; ask for a new one.")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise UnauthenticatedError("The API key has expired; ask for a new one.")
+    if owner.tenant_disabled_at is not None:
+        raise ForbiddenError("The tenant of this API key is disabled.")
+    if key.last_used_at is None or now - key.last_used_at >= _TOUCH_EVERY:
+        _touch(runtime, key.id, now=now)
+    return Caller(tenant_id=key.tenant_id, principal=owner.principal, role=Role(key.role), key_id=key.id)
+
+
+def _owner(runtime: Runtime, token: str) -> KeyOwner | None:
+    parts = token.split("_", 2)
+    if len(token) > _LONGEST_TOKEN or len(parts) != 3 or parts[0] != _SCHEME or not parts[1].isalnum():
+        return None
+    return read(runtime, lambda session: keys.by_prefix(session, parts[1]))
+
+
+def _touch(runtime: Runtime, key_id: str, *, now: datetime) -> None:
+    try:
+        transact(runtime, lambda session: keys.touch(session, key_id, now=now))
+    except UnavailableError:
+        return  # a note for people; no reason to refuse a request that may only read
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,67 @@
+"""What a tenant may read: its workloads and runs, one or many. Another tenant's looks like none."""
+
+from service.access import Caller
+from service.errors import NotFoundError
+from service.planning.transact import read
+from service.planning.view import RunView, WorkloadView, run_view, workload_view
+from service.runtime import Runtime
+from service.store import results, runs, workloads
+from service.store.tables.runs import RunStatus
+
+
+def get_run(runtime: Runtime, caller: Caller, run_id: str) -> RunView:
+    """The run with its result; NotFoundError when the caller's tenant has no such run."""
+    with_status = read(
+        runtime,
+        lambda session: (
+            (row := runs.get(session, caller.tenant_id, run_id)),
+            results.body(session, caller.tenant_id, row.digest) if row and row.status == RunStatus.DONE else None,
+        ),
+    )
+    row, body = with_status
+    if row is None:
+        raise NotFoundError(f"There is no run {run_id[:64]!r}.")
+    return run_view(row, result=body)
+
+
+def list_runs(
+    runtime: Runtime,
+    caller: Caller,
+    *,
+    workload_id: str | None = None,
+    status: RunStatus | None = None,
+    before_id: str | None = None,
+    limit: int = 50,
+) -> tuple[RunView, ...]:
+    """The tenant's runs without their results, newest first; `before_id` is the last id of the page before."""
+    rows = read(
+        runtime,
+        lambda session: runs.newest(
+            session, caller.tenant_id, workload_id=workload_id, status=status, before_id=before_id, limit=limit
+        ),
+    )
+    return tuple(run_view(row) for row in rows)
+
+
+def get_workload(runtime: Runtime, caller: Caller, workload_id: str) -> WorkloadView:
+    """The workload; NotFoundError when the caller's tenant has no such workload."""
+    row = read(runtime, lambda session: workloads.get(session, caller.tenant_id, workload_id))
+    if row is None:
+        raise NotFoundError(f"There is no workload {workload_id[:64]!r}.")
+    return workload_view(row)
+
+
+def list_workloads(
+    runtime: Runtime, caller: Caller, *, before_id: str | None = None, limit: int = 50
+) -> tuple[WorkloadView, ...]:
+    """The tenant's workloads, newest first; `before_id` is the last id of the page before."""
+    rows = read(runtime, lambda session: workloads.newest(session, caller.tenant_id, before_id=before_id, limit=limit))
+    return tuple(workload_view(row) for row in rows)
+
+
+def list_workload_runs(
+    runtime: Runtime, caller: Caller, workload_id: str, *, before_id: str | None = None, limit: int = 50
+) -> tuple[RunView, ...]:
+    """The runs of one workload, newest first; NotFoundError when the caller's tenant has no such workload."""
+    get_workload(runtime, caller, workload_id)
+    return list_runs(runtime, caller, workload_id=workload_id, before_id=before_id, limit=limit)

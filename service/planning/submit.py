@@ -1,0 +1,152 @@
+"""A workload arrives: its run is answered from what is known, joins an equal open run, or is queued."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+import structlog
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.access import Caller
+from service.catalog.resolve import resolve
+from service.errors import UnavailableError
+from service.planning.ring import ring
+from service.planning.transact import transact
+from service.planning.versions import current_versions, digest_of
+from service.planning.view import RunView, run_view
+from service.queue import ROUTES, TaskName
+from service.runtime import Runtime
+from service.schemas.digest import canonical_json
+from service.schemas.workload import QUESTION, SizingRequest
+from service.store import outbox, results, runs, workloads
+from service.store.ids import new_id
+from service.store.runs import Versions, columns_of
+from service.store.tables.runs import RunRow, RunStatus
+
+log = structlog.get_logger(__name__)
+
+# Every lost race leaves a leader behind that the next try joins, or an answer that it finds.
+_RACES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A resolved request, ready to be written."""
+
+    request: SizingRequest
+    caller: Caller
+    request_id: str
+    kind: str
+    question: str
+    digest: str
+    versions: Versions
+    now: datetime
+
+
+def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
+    """Make a workload and its run. A new question is committed first and rung for afterwards."""
+    draft = _draft(runtime, caller, request, request_id=request_id)
+    remembered = runtime.cache.get(caller.tenant_id, draft.digest)
+    row, body = _write(runtime, draft, remembered)
+    log.info("run_submitted", run_id=row.id, status=row.status, cached=row.cached, follows=row.follows_run_id)
+    if row.status == RunStatus.DONE:
+        if remembered is None and body is not None:
+            runtime.cache.put(caller.tenant_id, draft.digest, body)
+    elif row.follows_run_id is None:
+        ring(runtime, row.id)
+    return run_view(row, result=body)
+
+
+def _draft(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> _Draft:
+    """Check the references and find the question's identity."""
+    question = resolve(runtime.catalog, request.question).question
+    versions = current_versions(runtime)
+    return _Draft(
+        request=request,
+        caller=caller,
+        request_id=request_id,
+        kind=question.workload.kind.value,
+        question=canonical_json(QUESTION.dump(question)).decode(),
+        digest=digest_of(question, versions),
+        versions=versions,
+        now=runtime.clock(),
+    )
+
+
+def _write(runtime: Runtime, draft: _Draft, remembered: bytes | None) -> tuple[RunRow, bytes | None]:
+    """One transaction: workload, run, outbox entry. Of two equal questions at once the unique index picks the leader."""
+    for _ in range(_RACES):
+        try:
+            return transact(runtime, lambda session: _insert(session, draft, remembered))
+        except IntegrityError as error:
+            log.info("race_lost", digest=draft.digest, reason=type(error.orig).__name__)
+    raise UnavailableError("Too many equal questions arrive at this moment; try again.", retry_after_s=1)
+
+
+def _insert(session: Session, draft: _Draft, remembered: bytes | None) -> tuple[RunRow, bytes | None]:
+    workload = workloads.add(
+        session,
+        draft.caller.tenant_id,
+        name=draft.request.name,
+        labels=draft.request.labels,
+        kind=draft.kind,
+        question=draft.question,
+        principal=draft.caller.principal,
+        now=draft.now,
+    )
+    row = _new_run(draft, workload.id)
+    # The leader is looked for before the answer: one that ends in between leaves its answer to be found.
+    leader = runs.leader_of(session, draft.caller.tenant_id, draft.digest)
+    if leader is not None:
+        row.follows_run_id = leader.id
+        row.status = leader.status
+        row.started_at = draft.now if leader.status == RunStatus.RUNNING else None
+        return runs.add(session, row), None
+    body = _answer(session, draft, remembered)
+    if body is not None:
+        row.status = RunStatus.DONE.value
+        row.cached = True
+        row.feasible = results.feasible(session, draft.caller.tenant_id, draft.digest)
+        row.started_at = row.finished_at = draft.now
+        return runs.add(session, row), body
+    runs.add(session, row)
+    task = TaskName.SIZE_WORKLOAD
+    outbox.add(session, task=task.value, queue=ROUTES[task].value, entity_id=row.id, now=draft.now)
+    return row, None
+
+
+def _answer(session: Session, draft: _Draft, remembered: bytes | None) -> bytes | None:
+    """The answer that the cache remembered, now also in the store; else the one in the store; else None."""
+    if remembered is None:
+        return results.body(session, draft.caller.tenant_id, draft.digest)
+    if results.feasible(session, draft.caller.tenant_id, draft.digest) is None:
+        feasible = bool(orjson.loads(remembered)["feasible"])
+        results.put(
+            session,
+            draft.caller.tenant_id,
+            draft.digest,
+            body=remembered.decode(),
+            feasible=feasible,
+            now=draft.now,
+        )
+    return remembered
+
+
+def _new_run(draft: _Draft, workload_id: str) -> RunRow:
+    return RunRow(
+        id=new_id("run", draft.now),
+        tenant_id=draft.caller.tenant_id,
+        workload_id=workload_id,
+        status=RunStatus.QUEUED.value,
+        kind=draft.kind,
+        digest=draft.digest,
+        question=draft.question,
+        cached=False,
+        attempts=0,
+        lease_token=0,
+        principal=draft.caller.principal,
+        request_id=draft.request_id,
+        created_at=draft.now,
+        **columns_of(draft.versions),
+    )

@@ -1,0 +1,150 @@
+"""What was lost or is due: unsent outbox rows, runs that nobody claimed, leases that ran out, followers left behind."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.planning.transact import read, transact
+from service.queue import ROUTES, TaskName
+from service.runtime import Runtime
+from service.store import outbox, processes, runs
+from service.store.tables.outbox import OutboxRow
+from service.store.tables.runs import RunRow
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 500
+_HEARTBEATS_KEPT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep did."""
+
+    relayed: int
+    rung: int
+    poisoned: int
+    settled: int
+
+
+def sweep(runtime: Runtime) -> Swept:
+    """Everything, once. Each part may be repeated and may run twice at a time without harm."""
+    poisoned, lapsed = expel_expired(runtime)
+    settled = settle_orphans(runtime)
+    swept = Swept(
+        relayed=relay(runtime),
+        rung=ring_again(runtime, lapsed) + ring_again(runtime, lost(runtime)),
+        poisoned=poisoned,
+        settled=settled,
+    )
+    if swept.rung or swept.poisoned or swept.settled:
+        log.warning("swept", rung=swept.rung, poisoned=swept.poisoned, settled=swept.settled)
+    return swept
+
+
+def relay(runtime: Runtime) -> int:
+    """Ring for every outbox row, oldest first, until the broker refuses; returns how many were rung."""
+    # A moment's grace: whoever wrote the row is about to ring for it.
+    before = runtime.clock() - timedelta(seconds=runtime.settings.outbox_poll_s)
+    total = 0
+    while True:
+        rows = read(runtime, lambda session: outbox.oldest(session, before=before, limit=_BATCH))
+        rung = []
+        for row in rows:
+            if not runtime.queue.enqueue(TaskName(row.task), row.entity_id):
+                break
+            rung.append(row)
+        if rung:
+            _forget(runtime, rung)
+        total += len(rung)
+        if len(rung) < _BATCH:
+            return total
+
+
+def _forget(runtime: Runtime, rung: list[OutboxRow]) -> None:
+    now = runtime.clock()
+
+    def work(session: Session) -> None:
+        outbox.remove(session, [row.id for row in rung])
+        runs.mark_sent(session, [row.entity_id for row in rung], now=now)
+
+    transact(runtime, work)
+
+
+def lost(runtime: Runtime) -> list[str]:
+    """Queued runs whose message the broker no longer has, however long ago it was rung.
+
+    A long queue is not a loss: only as many are rung again, oldest first, as there are queued runs without a message.
+    """
+    sent_before = runtime.clock() - timedelta(seconds=runtime.settings.resend_after_s)
+    waiting = runtime.queue.depth(ROUTES[TaskName.SIZE_WORKLOAD])
+    if waiting is None:
+        return []
+
+    def query(session: Session) -> list[str]:
+        missing = runs.count_queued(session) - waiting
+        return list(runs.unclaimed(session, sent_before=sent_before, limit=min(missing, _BATCH))) if missing > 0 else []
+
+    return read(runtime, query)
+
+
+def ring_again(runtime: Runtime, run_ids: list[str]) -> int:
+    """Ring for these until the broker refuses; returns how many were rung."""
+    rung = []
+    for run_id in run_ids:
+        if not runtime.queue.enqueue(TaskName.SIZE_WORKLOAD, run_id):
+            break
+        rung.append(run_id)
+    now = runtime.clock()
+    if rung:
+        transact(runtime, lambda session: runs.mark_sent(session, rung, now=now))
+    return len(rung)
+
+
+def expel_expired(runtime: Runtime) -> tuple[int, list[str]]:
+    """Fail the expired runs that have used up their attempts; returns how many, and the others to ring for."""
+    now = runtime.clock()
+    sent_before = now - timedelta(seconds=runtime.settings.resend_after_s)
+    rows = read(runtime, lambda session: list(runs.expired(session, now=now, sent_before=sent_before, limit=_BATCH)))
+    exhausted = [row for row in rows if row.attempts >= runtime.settings.max_attempts]
+    poisoned = sum(_poison(runtime, row) for row in exhausted)
+    return poisoned, [row.id for row in rows if row.attempts < runtime.settings.max_attempts]
+
+
+def _poison(runtime: Runtime, row: RunRow) -> bool:
+    now = runtime.clock()
+    message = f"Every one of {row.attempts} attempts ended without an answer; the worker died or was stopped."
+
+    def work(session: Session) -> bool:
+        token = runs.expel(session, row.id, token=row.lease_token)
+        return token is not None and runs.fail(
+            session, row.id, token=token, code="poison", message=message, traceback=None, now=now
+        )
+
+    ended = transact(runtime, work)
+    if ended:
+        log.error("run_poisoned", run_id=row.id, tenant_id=row.tenant_id, attempts=row.attempts)
+    return ended
+
+
+def settle_orphans(runtime: Runtime) -> int:
+    """End the followers whose leader has ended without them."""
+    if not read(runtime, lambda session: runs.orphans(session, limit=1)):
+        return 0
+    now = runtime.clock()
+
+    def work(session: Session) -> int:
+        pairs = runs.orphans(session, limit=_BATCH)
+        for follower, leader in pairs:
+            runs.settle(session, follower, leader, now=now)
+        return len(pairs)
+
+    return transact(runtime, work)
+
+
+def prune(runtime: Runtime) -> int:
+    """Remove what nobody needs any more; returns how many rows."""
+    before = runtime.clock() - _HEARTBEATS_KEPT
+    return transact(runtime, lambda session: processes.forget_silent(session, before=before))

@@ -1,0 +1,73 @@
+"""Transactions: short, retried where the database says that a retry helps, and failing with words a caller can use."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from service.errors import UnavailableError
+from service.runtime import Runtime
+from service.store.engine import WRITES
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_ATTEMPTS = 3
+_RETRY_AFTER_S = 5
+# serialization_failure, deadlock_detected: the database has rolled back and asks for another try.
+_ROLLED_BACK = {"40001", "40P01"}
+
+
+def transact(runtime: Runtime, work: Callable[[Session], T]) -> T:
+    """Run `work` in one writing transaction and commit it; UnavailableError when the database does not answer."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        committing = False
+        try:
+            with runtime.sessions(execution_options=WRITES) as session:
+                outcome = work(session)
+                session.flush()
+                committing = True
+                session.commit()
+                return outcome
+        except IntegrityError:
+            raise
+        except (DBAPIError, PoolTimeoutError) as error:
+            if attempt == _ATTEMPTS or not _worth_another_try(error, committing=committing):
+                raise _unavailable(error) from error
+            time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - jitter, not a secret
+    raise AssertionError("unreachable")
+
+
+def read(runtime: Runtime, query: Callable[[Session], T]) -> T:
+    """Run `query` in a reading transaction; UnavailableError when the database does not answer."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with runtime.sessions() as session:
+                return query(session)
+        except (DBAPIError, PoolTimeoutError) as error:
+            if attempt == _ATTEMPTS or not _worth_another_try(error, committing=False):
+                raise _unavailable(error) from error
+    raise AssertionError("unreachable")
+
+
+def _worth_another_try(error: Exception, *, committing: bool) -> bool:
+    """A lost connection is worth it unless it was lost while committing: then nobody knows what happened."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if getattr(error.orig, "sqlstate", None) in _ROLLED_BACK:
+        return True
+    return error.connection_invalidated and not committing
+
+
+def _unavailable(error: Exception) -> Exception:
+    """What a caller may know: try again. What was wrong goes to the log; a mistake of ours stays a mistake."""
+    if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return error
+    log.warning("database_unavailable", error=type(error).__name__, reason=str(getattr(error, "orig", error))[:300])
+    return UnavailableError("The database does not answer at the moment; try again.", retry_after_s=_RETRY_AFTER_S)

@@ -1,0 +1,68 @@
+"""Runtime: the parts that every process holds, wired here and nowhere else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.cache import ResultCache
+from service.catalog.catalog import Catalog
+from service.catalog.load import load_catalog
+from service.catalog.prices import load_price_book
+from service.queue import CeleryQueue, Queue
+from service.quoting.prices import PriceBook
+from service.settings import Settings
+from service.store.engine import make_engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is read from config/ once and may be shared by forked processes."""
+
+    catalog: Catalog
+    price_book: PriceBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Passed to every use case. Tests pass another queue or clock; nothing is patched."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    cache: ResultCache
+    queue: Queue
+    catalog: Catalog
+    price_book: PriceBook
+    clock: Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time in UTC, with its zone."""
+    return datetime.now(UTC)
+
+
+def load_facts(settings: Settings) -> Facts:
+    """Read and check everything under the configuration folder."""
+    return Facts(catalog=load_catalog(settings.config_dir), price_book=load_price_book(settings.config_dir))
+
+
+def build_runtime(
+    settings: Settings,
+    *,
+    facts: Facts | None = None,
+    queue: Queue | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Runtime:
+    """Wire the parts. Nothing connects before its first use, so a process may start while its neighbours are down."""
+    facts = facts or load_facts(settings)
+    engine = make_engine(settings.database_url, pool_size=settings.web_threads)
+    return Runtime(
+        settings=settings,
+        sessions=sessionmaker(engine, expire_on_commit=False),
+        cache=ResultCache(settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s),
+        queue=queue or CeleryQueue(settings),
+        catalog=facts.catalog,
+        price_book=facts.price_book,
+        clock=clock,
+    )

@@ -1,0 +1,82 @@
+"""API keys: functions (session, ...) -> row. The store sees hashes only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from service.access import Role
+from service.store.ids import new_id
+from service.store.tables.keys import ApiKeyRow, PrincipalRow
+from service.store.tables.tenants import TenantRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOwner:
+    """A key with the names that authentication needs."""
+
+    key: ApiKeyRow
+    principal: str
+    tenant_disabled_at: datetime | None
+
+
+def add(
+    session: Session,
+    principal: PrincipalRow,
+    *,
+    role: Role,
+    prefix: str,
+    secret_sha256: bytes,
+    expires_at: datetime | None,
+    now: datetime,
+) -> ApiKeyRow:
+    """A new key of the principal."""
+    row = ApiKeyRow(
+        id=new_id("key", now),
+        tenant_id=principal.tenant_id,
+        principal_id=principal.id,
+        role=role.value,
+        prefix=prefix,
+        secret_sha256=secret_sha256,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def by_prefix(session: Session, prefix: str) -> KeyOwner | None:
+    """The key with that prefix, its principal's name, and whether its tenant is disabled."""
+    query = (
+        select(ApiKeyRow, PrincipalRow.name, TenantRow.disabled_at)
+        .join(PrincipalRow, PrincipalRow.id == ApiKeyRow.principal_id)
+        .join(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
+        .where(ApiKeyRow.prefix == prefix)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None:
+        return None
+    key, principal, disabled_at = found
+    return KeyOwner(key=key, principal=principal, tenant_disabled_at=disabled_at)
+
+
+def touch(session: Session, key_id: str, *, now: datetime) -> None:
+    """Remember that the key was used."""
+    session.execute(update(ApiKeyRow).where(ApiKeyRow.id == key_id).values(last_used_at=now))
+
+
+def revoke(session: Session, tenant_id: str, key_id: str, *, now: datetime) -> bool:
+    """Revoke one key of the tenant; False when there is no such live key."""
+    query = update(ApiKeyRow).where(
+        ApiKeyRow.tenant_id == tenant_id, ApiKeyRow.id == key_id, ApiKeyRow.revoked_at.is_(None)
+    )
+    return cast("CursorResult[Any]", session.execute(query.values(revoked_at=now))).rowcount == 1
+
+
+def revoke_all(session: Session, tenant_id: str, *, now: datetime) -> int:
+    """Revoke every live key of the tenant and say how many."""
+    query = update(ApiKeyRow).where(ApiKeyRow.tenant_id == tenant_id, ApiKeyRow.revoked_at.is_(None))
+    return cast("CursorResult[Any]", session.execute(query.values(revoked_at=now))).rowcount

@@ -1,0 +1,33 @@
+"""Outbox: what remains to be rung."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from service.store.tables.outbox import OutboxRow
+
+
+def add(session: Session, *, task: str, queue: str, entity_id: str, now: datetime) -> OutboxRow:
+    """Something to ring, in the transaction of what it rings for."""
+    row = OutboxRow(task=task, queue=queue, entity_id=entity_id, created_at=now)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def oldest(session: Session, *, before: datetime, limit: int) -> Sequence[OutboxRow]:
+    """What was written before and not rung yet, oldest first."""
+    query = select(OutboxRow).where(OutboxRow.created_at < before).order_by(OutboxRow.id).limit(limit)
+    return session.scalars(query).all()
+
+
+def remove(session: Session, ids: Sequence[int]) -> None:
+    """These were rung."""
+    session.execute(delete(OutboxRow).where(OutboxRow.id.in_(ids)))
+
+
+def remove_for(session: Session, entity_id: str) -> None:
+    """Everything about this run was rung, or needs no ringing any more."""
+    session.execute(delete(OutboxRow).where(OutboxRow.entity_id == entity_id))

@@ -1,0 +1,220 @@
+"""Runs: functions (session, ...) -> row. What a caller asks for is of one tenant; what a worker does goes by id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, and_, func, literal, or_, select, update
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import ColumnElement
+
+from service.store.tables.moment import Moment
+from service.store.tables.runs import OPEN, RunRow, RunStatus
+
+_LEADS = RunRow.follows_run_id.is_(None)
+_IS_OPEN = RunRow.status.in_(OPEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Under which versions a question was asked or answered."""
+
+    catalog: str
+    calibration: str
+    engine: str
+    price_book_digest: str | None
+
+
+def columns_of(versions: Versions) -> dict[str, Any]:
+    """The versions as columns of a run."""
+    return {
+        "catalog_version": versions.catalog,
+        "calibration_version": versions.calibration,
+        "engine_version": versions.engine,
+        "price_book_digest": versions.price_book_digest,
+    }
+
+
+def add(session: Session, row: RunRow) -> RunRow:
+    """Insert; IntegrityError when another run of the tenant already leads on this open question."""
+    session.add(row)
+    session.flush()
+    return row
+
+
+def get(session: Session, tenant_id: str, run_id: str) -> RunRow | None:
+    """The tenant's run of that id; None for another tenant's."""
+    return session.scalar(select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))
+
+
+def newest(
+    session: Session,
+    tenant_id: str,
+    *,
+    workload_id: str | None = None,
+    status: RunStatus | None = None,
+    before_id: str | None = None,
+    limit: int = 50,
+) -> Sequence[RunRow]:
+    """The tenant's runs, newest first, older than `before_id`."""
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id)
+    if workload_id is not None:
+        query = query.where(RunRow.workload_id == workload_id)
+    if status is not None:
+        query = query.where(RunRow.status == status.value)
+    if before_id is not None:
+        query = query.where(RunRow.id < before_id)
+    return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
+
+
+def status_of(session: Session, tenant_id: str, run_id: str) -> str | None:
+    """The status alone, for whoever waits."""
+    return session.scalar(select(RunRow.status).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))
+
+
+def leader_of(session: Session, tenant_id: str, digest: str) -> RunRow | None:
+    """The open run that leads on this question; locked, so that it cannot end while somebody joins it."""
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.digest == digest, _IS_OPEN, _LEADS)
+    return session.scalar(query.with_for_update(read=True))
+
+
+def claim(session: Session, run_id: str, *, now: datetime, lease_s: float, max_attempts: int) -> RunRow | None:
+    """Take a queued run, or a running one whose lease has run out; None when there is nothing to take."""
+    expired = and_(RunRow.status == RunStatus.RUNNING.value, RunRow.lease_until < now, RunRow.attempts < max_attempts)
+    query = (
+        update(RunRow)
+        .where(RunRow.id == run_id, _LEADS, or_(RunRow.status == RunStatus.QUEUED.value, expired))
+        .values(
+            status=RunStatus.RUNNING.value,
+            attempts=RunRow.attempts + 1,
+            lease_token=RunRow.lease_token + 1,
+            lease_until=now + timedelta(seconds=lease_s),
+            started_at=func.coalesce(RunRow.started_at, literal(now, Moment)),
+        )
+        .returning(RunRow)
+    )
+    row = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    if row is not None:
+        session.execute(
+            update(RunRow)
+            .where(RunRow.follows_run_id == run_id, RunRow.status == RunStatus.QUEUED.value)
+            .values(status=RunStatus.RUNNING.value, started_at=now)
+        )
+    return row
+
+
+def finish(
+    session: Session, run_id: str, *, token: int, feasible: bool, digest: str, versions: Versions, now: datetime
+) -> bool:
+    """Done, with the answer under `digest`; False when a newer claim holds the token, and then nothing is written."""
+    values = {"status": RunStatus.DONE.value, "feasible": feasible, "digest": digest, **columns_of(versions)}
+    return _end(session, run_id, token=token, values=values, now=now)
+
+
+def fail(
+    session: Session, run_id: str, *, token: int, code: str, message: str, traceback: str | None, now: datetime
+) -> bool:
+    """Failed, with its code and message; the traceback stays in the row. False when a newer claim holds the token."""
+    values = {
+        "status": RunStatus.FAILED.value,
+        "error_code": code,
+        "error_message": message,
+        "error_traceback": traceback,
+    }
+    return _end(session, run_id, token=token, values=values, now=now)
+
+
+def _end(session: Session, run_id: str, *, token: int, values: dict[str, Any], now: datetime) -> bool:
+    """End the run that holds the token, and every run that follows it, in the same way."""
+    values = {**values, "finished_at": now, "lease_until": None}
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RunRow.status == RunStatus.RUNNING.value)
+    if _rows(session, holds, values) != 1:
+        return False
+    follower = {**values, "started_at": func.coalesce(RunRow.started_at, literal(now, Moment))}
+    _rows(session, and_(RunRow.follows_run_id == run_id, _IS_OPEN), follower)
+    return True
+
+
+def _rows(session: Session, where: ColumnElement[bool], values: dict[str, Any]) -> int:
+    query = update(RunRow).where(where).values(**values).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", session.execute(query)).rowcount
+
+
+def mark_sent(session: Session, run_ids: Sequence[str], *, now: datetime) -> None:
+    """The doorbell was rung for these."""
+    _rows(session, and_(RunRow.id.in_(run_ids), _IS_OPEN), {"sent_at": now})
+
+
+def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequence[str]:
+    """Queued runs, oldest first, however old, that were never rung or were rung and not claimed since."""
+    query = (
+        select(RunRow.id)
+        .where(
+            RunRow.status == RunStatus.QUEUED.value,
+            _LEADS,
+            func.coalesce(RunRow.sent_at, RunRow.created_at) < sent_before,
+        )
+        .order_by(RunRow.id)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def count_queued(session: Session) -> int:
+    """How many runs wait for a worker."""
+    return session.scalar(select(func.count()).where(RunRow.status == RunStatus.QUEUED.value, _LEADS)) or 0
+
+
+def expired(session: Session, *, now: datetime, sent_before: datetime, limit: int) -> Sequence[RunRow]:
+    """Running runs whose lease has run out, however long ago, and that were not rung for since."""
+    query = (
+        select(RunRow)
+        .where(
+            RunRow.status == RunStatus.RUNNING.value,
+            _LEADS,
+            RunRow.lease_until < now,
+            or_(RunRow.sent_at.is_(None), RunRow.sent_at < RunRow.lease_until, RunRow.sent_at < sent_before),
+        )
+        .order_by(RunRow.id)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def expel(session: Session, run_id: str, *, token: int) -> int | None:
+    """Take an expired run away from its holder without starting it; the new token, None when it moved meanwhile."""
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RunRow.status == RunStatus.RUNNING.value)
+    return token + 1 if _rows(session, holds, {"lease_token": token + 1}) == 1 else None
+
+
+def orphans(session: Session, *, limit: int) -> Sequence[tuple[RunRow, RunRow]]:
+    """Open followers whose leader has ended, each with that leader."""
+    leader = aliased(RunRow)
+    query = (
+        select(RunRow, leader)
+        .join(leader, leader.id == RunRow.follows_run_id)
+        .where(_IS_OPEN, leader.status.not_in(OPEN))
+        .order_by(RunRow.id)
+        .limit(limit)
+    )
+    return [(follower, ended) for follower, ended in session.execute(query)]
+
+
+def settle(session: Session, follower: RunRow, leader: RunRow, *, now: datetime) -> None:
+    """End a follower as its leader ended."""
+    values = {
+        name: getattr(leader, name)
+        for name in (
+            "status",
+            "feasible",
+            "digest",
+            "error_code",
+            "error_message",
+            "catalog_version",
+            "calibration_version",
+            "engine_version",
+            "price_book_digest",
+        )
+    }
+    _rows(session, and_(RunRow.id == follower.id, _IS_OPEN), {**values, "finished_at": now})
