@@ -20,6 +20,11 @@ def _index(evidence: tuple[EvidencePoint, ...]) -> dict[tuple[str, str, str], tu
     return {key: tuple(points) for key, points in groups.items()}
 
 
+def has_evidence(calibration: Calibration, *, kind: str, gpu: str) -> bool:
+    """Whether any measured run of this kind was made on the GPU."""
+    return bool(_index(calibration.evidence).get((kind, "", gpu)))
+
+
 def nearest_evidence(
     calibration: Calibration, *, kind: str, subject: str, gpu: str, precision: str, gpus: int, size: float
 ) -> tuple[Basis, tuple[str, ...]]:

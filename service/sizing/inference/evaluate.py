@@ -14,7 +14,7 @@ from service.sizing.inference.layout import InferenceLayouts, legal_layouts
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory
 from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
-from service.sizing.inference.predict import PointValues, point_values, serving_metrics, spreads_of
+from service.sizing.inference.predict import PointValues, point_values, receipts_of, serving_metrics, spreads_of
 from service.sizing.inference.serving import Traffic, serve, within
 from service.sizing.inference.traffic import held_tokens, slo_seconds, traffic_of
 from service.sizing.place import memory_parts, placed_server
@@ -83,13 +83,9 @@ def estimate_inference(
     replicas = _replicas(setting, deployment)
     asked = deployment.load or Load()
     values, offered = _operating_point(setting, workload, asked, replicas)
-    spreads = spreads_of(
-        load,
-        calibration,
-        gpu=gpu.id,
-        gpus=int(layouts.gpus_instance[0]),
-        size=values.in_flight,
-        disaggregated=setting.disaggregated,
+    spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.disaggregated)
+    receipts = receipts_of(
+        load, calibration, gpu=gpu.id, gpus=int(layouts.gpus_instance[0]), in_flight=values.in_flight
     )
     used = float(memory.fixed[0] + memory.sequence[0] * values.batch / float(layouts.attention_dp[0]))
     return Estimate(
@@ -108,6 +104,7 @@ def estimate_inference(
             values,
             spreads,
             setting.traffic,
+            receipts=receipts,
             instances=float(replicas),
             gpus=deployment.gpus,
             offered_requests_s=offered,

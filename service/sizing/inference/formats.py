@@ -38,11 +38,11 @@ def choose_formats(workload: InferenceWorkload, architecture: ModelArchitecture,
     if weight is Precision.AUTO:
         native = architecture.expert_native_precision
         if native in ("fp4", "mxfp4") and has_format(gpu, Precision.FP4):
-            weight, why = Precision.FP4, f"the experts are published in {native} and {gpu.id} multiplies FP4"
+            weight, why = Precision.FP4, f"the experts are published in {native} and the GPU multiplies FP4"
         elif has_format(gpu, Precision.FP8):
-            weight, why = Precision.FP8, f"{gpu.id} multiplies FP8, which halves weights at little loss of quality"
+            weight, why = Precision.FP8, "the GPU multiplies FP8: half the bytes of 16 bit at little loss of quality"
         else:
-            weight, why = Precision.BF16, f"{gpu.id} has no FP8"
+            weight, why = Precision.BF16, "the GPU has no FP8"
     kv = workload.kv_precision
     if kv is Precision.AUTO:
         kv = Precision.FP8 if weight in _NARROW else Precision.BF16

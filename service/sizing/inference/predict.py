@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.evidence import nearest_evidence
+from service.sizing.evidence import has_evidence, nearest_evidence
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.serving import ServingPoint, Traffic
 from service.sizing.interval import Basis, Metric, Spread, confidence_above, confidence_below, interval, spread_of
@@ -19,8 +19,6 @@ class Spreads:
     ttft: Spread
     tpot: Spread
     rate: Spread
-    basis: Basis
-    nearest: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,39 +44,43 @@ def point_values(point: ServingPoint, row: int) -> PointValues:
     return PointValues(**values)
 
 
-def spreads_of(
-    load: ModelLoad,
-    calibration: Calibration,
-    *,
-    gpu: str,
-    gpus: int,
-    size: float,
-    disaggregated: bool,
-) -> Spreads:
+def spreads_of(load: ModelLoad, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
     """Residual bands of the regime, wider where the GPU has no measured run."""
-    basis, nearest = nearest_evidence(
-        calibration,
-        kind="inference",
-        subject=load.architecture.id,
-        gpu=gpu,
-        precision=str(load.weight_precision),
-        gpus=gpus,
-        size=size,
-    )
-    widen = calibration.assumption("interval.extrapolation_factor") if basis is Basis.EXTRAPOLATED else 1.0
+    known = has_evidence(calibration, kind="inference", gpu=gpu)
+    widen = 1.0 if known else calibration.assumption("interval.extrapolation_factor")
     mode = "disaggregated" if disaggregated else "aggregated"
 
     def of(metric: str) -> Spread:
         band = calibration.residual(f"inference.{metric}", f"{mode}/{load.label}", mode, load.label)
         return spread_of(band, widen=widen, floor=calibration.assumption("interval.floor_fraction"))
 
-    return Spreads(
-        ttft=of("ttft_ms"), tpot=of("tpot_ms"), rate=of("output_tokens_s"), basis=basis, nearest=nearest
+    return Spreads(ttft=of("ttft_ms"), tpot=of("tpot_ms"), rate=of("output_tokens_s"))
+
+
+def receipts_of(
+    load: ModelLoad, calibration: Calibration, *, gpu: str, gpus: int, in_flight: float
+) -> tuple[Basis, tuple[str, ...]]:
+    """How the speed of an instance is known, and the nearest measured runs; a run's size is its requests in flight."""
+    return nearest_evidence(
+        calibration,
+        kind="inference",
+        subject=load.architecture.id,
+        gpu=gpu,
+        precision=str(load.weight_precision),
+        gpus=gpus,
+        size=in_flight,
     )
 
 
 def serving_metrics(
-    values: PointValues, spreads: Spreads, traffic: Traffic, *, instances: float, gpus: int, offered_requests_s: float
+    values: PointValues,
+    spreads: Spreads,
+    traffic: Traffic,
+    *,
+    receipts: tuple[Basis, tuple[str, ...]],
+    instances: float,
+    gpus: int,
+    offered_requests_s: float,
 ) -> tuple[Metric, ...]:
     """Latencies at the operating point; what the fleet carries now and at most, in tokens."""
     percentile = f"p{traffic.percentile_fraction * 100:g}"
@@ -96,8 +98,9 @@ def serving_metrics(
         ("requests_s", offered_requests_s, spreads.rate),
         ("concurrency", values.in_flight * instances, spreads.rate),
     )
+    basis, nearest = receipts
     return tuple(
-        Metric(name=name, interval=interval(value, spread), basis=spreads.basis, nearest=spreads.nearest)
+        Metric(name=name, interval=interval(value, spread), basis=basis, nearest=nearest)
         for name, value, spread in rows
     )
 
@@ -108,17 +111,18 @@ def confidence_of(
     *,
     ttft_s: float,
     tpot_s: float,
-    capacity_requests_s: float,
-    demand_requests_s: float,
+    capacity: float,
+    demand: float,
 ) -> float:
-    """The least sure of the three promises: TTFT tail, TPOT tail, capacity. They move together, so they do not multiply."""
+    """The least sure of the three promises: TTFT tail, TPOT tail, capacity; `capacity` and `demand` in the same unit.
+
+    The three rest on the same efficiencies and move together, so they do not multiply.
+    """
     parts = [1.0]
     if np.isfinite(ttft_s):
         parts.append(float(confidence_below(np.float64(ttft_s), np.float64(values.ttft_tail_s), spreads.ttft)))
     if np.isfinite(tpot_s):
         parts.append(float(confidence_below(np.float64(tpot_s), np.float64(values.tpot_tail_s), spreads.tpot)))
-    if demand_requests_s > 0.0:
-        parts.append(
-            float(confidence_above(np.float64(demand_requests_s), np.float64(capacity_requests_s), spreads.rate))
-        )
+    if demand > 0.0:
+        parts.append(float(confidence_above(np.float64(demand), np.float64(capacity), spreads.rate)))
     return min(parts)

@@ -1,0 +1,234 @@
+"""How many servers a demand takes with each candidate: the largest batch that keeps the SLO, then instances, then servers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.memory import InferenceMemory
+from service.sizing.inference.operate import batch_grid, batch_limit
+from service.sizing.inference.predict import Spreads, spreads_of
+from service.sizing.inference.serving import ServingPoint, Traffic, serve
+from service.sizing.inference.traffic import FleetDemand
+from service.sizing.rank import Verdict, open_verdict, refuse
+from service.sizing.result import Limit
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.units import GB, MS
+
+_COARSE, _FINE = 26, 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """Candidates that share number formats and serving mode."""
+
+    load: ModelLoad
+    layouts: InferenceLayouts
+    memory: InferenceMemory
+    disaggregated: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Margins:
+    """Per candidate, factors on predictions that make a bound hold at the asked confidence; `rate` lowers capacity."""
+
+    ttft: FloatArray
+    tpot: FloatArray
+    rate: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fleet:
+    """Per candidate of one group: the fleet that carries the demand, or why there is none.
+
+    `predicted` is what one decode instance carries within the SLO, in the demand's own unit (requests/s or requests in
+    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill.
+    """
+
+    batch: FloatArray
+    predicted: FloatArray
+    capacity: FloatArray
+    instances: FloatArray
+    prefill_instances: FloatArray
+    servers: IntArray
+    tokens_s_user: FloatArray
+    verdict: Verdict
+
+
+def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
+    """Quantile factors by the GPU of each candidate."""
+    by_gpu: dict[str, Spreads] = {}
+    for row in np.unique(group.layouts.server):
+        gpu = table.gpus[row].id
+        by_gpu[gpu] = spreads_of(group.load, calibration, gpu=gpu, disaggregated=group.disaggregated)
+    spreads = [by_gpu[table.gpus[row].id] for row in group.layouts.server]
+    factors = {gpu: _factors(s, confidence) for gpu, s in by_gpu.items()}
+    rows = np.array([factors[table.gpus[row].id] for row in group.layouts.server]).reshape(len(spreads), 3)
+    return Margins(ttft=rows[:, 0], tpot=rows[:, 1], rate=rows[:, 2])
+
+
+def _factors(spreads: Spreads, confidence: float) -> tuple[float, float, float]:
+    return (
+        spreads.ttft.quantile_factor(confidence),
+        spreads.tpot.quantile_factor(confidence),
+        spreads.rate.quantile_factor(1.0 - confidence),
+    )
+
+
+def plan_fleet(
+    group: Group,
+    *,
+    traffic: Traffic,
+    demand: FleetDemand,
+    slo_s: tuple[float, float],
+    longest_bytes: FloatArray,
+    margins: Margins,
+    table: HardwareTable,
+    calibration: Calibration,
+) -> Fleet:
+    """Batch, capacity and servers of every candidate of the group; refusals keep their reason and distance."""
+    layouts, memory = group.layouts, group.memory
+    needed = memory.fixed + longest_bytes
+    verdict = refuse(
+        _known_hardware(layouts, table),
+        needed > memory.usable,
+        limit=Limit.MEMORY,
+        required=needed / GB,
+        available=memory.usable / GB,
+    )
+    limit = np.where(verdict.feasible, batch_limit(memory, layouts, calibration), 1.0)
+    grid = batch_grid(limit, points=_COARSE)
+
+    def at(batches: FloatArray) -> ServingPoint:
+        return serve(
+            group.load,
+            layouts,
+            batch=batches,
+            traffic=traffic,
+            table=table,
+            calibration=calibration,
+            disaggregated=group.disaggregated,
+        )
+
+    coarse = at(grid)
+    verdict = _slo_verdict(verdict, coarse, margins, slo_s)
+    best = _best_column(coarse, _allowed(coarse, margins, slo_s), demand)
+    upper = grid[np.arange(grid.shape[0]), np.minimum(best + 1, _COARSE - 1)]
+    fine_grid = _between(grid[np.arange(grid.shape[0]), best], upper)
+    fine = at(fine_grid)
+    column = _best_column(fine, _allowed(fine, margins, slo_s), demand)
+    return _fleet(group, fine, column, verdict=verdict, demand=demand, margins=margins, table=table, calibration=calibration)
+
+
+def _known_hardware(layouts: InferenceLayouts, table: HardwareTable) -> Verdict:
+    verdict = open_verdict(layouts.server.size)
+    unknown = np.isnan(table.bandwidth_bytes_s[layouts.server])
+    nothing = np.full(layouts.server.size, np.nan)
+    return refuse(verdict, unknown, limit=Limit.UNKNOWN_FACT, required=nothing, available=nothing)
+
+
+def _allowed(point: ServingPoint, margins: Margins, slo_s: tuple[float, float]) -> BoolArray:
+    """Where both tails stay under their bounds at the asked confidence."""
+    ttft = point.ttft_tail_s * margins.ttft[:, None] <= slo_s[0]
+    return np.asarray(ttft & (point.tpot_tail_s * margins.tpot[:, None] <= slo_s[1]), dtype=np.bool_)
+
+
+def _slo_verdict(verdict: Verdict, point: ServingPoint, margins: Margins, slo_s: tuple[float, float]) -> Verdict:
+    ttft = point.ttft_tail_s * margins.ttft[:, None]
+    tpot = point.tpot_tail_s * margins.tpot[:, None]
+    quick = ttft <= slo_s[0]
+    verdict = refuse(
+        verdict,
+        ~quick.any(axis=1),
+        limit=Limit.TTFT,
+        required=np.full(ttft.shape[0], slo_s[0] / MS),
+        available=ttft.min(axis=1) / MS,
+    )
+    reachable = np.where(quick, tpot, np.inf).min(axis=1)
+    return refuse(
+        verdict,
+        ~_allowed(point, margins, slo_s).any(axis=1),
+        limit=Limit.TPOT,
+        required=np.full(ttft.shape[0], slo_s[1] / MS),
+        available=reachable / MS,
+    )
+
+
+def _best_column(point: ServingPoint, allowed: BoolArray, demand: FleetDemand) -> IntArray:
+    """The allowed batch that carries most per GPU; the smallest batch where none is allowed."""
+    carried = point.in_flight if demand.in_flight is not None else point.requests_s
+    per_gpu = carried / (1.0 + point.prefill_instances)
+    return np.argmax(np.where(allowed, per_gpu, -1.0), axis=1)
+
+
+def _between(low: FloatArray, high: FloatArray) -> FloatArray:
+    steps = np.linspace(0.0, 1.0, _FINE)
+    return np.asarray(low[:, None] * (high / low)[:, None] ** steps, dtype=np.float64)
+
+
+def _fleet(
+    group: Group,
+    point: ServingPoint,
+    column: IntArray,
+    *,
+    verdict: Verdict,
+    demand: FleetDemand,
+    margins: Margins,
+    table: HardwareTable,
+    calibration: Calibration,
+) -> Fleet:
+    rows = np.arange(column.size)
+
+    def picked(values: FloatArray) -> FloatArray:
+        return np.asarray(values[rows, column], dtype=np.float64)
+
+    by_flight = demand.in_flight is not None
+    predicted = picked(point.in_flight if by_flight else point.requests_s)
+    capacity = predicted * margins.rate
+    ratio = picked(point.prefill_instances)
+    size = table.gpus_server[group.layouts.server]
+    instance = group.layouts.gpus_instance
+    if demand.gpus is not None:
+        total = np.floor(demand.gpus / instance)
+        decoding = np.where(ratio > 0.0, np.maximum(1.0, np.floor(total / (1.0 + ratio))), total)
+        prefilling = np.where(ratio > 0.0, np.maximum(0.0, total - decoding), 0.0)
+        verdict = refuse(
+            verdict,
+            (total < 1.0) | ((ratio > 0.0) & (prefilling < 1.0)),
+            limit=Limit.FLEET,
+            required=instance.astype(np.float64),
+            available=np.full(column.size, float(demand.gpus)),
+        )
+        servers = np.full(column.size, 1.0) * np.ceil(demand.gpus / size)
+    else:
+        wanted = demand.in_flight if demand.in_flight is not None else demand.requests_s or 0.0
+        decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
+        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(wanted / capacity * ratio - 1e-9)), 0.0)
+        servers = _servers(decoding + prefilling, instance=instance, size=size)
+    most = calibration.assumption("fleet.max_gpus")
+    verdict = refuse(
+        verdict,
+        servers * size > most,
+        limit=Limit.FLEET,
+        required=servers * size,
+        available=np.full(column.size, most),
+    )
+    return Fleet(
+        batch=picked(point.batch),
+        predicted=predicted,
+        capacity=capacity,
+        instances=decoding,
+        prefill_instances=prefilling,
+        servers=np.minimum(servers, 1e12).astype(np.int64),
+        tokens_s_user=1.0 / picked(point.tpot_s),
+        verdict=verdict,
+    )
+
+
+def _servers(instances: FloatArray, *, instance: IntArray, size: IntArray) -> FloatArray:
+    """Whole servers: instances smaller than a server share one, larger ones take several."""
+    shared = np.ceil(instances / np.maximum(1, size // instance))
+    return np.asarray(np.where(instance <= size, shared, instances * np.ceil(instance / size)), dtype=np.float64)

@@ -1,0 +1,236 @@
+"""Ranked candidates of inference become options: operated at the demand, with everything around the GPUs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.fabric import network_plan
+from service.sizing.facility import facility_plan
+from service.sizing.hardware import Hardware
+from service.sizing.inference.explain import inference_working, serving_bottleneck, serving_utilisation
+from service.sizing.inference.fleet import Fleet, Group
+from service.sizing.inference.operate import batch_limit, operate, solve_batch
+from service.sizing.inference.predict import (
+    PointValues,
+    confidence_of,
+    point_values,
+    receipts_of,
+    serving_metrics,
+    spreads_of,
+)
+from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
+from service.sizing.place import memory_parts
+from service.sizing.result import ParallelLayout, SizingOption
+from service.sizing.storage import inference_storage
+from service.sizing.table import HardwareTable
+from service.sizing.units import GB
+from service.sizing.workload import Availability, Constraints, InferenceWorkload, Serving
+
+# Checkpoint in use and the one before it, for a roll-back.
+_VERSIONS_KEPT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picked:
+    """One ranked candidate: its group, its row there, and its servers with the spare ones."""
+
+    group: Group
+    fleet: Fleet
+    row: int
+    servers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Scene:
+    """What all options of one sizing share."""
+
+    workload: InferenceWorkload
+    demand: FleetDemand
+    hardware: Hardware
+    table: HardwareTable
+    calibration: Calibration
+    constraints: Constraints
+
+
+def inference_options(
+    picked: list[Picked],
+    *,
+    workload: InferenceWorkload,
+    demand: FleetDemand,
+    hardware: Hardware,
+    table: HardwareTable,
+    calibration: Calibration,
+    constraints: Constraints,
+) -> tuple[SizingOption, ...]:
+    """Options in the order given, ranked from 1; the candidates of one group are operated in one call."""
+    scene = _Scene(
+        workload=workload,
+        demand=demand,
+        hardware=hardware,
+        table=table,
+        calibration=calibration,
+        constraints=constraints,
+    )
+    values = _operating_values(picked, scene)
+    return tuple(
+        _option(rank, one, value, scene) for rank, (one, value) in enumerate(zip(picked, values, strict=True), 1)
+    )
+
+
+def _operating_values(picked: list[Picked], scene: _Scene) -> list[PointValues]:
+    found: dict[int, PointValues] = {}
+    for group in {id(p.group): p.group for p in picked}.values():
+        places = [i for i, p in enumerate(picked) if p.group is group]
+        rows = np.array([picked[i].row for i in places], dtype=np.int64)
+        fleet = picked[places[0]].fleet
+        layouts = group.layouts.take(rows)
+        batch = fleet.batch[rows]
+        if scene.demand.gpus is None:
+            by_rate = scene.demand.in_flight is None
+            total = (scene.demand.requests_s if by_rate else scene.demand.in_flight) or 0.0
+            batch = solve_batch(
+                group.load,
+                layouts,
+                wanted=total / fleet.instances[rows],
+                by_rate=by_rate,
+                limit=batch_limit(group.memory, group.layouts, scene.calibration)[rows],
+                traffic=traffic_of(scene.workload),
+                table=scene.table,
+                calibration=scene.calibration,
+                disaggregated=group.disaggregated,
+            )
+        point = operate(
+            group.load,
+            layouts,
+            batch=batch,
+            traffic=traffic_of(scene.workload),
+            table=scene.table,
+            calibration=scene.calibration,
+            disaggregated=group.disaggregated,
+        )
+        found |= {place: point_values(point, at) for at, place in enumerate(places)}
+    return [found[i] for i in range(len(picked))]
+
+
+def _option(rank: int, one: Picked, values: PointValues, scene: _Scene) -> SizingOption:
+    group, row, calibration = one.group, one.row, scene.calibration
+    layouts, memory, load = group.layouts, group.memory, group.load
+    server = scene.table.servers[layouts.server[row]]
+    gpu = scene.table.gpus[layouts.server[row]]
+    traffic = traffic_of(scene.workload)
+    spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=group.disaggregated)
+    instances = float(one.fleet.instances[row])
+    instance = int(layouts.gpus_instance[row])
+    offered = _offered(scene.demand, values, instances)
+    ttft_s, tpot_s = slo_seconds(scene.workload.slo)
+    crosses = instance > server.gpus or group.disaggregated
+    network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
+    rank_sequences = values.batch / float(layouts.attention_dp[row])
+    kv_cache = float(memory.sequence[row]) * rank_sequences
+    spare = 1 if scene.workload.availability is Availability.N_PLUS_1 else 0
+    return SizingOption(
+        rank=rank,
+        server=server.id,
+        server_name=server.name,
+        sku=server.sku,
+        orderable=server.orderable,
+        gpu=gpu.id,
+        servers=one.servers,
+        spare_servers=spare,
+        gpus=one.servers * server.gpus,
+        gpus_instance=instance,
+        replicas=int(instances + one.fleet.prefill_instances[row]),
+        layout=_layout(one),
+        mode=str(Serving.DISAGGREGATED if group.disaggregated else Serving.AGGREGATED),
+        weight_precision=str(load.weight_precision),
+        kv_precision=str(load.kv_precision),
+        precision=None,
+        batch=values.batch,
+        metrics=serving_metrics(
+            values,
+            spreads,
+            traffic,
+            receipts=receipts_of(load, calibration, gpu=gpu.id, gpus=instance, in_flight=values.in_flight),
+            instances=instances,
+            gpus=one.servers * server.gpus,
+            offered_requests_s=offered,
+        ),
+        confidence_fraction=confidence_of(
+            values,
+            spreads,
+            ttft_s=ttft_s,
+            tpot_s=tpot_s,
+            capacity=_capacity(one),
+            demand=_wanted(scene.demand),
+        ),
+        memory_gb_gpu=memory_parts(
+            weights=float(memory.weights[row]),
+            kv_cache=kv_cache,
+            activations=float(memory.activations[row]),
+            reserve=memory.reserve,
+        ),
+        memory_used_gb_gpu=(float(memory.fixed[row]) + kv_cache) / GB,
+        memory_usable_gb_gpu=float(memory.usable[row]) / GB,
+        bottleneck=serving_bottleneck(load, layouts, values, table=scene.table, memory=memory, row=row),
+        utilisation=serving_utilisation(load, layouts, values, table=scene.table, traffic=traffic, row=row),
+        network=network,
+        storage=inference_storage(
+            weights_bytes=float(memory.weights[row]) * instance,
+            versions=_VERSIONS_KEPT,
+            servers=one.servers,
+            load_s=calibration.assumption("inference.cold_start_load_s"),
+        ),
+        facility=facility_plan(
+            server,
+            one.servers,
+            scene.hardware.facility,
+            switch_power_kw=network.switch_power_kw,
+            max_rack_kw=scene.constraints.max_rack_kw,
+        ),
+        requirements=(),
+        notes=_notes(one, spare),
+        working=inference_working(
+            load,
+            layouts,
+            values,
+            memory=memory,
+            table=scene.table,
+            traffic=traffic,
+            calibration=calibration,
+            row=row,
+        ),
+    )
+
+
+def _layout(one: Picked) -> ParallelLayout:
+    tp, pp, adp = (
+        int(a[one.row]) for a in (one.group.layouts.tp, one.group.layouts.pp, one.group.layouts.attention_dp)
+    )
+    return ParallelLayout(tp=tp, pp=pp, attention_dp=adp, ep=tp * adp if one.group.load.is_moe else 1)
+
+
+def _offered(demand: FleetDemand, values: PointValues, instances: float) -> float:
+    """Requests/s that the fleet carries at the operating point: the demand, or all it can when GPUs were given."""
+    if demand.requests_s is not None:
+        return demand.requests_s
+    return values.requests_s * instances
+
+
+def _wanted(demand: FleetDemand) -> float:
+    return demand.requests_s or demand.in_flight or 0.0
+
+
+def _capacity(one: Picked) -> float:
+    """What the decode instances carry within the SLO as predicted, in the demand's unit."""
+    return float(one.fleet.predicted[one.row] * one.fleet.instances[one.row])
+
+
+def _notes(one: Picked, spare: int) -> tuple[str, ...]:
+    found = []
+    if one.group.disaggregated:
+        prefill, decode = one.fleet.prefill_instances[one.row], one.fleet.instances[one.row]
+        found.append(f"{decode:g} decode and {prefill:g} prefill instances")
+    if spare:
+        found.append(f"{spare} spare server keeps the load when one fails")
+    return tuple(found)

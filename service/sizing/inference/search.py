@@ -1,0 +1,311 @@
+"""size_inference: every server and legal layout that serves the demand within the SLO, ranked."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.errors import FieldError, InvalidRequestError
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
+from service.sizing.hardware import Hardware
+from service.sizing.inference.fleet import Fleet, Group, margins_of, plan_fleet
+from service.sizing.inference.formats import Formats, choose_formats, has_format
+from service.sizing.inference.layout import legal_layouts
+from service.sizing.inference.load import model_load
+from service.sizing.inference.memory import inference_memory, sequence_bytes
+from service.sizing.inference.option import Picked, inference_options
+from service.sizing.inference.sensitivity import inference_sensitivity
+from service.sizing.inference.traffic import (
+    FleetDemand,
+    fleet_demand,
+    growth_factor,
+    held_tokens,
+    longest_tokens,
+    slo_seconds,
+    traffic_of,
+)
+from service.sizing.rank import (
+    Verdict,
+    admissible,
+    first_per_server,
+    order,
+    pareto_front,
+    rejections,
+    shortfall,
+)
+from service.sizing.result import Assumed, Limit, Rejection, SizingResult
+from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
+from service.sizing.table import FloatArray, HardwareTable, IntArray, table_of
+from service.sizing.version import ENGINE_VERSION
+from service.sizing.workload import Availability, Constraints, InferenceWorkload, Question, Serving
+
+_MOST_OPTIONS = 24
+
+_RELAXATIONS = {
+    Limit.MEMORY: "choose a narrower weight or KV precision, a shorter context, or a server with more GPU memory",
+    Limit.TTFT: "loosen slo.ttft_ms to what is reachable, shorten isl_tokens, or lower min_confidence_fraction",
+    Limit.TPOT: "loosen slo.tpot_ms to what is reachable, or lower min_confidence_fraction",
+    Limit.FLEET: "lower the demand, or split it over several sizings",
+    Limit.FACILITY_POWER: "raise constraints.max_facility_kw, or lower the demand",
+    Limit.RACKS: "raise constraints.max_racks, or lower the demand",
+    Limit.BUDGET: "raise constraints.max_budget_usd, or lower the demand",
+    Limit.RACK_POWER: "raise constraints.max_rack_kw",
+    Limit.PRECISION: "ask for a precision that the allowed GPUs have, or for auto",
+    Limit.COOLING: "allow the other cooling",
+    Limit.NOT_ALLOWED: "allow more servers or GPUs",
+}
+_MORE_GPUS_HELP = frozenset({Limit.FLEET})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pool:
+    """All candidates of all groups, one after another; `group` and `local` lead back to a group's own row."""
+
+    group: IntArray
+    local: IntArray
+    server: IntArray
+    servers: IntArray
+    tokens_s_user: FloatArray
+    verdict: Verdict
+
+
+def size_inference(
+    question: Question,
+    *,
+    hardware: Hardware,
+    architecture: ModelArchitecture,
+    calibration: Calibration,
+    weight: FloatArray,
+    weight_limit: float | None = None,
+) -> SizingResult:
+    """Ranked options, rejections and, when nothing fits, the nearest miss.
+
+    Raises InvalidRequestError for a context that the model does not have.
+    """
+    workload, constraints = _inference(question)
+    _check_context(workload, architecture)
+    table = table_of(hardware)
+    rows, refused = admissible(table, constraints)
+    formats, unformatted = _formats(workload, architecture, table, rows)
+    demand = fleet_demand(workload, calibration)
+    groups = _groups(workload, architecture, table, formats, calibration)
+    fleets = [_plan(g, workload, demand, table, calibration, constraints) for g in groups]
+    pool = _pool(groups, fleets, workload)
+    verdict = site_verdict(
+        pool.verdict,
+        server=pool.server,
+        servers=pool.servers,
+        table=table,
+        preset=hardware.facility,
+        constraints=constraints,
+        weight=weight,
+        weight_limit=weight_limit,
+    )
+    picked, front = _pick(replace(pool, verdict=verdict), table, weight)
+    options = inference_options(
+        [
+            Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
+            for i, n in zip(picked, pool.servers[picked], strict=True)
+        ],
+        workload=workload,
+        demand=demand,
+        hardware=hardware,
+        table=table,
+        calibration=calibration,
+        constraints=constraints,
+    )
+    rejected = (*refused, *unformatted, *rejections(verdict, server=pool.server, table=table))
+    return SizingResult(
+        kind="inference",
+        feasible=bool(options),
+        options=options,
+        pareto=tuple(rank + 1 for rank, on_front in enumerate(front) if on_front),
+        rejected=rejected,
+        shortfall=None if options else shortfall(rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP),
+        sensitivity=(
+            inference_sensitivity(
+                groups[pool.group[picked[0]]],
+                int(pool.local[picked[0]]),
+                plan=lambda g, c: _plan(g, workload, demand, table, c, constraints),
+                table=table,
+                calibration=calibration,
+                held_tokens=held_tokens(workload),
+            )
+            if options
+            else ()
+        ),
+        assumed=_assumed(workload, calibration, groups),
+        candidates=int(pool.server.size),
+        engine_version=ENGINE_VERSION,
+    )
+
+
+def _inference(question: Question) -> tuple[InferenceWorkload, Constraints]:
+    if not isinstance(question.workload, InferenceWorkload):
+        raise TypeError("size_inference sizes inference workloads")
+    return question.workload, question.constraints
+
+
+def _check_context(workload: InferenceWorkload, architecture: ModelArchitecture) -> None:
+    longest, most = longest_tokens(workload), architecture.max_context_tokens
+    if most is not None and longest > most:
+        raise InvalidRequestError(
+            f"isl_tokens + osl_tokens reach {longest:g}, {architecture.id} has a context of {most}",
+            errors=(
+                FieldError(
+                    field="workload.isl_tokens",
+                    message="with osl_tokens is longer than the model's context; shorten it or choose another model",
+                    value=f"{longest:g}",
+                    limit=str(most),
+                ),
+            ),
+        )
+
+
+def _formats(
+    workload: InferenceWorkload, architecture: ModelArchitecture, table: HardwareTable, rows: IntArray
+) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
+    """Servers by the number formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
+    found: dict[Formats, list[int]] = {}
+    rejected: list[Rejection] = []
+    for row in rows.tolist():
+        gpu, server = table.gpus[row], table.servers[row]
+        chosen = choose_formats(workload, architecture, gpu)
+        if not has_format(gpu, chosen.weight):
+            rejected.append(
+                Rejection(
+                    server=server.id,
+                    limit=Limit.PRECISION,
+                    candidates=1,
+                    detail=f"{gpu.id} does not multiply {chosen.weight}",
+                )
+            )
+        else:
+            found.setdefault(chosen, []).append(row)
+    return found, tuple(rejected)
+
+
+def _groups(
+    workload: InferenceWorkload,
+    architecture: ModelArchitecture,
+    table: HardwareTable,
+    formats: dict[Formats, list[int]],
+    calibration: Calibration,
+) -> list[Group]:
+    modes = {
+        Serving.AGGREGATED: (False,),
+        Serving.DISAGGREGATED: (True,),
+        # Without a bound on latency there is nothing that separate prefill could buy.
+        Serving.AUTO: (False, True) if workload.slo else (False,),
+    }[workload.serving]
+    found: list[Group] = []
+    for chosen, rows in formats.items():
+        load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
+        layouts = legal_layouts(load, table, np.array(rows, dtype=np.int64))
+        memory = inference_memory(
+            load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration
+        )
+        found.extend(
+            Group(load=load, layouts=layouts, memory=memory, disaggregated=mode, why=chosen.why) for mode in modes
+        )
+    return found
+
+
+def _plan(
+    group: Group,
+    workload: InferenceWorkload,
+    demand: FleetDemand,
+    table: HardwareTable,
+    calibration: Calibration,
+    constraints: Constraints,
+) -> Fleet:
+    return plan_fleet(
+        group,
+        traffic=traffic_of(workload),
+        demand=demand,
+        slo_s=slo_seconds(workload.slo),
+        longest_bytes=sequence_bytes(
+            group.load, group.layouts, context_tokens=np.float64(longest_tokens(workload))
+        ),
+        margins=margins_of(
+            group, table=table, calibration=calibration, confidence=constraints.min_confidence_fraction
+        ),
+        table=table,
+        calibration=calibration,
+    )
+
+
+def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload) -> _Pool:
+    spare = 1 if workload.availability is Availability.N_PLUS_1 else 0
+    sizes = [f.servers.size for f in fleets]
+
+    def joined(parts: list[FloatArray]) -> FloatArray:
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    return _Pool(
+        group=np.repeat(np.arange(len(groups)), sizes),
+        local=np.concatenate([np.arange(n) for n in sizes]) if sizes else np.zeros(0, dtype=np.int64),
+        server=joined([g.layouts.server for g in groups]).astype(np.int64),
+        servers=joined([f.servers for f in fleets]).astype(np.int64) + spare,
+        tokens_s_user=joined([f.tokens_s_user for f in fleets]),
+        verdict=Verdict(
+            stage=joined([f.verdict.stage for f in fleets]).astype(np.int64),
+            required=joined([f.verdict.required for f in fleets]),
+            available=joined([f.verdict.available for f in fleets]),
+        ),
+    )
+
+
+def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray) -> tuple[IntArray, list[bool]]:
+    """Of each server its best and its fastest feasible candidate, best first, and which of them nobody dominates."""
+    feasible = np.flatnonzero(pool.verdict.feasible)
+    server, servers = pool.server[feasible], pool.servers[feasible]
+    cost = fleet_weight(weight, server, servers)
+    power = fleet_power_w(table, server, servers)
+    speed = pool.tokens_s_user[feasible]
+    best = first_per_server(
+        order(server=server, cost_weight=cost, power_w=power, servers=servers), server
+    )
+    fastest = first_per_server(np.lexsort((servers, server, -speed)), server)
+    both = np.unique(np.concatenate([best, fastest]))
+    ranked = both[order(server=server[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
+    front = pareto_front(cost_weight=cost[ranked], speed=speed[ranked], power_w=power[ranked])
+    # Best per server in rank order, and beside them only what the front adds.
+    wanted = np.isin(ranked, best) | front
+    return feasible[ranked[wanted]][:_MOST_OPTIONS], front[wanted].tolist()[:_MOST_OPTIONS]
+
+
+def _assumed(
+    workload: InferenceWorkload, calibration: Calibration, groups: list[Group]
+) -> tuple[Assumed, ...]:
+    found: list[Assumed] = []
+    for group in groups:
+        if group.why and not group.disaggregated:
+            found.append(
+                Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
+            )
+    if workload.demand.users is not None:
+        for name in ("requests_user_hour", "peak_factor"):
+            if getattr(workload.demand, name) is None:
+                entry = calibration.assumptions[f"inference.{name}"]
+                found.append(
+                    Assumed(
+                        field=f"workload.demand.{name}", value=f"{entry.value:g}", why="not given", source=entry.source
+                    )
+                )
+    if workload.growth_fraction_year > 0.0:
+        found.append(
+            Assumed(
+                field="workload.demand",
+                value=f"x {growth_factor(workload):.3g}",
+                why="sized for the end of the horizon: (1 + growth_fraction_year) ^ years",
+            )
+        )
+    if workload.slo is None:
+        found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
+    for name in ("inference.framework_reserve_gb", "inference.memory_usable_fraction", "inference.prefill_chunk_tokens"):
+        entry = calibration.assumptions[name]
+        found.append(
+            Assumed(field=name, value=f"{entry.value:g} {entry.unit}", why="engine assumption", source=entry.source)
+        )
+    return tuple(found)

@@ -1,0 +1,55 @@
+"""size: from a question to ranked options, whatever its kind."""
+
+from service.errors import InvalidRequestError
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
+from service.sizing.hardware import Hardware
+from service.sizing.inference.search import size_inference
+from service.sizing.result import SizingResult
+from service.sizing.round_result import rounded
+from service.sizing.science.application import Application
+from service.sizing.science.search import size_science
+from service.sizing.table import FloatArray
+from service.sizing.training.search import size_training
+from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload
+
+
+def size(
+    question: Question,
+    *,
+    hardware: Hardware,
+    architecture: ModelArchitecture | None,
+    application: Application | None,
+    calibration: Calibration,
+    weight: FloatArray,
+    weight_limit: float | None = None,
+) -> SizingResult:
+    """Ranked options of a question over the whole catalog; pure and deterministic.
+
+    `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price); fleets above
+    `weight_limit` are refused. Nothing that fits is a result, not an error.
+    """
+    if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
+        if architecture is None:
+            raise InvalidRequestError("a model workload needs its architecture")
+        sized = size_inference if isinstance(question.workload, InferenceWorkload) else size_training
+        found = sized(
+            question,
+            hardware=hardware,
+            architecture=architecture,
+            calibration=calibration,
+            weight=weight,
+            weight_limit=weight_limit,
+        )
+    else:
+        if application is None:
+            raise InvalidRequestError("a scientific workload needs its application")
+        found = size_science(
+            question,
+            hardware=hardware,
+            application=application,
+            calibration=calibration,
+            weight=weight,
+            weight_limit=weight_limit,
+        )
+    return rounded(found)
