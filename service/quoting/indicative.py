@@ -1,0 +1,211 @@
+"""Indicative cost: what orders of magnitude the sized options come to, from a public price book; never a quote."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.quoting.prices import PriceBook, PriceLine
+from service.sizing.hardware import Hardware
+from service.sizing.kind import Kind
+from service.sizing.result import SizingOption, SizingResult
+
+TERM_MONTHS = 36
+UTILISATION_FRACTION = Decimal("0.6")
+_DAYS_MONTH = Decimal("30.4375")
+_SECONDS_DAY = Decimal(86_400)
+_MILLION = Decimal(1_000_000)
+_CENT = Decimal("0.01")
+_SOFTWARE = "nvidia-ai-enterprise"
+_OPTIC = "optic"
+_SUPPORT = "prosupport"
+_PER_DAY_SUFFIX = "_day"
+# What a token price divides by: the first of these metrics that an option has.
+_TOKEN_METRICS = ("total_tokens_s", "output_tokens_s", "tokens_s")
+_RUN_METRICS = ("time_to_train_days", "elapsed_days")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLine:
+    """One part of the cost; amounts are None where the book has no price. `included` lines make the total."""
+
+    part: str
+    quantity: int
+    unit: str
+    included: bool
+    unit_price_usd: Decimal | None
+    total_usd: Decimal | None
+    low_usd: Decimal | None
+    high_usd: Decimal | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndicativeCost:
+    """What one ranked option comes to. `total_usd` is None when the server itself has no price."""
+
+    rank: int
+    indicative: bool
+    price_book_name: str
+    price_book_date: str
+    currency: str
+    total_usd: Decimal | None
+    low_usd: Decimal | None
+    high_usd: Decimal | None
+    lines: tuple[CostLine, ...]
+    missing: tuple[str, ...]
+    term_months: int
+    utilisation_fraction: Decimal
+    usd_per_million_tokens: Decimal | None
+    usd_per_run: Decimal | None
+    usd_per_target: Decimal | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedResult:
+    """A sizing with the indicative cost of each ranked option."""
+
+    result: SizingResult
+    costs: tuple[IndicativeCost, ...]
+    price_book_name: str
+    price_book_date: str
+
+
+def weights(hardware: Hardware, book: PriceBook) -> NDArray[np.float64]:
+    """Indicative price [USD] of one server per row of `hardware.servers`; NaN where the book has none."""
+    lines = (book.line(server.id) for server in hardware.servers)
+    prices = [float(line.list_price_usd) if line and line.list_price_usd is not None else np.nan for line in lines]
+    return np.array(prices, dtype=np.float64)
+
+
+def priced(result: SizingResult, hardware: Hardware, book: PriceBook) -> PricedResult:
+    """The result with the cost of every option."""
+    return PricedResult(
+        result=result,
+        costs=tuple(indicative_cost(option, result.kind, hardware=hardware, book=book) for option in result.options),
+        price_book_name=book.name,
+        price_book_date=book.date,
+    )
+
+
+def indicative_cost(
+    option: SizingOption, result_kind: str, hardware: Hardware, book: PriceBook
+) -> IndicativeCost:
+    """List cost of servers and switches, and per unit of work over a stated term at a stated utilisation."""
+    lines = _lines(option, book)
+    server = lines[0]
+    known = [line for line in lines if line.included and line.total_usd is not None]
+    complete = server.total_usd is not None
+    total = _sum(line.total_usd for line in known) if complete else None
+    return IndicativeCost(
+        rank=option.rank,
+        indicative=book.indicative,
+        price_book_name=book.name,
+        price_book_date=book.date,
+        currency=book.currency,
+        total_usd=total,
+        low_usd=_sum(line.low_usd for line in known) if complete else None,
+        high_usd=_sum(line.high_usd for line in known) if complete else None,
+        lines=lines,
+        missing=tuple(line.part for line in lines if line.total_usd is None),
+        term_months=TERM_MONTHS,
+        utilisation_fraction=UTILISATION_FRACTION,
+        usd_per_million_tokens=_per_million_tokens(option, result_kind, total=total),
+        usd_per_run=_per_run(option, result_kind, total=total),
+        usd_per_target=_per_target(option, result_kind, total=total),
+        note=_note(lines),
+    )
+
+
+def _lines(option: SizingOption, book: PriceBook) -> tuple[CostLine, ...]:
+    lines = [_line(option.server, option.servers, book=book, included=True)]
+    network = option.network
+    switches = (network.leaf_switches or 0) + (network.spine_switches or 0)
+    if network.switch is not None and switches:
+        lines.append(_line(network.switch, switches, book=book, included=True))
+    if network.optics:
+        lines.append(_line(_OPTIC, network.optics, book=book, included=True))
+    lines.append(_line(_SOFTWARE, option.gpus, book=book, included=False))
+    lines.append(_line(_SUPPORT, option.servers, book=book, included=False))
+    return tuple(lines)
+
+
+def _line(part: str, quantity: int, *, book: PriceBook, included: bool) -> CostLine:
+    line: PriceLine | None = book.line(part)
+    price = line.list_price_usd if line else None
+    return CostLine(
+        part=part,
+        quantity=quantity,
+        unit=line.unit if line else "piece",
+        included=included,
+        unit_price_usd=price,
+        total_usd=_times(price, quantity),
+        low_usd=_times(line.low_usd if line and line.low_usd is not None else price, quantity),
+        high_usd=_times(line.high_usd if line and line.high_usd is not None else price, quantity),
+        note=line.note if line else "the price book does not know this part",
+    )
+
+
+def _times(price: Decimal | None, quantity: int) -> Decimal | None:
+    return None if price is None else (price * quantity).quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount or Decimal(0) for amount in amounts), Decimal(0)).quantize(_CENT)
+
+
+def _metric(option: SizingOption, names: tuple[str, ...]) -> Decimal | None:
+    by_name = {metric.name: metric.interval.p50 for metric in option.metrics}
+    for name in names:
+        value = by_name.get(name)
+        if value is not None and np.isfinite(value) and value > 0:
+            return Decimal(repr(float(value)))
+    return None
+
+
+def _term_days() -> Decimal:
+    return _DAYS_MONTH * TERM_MONTHS
+
+
+def _per_million_tokens(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
+    """total / (tokens/s x seconds of the term x utilisation) x 10^6."""
+    rate = _metric(option, _TOKEN_METRICS) if result_kind == Kind.INFERENCE else None
+    if total is None or rate is None:
+        return None
+    tokens = rate * _SECONDS_DAY * _term_days() * UTILISATION_FRACTION
+    return _six_digits(total / tokens * _MILLION)
+
+
+def _per_run(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
+    """total x days of the run / days of the term that are used."""
+    days = _metric(option, _RUN_METRICS) if result_kind != Kind.INFERENCE else None
+    if total is None or days is None:
+        return None
+    return _six_digits(total * days / (_term_days() * UTILISATION_FRACTION))
+
+
+def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
+    """total / (items per day x days of the term x utilisation)."""
+    if total is None or result_kind != Kind.SCIENCE:
+        return None
+    names = tuple(metric.name for metric in option.metrics if metric.name.endswith(_PER_DAY_SUFFIX))
+    rate = _metric(option, names[:1])
+    return None if rate is None else _six_digits(total / (rate * _term_days() * UTILISATION_FRACTION))
+
+
+def _six_digits(amount: Decimal) -> Decimal:
+    """Six significant digits: more would pretend to know."""
+    if not amount:
+        return amount
+    return amount.quantize(Decimal(1).scaleb(amount.adjusted() - 5), rounding=ROUND_HALF_UP)
+
+
+def _note(lines: tuple[CostLine, ...]) -> str:
+    included = " and ".join(sorted({line.part for line in lines if line.included and line.total_usd is not None}))
+    return (
+        f"list prices of {included or 'nothing'}; no discount, storage, energy, space, installation or tax; "
+        f"per unit over {TERM_MONTHS} months at {UTILISATION_FRACTION} utilisation"
+    )
