@@ -1,6 +1,6 @@
 """Indicative cost: what orders of magnitude the sized options come to, from a public price book; never a quote."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -32,6 +32,7 @@ class CostLine:
     """One part of the cost; amounts are None where the book has no price. `included` lines make the total."""
 
     part: str
+    name: str
     quantity: int
     unit: str
     included: bool
@@ -95,7 +96,7 @@ def indicative_cost(
     option: SizingOption, result_kind: str, hardware: Hardware, book: PriceBook
 ) -> IndicativeCost:
     """List cost of servers and switches, and per unit of work over a stated term at a stated utilisation."""
-    lines = _lines(option, book)
+    lines = _lines(option, book, names={**_names(hardware), option.server: option.server_name})
     server = lines[0]
     known = [line for line in lines if line.included and line.total_usd is not None]
     complete = server.total_usd is not None
@@ -120,24 +121,31 @@ def indicative_cost(
     )
 
 
-def _lines(option: SizingOption, book: PriceBook) -> tuple[CostLine, ...]:
-    lines = [_line(option.server, option.servers, book=book, included=True)]
+def _names(hardware: Hardware) -> dict[str, str]:
+    return {switch.id: switch.name for switch in hardware.switches}
+
+
+def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -> tuple[CostLine, ...]:
     network = option.network
+    lines = [_line(option.server, option.servers, book=book, names=names, included=True)]
     switches = (network.leaf_switches or 0) + (network.spine_switches or 0)
     if network.switch is not None and switches:
-        lines.append(_line(network.switch, switches, book=book, included=True))
+        lines.append(_line(network.switch, switches, book=book, names=names, included=True))
     if network.optics:
-        lines.append(_line(_OPTIC, network.optics, book=book, included=True))
-    lines.append(_line(_SOFTWARE, option.gpus, book=book, included=False))
-    lines.append(_line(_SUPPORT, option.servers, book=book, included=False))
+        lines.append(_line(_OPTIC, network.optics, book=book, names=names, included=True))
+    lines.append(_line(_SOFTWARE, option.gpus, book=book, names=names, included=False))
+    lines.append(_line(_SUPPORT, option.servers, book=book, names=names, included=False))
     return tuple(lines)
 
 
-def _line(part: str, quantity: int, *, book: PriceBook, included: bool) -> CostLine:
+def _line(
+    part: str, quantity: int, *, book: PriceBook, names: Mapping[str, str], included: bool
+) -> CostLine:
     line: PriceLine | None = book.line(part)
     price = line.list_price_usd if line else None
     return CostLine(
         part=part,
+        name=names.get(part, part),
         quantity=quantity,
         unit=line.unit if line else "piece",
         included=included,
@@ -171,7 +179,7 @@ def _term_days() -> Decimal:
 
 
 def _per_million_tokens(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
-    """total / (tokens/s x seconds of the term x utilisation) x 10^6."""
+    """Total / (tokens/s x seconds of the term x utilisation) x 10^6."""
     rate = _metric(option, _TOKEN_METRICS) if result_kind == Kind.INFERENCE else None
     if total is None or rate is None:
         return None
@@ -180,7 +188,7 @@ def _per_million_tokens(option: SizingOption, result_kind: str, *, total: Decima
 
 
 def _per_run(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
-    """total x days of the run / days of the term that are used."""
+    """Total x days of the run / days of the term that are used."""
     days = _metric(option, _RUN_METRICS) if result_kind != Kind.INFERENCE else None
     if total is None or days is None:
         return None
@@ -188,7 +196,7 @@ def _per_run(option: SizingOption, result_kind: str, *, total: Decimal | None) -
 
 
 def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
-    """total / (items per day x days of the term x utilisation)."""
+    """Total / (items per day x days of the term x utilisation)."""
     if total is None or result_kind != Kind.SCIENCE:
         return None
     names = tuple(metric.name for metric in option.metrics if metric.name.endswith(_PER_DAY_SUFFIX))
