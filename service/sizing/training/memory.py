@@ -17,6 +17,7 @@ from service.sizing.training.shape import Shape
 _LOGIT_BYTES = 6.0
 _BF16 = 2.0
 _FULL = 2
+_ZERO1, _ZERO2, _ZERO3 = 1, 2, 3
 # ZeRO-3 holds the layer at work and the one that is fetched ahead.
 _GATHERED_LAYERS = 2.0
 
@@ -96,7 +97,7 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     )
     # Under full recompute one layer at a time is rebuilt in full.
     rebuilt = np.where(layouts.recompute >= _FULL, none / shape.layers, 0.0)
-    return tokens * (per_token * share * in_flight + rebuilt)
+    return np.asarray(tokens * (per_token * share * in_flight + rebuilt), dtype=np.float64)
 
 
 def logit_bytes(layouts: Layouts, shape: Shape) -> FloatArray:
@@ -121,8 +122,8 @@ def training_memory(
         trained = (adapters / (layouts.tp * layouts.pp), np.zeros_like(parts[1]))
     else:
         trained = parts
-    zero3 = layouts.sharding >= len(("zero1", "zero2", "zero3"))
-    frozen = _sharded(layouts, 3, parts) * recipe.frozen_bytes * recipe.frozen_copies
+    zero3 = layouts.sharding >= _ZERO3
+    frozen = _sharded(layouts, _ZERO3, parts) * recipe.frozen_bytes * recipe.frozen_copies
     activations = activation_bytes(layouts, shape, recipe=recipe, micro_batches=micro_batches)
     # The last stage holds one micro-batch and the logits, the first one all in flight: the larger counts.
     last = activations / np.maximum(1.0, np.minimum(micro_batches, layouts.pp))
@@ -134,9 +135,9 @@ def training_memory(
     layer_bytes = shape.largest_layer_params / layouts.tp * np.where(shape.routed_params > 0, 1.0 / layouts.ep, 1.0)
     gathered_bytes = recipe.frozen_bytes if recipe.is_adapter else recipe.weight_bytes
     gathered = np.where(zero3 & (layouts.dp > 1), _GATHERED_LAYERS * layer_bytes * gathered_bytes, 0.0)
-    weights = _sharded(layouts, 3, trained) * recipe.weight_bytes + frozen
-    gradients = _sharded(layouts, 2, trained) * recipe.gradient_bytes
-    optimizer = _sharded(layouts, 1, trained) * recipe.optimizer_bytes
+    weights = _sharded(layouts, _ZERO3, trained) * recipe.weight_bytes + frozen
+    gradients = _sharded(layouts, _ZERO2, trained) * recipe.gradient_bytes
+    optimizer = _sharded(layouts, _ZERO1, trained) * recipe.optimizer_bytes
     used = weights + gradients + optimizer + activations + logits + gathered
     return Memory(
         weights=weights,

@@ -1,6 +1,6 @@
 """Site: what one GPU of each candidate's server can do and reach, as arrays aligned with the layouts (SI units)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class Site:
             scale_up_latency_s=self.scale_up_latency_s,
             scale_out_latency_s=self.scale_out_latency_s,
         )
+
+    def with_domain(self, domain: IntArray) -> "Site":
+        """The same site with another number of GPUs behind the fast link."""
+        return replace(self, domain=domain)
 
 
 def peak_flop_s(table: HardwareTable, compute: Precision) -> FloatArray:

@@ -123,16 +123,11 @@ def _products_s(
     """Matrix products [s] of one micro-batch on the slowest stage; small ones reach less of the peak."""
     share = stage_layers_fraction(layouts, shape.layers)
     passes = _layer_passes(layouts, recipe)
-    size = saturating_efficiency(tokens, peak=np.float64(1.0), half=np.float64(k.half_tokens))
-    size = size * saturating_efficiency(
-        shape.hidden / np.sqrt(layouts.tp), peak=np.float64(1.0), half=np.float64(k.half_width)
-    )
+    size = _reach(tokens, k.half_tokens) * _reach(shape.hidden / np.sqrt(layouts.tp), k.half_width)
     dense = 2.0 * passes * shape.dense_params * share * tokens / layouts.tp / (site.gemm_flop_s * size)
     rows = tokens / layouts.tp * max(shape.top_k, 1.0) * layouts.ep / max(shape.experts, 1.0)
-    grouped = saturating_efficiency(rows, peak=np.float64(1.0), half=np.float64(k.expert_half_tokens))
-    grouped = grouped * saturating_efficiency(
-        np.float64(max(shape.expert_intermediate, 1.0)), peak=np.float64(1.0), half=np.float64(k.expert_half_width)
-    )
+    width = np.asarray(max(shape.expert_intermediate, 1.0))
+    grouped = _reach(rows, k.expert_half_tokens) * _reach(width, k.expert_half_width)
     routed = 2.0 * passes * shape.active_routed_params * share * tokens / layouts.tp / (site.expert_flop_s * grouped)
     # The head sits on the last stage; a split that counts it as a layer spreads it.
     on_last = (layouts.pp > 1) & (np.mod(shape.layers, layouts.pp * layouts.vpp) == 0)
@@ -140,6 +135,11 @@ def _products_s(
     head_passes = recipe.passes + recipe.reference_passes
     head = 2.0 * head_passes * shape.head_matmul_params * spread * tokens / layouts.tp / (site.wide_flop_s * size)
     return np.asarray(dense + routed * k.imbalance + head, dtype=np.float64)
+
+
+def _reach(work: FloatArray, half: float) -> FloatArray:
+    """Share of the sustained rate at this size: work / (work + half)."""
+    return saturating_efficiency(work, peak=np.ones(()), half=np.asarray(half))
 
 
 def _layer_passes(layouts: Layouts, recipe: Recipe) -> FloatArray:
@@ -221,7 +221,7 @@ def _context_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, to
 def _expert_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
-    """Exposed dispatch and combine [s] of one micro-batch; a token crosses to another domain once per domain it visits."""
+    """Exposed dispatch and combine [s] of one micro-batch; a token crosses once to each other domain it visits."""
     share = stage_layers_fraction(layouts, shape.layers)
     domains = np.maximum(1.0, layouts.ep / site.domain)
     # Expected domains that top_k independent choices visit (balls in bins), the own one not counted.
@@ -248,7 +248,14 @@ def _pipeline_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, t
 
 
 def _data_s(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, micro_s: FloatArray, rounds: IntArray, k: StepCoefficients
+    layouts: Layouts,
+    shape: Shape,
+    *,
+    recipe: Recipe,
+    site: Site,
+    micro_s: FloatArray,
+    rounds: IntArray,
+    k: StepCoefficients,
 ) -> tuple[FloatArray, FloatArray]:
     """Exposed gradient scatter and weight gather [s] of a step, and the optimizer's [s].
 
@@ -262,7 +269,7 @@ def _data_s(
     frozen = (dense + routed) * recipe.frozen_bytes if recipe.is_adapter else 0.0
     gather_twice = 2.0 * _BF16
     width = np.where(zero3, gather_twice + _BF16, _BF16 + recipe.gradient_bytes)
-    ranks = layouts.dp * layouts.cp
+    ranks = np.asarray(layouts.dp * layouts.cp, dtype=np.float64)
     inside = np.clip(site.domain / layouts.tp, 1.0, ranks)
     expert_ranks = expert_data_ranks(layouts)
     expert_inside = np.clip(site.domain / layouts.ep, 1.0, expert_ranks)
@@ -288,7 +295,7 @@ def _ring_s(sent_bytes: FloatArray, ranks: FloatArray, inside: FloatArray, site:
 def step_time(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, micro_batches: IntArray, k: StepCoefficients
 ) -> StepTime:
-    """One optimizer step [s] by part: (m + (p-1)/v) micro-batches of the slowest stage, then data ranks and optimizer."""
+    """One optimizer step [s] by part: (m + (p-1)/v) micro-batches of the slowest stage, data ranks, optimizer."""
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
     products = _products_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
     attention = _attention_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
@@ -300,7 +307,8 @@ def step_time(
     expert = _expert_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
     pipeline = k.pp_exposed * _pipeline_s(layouts, shape, recipe=recipe, site=site, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
-    launch = (k.launch_s * shape.layers + k.moe_launch_s * shape.moe_layers) * share * _layer_passes(layouts, recipe) / _FULL_PASSES
+    launches = (k.launch_s * shape.layers + k.moe_launch_s * shape.moe_layers) * share
+    launch = launches * _layer_passes(layouts, recipe) / _FULL_PASSES
     busy = products + attention + traffic + tensor + context + expert
     # Launches run ahead of the GPU and bind only where there is little to do: a soft maximum of both.
     waiting = (busy**4 + launch**4) ** 0.25 - busy

@@ -1,0 +1,123 @@
+"""Which layouts are worth trying for a question: degrees in powers of two, data ranks that divide the batch."""
+
+import numpy as np
+
+from service.errors import FieldError, InvalidRequestError
+from service.sizing.training.job import Job
+from service.sizing.training.layouts import Choices, Layouts, batch_divides, divisors, enumerate_layouts, legal
+from service.sizing.workload import Deployment, Recompute, Sharding
+
+_TP = (1, 2, 4, 8)
+_PP = (1, 2, 4, 8, 16, 32)
+_VPP = (1, 2, 4, 8)
+_CP = (1, 2, 4, 8)
+_EP = (1, 4, 8, 16, 32, 64)
+_MICRO_BATCH = (1, 2, 4)
+_ZERO1, _ZERO3 = 1, 3
+# Data-parallel degrees tried; a batch with more divisors is thinned evenly on the logarithm.
+_MOST_DP = 24
+SHARDING_STAGE = {Sharding.NONE: 0, Sharding.ZERO1: 1, Sharding.ZERO2: 2, Sharding.ZERO3: 3}
+RECOMPUTE_LEVEL = {Recompute.NONE: 0, Recompute.SELECTIVE: 1, Recompute.FULL: 2}
+
+
+def _thinned(values: tuple[int, ...], most: int) -> tuple[int, ...]:
+    if len(values) <= most:
+        return values
+    picks = np.unique(np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64))
+    return tuple(values[int(i)] for i in picks)
+
+
+def _expert_degrees(job: Job) -> tuple[int, ...]:
+    experts = int(job.shape.experts)
+    return tuple(d for d in _EP if experts and experts % d == 0) or (1,)
+
+
+def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> Layouts:
+    """Legal layouts whose data ranks divide the global batch: on exactly `gpus`, or on any count up to `most_gpus`.
+
+    Raises InvalidRequestError with the nearest global batch when none divides it on exactly `gpus`.
+    """
+    batch = job.workload.global_batch_sequences
+    data = divisors(gpus) if gpus is not None else divisors(batch)
+    context = tuple(c for c in _CP if c <= max(1, job.workload.seq_len_tokens // 4096))
+    choices = Choices(
+        tp=_TP,
+        pp=_PP,
+        vpp=_VPP,
+        cp=context,
+        ep=_expert_degrees(job),
+        dp=data if gpus is not None else _thinned(tuple(d for d in data if d <= most_gpus), _MOST_DP),
+        micro_batch=_MICRO_BATCH,
+        sharding=(_ZERO1, _ZERO3),
+    )
+    layouts = enumerate_layouts(choices)
+    count = layouts.gpus
+    layouts = layouts.take((count == gpus) if gpus is not None else (count <= most_gpus))
+    layouts = layouts.take(legal(layouts, job.shape))
+    dividing = batch_divides(layouts, batch)
+    if not np.any(dividing):
+        raise indivisible(layouts, batch)
+    return layouts.take(dividing)
+
+
+def indivisible(layouts: Layouts, batch: int) -> InvalidRequestError:
+    """The error for a global batch that no layout divides, with the nearest that works."""
+    shares = np.unique(layouts.dp * layouts.micro_batch) if len(layouts) else np.array([1])
+    below = np.maximum(1, batch // shares) * shares
+    above = -(-batch // shares) * shares
+    near = np.concatenate([below, above])
+    best = int(near[np.lexsort((near, np.abs(near - batch)))][0])
+    message = f"no layout divides a global batch of {batch} sequences; the nearest that works is {best}"
+    return InvalidRequestError(
+        message,
+        errors=(
+            FieldError(
+                field="workload.global_batch_sequences",
+                message=f"no layout on these GPUs divides it; use {best}",
+                value=str(batch),
+                limit=str(best),
+            ),
+        ),
+    )
+
+
+def deployed_layouts(job: Job, deployment: Deployment) -> Layouts:
+    """Layouts of a fixed deployment: what it states as stated, every legal choice for what it leaves open.
+
+    Raises InvalidRequestError when the degrees do not divide the GPUs, or no layout divides the global batch.
+    """
+
+    def either(given: int | None, tried: tuple[int, ...]) -> tuple[int, ...]:
+        return tried if given is None else (given,)
+
+    batch, gpus = job.workload.global_batch_sequences, deployment.gpus
+    stage = None if deployment.sharding is None else SHARDING_STAGE[deployment.sharding]
+    # A pipeline that says nothing of interleaving or of context parallelism runs without.
+    choices = Choices(
+        tp=either(deployment.tp, tuple(d for d in _TP if d <= gpus)),
+        pp=either(deployment.pp, tuple(d for d in _PP if d <= gpus)),
+        vpp=either(deployment.vpp, _VPP if deployment.pp is None else (1,)),
+        cp=either(deployment.cp, _CP if deployment.tp is None else (1,)),
+        ep=either(deployment.ep, _expert_degrees(job)),
+        dp=either(deployment.dp, divisors(gpus)),
+        micro_batch=either(deployment.micro_batch, _MICRO_BATCH),
+        sharding=either(stage, (_ZERO1, _ZERO3)),
+    )
+    layouts = enumerate_layouts(choices)
+    layouts = layouts.take(layouts.gpus == gpus)
+    if not len(layouts):
+        raise InvalidRequestError(
+            f"tp x pp x cp x dp does not give deployment.gpus = {gpus}; change a degree or the GPU count",
+            errors=(
+                FieldError(
+                    field="deployment.gpus", message="is no multiple of tp x pp x cp (x dp)", value=str(gpus)
+                ),
+            ),
+        )
+    allowed = layouts.take(legal(layouts, job.shape))
+    # What somebody really ran is evaluated even where public stacks would refuse it.
+    layouts = allowed if len(allowed) else layouts
+    dividing = batch_divides(layouts, batch)
+    if not np.any(dividing):
+        raise indivisible(layouts, batch)
+    return layouts.take(dividing)

@@ -1,0 +1,142 @@
+"""estimate_training: one fixed deployment, evaluated; what it leaves open the engine chooses and says so."""
+
+import numpy as np
+
+from service.errors import UnsupportedWorkloadError
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
+from service.sizing.hardware import GpuSpec, Hardware
+from service.sizing.place import placed_server
+from service.sizing.result import Assumed, Estimate, ParallelLayout
+from service.sizing.table import HardwareTable, build_table
+from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
+from service.sizing.training.explain import (
+    bottleneck,
+    certainty_of,
+    training_memory_parts,
+    training_metrics,
+    training_working,
+    utilisation,
+)
+from service.sizing.training.job import Fitted, Job, fitted, job_of, run_site, sites_of
+from service.sizing.training.layouts import Layouts
+from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.training.site import peak_flop_s
+from service.sizing.units import GB
+from service.sizing.version import ENGINE_VERSION
+from service.sizing.workload import Deployment, Method, TrainingWorkload
+
+
+def estimate_training(
+    workload: TrainingWorkload,
+    deployment: Deployment,
+    *,
+    hardware: Hardware,
+    architecture: ModelArchitecture,
+    calibration: Calibration,
+) -> Estimate:
+    """Step time, throughput, MFU, memory by part and time to train of a fixed deployment, with intervals.
+
+    Raises InvalidRequestError when degrees or batch do not divide, UnsupportedWorkloadError for a missing precision.
+    """
+    server, gpu, placed = placed_server(deployment, hardware)
+    table = build_table((server,), (gpu,))
+    job = job_of(workload, architecture, calibration)
+    require_precision(job, table, gpu)
+    found = _fitted(job, deployment, table)
+    row = _best(job, found, table=table, calibration=calibration)
+    point = point_at(job, found.layouts, row=row, table=table, server=0, calibration=calibration)
+    certainty = certainty_of(job, calibration, subject=architecture.id, gpu=gpu.id, gpus=point.gpus)
+    return Estimate(
+        kind="training",
+        gpu=gpu.id,
+        gpus=deployment.gpus,
+        layout=found.layouts.layout(row),
+        replicas=1,
+        mode=str(workload.method),
+        weight_precision=None,
+        kv_precision=None,
+        precision=str(job.recipe.compute),
+        batch=float(workload.global_batch_sequences),
+        fits=bool(found.fits[row]),
+        metrics=training_metrics(
+            point, certainty, goodput=goodput_interval(job, point.gpus, calibration), servers=None
+        ),
+        memory_gb_gpu=training_memory_parts(point.memory),
+        memory_used_gb_gpu=float(point.memory.total[0]) / GB,
+        memory_usable_gb_gpu=float(table.memory_bytes[0]) / GB,
+        bottleneck=bottleneck(point.step),
+        utilisation=utilisation(point),
+        assumed=(
+            *_placed(placed),
+            *_chosen(deployment, found.layouts.layout(row)),
+            *recipe_assumptions(job, calibration),
+        ),
+        working=training_working(point, calibration),
+        engine_version=ENGINE_VERSION,
+    )
+
+
+def require_precision(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
+    """Raises UnsupportedWorkloadError when the GPU's record has no dense peak for the job's precision."""
+    if np.isnan(peak_flop_s(table, job.recipe.compute)[0]):
+        raise UnsupportedWorkloadError(
+            f"{gpu.id} has no dense {job.recipe.compute} figure; choose another workload.precision or GPU"
+        )
+
+
+def _fitted(job: Job, deployment: Deployment, table: HardwareTable) -> Fitted:
+    layouts = deployed_layouts(job, deployment)
+    usable = np.full(len(layouts), table.memory_bytes[0])
+    if deployment.recompute is None:
+        return fitted(job, layouts, usable_bytes=usable)
+    level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute], dtype=np.int64)
+    layouts = layouts.with_recompute(level)
+    used = job.memory(layouts).total
+    return Fitted(layouts=layouts, used_bytes=used, fits=np.asarray(used <= usable))
+
+
+def _best(job: Job, found: Fitted, *, table: HardwareTable, calibration: Calibration) -> int:
+    """The fastest layout that fits; where none fits the one that needs the least memory."""
+    if not np.any(found.fits):
+        return int(np.argmin(found.used_bytes))
+    return int(np.argmin(np.where(found.fits, _step_s(job, found.layouts, table, calibration=calibration), np.inf)))
+
+
+def _step_s(job: Job, layouts: Layouts, table: HardwareTable, *, calibration: Calibration) -> np.ndarray:
+    rows = np.zeros(len(layouts), dtype=np.int64)
+    site = run_site(sites_of(job, table, calibration).take(rows), layouts.gpus, table.gpus_server[rows])
+    return job.step(layouts, site).total
+
+
+def _placed(placed: str) -> tuple[Assumed, ...]:
+    if not placed:
+        return ()
+    return (Assumed(field="deployment.server", value=placed, why="the catalog's system with this GPU"),)
+
+
+def _chosen(deployment: Deployment, layout: ParallelLayout) -> tuple[Assumed, ...]:
+    """What the deployment left open, with the values of the fastest layout that fits."""
+    names = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "recompute", "sharding")
+    return tuple(
+        Assumed(
+            field=f"deployment.{name}", value=str(getattr(layout, name)), why="left open; fastest choice that fits"
+        )
+        for name in names
+        if getattr(deployment, name) is None
+    )
+
+
+def recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
+    """The judgement that every training answer rests on."""
+    names = ["training.weight_bytes_param", "training.gradient_bytes_param", "training.optimizer_bytes_param"]
+    names += ["training.failure_interval_gpu_h", "training.checkpoint_stall_fraction", "training.evaluation_fraction"]
+    if job.workload.method is Method.GRPO:
+        names.append("training.grpo_rollout_factor")
+    entries = [calibration.assumptions[name] for name in names]
+    return tuple(
+        Assumed(field=e.id, value=f"{e.value:g}", why=f"between {e.low:g} and {e.high:g} {e.unit}", source=e.source)
+        for e in entries
+    )
+
+

@@ -1,0 +1,62 @@
+"""What failures, checkpoints and evaluation leave of the hours of a training run; arrays or scalars.
+
+Source of the loss terms: Young 1974 (CACM 17-9) and Daly 2006 (FGCS 22-3) on checkpoint intervals.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.table import FloatArray, IntArray
+from service.sizing.units import GB_S, HOUR_S, MINUTE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """Judgement of config/assumptions.yaml on failures, restarts, checkpoints and evaluation."""
+
+    gpu_hours_per_failure: float
+    restart_s: float
+    stall_fraction: float
+    write_bytes_s_most: float
+    evaluation_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Goodput:
+    """Share of the hours that make progress, and the times behind it [s]."""
+
+    fraction: FloatArray
+    failure_interval_s: FloatArray
+    checkpoint_write_s: float
+    best_interval_s: FloatArray
+
+
+def reliability_of(calibration: Calibration) -> Reliability:
+    """The entries that the losses rest on."""
+    get = calibration.assumption
+    return Reliability(
+        gpu_hours_per_failure=get("training.failure_interval_gpu_h"),
+        restart_s=get("training.restart_min") * MINUTE_S,
+        stall_fraction=get("training.checkpoint_stall_fraction"),
+        write_bytes_s_most=get("training.checkpoint_write_most_gb_s") * GB_S,
+        evaluation_fraction=get("training.evaluation_fraction"),
+    )
+
+
+def goodput(gpus: IntArray, *, checkpoint_bytes: float, interval_s: float, reliability: Reliability) -> Goodput:
+    """Progress per hour: (1 - evaluation) / (1 + write / interval + (interval / 2 + restart + read) / failure interval).
+
+    The storage is sized so that a write takes its share of the interval, up to a ceiling of what one file system does;
+    a failure loses half an interval on average, then the restart and reading the checkpoint back at the same rate.
+    """
+    failure_interval_s = reliability.gpu_hours_per_failure * HOUR_S / gpus
+    write_s = max(reliability.stall_fraction * interval_s, checkpoint_bytes / reliability.write_bytes_s_most)
+    lost = write_s / interval_s + (interval_s / 2.0 + reliability.restart_s + write_s) / failure_interval_s
+    return Goodput(
+        fraction=np.asarray((1.0 - reliability.evaluation_fraction) / (1.0 + lost), dtype=np.float64),
+        failure_interval_s=np.asarray(failure_interval_s, dtype=np.float64),
+        checkpoint_write_s=write_s,
+        best_interval_s=np.sqrt(2.0 * write_s * failure_interval_s),
+    )

@@ -1,0 +1,165 @@
+"""Job: everything of one training question that no candidate changes, and the prediction of its candidates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
+from service.sizing.storage import checkpoint_bytes
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
+from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
+from service.sizing.training.memory import Memory, training_memory
+from service.sizing.training.recipe import Recipe, recipe_of
+from service.sizing.training.shape import Shape, shape_of
+from service.sizing.training.site import Site, site_of
+from service.sizing.training.step import StepCoefficients, StepTime, coefficients_of, step_flop, step_time
+from service.sizing.units import DAY_S, GB, MINUTE_S
+from service.sizing.workload import TrainingWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One workload with its model's shape, its recipe and the numbers of the calibration that it needs."""
+
+    workload: TrainingWorkload
+    shape: Shape
+    recipe: Recipe
+    coefficients: StepCoefficients
+    reliability: Reliability
+    reserve_bytes: float
+    fragmentation_fraction: float
+    trained_params: float
+    checkpoint_bytes: float
+
+    @property
+    def step_tokens(self) -> float:
+        """Tokens of one optimizer step."""
+        return float(self.workload.global_batch_sequences * self.workload.seq_len_tokens)
+
+    @property
+    def step_flop(self) -> float:
+        """Model FLOP of one step, recompute not counted."""
+        return step_flop(self.shape, self.recipe, tokens=self.step_tokens)
+
+    @property
+    def steps(self) -> float:
+        """Optimizer steps of the whole run."""
+        return float(np.ceil(self.workload.tokens / self.step_tokens))
+
+    def memory(self, layouts: Layouts) -> Memory:
+        """Bytes per GPU of every candidate."""
+        return training_memory(
+            layouts,
+            self.shape,
+            recipe=self.recipe,
+            micro_batches=micro_batches(layouts, self.workload.global_batch_sequences),
+            reserve_bytes=self.reserve_bytes,
+            fragmentation_fraction=self.fragmentation_fraction,
+        )
+
+    def step(self, layouts: Layouts, site: Site) -> StepTime:
+        """Seconds of one step of every candidate on its site."""
+        return step_time(
+            layouts,
+            self.shape,
+            recipe=self.recipe,
+            site=site,
+            micro_batches=np.maximum(1, micro_batches(layouts, self.workload.global_batch_sequences)),
+            k=self.coefficients,
+        )
+
+    def goodput(self, gpus: IntArray) -> Goodput:
+        """What failures and checkpoints leave at each GPU count."""
+        return goodput(
+            gpus,
+            checkpoint_bytes=self.checkpoint_bytes,
+            interval_s=self.workload.checkpoint_interval_min * MINUTE_S,
+            reliability=self.reliability,
+        )
+
+    def days(self, step_s: FloatArray, fraction: FloatArray) -> FloatArray:
+        """Time to train [days]: steps x step time / goodput."""
+        return np.asarray(self.steps * step_s / fraction / DAY_S, dtype=np.float64)
+
+
+def job_of(workload: TrainingWorkload, architecture: ModelArchitecture, calibration: Calibration) -> Job:
+    """The job of a workload. Raises UnsupportedWorkloadError for a precision that cannot train."""
+    shape = shape_of(architecture, workload.seq_len_tokens)
+    recipe = recipe_of(workload, calibration)
+    trained = shape.adapter_params_per_rank * recipe.adapter_rank if recipe.is_adapter else shape.total_params
+    return Job(
+        workload=workload,
+        shape=shape,
+        recipe=recipe,
+        coefficients=coefficients_of(calibration, recipe),
+        reliability=reliability_of(calibration),
+        reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
+        fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
+        trained_params=trained,
+        checkpoint_bytes=float(checkpoint_bytes(trained)),
+    )
+
+
+def sites_of(job: Job, table: HardwareTable, calibration: Calibration) -> Site:
+    """Sustained rates of every server of the table at the job's precision."""
+    return site_of(table, compute=job.recipe.compute, calibration=calibration)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """Each candidate under the lightest recompute that fits its GPU; `fits` is False where even full does not."""
+
+    layouts: Layouts
+    used_bytes: FloatArray
+    fits: BoolArray
+
+
+def lightest_recompute(used_bytes: tuple[FloatArray, ...], usable_bytes: FloatArray) -> tuple[IntArray, BoolArray]:
+    """Index of the first recompute mode whose memory fits, full where none does, and whether it fits.
+
+    Less recompute is never slower with everything else equal, so nothing is lost by not trying the others.
+    """
+    level = np.full(np.shape(used_bytes[0]), len(used_bytes) - 1, dtype=np.int64)
+    for index in reversed(range(len(used_bytes))):
+        level = np.where(used_bytes[index] <= usable_bytes, index, level)
+    return level, np.asarray(np.choose(level, used_bytes) <= usable_bytes)
+
+
+def memory_by_recompute(job: Job, layouts: Layouts) -> tuple[FloatArray, ...]:
+    """Total bytes per GPU of every candidate under each recompute mode."""
+    return tuple(
+        job.memory(layouts.with_recompute(np.full(len(layouts), index, dtype=np.int64))).total
+        for index in range(len(RECOMPUTES))
+    )
+
+
+def fitted(job: Job, layouts: Layouts, *, usable_bytes: FloatArray) -> Fitted:
+    """Candidates with their lightest recompute."""
+    used = memory_by_recompute(job, layouts)
+    level, fits = lightest_recompute(used, usable_bytes)
+    return Fitted(layouts=layouts.with_recompute(level), used_bytes=np.choose(level, used), fits=fits)
+
+
+def gpus_used_server(gpus: IntArray, gpus_server: IntArray) -> IntArray:
+    """GPUs that a run uses in each server: all, or the largest power of two where all do not divide; 0 when neither does.
+
+    A run on NVL72 racks often takes 64 of 72 GPUs, because degrees are powers of two; the rest stand by.
+    """
+    power = 2 ** np.floor(np.log2(gpus_server)).astype(np.int64)
+    inside = np.where(gpus <= gpus_server, gpus, 0)
+    spread = np.where(gpus % gpus_server == 0, gpus_server, np.where(gpus % power == 0, power, 0))
+    return np.where(inside > 0, inside, spread)
+
+
+def servers_needed(gpus: IntArray, gpus_server: IntArray) -> IntArray:
+    """Servers of a run; a remainder takes one more server, partly used."""
+    used = gpus_used_server(gpus, gpus_server)
+    return np.where(used > 0, gpus // np.maximum(used, 1), -(-gpus // gpus_server))
+
+
+def run_site(site: Site, gpus: IntArray, gpus_server: IntArray) -> Site:
+    """The site of each candidate with its domain cut to the GPUs that the run uses in a server."""
+    used = gpus_used_server(gpus, gpus_server)
+    return site.with_domain(np.where(used > 0, np.minimum(site.domain, used), site.domain))

@@ -1,0 +1,148 @@
+"""A ranked candidate becomes an option: metrics, memory, network, storage, facility, notes and working."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.fabric import network_plan
+from service.sizing.facility import facility_plan
+from service.sizing.hardware import Hardware, ServerSpec
+from service.sizing.interval import confidence_below
+from service.sizing.result import Quantity, SizingOption, StoragePlan
+from service.sizing.storage import training_storage
+from service.sizing.table import HardwareTable
+from service.sizing.training.explain import (
+    Certainty,
+    Point,
+    bottleneck,
+    training_memory_parts,
+    training_metrics,
+    training_working,
+    utilisation,
+)
+from service.sizing.training.goodput import reliability_of
+from service.sizing.training.job import Job
+from service.sizing.training.layouts import Layouts
+from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.units import GB, GB_S, MINUTE_S, TB
+from service.sizing.workload import Constraints, Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionContext:
+    """What every option of one question shares."""
+
+    job: Job
+    hardware: Hardware
+    table: HardwareTable
+    calibration: Calibration
+    constraints: Constraints
+
+    def days_with(self, assumption: str, value: float, *, step_s: float, gpus: int) -> float:
+        """Time to train [days] with one assumption at another value."""
+        entry = replace(self.calibration.assumptions[assumption], value=value)
+        moved = replace(
+            self.calibration, assumptions={**self.calibration.assumptions, assumption: entry}
+        )
+        job = replace(self.job, reliability=reliability_of(moved))
+        fraction = job.goodput(np.array([gpus], dtype=np.int64)).fraction
+        return float(job.days(np.array([step_s]), fraction)[0])
+
+
+def training_option(
+    context: OptionContext,
+    layouts: Layouts,
+    *,
+    row: int,
+    server: int,
+    servers: int,
+    rank: int,
+    certainty: Certainty,
+) -> SizingOption:
+    """The option of one candidate row on `servers` of one configuration."""
+    job, table = context.job, context.table
+    spec = table.servers[server]
+    point = point_at(job, layouts, row=row, table=table, server=server, calibration=context.calibration)
+    network = network_plan(spec, servers, context.hardware.switches)
+    return SizingOption(
+        rank=rank,
+        server=spec.id,
+        server_name=spec.name,
+        sku=spec.sku,
+        orderable=spec.orderable,
+        gpu=spec.gpu,
+        servers=servers,
+        spare_servers=0,
+        gpus=servers * spec.gpus,
+        gpus_instance=point.gpus,
+        replicas=1,
+        layout=layouts.layout(row),
+        mode=str(job.workload.method),
+        weight_precision=None,
+        kv_precision=None,
+        precision=str(job.recipe.compute),
+        batch=float(job.workload.global_batch_sequences),
+        metrics=training_metrics(
+            point,
+            certainty,
+            goodput=goodput_interval(job, point.gpus, context.calibration),
+            servers=servers,
+        ),
+        confidence_fraction=_confidence(point, certainty),
+        memory_gb_gpu=training_memory_parts(point.memory),
+        memory_used_gb_gpu=float(point.memory.total[0]) / GB,
+        memory_usable_gb_gpu=float(table.memory_bytes[server]) / GB,
+        bottleneck=bottleneck(point.step),
+        utilisation=utilisation(point),
+        network=network,
+        storage=_storage(context, point),
+        facility=facility_plan(
+            spec,
+            servers,
+            context.hardware.facility,
+            switch_power_kw=network.switch_power_kw,
+            max_rack_kw=context.constraints.max_rack_kw,
+        ),
+        requirements=(
+            Quantity(name="checkpoint_size_gb", value=job.checkpoint_bytes / GB),
+            Quantity(name="checkpoint_best_interval_min", value=point.best_interval_s / MINUTE_S),
+            Quantity(name="steps", value=job.steps),
+        ),
+        notes=_notes(job, point, spec, servers),
+        working=training_working(point, context.calibration),
+    )
+
+
+def _confidence(point: Point, certainty: Certainty) -> float:
+    """How sure the deadline is met; a GPU count or a budget is met by construction."""
+    deadline = point.job.workload.target.deadline_days
+    if deadline is None:
+        return 1.0
+    return float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
+
+
+def _storage(context: OptionContext, point: Point) -> StoragePlan:
+    job, get = context.job, context.calibration.assumption
+    dataset_tb = job.workload.dataset_tb
+    return training_storage(
+        dataset_bytes=None if dataset_tb is None else dataset_tb * TB,
+        trained_params=job.trained_params,
+        checkpoints_kept=int(get("training.checkpoints_kept")),
+        interval_s=job.workload.checkpoint_interval_min * MINUTE_S,
+        stall_fraction=get("training.checkpoint_stall_fraction"),
+        gpus=point.gpus,
+        read_bytes_s_gpu=get("training.dataset_read_gb_s_gpu") * GB_S,
+    )
+
+
+def _notes(job: Job, point: Point, spec: ServerSpec, servers: int) -> tuple[str, ...]:
+    notes = []
+    idle = servers * spec.gpus - point.gpus
+    if idle:
+        notes.append(f"{idle} of {servers * spec.gpus} GPUs stand by: the layout takes {point.gpus}")
+    if job.workload.method is Method.GRPO:
+        notes.append("rollouts are counted as a factor on the training step, not simulated")
+    if job.workload.method is Method.DPO:
+        notes.append("a reference forward pass and a frozen copy of the weights are included")
+    return tuple(notes)

@@ -1,0 +1,55 @@
+"""One candidate taken out of the arrays: memory, step and goodput of a single row, for estimates and options."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.interval import Interval
+from service.sizing.table import HardwareTable
+from service.sizing.training.explain import Point
+from service.sizing.training.goodput import goodput
+from service.sizing.training.job import Job, run_site, sites_of
+from service.sizing.training.layouts import Layouts
+from service.sizing.units import MINUTE_S
+
+_FAILURES = "training.failure_interval_gpu_h"
+
+
+def point_at(
+    job: Job, layouts: Layouts, *, row: int, table: HardwareTable, server: int, calibration: Calibration
+) -> Point:
+    """The candidate of one row on one server."""
+    one = layouts.take(np.array([row], dtype=np.int64))
+    rows = np.array([server], dtype=np.int64)
+    site = run_site(sites_of(job, table, calibration).take(rows), one.gpus, table.gpus_server[rows])
+    progress = job.goodput(one.gpus)
+    return Point(
+        job=job,
+        layouts=one,
+        memory=job.memory(one),
+        step=job.step(one, site),
+        table=table,
+        server=server,
+        goodput_fraction=float(progress.fraction[0]),
+        failure_interval_s=float(progress.failure_interval_s[0]),
+        checkpoint_write_s=progress.checkpoint_write_s,
+        best_interval_s=float(progress.best_interval_s[0]),
+    )
+
+
+def goodput_interval(job: Job, gpus: int, calibration: Calibration) -> Interval:
+    """Goodput between the bounds of the failure rate, the least known of its inputs."""
+    entry = calibration.assumptions[_FAILURES]
+    count = np.array([gpus], dtype=np.int64)
+
+    def at(gpu_hours: float) -> float:
+        found = goodput(
+            count,
+            checkpoint_bytes=job.checkpoint_bytes,
+            interval_s=job.workload.checkpoint_interval_min * MINUTE_S,
+            reliability=replace(job.reliability, gpu_hours_per_failure=gpu_hours),
+        )
+        return float(found.fraction[0])
+
+    return Interval(p10=at(entry.low), p50=at(entry.value), p90=at(entry.high))
