@@ -5,6 +5,7 @@ import socket
 import threading
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import UnavailableError
 from service.planning.transact import transact
@@ -43,7 +44,7 @@ def beat_in_background(runtime: Runtime, *, role: str) -> threading.Event:
         while not stop.is_set():
             try:
                 beat(runtime, process, role=role)
-            except UnavailableError:
+            except (UnavailableError, SQLAlchemyError):
                 log.warning("heartbeat_missed", process=process)
             stop.wait(BEAT_EVERY_S)
 

@@ -75,7 +75,7 @@ def _draft(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_
 
 
 def _write(runtime: Runtime, draft: _Draft, remembered: bytes | None) -> tuple[RunRow, bytes | None]:
-    """One transaction: workload, run, outbox entry. Of two equal questions at once the unique index picks the leader."""
+    """One transaction: workload, run, outbox entry. Of equal questions at once the unique index picks the leader."""
     for _ in range(_RACES):
         try:
             return transact(runtime, lambda session: _insert(session, draft, remembered))

@@ -53,13 +53,16 @@ def relay(runtime: Runtime) -> int:
         rows = read(runtime, lambda session: outbox.oldest(session, before=before, limit=_BATCH))
         rung = []
         for row in rows:
+            if row.task not in list(TaskName):
+                # Written by a newer version during a rolling upgrade; its own dispatcher will know the task.
+                continue
             if not runtime.queue.enqueue(TaskName(row.task), row.entity_id):
                 break
             rung.append(row)
         if rung:
             _forget(runtime, rung)
         total += len(rung)
-        if len(rung) < _BATCH:
+        if len(rows) < _BATCH or len(rung) < len(rows):
             return total
 
 

@@ -1,0 +1,90 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.schema import CheckConstraint
+
+from service.store.engine import make_engine
+from service.store.migrate import alembic_config, current_revision, head_revision, upgrade
+from service.store.schema import METADATA, TABLES
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        yield connection
+
+
+def test_migrated_from_empty_equals_the_tables(connection):
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    assert compare_metadata(context, METADATA) == []
+
+
+def _checks_of_the_code() -> set[tuple[str, str]]:
+    return {
+        (table.name, str(constraint.name))
+        for table in METADATA.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+
+
+def test_check_constraints_are_those_of_the_tables(connection):
+    """Alembic does not compare these, so they are read back."""
+    inspector = inspect(connection)
+    found = {
+        (table, str(check["name"]))
+        for table in inspector.get_table_names()
+        for check in inspector.get_check_constraints(table)
+    }
+    assert found == _checks_of_the_code()
+    assert ("runs", "ck_runs_status") in found
+
+
+def test_a_fresh_create_all_has_the_same_checks_word_for_word(connection, engine, tmp_path):
+    """What the migration wrote is what the tables would write today, to the letter, on SQLite."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL rewrites the text of a check; its effect is tested in test_runs")
+    fresh = make_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+    METADATA.create_all(fresh)
+    with fresh.connect() as other:
+        for table in METADATA.tables:
+            expected = {check["name"]: check["sqltext"] for check in inspect(other).get_check_constraints(table)}
+            found = {check["name"]: check["sqltext"] for check in inspect(connection).get_check_constraints(table)}
+            assert found == expected
+    fresh.dispose()
+
+
+def test_the_partial_index_is_partial(connection, engine):
+    catalog = "sqlite_master" if engine.dialect.name == "sqlite" else "pg_indexes"
+    column = "sql" if engine.dialect.name == "sqlite" else "indexdef"
+    name = "name" if engine.dialect.name == "sqlite" else "indexname"
+    query = text(f"SELECT {column} FROM {catalog} WHERE {name} = 'uq_runs_open_question'")
+    definition = str(connection.scalar(query)).lower()
+    assert "unique" in definition
+    assert "follows_run_id is null" in definition
+
+
+def test_every_table_is_in_the_metadata():
+    assert {table.__tablename__ for table in TABLES} == set(METADATA.tables)
+
+
+def test_there_is_one_head_and_the_scripts_are_numbered():
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert len(scripts.get_heads()) == 1
+    revisions = sorted(script.revision for script in scripts.walk_revisions())
+    assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
+
+
+def test_processes_that_start_at_once_migrate_once(database_url):
+    with ThreadPoolExecutor(6) as pool:
+        reached = list(pool.map(upgrade, [database_url] * 6))
+    assert reached == [head_revision()] * 6
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        assert current_revision(connection) == head_revision()
+    engine.dispose()

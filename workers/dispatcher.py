@@ -1,0 +1,105 @@
+"""The dispatcher: one process finds what is unsent, lost or due and rings for it; a second one stands by."""
+
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from config.environment import settings_from_environment
+from service.errors import UnavailableError
+from service.planning import leadership
+from service.planning.heartbeat import BEAT_EVERY_S, DISPATCHER, beat, process_name, silence
+from service.planning.sweep import prune, relay, sweep
+from service.planning.versions import record_release
+from service.runtime import Runtime, build_runtime
+from workers.logs import configure_logs
+
+log = structlog.get_logger(__name__)
+
+_PRUNE_EVERY_S = 600.0
+_LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Rhythm:
+    """When each thing is due next, on the monotonic clock: after an outage it is due once, not many times."""
+
+    beat_at: float = 0.0
+    sweep_at: float = 0.0
+    prune_at: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Dispatcher:
+    """A loop around `turn`; it holds nothing that its successor would miss."""
+
+    runtime: Runtime
+    stop: threading.Event = field(default_factory=threading.Event)
+    name: str = field(default_factory=lambda: process_name(DISPATCHER))
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    leads: bool = False
+
+    def run(self) -> None:
+        """Turn after turn until stopped; an outage slows it down and never ends it."""
+        pause_s = poll_s = self.runtime.settings.outbox_poll_s
+        while not self.stop.is_set():
+            try:
+                self.turn(time.monotonic())
+                pause_s = poll_s
+            except UnavailableError as error:
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                log.warning("dispatcher_waits", reason=error.message, pause_s=pause_s)
+            except Exception:
+                # Whatever one row does to it, the others must still be rung for.
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                log.exception("dispatcher_error", pause_s=pause_s)
+            self.stop.wait(pause_s)
+        self._leave()
+
+    def turn(self, now_s: float) -> bool:
+        """One look at everything that is due; False while another dispatcher leads."""
+        settings = self.runtime.settings
+        if now_s >= self.rhythm.beat_at:
+            self.rhythm.beat_at = now_s + BEAT_EVERY_S
+            beat(self.runtime, self.name, role=DISPATCHER)
+        leads = leadership.hold(self.runtime, self.name)
+        if leads and not self.leads:
+            log.info("dispatcher_leads", process=self.name)
+            record_release(self.runtime)
+        self.leads = leads
+        if not leads:
+            return False
+        if now_s >= self.rhythm.sweep_at:
+            self.rhythm.sweep_at = now_s + settings.sweep_interval_s
+            sweep(self.runtime)
+        else:
+            relay(self.runtime)
+        if now_s >= self.rhythm.prune_at:
+            self.rhythm.prune_at = now_s + _PRUNE_EVERY_S
+            prune(self.runtime)
+        return True
+
+    def _leave(self) -> None:
+        try:
+            leadership.release(self.runtime, self.name)
+            silence(self.runtime, self.name)
+        except UnavailableError:
+            log.warning("dispatcher_left_without_a_word", process=self.name)
+        log.info("dispatcher_stopped", process=self.name)
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = settings_from_environment()
+    configure_logs(settings.log_level)
+    dispatcher = Dispatcher(runtime=build_runtime(settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: dispatcher.stop.set())
+    log.info("dispatcher_started", process=dispatcher.name)
+    dispatcher.run()
+
+
+if __name__ == "__main__":
+    main()
