@@ -2,33 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from service.schemas.fact import Fact, FactSheet
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.science.application import Application
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One value as it stands in its file: how it is known, from where, since when."""
-
-    field: str
-    value: Any
-    basis: str
-    sources: tuple[str, ...]
-    note: str | None
-    date: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactSheet:
-    """The facts of one record, for `/v1/catalog` and for the working."""
-
-    id: str
-    name: str
-    facts: tuple[Fact, ...]
+__all__ = ["Catalog", "Fact", "FactSheet", "ZooModel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ class ServerSpec:
     sku: str | None
     orderable: bool
     reference: bool
+    # What each GPU shows in this system, where that differs from the GPU's own record (GB200 NVL4).
+    gpu_memory_usable_gib: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,99 @@
+"""config/models/*.yaml -> the zoo: architectures with their names, and the facts behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.catalog.catalog import ZooModel
+from service.catalog.files import naming, read_yaml, wrong
+from service.errors import FactsError
+from service.schemas.architecture import ArchitectureSchema
+from service.schemas.catalog import LoadedModel, ModelFileSchema
+from service.schemas.fact import Fact, FactBasis, FactSheet
+
+_FILE = ModelFileSchema()
+_ARCHITECTURE = ArchitectureSchema()
+_PUBLISHED = ("total_params_b", "active_params_b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedZoo:
+    """Models and sheets by id, alias -> id, sources, and the parsed files."""
+
+    models: Mapping[str, ZooModel]
+    sheets: Mapping[str, FactSheet]
+    aliases: Mapping[str, str]
+    sources: Mapping[str, str]
+    parsed: Mapping[str, Any]
+
+
+def load_zoo(folder: Path) -> LoadedZoo:
+    """Every model of the folder. Raises FactsError naming file, record and field."""
+    parsed = {path: read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
+    if not parsed:
+        raise FactsError(f"{folder.name}: there is no model file in this folder")
+    loaded: dict[str, LoadedModel] = {}
+    for path, raw in parsed.items():
+        name = str(raw.get("id", path.stem))
+        with naming(path, name):
+            loaded[name] = _FILE.load(raw)
+        if name != path.stem:
+            raise wrong(path, name, "id", f"The file of this id must be called {name}.yaml.")
+    names = sorted(loaded)
+    return LoadedZoo(
+        models={name: _zoo_model(loaded[name]) for name in names},
+        sheets={name: _sheet(loaded[name]) for name in names},
+        aliases=_aliases(folder, loaded),
+        sources={f"models/{name}": loaded[name].source for name in names},
+        parsed={path.stem: raw for path, raw in parsed.items()},
+    )
+
+
+def _zoo_model(model: LoadedModel) -> ZooModel:
+    return ZooModel(
+        architecture=model.architecture,
+        family=model.family,
+        aliases=model.aliases,
+        usable=model.usable,
+        released=model.released,
+        published_params_b=model.published["total_params_b"],
+        basis=model.basis,
+        source=f"models/{model.architecture.id}",
+        notes=model.notes,
+    )
+
+
+def _aliases(folder: Path, loaded: Mapping[str, LoadedModel]) -> dict[str, str]:
+    aliases: dict[str, str] = {}
+    for name in sorted(loaded):
+        for alias in loaded[name].aliases:
+            if alias in loaded or alias in aliases:
+                taken = aliases.get(alias, alias)
+                raise wrong(folder / f"{name}.yaml", name, "aliases", f"'{alias}' is already a name of {taken}.")
+            aliases[alias] = name
+    return aliases
+
+
+def _sheet(model: LoadedModel) -> FactSheet:
+    """Every field of the architecture, and the published totals, as facts."""
+    name = model.architecture.id
+    facts = [
+        _fact(model, field=field, value=value, basis=model.basis)
+        for field, value in _ARCHITECTURE.dump(model.architecture).items()
+    ]
+    facts += [
+        _fact(model, field=field, value=model.published[field], basis=str(model.published["basis"]))
+        for field in _PUBLISHED
+    ]
+    return FactSheet(id=name, name=name, facts=tuple(facts))
+
+
+def _fact(model: LoadedModel, *, field: str, value: Any, basis: str) -> Fact:
+    override = model.overrides.get(field, {})
+    known = str(override.get("basis", basis))
+    # A null in an architecture means "has none"; only a total that nobody published is unknown.
+    if value is None and field in _PUBLISHED:
+        known = str(FactBasis.UNKNOWN)
+    source = (f"models/{model.architecture.id}",)
+    return Fact(field=field, value=value, basis=known, sources=source, note=override.get("note"), date=model.released)
