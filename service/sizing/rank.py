@@ -16,6 +16,7 @@ STAGES: tuple[Limit, ...] = (
     Limit.RACK_POWER,
     Limit.PRECISION,
     Limit.UNKNOWN_FACT,
+    Limit.HOST,
     Limit.CONTEXT,
     Limit.BATCH,
     Limit.MEMORY,

@@ -146,6 +146,7 @@ class Limit(StrEnum):
     NOT_ALLOWED = "not_allowed"
     UNKNOWN_FACT = "unknown_fact"
     FLEET = "fleet_size"
+    HOST = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,9 @@ class Variant:
     basis: str
     source: str
     note: str = ""
+    # Lattice codes: bytes of one stored number, and memory relative to the law of the application.
+    element_bytes: float = 4.0
+    memory_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
