@@ -1,0 +1,194 @@
+"""A sizing result, as it is on the wire, as a table that a person can read; scripts/run and scripts/size share it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Answer = Mapping[str, Any]
+
+OPTIONS_A_TABLE = 3
+_UNKNOWN = "unknown"
+_DEGREES = ("tp", "pp", "dp", "ep", "cp", "attention_dp", "vpp")
+_COST_UNITS = (
+    ("usd_per_million_tokens", "per million tokens"),
+    ("usd_per_run", "per run"),
+    ("usd_per_target", "per item"),
+)
+
+
+def number(value: float | None) -> str:
+    """A number with four digits that matter, grouped by thousands."""
+    if value is None:
+        return _UNKNOWN
+    if value == int(value) and abs(value) < 10**15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def interval(metric: Answer) -> str:
+    """The median, then what eight of ten measurements would lie between."""
+    return f"{number(metric['p50'])}  [{number(metric['p10'])} .. {number(metric['p90'])}]  {metric['basis']}"
+
+
+def _servers(option: Answer) -> str:
+    spare = f" ({option['spare_servers']} spare)" if option["spare_servers"] else ""
+    return f"{number(option['servers'])} x {option['server_name']}{spare}"
+
+
+def _order(option: Answer) -> str:
+    return f"{option['sku'] or option['server']}{'' if option['orderable'] else ' (internal code, not orderable)'}"
+
+
+def _layout(option: Answer) -> str:
+    layout = option["layout"]
+    degrees = [f"{name} {layout[name]}" for name in _DEGREES if layout.get(name, 1) != 1]
+    parts = [", ".join(degrees) or "one GPU each"]
+    if layout.get("micro_batch"):
+        parts.append(f"micro-batch {layout['micro_batch']}")
+    parts += [f"{name} {layout[name]}" for name in ("recompute", "sharding") if layout.get(name)]
+    parts.append(f"{number(option['replicas'])} replica{'' if option['replicas'] == 1 else 's'}")
+    return f"{'; '.join(parts)}; {option['mode']}"
+
+
+def _precision(option: Answer) -> str:
+    named = (("weights", "weight_precision"), ("KV cache", "kv_precision"), ("arithmetic", "precision"))
+    return ", ".join(f"{label} {option[key]}" for label, key in named if option.get(key)) or _UNKNOWN
+
+
+def _memory(option: Answer) -> str:
+    return f"{number(option['memory_used_gb_gpu'])} of {number(option['memory_usable_gb_gpu'])} GB"
+
+
+def _power(option: Answer) -> str:
+    plan = option["facility"]
+    return (
+        f"{number(plan['it_power_kw'])} kW IT, {number(plan['facility_power_kw'])} kW at the meter (PUE {plan['pue']})"
+    )
+
+
+def _racks(option: Answer) -> str:
+    plan = option["facility"]
+    return f"{number(plan['racks'])} ({number(plan['rack_units'])} U in all, {plan['cooling']})"
+
+
+def _network(option: Answer) -> str:
+    plan = option["network"]
+    switches = (plan["leaf_switches"] or 0) + (plan["spine_switches"] or 0)
+    return f"{plan['fabric']}, {switches} switches" if switches else str(plan["fabric"])
+
+
+def _usd(amount: str | None) -> str:
+    if amount is None:
+        return _UNKNOWN
+    value = Decimal(amount)
+    return f"${value:,.0f}" if value >= 1000 else f"${value:,.4g}"
+
+
+def _cost(option: Answer) -> str:
+    cost = option.get("cost")
+    if not cost or cost["total_usd"] is None:
+        return "no price known"
+    spread = f" [{_usd(cost['low_usd'])} .. {_usd(cost['high_usd'])}]" if cost.get("low_usd") else ""
+    parts = [f"{_usd(cost['total_usd'])}{spread} indicative"]
+    parts += [f"{_usd(cost[key])} {unit}" for key, unit in _COST_UNITS if cost.get(key)]
+    return "\n".join(parts)
+
+
+_ROWS = (
+    ("servers", _servers),
+    ("order as", _order),
+    ("GPUs", lambda option: f"{number(option['gpus'])} x {option['gpu']}"),
+    ("layout", _layout),
+    ("precision", _precision),
+    ("memory per GPU", _memory),
+)
+_LATER_ROWS = (
+    ("what binds", lambda option: option["bottleneck"]),
+    ("confidence", lambda option: f"{option['confidence_fraction']:.0%} that the target is met"),
+    ("power", _power),
+    ("racks", _racks),
+    ("network", _network),
+    ("cost", _cost),
+)
+
+
+def _metric_names(options: Sequence[Answer]) -> list[str]:
+    return list(dict.fromkeys(name for option in options for name in option["metrics"]))
+
+
+def _table(options: Sequence[Answer], pareto: Sequence[int]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("", style="bold", no_wrap=True)
+    for option in options:
+        best = " (recommended)" if option["rank"] == 1 else ", no other beats it" if option["rank"] in pareto else ""
+        table.add_column(f"option {option['rank']}{best}", overflow="fold", ratio=1)
+    for label, cell in _ROWS:
+        table.add_row(label, *(escape(str(cell(option))) for option in options))
+    table.add_section()
+    for name in _metric_names(options):
+        table.add_row(
+            name,
+            *(escape(interval(option["metrics"][name])) if name in option["metrics"] else "" for option in options),
+        )
+    table.add_section()
+    for label, cell in _LATER_ROWS:
+        table.add_row(label, *(escape(str(cell(option))) for option in options))
+    return table
+
+
+def _shortfall(shortfall: Answer) -> Iterator[str]:
+    yield (
+        f"Nothing fits. {shortfall['limit']} binds: {number(shortfall['required'])} {shortfall['unit']} needed, "
+        f"{number(shortfall['best'])} at best ({shortfall['server']}), "
+        f"{shortfall['distance_fraction']:.0%} away."
+    )
+    yield f"Cheapest change: {shortfall['relaxation']}"
+    yield "More GPUs would help." if shortfall["more_gpus_help"] else "More GPUs would not help."
+
+
+def _rejections(rejected: Sequence[Answer]) -> str:
+    servers: Counter[str] = Counter()
+    for limit in {(item["server"], item["limit"]) for item in rejected}:
+        servers[limit[1]] += 1
+    return ", ".join(f"{limit} ({number(many)} servers)" for limit, many in servers.most_common())
+
+
+def _remarks(result: Answer, options: Sequence[Answer]) -> Iterator[str]:
+    if not result["feasible"] and result.get("shortfall"):
+        yield from _shortfall(result["shortfall"])
+    if options:
+        yield from (f"Note: {note}" for note in options[0]["notes"])
+        cost = options[0].get("cost")
+        if cost:
+            yield (
+                f"Costs are indicative, not a quote: {cost['price_book_name']} of {cost['price_book_date']}; "
+                f"{cost['note']}."
+            )
+    if result["rejected"]:
+        yield f"Not offered because of: {_rejections(result['rejected'])}."
+    if result["assumed"]:
+        yield "Assumed: " + "; ".join(f"{item['field']} = {item['value']}" for item in result["assumed"]) + "."
+    yield (
+        f"{number(result['candidates'])} candidates judged; {len(result['options'])} options; "
+        f"engine {result['engine_version']}."
+    )
+
+
+def print_result(console: Console, name: str, result: Answer, *, note: str, top: int) -> None:
+    """Print the answer to one workload: its best options side by side, then what to know about them."""
+    console.print()
+    console.rule(f"[bold]{escape(name)}[/]", align="left")
+    console.print(escape(note), style="dim")
+    options = result["options"][:top]
+    for first in range(0, len(options), OPTIONS_A_TABLE):
+        console.print(_table(options[first : first + OPTIONS_A_TABLE], result["pareto"]))
+    for remark in _remarks(result, options):
+        console.print(escape(remark))

@@ -1,0 +1,58 @@
+"""The processes of the product and the commands that start them: one definition for scripts/run and docker-compose."""
+
+import sys
+from dataclasses import dataclass
+
+from service.queue import QueueName
+from service.settings import Settings
+
+# NumPy's threads would fight with the processes for the cores.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One long-running process: its name and what Python is told to run."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The whole command, with the Python that runs this."""
+        return (sys.executable, *self.arguments)
+
+
+MIGRATE = Process(name="migrate", arguments=("-m", "service.store.migrate"))
+DISPATCHER = Process(name="dispatcher", arguments=("-m", "workers.dispatcher"))
+
+
+def web(settings: Settings) -> Process:
+    """The API. Blocking threads are always given: the server's own default grows with the machine."""
+    return Process(
+        name="web",
+        arguments=(
+            *("-m", "granian", "--interface", "wsgi", "--factory", "service.app:create_app"),
+            *("--host", settings.web_host, "--port", str(settings.web_port)),
+            *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
+            *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--no-ws"),
+        ),
+    )
+
+
+def worker(settings: Settings) -> Process:
+    """A worker that listens to every queue; more of them, on any host, share the work."""
+    return Process(
+        name="worker",
+        arguments=(
+            *("-m", "celery", "--app", "workers.app", "worker"),
+            *("--queues", ",".join(queue.value for queue in QueueName)),
+            *("--concurrency", str(settings.worker_concurrency), "--loglevel", settings.log_level),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        ),
+    )
+
+
+def product(settings: Settings) -> tuple[Process, ...]:
+    """Everything that runs for ever once the database is migrated."""
+    return (web(settings), worker(settings), DISPATCHER)

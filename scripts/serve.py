@@ -1,0 +1,208 @@
+"""scripts/run: the whole product on one machine, under one parent, with an answered example of each kind."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from sqlalchemy.engine import URL
+
+from config.environment import ROOT, SettingsError, settings_from_environment
+from scripts import folder
+from scripts.children import port_is_free
+from scripts.embedded import EmbeddedServer, ServerRole, wait_until_ready
+from scripts.examples import show_examples
+from scripts.options import parse
+from scripts.processes import MIGRATE, ONE_THREAD, product
+from scripts.supervisor import Child, Interrupted, Supervisor
+from scripts.trouble import Trouble
+from service.access import Role
+from service.errors import PlannerError
+from service.planning.bootstrap import demo_keys
+from service.runtime import build_runtime
+from service.settings import Settings
+
+READY_WITHIN_S = 90.0
+# A process that crashes this often before it was ever ready will not get better by waiting.
+HOPELESS_CRASHES = 3
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What this start will run: the embedded servers that are needed, and everybody's environment."""
+
+    servers: tuple[EmbeddedServer, ...]
+    environ: Mapping[str, str]
+    settings: Settings
+    logs: Path
+
+
+def _data_dir(given: Path | None, environ: Mapping[str, str]) -> Path:
+    chosen = given or Path(environ.get("HEADROOM_DATA_DIR") or ROOT / ".headroom")
+    return chosen.expanduser().resolve()
+
+
+def make_plan(environ: Mapping[str, str], *, data_dir: Path, logs: Path, port: int | None) -> Plan:
+    """Fill what the environment leaves open with the embedded default; a URL that was given wins."""
+    filled = {**environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), "HEADROOM_DATA_DIR": str(data_dir)}
+    if port is not None:
+        filled["HEADROOM_PORT"] = str(port)
+    if not filled.get("DATABASE_URL", "").strip():
+        url = URL.create("sqlite", database=str(data_dir / "headroom.db"))
+        filled["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    servers = []
+    for role, name in ((ServerRole.BROKER, "BROKER_URL"), (ServerRole.CACHE, "CACHE_URL")):
+        if not filled.get(name, "").strip():
+            server = EmbeddedServer(role=role, folder=data_dir / role)
+            servers.append(server)
+            filled[name] = server.url
+    return Plan(servers=tuple(servers), environ=filled, settings=settings_from_environment(filled), logs=logs)
+
+
+def _address(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.web_host in {"0.0.0.0", "::"} else settings.web_host  # noqa: S104  # to connect to
+    return f"http://[{host}]:{settings.web_port}" if ":" in host else f"http://{host}:{settings.web_port}"
+
+
+def _check_port(settings: Settings) -> None:
+    if not port_is_free(settings.web_host, settings.web_port):
+        raise Trouble(
+            f"Port {settings.web_port} of {settings.web_host} is in use, or may not be used; take another one: "
+            f"scripts/run --port {settings.web_port + 1 if settings.web_port < 65535 else 8080}"
+        )
+
+
+def _migrate(plan: Plan) -> None:
+    with (plan.logs / "migrate.log").open("ab") as output:
+        done = subprocess.run(
+            MIGRATE.command, cwd=ROOT, env=dict(plan.environ), stdout=output, stderr=output, check=False
+        )
+    if done.returncode != 0:
+        words = (plan.logs / "migrate.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise Trouble(f"The database could not be prepared: {words[-1] if words else 'no reason given'}")
+
+
+def _start_servers(plan: Plan, supervisor: Supervisor) -> None:
+    for server in plan.servers:
+        server.write_config()
+        log = plan.logs / f"{server.role}.log"
+        child = Child(name=server.role, command=server.command(), cwd=server.folder, log=log)
+        supervisor.add(child)
+        assert child.process is not None
+        wait_until_ready(server, child.process, log=log)
+
+
+def _start_product(plan: Plan, supervisor: Supervisor) -> None:
+    for process in product(plan.settings):
+        log = plan.logs / f"{process.name}.log"
+        supervisor.add(Child(name=process.name, command=process.command, cwd=ROOT, log=log, environ=plan.environ))
+
+
+def _reasons(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except json.JSONDecodeError:
+        return f"HTTP {answer.status_code}"
+    checks = body.get("checks", {}) if isinstance(body, dict) else {}
+    named = checks.items() if isinstance(checks, dict) else ((check.get("name"), check) for check in checks)
+    missing = [str(name) for name, check in named if isinstance(check, dict) and not check.get("ok")]
+    return "waiting for " + ", ".join(missing) if missing else f"HTTP {answer.status_code}"
+
+
+def wait_until_served(plan: Plan, supervisor: Supervisor) -> None:
+    """Return once /readyz says that everything works; trouble when it will not."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    state = "waiting for web"
+    with (
+        httpx.Client(base_url=_address(plan.settings), timeout=2.0, trust_env=False) as client,
+        console.status(state) as status,
+    ):
+        while time.monotonic() < deadline:
+            supervisor.wait(0.2)
+            hopeless = [child for child in supervisor.children if child.crashes >= HOPELESS_CRASHES]
+            if hopeless:
+                raise Trouble(f"{hopeless[0].name} does not start; its last words are in {hopeless[0].log}.")
+            try:
+                answer = client.get("/readyz")
+            except httpx.HTTPError:
+                continue
+            if answer.status_code == httpx.codes.OK:
+                return
+            state = _reasons(answer)
+            status.update(state)
+    raise Trouble(f"Headroom was not ready within {READY_WITHIN_S:g} s ({state}); the logs are in {plan.logs}.")
+
+
+def _keys(plan: Plan) -> Mapping[Role, str]:
+    return demo_keys(build_runtime(plan.settings))
+
+
+def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
+    address = _address(plan.settings)
+    console.print(f"\nHeadroom serves at [bold]{address}[/] (API at /v1, description at /docs, health at /readyz).")
+    if keys:
+        console.print(f"Keys of the demo tenant (also in {plan.settings.data_dir / 'keys.json'}):")
+        for role, token in keys.items():
+            console.print(f"  {role.value:<10} {token}")
+    console.print(f"Logs: {plan.logs}\n")
+
+
+def serve(plan: Plan, supervisor: Supervisor, *, examples: bool, stay: bool) -> int:
+    """Start everything, show the examples, and watch until interrupted."""
+    console.print("Starting the embedded servers ..." if plan.servers else "Using the servers of the environment.")
+    _start_servers(plan, supervisor)
+    console.print("Preparing the database ...")
+    _migrate(plan)
+    # Somebody else's database gets a demo tenant only when the examples need one.
+    embedded = plan.settings.database_url.startswith("sqlite")
+    keys = _keys(plan) if examples or embedded else {}
+    console.print("Starting web, worker and dispatcher ...")
+    _start_product(plan, supervisor)
+    wait_until_served(plan, supervisor)
+    failed = 0
+    if examples:
+        failed = show_examples(
+            _address(plan.settings), token=keys[Role.REQUESTER], folder=ROOT / "config" / "examples", console=console
+        )
+    _print_address(plan, keys)
+    if stay:
+        console.print("Press Ctrl-C to stop everything.")
+        while True:
+            supervisor.wait(1.0)
+    return 1 if failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run until interrupted; the exit code is 0 unless something went wrong."""
+    options = parse("run", arguments)
+    supervisor = Supervisor(say=lambda text: console.print(text, style="yellow", markup=False))
+    supervisor.handle_signals()
+    try:
+        data_dir = _data_dir(options.data_dir, os.environ)
+        logs = folder.make(data_dir)
+        with folder.held(data_dir):
+            plan = make_plan(os.environ, data_dir=data_dir, logs=logs, port=options.port)
+            _check_port(plan.settings)
+            try:
+                return serve(plan, supervisor, examples=not options.no_examples, stay=not options.exit_after_examples)
+            finally:
+                console.print("Stopping everything ...")
+                supervisor.stop()
+                console.print("Stopped.")
+    except Interrupted:
+        return 0
+    except (Trouble, SettingsError, PlannerError) as trouble:
+        console.print(f"headroom: {trouble}", style="red", markup=False)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,179 @@
+"""Makes the virtual environment with the locked dependencies, then becomes the command; standard library only."""
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+# This file runs before anything is installed, and from any folder: it brings its own path.
+sys.path.insert(0, str(ROOT))
+
+from scripts.options import parse  # noqa: E402  # the path comes first
+from scripts.trouble import Trouble  # noqa: E402  # the same
+
+RUNTIME = "requirements.lock"
+TESTS = "tests/requirements.lock"
+LOCKS = {"run": (RUNTIME,), "size": (RUNTIME,), "test": (RUNTIME, TESTS)}
+MODULES = {"run": "scripts.serve", "size": "scripts.size_file", "test": "scripts.checks"}
+_URL = re.compile(r"\w+://\S+")
+_NO_NETWORK = re.compile(
+    r"NewConnectionError|ConnectTimeout|ConnectionError|Max retries|Temporary failure|Read timed out"
+    r"|No matching distribution"
+)
+
+
+def environment_folder() -> Path:
+    """Where the virtual environment lives: beside the code, unless HEADROOM_VENV says otherwise."""
+    given = os.environ.get("HEADROOM_VENV", "")
+    return Path(given).expanduser().resolve() if given else ROOT / ".venv"
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Progress goes to standard error: standard output belongs to the answer."""
+    print(text, end=end, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Hold a lock on the code's folder, so that two starters do not install into one environment."""
+    handle = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _works(python: Path) -> bool:
+    try:
+        return subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def make_environment(folder: Path) -> Path:
+    """Make the virtual environment unless a working one is there; returns its Python."""
+    python = folder / "bin" / "python"
+    if _works(python):
+        return python
+    say(f"Making the virtual environment {folder} ...")
+    done = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", folder], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return python
+    if not os.access(folder if folder.exists() else folder.parent, os.W_OK):
+        raise Trouble(
+            f"{folder} cannot be written: have its owner run this once, or name another place: "
+            f"HEADROOM_VENV=~/.headroom-venv scripts/{sys.argv[1]}"
+        )
+    words = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+    raise Trouble(f"Python could not make the virtual environment {folder}: {words[-1]}")
+
+
+def _fingerprint(lock: Path, python: Path) -> str:
+    version = subprocess.run([python, "-VV"], capture_output=True, check=True).stdout
+    return hashlib.sha256(lock.read_bytes() + version).hexdigest()
+
+
+def _why(lines: list[str], lock: Path) -> str:
+    text = "\n".join(lines)
+    if "DO NOT MATCH THE HASHES" in text:
+        return f"A downloaded package is not the one that {lock.name} names (its hash differs); nothing was installed."
+    if "No space left" in text:
+        return "The disk is full; free some space and start again."
+    if _NO_NETWORK.search(text):
+        return (
+            "pip could not fetch the packages: check the network, or the proxy and index that pip is configured with "
+            "(pip config list), and start again."
+        )
+    errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no reason given"]
+    return f"pip could not install {lock.name}: {errors[-1].removeprefix('ERROR: ')}"
+
+
+def _show_progress(name: str, done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        say(f"\r  {done:3d} of about {total}: {name:<40}", end="")
+    elif done % 20 == 0:
+        say(f"  {done} of about {total}")
+
+
+def install(lock: Path, python: Path, folder: Path) -> None:
+    """Install what a lock names, every file checked against its hash, unless that was done before."""
+    mark = folder / f"{lock.parent.name}-{lock.name}.sha256"
+    fingerprint = _fingerprint(lock, python)
+    if mark.exists() and mark.read_text(encoding="ascii") == fingerprint:
+        return
+    total = len(re.findall(r"^\S+==", lock.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    say(f"Installing the packages of {lock.relative_to(ROOT)} ...")
+    command = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--require-hashes"]
+    lines: list[str] = []
+    collected = 0
+    with subprocess.Popen(
+        [*command, "--progress-bar", "off", "-r", str(lock)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            # Where packages come from is the machine's business: addresses are neither shown nor kept.
+            lines.append(_URL.sub("<address>", line.rstrip()))
+            if found := re.match(r"Collecting (\S+)", line):
+                collected += 1
+                _show_progress(found[1], collected, total)
+            elif line.startswith("Installing collected"):
+                say(("\r" if sys.stderr.isatty() else "") + f"  unpacking {collected} packages {'':<40}")
+    if pip.returncode != 0:
+        raise Trouble(_why(lines, lock))
+    mark.write_text(fingerprint, encoding="ascii")
+
+
+def set_up(command: str) -> Path:
+    """Everything that a starter needs; returns the Python to run it with."""
+    folder = environment_folder()
+    with one_at_a_time():
+        python = make_environment(folder)
+        try:
+            for name in LOCKS[command]:
+                install(ROOT / name, python, folder)
+        except OSError as error:
+            raise Trouble(
+                f"{folder} cannot be written ({error.strerror}): have its owner run this once, or name another place: "
+                f"HEADROOM_VENV=~/.headroom-venv scripts/{command}"
+            ) from None
+    return python
+
+
+def become(python: Path, command: str, arguments: list[str]) -> NoReturn:
+    """Replace this process by the command; it finds the code wherever it was started from."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environ.pop("PYTHONHOME", None)
+    os.execve(python, [str(python), "-P", "-m", MODULES[command], *arguments], environ)
+
+
+def main(arguments: list[str]) -> int:
+    """Check the options, set up, and become the command."""
+    command, *rest = arguments
+    # Complains about options, and helps, before a minute of installing.
+    parse(command, rest)
+    try:
+        python = set_up(command)
+    except Trouble as trouble:
+        say(f"headroom: {trouble}")
+        return trouble.code
+    except KeyboardInterrupt:
+        say("\nheadroom: interrupted; start again to continue.")
+        return 130
+    become(python, command, rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
