@@ -24,7 +24,7 @@ from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.site import peak_flop_s
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Deployment, Method, TrainingWorkload
+from service.sizing.workload import Deployment, TrainingWorkload
 
 
 def estimate_training(
@@ -70,7 +70,7 @@ def estimate_training(
         assumed=(
             *_placed(placed),
             *_chosen(deployment, found.layouts.layout(row)),
-            *recipe_assumptions(job, calibration),
+            *recipe_assumptions(calibration),
         ),
         working=training_working(point, calibration),
         engine_version=ENGINE_VERSION,
@@ -127,12 +127,10 @@ def _chosen(deployment: Deployment, layout: ParallelLayout) -> tuple[Assumed, ..
     )
 
 
-def recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
+def recipe_assumptions(calibration: Calibration) -> tuple[Assumed, ...]:
     """The judgement that every training answer rests on."""
     names = ["training.weight_bytes_param", "training.gradient_bytes_param", "training.optimizer_bytes_param"]
     names += ["training.failure_interval_gpu_h", "training.checkpoint_stall_fraction", "training.evaluation_fraction"]
-    if job.workload.method is Method.GRPO:
-        names.append("training.grpo_rollout_factor")
     entries = [calibration.assumptions[name] for name in names]
     return tuple(
         Assumed(field=e.id, value=f"{e.value:g}", why=f"between {e.low:g} and {e.high:g} {e.unit}", source=e.source)

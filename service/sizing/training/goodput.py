@@ -46,9 +46,9 @@ def reliability_of(calibration: Calibration) -> Reliability:
 
 
 def goodput(gpus: IntArray, *, checkpoint_bytes: float, interval_s: float, reliability: Reliability) -> Goodput:
-    """Progress per hour: (1 - evaluation) / (1 + write / interval + (interval / 2 + restart + read) / failure interval).
+    """Progress per hour: (1 - evaluation) / (1 + write/interval + (interval/2 + restart + read) / failure interval).
 
-    The storage is sized so that a write takes its share of the interval, up to a ceiling of what one file system does;
+    Storage is sized so that a write takes its share of the interval, up to what one file system can do;
     a failure loses half an interval on average, then the restart and reading the checkpoint back at the same rate.
     """
     failure_interval_s = reliability.gpu_hours_per_failure * HOUR_S / gpus

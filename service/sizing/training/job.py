@@ -143,7 +143,7 @@ def fitted(job: Job, layouts: Layouts, *, usable_bytes: FloatArray) -> Fitted:
 
 
 def gpus_used_server(gpus: IntArray, gpus_server: IntArray) -> IntArray:
-    """GPUs that a run uses in each server: all, or the largest power of two where all do not divide; 0 when neither does.
+    """GPUs that a run uses in each server: all, or the largest power of two where all do not divide; else 0.
 
     A run on NVL72 racks often takes 64 of 72 GPUs, because degrees are powers of two; the rest stand by.
     """

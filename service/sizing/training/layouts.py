@@ -1,4 +1,4 @@
-"""Layouts: every way to spread one training over GPUs, as equal-length arrays; legality, batch division, enumeration."""
+"""Layouts: every way to spread one training over GPUs, as equal-length arrays; legality and enumeration."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -95,10 +95,8 @@ def legal(layouts: Layouts, shape: Shape) -> BoolArray:
     """Layouts that public training stacks can run for this model, the batch left aside."""
     experts = int(shape.experts)
     expert_ranks = layouts.tp * layouts.cp * layouts.dp
-    if experts:
-        ep_ok = (experts % layouts.ep == 0) & (expert_ranks % layouts.ep == 0)
-    else:
-        ep_ok = layouts.ep == 1
+    split = (experts % layouts.ep == 0) & (expert_ranks % layouts.ep == 0)
+    ep_ok = split if experts else layouts.ep == 1
     return np.asarray(
         (int(shape.heads) % layouts.tp == 0)
         & (layouts.pp * layouts.vpp <= int(shape.layers))

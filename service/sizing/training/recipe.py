@@ -75,5 +75,5 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration) -> Recipe:
         frozen_copies=1.0 if adapter or reference else 0.0,
         frozen_bytes=BYTES_ELEMENT[frozen] if adapter else BYTES_ELEMENT[Precision.BF16],
         adapter_rank=float(workload.lora_rank) if adapter else 0.0,
-        rollout_factor=calibration.assumption("training.grpo_rollout_factor") if method is Method.GRPO else 1.0,
+        rollout_factor=calibration.coefficient("training.grpo_rollout_factor") if method is Method.GRPO else 1.0,
     )

@@ -89,7 +89,7 @@ def size_training(
         raise InvalidRequestError("workload.kind must be 'training' here")
     table = table_of(hardware)
     job = job_of(workload, architecture, calibration)
-    most = int(calibration.assumption("training.most_gpus"))
+    most = int(calibration.assumption("fleet.max_gpus"))
     layouts = searched_layouts(job, gpus=workload.target.gpus, most_gpus=most)
     rows, refused = admissible(table, question.constraints)
     fleet = search(job, layouts, rows=rows, table=table, calibration=calibration)
@@ -132,7 +132,7 @@ def _classes(rows: IntArray, table: HardwareTable) -> list[IntArray]:
 def search(
     job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, calibration: Calibration
 ) -> Fleet:
-    """The fastest layout of every GPU count on every server; a count that is not faster than a smaller one is dropped."""
+    """The fastest layout of every GPU count on every server; a count no faster than a smaller one is dropped."""
     used = memory_by_recompute(job, layouts)
     sites = sites_of(job, table, calibration)
     parts = [
@@ -352,7 +352,7 @@ def _result(
         rejected=rejected,
         shortfall=None if options else _shortfall(fleet, rejected, context),
         sensitivity=_sensitivity(fleet, ranked, context),
-        assumed=recipe_assumptions(job, context.calibration),
+        assumed=recipe_assumptions(context.calibration),
         candidates=fleet.tried,
         engine_version=ENGINE_VERSION,
     )

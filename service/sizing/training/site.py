@@ -80,16 +80,16 @@ def site_of(table: HardwareTable, *, compute: Precision, calibration: Calibratio
         )
 
     wide = table.flop_s[Precision.BF16]
-    bf16 = share("training_gemm_efficiency", Precision.BF16)
-    up = calibration.coefficient("training_scale_up_efficiency")
-    out = calibration.coefficient("training_scale_out_efficiency")
+    bf16 = share("training.gemm_efficiency", Precision.BF16)
+    up = calibration.coefficient("training.scale_up_efficiency")
+    out = calibration.coefficient("training.scale_out_efficiency")
     nvlink = table.domain_gpus > 1
     return Site(
-        gemm_flop_s=table.flop_s[compute] * share("training_gemm_efficiency", compute),
-        expert_flop_s=table.flop_s[compute] * share("training_expert_efficiency", compute),
+        gemm_flop_s=table.flop_s[compute] * share("training.gemm_efficiency", compute),
+        expert_flop_s=table.flop_s[compute] * share("training.expert_efficiency", compute),
         wide_flop_s=wide * bf16,
-        attention_flop_s=wide * share("training_attention_efficiency", Precision.BF16),
-        bandwidth_bytes_s=table.bandwidth_bytes_s * calibration.coefficient("training_memory_efficiency"),
+        attention_flop_s=wide * share("training.attention_efficiency", Precision.BF16),
+        bandwidth_bytes_s=table.bandwidth_bytes_s * calibration.coefficient("training.memory_efficiency"),
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
         scale_up_bytes_s=table.scale_up_bytes_s
         * np.where(nvlink, up, calibration.assumption("training.pcie_efficiency_fraction")),
