@@ -1,11 +1,10 @@
 """The blueprint of every resource: strict bodies and queries, and every error in the OpenAPI document."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import marshmallow
-from flask import Blueprint as FlaskBlueprint
 from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
@@ -24,27 +23,24 @@ _WITH_BODY = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+View = Callable[..., Any]
+Decorator = Callable[[View], View]
 REQUEST_ID_DOC = {"X-Request-Id": {"description": "The id of this request.", "schema": {"type": "string"}}}
 
 
 class StrictParser(FlaskParser):
     """Reads bodies through service/edge/body.py, and refuses unknown fields in queries too."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": marshmallow.RAISE}
+    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {  # type: ignore[misc]
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": marshmallow.RAISE,
+    }
 
-    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
+    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002 - webargs passes it
         """The body, however wrong its Content-Type: read_json says what is wrong."""
         return read_json(req)
 
-    def handle_error(
-        self,
-        error: marshmallow.ValidationError,
-        req: Request,
-        schema: marshmallow.Schema,
-        *,
-        error_status_code: int | None,
-        error_headers: Mapping[str, str] | None,
-    ) -> NoReturn:
+    def handle_error(self, error: marshmallow.ValidationError, *_: Any, **__: Any) -> NoReturn:
         """Every wrong field in one problem document."""
         messages = error.messages
         if isinstance(messages, Mapping) and len(messages) == 1:
@@ -70,13 +66,39 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         super().__init__(name, import_name, **kwargs)
         self.permission = permission
         self._prepare_doc_cbks.append(self._prepare_errors_doc)
-        as_flask: FlaskBlueprint = self
         if permission is None:
-            open_to_all(as_flask)
+            open_to_all(self)
         else:
-            protect(as_flask, permission)
+            protect(self, permission)
 
-    def _prepare_errors_doc(self, doc: dict[str, Any], doc_info: Any, **_: Any) -> dict[str, Any]:
+    # flask-smorest publishes no types; these give its decorators some.
+
+    def route(self, rule: str, **options: Any) -> Decorator:
+        """Register a view under a path."""
+        decorator: Decorator = super().route(rule, **options)
+        return decorator
+
+    def arguments(self, schema: type[marshmallow.Schema], **options: Any) -> Decorator:
+        """Load the body or the query with a schema; the view gets what it makes."""
+        decorator: Decorator = super().arguments(schema, **options)
+        return decorator
+
+    def response(self, status_code: int, schema: type[marshmallow.Schema], **options: Any) -> Decorator:
+        """Write what the view returns with a schema."""
+        decorator: Decorator = super().response(status_code, schema, **options)
+        return decorator
+
+    def alt_response(self, status_code: int, **options: Any) -> Decorator:
+        """Document another answer."""
+        decorator: Decorator = super().alt_response(status_code, **options)
+        return decorator
+
+    def described(self, **words: Any) -> Decorator:
+        """Put words into the document."""
+        decorator: Decorator = self.doc(**words)
+        return decorator
+
+    def _prepare_errors_doc(self, doc: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
         statuses = [*_ALWAYS, *(_WITH_KEY if self.permission else ())]
         if "requestBody" in doc:
             statuses.extend(_WITH_BODY)

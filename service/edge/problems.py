@@ -97,12 +97,17 @@ def _field(error: FieldError) -> dict[str, object]:
 
 def of_http_exception(error: HTTPException) -> Response:
     """What werkzeug, Flask and flask-smorest raise: unknown path, wrong method, body too large, not modified ..."""
+    if isinstance(error.response, Response):
+        return error.response
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status < HTTPStatus.BAD_REQUEST:
         return current_app.response_class(status=status)
-    code, title, detail = _OF_HTTP.get(status, _INTERNAL if status >= HTTPStatus.INTERNAL_SERVER_ERROR else (
-        HTTPStatus(status).name.lower(), HTTPStatus(status).phrase, HTTPStatus(status).phrase
-    ))
+    code, title, detail = _OF_HTTP.get(
+        status,
+        _INTERNAL
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        else (HTTPStatus(status).name.lower(), HTTPStatus(status).phrase, HTTPStatus(status).phrase),
+    )
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = f"The body may have at most {request.max_content_length} bytes."
     response = problem(status, code, title=title, detail=detail)
@@ -120,9 +125,7 @@ def _of_planner_error(error: PlannerError) -> Response:
             if retry is None and status == HTTPStatus.SERVICE_UNAVAILABLE:
                 retry = _RETRY_AFTER_S
             errors = error.detail.errors
-            return problem(
-                status, error.code, title=title, detail=error.message, errors=errors, retry_after_s=retry
-            )
+            return problem(status, error.code, title=title, detail=error.message, errors=errors, retry_after_s=retry)
     return _of_unexpected(error)
 
 

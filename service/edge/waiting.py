@@ -2,15 +2,41 @@
 
 import re
 import threading
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
-T = TypeVar("T")
+from flask import Flask, current_app, request
 
+from service.edge.context import caller, runtime
+from service.planning.view import RunView
+from service.planning.waiting import wait_for_run
+from service.store.tables.runs import OPEN
+
+_EXTENSION = "headroom-waiting-room"
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
-_FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 0.25
+
+
+class WaitingRoom:
+    """So many requests may wait at once; the next one is answered without waiting."""
+
+    def __init__(self, seats: int) -> None:
+        self._seats = threading.BoundedSemaphore(max(1, seats))
+
+    @contextmanager
+    def seat(self) -> Iterator[bool]:
+        """Whether there is a seat; it is free again afterwards."""
+        taken = self._seats.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._seats.release()
+
+
+def open_waiting_room(app: Flask, *, threads: int) -> None:
+    """Half of the threads may wait."""
+    app.extensions[_EXTENSION] = WaitingRoom(threads // 2)
 
 
 def preferred_wait_s(header: str, *, most_s: int) -> int:
@@ -22,29 +48,16 @@ def preferred_wait_s(header: str, *, most_s: int) -> int:
     return 0
 
 
-class WaitingRoom:
-    """So many requests may wait at once; the next one is answered without waiting."""
-
-    def __init__(self, seats: int) -> None:
-        self._seats = threading.BoundedSemaphore(max(1, seats))
-
-    def wait(self, look: Callable[[], T], *, until: Callable[[T], bool], timeout_s: float) -> T | None:
-        """What `look` sees once `until` holds or the time is over; None when there is no seat."""
-        if not self._seats.acquire(blocking=False):
-            return None
-        try:
-            return _watch(look, until=until, timeout_s=timeout_s)
-        finally:
-            self._seats.release()
-
-
-def _watch(look: Callable[[], T], *, until: Callable[[T], bool], timeout_s: float) -> T:
-    deadline = time.monotonic() + timeout_s
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        seen = look()
-        left_s = deadline - time.monotonic()
-        if until(seen) or left_s <= 0:
-            return seen
-        time.sleep(min(pause_s, left_s))
-        pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+def as_preferred(run: RunView) -> tuple[RunView, dict[str, str]]:
+    """The run after the wait that the caller prefers, and the header that says how long that may have been."""
+    wait_s = preferred_wait_s(request.headers.get("Prefer", ""), most_s=runtime().settings.wait_max_s)
+    if not wait_s:
+        return run, {}
+    applied = {"Preference-Applied": f"wait={wait_s}"}
+    if run.status not in OPEN:
+        return run, applied
+    room = cast("WaitingRoom", current_app.extensions[_EXTENSION])
+    with room.seat() as seated:
+        if not seated:
+            return run, {}
+        return wait_for_run(runtime(), caller(), run.id, wait_s=wait_s), applied

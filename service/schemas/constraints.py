@@ -1,6 +1,6 @@
 """Constraints on the wire: what the site, the purse and the law allow."""
 
-import datetime
+import datetime as dt
 import re
 from typing import Any
 
@@ -29,7 +29,7 @@ class DayField(fields.String):
         if not isinstance(value, str) or not _DAY.fullmatch(value):
             raise ValidationError(issue)
         try:
-            day = datetime.date.fromisoformat(value)
+            day = dt.date.fromisoformat(value)
         except ValueError as error:
             raise ValidationError(issue) from error
         if not 2020 <= day.year <= 2100:
@@ -61,8 +61,9 @@ class ConstraintsSchema(RecordSchema):
     allowed_servers = Names("Only these servers or server families, by id.", **_OPTIONAL)
     cooling = Choice("Only servers cooled like this.", tuple(Cooling), **_OPTIONAL)
     max_rack_kw = Amount("Power that one rack may draw.", low=1, high=1000, **_OPTIONAL)
-    max_facility_kw = Amount("Power that the whole installation may draw, cooling included.", low=1, high=1e6,
-                             **_OPTIONAL)
+    max_facility_kw = Amount(
+        "Power that the whole installation may draw, cooling included.", low=1, high=1e6, **_OPTIONAL
+    )
     max_racks = Count("Racks that the site has room for.", low=1, high=100_000, **_OPTIONAL)
     max_budget_usd = Money("Indicative hardware cost, at most.", **_OPTIONAL)
     deliver_by = DayField("Day by which it must be delivered.", **_OPTIONAL)

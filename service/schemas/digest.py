@@ -59,7 +59,7 @@ def _canonical(value: Any) -> Any:
 
 
 def _number(value: float) -> int | float:
-    if isinstance(value, float) and not math.isfinite(value):
+    if not math.isfinite(value):
         raise ValueError(f"{value} has no canonical JSON")
     if value == int(value):
         # Above 2^63 every float is whole; there the shortest float form is the one form.

@@ -66,6 +66,8 @@ class InferenceOnDeploymentSchema(InferenceWorkloadSchema):
     filled: ClassVar = {"demand": Demand()}
 
     class Meta:
+        """Fixed hardware has no demand."""
+
         exclude = ("demand",)
 
 
@@ -76,6 +78,8 @@ class TrainingOnDeploymentSchema(TrainingWorkloadSchema):
     filled: ClassVar = {"target": TrainingTarget()}
 
     class Meta:
+        """Fixed hardware has no target."""
+
         exclude = ("target",)
 
 
@@ -113,7 +117,10 @@ class DeploymentSchema(RecordSchema):
     cp = Count("Context parallelism.", low=1, high=1024, **_OPTIONAL)
     attention_dp = Count("Data parallelism of the attention part.", low=1, high=4096, **_OPTIONAL)
     mode = Choice("Whether prefill and decode share GPUs.", Serving, load_default=Serving.AGGREGATED)
-    load = fields.Nested(LoadSchema, **_OPTIONAL, metadata={"description": "Absent = saturated."})
+    # Under its own name it would hide Schema.load from a reader.
+    load_ = fields.Nested(
+        LoadSchema, data_key="load", attribute="load", **_OPTIONAL, metadata={"description": "Absent = saturated."}
+    )
     micro_batch = Count("Sequences per step and rank.", low=1, high=100_000, **_OPTIONAL)
     vpp = Count("Virtual pipeline stages per GPU.", low=1, high=1024, **_OPTIONAL)
     recompute = Choice("Which activations are computed again.", tuple(Recompute), **_OPTIONAL)
@@ -174,3 +181,24 @@ class EstimateSchema(AnswerSchema):
     assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
     working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
     engine_version = text("Version of the engine.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateAnswer:
+    """An estimate with the versions that it was made under."""
+
+    estimate: Estimate
+    catalog_version: str
+    calibration_version: str
+
+
+class EstimateAnswerSchema(EstimateSchema):
+    """The answer of `POST /v1/estimates`."""
+
+    catalog_version = text("Digest of the facts.")
+    calibration_version = text("Version of the calibration.")
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """The versions stand beside the estimate, whose fields are the rest."""
+        source = obj if attr.endswith("_version") and attr != "engine_version" else obj.estimate
+        return getattr(source, attr, default)

@@ -41,9 +41,7 @@ class DemandSchema(RecordSchema):
     requests_user_hour = Amount(
         f"Requests of one user per hour; {REQUESTS_USER_HOUR:g} when left out.", low=1e-4, high=1e5, **_OPTIONAL
     )
-    peak_factor = Amount(
-        f"Peak hour over average hour; {PEAK_FACTOR:g} when left out.", low=1, high=100, **_OPTIONAL
-    )
+    peak_factor = Amount(f"Peak hour over average hour; {PEAK_FACTOR:g} when left out.", low=1, high=100, **_OPTIONAL)
 
     @validates_schema(pass_original=True)
     def _one(self, data: dict[str, Any], original: Any, **_: Any) -> None:
@@ -107,7 +105,8 @@ class InferenceWorkloadSchema(RecordSchema):
     speculative_decoding = fields.Nested(
         SpeculativeDecodingSchema, **_OPTIONAL, metadata={"description": "Draft and verify; absent = none."}
     )
-    availability = Choice("Spare servers: none, or one more than the load needs.", Availability,
-                          load_default=Availability.N)
+    availability = Choice(
+        "Spare servers: none, or one more than the load needs.", Availability, load_default=Availability.N
+    )
     growth_fraction_year = Amount("Growth of the demand per year.", low=0, high=10, load_default=0.0)
     horizon_months = Amount("For how long the answer must suffice.", low=1, high=120, load_default=36.0)

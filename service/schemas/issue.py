@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from service.errors import FieldError
 
@@ -16,13 +16,15 @@ _SCHEMA_KEY = "_schema"
 class Issue(str):
     """A message for marshmallow, which only asks that it be a string, with what a caller needs to correct it."""
 
+    __slots__ = ("did_you_mean", "limit", "value")
+
     value: str | None
     limit: str | None
     did_you_mean: tuple[str, ...]
 
     def __new__(
         cls, message: str, *, value: Any = None, limit: str | None = None, did_you_mean: Sequence[str] = ()
-    ) -> "Issue":
+    ) -> Self:
         """The message and its extras; a value that is not a scalar is not repeated."""
         self = super().__new__(cls, message)
         self.value = shown(int(value) if isinstance(value, float) and value.is_integer() else value)
@@ -53,7 +55,7 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ..
 
 
 def field_errors(messages: Any, *, prefix: str = "") -> tuple[FieldError, ...]:
-    """marshmallow's nested messages as a flat list of dotted fields, at most MAX_ISSUES of them."""
+    """The nested messages of marshmallow as a flat list of dotted fields, at most MAX_ISSUES of them."""
     found: list[FieldError] = []
     for error in _walk(messages, prefix):
         found.append(error)

@@ -13,7 +13,7 @@ HF_CONFIG = "hf_config"
 _ARCHITECTURE = ArchitectureSchema()
 
 
-class ModelField(fields.Field):
+class ModelField(fields.Field[Any]):
     """Loads to an id (checked against the zoo later) or to a ModelArchitecture."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
@@ -23,7 +23,7 @@ class ModelField(fields.Field):
         if isinstance(value, str):
             return clean_text(value, shortest=1, longest=200)
         if not isinstance(value, Mapping):
-            raise ValidationError(Issue("Must be a model id, an architecture, or an object with hf_config.", value=value))
+            raise ValidationError(Issue("Must be a model id, an architecture, or hf_config.", value=value))
         if HF_CONFIG in value:
             return _from_hf_config(value)
         return _ARCHITECTURE.load(value)
@@ -34,8 +34,13 @@ class ModelField(fields.Field):
     def shapes(self, resolve: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
         """JSON Schema: a name, an architecture, or the contents of a config.json."""
         config = {"type": "object", "description": "The contents of a Hugging Face config.json."}
-        wrapped = {"type": "object", "properties": {HF_CONFIG: config}, "required": [HF_CONFIG],
-                   "additionalProperties": False, "title": "HfConfig"}
+        wrapped = {
+            "type": "object",
+            "properties": {HF_CONFIG: config},
+            "required": [HF_CONFIG],
+            "additionalProperties": False,
+            "title": "HfConfig",
+        }
         name = {"type": "string", "minLength": 1, "maxLength": 200}
         return {"oneOf": [name, resolve(_ARCHITECTURE), wrapped]}
 

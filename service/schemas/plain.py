@@ -1,6 +1,7 @@
 """Short constructors for the fields of answers: what the service itself wrote needs a type and a word, no bounds."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load
@@ -50,7 +51,7 @@ def one(schema: type[Schema], what: str, **kwargs: Any) -> fields.Nested:
     return fields.Nested(schema, required=True, metadata={"description": what}, **kwargs)
 
 
-class Tuple(fields.List):
+class Tuple(fields.List[Any]):
     """A list on the wire that is a tuple in a frozen dataclass."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
@@ -89,7 +90,7 @@ class Figures(fields.Dict):
         return {name: None if number is None else whole(float(number)) for name, number in pairs}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        numbers = super()._deserialize(value, attr, data, **kwargs)
+        numbers = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
         return tuple(self.record(**{self.key: name, self.value: number}) for name, number in numbers.items())
 
 
@@ -101,3 +102,18 @@ class AnswerSchema(Schema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
         return self.record(**data)
+
+
+class DecimalText(fields.String):
+    """A decimal number written as a string, so that no reader turns money into a float."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else format(value, "f")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return Decimal(super()._deserialize(value, attr, data, **kwargs))
+
+
+def decimal(what: str, **kwargs: Any) -> DecimalText:
+    """A decimal string."""
+    return DecimalText(required=True, metadata={"description": what, "pattern": r"^-?\d+(\.\d+)?$"}, **kwargs)

@@ -4,7 +4,21 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load
 
-from service.schemas.plain import AnswerSchema, ByName, Figures, Tuple, count, figure, flag, many, one, text, texts
+from service.quoting.indicative import CostLine, IndicativeCost, PricedResult
+from service.schemas.plain import (
+    AnswerSchema,
+    ByName,
+    Figures,
+    Tuple,
+    count,
+    decimal,
+    figure,
+    flag,
+    many,
+    one,
+    text,
+    texts,
+)
 from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.result import (
     Assumed,
@@ -18,6 +32,7 @@ from service.sizing.result import (
     Sensitivity,
     Shortfall,
     SizingOption,
+    SizingResult,
     StoragePlan,
     WorkingStep,
 )
@@ -77,8 +92,14 @@ class WorkingStepSchema(AnswerSchema):
     record = WorkingStep
 
     name = text("What was computed.")
-    value = fields.Raw(required=True, allow_none=True, metadata={
-        "description": "A number, or a word where the step is a choice.", "type": ["number", "string", "null"]})
+    value = fields.Raw(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "A number, or a word where the step is a choice.",
+            "type": ["number", "string", "null"],
+        },
+    )
     unit = text("Unit of the value; empty for a pure number.")
     formula = text("By which formula.")
     inputs = figures_field("From what.")
@@ -164,12 +185,6 @@ class OptionSchema(AnswerSchema):
     notes = texts("What to know about this option.")
 
 
-class StoredOptionSchema(OptionSchema):
-    """An option with its working, as it is kept."""
-
-    working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
-
-
 class RejectionSchema(AnswerSchema):
     """Why a server does not appear among the options."""
 
@@ -223,16 +238,118 @@ class AssumedSchema(AnswerSchema):
     source = text("Where it is from; empty for a default.")
 
 
-class SizingResultSchema(Schema):
-    """Everything of a result but its options and prices."""
+class CostLineSchema(AnswerSchema):
+    """One part of a cost."""
+
+    record = CostLine
+
+    part = text("The part, by id.")
+    quantity = count("How many.")
+    unit = text("Of what.")
+    included = flag("Whether it is in the total.")
+    unit_price_usd = decimal("List price of one; null where the book has none.", **_OPTIONAL)
+    total_usd = decimal("Price of all; null where the book has none.", **_OPTIONAL)
+    low_usd = decimal("Lower end of the sources.", **_OPTIONAL)
+    high_usd = decimal("Upper end of the sources.", **_OPTIONAL)
+    note = text("What to know about it.")
+
+
+class CostSchema(AnswerSchema):
+    """Indicative list cost of an option: an order of magnitude, never a quote."""
+
+    record = IndicativeCost
+
+    rank = count("Rank of the option.")
+    indicative = flag("Whether the book is one of public list prices.")
+    price_book_name = text("Name of the price book.")
+    price_book_date = text("Date of the price book.")
+    currency = text("Currency of every amount.")
+    total_usd = decimal("Sum of the included lines; null when the server has no price.", **_OPTIONAL)
+    low_usd = decimal("Lower end of the sources.", **_OPTIONAL)
+    high_usd = decimal("Upper end of the sources.", **_OPTIONAL)
+    lines = many(CostLineSchema, "Part by part.")
+    missing = texts("Parts without a price.")
+    term_months = count("Months over which unit costs are spread.")
+    utilisation_fraction = decimal("Share of the term that is used.")
+    usd_per_million_tokens = decimal("Cost of a million tokens.", **_OPTIONAL)
+    usd_per_run = decimal("Cost of one run of the job.", **_OPTIONAL)
+    usd_per_target = decimal("Cost of one unit of scientific work.", **_OPTIONAL)
+    note = text("What is in it and what is not.")
+
+
+class PricedOptionSchema(OptionSchema):
+    """One feasible answer, ranked, with its cost; its working has an address of its own."""
+
+    cost = one(CostSchema, "Indicative cost; null when the option was not priced.", **_OPTIONAL)
+
+
+class PricedSchema(Schema):
+    """A result without its options."""
 
     kind = text("Kind of workload.")
     feasible = flag("Whether anything meets the target; if not, shortfall says what would.")
-    pareto = Tuple(fields.Integer(), required=True, metadata={
-        "description": "Ranks of the options that no other beats in cost, speed and power at once."})
+    pareto = Tuple(
+        fields.Integer(),
+        required=True,
+        metadata={"description": "Ranks of the options that no other beats in cost, speed and power at once."},
+    )
     rejected = many(RejectionSchema, "Servers that do not appear, and why.")
     shortfall = one(ShortfallSchema, "Why nothing fits; null when something does.", **_OPTIONAL)
     sensitivity = many(SensitivitySchema, "Which assumptions move the answer most.")
     assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
     candidates = count("How many candidates were judged.")
     engine_version = text("Version of the engine.")
+    price_book_name = text("Name of the price book.")
+    price_book_date = text("Date of the price book.")
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """The price book stands beside the sizing; an option is shown with its cost."""
+        if attr == "options":
+            costs = {cost.rank: cost for cost in obj.costs}
+            return [_Priced(option, costs.get(option.rank)) for option in obj.result.options]
+        source = obj if attr.startswith("price_book_") else obj.result
+        return getattr(source, attr, default)
+
+
+class _Priced:
+    """An option that also has a cost, for as long as it is written."""
+
+    def __init__(self, option: SizingOption, cost: IndicativeCost | None) -> None:
+        self._option, self.cost = option, cost
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._option, name)
+
+
+class StoredOptionSchema(PricedOptionSchema):
+    """An option with its cost and its working, as it is kept."""
+
+    working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        cost = data.pop("cost")
+        return self.record(**data), cost
+
+
+class PricedResultSchema(PricedSchema):
+    """A result as it is kept: what the database and the cache hold, and what a quote is made from."""
+
+    options = many(StoredOptionSchema, "Feasible answers, best first.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> PricedResult:
+        pairs = data.pop("options")
+        book = {name: data.pop(name) for name in ("price_book_name", "price_book_date")}
+        result = SizingResult(**data, options=tuple(option for option, _ in pairs))
+        return PricedResult(result=result, costs=tuple(cost for _, cost in pairs if cost is not None), **book)
+
+
+class ResultSchema(PricedSchema):
+    """A result as callers read it, under the versions that it was found with."""
+
+    options = many(PricedOptionSchema, "Feasible answers, best first.")
+    catalog_version = text("Digest of the facts.")
+    calibration_version = text("Version of the calibration.")
+    price_book_digest = text("Digest of the price book.", **_OPTIONAL)
+    digest = text("Identity of the question under these versions.")

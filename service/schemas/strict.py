@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, missing, post_load, pre
 
 from service.schemas.issue import MAX_ISSUES, Issue, nearest
 
-_REQUIRED = {"required": "This field is required.", "null": "null is not a value here."}
+_REQUIRED: dict[str, Any] = {"required": "This field is required.", "null": "null is not a value here."}
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INT64 = 2**63
 
@@ -49,12 +49,10 @@ class Bounds(validate.Validator):
 class Amount(fields.Float):
     """A finite number inside its bounds; a string or a boolean is not a number."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {**_REQUIRED}  # type: ignore[misc]
-
     def __init__(self, what: str, *, low: float, high: float, above: bool = False, **kwargs: Any) -> None:
         self.bounds = Bounds(low, high, above=above)
         extra = {"exclusiveMinimum": low} if above else None
-        super().__init__(validate=self.bounds, metadata=_metadata(what, extra), **kwargs)
+        super().__init__(validate=self.bounds, metadata=_metadata(what, extra), error_messages=_REQUIRED, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         number = _number(value, self.bounds)
@@ -69,11 +67,9 @@ class Amount(fields.Float):
 class Count(fields.Integer):
     """A whole number inside its bounds, however it is written: 1e3, 1000 and 1000.0 are the same count."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {**_REQUIRED}  # type: ignore[misc]
-
     def __init__(self, what: str, *, low: int, high: int, **kwargs: Any) -> None:
         self.bounds = Bounds(low, high)
-        super().__init__(validate=self.bounds, metadata=_metadata(what, None), **kwargs)
+        super().__init__(validate=self.bounds, metadata=_metadata(what, None), error_messages=_REQUIRED, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         number = _number(value, self.bounds)
@@ -94,12 +90,10 @@ def _number(value: Any, bounds: Bounds) -> float:
 class Text(fields.String):
     """Text of limited length without control characters, line breaks or halves of surrogate pairs."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {**_REQUIRED}  # type: ignore[misc]
-
     def __init__(self, what: str, *, longest: int = 200, shortest: int = 1, **kwargs: Any) -> None:
         self.longest, self.shortest = longest, shortest
         extra = {"minLength": shortest, "maxLength": longest}
-        super().__init__(metadata=_metadata(what, extra), **kwargs)
+        super().__init__(metadata=_metadata(what, extra), error_messages=_REQUIRED, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -122,12 +116,10 @@ def clean_text(value: str, *, shortest: int, longest: int) -> str:
 class Choice(fields.String):
     """One of the values of a StrEnum, or of some of them."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {**_REQUIRED}  # type: ignore[misc]
-
     def __init__(self, what: str, members: type[StrEnum] | tuple[StrEnum, ...], **kwargs: Any) -> None:
         self.choices = {str(member): member for member in members}
         enum: list[str | None] = [*self.choices, None] if kwargs.get("allow_none") else [*self.choices]
-        super().__init__(metadata=_metadata(what, {"enum": enum}), **kwargs)
+        super().__init__(metadata=_metadata(what, {"enum": enum}), error_messages=_REQUIRED, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         limit = ", ".join(self.choices)
@@ -142,15 +134,13 @@ class Choice(fields.String):
         return None if value is None else str(value)
 
 
-class Names(fields.List):
+class Names(fields.List[str]):
     """A set of names: order and repetition mean nothing, so they are sorted and made unique."""
-
-    default_error_messages: ClassVar[dict[str, str]] = {**_REQUIRED}  # type: ignore[misc]
 
     def __init__(self, what: str, *, most: int = 100, **kwargs: Any) -> None:
         self.most = most
         extra = {"minItems": 1, "maxItems": most, "uniqueItems": False}
-        super().__init__(Text("A name"), metadata=_metadata(what, extra), **kwargs)
+        super().__init__(Text("A name"), metadata=_metadata(what, extra), error_messages=_REQUIRED, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         limit = f"1 to {self.most} names"
@@ -164,12 +154,15 @@ class Names(fields.List):
 class Money(fields.String):
     """An amount of money as a decimal string with at most two decimals; kept as text, never as a float."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {**_REQUIRED}  # type: ignore[misc]
     pattern = r"^\d{1,13}(\.\d{1,2})?$"
-    limit = "more than 0, at most 9999999999999.99, as a string such as \"250000.00\""
+    limit = 'more than 0, at most 9999999999999.99, as a string such as "250000.00"'
 
     def __init__(self, what: str, **kwargs: Any) -> None:
-        super().__init__(metadata=_metadata(what, {"pattern": self.pattern, "examples": ["250000.00"]}), **kwargs)
+        super().__init__(
+            metadata=_metadata(what, {"pattern": self.pattern, "examples": ["250000.00"]}),
+            error_messages=_REQUIRED,
+            **kwargs,
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, RecordSchema, drop_absent
 from service.sizing.workload import TokenLength
 
 
-class LengthField(fields.Field):
+class LengthField(fields.Field[TokenLength]):
     """A number, or `{mean, p95}` with p95 not below the mean; a bare number is a mean without a percentile."""
 
     def __init__(self, what: str, *, low: float, high: float, **kwargs: Any) -> None:
@@ -33,8 +33,10 @@ class LengthField(fields.Field):
     def shapes(self, resolve: Any) -> dict[str, Any]:
         """JSON Schema: a number, or an object of mean and p95."""
         number = {"type": "number", "minimum": self.low, "maximum": self.high}
-        described = {name: {**number, "description": self.schema.fields[name].metadata["description"]}
-                     for name in ("mean", "p95")}
+        described = {
+            name: {**number, "description": self.schema.fields[name].metadata["description"]}
+            for name in ("mean", "p95")
+        }
         described["p95"]["type"] = ["number", "null"]
         both = {"type": "object", "properties": described, "required": ["mean"], "additionalProperties": False}
         return {"oneOf": [number, both]}
@@ -53,9 +55,13 @@ class TokenLengthSchema(RecordSchema):
             raise ValidationError({"p95": [Issue(f"Must be {limit}.", value=p95, limit=limit)]})
 
 
-def _schema(low: float, high: float) -> RecordSchema:
+def _schema(low: float, high: float) -> Schema:
     mean = Amount("Mean number of tokens.", low=low, high=high, required=True)
-    p95 = Amount("95th percentile; without it the engine spreads the mean.", low=low, high=high, load_default=None,
-                 allow_none=True)
-    schema: RecordSchema = TokenLengthSchema.from_dict({"mean": mean, "p95": p95}, name="TokenLengthSchema")()
-    return schema
+    p95 = Amount(
+        "95th percentile; without it the engine spreads the mean.",
+        low=low,
+        high=high,
+        load_default=None,
+        allow_none=True,
+    )
+    return TokenLengthSchema.from_dict({"mean": mean, "p95": p95}, name="TokenLengthSchema")()

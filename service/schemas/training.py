@@ -42,9 +42,7 @@ class TrainingWorkloadSchema(RecordSchema):
     model = ModelField("An id or alias of the zoo, an inline architecture, or hf_config.", required=True)
     method = Choice("How the model is trained.", Method, required=True)
     tokens = Amount("Tokens to train on, over all epochs.", low=1e3, high=1e16, required=True)
-    target = fields.Nested(
-        TrainingTargetSchema, required=True, metadata={"description": "Exactly one kind of target."}
-    )
+    target = fields.Nested(TrainingTargetSchema, required=True, metadata={"description": "Exactly one kind of target."})
     precision = Choice("Number format of the matrix products.", MODEL_PRECISIONS, load_default=Precision.BF16)
     seq_len_tokens = Count("Tokens of one training sequence.", low=1, high=10_000_000, load_default=4096)
     global_batch_sequences = Count("Sequences per optimizer step.", low=1, high=1_000_000, load_default=1024)

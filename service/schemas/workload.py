@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow.schema import SchemaMeta
 
 from service.schemas.constraints import ConstraintsSchema
 from service.schemas.inference import InferenceWorkloadSchema
@@ -38,8 +39,8 @@ class LabelsField(fields.Dict):
     limit = f"at most {_MOST_LABELS} labels of {_LABEL_KEY_CHARACTERS} and {_LABEL_VALUE_CHARACTERS} characters"
 
     def __init__(self, what: str, **kwargs: Any) -> None:
-        extra = {"additionalProperties": {"type": "string", "maxLength": _LABEL_VALUE_CHARACTERS},
-                 "maxProperties": _MOST_LABELS}
+        strings = {"type": "string", "maxLength": _LABEL_VALUE_CHARACTERS}
+        extra = {"additionalProperties": strings, "maxProperties": _MOST_LABELS}
         super().__init__(metadata={"description": what, **extra}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, str]:
@@ -50,15 +51,19 @@ class LabelsField(fields.Dict):
         wrong: dict[str, Any] = {}
         for key, text in value.items():
             try:
-                clean_text(key, shortest=1, longest=_LABEL_KEY_CHARACTERS)
-                if not isinstance(text, str):
-                    raise ValidationError(Issue("Must be a string.", value=text))
-                clean_text(text, shortest=0, longest=_LABEL_VALUE_CHARACTERS)
+                _check_label(key, text)
             except ValidationError as error:
                 wrong[key] = error.messages
         if wrong:
             raise ValidationError(wrong)
         return dict(sorted(value.items()))
+
+
+def _check_label(key: str, text: Any) -> None:
+    clean_text(key, shortest=1, longest=_LABEL_KEY_CHARACTERS)
+    if not isinstance(text, str):
+        raise ValidationError(Issue("Must be a string.", value=text))
+    clean_text(text, shortest=0, longest=_LABEL_VALUE_CHARACTERS)
 
 
 class ScienceField(Discriminated):
@@ -74,7 +79,9 @@ class ScienceField(Discriminated):
 
     def shapes(self, resolve: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
         """JSON Schema of the union, discriminated by application."""
-        references = {template: resolve(variant) for template, variant in self.variants.items()}
+        references = {
+            template: resolve(variant) for template, variant in self.variants.items() if isinstance(variant, Schema)
+        }
         mapping = {name: references[template]["$ref"] for name, template in APPLICATION_TEMPLATES.items()}
         discriminator = {"propertyName": self.key, "mapping": mapping}
         return {"title": self.title, "oneOf": list(references.values()), "discriminator": discriminator}
@@ -92,7 +99,8 @@ def _of_applications(template: str, schema: type[Schema]) -> type[Schema]:
         required=True, metadata={"description": "An id of /v1/catalog/applications.", "enum": names}
     )
     name = f"{schema.__name__.removesuffix('Schema')}WorkloadSchema"
-    return type(schema)(name, (schema,), {"application": application, "__doc__": schema.__doc__})
+    members = {"application": application, "__doc__": schema.__doc__}
+    return cast("type[Schema]", SchemaMeta(name, (schema,), members))  # type: ignore[no-untyped-call]
 
 
 def workload_field(title: str, kinds: Mapping[Kind, type[Schema] | Discriminated]) -> Discriminated:
@@ -123,8 +131,6 @@ class QuestionSchema(RecordSchema):
 
 class SizingRequestSchema(QuestionSchema):
     """The body of `POST /v1/workloads`."""
-
-    record = SizingRequest
 
     name = Text("For people; not part of the question.", **_OPTIONAL)
     labels = LabelsField("For selection; not part of the question.", load_default=dict)

@@ -1,0 +1,30 @@
+"""/healthz, /readyz: is the process alive, and are the parts that it needs."""
+
+from http import HTTPStatus
+from typing import Any
+
+from service.edge.blueprint import ResourceBlueprint
+from service.edge.context import runtime
+from service.planning.health import readiness
+from service.schemas.health import AliveSchema, ReadinessSchema
+
+blueprint = ResourceBlueprint("health", __name__, permission=None, description="For those who run the service.")
+
+
+@blueprint.route("/healthz", methods=["GET"])
+@blueprint.response(200, AliveSchema)
+@blueprint.described(operationId="getHealth")
+def get_health() -> Any:
+    """Ask whether the process is alive."""
+    return {"status": "alive"}
+
+
+@blueprint.route("/readyz", methods=["GET"])
+@blueprint.response(200, ReadinessSchema)
+@blueprint.alt_response(503, schema=ReadinessSchema, description="A part is missing; its reason is beside it.")
+@blueprint.described(operationId="getReadiness")
+def get_readiness() -> Any:
+    """Ask whether every part that the service needs is there, and why not."""
+    state = readiness(runtime())
+    headers = {} if state.ready else {"Retry-After": "5"}
+    return state, HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE, headers

@@ -1,0 +1,36 @@
+"""create_app(runtime=None): registers blueprints and error handlers, nothing else."""
+
+from flask import Flask
+
+from config.environment import settings_from_environment
+from service.api import BLUEPRINTS
+from service.api.document import add_document
+from service.edge.answers import OrjsonProvider
+from service.edge.context import attach
+from service.edge.document import make_api
+from service.edge.logs import configure_logging
+from service.edge.problems import register_error_handlers
+from service.edge.requests import register_request_hooks
+from service.edge.waiting import open_waiting_room
+from service.runtime import Runtime, build_runtime
+
+
+def create_app(runtime: Runtime | None = None) -> Flask:
+    """The web application; without a runtime it builds its own from the environment."""
+    if runtime is None:
+        runtime = build_runtime(settings_from_environment())
+    settings = runtime.settings
+    configure_logging(settings.log_level)
+    app = Flask(__name__, static_folder=None)
+    app.json = OrjsonProvider(app)
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    app.url_map.strict_slashes = True
+    attach(app, runtime)
+    open_waiting_room(app, threads=settings.web_threads)
+    register_request_hooks(app)
+    api = make_api(app)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    register_error_handlers(app)
+    add_document(app, api)
+    return app

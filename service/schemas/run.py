@@ -1,0 +1,149 @@
+"""Runs and workloads as answers: what was asked, how far it is, and what came out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from marshmallow import Schema, fields
+
+from service.schemas.constraints import ConstraintsSchema
+from service.schemas.plain import count, figure, flag, many, one, text
+from service.schemas.result import ResultSchema
+from service.schemas.workload import QUESTION
+
+_OPTIONAL: dict[str, Any] = {"allow_none": True}
+STATUSES = ("queued", "running", "done", "failed", "cancelled")
+
+
+def moment(what: str, **kwargs: Any) -> fields.AwareDateTime:
+    """A time in RFC 3339 UTC."""
+    return Moment(format="iso", required=True, metadata={"description": what}, **kwargs)
+
+
+class Moment(fields.AwareDateTime):
+    """A time with its zone, always written as UTC with a Z."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        written = super()._serialize(value, attr, obj, **kwargs)
+        return written.replace("+00:00", "Z") if isinstance(written, str) else written
+
+
+class Kept(fields.Raw):
+    """A part of a question that is kept as canonical JSON; the document shows the schema that wrote it."""
+
+    def __init__(self, what: str, shape: Callable[[Any], dict[str, Any]]) -> None:
+        super().__init__(required=True, metadata={"description": what})
+        self.shapes = shape
+
+
+class StoredResult(fields.Field[Any]):
+    """A stored answer without its working, and with the versions it was found under."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(required=True, allow_none=True, metadata={"description": what})
+
+    def shapes(self, resolve: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """JSON Schema: that of a result."""
+        return resolve(ResultSchema)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else public_result(orjson.loads(value), run=obj)
+
+
+def public_result(stored: dict[str, Any], *, run: Any) -> dict[str, Any]:
+    """What a caller reads of a stored answer: the working has an address of its own."""
+    options = [{name: part for name, part in option.items() if name != "working"} for option in stored["options"]]
+    return {
+        **stored,
+        "options": options,
+        "catalog_version": run.versions.catalog,
+        "calibration_version": run.versions.calibration,
+        "price_book_digest": run.versions.price_book_digest,
+        "digest": run.digest,
+    }
+
+
+class VersionsSchema(Schema):
+    """Under which versions a question was asked or answered."""
+
+    catalog = text("Digest of the facts.")
+    calibration = text("Version of the calibration.")
+    engine = text("Version of the engine.")
+    price_book_digest = text("Digest of the price book that ranks the options.", **_OPTIONAL)
+
+
+class RunErrorSchema(Schema):
+    """Why a run failed."""
+
+    code = text("Stable code, such as poison, time_limit or engine_error.")
+    message = text("In words.")
+
+
+class RunSummarySchema(Schema):
+    """One execution of the engine for one workload."""
+
+    id = text("Id of the run.")
+    workload_id = text("The workload that it answers.")
+    status = fields.String(required=True, metadata={"description": "Never goes backwards.", "enum": list(STATUSES)})
+    kind = text("Kind of the workload.")
+    cached = flag("Whether the same question had been answered before.")
+    feasible = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Whether anything meets the target; null until the run is done."},
+    )
+    digest = text("Identity of the question under these versions.")
+    attempts = count("How often a worker has taken it.")
+    progress_fraction = figure("Share that is done.")
+    created_at = moment("When it was asked.")
+    started_at = moment("When a worker first took it.", **_OPTIONAL)
+    finished_at = moment("When it ended.", **_OPTIONAL)
+    versions = one(VersionsSchema, "Under which versions it was asked or answered.")
+    error = one(RunErrorSchema, "Why it failed; null unless it did.", **_OPTIONAL)
+
+
+class RunSchema(RunSummarySchema):
+    """A run with its result, which is there once the run is done."""
+
+    result = StoredResult("The answer; null until the run is done.")
+
+
+class WorkloadSchema(Schema):
+    """What a customer wants to do, as asked, with every default spelled out."""
+
+    id = text("Id of the workload.")
+    name = text("Its name.", **_OPTIONAL)
+    labels = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata={"description": "For selection."}
+    )
+    kind = text("Kind of the workload.")
+    version = count("1 for a workload that was never changed.")
+    principal = text("Who posted it.")
+    created_at = moment("When it was posted.")
+    workload = Kept("What is to be done.", QUESTION.fields["workload"].shapes)  # type: ignore[attr-defined]
+    constraints = Kept("What the answer must respect.", lambda resolve: resolve(ConstraintsSchema))
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Workload and constraints are kept as one canonical JSON text."""
+        if attr in {"workload", "constraints"}:
+            question: Mapping[str, Any] = orjson.loads(obj.question)
+            return question[attr]
+        return getattr(obj, attr, default)
+
+
+class PageSchema(Schema):
+    """What every list has."""
+
+    next_cursor = fields.String(metadata={"description": "Where the next page begins; absent at the end."})
+
+
+class RunPageSchema(PageSchema):
+    """Runs, newest first, without their results."""
+
+    items = many(RunSummarySchema, "The runs of this page.")
+
+
+class WorkloadPageSchema(PageSchema):
+    """Workloads, newest first."""
+
+    items = many(WorkloadSchema, "The workloads of this page.")
