@@ -18,10 +18,10 @@ from service.sizing.training.explain import (
     training_working,
     utilisation,
 )
-from service.sizing.training.job import Fitted, Job, fitted, job_of, run_site, sites_of
+from service.sizing.training.job import Fitted, Job, fitted, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
-from service.sizing.training.site import peak_flop_s
+from service.sizing.training.rates import peak_flop_s
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, TrainingWorkload
@@ -105,8 +105,8 @@ def _best(job: Job, found: Fitted, *, table: HardwareTable, calibration: Calibra
 
 def _step_s(job: Job, layouts: Layouts, table: HardwareTable, *, calibration: Calibration) -> np.ndarray:
     rows = np.zeros(len(layouts), dtype=np.int64)
-    site = run_site(sites_of(job, table, calibration).take(rows), layouts.gpus, table.gpus_server[rows])
-    return job.step(layouts, site).total
+    rates = run_rates(table_rates(job, table, calibration).take(rows), layouts.gpus, table.gpus_server[rows])
+    return job.step(layouts, rates).total
 
 
 def _placed(placed: str) -> tuple[Assumed, ...]:

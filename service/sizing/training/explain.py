@@ -13,8 +13,8 @@ from service.sizing.table import HardwareTable
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.memory import Memory
+from service.sizing.training.rates import generation, peak_flop_s
 from service.sizing.training.recipe import Recipe
-from service.sizing.training.site import generation, peak_flop_s
 from service.sizing.training.step import StepTime
 from service.sizing.units import BILLION, DAY_S, GB, HOUR_S, KW, MINUTE_S, TFLOP_S
 from service.sizing.workload import Method

@@ -11,9 +11,9 @@ from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
 from service.sizing.training.memory import Memory, training_memory
+from service.sizing.training.rates import Rates, rates_of
 from service.sizing.training.recipe import Recipe, recipe_of
 from service.sizing.training.shape import Shape, shape_of
-from service.sizing.training.site import Site, site_of
 from service.sizing.training.step import StepCoefficients, StepTime, coefficients_of, step_flop, step_time
 from service.sizing.units import DAY_S, GB, MINUTE_S
 from service.sizing.workload import TrainingWorkload
@@ -59,13 +59,13 @@ class Job:
             fragmentation_fraction=self.fragmentation_fraction,
         )
 
-    def step(self, layouts: Layouts, site: Site) -> StepTime:
-        """Seconds of one step of every candidate on its site."""
+    def step(self, layouts: Layouts, rates: Rates) -> StepTime:
+        """Seconds of one step of every candidate on its rates."""
         return step_time(
             layouts,
             self.shape,
             recipe=self.recipe,
-            site=site,
+            rates=rates,
             micro_batches=np.maximum(1, micro_batches(layouts, self.workload.global_batch_sequences)),
             k=self.coefficients,
         )
@@ -102,9 +102,9 @@ def job_of(workload: TrainingWorkload, architecture: ModelArchitecture, calibrat
     )
 
 
-def sites_of(job: Job, table: HardwareTable, calibration: Calibration) -> Site:
+def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
-    return site_of(table, compute=job.recipe.compute, calibration=calibration)
+    return rates_of(table, compute=job.recipe.compute, calibration=calibration)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,7 +159,7 @@ def servers_needed(gpus: IntArray, gpus_server: IntArray) -> IntArray:
     return np.where(used > 0, gpus // np.maximum(used, 1), -(-gpus // gpus_server))
 
 
-def run_site(site: Site, gpus: IntArray, gpus_server: IntArray) -> Site:
-    """The site of each candidate with its domain cut to the GPUs that the run uses in a server."""
+def run_rates(rates: Rates, gpus: IntArray, gpus_server: IntArray) -> Rates:
+    """The rates of each candidate with its domain cut to the GPUs that the run uses in a server."""
     used = gpus_used_server(gpus, gpus_server)
-    return site.with_domain(np.where(used > 0, np.minimum(site.domain, used), site.domain))
+    return rates.with_domain(np.where(used > 0, np.minimum(rates.domain, used), rates.domain))

@@ -9,7 +9,7 @@ from service.sizing.interval import Interval
 from service.sizing.table import HardwareTable
 from service.sizing.training.explain import Point
 from service.sizing.training.goodput import goodput
-from service.sizing.training.job import Job, run_site, sites_of
+from service.sizing.training.job import Job, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.units import MINUTE_S
 
@@ -22,13 +22,13 @@ def point_at(
     """The candidate of one row on one server."""
     one = layouts.take(np.array([row], dtype=np.int64))
     rows = np.array([server], dtype=np.int64)
-    site = run_site(sites_of(job, table, calibration).take(rows), one.gpus, table.gpus_server[rows])
+    rates = run_rates(table_rates(job, table, calibration).take(rows), one.gpus, table.gpus_server[rows])
     progress = job.goodput(one.gpus)
     return Point(
         job=job,
         layouts=one,
         memory=job.memory(one),
-        step=job.step(one, site),
+        step=job.step(one, rates),
         table=table,
         server=server,
         goodput_fraction=float(progress.fraction[0]),

@@ -7,8 +7,6 @@ import numpy as np
 from service.errors import InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import fabric_power_kw
-from service.sizing.facility import facility_power_kw, facility_table, it_power_kw, racks
 from service.sizing.hardware import Hardware
 from service.sizing.rank import (
     Verdict,
@@ -22,6 +20,7 @@ from service.sizing.rank import (
     shortfall,
 )
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingResult
+from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
 from service.sizing.table import FloatArray, HardwareTable, IntArray, table_of
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.evaluate import recipe_assumptions
@@ -32,14 +31,14 @@ from service.sizing.training.job import (
     job_of,
     lightest_recompute,
     memory_by_recompute,
-    run_site,
+    run_rates,
     servers_needed,
-    sites_of,
+    table_rates,
 )
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.options import OptionContext, training_option
 from service.sizing.training.point import point_at
-from service.sizing.training.site import Site
+from service.sizing.training.rates import Rates
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Question, TrainingWorkload
@@ -134,9 +133,9 @@ def search(
 ) -> Fleet:
     """The fastest layout of every GPU count on every server; a count no faster than a smaller one is dropped."""
     used = memory_by_recompute(job, layouts)
-    sites = sites_of(job, table, calibration)
+    rates = table_rates(job, table, calibration)
     parts = [
-        _fleet_part(job, layouts, used=used, group=group, table=table, sites=sites) for group in _classes(rows, table)
+        _fleet_part(job, layouts, used=used, group=group, table=table, rates=rates) for group in _classes(rows, table)
     ]
     if not parts:
         return _no_fleet(layouts)
@@ -174,7 +173,7 @@ def _no_fleet(layouts: Layouts) -> Fleet:
 
 
 def _fleet_part(
-    job: Job, layouts: Layouts, *, used: tuple[FloatArray, ...], group: IntArray, table: HardwareTable, sites: Site
+    job: Job, layouts: Layouts, *, used: tuple[FloatArray, ...], group: IntArray, table: HardwareTable, rates: Rates
 ) -> Fleet:
     """The rows of servers that are the same to a training."""
     first = int(group[0])
@@ -183,14 +182,14 @@ def _fleet_part(
     level, fits = lightest_recompute(used, usable)
     inside = gpus_used_server(layouts.gpus, size)
     placed = (inside > 0) & (layouts.tp <= inside)
-    known = np.isfinite(sites.gemm_flop_s[first]) & np.isfinite(sites.bandwidth_bytes_s[first])
+    known = np.isfinite(rates.gemm_flop_s[first]) & np.isfinite(rates.bandwidth_bytes_s[first])
     index = np.flatnonzero(fits & placed & known)
     if not index.size:
         return _nothing_fits(layouts, used=used, group=group, placed=placed, known=bool(known))
     chosen = layouts.take(index).with_recompute(level[index])
     where = np.full(index.size, first, dtype=np.int64)
-    site = run_site(sites.take(where), chosen.gpus, table.gpus_server[where])
-    step_s = job.step(chosen, site).total
+    rates = run_rates(rates.take(where), chosen.gpus, table.gpus_server[where])
+    step_s = job.step(chosen, rates).total
     days = job.days(step_s, job.goodput(chosen.gpus).fraction)
     best = _frontier(chosen.gpus, days)
     count = best.size
@@ -262,13 +261,16 @@ def judge(
         available=table.memory_bytes[fleet.server] / GB,
     )
     verdict = _time_verdict(verdict, question, job, fleet, certainties=certainties)
-    verdict = _site_verdict(verdict, question, fleet, hardware=hardware, table=table)
-    if limit is None:
-        return verdict
-    price = weight[fleet.server] * fleet.servers
-    ceiling = np.full(fleet.server.size, limit)
-    verdict = refuse(verdict, np.isnan(price), limit=Limit.UNKNOWN_FACT, required=nothing, available=nothing)
-    return refuse(verdict, price > limit, limit=Limit.BUDGET, required=price, available=ceiling)
+    return site_verdict(
+        verdict,
+        server=fleet.server,
+        servers=fleet.servers,
+        table=table,
+        preset=hardware.facility,
+        constraints=question.constraints,
+        weight=weight,
+        weight_limit=limit,
+    )
 
 
 def _time_verdict(
@@ -284,35 +286,6 @@ def _time_verdict(
     verdict = refuse(verdict, fleet.days > deadline, limit=Limit.DEADLINE, required=bound, available=fleet.days)
     late = fleet.days * factor
     return refuse(verdict, late > deadline, limit=Limit.CONFIDENCE, required=bound, available=late)
-
-
-def _site_verdict(
-    verdict: Verdict, question: Question, fleet: Fleet, *, hardware: Hardware, table: HardwareTable
-) -> Verdict:
-    limits = question.constraints
-    site = facility_table(table.servers, hardware.facility, max_rack_kw=limits.max_rack_kw)
-    if limits.max_facility_kw is not None:
-        switches = np.zeros(fleet.server.size, dtype=np.float64)
-        for row in np.unique(fleet.server):
-            mine = fleet.server == row
-            switches[mine] = fabric_power_kw(table.servers[row], hardware.switches, servers=fleet.servers[mine])
-        it_kw = it_power_kw(site, fleet.server, servers=fleet.servers, switch_power_kw=switches)
-        power = facility_power_kw(site, fleet.server, it_kw=it_kw)
-        bound = np.full(power.size, limits.max_facility_kw)
-        verdict = refuse(
-            verdict,
-            ~(power <= limits.max_facility_kw),
-            limit=Limit.FACILITY_POWER,
-            required=power,
-            available=bound,
-        )
-    if limits.max_racks is not None:
-        count = racks(site, fleet.server, servers=fleet.servers)
-        bound = np.full(count.size, float(limits.max_racks))
-        verdict = refuse(
-            verdict, ~(count <= limits.max_racks), limit=Limit.RACKS, required=count, available=bound
-        )
-    return verdict
 
 
 def _result(
@@ -340,9 +313,9 @@ def _result(
     )
     rejected = (*refused, *_named(rejections(verdict, server=fleet.server, table=table)))
     front = pareto_front(
-        cost_weight=(weight[fleet.server] * fleet.servers)[ranked],
+        cost_weight=fleet_weight(weight, fleet.server[ranked], fleet.servers[ranked]),
         speed=1.0 / fleet.days[ranked],
-        power_w=(table.server_power_w[fleet.server] * fleet.servers)[ranked],
+        power_w=fleet_power_w(table, fleet.server[ranked], fleet.servers[ranked]),
     )
     return SizingResult(
         kind="training",
@@ -363,8 +336,8 @@ def _ranked(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTable, w
     feasible = np.flatnonzero(verdict.feasible)
     feasible = feasible[np.lexsort((fleet.days[feasible], fleet.server[feasible]))]
     server, servers = fleet.server[feasible], fleet.servers[feasible]
-    price = weight[server] * servers
-    power = table.server_power_w[server] * servers
+    price = fleet_weight(weight, server, servers)
+    power = fleet_power_w(table, server, servers)
     best = order(server=server, cost_weight=price, power_w=power, servers=servers)
     if job.workload.target.budget_usd is not None:
         best = best[np.argsort(fleet.days[feasible][best], kind="stable")]

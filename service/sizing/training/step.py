@@ -14,9 +14,9 @@ from service.sizing.network import all_gather_s, all_to_all_s, span_bytes_s, spa
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import expert_data_ranks, params_gpu, stage_layers_fraction
+from service.sizing.training.rates import Rates
 from service.sizing.training.recipe import Recipe
 from service.sizing.training.shape import Shape
-from service.sizing.training.site import Site
 from service.sizing.units import MS, US
 
 _BF16 = 2.0
@@ -118,22 +118,22 @@ def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
 
 
 def _products_s(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray, k: StepCoefficients
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
     """Matrix products [s] of one micro-batch on the slowest stage; small ones reach less of the peak."""
     share = stage_layers_fraction(layouts, shape.layers)
     passes = _layer_passes(layouts, recipe)
     size = _reach(tokens, k.half_tokens) * _reach(shape.hidden / np.sqrt(layouts.tp), k.half_width)
-    dense = 2.0 * passes * shape.dense_params * share * tokens / layouts.tp / (site.gemm_flop_s * size)
+    dense = 2.0 * passes * shape.dense_params * share * tokens / layouts.tp / (rates.gemm_flop_s * size)
     rows = tokens / layouts.tp * max(shape.top_k, 1.0) * layouts.ep / max(shape.experts, 1.0)
     width = np.asarray(max(shape.expert_intermediate, 1.0))
     grouped = _reach(rows, k.expert_half_tokens) * _reach(width, k.expert_half_width)
-    routed = 2.0 * passes * shape.active_routed_params * share * tokens / layouts.tp / (site.expert_flop_s * grouped)
+    routed = 2.0 * passes * shape.active_routed_params * share * tokens / layouts.tp / (rates.expert_flop_s * grouped)
     # The head sits on the last stage; a split that counts it as a layer spreads it.
     on_last = (layouts.pp > 1) & (np.mod(shape.layers, layouts.pp * layouts.vpp) == 0)
     spread = np.where(on_last, 1.0, 1.0 / layouts.pp)
     head_passes = recipe.passes + recipe.reference_passes
-    head = 2.0 * head_passes * shape.head_matmul_params * spread * tokens / layouts.tp / (site.wide_flop_s * size)
+    head = 2.0 * head_passes * shape.head_matmul_params * spread * tokens / layouts.tp / (rates.wide_flop_s * size)
     return np.asarray(dense + routed * k.imbalance + head, dtype=np.float64)
 
 
@@ -149,7 +149,7 @@ def _layer_passes(layouts: Layouts, recipe: Recipe) -> FloatArray:
 
 
 def _attention_s(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray, k: StepCoefficients
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
     """Attention cores [s] of one micro-batch: the backward of fused attention makes the scores again, 2.5 forwards."""
     share = stage_layers_fraction(layouts, shape.layers)
@@ -157,28 +157,28 @@ def _attention_s(
     # Frozen weights save nothing here: attention has none.
     passes = passes + (1.0 if recipe.is_adapter else 0.0)
     work = shape.attention_flop_token + shape.scan_flop_token / k.scan_efficiency
-    return np.asarray(passes * work * share * tokens / layouts.tp / site.attention_flop_s, dtype=np.float64)
+    return np.asarray(passes * work * share * tokens / layouts.tp / rates.attention_flop_s, dtype=np.float64)
 
 
 _SCORES_AGAIN = 0.5
 
 
 def _traffic_s(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray, k: StepCoefficients
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
     """Elementwise work [s] of one micro-batch: norms, activations, quantisation, permutation, bound by memory."""
     share = stage_layers_fraction(layouts, shape.layers)
     moved = shape.stored_bytes_token * share * tokens / layouts.tp
     passes = k.vector_passes * (_layer_passes(layouts, recipe) / _FULL_PASSES)
     passes = passes + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
-    return np.asarray(moved * passes / site.bandwidth_bytes_s, dtype=np.float64)
+    return np.asarray(moved * passes / rates.bandwidth_bytes_s, dtype=np.float64)
 
 
 _FULL_PASSES = 3.0
 
 
 def _tensor_s(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray, k: StepCoefficients
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
     """Exposed tensor-parallel traffic [s] of one micro-batch: 4 gathers and 4 scatters of s x b x h per layer."""
     share = stage_layers_fraction(layouts, shape.layers)
@@ -187,63 +187,66 @@ def _tensor_s(
     one = all_gather_s(
         sent_bytes=tokens * shape.hidden * _BF16,
         ranks=layouts.tp,
-        bytes_s=_bandwidth(layouts.tp, site),
-        latency_s=_latency(layouts.tp, site),
+        bytes_s=_bandwidth(layouts.tp, rates),
+        latency_s=_latency(layouts.tp, rates),
     )
     return np.asarray(blocks * rounds * one * k.tp_exposed, dtype=np.float64)
 
 
-def _bandwidth(ranks: IntArray, site: Site) -> FloatArray:
+def _bandwidth(ranks: IntArray, rates: Rates) -> FloatArray:
     return span_bytes_s(
         ranks=ranks,
-        domain_gpus=site.domain,
-        scale_up_bytes_s=site.scale_up_bytes_s,
-        scale_out_bytes_s=site.scale_out_bytes_s,
+        domain_gpus=rates.domain,
+        scale_up_bytes_s=rates.scale_up_bytes_s,
+        scale_out_bytes_s=rates.scale_out_bytes_s,
     )
 
 
-def _latency(ranks: IntArray, site: Site) -> FloatArray:
+def _latency(ranks: IntArray, rates: Rates) -> FloatArray:
     return span_latency_s(
-        ranks=ranks, domain_gpus=site.domain, scale_up_s=site.scale_up_latency_s, scale_out_s=site.scale_out_latency_s
+        ranks=ranks,
+        domain_gpus=rates.domain,
+        scale_up_s=rates.scale_up_latency_s,
+        scale_out_s=rates.scale_out_latency_s,
     )
 
 
-def _context_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray) -> FloatArray:
+def _context_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:
     """Ring attention's traffic [s] of one micro-batch: keys and values around the ring, twice again in backward."""
     share = stage_layers_fraction(layouts, shape.layers)
     span = layouts.tp * layouts.cp
     moved = shape.mixer_layers * share * shape.kv_width * _BF16 * tokens / layouts.tp
     hops = np.maximum(0, layouts.cp - 1) * _layer_passes(layouts, recipe)
-    step = moved / _bandwidth(span, site) + shape.mixer_layers * share * _latency(span, site)
+    step = moved / _bandwidth(span, rates) + shape.mixer_layers * share * _latency(span, rates)
     return np.asarray(hops * step, dtype=np.float64)
 
 
 def _expert_s(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray, k: StepCoefficients
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
     """Exposed dispatch and combine [s] of one micro-batch; a token crosses once to each other domain it visits."""
     share = stage_layers_fraction(layouts, shape.layers)
-    domains = np.maximum(1.0, layouts.ep / site.domain)
+    domains = np.maximum(1.0, layouts.ep / rates.domain)
     # Expected domains that top_k independent choices visit (balls in bins), the own one not counted.
     visited = domains * (1.0 - (1.0 - 1.0 / domains) ** max(shape.top_k, 1.0))
     mine = tokens / layouts.tp * shape.expert_width * _BF16
-    outside = mine * visited * (domains - 1.0) / domains / site.scale_out_bytes_s
+    outside = mine * visited * (domains - 1.0) / domains / rates.scale_out_bytes_s
     inside = all_to_all_s(
         sent_bytes=mine * shape.top_k,
-        ranks=np.minimum(layouts.ep, site.domain),
-        bytes_s=site.scale_up_bytes_s,
-        latency_s=_latency(layouts.ep, site),
+        ranks=np.minimum(layouts.ep, rates.domain),
+        bytes_s=rates.scale_up_bytes_s,
+        latency_s=_latency(layouts.ep, rates),
     )
     rounds = 2.0 * _layer_passes(layouts, recipe) * 2.0 / _FULL_PASSES
     busy = np.where(layouts.ep > 1, np.maximum(inside, outside), 0.0)
     return np.asarray(shape.moe_layers * share * rounds * busy * k.ep_exposed, dtype=np.float64)
 
 
-def _pipeline_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, tokens: FloatArray) -> FloatArray:
+def _pipeline_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:
     """Hand-overs [s] of one micro-batch between stages, one per chunk and direction, split over tp."""
     moved = tokens * shape.hidden * _BF16 / layouts.tp
     span = layouts.tp * layouts.cp * layouts.dp * 2
-    one = moved / _bandwidth(span, site) + _latency(span, site)
+    one = moved / _bandwidth(span, rates) + _latency(span, rates)
     return np.where(layouts.pp > 1, _layer_passes(layouts, recipe) / 3.0 * 2.0 * layouts.vpp * one, 0.0)
 
 
@@ -252,7 +255,7 @@ def _data_s(
     shape: Shape,
     *,
     recipe: Recipe,
-    site: Site,
+    rates: Rates,
     micro_s: FloatArray,
     rounds: IntArray,
     k: StepCoefficients,
@@ -270,42 +273,42 @@ def _data_s(
     gather_twice = 2.0 * _BF16
     width = np.where(zero3, gather_twice + _BF16, _BF16 + recipe.gradient_bytes)
     ranks = np.asarray(layouts.dp * layouts.cp, dtype=np.float64)
-    inside = np.clip(site.domain / layouts.tp, 1.0, ranks)
+    inside = np.clip(rates.domain / layouts.tp, 1.0, ranks)
     expert_ranks = expert_data_ranks(layouts)
-    expert_inside = np.clip(site.domain / layouts.ep, 1.0, expert_ranks)
-    once = _ring_s(moved_dense * width + np.where(zero3, 2.0 * frozen, 0.0), ranks, inside, site)
-    once = once + _ring_s(moved_routed * width, expert_ranks, expert_inside, site)
+    expert_inside = np.clip(rates.domain / layouts.ep, 1.0, expert_ranks)
+    once = _ring_s(moved_dense * width + np.where(zero3, 2.0 * frozen, 0.0), ranks, inside, rates)
+    once = once + _ring_s(moved_routed * width, expert_ranks, expert_inside, rates)
     hidden_behind = k.dp_overlap * micro_s
     exposed = np.maximum(0.0, once - hidden_behind) + k.dp_exposed * np.minimum(once, hidden_behind)
     sharded = np.where(layouts.sharding >= 1, 1.0, 0.0)
     states = np.where(sharded > 0, moved_dense / ranks + moved_routed / expert_ranks, moved_dense + moved_routed)
     # Master, both moments and the gradient are read, all but the gradient and the BF16 weights written.
     optimizer = states * (2.0 * recipe.optimizer_bytes + recipe.gradient_bytes + recipe.weight_bytes)
-    return np.where(zero3, exposed * rounds, exposed), np.asarray(optimizer / site.bandwidth_bytes_s)
+    return np.where(zero3, exposed * rounds, exposed), np.asarray(optimizer / rates.bandwidth_bytes_s)
 
 
-def _ring_s(sent_bytes: FloatArray, ranks: FloatArray, inside: FloatArray, site: Site) -> FloatArray:
+def _ring_s(sent_bytes: FloatArray, ranks: FloatArray, inside: FloatArray, rates: Rates) -> FloatArray:
     """Gather or scatter [s] of `sent_bytes` over `ranks`, of which `inside` share a domain: outer share first."""
     domains = np.maximum(1.0, ranks / inside)
-    inner = (inside - 1.0) / inside * sent_bytes / site.scale_up_bytes_s
-    outer = (domains - 1.0) / domains * sent_bytes / inside / site.scale_out_bytes_s
-    return np.where(ranks > 1, np.maximum(inner, outer) + site.scale_out_latency_s, 0.0)
+    inner = (inside - 1.0) / inside * sent_bytes / rates.scale_up_bytes_s
+    outer = (domains - 1.0) / domains * sent_bytes / inside / rates.scale_out_bytes_s
+    return np.where(ranks > 1, np.maximum(inner, outer) + rates.scale_out_latency_s, 0.0)
 
 
 def step_time(
-    layouts: Layouts, shape: Shape, *, recipe: Recipe, site: Site, micro_batches: IntArray, k: StepCoefficients
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, micro_batches: IntArray, k: StepCoefficients
 ) -> StepTime:
     """One optimizer step [s] by part: (m + (p-1)/v) micro-batches of the slowest stage, data ranks, optimizer."""
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
-    products = _products_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
-    attention = _attention_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
-    traffic = _traffic_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
-    tensor = _tensor_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
-    ring = _context_s(layouts, shape, recipe=recipe, site=site, tokens=tokens)
+    products = _products_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    attention = _attention_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    traffic = _traffic_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    tensor = _tensor_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    ring = _context_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     # Ring traffic hides behind attention, but for a share.
     context = np.maximum(ring - attention, 0.0) + k.cp_exposed * np.minimum(ring, attention)
-    expert = _expert_s(layouts, shape, recipe=recipe, site=site, tokens=tokens, k=k)
-    pipeline = k.pp_exposed * _pipeline_s(layouts, shape, recipe=recipe, site=site, tokens=tokens)
+    expert = _expert_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    pipeline = k.pp_exposed * _pipeline_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
     launches = (k.launch_s * shape.layers + k.moe_launch_s * shape.moe_layers) * share
     launch = launches * _layer_passes(layouts, recipe) / _FULL_PASSES
@@ -314,7 +317,7 @@ def step_time(
     waiting = (busy**4 + launch**4) ** 0.25 - busy
     micro_s = busy + waiting + pipeline
     rounds = micro_batches
-    data, optimizer = _data_s(layouts, shape, recipe=recipe, site=site, micro_s=micro_s, rounds=rounds, k=k)
+    data, optimizer = _data_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
     factor = recipe.rollout_factor
     return StepTime(
         products=products * rounds * factor,

@@ -1,4 +1,4 @@
-"""Site: what one GPU of each candidate's server can do and reach, as arrays aligned with the layouts (SI units)."""
+"""Rates: what one GPU of each candidate's server can do and reach, as arrays aligned with the layouts (SI units)."""
 
 from dataclasses import dataclass, replace
 
@@ -30,7 +30,7 @@ def generation(gpu: GpuSpec) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Site:
+class Rates:
     """Per candidate. Rates already carry their fitted ceilings; `domain` is the GPUs that the fast link joins."""
 
     gemm_flop_s: FloatArray
@@ -44,9 +44,9 @@ class Site:
     scale_up_latency_s: float
     scale_out_latency_s: float
 
-    def take(self, rows: IntArray) -> "Site":
-        """The site of each candidate, given the candidate's row of the table."""
-        return Site(
+    def take(self, rows: IntArray) -> "Rates":
+        """The rates of each candidate, given the candidate's row of the table."""
+        return Rates(
             gemm_flop_s=self.gemm_flop_s[rows],
             expert_flop_s=self.expert_flop_s[rows],
             wide_flop_s=self.wide_flop_s[rows],
@@ -59,8 +59,8 @@ class Site:
             scale_out_latency_s=self.scale_out_latency_s,
         )
 
-    def with_domain(self, domain: IntArray) -> "Site":
-        """The same site with another number of GPUs behind the fast link."""
+    def with_domain(self, domain: IntArray) -> "Rates":
+        """The same rates with another number of GPUs behind the fast link."""
         return replace(self, domain=domain)
 
 
@@ -69,7 +69,7 @@ def peak_flop_s(table: HardwareTable, compute: Precision) -> FloatArray:
     return table.flop_s[compute]
 
 
-def site_of(table: HardwareTable, *, compute: Precision, calibration: Calibration) -> Site:
+def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at one compute precision."""
     generations = [generation(gpu) for gpu in table.gpus]
 
@@ -84,7 +84,7 @@ def site_of(table: HardwareTable, *, compute: Precision, calibration: Calibratio
     up = calibration.coefficient("training.scale_up_efficiency")
     out = calibration.coefficient("training.scale_out_efficiency")
     nvlink = table.domain_gpus > 1
-    return Site(
+    return Rates(
         gemm_flop_s=table.flop_s[compute] * share("training.gemm_efficiency", compute),
         expert_flop_s=table.flop_s[compute] * share("training.expert_efficiency", compute),
         wide_flop_s=wide * bf16,
