@@ -1,4 +1,4 @@
-"""config/assumptions.yaml and config/calibration/*.yaml -> Calibration with a version of its own."""
+"""config/assumptions.yaml, calibration/*.yaml and evidence/*.jsonl -> Calibration with a version of its own."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,52 +6,49 @@ from typing import Any
 
 from marshmallow import Schema
 
+from service.catalog.evidence import load_evidence
 from service.catalog.files import naming, read_yaml, wrong
-from service.schemas.calibration import BandSchema, CoefficientSchema, EvidencePointSchema
-from service.schemas.catalog import AssumptionSchema
+from service.schemas.calibration import AssumptionSchema, BandSchema, CoefficientSchema
 from service.schemas.digest import sha256_digest
-from service.sizing.calibration import Assumption, Calibration, Coefficient, EvidencePoint, ResidualBand
+from service.sizing.calibration import Calibration
 
-_LISTS = ("coefficients", "residuals", "evidence")
+# What a file says about its fit; it is part of the version and of nothing else.
+_ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version"})
 
 
 def load_calibration(config_dir: Path) -> Calibration:
     """Judgements, fitted numbers, residual quantiles and measured points. Raises FactsError naming file and entry."""
     judged = config_dir / "assumptions.yaml"
-    parsed: dict[str, dict[str, Any]] = {"assumptions": read_yaml(judged)}
-    assumptions = _load(judged, parsed["assumptions"], "assumptions", schema=AssumptionSchema(), key=lambda a: a["id"])
-    found: dict[str, dict[Any, Any]] = {name: {} for name in _LISTS}
+    parsed: dict[str, Any] = {"assumptions": read_yaml(judged)}
+    _only(judged, parsed["assumptions"], frozenset({"assumptions"}))
+    assumptions = _load(judged, parsed["assumptions"], "assumptions", schema=AssumptionSchema(), key=lambda a: a.id)
+    found: dict[str, dict[Any, Any]] = {"coefficients": {}, "residuals": {}}
     schemas: dict[str, tuple[Schema, Callable[[Any], Any]]] = {
         "coefficients": (CoefficientSchema(), lambda c: (c.name, c.scope)),
         "residuals": (BandSchema(), lambda b: (b.metric, b.regime)),
-        "evidence": (EvidencePointSchema(), lambda p: p.id),
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
         parsed[path.stem] = read_yaml(path)
+        _only(path, parsed[path.stem], frozenset(schemas) | _ABOUT)
         for name, (schema, key) in schemas.items():
             for entry, value in _load(path, parsed[path.stem], name, schema=schema, key=key).items():
                 if entry in found[name]:
-                    raise wrong(path, str(entry), name, "This entry stands twice.")
+                    raise wrong(path, "/".join(entry), name, "This entry stands in another file too.")
                 found[name][entry] = value
-    return _calibration(assumptions, found, version=sha256_digest(parsed))
-
-
-def _calibration(
-    assumptions: Mapping[str, Mapping[str, Any]], found: Mapping[str, dict[Any, Any]], *, version: str
-) -> Calibration:
-    coefficients: dict[tuple[str, str], Coefficient] = found["coefficients"]
-    residuals: dict[tuple[str, str], ResidualBand] = found["residuals"]
-    evidence: dict[str, EvidencePoint] = found["evidence"]
+    evidence, parsed["evidence"] = load_evidence(config_dir / "evidence")
     return Calibration(
-        version=version,
-        assumptions={
-            name: Assumption(**{field: value for field, value in assumptions[name].items() if field != "basis"})
-            for name in sorted(assumptions)
-        },
-        coefficients={key: coefficients[key] for key in sorted(coefficients)},
-        residuals={key: residuals[key] for key in sorted(residuals)},
-        evidence=tuple(evidence[key] for key in sorted(evidence)),
+        version=sha256_digest(parsed),
+        assumptions={name: assumptions[name] for name in sorted(assumptions)},
+        coefficients={key: found["coefficients"][key] for key in sorted(found["coefficients"])},
+        residuals={key: found["residuals"][key] for key in sorted(found["residuals"])},
+        evidence=evidence,
     )
+
+
+def _only(path: Path, parsed: Mapping[str, Any], known: frozenset[str]) -> None:
+    for key in parsed:
+        if key not in known:
+            raise wrong(path, "(file)", str(key), f"There is no such field; known are {', '.join(sorted(known))}.")
 
 
 def _load(

@@ -1,11 +1,36 @@
-"""Entries of config/calibration: fitted numbers, residual quantiles, measured points."""
+"""Entries of config/assumptions.yaml and config/calibration: judgement, fitted numbers, residual quantiles."""
 
-from marshmallow import ValidationError, validates_schema
+from typing import Any
 
+from marshmallow import ValidationError, fields, validates_schema
+
+from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
-from service.sizing.calibration import ANY_SCOPE, Coefficient, EvidencePoint, ResidualBand
-from service.sizing.kind import Kind
+from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, ResidualBand
+
+
+class AssumptionSchema(RecordSchema):
+    """One judgement: a value with the bounds that a sensitivity analysis may move it between."""
+
+    record = Assumption
+
+    id = Text("Id.", longest=80, required=True)
+    value = Amount("", low=-1e15, high=1e15, required=True)
+    unit = Text("Its unit; empty for a ratio.", longest=40, shortest=0, required=True)
+    low = Amount("", low=-1e15, high=1e15, required=True)
+    high = Amount("", low=-1e15, high=1e15, required=True)
+    date = Text("When it was judged.", longest=10, required=True)
+    source = Text("What it rests on.", longest=400, required=True)
+    confidence = fields.String(required=True)
+    basis = Choice("How it is known.", FactBasis, required=True)
+
+    @validates_schema
+    def _sane(self, data: dict[str, Any], **_: Any) -> None:
+        if data["confidence"] not in {"high", "medium", "low"}:
+            raise ValidationError({"confidence": [Issue("Must be high, medium or low.", value=data["confidence"])]})
+        if not data["low"] <= data["value"] <= data["high"]:
+            raise ValidationError({"value": [Issue("Must lie between low and high.", value=data["value"])]})
 
 
 class CoefficientSchema(RecordSchema):
@@ -32,20 +57,6 @@ class BandSchema(RecordSchema):
     n = Count("Measured points behind it.", low=0, high=10_000_000, required=True)
 
     @validates_schema
-    def _ordered(self, data: dict[str, float], **_: object) -> None:
+    def _ordered(self, data: dict[str, Any], **_: Any) -> None:
         if not data["q10"] <= data["q50"] <= data["q90"]:
             raise ValidationError({"q50": [Issue("Must lie between q10 and q90.", value=data["q50"])]})
-
-
-class EvidencePointSchema(RecordSchema):
-    """A measured run by the coordinates of its regime."""
-
-    record = EvidencePoint
-
-    id = Text("Id.", longest=120, required=True)
-    kind = Choice("Kind of workload.", Kind, required=True)
-    subject = Text("Model or application.", longest=120, required=True)
-    gpu = Text("GPU.", longest=60, required=True)
-    precision = Text("Precision.", longest=20, required=True)
-    gpus = Count("GPUs.", low=1, high=10_000_000, required=True)
-    size = Amount("The kind's own measure of a run.", low=0, high=1e18, required=True)

@@ -277,25 +277,3 @@ class ModelFileSchema(StrictSchema):
         if strange := sorted(set(data["overrides"]) - known):
             raise ValidationError({"overrides": {name: [Issue("There is no such field.")] for name in strange}})
         return LoadedModel(architecture=architecture, **{**data, "aliases": tuple(data["aliases"])})
-
-
-class AssumptionSchema(StrictSchema):
-    """One judgement: a value with the bounds that a sensitivity analysis may move it between."""
-
-    id = Text("Id.", longest=80, required=True)
-    value = Amount("", low=-1e15, high=1e15, required=True)
-    unit = Text("Its unit; `fraction` and `count` for those without.", longest=40, required=True)
-    low = Amount("", low=-1e15, high=1e15, required=True)
-    high = Amount("", low=-1e15, high=1e15, required=True)
-    date = Text("When it was judged.", longest=10, required=True)
-    source = Text("What it rests on.", longest=400, required=True)
-    confidence = fields.String(required=True)
-    basis = Choice("How it is known.", FactBasis, required=True)
-
-    @post_load
-    def _ordered(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        if data["confidence"] not in {"high", "medium", "low"}:
-            raise ValidationError({"confidence": [Issue("Must be high, medium or low.", value=data["confidence"])]})
-        if not data["low"] <= data["value"] <= data["high"]:
-            raise ValidationError({"value": [Issue("Must lie between low and high.", value=data["value"])]})
-        return data

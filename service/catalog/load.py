@@ -1,0 +1,34 @@
+"""Everything under config/ -> one frozen Catalog, read once at start."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from service.catalog.applications import load_applications
+from service.catalog.calibration import load_calibration
+from service.catalog.catalog import Catalog, FactSheet
+from service.catalog.hardware import load_hardware
+from service.catalog.models import load_zoo
+from service.schemas.digest import sha256_digest
+
+
+def load_catalog(config_dir: Path) -> Catalog:
+    """Reads, checks and freezes the facts. Raises FactsError naming file, record and field.
+
+    `version` is the digest of what hardware, models and science files say: comments, the order of keys and spacing
+    are nothing. Calibration and assumptions have a version of their own.
+    """
+    hardware = load_hardware(config_dir / "hardware")
+    zoo = load_zoo(config_dir / "models")
+    gpus = frozenset(gpu.id for gpu in hardware.hardware.gpus)
+    science = load_applications(config_dir / "science", gpus=gpus)
+    sheets: dict[str, Mapping[str, FactSheet]] = {**hardware.sheets, "models": zoo.sheets}
+    return Catalog(
+        version=sha256_digest({"hardware": hardware.parsed, "models": zoo.parsed, "science": science.parsed}),
+        hardware=hardware.hardware,
+        sheets=sheets,
+        models=zoo.models,
+        aliases=zoo.aliases,
+        applications=science.applications,
+        calibration=load_calibration(config_dir),
+        sources={**hardware.sources, **zoo.sources, **science.sources},
+    )

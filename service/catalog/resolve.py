@@ -1,0 +1,172 @@
+"""Names in a question -> what they name in the catalog, with the nearest known names for a typo."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from service.catalog.catalog import Catalog
+from service.errors import FieldError, UnknownReferenceError, UnsupportedWorkloadError
+from service.schemas.issue import nearest
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.science.application import Application
+from service.sizing.science.workload import DesignWorkload, DockingWorkload, ScienceWorkload
+from service.sizing.workload import (
+    Constraints,
+    Deployment,
+    InferenceWorkload,
+    Question,
+    TrainingWorkload,
+    Workload,
+)
+
+_SEPARATORS = re.compile(r"[\s_./]+")
+# What publishers append to the name of one architecture; a number format is no part of a name here.
+_SUFFIXES = ("-instruct", "-chat", "-it", "-base", "-hf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The question with canonical ids, and what its model or application is."""
+
+    question: Question
+    architecture: ModelArchitecture | None
+    application: Application | None
+
+
+def resolve(catalog: Catalog, question: Question) -> Resolved:
+    """Replaces aliases by ids. Raises UnknownReferenceError naming the field and the nearest known names."""
+    workload, architecture, application = resolve_workload(catalog, question.workload)
+    constraints = _constraints(catalog, question.constraints)
+    return Resolved(
+        question=dataclasses.replace(question, workload=workload, constraints=constraints),
+        architecture=architecture,
+        application=application,
+    )
+
+
+def resolve_workload(
+    catalog: Catalog, workload: Workload
+) -> tuple[Workload, ModelArchitecture | None, Application | None]:
+    """The workload with canonical ids, its architecture, its application."""
+    if isinstance(workload, InferenceWorkload | TrainingWorkload):
+        if isinstance(workload.model, ModelArchitecture):
+            return workload, _known_architecture(catalog, workload.model), None
+        model = _model_id(catalog, workload.model)
+        return dataclasses.replace(workload, model=model), catalog.models[model].architecture, None
+    return _science(catalog, workload)
+
+
+def resolve_deployment(catalog: Catalog, deployment: Deployment) -> Deployment:
+    """The deployment with canonical ids of its GPU and its server."""
+    gpu = find(deployment.gpu, _gpu_names(catalog), field="deployment.gpu", what="GPU")
+    server = deployment.server
+    if server is not None:
+        server = find(server, _server_ids(catalog), field="deployment.server", what="server")
+    return dataclasses.replace(deployment, gpu=gpu, server=server)
+
+
+def find(name: str, known: Mapping[str, str], *, field: str, what: str) -> str:
+    """The id that a name stands for: exactly, else with other case and separators. `known` is name -> id."""
+    if name in known:
+        return known[name]
+    found = {known[candidate] for candidate in known if folded(candidate) == folded(name)}
+    if len(found) == 1:
+        return found.pop()
+    raise unknown(name, known, field=field, what=what)
+
+
+def unknown(name: str, known: Iterable[str], *, field: str, what: str) -> UnknownReferenceError:
+    """What to raise for a name that the catalog does not have."""
+    names = tuple(known)
+    near = nearest(name, names) or nearest(folded(name), names)
+    hint = f" Did you mean {near[0]}?" if near else f" The catalog lists {len(set(names))} names."
+    message = f"There is no {what} of this name in the catalog.{hint}"
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    error = FieldError(field=field, message=message, value=shown, did_you_mean=near)
+    return UnknownReferenceError(f"{field}: {message} (it is '{shown}')", errors=(error,))
+
+
+def folded(name: str) -> str:
+    """A name without case and separators: `GPT_OSS 120B` and `gpt-oss-120b` are one."""
+    return _SEPARATORS.sub("-", name.strip().lower())
+
+
+def _model_id(catalog: Catalog, name: str) -> str:
+    known = _model_names(catalog)
+    # Publishers prefix their organisation and append what the weights were tuned for.
+    last = name.rsplit("/", 1)[-1]
+    shortened = [last.lower().removesuffix(suffix) for suffix in _SUFFIXES if last.lower().endswith(suffix)]
+    for candidate in (name, last, *shortened):
+        if candidate in known or len(_folded_names(catalog).get(folded(candidate), ())) == 1:
+            model = known[candidate] if candidate in known else next(iter(_folded_names(catalog)[folded(candidate)]))
+            return _usable(catalog, model)
+    raise unknown(name, known, field="workload.model", what="model")
+
+
+def _usable(catalog: Catalog, model: str) -> str:
+    if not catalog.models[model].usable:
+        why = catalog.models[model].notes or "its layers are not known well enough."
+        message = f"Model {model} is in the catalog and cannot be sized: {why}"
+        error = FieldError(field="workload.model", message=message, value=model)
+        raise UnsupportedWorkloadError(message, errors=(error,))
+    return model
+
+
+def _known_architecture(catalog: Catalog, brought: ModelArchitecture) -> ModelArchitecture:
+    """The zoo's own architecture when its layers are the same: what was measured on it then counts as evidence."""
+    for model in catalog.models.values():
+        if model.usable and dataclasses.replace(model.architecture, id=brought.id) == brought:
+            return model.architecture
+    return brought
+
+
+def _science(catalog: Catalog, workload: ScienceWorkload) -> tuple[Workload, None, Application]:
+    names = {name: name for name in catalog.applications}
+    for application in catalog.applications.values():
+        names |= {alias: application.id for alias in application.aliases if alias not in names}
+    found = find(workload.application, names, field="workload.application", what="application")
+    resolved = dataclasses.replace(workload, application=found)
+    if isinstance(resolved, DockingWorkload | DesignWorkload) and resolved.measured_gpu is not None:
+        gpu = find(resolved.measured_gpu, _gpu_names(catalog), field="workload.measured_gpu", what="GPU")
+        resolved = dataclasses.replace(resolved, measured_gpu=gpu)
+    return resolved, None, catalog.applications[found]
+
+
+def _constraints(catalog: Catalog, constraints: Constraints) -> Constraints:
+    """GPUs and servers by canonical id, sorted; a server family stays a family."""
+    gpus = _each(constraints.allowed_gpus, _gpu_names(catalog), field="constraints.allowed_gpus", what="GPU")
+    servers = {**_server_ids(catalog), **{spec.family: spec.family for spec in catalog.hardware.servers}}
+    allowed = _each(constraints.allowed_servers, servers, field="constraints.allowed_servers", what="server")
+    return dataclasses.replace(constraints, allowed_gpus=gpus, allowed_servers=allowed)
+
+
+def _each(names: tuple[str, ...] | None, known: Mapping[str, str], *, field: str, what: str) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    return tuple(sorted({find(name, known, field=f"{field}.{place}", what=what) for place, name in enumerate(names)}))
+
+
+def _gpu_names(catalog: Catalog) -> dict[str, str]:
+    return {gpu.id: gpu.id for gpu in catalog.hardware.gpus}
+
+
+def _server_ids(catalog: Catalog) -> dict[str, str]:
+    return {server.id: server.id for server in catalog.hardware.servers}
+
+
+def _model_names(catalog: Catalog) -> dict[str, str]:
+    return {**{name: name for name in catalog.models}, **catalog.aliases}
+
+
+def _folded_names(catalog: Catalog) -> dict[str, frozenset[str]]:
+    return _folded(tuple(sorted(_model_names(catalog).items())))
+
+
+@lru_cache(maxsize=4)
+def _folded(names: tuple[tuple[str, str], ...]) -> dict[str, frozenset[str]]:
+    groups: dict[str, set[str]] = {}
+    for name, model in names:
+        groups.setdefault(folded(name), set()).add(model)
+    return {name: frozenset(models) for name, models in groups.items()}
