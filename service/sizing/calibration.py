@@ -58,6 +58,23 @@ class EvidencePoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Measured runs, and the same by (kind, subject, gpu); an empty subject collects all runs of a GPU."""
+
+    points: tuple[EvidencePoint, ...]
+    by_place: Mapping[tuple[str, str, str], tuple[EvidencePoint, ...]]
+
+
+def index_evidence(points: tuple[EvidencePoint, ...]) -> Evidence:
+    """The runs with their index; made once, when the calibration is loaded."""
+    places: dict[tuple[str, str, str], list[EvidencePoint]] = {}
+    for point in points:
+        for subject in (point.subject, ""):
+            places.setdefault((point.kind, subject, point.gpu), []).append(point)
+    return Evidence(points=points, by_place={place: tuple(found) for place, found in places.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
     """Everything that was fitted or judged, by name. Coefficients are keyed (name, scope), bands (metric, regime)."""
 
@@ -65,7 +82,7 @@ class Calibration:
     assumptions: Mapping[str, Assumption]
     coefficients: Mapping[tuple[str, str], Coefficient]
     residuals: Mapping[tuple[str, str], ResidualBand]
-    evidence: tuple[EvidencePoint, ...]
+    evidence: Evidence
 
     def assumption(self, assumption_id: str) -> float:
         """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""

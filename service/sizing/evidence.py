@@ -1,7 +1,6 @@
 """The nearest measured runs of a prediction, and what that says about its basis."""
 
 import math
-from functools import lru_cache
 
 from service.sizing.calibration import Calibration, EvidencePoint
 from service.sizing.interval import Basis
@@ -11,18 +10,9 @@ _SAME_SIZE = 1.25
 _NEAREST = 3
 
 
-@lru_cache(maxsize=8)
-def _index(evidence: tuple[EvidencePoint, ...]) -> dict[tuple[str, str, str], tuple[EvidencePoint, ...]]:
-    groups: dict[tuple[str, str, str], list[EvidencePoint]] = {}
-    for point in evidence:
-        for key in ((point.kind, point.subject, point.gpu), (point.kind, "", point.gpu)):
-            groups.setdefault(key, []).append(point)
-    return {key: tuple(points) for key, points in groups.items()}
-
-
 def has_evidence(calibration: Calibration, *, kind: str, gpu: str) -> bool:
     """Whether any measured run of this kind was made on the GPU."""
-    return bool(_index(calibration.evidence).get((kind, "", gpu)))
+    return (kind, "", gpu) in calibration.evidence.by_place
 
 
 def nearest_evidence(
@@ -33,8 +23,8 @@ def nearest_evidence(
     Measured: a run of the same subject, GPU, precision and GPU count within 25 % of the size. Calibrated: the GPU has
     runs of this kind. Extrapolated: it has none.
     """
-    index = _index(calibration.evidence)
-    same = index.get((kind, subject, gpu), ())
+    places = calibration.evidence.by_place
+    same = places.get((kind, subject, gpu), ())
 
     def distance(point: EvidencePoint) -> tuple[float, str]:
         steps = abs(math.log2(max(point.gpus, 1) / max(gpus, 1)))
@@ -46,6 +36,6 @@ def nearest_evidence(
         ratio = max(point.size, 1e-9) / max(size, 1e-9)
         if point.precision == precision and point.gpus == gpus and 1 / _SAME_SIZE <= ratio <= _SAME_SIZE:
             return Basis.MEASURED, ids
-    if index.get((kind, "", gpu)):
+    if (kind, "", gpu) in places:
         return Basis.CALIBRATED, ids
     return Basis.EXTRAPOLATED, ids

@@ -48,6 +48,16 @@ UNITS: dict[Limit, str] = {
 }
 
 
+# Limits that a caller asks for and a server fails to reach; of the others a server needs more than there is.
+_ASKED: dict[Limit, str] = {
+    Limit.TTFT: "asked for",
+    Limit.TPOT: "asked for",
+    Limit.THROUGHPUT: "asked for",
+    Limit.DEADLINE: "asked for",
+    Limit.CONFIDENCE: "asked for",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Verdict:
     """Per candidate: FEASIBLE or the stage of the first limit that refused it, with what was required and available."""
@@ -190,12 +200,21 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
 def shortfall(
     rejected: tuple[Rejection, ...], relaxations: dict[Limit, str], *, more_gpus_help: frozenset[Limit]
 ) -> Shortfall | None:
-    """The rejection that came nearest to an option: farthest stage, then smallest distance, then server id."""
+    """The rejection that came nearest to an option: farthest stage, then smallest distance, then server id.
+
+    A relaxation may name {limit}, {required}, {best} and {server}.
+    """
     measured = [r for r in rejected if r.required and r.available is not None]
     if not measured:
         return None
     nearest = min(measured, key=lambda r: (-_STAGE_OF[r.limit], _distance(r), r.server))
-    relaxation = relaxations.get(nearest.limit, f"relax {nearest.limit}")
+    told = relaxations.get(nearest.limit, "relax {limit}")
+    relaxation = told.format(
+        limit=nearest.limit,
+        required=f"{nearest.required or 0.0:,.4g} {nearest.unit}".strip(),
+        best=f"{nearest.available or 0.0:,.4g} {nearest.unit}".strip(),
+        server=nearest.server,
+    )
     return Shortfall(
         limit=nearest.limit,
         server=nearest.server,
@@ -228,4 +247,6 @@ def _detail(limit: Limit, required: float, available: float) -> str:
     unit = UNITS.get(limit, "")
     if not (np.isfinite(required) and np.isfinite(available)):
         return f"refused by {limit}"
-    return f"needs {required:.4g} {unit}, {available:.4g} {unit} is what there is".replace("  ", " ")
+    if limit in _ASKED:
+        return f"{_ASKED[limit]} {required:,.4g} {unit}, the best that is reached is {available:,.4g} {unit}".strip()
+    return f"takes {required:,.4g} {unit}, there are {available:,.4g} {unit}".strip()

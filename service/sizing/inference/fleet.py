@@ -74,7 +74,8 @@ def _factors(spreads: Spreads, confidence: float) -> tuple[float, float, float]:
     return (
         spreads.ttft.quantile_factor(confidence),
         spreads.tpot.quantile_factor(confidence),
-        spreads.rate.quantile_factor(1.0 - confidence),
+        # Capacity is only ever lowered: a fit that is slow on average is no licence to buy less.
+        min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
     )
 
 
@@ -187,7 +188,8 @@ def _fleet(
 
     by_flight = demand.in_flight is not None
     predicted = picked(point.in_flight if by_flight else point.requests_s)
-    capacity = predicted * margins.rate
+    # How many requests an instance holds is a matter of memory and SLO, which have their margins; rates scatter by themselves.
+    capacity = predicted if by_flight else predicted * margins.rate
     ratio = picked(point.prefill_instances)
     size = table.gpus_server[group.layouts.server]
     instance = group.layouts.gpus_instance

@@ -162,7 +162,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: _Scene) -> Sizin
             ttft_s=ttft_s,
             tpot_s=tpot_s,
             capacity=_capacity(one),
-            demand=_wanted(scene.demand),
+            demand=scene.demand.requests_s or 0.0,
         ),
         memory_gb_gpu=memory_parts(
             weights=float(memory.weights[row]),
@@ -215,10 +215,6 @@ def _offered(demand: FleetDemand, values: PointValues, instances: float) -> floa
     if demand.requests_s is not None:
         return demand.requests_s
     return values.requests_s * instances
-
-
-def _wanted(demand: FleetDemand) -> float:
-    return demand.requests_s or demand.in_flight or 0.0
 
 
 def _capacity(one: Picked) -> float:

@@ -42,14 +42,16 @@ from service.sizing.workload import Availability, Constraints, InferenceWorkload
 _MOST_OPTIONS = 24
 
 _RELAXATIONS = {
-    Limit.MEMORY: "choose a narrower weight or KV precision, a shorter context, or a server with more GPU memory",
-    Limit.TTFT: "loosen slo.ttft_ms to what is reachable, shorten isl_tokens, or lower min_confidence_fraction",
-    Limit.TPOT: "loosen slo.tpot_ms to what is reachable, or lower min_confidence_fraction",
-    Limit.FLEET: "lower the demand, or split it over several sizings",
-    Limit.FACILITY_POWER: "raise constraints.max_facility_kw, or lower the demand",
-    Limit.RACKS: "raise constraints.max_racks, or lower the demand",
-    Limit.BUDGET: "raise constraints.max_budget_usd, or lower the demand",
-    Limit.RACK_POWER: "raise constraints.max_rack_kw",
+    Limit.MEMORY: "one GPU of {server} would have to hold {required}, {best} are usable: choose a narrower weight or KV "
+    "precision, a shorter context or a smaller model",
+    Limit.TTFT: "with slo.ttft_ms of {best} or more {server} would do; shorter prompts or a lower min_confidence_fraction "
+    "lower that figure",
+    Limit.TPOT: "with slo.tpot_ms of {best} or more {server} would do; a lower min_confidence_fraction lowers that figure",
+    Limit.FLEET: "the demand takes {required}, a sizing goes up to {best}: lower the demand or split it",
+    Limit.FACILITY_POWER: "with constraints.max_facility_kw of {required} {server} would do",
+    Limit.RACKS: "with constraints.max_racks of {required} {server} would do",
+    Limit.BUDGET: "with constraints.max_budget_usd of {required} {server} would do",
+    Limit.RACK_POWER: "with constraints.max_rack_kw of {required} {server} could be considered",
     Limit.PRECISION: "ask for a precision that the allowed GPUs have, or for auto",
     Limit.COOLING: "allow the other cooling",
     Limit.NOT_ALLOWED: "allow more servers or GPUs",
@@ -59,13 +61,17 @@ _MORE_GPUS_HELP = frozenset({Limit.FLEET})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Pool:
-    """All candidates of all groups, one after another; `group` and `local` lead back to a group's own row."""
+    """All candidates of all groups, one after another; `group` and `local` lead back to a group's own row.
+
+    `speed` is what the Pareto front trades against cost and power: tokens/s of one user when there is an SLO, else of
+    the fleet.
+    """
 
     group: IntArray
     local: IntArray
     server: IntArray
     servers: IntArray
-    tokens_s_user: FloatArray
+    speed: FloatArray
     verdict: Verdict
 
 
@@ -101,7 +107,7 @@ def size_inference(
         weight=weight,
         weight_limit=weight_limit,
     )
-    picked, front = _pick(replace(pool, verdict=verdict), table, weight)
+    picked, front = _pick(replace(pool, verdict=verdict), table, weight, by_output=demand.gpus is not None)
     options = inference_options(
         [
             Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
@@ -247,7 +253,7 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload)
         local=np.concatenate([np.arange(n) for n in sizes]) if sizes else np.zeros(0, dtype=np.int64),
         server=joined([g.layouts.server for g in groups]).astype(np.int64),
         servers=joined([f.servers for f in fleets]).astype(np.int64) + spare,
-        tokens_s_user=joined([f.tokens_s_user for f in fleets]),
+        speed=joined([f.tokens_s_user if workload.slo else f.predicted * f.instances for f in fleets]),
         verdict=Verdict(
             stage=joined([f.verdict.stage for f in fleets]).astype(np.int64),
             required=joined([f.verdict.required for f in fleets]),
@@ -256,16 +262,19 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload)
     )
 
 
-def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray) -> tuple[IntArray, list[bool]]:
-    """Of each server its best and its fastest feasible candidate, best first, and which of them nobody dominates."""
+def _pick(
+    pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool
+) -> tuple[IntArray, list[bool]]:
+    """Of each server its best and its fastest feasible candidate, best first, and which of them nobody dominates.
+
+    `by_output` ranks by weight and power per unit of output: with a given number of GPUs the fleets differ in what they do.
+    """
     feasible = np.flatnonzero(pool.verdict.feasible)
-    server, servers = pool.server[feasible], pool.servers[feasible]
-    cost = fleet_weight(weight, server, servers)
-    power = fleet_power_w(table, server, servers)
-    speed = pool.tokens_s_user[feasible]
-    best = first_per_server(
-        order(server=server, cost_weight=cost, power_w=power, servers=servers), server
-    )
+    server, servers, speed = pool.server[feasible], pool.servers[feasible], pool.speed[feasible]
+    output = speed if by_output else np.ones_like(speed)
+    cost = fleet_weight(weight, server, servers) / output
+    power = fleet_power_w(table, server, servers) / output
+    best = first_per_server(order(server=server, cost_weight=cost, power_w=power, servers=servers), server)
     fastest = first_per_server(np.lexsort((servers, server, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
     ranked = both[order(server=server[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]

@@ -1,0 +1,200 @@
+"""Seconds per unit of work on every GPU: its measured curve, a published transfer, or a law on the data sheets."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.hardware import GpuSpec, Hardware
+from service.sizing.interval import Basis, Spread
+from service.sizing.science.application import Application, Curve, Transfer
+from service.sizing.table import FloatArray
+
+# Added to the band where a data sheet that the law needs is missing.
+_MISSING_SPEC_LN_ARM = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkSize:
+    """How big an item is: the moments E[size**k] of its distribution, and the size that evidence is compared with."""
+
+    typical: float
+    largest: float
+    moments: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Seconds per unit on one GPU; `down` and `up` are the arms of the 80 % interval of ln(time)."""
+
+    unit_s: float
+    shift: float
+    down: float
+    up: float
+    basis: Basis
+    nearest: tuple[str, ...]
+    how: str
+    source: str
+
+    @property
+    def spread(self) -> Spread:
+        """The scatter of the time."""
+        return Spread(shift=self.shift, down=self.down, up=self.up)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RateTable:
+    """Rates as arrays, one row per GPU asked for; NaN where nothing is known."""
+
+    rates: tuple[Rate | None, ...]
+    unit_s: FloatArray
+    shift: FloatArray
+    down: FloatArray
+    up: FloatArray
+
+
+def point_size(size: float) -> WorkSize:
+    """Items that all have one size."""
+    return WorkSize(typical=size, largest=size, moments=tuple(size**power for power in range(4)))
+
+
+def curve_s(curve: Curve, size: WorkSize) -> float:
+    """Seconds per unit: sum of c_k E[size**k], or points interpolated on logarithms (ends are kept)."""
+    if curve.points:
+        sizes = np.log(np.array([x for x, _ in curve.points]))
+        values = np.log(np.array([y for _, y in curve.points]))
+        return float(np.exp(np.interp(np.log(size.typical), sizes, values)))
+    total = 0.0
+    for coefficient, moment in zip(curve.coefficients_s, size.moments, strict=False):
+        total += coefficient * moment
+    return total
+
+
+def rate_table(rates: tuple[Rate | None, ...]) -> RateTable:
+    """Arrays in the order of `rates`."""
+
+    def column(name: str) -> FloatArray:
+        return np.array([math.nan if r is None else float(getattr(r, name)) for r in rates], dtype=np.float64)
+
+    return RateTable(
+        rates=rates, unit_s=column("unit_s"), shift=column("shift"), down=column("down"), up=column("up")
+    )
+
+
+def rates_of(
+    application: Application,
+    curve_variant: str,
+    size: WorkSize,
+    *,
+    gpus: tuple[GpuSpec, ...],
+    hardware: Hardware,
+    calibration: Calibration,
+) -> RateTable:
+    """One rate per entry of `gpus`; every distinct GPU is resolved once."""
+    resolver = _Resolver(
+        application=application,
+        curves={c.gpu: c for c in application.curves if c.variant == curve_variant},
+        size=size,
+        specs={gpu.id: gpu for gpu in (*hardware.gpus, *gpus)},
+        floor=calibration.assumption("science.measured_arm_floor_fraction"),
+        size_arm=calibration.assumption("science.size_ln_arm_fraction"),
+    )
+    known = {gpu.id: resolver.rate(gpu.id, ()) for gpu in gpus}
+    return rate_table(tuple(known[gpu.id] for gpu in gpus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resolver:
+    application: Application
+    curves: dict[str, Curve]
+    size: WorkSize
+    specs: dict[str, GpuSpec]
+    floor: float
+    size_arm: float
+
+    def rate(self, gpu: str, seen: tuple[str, ...]) -> Rate | None:
+        """Measured, else transferred from a GPU that somebody compared it with, else by the law."""
+        if gpu in self.curves:
+            return self._measured(self.curves[gpu])
+        for transfer in self.application.transfers:
+            if transfer.to_gpu == gpu and transfer.from_gpu not in seen:
+                origin = self.rate(transfer.from_gpu, (*seen, gpu))
+                if origin is not None:
+                    return _transferred(origin, transfer)
+        return None if seen else self._by_law(gpu)
+
+    def _measured(self, curve: Curve) -> Rate:
+        beyond = max(
+            0.0, math.log(self.size.largest / curve.size_high), math.log(curve.size_low / self.size.largest)
+        )
+        inside = beyond <= math.log(1.25)
+        extra = self.size_arm * beyond
+        basis = (Basis.MEASURED if inside else Basis.CALIBRATED) if curve.measured else Basis.EXTRAPOLATED
+        return Rate(
+            unit_s=curve_s(curve, self.size),
+            shift=curve.q50,
+            down=math.hypot(max(self.floor, curve.q50 - curve.q10), extra),
+            up=math.hypot(max(self.floor, curve.q90 - curve.q50), extra),
+            basis=basis,
+            nearest=curve.evidence[:3],
+            how=f"curve of {curve.gpu}" + (f" ({curve.note})" if curve.note else ""),
+            source=curve.source,
+        )
+
+    def _by_law(self, gpu: str) -> Rate | None:
+        law, target = self.application.law, self.specs.get(gpu)
+        if law is None or target is None or target.memory_bandwidth_tb_s is None:
+            return None
+        anchors = [self.specs[c] for c in sorted(self.curves) if c in self.specs]
+        distances = [(distance, a) for a in anchors if (distance := _distance(a, target)) is not None]
+        if not distances:
+            return None
+        anchor = min(distances, key=lambda pair: (pair[0], pair[1].id))[1]
+        ratios = (
+            (law.fp32_exponent, anchor.fp32_dense_tflops, target.fp32_dense_tflops),
+            (law.bandwidth_exponent, anchor.memory_bandwidth_tb_s, target.memory_bandwidth_tb_s),
+            (law.bf16_exponent, anchor.bf16_dense_tflops, target.bf16_dense_tflops),
+        )
+        ln_speedup, missing = 0.0, 0.0
+        for exponent, at_anchor, at_target in ratios:
+            if exponent and at_anchor and at_target:
+                ln_speedup += exponent * math.log(at_target / at_anchor)
+            elif exponent:
+                missing = _MISSING_SPEC_LN_ARM
+        speedup = math.exp(ln_speedup)
+        transfer = Transfer(
+            from_gpu=anchor.id,
+            to_gpu=gpu,
+            low=speedup * math.exp(law.ln_low - missing),
+            central=speedup,
+            high=speedup * math.exp(law.ln_high + missing),
+            basis=law.basis,
+            source=law.source,
+            note="by the ratios of the data sheets",
+        )
+        return _transferred(self._measured(self.curves[anchor.id]), transfer)
+
+
+def _transferred(origin: Rate, transfer: Transfer) -> Rate:
+    """The rate on another GPU: time / speed-up, arms added in quadrature; a high speed-up is a low time."""
+    return replace(
+        origin,
+        unit_s=origin.unit_s / transfer.central,
+        down=math.hypot(origin.down, math.log(transfer.high / transfer.central)),
+        up=math.hypot(origin.up, math.log(transfer.central / transfer.low)),
+        basis=Basis.EXTRAPOLATED,
+        how=f"{transfer.central:.3g} ({transfer.low:.3g}-{transfer.high:.3g}) times the speed of {transfer.from_gpu}"
+        f" ({transfer.note or transfer.basis}); {origin.how}",
+        source=transfer.source,
+    )
+
+
+def _distance(anchor: GpuSpec, target: GpuSpec) -> float | None:
+    """How unlike two GPUs are: sum of |ln| of their bandwidth and FP32 ratios; None without a bandwidth."""
+    if not anchor.memory_bandwidth_tb_s or not target.memory_bandwidth_tb_s:
+        return None
+    distance = abs(math.log(target.memory_bandwidth_tb_s / anchor.memory_bandwidth_tb_s))
+    if anchor.fp32_dense_tflops and target.fp32_dense_tflops:
+        distance += abs(math.log(target.fp32_dense_tflops / anchor.fp32_dense_tflops))
+    return distance
