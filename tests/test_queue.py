@@ -61,7 +61,7 @@ def test_a_message_carries_ids_only_and_waits_in_its_queue(settings, broker_url)
     assert queue.depth(QueueName.BATCH) == 0
     assert queue.ping() is None
     with redis.Redis.from_url(broker_url) as client:
-        keys = {key.decode() for key in client.keys()}
+        keys = {key.decode() for key in client.scan_iter()}
         assert all(key.startswith("headroom:") for key in keys), keys
 
 

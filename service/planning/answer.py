@@ -6,13 +6,13 @@ import orjson
 
 from service.catalog.resolve import resolve
 from service.planning.versions import current_versions, digest_of
-from service.quoting.indicative import indicative_costs, weights
-from service.quoting.prices import PricedResult
+from service.quoting.indicative import priced, weights
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.schemas.result import PricedResultSchema
 from service.schemas.workload import QUESTION
 from service.sizing.size import size
+from service.sizing.workload import Question, TrainingWorkload
 from service.store.runs import Versions
 
 _RESULT = PricedResultSchema()
@@ -40,16 +40,19 @@ def answer(runtime: Runtime, question: str) -> Answer:
         application=resolved.application,
         calibration=runtime.catalog.calibration,
         weight=weights(hardware, book),
-    )
-    priced = PricedResult(
-        result=result,
-        costs=indicative_costs(result, hardware, book),
-        price_book_name=book.name,
-        price_book_date=book.date,
+        weight_limit=budget_usd(resolved.question),
     )
     return Answer(
         digest=digest_of(resolved.question, versions),
         versions=versions,
         feasible=result.feasible,
-        body=canonical_json(_RESULT.dump(priced)),
+        body=canonical_json(_RESULT.dump(priced(result, hardware, book))),
     )
+
+
+def budget_usd(question: Question) -> float | None:
+    """The most that a fleet may cost [USD]: the engine weighs servers in dollars without knowing it."""
+    stated = [question.constraints.max_budget_usd]
+    if isinstance(question.workload, TrainingWorkload):
+        stated.append(question.workload.target.budget_usd)
+    return min((float(amount) for amount in stated if amount is not None), default=None)

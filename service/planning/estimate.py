@@ -1,0 +1,21 @@
+"""A fixed deployment is evaluated at once, inside the request."""
+
+from service.catalog.resolve import resolve_deployment, resolve_workload
+from service.runtime import Runtime
+from service.sizing import estimate as engine
+from service.sizing.result import Estimate
+from service.sizing.workload import Deployment, Workload
+
+
+def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Estimate:
+    """What the workload does on the deployment; errors name the field of the request."""
+    catalog = runtime.catalog
+    resolved, architecture, application = resolve_workload(catalog, workload)
+    return engine.estimate(
+        resolved,
+        resolve_deployment(catalog, deployment),
+        hardware=catalog.hardware,
+        architecture=architecture,
+        application=application,
+        calibration=catalog.calibration,
+    )

@@ -1,0 +1,110 @@
+"""A Runtime with the real catalog, on each database, with a real cache, a list for a queue and a clock that stands."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.environment import ROOT
+from service.access import Caller, Role
+from service.planning.keys import create_key, create_tenant
+from service.planning.keys import authenticate as authenticate_key
+from service.runtime import Facts, Runtime, build_runtime, load_facts
+from service.schemas.workload import SizingRequest, SizingRequestSchema
+from service.settings import Settings
+from service.store.migrate import upgrade
+from tests.fakes import FixedClock, ListQueue
+
+CHAT: dict[str, Any] = {
+    "name": "chat",
+    "labels": {"team": "care"},
+    "workload": {
+        "kind": "inference",
+        "model": "llama-3.1-8b",
+        "weight_precision": "fp8",
+        "isl_tokens": 1000,
+        "osl_tokens": {"mean": 200},
+        "demand": {"requests_s": 5},
+        "slo": {"ttft_ms": 2000, "tpot_ms": 50},
+    },
+}
+
+
+def chat(**workload: Any) -> SizingRequest:
+    """The example with some fields of its workload changed."""
+    body = copy.deepcopy(CHAT)
+    body["workload"] |= workload
+    return SizingRequestSchema().load(body)
+
+
+@pytest.fixture(scope="session")
+def facts() -> Facts:
+    settings = Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT / "config", data_dir=ROOT)
+    return load_facts(settings)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def queue() -> ListQueue:
+    return ListQueue()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database of each kind."""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_url")
+    else:
+        url = f"sqlite:///{tmp_path / 'planning.db'}"
+    upgrade(url)
+    return url
+
+
+@pytest.fixture
+def build(
+    settings: Settings, database_url: str, facts: Facts, clock: FixedClock, queue: ListQueue
+) -> Iterator[Callable[..., Runtime]]:
+    """Builds another process's Runtime on the same servers."""
+    made: list[Runtime] = []
+
+    def make(**changes: Any) -> Runtime:
+        values = {"facts": facts, "queue": queue, "clock": clock} | changes
+        import_settings = Settings(**{**_fields(settings), "database_url": database_url})
+        runtime = build_runtime(import_settings, **values)
+        made.append(runtime)
+        return runtime
+
+    yield make
+    for runtime in made:
+        runtime.sessions.kw["bind"].dispose()
+
+
+def _fields(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.__slots__}
+
+
+@pytest.fixture
+def runtime(build: Callable[..., Runtime]) -> Runtime:
+    return build()
+
+
+def caller_of(runtime: Runtime, tenant: str) -> Caller:
+    tenant_id = create_tenant(runtime, tenant)
+    key = create_key(runtime, tenant_id, principal="ann", role=Role.REQUESTER)
+    return authenticate_key(runtime, key.token)
+
+
+@pytest.fixture
+def caller(runtime: Runtime) -> Caller:
+    return caller_of(runtime, "acme")
+
+
+@pytest.fixture
+def stranger(runtime: Runtime) -> Caller:
+    return caller_of(runtime, "other")
