@@ -1,0 +1,105 @@
+"""Coupled jobs that take all GPUs together until a deadline: roofline HPC, lattice codes, sequence-model training."""
+
+import math
+
+from service.errors import FieldError, InvalidRequestError
+from service.sizing.calibration import Calibration
+from service.sizing.result import Assumed
+from service.sizing.science.application import Application
+from service.sizing.science.job import Arithmetic, Job
+from service.sizing.science.rates import point_size
+from service.sizing.science.streams import chosen_variant
+from service.sizing.science.workload import (
+    DeadlineTarget,
+    LatticeWorkload,
+    RooflineWorkload,
+    SequenceTrainingWorkload,
+)
+from service.sizing.units import GB
+
+# FLOP of one token in training: 2 forward and 4 backward per parameter.
+_FLOP_PARAM_TOKEN = 6.0
+
+
+def _demand_day(target: DeadlineTarget | None) -> float | None:
+    """Jobs per day: one within the deadline."""
+    return None if target is None else 1.0 / target.deadline_days
+
+
+def roofline_job(workload: RooflineWorkload, application: Application, calibration: Calibration) -> Job:
+    """The whole run is one item; its time comes from arithmetic, memory traffic and the halo, not from a curve."""
+    variant = application.variant(workload.precision) if application.variants else None
+    if application.variants and variant is None:
+        message = f"{application.id} was not measured in {workload.precision}"
+        raise InvalidRequestError(message, errors=(FieldError(field="workload.precision", message=message),))
+    return Job(
+        application=application,
+        metric="runs_day",
+        demand_field="workload.target.deadline_days",
+        demand_day=_demand_day(workload.target),
+        units_item=1.0,
+        variant=variant,
+        coupled=True,
+        memory_bytes=workload.resident_gb * GB,
+        memory_sharded=True,
+        memory_usable_fraction=calibration.assumption("science.memory_usable_fraction"),
+        arithmetic=Arithmetic(
+            precision=workload.precision,
+            step_flop=workload.step_flop,
+            step_bytes=workload.step_bytes,
+            halo_bytes=workload.halo_bytes,
+            steps=workload.steps,
+        ),
+        assumed=()
+        if workload.halo_bytes
+        else (Assumed(field="workload.halo_bytes", value="0", why="not given: no exchange between GPUs is counted"),),
+    )
+
+
+def lattice_job(workload: LatticeWorkload, application: Application, calibration: Calibration) -> Job:
+    """The whole run is one item of cells x steps updates; a curve gives seconds per cell update."""
+    variant = chosen_variant(application, workload.method, "workload.method")
+    law = application.memory
+    bytes_cell = 0.0 if law is None else law.size_bytes * variant.memory_factor
+    return Job(
+        application=application,
+        metric="runs_day",
+        demand_field="workload.target.deadline_days",
+        demand_day=_demand_day(workload.target),
+        units_item=workload.cells * workload.steps,
+        curve_variant=variant.curve_variant,
+        variant=variant,
+        time_factor=variant.time_factor,
+        ln_arm=variant.ln_arm,
+        coupled=True,
+        memory_bytes=bytes_cell * workload.cells,
+        memory_sharded=True,
+        memory_usable_fraction=calibration.assumption("science.memory_usable_fraction"),
+    )
+
+
+def sequence_job(workload: SequenceTrainingWorkload, application: Application, calibration: Calibration) -> Job:
+    """The whole training is one item of 6 P T FLOP; a curve gives seconds per FLOP by parameters.
+
+    Source: method notes, section 2 (unpadded tokens; padding costs 2.5 to 2.7 times).
+    """
+    variant = chosen_variant(application, workload.precision, "workload.precision")
+    padding = 1.0 if workload.packed else calibration.assumption("science.padding_time_factor")
+    law = application.memory
+    state_bytes = 0.0 if law is None else law.size_bytes * workload.parameters
+    return Job(
+        application=application,
+        metric="runs_day",
+        demand_field="workload.target.deadline_days",
+        demand_day=_demand_day(workload.target),
+        units_item=_FLOP_PARAM_TOKEN * workload.parameters * workload.tokens,
+        size=point_size(workload.parameters),
+        curve_variant=variant.curve_variant,
+        variant=variant,
+        time_factor=variant.time_factor * padding,
+        ln_arm=variant.ln_arm if workload.packed else math.hypot(variant.ln_arm, 0.1),
+        coupled=True,
+        memory_bytes=state_bytes,
+        memory_sharded=True,
+        memory_usable_fraction=calibration.assumption("science.memory_usable_fraction"),
+    )

@@ -1,0 +1,147 @@
+"""Structure prediction: bucketed lengths, seeds, recycles, samples, memory by tokens squared, the alignment stage."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from service.errors import FieldError, UnsupportedWorkloadError
+from service.sizing.calibration import Calibration
+from service.sizing.numeric import Numeric
+from service.sizing.result import Assumed
+from service.sizing.science.application import Application, FoldingFacts, MemoryLaw, MsaRoute
+from service.sizing.science.job import Job
+from service.sizing.science.rates import WorkSize
+from service.sizing.science.workload import FoldingWorkload, SizeDistribution
+from service.sizing.table import FloatArray
+from service.sizing.units import DAY_S, GB, HOUR_S
+
+_Z95 = NormalDist().inv_cdf(0.95)
+# Middles of ten slices of equal probability stand for a distribution of lengths.
+_SLICES = tuple((k + 0.5) / 10 for k in range(10))
+# Diffusion beyond so many samples is not inside the published time any more.
+_FACTS_MISSING = "has no folding facts in config/science"
+
+
+def lengths(size: SizeDistribution) -> tuple[float, ...]:
+    """Lengths [tokens] that stand for the distribution: the mean alone, or slices of a log-normal through mean and p95.
+
+    ln p95 = mu + 1.645 sigma and ln mean = mu + sigma^2 / 2 give the smaller root for sigma.
+    """
+    if size.p95 is None or size.p95 <= size.mean:
+        return (size.mean,)
+    gap = math.log(size.p95 / size.mean)
+    # A p95 over 3.9 means has no log-normal; the widest one that exists stands in.
+    sigma = _Z95 - math.sqrt(max(0.0, _Z95 * _Z95 - 2.0 * gap))
+    mu = math.log(size.mean) - sigma * sigma / 2.0
+    raw = [math.exp(mu + sigma * NormalDist().inv_cdf(q)) for q in _SLICES]
+    scale = size.mean * len(raw) / math.fsum(raw)
+    return tuple(value * scale for value in raw)
+
+
+def bucket_tokens(tokens: float, facts: FoldingFacts) -> float:
+    """Length [tokens] that is computed: the next compilation bucket, above the last one the next step."""
+    for bucket in facts.buckets_tokens:
+        if tokens <= bucket:
+            return float(bucket)
+    if not facts.buckets_tokens:
+        return tokens
+    return math.ceil(tokens / facts.bucket_step_tokens) * float(facts.bucket_step_tokens)
+
+
+def setting_factor(*, recycles: int, samples: int, facts: FoldingFacts, diffusion_fraction: float) -> float:
+    """Time over the published settings: trunk ~ recycles + 1, diffusion ~ samples beyond the published number.
+
+    Source: method notes, section 1 (trunk time goes with R + 1; up to the published samples are inside the curve).
+    """
+    trunk = (recycles + 1.0) / (facts.published_recycles + 1.0)
+    diffusion = max(1.0, samples / facts.published_samples)
+    return (1.0 - diffusion_fraction) * trunk + diffusion_fraction * diffusion
+
+
+def folding_bytes(tokens: Numeric, law: MemoryLaw) -> FloatArray:
+    """GPU memory [bytes] of one target: base + bytes per token pair x tokens^2 (alphafold3 docs/performance.md)."""
+    return np.asarray(law.base_gb * GB + law.size_bytes * np.asarray(tokens, dtype=np.float64) ** law.power)
+
+
+def longest_tokens(memory_bytes: Numeric, law: MemoryLaw) -> FloatArray:
+    """Longest target [tokens] that so much memory holds; 0 where not even the model fits."""
+    room = np.maximum(0.0, np.asarray(memory_bytes, dtype=np.float64) - law.base_gb * GB)
+    return np.asarray(np.floor((room / law.size_bytes) ** (1.0 / law.power)), dtype=np.float64)
+
+
+def folding_job(workload: FoldingWorkload, application: Application, calibration: Calibration) -> Job:
+    """One item is one target: all its seeds and models."""
+    facts, law = application.folding, application.memory
+    if facts is None or law is None:
+        raise UnsupportedWorkloadError(f"{application.id} {_FACTS_MISSING}")
+    computed = [bucket_tokens(n, facts) for n in lengths(workload.tokens)]
+    moments = tuple(math.fsum(n**power for n in computed) / len(computed) for power in range(4))
+    longest = bucket_tokens(workload.tokens.p95 or workload.tokens.mean, facts)
+    diffusion = calibration.assumption("science.diffusion_share_fraction")
+    seeds = float(workload.seeds * facts.models_target)
+    return Job(
+        application=application,
+        metric="targets_day",
+        demand_field="workload.targets_day",
+        demand_day=workload.targets_day,
+        units_item=seeds,
+        size=WorkSize(typical=moments[1], largest=longest, moments=moments),
+        time_factor=setting_factor(
+            recycles=workload.recycles, samples=workload.samples, facts=facts, diffusion_fraction=diffusion
+        ),
+        fixed_item_s=facts.host_s_seed * seeds,
+        memory_bytes=float(folding_bytes(longest, law)),
+        longest=longest,
+        assumed=_assumed(workload, facts),
+    )
+
+
+def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, ...]:
+    found = [
+        Assumed(
+            field="host_s_seed",
+            value=f"{facts.host_s_seed:g} s",
+            why="host time per seed that the GPU waits for: features in, structures out",
+            source=facts.source,
+        )
+    ]
+    if workload.tokens.p95 is None:
+        found.append(
+            Assumed(field="workload.tokens.p95", value=f"{workload.tokens.mean:g}", why="not given: all have the mean")
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MsaNeeds:
+    """What the alignment stage asks for; None where no rate was published."""
+
+    route: MsaRoute
+    chains_day: float
+    cpu_cores: float | None
+    cpu_cores_low: float | None
+    cpu_cores_high: float | None
+
+
+def msa_needs(workload: FoldingWorkload, facts: FoldingFacts, calibration: Calibration) -> MsaNeeds:
+    """Cores [count] that keep up: chains/day x core-hours per chain / (24 h x utilisation); seeds add none."""
+    route = next((r for r in facts.msa_routes if r.id == workload.msa.route), None)
+    if route is None:
+        known = ", ".join(r.id for r in facts.msa_routes)
+        message = f"this application has no alignment route {workload.msa.route}; it has {known}"
+        raise UnsupportedWorkloadError(message, errors=(FieldError(field="workload.msa.route", message=message),))
+    chains_day = (workload.targets_day or 0.0) * workload.msa.unique_chains_per_target
+    hours = DAY_S / HOUR_S * calibration.assumption("science.utilisation_fraction")
+
+    def cores(core_h: float | None) -> float | None:
+        return None if core_h is None else chains_day * core_h / hours
+
+    return MsaNeeds(
+        route=route,
+        chains_day=chains_day,
+        cpu_cores=cores(route.core_h_chain),
+        cpu_cores_low=cores(route.core_h_chain_low),
+        cpu_cores_high=cores(route.core_h_chain_high),
+    )

@@ -1,0 +1,227 @@
+"""Time, memory and throughput of scientific jobs: the one vectorised physics under size and estimate."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.compute import roofline_s
+from service.sizing.hardware import Hardware
+from service.sizing.interval import Basis, normal_cdf
+from service.sizing.numeric import Numeric
+from service.sizing.precision import Precision
+from service.sizing.science.application import HaloLaw, ScalingPoint, Template
+from service.sizing.science.job import Arithmetic, Job
+from service.sizing.science.rates import Rate, RateTable, rate_table, rates_of
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.units import DAY_S, GB_S, MEGA, TFLOP_S
+
+_Z90 = 1.2815515655446004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Candidates: a server configuration, GPUs of one instance, and instances that run side by side."""
+
+    server: IntArray
+    gpus_instance: FloatArray
+    instances: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Performance:
+    """Per candidate: seconds of one item on one instance with the arms of ln(time), bytes per GPU and what is visible."""
+
+    item_s: FloatArray
+    shift: FloatArray
+    down: FloatArray
+    up: FloatArray
+    memory_bytes: FloatArray
+    usable_bytes: FloatArray
+    efficiency_fraction: FloatArray
+    arithmetic_s: FloatArray
+    traffic_s: FloatArray
+    exchange_s: FloatArray
+
+    @property
+    def fits(self) -> BoolArray:
+        """Whether the job fits into the GPUs of an instance."""
+        return np.asarray(self.memory_bytes <= self.usable_bytes)
+
+    def quantile_s(self, fraction: float) -> FloatArray:
+        """Seconds of an item that `fraction` of the outcomes stay under (split log-normal)."""
+        z = _quantile(fraction)
+        arm = self.up if z >= 0.0 else self.down
+        return np.asarray(self.item_s * np.exp(self.shift + arm * z / _Z90), dtype=np.float64)
+
+    def confidence(self, bound_s: FloatArray) -> FloatArray:
+        """Share of the outcomes in which an item takes at most `bound_s`."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.log(bound_s / self.item_s) - self.shift
+        arm = np.maximum(np.where(distance >= 0.0, self.up, self.down), 1e-12)
+        return normal_cdf(np.clip(np.nan_to_num(distance / arm * _Z90, nan=-8.0, posinf=8.0, neginf=-8.0), -8.0, 8.0))
+
+
+def _quantile(fraction: float) -> float:
+    """Standard normal quantile by bisection of the same distribution function that confidences are made of."""
+    low, high = -8.0, 8.0
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        below = float(normal_cdf(np.array([middle]))[0]) < fraction
+        low, high = (middle, high) if below else (low, middle)
+    return high
+
+
+def items_day(item_s: Numeric, *, instances: Numeric, utilisation_fraction: float) -> FloatArray:
+    """Items a day: instances x 86,400 s x utilisation / seconds of an item (method notes, section 0)."""
+    return np.asarray(np.asarray(instances, dtype=np.float64) * DAY_S * utilisation_fraction / item_s)
+
+
+def scaling_efficiency(gpus: Numeric, points: tuple[ScalingPoint, ...]) -> FloatArray:
+    """Parallel efficiency of one job on `gpus` GPUs: measured points, interpolated on log2; NaN beyond the last one."""
+    counts = np.asarray(gpus, dtype=np.float64)
+    if not points:
+        return np.where(counts <= 1.0, 1.0, np.nan)
+    known = np.log2(np.array([p.gpus for p in points], dtype=np.float64))
+    values = np.array([p.efficiency_fraction for p in points], dtype=np.float64)
+    return np.where(counts <= points[-1].gpus, np.interp(np.log2(counts), known, values), np.nan)
+
+
+def halo_efficiency(
+    gpus: Numeric, law: HaloLaw, *, update_s: Numeric, element_bytes: float, link_bytes_s: Numeric
+) -> FloatArray:
+    """Efficiency of a lattice code: 1 / (1 + k n MLUPS bytes reference / link); 1 on one GPU. Source: FluidX3D tables."""
+    counts = np.asarray(gpus, dtype=np.float64)
+    mlups = 1.0 / (np.asarray(update_s, dtype=np.float64) * MEGA)
+    slower = law.reference_link_gb_s * GB_S / np.asarray(link_bytes_s, dtype=np.float64)
+    loss = law.coefficient * counts * mlups * element_bytes * slower
+    return np.where(counts > 1.0, 1.0 / (1.0 + loss), 1.0)
+
+
+def job_rates(
+    job: Job, table: HardwareTable, *, hardware: Hardware, calibration: Calibration
+) -> RateTable:
+    """Seconds per unit on the GPU of each row of `table`, with the method's own scatter added."""
+    if job.arithmetic is not None:
+        return _arithmetic_rates(job, table, calibration)
+    found = rates_of(
+        job.application, job.curve_variant, job.size, gpus=table.gpus, hardware=hardware, calibration=calibration
+    )
+    return RateTable(
+        rates=found.rates,
+        unit_s=found.unit_s,
+        shift=found.shift,
+        down=np.hypot(found.down, job.ln_arm),
+        up=np.hypot(found.up, job.ln_arm),
+    )
+
+
+def _arithmetic_rates(job: Job, table: HardwareTable, calibration: Calibration) -> RateTable:
+    """A roofline job has no curve: its band is that of the efficiencies, or of the measured GEMM."""
+    if job.variant is not None:
+        down = up = job.variant.ln_arm
+        how, source, basis = "share of the dense peak, median of measured GPUs", job.variant.source, Basis.CALIBRATED
+    else:
+        entry = calibration.assumptions["science.bandwidth_efficiency_fraction"]
+        flop = calibration.assumptions["science.flop_efficiency_fraction"]
+        down = max(math.log(entry.high / entry.value), math.log(flop.high / flop.value))
+        up = max(math.log(entry.value / entry.low), math.log(flop.value / flop.low))
+        how, source, basis = "roofline on the data sheets with assumed efficiencies", entry.source, Basis.EXTRAPOLATED
+    rate = Rate(unit_s=1.0, shift=0.0, down=down, up=up, basis=basis, nearest=(), how=how, source=source)
+    return rate_table(tuple(rate for _ in table.gpus))
+
+
+def peak_flop_s(table: HardwareTable, precision: Precision) -> FloatArray:
+    """Dense peak [FLOP/s] per row; FP64 takes the tensor rate where one is published."""
+    vector = table.flop_s[precision]
+    if precision is not Precision.FP64:
+        return vector
+    tensor = np.array([g.fp64_tensor_dense_tflops or np.nan for g in table.gpus], dtype=np.float64) * TFLOP_S
+    return np.fmax(vector, tensor)
+
+
+def performance(
+    job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
+) -> Performance:
+    """Seconds per item, memory and efficiency of every candidate."""
+    server, gpus = rows.server, rows.gpus_instance
+    nothing = np.zeros(server.size)
+    arithmetic_s, traffic_s, exchange_s = nothing, nothing, nothing
+    if job.arithmetic is not None:
+        arithmetic_s, traffic_s, exchange_s = _roofline_parts(
+            job, job.arithmetic, rows, table=table, calibration=calibration
+        )
+        work_s = np.maximum(arithmetic_s, traffic_s)
+        efficiency = work_s / (work_s + exchange_s)
+        item_s = work_s + exchange_s
+    else:
+        efficiency = _efficiency(job, rows, table=table, rates=rates, calibration=calibration)
+        one_gpu_s = job.units_item * rates.unit_s[server] * job.time_factor
+        item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
+    shared = gpus if job.memory_sharded else np.ones(server.size)
+    return Performance(
+        item_s=item_s,
+        shift=rates.shift[server],
+        down=rates.down[server],
+        up=rates.up[server],
+        memory_bytes=job.memory_bytes / shared,
+        usable_bytes=table.memory_bytes[server] * job.memory_usable_fraction,
+        efficiency_fraction=efficiency,
+        arithmetic_s=arithmetic_s,
+        traffic_s=traffic_s,
+        exchange_s=exchange_s,
+    )
+
+
+def _efficiency(
+    job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
+) -> FloatArray:
+    server, gpus = rows.server, rows.gpus_instance
+    if job.template is Template.LATTICE and job.application.halo is not None and job.variant is not None:
+        pcie = np.array([g.pcie_gb_s or np.nan for g in table.gpus], dtype=np.float64) * GB_S
+        link = np.where(gpus <= table.gpus_server[server], pcie[server], table.scale_out_bytes_s[server])
+        return halo_efficiency(
+            gpus,
+            job.application.halo,
+            update_s=rates.unit_s[server] * job.time_factor,
+            element_bytes=job.variant.element_bytes,
+            link_bytes_s=link,
+        )
+    if job.template is Template.SEQUENCE_TRAINING:
+        return np.where(gpus > 1.0, calibration.assumption("science.weak_scaling_fraction"), 1.0)
+    return scaling_efficiency(gpus, job.application.scaling)
+
+
+def _roofline_parts(
+    job: Job, step: Arithmetic, rows: Rows, *, table: HardwareTable, calibration: Calibration
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Seconds of arithmetic, memory traffic and halo exchange of the whole run.
+
+    t = max(FLOP / (e_p P), bytes / (e_b BW)) / n + halo / link (method notes, section 6).
+    """
+    server, gpus = rows.server, rows.gpus_instance
+    efficiency = (
+        1.0 / job.variant.time_factor
+        if job.variant is not None
+        else calibration.assumption("science.flop_efficiency_fraction")
+    )
+    flop_s = peak_flop_s(table, step.precision)[server] * efficiency
+    bytes_s = table.bandwidth_bytes_s[server] * calibration.assumption("science.bandwidth_efficiency_fraction")
+    nothing = np.zeros(server.size)
+    arithmetic = roofline_s(flop=np.float64(step.step_flop) / gpus, moved_bytes=nothing, flop_s=flop_s, bytes_s=bytes_s)
+    traffic = roofline_s(flop=nothing, moved_bytes=np.float64(step.step_bytes) / gpus, flop_s=flop_s, bytes_s=bytes_s)
+    inside = gpus <= table.domain_gpus[server]
+    link = np.where(inside, table.scale_up_bytes_s[server], table.scale_out_bytes_s[server])
+    sent_s = step.halo_bytes / (link * calibration.assumption("science.link_efficiency_fraction"))
+    exchange = np.where(gpus > 1.0, sent_s, 0.0)
+    return arithmetic * step.steps, traffic * step.steps, exchange * step.steps
+
+
+def lacks_fp64(table: HardwareTable, *, least_fraction: float) -> tuple[BoolArray, FloatArray, FloatArray]:
+    """GPUs whose FP64 is a small share of their FP32, or unknown; with FP64 and FP32 peaks [FLOP/s]."""
+    fp64 = peak_flop_s(table, Precision.FP64)
+    fp32 = table.flop_s[Precision.FP32]
+    with np.errstate(invalid="ignore"):
+        weak = ~(fp64 >= least_fraction * fp32)
+    return weak, fp64, fp32
