@@ -111,9 +111,7 @@ def _reasons(answer: httpx.Response) -> str:
         body = answer.json()
     except json.JSONDecodeError:
         return f"HTTP {answer.status_code}"
-    checks = body.get("checks", {}) if isinstance(body, dict) else {}
-    named = checks.items() if isinstance(checks, dict) else ((check.get("name"), check) for check in checks)
-    missing = [str(name) for name, check in named if isinstance(check, dict) and not check.get("ok")]
+    missing = [str(check["name"]) for check in body.get("checks", ()) if check["required"] and not check["ok"]]
     return "waiting for " + ", ".join(missing) if missing else f"HTTP {answer.status_code}"
 
 
@@ -161,11 +159,11 @@ def serve(plan: Plan, supervisor: Supervisor, *, examples: bool, stay: bool) -> 
     _start_servers(plan, supervisor)
     console.print("Preparing the database ...")
     _migrate(plan)
+    console.print("Starting web, worker and dispatcher ...")
+    _start_product(plan, supervisor)
     # Somebody else's database gets a demo tenant only when the examples need one.
     embedded = plan.settings.database_url.startswith("sqlite")
     keys = _keys(plan) if examples or embedded else {}
-    console.print("Starting web, worker and dispatcher ...")
-    _start_product(plan, supervisor)
     wait_until_served(plan, supervisor)
     failed = 0
     if examples:

@@ -107,7 +107,7 @@ def _show_progress(name: str, done: int, total: int) -> None:
 
 def install(lock: Path, python: Path, folder: Path) -> None:
     """Install what a lock names, every file checked against its hash, unless that was done before."""
-    mark = folder / f"{lock.parent.name}-{lock.name}.sha256"
+    mark = folder / f"{'-'.join(lock.relative_to(ROOT).parts)}.sha256"
     fingerprint = _fingerprint(lock, python)
     if mark.exists() and mark.read_text(encoding="ascii") == fingerprint:
         return
@@ -126,7 +126,7 @@ def install(lock: Path, python: Path, folder: Path) -> None:
         for line in pip.stdout:
             # Where packages come from is the machine's business: addresses are neither shown nor kept.
             lines.append(_URL.sub("<address>", line.rstrip()))
-            if found := re.match(r"Collecting (\S+)", line):
+            if found := re.match(r"(?:Collecting|Processing) (?:.*/)?(\S+)", line):
                 collected += 1
                 _show_progress(found[1], collected, total)
             elif line.startswith("Installing collected"):
