@@ -1,6 +1,6 @@
 """estimate_inference: one fixed deployment of a model, evaluated by the same physics that `size` searches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,17 +71,17 @@ def estimate_inference(
     memory = inference_memory(
         load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration
     )
+    asked = deployment.load or Load()
     setting = _Setting(
         load=load,
         layouts=layouts,
         memory=memory,
-        traffic=traffic_of(workload),
+        traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
         table=table,
         calibration=calibration,
         disaggregated=deployment.mode is Serving.DISAGGREGATED,
     )
     replicas = _replicas(setting, deployment)
-    asked = deployment.load or Load()
     values, offered = _operating_point(setting, workload, asked, replicas)
     spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.disaggregated)
     receipts = receipts_of(

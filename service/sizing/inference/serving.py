@@ -19,7 +19,11 @@ NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """One request in the mean, and the tails that a percentile asks for; tokens."""
+    """One request in the mean, and the tails that a percentile asks for; tokens.
+
+    `closed_loop`: a fixed number of clients, each sending its next request when the last one ends; they fall into step
+    with one another. Otherwise requests arrive independently.
+    """
 
     isl_tokens: float
     osl_tokens: float
@@ -27,6 +31,7 @@ class Traffic:
     hit_fraction: float
     percentile_fraction: float
     speculative: SpeculativeDecoding | None
+    closed_loop: bool = False
 
     @property
     def new_tokens(self) -> float:
@@ -129,9 +134,20 @@ def _aggregated(
     requests_s = batch / (steps_request * cycle)
     busy = np.minimum(0.95, share * arriving * prefill / cycle)
     host = calibration.coefficient("inference.ttft_overhead_ms") * MS
-    ttft = _with_queue(prefill, busy) + step + host
-    tail = _tail_with_queue(prefill_tail, busy, traffic.percentile_fraction) + step + host
+    wave = _wave_s(machine, batch, prefill, traffic, calibration)
+    ttft = _with_queue(prefill, busy) + 0.5 * wave + step + host
+    tail = _tail_with_queue(prefill_tail, busy, traffic.percentile_fraction) + wave + step + host
     return _point(batch, ttft, tail, tpot, requests_s, busy, step, prefill, traffic, calibration, np.zeros_like(tpot))
+
+
+def _wave_s(
+    machine: Machine, batch: FloatArray, prefill: FloatArray, traffic: Traffic, calibration: Calibration
+) -> FloatArray:
+    """Time [s] in which the prompts of clients that fell into step are prefilled one after another; closed loops only."""
+    if not traffic.closed_loop:
+        return np.zeros_like(prefill)
+    share = calibration.coefficient("inference.closed_loop_wave_fraction")
+    return np.asarray(share * batch / machine.attention_dp * prefill, dtype=np.float64)
 
 
 def _disaggregated(

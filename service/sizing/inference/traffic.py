@@ -29,6 +29,7 @@ def traffic_of(workload: InferenceWorkload) -> Traffic:
         hit_fraction=workload.prefix_cache_hit_fraction,
         percentile_fraction=percentile / 100.0,
         speculative=workload.speculative_decoding,
+        closed_loop=workload.demand.concurrency is not None,
     )
 
 
