@@ -10,7 +10,7 @@ from service.catalog.evidence import load_evidence
 from service.catalog.files import naming, read_yaml, wrong
 from service.schemas.calibration import AssumptionSchema, BandSchema, CoefficientSchema
 from service.schemas.digest import sha256_digest
-from service.sizing.calibration import Calibration
+from service.sizing.calibration import Calibration, index_evidence
 
 # What a file says about its fit; it is part of the version and of nothing else.
 _ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version"})
@@ -41,7 +41,7 @@ def load_calibration(config_dir: Path) -> Calibration:
         assumptions={name: assumptions[name] for name in sorted(assumptions)},
         coefficients={key: found["coefficients"][key] for key in sorted(found["coefficients"])},
         residuals={key: found["residuals"][key] for key in sorted(found["residuals"])},
-        evidence=evidence,
+        evidence=index_evidence(evidence),
     )
 
 
