@@ -8,7 +8,7 @@ from service.sizing.training.layouts import Choices, Layouts, batch_divides, div
 from service.sizing.workload import Deployment, Recompute, Sharding
 
 _TP = (1, 2, 4, 8)
-_PP = (1, 2, 4, 8, 16, 32)
+_PP = (1, 2, 4, 6, 8, 12, 16, 32)
 _VPP = (1, 2, 4, 8)
 _CP = (1, 2, 4, 8)
 _EP = (1, 4, 8, 16, 32, 64)

@@ -7,7 +7,7 @@ import numpy as np
 from service.errors import InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.hardware import Hardware
+from service.sizing.hardware import Hardware, ServerSpec
 from service.sizing.rank import (
     Verdict,
     admissible,
@@ -135,7 +135,16 @@ def search(
     used = memory_by_recompute(job, layouts)
     rates = table_rates(job, table, calibration)
     parts = [
-        _fleet_part(job, layouts, used=used, group=group, table=table, rates=rates) for group in _classes(rows, table)
+        _fleet_part(
+            job,
+            layouts,
+            used=used,
+            group=group,
+            table=table,
+            rates=rates,
+            most_servers=_most_servers(table.servers[group[0]], calibration),
+        )
+        for group in _classes(rows, table)
     ]
     if not parts:
         return _no_fleet(layouts)
@@ -157,6 +166,12 @@ def search(
     )
 
 
+def _most_servers(server: ServerSpec, calibration: Calibration) -> float:
+    """Desktops are linked by cable, not by a fabric: only so many make one training."""
+    desktop = server.rack_units is None
+    return calibration.assumption("training.desktop_most_systems") if desktop else np.inf
+
+
 def _no_fleet(layouts: Layouts) -> Fleet:
     none = np.zeros(0, dtype=np.int64)
     empty = np.zeros(0, dtype=np.float64)
@@ -173,7 +188,14 @@ def _no_fleet(layouts: Layouts) -> Fleet:
 
 
 def _fleet_part(
-    job: Job, layouts: Layouts, *, used: tuple[FloatArray, ...], group: IntArray, table: HardwareTable, rates: Rates
+    job: Job,
+    layouts: Layouts,
+    *,
+    used: tuple[FloatArray, ...],
+    group: IntArray,
+    table: HardwareTable,
+    rates: Rates,
+    most_servers: float,
 ) -> Fleet:
     """The rows of servers that are the same to a training."""
     first = int(group[0])
@@ -181,7 +203,7 @@ def _fleet_part(
     usable = np.full(len(layouts), table.memory_bytes[first])
     level, fits = lightest_recompute(used, usable)
     inside = gpus_used_server(layouts.gpus, size)
-    placed = (inside > 0) & (layouts.tp <= inside)
+    placed = (inside > 0) & (layouts.tp <= inside) & (servers_needed(layouts.gpus, size) <= most_servers)
     known = np.isfinite(rates.gemm_flop_s[first]) & np.isfinite(rates.bandwidth_bytes_s[first])
     index = np.flatnonzero(fits & placed & known)
     if not index.size:
@@ -332,14 +354,14 @@ def _result(
 
 
 def _ranked(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTable, weight: FloatArray) -> IntArray:
-    """The best feasible row of each server, best first: cheapest, or fastest where a budget or all GPUs are given."""
+    """The best feasible row of each server, best first: cheapest; fastest where the GPUs or the budget are given."""
     feasible = np.flatnonzero(verdict.feasible)
     feasible = feasible[np.lexsort((fleet.days[feasible], fleet.server[feasible]))]
     server, servers = fleet.server[feasible], fleet.servers[feasible]
     price = fleet_weight(weight, server, servers)
     power = fleet_power_w(table, server, servers)
     best = order(server=server, cost_weight=price, power_w=power, servers=servers)
-    if job.workload.target.budget_usd is not None:
+    if job.workload.target.deadline_days is None:
         best = best[np.argsort(fleet.days[feasible][best], kind="stable")]
     return np.asarray(feasible[first_per_server(best, server)], dtype=np.int64)
 
