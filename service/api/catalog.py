@@ -87,6 +87,7 @@ def _add_routes() -> None:
         _add(f"/{resource}", f"list_{resource}", _list_of(resource), listing)
         reading = (
             blueprint.response(200, CatalogRecordSchema, headers=ETAG_DOC),
+            blueprint.alt_response(404, response="NOT_FOUND"),
             documents_etag(blueprint),
             blueprint.described(operationId=f"get{singular.capitalize()}"),
         )

@@ -59,6 +59,7 @@ def get_runs(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/<run_id>", methods=["GET"])
 @blueprint.response(200, RunSchema, headers=RETRY_AFTER_DOC)
+@blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="getRun")
 def get_one_run(run_id: str) -> Any:
     """Read one run, with its result once it is done."""

@@ -63,6 +63,7 @@ def get_workloads(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/<workload_id>", methods=["GET"])
 @blueprint.response(200, WorkloadSchema)
+@blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="getWorkload")
 def get_one_workload(workload_id: str) -> Any:
     """Read one workload, with every default spelled out."""
@@ -72,6 +73,7 @@ def get_one_workload(workload_id: str) -> Any:
 @blueprint.route("/<workload_id>/runs", methods=["GET"])
 @blueprint.arguments(PageQuerySchema, location="query")
 @blueprint.response(200, RunPageSchema)
+@blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="listWorkloadRuns")
 def get_workload_runs(query: dict[str, Any], workload_id: str) -> Any:
     """List the runs of one workload, newest first."""

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.edge.answers import MEDIA_TYPE
 from service.errors import PlannerError
@@ -29,7 +30,11 @@ class UnsupportedMediaTypeError(PlannerError):
 def read_json(request: Request) -> Any:
     """The value of the request's body; the size limit is the application's MAX_CONTENT_LENGTH."""
     _check_headers(request)
-    return parse_json(request.get_data(cache=False))
+    body = request.get_data(cache=False)
+    # A chunked body has no length to refuse it by; werkzeug stops reading at the limit, and what is cut off is too large.
+    if request.content_length is None and len(body) >= (request.max_content_length or math.inf):
+        raise RequestEntityTooLarge
+    return parse_json(body)
 
 
 def parse_json(body: bytes) -> Any:

@@ -41,6 +41,9 @@ class DocumentedApi(Api):  # type: ignore[misc]
         """What flask-smorest would answer itself goes through the one table too."""
         return of_http_exception(error)
 
+    def _register_pagination_header(self) -> None:
+        """Pages are in the body here."""
+
     def _register_responses(self) -> None:
         for status in HTTPStatus:
             response: dict[str, Any] = {"description": status.phrase}

@@ -1,5 +1,6 @@
 """Around every request: its id, one log line, the headers of every answer, and whether the caller can read JSON."""
 
+import logging
 import re
 import time
 import uuid
@@ -18,6 +19,7 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _LONGEST_PATH = 200
+_PROBES = frozenset({"/healthz", "/readyz"})
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +51,9 @@ def _finish(response: Response) -> Response:
         response.headers.setdefault(name, value)
     # Answers belong to one key; what may be kept says so itself.
     response.headers.setdefault("Cache-Control", "no-store")
-    _log.info(
+    level = logging.DEBUG if request.path in _PROBES else logging.INFO
+    _log.log(
+        level,
         "request",
         method=request.method,
         path=request.path[:_LONGEST_PATH],

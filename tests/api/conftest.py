@@ -1,0 +1,99 @@
+"""The application on SQLite with a list for a queue, two tenants, and a client that speaks for one of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from config.environment import ROOT
+from service.access import Role
+from service.app import create_app
+from service.catalog.load import load_catalog
+from service.catalog.prices import load_price_book
+from service.planning.execute import execute
+from service.planning.keys import create_key, create_tenant
+from service.runtime import Facts, Runtime, build_runtime
+from service.settings import Settings
+from service.store.migrate import upgrade
+from tests.fakes import ListQueue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """A client with a key."""
+
+    client: FlaskClient
+    tenant_id: str
+    token: str
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        return self.client.get(path, headers=self._headers(headers))
+
+    def post(self, path: str, body: Any = None, *, data: bytes | None = None, **headers: str) -> TestResponse:
+        if data is None:
+            return self.client.post(path, json=body, headers=self._headers(headers))
+        content_type = headers.pop("content_type", "application/json")
+        return self.client.post(path, data=data, content_type=content_type, headers=self._headers(headers))
+
+    def _headers(self, headers: dict[str, str]) -> dict[str, str]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return {"Authorization": f"Bearer {self.token}", **named}
+
+
+@pytest.fixture(scope="session")
+def facts() -> Facts:
+    return Facts(catalog=load_catalog(ROOT / "config"), price_book=load_price_book(ROOT / "config"))
+
+
+@pytest.fixture
+def queue() -> ListQueue:
+    return ListQueue()
+
+
+@pytest.fixture
+def runtime(settings: Settings, facts: Facts, queue: ListQueue) -> Runtime:
+    upgrade(settings.database_url)
+    return build_runtime(settings, facts=facts, queue=queue)
+
+
+@pytest.fixture
+def app(runtime: Runtime) -> Flask:
+    return create_app(runtime)
+
+
+@pytest.fixture
+def speaker(app: Flask, runtime: Runtime):
+    """Makes a client of a tenant with a role."""
+
+    def make(tenant: str = "acme", role: Role = Role.REQUESTER) -> Speaker:
+        tenant_id = create_tenant(runtime, tenant)
+        key = create_key(runtime, tenant_id, principal=f"{tenant}-{role}", role=role)
+        return Speaker(client=app.test_client(), tenant_id=tenant_id, token=key.token)
+
+    return make
+
+
+@pytest.fixture
+def acme(speaker) -> Speaker:
+    return speaker("acme")
+
+
+@pytest.fixture
+def rival(speaker) -> Speaker:
+    return speaker("rival")
+
+
+@pytest.fixture
+def work(runtime: Runtime, queue: ListQueue):
+    """Does what a worker would: executes everything that was rung for."""
+
+    def run() -> int:
+        done = 0
+        while queue.sent:
+            done += execute(runtime, queue.take())
+        return done
+
+    return run

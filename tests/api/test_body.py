@@ -1,0 +1,142 @@
+"""Hostile bodies: a clear refusal, quickly, and the process goes on."""
+
+import json
+import time
+from io import BytesIO
+
+import pytest
+
+from service.edge.body import MalformedBodyError, parse_json
+from tests.api.conftest import Speaker
+from tests.schemas.requests import SMALL_CHAT, changed
+
+VALID = json.dumps(SMALL_CHAT).encode()
+
+
+def in_name(text: str) -> bytes:
+    return VALID.replace(b"{", b'{"name": "' + text.encode() + b'", ', 1)
+
+
+HOSTILE = {
+    "empty": b"",
+    "not json": b"hello",
+    "truncated": VALID[:-5],
+    "trailing": VALID + b"x",
+    "two documents": VALID + VALID,
+    "deep lists": b"[" * 100_000 + b"]" * 100_000,
+    "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "unclosed deep lists": b"[" * 900_000,
+    "somewhat deep": b"[" * 100 + b"]" * 100,
+    "duplicate key": VALID.replace(b'"model"', b'"model": "a", "model"'),
+    "duplicate escaped key": VALID.replace(b'"model"', b'"mod\\u0065l": "a", "model"'),
+    "NaN": VALID.replace(b"1000", b"NaN"),
+    "Infinity": VALID.replace(b"1000", b"Infinity"),
+    "-Infinity": VALID.replace(b"1000", b"-Infinity"),
+    "1e999": VALID.replace(b"1000", b"1e999"),
+    "ten thousand digits": VALID.replace(b"1000", b"1" * 10_000),
+    "leading zero": VALID.replace(b"1000", b"01000"),
+    "lone surrogate": in_name("half \\ud800 pair"),
+    "lone surrogate key": VALID.replace(b"{", b'{"\\udfff": 1, ', 1),
+    "NUL": in_name("nul \\u0000"),
+    "raw control character": in_name("bell \x07"),
+    "latin-1": b'{"name": "\xe4"}',
+    "overlong utf-8": b'{"name": "\xc0\xaf"}',
+    "utf-16": VALID.decode().encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf" + VALID,
+    "hundred thousand keys": b"{" + b",".join(b'"k%d":1' % n for n in range(60_000)) + b"}",
+    "python": b"{'workload': None}",
+    "comment": b"/* hi */" + VALID,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_malformed_body_is_400_at_once(name, acme: Speaker):
+    started = time.process_time()
+    answer = acme.post("/v1/workloads", data=HOSTILE[name])
+    assert answer.status_code == 400, answer.text
+    assert answer.json["type"] == "/problems/malformed-body"
+    assert len(answer.data) < 2000
+    assert time.process_time() - started < 1
+
+
+WRONG = {
+    "a string": b'"workload"',
+    "a list": b"[]",
+    "null": b"null",
+    "a number": b"1e3",
+    "thousands of list items": json.dumps(changed(SMALL_CHAT, "constraints.allowed_servers", ["x"] * 100_000)).encode(),
+    "thousands of unknown fields": json.dumps({**SMALL_CHAT, **{f"k{n}": n for n in range(9_000)}}).encode(),
+    "a number of 300 digits": VALID.replace(b"1000", b"1" * 300),
+    "a long name": in_name("n" * 900_000),
+    "a deep architecture": VALID.replace(b'"llama-3.1-8b"', b'{"a":' * 50 + b"1" + b"}" * 50),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_body_of_the_wrong_shape_is_422_at_once(name, acme: Speaker):
+    started = time.process_time()
+    answer = acme.post("/v1/workloads", data=WRONG[name])
+    assert answer.status_code == 422, answer.text
+    assert answer.json["errors"]
+    assert len(answer.data) < 20_000
+    assert time.process_time() - started < 1
+
+
+def test_ten_megabytes_are_refused_unread(acme: Speaker):
+    started = time.process_time()
+    answer = acme.post("/v1/workloads", data=b" " * 10_000_000)
+    assert answer.status_code == 413
+    assert answer.json["type"] == "/problems/body-too-large"
+    assert "1000000 bytes" in answer.json["detail"]
+    assert time.process_time() - started < 1
+
+
+class Endless(BytesIO):
+    """A body without a length that never ends."""
+
+    served = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.served += max(size, 0)
+        assert 0 <= size <= 2_000_000, "the whole of an endless body was asked for"
+        assert self.served < 10_000_000, "an endless body was read on and on"
+        return b" " * size
+
+
+def test_a_chunked_body_without_end_is_cut_off(acme: Speaker):
+    answer = acme.client.post(
+        "/v1/workloads",
+        input_stream=Endless(),
+        headers={"Authorization": f"Bearer {acme.token}", "Transfer-Encoding": "chunked"},
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/xml", "application/jsonx"]
+)
+def test_another_media_type_is_415(content_type, acme: Speaker):
+    answer = acme.post("/v1/workloads", data=VALID, content_type=content_type)
+    assert answer.status_code == 415
+    assert "application/json" in answer.json["detail"]
+
+
+def test_a_compressed_body_is_415(acme: Speaker):
+    assert acme.post("/v1/workloads", data=VALID, Content_Encoding="gzip").status_code == 415
+
+
+def test_another_charset_is_400(acme: Speaker):
+    answer = acme.post("/v1/workloads", data=VALID, content_type="application/json; charset=latin-1")
+    assert answer.status_code == 400
+
+
+def test_utf8_said_aloud_is_fine(acme: Speaker):
+    answer = acme.post("/v1/workloads", data=VALID, content_type="application/json; charset=UTF-8")
+    assert answer.status_code == 202
+
+
+def test_a_refusal_tells_which_key_stands_twice():
+    with pytest.raises(MalformedBodyError, match='"users"'):
+        parse_json(b'{"demand": {"users": 1, "users": 2}}')
