@@ -1,6 +1,8 @@
 """From a workload of any template to its Job and the curves that it is timed by."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from service.errors import UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
@@ -43,33 +45,35 @@ TEMPLATE_OF: dict[type[ScienceWorkload], Template] = {
 }
 
 
+_Build = Callable[[Any, Application, Calibration], Job]
+
+_BUILDERS: dict[Template, _Build] = {
+    Template.FOLDING: folding_job,
+    Template.MD: md_job,
+    Template.GENOMICS: genomics_job,
+    Template.WEATHER: weather_job,
+    Template.DOCKING: docking_job,
+    Template.DESIGN: design_job,
+    Template.ROOFLINE: roofline_job,
+    Template.LATTICE: lattice_job,
+    Template.SEQUENCE_TRAINING: sequence_job,
+}
+
+
 def describe(workload: ScienceWorkload, application: Application, calibration: Calibration) -> Job:
     """The job of a workload. Raises UnsupportedWorkloadError when application and workload do not belong together."""
     if TEMPLATE_OF.get(type(workload)) is not application.template:
         raise UnsupportedWorkloadError(
             f"{application.id} is sized by the template {application.template}, not by {type(workload).__name__}"
         )
-    match workload:
-        case FoldingWorkload():
-            return folding_job(workload, application, calibration)
-        case MdWorkload():
-            return md_job(workload, application, calibration)
-        case GenomicsWorkload():
-            return genomics_job(workload, application, calibration)
-        case WeatherWorkload():
-            return weather_job(workload, application, calibration)
-        case DockingWorkload():
-            curve = docking_curve(workload, calibration)
-            timed = application if curve is None else replace(application, curves=(curve,))
-            return docking_job(workload, timed, calibration)
-        case DesignWorkload():
-            timed = replace(application, curves=(design_curve(workload, calibration),))
-            return design_job(workload, timed, calibration)
-        case RooflineWorkload():
-            return roofline_job(workload, application, calibration)
-        case LatticeWorkload():
-            return lattice_job(workload, application, calibration)
-        case SequenceTrainingWorkload():
-            return sequence_job(workload, application, calibration)
-        case _:
-            raise UnsupportedWorkloadError(f"{type(workload).__name__} has no formulas")
+    return _BUILDERS[application.template](workload, _timed(workload, application, calibration), calibration)
+
+
+def _timed(workload: ScienceWorkload, application: Application, calibration: Calibration) -> Application:
+    """The application with the customer's own rate in place of the catalog's, where the workload brings one."""
+    own = None
+    if isinstance(workload, DockingWorkload):
+        own = docking_curve(workload, calibration)
+    elif isinstance(workload, DesignWorkload):
+        own = design_curve(workload, calibration)
+    return application if own is None else replace(application, curves=(own,))

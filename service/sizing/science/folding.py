@@ -71,6 +71,15 @@ def longest_tokens(memory_bytes: Numeric, law: MemoryLaw) -> FloatArray:
     return np.asarray(np.floor((room / law.size_bytes) ** (1.0 / law.power)), dtype=np.float64)
 
 
+def floor_bucket(tokens: float, facts: FoldingFacts) -> float:
+    """Largest computed length [tokens] that is not above `tokens`; 0 under the first bucket."""
+    if not facts.buckets_tokens:
+        return tokens
+    if tokens >= facts.buckets_tokens[-1]:
+        return math.floor(tokens / facts.bucket_step_tokens) * float(facts.bucket_step_tokens)
+    return float(max((b for b in facts.buckets_tokens if b <= tokens), default=0))
+
+
 def folding_job(workload: FoldingWorkload, application: Application, calibration: Calibration) -> Job:
     """One item is one target: all its seeds and models."""
     facts, law = application.folding, application.memory

@@ -31,7 +31,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Performance:
-    """Per candidate: seconds of one item on one instance with the arms of ln(time), bytes per GPU and what is visible."""
+    """Per candidate: seconds of one item on one instance, the arms of ln(time), bytes per GPU and what is visible."""
 
     item_s: FloatArray
     shift: FloatArray
@@ -91,7 +91,7 @@ def scaling_efficiency(gpus: Numeric, points: tuple[ScalingPoint, ...]) -> Float
 def halo_efficiency(
     gpus: Numeric, law: HaloLaw, *, update_s: Numeric, element_bytes: float, link_bytes_s: Numeric
 ) -> FloatArray:
-    """Efficiency of a lattice code: 1 / (1 + k n MLUPS bytes reference / link); 1 on one GPU. Source: FluidX3D tables."""
+    """Efficiency of a lattice code: 1 / (1 + k n MLUPS bytes reference / link); 1 on one GPU (FluidX3D tables)."""
     counts = np.asarray(gpus, dtype=np.float64)
     mlups = 1.0 / (np.asarray(update_s, dtype=np.float64) * MEGA)
     slower = law.reference_link_gb_s * GB_S / np.asarray(link_bytes_s, dtype=np.float64)
@@ -160,11 +160,13 @@ def performance(
         one_gpu_s = job.units_item * rates.unit_s[server] * job.time_factor
         item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
     shared = gpus if job.memory_sharded else np.ones(server.size)
+    # What several GPUs lose to each other is less sure than what one does.
+    together = np.where(gpus > 1.0, calibration.assumption("science.parallel_ln_arm_fraction"), 0.0)
     return Performance(
         item_s=item_s,
         shift=rates.shift[server],
-        down=rates.down[server],
-        up=rates.up[server],
+        down=np.hypot(rates.down[server], together),
+        up=np.hypot(rates.up[server], together),
         memory_bytes=job.memory_bytes / shared,
         usable_bytes=table.memory_bytes[server] * job.memory_usable_fraction,
         efficiency_fraction=efficiency,
@@ -209,8 +211,11 @@ def _roofline_parts(
     flop_s = peak_flop_s(table, step.precision)[server] * efficiency
     bytes_s = table.bandwidth_bytes_s[server] * calibration.assumption("science.bandwidth_efficiency_fraction")
     nothing = np.zeros(server.size)
-    arithmetic = roofline_s(flop=np.float64(step.step_flop) / gpus, moved_bytes=nothing, flop_s=flop_s, bytes_s=bytes_s)
-    traffic = roofline_s(flop=nothing, moved_bytes=np.float64(step.step_bytes) / gpus, flop_s=flop_s, bytes_s=bytes_s)
+    flop, moved = step.step_flop / gpus, step.step_bytes / gpus
+    # An unknown peak matters only to a job that computes.
+    needed_flop_s = flop_s if step.step_flop else np.ones(server.size)
+    arithmetic = roofline_s(flop=flop, moved_bytes=nothing, flop_s=needed_flop_s, bytes_s=bytes_s)
+    traffic = roofline_s(flop=nothing, moved_bytes=moved, flop_s=needed_flop_s, bytes_s=bytes_s)
     inside = gpus <= table.domain_gpus[server]
     link = np.where(inside, table.scale_up_bytes_s[server], table.scale_out_bytes_s[server])
     sent_s = step.halo_bytes / (link * calibration.assumption("science.link_efficiency_fraction"))

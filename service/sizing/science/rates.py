@@ -125,9 +125,7 @@ class _Resolver:
         return None if seen else self._by_law(gpu)
 
     def _measured(self, curve: Curve) -> Rate:
-        beyond = max(
-            0.0, math.log(self.size.largest / curve.size_high), math.log(curve.size_low / self.size.largest)
-        )
+        beyond = _beyond(curve, self.size)
         inside = beyond <= math.log(1.25)
         extra = self.size_arm * beyond
         basis = (Basis.MEASURED if inside else Basis.CALIBRATED) if curve.measured else Basis.EXTRAPOLATED
@@ -188,6 +186,13 @@ def _transferred(origin: Rate, transfer: Transfer) -> Rate:
         f" ({transfer.note or transfer.basis}); {origin.how}",
         source=transfer.source,
     )
+
+
+def _beyond(curve: Curve, size: WorkSize) -> float:
+    """How far [e-folds] the largest size lies outside the measured ones; a curve of one constant has no size."""
+    if len(curve.coefficients_s) == 1:
+        return 0.0
+    return max(0.0, math.log(size.largest / curve.size_high), math.log(curve.size_low / size.largest))
 
 
 def _distance(anchor: GpuSpec, target: GpuSpec) -> float | None:

@@ -1,0 +1,132 @@
+"""What the servers around the GPUs must bring: cores, RAM, local NVMe, databases, CPU-only servers for alignments."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.hardware import ServerSpec
+from service.sizing.result import Quantity, StoragePlan
+from service.sizing.science.application import HostNeeds
+from service.sizing.science.folding import MsaNeeds, floor_bucket, longest_tokens, msa_needs
+from service.sizing.science.job import Job
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
+from service.sizing.storage import science_storage
+from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.units import GB, KILO, TB
+
+
+def usable_gpus(table: HardwareTable, host: HostNeeds | None) -> FloatArray:
+    """GPUs [count] of one server that its cores and RAM can feed: min(GPUs, cores / cores each, RAM / RAM each).
+
+    An unknown figure does not bind.
+    """
+    gpus = table.gpus_server.astype(np.float64)
+    if host is None:
+        return gpus
+    cores = np.array([math.inf if s.cpu_cores is None else float(s.cpu_cores) for s in table.servers])
+    ram_gb = np.array([math.inf if s.max_memory_tb is None else s.max_memory_tb * KILO for s in table.servers])
+    by_cores = np.floor(cores / host.cores_gpu) if host.cores_gpu else gpus
+    by_ram = np.floor(ram_gb / host.ram_gb_gpu) if host.ram_gb_gpu else gpus
+    return np.asarray(np.minimum(gpus, np.minimum(by_cores, by_ram)), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Requirements of one option and what to say about them."""
+
+    requirements: tuple[Quantity, ...]
+    notes: tuple[str, ...]
+    storage: StoragePlan
+
+
+def surroundings(
+    job: Job,
+    workload: ScienceWorkload,
+    *,
+    server: ServerSpec,
+    servers: int,
+    gpus_server: float,
+    calibration: Calibration,
+) -> Surroundings:
+    """Host, alignment and storage needs of `servers` servers of which `gpus_server` GPUs each work."""
+    host = job.application.host
+    requirements: list[Quantity] = []
+    notes: list[str] = []
+    if host is not None:
+        requirements += [
+            Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
+            Quantity(name="host_ram_gb_server", value=host.ram_gb_gpu * gpus_server),
+            Quantity(name="local_nvme_tb_server", value=host.nvme_tb_server),
+            Quantity(name="database_tb", value=host.database_tb),
+        ]
+    if gpus_server < server.gpus:
+        notes.append(f"host cores or RAM feed {gpus_server:g} of the {server.gpus} GPUs of a server")
+    if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
+        needs = msa_needs(workload, job.application.folding, calibration)
+        spare = _spare_cores(server, servers, host, gpus_server)
+        requirements += _msa_quantities(needs, spare, calibration)
+        notes += _msa_notes(needs)
+    return Surroundings(
+        requirements=tuple(requirements), notes=tuple(notes), storage=_storage(job, calibration=calibration)
+    )
+
+
+def longest_that_fits(job: Job, memory_bytes: float) -> float | None:
+    """Longest target [tokens] of a GPU with so much memory; None for work whose memory has no length."""
+    law, facts = job.application.memory, job.application.folding
+    if job.longest is None or law is None or facts is None:
+        return None
+    return floor_bucket(float(longest_tokens(memory_bytes, law)), facts)
+
+
+def _spare_cores(server: ServerSpec, servers: int, host: HostNeeds | None, gpus_server: float) -> float:
+    if server.cpu_cores is None:
+        return 0.0
+    taken = 0.0 if host is None else host.cores_gpu * gpus_server
+    return max(0.0, server.cpu_cores - taken) * servers
+
+
+def _msa_quantities(needs: MsaNeeds, spare: float, calibration: Calibration) -> list[Quantity]:
+    if needs.route.core_h_chain == 0.0:
+        return []
+    cpu_servers = None
+    if needs.cpu_cores is not None:
+        missing = max(0.0, needs.cpu_cores - spare)
+        cpu_servers = float(math.ceil(missing / calibration.assumption("science.cpu_server_cores")))
+    return [
+        Quantity(name="msa_chains_day", value=needs.chains_day),
+        Quantity(name="msa_cpu_cores", value=needs.cpu_cores),
+        Quantity(name="msa_cpu_cores_low", value=needs.cpu_cores_low),
+        Quantity(name="msa_cpu_cores_high", value=needs.cpu_cores_high),
+        Quantity(name="msa_spare_cores_in_gpu_servers", value=spare),
+        Quantity(name="msa_cpu_servers", value=cpu_servers),
+        Quantity(name="msa_ram_gb", value=needs.route.ram_gb),
+        Quantity(name="msa_nvme_tb", value=needs.route.nvme_tb),
+        Quantity(name="msa_gpu_memory_gb", value=needs.route.gpu_memory_gb),
+    ]
+
+
+def _msa_notes(needs: MsaNeeds) -> list[str]:
+    if needs.route.core_h_chain == 0.0:
+        return []
+    if needs.cpu_cores is None:
+        return [f"alignments by {needs.route.id}: {needs.route.note}; its share of GPUs is not in the count"]
+    return [f"alignments by {needs.route.id}: {needs.route.note}"]
+
+
+def _storage(job: Job, *, calibration: Calibration) -> StoragePlan:
+    host, items = job.application.host, job.demand_day or 0.0
+    unknown = []
+    if host is None or host.input_gb_item is None:
+        unknown.append("inputs")
+    if host is None or host.output_gb_item is None:
+        unknown.append("outputs")
+    return science_storage(
+        database_bytes=0.0 if host is None or host.database_tb is None else host.database_tb * TB,
+        input_bytes_day=items * (0.0 if host is None else host.input_gb_item or 0.0) * GB,
+        output_bytes_day=items * (0.0 if host is None else host.output_gb_item or 0.0) * GB,
+        retention_days=calibration.assumption("science.output_retention_days"),
+        unknown=tuple(unknown),
+    )

@@ -1,0 +1,129 @@
+"""One ranked candidate of science becomes an option, with everything around its GPUs."""
+
+from dataclasses import dataclass
+
+from service.sizing.calibration import Calibration
+from service.sizing.fabric import network_plan
+from service.sizing.facility import facility_plan
+from service.sizing.hardware import Hardware
+from service.sizing.place import memory_parts
+from service.sizing.result import ParallelLayout, Quantity, SizingOption
+from service.sizing.science.explain import science_working
+from service.sizing.science.host import surroundings
+from service.sizing.science.job import Job
+from service.sizing.science.metrics import bottleneck, science_metrics
+from service.sizing.science.performance import Performance, Rows
+from service.sizing.science.rates import RateTable
+from service.sizing.science.workload import ScienceWorkload
+from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.units import DAY_S, GB
+from service.sizing.workload import Constraints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chosen:
+    """A candidate that won its place."""
+
+    job: Job
+    rows: Rows
+    physics: Performance
+    row: int
+    servers: int
+
+
+def science_option(
+    rank: int,
+    chosen: Chosen,
+    *,
+    workload: ScienceWorkload,
+    hardware: Hardware,
+    table: HardwareTable,
+    rates: RateTable,
+    usable: FloatArray,
+    calibration: Calibration,
+    constraints: Constraints,
+) -> SizingOption:
+    """The option of a candidate."""
+    job, rows, physics, row, servers = chosen.job, chosen.rows, chosen.physics, chosen.row, chosen.servers
+    at = int(rows.server[row])
+    server, gpu = table.servers[at], table.gpus[at]
+    network = network_plan(server, servers, hardware.switches, east_west=job.coupled)
+    around = surroundings(
+        job, workload, server=server, servers=servers, gpus_server=float(usable[at]), calibration=calibration
+    )
+    rate = rates.rates[at]
+    return SizingOption(
+        rank=rank,
+        server=server.id,
+        server_name=server.name,
+        sku=server.sku,
+        orderable=server.orderable,
+        gpu=gpu.id,
+        servers=servers,
+        spare_servers=0,
+        gpus=servers * server.gpus,
+        gpus_instance=int(rows.gpus_instance[row]),
+        replicas=int(rows.instances[row]),
+        layout=ParallelLayout(),
+        mode="coupled" if job.coupled else "replicas",
+        weight_precision=None,
+        kv_precision=None,
+        precision=None if job.arithmetic is None else str(job.arithmetic.precision),
+        batch=None,
+        metrics=science_metrics(
+            job, workload, rows=rows, physics=physics, rates=rates, row=row, calibration=calibration
+        ),
+        confidence_fraction=_confidence(chosen, calibration),
+        memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[row])),
+        memory_used_gb_gpu=float(physics.memory_bytes[row]) / GB,
+        memory_usable_gb_gpu=float(physics.usable_bytes[row]) / GB,
+        bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus),
+        utilisation=_utilisation(chosen, calibration),
+        network=network,
+        storage=around.storage,
+        facility=facility_plan(
+            server,
+            servers,
+            hardware.facility,
+            switch_power_kw=network.switch_power_kw,
+            max_rack_kw=constraints.max_rack_kw,
+        ),
+        requirements=around.requirements,
+        notes=(
+            *(() if job.application.licence is None else (f"licence: {job.application.licence}",)),
+            *(() if rate is None else (f"speed: {rate.how}",)),
+            f"bounds: {job.application.bounds}",
+            *job.application.notes,
+            *around.notes,
+        ),
+        working=science_working(
+            job,
+            rows=rows,
+            physics=physics,
+            rates=rates,
+            table=table,
+            row=row,
+            servers=servers,
+            calibration=calibration,
+        ),
+    )
+
+
+def _confidence(chosen: Chosen, calibration: Calibration) -> float:
+    """Share of the outcomes in which the servers do what is asked in a day."""
+    job, row = chosen.job, chosen.row
+    seconds = DAY_S * calibration.assumption("science.utilisation_fraction")
+    bound_s = seconds * float(chosen.rows.instances[row]) / (job.demand_day or 1.0)
+    return float(chosen.physics.confidence(chosen.physics.item_s * 0.0 + bound_s)[row])
+
+
+def _utilisation(chosen: Chosen, calibration: Calibration) -> tuple[Quantity, ...]:
+    """Share of the day that the GPUs compute when the predicted time holds, and the parallel efficiency."""
+    job, row = chosen.job, chosen.row
+    busy_s = float(chosen.physics.item_s[row]) * (job.demand_day or 0.0) / float(chosen.rows.instances[row])
+    planned = calibration.assumption("science.utilisation_fraction")
+    return (
+        Quantity(name="gpu_busy_fraction", value=busy_s / DAY_S),
+        Quantity(name="planned_most_fraction", value=planned),
+        Quantity(name="parallel_efficiency_fraction", value=float(chosen.physics.efficiency_fraction[row])),
+    )
