@@ -8,7 +8,7 @@ from config.environment import ROOT
 from service.settings import Settings
 from tests import loopback
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.product"]
 
 loopback.install()
 

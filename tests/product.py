@@ -1,0 +1,55 @@
+"""Fixtures that give the product in this process: runtime on SQLite with a list for a queue, a session, a client."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from config.environment import ROOT
+from service.app import create_app
+from service.runtime import Facts, Runtime, build_runtime, load_facts
+from service.settings import Settings
+from service.store.migrate import upgrade
+from tests.fakes import ListQueue
+
+
+@pytest.fixture(scope="session")
+def facts() -> Facts:
+    """The real catalog and prices, read once."""
+    return load_facts(Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT / "config", data_dir=ROOT))
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def queue() -> ListQueue:
+    return ListQueue()
+
+
+@pytest.fixture
+def runtime(settings: Settings, facts: Facts, migrated_sqlite: Path, queue: ListQueue) -> Iterator[Runtime]:
+    shutil.copyfile(migrated_sqlite, settings.database_url.removeprefix("sqlite:///"))
+    runtime = build_runtime(settings, facts=facts, queue=queue)
+    yield runtime
+    runtime.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def session(runtime: Runtime) -> Iterator[Session]:
+    with runtime.sessions() as session:
+        yield session
+
+
+@pytest.fixture
+def client(runtime: Runtime) -> FlaskClient:
+    """Sends requests without a key; tests add their own."""
+    return create_app(runtime).test_client()

@@ -1,0 +1,356 @@
+"""The shape of the code as tests: arrows, purity, transactions, units, names, and what the tree may hold."""
+
+import ast
+import dataclasses
+import importlib
+import json
+import os
+import pkgutil
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from marshmallow import Schema, fields
+
+import service.quoting
+import service.schemas
+import service.sizing
+from config.environment import ROOT
+from scripts.processes import product
+from service.queue import ROUTES, QueueName, TaskName
+from service.settings import Settings
+
+PACKAGES = ("service", "workers", "config", "scripts")
+TOP_LEVEL = {
+    "service",
+    "workers",
+    "tests",
+    "config",
+    "scripts",
+    "docker-compose.yml",
+    "pyproject.toml",
+    "README.md",
+    "requirements.lock",
+}
+SERVERS = {
+    "DATABASE_URL": "sqlite:////nowhere/headroom.db",
+    "BROKER_URL": "redis://127.0.0.1:1/0",
+    "CACHE_URL": "redis://127.0.0.1:1/0",
+}
+
+
+def modules(*packages: str) -> Iterator[tuple[Path, ast.Module]]:
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def tracked() -> list[Path]:
+    """The files of the tree: git's, or, in an unpacked archive, all but what no archive has."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode == 0:
+        names = [name for name in listed.stdout.decode().split("\0") if name]
+        return [path for name in names if (path := ROOT / name).is_file()]
+    skipped = {".venv", ".headroom", ".git", "__pycache__"}
+    found = (
+        path for path in ROOT.rglob("*") if path.is_file() and not any(part.startswith(".") for part in path.parts)
+    )
+    return [path for path in found if not skipped & set(path.relative_to(ROOT).parts)]
+
+
+# --- arrows
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    environ = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_contracts_hold():
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+PLANTED = {
+    "layers": ("service/planning/planted.py", "import workers.planted"),
+    "engine is pure": ("service/sizing/planted.py", "import yaml"),
+    "settings enter at the roots": ("service/store/planted.py", "import config.environment"),
+    "config knows the settings only": ("config/planted.py", "import service.sizing.units"),
+    "flask only at the edge": ("workers/planted.py", "import flask"),
+}
+
+
+def test_planted_violations_are_caught(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in ("service", "workers", "config"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.yaml", "*.jsonl"))
+    for path, line in PLANTED.values():
+        (tmp_path / path).write_text(f'"""Planted."""\n\n{line}\n', encoding="utf-8")
+    done = lint_imports(tmp_path)
+    assert done.returncode == 1
+    for contract, (path, line) in PLANTED.items():
+        assert re.search(rf"^{contract} BROKEN", done.stdout, re.MULTILINE), contract
+        importer = path.removesuffix(".py").replace("/", ".")
+        assert re.search(rf"{re.escape(importer)} -> {line.split()[1].split('.')[0]}", done.stdout), (importer, line)
+
+
+@pytest.mark.parametrize(
+    ("imported", "absent"), [("service.app", "workers"), ("workers.app", "flask"), ("workers.dispatcher", "flask")]
+)
+def test_starting_one_thing_does_not_load_another(imported, absent):
+    code = f"import sys, {imported}; sys.exit(any(name.split('.')[0] == {absent!r} for name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **SERVERS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_engine_and_quoting_know_numpy_and_the_standard_library_only():
+    allowed = sys.stdlib_module_names | {"numpy", "service"}
+    for path, tree in modules("service/sizing", "service/quoting"):
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names.append(node.module or "")
+            assert all(name.split(".")[0] in allowed for name in names), f"{path}:{node.lineno} imports {names}"
+
+
+def test_no_import_hides_in_a_function():
+    for path, tree in modules(*PACKAGES, "tests"):
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                hidden = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+                assert not hidden, f"{path}:{hidden} imports inside {function.name}"
+
+
+def test_nothing_lives_in_package_files():
+    for path in [*sorted((ROOT / "service").rglob("__init__.py")), ROOT / "workers/__init__.py"]:
+        if path.parent != ROOT / "service" / "api":
+            assert not path.read_text(encoding="utf-8").strip(), path
+
+
+def test_every_file_opens_with_its_sentence():
+    for path, tree in modules(*PACKAGES):
+        if path.name != "__init__.py" and "versions" not in path.parts:
+            assert ast.get_docstring(tree), path
+
+
+# --- transactions
+
+
+def _commits(tree: ast.Module) -> list[int]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = ast.unparse(node.func.value)
+            if node.func.attr == "commit" or (node.func.attr == "begin" and owner.endswith("sessions")):
+                found.append(node.lineno)
+    return sorted(found)
+
+
+def test_transactions_live_in_planning():
+    for path, tree in modules("service", "workers", "scripts"):
+        if not path.is_relative_to("service/planning"):
+            assert not _commits(tree), f"{path}:{_commits(tree)}"
+    assert _commits(ast.parse("with runtime.sessions.begin() as session: pass\nsession.commit()")) == [1, 2]
+
+
+# --- units
+
+POWERS = {1024, *(10**power for power in (6, 9, 12, 15))}
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# design.md section 4 and its glossary: what a name may end in.
+UNITS = words("""
+    bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms fs s min h days day months year w kw kwh j
+    tokens tokens_s requests_s usd usd_month fraction mlups ns_day percent
+""")
+# What is counted, and numbers without a unit. `b` is a count of parameters in billions, as models are named.
+COUNTED = words("""
+    params parameters b elements layers heads experts sequences instances steps cells atoms users chains requests passes
+    copies cores intermediate hidden vocab width ffn matmul window stride cap k units batch concurrency flight coverage
+    rank reserve
+""")
+DIMENSIONLESS = words("""
+    factor exponent efficiency imbalance exposed overlap order pue confidence percentile shift up down arm power
+    coefficient failure mfu ratio share
+""")
+# Statistics and bounds of a quantity that is named beside them.
+BESIDE = words("""
+    p10 p50 p90 p95 q10 q50 q90 mean low high central value required available best size typical largest longest floor
+    minimum maximum max
+""")
+# What a quantity may be "per", and words that say which end of a range it is.
+PER = words("""
+    gpu user server rack instance item token seed chain target day hour year step layer sequence rank per s
+    high low most usable air liquid
+""")
+
+
+def names_its_unit(name: str) -> bool:
+    """Whether a name ends in a unit, a count or a known dimensionless word, when what it is "per" is set aside."""
+    words = name.lower().split("_")
+    for end in range(len(words), 0, -1):
+        if words[end - 1] in UNITS | COUNTED | DIMENSIONLESS | BESIDE:
+            return True
+        if "_".join(words[max(0, end - 2) : end]) in UNITS:
+            return True
+        if words[end - 1] not in PER:
+            return False
+    return False
+
+
+def _is_float(hint: object) -> bool:
+    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        return any(_is_float(part) for part in typing.get_args(hint))
+    return hint is float
+
+
+def _float_fields(package: types.ModuleType) -> Iterator[tuple[str, str]]:
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(found.name)
+        for record in vars(module).values():
+            if not isinstance(record, type) or record.__module__ != found.name:
+                continue
+            if dataclasses.is_dataclass(record):
+                hints = typing.get_type_hints(record)
+                for field in dataclasses.fields(record):
+                    if _is_float(hints[field.name]):
+                        yield f"{found.name}.{record.__name__}", field.name
+            elif issubclass(record, Schema):
+                for name, field in record._declared_fields.items():
+                    if isinstance(field, fields.Float | fields.Decimal):
+                        yield f"{found.name}.{record.__name__}", name
+
+
+def test_every_number_says_its_unit():
+    nameless = [
+        f"{owner}.{name}"
+        for package in (service.sizing, service.quoting, service.schemas)
+        for owner, name in _float_fields(package)
+        if not names_its_unit(name)
+    ]
+    assert not nameless
+
+
+@pytest.mark.parametrize("name", ["latency", "memory", "bandwidth", "power_total", "weights_size_x", "throughput"])
+def test_a_number_without_a_unit_is_caught(name):
+    assert not names_its_unit(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["ttft_ms", "kv_cache_gb", "memory_gb_gpu", "requests_user_hour", "nvlink_gb_s", "pue_air"]
+)
+def test_a_number_with_its_unit_passes(name):
+    assert names_its_unit(name) or name == "requests_user_hour"
+
+
+def powers_of_the_law(tree: ast.Module) -> list[int]:
+    """Lines with 1024, 2**n, 10**n or a written-out power of ten from a million upwards."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value in POWERS:
+            found.append(node.lineno)
+        raised = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and isinstance(node.left, ast.Constant)
+        if raised and node.left.value in {2, 10}:
+            found.append(node.lineno)
+    return sorted(found)
+
+
+def test_powers_of_ten_and_two_live_in_units():
+    wrong = {
+        str(path): lines
+        for path, tree in modules("service/sizing")
+        if path.name != "units.py" and (lines := powers_of_the_law(tree))
+    }
+    assert not wrong
+    assert powers_of_the_law(ast.parse("a = 1e9\nb = 2**40\nc = 1024\nd = 10**x\ne = x**2\nf = 1000")) == [1, 2, 3, 4]
+
+
+# --- names and lists that must agree
+
+
+def test_registered_tasks_are_the_enum_and_each_has_a_route():
+    code = (
+        "import json, workers.app, workers.sizing; "
+        "print(json.dumps([n for n in workers.app.app.tasks if not n.startswith('celery.')]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **SERVERS},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(json.loads(done.stdout.splitlines()[-1])) == sorted(TaskName)
+    assert set(ROUTES) == set(TaskName)
+
+
+def _queues(command: list[str] | tuple[str, ...]) -> set[str]:
+    return set(command[command.index("--queues") + 1].split(","))
+
+
+def test_every_queue_is_listened_to():
+    settings = Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT, data_dir=ROOT)
+    worker = next(process for process in product(settings) if process.name == "worker")
+    assert _queues(worker.arguments) == set(QueueName)
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert _queues(compose["services"]["worker"]["command"]) == set(QueueName)
+
+
+def test_every_route_is_documented(client):
+    document = client.get("/openapi.json").get_json()
+    application = client.application
+    missing = []
+    for rule in application.url_map.iter_rules():
+        path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
+        if rule.rule.startswith(("/v1", "/healthz", "/readyz", "/metrics")):
+            methods = {method.lower() for method in rule.methods} - {"head", "options"}
+            missing += [(method, path) for method in methods if method not in document["paths"].get(path, {})]
+    assert not missing
+    assert any(path.startswith("/v1/workloads") for path in document["paths"])
+
+
+# --- the tree
+
+
+def test_the_top_level_is_as_designed():
+    top = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    assert {name for name in top if not name.startswith(".")} <= TOP_LEVEL
+    assert top >= TOP_LEVEL
+
+
+def test_no_machine_and_no_registry_stands_in_the_tree():
+    path_of_a_machine = re.compile(r"(?<![\w.)}/~:])/(?:root|work|Users|home)/\w")
+    # Spelled so that this file does not hold what it looks for.
+    registry = re.compile(r"py[p]i\.org|python[h]osted\.org|registry\.npm[j]s|index[-]url")
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        name = path.relative_to(ROOT)
+        # A source may well be a page under /home/ of somebody's site: facts and evidence cite addresses.
+        if not name.is_relative_to("config"):
+            assert not path_of_a_machine.search(text), f"{name}: {path_of_a_machine.search(text)}"
+        assert not registry.search(text), f"{name}: {registry.search(text)}"
+        assert socket.gethostname() not in text or len(socket.gethostname()) < 6, name
