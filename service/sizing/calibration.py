@@ -1,4 +1,4 @@
-"""Calibration: efficiencies, reserves and residual quantiles as loaded from config/; the engine holds no such number."""
+"""Calibration: efficiencies, reserves, residual quantiles and evidence as loaded; the engine holds no such number."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

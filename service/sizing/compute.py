@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
 
-def saturating_efficiency(work: FloatArray, *, peak: FloatArray, half: FloatArray) -> FloatArray:
+def saturating_efficiency(work: Numeric, *, peak: Numeric, half: Numeric) -> FloatArray:
     """Share of the dense peak that an operation of size `work` reaches: peak x work / (work + half).
 
     `work` and `half` are in the same unit (tokens, or FLOP per GPU); half of `peak` is reached at `work == half`.
@@ -13,9 +14,7 @@ def saturating_efficiency(work: FloatArray, *, peak: FloatArray, half: FloatArra
     return np.asarray(peak * work / (work + half), dtype=np.float64)
 
 
-def roofline_s(
-    *, flop: FloatArray, moved_bytes: FloatArray, flop_s: FloatArray, bytes_s: FloatArray
-) -> FloatArray:
+def roofline_s(*, flop: Numeric, moved_bytes: Numeric, flop_s: Numeric, bytes_s: Numeric) -> FloatArray:
     """Time [s] of an operation bound by arithmetic or by memory: max(FLOP / rate, bytes / rate).
 
     `flop_s` and `bytes_s` are what the hardware sustains, efficiencies included. Source: Williams, Waterman, Patterson
@@ -25,7 +24,7 @@ def roofline_s(
 
 
 def smooth_roofline_s(
-    *, flop: FloatArray, moved_bytes: FloatArray, flop_s: FloatArray, bytes_s: FloatArray, order: float
+    *, flop: Numeric, moved_bytes: Numeric, flop_s: Numeric, bytes_s: Numeric, order: float
 ) -> FloatArray:
     """Roofline [s] with imperfect overlap of arithmetic and traffic: the p-norm of both times; order 1 = no overlap."""
     arithmetic = flop / flop_s

@@ -93,9 +93,7 @@ def racks(table: FacilityTable, row: IntArray, *, servers: Numeric) -> FloatArra
     return np.where(table.desktop[row], 0.0, needed)
 
 
-def it_power_kw(
-    table: FacilityTable, row: IntArray, *, servers: Numeric, switch_power_kw: Numeric
-) -> FloatArray:
+def it_power_kw(table: FacilityTable, row: IntArray, *, servers: Numeric, switch_power_kw: Numeric) -> FloatArray:
     """IT power [kW]: servers x planned power + switches."""
     return np.asarray(table.server_power_kw[row] * servers + switch_power_kw, dtype=np.float64)
 

@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from service.sizing.calibration import ResidualBand
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
 # Standard normal quantile of the 90th percentile: scales a band's arm to any other confidence.
@@ -77,7 +78,7 @@ def interval(point: float, spread: Spread) -> Interval:
     )
 
 
-def confidence_below(bound: FloatArray, point: FloatArray, spread: Spread) -> FloatArray:
+def confidence_below(bound: Numeric, point: Numeric, spread: Spread) -> FloatArray:
     """Fraction of outcomes at or under `bound` when `point` is predicted (split log-normal); arrays or scalars."""
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.log(np.asarray(bound, dtype=np.float64) / np.asarray(point, dtype=np.float64)) - spread.shift
@@ -85,7 +86,7 @@ def confidence_below(bound: FloatArray, point: FloatArray, spread: Spread) -> Fl
     return normal_cdf(np.clip(np.nan_to_num(distance, nan=-np.inf) / arm * _Z90, -8.0, 8.0))
 
 
-def confidence_above(bound: FloatArray, point: FloatArray, spread: Spread) -> FloatArray:
+def confidence_above(bound: Numeric, point: Numeric, spread: Spread) -> FloatArray:
     """Fraction of outcomes at or over `bound` when `point` is predicted."""
     return 1.0 - confidence_below(bound, point, spread)
 
@@ -96,4 +97,4 @@ def normal_cdf(z: FloatArray) -> FloatArray:
     t = 1.0 / (1.0 + 0.2316419 * x)
     poly = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
     tail = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi) * poly
-    return np.where(z >= 0.0, 1.0 - tail, tail)
+    return np.asarray(np.where(z >= 0.0, 1.0 - tail, tail), dtype=np.float64)

@@ -6,57 +6,58 @@ Source: Thakur, Rabenseifner, Gropp 2005, "Optimization of collective communicat
 
 import numpy as np
 
-from service.sizing.table import FloatArray, IntArray
+from service.sizing.numeric import Numeric
+from service.sizing.table import FloatArray
 
 
 def span_bytes_s(
-    *, ranks: IntArray, domain_gpus: IntArray, scale_up_bytes_s: FloatArray, scale_out_bytes_s: FloatArray
+    *, ranks: Numeric, domain_gpus: Numeric, scale_up_bytes_s: Numeric, scale_out_bytes_s: Numeric
 ) -> FloatArray:
     """Bandwidth [bytes/s] per GPU that a group of neighbouring ranks sees: the scale-up link while it fits inside."""
     return np.where(ranks <= domain_gpus, scale_up_bytes_s, scale_out_bytes_s)
 
 
-def span_latency_s(
-    *, ranks: IntArray, domain_gpus: IntArray, scale_up_s: float, scale_out_s: float
-) -> FloatArray:
+def span_latency_s(*, ranks: Numeric, domain_gpus: Numeric, scale_up_s: float, scale_out_s: float) -> FloatArray:
     """Latency [s] of one collective step of a group of neighbouring ranks."""
     return np.where(ranks <= domain_gpus, scale_up_s, scale_out_s)
 
 
-def all_reduce_s(*, sent_bytes: FloatArray, ranks: IntArray, bytes_s: FloatArray, latency_s: FloatArray) -> FloatArray:
+def all_reduce_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """All-reduce [s]: every rank sends and receives 2 (n-1)/n of the buffer; nothing for one rank."""
     share = 2.0 * (ranks - 1) / ranks
     return np.where(ranks > 1, latency_s + share * sent_bytes / bytes_s, 0.0)
 
 
-def all_gather_s(*, sent_bytes: FloatArray, ranks: IntArray, bytes_s: FloatArray, latency_s: FloatArray) -> FloatArray:
+def all_gather_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """All-gather or reduce-scatter [s] of a buffer of `sent_bytes` in total: (n-1)/n of it crosses each link."""
     share = (ranks - 1) / ranks
     return np.where(ranks > 1, latency_s + share * sent_bytes / bytes_s, 0.0)
 
 
-def all_to_all_s(*, sent_bytes: FloatArray, ranks: IntArray, bytes_s: FloatArray, latency_s: FloatArray) -> FloatArray:
+def all_to_all_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """All-to-all [s]: each rank keeps 1/n of its `sent_bytes` and sends the rest."""
     share = (ranks - 1) / ranks
     return np.where(ranks > 1, latency_s + share * sent_bytes / bytes_s, 0.0)
 
 
-def point_to_point_s(*, sent_bytes: FloatArray, bytes_s: FloatArray, latency_s: FloatArray) -> FloatArray:
+def point_to_point_s(*, sent_bytes: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """One message [s] to a neighbour: a pipeline hand-over, a KV-cache transfer."""
     return np.asarray(latency_s + sent_bytes / bytes_s, dtype=np.float64)
 
 
 def hierarchical_all_reduce_s(
     *,
-    sent_bytes: FloatArray,
-    ranks: IntArray,
-    ranks_domain: IntArray,
-    scale_up_bytes_s: FloatArray,
-    scale_out_bytes_s: FloatArray,
-    latency_s: FloatArray,
+    sent_bytes: Numeric,
+    ranks: Numeric,
+    ranks_domain: Numeric,
+    scale_up_bytes_s: Numeric,
+    scale_out_bytes_s: Numeric,
+    latency_s: Numeric,
 ) -> FloatArray:
-    """All-reduce [s] over `ranks` of which `ranks_domain` share a domain: reduce-scatter and all-gather inside, all-reduce
-    of one share between the domains."""
+    """All-reduce [s] over `ranks` of which `ranks_domain` share a domain.
+
+    Reduce-scatter and all-gather inside, all-reduce of one share between the domains.
+    """
     inside = np.minimum(ranks, np.maximum(ranks_domain, 1))
     domains = np.maximum(1.0, ranks / inside)
     inner = 2.0 * (inside - 1) / inside * sent_bytes / scale_up_bytes_s

@@ -9,7 +9,7 @@ from service.sizing.result import Limit, Rejection, Shortfall
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
 
-# Later limits are met later on the way to an option: of a server's rejected candidates the one that got farthest speaks.
+# Later limits are met later on the way to an option: of a server's candidates the one that got farthest speaks.
 STAGES: tuple[Limit, ...] = (
     Limit.NOT_ALLOWED,
     Limit.COOLING,
@@ -69,7 +69,7 @@ class Verdict:
     @property
     def feasible(self) -> BoolArray:
         """Candidates that no limit has refused."""
-        return self.stage == FEASIBLE
+        return np.asarray(self.stage == FEASIBLE, dtype=np.bool_)
 
 
 def open_verdict(candidates: int) -> Verdict:
@@ -82,7 +82,7 @@ def open_verdict(candidates: int) -> Verdict:
 
 
 def refuse(
-    verdict: Verdict, refused: BoolArray, *, limit: Limit, required: FloatArray, available: FloatArray
+    verdict: Verdict, refused: BoolArray | np.bool_, *, limit: Limit, required: FloatArray, available: FloatArray
 ) -> Verdict:
     """Marks the still feasible candidates of `refused` with the limit; earlier refusals keep their reason."""
     hit = refused & verdict.feasible
@@ -95,7 +95,8 @@ def refuse(
 
 def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray, tuple[Rejection, ...]]:
     """Rows of the servers that the constraints leave, and a rejection for each of the others; reference systems are
-    evidence, not goods, and are silently left out."""
+    evidence, not goods, and are silently left out.
+    """
     rows: list[int] = []
     rejected: list[Rejection] = []
     for row, server in enumerate(table.servers):
@@ -164,15 +165,15 @@ def first_per_server(ordered: IntArray, server: IntArray) -> IntArray:
 
 
 def pareto_front(*, cost_weight: FloatArray, speed: FloatArray, power_w: FloatArray) -> BoolArray:
-    """Candidates that no other beats in weight, speed and power at once; an unknown weight or power counts as infinite."""
+    """Candidates that no other beats in weight, speed and power at once; unknown weight or power is infinite."""
     losses = np.stack([np.nan_to_num(cost_weight, nan=np.inf), -speed, np.nan_to_num(power_w, nan=np.inf)], axis=1)
     no_worse = np.all(losses[None, :, :] <= losses[:, None, :], axis=2)
     better = np.any(losses[None, :, :] < losses[:, None, :], axis=2)
-    return ~np.any(no_worse & better, axis=1)
+    return np.asarray(~np.any(no_worse & better, axis=1), dtype=np.bool_)
 
 
 def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> tuple[Rejection, ...]:
-    """One rejection per server of which no candidate is feasible: its farthest limit, its nearest candidate, the count."""
+    """One rejection per server without a feasible candidate: its farthest limit, its nearest candidate, the count."""
     found: list[Rejection] = []
     for row in np.unique(server):
         mine = server == row

@@ -31,7 +31,7 @@ def site_verdict(
     weight: FloatArray,
     weight_limit: float | None,
 ) -> Verdict:
-    """Refuses fleets over max_facility_kw, max_racks or the budget; an unknown figure refuses too where a limit is set."""
+    """Refuses fleets over max_facility_kw, max_racks or the budget; where a limit is set an unknown figure refuses."""
     table_kw = facility_table(table.servers, preset, max_rack_kw=constraints.max_rack_kw)
     it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=np.zeros(server.size))
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
@@ -42,11 +42,8 @@ def site_verdict(
     for limit, needed, ceiling in limits:
         if ceiling is not None:
             refused = np.isnan(needed) | (needed > ceiling)
-            verdict = refuse(
-                verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling)
-            )
+            verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
-
 
 
 def _number(value: int | None) -> float | None:

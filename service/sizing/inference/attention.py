@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.architecture import Mixer, MixerKind, ModelArchitecture
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
 
@@ -12,8 +13,8 @@ from service.sizing.table import FloatArray
 class AttentionGroup:
     """`layers` layers that attend alike. Element and FLOP figures are per layer.
 
-    A new token attends to `min(context / stride, cap)` entries plus `min(context, window)` recent ones; each entry costs
-    `elements` to read and `decode_flop` (or `prefill_flop`) to use; the indexer looks at every entry.
+    A new token attends to `min(context / stride, cap)` entries plus `min(context, window)` recent ones; each entry
+    costs `elements` to read and `decode_flop` (or `prefill_flop`) to use; the indexer looks at every entry.
     """
 
     layers: int
@@ -129,7 +130,7 @@ def attention_groups(architecture: ModelArchitecture) -> tuple[AttentionGroup, .
     return tuple(_BUILDERS[m.kind](m) for m in architecture.mixers if m.kind is not MixerKind.NONE)
 
 
-def attended_tokens(group: AttentionGroup, context_tokens: FloatArray) -> FloatArray:
+def attended_tokens(group: AttentionGroup, context_tokens: Numeric) -> FloatArray:
     """Cache entries that one new token attends to at a context of `context_tokens`."""
     return np.asarray(
         np.minimum(context_tokens / group.stride, group.cap) + np.minimum(context_tokens, group.window),
@@ -137,10 +138,8 @@ def attended_tokens(group: AttentionGroup, context_tokens: FloatArray) -> FloatA
     )
 
 
-def decode_read_elements(
-    groups: tuple[AttentionGroup, ...], *, context_tokens: FloatArray, tp: FloatArray
-) -> FloatArray:
-    """KV-cache and state elements [per sequence and GPU] read for one new token; heads split over at most kv_heads GPUs."""
+def decode_read_elements(groups: tuple[AttentionGroup, ...], *, context_tokens: Numeric, tp: Numeric) -> FloatArray:
+    """KV-cache and state elements [per sequence and GPU] read for one new token; heads split over <= kv_heads GPUs."""
     total = np.zeros(np.broadcast(context_tokens, tp).shape)
     for g in groups:
         read = g.elements * attended_tokens(g, context_tokens) + g.index_elements * context_tokens / g.stride
@@ -148,7 +147,7 @@ def decode_read_elements(
     return total
 
 
-def decode_attention_flop(groups: tuple[AttentionGroup, ...], *, context_tokens: FloatArray) -> FloatArray:
+def decode_attention_flop(groups: tuple[AttentionGroup, ...], *, context_tokens: Numeric) -> FloatArray:
     """FLOP of attention for one new token of one sequence, all layers, before any split over GPUs."""
     total = np.zeros(np.shape(context_tokens))
     for g in groups:
@@ -159,10 +158,10 @@ def decode_attention_flop(groups: tuple[AttentionGroup, ...], *, context_tokens:
 
 
 def prefill_attention_flop(
-    groups: tuple[AttentionGroup, ...], *, new_tokens: FloatArray, cached_tokens: FloatArray
+    groups: tuple[AttentionGroup, ...], *, new_tokens: Numeric, cached_tokens: Numeric
 ) -> FloatArray:
-    """FLOP of causal attention to prefill `new_tokens` behind `cached_tokens`, all layers: mean context is cached + new/2."""
-    mean_context = cached_tokens + 0.5 * new_tokens
+    """FLOP of causal attention to prefill `new_tokens` behind `cached_tokens`, all layers, at the mean context."""
+    mean_context = np.asarray(cached_tokens + 0.5 * new_tokens, dtype=np.float64)
     total = np.zeros(np.broadcast(new_tokens, cached_tokens).shape)
     for g in groups:
         entries = attended_tokens(g, mean_context)

@@ -68,9 +68,7 @@ def estimate_inference(
     formats = choose_formats(workload, architecture, gpu)
     load = model_load(architecture, weight=formats.weight, kv=formats.kv)
     layouts, chosen = _layout(load, deployment, table, workload=workload, calibration=calibration)
-    memory = inference_memory(
-        load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration
-    )
+    memory = inference_memory(load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration)
     asked = deployment.load or Load()
     setting = _Setting(
         load=load,
@@ -119,7 +117,7 @@ def estimate_inference(
         memory_usable_gb_gpu=float(memory.usable[0]) / GB,
         bottleneck=serving_bottleneck(load, layouts, values, table=table, memory=memory, row=0),
         utilisation=serving_utilisation(load, layouts, values, table=table, traffic=setting.traffic, row=0),
-        assumed=_assumed(placed, chosen, formats.why, asked, deployment),
+        assumed=_assumed(placed, formats.why, chosen=chosen, asked=asked, deployment=deployment),
         working=inference_working(
             load, layouts, values, memory=memory, table=table, traffic=setting.traffic, calibration=calibration, row=0
         ),
@@ -217,7 +215,7 @@ def _operating_point(
 
 
 def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
-    """Requests beyond what the instance holds wait: Little's law turns their number into time before the first token."""
+    """Requests beyond what the instance holds wait: Little's law turns their number into time to first token."""
     waiting = max(0.0, in_flight - values.in_flight)
     extra = waiting / values.requests_s
     if extra <= 0.0:
@@ -244,9 +242,7 @@ def _largest_within(setting: _Setting, workload: InferenceWorkload, limit: np.nd
     return float(grid[0, int(ok[-1])] if ok.size else grid[0, 0])
 
 
-def _assumed(
-    placed: str, chosen: bool, why: str, asked: Load, deployment: Deployment
-) -> tuple[Assumed, ...]:
+def _assumed(placed: str, why: str, *, chosen: bool, asked: Load, deployment: Deployment) -> tuple[Assumed, ...]:
     found = []
     if placed:
         found.append(Assumed(field="deployment.server", value=placed, why="the catalog's system with this GPU"))

@@ -11,7 +11,7 @@ from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.predict import PointValues
 from service.sizing.inference.serving import Traffic
-from service.sizing.inference.step import compute_precision
+from service.sizing.inference.step import multiply_flop_s
 from service.sizing.result import Quantity, WorkingStep
 from service.sizing.table import HardwareTable
 from service.sizing.units import GB, MS, TB_S, TFLOP_S
@@ -37,20 +37,13 @@ def _floor(
 ) -> _Floor:
     server, tp = layouts.server[row], np.float64(layouts.tp[row])
     bandwidth = float(table.bandwidth_bytes_s[server])
-    peak = float(
-        compute_precision(
-            load.weight_precision,
-            table.flop_s[load.weight_precision][layouts.server[row : row + 1]],
-            table,
-            layouts.server[row : row + 1],
-        )[0]
-    )
+    peak = float(multiply_flop_s(load.weight_precision, table, layouts.server[row : row + 1])[0])
     ranks = float(layouts.tp[row] * layouts.attention_dp[row])
     sequences = values.batch / float(layouts.attention_dp[row] * layouts.pp[row])
     touched = 1.0 - (1.0 - load.expert_fraction) ** max(1.0, values.batch)
     moved = load.weight_bytes * (load.trunk_params / float(tp) + load.expert_params * touched / ranks)
-    read = decode_read_elements(load.groups, context_tokens=np.float64(context), tp=tp)
-    score = decode_attention_flop(load.groups, context_tokens=np.float64(context))
+    read = decode_read_elements(load.groups, context_tokens=context, tp=tp)
+    score = decode_attention_flop(load.groups, context_tokens=context)
     matmul = 2.0 * (load.trunk_params + load.active_expert_params + load.head_matmul) / float(tp)
     return _Floor(
         weights_s=moved / bandwidth,
@@ -69,7 +62,7 @@ def serving_bottleneck(
     memory: InferenceMemory,
     row: int,
 ) -> str:
-    """The one thing to buy more of: memory, bandwidth for weights or KV cache, prefill or decode arithmetic, overheads."""
+    """What binds: memory, bandwidth for weights or KV cache, prefill or decode arithmetic, or overheads."""
     held = float(memory.sequences_gpu[row]) * float(layouts.attention_dp[row])
     if values.batch >= 0.98 * held:
         return "GPU memory (KV cache full)"
@@ -132,7 +125,7 @@ def inference_working(
             name="decode_step_ms",
             value=values.decode_step_s / MS,
             unit="ms",
-            formula="p-norm(FLOP / rate, bytes / rate) of trunk, experts and head + attention + collectives + overheads",
+            formula="p-norm(FLOP / rate, bytes / rate) of trunk, experts, head + attention + collectives + overheads",
             inputs=(Quantity(name="batch", value=values.batch), *layout),
             source=_METHOD,
         ),
@@ -243,9 +236,7 @@ def _rate_steps(
     gemm = calibration.coefficient("inference.gemm_efficiency", *scopes)
     traffic = calibration.coefficient("inference.bandwidth_efficiency", *scopes)
     rows = np.array([server])
-    peak = float(
-        compute_precision(load.weight_precision, table.flop_s[load.weight_precision][rows], table, rows)[0]
-    )
+    peak = float(multiply_flop_s(load.weight_precision, table, rows)[0])
     return (
         WorkingStep(
             name="sustained_dense_tflops",

@@ -1,4 +1,4 @@
-"""How many servers a demand takes with each candidate: the largest batch that keeps the SLO, then instances, then servers."""
+"""How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
 from dataclasses import dataclass
 
@@ -95,7 +95,7 @@ def plan_fleet(
     needed = memory.fixed + longest_bytes
     verdict = refuse(
         _known_hardware(layouts, table),
-        needed > memory.usable,
+        np.asarray(needed > memory.usable),
         limit=Limit.MEMORY,
         required=needed / GB,
         available=memory.usable / GB,
@@ -121,7 +121,9 @@ def plan_fleet(
     fine_grid = _between(grid[np.arange(grid.shape[0]), best], upper)
     fine = at(fine_grid)
     column = _best_column(fine, _allowed(fine, margins, slo_s), demand)
-    return _fleet(group, fine, column, verdict=verdict, demand=demand, margins=margins, table=table, calibration=calibration)
+    return _fleet(
+        group, fine, column, verdict=verdict, demand=demand, margins=margins, table=table, calibration=calibration
+    )
 
 
 def _known_hardware(layouts: InferenceLayouts, table: HardwareTable) -> Verdict:
@@ -162,7 +164,7 @@ def _best_column(point: ServingPoint, allowed: BoolArray, demand: FleetDemand) -
     """The allowed batch that carries most per GPU; the smallest batch where none is allowed."""
     carried = point.in_flight if demand.in_flight is not None else point.requests_s
     per_gpu = carried / (1.0 + point.prefill_instances)
-    return np.argmax(np.where(allowed, per_gpu, -1.0), axis=1)
+    return np.asarray(np.argmax(np.where(allowed, per_gpu, -1.0), axis=1), dtype=np.int64)
 
 
 def _between(low: FloatArray, high: FloatArray) -> FloatArray:
@@ -188,7 +190,7 @@ def _fleet(
 
     by_flight = demand.in_flight is not None
     predicted = picked(point.in_flight if by_flight else point.requests_s)
-    # How many requests an instance holds is a matter of memory and SLO, which have their margins; rates scatter by themselves.
+    # How many requests an instance holds is a matter of memory and SLO, which have margins of their own.
     capacity = predicted if by_flight else predicted * margins.rate
     ratio = picked(point.prefill_instances)
     size = table.gpus_server[group.layouts.server]

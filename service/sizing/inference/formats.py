@@ -20,7 +20,7 @@ class Formats:
 
 
 def has_format(gpu: GpuSpec, precision: Precision) -> bool:
-    """Whether the GPU multiplies this format; INT4 weights are unpacked to 16 bit, which every GPU of the catalog does."""
+    """Whether the GPU multiplies this format; INT4 weights are unpacked to 16 bit."""
     peak = {
         Precision.BF16: gpu.bf16_dense_tflops,
         Precision.FP16: gpu.fp16_dense_tflops or gpu.bf16_dense_tflops,

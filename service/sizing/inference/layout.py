@@ -1,4 +1,4 @@
-"""InferenceLayouts: equal-length arrays of (server, tp, pp, attention_dp), one row per way to run one model instance."""
+"""InferenceLayouts: equal-length arrays of (server, tp, pp, attention_dp), a row per way to run one instance."""
 
 from dataclasses import dataclass
 
@@ -33,9 +33,10 @@ class InferenceLayouts:
 
 def legal_layouts(load: ModelLoad, table: HardwareTable, rows: IntArray) -> InferenceLayouts:
     """Every legal layout of the model on these servers: tp divides the heads and stays in the server, pp spans equal
-    servers, attention-DP (MoE only) shares the server with tp."""
+    servers, attention-DP (MoE only) shares the server with tp.
+    """
     heads = max((m.heads or m.value_heads for m in load.architecture.mixers), default=1)
-    grid = _degree_grid(load.is_moe)
+    grid = _degree_grid(_DEGREES if load.is_moe else (1,))
     server = np.repeat(rows, grid.shape[0])
     tp, pp, attention_dp = (np.tile(grid[:, i], rows.size) for i in range(3))
     size = table.gpus_server[server]
@@ -48,8 +49,7 @@ def legal_layouts(load: ModelLoad, table: HardwareTable, rows: IntArray) -> Infe
     return InferenceLayouts(server=server[legal], tp=tp[legal], pp=pp[legal], attention_dp=attention_dp[legal])
 
 
-def _degree_grid(is_moe: bool) -> IntArray:
-    attention = _DEGREES if is_moe else (1,)
+def _degree_grid(attention: tuple[int, ...]) -> IntArray:
     return np.array(
         [(tp, pp, adp) for tp in _DEGREES for pp in (1, 2, 4, 8) for adp in attention if tp * adp <= 72], dtype=np.int64
     )

@@ -7,6 +7,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import GB
 
@@ -33,7 +34,7 @@ class InferenceMemory:
 
 
 def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
-    """Weights [bytes per GPU]: trunk over tp x pp, experts over all GPUs, tables of the first or last stage in 16 bit."""
+    """Weights [bytes per GPU]: trunk over tp x pp, experts over all GPUs, 16-bit tables of the fuller end stage."""
     trunk = load.trunk_params * load.weight_bytes / (layouts.tp * layouts.pp)
     experts = load.expert_params * load.weight_bytes / layouts.gpus_instance
     tables = load.head_params + load.embedding_params
@@ -42,15 +43,19 @@ def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
     return np.asarray(trunk + experts + ACTIVATION_BYTES * staged / layouts.tp, dtype=np.float64)
 
 
-def sequence_bytes(load: ModelLoad, layouts: InferenceLayouts, *, context_tokens: FloatArray) -> FloatArray:
-    """KV cache and recurrent state [bytes per sequence and GPU] at `context_tokens`; GQA heads split over at most kv_heads
-    GPUs, an MLA latent is whole on every tp rank."""
+def sequence_bytes(load: ModelLoad, layouts: InferenceLayouts, *, context_tokens: Numeric) -> FloatArray:
+    """KV cache and recurrent state [bytes per sequence and GPU] at `context_tokens`.
+
+    GQA heads split over at most kv_heads GPUs; an MLA latent is whole on every tp rank.
+    """
     counts = load.counts
     kept = counts.kv_elements_per_token * context_tokens
     for windowed in counts.kv_windowed:
         kept = kept + windowed.elements_per_token * np.minimum(context_tokens, windowed.window)
     shards = np.minimum(layouts.tp, max(1, counts.max_kv_heads))
-    state = STATE_BYTES * counts.state_elements_per_sequence + ACTIVATION_BYTES * counts.conv_state_elements_per_sequence
+    state = (
+        STATE_BYTES * counts.state_elements_per_sequence + ACTIVATION_BYTES * counts.conv_state_elements_per_sequence
+    )
     return np.asarray((kept * load.kv_bytes / shards + state / layouts.tp) / layouts.pp, dtype=np.float64)
 
 
@@ -74,6 +79,6 @@ def inference_memory(
             load, layouts, chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens")
         ),
         reserve=reserve * GB,
-        sequence=np.maximum(1.0, sequence_bytes(load, layouts, context_tokens=np.float64(context_tokens))),
+        sequence=np.maximum(1.0, sequence_bytes(load, layouts, context_tokens=context_tokens)),
         usable=table.memory_bytes[layouts.server] * calibration.assumption("inference.memory_usable_fraction"),
     )

@@ -13,14 +13,14 @@ _SMALLEST_BATCH = 0.02
 
 
 def batch_limit(memory: InferenceMemory, layouts: InferenceLayouts, calibration: Calibration) -> FloatArray:
-    """Most sequences that one instance decodes at once: what its memory holds, and what serving engines schedule."""
+    """Most sequences that one instance decodes at once: what memory holds, and what serving engines schedule."""
     held = memory.sequences_gpu * layouts.attention_dp
     scheduled = calibration.assumption("inference.scheduled_sequences_rank") * layouts.attention_dp
-    return np.maximum(1.0, np.minimum(held, scheduled))
+    return np.asarray(np.maximum(1.0, np.minimum(held, scheduled)), dtype=np.float64)
 
 
 def batch_grid(limit: FloatArray, *, points: int, smallest: float = 1.0) -> FloatArray:
-    """Decode batches (candidates x points) from `smallest` to each candidate's limit, evenly spaced on the logarithm."""
+    """Decode batches (candidates x points), evenly spaced on the logarithm from `smallest` to each limit."""
     low = np.minimum(smallest, limit)
     steps = np.linspace(0.0, 1.0, points)
     return np.asarray(low[:, None] * (limit / low)[:, None] ** steps, dtype=np.float64)
@@ -38,7 +38,7 @@ def solve_batch(
     calibration: Calibration,
     disaggregated: bool,
 ) -> FloatArray:
-    """The decode batch per instance at which `wanted` requests/s (or requests in flight) are carried, at most `limit`."""
+    """The decode batch per instance that carries `wanted` requests/s (or requests in flight), at most `limit`."""
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
     point = serve(
         load,

@@ -120,9 +120,9 @@ def confidence_of(
     """
     parts = [1.0]
     if np.isfinite(ttft_s):
-        parts.append(float(confidence_below(np.float64(ttft_s), np.float64(values.ttft_tail_s), spreads.ttft)))
+        parts.append(float(confidence_below(ttft_s, values.ttft_tail_s, spreads.ttft)))
     if np.isfinite(tpot_s):
-        parts.append(float(confidence_below(np.float64(tpot_s), np.float64(values.tpot_tail_s), spreads.tpot)))
+        parts.append(float(confidence_below(tpot_s, values.tpot_tail_s, spreads.tpot)))
     if demand > 0.0:
-        parts.append(float(confidence_above(np.float64(demand), np.float64(capacity), spreads.rate)))
+        parts.append(float(confidence_above(demand, capacity, spreads.rate)))
     return min(parts)

@@ -42,11 +42,12 @@ from service.sizing.workload import Availability, Constraints, InferenceWorkload
 _MOST_OPTIONS = 24
 
 _RELAXATIONS = {
-    Limit.MEMORY: "one GPU of {server} would have to hold {required}, {best} are usable: choose a narrower weight or KV "
-    "precision, a shorter context or a smaller model",
-    Limit.TTFT: "with slo.ttft_ms of {best} or more {server} would do; shorter prompts or a lower min_confidence_fraction "
-    "lower that figure",
-    Limit.TPOT: "with slo.tpot_ms of {best} or more {server} would do; a lower min_confidence_fraction lowers that figure",
+    Limit.MEMORY: "{server} would need {required} and {best} are usable: choose a narrower weight or KV precision, "
+    "a shorter context or a smaller model",
+    Limit.TTFT: "with slo.ttft_ms of {best} or more {server} would do; shorter prompts or a lower "
+    "min_confidence_fraction lower that figure",
+    Limit.TPOT: "with slo.tpot_ms of {best} or more {server} would do; a lower min_confidence_fraction lowers "
+    "that figure",
     Limit.FLEET: "the demand takes {required}, a sizing goes up to {best}: lower the demand or split it",
     Limit.FACILITY_POWER: "with constraints.max_facility_kw of {required} {server} would do",
     Limit.RACKS: "with constraints.max_racks of {required} {server} would do",
@@ -95,7 +96,11 @@ def size_inference(
     formats, unformatted = _formats(workload, architecture, table, rows)
     demand = fleet_demand(workload, calibration)
     groups = _groups(workload, architecture, table, formats, calibration)
-    fleets = [_plan(g, workload, demand, table, calibration, constraints) for g in groups]
+
+    def plan(group: Group, using: Calibration) -> Fleet:
+        return _plan(group, workload, demand=demand, table=table, calibration=using, constraints=constraints)
+
+    fleets = [plan(g, calibration) for g in groups]
     pool = _pool(groups, fleets, workload)
     verdict = site_verdict(
         pool.verdict,
@@ -132,7 +137,9 @@ def size_inference(
             inference_sensitivity(
                 groups[pool.group[picked[0]]],
                 int(pool.local[picked[0]]),
-                plan=lambda g, c: _plan(g, workload, demand, table, c, constraints),
+                plan=lambda g, c: _plan(
+                    g, workload, demand=demand, table=table, calibration=c, constraints=constraints
+                ),
                 table=table,
                 calibration=calibration,
                 held_tokens=held_tokens(workload),
@@ -171,7 +178,7 @@ def _check_context(workload: InferenceWorkload, architecture: ModelArchitecture)
 def _formats(
     workload: InferenceWorkload, architecture: ModelArchitecture, table: HardwareTable, rows: IntArray
 ) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
-    """Servers by the number formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
+    """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
     found: dict[Formats, list[int]] = {}
     rejected: list[Rejection] = []
     for row in rows.tolist():
@@ -220,6 +227,7 @@ def _groups(
 def _plan(
     group: Group,
     workload: InferenceWorkload,
+    *,
     demand: FleetDemand,
     table: HardwareTable,
     calibration: Calibration,
@@ -230,12 +238,8 @@ def _plan(
         traffic=traffic_of(workload),
         demand=demand,
         slo_s=slo_seconds(workload.slo),
-        longest_bytes=sequence_bytes(
-            group.load, group.layouts, context_tokens=np.float64(longest_tokens(workload))
-        ),
-        margins=margins_of(
-            group, table=table, calibration=calibration, confidence=constraints.min_confidence_fraction
-        ),
+        longest_bytes=sequence_bytes(group.load, group.layouts, context_tokens=longest_tokens(workload)),
+        margins=margins_of(group, table=table, calibration=calibration, confidence=constraints.min_confidence_fraction),
         table=table,
         calibration=calibration,
     )
@@ -245,8 +249,8 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload)
     spare = 1 if workload.availability is Availability.N_PLUS_1 else 0
     sizes = [f.servers.size for f in fleets]
 
-    def joined(parts: list[FloatArray]) -> FloatArray:
-        return np.concatenate(parts) if parts else np.zeros(0)
+    def joined(parts: list[FloatArray] | list[IntArray]) -> FloatArray:
+        return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
     return _Pool(
         group=np.repeat(np.arange(len(groups)), sizes),
@@ -262,12 +266,10 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload)
     )
 
 
-def _pick(
-    pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool
-) -> tuple[IntArray, list[bool]]:
+def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool) -> tuple[IntArray, list[bool]]:
     """Of each server its best and its fastest feasible candidate, best first, and which of them nobody dominates.
 
-    `by_output` ranks by weight and power per unit of output: with a given number of GPUs the fleets differ in what they do.
+    `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does.
     """
     feasible = np.flatnonzero(pool.verdict.feasible)
     server, servers, speed = pool.server[feasible], pool.servers[feasible], pool.speed[feasible]
@@ -284,15 +286,12 @@ def _pick(
     return feasible[ranked[wanted]][:_MOST_OPTIONS], front[wanted].tolist()[:_MOST_OPTIONS]
 
 
-def _assumed(
-    workload: InferenceWorkload, calibration: Calibration, groups: list[Group]
-) -> tuple[Assumed, ...]:
-    found: list[Assumed] = []
-    for group in groups:
-        if group.why and not group.disaggregated:
-            found.append(
-                Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
-            )
+def _assumed(workload: InferenceWorkload, calibration: Calibration, groups: list[Group]) -> tuple[Assumed, ...]:
+    found = [
+        Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
+        for group in groups
+        if group.why and not group.disaggregated
+    ]
     if workload.demand.users is not None:
         for name in ("requests_user_hour", "peak_factor"):
             if getattr(workload.demand, name) is None:
@@ -312,7 +311,11 @@ def _assumed(
         )
     if workload.slo is None:
         found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
-    for name in ("inference.framework_reserve_gb", "inference.memory_usable_fraction", "inference.prefill_chunk_tokens"):
+    for name in (
+        "inference.framework_reserve_gb",
+        "inference.memory_usable_fraction",
+        "inference.prefill_chunk_tokens",
+    ):
         entry = calibration.assumptions[name]
         found.append(
             Assumed(field=name, value=f"{entry.value:g} {entry.unit}", why="engine assumption", source=entry.source)

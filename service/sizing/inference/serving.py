@@ -40,13 +40,18 @@ class Traffic:
 
     @property
     def accepted_tokens(self) -> float:
-        """Tokens gained per decode step: 1 + a + a^2 ... of a draft of n tokens accepted with a (Leviathan et al. 2023)."""
+        """Tokens gained per decode step: 1 + a + a^2 ... for a draft of n tokens (Leviathan, Kalman, Matias 2023)."""
         if self.speculative is None:
             return 1.0
         accept, draft = self.speculative.acceptance_fraction, self.speculative.draft_tokens
         if accept >= 1.0:
             return draft + 1.0
         return float((1.0 - accept ** (draft + 1)) / (1.0 - accept))
+
+    @property
+    def steps_request(self) -> float:
+        """Decode steps that one request takes."""
+        return self.osl_tokens / self.accepted_tokens
 
     @property
     def query_tokens(self) -> float:
@@ -56,7 +61,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServingPoint:
-    """Per candidate and decode batch of one instance, in SI units. `in_flight` counts waiting and prefilling requests too.
+    """Per candidate and decode batch of one instance, SI units. `in_flight` counts waiting and prefilling requests too.
 
     `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs.
     """
@@ -74,6 +79,16 @@ class ServingPoint:
     prefill_s: FloatArray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Phases:
+    """Per candidate and batch, seconds: one decode step, the prefill of the mean and of the tail prompt."""
+
+    batch: FloatArray
+    step: FloatArray
+    prefill: FloatArray
+    prefill_tail: FloatArray
+
+
 def serve(
     load: ModelLoad,
     layouts: InferenceLayouts,
@@ -84,15 +99,15 @@ def serve(
     calibration: Calibration,
     disaggregated: bool,
 ) -> ServingPoint:
-    """The steady state at `batch` decoding sequences per instance; `batch` is (candidates, 1) or (candidates, batches)."""
+    """The steady state at `batch` decoding sequences per instance, shaped (candidates, 1) or (candidates, batches)."""
     machine = machine_of(load, layouts, table=table, calibration=calibration)
-    context = np.float64(traffic.isl_tokens + 0.5 * traffic.osl_tokens)
+    context = traffic.isl_tokens + 0.5 * traffic.osl_tokens
     step = decode_step_s(load, machine, batch=batch, context_tokens=context, query_tokens=traffic.query_tokens)
     mean, tail = _prefill_times(load, machine, batch=batch, traffic=traffic, calibration=calibration)
-    steps_request = traffic.osl_tokens / traffic.accepted_tokens
+    phases = _Phases(batch=batch, step=step, prefill=mean, prefill_tail=tail)
     if disaggregated:
-        return _disaggregated(load, machine, batch, step, mean, tail, traffic, steps_request, calibration)
-    return _aggregated(machine, batch, step, mean, tail, traffic, steps_request, calibration)
+        return _disaggregated(load, machine, phases, traffic=traffic, calibration=calibration)
+    return _aggregated(machine, phases, traffic=traffic, calibration=calibration)
 
 
 def _prefill_times(
@@ -100,113 +115,107 @@ def _prefill_times(
 ) -> tuple[FloatArray, FloatArray]:
     """Prefill [s] of the mean prompt and of the tail prompt; short prompts share a pass when many arrive per step."""
     chunk = calibration.assumption("inference.prefill_chunk_tokens")
-    new = np.float64(traffic.new_tokens)
-    cached = np.float64(traffic.isl_tokens - traffic.new_tokens)
+    new = traffic.new_tokens
     arriving = batch / machine.attention_dp * traffic.accepted_tokens / traffic.osl_tokens * new
-    pass_tokens = np.minimum(chunk, np.maximum(new, arriving))
-    mean = prefill_s(load, machine, new_tokens=new, cached_tokens=cached, pass_tokens=pass_tokens)
-    long = np.float64(max(1.0, traffic.isl_tail_tokens * (1.0 - traffic.hit_fraction)))
+    long = max(1.0, traffic.isl_tail_tokens * (1.0 - traffic.hit_fraction))
+    mean = prefill_s(
+        load,
+        machine,
+        new_tokens=new,
+        cached_tokens=max(0.0, traffic.isl_tokens - new),
+        pass_tokens=np.minimum(chunk, np.maximum(new, arriving)),
+    )
     tail = prefill_s(
         load,
         machine,
         new_tokens=long,
-        cached_tokens=traffic.isl_tail_tokens - long,
+        cached_tokens=max(0.0, traffic.isl_tail_tokens - long),
         pass_tokens=np.minimum(chunk, np.maximum(long, arriving)),
     )
     return mean, tail
 
 
-def _aggregated(
-    machine: Machine,
-    batch: FloatArray,
-    step: FloatArray,
-    prefill: FloatArray,
-    prefill_tail: FloatArray,
-    traffic: Traffic,
-    steps_request: float,
-    calibration: Calibration,
-) -> ServingPoint:
-    """Prefill and decode share the GPUs: every step also carries the prompts of the requests that replace finished ones."""
+def _aggregated(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration) -> ServingPoint:
+    """Prefill and decode share the GPUs: every step also carries the prompts that replace finished requests."""
     share = calibration.coefficient("inference.prefill_interference")
-    arriving = batch / (machine.attention_dp * steps_request)
-    cycle = step + share * arriving * prefill
-    tpot = cycle / traffic.accepted_tokens
-    requests_s = batch / (steps_request * cycle)
-    busy = np.minimum(0.95, share * arriving * prefill / cycle)
-    host = calibration.coefficient("inference.ttft_overhead_ms") * MS
-    wave = _wave_s(machine, batch, prefill, traffic, calibration)
-    ttft = _with_queue(prefill, busy) + 0.5 * wave + step + host
-    tail = _tail_with_queue(prefill_tail, busy, traffic.percentile_fraction) + wave + step + host
-    return _point(batch, ttft, tail, tpot, requests_s, busy, step, prefill, traffic, calibration, np.zeros_like(tpot))
+    arriving = phases.batch / (machine.attention_dp * traffic.steps_request)
+    cycle = phases.step + share * arriving * phases.prefill
+    busy = np.minimum(0.95, share * arriving * phases.prefill / cycle)
+    fixed = phases.step + calibration.coefficient("inference.ttft_overhead_ms") * MS
+    wave = _wave_s(machine, phases, traffic=traffic, calibration=calibration)
+    return _point(
+        phases,
+        ttft_s=_with_queue(phases.prefill, busy) + 0.5 * wave + fixed,
+        ttft_tail_s=_tail_with_queue(phases.prefill_tail, busy, traffic.percentile_fraction) + wave + fixed,
+        cycle_s=cycle,
+        prefill_fraction=busy,
+        prefill_instances=np.zeros_like(cycle),
+        traffic=traffic,
+        calibration=calibration,
+    )
 
 
-def _wave_s(
-    machine: Machine, batch: FloatArray, prefill: FloatArray, traffic: Traffic, calibration: Calibration
-) -> FloatArray:
-    """Time [s] in which the prompts of clients that fell into step are prefilled one after another; closed loops only."""
+def _wave_s(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration) -> FloatArray:
+    """Time [s] in which the prompts of clients that fell into step are prefilled one by one; closed loops only."""
     if not traffic.closed_loop:
-        return np.zeros_like(prefill)
+        return np.zeros_like(phases.prefill)
     share = calibration.coefficient("inference.closed_loop_wave_fraction")
-    return np.asarray(share * batch / machine.attention_dp * prefill, dtype=np.float64)
+    return np.asarray(share * phases.batch / machine.attention_dp * phases.prefill, dtype=np.float64)
 
 
 def _disaggregated(
-    load: ModelLoad,
-    machine: Machine,
-    batch: FloatArray,
-    step: FloatArray,
-    prefill: FloatArray,
-    prefill_tail: FloatArray,
-    traffic: Traffic,
-    steps_request: float,
-    calibration: Calibration,
+    load: ModelLoad, machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode; the KV cache crosses the scale-out network once."""
-    busy = np.float64(calibration.assumption("inference.prefill_pool_utilisation_fraction"))
-    requests_s = batch / (steps_request * step)
-    servers = requests_s * prefill / (busy * machine.attention_dp)
+    busy = np.full(phases.step.shape, calibration.assumption("inference.prefill_pool_utilisation_fraction"))
+    requests_s = phases.batch / (traffic.steps_request * phases.step)
     kept = load.counts.kv_elements_per_token * traffic.isl_tokens * load.kv_bytes / (machine.tp * machine.pp)
     transfer = point_to_point_s(sent_bytes=kept, bytes_s=machine.stage_bytes_s, latency_s=machine.link_latency_s)
-    host = calibration.coefficient("inference.ttft_overhead_ms") * MS
-    full = np.broadcast_to(busy, step.shape)
-    ttft = _with_queue(prefill, full) + transfer + step + host
-    tail = _tail_with_queue(prefill_tail, full, traffic.percentile_fraction) + transfer + step + host
-    tpot = step / traffic.accepted_tokens
-    return _point(batch, ttft, tail, tpot, requests_s, full, step, prefill, traffic, calibration, servers)
+    fixed = transfer + phases.step + calibration.coefficient("inference.ttft_overhead_ms") * MS
+    return _point(
+        phases,
+        ttft_s=_with_queue(phases.prefill, busy) + fixed,
+        ttft_tail_s=_tail_with_queue(phases.prefill_tail, busy, traffic.percentile_fraction) + fixed,
+        cycle_s=phases.step,
+        prefill_fraction=busy,
+        prefill_instances=requests_s * phases.prefill / (busy * machine.attention_dp),
+        traffic=traffic,
+        calibration=calibration,
+    )
 
 
 def _point(
-    batch: FloatArray,
-    ttft: FloatArray,
-    ttft_tail: FloatArray,
-    tpot: FloatArray,
-    requests_s: FloatArray,
-    busy: FloatArray,
-    step: FloatArray,
-    prefill: FloatArray,
+    phases: _Phases,
+    *,
+    ttft_s: FloatArray,
+    ttft_tail_s: FloatArray,
+    cycle_s: FloatArray,
+    prefill_fraction: FloatArray,
+    prefill_instances: FloatArray,
     traffic: Traffic,
     calibration: Calibration,
-    prefill_instances: FloatArray,
 ) -> ServingPoint:
+    """Everything that follows from the two latencies; `cycle_s` is the time between two steps of one sequence."""
+    tpot = cycle_s / traffic.accepted_tokens
+    requests_s = phases.batch / (traffic.steps_request * cycle_s)
     spread = calibration.assumption("inference.tpot_tail_sigma_fraction")
-    z = _z_of(traffic.percentile_fraction)
     return ServingPoint(
-        batch=np.broadcast_to(batch, tpot.shape),
-        ttft_s=ttft,
-        ttft_tail_s=np.maximum(ttft, ttft_tail),
+        batch=np.broadcast_to(phases.batch, tpot.shape),
+        ttft_s=ttft_s,
+        ttft_tail_s=np.maximum(ttft_s, ttft_tail_s),
         tpot_s=tpot,
-        tpot_tail_s=tpot * (1.0 + spread * z),
+        tpot_tail_s=tpot * (1.0 + spread * _z_of(traffic.percentile_fraction)),
         requests_s=requests_s,
-        in_flight=requests_s * (ttft + np.maximum(0.0, traffic.osl_tokens - 1.0) * tpot),
+        in_flight=requests_s * (ttft_s + max(0.0, traffic.osl_tokens - 1.0) * tpot),
         prefill_instances=prefill_instances,
-        prefill_fraction=busy,
-        decode_step_s=step,
-        prefill_s=prefill,
+        prefill_fraction=prefill_fraction,
+        decode_step_s=phases.step,
+        prefill_s=phases.prefill,
     )
 
 
 def _with_queue(service_s: FloatArray, busy: FloatArray) -> FloatArray:
-    """Mean time [s] in a single server with deterministic service: s + s rho / (2 (1 - rho)) (Pollaczek-Khinchine, M/D/1)."""
+    """Mean time [s] in an M/D/1 queue: s + s rho / (2 (1 - rho)) (Pollaczek-Khinchine)."""
     return np.asarray(service_s * (1.0 + busy / (2.0 * (1.0 - busy))), dtype=np.float64)
 
 

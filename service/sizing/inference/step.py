@@ -10,6 +10,7 @@ from service.sizing.inference.attention import decode_attention_flop, decode_rea
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
 from service.sizing.network import all_reduce_s, all_to_all_s, point_to_point_s, span_bytes_s, span_latency_s
+from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
@@ -35,14 +36,14 @@ class Machine:
     step_overhead_s: float
     sequence_overhead_s: float
     expert_imbalance: float
-    compute_precision: Precision
 
 
-def compute_precision(weight: Precision, table_flop: FloatArray, table: HardwareTable, server: IntArray) -> FloatArray:
-    """Dense peak [FLOP/s] at which weights of this format are multiplied: FP4 and FP8 fall back to 16 bit on GPUs without."""
+def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray) -> FloatArray:
+    """Dense peak [FLOP/s] at which weights of this format are multiplied; 16 bit on GPUs without the format."""
+    peak = table.flop_s[precision][server]
     fallback = table.flop_s[Precision.BF16][server]
     fallback = np.where(np.isnan(fallback), table.flop_s[Precision.FP16][server], fallback)
-    return np.where(np.isnan(table_flop), fallback, table_flop)
+    return np.where(np.isnan(peak), fallback, peak)
 
 
 def machine_of(
@@ -51,8 +52,8 @@ def machine_of(
     """Sustained rates of every candidate: peaks of the data sheet times fitted efficiencies."""
     server = layouts.server
     precision = load.weight_precision
-    peak = compute_precision(precision, table.flop_s[precision][server], table, server)
-    bf16 = compute_precision(Precision.BF16, table.flop_s[Precision.BF16][server], table, server)
+    peak = multiply_flop_s(precision, table, server)
+    bf16 = multiply_flop_s(Precision.BF16, table, server)
     bandwidth = table.bandwidth_bytes_s[server]
     ranks = layouts.tp * layouts.attention_dp
     links = {"ranks": ranks, "domain_gpus": table.domain_gpus[server]}
@@ -86,7 +87,6 @@ def machine_of(
         step_overhead_s=fitted.of("step_overhead_us") * US,
         sequence_overhead_s=fitted.of("sequence_overhead_us") * US,
         expert_imbalance=fitted.of("expert_imbalance") if load.is_moe else 1.0,
-        compute_precision=precision,
     )
 
 
@@ -104,13 +104,13 @@ class _Fitted:
         )
 
 
-def forward_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray, sampled: FloatArray) -> FloatArray:
+def forward_s(load: ModelLoad, machine: Machine, *, tokens: Numeric, sampled: Numeric) -> FloatArray:
     """Time [s] of the matrix products, collectives and launches of one forward pass, attention scores apart.
 
     `tokens` are the tokens of one attention rank in one pipeline micro-batch, `sampled` those that need logits.
     """
     tp, ranks = machine.tp, machine.tp * machine.attention_dp
-    efficiency = saturating_efficiency(tokens, peak=np.float64(1.0), half=np.float64(machine.half_tokens))
+    efficiency = saturating_efficiency(tokens, peak=1.0, half=machine.half_tokens)
     trunk = smooth_roofline_s(
         flop=2.0 * load.trunk_params * tokens / tp,
         moved_bytes=load.trunk_params * load.weight_bytes / tp,
@@ -133,12 +133,12 @@ def forward_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray, sampled:
     return np.asarray(total, dtype=np.float64)
 
 
-def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray, ranks: IntArray) -> FloatArray:
+def _experts_s(load: ModelLoad, machine: Machine, *, tokens: Numeric, ranks: IntArray) -> FloatArray:
     """Routed experts [s]: only experts that some token chose are read; the slowest rank sets the pace."""
-    everywhere = tokens * machine.attention_dp
+    everywhere = np.asarray(tokens * machine.attention_dp, dtype=np.float64)
     touched = 1.0 - (1.0 - load.expert_fraction) ** everywhere
     per_expert = everywhere * load.expert_fraction
-    efficiency = saturating_efficiency(per_expert, peak=np.float64(1.0), half=np.float64(machine.half_tokens))
+    efficiency = saturating_efficiency(per_expert, peak=1.0, half=machine.half_tokens)
     products = smooth_roofline_s(
         flop=2.0 * load.active_expert_params * everywhere / ranks * machine.expert_imbalance,
         moved_bytes=load.expert_params * touched * load.weight_bytes / ranks,
@@ -156,9 +156,9 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray, ranks: 
     return np.asarray(products + moe_layers * exchange, dtype=np.float64)
 
 
-def _reduce_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
+def _reduce_s(load: ModelLoad, machine: Machine, *, tokens: Numeric) -> FloatArray:
     """Tensor-parallel all-reduces [s], two per layer, and the hand-over between pipeline stages."""
-    sent = tokens * load.architecture.hidden * ACTIVATION_BYTES
+    sent = np.asarray(tokens * load.architecture.hidden * ACTIVATION_BYTES, dtype=np.float64)
     reduce = all_reduce_s(
         sent_bytes=sent, ranks=machine.tp, bytes_s=machine.link_bytes_s, latency_s=machine.link_latency_s
     )
@@ -169,7 +169,7 @@ def _reduce_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Float
 
 
 def decode_step_s(
-    load: ModelLoad, machine: Machine, *, batch: FloatArray, context_tokens: FloatArray, query_tokens: float
+    load: ModelLoad, machine: Machine, *, batch: Numeric, context_tokens: Numeric, query_tokens: float
 ) -> FloatArray:
     """Time [s] in which each of `batch` sequences of an instance advances by one step of `query_tokens` tokens.
 
@@ -188,10 +188,10 @@ def decode_step_s(
 
 
 def prefill_s(
-    load: ModelLoad, machine: Machine, *, new_tokens: FloatArray, cached_tokens: FloatArray, pass_tokens: FloatArray
+    load: ModelLoad, machine: Machine, *, new_tokens: Numeric, cached_tokens: Numeric, pass_tokens: Numeric
 ) -> FloatArray:
     """Time [s] that one prompt of `new_tokens` occupies one attention rank when passes carry `pass_tokens` tokens."""
-    one_pass = forward_s(load, machine, tokens=pass_tokens, sampled=np.float64(1.0))
+    one_pass = forward_s(load, machine, tokens=pass_tokens, sampled=1.0)
     score = prefill_attention_flop(load.groups, new_tokens=new_tokens, cached_tokens=cached_tokens)
     return np.asarray(
         one_pass * new_tokens / pass_tokens + score / machine.tp / machine.attention_flop_s, dtype=np.float64

@@ -1,0 +1,52 @@
+"""Memory of inference against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.load import model_load
+from service.sizing.inference.memory import sequence_bytes, weight_bytes
+from service.sizing.precision import Precision
+
+
+def layouts(tp: int = 1, pp: int = 1, attention_dp: int = 1) -> InferenceLayouts:
+    one = np.array
+    return InferenceLayouts(server=one([0]), tp=one([tp]), pp=one([pp]), attention_dp=one([attention_dp]))
+
+
+def test_llama_8b_in_bf16_weighs_two_bytes_per_parameter(catalog: Catalog) -> None:
+    load = model_load(catalog.models["llama-3.1-8b"].architecture, weight=Precision.BF16, kv=Precision.BF16)
+    assert weight_bytes(load, layouts())[0] == pytest.approx(2 * 8.0303e9, rel=1e-4)
+
+
+def test_kv_cache_of_llama_70b_is_160_kib_elements_per_token(catalog: Catalog) -> None:
+    load = model_load(catalog.models["llama-3.1-70b"].architecture, weight=Precision.FP8, kv=Precision.BF16)
+    # 80 layers x 2 x 8 KV heads x 128 = 163,840 elements of 2 bytes.
+    assert sequence_bytes(load, layouts(), context_tokens=np.float64(1000))[0] == 163_840 * 2 * 1000
+    assert sequence_bytes(load, layouts(tp=8), context_tokens=np.float64(1000))[0] == 163_840 * 2 * 1000 / 8
+
+
+def test_kv_heads_are_copied_beyond_their_number(catalog: Catalog) -> None:
+    load = model_load(catalog.models["llama-3.1-405b"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    eight = sequence_bytes(load, layouts(tp=8), context_tokens=np.float64(1000))[0]
+    assert sequence_bytes(load, layouts(tp=16), context_tokens=np.float64(1000))[0] == eight
+
+
+def test_a_latent_cache_is_whole_on_every_tensor_parallel_rank(catalog: Catalog) -> None:
+    load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    # 61 layers x (512 + 64) elements.
+    assert sequence_bytes(load, layouts(tp=8), context_tokens=np.float64(1))[0] == 61 * 576
+
+
+def test_experts_divide_over_attention_dp_and_the_trunk_does_not(catalog: Catalog) -> None:
+    load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    tables = 2 * (load.head_params + load.embedding_params)
+    wide = weight_bytes(load, layouts(attention_dp=8))[0]
+    assert wide == pytest.approx(load.trunk_params + load.expert_params / 8 + tables)
+
+
+def test_a_window_bounds_the_cache(catalog: Catalog) -> None:
+    load = model_load(catalog.models["gpt-oss-120b"].architecture, weight=Precision.FP4, kv=Precision.FP8)
+    short, long = (sequence_bytes(load, layouts(), context_tokens=np.float64(n))[0] for n in (10_000, 20_000))
+    assert long - short == load.counts.kv_elements_per_token * 10_000

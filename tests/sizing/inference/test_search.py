@@ -1,0 +1,186 @@
+"""The search over the whole catalog: what it returns, refuses, and how it compares with trying everything."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.errors import InvalidRequestError
+from service.sizing.estimate import estimate
+from service.sizing.precision import Precision
+from service.sizing.result import Limit, SizingOption, SizingResult
+from service.sizing.size import size
+from service.sizing.table import FloatArray
+from service.sizing.workload import (
+    Availability,
+    Demand,
+    Deployment,
+    InferenceWorkload,
+    Load,
+    LoadKind,
+    Serving,
+    Slo,
+    TokenLength,
+)
+from tests.build import inference_workload, question
+
+
+def sized(
+    catalog: Catalog, weight: FloatArray, workload: InferenceWorkload | None = None, **limits: object
+) -> SizingResult:
+    workload = workload or inference_workload()
+    return size(
+        question(workload, **limits),
+        hardware=catalog.hardware,
+        architecture=catalog.models[str(workload.model)].architecture,
+        application=None,
+        calibration=catalog.calibration,
+        weight=weight,
+    )
+
+
+def p50(option: SizingOption, name: str) -> float:
+    return next(m.interval.p50 for m in option.metrics if m.name == name)
+
+
+def test_every_option_meets_the_slo_at_the_asked_confidence(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight)
+    assert result.feasible
+    for option in result.options:
+        assert option.confidence_fraction >= 0.8
+        assert p50(option, "ttft_p95_ms") <= 4000.0
+        assert p50(option, "tpot_p95_ms") <= 60.0
+        assert option.memory_used_gb_gpu <= option.memory_usable_gb_gpu
+
+
+def test_options_are_ranked_by_weight_and_the_pareto_front_is_among_them(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight)
+    row = {s.id: i for i, s in enumerate(catalog.hardware.servers)}
+    costs = [weight[row[o.server]] * o.servers for o in result.options]
+    assert costs == sorted(costs)
+    assert result.pareto
+    assert set(result.pareto) <= {o.rank for o in result.options}
+
+
+def test_catalog_order_never_changes_the_answer(catalog: Catalog, weight: FloatArray) -> None:
+    hardware = catalog.hardware
+    turned = replace(catalog, hardware=replace(hardware, gpus=tuple(reversed(hardware.gpus))))
+    assert sized(turned, weight) == sized(catalog, weight)
+
+
+def test_more_demand_never_needs_fewer_servers_of_a_kind(catalog: Catalog, weight: FloatArray) -> None:
+    few, many = (sized(catalog, weight, inference_workload(demand=Demand(requests_s=rate))) for rate in (20.0, 40.0))
+    needed = {o.server: o.servers for o in reversed(few.options)}
+    for option in many.options:
+        assert option.servers >= min(o.servers for o in few.options if o.server == option.server) or (
+            option.server not in needed
+        )
+
+
+def test_a_looser_slo_never_needs_more(catalog: Catalog, weight: FloatArray) -> None:
+    tight, loose = (
+        sized(catalog, weight, inference_workload(slo=Slo(ttft_ms=ttft, tpot_ms=tpot)))
+        for ttft, tpot in ((3000.0, 40.0), (6000.0, 80.0))
+    )
+    fewest = {}
+    for option in loose.options:
+        fewest[option.server] = min(option.servers, fewest.get(option.server, option.servers))
+    for option in tight.options:
+        assert fewest[option.server] <= option.servers
+
+
+def test_n_plus_1_adds_one_server(catalog: Catalog, weight: FloatArray) -> None:
+    plain = sized(catalog, weight)
+    spare = sized(catalog, weight, inference_workload(availability=Availability.N_PLUS_1))
+    by_server = {o.server: o.servers for o in reversed(plain.options)}
+    first = {o.server: o for o in reversed(spare.options)}
+    for server, option in first.items():
+        assert option.servers == by_server[server] + 1
+        assert option.spare_servers == 1
+
+
+def test_growth_is_the_same_as_the_demand_at_the_end_of_the_horizon(catalog: Catalog, weight: FloatArray) -> None:
+    grown = sized(catalog, weight, inference_workload(growth_fraction_year=1.0, horizon_months=12.0))
+    double = sized(catalog, weight, inference_workload(demand=Demand(requests_s=40.0)))
+    assert [(o.server, o.servers) for o in grown.options] == [(o.server, o.servers) for o in double.options]
+
+
+def test_size_equals_brute_force_over_estimate(catalog: Catalog, weight: FloatArray) -> None:
+    """Over every layout of one server: the option carries as much per GPU as the best that estimate finds."""
+    workload = inference_workload(
+        demand=Demand(saturate_gpus=8), slo=None, serving=Serving.AGGREGATED, model="llama-3.1-8b"
+    )
+    result = sized(catalog, weight, workload, allowed_servers=("poweredge-xe9780-b200",))
+    best = 0.0
+    for tp in (1, 2, 4, 8):
+        for pp in (1, 2, 4, 8):
+            if tp * pp <= 8:
+                found = estimate(
+                    workload,
+                    Deployment(gpu="b200-sxm", gpus=8, tp=tp, pp=pp, load=Load(kind=LoadKind.SATURATED)),
+                    hardware=catalog.hardware,
+                    architecture=catalog.models["llama-3.1-8b"].architecture,
+                    application=None,
+                    calibration=catalog.calibration,
+                )
+                best = max(best, next(m.interval.p50 for m in found.metrics if m.name == "output_tokens_s"))
+    assert max(p50(o, "output_tokens_s") for o in result.options) == pytest.approx(best, rel=1e-3)
+
+
+def test_an_impossible_tpot_names_the_bound_and_the_best_that_is_reachable(
+    catalog: Catalog, weight: FloatArray
+) -> None:
+    result = sized(catalog, weight, inference_workload(slo=Slo(tpot_ms=0.01)))
+    assert not result.feasible
+    assert result.options == ()
+    assert result.shortfall is not None
+    assert result.shortfall.limit is Limit.TPOT
+    assert result.shortfall.best > 0.01
+    assert "slo.tpot_ms" in result.shortfall.relaxation
+
+
+def test_what_the_shortfall_says_would_do_does(catalog: Catalog, weight: FloatArray) -> None:
+    refused = sized(catalog, weight, inference_workload(slo=Slo(tpot_ms=0.01)))
+    assert refused.shortfall is not None
+    again = sized(catalog, weight, inference_workload(slo=Slo(tpot_ms=refused.shortfall.best * 1.001)))
+    assert again.feasible
+    assert refused.shortfall.server in {o.server for o in again.options}
+
+
+def test_a_gpu_without_the_asked_format_is_rejected_with_that_reason(catalog: Catalog, weight: FloatArray) -> None:
+    workload = inference_workload(weight_precision=Precision.INT8)
+    result = sized(catalog, weight, workload)
+    refused = {r.server: r for r in result.rejected if r.limit is Limit.PRECISION}
+    lacking = {s.id for s in catalog.hardware.servers if not s.reference and _lacks_int8(catalog, s.gpu)}
+    assert set(refused) == lacking
+    assert not lacking & {o.server for o in result.options}
+
+
+def _lacks_int8(catalog: Catalog, gpu: str) -> bool:
+    return catalog.hardware.gpu(gpu).int8_dense_tflops is None
+
+
+def test_a_context_beyond_the_model_is_an_error_with_its_limit(catalog: Catalog, weight: FloatArray) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        sized(catalog, weight, inference_workload(isl_tokens=TokenLength(mean=200_000.0)))
+    assert caught.value.detail.errors[0].limit == "131072"
+
+
+def test_site_limits_reject_with_the_distance(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, max_facility_kw=1.0)
+    assert not result.feasible
+    assert result.shortfall is not None
+    assert result.shortfall.limit is Limit.FACILITY_POWER
+    assert result.shortfall.best == 1.0 < result.shortfall.required
+
+
+def test_every_server_is_an_option_or_rejected(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, cooling="air")
+    named = {o.server for o in result.options} | {r.server for r in result.rejected}
+    assert named == {s.id for s in catalog.hardware.servers if not s.reference}
+    assert all(np.isfinite(r.candidates) and r.detail for r in result.rejected)
+
+
+def test_results_are_equal_to_the_byte_however_often(catalog: Catalog, weight: FloatArray) -> None:
+    assert repr(sized(catalog, weight)) == repr(sized(catalog, weight))
