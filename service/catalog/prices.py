@@ -1,16 +1,13 @@
 """Price books of config/prices: the newest one that is not younger than a date."""
 
-import hashlib
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-from marshmallow import ValidationError
-
+from service.catalog.files import naming, read_yaml, short
 from service.errors import FactsError
 from service.quoting.prices import PriceBook, PriceLine
+from service.schemas.digest import sha256_digest
 from service.schemas.price_book import PriceBookFileSchema, PriceLineSchema
 
 _FILE = PriceBookFileSchema()
@@ -22,7 +19,7 @@ def load_price_book(config_dir: Path, *, on: date | None = None) -> PriceBook:
     books = load_price_books(config_dir)
     valid = [book for book in books if on is None or date.fromisoformat(book.date) <= on]
     if not valid:
-        raise FactsError(f"{config_dir / 'prices'} has no price book dated {on} or earlier")
+        raise FactsError(f"{short(config_dir / 'prices')} has no price book dated {on} or earlier")
     return max(valid, key=lambda book: (book.date, book.name))
 
 
@@ -32,11 +29,8 @@ def load_price_books(config_dir: Path) -> tuple[PriceBook, ...]:
 
 
 def _load(path: Path) -> PriceBook:
-    try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        data = _FILE.load(raw)
-    except (yaml.YAMLError, ValidationError) as error:
-        raise FactsError(f"{path.name}: {_words(error)}") from error
+    with naming(path, "(file)"):
+        data: dict[str, Any] = _FILE.load(read_yaml(path))
     lines: tuple[PriceLine, ...] = tuple(sorted(data["lines"], key=lambda line: line.part))
     return PriceBook(
         name=data["name"],
@@ -49,10 +43,6 @@ def _load(path: Path) -> PriceBook:
     )
 
 
-def _words(error: Exception) -> str:
-    return json.dumps(error.messages) if isinstance(error, ValidationError) else str(error)
-
-
 def _digest(data: dict[str, Any], lines: tuple[PriceLine, ...]) -> str:
     """SHA-256 of what prices an answer; comments and the order of the file are nothing."""
     content = {
@@ -62,5 +52,4 @@ def _digest(data: dict[str, Any], lines: tuple[PriceLine, ...]) -> str:
         "indicative": data["indicative"],
         "lines": [_LINE.dump(line) for line in lines],
     }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return sha256_digest(content)
