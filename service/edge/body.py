@@ -31,7 +31,7 @@ def read_json(request: Request) -> Any:
     """The value of the request's body; the size limit is the application's MAX_CONTENT_LENGTH."""
     _check_headers(request)
     body = request.get_data(cache=False)
-    # A chunked body has no length to refuse it by; werkzeug stops reading at the limit, and what is cut off is too large.
+    # A chunked body has no length to refuse it by: werkzeug stops reading at the limit, so it may be cut off.
     if request.content_length is None and len(body) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
     return parse_json(body)

@@ -19,12 +19,7 @@ def faults(value: Any, schema: dict[str, Any], document: dict[str, Any], place: 
     """Every way in which the value does not match the schema."""
     if "$ref" in schema:
         yield from faults(value, resolve(schema["$ref"], document), document, place)
-    if "oneOf" in schema:
-        matching = [shape for shape in schema["oneOf"] if not list(faults(value, shape, document, place))]
-        if len(matching) != 1:
-            yield f"{place}: matches {len(matching)} of oneOf"
-    if "anyOf" in schema and all(list(faults(value, shape, document, place)) for shape in schema["anyOf"]):
-        yield f"{place}: matches none of anyOf"
+    yield from _alternatives(value, schema, document, place)
     if "enum" in schema and value not in schema["enum"]:
         yield f"{place}: {value!r} is none of {schema['enum']}"
     kinds = schema.get("type", [])
@@ -36,11 +31,24 @@ def faults(value: Any, schema: dict[str, Any], document: dict[str, Any], place: 
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from faults(item, schema.get("items", {}), document, f"{place}[{index}]")
-    elif isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
+    else:
+        yield from _scalar(value, schema, place)
+
+
+def _alternatives(value: Any, schema: dict[str, Any], document: dict[str, Any], place: str) -> Iterator[str]:
+    for key, right in (("oneOf", {1}), ("anyOf", {1, 2, 3, 4, 5})):
+        if key in schema:
+            wrong = [list(faults(value, shape, document, place)) for shape in schema[key]]
+            if (matching := wrong.count([])) not in right:
+                yield f"{place}: matches {matching} of {key}: {min(wrong, key=len)}"
+
+
+def _scalar(value: Any, schema: dict[str, Any], place: str) -> Iterator[str]:
+    if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
         yield f"{place}: {value!r} does not match {schema['pattern']}"
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if not schema.get("minimum", value) <= value <= schema.get("maximum", value):
-            yield f"{place}: {value!r} is out of bounds"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        yield f"{place}: {value!r} is out of bounds"
 
 
 def resolve(reference: str, document: dict[str, Any]) -> dict[str, Any]:
