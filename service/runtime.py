@@ -1,7 +1,7 @@
 """Runtime: the parts that every process holds, wired here and nowhere else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -26,15 +26,18 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Passed to every use case. Tests pass another queue or clock; nothing is patched."""
+    """Passed to every use case. Tests pass another queue or clock; nothing is patched.
 
-    settings: Settings
-    sessions: sessionmaker[Session]
-    cache: ResultCache
-    queue: Queue
-    catalog: Catalog
-    price_book: PriceBook
-    clock: Callable[[], datetime]
+    Its repr is short: a trace of an error must not carry addresses with passwords, nor a whole catalog.
+    """
+
+    settings: Settings = field(repr=False)
+    sessions: sessionmaker[Session] = field(repr=False)
+    cache: ResultCache = field(repr=False)
+    queue: Queue = field(repr=False)
+    catalog: Catalog = field(repr=False)
+    price_book: PriceBook = field(repr=False)
+    clock: Callable[[], datetime] = field(repr=False)
 
 
 def utc_now() -> datetime:

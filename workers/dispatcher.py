@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 
 import structlog
@@ -51,10 +52,9 @@ class Dispatcher:
             except UnavailableError as error:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 log.warning("dispatcher_waits", reason=error.message, pause_s=pause_s)
-            except Exception:
-                # Whatever one row does to it, the others must still be rung for.
+            except Exception:  # noqa: BLE001 - whatever one row does to it, the others must still be rung for
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                log.exception("dispatcher_error", pause_s=pause_s)
+                log.error("dispatcher_error", trace=traceback.format_exc(), pause_s=pause_s)  # noqa: TRY400
             self.stop.wait(pause_s)
         self._leave()
 

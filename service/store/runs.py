@@ -174,7 +174,7 @@ def expired(session: Session, *, now: datetime, sent_before: datetime, limit: in
             RunRow.status == RunStatus.RUNNING.value,
             _LEADS,
             RunRow.lease_until < now,
-            or_(RunRow.sent_at.is_(None), RunRow.sent_at < RunRow.lease_until, RunRow.sent_at < sent_before),
+            or_(RunRow.sent_at.is_(None), RunRow.sent_at <= RunRow.lease_until, RunRow.sent_at < sent_before),
         )
         .order_by(RunRow.id)
         .limit(limit)

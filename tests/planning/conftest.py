@@ -1,6 +1,7 @@
 """A Runtime with the real catalog, on each database, with a real cache, a list for a queue and a clock that stands."""
 
 import copy
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 
 from config.environment import ROOT
 from service.access import Caller, Role
-from service.planning.keys import create_key, create_tenant
 from service.planning.keys import authenticate as authenticate_key
+from service.planning.keys import create_key, create_tenant
 from service.runtime import Facts, Runtime, build_runtime, load_facts
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.settings import Settings
@@ -55,15 +56,22 @@ def queue() -> ListQueue:
     return ListQueue()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    file = tmp_path_factory.mktemp("migrated") / "empty.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> str:
     """A migrated database of each kind."""
     if request.param == "postgresql":
         url = request.getfixturevalue("postgresql_url")
-    else:
-        url = f"sqlite:///{tmp_path / 'planning.db'}"
-    upgrade(url)
-    return url
+        upgrade(url)
+        return url
+    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'planning.db')}"
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_nothing_fits_is_done(runtime, caller, queue):
                 "isl_tokens": 1000,
                 "osl_tokens": 200,
                 "demand": {"requests_s": 5},
-                "slo": {"tpot_ms": 0.01},
+                "slo": {"tpot_ms": 0.1},
             }
         }
     )

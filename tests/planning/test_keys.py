@@ -70,9 +70,7 @@ def test_a_revoked_key_opens_nothing(runtime, tenant_id, key):
 
 
 def test_a_key_expires(runtime, tenant_id, clock):
-    key = create_key(
-        runtime, tenant_id, principal="ann", role=Role.ADMIN, expires_at=clock.now + timedelta(minutes=5)
-    )
+    key = create_key(runtime, tenant_id, principal="ann", role=Role.ADMIN, expires_at=clock.now + timedelta(minutes=5))
     clock.advance(299)
     authenticate(runtime, key.token)
     clock.advance(1)

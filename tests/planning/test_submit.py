@@ -89,10 +89,12 @@ SAME = {
     "key order": lambda body: dict(reversed(body.items())) | {"workload": dict(reversed(body["workload"].items()))},
     "number form": lambda body: _with(body, isl_tokens=1e3, demand={"requests_s": 5.0}),
     "mean spelled out": lambda body: _with(body, isl_tokens={"mean": 1000.0}, osl_tokens=200),
-    "defaults spelled out": lambda body: _with(
-        body, kv_precision="auto", prefix_cache_hit_fraction=0, serving="auto", availability="n", horizon_months=36
-    )
-    | {"constraints": {"min_confidence_fraction": 0.8}},
+    "defaults spelled out": lambda body: (
+        _with(
+            body, kv_precision="auto", prefix_cache_hit_fraction=0, serving="auto", availability="n", horizon_months=36
+        )
+        | {"constraints": {"min_confidence_fraction": 0.8}}
+    ),
     "slo default": lambda body: _with(body, slo={"ttft_ms": 2000, "tpot_ms": 50, "percentile": 95}),
     "other name and labels": lambda body: body | {"name": "else", "labels": {}},
     "no name": lambda body: {"workload": body["workload"]},

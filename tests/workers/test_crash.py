@@ -1,0 +1,151 @@
+"""Real worker, dispatcher and broker, killed in the middle: every run ends exactly once."""
+
+import os
+import signal
+
+import pytest
+import redis
+from sqlalchemy import func, select
+
+from service.planning.health import readiness
+from service.planning.reading import get_run
+from service.planning.submit import submit
+from service.store.tables.runs import ResultRow, RunRow
+from tests.planning.conftest import caller_of, chat
+from tests.workers.conftest import eventually
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def acme(web):
+    return caller_of(web, "acme")
+
+
+def ended(web, caller, run_id):
+    run = get_run(web, caller, run_id)
+    return run if run.finished_at else None
+
+
+def wait_for_end(web, caller, run_id, processes, *, within_s=30):
+    def say() -> str:
+        return (
+            f"{get_run(web, caller, run_id)}\n{processes.log('worker')[-3000:]}\n{processes.log('dispatcher')[-3000:]}"
+        )
+
+    return eventually(lambda: ended(web, caller, run_id), within_s=within_s, say=say)
+
+
+def answers(web) -> int:
+    with web.sessions() as session:
+        return session.scalar(select(func.count()).select_from(ResultRow))
+
+
+def test_a_worker_killed_in_the_middle_completes_exactly_once_after_restart(web, acme, processes, gate):
+    (gate / "gate").touch()
+    processes.dispatcher()
+    worker = processes.worker()
+    run = submit(web, acme, chat(), request_id="req_1")
+    eventually((gate / "started").exists, say=lambda: processes.log("worker"))
+    assert get_run(web, acme, run.id).status == "running"
+    processes.kill(worker)
+    (gate / "gate").unlink()
+    (gate / "started").unlink()
+    assert get_run(web, acme, run.id).status == "running"
+    processes.worker()
+    done = wait_for_end(web, acme, run.id, processes)
+    assert (done.status, done.attempts) == ("done", 2)
+    assert answers(web) == 1
+    again = submit(web, acme, chat(), request_id="req_2")
+    assert (again.status, again.cached, again.result) == ("done", True, done.result)
+
+
+def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate):
+    (gate / "gate").touch()
+    processes.dispatcher()
+    processes.worker()
+    run = submit(web, acme, chat(), request_id="req_1")
+    eventually((gate / "started").exists, say=lambda: processes.log("worker"))
+    child = int((gate / "started").read_text())
+    (gate / "gate").unlink()
+    os.kill(child, signal.SIGKILL)
+    done = wait_for_end(web, acme, run.id, processes)
+    assert done.status == "done"
+    assert done.attempts <= 2
+    assert answers(web) == 1
+
+
+def test_poison_stops_after_three_attempts_and_others_go_on(web, acme, processes, gate):
+    (gate / "poison").touch()
+    processes.dispatcher()
+    processes.worker()
+    run = submit(web, acme, chat(), request_id="req_1")
+    failed = wait_for_end(web, acme, run.id, processes, within_s=60)
+    assert (failed.status, failed.error.code, failed.attempts) == ("failed", "poison", 3)
+    (gate / "poison").unlink()
+    other = submit(web, acme, chat(isl_tokens=700), request_id="req_2")
+    assert wait_for_end(web, acme, other.id, processes).status == "done"
+
+
+def test_the_soft_limit_ends_a_run_and_frees_the_worker(web, acme, processes, gate):
+    (gate / "gate").touch()
+    processes.worker()
+    run = submit(web, acme, chat(), request_id="req_1")
+    found = eventually(lambda: ended(web, acme, run.id), say=lambda: processes.log("worker"))
+    assert (found.status, found.error.code) == ("failed", "time_limit")
+    (gate / "gate").unlink()
+    other = submit(web, acme, chat(isl_tokens=700), request_id="req_2")
+    assert eventually(lambda: ended(web, acme, other.id)).status == "done"
+
+
+def test_wiping_broker_and_cache_loses_nothing(web, acme, processes, broker_url, cache_url):
+    runs = [submit(web, acme, chat(isl_tokens=500 + n), request_id="req_1") for n in range(10)]
+    for url in (broker_url, cache_url):
+        with redis.Redis.from_url(url) as client:
+            assert client.dbsize() > 0 or url == cache_url
+            client.flushall()
+    processes.worker("workers.app")
+    processes.dispatcher()
+    assert {wait_for_end(web, acme, run.id, processes).status for run in runs} == {"done"}
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushall()
+    late = submit(web, acme, chat(isl_tokens=900), request_id="req_2")
+    done = wait_for_end(web, acme, late.id, processes)
+    assert done.status == "done"
+    with redis.Redis.from_url(cache_url) as client:
+        client.flushall()
+    again = submit(web, acme, chat(isl_tokens=900), request_id="req_3")
+    assert (again.cached, again.result) == (True, done.result)
+    assert readiness(web).ready
+    with web.sessions() as session:
+        assert session.scalar(select(func.max(RunRow.attempts))) == 1
+
+
+def test_a_dispatcher_killed_is_replaced_and_one_stopped_leaves_cleanly(web, acme, processes, broker_url):
+    leader = processes.dispatcher()
+    eventually(lambda: "dispatcher_leads" in processes.log("dispatcher"))
+    processes.kill(leader)
+    run = submit(web, acme, chat(), request_id="req_1")
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushall()
+    standby = processes.dispatcher()
+    processes.worker("workers.app")
+    assert wait_for_end(web, acme, run.id, processes).status == "done"
+    standby.send_signal(signal.SIGTERM)
+    assert standby.wait(10) == 0
+    assert "dispatcher_stopped" in processes.log("dispatcher")
+
+
+def test_a_worker_says_nothing_about_root_and_logs_ids_in_json(web, acme, processes):
+    processes.dispatcher()
+    worker = processes.worker("workers.app")
+    run = submit(web, acme, chat(), request_id="req_77")
+    wait_for_end(web, acme, run.id, processes)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    log = processes.log("worker")
+    assert "superuser" not in log
+    [line] = [line for line in log.splitlines() if '"run_done"' in line]
+    assert run.id in line
+    assert "req_77" in line
+    assert acme.tenant_id in line

@@ -1,0 +1,41 @@
+import json
+import os
+import subprocess
+import sys
+
+from config.environment import ROOT
+from service.queue import ROUTES, TaskName
+
+LOOK = """
+import json, sys
+import workers.app
+import workers.sizing
+app = workers.app.app
+print(json.dumps({
+    "tasks": sorted(name for name in app.tasks if not name.startswith("celery.")),
+    "routes": {name: app.conf.task_routes[name]["queue"] for name in app.conf.task_routes},
+    "queues": sorted(app.conf.task_queues),
+    "imports": list(app.conf.imports),
+    "flask": "flask" in sys.modules,
+}))
+"""
+
+
+def look(settings) -> dict[str, object]:
+    environment = os.environ | {
+        "DATABASE_URL": settings.database_url,
+        "BROKER_URL": settings.broker_url,
+        "CACHE_URL": settings.cache_url,
+    }
+    command = [sys.executable, "-W", "error", "-c", LOOK]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(found.stdout)
+
+
+def test_registered_tasks_are_those_of_the_enum_and_each_has_a_route(settings):
+    found = look(settings)
+    assert found["tasks"] == sorted(task.value for task in TaskName)
+    assert found["routes"] == {task.value: queue.value for task, queue in ROUTES.items()}
+    assert set(found["routes"].values()) <= set(found["queues"])
+    assert found["imports"] == ["workers.sizing"]
+    assert not found["flask"]
