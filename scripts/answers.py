@@ -13,6 +13,8 @@ from rich.table import Table
 Answer = Mapping[str, Any]
 
 OPTIONS_A_TABLE = 3
+# Where no terminal says how wide it is.
+WIDTH = 120
 _UNKNOWN = "unknown"
 _DEGREES = ("tp", "pp", "dp", "ep", "cp", "attention_dp", "vpp")
 _COST_UNITS = (
@@ -35,7 +37,7 @@ def number(value: float | None) -> str:
 
 def interval(metric: Answer) -> str:
     """The median, then what eight of ten measurements would lie between."""
-    return f"{number(metric['p50'])}  [{number(metric['p10'])} .. {number(metric['p90'])}]  {metric['basis']}"
+    return f"{number(metric['p50'])}  [{number(metric['p10'])} .. {number(metric['p90'])}]"
 
 
 def _servers(option: Answer) -> str:
@@ -60,7 +62,11 @@ def _layout(option: Answer) -> str:
 
 def _precision(option: Answer) -> str:
     named = (("weights", "weight_precision"), ("KV cache", "kv_precision"), ("arithmetic", "precision"))
-    return ", ".join(f"{label} {option[key]}" for label, key in named if option.get(key)) or _UNKNOWN
+    return ", ".join(f"{label} {option[key]}" for label, key in named if option.get(key)) or "as the application has it"
+
+
+def _basis(option: Answer) -> str:
+    return " and ".join(sorted({metric["basis"] for metric in option["metrics"].values()}))
 
 
 def _memory(option: Answer) -> str:
@@ -111,6 +117,7 @@ _ROWS = (
     ("memory per GPU", _memory),
 )
 _LATER_ROWS = (
+    ("speed is", _basis),
     ("what binds", lambda option: option["bottleneck"]),
     ("confidence", lambda option: f"{option['confidence_fraction']:.0%} that the target is met"),
     ("power", _power),
@@ -118,6 +125,12 @@ _LATER_ROWS = (
     ("network", _network),
     ("cost", _cost),
 )
+
+
+def make_console() -> Console:
+    """A console for answers: as wide as the terminal, or as a printed page."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def _metric_names(options: Sequence[Answer]) -> list[str]:

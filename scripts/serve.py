@@ -1,6 +1,7 @@
 """scripts/run: the whole product on one machine, under one parent, with an answered example of each kind."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from rich.console import Console
+import structlog
 from sqlalchemy.engine import URL
 
 from config.environment import ROOT, SettingsError, settings_from_environment
 from scripts import folder
+from scripts.answers import make_console
 from scripts.children import port_is_free
 from scripts.embedded import EmbeddedServer, ServerRole, wait_until_ready
 from scripts.examples import show_examples
@@ -32,7 +34,7 @@ READY_WITHIN_S = 90.0
 # A process that crashes this often before it was ever ready will not get better by waiting.
 HOPELESS_CRASHES = 3
 
-console = Console(highlight=False, soft_wrap=True)
+console = make_console()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,7 @@ def wait_until_served(plan: Plan, supervisor: Supervisor) -> None:
 
 
 def _keys(plan: Plan) -> Mapping[Role, str]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     return demo_keys(build_runtime(plan.settings))
 
 
@@ -149,7 +152,7 @@ def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
     if keys:
         console.print(f"Keys of the demo tenant (also in {plan.settings.data_dir / 'keys.json'}):")
         for role, token in keys.items():
-            console.print(f"  {role.value:<10} {token}")
+            console.print(f"  {role.value:<10} {token}", soft_wrap=True)
     console.print(f"Logs: {plan.logs}\n")
 
 

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from rich.console import Console
 
 from config.environment import ROOT
-from scripts.answers import print_result
+from scripts.answers import make_console, print_result
 from scripts.options import parse
 from scripts.trouble import Trouble
 from service.catalog.load import load_catalog
@@ -89,8 +89,7 @@ def main(arguments: list[str]) -> int:
             sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
             return 0
         note = f"sized in {time.perf_counter() - started:.2f} s, facts included"
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-        print_result(console, request.name or options.file, result, note=note, top=options.top)
+        print_result(make_console(), request.name or options.file, result, note=note, top=options.top)
         return 0
     for sentence in sentences:
         complaints.print(f"headroom: {sentence}", style="red", markup=False)
