@@ -1,0 +1,44 @@
+"""Which layouts are tried, and the error when none divides the batch."""
+
+import numpy as np
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.errors import InvalidRequestError
+from service.sizing.training.choices import deployed_layouts, searched_layouts
+from service.sizing.training.layouts import batch_divides, divisors
+from service.sizing.workload import Deployment, Sharding
+from tests.sizing.training.jobs import job
+
+
+def test_divisors() -> None:
+    assert divisors(36) == (1, 2, 3, 4, 6, 9, 12, 18, 36)
+
+
+def test_every_searched_layout_divides_the_batch_and_the_gpus(catalog: Catalog) -> None:
+    found = job(catalog, model="deepseek-v3", global_batch_sequences=1536)
+    tried = searched_layouts(found, gpus=256, most_gpus=16384)
+    assert len(tried) > 100
+    assert np.all(batch_divides(tried, 1536))
+    assert np.all(tried.gpus == 256)
+    assert np.all((tried.tp * tried.cp * tried.dp) % tried.ep == 0)
+    assert np.all((tried.sharding < 2) | (tried.pp == 1))
+
+
+def test_a_batch_that_nothing_divides_names_the_nearest_that_works(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequestError, match="nearest that works is 1022") as raised:
+        searched_layouts(job(catalog, global_batch_sequences=1021), gpus=14, most_gpus=16384)
+    (error,) = raised.value.detail.errors
+    assert (error.field, error.value, error.limit) == ("workload.global_batch_sequences", "1021", "1022")
+
+
+def test_a_deployment_keeps_what_it_states(catalog: Catalog) -> None:
+    asked = Deployment(gpu="b200-sxm", gpus=64, tp=4, pp=2, vpp=2, micro_batch=2, sharding=Sharding.ZERO1)
+    found = deployed_layouts(job(catalog, model="llama-3.1-70b"), asked)
+    assert len(found) == 1
+    assert (found.tp[0], found.pp[0], found.vpp[0], found.dp[0], found.micro_batch[0]) == (4, 2, 2, 8, 2)
+
+
+def test_degrees_that_do_not_give_the_gpus_are_refused(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequestError, match="deployment.gpus = 12"):
+        deployed_layouts(job(catalog), Deployment(gpu="b200-sxm", gpus=12, tp=8))

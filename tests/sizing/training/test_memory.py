@@ -1,0 +1,95 @@
+"""Memory against numbers worked out by hand from the papers."""
+
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.sizing.training.layouts import micro_batches
+from service.sizing.training.memory import activation_bytes, expert_data_ranks, params_gpu, stage_layers_fraction
+from service.sizing.units import GB
+from service.sizing.workload import Method
+from tests.sizing.training.jobs import job, layouts
+
+PARAMS_8B = 8.0303e9
+
+
+def test_full_tuning_of_8b_takes_sixteen_bytes_a_parameter(catalog: Catalog) -> None:
+    memory = job(catalog).memory(layouts())
+    assert memory.weights[0] == pytest.approx(2 * PARAMS_8B, rel=1e-3)
+    assert memory.gradients[0] == pytest.approx(2 * PARAMS_8B, rel=1e-3)
+    assert memory.optimizer[0] == pytest.approx(12 * PARAMS_8B, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "weights", "gradients", "optimizer"),
+    [(0, 2.0, 2.0, 12.0), (1, 2.0, 2.0, 1.5), (2, 2.0, 0.25, 1.5), (3, 0.25, 0.25, 1.5)],
+)
+def test_zero_shards_one_state_after_the_other(
+    catalog: Catalog, stage: int, weights: float, gradients: float, optimizer: float
+) -> None:
+    memory = job(catalog).memory(layouts(dp=8, sharding=stage))
+    assert memory.weights[0] / PARAMS_8B == pytest.approx(weights, rel=1e-3)
+    assert memory.gradients[0] / PARAMS_8B == pytest.approx(gradients, rel=1e-3)
+    assert memory.optimizer[0] / PARAMS_8B == pytest.approx(optimizer, rel=1e-3)
+
+
+def test_activations_of_gpt_175b_follow_the_paper_without_its_dropout_masks(catalog: Catalog) -> None:
+    # Korthikanti et al. 2022, eq. 5 with sequence parallelism and selective recompute of the scores: 34 s b h / t a layer.
+    # Two of the 34 are dropout masks, which today's recipes do not have: 32 s b h / t, 12 layers a stage, 8 in flight.
+    gpt = job(catalog, model="gpt-3-175b", seq_len_tokens=2048, global_batch_sequences=64)
+    layout = layouts(tp=8, pp=8, dp=1)
+    stored = activation_bytes(layout, gpt.shape, recipe=gpt.recipe, micro_batches=micro_batches(layout, 64))
+    assert stored[0] == pytest.approx(32 * 2048 * 12288 / 8 * 12 * 8, rel=1e-6)
+
+
+def test_interleaving_holds_more_and_full_recompute_little(catalog: Catalog) -> None:
+    gpt = job(catalog, model="gpt-3-175b", seq_len_tokens=2048, global_batch_sequences=64)
+    layout = layouts(tp=8, pp=8, vpp=[1, 3, 1], recompute=[0, 0, 2])
+    plain, interleaved, full = activation_bytes(
+        layout, gpt.shape, recipe=gpt.recipe, micro_batches=micro_batches(layout, 64)
+    )
+    assert interleaved / plain == pytest.approx(1 + 7 / 24)
+    # Layer inputs only, 2 s h a layer over 8 tensor ranks, and one layer that is being rebuilt.
+    assert full == pytest.approx(2 * 2048 * 12288 / 8 * 96 + 32 * 2048 * 12288 / 8, rel=1e-6)
+
+
+def test_a_short_batch_fills_only_part_of_the_pipeline(catalog: Catalog) -> None:
+    gpt = job(catalog, model="gpt-3-175b", seq_len_tokens=2048, global_batch_sequences=2)
+    layout = layouts(tp=8, pp=8)
+    two = activation_bytes(layout, gpt.shape, recipe=gpt.recipe, micro_batches=micro_batches(layout, 2))
+    assert two[0] == pytest.approx(32 * 2048 * 12288 / 8 * 12 * 2, rel=1e-6)
+
+
+def test_lora_keeps_a_frozen_copy_and_trains_adapters_only(catalog: Catalog) -> None:
+    lora = job(catalog, method=Method.LORA, lora_rank=16)
+    memory = lora.memory(layouts())
+    # q, k, v, o and three feed-forward matrices of 32 layers: rank x (in + out) each.
+    adapters = 16 * 32 * (2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336))
+    assert lora.trained_params == pytest.approx(adapters)
+    assert memory.weights[0] == pytest.approx(2 * PARAMS_8B + 2 * adapters, rel=1e-3)
+    assert memory.optimizer[0] == pytest.approx(12 * adapters)
+
+
+def test_qlora_holds_the_base_in_four_bits_and_dpo_a_second_copy(catalog: Catalog) -> None:
+    full = job(catalog).memory(layouts())
+    qlora = job(catalog, method=Method.QLORA).memory(layouts())
+    dpo = job(catalog, method=Method.DPO).memory(layouts())
+    assert qlora.weights[0] / GB == pytest.approx(0.5625 * 8.03 + 2 * 0.042, rel=0.01)
+    assert dpo.weights[0] == pytest.approx(2 * full.weights[0])
+    assert dpo.optimizer[0] == full.optimizer[0]
+
+
+def test_experts_are_spread_over_expert_ranks_and_shared_by_the_rest(catalog: Catalog) -> None:
+    shape = job(catalog, model="deepseek-v3").shape
+    layout = layouts(pp=2, ep=32, dp=128)
+    dense, routed = params_gpu(layout, shape)
+    share = stage_layers_fraction(layout, shape.layers)[0]
+    assert routed[0] == pytest.approx(shape.routed_params * share / 32)
+    assert dense[0] == pytest.approx(shape.dense_params * share + shape.embedding_params)
+    assert expert_data_ranks(layout)[0] == 4
+
+
+def test_uneven_stages_cost_a_whole_layer(catalog: Catalog) -> None:
+    del catalog
+    # 126 layers and both ends make 128 slots: 16 stages are even. 61 layers in 4 x 4 chunks take 4 each: 16 on a stage.
+    assert stage_layers_fraction(layouts(pp=16), 126.0)[0] == pytest.approx(8 / 126)
+    assert stage_layers_fraction(layouts(pp=4, vpp=4), 61.0)[0] == pytest.approx(16 / 61)

@@ -1,0 +1,69 @@
+"""Step time: FLOP by hand, and what each part must do when one degree changes."""
+
+import numpy as np
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.sizing.precision import Precision
+from service.sizing.table import build_table
+from service.sizing.training.job import Job, run_rates, table_rates
+from service.sizing.training.layouts import Layouts
+from service.sizing.training.step import StepTime
+from service.sizing.workload import Method
+from tests.sizing.training.jobs import job, layouts
+
+
+def step(catalog: Catalog, found: Job, columns: Layouts, *, server: str = "poweredge-xe9780-b300") -> StepTime:
+    spec = catalog.hardware.server(server)
+    table = build_table((spec,), (catalog.hardware.gpu(spec.gpu),))
+    rows = np.zeros(len(columns), dtype=np.int64)
+    rates = table_rates(found, table, catalog.calibration).take(rows)
+    return found.step(columns, run_rates(rates, columns.gpus, table.gpus_server[rows]))
+
+
+def test_model_flop_of_an_8b_step(catalog: Catalog) -> None:
+    found = job(catalog, seq_len_tokens=8192, global_batch_sequences=128)
+    # 7.505e9 multiplied parameters; 32 layers of 32 heads x 128, causal half: 8192 x (4096 + 4096) a token and layer.
+    token = 3 * (2 * 7.5050e9 + 32 * 8192 * (4096 + 4096))
+    assert found.step_flop == pytest.approx(128 * 8192 * token, rel=1e-3)
+
+
+def test_frozen_weights_save_a_third_and_a_reference_adds_one(catalog: Catalog) -> None:
+    full = job(catalog).step_flop
+    assert job(catalog, method=Method.LORA).step_flop == pytest.approx(full * 2 / 3)
+    assert job(catalog, method=Method.DPO).step_flop == pytest.approx(full * 4 / 3)
+
+
+def test_bubble_is_stages_less_one_over_chunks(catalog: Catalog) -> None:
+    found = job(catalog, model="llama-3.1-70b", global_batch_sequences=64)
+    plain = step(catalog, found, layouts(pp=4, dp=2, sharding=1))
+    chunked = step(catalog, found, layouts(pp=4, vpp=5, dp=2, sharding=1))
+    working = plain.total - plain.bubble - plain.data - plain.optimizer
+    # Fixed work of a step is no micro-batch, so the share is a little under (p - 1) / m.
+    assert plain.bubble[0] / working[0] == pytest.approx(3 / 32, rel=0.05)
+    assert chunked.bubble[0] < plain.bubble[0] / 4
+
+
+def test_full_recompute_adds_one_forward(catalog: Catalog) -> None:
+    found = job(catalog)
+    none, full = step(catalog, found, layouts(dp=8, sharding=1, recompute=[0, 2])).products
+    assert 1.2 < full / none < 4 / 3
+
+
+def test_experts_across_servers_cost_more_than_inside_a_rack(catalog: Catalog) -> None:
+    found = job(catalog, model="deepseek-v3", precision=Precision.FP8, global_batch_sequences=4096)
+    columns = layouts(pp=4, vpp=4, ep=64, dp=64, sharding=1)
+    inside = step(catalog, found, columns, server="poweredge-xe9712-gb200").expert[0]
+    across = step(catalog, found, columns, server="poweredge-xe9680l-b200").expert[0]
+    assert across > 2 * inside
+
+
+def test_small_models_stop_scaling(catalog: Catalog) -> None:
+    found = job(catalog, model="llama-3.2-3b", global_batch_sequences=4096, seq_len_tokens=2048)
+    few, many = step(catalog, found, layouts(dp=[8, 4096], sharding=1)).total
+    assert few / many < 0.5 * 4096 / 8
+
+
+def test_parts_add_up(catalog: Catalog) -> None:
+    found = step(catalog, job(catalog), layouts(tp=2, pp=2, dp=2, sharding=1))
+    assert found.total[0] == pytest.approx(sum(float(np.ravel(getattr(found, n))[0]) for n in StepTime.__slots__))
