@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.quoting.export_rules import ExportRules
 from service.schemas.fact import Fact, FactSheet
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
@@ -29,7 +30,10 @@ class ZooModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """Read once at start and never changed. Mappings are ordered by id."""
+    """Read once at start and never changed. Mappings are ordered by id.
+
+    `version` covers hardware, models and applications; calibration and export rules carry digests of their own.
+    """
 
     version: str
     hardware: Hardware
@@ -39,3 +43,4 @@ class Catalog:
     applications: Mapping[str, Application]
     calibration: Calibration
     sources: Mapping[str, str]
+    export_rules: ExportRules

@@ -6,6 +6,7 @@ from pathlib import Path
 from service.catalog.applications import load_applications
 from service.catalog.calibration import load_calibration
 from service.catalog.catalog import Catalog, FactSheet
+from service.catalog.export_rules import load_export_rules
 from service.catalog.hardware import load_hardware
 from service.catalog.models import load_zoo
 from service.schemas.digest import sha256_digest
@@ -31,4 +32,5 @@ def load_catalog(config_dir: Path) -> Catalog:
         applications=science.applications,
         calibration=load_calibration(config_dir),
         sources={**hardware.sources, **zoo.sources, **science.sources},
+        export_rules=load_export_rules(config_dir, gpus=gpus),
     )
