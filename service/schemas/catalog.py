@@ -124,13 +124,13 @@ class ServerSchema(HardwareSchema):
     spec = ServerSpec
 
     family = Text("The chassis.", longest=60, required=True)
-    gpu = Text("Id of its GPU.", longest=60, required=True)
-    scale_up = Choice("What links its GPUs.", ScaleUp, required=True)
-    cooling = Choice("How it is cooled.", Cooling, required=True)
     sku = Text("The Dell SKU, where one is known.", longest=60, required=True, allow_none=True)
     orderable = Flag("It has a SKU.", required=True)
     reference = Flag("Not offered; measured runs need it.", required=True)
+    gpu = FactField(Text("Id of its GPU.", longest=60), known=True)
     gpus = whole(1, 1024, known=True)
+    scale_up = FactField(Choice("What links its GPUs.", ScaleUp), known=True)
+    cooling = FactField(Choice("How it is cooled.", Cooling), known=True)
     nvlink_domain_gpus = whole(1, 1024, known=True)
     nic_gbit_s_gpu = positive(1e5, known=True)
     rack_units = positive(60)
