@@ -42,7 +42,7 @@ class Picked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Scene:
+class Scene:
     """What all options of one sizing share."""
 
     workload: InferenceWorkload
@@ -53,32 +53,15 @@ class _Scene:
     constraints: Constraints
 
 
-def inference_options(
-    picked: list[Picked],
-    *,
-    workload: InferenceWorkload,
-    demand: FleetDemand,
-    hardware: Hardware,
-    table: HardwareTable,
-    calibration: Calibration,
-    constraints: Constraints,
-) -> tuple[SizingOption, ...]:
-    """Options in the order given, ranked from 1; the candidates of one group are operated in one call."""
-    scene = _Scene(
-        workload=workload,
-        demand=demand,
-        hardware=hardware,
-        table=table,
-        calibration=calibration,
-        constraints=constraints,
-    )
-    values = _operating_values(picked, scene)
+def inference_options(picked: list[Picked], values: list[PointValues], scene: Scene) -> tuple[SizingOption, ...]:
+    """Options in the order given, ranked from 1; `values` is what `operating_values` made of the same list."""
     return tuple(
         _option(rank, one, value, scene) for rank, (one, value) in enumerate(zip(picked, values, strict=True), 1)
     )
 
 
-def _operating_values(picked: list[Picked], scene: _Scene) -> list[PointValues]:
+def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
+    """Each candidate at the load that it will carry; candidates of one group are operated in one call."""
     found: dict[int, PointValues] = {}
     for group in {id(p.group): p.group for p in picked}.values():
         places = [i for i, p in enumerate(picked) if p.group is group]
@@ -113,7 +96,7 @@ def _operating_values(picked: list[Picked], scene: _Scene) -> list[PointValues]:
     return [found[i] for i in range(len(picked))]
 
 
-def _option(rank: int, one: Picked, values: PointValues, scene: _Scene) -> SizingOption:
+def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> SizingOption:
     group, row, calibration = one.group, one.row, scene.calibration
     layouts, memory, load = group.layouts, group.memory, group.load
     server = scene.table.servers[layouts.server[row]]

@@ -13,7 +13,8 @@ from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.memory import inference_memory, sequence_bytes
-from service.sizing.inference.option import Picked, inference_options
+from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
+from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.traffic import (
     FleetDemand,
@@ -35,7 +36,7 @@ from service.sizing.rank import (
 )
 from service.sizing.result import Assumed, Limit, Rejection, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
-from service.sizing.table import FloatArray, HardwareTable, IntArray, table_of
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray, table_of
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Availability, Constraints, InferenceWorkload, Question, Serving
 
@@ -112,12 +113,7 @@ def size_inference(
         weight=weight,
         weight_limit=weight_limit,
     )
-    picked, front = _pick(replace(pool, verdict=verdict), table, weight, by_output=demand.gpus is not None)
-    options = inference_options(
-        [
-            Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
-            for i, n in zip(picked, pool.servers[picked], strict=True)
-        ],
+    scene = Scene(
         workload=workload,
         demand=demand,
         hardware=hardware,
@@ -125,6 +121,14 @@ def size_inference(
         calibration=calibration,
         constraints=constraints,
     )
+    chosen = _pick(replace(pool, verdict=verdict), table, weight, by_output=demand.gpus is not None)
+    candidates = [
+        Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
+        for i, n in zip(chosen.rows, pool.servers[chosen.rows], strict=True)
+    ]
+    values = operating_values(candidates, scene)
+    kept, front = _front(chosen, candidates, values, workload)
+    options = inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene)
     rejected = (*refused, *unformatted, *rejections(verdict, server=pool.server, table=table))
     return SizingResult(
         kind="inference",
@@ -135,8 +139,8 @@ def size_inference(
         shortfall=None if options else shortfall(rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP),
         sensitivity=(
             inference_sensitivity(
-                groups[pool.group[picked[0]]],
-                int(pool.local[picked[0]]),
+                candidates[0].group,
+                candidates[0].row,
                 plan=lambda g, c: _plan(
                     g, workload, demand=demand, table=table, calibration=c, constraints=constraints
                 ),
@@ -208,8 +212,7 @@ def _groups(
     modes = {
         Serving.AGGREGATED: (False,),
         Serving.DISAGGREGATED: (True,),
-        # Without a bound on latency there is nothing that separate prefill could buy.
-        Serving.AUTO: (False, True) if workload.slo else (False,),
+        Serving.AUTO: (False,),
     }[workload.serving]
     found: list[Group] = []
     for chosen, rows in formats.items():
@@ -266,8 +269,18 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload)
     )
 
 
-def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool) -> tuple[IntArray, list[bool]]:
-    """Of each server its best and its fastest feasible candidate, best first, and which of them nobody dominates.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Chosen:
+    """Rows of the pool that may become options, best first; `best` marks the best of each server."""
+
+    rows: IntArray
+    cost: FloatArray
+    power: FloatArray
+    best: BoolArray
+
+
+def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool) -> _Chosen:
+    """Of each server its best and its fastest feasible candidate, best first.
 
     `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does.
     """
@@ -280,10 +293,24 @@ def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: b
     fastest = first_per_server(np.lexsort((servers, server, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
     ranked = both[order(server=server[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
-    front = pareto_front(cost_weight=cost[ranked], speed=speed[ranked], power_w=power[ranked])
-    # Best per server in rank order, and beside them only what the front adds.
-    wanted = np.isin(ranked, best) | front
-    return feasible[ranked[wanted]][:_MOST_OPTIONS], front[wanted].tolist()[:_MOST_OPTIONS]
+    return _Chosen(rows=feasible[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
+
+
+def _front(
+    chosen: _Chosen, candidates: list[Picked], values: list[PointValues], workload: InferenceWorkload
+) -> tuple[list[int], list[bool]]:
+    """Places of the candidates that become options, and which of them are on the front: the best of each server, and what
+    the front adds, judged at the load that they will carry.
+    """
+    if not candidates:
+        return [], []
+    instances = [float(c.fleet.instances[c.row]) for c in candidates]
+    speed = np.array(
+        [1.0 / v.tpot_s if workload.slo else v.requests_s * n for v, n in zip(values, instances, strict=True)]
+    )
+    front = pareto_front(cost_weight=chosen.cost, speed=speed, power_w=chosen.power)
+    kept = np.flatnonzero(chosen.best | front)[:_MOST_OPTIONS].tolist()
+    return kept, front[kept].tolist()
 
 
 def _assumed(workload: InferenceWorkload, calibration: Calibration, groups: list[Group]) -> tuple[Assumed, ...]:
@@ -307,6 +334,14 @@ def _assumed(workload: InferenceWorkload, calibration: Calibration, groups: list
                 field="workload.demand",
                 value=f"x {growth_factor(workload):.3g}",
                 why="sized for the end of the horizon: (1 + growth_fraction_year) ^ years",
+            )
+        )
+    if workload.serving is Serving.AUTO:
+        found.append(
+            Assumed(
+                field="workload.serving",
+                value=str(Serving.AGGREGATED),
+                why="measured far more often; ask for disaggregated to size separate prefill",
             )
         )
     if workload.slo is None:
