@@ -40,5 +40,5 @@ def test_a_deployment_keeps_what_it_states(catalog: Catalog) -> None:
 
 
 def test_degrees_that_do_not_give_the_gpus_are_refused(catalog: Catalog) -> None:
-    with pytest.raises(InvalidRequestError, match="deployment.gpus = 12"):
+    with pytest.raises(InvalidRequestError, match="gpus = 12"):
         deployed_layouts(job(catalog), Deployment(gpu="b200-sxm", gpus=12, tp=8))

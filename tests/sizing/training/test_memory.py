@@ -33,7 +33,7 @@ def test_zero_shards_one_state_after_the_other(
 
 
 def test_activations_of_gpt_175b_follow_the_paper_without_its_dropout_masks(catalog: Catalog) -> None:
-    # Korthikanti et al. 2022, eq. 5 with sequence parallelism and selective recompute of the scores: 34 s b h / t a layer.
+    # Korthikanti et al. 2022, eq. 5, sequence parallel, scores recomputed: 34 s b h / t a layer.
     # Two of the 34 are dropout masks, which today's recipes do not have: 32 s b h / t, 12 layers a stage, 8 in flight.
     gpt = job(catalog, model="gpt-3-175b", seq_len_tokens=2048, global_batch_sequences=64)
     layout = layouts(tp=8, pp=8, dp=1)

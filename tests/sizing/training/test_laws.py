@@ -1,0 +1,132 @@
+"""Laws of the physics of training that hold for any workload."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.environment import ROOT
+from service.catalog.load import load_catalog
+from service.sizing.precision import Precision
+from service.sizing.table import build_table
+from service.sizing.training.choices import searched_layouts
+from service.sizing.training.explain import certainty_of, training_metrics
+from service.sizing.training.job import Job, fitted, run_rates, table_rates
+from service.sizing.training.layouts import Layouts
+from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.training.search import search
+from service.sizing.training.step import StepTime
+from service.sizing.workload import Method
+from tests.sizing.training.jobs import job, layouts
+
+CATALOG = load_catalog(ROOT / "config")
+MODELS = ("llama-3.1-8b", "llama-3.1-405b", "deepseek-v3", "gpt-oss-120b", "nemotron-3-nano-30b-a3b", "llama-3.2-3b")
+SERVERS = (
+    "poweredge-xe9780-b300",
+    "poweredge-xe9712-gb200",
+    "poweredge-xe8712-gb200",
+    "poweredge-xe7745-rtx-pro-6000-se",
+)
+
+jobs = st.builds(
+    lambda model, method, precision, seq, batch: job(
+        CATALOG,
+        model=model,
+        method=method,
+        precision=precision,
+        seq_len_tokens=seq,
+        global_batch_sequences=batch,
+    ),
+    st.sampled_from(MODELS),
+    st.sampled_from(list(Method)),
+    st.sampled_from((Precision.BF16, Precision.FP8)),
+    st.sampled_from((512, 4096, 32768)),
+    st.sampled_from((16, 96, 1024)),
+)
+
+
+def steps(found: Job, columns: Layouts, server: str) -> StepTime:
+    spec = CATALOG.hardware.server(server)
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    rows = np.zeros(len(columns), dtype=np.int64)
+    rates = table_rates(found, table, CATALOG.calibration).take(rows)
+    return found.step(columns, run_rates(rates, columns.gpus, table.gpus_server[rows]))
+
+
+@settings(deadline=None, max_examples=25)
+@given(jobs, st.sampled_from(SERVERS), st.data())
+def test_one_candidate_alone_equals_its_row_among_many(found: Job, server: str, data: st.DataObject) -> None:
+    many = searched_layouts(found, gpus=None, most_gpus=512)
+    row = data.draw(st.integers(0, len(many) - 1))
+    alone = many.take(np.array([row]))
+    assert found.memory(alone).total[0] == found.memory(many).total[row]
+    assert steps(found, alone, server).total[0] == steps(found, many, server).total[row]
+
+
+@settings(deadline=None, max_examples=40)
+@given(jobs, st.sampled_from((1, 2, 4)), st.sampled_from((0, 1, 2)), st.sampled_from((0, 1, 3)))
+def test_memory_never_rises_with_tensor_parallelism(found: Job, pp: int, recompute: int, sharding: int) -> None:
+    # Expert ranks stay as they are: tp adds copies of them, which ZeRO shares.
+    columns = layouts(tp=[1, 2, 4, 8], pp=pp, dp=2, recompute=recompute, sharding=sharding)
+    assert np.all(np.diff(found.memory(columns).total) <= 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(jobs, st.sampled_from((1, 2, 8)))
+def test_recompute_trades_memory_for_time(found: Job, dp: int) -> None:
+    columns = layouts(dp=dp, recompute=[0, 1, 2], sharding=1)
+    assert np.all(np.diff(found.memory(columns).total) <= 0)
+    assert np.all(np.diff(steps(found, columns, SERVERS[0]).total) >= 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(jobs, st.sampled_from((2, 8, 64)))
+def test_each_stage_of_zero_needs_less(found: Job, dp: int) -> None:
+    memory = found.memory(layouts(dp=dp, sharding=[0, 1, 2]))
+    assert np.all(np.diff(memory.total) <= 0)
+
+
+@settings(deadline=None, max_examples=15)
+@given(jobs)
+def test_more_gpus_are_never_slower_at_the_best_layout(found: Job) -> None:
+    spec = CATALOG.hardware.server(SERVERS[0])
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    tried = searched_layouts(found, gpus=None, most_gpus=2048)
+    fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
+    assert np.all(np.diff(fleet.gpus) > 0)
+    if fleet.gpus[0] > 0:
+        assert np.all(np.diff(fleet.days) < 0)
+
+
+@settings(deadline=None, max_examples=25)
+@given(jobs, st.sampled_from(SERVERS))
+def test_quantiles_are_ordered(found: Job, server: str) -> None:
+    spec = CATALOG.hardware.server(server)
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    point = point_at(found, layouts(dp=8, sharding=1), row=0, table=table, server=0, calibration=CATALOG.calibration)
+    certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=spec.gpu, gpus=8)
+    metrics = training_metrics(
+        point, certainty, goodput=goodput_interval(found, 8, CATALOG.calibration), servers=1
+    )
+    for metric in metrics:
+        assert 0.0 < metric.interval.p10 <= metric.interval.p50 <= metric.interval.p90
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_search_equals_brute_force_on_one_server(model: str) -> None:
+    found = job(CATALOG, model=model, precision=Precision.FP8, global_batch_sequences=64)
+    spec = CATALOG.hardware.server(SERVERS[1])
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    tried = searched_layouts(found, gpus=64, most_gpus=64)
+    fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
+    usable = np.full(len(tried), table.memory_bytes[0])
+    each = fitted(found, tried, usable_bytes=usable)
+    times = [
+        float(steps(found, each.layouts.take(np.array([i])), spec.id).total[0])
+        for i in range(len(tried))
+        if each.fits[i]
+    ]
+    if times:
+        assert fleet.step_s[0] == min(times)
+    else:
+        assert fleet.gpus[0] == 0

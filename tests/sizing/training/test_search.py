@@ -1,0 +1,196 @@
+"""size_training over the real catalog: deadline, GPU count, budget, and what nothing fits says."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.errors import InvalidRequestError, UnsupportedWorkloadError
+from service.sizing.hardware import Hardware
+from service.sizing.precision import Precision
+from service.sizing.result import Limit, SizingOption, SizingResult
+from service.sizing.table import FloatArray
+from service.sizing.training.evaluate import estimate_training
+from service.sizing.training.search import size_training
+from service.sizing.workload import Constraints, Deployment, Method, Question, TrainingTarget
+from tests.sizing.training.jobs import training_workload
+
+Sizer = Callable[..., SizingResult]
+BIG = {
+    "model": "llama-3.1-405b",
+    "tokens": 15e12,
+    "precision": Precision.FP8,
+    "seq_len_tokens": 8192,
+    "global_batch_sequences": 2048,
+}
+
+
+@pytest.fixture(scope="module")
+def sizer(catalog: Catalog, weight: FloatArray) -> Sizer:
+    def size(
+        *,
+        limit: float | None = None,
+        constraints: Constraints | None = None,
+        hardware: Hardware | None = None,
+        **changes: object,
+    ) -> SizingResult:
+        workload = training_workload(**changes)
+        return size_training(
+            Question(workload=workload, constraints=constraints or Constraints()),
+            hardware=hardware or catalog.hardware,
+            architecture=catalog.models[str(workload.model)].architecture,
+            calibration=catalog.calibration,
+            weight=weight,
+            weight_limit=limit,
+        )
+
+    return size
+
+
+def p50(option: SizingOption, name: str) -> float:
+    return next(m.interval.p50 for m in option.metrics if m.name == name)
+
+
+def p90(option: SizingOption, name: str) -> float:
+    return next(m.interval.p90 for m in option.metrics if m.name == name)
+
+
+def test_a_deadline_is_met_at_the_asked_confidence(sizer: Sizer) -> None:
+    sure = Constraints(min_confidence_fraction=0.9)
+    found = sizer(**BIG, target=TrainingTarget(deadline_days=90.0), constraints=sure)
+    assert found.feasible
+    assert found.shortfall is None
+    for option in found.options:
+        assert p90(option, "time_to_train_days") <= 90.0 * 1.0001
+        assert option.confidence_fraction >= 0.9
+        assert option.memory_used_gb_gpu <= option.memory_usable_gb_gpu
+    assert [o.rank for o in found.options] == list(range(1, len(found.options) + 1))
+    assert set(found.pareto) <= {o.rank for o in found.options}
+
+
+def test_a_looser_deadline_never_needs_more_servers(sizer: Sizer) -> None:
+    tight = {o.server: o.servers for o in sizer(**BIG, target=TrainingTarget(deadline_days=60.0)).options}
+    loose = {o.server: o.servers for o in sizer(**BIG, target=TrainingTarget(deadline_days=120.0)).options}
+    assert set(tight) <= set(loose)
+    assert all(loose[server] <= count for server, count in tight.items())
+
+
+def test_a_forbidden_deadline_tells_the_fastest_and_what_limits_it(sizer: Sizer) -> None:
+    found = sizer(**BIG, target=TrainingTarget(deadline_days=2.0))
+    assert not found.feasible
+    assert found.shortfall is not None
+    assert found.shortfall.limit is Limit.DEADLINE
+    assert found.shortfall.best > found.shortfall.required == 2.0
+    assert "fastest reachable" in found.shortfall.relaxation
+    assert "limited by" in found.shortfall.relaxation
+    assert len({r.server for r in found.rejected}) == len(found.rejected)
+
+
+def test_a_gpu_count_gives_the_time_fastest_first(sizer: Sizer) -> None:
+    found = sizer(target=TrainingTarget(gpus=64), model="llama-3.1-70b")
+    days = [p50(o, "time_to_train_days") for o in found.options]
+    assert days == sorted(days)
+    assert all(o.gpus_instance == 64 for o in found.options)
+
+
+def test_a_budget_is_kept_and_spent_on_speed(sizer: Sizer, catalog: Catalog, weight: FloatArray) -> None:
+    price = dict(zip((s.id for s in catalog.hardware.servers), weight, strict=True))
+    poor = sizer(target=TrainingTarget(budget_usd="1"), limit=100_000.0, model="llama-3.1-70b")
+    rich = sizer(target=TrainingTarget(budget_usd="1"), limit=1_000_000.0, model="llama-3.1-70b")
+    assert all(o.servers * price[o.server] <= 100_000.0 for o in poor.options)
+    assert p50(rich.options[0], "time_to_train_days") < p50(poor.options[0], "time_to_train_days")
+
+
+def test_a_model_that_fits_nothing_small_says_how_much_memory_is_missing(sizer: Sizer) -> None:
+    only = Constraints(allowed_servers=("poweredge-xe7740-rtx-pro-4500-se",))
+    found = sizer(**BIG | {"target": TrainingTarget(gpus=8)}, constraints=only)
+    assert not found.feasible
+    (mine,) = [r for r in found.rejected if r.limit is not Limit.NOT_ALLOWED]
+    assert mine.limit is Limit.MEMORY
+    assert mine.required is not None
+    assert mine.available is not None
+    assert mine.required > mine.available
+    assert found.shortfall is not None
+
+
+def test_a_precision_that_a_gpu_lacks_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(UnsupportedWorkloadError, match="fp4"):
+        estimate_training(
+            training_workload(precision=Precision.FP4),
+            Deployment(gpu="h100-sxm", gpus=8),
+            hardware=catalog.hardware,
+            architecture=catalog.models["llama-3.1-8b"].architecture,
+            calibration=catalog.calibration,
+        )
+
+
+def test_fp64_does_not_train_a_language_model(sizer: Sizer) -> None:
+    with pytest.raises(UnsupportedWorkloadError, match="fp64"):
+        sizer(precision=Precision.FP64)
+
+
+def test_an_indivisible_batch_is_an_error_with_a_way_out(sizer: Sizer) -> None:
+    with pytest.raises(InvalidRequestError, match="nearest that works"):
+        sizer(global_batch_sequences=1000, target=TrainingTarget(gpus=56 * 9))
+
+
+def test_size_finds_what_estimate_finds(sizer: Sizer, catalog: Catalog) -> None:
+    # The search and the estimate are the same physics: the best layout of 64 GPUs is the same from both sides.
+    option = next(
+        o
+        for o in sizer(target=TrainingTarget(gpus=64), model="llama-3.1-70b").options
+        if o.server == "poweredge-xe9780-b300"
+    )
+    workload = training_workload(target=TrainingTarget(gpus=64), model="llama-3.1-70b")
+    found = estimate_training(
+        workload,
+        Deployment(gpu="b300-sxm", gpus=64, server="poweredge-xe9780-b300"),
+        hardware=catalog.hardware,
+        architecture=catalog.models["llama-3.1-70b"].architecture,
+        calibration=catalog.calibration,
+    )
+    times = {m.name: m.interval.p50 for m in found.metrics}
+    assert times["step_time_s"] == pytest.approx(p50(option, "step_time_s"))
+    assert found.layout == option.layout
+
+
+def test_the_order_of_the_catalog_changes_nothing(sizer: Sizer, catalog: Catalog, weight: FloatArray) -> None:
+    hardware = catalog.hardware
+    backwards = replace(hardware, servers=hardware.servers[::-1], gpus=hardware.gpus[::-1])
+    workload = training_workload(model="llama-3.1-70b")
+    there, back = (
+        size_training(
+            Question(workload=workload),
+            hardware=h,
+            architecture=catalog.models["llama-3.1-70b"].architecture,
+            calibration=catalog.calibration,
+            weight=w,
+        )
+        for h, w in ((hardware, weight), (backwards, weight[::-1]))
+    )
+    assert {o.server: (o.servers, o.layout, o.metrics) for o in there.options} == {
+        o.server: (o.servers, o.layout, o.metrics) for o in back.options
+    }
+    assert there.options[0].metrics == back.options[0].metrics
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_every_method_has_an_answer(sizer: Sizer, method: Method) -> None:
+    found = sizer(method=method, tokens=1e9, global_batch_sequences=64)
+    assert found.feasible
+    best = found.options[0]
+    assert best.storage.capacity_tb > 0
+    named = {m.name for m in best.metrics}
+    assert {"time_to_train_days", "step_time_s", "tokens_s", "mfu", "goodput_fraction"} <= named
+    assert 0.0 < p50(best, "mfu") < 1.0
+
+
+def test_nothing_in_a_result_is_nan(sizer: Sizer) -> None:
+    option = sizer(model="deepseek-v3", target=TrainingTarget(gpus=256), global_batch_sequences=4096).options[0]
+    values = [v for m in option.metrics for v in (m.interval.p10, m.interval.p50, m.interval.p90)]
+    values += [p.gb for p in option.memory_gb_gpu]
+    values += [s.value for s in option.working if isinstance(s.value, float)]
+    assert np.all(np.isfinite(values))
+    assert sum(p.gb for p in option.memory_gb_gpu) == pytest.approx(option.memory_used_gb_gpu)
