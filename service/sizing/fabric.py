@@ -62,7 +62,7 @@ def leaf_count(*, endpoints: Numeric, ports: Numeric, rails: int = RAILS) -> Flo
     GPUs at 128 x 400 Gbit/s take 16 (Dell Fabric Design Center).
     """
     needed = np.ceil(np.asarray(endpoints, dtype=np.float64) / (np.asarray(ports) / 2.0))
-    few = 2.0 ** np.ceil(np.log2(np.maximum(needed, 1.0)))
+    few = np.exp2(np.ceil(np.log2(np.maximum(needed, 1.0))))
     many = np.ceil(needed / rails) * rails
     return np.where(needed <= rails, few, many)
 

@@ -35,9 +35,9 @@ from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Constraints, Question
 
 # Servers that a coupled job is tried on: every small count, then steps of about an eighth.
-_COUPLED_SERVERS = np.unique(np.round(np.concatenate([np.arange(1, 17), 16 * 2 ** (np.arange(1, 81) / 8)]))).astype(
-    np.int64
-)
+_COUPLED_SERVERS = np.unique(
+    np.round(np.concatenate([np.arange(1.0, 17.0), 16.0 * np.exp2(np.arange(1.0, 81.0) / 8.0)]))
+).astype(np.int64)
 _UTILISATION = "science.utilisation_fraction"
 _FP64_LEAST = "science.fp64_over_fp32_least_fraction"
 

@@ -1,0 +1,191 @@
+"""What sizing answers for every application, and for what cannot be."""
+
+import numpy as np
+import pytest
+
+from service.errors import InvalidRequestError, UnsupportedWorkloadError
+from service.sizing.precision import Precision
+from service.sizing.result import Limit
+from service.sizing.science.describe import describe
+from service.sizing.science.workload import (
+    DockingWorkload,
+    LatticeWorkload,
+    Msa,
+    MsaSearch,
+    SizeDistribution,
+)
+from tests.sizing.science.jobs import EVERY, MONTH, estimated, folding, md, median, roofline, sized
+
+
+@pytest.mark.parametrize("workload", EVERY, ids=lambda w: w.application)
+def test_every_application_is_sized(workload, catalog, weight):
+    result = sized(workload, catalog, weight)
+
+    assert result.feasible
+    best = result.options[0]
+    assert best.confidence_fraction >= 0.8 - 1e-6
+    assert best.gpus == best.servers * next(s.gpus for s in catalog.hardware.servers if s.id == best.server)
+    assert best.memory_used_gb_gpu <= best.memory_usable_gb_gpu
+    for option in result.options:
+        for metric in option.metrics:
+            assert 0.0 < metric.interval.p10 <= metric.interval.p50 <= metric.interval.p90 < np.inf
+        assert option.working
+    refused = {r.server for r in result.rejected}
+    assert refused | {o.server for o in result.options} == {s.id for s in catalog.hardware.servers if not s.reference}
+
+
+def test_every_application_of_the_catalog_is_tried():
+    assert len({w.application for w in EVERY}) == 22
+
+
+@pytest.mark.parametrize("workload", EVERY, ids=lambda w: w.application)
+def test_the_options_of_a_sizing_are_what_an_estimate_says(workload, catalog, weight):
+    option = sized(workload, catalog, weight).options[0]
+    replicas = None if option.mode == "coupled" else option.replicas
+    gpus = option.gpus if replicas is None else option.replicas * option.gpus_instance
+    estimate = estimated(
+        workload, catalog, gpu=option.gpu, gpus=gpus, server=option.server, replicas=replicas
+    )
+
+    assert estimate.fits
+    by_name = {m.name: m.interval for m in estimate.metrics}
+    for metric in option.metrics:
+        assert metric.interval.p50 == pytest.approx(by_name[metric.name].p50, rel=1e-12)
+
+
+def test_fp64_goes_to_b200_and_gb200_only_and_says_why(catalog, weight):
+    result = sized(roofline(), catalog, weight)
+
+    assert {o.gpu for o in result.options} == {"b200-sxm", "gb200"}
+    reasons = {r.server: r for r in result.rejected}
+    for server in ("poweredge-xe9780-b300", "poweredge-xe9712-gb300", "poweredge-xe7745-rtx-pro-6000-se"):
+        assert reasons[server].limit is Limit.PRECISION
+        assert "B200" in reasons[server].detail
+
+
+def test_fp64_on_b300_alone_is_a_shortfall_that_names_the_way_out(catalog, weight):
+    result = sized(roofline(), catalog, weight, allowed_gpus=("b300-sxm", "gb300"))
+
+    assert not result.feasible
+    assert result.shortfall is not None
+    assert result.shortfall.limit is Limit.PRECISION
+    assert "B200" in result.shortfall.relaxation
+
+
+def test_fp32_work_may_go_to_b300(catalog, weight):
+    result = sized(roofline(precision=Precision.FP32), catalog, weight, allowed_gpus=("b300-sxm",))
+
+    assert result.feasible
+
+
+def test_a_target_that_no_gpu_holds_names_the_longest_that_fits(catalog, weight):
+    result = sized(folding(tokens=SizeDistribution(mean=20000.0)), catalog, weight)
+
+    assert not result.feasible
+    assert result.shortfall is not None
+    assert result.shortfall.limit is Limit.CONTEXT
+    assert result.shortfall.required == 20480
+    # AlphaFold 3 computes in steps of 512: the longest bucket below sqrt(298 GB / 3,052 B).
+    assert result.shortfall.best == 9728
+    assert "sharding" in next(r.detail for r in result.rejected if r.limit is Limit.CONTEXT)
+
+
+def test_replicas_come_before_strong_scaling(catalog, weight):
+    many = sized(md(application="gromacs", atoms=1067000, ns_day=400.0, replicas=20), catalog, weight).options[0]
+    few = sized(md(application="gromacs", atoms=1067000, ns_day=400.0, replicas=4), catalog, weight).options[0]
+
+    assert many.gpus_instance == 1
+    assert few.gpus_instance > 1
+    assert few.replicas <= 4
+
+
+def test_one_trajectory_cannot_be_faster_than_its_gpus(catalog, weight):
+    result = sized(md(application="amber", ns_day=10000.0, replicas=1), catalog, weight)
+
+    assert not result.feasible
+    assert {r.limit for r in result.rejected} == {Limit.THROUGHPUT}
+
+
+def test_alignments_beyond_the_spare_cores_take_cpu_servers(catalog, weight):
+    asked = folding(msa=Msa(route=MsaSearch.JACKHMMER), targets_day=20000.0)
+    needs = {q.name: q.value for q in sized(asked, catalog, weight).options[0].requirements}
+
+    # 20,000 chains x 1.9 core-hours / (24 h x 0.8)
+    assert needs["msa_cpu_cores"] == pytest.approx(1979.17, rel=1e-4)
+    missing = needs["msa_cpu_cores"] - needs["msa_spare_cores_in_gpu_servers"]
+    assert needs["msa_cpu_servers"] == np.ceil(missing / 128)
+
+
+def test_an_alignment_route_without_a_rate_stays_unknown(catalog, weight):
+    asked = folding(msa=Msa(route=MsaSearch.MMSEQS2_GPU))
+    option = sized(asked, catalog, weight).options[0]
+    needs = {q.name: q.value for q in option.requirements}
+
+    assert needs["msa_cpu_cores"] is None
+    assert needs["msa_gpu_memory_gb"] == 48.0
+    assert any("mmseqs2-gpu" in note for note in option.notes)
+
+
+def test_a_licence_is_told(catalog, weight):
+    assert any("non-commercial" in note for note in sized(folding(), catalog, weight).options[0].notes)
+
+
+def test_docking_without_a_rate_is_told_apart_and_wide(catalog, weight):
+    given = DockingWorkload(application="docking", ligands_day=1e8, ligands_s_gpu=2.5, measured_gpu="a100-80gb")
+    blind = DockingWorkload(application="docking", ligands_day=1e8)
+
+    def width(workload):
+        metric = sized(workload, catalog, weight).options[0].metrics[0].interval
+        return metric.p90 / metric.p10
+
+    assert width(blind) > 16.0 > width(given)
+    assert any(a.field == "workload.ligands_s_gpu" for a in sized(blind, catalog, weight).assumed)
+
+
+def test_a_site_limit_is_a_rejection_with_its_numbers(catalog, weight):
+    result = sized(folding(targets_day=200_000.0), catalog, weight, max_facility_kw=20.0)
+
+    assert not result.feasible
+    assert result.shortfall is not None
+    assert result.shortfall.limit is Limit.FACILITY_POWER
+    assert result.shortfall.required > result.shortfall.best == 20.0
+
+
+def test_a_measured_gpu_is_measured_and_a_transferred_one_is_not(catalog):
+    def basis(gpu):
+        return str(estimated(md(), catalog, gpu=gpu).metrics[0].basis)
+
+    assert basis("b200-sxm") == "measured"
+    assert basis("b300-sxm") == "extrapolated"
+
+
+def test_a_transferred_gpu_has_the_wider_interval(catalog):
+    def width(gpu):
+        interval = estimated(folding(), catalog, gpu=gpu).metrics[0].interval
+        return interval.p90 / interval.p10
+
+    assert width("h100-sxm") < width("b200-sxm") < width("b300-sxm")
+
+
+def test_an_unknown_method_names_the_known_ones(catalog):
+    with pytest.raises(InvalidRequestError, match="pme, rf, ljpme, amoeba"):
+        describe(md(method="ewald"), catalog.applications["openmm"], catalog.calibration)
+
+
+def test_workload_and_application_must_belong_together(catalog):
+    with pytest.raises(UnsupportedWorkloadError, match="template md"):
+        describe(folding(), catalog.applications["openmm"], catalog.calibration)
+
+
+def test_a_grid_that_needs_many_gpus_gets_them(catalog, weight):
+    grid = LatticeWorkload(application="fluidx3d", cells=5e11, steps=1e4, target=MONTH)
+    result = sized(grid, catalog, weight, allowed_gpus=("b200-sxm",))
+
+    # 93 bytes a cell on 85 % of 192 GB
+    assert result.options[0].gpus >= 5e11 * 93 / (0.85 * 192.3e9)
+
+
+def test_elapsed_time_excludes_the_host_and_wall_time_includes_it(catalog):
+    estimate = estimated(folding(seeds=3), catalog, gpu="h100-sxm")
+
+    assert median(estimate, "wall_s") == pytest.approx(median(estimate, "elapsed_s") + 3 * 25.0)
