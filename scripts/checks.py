@@ -75,7 +75,7 @@ def run(name: str, command: tuple[str, ...]) -> bool:
 
 def _pytest(options: list[str], *, slow: bool) -> tuple[str, ...]:
     # More processes than two gain little: the tests wait for servers more than they compute.
-    command = ["pytest", "-n", "2", "--dist", "worksteal", "--durations", "10"]
+    command = ["pytest", "-n", "2", "--dist", "loadgroup", "--durations", "10"]
     if not slow:
         command += ["-m", "not slow"]
     return (*command, *options)

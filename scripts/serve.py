@@ -148,7 +148,9 @@ def _keys(plan: Plan) -> Mapping[Role, str]:
 
 def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
     address = _address(plan.settings)
-    console.print(f"\nHeadroom serves at [bold]{address}[/] (API at /v1, its description at /openapi.json, health at /readyz).")
+    console.print(
+        f"\nHeadroom serves at [bold]{address}[/] (API at /v1, its description at /openapi.json, health at /readyz)."
+    )
     if keys:
         console.print(f"Keys of the demo tenant (also in {plan.settings.data_dir / 'keys.json'}):")
         for role, token in keys.items():

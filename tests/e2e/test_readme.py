@@ -1,0 +1,57 @@
+"""The walk of the README, pasted into a shell against a running product; its tables against the code."""
+
+import re
+import subprocess
+
+import pytest
+
+from config.environment import ROOT, VARIABLES
+from tests.e2e.conftest import starter_environ
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def walk() -> str:
+    """The shell blocks between the two comments, as one paste."""
+    section = README[README.index("<!-- walk:") : README.index("<!-- end of the walk -->")]
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 5
+    return "".join(blocks)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("product")
+def test_the_walk_works_when_pasted(product, tmp_path):
+    environ = starter_environ(HEADROOM=product.address, KEYS=str(product.folder / "keys.json"))
+    done = subprocess.run(
+        ["bash", "-eu"],
+        input=walk(),
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("run run_")
+    assert "done" in lines
+    assert any(re.match(r"\d+ x .*PowerEdge", line) for line in lines), lines
+    # The same question again came from the cache, and the typo was understood.
+    assert lines[-2:] == ["True", "llama-3.1-8b"]
+
+
+def test_every_variable_stands_in_the_table():
+    for variable in VARIABLES:
+        assert f"| `{variable.name}` |" in README, variable.name
+
+
+def test_the_commands_for_several_hosts_are_those_of_the_starter():
+    for words in ("service.store.migrate", "--queues interactive,batch", "workers.dispatcher", "scripts.make_key"):
+        assert words in README
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,120 @@
+"""scripts/run from the outside: examples, restarts, Ctrl-C, a killed parent, and trouble told in one sentence."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from config.environment import ROOT
+from tests.e2e.conftest import READY_WITHIN_S, STOPPED_WITHIN_S, alive, descendants, running, starter_environ
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
+
+
+def run_to_the_end(*options, cwd, **environ):
+    return subprocess.run(
+        [str(ROOT / "scripts" / "run"), *options],
+        cwd=cwd,
+        env=starter_environ(**environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def test_every_example_is_answered_and_shown(tmp_path):
+    done = run_to_the_end("--data-dir", "data", "--port", free_port(), "--exit-after-examples", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = [json.loads(path.read_bytes())["name"] for path in (ROOT / "config" / "examples").glob("*.json")]
+    assert len(names) >= 5
+    for name in names:
+        assert name in done.stdout
+    assert done.stdout.count("option 1 (recommended)") == len(names), "an example fits nothing"
+    for words in ("PowerEdge", "layout", "what binds", "power", "racks", "indicative", "confidence", "option 2"):
+        assert words in done.stdout
+    assert "requester  hr_" in done.stdout
+    assert (tmp_path / "data" / "keys.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_ctrl_c_stops_everything_and_the_state_survives(tmp_path):
+    folder = tmp_path / "data"
+    with running(folder, "--no-examples") as first:
+        first.wait_until(first.ready, within_s=READY_WITHIN_S, what="ready")
+        key = first.key()
+        body = {
+            "workload": {
+                "kind": "training",
+                "model": "llama-3.1-8b",
+                "method": "sft",
+                "tokens": 1e9,
+                "target": {"gpus": 8},
+            }
+        }
+        with first.client() as client:
+            run = client.post("/v1/workloads", json=body, headers={"Prefer": "wait=20"}).json()
+        assert run["status"] == "done"
+        started = descendants(first.process.pid)
+        assert len(started) >= 6
+        first.process.send_signal(signal.SIGINT)
+        assert first.process.wait(STOPPED_WITHIN_S) == 0
+        assert not alive(started)
+    with running(folder, "--no-examples") as second:
+        second.wait_until(second.ready, within_s=READY_WITHIN_S, what="ready")
+        assert second.key() == key
+        with second.client() as client:
+            assert client.get(f"/v1/runs/{run['id']}").json()["result"] == run["result"]
+        # A parent that is killed takes its children with it.
+        started = descendants(second.process.pid)
+        os.kill(second.process.pid, signal.SIGKILL)
+        second.process.wait()
+        deadline = time.monotonic() + STOPPED_WITHIN_S
+        while left := alive(started):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.2)
+
+
+def test_a_busy_port_is_one_sentence(tmp_path):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        done = run_to_the_end("--data-dir", "data", "--port", str(port), cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"Port {port} of 127.0.0.1 is in use" in done.stdout
+    assert "--port" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_data_folder_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "data").write_text("")
+    done = run_to_the_end("--data-dir", "data", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is not a folder" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_second_start_on_the_same_folder_is_one_sentence(product, tmp_path):
+    done = run_to_the_end("--data-dir", str(product.folder), "--port", free_port(), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Another scripts/run is using" in done.stdout
+    assert product.ready()
+
+
+def test_a_wrong_variable_is_one_sentence(tmp_path):
+    done = run_to_the_end("--data-dir", "data", cwd=tmp_path, DATABASE_URL="mysql://root:hush@db/headroom")
+    assert done.returncode == 1
+    assert "DATABASE_URL must be" in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
