@@ -15,13 +15,13 @@ from service.sizing.training.explain import (
     certainty_of,
     training_memory_parts,
     training_metrics,
-    training_working,
     utilisation,
 )
 from service.sizing.training.job import Fitted, Job, fitted, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.rates import peak_flop_s
+from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, TrainingWorkload

@@ -8,13 +8,14 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.training.coefficients import StepCoefficients, coefficients_of
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
 from service.sizing.training.memory import Memory, training_memory
 from service.sizing.training.rates import Rates, rates_of
 from service.sizing.training.recipe import Recipe, recipe_of
 from service.sizing.training.shape import Shape, shape_of
-from service.sizing.training.step import StepCoefficients, StepTime, coefficients_of, step_flop, step_time
+from service.sizing.training.step import StepTime, step_flop, step_time
 from service.sizing.units import DAY_S, GB, MINUTE_S
 from service.sizing.workload import TrainingWorkload
 
@@ -147,7 +148,7 @@ def gpus_used_server(gpus: IntArray, gpus_server: IntArray) -> IntArray:
 
     A run on NVL72 racks often takes 64 of 72 GPUs, because degrees are powers of two; the rest stand by.
     """
-    power = 2 ** np.floor(np.log2(gpus_server)).astype(np.int64)
+    power = np.exp2(np.floor(np.log2(gpus_server))).astype(np.int64)
     inside = np.where(gpus <= gpus_server, gpus, 0)
     spread = np.where(gpus % gpus_server == 0, gpus_server, np.where(gpus % power == 0, power, 0))
     return np.where(inside > 0, inside, spread)

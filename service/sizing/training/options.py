@@ -18,13 +18,13 @@ from service.sizing.training.explain import (
     bottleneck,
     training_memory_parts,
     training_metrics,
-    training_working,
     utilisation,
 )
 from service.sizing.training.goodput import reliability_of
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.training.working import training_working
 from service.sizing.units import GB, GB_S, MINUTE_S, TB
 from service.sizing.workload import Constraints, Method
 

@@ -11,10 +11,10 @@ from service.sizing.precision import Precision
 from service.sizing.table import build_table
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.explain import certainty_of, training_metrics
+from service.sizing.training.fleet import search
 from service.sizing.training.job import Job, fitted, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
-from service.sizing.training.search import search
 from service.sizing.training.step import StepTime
 from service.sizing.workload import Method
 from tests.sizing.training.jobs import job, layouts

@@ -1,0 +1,130 @@
+"""What refuses a fleet and with what distance, the order of what remains, and what to say when nothing does."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from service.sizing.hardware import Hardware
+from service.sizing.rank import Verdict, first_per_server, open_verdict, order, refuse, shortfall
+from service.sizing.result import Limit, Rejection, Shortfall
+from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
+from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.training.explain import Certainty, bottleneck
+from service.sizing.training.fleet import Fleet
+from service.sizing.training.job import Job
+from service.sizing.training.options import OptionContext
+from service.sizing.training.point import point_at
+from service.sizing.units import GB
+from service.sizing.workload import Question
+
+# More GPUs lower the memory that each must hold; a deadline beyond all counts they do not help.
+_MORE_GPUS_HELP = frozenset({Limit.MEMORY})
+
+
+def judge(
+    question: Question,
+    job: Job,
+    fleet: Fleet,
+    *,
+    hardware: Hardware,
+    table: HardwareTable,
+    certainties: dict[int, Certainty],
+    weight: FloatArray,
+    limit: float | None,
+) -> Verdict:
+    """Refusals in order: precision, memory, deadline, confidence, power, racks, budget."""
+    verdict = open_verdict(fleet.server.size)
+    none = fleet.gpus == 0
+    nothing = np.full(fleet.server.size, np.nan)
+    missing = none & np.isnan(fleet.needed_bytes)
+    verdict = refuse(verdict, missing, limit=Limit.PRECISION, required=nothing, available=nothing)
+    verdict = refuse(
+        verdict,
+        none,
+        limit=Limit.MEMORY,
+        required=fleet.needed_bytes / GB,
+        available=table.memory_bytes[fleet.server] / GB,
+    )
+    verdict = _time_verdict(verdict, question, job, fleet, certainties=certainties)
+    return site_verdict(
+        verdict,
+        server=fleet.server,
+        servers=fleet.servers,
+        table=table,
+        preset=hardware.facility,
+        constraints=question.constraints,
+        weight=weight,
+        weight_limit=limit,
+    )
+
+
+def _time_verdict(
+    verdict: Verdict, question: Question, job: Job, fleet: Fleet, *, certainties: dict[int, Certainty]
+) -> Verdict:
+    deadline = job.workload.target.deadline_days
+    if deadline is None:
+        return verdict
+    confidence = question.constraints.min_confidence_fraction
+    factors = {row: c.step.quantile_factor(confidence) for row, c in certainties.items()}
+    factor = np.array([factors[row] for row in fleet.server.tolist()], dtype=np.float64)
+    bound = np.full(fleet.server.size, deadline)
+    verdict = refuse(verdict, fleet.days > deadline, limit=Limit.DEADLINE, required=bound, available=fleet.days)
+    late = fleet.days * factor
+    return refuse(verdict, late > deadline, limit=Limit.CONFIDENCE, required=bound, available=late)
+
+
+def ranked_rows(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTable, weight: FloatArray) -> IntArray:
+    """The best feasible row of each server, best first: cheapest; fastest where the GPUs or the budget are given."""
+    feasible = np.flatnonzero(verdict.feasible)
+    feasible = feasible[np.lexsort((fleet.days[feasible], fleet.server[feasible]))]
+    server, servers = fleet.server[feasible], fleet.servers[feasible]
+    price = fleet_weight(weight, server, servers)
+    power = fleet_power_w(table, server, servers)
+    best = order(server=server, cost_weight=price, power_w=power, servers=servers)
+    if job.workload.target.deadline_days is None:
+        best = best[np.argsort(fleet.days[feasible][best], kind="stable")]
+    return np.asarray(feasible[first_per_server(best, server)], dtype=np.int64)
+
+
+def named_in_days(rejected: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
+    """A deadline is missed by time, so the sentence names both as times."""
+    return tuple(
+        replace(r, unit="days", detail=_late(r)) if r.limit in {Limit.DEADLINE, Limit.CONFIDENCE} else r
+        for r in rejected
+    )
+
+
+def _late(rejection: Rejection) -> str:
+    asked, found = rejection.required or 0.0, rejection.available or 0.0
+    sure = " at the asked confidence" if rejection.limit is Limit.CONFIDENCE else ""
+    return f"takes {found:.4g} days{sure} at best, {asked:.4g} days are asked"
+
+
+def nearest_miss(fleet: Fleet, rejected: tuple[Rejection, ...], context: OptionContext) -> Shortfall | None:
+    """The nearest miss, and for a deadline the fastest reachable and what limits it."""
+    relaxations = {
+        Limit.MEMORY: "use GPUs with more memory, a lower precision or a smaller model",
+        Limit.PRECISION: "choose a workload.precision that the GPUs have, such as bf16",
+        Limit.BUDGET: "raise the budget, or train on fewer tokens",
+        Limit.FACILITY_POWER: "raise constraints.max_facility_kw or allow more time",
+        Limit.RACKS: "raise constraints.max_racks or allow more time",
+        Limit.UNKNOWN_FACT: "give a price for the servers",
+    }
+    if np.any(fleet.gpus > 0):
+        fastest = int(np.argmin(fleet.days))
+        server = int(fleet.server[fastest])
+        point = point_at(
+            context.job,
+            fleet.layouts,
+            row=fastest,
+            table=context.table,
+            server=server,
+            calibration=context.calibration,
+        )
+        text = (
+            f"the fastest reachable is {fleet.days[fastest]:.4g} days on {int(fleet.gpus[fastest])} GPUs of "
+            f"{context.table.servers[server].id}, limited by {bottleneck(point.step)}; allow that many days, "
+            f"raise workload.global_batch_sequences, or train on fewer tokens"
+        )
+        relaxations |= {Limit.DEADLINE: text, Limit.CONFIDENCE: text + ", or lower min_confidence_fraction"}
+    return shortfall(rejected, relaxations, more_gpus_help=_MORE_GPUS_HELP)

@@ -1,0 +1,173 @@
+"""The working of a training: every quantity with its formula, its inputs and where they stand."""
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.result import Quantity, WorkingStep
+from service.sizing.training.explain import PARTS, Point
+from service.sizing.training.layouts import micro_batches
+from service.sizing.training.rates import generation
+from service.sizing.units import BILLION, GB, HOUR_S, MINUTE_S, TFLOP_S
+
+_FIT = "config/calibration/training.yaml"
+_METHOD = "service/sizing/training/METHOD.md"
+_ASSUMPTIONS = "config/assumptions.yaml"
+
+
+def _degrees(point: Point) -> tuple[Quantity, ...]:
+    layouts = point.layouts
+    return tuple(
+        Quantity(name=name, value=float(getattr(layouts, name)[0])) for name in ("tp", "pp", "vpp", "cp", "ep", "dp")
+    )
+
+
+def training_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
+    """Every quantity in the order it is computed, with its formula, inputs and where they stand."""
+    return (*_memory_working(point), *_step_working(point, calibration), *_run_working(point))
+
+
+def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
+    job, shape, recipe = point.job, point.job.shape, point.job.recipe
+    per_param = (
+        ("weights", recipe.weight_bytes, "parameters of the fullest stage / (tp, ep, ZeRO-3) x bytes + frozen copies"),
+        ("gradients", recipe.gradient_bytes, "trained parameters / (tp, ep, ZeRO-2) x bytes"),
+        ("optimizer", recipe.optimizer_bytes, "trained parameters / (tp, ep, ZeRO-1 over dp x cp) x bytes"),
+    )
+    states = tuple(
+        WorkingStep(
+            name=f"{name}_gb",
+            value=float(getattr(point.memory, name)[0]) / GB,
+            unit="GB per GPU",
+            formula=formula,
+            inputs=(
+                Quantity(name="params_b", value=shape.total_params / BILLION),
+                Quantity(name="bytes_param", value=size),
+                *_degrees(point),
+            ),
+            source=f"arXiv 1910.02054; {_ASSUMPTIONS}",
+        )
+        for name, size, formula in per_param
+    )
+    layers = WorkingStep(
+        name="activations_gb",
+        value=float(point.memory.activations[0]) / GB,
+        unit="GB per GPU",
+        formula="tokens / (tp cp) x stored bytes x stage share x min(m, pp) x (1 + (pp-1)/(pp vpp))",
+        inputs=(
+            Quantity(name="micro_batch", value=float(point.layouts.micro_batch[0])),
+            Quantity(name="seq_len_tokens", value=shape.seq_len_tokens),
+            Quantity(name="stored_bytes_token", value=shape.stored_bytes_token),
+        ),
+        source="arXiv 2205.05198",
+    )
+    total = WorkingStep(
+        name="peak_memory_gb",
+        value=float(point.memory.total[0]) / GB,
+        unit="GB per GPU",
+        formula="sum of the parts + reserve + fragmentation",
+        inputs=(
+            Quantity(name="reserve_gb", value=job.reserve_bytes / GB),
+            Quantity(name="fragmentation_fraction", value=job.fragmentation_fraction),
+            Quantity(name="usable_gb", value=float(point.table.memory_bytes[point.server]) / GB),
+        ),
+        source=f"{_ASSUMPTIONS}; config/hardware/gpus.yaml",
+    )
+    return (*states, layers, total)
+
+
+def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
+    job = point.job
+    gpu = point.table.gpus[point.server]
+    compute = job.recipe.compute
+    efficiency = calibration.coefficient(
+        "training.gemm_efficiency", f"{generation(gpu)}/{compute}", f"*/{compute}"
+    )
+    rounds = micro_batches(point.layouts, job.workload.global_batch_sequences)
+    head = (
+        WorkingStep(
+            name="step_flop",
+            value=job.step_flop,
+            unit="FLOP",
+            formula="tokens x passes x (2 x multiplied parameters + causal attention)",
+            inputs=(
+                Quantity(name="step_tokens", value=job.step_tokens),
+                Quantity(name="passes", value=job.recipe.passes + job.recipe.reference_passes),
+                Quantity(name="attention_flop_token", value=job.shape.attention_flop_token),
+            ),
+            source="arXiv 2104.04473",
+        ),
+        WorkingStep(
+            name="sustained_dense_tflops",
+            value=point.peak_flop_s * efficiency / TFLOP_S,
+            unit="TFLOPS per GPU",
+            formula="dense peak x efficiency, less for small products",
+            inputs=(
+                Quantity(name=f"{compute}_dense_tflops", value=point.peak_flop_s / TFLOP_S),
+                Quantity(name="gemm_efficiency", value=efficiency),
+            ),
+            source=f"config/hardware/gpus.yaml; {_FIT}",
+        ),
+        WorkingStep(
+            name="micro_batches",
+            value=float(rounds[0]),
+            unit="per step and pipeline",
+            formula="global batch / (dp x micro batch)",
+            inputs=(
+                Quantity(name="global_batch_sequences", value=float(job.workload.global_batch_sequences)),
+                *_degrees(point),
+            ),
+            source=_METHOD,
+        ),
+    )
+    parts = tuple(
+        WorkingStep(
+            name=f"{name}_s",
+            value=float(np.atleast_1d(getattr(point.step, name))[0]),
+            unit="s per step",
+            formula=what,
+            inputs=(),
+            source=f"{_METHOD}; {_FIT}",
+        )
+        for name, what in PARTS.items()
+    )
+    total = WorkingStep(
+        name="step_time_s",
+        value=point.step_s,
+        unit="s",
+        formula="(m + (pp-1)/vpp) x micro-batch of the slowest stage + exposed data parallel + optimizer + fixed",
+        inputs=(),
+        source=_METHOD,
+    )
+    return (*head, *parts, total)
+
+
+def _run_working(point: Point) -> tuple[WorkingStep, ...]:
+    job = point.job
+    return (
+        WorkingStep(
+            name="goodput_fraction",
+            value=point.goodput_fraction,
+            unit="",
+            formula="(1 - evaluation) / (1 + write/interval + (interval/2 + restart + read) / failure interval)",
+            inputs=(
+                Quantity(name="failure_interval_h", value=point.failure_interval_s / HOUR_S),
+                Quantity(name="checkpoint_gb", value=job.checkpoint_bytes / GB),
+                Quantity(name="checkpoint_write_s", value=point.checkpoint_write_s),
+                Quantity(name="checkpoint_interval_min", value=job.workload.checkpoint_interval_min),
+                Quantity(name="best_interval_min", value=point.best_interval_s / MINUTE_S),
+            ),
+            source=f"Young 1974, Daly 2006; {_ASSUMPTIONS}",
+        ),
+        WorkingStep(
+            name="time_to_train_days",
+            value=point.days,
+            unit="days",
+            formula="ceil(tokens / step tokens) x step time / goodput",
+            inputs=(
+                Quantity(name="tokens", value=job.workload.tokens),
+                Quantity(name="steps", value=job.steps),
+                Quantity(name="step_time_s", value=point.step_s),
+            ),
+            source=_METHOD,
+        ),
+    )
