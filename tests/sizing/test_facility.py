@@ -1,0 +1,113 @@
+"""Racks, power and weight: rules, limits, and unknowns that stay unknown."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.sizing.facility import (
+    facility_plan,
+    facility_power_kw,
+    facility_table,
+    it_power_kw,
+    liquid_heat_kw,
+    racks,
+    servers_per_rack,
+)
+
+
+def server(catalog, name):
+    return catalog.hardware.server(name)
+
+
+@pytest.fixture(scope="module")
+def preset(catalog):
+    return catalog.hardware.facility
+
+
+def test_space_and_power_decide_together():
+    found = servers_per_rack(
+        rack_units=np.array([10.0, 10.0, 2.0]),
+        server_power_kw=np.array([14.0, 14.0, 14.0]),
+        rack_units_usable=42.0,
+        rack_max_kw=np.array([50.0, 30.0, 50.0]),
+    )
+
+    assert found.tolist() == [3, 2, 3]
+
+
+def test_three_xe9780_fill_an_air_rack(catalog, preset):
+    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, preset, switch_power_kw=3.0)
+
+    assert plan.servers_rack == 3
+    assert plan.racks == 3
+    assert plan.it_power_kw == pytest.approx(7 * 14.0 + 3.0)
+    assert plan.facility_power_kw == pytest.approx((7 * 14.0 + 3.0) * preset.pue_air)
+    assert plan.rack_power_kw == pytest.approx(42.0)
+    assert plan.rack_units == 70
+    assert plan.weight_kg == pytest.approx(7 * 163.2)
+
+
+def test_an_nvl72_is_a_rack_by_itself(catalog, preset):
+    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 3, preset, switch_power_kw=None)
+
+    assert (plan.racks, plan.servers_rack) == (3, 1)
+    assert plan.pue == preset.pue_liquid
+    assert plan.rack_power_kw == pytest.approx(142.0)
+
+
+def test_a_site_limit_lowers_the_servers_per_rack(catalog, preset):
+    plan = facility_plan(
+        server(catalog, "poweredge-xe9780-b300"), 7, preset, switch_power_kw=0.0, max_rack_kw=30.0
+    )
+
+    assert (plan.servers_rack, plan.racks) == (2, 4)
+
+
+def test_a_rack_that_takes_no_server_has_no_number_of_racks(catalog, preset):
+    plan = facility_plan(
+        server(catalog, "poweredge-xe9780-b300"), 2, preset, switch_power_kw=0.0, max_rack_kw=10.0
+    )
+
+    assert plan.racks is None
+    assert plan.servers_rack is None
+
+
+def test_a_desktop_takes_no_rack(catalog, preset):
+    plan = facility_plan(server(catalog, "dell-pro-max-gb10"), 5, preset, switch_power_kw=0.0)
+
+    assert plan.racks == 0
+    assert plan.rack_units is None
+    assert plan.it_power_kw == pytest.approx(1.2)
+
+
+def test_unknown_power_and_weight_stay_unknown(catalog, preset):
+    blank = replace(server(catalog, "poweredge-xe9780-b300"), plan_power_kw=None, weight_kg=None)
+    plan = facility_plan(blank, 2, preset, switch_power_kw=1.0)
+
+    assert plan.it_power_kw is None
+    assert plan.facility_power_kw is None
+    assert plan.weight_kg is None
+    assert plan.racks is None
+
+
+def test_heat_goes_where_the_server_says(catalog):
+    air, liquid = server(catalog, "poweredge-xe9780-b300"), server(catalog, "poweredge-xe9680l-b200")
+
+    assert liquid_heat_kw(air, servers=4) == 0.0
+    assert liquid_heat_kw(liquid, servers=2) == pytest.approx(2 * 11.4 * 0.7)
+    assert liquid_heat_kw(replace(liquid, liquid_heat_fraction=None), servers=2) is None
+
+
+def test_arrays_say_what_the_plan_of_one_says(catalog, preset):
+    servers = tuple(s for s in catalog.hardware.servers if not s.reference)
+    table = facility_table(servers, preset)
+    row, count = np.arange(len(servers)), np.arange(1, len(servers) + 1)
+    it_kw = it_power_kw(table, row, servers=count, switch_power_kw=np.zeros(row.size))
+    site_kw = facility_power_kw(table, row, it_kw=it_kw)
+    needed = racks(table, row, servers=count)
+    for i, one in enumerate(servers):
+        plan = facility_plan(one, int(count[i]), preset, switch_power_kw=0.0)
+        assert plan.it_power_kw == (None if np.isnan(it_kw[i]) else it_kw[i])
+        assert plan.facility_power_kw == (None if np.isnan(site_kw[i]) else site_kw[i])
+        assert plan.racks == (int(needed[i]) if np.isfinite(needed[i]) else None)
