@@ -27,7 +27,9 @@ def test_dell_fabric_design_center_takes_16_leaves_for_1024_gpus_at_400g():
     assert leaf_count(endpoints=1024, ports=128) == 16
 
 
-@pytest.mark.parametrize(("units", "leaves", "spines"), [(1, 16, 8), (2, 32, 16), (4, 64, 32), (8, 128, 64), (16, 256, 128)])
+@pytest.mark.parametrize(
+    ("units", "leaves", "spines"), [(1, 16, 8), (2, 32, 16), (4, 64, 32), (8, 128, 64), (16, 256, 128)]
+)
 def test_superpod_b300_ethernet_rows(units, leaves, spines):
     endpoints = 512 * units
     found = leaf_count(endpoints=endpoints, ports=64)
@@ -36,7 +38,9 @@ def test_superpod_b300_ethernet_rows(units, leaves, spines):
     assert spine_count(leaves=found, endpoints=endpoints, ports=64) == spines
 
 
-@pytest.mark.parametrize(("units", "leaves", "spines"), [(1, 8, 4), (2, 16, 8), (4, 32, 16), (8, 64, 32), (18, 144, 72)])
+@pytest.mark.parametrize(
+    ("units", "leaves", "spines"), [(1, 8, 4), (2, 16, 8), (4, 32, 16), (8, 64, 32), (18, 144, 72)]
+)
 def test_superpod_b300_xdr_rows(units, leaves, spines):
     endpoints = 576 * units
     found = leaf_count(endpoints=endpoints, ports=144)

@@ -1,0 +1,131 @@
+"""Indicative cost: exact sums, named gaps, unit costs over a stated term."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from service.quoting.indicative import TERM_MONTHS, UTILISATION_FRACTION, indicative_cost, priced, weights
+from service.sizing.interval import Basis, Interval, Metric
+from service.sizing.science.search import size_science
+from service.sizing.science.workload import FoldingWorkload, SizeDistribution
+from service.sizing.workload import Constraints, Question
+
+TERM_DAYS = Decimal("30.4375") * TERM_MONTHS
+
+
+@pytest.fixture(scope="module")
+def result(catalog, book):
+    workload = FoldingWorkload(application="alphafold-3", tokens=SizeDistribution(mean=1024.0), targets_day=50000.0)
+    return size_science(
+        Question(workload=workload, constraints=Constraints()),
+        hardware=catalog.hardware,
+        application=catalog.applications["alphafold-3"],
+        calibration=catalog.calibration,
+        weight=weights(catalog.hardware, book),
+    )
+
+
+def option_of(result, server):
+    return next(o for o in result.options if o.server == server)
+
+
+def metric(name, value):
+    return Metric(name=name, interval=Interval(p10=value, p50=value, p90=value), basis=Basis.MEASURED)
+
+
+def test_weights_stand_beside_the_servers_and_unknown_is_nan(catalog, book):
+    found = dict(zip([s.id for s in catalog.hardware.servers], weights(catalog.hardware, book), strict=True))
+
+    assert found["poweredge-xe9780-b300"] == 325000.0
+    assert np.isnan(found["poweredge-xe8712-gb200"])
+    assert np.isnan(found["poweredge-xe9680-h100"])
+
+
+def test_servers_without_a_price_rank_last(result, book):
+    known = [book.line(o.server).list_price_usd is not None for o in result.options]
+
+    assert known == sorted(known, reverse=True)
+    assert not all(known)
+
+
+def test_the_total_is_the_exact_sum_of_its_lines(result, catalog, book):
+    for option in result.options:
+        cost = indicative_cost(option, result.kind, catalog.hardware, book)
+        amounts = [line.total_usd for line in cost.lines if line.included and line.total_usd is not None]
+        if cost.total_usd is None:
+            assert option.server in cost.missing
+        else:
+            assert cost.total_usd == sum(amounts, Decimal(0))
+            assert cost.low_usd <= cost.total_usd <= cost.high_usd
+        for line in cost.lines:
+            if line.unit_price_usd is not None:
+                assert line.total_usd == line.unit_price_usd * line.quantity
+
+
+def test_a_server_without_a_price_has_no_total_and_says_so(result, catalog, book):
+    cost = indicative_cost(option_of(result, "poweredge-xe8712-gb200"), "science", catalog.hardware, book)
+
+    assert cost.total_usd is None
+    assert cost.usd_per_target is None
+    assert "poweredge-xe8712-gb200" in cost.missing
+
+
+def test_the_cost_of_a_target_is_over_the_stated_term(result, catalog, book):
+    option = option_of(result, "poweredge-xe9780-b300")
+    cost = indicative_cost(option, "science", catalog.hardware, book)
+    rate = Decimal(repr(next(m.interval.p50 for m in option.metrics if m.name == "targets_day")))
+    expected = cost.total_usd / (rate * TERM_DAYS * UTILISATION_FRACTION)
+
+    assert float(cost.usd_per_target) == pytest.approx(float(expected), rel=1e-5)
+    assert cost.term_months == 36
+    assert "utilisation" in cost.note
+
+
+def test_switches_and_optics_without_a_price_are_named(result, catalog, book):
+    option = option_of(result, "poweredge-xe9780-b300")
+    wired = replace(
+        option,
+        network=replace(
+            option.network, leaf_switches=16, spine_switches=8, switch="powerswitch-z9864f-on", optics=2048
+        ),
+    )
+    cost = indicative_cost(wired, "science", catalog.hardware, book)
+
+    assert {"powerswitch-z9864f-on", "optic"} <= set(cost.missing)
+    assert next(line for line in cost.lines if line.part == "powerswitch-z9864f-on").quantity == 24
+
+
+def test_software_is_shown_and_not_in_the_total(result, catalog, book):
+    option = option_of(result, "poweredge-xe9780-b300")
+    cost = indicative_cost(option, "science", catalog.hardware, book)
+    software = next(line for line in cost.lines if line.part == "nvidia-ai-enterprise")
+
+    assert not software.included
+    assert software.total_usd == Decimal(4500) * option.gpus
+    assert cost.total_usd == Decimal(325000) * option.servers
+
+
+def test_tokens_and_runs_have_their_own_unit(result, catalog, book):
+    plain = option_of(result, "poweredge-xe9780-b300")
+    served = replace(plain, metrics=(metric("output_tokens_s", 10_000.0),))
+    trained = replace(plain, metrics=(metric("time_to_train_days", 10.0),))
+    per_token = indicative_cost(served, "inference", catalog.hardware, book)
+    per_run = indicative_cost(trained, "training", catalog.hardware, book)
+    tokens = Decimal(10_000) * 86_400 * TERM_DAYS * UTILISATION_FRACTION
+
+    expected = per_token.total_usd / tokens * 1_000_000
+    assert float(per_token.usd_per_million_tokens) == pytest.approx(float(expected), rel=1e-5)
+    assert per_token.usd_per_run is None
+    expected = per_run.total_usd * 10 / (TERM_DAYS * UTILISATION_FRACTION)
+    assert float(per_run.usd_per_run) == pytest.approx(float(expected), rel=1e-5)
+    assert per_run.usd_per_million_tokens is None
+
+
+def test_a_priced_result_has_one_cost_per_option(result, catalog, book):
+    found = priced(result, catalog.hardware, book)
+
+    assert [c.rank for c in found.costs] == [o.rank for o in result.options]
+    assert found.price_book_name == book.name
+    assert all(c.indicative for c in found.costs)
