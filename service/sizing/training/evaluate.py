@@ -58,7 +58,7 @@ def estimate_training(
         kv_precision=None,
         precision=str(job.recipe.compute),
         batch=float(workload.global_batch_sequences),
-        fits=bool(found.fits[row]),
+        fits=bool(found.used_bytes[row] <= table.memory_bytes[0]),
         metrics=training_metrics(
             point, certainty, goodput=goodput_interval(job, point.gpus, calibration), servers=None
         ),
@@ -87,7 +87,7 @@ def require_precision(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
 
 def _fitted(job: Job, deployment: Deployment, table: HardwareTable) -> Fitted:
     layouts = deployed_layouts(job, deployment)
-    usable = np.full(len(layouts), table.memory_bytes[0])
+    usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[0]))
     if deployment.recompute is None:
         return fitted(job, layouts, usable_bytes=usable)
     level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute], dtype=np.int64)

@@ -124,7 +124,7 @@ def _fleet_part(
     """The rows of servers that are the same to a training."""
     first = int(group[0])
     size = table.gpus_server[first]
-    usable = np.full(len(layouts), table.memory_bytes[first])
+    usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[first]))
     level, fits = lightest_recompute(used, usable)
     inside = gpus_used_server(layouts.gpus, size)
     placed = (inside > 0) & (layouts.tp <= inside) & (servers_needed(layouts.gpus, size) <= most_servers)

@@ -31,6 +31,7 @@ class Job:
     reliability: Reliability
     reserve_bytes: float
     fragmentation_fraction: float
+    headroom_fraction: float
     trained_params: float
     checkpoint_bytes: float
 
@@ -48,6 +49,10 @@ class Job:
     def steps(self) -> float:
         """Optimizer steps of the whole run."""
         return float(np.ceil(self.workload.tokens / self.step_tokens))
+
+    def usable_bytes(self, memory_bytes: FloatArray) -> FloatArray:
+        """What a layout that the engine chooses may take [bytes]: the prediction scatters, so some memory stays free."""
+        return np.asarray(memory_bytes * (1.0 - self.headroom_fraction), dtype=np.float64)
 
     def memory(self, layouts: Layouts) -> Memory:
         """Bytes per GPU of every candidate."""
@@ -98,6 +103,7 @@ def job_of(workload: TrainingWorkload, architecture: ModelArchitecture, calibrat
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
+        headroom_fraction=calibration.assumption("training.memory_headroom_fraction"),
         trained_params=trained,
         checkpoint_bytes=float(checkpoint_bytes(trained)),
     )

@@ -43,7 +43,7 @@ def judge(
         none,
         limit=Limit.MEMORY,
         required=fleet.needed_bytes / GB,
-        available=table.memory_bytes[fleet.server] / GB,
+        available=job.usable_bytes(table.memory_bytes[fleet.server]) / GB,
     )
     verdict = _time_verdict(verdict, question, job, fleet, certainties=certainties)
     return site_verdict(

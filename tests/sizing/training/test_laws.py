@@ -119,7 +119,7 @@ def test_the_search_equals_brute_force_on_one_server(model: str) -> None:
     table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
     tried = searched_layouts(found, gpus=64, most_gpus=64)
     fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
-    usable = np.full(len(tried), table.memory_bytes[0])
+    usable = np.full(len(tried), found.usable_bytes(table.memory_bytes[0]))
     each = fitted(found, tried, usable_bytes=usable)
     times = [
         float(steps(found, each.layouts.take(np.array([i])), spec.id).total[0])

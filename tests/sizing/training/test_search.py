@@ -65,7 +65,7 @@ def test_a_deadline_is_met_at_the_asked_confidence(sizer: Sizer) -> None:
     for option in found.options:
         assert p90(option, "time_to_train_days") <= 90.0 * 1.0001
         assert option.confidence_fraction >= 0.9
-        assert option.memory_used_gb_gpu <= option.memory_usable_gb_gpu
+        assert option.memory_used_gb_gpu <= 0.95 * option.memory_usable_gb_gpu
     assert [o.rank for o in found.options] == list(range(1, len(found.options) + 1))
     assert set(found.pareto) <= {o.rank for o in found.options}
 
