@@ -44,7 +44,7 @@ def legal_layouts(load: ModelLoad, table: HardwareTable, rows: IntArray) -> Infe
     legal = (inside <= size) & (size % inside == 0)
     legal &= (heads % tp == 0) | (tp == 1)
     # Pipelines cross servers only when each stage fills one; inside a server they divide what tp leaves.
-    legal &= (inside * pp <= size) | ((inside == size) & (pp * size <= 64))
+    legal &= (inside * pp <= size) | (inside == size)
     legal &= pp <= load.architecture.layers
     return InferenceLayouts(server=server[legal], tp=tp[legal], pp=pp[legal], attention_dp=attention_dp[legal])
 

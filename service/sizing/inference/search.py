@@ -8,37 +8,21 @@ from service.errors import FieldError, InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
+from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.fleet import Fleet, Group, margins_of, plan_fleet
-from service.sizing.inference.formats import Formats, choose_formats, has_format
-from service.sizing.inference.layout import legal_layouts
-from service.sizing.inference.load import model_load
-from service.sizing.inference.memory import inference_memory, sequence_bytes
+from service.sizing.inference.groups import candidate_groups, servers_by_formats
+from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
 from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
-from service.sizing.inference.traffic import (
-    FleetDemand,
-    fleet_demand,
-    growth_factor,
-    held_tokens,
-    longest_tokens,
-    slo_seconds,
-    traffic_of,
-)
-from service.sizing.rank import (
-    Verdict,
-    admissible,
-    first_per_server,
-    order,
-    pareto_front,
-    rejections,
-    shortfall,
-)
-from service.sizing.result import Assumed, Limit, Rejection, SizingResult
+from service.sizing.inference.traffic import fleet_demand, held_tokens, longest_tokens, slo_seconds, traffic_of
+from service.sizing.precision import Precision
+from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
+from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray, table_of
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Availability, Constraints, InferenceWorkload, Question, Serving
+from service.sizing.workload import Availability, InferenceWorkload, Question
 
 _MOST_OPTIONS = 24
 
@@ -60,6 +44,14 @@ _RELAXATIONS = {
 }
 _MORE_GPUS_HELP = frozenset({Limit.FLEET})
 
+# What a caller who asked for a format could ask for instead when memory is short.
+_NARROWER: dict[Precision, tuple[Precision, ...]] = {
+    Precision.BF16: (Precision.FP8, Precision.FP4),
+    Precision.FP16: (Precision.FP8, Precision.FP4),
+    Precision.FP4: (),
+    Precision.INT4: (),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Pool:
@@ -77,6 +69,18 @@ class _Pool:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """What one search gave: options with their front, rejections, and the groups that were searched."""
+
+    options: tuple[SizingOption, ...]
+    pareto: tuple[int, ...]
+    rejected: tuple[Rejection, ...]
+    groups: list[Group]
+    candidates: int
+    first: Picked | None
+
+
 def size_inference(
     question: Question,
     *,
@@ -90,77 +94,134 @@ def size_inference(
 
     Raises InvalidRequestError for a context that the model does not have.
     """
-    workload, constraints = _inference(question)
+    workload = question.workload
+    if not isinstance(workload, InferenceWorkload):
+        raise TypeError("size_inference sizes inference workloads")
     _check_context(workload, architecture)
-    table = table_of(hardware)
-    rows, refused = admissible(table, constraints)
-    formats, unformatted = _formats(workload, architecture, table, rows)
-    demand = fleet_demand(workload, calibration)
-    groups = _groups(workload, architecture, table, formats, calibration)
-
-    def plan(group: Group, using: Calibration) -> Fleet:
-        return _plan(group, workload, demand=demand, table=table, calibration=using, constraints=constraints)
-
-    fleets = [plan(g, calibration) for g in groups]
-    pool = _pool(groups, fleets, workload)
-    verdict = site_verdict(
-        pool.verdict,
-        server=pool.server,
-        servers=pool.servers,
-        table=table,
-        preset=hardware.facility,
-        constraints=constraints,
+    search = _Search(
+        scene=Scene(
+            demand=fleet_demand(workload, calibration),
+            hardware=hardware,
+            table=table_of(hardware),
+            calibration=calibration,
+            constraints=question.constraints,
+            workload=workload,
+        ),
+        architecture=architecture,
         weight=weight,
         weight_limit=weight_limit,
     )
-    scene = Scene(
-        workload=workload,
-        demand=demand,
-        hardware=hardware,
-        table=table,
-        calibration=calibration,
-        constraints=constraints,
-    )
-    chosen = _pick(replace(pool, verdict=verdict), table, weight, by_output=demand.gpus is not None)
-    candidates = [
-        Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
-        for i, n in zip(chosen.rows, pool.servers[chosen.rows], strict=True)
-    ]
-    values = operating_values(candidates, scene)
-    kept, front = _front(chosen, candidates, values, workload)
-    options = inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene)
-    rejected = (*refused, *unformatted, *rejections(verdict, server=pool.server, table=table))
+    found = search.run()
     return SizingResult(
         kind="inference",
-        feasible=bool(options),
-        options=options,
-        pareto=tuple(rank + 1 for rank, on_front in enumerate(front) if on_front),
-        rejected=rejected,
-        shortfall=None if options else shortfall(rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP),
-        sensitivity=(
-            inference_sensitivity(
-                candidates[0].group,
-                candidates[0].row,
-                plan=lambda g, c: _plan(
-                    g, workload, demand=demand, table=table, calibration=c, constraints=constraints
-                ),
-                table=table,
-                calibration=calibration,
-                held_tokens=held_tokens(workload),
-            )
-            if options
-            else ()
-        ),
-        assumed=_assumed(workload, calibration, groups),
-        candidates=int(pool.server.size),
+        feasible=bool(found.options),
+        options=found.options,
+        pareto=found.pareto,
+        rejected=found.rejected,
+        shortfall=None if found.options else _shortfall(search, found),
+        sensitivity=search.sensitivity(found),
+        assumed=inference_assumed(workload, calibration, found.groups),
+        candidates=found.candidates,
         engine_version=ENGINE_VERSION,
     )
 
 
-def _inference(question: Question) -> tuple[InferenceWorkload, Constraints]:
-    if not isinstance(question.workload, InferenceWorkload):
-        raise TypeError("size_inference sizes inference workloads")
-    return question.workload, question.constraints
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Search:
+    """One search over the catalog: the scene, the model, and what options are ranked by."""
+
+    scene: Scene
+    architecture: ModelArchitecture
+    weight: FloatArray
+    weight_limit: float | None
+
+    def run(self) -> _Found:
+        """Every candidate planned, limited by the site, ranked, and the best of each server operated."""
+        scene, table = self.scene, self.scene.table
+        rows, refused = admissible(table, scene.constraints)
+        formats, unformatted = servers_by_formats(scene.workload, self.architecture, table, rows)
+        groups = candidate_groups(scene.workload, self.architecture, table, formats, scene.calibration)
+        fleets = [self.plan(group, scene.calibration) for group in groups]
+        pool = self._limited(_pool(groups, fleets, scene.workload))
+        chosen = _pick(pool, table, self.weight, by_output=scene.demand.gpus is not None)
+        candidates = [
+            Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
+            for i, n in zip(chosen.rows, pool.servers[chosen.rows], strict=True)
+        ]
+        values = operating_values(candidates, scene)
+        kept, front = _front(chosen, candidates, values, scene.workload)
+        return _Found(
+            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene),
+            pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
+            rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
+            groups=groups,
+            candidates=int(pool.server.size),
+            first=candidates[0] if candidates else None,
+        )
+
+    def plan(self, group: Group, calibration: Calibration) -> Fleet:
+        """The fleets of one group's candidates, under a calibration that the sensitivity analysis may bend."""
+        scene, workload = self.scene, self.scene.workload
+        return plan_fleet(
+            group,
+            traffic=traffic_of(workload),
+            demand=scene.demand,
+            slo_s=slo_seconds(workload.slo),
+            longest_bytes=sequence_bytes(group.load, group.layouts, context_tokens=longest_tokens(workload)),
+            margins=margins_of(
+                group,
+                table=scene.table,
+                calibration=calibration,
+                confidence=scene.constraints.min_confidence_fraction,
+            ),
+            table=scene.table,
+            calibration=calibration,
+        )
+
+    def sensitivity(self, found: _Found) -> tuple[Sensitivity, ...]:
+        """How the recommended option moves with the engine's assumptions."""
+        if found.first is None:
+            return ()
+        return inference_sensitivity(
+            found.first.group,
+            found.first.row,
+            plan=self.plan,
+            table=self.scene.table,
+            calibration=self.scene.calibration,
+            held_tokens=held_tokens(self.scene.workload),
+        )
+
+    def narrower(self, weight: Precision) -> "_Search":
+        """The same search with narrower weights and an FP8 cache."""
+        workload = replace(self.scene.workload, weight_precision=weight, kv_precision=Precision.FP8)
+        return replace(self, scene=replace(self.scene, workload=workload))
+
+    def _limited(self, pool: _Pool) -> _Pool:
+        scene = self.scene
+        verdict = site_verdict(
+            pool.verdict,
+            server=pool.server,
+            servers=pool.servers,
+            table=scene.table,
+            preset=scene.hardware.facility,
+            constraints=scene.constraints,
+            weight=self.weight,
+            weight_limit=self.weight_limit,
+        )
+        return replace(pool, verdict=verdict)
+
+
+def _shortfall(search: _Search, found: _Found) -> Shortfall | None:
+    """The nearest miss; when memory is what misses, narrower weights are tried and named if they do."""
+    missed = shortfall(found.rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP)
+    if missed is None or missed.limit is not Limit.MEMORY:
+        return missed
+    for weight in _NARROWER.get(search.scene.workload.weight_precision, (Precision.FP4,)):
+        options = search.narrower(weight).run().options
+        if options:
+            way_out = f"with weight_precision {weight} and kv_precision fp8 {options[0].server} would do"
+            return replace(missed, relaxation=way_out)
+    return missed
 
 
 def _check_context(workload: InferenceWorkload, architecture: ModelArchitecture) -> None:
@@ -177,75 +238,6 @@ def _check_context(workload: InferenceWorkload, architecture: ModelArchitecture)
                 ),
             ),
         )
-
-
-def _formats(
-    workload: InferenceWorkload, architecture: ModelArchitecture, table: HardwareTable, rows: IntArray
-) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
-    """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
-    found: dict[Formats, list[int]] = {}
-    rejected: list[Rejection] = []
-    for row in rows.tolist():
-        gpu, server = table.gpus[row], table.servers[row]
-        chosen = choose_formats(workload, architecture, gpu)
-        if not has_format(gpu, chosen.weight):
-            rejected.append(
-                Rejection(
-                    server=server.id,
-                    limit=Limit.PRECISION,
-                    candidates=1,
-                    detail=f"{gpu.id} does not multiply {chosen.weight}",
-                )
-            )
-        else:
-            found.setdefault(chosen, []).append(row)
-    return found, tuple(rejected)
-
-
-def _groups(
-    workload: InferenceWorkload,
-    architecture: ModelArchitecture,
-    table: HardwareTable,
-    formats: dict[Formats, list[int]],
-    calibration: Calibration,
-) -> list[Group]:
-    modes = {
-        Serving.AGGREGATED: (False,),
-        Serving.DISAGGREGATED: (True,),
-        Serving.AUTO: (False,),
-    }[workload.serving]
-    found: list[Group] = []
-    for chosen, rows in formats.items():
-        load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
-        layouts = legal_layouts(load, table, np.array(rows, dtype=np.int64))
-        memory = inference_memory(
-            load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration
-        )
-        found.extend(
-            Group(load=load, layouts=layouts, memory=memory, disaggregated=mode, why=chosen.why) for mode in modes
-        )
-    return found
-
-
-def _plan(
-    group: Group,
-    workload: InferenceWorkload,
-    *,
-    demand: FleetDemand,
-    table: HardwareTable,
-    calibration: Calibration,
-    constraints: Constraints,
-) -> Fleet:
-    return plan_fleet(
-        group,
-        traffic=traffic_of(workload),
-        demand=demand,
-        slo_s=slo_seconds(workload.slo),
-        longest_bytes=sequence_bytes(group.load, group.layouts, context_tokens=longest_tokens(workload)),
-        margins=margins_of(group, table=table, calibration=calibration, confidence=constraints.min_confidence_fraction),
-        table=table,
-        calibration=calibration,
-    )
 
 
 def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload) -> _Pool:
@@ -299,8 +291,9 @@ def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: b
 def _front(
     chosen: _Chosen, candidates: list[Picked], values: list[PointValues], workload: InferenceWorkload
 ) -> tuple[list[int], list[bool]]:
-    """Places of the candidates that become options, and which of them are on the front: the best of each server, and what
-    the front adds, judged at the load that they will carry.
+    """Places of the candidates that become options, and which of those are on the front.
+
+    Kept are the best of each server and what the front adds, judged at the load that they will carry.
     """
     if not candidates:
         return [], []
@@ -311,48 +304,3 @@ def _front(
     front = pareto_front(cost_weight=chosen.cost, speed=speed, power_w=chosen.power)
     kept = np.flatnonzero(chosen.best | front)[:_MOST_OPTIONS].tolist()
     return kept, front[kept].tolist()
-
-
-def _assumed(workload: InferenceWorkload, calibration: Calibration, groups: list[Group]) -> tuple[Assumed, ...]:
-    found = [
-        Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
-        for group in groups
-        if group.why and not group.disaggregated
-    ]
-    if workload.demand.users is not None:
-        for name in ("requests_user_hour", "peak_factor"):
-            if getattr(workload.demand, name) is None:
-                entry = calibration.assumptions[f"inference.{name}"]
-                found.append(
-                    Assumed(
-                        field=f"workload.demand.{name}", value=f"{entry.value:g}", why="not given", source=entry.source
-                    )
-                )
-    if workload.growth_fraction_year > 0.0:
-        found.append(
-            Assumed(
-                field="workload.demand",
-                value=f"x {growth_factor(workload):.3g}",
-                why="sized for the end of the horizon: (1 + growth_fraction_year) ^ years",
-            )
-        )
-    if workload.serving is Serving.AUTO:
-        found.append(
-            Assumed(
-                field="workload.serving",
-                value=str(Serving.AGGREGATED),
-                why="measured far more often; ask for disaggregated to size separate prefill",
-            )
-        )
-    if workload.slo is None:
-        found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
-    for name in (
-        "inference.framework_reserve_gb",
-        "inference.memory_usable_fraction",
-        "inference.prefill_chunk_tokens",
-    ):
-        entry = calibration.assumptions[name]
-        found.append(
-            Assumed(field=name, value=f"{entry.value:g} {entry.unit}", why="engine assumption", source=entry.source)
-        )
-    return tuple(found)

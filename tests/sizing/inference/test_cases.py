@@ -1,6 +1,6 @@
 """Published serving runs, drawn at random from the calibration lines (tests/sizing/cases/inference).
 
-The tolerance is the p90 error of the run's regime, so that a case fails when the engine gets worse, not when it is merely
+The tolerance is the p90 error of the run's regime: a case fails when the engine gets worse, not when it is merely
 as uncertain as it says.
 """
 

@@ -184,3 +184,31 @@ def test_every_server_is_an_option_or_rejected(catalog: Catalog, weight: FloatAr
 
 def test_results_are_equal_to_the_byte_however_often(catalog: Catalog, weight: FloatArray) -> None:
     assert repr(sized(catalog, weight)) == repr(sized(catalog, weight))
+
+
+def test_a_model_too_large_for_every_server_says_what_would_fit(catalog: Catalog, weight: FloatArray) -> None:
+    """Four times the layers of Kimi K3 are 11 T parameters: 22 TB in 16 bit, and 64 B200 hold 12 TB."""
+    limits = {"allowed_servers": ("poweredge-xe9780-b200",)}
+    wide = inference_workload(
+        model="kimi-k3", weight_precision=Precision.BF16, kv_precision=Precision.BF16, slo=None, serving=Serving.AUTO
+    )
+    plain = catalog.models["kimi-k3"].architecture
+    huge = replace(
+        plain,
+        layers=4 * plain.layers,
+        mixers=tuple(replace(m, count=4 * m.count) for m in plain.mixers),
+        ffns=tuple(replace(f, count=4 * f.count) for f in plain.ffns),
+    )
+    result = size(
+        question(wide, **limits),
+        hardware=catalog.hardware,
+        architecture=huge,
+        application=None,
+        calibration=catalog.calibration,
+        weight=weight,
+    )
+    assert not result.feasible
+    assert result.shortfall is not None
+    assert result.shortfall.limit is Limit.MEMORY
+    assert result.shortfall.required > result.shortfall.best
+    assert "weight_precision fp" in result.shortfall.relaxation

@@ -1,0 +1,57 @@
+"""What an inference sizing assumed where the workload was silent."""
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.fleet import Group
+from service.sizing.inference.traffic import growth_factor
+from service.sizing.result import Assumed
+from service.sizing.workload import InferenceWorkload, Serving
+
+_ENGINE = ("inference.framework_reserve_gb", "inference.memory_usable_fraction", "inference.prefill_chunk_tokens")
+
+
+def inference_assumed(
+    workload: InferenceWorkload, calibration: Calibration, groups: list[Group]
+) -> tuple[Assumed, ...]:
+    """Formats that the engine chose, defaults of the demand, growth, serving mode, and the reserves."""
+    found = [
+        Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
+        for group in groups
+        if group.why and not group.disaggregated
+    ]
+    if workload.demand.users is not None:
+        for name in ("requests_user_hour", "peak_factor"):
+            if getattr(workload.demand, name) is None:
+                entry = calibration.assumptions[f"inference.{name}"]
+                found.append(
+                    Assumed(
+                        field=f"workload.demand.{name}", value=f"{entry.value:g}", why="not given", source=entry.source
+                    )
+                )
+    if workload.growth_fraction_year > 0.0:
+        found.append(
+            Assumed(
+                field="workload.demand",
+                value=f"x {growth_factor(workload):.3g}",
+                why="sized for the end of the horizon: (1 + growth_fraction_year) ^ years",
+            )
+        )
+    if workload.serving is Serving.AUTO:
+        found.append(
+            Assumed(
+                field="workload.serving",
+                value=str(Serving.AGGREGATED),
+                why="measured far more often; ask for disaggregated to size separate prefill",
+            )
+        )
+    if workload.slo is None:
+        found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
+    for name in (
+        "inference.framework_reserve_gb",
+        "inference.memory_usable_fraction",
+        "inference.prefill_chunk_tokens",
+    ):
+        entry = calibration.assumptions[name]
+        found.append(
+            Assumed(field=name, value=f"{entry.value:g} {entry.unit}", why="engine assumption", source=entry.source)
+        )
+    return tuple(found)

@@ -1,0 +1,64 @@
+"""Candidates by number formats and serving mode: what one vectorised call evaluates together."""
+
+import numpy as np
+
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
+from service.sizing.inference.fleet import Group
+from service.sizing.inference.formats import Formats, choose_formats, has_format
+from service.sizing.inference.layout import legal_layouts
+from service.sizing.inference.load import model_load
+from service.sizing.inference.memory import inference_memory
+from service.sizing.inference.traffic import held_tokens
+from service.sizing.result import Limit, Rejection
+from service.sizing.table import HardwareTable, IntArray
+from service.sizing.workload import InferenceWorkload, Serving
+
+
+def servers_by_formats(
+    workload: InferenceWorkload, architecture: ModelArchitecture, table: HardwareTable, rows: IntArray
+) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
+    """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
+    found: dict[Formats, list[int]] = {}
+    rejected: list[Rejection] = []
+    for row in rows.tolist():
+        gpu, server = table.gpus[row], table.servers[row]
+        chosen = choose_formats(workload, architecture, gpu)
+        if not has_format(gpu, chosen.weight):
+            rejected.append(
+                Rejection(
+                    server=server.id,
+                    limit=Limit.PRECISION,
+                    candidates=1,
+                    detail=f"{gpu.id} does not multiply {chosen.weight}",
+                )
+            )
+        else:
+            found.setdefault(chosen, []).append(row)
+    return found, tuple(rejected)
+
+
+def candidate_groups(
+    workload: InferenceWorkload,
+    architecture: ModelArchitecture,
+    table: HardwareTable,
+    formats: dict[Formats, list[int]],
+    calibration: Calibration,
+) -> list[Group]:
+    """One group per formats and mode; every legal layout on the servers of those formats."""
+    modes = {
+        Serving.AGGREGATED: (False,),
+        Serving.DISAGGREGATED: (True,),
+        Serving.AUTO: (False,),
+    }[workload.serving]
+    found: list[Group] = []
+    for chosen, rows in formats.items():
+        load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
+        layouts = legal_layouts(load, table, np.array(rows, dtype=np.int64))
+        memory = inference_memory(
+            load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration
+        )
+        found.extend(
+            Group(load=load, layouts=layouts, memory=memory, disaggregated=mode, why=chosen.why) for mode in modes
+        )
+    return found
