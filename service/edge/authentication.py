@@ -19,7 +19,7 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
 
     def check() -> None:
         g.caller = _authenticate()
-        structlog.contextvars.bind_contextvars(tenant=g.caller.tenant_id, key=g.caller.key_id)
+        structlog.contextvars.bind_contextvars(tenant_id=g.caller.tenant_id, key_id=g.caller.key_id)
         if not g.caller.may(permission):
             raise ForbiddenError(f"A key of role {g.caller.role} may not use {permission}.")
 

@@ -244,6 +244,7 @@ class CostLineSchema(AnswerSchema):
     record = CostLine
 
     part = text("The part, by id.")
+    name = text("Its name.")
     quantity = count("How many.")
     unit = text("Of what.")
     included = flag("Whether it is in the total.")
@@ -353,3 +354,8 @@ class ResultSchema(PricedSchema):
     calibration_version = text("Version of the calibration.")
     price_book_digest = text("Digest of the price book.", **_OPTIONAL)
     digest = text("Identity of the question under these versions.")
+
+
+def public_keys() -> set[str]:
+    """Members of an option that a caller reads."""
+    return set(PricedOptionSchema().fields)
