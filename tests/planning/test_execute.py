@@ -1,4 +1,5 @@
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -6,14 +7,16 @@ from sqlalchemy import func, select
 
 from service.errors import UnsupportedWorkloadError
 from service.planning.answer import answer, budget_usd
-from service.planning.execute import execute
+from service.planning.execute import _claim, _store, execute
 from service.planning.keys import set_tenant_disabled
 from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.planning.sweep import sweep
+from service.planning.transact import transact
 from service.planning.versions import record_release
 from service.queue import TimeLimitReached
 from service.schemas.workload import SizingRequestSchema
+from service.store import runs
 from service.store.tables.runs import ResultRow, RunRow
 from tests.planning.conftest import chat
 
@@ -62,6 +65,41 @@ def test_a_worker_that_was_overtaken_cannot_write(runtime, caller, run, clock):
     row = row_of(runtime, run.id)
     assert (row.status, row.attempts, row.lease_token) == ("done", 2, 2)
     assert json.loads(get_run(runtime, caller, run.id).result)["price_book_name"] != "late"
+
+
+def test_the_newest_token_alone_may_write(runtime, caller, run, clock):
+    """The first holder returns while the second is still at work: the row says running, and the token says whose."""
+    newest = []
+
+    def stall(slow, question):
+        clock.advance(runtime.settings.lease_s + 1)
+        newest.append(_claim(runtime, run.id))
+        return answer(slow, question)
+
+    assert not execute(runtime, run.id, solve=stall)
+    row = row_of(runtime, run.id)
+    assert (row.status, row.lease_token) == ("running", 2)
+    with runtime.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(ResultRow)) == 0
+    assert _store(runtime, newest[0], answer(runtime, row.question))
+    assert get_run(runtime, caller, run.id).status == "done"
+
+
+def test_a_run_cannot_end_while_somebody_joins_it(runtime, caller, run):
+    """Whoever joins holds the leader still until the follower is written, so its end reaches the follower too."""
+    ends = threading.Thread(target=execute, args=(runtime, run.id))
+
+    def join(session):
+        leader = runs.leader_of(session, caller.tenant_id, run.digest)
+        ends.start()
+        ends.join(0.5)
+        assert ends.is_alive()
+        values = {column.key: getattr(leader, column.key) for column in RunRow.__table__.columns}
+        runs.add(session, RunRow(**{**values, "id": "run_follower", "follows_run_id": leader.id}))
+
+    transact(runtime, join)
+    ends.join(10)
+    assert get_run(runtime, caller, "run_follower").status == "done"
 
 
 def test_a_stale_failure_cannot_write_either(runtime, run, clock):

@@ -2,19 +2,26 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 
 import pytest
 import redis
 from sqlalchemy import func, select
 
+from scripts.children import stop
+from scripts.embedded import EmbeddedServer, ServerRole, start_server
 from service.planning.health import readiness
 from service.planning.reading import get_run
 from service.planning.submit import submit
+from service.runtime import Facts, build_runtime
 from service.store.tables.runs import ResultRow, RunRow
 from tests.planning.conftest import caller_of, chat
 from tests.workers.conftest import eventually
 
 pytestmark = pytest.mark.slow
+# What does not depend on the database is tried on one of them.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -75,6 +82,7 @@ def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate)
     assert answers(web) == 1
 
 
+@on_sqlite
 def test_poison_stops_after_three_attempts_and_others_go_on(web, acme, processes, gate):
     (gate / "poison").touch()
     processes.dispatcher()
@@ -87,6 +95,7 @@ def test_poison_stops_after_three_attempts_and_others_go_on(web, acme, processes
     assert wait_for_end(web, acme, other.id, processes).status == "done"
 
 
+@on_sqlite
 def test_the_soft_limit_ends_a_run_and_frees_the_worker(web, acme, processes, gate):
     (gate / "gate").touch()
     processes.worker()
@@ -121,6 +130,37 @@ def test_wiping_broker_and_cache_loses_nothing(web, acme, processes, broker_url,
         assert session.scalar(select(func.max(RunRow.attempts))) == 1
 
 
+@on_sqlite
+def test_a_broker_killed_and_restarted_loses_nothing(web, acme, processes, tmp_path):
+    """Its port refuses, runs are taken all the same and quickly; it comes back, and the same worker goes on."""
+    server = EmbeddedServer(role=ServerRole.BROKER, folder=tmp_path / "broker")
+    broker = start_server(server, log=tmp_path / "broker.log")
+    processes.environment["BROKER_URL"] = server.url
+    own = build_runtime(
+        replace(web.settings, broker_url=server.url, breaker_open_s=0.5),
+        facts=Facts(catalog=web.catalog, price_book=web.price_book),
+    )
+    try:
+        processes.worker("workers.app")
+        processes.dispatcher()
+        first = submit(own, acme, chat(), request_id="req_1")
+        assert wait_for_end(own, acme, first.id, processes).status == "done"
+        broker.kill()
+        broker.wait(5)
+        started = time.monotonic()
+        runs = [submit(own, acme, chat(isl_tokens=500 + n), request_id="req_2") for n in range(5)]
+        assert time.monotonic() - started < 2
+        assert {run.status for run in runs} == {"queued"}
+        assert "broker" in [check.name for check in readiness(own).checks if not check.ok]
+        broker = start_server(server, log=tmp_path / "broker.log")
+        assert {wait_for_end(own, acme, run.id, processes).status for run in runs} == {"done"}
+        assert answers(own) == 6
+    finally:
+        stop(broker, within_s=5)
+        own.sessions.kw["bind"].dispose()
+
+
+@on_sqlite
 def test_a_dispatcher_killed_is_replaced_and_one_stopped_leaves_cleanly(web, acme, processes, broker_url):
     leader = processes.dispatcher()
     eventually(lambda: "dispatcher_leads" in processes.log("dispatcher"))
@@ -136,6 +176,7 @@ def test_a_dispatcher_killed_is_replaced_and_one_stopped_leaves_cleanly(web, acm
     assert "dispatcher_stopped" in processes.log("dispatcher")
 
 
+@on_sqlite
 def test_a_worker_says_nothing_about_root_and_logs_ids_in_json(web, acme, processes):
     processes.dispatcher()
     worker = processes.worker("workers.app")
