@@ -51,7 +51,7 @@ class Job:
         return float(np.ceil(self.workload.tokens / self.step_tokens))
 
     def usable_bytes(self, memory_bytes: FloatArray) -> FloatArray:
-        """What a layout that the engine chooses may take [bytes]: the prediction scatters, so some memory stays free."""
+        """What a layout that the engine chooses may take [bytes]: predictions scatter, so some memory stays free."""
         return np.asarray(memory_bytes * (1.0 - self.headroom_fraction), dtype=np.float64)
 
     def memory(self, layouts: Layouts) -> Memory:

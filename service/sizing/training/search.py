@@ -58,12 +58,26 @@ def size_training(
         for row in rows
     }
     verdict = judge(
-        question, job, fleet, hardware=hardware, table=table, certainties=certainties, weight=weight, limit=weight_limit
+        question,
+        job,
+        fleet,
+        hardware=hardware,
+        table=table,
+        certainties=certainties,
+        weight=weight,
+        limit=_ceiling(workload, weight_limit),
     )
     context = OptionContext(
         job=job, hardware=hardware, table=table, calibration=calibration, constraints=question.constraints
     )
     return _result(fleet, verdict, context=context, certainties=certainties, weight=weight, refused=refused)
+
+
+def _ceiling(workload: TrainingWorkload, weight_limit: float | None) -> float | None:
+    """The lower of the site's limit and the target's budget: a weight is an indicative price in the budget's unit."""
+    budget = workload.target.budget_usd
+    limits = [limit for limit in (weight_limit, None if budget is None else float(budget)) if limit is not None]
+    return min(limits, default=None)
 
 
 def _typical(fleet: Fleet, row: int) -> int:

@@ -97,8 +97,10 @@ def test_a_gpu_count_gives_the_time_fastest_first(sizer: Sizer) -> None:
 
 def test_a_budget_is_kept_and_spent_on_speed(sizer: Sizer, catalog: Catalog, weight: FloatArray) -> None:
     price = dict(zip((s.id for s in catalog.hardware.servers), weight, strict=True))
-    poor = sizer(target=TrainingTarget(budget_usd="1"), limit=100_000.0, model="llama-3.1-70b")
-    rich = sizer(target=TrainingTarget(budget_usd="1"), limit=1_000_000.0, model="llama-3.1-70b")
+    poor = sizer(target=TrainingTarget(budget_usd="100000"), model="llama-3.1-70b")
+    rich = sizer(target=TrainingTarget(budget_usd="1000000"), model="llama-3.1-70b")
+    capped = sizer(target=TrainingTarget(budget_usd="1000000"), limit=100_000.0, model="llama-3.1-70b")
+    assert capped == poor
     assert all(o.servers * price[o.server] <= 100_000.0 for o in poor.options)
     assert p50(rich.options[0], "time_to_train_days") < p50(poor.options[0], "time_to_train_days")
 
