@@ -1,5 +1,6 @@
 """YAML files of config/ as plain Python, and errors that name file, record and field."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ from service.schemas.issue import field_errors
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_TRUE_OR_FALSE = re.compile(r"true|false")
 
 
 class _Loader(_Safe):  # type: ignore[misc]
-    """Dates stay text, and a key that stands twice in one mapping is an error."""
+    """Dates, `on` and `NO` stay text, and a key that stands twice in one mapping is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """The mapping, unless a key repeats: YAML would silently keep the last."""
@@ -29,7 +32,9 @@ class _Loader(_Safe):  # type: ignore[misc]
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    first: [
+        (tag, _TRUE_OR_FALSE if tag == _BOOLEAN else pattern) for tag, pattern in resolvers if tag != _TIMESTAMP
+    ]
     for first, resolvers in _Safe.yaml_implicit_resolvers.items()
 }
 

@@ -1,0 +1,128 @@
+"""Names become ids; a typo gets the nearest known names; what cannot be sized is refused with the reason."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.catalog.resolve import resolve, resolve_deployment
+from service.errors import UnknownReferenceError, UnsupportedWorkloadError
+from service.sizing.science.workload import DesignWorkload, MdWorkload
+from service.sizing.workload import Constraints, Deployment, Question, Workload
+from tests.build import inference_workload
+
+
+def question(workload: Workload | None = None, **constraints: tuple[str, ...]) -> Question:
+    return Question(workload=workload or inference_workload(), constraints=Constraints(**constraints))
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("llama-3.1-70b", "llama-3.1-70b"),
+        ("llama-3.3-70b", "llama-3.1-70b"),
+        ("Llama-3.3-70B", "llama-3.1-70b"),
+        ("llama_3_3_70b", "llama-3.1-70b"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "llama-3.1-70b"),
+        ("deepseek-ai/DeepSeek-R1-0528", "deepseek-v3"),
+        ("GPT-OSS 120B", "gpt-oss-120b"),
+        ("Qwen2.5-7B-Instruct", "qwen2.5-7b"),
+    ],
+)
+def test_names_of_one_architecture_are_one_id(catalog: Catalog, name: str, model: str) -> None:
+    resolved = resolve(catalog, question(inference_workload(model=name)))
+    assert resolved.question.workload == inference_workload(model=model)
+    assert resolved.architecture is catalog.models[model].architecture
+    assert resolved.application is None
+
+
+@pytest.mark.parametrize("name", ["lama-3-70b", "LAMA-3-70B", "llama-3-70bb"])
+def test_a_typo_gets_the_nearest_names(catalog: Catalog, name: str) -> None:
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, question(inference_workload(model=name)))
+    [error] = refused.value.detail.errors
+    assert error.field == "workload.model"
+    assert error.value == name
+    assert "llama-3-70b" in error.did_you_mean
+
+
+def test_a_name_like_no_other_gets_no_guess(catalog: Catalog) -> None:
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, question(inference_workload(model="x" * 200)))
+    [error] = refused.value.detail.errors
+    assert error.did_you_mean == ()
+    assert len(error.value or "") <= 80
+
+
+def test_a_model_without_known_layers_is_refused_with_the_reason(catalog: Catalog) -> None:
+    with pytest.raises(UnsupportedWorkloadError, match="placeholder") as refused:
+        resolve(catalog, question(inference_workload(model="llama-3.1-nemotron-ultra-253b")))
+    assert refused.value.detail.errors[0].field == "workload.model"
+
+
+def test_a_brought_architecture_that_the_zoo_knows_counts_as_it(catalog: Catalog) -> None:
+    known = catalog.models["qwen3-32b"].architecture
+    brought = replace(known, id="inline")
+    resolved = resolve(catalog, question(inference_workload(model=brought)))
+    assert resolved.architecture is known
+    assert resolved.question.workload == inference_workload(model=brought)
+    other = replace(brought, vocab=brought.vocab + 1)
+    assert resolve(catalog, question(inference_workload(model=other))).architecture == other
+
+
+def test_constraints_take_servers_and_families_in_any_writing(catalog: Catalog) -> None:
+    asked = question(
+        allowed_gpus=("B300_SXM", "b200-sxm"), allowed_servers=("poweredge-xe9780", "PowerEdge XE7745 RTX PRO 6000 SE")
+    )
+    got = resolve(catalog, asked).question.constraints
+    assert got.allowed_gpus == ("b200-sxm", "b300-sxm")
+    assert got.allowed_servers == ("poweredge-xe7745-rtx-pro-6000-se", "poweredge-xe9780")
+
+
+@pytest.mark.parametrize(
+    ("constraints", "field", "near"),
+    [
+        ({"allowed_gpus": ("b200-sxm", "b300-sxn")}, "constraints.allowed_gpus.1", "b300-sxm"),
+        ({"allowed_servers": ("poweredge-xe9870",)}, "constraints.allowed_servers.0", "poweredge-xe9780"),
+    ],
+)
+def test_an_unknown_constraint_names_its_place(
+    catalog: Catalog, constraints: dict[str, tuple[str, ...]], field: str, near: str
+) -> None:
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, question(**constraints))
+    [error] = refused.value.detail.errors
+    assert error.field == field
+    assert near in error.did_you_mean
+
+
+def test_applications_go_by_alias_too(catalog: Catalog) -> None:
+    asked = MdWorkload(application="GMX", atoms=1e5, ns_day=10.0)
+    resolved = resolve(catalog, question(asked))
+    assert resolved.application is catalog.applications["gromacs"]
+    assert resolved.question.workload == replace(asked, application="gromacs")
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, question(replace(asked, application="gromax")))
+    assert "gromacs" in refused.value.detail.errors[0].did_you_mean
+
+
+def test_the_gpu_of_a_measured_rate_is_checked(catalog: Catalog) -> None:
+    asked = DesignWorkload(application="rfdiffusion", design_s=10.0, designs_day=5.0, measured_gpu="H100_SXM")
+    workload = resolve(catalog, question(asked)).question.workload
+    assert isinstance(workload, DesignWorkload)
+    assert workload.measured_gpu == "h100-sxm"
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, question(replace(asked, measured_gpu="h100-sx")))
+    assert refused.value.detail.errors[0].field == "workload.measured_gpu"
+
+
+def test_a_deployment_names_a_gpu_and_perhaps_a_server(catalog: Catalog) -> None:
+    got = resolve_deployment(catalog, Deployment(gpu="B200-SXM", gpus=8, server="POWEREDGE-XE9780-B200"))
+    assert (got.gpu, got.server) == ("b200-sxm", "poweredge-xe9780-b200")
+    for deployment, field in (
+        (Deployment(gpu="b200", gpus=8), "deployment.gpu"),
+        (Deployment(gpu="b200-sxm", gpus=8, server="xe9780"), "deployment.server"),
+    ):
+        with pytest.raises(UnknownReferenceError) as refused:
+            resolve_deployment(catalog, deployment)
+        assert refused.value.detail.errors[0].field == field
