@@ -97,17 +97,25 @@ def alive(pids: set[int]) -> set[int]:
     return living
 
 
-def child_named(started: Started, *words: str) -> int:
-    """The direct child whose command line holds the words."""
+def children(started: Started) -> Iterator[tuple[int, str, str]]:
+    """Id, command line and working folder of the direct children."""
     for pid in descendants(started.process.pid):
+        process = Path(f"/proc/{pid}")
         try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == started.process.pid:
+                yield pid, (process / "cmdline").read_bytes().decode(), str((process / "cwd").readlink())
         except OSError:
             continue
-        if parent == started.process.pid and all(any(word in part for part in command) for word in words):
-            return pid
-    raise LookupError(words)
+
+
+def worker_of(started: Started) -> int:
+    return next(pid for pid, command, _ in children(started) if "celery" in command)
+
+
+def server_of(started: Started, role: str) -> int:
+    """A server changes its title, and keeps its folder."""
+    return next(pid for pid, _, folder in children(started) if folder == str(started.folder / role))
 
 
 @contextmanager

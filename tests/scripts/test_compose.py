@@ -1,0 +1,117 @@
+"""docker-compose.yml starts what scripts/run starts: commands, environment, queues, roles of the Redis servers."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from config.environment import ROOT, VARIABLES, settings_from_environment
+from scripts.embedded import ROLE_SETTINGS, ServerRole
+from scripts.probe import ROLES
+from scripts.processes import MIGRATE, product
+
+PASSWORD = "letters"
+
+
+@pytest.fixture(scope="module")
+def compose():
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    text = re.sub(r"\$\{POSTGRES_PASSWORD:\?[^}]*\}", PASSWORD, text)
+    return yaml.safe_load(text)["services"]
+
+
+@pytest.fixture(scope="module")
+def processes(compose):
+    """What scripts/processes.py would start with the environment of the file."""
+    settings = settings_from_environment(compose["web"]["environment"])
+    return {process.name: process for process in (MIGRATE, *product(settings))}
+
+
+def test_the_services_are_the_processes_and_their_servers(compose, processes):
+    assert set(compose) == set(processes) | {"postgres", "redis-broker", "redis-cache"}
+
+
+@pytest.mark.parametrize("name", ["migrate", "web", "worker", "dispatcher"])
+def test_a_command_is_the_same_here_and_there(compose, processes, name):
+    assert compose[name]["command"] == ["python", *processes[name].arguments]
+
+
+@pytest.mark.parametrize("name", ["migrate", "web", "worker", "dispatcher"])
+def test_the_environment_is_known_and_the_same_for_all(compose, name):
+    assert compose[name]["environment"] == compose["web"]["environment"]
+    assert set(compose[name]["environment"]) <= {variable.name for variable in VARIABLES}
+
+
+@pytest.mark.parametrize("role", ServerRole)
+def test_a_redis_has_the_settings_of_its_role(compose, role):
+    words = compose[f"redis-{role}"]["command"]
+    assert words[0] == "redis-server"
+    given = dict(zip(words[1::2], words[2::2], strict=True))
+    assert given == {f"--{name}": value.strip('"') for name, value in ROLE_SETTINGS[role]}
+
+
+def test_broker_and_cache_are_two_servers(compose):
+    environ = compose["web"]["environment"]
+    assert "redis-broker" in environ["BROKER_URL"]
+    assert "redis-cache" in environ["CACHE_URL"]
+    assert any("/data" in volume for volume in compose["redis-broker"]["volumes"])
+
+
+def test_everything_restarts_and_is_watched(compose):
+    for name, service in compose.items():
+        assert service["restart"] == ("on-failure" if name == "migrate" else "unless-stopped"), name
+        if name != "migrate":
+            assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_health_check_asks_for_its_own_role(compose, role):
+    assert compose[role]["healthcheck"]["test"] == ["CMD", "python", "-m", "scripts.probe", role]
+
+
+def test_migrations_are_done_before_anything_starts(compose):
+    for name in ("web", "worker", "dispatcher"):
+        assert compose[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_only_the_web_can_be_reached(compose):
+    assert [name for name, service in compose.items() if "ports" in service] == ["web"]
+
+
+def test_the_image_runs_as_somebody_and_holds_the_code(compose):
+    path = ROOT / compose["web"]["build"]["dockerfile"]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users
+    assert users[-1] != "root"
+    copied = {line.split()[1] for line in lines if line.startswith("COPY ") and "--from" not in line}
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {"service", "workers", "config", "scripts", "requirements.lock"} == copied == allowed
+    assert all((ROOT / name).exists() for name in copied)
+    assert any("--require-hashes" in line for line in lines)
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_docker_compose_itself_reads_it():
+    done = subprocess.run(
+        ["docker-compose", "config", "--quiet"],
+        cwd=ROOT,
+        env={**os.environ, "POSTGRES_PASSWORD": PASSWORD},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_a_missing_password_is_refused():
+    environ = {name: value for name, value in os.environ.items() if name != "POSTGRES_PASSWORD"}
+    done = subprocess.run(
+        ["docker-compose", "config", "--quiet"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "POSTGRES_PASSWORD" in done.stderr
