@@ -78,6 +78,11 @@ def interval(point: float, spread: Spread) -> Interval:
     )
 
 
+def scaled(found: Interval, factor: float) -> Interval:
+    """The same quantity in another unit, or shared among `1 / factor`."""
+    return Interval(p10=found.p10 * factor, p50=found.p50 * factor, p90=found.p90 * factor)
+
+
 def confidence_below(bound: Numeric, point: Numeric, spread: Spread) -> FloatArray:
     """Fraction of outcomes at or under `bound` when `point` is predicted (split log-normal); arrays or scalars."""
     with np.errstate(divide="ignore", invalid="ignore"):

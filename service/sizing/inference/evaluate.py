@@ -14,9 +14,19 @@ from service.sizing.inference.layout import InferenceLayouts, legal_layouts
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory
 from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
-from service.sizing.inference.predict import PointValues, point_values, receipts_of, serving_metrics, spreads_of
+from service.sizing.inference.predict import (
+    FleetFlow,
+    PointValues,
+    Spreads,
+    at_most,
+    point_values,
+    receipts_of,
+    serving_metrics,
+    spreads_of,
+)
 from service.sizing.inference.serving import Traffic, serve, within
 from service.sizing.inference.traffic import held_tokens, slo_seconds, traffic_of
+from service.sizing.interval import Interval, interval
 from service.sizing.place import memory_parts, placed_server
 from service.sizing.result import Assumed, Estimate, ParallelLayout
 from service.sizing.table import HardwareTable, build_table
@@ -80,7 +90,7 @@ def estimate_inference(
         disaggregated=deployment.mode is Serving.DISAGGREGATED,
     )
     replicas = _replicas(setting, deployment)
-    values, offered = _operating_point(setting, workload, asked, replicas)
+    values, carried = _operating_point(setting, workload, asked, replicas)
     spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.disaggregated)
     receipts = receipts_of(
         load, calibration, gpu=gpu.id, gpus=int(layouts.gpus_instance[0]), in_flight=values.in_flight
@@ -103,9 +113,8 @@ def estimate_inference(
             spreads,
             setting.traffic,
             receipts=receipts,
-            instances=float(replicas),
+            flow=_flow(asked, values, carried, spreads),
             gpus=deployment.gpus,
-            offered_requests_s=offered,
         ),
         memory_gb_gpu=memory_parts(
             weights=float(memory.weights[0]),
@@ -212,6 +221,17 @@ def _operating_point(
     if asked.kind is LoadKind.CONCURRENCY:
         values = _with_waiting(values, float(asked.value or 1) / decoding)
     return values, values.requests_s * decoding
+
+
+def _flow(asked: Load, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
+    """What the deployment carries: what was asked for where a rate or a number of requests was, else the prediction."""
+    can = interval(carried, spreads.rate)
+    held = interval(carried * values.in_flight / values.requests_s, spreads.rate)
+    if asked.kind is LoadKind.RATE:
+        can = at_most(asked.requests_s or 0.0, can)
+    if asked.kind is LoadKind.CONCURRENCY:
+        held = Interval(p10=float(asked.value or 1), p50=float(asked.value or 1), p90=float(asked.value or 1))
+    return FleetFlow(requests_s=can, in_flight=held, goodput_requests_s=None)
 
 
 def _with_waiting(values: PointValues, in_flight: float) -> PointValues:

@@ -12,7 +12,10 @@ from service.sizing.inference.explain import inference_working, serving_bottlene
 from service.sizing.inference.fleet import Fleet, Group
 from service.sizing.inference.operate import batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
+    FleetFlow,
     PointValues,
+    Spreads,
+    at_most,
     confidence_of,
     point_values,
     receipts_of,
@@ -20,6 +23,7 @@ from service.sizing.inference.predict import (
     spreads_of,
 )
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
+from service.sizing.interval import Interval, interval
 from service.sizing.place import memory_parts
 from service.sizing.result import ParallelLayout, SizingOption
 from service.sizing.storage import inference_storage
@@ -105,7 +109,6 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
     spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=group.disaggregated)
     instances = float(one.fleet.instances[row])
     instance = int(layouts.gpus_instance[row])
-    offered = _offered(scene.demand, values, instances)
     ttft_s, tpot_s = slo_seconds(scene.workload.slo)
     crosses = instance > server.gpus or group.disaggregated
     network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
@@ -135,9 +138,8 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
             spreads,
             traffic,
             receipts=receipts_of(load, calibration, gpu=gpu.id, gpus=instance, in_flight=values.in_flight),
-            instances=instances,
+            flow=_flow(one, values, spreads, scene),
             gpus=one.servers * server.gpus,
-            offered_requests_s=offered,
         ),
         confidence_fraction=confidence_of(
             values,
@@ -193,11 +195,18 @@ def _layout(one: Picked) -> ParallelLayout:
     return ParallelLayout(tp=tp, pp=pp, attention_dp=adp, ep=tp * adp if one.group.load.is_moe else 1)
 
 
-def _offered(demand: FleetDemand, values: PointValues, instances: float) -> float:
-    """Requests/s that the fleet carries at the operating point: the demand, or all it can when GPUs were given."""
+def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:
+    """The demand, as far as the fleet carries it, and beside it the most that it carries within the SLO."""
+    demand, instances = scene.demand, float(one.fleet.instances[one.row])
+    carried = interval(values.requests_s * instances, spreads.rate)
+    held = interval(values.in_flight * instances, spreads.rate)
     if demand.requests_s is not None:
-        return demand.requests_s
-    return values.requests_s * instances
+        capacity = interval(_capacity(one), spreads.rate)
+        return FleetFlow(requests_s=at_most(demand.requests_s, capacity), in_flight=held, goodput_requests_s=capacity)
+    if demand.in_flight is not None:
+        asked = Interval(p10=demand.in_flight, p50=demand.in_flight, p90=demand.in_flight)
+        return FleetFlow(requests_s=carried, in_flight=asked, goodput_requests_s=None)
+    return FleetFlow(requests_s=carried, in_flight=held, goodput_requests_s=None)
 
 
 def _capacity(one: Picked) -> float:

@@ -8,7 +8,17 @@ from service.sizing.calibration import Calibration
 from service.sizing.evidence import has_evidence, nearest_evidence
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.serving import ServingPoint, Traffic
-from service.sizing.interval import Basis, Metric, Spread, confidence_above, confidence_below, interval, spread_of
+from service.sizing.interval import (
+    Basis,
+    Interval,
+    Metric,
+    Spread,
+    confidence_above,
+    confidence_below,
+    interval,
+    scaled,
+    spread_of,
+)
 from service.sizing.units import MS
 
 
@@ -72,37 +82,52 @@ def receipts_of(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFlow:
+    """What a whole fleet does: requests/s carried, requests in flight, and the most it could carry within the SLO.
+
+    A rate or a number of requests that was asked for is no prediction: its interval is that number, or what the fleet
+    can do where that is less.
+    """
+
+    requests_s: Interval
+    in_flight: Interval
+    goodput_requests_s: Interval | None
+
+
+def at_most(asked: float, can: Interval) -> Interval:
+    """What is asked, quantile by quantile never more than what can be done."""
+    return Interval(p10=min(asked, can.p10), p50=min(asked, can.p50), p90=min(asked, can.p90))
+
+
 def serving_metrics(
     values: PointValues,
     spreads: Spreads,
     traffic: Traffic,
     *,
     receipts: tuple[Basis, tuple[str, ...]],
-    instances: float,
+    flow: FleetFlow,
     gpus: int,
-    offered_requests_s: float,
 ) -> tuple[Metric, ...]:
-    """Latencies at the operating point; what the fleet carries now and at most, in tokens."""
+    """Latencies at the operating point, and what the fleet carries in requests and tokens."""
     percentile = f"p{traffic.percentile_fraction * 100:g}"
     request_s = values.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * values.tpot_s
-    carried = offered_requests_s * traffic.osl_tokens
-    rows = (
-        ("ttft_ms", values.ttft_s / MS, spreads.ttft),
-        (f"ttft_{percentile}_ms", values.ttft_tail_s / MS, spreads.ttft),
-        ("tpot_ms", values.tpot_s / MS, spreads.tpot),
-        (f"tpot_{percentile}_ms", values.tpot_tail_s / MS, spreads.tpot),
-        ("request_latency_ms", request_s / MS, spreads.tpot),
-        ("tokens_s_user", 1.0 / values.tpot_s, spreads.tpot.inverted()),
-        ("output_tokens_s", carried, spreads.rate),
-        ("tokens_s_gpu", carried / gpus, spreads.rate),
-        ("requests_s", offered_requests_s, spreads.rate),
-        ("concurrency", values.in_flight * instances, spreads.rate),
-    )
+    rows = [
+        ("ttft_ms", interval(values.ttft_s / MS, spreads.ttft)),
+        (f"ttft_{percentile}_ms", interval(values.ttft_tail_s / MS, spreads.ttft)),
+        ("tpot_ms", interval(values.tpot_s / MS, spreads.tpot)),
+        (f"tpot_{percentile}_ms", interval(values.tpot_tail_s / MS, spreads.tpot)),
+        ("request_latency_ms", interval(request_s / MS, spreads.tpot)),
+        ("tokens_s_user", interval(1.0 / values.tpot_s, spreads.tpot.inverted())),
+        ("output_tokens_s", scaled(flow.requests_s, traffic.osl_tokens)),
+        ("tokens_s_gpu", scaled(flow.requests_s, traffic.osl_tokens / gpus)),
+        ("requests_s", flow.requests_s),
+        ("concurrency", flow.in_flight),
+    ]
+    if flow.goodput_requests_s is not None:
+        rows.append(("goodput_requests_s", flow.goodput_requests_s))
     basis, nearest = receipts
-    return tuple(
-        Metric(name=name, interval=interval(value, spread), basis=basis, nearest=nearest)
-        for name, value, spread in rows
-    )
+    return tuple(Metric(name=name, interval=found, basis=basis, nearest=nearest) for name, found in rows)
 
 
 def confidence_of(
