@@ -20,19 +20,31 @@ def catalog() -> Catalog:
     return load_catalog(CONFIG)
 
 
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    """A copy of the facts, with two models, one application and no measured runs."""
-    copy = tmp_path / "config"
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few of the facts, so that planting a fault costs little: two models, one application, no measured runs."""
+    copy = tmp_path_factory.mktemp("facts") / "config"
     for name in ("hardware", "calibration"):
         shutil.copytree(CONFIG / name, copy / name)
     for name in ("evidence", "models", "science"):
         (copy / name).mkdir()
-    for name in ("models/llama-3.1-8b.yaml", "models/gpt-oss-20b.yaml", "science/gromacs.yaml"):
+    for name in ("models/llama-3.1-8b.yaml", "models/gpt-oss-20b.yaml", "science/gromacs.yaml", "assumptions.yaml",
+                 "export_rules.yaml"):
         shutil.copy(CONFIG / name, copy / name)
-    for name in ("assumptions.yaml", "export_rules.yaml"):
-        shutil.copy(CONFIG / name, copy)
+    rewrite(copy / "hardware" / "servers.yaml", lambda parsed: _only(parsed, "xe9780"))
+    rewrite(copy / "export_rules.yaml", lambda parsed: {**parsed, "parts": parsed["parts"][:2]})
     return copy
+
+
+def _only(parsed: Any, word: str) -> dict[str, Any]:
+    return {**parsed, "records": [entry for entry in parsed["records"] if word in entry["id"]]}
+
+
+@pytest.fixture
+def copied(small: Path, tmp_path: Path) -> Path:
+    """A copy of the small facts to plant faults in."""
+    shutil.copytree(small, tmp_path / "config")
+    return tmp_path / "config"
 
 
 Change = Callable[[Any], Any]
