@@ -25,6 +25,16 @@ STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 )
 
+NOTING = """
+import signal, sys, time
+def note(*_):
+    open("ended", "a").write(sys.argv[1])
+    sys.exit(0)
+signal.signal(signal.SIGTERM, note)
+print("up", flush=True)
+time.sleep(600)
+"""
+
 
 @pytest.fixture
 def said():
@@ -94,9 +104,8 @@ def test_stop_ends_whole_families(tmp_path, said):
 
 def test_servers_outlive_those_that_use_them(tmp_path, said):
     supervisor = Supervisor(say=said.append)
-    note = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (open('ended', 'a').write(sys.argv[1]), sys.exit(0))); print('up', flush=True); time.sleep(600)"
     for name in ("broker", "web"):
-        running = child(tmp_path, note, name)
+        running = child(tmp_path, NOTING, name)
         running.command = (*running.command, f"{name} ")
         supervisor.add(running)
         wait_for(lambda running=running: "up" in running.log.read_text())
