@@ -6,6 +6,7 @@ from typing import Any
 
 from service.errors import UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
+from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Template
 from service.sizing.science.coupled import lattice_job, roofline_job, sequence_job
 from service.sizing.science.folding import folding_job
@@ -67,6 +68,32 @@ def describe(workload: ScienceWorkload, application: Application, calibration: C
             f"{application.id} is sized by the template {application.template}, not by {type(workload).__name__}"
         )
     return _BUILDERS[application.template](workload, _timed(workload, application, calibration), calibration)
+
+
+_RESTS_ON: dict[Template, tuple[str, ...]] = {
+    Template.FOLDING: ("science.diffusion_share_fraction",),
+    Template.ROOFLINE: (
+        "science.flop_efficiency_fraction",
+        "science.bandwidth_efficiency_fraction",
+        "science.link_efficiency_fraction",
+        "science.memory_usable_fraction",
+    ),
+    Template.LATTICE: ("science.memory_usable_fraction",),
+    Template.SEQUENCE_TRAINING: ("science.weak_scaling_fraction", "science.memory_usable_fraction"),
+}
+
+
+def assumed(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
+    """Defaults that the workload left open, then the judgements that the answer rests on."""
+    names = ("science.utilisation_fraction", *_RESTS_ON.get(job.template, ()))
+    entries = [calibration.assumptions[name] for name in names]
+    return (
+        *job.assumed,
+        *(
+            Assumed(field=e.id, value=f"{e.value:g} ({e.low:g}-{e.high:g})", why="engine assumption", source=e.source)
+            for e in entries
+        ),
+    )
 
 
 def _timed(workload: ScienceWorkload, application: Application, calibration: Calibration) -> Application:

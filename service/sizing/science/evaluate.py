@@ -2,18 +2,21 @@
 
 import numpy as np
 
+from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
-from service.sizing.hardware import Hardware
+from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.place import memory_parts, placed_server
+from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout, Quantity
 from service.sizing.science.application import Application
-from service.sizing.science.describe import describe
+from service.sizing.science.describe import assumed, describe
 from service.sizing.science.explain import science_working
 from service.sizing.science.host import longest_that_fits, usable_gpus
+from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
-from service.sizing.science.performance import Rows, job_rates, performance
+from service.sizing.science.performance import Rows, job_rates, lacks_fp64, performance
 from service.sizing.science.workload import ScienceWorkload
-from service.sizing.table import build_table
+from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment
@@ -44,13 +47,15 @@ def estimate_science(
         instances=np.array([replicas], dtype=np.float64),
     )
     physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
+    if not np.isfinite(physics.item_s[0]):
+        raise _unknown(job, gpu, each)
     usable = float(usable_gpus(table, job.application.host)[0])
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
     return Estimate(
         kind="science",
         gpu=gpu.id,
         gpus=deployment.gpus,
-        layout=ParallelLayout(),
+        layout=ParallelLayout(dp=each),
         replicas=replicas,
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
@@ -70,8 +75,9 @@ def estimate_science(
             Quantity(name="longest_target_tokens", value=longest),
         ),
         assumed=(
-            *job.assumed,
+            *assumed(job, calibration),
             *((Assumed(field="deployment.server", value=chosen, why="not given"),) if chosen else ()),
+            *_weak_fp64(job, table, calibration),
         ),
         working=science_working(
             job,
@@ -86,3 +92,26 @@ def estimate_science(
         engine_version=ENGINE_VERSION,
     )
 
+
+def _unknown(job: Job, gpu: GpuSpec, gpus_instance: int) -> UnsupportedWorkloadError:
+    """Why there is no number: nobody measured so many GPUs on one job, or nothing is known of this GPU."""
+    most = max((p.gpus for p in job.application.scaling), default=1)
+    if not job.coupled and gpus_instance > most:
+        message = (
+            f"one {job.application.name} job on {gpus_instance} GPUs was never measured, at most on {most}; "
+            f"give deployment.replicas so that each has at most {most}"
+        )
+        return UnsupportedWorkloadError(message, errors=(FieldError(field="deployment.replicas", message=message),))
+    message = f"no rate of {job.application.name} on {gpu.name} is known, and its data sheet does not give one"
+    return UnsupportedWorkloadError(message, errors=(FieldError(field="deployment.gpu", message=message),))
+
+
+def _weak_fp64(job: Job, table: HardwareTable, calibration: Calibration) -> tuple[Assumed, ...]:
+    """A sizing refuses FP64 on GPUs that trade it away; an estimate says what they would do, and that."""
+    if job.arithmetic is None or job.arithmetic.precision is not Precision.FP64:
+        return ()
+    weak, _, _ = lacks_fp64(table, least_fraction=calibration.assumption("science.fp64_over_fp32_least_fraction"))
+    if not weak[0]:
+        return ()
+    why = "this GPU trades FP64 away: a sizing refuses it and offers B200 or GB200"
+    return (Assumed(field="workload.precision", value="fp64", why=why),)

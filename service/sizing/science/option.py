@@ -64,7 +64,8 @@ def science_option(
         gpus=servers * server.gpus,
         gpus_instance=int(rows.gpus_instance[row]),
         replicas=int(rows.instances[row]),
-        layout=ParallelLayout(),
+        # The parts of a coupled job are data parallel: each GPU has its share of the domain.
+        layout=ParallelLayout(dp=int(rows.gpus_instance[row])),
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
@@ -114,7 +115,7 @@ def _confidence(chosen: Chosen, calibration: Calibration) -> float:
     job, row = chosen.job, chosen.row
     seconds = DAY_S * calibration.assumption("science.utilisation_fraction")
     bound_s = seconds * float(chosen.rows.instances[row]) / (job.demand_day or 1.0)
-    return float(chosen.physics.confidence(chosen.physics.item_s * 0.0 + bound_s)[row])
+    return float(chosen.physics.confidence(bound_s, row=slice(row, row + 1))[0])
 
 
 def _utilisation(chosen: Chosen, calibration: Calibration) -> tuple[Quantity, ...]:

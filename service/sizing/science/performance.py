@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from service.sizing.science.rates import Rate, RateTable, rate_table, rates_of
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import DAY_S, GB_S, MEGA, TFLOP_S
 
-_Z90 = 1.2815515655446004
+_Z90 = NormalDist().inv_cdf(0.9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,26 +52,16 @@ class Performance:
 
     def quantile_s(self, fraction: float) -> FloatArray:
         """Seconds of an item that `fraction` of the outcomes stay under (split log-normal)."""
-        z = _quantile(fraction)
+        z = NormalDist().inv_cdf(fraction)
         arm = self.up if z >= 0.0 else self.down
         return np.asarray(self.item_s * np.exp(self.shift + arm * z / _Z90), dtype=np.float64)
 
-    def confidence(self, bound_s: FloatArray) -> FloatArray:
-        """Share of the outcomes in which an item takes at most `bound_s`."""
+    def confidence(self, bound_s: Numeric, *, row: slice) -> FloatArray:
+        """Share of the outcomes in which an item takes at most `bound_s`, for a slice of the candidates."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            distance = np.log(bound_s / self.item_s) - self.shift
-        arm = np.maximum(np.where(distance >= 0.0, self.up, self.down), 1e-12)
+            distance = np.log(np.asarray(bound_s) / self.item_s[row]) - self.shift[row]
+        arm = np.maximum(np.where(distance >= 0.0, self.up[row], self.down[row]), 1e-12)
         return normal_cdf(np.clip(np.nan_to_num(distance / arm * _Z90, nan=-8.0, posinf=8.0, neginf=-8.0), -8.0, 8.0))
-
-
-def _quantile(fraction: float) -> float:
-    """Standard normal quantile by bisection of the same distribution function that confidences are made of."""
-    low, high = -8.0, 8.0
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        below = float(normal_cdf(np.array([middle]))[0]) < fraction
-        low, high = (middle, high) if below else (low, middle)
-    return high
 
 
 def items_day(item_s: Numeric, *, instances: Numeric, utilisation_fraction: float) -> FloatArray:

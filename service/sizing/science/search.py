@@ -21,7 +21,7 @@ from service.sizing.rank import (
 )
 from service.sizing.result import Limit, Rejection, Sensitivity, SizingResult
 from service.sizing.science.application import Application
-from service.sizing.science.describe import describe
+from service.sizing.science.describe import assumed, describe
 from service.sizing.science.host import longest_that_fits, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.option import Chosen, science_option
@@ -136,7 +136,7 @@ def size_science(
         rejected=rejected,
         shortfall=None if options else shortfall(rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP),
         sensitivity=_sensitivity(scene, found, int(picked[0])) if options else (),
-        assumed=job.assumed,
+        assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),
         engine_version=ENGINE_VERSION,
     )

@@ -189,3 +189,23 @@ def test_elapsed_time_excludes_the_host_and_wall_time_includes_it(catalog):
     estimate = estimated(folding(seeds=3), catalog, gpu="h100-sxm")
 
     assert median(estimate, "wall_s") == pytest.approx(median(estimate, "elapsed_s") + 3 * 25.0)
+
+
+def test_one_job_on_more_gpus_than_anybody_measured_is_refused(catalog):
+    with pytest.raises(UnsupportedWorkloadError, match=r"deployment\.replicas"):
+        estimated(md(), catalog, gpu="b200-sxm", gpus=16, replicas=1)
+
+
+def test_a_gpu_that_nothing_is_known_of_is_refused(catalog):
+    asked = roofline(application="gemm", precision=Precision.FP32)
+    with pytest.raises(UnsupportedWorkloadError, match="data sheet"):
+        estimated(asked, catalog, gpu="rtx-pro-5000")
+
+
+def test_an_estimate_of_fp64_on_b300_is_small_and_says_so(catalog):
+    asked = roofline(application="gemm", step_bytes=0.0)
+    weak, strong = (estimated(asked, catalog, gpu=gpu) for gpu in ("b300-sxm", "b200-sxm"))
+
+    assert median(strong, "tflops") > 20 * median(weak, "tflops")
+    assert any("trades FP64 away" in a.why for a in weak.assumed)
+    assert not any("trades FP64 away" in a.why for a in strong.assumed)
