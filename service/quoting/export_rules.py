@@ -79,7 +79,7 @@ class ControlledPart:
 
     id: str
     dense: Mapping[str, float]
-    die_mm2: float | None
+    die_mm2: int | None
     memory_bandwidth_gb_s: float | None
     data_centre: bool | None
     basis: str

@@ -10,7 +10,7 @@ from service.schemas.architecture import Flag
 from service.schemas.country import COUNTRIES
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue, nearest
-from service.schemas.strict import Amount, Choice, StrictSchema, Text
+from service.schemas.strict import Amount, Choice, Count, StrictSchema, Text
 
 FACTS = (
     "part", "tpp", "bits_tops", "performance_density", "memory_bandwidth_gb_s", "io_gb_s", "data_centre", "class",
@@ -136,7 +136,7 @@ class ControlledPartSchema(StrictSchema):
 
     id = Text("", longest=60, required=True)
     dense = fields.Dict(keys=Text("", longest=8), values=Amount("", low=0, high=1e7, above=True), required=True)
-    die_mm2 = Amount("", low=0, high=1e5, above=True, required=True, allow_none=True)
+    die_mm2 = Count("", low=1, high=100_000, required=True, allow_none=True)
     memory_bandwidth_gb_s = Amount("", low=0, high=1e6, above=True, required=True, allow_none=True)
     data_centre = Flag("", required=True, allow_none=True)
     basis = Choice("", FactBasis, required=True)
