@@ -38,9 +38,11 @@ def estimate_science(
     server, gpu, chosen = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
     rates = job_rates(job, table, hardware=hardware, calibration=calibration)
+    fed = min(deployment.gpus, _fed_gpus(deployment, table, job.application))
     # One item per GPU: strong scaling pays only where one item does not fit or latency is contractual.
-    replicas = 1 if job.coupled else deployment.replicas or deployment.gpus
-    each = deployment.gpus if job.coupled else max(1, deployment.gpus // replicas)
+    replicas = 1 if job.coupled else deployment.replicas or fed
+    shared = deployment.gpus if job.coupled or deployment.replicas else fed
+    each = max(1, shared // replicas)
     rows = Rows(
         server=np.array([0], dtype=np.int64),
         gpus_instance=np.array([each], dtype=np.float64),
@@ -49,7 +51,6 @@ def estimate_science(
     physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
-    usable = float(usable_gpus(table, job.application.host)[0])
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
     return Estimate(
         kind="science",
@@ -69,7 +70,7 @@ def estimate_science(
         memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[0])),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,
-        bottleneck=bottleneck(job, physics, 0, gpus_server=usable, gpus=server.gpus),
+        bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus),
         utilisation=(
             Quantity(name="parallel_efficiency_fraction", value=float(physics.efficiency_fraction[0])),
             Quantity(name="longest_target_tokens", value=longest),
@@ -91,6 +92,15 @@ def estimate_science(
         ),
         engine_version=ENGINE_VERSION,
     )
+
+
+def _fed_gpus(deployment: Deployment, table: HardwareTable, application: Application) -> int:
+    """GPUs that the host's cores can feed: deployment.host_cores, else those of the servers; at least one."""
+    host = application.host
+    if host is not None and deployment.host_cores is not None and host.cores_gpu:
+        return max(1, int(deployment.host_cores // host.cores_gpu))
+    servers = -(-deployment.gpus // int(table.gpus_server[0]))
+    return max(1, int(usable_gpus(table, host)[0]) * servers)
 
 
 def _unknown(job: Job, gpu: GpuSpec, gpus_instance: int) -> UnsupportedWorkloadError:

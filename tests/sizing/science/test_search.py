@@ -191,6 +191,24 @@ def test_elapsed_time_excludes_the_host_and_wall_time_includes_it(catalog):
     assert median(estimate, "wall_s") == pytest.approx(median(estimate, "elapsed_s") + 3 * 25.0)
 
 
+def test_too_few_host_cores_leave_gpus_idle(catalog):
+    asked = md(application="gromacs")
+    starved = estimated(asked, catalog, gpu="b200-sxm", gpus=8, host_cores=50)
+    fed = estimated(asked, catalog, gpu="b200-sxm", gpus=8, host_cores=100)
+
+    # 12 cores a GPU
+    assert (starved.replicas, fed.replicas) == (4, 8)
+    assert (starved.bottleneck, fed.bottleneck) == ("host", "gpu")
+    assert median(fed, "ns_day") == pytest.approx(2 * median(starved, "ns_day"))
+
+
+def test_every_piece_of_evidence_is_in_the_product(catalog):
+    known = {point.id for point in catalog.calibration.evidence.points}
+    named = {i for a in catalog.applications.values() for c in a.curves for i in c.evidence}
+
+    assert named <= known
+
+
 def test_one_job_on_more_gpus_than_anybody_measured_is_refused(catalog):
     with pytest.raises(UnsupportedWorkloadError, match=r"deployment\.replicas"):
         estimated(md(), catalog, gpu="b200-sxm", gpus=16, replicas=1)
