@@ -1,6 +1,8 @@
 """The application on SQLite with a list for a queue, two tenants, and a client that speaks for one of them."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from service.access import Role
 from service.app import create_app
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
+from service.edge.context import attach
+from service.edge.waiting import open_waiting_room
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
 from service.runtime import Facts, Runtime, build_runtime
@@ -53,14 +57,46 @@ def queue() -> ListQueue:
     return ListQueue()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables and nothing in them, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "headroom.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def runtime(settings: Settings, facts: Facts, queue: ListQueue) -> Runtime:
-    upgrade(settings.database_url)
+def runtime(settings: Settings, facts: Facts, queue: ListQueue, migrated: Path) -> Runtime:
+    shutil.copy(migrated, settings.database_url.removeprefix("sqlite:///"))
     return build_runtime(settings, facts=facts, queue=queue)
 
 
+@pytest.fixture(scope="session")
+def shared_app(facts: Facts, migrated: Path) -> Flask:
+    """Describing every route takes a while, so it is done once."""
+    nowhere = "redis://127.0.0.1:1/0"
+    settings = Settings(
+        database_url=f"sqlite:///{migrated}",
+        broker_url=nowhere,
+        cache_url=nowhere,
+        config_dir=ROOT / "config",
+        data_dir=migrated.parent,
+        log_level="WARNING",
+    )
+    return create_app(build_runtime(settings, facts=facts, queue=ListQueue()))
+
+
 @pytest.fixture
-def app(runtime: Runtime) -> Flask:
+def app(shared_app: Flask, runtime: Runtime) -> Flask:
+    """The application with the runtime of this test."""
+    attach(shared_app, runtime)
+    open_waiting_room(shared_app, threads=runtime.settings.web_threads)
+    return shared_app
+
+
+@pytest.fixture
+def own_app(runtime: Runtime) -> Flask:
+    """An application that the test may change."""
     return create_app(runtime)
 
 

@@ -70,9 +70,9 @@ def test_what_is_not_there_is_a_problem(method, path, status, slug, acme: Speake
 
 
 @pytest.mark.parametrize("kind", STATUS)
-def test_each_expected_failure_has_its_status(kind, app: Flask):
+def test_each_expected_failure_has_its_status(kind, own_app: Flask):
     status, title = STATUS[kind]
-    answer = raising(app, kind("the way out"))
+    answer = raising(own_app, kind("the way out"))
     assert_problem(answer, status, kind.code.replace("_", "-"))
     assert answer.json["title"] == title
     assert answer.json["detail"] == "the way out"
@@ -86,12 +86,12 @@ def test_every_error_that_callers_can_cause_is_in_the_table():
     assert everything - ours == known
 
 
-def test_an_error_may_say_when_to_come_back(app: Flask):
-    assert raising(app, UnavailableError("later", retry_after_s=17)).headers["Retry-After"] == "17"
+def test_an_error_may_say_when_to_come_back(own_app: Flask):
+    assert raising(own_app, UnavailableError("later", retry_after_s=17)).headers["Retry-After"] == "17"
 
 
-def test_a_surprise_is_500_and_tells_nothing(app: Flask, capsys):
-    answer = raising(app, SurpriseError(SECRET))
+def test_a_surprise_is_500_and_tells_nothing(own_app: Flask, capsys):
+    answer = raising(own_app, SurpriseError(SECRET))
     assert_problem(answer, 500, "internal-error")
     assert "hunter2" not in answer.text
     assert "Surprise" not in answer.text
@@ -102,8 +102,8 @@ def test_a_surprise_is_500_and_tells_nothing(app: Flask, capsys):
     assert "locals" not in fault["exception"][0]["frames"][0]
 
 
-def test_a_database_that_is_down_is_503(app: Flask):
-    answer = raising(app, OperationalError("select 1 from secrets", {}, Exception(SECRET)))
+def test_a_database_that_is_down_is_503(own_app: Flask):
+    answer = raising(own_app, OperationalError("select 1 from secrets", {}, Exception(SECRET)))
     assert_problem(answer, 503, "unavailable")
     assert "hunter2" not in answer.text
     assert "secrets" not in answer.text
@@ -177,7 +177,7 @@ def _loud(runtime):
     return type(settings)(**{**{name: getattr(settings, name) for name in settings.__slots__}, "log_level": "INFO"})
 
 
-def test_a_blueprint_open_to_all_says_so(app: Flask):
+def test_a_blueprint_open_to_all_says_so():
     blueprint = ResourceBlueprint("open", __name__, permission=None)
     assert len(blueprint.before_request_funcs[None]) == 1
     open_to_all(blueprint)
