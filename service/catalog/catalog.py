@@ -40,6 +40,8 @@ class Catalog:
     sheets: Mapping[str, Mapping[str, FactSheet]]
     models: Mapping[str, ZooModel]
     aliases: Mapping[str, str]
+    # Name -> kind of the models that are refused by what they are.
+    not_sized: Mapping[str, str]
     applications: Mapping[str, Application]
     calibration: Calibration
     sources: Mapping[str, str]

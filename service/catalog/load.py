@@ -8,7 +8,7 @@ from service.catalog.calibration import load_calibration
 from service.catalog.catalog import Catalog, FactSheet
 from service.catalog.export_rules import load_export_rules
 from service.catalog.hardware import load_hardware
-from service.catalog.models import load_zoo
+from service.catalog.models import load_not_sized, load_zoo
 from service.schemas.digest import sha256_digest
 
 
@@ -29,6 +29,7 @@ def load_catalog(config_dir: Path) -> Catalog:
         sheets=sheets,
         models=zoo.models,
         aliases=zoo.aliases,
+        not_sized=load_not_sized(config_dir / "not_sized.yaml", zoo=zoo),
         applications=science.applications,
         calibration=load_calibration(config_dir),
         sources={**hardware.sources, **zoo.sources, **science.sources},

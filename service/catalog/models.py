@@ -1,5 +1,6 @@
 """config/models/*.yaml -> the zoo: architectures with their names, and the facts behind them."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,14 @@ from service.catalog.catalog import ZooModel
 from service.catalog.files import naming, read_yaml, wrong
 from service.errors import FactsError
 from service.schemas.architecture import ArchitectureSchema
-from service.schemas.catalog import LoadedModel, ModelFileSchema
-from service.schemas.fact import Fact, FactBasis, FactSheet
+from service.schemas.catalog import LoadedModel, ModelFileSchema, NotSizedSchema
+from service.schemas.fact import Fact, FactBasis, FactSheet, stated
+from service.sizing.architecture import count
+from service.sizing.units import BILLION
 
 _FILE = ModelFileSchema()
 _ARCHITECTURE = ArchitectureSchema()
+_NOT_SIZED = NotSizedSchema()
 _PUBLISHED = ("total_params_b", "active_params_b")
 
 
@@ -76,9 +80,14 @@ def _aliases(folder: Path, loaded: Mapping[str, LoadedModel]) -> dict[str, str]:
 
 
 def _sheet(model: LoadedModel) -> FactSheet:
-    """Every field of the architecture, and the published totals, as facts."""
+    """Every field of the architecture, the published totals, our own counts, and what the checkpoints hold."""
     name = model.architecture.id
+    date = model.released
     facts = [
+        dataclasses.replace(stated(field, value), date=date)
+        for field, value in (("family", model.family), ("aliases", list(model.aliases)), ("usable", model.usable))
+    ]
+    facts += [
         _fact(model, field=field, value=value, basis=model.basis)
         for field, value in _ARCHITECTURE.dump(model.architecture).items()
     ]
@@ -86,7 +95,21 @@ def _sheet(model: LoadedModel) -> FactSheet:
         _fact(model, field=field, value=model.published[field], basis=str(model.published["basis"]))
         for field in _PUBLISHED
     ]
+    facts += [_fact(model, field=field, value=value, basis=FactBasis.INFERRED) for field, value in _counted(model)]
+    more = {"layer_pattern": model.layer_pattern, "checkpoints": model.checkpoints or None, "notes": model.notes}
+    facts += [_fact(model, field=field, value=value, basis=model.basis) for field, value in more.items() if value]
     return FactSheet(id=name, name=name, facts=tuple(facts))
+
+
+def _counted(model: LoadedModel) -> tuple[tuple[str, float], ...]:
+    """What the arithmetic on the architecture gives, in the units of the files."""
+    counts = count(model.architecture)
+    return (
+        ("counted_total_params_b", round(counts.total_params / BILLION, 4)),
+        ("counted_active_params_b", round(counts.active_params / BILLION, 4)),
+        ("kv_elements_token", counts.kv_elements_per_token),
+        ("state_elements_sequence", counts.state_elements_per_sequence),
+    )
 
 
 def _fact(model: LoadedModel, *, field: str, value: Any, basis: str) -> Fact:
@@ -97,3 +120,17 @@ def _fact(model: LoadedModel, *, field: str, value: Any, basis: str) -> Fact:
         known = str(FactBasis.UNKNOWN)
     source = (f"models/{model.architecture.id}",)
     return Fact(field=field, value=value, basis=known, sources=source, note=override.get("note"), date=model.released)
+
+
+def load_not_sized(path: Path, *, zoo: LoadedZoo) -> dict[str, str]:
+    """Name -> kind of the models that are refused by what they are. Raises FactsError naming file and record."""
+    parsed = read_yaml(path)
+    kinds: dict[str, str] = {}
+    for place, raw in enumerate(parsed.get("models") or ()):
+        with naming(path, f"models[{place}]"):
+            entry = _NOT_SIZED.load(raw)
+        for name in (entry["id"], *entry["aliases"]):
+            if name in zoo.models or name in zoo.aliases or name in kinds:
+                raise wrong(path, entry["id"], "id", f"'{name}' is already a name of another model.")
+            kinds[name] = entry["kind"]
+    return kinds

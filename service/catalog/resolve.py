@@ -102,6 +102,11 @@ def _model_id(catalog: Catalog, name: str) -> str:
         if candidate in known or len(_folded_names(catalog).get(folded(candidate), ())) == 1:
             model = known[candidate] if candidate in known else next(iter(_folded_names(catalog)[folded(candidate)]))
             return _usable(catalog, model)
+    for other, kind in catalog.not_sized.items():
+        if folded(other) == folded(last):
+            message = f"{other} is a model for {kind}; Headroom sizes language models and the applications it lists."
+            error = FieldError(field="workload.model", message=message, value=other)
+            raise UnsupportedWorkloadError(message, errors=(error,))
     raise unknown(name, known, field="workload.model", what="model")
 
 

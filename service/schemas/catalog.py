@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load
 
 from service.schemas.architecture import ArchitectureSchema, Flag
-from service.schemas.fact import Fact, FactBasis, FactField, FactSheet
+from service.schemas.fact import Fact, FactBasis, FactField, FactSheet, stated
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, StrictSchema, Text
 from service.sizing.architecture import ModelArchitecture
@@ -83,7 +83,11 @@ class HardwareSchema(StrictSchema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Loaded:
         details = data.pop("details")
-        facts = [dataclasses.replace(value, field=name) for name, value in data.items() if isinstance(value, Fact)]
+        facts = [
+            dataclasses.replace(value, field=name) if isinstance(value, Fact) else stated(name, value)
+            for name, value in data.items()
+            if name not in {"id", "name"}
+        ]
         facts += [dataclasses.replace(fact, field=name) for name, fact in details.items()]
         values = {
             name: value.value if isinstance(value, Fact) else value
@@ -243,6 +247,7 @@ class LoadedModel:
     notes: str | None
     published: Mapping[str, Any]
     overrides: Mapping[str, Mapping[str, Any]]
+    layer_pattern: str | None
     checkpoints: Mapping[str, Any]
     derived: Mapping[str, Any]
 
@@ -269,7 +274,6 @@ class ModelFileSchema(StrictSchema):
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> LoadedModel:
         encoder = data.pop("kind") == "encoder"
-        data.pop("layer_pattern")
         architecture = dataclasses.replace(data.pop("architecture"), id=data.pop("id"))
         if architecture.encoder != encoder:
             raise ValidationError({"kind": [Issue("kind and architecture.encoder disagree.")]})
@@ -277,3 +281,11 @@ class ModelFileSchema(StrictSchema):
         if strange := sorted(set(data["overrides"]) - known):
             raise ValidationError({"overrides": {name: [Issue("There is no such field.")] for name in strange}})
         return LoadedModel(architecture=architecture, **{**data, "aliases": tuple(data["aliases"])})
+
+
+class NotSizedSchema(StrictSchema):
+    """A model of a kind that is not sized."""
+
+    id = Text("Id.", longest=80, required=True)
+    kind = Text("What it is.", longest=40, required=True)
+    aliases = fields.List(Text("", longest=80), required=True)

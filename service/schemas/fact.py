@@ -24,6 +24,8 @@ class FactBasis(StrEnum):
     RECALLED = "recalled"
     ESTIMATED = "estimated"
     UNKNOWN = "unknown"
+    # What the catalog itself decides: names, grouping, what is offered. It needs no source.
+    STATED = "stated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class FactField(fields.Field[Any]):
         if (fact.value is None) != (fact.basis == FactBasis.UNKNOWN):
             issue = Issue("unknown goes with null, and null with unknown.", value=fact.basis)
             raise ValidationError({"basis": [issue]})
-        if fact.value is not None and not fact.sources:
+        if fact.value is not None and not fact.sources and fact.basis != FactBasis.STATED:
             raise ValidationError({"sources": [Issue("A value needs at least one source.")]})
 
 
@@ -114,6 +116,12 @@ def _day(value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or not _DAY.fullmatch(value)):
         raise ValidationError({"date": [Issue("Must be written YYYY-MM-DD, YYYY-MM or YYYY.", value=value)]})
     return value
+
+
+def stated(field: str, value: Any) -> Fact:
+    """What the catalog itself decides about a record; unknown where it cannot."""
+    basis = FactBasis.UNKNOWN if value is None else FactBasis.STATED
+    return Fact(field=field, value=value, basis=str(basis), sources=(), note=None, date=None)
 
 
 def with_default_date(fact: Fact, date: str | None) -> Fact:

@@ -75,6 +75,7 @@ FAULTS: list[tuple[str, Callable[[Any], Any], tuple[str, ...]]] = [
     (LLAMA, put("aliases", value=["gpt-oss-20b"]), ("llama-3.1-8b", "aliases", "gpt-oss-20b")),
     (LLAMA, take("source"), ("llama-3.1-8b", "source", "required")),
     (LLAMA, put("overrides", value={"hiden": {"basis": "seen"}}), ("llama-3.1-8b", "overrides.hiden")),
+    ("not_sized.yaml", put("models", "0", "id", value="llama-3-8b"), ("not_sized.yaml", "llama-3-8b", "id")),
     ("science/gromacs.yaml", put("template", value="magic"), ("gromacs", "template", "magic")),
     ("science/gromacs.yaml", put("curves", "0", "gpu", value="h900"), ("gromacs", "curves.0.gpu", "h900")),
     ("science/gromacs.yaml", put("curves", "0", "source", value="S99"), ("gromacs", "curves.0.source", "S99")),

@@ -60,6 +60,13 @@ def test_a_model_without_known_layers_is_refused_with_the_reason(catalog: Catalo
     assert refused.value.detail.errors[0].field == "workload.model"
 
 
+@pytest.mark.parametrize(("name", "kind"), [("Stable_Diffusion-XL", "image"), ("openai/whisper-large-v3", "speech")])
+def test_another_kind_of_model_is_refused_by_what_it_is(catalog: Catalog, name: str, kind: str) -> None:
+    with pytest.raises(UnsupportedWorkloadError, match=kind) as refused:
+        resolve(catalog, question(inference_workload(model=name)))
+    assert refused.value.detail.errors[0].field == "workload.model"
+
+
 def test_a_brought_architecture_that_the_zoo_knows_counts_as_it(catalog: Catalog) -> None:
     known = catalog.models["qwen3-32b"].architecture
     brought = replace(known, id="inline")
