@@ -163,7 +163,7 @@ def network_plan(
         switch=switch.id,
         optics=optics,
         switch_power_kw=(leaves + spines) * switch.plan_power_w / KW if switch.plan_power_w is not None else None,
-        note=_note(server, servers, switch),
+        note=_note(server, servers, switch) + ("; the pattern's north-south leaves are among them" if small else ""),
     )
 
 

@@ -83,9 +83,14 @@ _RESTS_ON: dict[Template, tuple[str, ...]] = {
 }
 
 
+def rests_on(template: Template) -> tuple[str, ...]:
+    """Ids of the judgements that a template's physics reads, beside the utilisation."""
+    return _RESTS_ON.get(template, ())
+
+
 def assumed(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
     """Defaults that the workload left open, then the judgements that the answer rests on."""
-    names = ("science.utilisation_fraction", *_RESTS_ON.get(job.template, ()))
+    names = ("science.utilisation_fraction", *rests_on(job.template))
     entries = [calibration.assumptions[name] for name in names]
     return (
         *job.assumed,

@@ -116,10 +116,9 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
             source=facts.source,
         )
     ]
-    if workload.tokens.p95 is None:
-        found.append(
-            Assumed(field="workload.tokens.p95", value=f"{workload.tokens.mean:g}", why="not given: all have the mean")
-        )
+    given = workload.tokens.p95
+    why = "not given: every target has the mean" if given is None else "memory is checked at this length"
+    found.append(Assumed(field="workload.tokens.p95", value=f"{given or workload.tokens.mean:g}", why=why))
     return tuple(found)
 
 

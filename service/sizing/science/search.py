@@ -21,7 +21,7 @@ from service.sizing.rank import (
 )
 from service.sizing.result import Limit, Rejection, Sensitivity, SizingResult
 from service.sizing.science.application import Application
-from service.sizing.science.describe import assumed, describe
+from service.sizing.science.describe import assumed, describe, rests_on
 from service.sizing.science.host import longest_that_fits, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.option import Chosen, science_option
@@ -314,28 +314,33 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
 
 
 def _sensitivity(scene: _Scene, found: _Candidates, row: int) -> tuple[Sensitivity, ...]:
-    """Servers of the best option when the utilisation goes from its lower to its upper bound."""
-    entry = scene.calibration.assumptions[_UTILISATION]
+    """Servers of the best option when each judgement it rests on goes from its lower to its upper bound."""
+    watched = (_servers_at_bounds(scene, found, row, name) for name in _watched(scene.job))
+    return tuple(sorted((s for s in watched if s), key=lambda s: (-abs(s.at_high - s.at_low), s.assumption)))
+
+
+def _watched(job: Job) -> tuple[str, ...]:
+    """Judgements that the physics reads: the share of diffusion is already in the job."""
+    return (_UTILISATION, *(rests_on(job.template) if job.coupled else ()))
+
+
+def _servers_at_bounds(scene: _Scene, found: _Candidates, row: int, name: str) -> Sensitivity | None:
+    entry = scene.calibration.assumptions[name]
     server = found.rows.server[row : row + 1]
 
     def servers(value: float) -> float:
-        changed = {**scene.calibration.assumptions, _UTILISATION: replace(entry, value=value)}
+        changed = {**scene.calibration.assumptions, name: replace(entry, value=value)}
         moved = replace(scene, calibration=replace(scene.calibration, assumptions=changed))
         again = _candidates(moved, server)
-        same = again.verdict.feasible & (
-            np.ones(again.servers.size, dtype=np.bool_)
-            if scene.job.coupled
-            else again.rows.gpus_instance == found.rows.gpus_instance[row]
-        )
+        same = again.verdict.feasible
+        if not scene.job.coupled:
+            same = same & (again.rows.gpus_instance == found.rows.gpus_instance[row])
         counts = again.servers[same]
         return float(counts.min()) if counts.size else float("nan")
 
-    found_one = Sensitivity(
-        assumption=_UTILISATION,
-        low=entry.low,
-        high=entry.high,
-        metric="servers",
-        at_low=servers(entry.low),
-        at_high=servers(entry.high),
+    at_low, at_high = servers(entry.low), servers(entry.high)
+    if np.isnan(at_low) or np.isnan(at_high):
+        return None
+    return Sensitivity(
+        assumption=name, low=entry.low, high=entry.high, metric="servers", at_low=at_low, at_high=at_high
     )
-    return () if np.isnan(found_one.at_low) or np.isnan(found_one.at_high) else (found_one,)

@@ -191,6 +191,15 @@ def test_elapsed_time_excludes_the_host_and_wall_time_includes_it(catalog):
     assert median(estimate, "wall_s") == pytest.approx(median(estimate, "elapsed_s") + 3 * 25.0)
 
 
+def test_the_judgement_that_moves_the_answer_most_comes_first(catalog, weight):
+    found = sized(roofline(steps=1e7), catalog, weight).sensitivity
+
+    assert found[0].assumption == "science.flop_efficiency_fraction"
+    assert found[0].at_low > found[0].at_high
+    swings = [abs(s.at_high - s.at_low) for s in found]
+    assert swings == sorted(swings, reverse=True)
+
+
 def test_too_few_host_cores_leave_gpus_idle(catalog):
     asked = md(application="gromacs")
     starved = estimated(asked, catalog, gpu="b200-sxm", gpus=8, host_cores=50)
