@@ -10,6 +10,9 @@ from service.catalog.export_rules import load_export_rules
 from service.catalog.hardware import load_hardware
 from service.catalog.models import load_not_sized, load_zoo
 from service.schemas.digest import sha256_digest
+from service.schemas.fact import CATALOG_SOURCE
+
+_OWN = "Headroom's own catalog: names, grouping, and what is offered"
 
 
 def load_catalog(config_dir: Path) -> Catalog:
@@ -32,6 +35,6 @@ def load_catalog(config_dir: Path) -> Catalog:
         not_sized=load_not_sized(config_dir / "not_sized.yaml", zoo=zoo),
         applications=science.applications,
         calibration=load_calibration(config_dir),
-        sources={**hardware.sources, **zoo.sources, **science.sources},
+        sources={CATALOG_SOURCE: _OWN, **hardware.sources, **zoo.sources, **science.sources},
         export_rules=load_export_rules(config_dir, gpus=gpus),
     )

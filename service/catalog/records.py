@@ -9,7 +9,7 @@ from typing import Any
 from service.catalog.files import naming, read_yaml, wrong
 from service.errors import FactsError
 from service.schemas.catalog import HardwareSchema, Loaded, SourceSchema
-from service.schemas.fact import FactSheet, with_default_date
+from service.schemas.fact import FactBasis, FactSheet, with_default_date
 
 _SOURCE = SourceSchema()
 
@@ -52,10 +52,11 @@ def load_record(path: Path, schema: HardwareSchema, raw: Any, *, name: str, pars
         record: Loaded = schema.load(raw)
     facts = []
     for fact in record.sheet.facts:
+        own = fact.basis == FactBasis.STATED
         for source in fact.sources:
-            if source not in parsed["sources"]:
+            if source not in parsed["sources"] and not own:
                 raise wrong(path, name, f"{fact.field}.sources", f"There is no source '{source}' in this file.")
-        qualified = tuple(f"{path.stem}/{source}" for source in fact.sources)
+        qualified = fact.sources if own else tuple(f"{path.stem}/{source}" for source in fact.sources)
         facts.append(with_default_date(dataclasses.replace(fact, sources=qualified), parsed.get("date")))
     return dataclasses.replace(record, sheet=dataclasses.replace(record.sheet, facts=tuple(facts)))
 

@@ -12,6 +12,9 @@ from marshmallow import Schema, ValidationError, fields
 from service.schemas.issue import Issue, nearest
 
 _DAY = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
+CATALOG_SOURCE = "catalog"
+"""The source of what the catalog itself decides."""
+
 _MEMBERS = ("value", "basis", "sources", "note", "date")
 
 
@@ -24,7 +27,7 @@ class FactBasis(StrEnum):
     RECALLED = "recalled"
     ESTIMATED = "estimated"
     UNKNOWN = "unknown"
-    # What the catalog itself decides: names, grouping, what is offered. It needs no source.
+    # What the catalog itself decides: names, grouping, what is offered.
     STATED = "stated"
 
 
@@ -86,12 +89,12 @@ class FactField(fields.Field[Any]):
         if (fact.value is None) != (fact.basis == FactBasis.UNKNOWN):
             issue = Issue("unknown goes with null, and null with unknown.", value=fact.basis)
             raise ValidationError({"basis": [issue]})
-        if fact.value is not None and not fact.sources and fact.basis != FactBasis.STATED:
+        if fact.value is not None and not fact.sources:
             raise ValidationError({"sources": [Issue("A value needs at least one source.")]})
 
 
 def _basis(value: Any) -> str:
-    known = [str(basis) for basis in FactBasis]
+    known = [str(basis) for basis in FactBasis if basis is not FactBasis.STATED]
     if not isinstance(value, str) or value not in known:
         near = nearest(value, known) if isinstance(value, str) else ()
         limit = ", ".join(known)
@@ -121,7 +124,8 @@ def _day(value: Any) -> str | None:
 def stated(field: str, value: Any) -> Fact:
     """What the catalog itself decides about a record; unknown where it cannot."""
     basis = FactBasis.UNKNOWN if value is None else FactBasis.STATED
-    return Fact(field=field, value=value, basis=str(basis), sources=(), note=None, date=None)
+    sources = () if value is None else (CATALOG_SOURCE,)
+    return Fact(field=field, value=value, basis=str(basis), sources=sources, note=None, date=None)
 
 
 def with_default_date(fact: Fact, date: str | None) -> Fact:

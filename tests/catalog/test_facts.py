@@ -28,7 +28,7 @@ def test_every_value_has_a_basis_a_date_and_a_source_that_exists(catalog: Catalo
     for where, fact in facts(catalog):
         assert fact.basis in BASES, where
         assert fact.date, where
-        if fact.basis not in {"unknown", "stated"}:
+        if fact.basis != "unknown":
             assert fact.sources, where
         assert all(source in catalog.sources for source in fact.sources), where
 
