@@ -1,10 +1,13 @@
 """A config.json gives the same architecture as the zoo's own entry, and nonsense names the field that is wrong."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from service.catalog.files import read_yaml
@@ -697,3 +700,24 @@ def test_pruned_llama_is_read_layer_by_layer() -> None:
     known = ZOO["llama-3.3-nemotron-super-49b"].architecture
     assert sorted(read.mixers, key=repr) == sorted(known.mixers, key=repr)
     assert sorted(read.ffns, key=repr) == sorted(known.ffns, key=repr)
+
+
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(model=st.sampled_from(sorted(CONFIGS)), data=st.data())
+def test_nonsense_in_any_field_is_refused_or_read_and_never_crashes(model: str, data: st.DataObject) -> None:
+    config = dict(CONFIGS[model])
+    inner = config.get("text_config")
+    target = dict(inner) if isinstance(inner, dict) else config
+    for field in data.draw(st.lists(st.sampled_from(sorted(target)), min_size=1, max_size=2)):
+        target[field] = data.draw(NONSENSE)
+    if target is not config:
+        config["text_config"] = target
+    with contextlib.suppress(ValidationError):
+        assert architecture_from_hf_config(config).layers >= 1
