@@ -99,6 +99,19 @@ def test_a_broker_that_comes_back_is_used_again(settings, broker_url):
         time.sleep(0.3)
 
 
+def test_a_wiped_broker_takes_messages_at_once(settings, broker_url):
+    """Bindings of exchanges are wiped with the rest; messages must not depend on them."""
+    queue = CeleryQueue(settings)
+    assert queue.enqueue(TaskName.SIZE_WORKLOAD, "run_1")
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushall()
+    assert queue.depth(QueueName.INTERACTIVE) == 0
+    assert queue.enqueue(TaskName.SIZE_WORKLOAD, "run_2")
+    assert queue.depth(QueueName.INTERACTIVE) == 1
+    assert queue.enqueue(TaskName.SIZE_WORKLOAD, "run_3", queue=QueueName.BATCH)
+    assert queue.depth(QueueName.BATCH) == 1
+
+
 def test_a_full_broker_refuses_and_nothing_is_raised(settings, broker_url):
     queue = CeleryQueue(settings)
     with redis.Redis.from_url(broker_url) as client:

@@ -1,24 +1,26 @@
 """What a tenant may read: its workloads and runs, one or many. Another tenant's looks like none."""
 
+from sqlalchemy.orm import Session
+
 from service.access import Caller
 from service.errors import NotFoundError
 from service.planning.transact import read
 from service.planning.view import RunView, WorkloadView, run_view, workload_view
 from service.runtime import Runtime
 from service.store import results, runs, workloads
-from service.store.tables.runs import RunStatus
+from service.store.tables.runs import RunRow, RunStatus
 
 
 def get_run(runtime: Runtime, caller: Caller, run_id: str) -> RunView:
     """The run with its result; NotFoundError when the caller's tenant has no such run."""
-    with_status = read(
-        runtime,
-        lambda session: (
-            (row := runs.get(session, caller.tenant_id, run_id)),
-            results.body(session, caller.tenant_id, row.digest) if row and row.status == RunStatus.DONE else None,
-        ),
-    )
-    row, body = with_status
+
+    def query(session: Session) -> tuple[RunRow | None, bytes | None]:
+        row = runs.get(session, caller.tenant_id, run_id)
+        if row is None or row.status != RunStatus.DONE:
+            return row, None
+        return row, results.body(session, caller.tenant_id, row.digest)
+
+    row, body = read(runtime, query)
     if row is None:
         raise NotFoundError(f"There is no run {run_id[:64]!r}.")
     return run_view(row, result=body)

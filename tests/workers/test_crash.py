@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import redis
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from scripts.children import stop
 from scripts.embedded import EmbeddedServer, ServerRole, start_server
@@ -47,6 +47,13 @@ def wait_for_end(web, caller, run_id, processes, *, within_s=30):
 def answers(web) -> int:
     with web.sessions() as session:
         return session.scalar(select(func.count()).select_from(ResultRow))
+
+
+def cut_every_connection(web) -> None:
+    """As a restart of the server does to pools."""
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    with web.sessions() as session:
+        session.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
 
 
 def test_a_worker_killed_in_the_middle_completes_exactly_once_after_restart(web, acme, processes, gate):
@@ -127,6 +134,11 @@ def test_wiping_broker_and_cache_loses_nothing(web, acme, processes, broker_url,
     again = submit(web, acme, chat(isl_tokens=900), request_id="req_3")
     assert (again.cached, again.result) == (True, done.result)
     assert readiness(web).ready
+    if web.sessions.kw["bind"].dialect.name == "postgresql":
+        cut_every_connection(web)
+        after = submit(web, acme, chat(isl_tokens=901), request_id="req_4")
+        assert wait_for_end(web, acme, after.id, processes).status == "done"
+        assert [process.poll() for process in processes.started] == [None, None]
     with web.sessions() as session:
         assert session.scalar(select(func.max(RunRow.attempts))) == 1
 
