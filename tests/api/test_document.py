@@ -8,6 +8,7 @@ from flask import Flask
 
 from tests.api.conftest import Speaker
 from tests.api.json_schema import faults, resolve
+from tests.api.test_estimates import ALL as ESTIMATES
 from tests.schemas.requests import ALL, CHAT, SMALL_CHAT, changed
 
 PROBLEM = "#/components/schemas/Problem"
@@ -197,3 +198,12 @@ def test_the_checker_bites(document):
     assert list(faults(good, schema, document)) == []
     for bad in ({**good, "status": "400"}, {**good, "extra": 1}, {"type": "x"}, {**good, "errors": [{"field": 1}]}):
         assert list(faults(bad, schema, document))
+
+
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_estimates_are_as_described(name, document, check, acme: Speaker):
+    request = document["paths"]["/v1/estimates"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(faults(ESTIMATES[name], request, document)) == []
+    answer = acme.post("/v1/estimates", ESTIMATES[name])
+    assert answer.status_code == 200
+    check(answer)
