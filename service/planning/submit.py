@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.access import Caller
-from service.catalog.resolve import resolve
+from service.catalog.resolve import Resolved, resolve
 from service.errors import UnavailableError
 from service.planning.ring import ring
 from service.planning.transact import transact
@@ -19,6 +19,7 @@ from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.schemas.workload import QUESTION, SizingRequest
+from service.sizing.check import check
 from service.store import outbox, results, runs, workloads
 from service.store.ids import new_id
 from service.store.runs import Versions, columns_of
@@ -38,6 +39,7 @@ class _Draft:
     caller: Caller
     request_id: str
     kind: str
+    resolved: Resolved
     question: str
     digest: str
     versions: Versions
@@ -48,6 +50,8 @@ def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_
     """Make a workload and its run. A new question is committed first and rung for afterwards."""
     draft = _draft(runtime, caller, request, request_id=request_id)
     remembered = runtime.cache.get(caller.tenant_id, draft.digest)
+    if remembered is None:
+        _check(runtime, draft.resolved)
     row, body = _write(runtime, draft, remembered)
     log.info("run_submitted", run_id=row.id, status=row.status, cached=row.cached, follows=row.follows_run_id)
     if row.status == RunStatus.DONE:
@@ -58,15 +62,27 @@ def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_
     return run_view(row, result=body)
 
 
+def _check(runtime: Runtime, resolved: Resolved) -> None:
+    """What the engine would refuse is refused here; an answer that is known needs no check."""
+    check(
+        resolved.question.workload,
+        architecture=resolved.architecture,
+        application=resolved.application,
+        calibration=runtime.catalog.calibration,
+    )
+
+
 def _draft(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> _Draft:
     """Check the references and find the question's identity."""
-    question = resolve(runtime.catalog, request.question).question
+    resolved = resolve(runtime.catalog, request.question)
+    question = resolved.question
     versions = current_versions(runtime)
     return _Draft(
         request=request,
         caller=caller,
         request_id=request_id,
         kind=question.workload.kind.value,
+        resolved=resolved,
         question=canonical_json(QUESTION.dump(question)).decode(),
         digest=digest_of(question, versions),
         versions=versions,

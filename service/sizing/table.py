@@ -55,11 +55,10 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _usable_bytes(gpu: GpuSpec) -> float:
-    """Visible memory [bytes]; the label in decimal GB where nobody has read the visible figure."""
-    if gpu.memory_usable_gib is not None:
-        return gpu.memory_usable_gib * GIB
-    return gpu.memory_gb * GB
+def _usable_bytes(server: ServerSpec, gpu: GpuSpec) -> float:
+    """Visible memory [bytes] in this chassis; the label in decimal GB where nobody has read the visible figure."""
+    visible_gib = server.gpu_memory_usable_gib or gpu.memory_usable_gib
+    return visible_gib * GIB if visible_gib is not None else gpu.memory_gb * GB
 
 
 def _scale_up_bytes_s(server: ServerSpec, gpu: GpuSpec) -> float:
@@ -79,7 +78,7 @@ def build_table(servers: tuple[ServerSpec, ...], gpus: tuple[GpuSpec, ...]) -> H
         gpus=gpus,
         gpus_server=np.array([s.gpus for s in servers], dtype=np.int64),
         domain_gpus=np.array([max(1, s.nvlink_domain_gpus) for s in servers], dtype=np.int64),
-        memory_bytes=np.array([_usable_bytes(g) for g in gpus], dtype=np.float64),
+        memory_bytes=np.array([_usable_bytes(s, g) for s, g in pairs], dtype=np.float64),
         bandwidth_bytes_s=np.array([_number(g.memory_bandwidth_tb_s) * TB_S for g in gpus], dtype=np.float64),
         flop_s={
             precision: np.array([_number(getattr(g, name)) * TFLOP_S for g in gpus], dtype=np.float64)

@@ -63,18 +63,40 @@ KV = HIDDEN * 2 * 16 * 2
             3 * (QO + KV) + 2 * HIDDEN * (4 * 8 + 8),
         ),
         (
-            Mixer(kind=MixerKind.MLA, count=1, heads=4, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=8,
-                  qk_rope_head_dim=4, v_head_dim=6),
+            Mixer(
+                kind=MixerKind.MLA,
+                count=1,
+                heads=4,
+                q_lora_rank=24,
+                kv_lora_rank=16,
+                qk_nope_head_dim=8,
+                qk_rope_head_dim=4,
+                v_head_dim=6,
+            ),
             HIDDEN * 24 + 24 * 4 * 12 + HIDDEN * (16 + 4) + 16 * 4 * (8 + 6) + 4 * 6 * HIDDEN,
         ),
         (
-            Mixer(kind=MixerKind.MLA, count=1, heads=4, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4,
-                  v_head_dim=6),
+            Mixer(
+                kind=MixerKind.MLA,
+                count=1,
+                heads=4,
+                kv_lora_rank=16,
+                qk_nope_head_dim=8,
+                qk_rope_head_dim=4,
+                v_head_dim=6,
+            ),
             HIDDEN * 4 * 12 + HIDDEN * (16 + 4) + 16 * 4 * (8 + 6) + 4 * 6 * HIDDEN,
         ),
         (
-            Mixer(kind=MixerKind.GATED_DELTANET, count=1, key_heads=2, value_heads=4, key_head_dim=8,
-                  value_head_dim=8, conv_kernel=4),
+            Mixer(
+                kind=MixerKind.GATED_DELTANET,
+                count=1,
+                key_heads=2,
+                value_heads=4,
+                key_head_dim=8,
+                value_head_dim=8,
+                conv_kernel=4,
+            ),
             HIDDEN * (2 * 16 + 32) + HIDDEN * 32 * 2 + HIDDEN * 2 * 4 + 4 * (2 * 16 + 32),
         ),
         (
@@ -90,8 +112,15 @@ def test_mixer_parameters_by_hand(mixer: Mixer, params: int) -> None:
 
 def test_a_mixture_counts_all_experts_and_the_active_ones() -> None:
     ffn = Ffn(
-        kind=FfnKind.MOE, count=1, experts=8, top_k=2, intermediate=32, shared_intermediate=48, latent=16,
-        dense_parallel_intermediate=20, expert_bias=True,
+        kind=FfnKind.MOE,
+        count=1,
+        experts=8,
+        top_k=2,
+        intermediate=32,
+        shared_intermediate=48,
+        latent=16,
+        dense_parallel_intermediate=20,
+        expert_bias=True,
     )
     counts = count(architecture(ffns=(ffn,)))
     expert = 3 * 16 * 32 + 2 * 32 + HIDDEN
@@ -124,12 +153,31 @@ def test_what_is_cached() -> None:
     assert kv_elements(attention(window=8)) == kv_elements(attention(kv_shared=True)) == 0
     # K that serves as V is still cached twice.
     assert kv_elements(attention(k_eq_v=True)) == kv_elements(attention())
-    latent = Mixer(kind=MixerKind.MLA, count=2, heads=4, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4,
-                   v_head_dim=6, indexer=Indexer(heads=2, head_dim=8, topk=4))
+    latent = Mixer(
+        kind=MixerKind.MLA,
+        count=2,
+        heads=4,
+        kv_lora_rank=16,
+        qk_nope_head_dim=8,
+        qk_rope_head_dim=4,
+        v_head_dim=6,
+        indexer=Indexer(heads=2, head_dim=8, topk=4),
+    )
     assert kv_elements(latent) == 2 * (16 + 4) + 2 * 8
-    compressed = Mixer(kind=MixerKind.DSV4, count=4, heads=4, kv_heads=1, head_dim=32, q_lora_rank=8, o_lora_rank=8,
-                       o_groups=2, window=16, compress_ratio=4, compressor_coff=2,
-                       indexer=Indexer(heads=2, head_dim=8, topk=4))
+    compressed = Mixer(
+        kind=MixerKind.DSV4,
+        count=4,
+        heads=4,
+        kv_heads=1,
+        head_dim=32,
+        q_lora_rank=8,
+        o_lora_rank=8,
+        o_groups=2,
+        window=16,
+        compress_ratio=4,
+        compressor_coff=2,
+        indexer=Indexer(heads=2, head_dim=8, topk=4),
+    )
     assert kv_elements(compressed) == 4 * (32 + 8) / 4
     mixed = architecture(
         layers=6,
@@ -139,7 +187,8 @@ def test_what_is_cached() -> None:
     counts = count(mixed)
     assert counts.kv_elements_per_token == 0
     assert counts.kv_windowed == (
-        WindowedKv(window=4, elements_per_token=2 * 32), WindowedKv(window=8, elements_per_token=2 * 64 + 3 * 128)
+        WindowedKv(window=4, elements_per_token=2 * 32),
+        WindowedKv(window=8, elements_per_token=2 * 64 + 3 * 128),
     )
     assert counts.max_kv_heads == 4
 
@@ -160,8 +209,13 @@ SHAPES = st.builds(
         mixers=(attention(count=layers, heads=heads * groups, kv_heads=heads, head_dim=width, v_head_dim=width),),
         ffns=(Ffn(kind=FfnKind.MOE, count=layers, experts=experts + top_k, top_k=top_k, intermediate=width),),
     ),
-    st.integers(1, 40), st.integers(1, 16), st.integers(1, 8), st.integers(1, 256), st.integers(0, 64),
-    st.integers(1, 8), st.booleans(),
+    st.integers(1, 40),
+    st.integers(1, 16),
+    st.integers(1, 8),
+    st.integers(1, 256),
+    st.integers(0, 64),
+    st.integers(1, 8),
+    st.booleans(),
 )
 
 
@@ -169,8 +223,14 @@ SHAPES = st.builds(
 def test_parts_add_up_and_no_part_exceeds_the_whole(shape: ModelArchitecture) -> None:
     counts = count(shape)
     parts = (
-        counts.mixer_params + counts.dense_ffn_params + counts.shared_expert_params + counts.routed_expert_params
-        + counts.router_params + counts.per_layer_params + counts.embedding_params + counts.lm_head_params
+        counts.mixer_params
+        + counts.dense_ffn_params
+        + counts.shared_expert_params
+        + counts.routed_expert_params
+        + counts.router_params
+        + counts.per_layer_params
+        + counts.embedding_params
+        + counts.lm_head_params
         + counts.norm_params
     )
     assert parts == counts.total_params

@@ -57,17 +57,13 @@ def test_an_nvl72_is_a_rack_by_itself(catalog, preset):
 
 
 def test_a_site_limit_lowers_the_servers_per_rack(catalog, preset):
-    plan = facility_plan(
-        server(catalog, "poweredge-xe9780-b300"), 7, preset, switch_power_kw=0.0, max_rack_kw=30.0
-    )
+    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, preset, switch_power_kw=0.0, max_rack_kw=30.0)
 
     assert (plan.servers_rack, plan.racks) == (2, 4)
 
 
 def test_a_rack_that_takes_no_server_has_no_number_of_racks(catalog, preset):
-    plan = facility_plan(
-        server(catalog, "poweredge-xe9780-b300"), 2, preset, switch_power_kw=0.0, max_rack_kw=10.0
-    )
+    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 2, preset, switch_power_kw=0.0, max_rack_kw=10.0)
 
     assert plan.racks is None
     assert plan.servers_rack is None

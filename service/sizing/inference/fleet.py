@@ -226,7 +226,8 @@ def _fleet(
         capacity=capacity,
         instances=decoding,
         prefill_instances=prefilling,
-        servers=np.minimum(servers, 1e12).astype(np.int64),
+        # A refused candidate may need absurdly many; integers end where floats do not.
+        servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
         verdict=verdict,
     )

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.errors import FieldError, InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
+from service.sizing.inference.context import check_context
 from service.sizing.inference.fleet import Fleet, Group, margins_of, plan_fleet
 from service.sizing.inference.groups import candidate_groups, servers_by_formats
 from service.sizing.inference.memory import sequence_bytes
@@ -97,7 +97,7 @@ def size_inference(
     workload = question.workload
     if not isinstance(workload, InferenceWorkload):
         raise TypeError("size_inference sizes inference workloads")
-    _check_context(workload, architecture)
+    check_context(workload, architecture)
     search = _Search(
         scene=Scene(
             demand=fleet_demand(workload, calibration),
@@ -222,22 +222,6 @@ def _shortfall(search: _Search, found: _Found) -> Shortfall | None:
             way_out = f"with weight_precision {weight} and kv_precision fp8 {options[0].server} would do"
             return replace(missed, relaxation=way_out)
     return missed
-
-
-def _check_context(workload: InferenceWorkload, architecture: ModelArchitecture) -> None:
-    longest, most = longest_tokens(workload), architecture.max_context_tokens
-    if most is not None and longest > most:
-        raise InvalidRequestError(
-            f"isl_tokens + osl_tokens reach {longest:g}, {architecture.id} has a context of {most}",
-            errors=(
-                FieldError(
-                    field="workload.isl_tokens",
-                    message="with osl_tokens is longer than the model's context; shorten it or choose another model",
-                    value=f"{longest:g}",
-                    limit=str(most),
-                ),
-            ),
-        )
 
 
 def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload) -> _Pool:

@@ -64,9 +64,7 @@ def estimate_science(
         precision=None if job.arithmetic is None else str(job.arithmetic.precision),
         batch=None,
         fits=bool(physics.fits[0]),
-        metrics=science_metrics(
-            job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration
-        ),
+        metrics=science_metrics(job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration),
         memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[0])),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,

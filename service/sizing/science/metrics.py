@@ -56,9 +56,7 @@ def science_metrics(
     return tuple(found)
 
 
-def _coupled_rates(
-    job: Job, workload: ScienceWorkload, *, item_s: float, gpus: float
-) -> list[tuple[str, float]]:
+def _coupled_rates(job: Job, workload: ScienceWorkload, *, item_s: float, gpus: float) -> list[tuple[str, float]]:
     """Rates while the job runs: they do not include the share of the day that is lost to faults and queues."""
     if job.arithmetic is not None:
         step = job.arithmetic

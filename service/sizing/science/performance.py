@@ -90,9 +90,7 @@ def halo_efficiency(
     return np.where(counts > 1.0, 1.0 / (1.0 + loss), 1.0)
 
 
-def job_rates(
-    job: Job, table: HardwareTable, *, hardware: Hardware, calibration: Calibration
-) -> RateTable:
+def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration: Calibration) -> RateTable:
     """Seconds per unit on the GPU of each row of `table`, with the method's own scatter added."""
     if job.arithmetic is not None:
         return _arithmetic_rates(job, table, calibration)

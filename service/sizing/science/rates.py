@@ -77,9 +77,7 @@ def rate_table(rates: tuple[Rate | None, ...]) -> RateTable:
     def column(name: str) -> FloatArray:
         return np.array([math.nan if r is None else float(getattr(r, name)) for r in rates], dtype=np.float64)
 
-    return RateTable(
-        rates=rates, unit_s=column("unit_s"), shift=column("shift"), down=column("down"), up=column("up")
-    )
+    return RateTable(rates=rates, unit_s=column("unit_s"), shift=column("shift"), down=column("down"), up=column("up"))
 
 
 def rates_of(

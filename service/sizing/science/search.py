@@ -251,9 +251,7 @@ def _limited(
     server, servers = found.rows.server, found.servers
     gpus = (servers * scene.table.gpus_server[server]).astype(np.float64)
     most = scene.calibration.assumption("fleet.max_gpus")
-    verdict = refuse(
-        found.verdict, gpus > most, limit=Limit.FLEET, required=gpus, available=np.full(server.size, most)
-    )
+    verdict = refuse(found.verdict, gpus > most, limit=Limit.FLEET, required=gpus, available=np.full(server.size, most))
     return replace(
         found,
         verdict=site_verdict(

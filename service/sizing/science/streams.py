@@ -28,9 +28,7 @@ def chosen_variant(application: Application, asked: str | None, field: str) -> V
         raise InvalidRequestError(
             f"{application.id} has no {asked!r}; it has {', '.join(known)}",
             errors=(
-                FieldError(
-                    field=field, message="not known for this application", value=asked, limit=", ".join(known)
-                ),
+                FieldError(field=field, message="not known for this application", value=asked, limit=", ".join(known)),
             ),
         )
     return variant
@@ -112,13 +110,17 @@ def docking_job(workload: DockingWorkload, application: Application, calibration
     """One item is one ligand."""
     del calibration
     given = workload.ligands_s_gpu is not None
-    assumed = _measured_gpu(workload.measured_gpu) if given else (
-        Assumed(
-            field="workload.ligands_s_gpu",
-            value="catalog",
-            why="not given: an order of magnitude, +-4x; give your own rate",
-            source=application.curves[0].source,
-        ),
+    assumed = (
+        _measured_gpu(workload.measured_gpu)
+        if given
+        else (
+            Assumed(
+                field="workload.ligands_s_gpu",
+                value="catalog",
+                why="not given: an order of magnitude, +-4x; give your own rate",
+                source=application.curves[0].source,
+            ),
+        )
     )
     return Job(
         application=application,

@@ -109,9 +109,7 @@ def deployed_layouts(job: Job, deployment: Deployment) -> Layouts:
         raise InvalidRequestError(
             f"tp x pp x cp x dp does not give deployment.gpus = {gpus}; change a degree or the GPU count",
             errors=(
-                FieldError(
-                    field="deployment.gpus", message="is no multiple of tp x pp x cp (x dp)", value=str(gpus)
-                ),
+                FieldError(field="deployment.gpus", message="is no multiple of tp x pp x cp (x dp)", value=str(gpus)),
             ),
         )
     allowed = layouts.take(legal(layouts, job.shape))

@@ -119,9 +119,7 @@ def _chosen(deployment: Deployment, layout: ParallelLayout) -> tuple[Assumed, ..
     """What the deployment left open, with the values of the fastest layout that fits."""
     names = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "recompute", "sharding")
     return tuple(
-        Assumed(
-            field=f"deployment.{name}", value=str(getattr(layout, name)), why="left open; fastest choice that fits"
-        )
+        Assumed(field=f"deployment.{name}", value=str(getattr(layout, name)), why="left open; fastest choice that fits")
         for name in names
         if getattr(deployment, name) is None
     )
@@ -136,5 +134,3 @@ def recipe_assumptions(calibration: Calibration) -> tuple[Assumed, ...]:
         Assumed(field=e.id, value=f"{e.value:g}", why=f"between {e.low:g} and {e.high:g} {e.unit}", source=e.source)
         for e in entries
     )
-
-

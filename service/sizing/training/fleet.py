@@ -52,9 +52,7 @@ def _classes(rows: IntArray, table: HardwareTable) -> list[IntArray]:
     return [np.array(group, dtype=np.int64) for group in groups.values()]
 
 
-def search(
-    job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, calibration: Calibration
-) -> Fleet:
+def search(job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, calibration: Calibration) -> Fleet:
     """The fastest layout of every GPU count on every server; a count no faster than a smaller one is dropped."""
     used = memory_by_recompute(job, layouts)
     rates = table_rates(job, table, calibration)
@@ -73,10 +71,7 @@ def search(
     if not parts:
         return _no_fleet(layouts)
     picked = Layouts(
-        **{
-            name: np.concatenate([getattr(p.layouts, name) for p in parts])
-            for name in Layouts.__dataclass_fields__
-        }
+        **{name: np.concatenate([getattr(p.layouts, name) for p in parts]) for name in Layouts.__dataclass_fields__}
     )
     return Fleet(
         layouts=picked,

@@ -75,9 +75,7 @@ def _sharded(layouts: Layouts, stage: int, parts: tuple[FloatArray, FloatArray])
     """Parameters per GPU after ZeRO of at least `stage`; context-parallel ranks share the shards too."""
     dense, routed = parts
     ranks = layouts.dp * layouts.cp
-    return np.where(
-        layouts.sharding >= stage, dense / ranks + routed / expert_data_ranks(layouts), dense + routed
-    )
+    return np.where(layouts.sharding >= stage, dense / ranks + routed / expert_data_ranks(layouts), dense + routed)
 
 
 def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_batches: IntArray) -> FloatArray:

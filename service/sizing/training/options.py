@@ -42,9 +42,7 @@ class OptionContext:
     def days_with(self, assumption: str, value: float, *, step_s: float, gpus: int) -> float:
         """Time to train [days] with one assumption at another value."""
         entry = replace(self.calibration.assumptions[assumption], value=value)
-        moved = replace(
-            self.calibration, assumptions={**self.calibration.assumptions, assumption: entry}
-        )
+        moved = replace(self.calibration, assumptions={**self.calibration.assumptions, assumption: entry})
         job = replace(self.job, reliability=reliability_of(moved))
         fraction = job.goodput(np.array([gpus], dtype=np.int64)).fraction
         return float(job.days(np.array([step_s]), fraction)[0])

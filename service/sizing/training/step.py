@@ -110,8 +110,6 @@ def _attention_s(
     return np.asarray(passes * work * share * tokens / layouts.tp / rates.attention_flop_s, dtype=np.float64)
 
 
-
-
 def _traffic_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
@@ -121,8 +119,6 @@ def _traffic_s(
     passes = k.vector_passes * (layer_passes(layouts, recipe) / FULL_PASSES)
     passes = passes + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
     return np.asarray(moved * passes / rates.bandwidth_bytes_s, dtype=np.float64)
-
-
 
 
 def step_time(

@@ -79,9 +79,7 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
     job = point.job
     gpu = point.table.gpus[point.server]
     compute = job.recipe.compute
-    efficiency = calibration.coefficient(
-        "training.gemm_efficiency", f"{generation(gpu)}/{compute}", f"*/{compute}"
-    )
+    efficiency = calibration.coefficient("training.gemm_efficiency", f"{generation(gpu)}/{compute}", f"*/{compute}")
     rounds = micro_batches(point.layouts, job.workload.global_batch_sequences)
     head = (
         WorkingStep(

@@ -43,9 +43,7 @@ def test_the_options_of_a_sizing_are_what_an_estimate_says(workload, catalog, we
     option = sized(workload, catalog, weight).options[0]
     replicas = None if option.mode == "coupled" else option.replicas
     gpus = option.gpus if replicas is None else option.replicas * option.gpus_instance
-    estimate = estimated(
-        workload, catalog, gpu=option.gpu, gpus=gpus, server=option.server, replicas=replicas
-    )
+    estimate = estimated(workload, catalog, gpu=option.gpu, gpus=gpus, server=option.server, replicas=replicas)
 
     assert estimate.fits
     by_name = {m.name: m.interval for m in estimate.metrics}

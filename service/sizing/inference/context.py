@@ -1,0 +1,23 @@
+"""Whether a workload's sequences fit into the model's context."""
+
+from service.errors import FieldError, InvalidRequestError
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.inference.traffic import longest_tokens
+from service.sizing.workload import InferenceWorkload
+
+
+def check_context(workload: InferenceWorkload, architecture: ModelArchitecture) -> None:
+    """Raises InvalidRequestError naming the context when the longest sequence exceeds it."""
+    longest, most = longest_tokens(workload), architecture.max_context_tokens
+    if most is not None and longest > most:
+        raise InvalidRequestError(
+            f"isl_tokens + osl_tokens reach {longest:g}, {architecture.id} has a context of {most}",
+            errors=(
+                FieldError(
+                    field="workload.isl_tokens",
+                    message="with osl_tokens is longer than the model's context; shorten it or choose another model",
+                    value=f"{longest:g}",
+                    limit=str(most),
+                ),
+            ),
+        )
