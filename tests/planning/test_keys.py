@@ -35,6 +35,7 @@ def test_the_key_itself_is_nowhere_in_the_database(runtime, key):
     assert row.prefix in key.token
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "bend",
     [

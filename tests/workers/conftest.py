@@ -19,8 +19,10 @@ from tests.planning.conftest import (  # noqa: F401 - fixtures
     caller_of,
     clock,
     database_url,
+    emptied_postgresql,
     facts,
     migrated_file,
+    migrated_postgresql,
     queue,
     runtime,
 )
