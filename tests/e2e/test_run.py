@@ -5,14 +5,21 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
+import httpx
 import pytest
 
 from config.environment import ROOT
-from tests.e2e.conftest import READY_WITHIN_S, STOPPED_WITHIN_S, alive, descendants, running, starter_environ
+from scripts.probe import ROLES
+from tests.e2e.conftest import READY_WITHIN_S, STOPPED_WITHIN_S, alive, children, descendants, running, starter_environ
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
+
+BODY = {
+    "workload": {"kind": "training", "model": "llama-3.1-8b", "method": "sft", "tokens": 1e9, "target": {"gpus": 8}}
+}
 
 
 def run_to_the_end(*options, cwd, **environ):
@@ -53,17 +60,8 @@ def test_ctrl_c_stops_everything_and_the_state_survives(tmp_path):
     with running(folder, "--no-examples") as first:
         first.wait_until(first.ready, within_s=READY_WITHIN_S, what="ready")
         key = first.key()
-        body = {
-            "workload": {
-                "kind": "training",
-                "model": "llama-3.1-8b",
-                "method": "sft",
-                "tokens": 1e9,
-                "target": {"gpus": 8},
-            }
-        }
         with first.client() as client:
-            run = client.post("/v1/workloads", json=body, headers={"Prefer": "wait=20"}).json()
+            run = client.post("/v1/workloads", json=BODY, headers={"Prefer": "wait=20"}).json()
         assert run["status"] == "done"
         started = descendants(first.process.pid)
         assert len(started) >= 6
@@ -83,6 +81,41 @@ def test_ctrl_c_stops_everything_and_the_state_survives(tmp_path):
         while left := alive(started):
             assert time.monotonic() < deadline, left
             time.sleep(0.2)
+
+
+def module(name, *arguments, environ):
+    """python -m on the product's modules, as an operator uses them."""
+    return subprocess.run(
+        [sys.executable, "-m", name, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_servers_that_exist_are_used_and_an_operator_makes_the_first_key(
+    tmp_path, postgresql_url, broker_url, cache_url
+):
+    # As hosting platforms spell it, without the driver.
+    addresses = {
+        "DATABASE_URL": postgresql_url.replace("+psycopg", ""),
+        "BROKER_URL": broker_url,
+        "CACHE_URL": cache_url,
+    }
+    with running(tmp_path / "data", "--no-examples", **addresses) as started:
+        started.wait_until(started.ready, within_s=READY_WITHIN_S, what="ready")
+        assert not any("valkey" in command for _, command, _ in children(started))
+        assert not (started.folder / "headroom.db").exists()
+        assert not (started.folder / "keys.json").exists(), "nobody asked for a demo tenant in this database"
+        environ = starter_environ(**addresses, HEADROOM_PORT=str(started.port))
+        made = module("scripts.make_key", "acme", "ada", "requester", environ=environ)
+        assert made.returncode == 0, made.stderr
+        key = made.stdout.strip()
+        with httpx.Client(base_url=started.address, headers={"Authorization": f"Bearer {key}"}, timeout=40) as client:
+            run = client.post("/v1/workloads", json=BODY, headers={"Prefer": "wait=20"}).json()
+        assert run["status"] == "done", run
+        for role in ROLES:
+            assert module("scripts.probe", role, environ=environ).returncode == 0, role
+        assert module("scripts.probe", "nobody", environ=environ).returncode == 2
+    assert module("scripts.probe", "web", environ=environ).returncode == 1
+    assert module("scripts.make_key", "acme", "ada", "king", environ=environ).returncode == 2
 
 
 def test_a_busy_port_is_one_sentence(tmp_path):
