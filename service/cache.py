@@ -13,7 +13,6 @@ from service.breaker import Breaker
 
 log = structlog.get_logger(__name__)
 
-SHARED = "shared"
 _SOCKET_TIMEOUT_S = 0.25
 _CHECKSUM_BYTES = 32
 # A result beyond this is read from the database instead of pushing others out of the cache.
@@ -21,7 +20,7 @@ _MAX_BODY_BYTES = 8_000_000
 
 
 class ResultCache:
-    """Bytes under (scope, digest) with a time to live. A scope is a tenant, or SHARED for what holds no price."""
+    """Bytes under (tenant, digest) with a time to live. Answers hold prices, so no two tenants share one."""
 
     def __init__(self, url: str, *, ttl_s: int, breaker_open_s: float = 5.0) -> None:
         self._redis = Redis.from_url(
@@ -33,12 +32,12 @@ class ResultCache:
         self._ttl_s = ttl_s
         self._breaker = Breaker(breaker_open_s)
 
-    def get(self, scope: str, digest: str) -> bytes | None:
+    def get(self, tenant_id: str, digest: str) -> bytes | None:
         """The stored bytes, or None: not there, damaged, or no cache at hand."""
         if not self._breaker.allows():
             return None
         try:
-            stored = cast("bytes | None", self._redis.get(_key(scope, digest)))
+            stored = cast("bytes | None", self._redis.get(_key(tenant_id, digest)))
         except (RedisError, OSError) as error:
             self._failed(error)
             return None
@@ -48,12 +47,12 @@ class ResultCache:
         checksum, body = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
         return body if hashlib.sha256(body).digest() == checksum else None
 
-    def put(self, scope: str, digest: str, body: bytes) -> bool:
+    def put(self, tenant_id: str, digest: str, body: bytes) -> bool:
         """Store with the time to live; False when it could not be stored."""
         if len(body) > _MAX_BODY_BYTES or not self._breaker.allows():
             return False
         try:
-            self._redis.set(_key(scope, digest), hashlib.sha256(body).digest() + body, ex=self._ttl_s)
+            self._redis.set(_key(tenant_id, digest), hashlib.sha256(body).digest() + body, ex=self._ttl_s)
         except (RedisError, OSError) as error:
             self._failed(error)
             return False
@@ -73,5 +72,5 @@ class ResultCache:
         log.warning("cache_unreachable", error=type(error).__name__)
 
 
-def _key(scope: str, digest: str) -> str:
-    return f"headroom:result:{scope}:{digest}"
+def _key(tenant_id: str, digest: str) -> str:
+    return f"headroom:result:{tenant_id}:{digest}"

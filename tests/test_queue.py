@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from service.breaker import Breaker
-from service.cache import SHARED, ResultCache
+from service.cache import ResultCache
 from service.queue import ROUTES, CeleryQueue, QueueName, TaskName, make_celery
 
 
@@ -144,7 +144,6 @@ def test_the_cache_gives_back_what_was_put_and_expires_it(cache_url):
     assert cache.put("ten_a", "sha256:1", b'{"feasible":true}')
     assert cache.get("ten_a", "sha256:1") == b'{"feasible":true}'
     assert cache.get("ten_b", "sha256:1") is None
-    assert cache.get(SHARED, "sha256:1") is None
     with redis.Redis.from_url(cache_url) as client:
         [key] = client.keys()
         assert 90 < client.ttl(key) <= 100

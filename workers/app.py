@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import threading
 import warnings
 from typing import Any
@@ -11,6 +12,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_init, worker_process_init
 
 from config.environment import settings_from_environment
+from service.errors import PlannerError
 from service.planning.heartbeat import WORKER, beat_in_background
 from service.queue import make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
@@ -54,7 +56,11 @@ def _on_setup_logging(**_: Any) -> None:
 
 
 def _on_worker_init(**_: Any) -> None:
-    facts()
+    """Without facts a worker would drop what it is given; Celery goes on after every error but an exit."""
+    try:
+        facts()
+    except PlannerError as error:
+        sys.exit(f"headroom: the worker cannot start: {error.message}")
 
 
 def _on_process_init(**_: Any) -> None:

@@ -1,6 +1,7 @@
 """The dispatcher: one process finds what is unsent, lost or due and rings for it; a second one stands by."""
 
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -8,8 +9,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from config.environment import settings_from_environment
-from service.errors import UnavailableError
+from config.environment import SettingsError, settings_from_environment
+from service.errors import PlannerError, UnavailableError
 from service.planning import leadership
 from service.planning.heartbeat import BEAT_EVERY_S, DISPATCHER, beat, process_name, silence
 from service.planning.sweep import prune, relay, sweep
@@ -92,9 +93,12 @@ class Dispatcher:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
-    settings = settings_from_environment()
-    configure_logs(settings.log_level)
-    dispatcher = Dispatcher(runtime=build_runtime(settings))
+    try:
+        settings = settings_from_environment()
+        configure_logs(settings.log_level)
+        dispatcher = Dispatcher(runtime=build_runtime(settings))
+    except (SettingsError, PlannerError) as error:
+        sys.exit(f"headroom: the dispatcher cannot start: {error}")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop.set())
     log.info("dispatcher_started", process=dispatcher.name)

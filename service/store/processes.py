@@ -30,11 +30,6 @@ def release(session: Session, name: str, holder: str, *, now: datetime) -> None:
     session.execute(query.values(held_until=now - timedelta(seconds=1)))
 
 
-def holder(session: Session, name: str, *, now: datetime) -> str | None:
-    """Who holds the lease now."""
-    return session.scalar(select(LeaseRow.holder).where(LeaseRow.name == name, LeaseRow.held_until >= now))
-
-
 def beat(session: Session, process: str, *, role: str, now: datetime) -> None:
     """Write down that the process lives."""
     if not insert_if_absent(session, HeartbeatRow, process=process, role=role, started_at=now, seen_at=now):

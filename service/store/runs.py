@@ -68,11 +68,6 @@ def newest(
     return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
 
 
-def status_of(session: Session, tenant_id: str, run_id: str) -> str | None:
-    """The status alone, for whoever waits."""
-    return session.scalar(select(RunRow.status).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))
-
-
 def leader_of(session: Session, tenant_id: str, digest: str) -> RunRow | None:
     """The open run that leads on this question; locked, so that it cannot end while somebody joins it."""
     query = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.digest == digest, _IS_OPEN, _LEADS)

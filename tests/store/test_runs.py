@@ -162,7 +162,6 @@ def test_a_follower_that_was_left_behind_is_found_and_settled(session):
 def test_runs_of_another_tenant_do_not_exist(session):
     runs.add(session, run_row())
     assert runs.get(session, "ten_b", "run_1") is None
-    assert runs.status_of(session, "ten_b", "run_1") is None
     assert runs.newest(session, "ten_b") == []
     assert runs.leader_of(session, "ten_b", "sha256:1") is None
 

@@ -3,6 +3,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from config.environment import ROOT
 from service.queue import ROUTES, TaskName
 
@@ -21,14 +23,18 @@ print(json.dumps({
 """
 
 
-def look(settings) -> dict[str, object]:
-    environment = os.environ | {
+def environment_of(settings, **more: str) -> dict[str, str]:
+    return os.environ | {
         "DATABASE_URL": settings.database_url,
         "BROKER_URL": settings.broker_url,
         "CACHE_URL": settings.cache_url,
+        **more,
     }
+
+
+def look(settings) -> dict[str, object]:
     command = [sys.executable, "-W", "error", "-c", LOOK]
-    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    found = subprocess.run(command, cwd=ROOT, env=environment_of(settings), capture_output=True, text=True, check=True)
     return json.loads(found.stdout)
 
 
@@ -39,3 +45,14 @@ def test_registered_tasks_are_those_of_the_enum_and_each_has_a_route(settings):
     assert set(found["routes"].values()) <= set(found["queues"])
     assert found["imports"] == ["workers.sizing"]
     assert not found["flask"]
+
+
+@pytest.mark.parametrize("start", [["-m", "workers.dispatcher"], ["-m", "celery", "--app", "workers.app", "worker"]])
+def test_a_process_without_facts_ends_with_one_sentence(settings, tmp_path, start):
+    environment = environment_of(settings, HEADROOM_CONFIG_DIR=str(tmp_path / "nothing"))
+    found = subprocess.run(
+        [sys.executable, *start], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert found.returncode == 1
+    assert "cannot start" in found.stderr.splitlines()[-1]
+    assert "Traceback" not in found.stderr
