@@ -27,9 +27,7 @@ class PlannerError(Exception):
 
     code = "planner_error"
 
-    def __init__(
-        self, message: str, *, errors: tuple[FieldError, ...] = (), retry_after_s: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.detail = ErrorDetail(errors=errors, retry_after_s=retry_after_s)
 

@@ -37,9 +37,7 @@ def load_applications(folder: Path, *, gpus: frozenset[str]) -> LoadedApplicatio
     _check_aliases(folder, found)
     return LoadedApplications(
         applications={name: found[name] for name in sorted(found)},
-        sources={
-            f"science/{name}/{source}": what for name in sorted(found) for source, what in found[name].sources
-        },
+        sources={f"science/{name}/{source}": what for name in sorted(found) for source, what in found[name].sources},
         parsed={path.stem: raw for path, raw in parsed.items()},
     )
 

@@ -32,9 +32,7 @@ class _Loader(_Safe):  # type: ignore[misc]
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, _TRUE_OR_FALSE if tag == _BOOLEAN else pattern) for tag, pattern in resolvers if tag != _TIMESTAMP
-    ]
+    first: [(tag, _TRUE_OR_FALSE if tag == _BOOLEAN else pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
     for first, resolvers in _Safe.yaml_implicit_resolvers.items()
 }
 

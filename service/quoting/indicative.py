@@ -92,9 +92,7 @@ def priced(result: SizingResult, hardware: Hardware, book: PriceBook) -> PricedR
     )
 
 
-def indicative_cost(
-    option: SizingOption, result_kind: str, hardware: Hardware, book: PriceBook
-) -> IndicativeCost:
+def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, book: PriceBook) -> IndicativeCost:
     """List cost of servers and switches, and per unit of work over a stated term at a stated utilisation."""
     lines = _lines(option, book, names={**_names(hardware), option.server: option.server_name})
     server = lines[0]
@@ -138,9 +136,7 @@ def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -
     return tuple(lines)
 
 
-def _line(
-    part: str, quantity: int, *, book: PriceBook, names: Mapping[str, str], included: bool
-) -> CostLine:
+def _line(part: str, quantity: int, *, book: PriceBook, names: Mapping[str, str], included: bool) -> CostLine:
     line: PriceLine | None = book.line(part)
     price = line.list_price_usd if line else None
     return CostLine(

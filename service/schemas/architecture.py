@@ -61,8 +61,18 @@ class IndexerSchema(RecordSchema):
 _MIXER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     MixerKind.ATTENTION: (
         ("heads", "kv_heads", "head_dim"),
-        ("v_head_dim", "window", "chunk", "qkv_bias", "o_bias", "output_gate", "head_gate", "k_eq_v", "kv_shared",
-         "indexer"),
+        (
+            "v_head_dim",
+            "window",
+            "chunk",
+            "qkv_bias",
+            "o_bias",
+            "output_gate",
+            "head_gate",
+            "k_eq_v",
+            "kv_shared",
+            "indexer",
+        ),
     ),
     MixerKind.MLA: (
         ("heads", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),
@@ -72,9 +82,7 @@ _MIXER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("heads", "head_dim", "q_lora_rank", "qk_rope_head_dim", "o_lora_rank", "o_groups", "window"),
         ("compress_ratio", "compressor_coff", "indexer"),
     ),
-    MixerKind.GATED_DELTANET: (
-        ("key_heads", "value_heads", "key_head_dim", "value_head_dim", "conv_kernel"), ()
-    ),
+    MixerKind.GATED_DELTANET: (("key_heads", "value_heads", "key_head_dim", "value_head_dim", "conv_kernel"), ()),
     MixerKind.KIMI_DELTA_ATTENTION: (("heads", "head_dim", "conv_kernel"), ("full_rank_gate",)),
     MixerKind.MAMBA2: (("heads", "head_dim", "state", "groups", "conv_kernel"), ()),
     MixerKind.NONE: ((), ()),
@@ -83,8 +91,7 @@ _FFN_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     FfnKind.DENSE: (("intermediate",), ("gated", "bias_params")),
     FfnKind.MOE: (
         ("experts", "top_k", "intermediate"),
-        ("gated", "shared_intermediate", "latent", "dense_parallel_intermediate", "expert_bias",
-         "hash_routed_layers"),
+        ("gated", "shared_intermediate", "latent", "dense_parallel_intermediate", "expert_bias", "hash_routed_layers"),
     ),
     FfnKind.NONE: ((), ()),
 }
@@ -101,9 +108,7 @@ class LayerSchema(RecordSchema):
         if kind is None or not isinstance(original, Mapping):
             return
         needed, optional = self.by_kind[kind]
-        wrong: dict[str, list[Any]] = {
-            name: [Issue(f"Required for {kind}.")] for name in needed if not data.get(name)
-        }
+        wrong: dict[str, list[Any]] = {name: [Issue(f"Required for {kind}.")] for name in needed if not data.get(name)}
         for name in original:
             if name not in {"kind", "count", *needed, *optional}:
                 wrong[str(name)] = [Issue(f"{kind} has no such field.", limit=", ".join((*needed, *optional)))]
@@ -143,8 +148,9 @@ class MixerSchema(LayerSchema):
     qk_rope_head_dim = Count("Rotated width of a query head.", low=0, high=16_384, load_default=0)
     o_lora_rank = Count("Rank of the output projection.", low=0, high=65_536, load_default=0)
     o_groups = Count("Groups of the output projection.", low=0, high=4096, load_default=0)
-    compress_ratio = Count("Tokens per compressed cache entry; 0 for a window alone.", low=0, high=65_536,
-                           load_default=0)
+    compress_ratio = Count(
+        "Tokens per compressed cache entry; 0 for a window alone.", low=0, high=65_536, load_default=0
+    )
     compressor_coff = Count("Width of the compressor in heads.", low=0, high=64, load_default=0)
     key_heads = Count("Key heads of linear attention.", low=0, high=4096, load_default=0)
     value_heads = Count("Value heads of linear attention.", low=0, high=4096, load_default=0)

@@ -13,12 +13,30 @@ from service.schemas.issue import Issue, nearest
 from service.schemas.strict import Amount, Choice, Count, StrictSchema, Text
 
 FACTS = (
-    "part", "tpp", "bits_tops", "performance_density", "memory_bandwidth_gb_s", "io_gb_s", "data_centre", "class",
-    "on_sale_us_2026_01_15", "headquarters", "ultimate_parent", "listed_owners_fraction", "end_use", "exporter",
+    "part",
+    "tpp",
+    "bits_tops",
+    "performance_density",
+    "memory_bandwidth_gb_s",
+    "io_gb_s",
+    "data_centre",
+    "class",
+    "on_sale_us_2026_01_15",
+    "headquarters",
+    "ultimate_parent",
+    "listed_owners_fraction",
+    "end_use",
+    "exporter",
 )
 SEVERITIES = (
-    "presumption_of_denial_flag", "licence_required_flag", "case_by_case_flag", "exception_possible_flag",
-    "needs_review", "cost_note", "classification", "no_rule_in_table_matched",
+    "presumption_of_denial_flag",
+    "licence_required_flag",
+    "case_by_case_flag",
+    "exception_possible_flag",
+    "needs_review",
+    "cost_note",
+    "classification",
+    "no_rule_in_table_matched",
 )
 _BITS = {"fp4": 4, "fp8": 8, "int8": 8, "fp16": 16}
 _DEEPEST = 8
@@ -123,11 +141,21 @@ class ExportRuleSchema(StrictSchema):
             raise ValidationError({"sources": [Issue("A rule needs at least one source.")]})
         suspended = data["suspended"] or {"from_": None, "to": None}
         return ExportRule(
-            id=data["id"], when=data["when"], destination=data["destination"], result=data["result"],
-            sources=tuple(data["sources"]), basis=str(data["basis"]), effective_from=data["from_"],
-            effective_to=data["to"], suspended_from=suspended["from_"], suspended_to=suspended["to"],
-            enforced=data["enforced"], control_class=data["class_"], otherwise=data["otherwise"],
-            review=data["review"], note=data["note"],
+            id=data["id"],
+            when=data["when"],
+            destination=data["destination"],
+            result=data["result"],
+            sources=tuple(data["sources"]),
+            basis=str(data["basis"]),
+            effective_from=data["from_"],
+            effective_to=data["to"],
+            suspended_from=suspended["from_"],
+            suspended_to=suspended["to"],
+            enforced=data["enforced"],
+            control_class=data["class_"],
+            otherwise=data["otherwise"],
+            review=data["review"],
+            note=data["note"],
         )
 
 
@@ -163,9 +191,7 @@ class ExportRulesFileSchema(StrictSchema):
     severities = fields.List(Text("", longest=40), required=True)
     sources = fields.Dict(required=True)
     definitions = fields.Dict(required=True)
-    country_groups = fields.Dict(
-        keys=Text("", longest=4), values=fields.List(Text("", longest=2)), required=True
-    )
+    country_groups = fields.Dict(keys=Text("", longest=4), values=fields.List(Text("", longest=2)), required=True)
     country_notes = fields.List(Text("", longest=400), required=True)
     rules = fields.List(fields.Raw(), required=True)
     parts = fields.List(fields.Raw(), required=True)

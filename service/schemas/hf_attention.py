@@ -47,9 +47,7 @@ def _qwen(config: HfConfig, *, qkv_bias: bool) -> dict[str, Any]:
     window = config.optional("sliding_window") if config.flag("use_sliding_window", default=False) else None
     first = config.count("max_window_layers", default=config.layers)
     kinds = layer_types(config, lambda layer: SLIDING if window is not None and layer >= first else FULL)
-    mixers = [
-        attention(config, qkv_bias=qkv_bias, window=window if kind == SLIDING else None) for kind in kinds
-    ]
+    mixers = [attention(config, qkv_bias=qkv_bias, window=window if kind == SLIDING else None) for kind in kinds]
     return {**whole(config, tie=False), "mixers": grouped(mixers), "ffns": grouped(_qwen_ffns(config))}
 
 
@@ -80,9 +78,7 @@ def _qwen3(config: HfConfig) -> dict[str, Any]:
 def _qwen1(config: HfConfig) -> dict[str, Any]:
     # The config gives twice the width of one matrix.
     ffn = dense(config, width=config.count("intermediate_size") // 2)
-    return _same(
-        config, attention(config, qkv_bias=True), ffn, **whole(config, tie=False, context=("seq_length",))
-    )
+    return _same(config, attention(config, qkv_bias=True), ffn, **whole(config, tie=False, context=("seq_length",)))
 
 
 def _gpt_oss(config: HfConfig) -> dict[str, Any]:
@@ -116,8 +112,13 @@ def _gemma2(config: HfConfig) -> dict[str, Any]:
 
 def _gemma3(config: HfConfig) -> dict[str, Any]:
     # A published config leaves out what its class has as default.
-    defaults = {"vocab_size": 262_208, "head_dim": 256, "num_attention_heads": 8, "num_key_value_heads": 4,
-                "max_position_embeddings": 131_072}
+    defaults = {
+        "vocab_size": 262_208,
+        "head_dim": 256,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 131_072,
+    }
     full = HfConfig({**defaults, **config.raw})
     pattern = max(1, full.count("sliding_window_pattern", default=6))
     kinds = layer_types(full, lambda layer: SLIDING if (layer + 1) % pattern else FULL)
@@ -146,9 +147,7 @@ def _gemma4_mixer(config: HfConfig, kind: str, *, shared: bool) -> dict[str, Any
         window = config.count("sliding_window", default=512)
         return attention(config, head_dim=config.count("head_dim", default=256), window=window, kv_shared=shared)
     k_eq_v = config.flag("attention_k_eq_v", default=False)
-    mixer = attention(
-        config, head_dim=config.count("global_head_dim", default=512), k_eq_v=k_eq_v, kv_shared=shared
-    )
+    mixer = attention(config, head_dim=config.count("global_head_dim", default=512), k_eq_v=k_eq_v, kv_shared=shared)
     if k_eq_v and config.has("num_global_key_value_heads"):
         mixer["kv_heads"] = config.count("num_global_key_value_heads")
     return mixer

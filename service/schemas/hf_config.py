@@ -27,8 +27,9 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
         supported = sorted(_FAMILIES)
         near = nearest(name, supported)
         limit = ", ".join(supported)
-        issue = Issue(f"This model_type is not supported; supported are {limit}.", value=name, limit=limit,
-                      did_you_mean=near)
+        issue = Issue(
+            f"This model_type is not supported; supported are {limit}.", value=name, limit=limit, did_you_mean=near
+        )
         raise ValidationError({"model_type": [issue]})
     return family(HfConfig(inner))
 

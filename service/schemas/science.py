@@ -27,9 +27,7 @@ from service.sizing.science.workload import (
 )
 
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
-_SCIENCE_PRECISIONS = tuple(
-    Precision(name) for name in ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8")
-)
+_SCIENCE_PRECISIONS = tuple(Precision(name) for name in ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "fp4", "int8"))
 _TRAINING_PRECISIONS = (Precision.BF16, Precision.FP8, Precision.FP4)
 
 APPLICATION_TEMPLATES: dict[str, Template] = {

@@ -28,8 +28,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(CONFIG / name, copy / name)
     for name in ("evidence", "models", "science"):
         (copy / name).mkdir()
-    for name in ("models/llama-3.1-8b.yaml", "models/gpt-oss-20b.yaml", "science/gromacs.yaml", "assumptions.yaml",
-                 "export_rules.yaml", "not_sized.yaml"):
+    for name in (
+        "models/llama-3.1-8b.yaml",
+        "models/gpt-oss-20b.yaml",
+        "science/gromacs.yaml",
+        "assumptions.yaml",
+        "export_rules.yaml",
+        "not_sized.yaml",
+    ):
         shutil.copy(CONFIG / name, copy / name)
     rewrite(copy / "hardware" / "servers.yaml", lambda parsed: _only(parsed, "xe9780"))
     rewrite(copy / "export_rules.yaml", lambda parsed: {**parsed, "parts": parsed["parts"][:2]})

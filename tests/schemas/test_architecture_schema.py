@@ -19,9 +19,7 @@ PLAIN: dict[str, Any] = {"layers": 2, "hidden": 512, "vocab": 32000, "mixers": [
 def test_a_plain_one_is_loaded_with_its_defaults() -> None:
     loaded = SCHEMA.load(PLAIN)
     assert loaded.id == INLINE_ID
-    assert loaded.mixers == (
-        Mixer(kind=MixerKind.ATTENTION, count=2, heads=8, kv_heads=2, head_dim=64, v_head_dim=64),
-    )
+    assert loaded.mixers == (Mixer(kind=MixerKind.ATTENTION, count=2, heads=8, kv_heads=2, head_dim=64, v_head_dim=64),)
     assert loaded.ffns[0].gated
     assert not loaded.tie_embeddings
 
@@ -89,8 +87,13 @@ def test_the_typo_of_a_field_is_recognised() -> None:
 
 
 def test_layers_beyond_any_network_are_refused_by_what_they_make() -> None:
-    huge = {**PLAIN, "layers": 2048, "hidden": 262_144, "mixers": [{**ATTENTION, "count": 2048}],
-            "ffns": [{**MOE, "count": 2048, "experts": 16_384, "intermediate": 1_048_576}]}
+    huge = {
+        **PLAIN,
+        "layers": 2048,
+        "hidden": 262_144,
+        "mixers": [{**ATTENTION, "count": 2048}],
+        "ffns": [{**MOE, "count": 2048, "experts": 16_384, "intermediate": 1_048_576}],
+    }
     with pytest.raises(ValidationError, match="parameters"):
         SCHEMA.load(huge)
 
