@@ -35,7 +35,8 @@ def web(settings: Settings) -> Process:
             *("-m", "granian", "--interface", "wsgi", "--factory", "service.app:create_app"),
             *("--host", settings.web_host, "--port", str(settings.web_port)),
             *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
-            *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--no-ws"),
+            # A request that waits for its run may finish; a process that hangs may not.
+            *("--workers-kill-timeout", str(settings.wait_max_s + 5), "--respawn-failed-workers", "--no-ws"),
         ),
     )
 

@@ -19,6 +19,7 @@ from scripts.children import free_port
 
 READY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 40.0
+WEB_PROCESSES = 2
 # A real start would have none of these; the tests' own servers must not leak into it.
 FOREIGN = ("DATABASE_URL", "BROKER_URL", "CACHE_URL")
 
@@ -61,6 +62,10 @@ class Started:
             time.sleep(0.1)
 
     def ready(self) -> bool:
+        # A web process that is still starting does not hear SIGTERM yet, so both must be up, not only the first.
+        log = self.folder / "logs" / "web.log"
+        if not log.exists() or log.read_text(errors="replace").count("Started worker-") < WEB_PROCESSES:
+            return False
         try:
             return httpx.get(f"{self.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
         except httpx.HTTPError:
