@@ -1,8 +1,11 @@
 """Runtime: the parts that every process holds, wired here and nowhere else."""
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -38,6 +41,8 @@ class Runtime:
     catalog: Catalog = field(repr=False)
     price_book: PriceBook = field(repr=False)
     clock: Callable[[], datetime] = field(repr=False)
+    # SQLite has one writer at a time and lets the others poll for their turn; the threads of a process queue up here.
+    writers_turn: AbstractContextManager[Any] = field(repr=False, default_factory=nullcontext)
 
 
 def utc_now() -> datetime:
@@ -68,4 +73,5 @@ def build_runtime(
         catalog=facts.catalog,
         price_book=facts.price_book,
         clock=clock,
+        writers_turn=threading.Lock() if engine.dialect.name == "sqlite" else nullcontext(),
     )

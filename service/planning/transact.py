@@ -29,7 +29,7 @@ def transact(runtime: Runtime, work: Callable[[Session], T]) -> T:
     for attempt in range(1, _ATTEMPTS + 1):
         committing = False
         try:
-            with runtime.sessions(execution_options=WRITES) as session:
+            with runtime.writers_turn, runtime.sessions(execution_options=WRITES) as session:
                 outcome = work(session)
                 session.flush()
                 committing = True

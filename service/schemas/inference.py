@@ -5,9 +5,9 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_dump, validates_schema
 
 from service.schemas.issue import Issue
+from service.schemas.length import LengthField
 from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, drop_absent, given, require_exactly_one
-from service.schemas.token_length import LengthField
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
 from service.sizing.workload import Availability, Demand, InferenceWorkload, Serving, Slo, SpeculativeDecoding

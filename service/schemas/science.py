@@ -1,12 +1,12 @@
 """Scientific workloads on the wire: one schema per template, every default spelled out when dumped."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from service.schemas.issue import Issue
-from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text, drop_absent
+from service.schemas.length import SizeField
+from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
 from service.sizing.science.application import Template
@@ -22,7 +22,6 @@ from service.sizing.science.workload import (
     MsaSearch,
     RooflineWorkload,
     SequenceTrainingWorkload,
-    SizeDistribution,
     WeatherWorkload,
 )
 
@@ -44,44 +43,6 @@ APPLICATION_TEMPLATES: dict[str, Template] = {
     **dict.fromkeys(("esm-2", "evo-2"), Template.SEQUENCE_TRAINING),
 }
 """Which fields an application has. A test holds this against config/science, which a schema must not read."""
-
-
-class SizeField(fields.Field[Any]):
-    """A number, or `{mean, p95}` with p95 not below the mean."""
-
-    def __init__(self, what: str, *, low: float, high: float, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": what}, **kwargs)
-        self.low, self.high = low, high
-        self.schema = _size_schema(low, high)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> SizeDistribution:
-        if isinstance(value, Mapping):
-            loaded: SizeDistribution = self.schema.load(value)
-            return loaded
-        mean: float = self.schema.fields["mean"].deserialize(value)
-        return SizeDistribution(mean=mean)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else drop_absent(self.schema.dump(value))
-
-
-class SizeDistributionSchema(RecordSchema):
-    """Sizes of the items; the bounds come from the field that uses it."""
-
-    record = SizeDistribution
-
-    @validates_schema(skip_on_field_errors=True)
-    def _order(self, data: dict[str, Any], **_: Any) -> None:
-        p95 = data.get("p95")
-        if p95 is not None and p95 < data["mean"]:
-            limit = f"at least the mean, {data['mean']:g}"
-            raise ValidationError({"p95": [Issue(f"Must be {limit}.", value=p95, limit=limit)]})
-
-
-def _size_schema(low: float, high: float) -> Schema:
-    mean = Amount("The mean.", low=low, high=high, required=True)
-    p95 = Amount("95th percentile; without it every item has the mean size.", low=low, high=high, **_OPTIONAL)
-    return SizeDistributionSchema.from_dict({"mean": mean, "p95": p95}, name="SizeDistribution")()
 
 
 class MsaSchema(RecordSchema):
