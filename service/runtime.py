@@ -73,5 +73,5 @@ def build_runtime(
         catalog=facts.catalog,
         price_book=facts.price_book,
         clock=clock,
-        writers_turn=threading.Lock() if engine.dialect.name == "sqlite" else nullcontext(),
+        writers_turn=threading.RLock() if engine.dialect.name == "sqlite" else nullcontext(),
     )
