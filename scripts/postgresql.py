@@ -32,7 +32,7 @@ def binaries() -> Path | None:
     wheel = importlib.util.find_spec(WHEEL)
     if wheel is not None and wheel.submodule_search_locations:
         found = sorted(Path(wheel.submodule_search_locations[0]).glob("**/bin/initdb"))
-        return found[0].parent if found else None
+        return found[-1].parent if found else None
     return None
 
 
@@ -103,7 +103,12 @@ def temporary_server() -> Iterator[str]:
     try:
         if owner is not None:
             os.chown(folder, owner.uid, owner.gid)
-        _initialise(folder, where=where, owner=owner)
+        try:
+            _initialise(folder, where=where, owner=owner)
+        except PermissionError:
+            raise Trouble(
+                f"PostgreSQL in {where} cannot be run by another user than root: install Debian's `postgresql`."
+            ) from None
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
