@@ -14,11 +14,11 @@ class Settings:
     config_dir: Path
     data_dir: Path
     log_level: str = "INFO"
-    # reliability.md, "The design this forces": soft limit < hard limit < lease; visibility = 2 x hard limit.
-    task_soft_limit_s: int = 50
-    task_hard_limit_s: int = 60
-    lease_s: float = 90.0
-    visibility_timeout_s: int = 120
+    # Soft limit < hard limit < lease, so that nobody else takes a run that is still worked on; visibility = 2 x hard limit.
+    task_soft_limit_s: int = 10
+    task_hard_limit_s: int = 15
+    lease_s: float = 20.0
+    visibility_timeout_s: int = 30
     max_attempts: int = 3
     outbox_poll_s: float = 1.0
     sweep_interval_s: float = 5.0

@@ -1,8 +1,9 @@
 """The seam out: every float of a result keeps 6 significant digits, so that equal questions give equal bytes."""
 
 import math
-from dataclasses import fields, is_dataclass, replace
-from typing import TypeVar
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 SIGNIFICANT_DIGITS = 6
 
@@ -11,7 +12,7 @@ T = TypeVar("T")
 
 def rounded(result: T) -> T:
     """The same result with floats rounded, dataclasses and tuples walked through; integers and text stay."""
-    return _walk(result)  # type: ignore[return-value]
+    return cast("T", _walk(result))
 
 
 def significant(value: float) -> float:
@@ -21,17 +22,22 @@ def significant(value: float) -> float:
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
+@lru_cache(maxsize=256)
+def _names(kind: type[object]) -> tuple[str, ...] | None:
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+
+
 def _walk(value: object) -> object:
-    if isinstance(value, float):
-        return significant(value)
-    if isinstance(value, tuple):
-        return tuple(_walk(part) for part in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        changed = {}
-        for field in fields(value):
-            before = getattr(value, field.name)
-            after = _walk(before)
-            if after is not before:
-                changed[field.name] = after
-        return replace(value, **changed) if changed else value
-    return value
+    kind = type(value)
+    if kind is float:
+        return significant(cast("float", value))
+    if kind is tuple:
+        return tuple([_walk(part) for part in cast("tuple[object, ...]", value)])
+    names = _names(cast("Any", kind))
+    if names is None:
+        return value
+    # A copy without a second validation: the fields are the ones the value already has.
+    twin = kind.__new__(kind)
+    for name in names:
+        object.__setattr__(twin, name, _walk(getattr(value, name)))
+    return twin

@@ -1,11 +1,13 @@
 """The walk of the README, pasted into a shell against a running product; its tables against the code."""
 
+import dataclasses
 import re
 import subprocess
 
 import pytest
 
 from config.environment import ROOT, VARIABLES
+from service.settings import Settings
 from tests.e2e.conftest import starter_environ
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,9 +44,13 @@ def test_the_walk_works_when_pasted(product, tmp_path):
     assert lines[-2:] == ["True", "llama-3.1-8b"]
 
 
-def test_every_variable_stands_in_the_table():
+def test_every_variable_stands_in_the_table_with_its_default():
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     for variable in VARIABLES:
-        assert f"| `{variable.name}` |" in README, variable.name
+        (row,) = re.findall(rf"^\| `{variable.name}` \| (.*?) \| (.*) \|$", README, re.MULTILINE)
+        assert row[1] == variable.meaning, variable.name
+        if defaults[variable.setting] is not dataclasses.MISSING:
+            assert row[0] == f"`{defaults[variable.setting]}`", variable.name
 
 
 def test_the_commands_for_several_hosts_are_those_of_the_starter():
