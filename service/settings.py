@@ -14,7 +14,7 @@ class Settings:
     config_dir: Path
     data_dir: Path
     log_level: str = "INFO"
-    # Soft limit < hard limit < lease, so that nobody else takes a run that is still worked on; visibility = 2 x hard limit.
+    # Soft limit < hard limit < lease: nobody else takes a run that is still worked on. Visibility = 2 x hard limit.
     task_soft_limit_s: int = 10
     task_hard_limit_s: int = 15
     lease_s: float = 20.0

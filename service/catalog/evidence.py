@@ -57,6 +57,7 @@ def _point(run: Mapping[str, Any], kind: Kind) -> EvidencePoint | None:
         precision=str(workload.get("weight_precision") or workload.get("precision") or ""),
         gpus=int(deployment.get("gpus") or 1),
         size=_size(workload, deployment, kind),
+        length_tokens=_length_tokens(workload),
     )
 
 
@@ -71,3 +72,11 @@ def _size(workload: Mapping[str, Any], deployment: Mapping[str, Any], kind: Kind
         if isinstance(workload.get(name), int | float):
             return float(workload[name])
     return 0.0
+
+
+def _length_tokens(workload: Mapping[str, Any]) -> float:
+    """Tokens of one request or one training sequence; 0 where it was not published."""
+    isl, osl = workload.get("isl_tokens"), workload.get("osl_tokens")
+    if isl is not None and osl is not None:
+        return float(isl) + float(osl)
+    return float(workload.get("seq_len_tokens") or 0)

@@ -46,7 +46,10 @@ class ResidualBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePoint:
-    """A measured run, as far as it serves to tell what is near: id and the coordinates of its regime."""
+    """A measured run, as far as it serves to tell what is near: id and the coordinates of its regime.
+
+    `size` is the kind's own measure of a run, `length_tokens` that of one sequence; zero where nobody published it.
+    """
 
     id: str
     kind: str
@@ -55,6 +58,7 @@ class EvidencePoint:
     precision: str
     gpus: int
     size: float
+    length_tokens: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,6 +1,7 @@
 """The nearest measured runs of a prediction, and what that says about its basis."""
 
 import math
+from functools import lru_cache
 
 from service.sizing.calibration import Calibration, EvidencePoint
 from service.sizing.interval import Basis
@@ -15,27 +16,43 @@ def has_evidence(calibration: Calibration, *, kind: str, gpu: str) -> bool:
     return (kind, "", gpu) in calibration.evidence.by_place
 
 
+@lru_cache(maxsize=4096)
 def nearest_evidence(
-    calibration: Calibration, *, kind: str, subject: str, gpu: str, precision: str, gpus: int, size: float
+    calibration: Calibration,
+    *,
+    kind: str,
+    subject: str,
+    gpu: str,
+    precision: str,
+    gpus: int,
+    size: float,
+    length_tokens: float = 0.0,
 ) -> tuple[Basis, tuple[str, ...]]:
     """Basis and ids of the nearest runs of the same subject and GPU; `size` is the kind's own measure of a run.
 
-    Measured: a run of the same subject, GPU, precision and GPU count within 25 % of the size. Calibrated: the GPU has
-    runs of this kind. Extrapolated: it has none.
+    Measured: a run of the same subject, GPU, precision and GPU count, within 25 % of the size and the sequence length.
+    Calibrated: the GPU has runs of this kind. Extrapolated: it has none.
     """
     places = calibration.evidence.by_place
     same = places.get((kind, subject, gpu), ())
 
     def distance(point: EvidencePoint) -> tuple[float, str]:
-        steps = abs(math.log2(max(point.gpus, 1) / max(gpus, 1)))
-        sizes = abs(math.log2(max(point.size, 1e-9) / max(size, 1e-9)))
-        return (point.precision != precision) + steps + sizes, point.id
+        steps = _octaves(point.gpus, gpus) + _octaves(point.size, size) + _octaves(point.length_tokens, length_tokens)
+        return (point.precision != precision) + steps, point.id
 
     ids = tuple(p.id for p in sorted(same, key=distance)[:_NEAREST])
+    limit = math.log2(_SAME_SIZE)
     for point in same:
-        ratio = max(point.size, 1e-9) / max(size, 1e-9)
-        if point.precision == precision and point.gpus == gpus and 1 / _SAME_SIZE <= ratio <= _SAME_SIZE:
+        alike = point.precision == precision and point.gpus == gpus
+        if alike and max(_octaves(point.size, size), _octaves(point.length_tokens, length_tokens)) <= limit:
             return Basis.MEASURED, ids
     if (kind, "", gpu) in places:
         return Basis.CALIBRATED, ids
     return Basis.EXTRAPOLATED, ids
+
+
+def _octaves(one: float, other: float) -> float:
+    """How many doublings lie between two sizes; far where only one of them is known."""
+    if one <= 0.0 or other <= 0.0:
+        return 0.0 if one == other else 8.0
+    return abs(math.log2(one / other))

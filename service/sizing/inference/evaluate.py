@@ -93,7 +93,12 @@ def estimate_inference(
     values, carried = _operating_point(setting, workload, asked, replicas)
     spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.disaggregated)
     receipts = receipts_of(
-        load, calibration, gpu=gpu.id, gpus=int(layouts.gpus_instance[0]), in_flight=values.in_flight
+        load,
+        calibration,
+        gpu=gpu.id,
+        gpus=int(layouts.gpus_instance[0]),
+        in_flight=values.in_flight,
+        traffic=setting.traffic,
     )
     used = float(memory.fixed[0] + memory.sequence[0] * values.batch / float(layouts.attention_dp[0]))
     return Estimate(

@@ -137,7 +137,9 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
             values,
             spreads,
             traffic,
-            receipts=receipts_of(load, calibration, gpu=gpu.id, gpus=instance, in_flight=values.in_flight),
+            receipts=receipts_of(
+                load, calibration, gpu=gpu.id, gpus=instance, in_flight=values.in_flight, traffic=traffic
+            ),
             flow=_flow(one, values, spreads, scene),
             gpus=one.servers * server.gpus,
         ),

@@ -68,7 +68,7 @@ def spreads_of(load: ModelLoad, calibration: Calibration, *, gpu: str, disaggreg
 
 
 def receipts_of(
-    load: ModelLoad, calibration: Calibration, *, gpu: str, gpus: int, in_flight: float
+    load: ModelLoad, calibration: Calibration, *, gpu: str, gpus: int, in_flight: float, traffic: Traffic
 ) -> tuple[Basis, tuple[str, ...]]:
     """How the speed of an instance is known, and the nearest measured runs; a run's size is its requests in flight."""
     return nearest_evidence(
@@ -79,6 +79,7 @@ def receipts_of(
         precision=str(load.weight_precision),
         gpus=gpus,
         size=in_flight,
+        length_tokens=traffic.isl_tokens + traffic.osl_tokens,
     )
 
 

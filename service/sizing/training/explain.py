@@ -109,6 +109,7 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
         precision=str(job.recipe.compute),
         gpus=gpus,
         size=job.step_tokens,
+        length_tokens=float(job.workload.seq_len_tokens),
     )
     widen = calibration.assumption("interval.extrapolation_factor") if basis is Basis.EXTRAPOLATED else 1.0
     floor = calibration.assumption("interval.floor_fraction")
