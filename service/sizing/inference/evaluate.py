@@ -231,7 +231,7 @@ def _operating_point(
 def _flow(asked: Load, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
     """What the deployment carries: what was asked for where a rate or a number of requests was, else the prediction."""
     can = interval(carried, spreads.rate)
-    held = interval(carried * values.in_flight / values.requests_s, spreads.rate)
+    held = interval(carried * values.in_flight / values.requests_s, spreads.tpot)
     if asked.kind is LoadKind.RATE:
         can = at_most(asked.requests_s or 0.0, can)
     if asked.kind is LoadKind.CONCURRENCY:

@@ -201,7 +201,8 @@ def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> F
     """The demand, as far as the fleet carries it, and beside it the most that it carries within the SLO."""
     demand, instances = scene.demand, float(one.fleet.instances[one.row])
     carried = interval(values.requests_s * instances, spreads.rate)
-    held = interval(values.in_flight * instances, spreads.rate)
+    # By Little's law the requests in flight scatter as the time that each of them takes.
+    held = interval(values.in_flight * instances, spreads.tpot)
     if demand.requests_s is not None:
         capacity = interval(_capacity(one), spreads.rate)
         return FleetFlow(requests_s=at_most(demand.requests_s, capacity), in_flight=held, goodput_requests_s=capacity)
