@@ -39,6 +39,25 @@ def test_each_kind_is_estimated_at_once(name, acme: Speaker):
     assert acme.post("/v1/estimates", ALL[name]).data == answer.data
 
 
+@pytest.mark.parametrize("name", ["train", "fold", "md"])
+def test_on_every_gpu_there_are_numbers_or_the_gpu_is_named(name, acme: Speaker):
+    answered = 0
+    for gpu in acme.get("/v1/catalog/gpus").json["items"]:
+        answer = acme.post("/v1/estimates", changed(ALL[name], "deployment.gpu", gpu["id"]))
+        if answer.status_code == 200:
+            numbers = [value for metric in answer.json["metrics"].values() for value in quantiles(metric)]
+            assert all(isinstance(value, int | float) and value > 0 for value in numbers), gpu["id"]
+            answered += bool(numbers)
+        else:
+            assert answer.status_code == 422, (gpu["id"], answer.text)
+            assert "deployment.gpu" in {error["field"] for error in answer.json["errors"]}, gpu["id"]
+    assert answered >= 20
+
+
+def quantiles(metric):
+    return [metric[name] for name in ("p10", "p50", "p90")]
+
+
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [
@@ -76,6 +95,7 @@ def test_a_demand_or_target_is_refused(name, field, value, acme: Speaker):
         ("md", "deployment.sharding", "zero1"),
         ("md", "workload.model", "llama-3.1-8b"),
         ("chat", "workload.model", "lama-3.1-8b"),
+        ("train", "workload.precision", "int8"),
     ],
 )
 def test_a_wrong_deployment_is_422(name, path, value, acme: Speaker):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from flask import Flask
+from flask import Flask, jsonify
 from sqlalchemy.exc import OperationalError
 
 from service.app import create_app
@@ -100,6 +100,18 @@ def test_a_surprise_is_500_and_tells_nothing(own_app: Flask, capsys):
     assert fault["request_id"] == answer.json["request_id"]
     assert fault["exception"][0]["exc_type"] == "SurpriseError"
     assert "locals" not in fault["exception"][0]["frames"][0]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_lacks_is_500_and_logged_with_its_place(number, own_app: Flask, capsys):
+    blueprint = ResourceBlueprint("figures", __name__, permission=None)
+    blueprint.add_url_rule("/figures", "figures", lambda: jsonify(metrics=[{"p50": 1.0}, {"p50": number}]))
+    own_app.register_blueprint(blueprint)
+    answer = own_app.test_client().get("/figures")
+    assert_problem(answer, 500, "internal-error")
+    (fault,) = [line for line in map(json.loads, capsys.readouterr().err.splitlines()) if line["level"] == "error"]
+    assert fault["error"] == "NotFiniteError"
+    assert "metrics.1.p50" in str(fault)
 
 
 def test_a_database_that_is_down_is_503(own_app: Flask):

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from service.errors import UnsupportedWorkloadError
+from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.place import placed_server
+from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
@@ -37,12 +38,12 @@ def estimate_training(
 ) -> Estimate:
     """Step time, throughput, MFU, memory by part and time to train of a fixed deployment, with intervals.
 
-    Raises InvalidRequestError when degrees or batch do not divide, UnsupportedWorkloadError for a missing precision.
+    Raises InvalidRequestError when degrees or batch do not divide, UnsupportedWorkloadError for a missing figure.
     """
     server, gpu, placed = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
     job = job_of(workload, architecture, calibration)
-    require_precision(job, table, gpu)
+    require_known(job, table, gpu)
     found = _fitted(job, deployment, table)
     row = _best(job, found, table=table, calibration=calibration)
     point = point_at(job, found.layouts, row=row, table=table, server=0, calibration=calibration)
@@ -77,12 +78,22 @@ def estimate_training(
     )
 
 
-def require_precision(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
-    """Raises UnsupportedWorkloadError when the GPU's record has no dense peak for the job's precision."""
-    if np.isnan(peak_flop_s(table, job.recipe.compute)[0]):
-        raise UnsupportedWorkloadError(
-            f"{gpu.id} has no dense {job.recipe.compute} figure; choose another workload.precision or GPU"
-        )
+def require_known(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
+    """Raises UnsupportedWorkloadError when the GPU's record lacks its bandwidth or a dense peak that the job needs."""
+    if np.isnan(table.bandwidth_bytes_s[0]):
+        raise _unknown(gpu, f"the memory bandwidth of {gpu.id} is not known; choose another GPU")
+    # Attention and the vocabulary are multiplied in BF16 whatever the precision of the layers is.
+    if np.isnan(peak_flop_s(table, Precision.BF16)[0]):
+        raise _unknown(gpu, f"{gpu.id} has no dense bf16 figure, and training needs one; choose another GPU")
+    compute = job.recipe.compute
+    if np.isnan(peak_flop_s(table, compute)[0]):
+        message = f"{gpu.id} has no dense {compute} figure; choose another workload.precision or GPU"
+        raise _unknown(gpu, message, FieldError(field="workload.precision", message=message, value=str(compute)))
+
+
+def _unknown(gpu: GpuSpec, message: str, *others: FieldError) -> UnsupportedWorkloadError:
+    error = FieldError(field="deployment.gpu", message=message, value=gpu.id)
+    return UnsupportedWorkloadError(message, errors=(error, *others))
 
 
 def _fitted(job: Job, deployment: Deployment, table: HardwareTable) -> Fitted:

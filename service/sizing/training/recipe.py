@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.errors import UnsupportedWorkloadError
+from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.precision import BYTES_ELEMENT, Precision
 from service.sizing.workload import Method, TrainingWorkload
@@ -42,9 +42,9 @@ class Recipe:
 def compute_precision(workload: TrainingWorkload) -> Precision:
     """Precision of the matrix products; `auto` trains in BF16, INT4 weights are multiplied in BF16."""
     if workload.precision not in _ALLOWED:
-        raise UnsupportedWorkloadError(
-            f"workload.precision '{workload.precision}' cannot train a language model; use bf16, fp16, fp8 or fp4"
-        )
+        message = f"'{workload.precision}' cannot train a language model; use bf16, fp16, fp8 or fp4"
+        error = FieldError(field="workload.precision", message=message, value=str(workload.precision))
+        raise UnsupportedWorkloadError(f"workload.precision: {message}", errors=(error,))
     if workload.method is Method.QLORA or workload.precision in {Precision.AUTO, Precision.INT4}:
         return Precision.BF16
     return workload.precision

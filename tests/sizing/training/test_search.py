@@ -118,7 +118,7 @@ def test_a_model_that_fits_nothing_small_says_how_much_memory_is_missing(sizer: 
 
 
 def test_a_precision_that_a_gpu_lacks_is_refused(catalog: Catalog) -> None:
-    with pytest.raises(UnsupportedWorkloadError, match="fp4"):
+    with pytest.raises(UnsupportedWorkloadError, match="fp4") as raised:
         estimate_training(
             training_workload(precision=Precision.FP4),
             Deployment(gpu="h100-sxm", gpus=8),
@@ -126,11 +126,26 @@ def test_a_precision_that_a_gpu_lacks_is_refused(catalog: Catalog) -> None:
             architecture=catalog.models["llama-3.1-8b"].architecture,
             calibration=catalog.calibration,
         )
+    assert [e.field for e in raised.value.detail.errors] == ["deployment.gpu", "workload.precision"]
+
+
+@pytest.mark.parametrize("gpu", ["h100-sxm-96gb", "rtx-pro-5000"])
+def test_a_gpu_whose_figures_are_not_known_is_refused(gpu: str, catalog: Catalog) -> None:
+    with pytest.raises(UnsupportedWorkloadError, match=gpu) as raised:
+        estimate_training(
+            training_workload(),
+            Deployment(gpu=gpu, gpus=8),
+            hardware=catalog.hardware,
+            architecture=catalog.models["llama-3.1-8b"].architecture,
+            calibration=catalog.calibration,
+        )
+    assert [e.field for e in raised.value.detail.errors] == ["deployment.gpu"]
 
 
 def test_fp64_does_not_train_a_language_model(sizer: Sizer) -> None:
-    with pytest.raises(UnsupportedWorkloadError, match="fp64"):
+    with pytest.raises(UnsupportedWorkloadError, match="fp64") as raised:
         sizer(precision=Precision.FP64)
+    assert [e.field for e in raised.value.detail.errors] == ["workload.precision"]
 
 
 def test_an_indivisible_batch_is_an_error_with_a_way_out(sizer: Sizer) -> None:
