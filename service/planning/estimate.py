@@ -3,14 +3,17 @@
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.runtime import Runtime
 from service.sizing import estimate as engine
+from service.sizing.inference.context import check_context
 from service.sizing.result import Estimate
-from service.sizing.workload import Deployment, Workload
+from service.sizing.workload import Deployment, InferenceWorkload, Workload
 
 
 def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Estimate:
     """What the workload does on the deployment; errors name the field of the request."""
     catalog = runtime.catalog
     resolved, architecture, application = resolve_workload(catalog, workload)
+    if isinstance(resolved, InferenceWorkload) and architecture is not None:
+        check_context(resolved, architecture)
     return engine.estimate(
         resolved,
         resolve_deployment(catalog, deployment),

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from service.sizing.fabric import fabric_power_kw
 from service.sizing.facility import facility_power_kw, facility_table, it_power_kw, racks
-from service.sizing.hardware import FacilityPreset
+from service.sizing.hardware import Hardware
 from service.sizing.rank import Verdict, refuse
 from service.sizing.result import Limit
-from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
 
 
@@ -25,15 +26,22 @@ def site_verdict(
     *,
     server: IntArray,
     servers: IntArray,
+    east_west: BoolArray,
     table: HardwareTable,
-    preset: FacilityPreset,
+    hardware: Hardware,
     constraints: Constraints,
     weight: FloatArray,
     weight_limit: float | None,
 ) -> Verdict:
-    """Refuses fleets over max_facility_kw, max_racks or the budget; where a limit is set an unknown figure refuses."""
-    table_kw = facility_table(table.servers, preset, max_rack_kw=constraints.max_rack_kw)
-    it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=np.zeros(server.size))
+    """Refuses fleets over max_facility_kw, max_racks or the budget; where a limit is set an unknown figure refuses.
+
+    `east_west` tells whose servers talk to each other and need a fabric; its switches draw power too.
+    """
+    if constraints.max_facility_kw is None and constraints.max_racks is None and weight_limit is None:
+        return verdict
+    table_kw = facility_table(table.servers, hardware.facility, max_rack_kw=constraints.max_rack_kw)
+    switches_kw = np.where(east_west, switch_power_kw(table, hardware, server=server, servers=servers), 0.0)
+    it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=switches_kw)
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
         (Limit.FACILITY_POWER, facility_power_kw(table_kw, server, it_kw=it_kw), constraints.max_facility_kw),
         (Limit.RACKS, racks(table_kw, server, servers=servers), _number(constraints.max_racks)),
@@ -44,6 +52,15 @@ def site_verdict(
             refused = np.isnan(needed) | (needed > ceiling)
             verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
+
+
+def switch_power_kw(table: HardwareTable, hardware: Hardware, *, server: IntArray, servers: IntArray) -> FloatArray:
+    """Power [kW] of the fabric of each fleet; zero where no switch of known power fits, as the plan then shows none."""
+    power = np.zeros(server.size)
+    for row in np.unique(server):
+        mine = server == row
+        power[mine] = fabric_power_kw(table.servers[row], hardware.switches, servers=servers[mine])
+    return np.nan_to_num(power, nan=0.0)
 
 
 def _number(value: int | None) -> float | None:

@@ -1,11 +1,13 @@
 """size: from a question to ranked options, whatever its kind."""
 
+from dataclasses import replace
+
 from service.errors import InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.search import size_inference
-from service.sizing.result import SizingResult
+from service.sizing.result import Assumed, SizingResult
 from service.sizing.round_result import rounded
 from service.sizing.science.application import Application
 from service.sizing.science.search import size_science
@@ -52,4 +54,17 @@ def size(
             weight=weight,
             weight_limit=weight_limit,
         )
-    return rounded(found)
+    return rounded(replace(found, assumed=(*found.assumed, *_not_evaluated(question))))
+
+
+def _not_evaluated(question: Question) -> tuple[Assumed, ...]:
+    """Constraints that a sizing keeps and does not judge: they belong to the quote."""
+    stated = {
+        "deliver_by": (question.constraints.deliver_by, "no lead time is part of a sizing"),
+        "destination_country": (question.constraints.destination_country, "export rules are screened on a quote"),
+    }
+    return tuple(
+        Assumed(field=f"constraints.{name}", value=f"{value}: not evaluated", why=why)
+        for name, (value, why) in stated.items()
+        if value is not None
+    )

@@ -34,13 +34,15 @@ class HardwareTable:
     """Equal-length arrays, one row per server configuration, in SI units; an unknown figure is NaN.
 
     `memory_bytes`, `bandwidth_bytes_s`, `flop_s` are per GPU; `scale_up_bytes_s` and `scale_out_bytes_s` are what one
-    GPU can send in one direction inside its scale-up domain and to other servers.
+    GPU can send in one direction inside its scale-up domain and to other servers; `scale_up_gpus` is that domain: the
+    NVLink domain, or the whole server where GPUs meet on PCIe.
     """
 
     servers: tuple[ServerSpec, ...]
     gpus: tuple[GpuSpec, ...]
     gpus_server: IntArray
     domain_gpus: IntArray
+    scale_up_gpus: IntArray
     memory_bytes: FloatArray
     bandwidth_bytes_s: FloatArray
     flop_s: Mapping[Precision, FloatArray]
@@ -78,6 +80,9 @@ def build_table(servers: tuple[ServerSpec, ...], gpus: tuple[GpuSpec, ...]) -> H
         gpus=gpus,
         gpus_server=np.array([s.gpus for s in servers], dtype=np.int64),
         domain_gpus=np.array([max(1, s.nvlink_domain_gpus) for s in servers], dtype=np.int64),
+        scale_up_gpus=np.array(
+            [s.nvlink_domain_gpus if s.nvlink_domain_gpus > 1 else s.gpus for s in servers], dtype=np.int64
+        ),
         memory_bytes=np.array([_usable_bytes(s, g) for s, g in pairs], dtype=np.float64),
         bandwidth_bytes_s=np.array([_number(g.memory_bandwidth_tb_s) * TB_S for g in gpus], dtype=np.float64),
         flop_s={

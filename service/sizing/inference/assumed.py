@@ -43,6 +43,14 @@ def inference_assumed(
                 why="measured far more often; ask for disaggregated to size separate prefill",
             )
         )
+    if workload.speculative_decoding is not None:
+        found.append(
+            Assumed(
+                field="workload.speculative_decoding",
+                value="a draft that costs nothing",
+                why="memory and time of the draft model are not counted; its tokens are verified by the model",
+            )
+        )
     if workload.slo is None:
         found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
     for name in (

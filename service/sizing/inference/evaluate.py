@@ -9,10 +9,10 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.explain import inference_working, serving_bottleneck, serving_utilisation
-from service.sizing.inference.formats import choose_formats
-from service.sizing.inference.layout import InferenceLayouts, legal_layouts
+from service.sizing.inference.formats import Formats, choose_formats, has_format
+from service.sizing.inference.layout import InferenceLayouts, parallel_layout
 from service.sizing.inference.load import ModelLoad, model_load
-from service.sizing.inference.memory import InferenceMemory, inference_memory
+from service.sizing.inference.memory import InferenceMemory, inference_memory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
     FleetFlow,
@@ -25,10 +25,18 @@ from service.sizing.inference.predict import (
     spreads_of,
 )
 from service.sizing.inference.serving import Traffic, serve, within
-from service.sizing.inference.traffic import held_tokens, slo_seconds, traffic_of
+from service.sizing.inference.stated import (
+    Placement,
+    has_stated_layout,
+    open_layouts,
+    placed,
+    require_known,
+    stated_layout,
+)
+from service.sizing.inference.traffic import held_tokens, longest_tokens, slo_seconds, traffic_of
 from service.sizing.interval import Interval, interval
 from service.sizing.place import memory_parts, placed_server
-from service.sizing.result import Assumed, Estimate, ParallelLayout
+from service.sizing.result import Assumed, Estimate
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
@@ -71,129 +79,146 @@ def estimate_inference(
 ) -> Estimate:
     """Metrics with intervals, memory by part and the bottleneck of a fixed deployment.
 
-    Raises InvalidRequestError when the layout does not divide the GPUs.
+    Raises InvalidRequestError for a layout, copies or a rate that the deployment cannot have, UnsupportedWorkloadError
+    for a GPU of which too little is known.
     """
-    server, gpu, placed = placed_server(deployment, hardware)
+    server, gpu, chosen_server = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
     formats = choose_formats(workload, architecture, gpu)
     load = model_load(architecture, weight=formats.weight, kv=formats.kv)
-    layouts, chosen = _layout(load, deployment, table, workload=workload, calibration=calibration)
-    memory = inference_memory(load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration)
+    require_known(load, table, gpu)
+    placement = _placement(load, deployment, table, workload=workload, calibration=calibration)
     asked = deployment.load or Load()
     setting = _Setting(
         load=load,
-        layouts=layouts,
-        memory=memory,
+        layouts=placement.layouts,
+        memory=inference_memory(
+            load,
+            placement.layouts,
+            table=table,
+            context_tokens=held_tokens(workload),
+            calibration=calibration,
+        ),
         traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
         table=table,
         calibration=calibration,
         disaggregated=deployment.mode is Serving.DISAGGREGATED,
     )
-    replicas = _replicas(setting, deployment)
-    values, carried = _operating_point(setting, workload, asked, replicas)
+    values, carried = _operating_point(setting, workload, asked, placement.replicas)
     spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.disaggregated)
+    notes = _Notes(
+        server=chosen_server,
+        formats=formats,
+        native=has_format(gpu, formats.weight),
+        asked=asked,
+        placement=placement,
+    )
+    return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Notes:
+    """What the engine chose for the caller."""
+
+    server: str
+    formats: Formats
+    native: bool
+    asked: Load
+    placement: Placement
+
+
+def _estimate(
+    setting: _Setting,
+    values: PointValues,
+    carried: float,
+    spreads: Spreads,
+    *,
+    deployment: Deployment,
+    notes: _Notes,
+    workload: InferenceWorkload,
+) -> Estimate:
+    load, layouts, memory, table = setting.load, setting.layouts, setting.memory, setting.table
+    traffic = setting.traffic
+    kv_cache = float(memory.sequence[0]) * values.batch / float(layouts.attention_dp[0])
+    longest = sequence_bytes(load, layouts, context_tokens=longest_tokens(workload))
     receipts = receipts_of(
         load,
-        calibration,
-        gpu=gpu.id,
+        setting.calibration,
+        gpu=deployment.gpu,
         gpus=int(layouts.gpus_instance[0]),
         in_flight=values.in_flight,
         traffic=setting.traffic,
     )
-    used = float(memory.fixed[0] + memory.sequence[0] * values.batch / float(layouts.attention_dp[0]))
     return Estimate(
         kind="inference",
-        gpu=gpu.id,
+        gpu=deployment.gpu,
         gpus=deployment.gpus,
-        layout=_parallel(layouts),
-        replicas=replicas,
+        layout=parallel_layout(layouts, 0, ep=notes.placement.ep),
+        replicas=notes.placement.replicas,
         mode=str(Serving.DISAGGREGATED if setting.disaggregated else Serving.AGGREGATED),
-        weight_precision=str(formats.weight),
-        kv_precision=str(formats.kv),
+        weight_precision=str(load.weight_precision),
+        kv_precision=str(load.kv_precision),
         precision=None,
         batch=values.batch,
-        fits=bool(memory.fixed[0] + memory.sequence[0] <= memory.usable[0]),
+        fits=bool(memory.fixed[0] + longest[0] <= memory.usable[0]),
         metrics=serving_metrics(
             values,
             spreads,
             setting.traffic,
             receipts=receipts,
-            flow=_flow(asked, values, carried, spreads),
-            gpus=deployment.gpus,
+            flow=_flow(setting, notes, values, carried, spreads),
+            gpus=deployment.gpus - notes.placement.idle_gpus,
         ),
         memory_gb_gpu=memory_parts(
             weights=float(memory.weights[0]),
-            kv_cache=float(memory.sequence[0]) * values.batch / float(layouts.attention_dp[0]),
+            kv_cache=kv_cache,
             activations=float(memory.activations[0]),
             reserve=memory.reserve,
         ),
-        memory_used_gb_gpu=used / GB,
+        memory_used_gb_gpu=(float(memory.fixed[0]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[0]) / GB,
-        bottleneck=serving_bottleneck(load, layouts, values, table=table, memory=memory, row=0),
-        utilisation=serving_utilisation(load, layouts, values, table=table, traffic=setting.traffic, row=0),
-        assumed=_assumed(placed, formats.why, chosen=chosen, asked=asked, deployment=deployment),
+        bottleneck=serving_bottleneck(load, layouts, values, table=table, memory=memory, traffic=traffic, row=0),
+        utilisation=serving_utilisation(load, layouts, values, table=table, traffic=traffic, row=0),
+        assumed=_assumed(notes, deployment),
         working=inference_working(
-            load, layouts, values, memory=memory, table=table, traffic=setting.traffic, calibration=calibration, row=0
+            load, layouts, values, memory=memory, table=table, traffic=traffic, calibration=setting.calibration, row=0
         ),
         engine_version=ENGINE_VERSION,
     )
 
 
-def _parallel(layouts: InferenceLayouts, row: int = 0) -> ParallelLayout:
-    tp, pp, adp = (int(a[row]) for a in (layouts.tp, layouts.pp, layouts.attention_dp))
-    return ParallelLayout(tp=tp, pp=pp, attention_dp=adp, ep=tp * adp)
-
-
-def _layout(
+def _placement(
     load: ModelLoad,
     deployment: Deployment,
     table: HardwareTable,
     *,
     workload: InferenceWorkload,
     calibration: Calibration,
-) -> tuple[InferenceLayouts, bool]:
-    """The asked layout, or the one of the highest throughput per GPU that fits; True when the engine chose."""
-    if deployment.tp is not None or deployment.pp is not None or deployment.attention_dp is not None:
-        asked = InferenceLayouts(
-            server=np.zeros(1, dtype=np.int64),
-            tp=np.array([deployment.tp or 1]),
-            pp=np.array([deployment.pp or 1]),
-            attention_dp=np.array([deployment.attention_dp or 1]),
+) -> Placement:
+    """The stated layout, or of those that fit the one with the highest throughput over all copies."""
+    if has_stated_layout(deployment):
+        return placed(load, stated_layout(load, deployment), deployment)
+    legal = open_layouts(load, deployment, table)
+    if not legal.tp.size:
+        raise InvalidRequestError(
+            f"no layout of {load.architecture.id} takes {deployment.gpus} GPUs in so many copies",
+            errors=(FieldError(field="deployment.gpus", message="is too few for the copies asked for"),),
         )
-        if int(asked.gpus_instance[0]) > deployment.gpus:
-            raise InvalidRequestError(
-                f"tp x pp x attention_dp = {int(asked.gpus_instance[0])} GPUs, deployment.gpus is {deployment.gpus}",
-                errors=(
-                    FieldError(
-                        field="deployment.gpus",
-                        message="is less than one model instance takes; lower tp, pp or attention_dp",
-                        value=str(deployment.gpus),
-                        limit=str(int(asked.gpus_instance[0])),
-                    ),
-                ),
-            )
-        return asked, False
-    legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
-    legal = legal.take(np.flatnonzero(deployment.gpus % legal.gpus_instance == 0))
     memory = inference_memory(load, legal, table=table, context_tokens=held_tokens(workload), calibration=calibration)
-    limit = batch_limit(memory, legal, calibration)
     point = operate(
         load,
         legal,
-        batch=limit,
+        batch=batch_limit(memory, legal, calibration),
         traffic=traffic_of(workload),
         table=table,
         calibration=calibration,
         disaggregated=False,
     )
+    # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
-    per_gpu = np.where(fits, 1.0, 1e-9) * point.requests_s[:, 0] / legal.gpus_instance
-    return legal.take(np.array([int(np.argmax(per_gpu))])), True
-
-
-def _replicas(setting: _Setting, deployment: Deployment) -> int:
-    """Copies of the instance that the GPUs hold; a disaggregated fleet spends some of them on prefill."""
-    return max(1, deployment.gpus // int(setting.layouts.gpus_instance[0]))
+    total = point.requests_s[:, 0] * (deployment.gpus // legal.gpus_instance)
+    best = int(np.argmax(np.where(fits, total, 0.0))) if fits.any() else int(np.argmin(memory.fixed))
+    return placed(load, legal.take(np.array([best])), deployment)
 
 
 def _operating_point(
@@ -219,6 +244,7 @@ def _operating_point(
                 table=setting.table,
                 calibration=setting.calibration,
                 disaggregated=setting.disaggregated,
+                pooled=True,
             )[0]
         )
     values = setting.point(batch)
@@ -228,15 +254,29 @@ def _operating_point(
     return values, values.requests_s * decoding
 
 
-def _flow(asked: Load, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
-    """What the deployment carries: what was asked for where a rate or a number of requests was, else the prediction."""
-    can = interval(carried, spreads.rate)
+def _flow(setting: _Setting, notes: _Notes, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
+    """What the deployment carries: what was asked for where a rate or a number of requests was, else the prediction.
+
+    Raises InvalidRequestError for a rate above what the deployment carries: its queue would grow without bound.
+    """
+    asked = notes.asked
     held = interval(carried * values.in_flight / values.requests_s, spreads.tpot)
     if asked.kind is LoadKind.RATE:
-        can = at_most(asked.requests_s or 0.0, can)
+        rate = asked.requests_s or 0.0
+        full = setting.point(float(batch_limit(setting.memory, setting.layouts, setting.calibration)[0]))
+        capacity = full.requests_s * notes.placement.replicas / (1.0 + full.prefill_instances)
+        if rate > capacity:
+            message = f"is more than the deployment carries, {capacity:.4g} requests/s: its queue grows without bound"
+            error = FieldError(
+                field="deployment.load.requests_s", message=message, value=f"{rate:g}", limit=f"{capacity:.4g}"
+            )
+            raise InvalidRequestError(f"deployment.load.requests_s {message}", errors=(error,))
+        can = interval(capacity, spreads.rate)
+        return FleetFlow(requests_s=at_most(rate, can), in_flight=held, goodput_requests_s=can)
     if asked.kind is LoadKind.CONCURRENCY:
-        held = Interval(p10=float(asked.value or 1), p50=float(asked.value or 1), p90=float(asked.value or 1))
-    return FleetFlow(requests_s=can, in_flight=held, goodput_requests_s=None)
+        in_flight = float(asked.value or 1)
+        held = Interval(p10=in_flight, p50=in_flight, p90=in_flight)
+    return FleetFlow(requests_s=interval(carried, spreads.rate), in_flight=held, goodput_requests_s=None)
 
 
 def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
@@ -267,16 +307,32 @@ def _largest_within(setting: _Setting, workload: InferenceWorkload, limit: np.nd
     return float(grid[0, int(ok[-1])] if ok.size else grid[0, 0])
 
 
-def _assumed(placed: str, why: str, *, chosen: bool, asked: Load, deployment: Deployment) -> tuple[Assumed, ...]:
+def _assumed(notes: _Notes, deployment: Deployment) -> tuple[Assumed, ...]:
     found = []
-    if placed:
-        found.append(Assumed(field="deployment.server", value=placed, why="the catalog's system with this GPU"))
-    if chosen:
+    if notes.server:
+        found.append(Assumed(field="deployment.server", value=notes.server, why="the catalog's system with this GPU"))
+    if not has_stated_layout(deployment):
         found.append(
-            Assumed(field="deployment.tp", value="chosen", why="highest throughput per GPU among the layouts that fit")
+            Assumed(field="deployment.tp", value="chosen", why="highest throughput among the layouts that fit")
         )
-    if why:
-        found.append(Assumed(field="workload.weight_precision", value="auto", why=why))
+    if notes.placement.idle_gpus:
+        found.append(
+            Assumed(
+                field="deployment.gpus",
+                value=f"{notes.placement.idle_gpus} idle",
+                why="the copies of the model do not fill the GPUs",
+            )
+        )
+    if notes.formats.why:
+        found.append(Assumed(field="workload.weight_precision", value="auto", why=notes.formats.why))
+    if not notes.native:
+        found.append(
+            Assumed(
+                field="workload.weight_precision",
+                value=str(notes.formats.weight),
+                why=f"{deployment.gpu} does not multiply it: weights are unpacked to 16 bit",
+            )
+        )
     if deployment.load is None:
-        found.append(Assumed(field="deployment.load", value=str(asked.kind), why="no load was given"))
+        found.append(Assumed(field="deployment.load", value=str(notes.asked.kind), why="no load was given"))
     return tuple(found)

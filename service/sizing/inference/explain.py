@@ -29,7 +29,6 @@ class _Floor:
     weights_s: float
     kv_cache_s: float
     arithmetic_s: float
-    context_tokens: float
 
 
 def _floor(
@@ -49,7 +48,6 @@ def _floor(
         weights_s=moved / bandwidth,
         kv_cache_s=sequences * float(read) * load.kv_bytes / bandwidth,
         arithmetic_s=sequences * (matmul + float(score) / float(tp)) / peak,
-        context_tokens=context,
     )
 
 
@@ -60,6 +58,7 @@ def serving_bottleneck(
     *,
     table: HardwareTable,
     memory: InferenceMemory,
+    traffic: Traffic,
     row: int,
 ) -> str:
     """What binds: memory, bandwidth for weights or KV cache, prefill or decode arithmetic, or overheads."""
@@ -68,7 +67,7 @@ def serving_bottleneck(
         return "GPU memory (KV cache full)"
     if values.prefill_fraction > 0.5:
         return "prefill arithmetic"
-    floor = _floor(load, layouts, values, table=table, context=0.0, row=row)
+    floor = _floor(load, layouts, values, table=table, context=traffic.decode_context_tokens, row=row)
     parts = {
         "memory bandwidth (weights)": floor.weights_s,
         "memory bandwidth (KV cache)": floor.kv_cache_s,
@@ -90,8 +89,7 @@ def serving_utilisation(
     row: int,
 ) -> tuple[Quantity, ...]:
     """Shares of the data-sheet peaks that the steady state uses."""
-    context = traffic.isl_tokens + 0.5 * traffic.osl_tokens
-    floor = _floor(load, layouts, values, table=table, context=context, row=row)
+    floor = _floor(load, layouts, values, table=table, context=traffic.decode_context_tokens, row=row)
     step = values.decode_step_s
     return (
         Quantity(name="decode_bandwidth_fraction", value=min(1.0, (floor.weights_s + floor.kv_cache_s) / step)),

@@ -58,6 +58,12 @@ class Fleet:
     verdict: Verdict
 
 
+def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
+    """Candidates whose servers talk to each other: an instance over several of them, or KV caches that cross."""
+    crosses = group.layouts.gpus_instance > table.gpus_server[group.layouts.server]
+    return np.asarray(crosses | group.disaggregated, dtype=np.bool_)
+
+
 def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
     """Quantile factors by the GPU of each candidate."""
     by_gpu: dict[str, Spreads] = {}
@@ -196,7 +202,9 @@ def _fleet(
     size = table.gpus_server[group.layouts.server]
     instance = group.layouts.gpus_instance
     if demand.gpus is not None:
-        total = np.floor(demand.gpus / instance)
+        servers = np.ceil(demand.gpus / size)
+        placed = np.where(instance <= size, servers * (size // instance), np.floor(servers * size / instance))
+        total = np.minimum(np.floor(demand.gpus / instance), placed)
         decoding = np.where(ratio > 0.0, np.maximum(1.0, np.floor(total / (1.0 + ratio))), total)
         prefilling = np.where(ratio > 0.0, np.maximum(0.0, total - decoding), 0.0)
         verdict = refuse(
@@ -206,7 +214,6 @@ def _fleet(
             required=instance.astype(np.float64),
             available=np.full(column.size, float(demand.gpus)),
         )
-        servers = np.full(column.size, 1.0) * np.ceil(demand.gpus / size)
     else:
         wanted = demand.in_flight if demand.in_flight is not None else demand.requests_s or 0.0
         decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.inference.load import ModelLoad
+from service.sizing.result import ParallelLayout
 from service.sizing.table import HardwareTable, IntArray
 
 _DEGREES = (1, 2, 4, 8, 16, 32, 64, 72)
@@ -31,11 +32,27 @@ class InferenceLayouts:
         )
 
 
+def parallel_layout(layouts: InferenceLayouts, row: int, *, ep: int) -> ParallelLayout:
+    """One candidate as a result shows it."""
+    tp, pp, attention_dp = (int(a[row]) for a in (layouts.tp, layouts.pp, layouts.attention_dp))
+    return ParallelLayout(tp=tp, pp=pp, attention_dp=attention_dp, ep=ep)
+
+
+def expert_ranks(load: ModelLoad, layouts: InferenceLayouts, row: int) -> int:
+    """GPUs that the routed experts are spread over; one where there are none."""
+    return int(layouts.tp[row] * layouts.attention_dp[row]) if load.is_moe else 1
+
+
+def query_heads(load: ModelLoad) -> int:
+    """Heads that tensor parallelism splits: of attention, or of the linear mixer where there is none."""
+    return max((m.heads or m.value_heads for m in load.architecture.mixers), default=1)
+
+
 def legal_layouts(load: ModelLoad, table: HardwareTable, rows: IntArray) -> InferenceLayouts:
     """Every legal layout of the model on these servers: tp divides the heads and stays in the server, pp spans equal
     servers, attention-DP (MoE only) shares the server with tp.
     """
-    heads = max((m.heads or m.value_heads for m in load.architecture.mixers), default=1)
+    heads = query_heads(load)
     grid = _degree_grid(_DEGREES if load.is_moe else (1,))
     server = np.repeat(rows, grid.shape[0])
     tp, pp, attention_dp = (np.tile(grid[:, i], rows.size) for i in range(3))

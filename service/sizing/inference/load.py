@@ -49,6 +49,12 @@ class ModelLoad:
         return "moe" if self.is_moe else "dense"
 
     @property
+    def checkpoint_bytes(self) -> float:
+        """The model as it lies in storage [bytes]; how it is served does not change that."""
+        layers = (self.trunk_params + self.expert_params) * self.weight_bytes
+        return layers + ACTIVATION_BYTES * (self.head_params + self.embedding_params)
+
+    @property
     def params_b(self) -> float:
         """Total parameters [billions]."""
         return self.counts.total_params / BILLION

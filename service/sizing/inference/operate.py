@@ -37,6 +37,7 @@ def solve_batch(
     table: HardwareTable,
     calibration: Calibration,
     disaggregated: bool,
+    pooled: bool = False,
 ) -> FloatArray:
     """The decode batch per instance that carries `wanted` requests/s (or requests in flight), at most `limit`."""
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
@@ -49,8 +50,9 @@ def solve_batch(
         calibration=calibration,
         disaggregated=disaggregated,
     )
-    carried = np.maximum.accumulate(point.requests_s if by_rate else point.in_flight, axis=1)
-    # Below the smallest batch the load is so thin that the batch is proportional to it.
+    # Pooled, `wanted` is per instance of either kind: prefill instances take their part of a given number.
+    share = 1.0 + point.prefill_instances if pooled else np.ones_like(point.batch)
+    carried = np.maximum.accumulate((point.requests_s if by_rate else point.in_flight) / share, axis=1)
     solved = [
         np.exp(np.interp(np.log(w), np.log(row), np.log(batches)))
         for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)

@@ -9,7 +9,8 @@ from service.sizing.fabric import network_plan
 from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.explain import inference_working, serving_bottleneck, serving_utilisation
-from service.sizing.inference.fleet import Fleet, Group
+from service.sizing.inference.fleet import Fleet, Group, needs_fabric
+from service.sizing.inference.layout import expert_ranks, parallel_layout
 from service.sizing.inference.operate import batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
     FleetFlow,
@@ -25,7 +26,7 @@ from service.sizing.inference.predict import (
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
 from service.sizing.interval import Interval, interval
 from service.sizing.place import memory_parts
-from service.sizing.result import ParallelLayout, SizingOption
+from service.sizing.result import SizingOption
 from service.sizing.storage import inference_storage
 from service.sizing.table import HardwareTable
 from service.sizing.units import GB
@@ -110,7 +111,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
     instances = float(one.fleet.instances[row])
     instance = int(layouts.gpus_instance[row])
     ttft_s, tpot_s = slo_seconds(scene.workload.slo)
-    crosses = instance > server.gpus or group.disaggregated
+    crosses = bool(needs_fabric(group, scene.table)[row])
     network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
     rank_sequences = values.batch / float(layouts.attention_dp[row])
     kv_cache = float(memory.sequence[row]) * rank_sequences
@@ -127,7 +128,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
         gpus=one.servers * server.gpus,
         gpus_instance=instance,
         replicas=int(instances + one.fleet.prefill_instances[row]),
-        layout=_layout(one),
+        layout=parallel_layout(layouts, row, ep=expert_ranks(load, layouts, row)),
         mode=str(Serving.DISAGGREGATED if group.disaggregated else Serving.AGGREGATED),
         weight_precision=str(load.weight_precision),
         kv_precision=str(load.kv_precision),
@@ -141,7 +142,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
                 load, calibration, gpu=gpu.id, gpus=instance, in_flight=values.in_flight, traffic=traffic
             ),
             flow=_flow(one, values, spreads, scene),
-            gpus=one.servers * server.gpus,
+            gpus=int(instances + one.fleet.prefill_instances[row]) * instance,
         ),
         confidence_fraction=confidence_of(
             values,
@@ -159,11 +160,13 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
         ),
         memory_used_gb_gpu=(float(memory.fixed[row]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[row]) / GB,
-        bottleneck=serving_bottleneck(load, layouts, values, table=scene.table, memory=memory, row=row),
+        bottleneck=serving_bottleneck(
+            load, layouts, values, table=scene.table, memory=memory, traffic=traffic, row=row
+        ),
         utilisation=serving_utilisation(load, layouts, values, table=scene.table, traffic=traffic, row=row),
         network=network,
         storage=inference_storage(
-            weights_bytes=float(memory.weights[row]) * instance,
+            weights_bytes=load.checkpoint_bytes,
             versions=_VERSIONS_KEPT,
             servers=one.servers,
             load_s=calibration.assumption("inference.cold_start_load_s"),
@@ -188,13 +191,6 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
             row=row,
         ),
     )
-
-
-def _layout(one: Picked) -> ParallelLayout:
-    tp, pp, adp = (
-        int(a[one.row]) for a in (one.group.layouts.tp, one.group.layouts.pp, one.group.layouts.attention_dp)
-    )
-    return ParallelLayout(tp=tp, pp=pp, attention_dp=adp, ep=tp * adp if one.group.load.is_moe else 1)
 
 
 def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:

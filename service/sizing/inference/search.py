@@ -9,13 +9,13 @@ from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.context import check_context
-from service.sizing.inference.fleet import Fleet, Group, margins_of, plan_fleet
+from service.sizing.inference.fleet import Fleet, Group, margins_of, needs_fabric, plan_fleet
 from service.sizing.inference.groups import candidate_groups, servers_by_formats
 from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
 from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
-from service.sizing.inference.traffic import fleet_demand, held_tokens, longest_tokens, slo_seconds, traffic_of
+from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
@@ -66,6 +66,7 @@ class _Pool:
     server: IntArray
     servers: IntArray
     speed: FloatArray
+    east_west: BoolArray
     verdict: Verdict
 
 
@@ -142,7 +143,7 @@ class _Search:
         formats, unformatted = servers_by_formats(scene.workload, self.architecture, table, rows)
         groups = candidate_groups(scene.workload, self.architecture, table, formats, scene.calibration)
         fleets = [self.plan(group, scene.calibration) for group in groups]
-        pool = self._limited(_pool(groups, fleets, scene.workload))
+        pool = self._limited(_pool(groups, fleets, scene.workload, table))
         chosen = _pick(pool, table, self.weight, by_output=scene.demand.gpus is not None)
         candidates = [
             Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
@@ -165,7 +166,8 @@ class _Search:
         return plan_fleet(
             group,
             traffic=traffic_of(workload),
-            demand=scene.demand,
+            # An assumption that the demand rests on may be the one that is bent.
+            demand=fleet_demand(workload, calibration),
             slo_s=slo_seconds(workload.slo),
             longest_bytes=sequence_bytes(group.load, group.layouts, context_tokens=longest_tokens(workload)),
             margins=margins_of(
@@ -188,7 +190,7 @@ class _Search:
             plan=self.plan,
             table=self.scene.table,
             calibration=self.scene.calibration,
-            held_tokens=held_tokens(self.scene.workload),
+            workload=self.scene.workload,
         )
 
     def narrower(self, weight: Precision) -> "_Search":
@@ -202,8 +204,9 @@ class _Search:
             pool.verdict,
             server=pool.server,
             servers=pool.servers,
+            east_west=pool.east_west,
             table=scene.table,
-            preset=scene.hardware.facility,
+            hardware=scene.hardware,
             constraints=scene.constraints,
             weight=self.weight,
             weight_limit=self.weight_limit,
@@ -224,7 +227,7 @@ def _shortfall(search: _Search, found: _Found) -> Shortfall | None:
     return missed
 
 
-def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload) -> _Pool:
+def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload, table: HardwareTable) -> _Pool:
     spare = 1 if workload.availability is Availability.N_PLUS_1 else 0
     sizes = [f.servers.size for f in fleets]
 
@@ -237,6 +240,7 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload)
         server=joined([g.layouts.server for g in groups]).astype(np.int64),
         servers=joined([f.servers for f in fleets]).astype(np.int64) + spare,
         speed=joined([f.tokens_s_user if workload.slo else f.predicted * f.instances for f in fleets]),
+        east_west=joined([needs_fabric(g, table).astype(np.float64) for g in groups]) > 0.0,
         verdict=Verdict(
             stage=joined([f.verdict.stage for f in fleets]).astype(np.int64),
             required=joined([f.verdict.required for f in fleets]),

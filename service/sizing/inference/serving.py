@@ -8,6 +8,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.step import Machine, decode_step_s, machine_of, prefill_s
 from service.sizing.network import point_to_point_s
 from service.sizing.table import BoolArray, FloatArray, HardwareTable
@@ -47,6 +48,11 @@ class Traffic:
         if accept >= 1.0:
             return draft + 1.0
         return float((1.0 - accept ** (draft + 1)) / (1.0 - accept))
+
+    @property
+    def decode_context_tokens(self) -> float:
+        """Context of a sequence in the middle of its decode."""
+        return self.isl_tokens + 0.5 * self.osl_tokens
 
     @property
     def steps_request(self) -> float:
@@ -101,12 +107,18 @@ def serve(
 ) -> ServingPoint:
     """The steady state at `batch` decoding sequences per instance, shaped (candidates, 1) or (candidates, batches)."""
     machine = machine_of(load, layouts, table=table, calibration=calibration)
-    context = traffic.isl_tokens + 0.5 * traffic.osl_tokens
-    step = decode_step_s(load, machine, batch=batch, context_tokens=context, query_tokens=traffic.query_tokens)
+    step = decode_step_s(
+        load,
+        machine,
+        batch=batch,
+        context_tokens=traffic.decode_context_tokens,
+        query_tokens=traffic.query_tokens,
+    )
     mean, tail = _prefill_times(load, machine, batch=batch, traffic=traffic, calibration=calibration)
     phases = _Phases(batch=batch, step=step, prefill=mean, prefill_tail=tail)
     if disaggregated:
-        return _disaggregated(load, machine, phases, traffic=traffic, calibration=calibration)
+        moved = sequence_bytes(load, layouts, context_tokens=traffic.isl_tokens)[:, None]
+        return _disaggregated(machine, phases, moved_bytes=moved, traffic=traffic, calibration=calibration)
     return _aggregated(machine, phases, traffic=traffic, calibration=calibration)
 
 
@@ -136,9 +148,12 @@ def _prefill_times(
 
 
 def _aggregated(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration) -> ServingPoint:
-    """Prefill and decode share the GPUs: every step also carries the prompts that replace finished requests."""
+    """Prefill and decode share the GPUs: every step also carries the prompts that replace finished requests.
+
+    A prompt crosses all pipeline stages but keeps each of them busy for its share only.
+    """
     share = calibration.coefficient("inference.prefill_interference")
-    arriving = phases.batch / (machine.attention_dp * traffic.steps_request)
+    arriving = phases.batch / (machine.attention_dp * machine.pp * traffic.steps_request)
     cycle = phases.step + share * arriving * phases.prefill
     busy = np.minimum(0.95, share * arriving * phases.prefill / cycle)
     fixed = phases.step + calibration.coefficient("inference.ttft_overhead_ms") * MS
@@ -160,17 +175,18 @@ def _wave_s(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration:
     if not traffic.closed_loop:
         return np.zeros_like(phases.prefill)
     share = calibration.coefficient("inference.closed_loop_wave_fraction")
-    return np.asarray(share * phases.batch / machine.attention_dp * phases.prefill, dtype=np.float64)
+    return np.asarray(share * phases.batch / (machine.attention_dp * machine.pp) * phases.prefill, dtype=np.float64)
 
 
 def _disaggregated(
-    load: ModelLoad, machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration
+    machine: Machine, phases: _Phases, *, moved_bytes: FloatArray, traffic: Traffic, calibration: Calibration
 ) -> ServingPoint:
-    """Prefill has GPUs of its own, rate-matched to decode; the KV cache crosses the scale-out network once."""
+    """Prefill has GPUs of its own, rate-matched to decode; each GPU's part of the KV cache crosses the network."""
     busy = np.full(phases.step.shape, calibration.assumption("inference.prefill_pool_utilisation_fraction"))
     requests_s = phases.batch / (traffic.steps_request * phases.step)
-    kept = load.counts.kv_elements_per_token * traffic.isl_tokens * load.kv_bytes / (machine.tp * machine.pp)
-    transfer = point_to_point_s(sent_bytes=kept, bytes_s=machine.stage_bytes_s, latency_s=machine.link_latency_s)
+    transfer = point_to_point_s(
+        sent_bytes=moved_bytes, bytes_s=machine.transfer_bytes_s, latency_s=machine.link_latency_s
+    )
     fixed = transfer + phases.step + calibration.coefficient("inference.ttft_overhead_ms") * MS
     return _point(
         phases,
@@ -178,7 +194,7 @@ def _disaggregated(
         ttft_tail_s=_tail_with_queue(phases.prefill_tail, busy, traffic.percentile_fraction) + fixed,
         cycle_s=phases.step,
         prefill_fraction=busy,
-        prefill_instances=requests_s * phases.prefill / (busy * machine.attention_dp),
+        prefill_instances=requests_s * phases.prefill / (busy * machine.attention_dp * machine.pp),
         traffic=traffic,
         calibration=calibration,
     )

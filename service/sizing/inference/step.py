@@ -30,6 +30,7 @@ class Machine:
     link_bytes_s: FloatArray
     link_latency_s: FloatArray
     stage_bytes_s: FloatArray
+    transfer_bytes_s: FloatArray
     half_tokens: float
     overlap_order: float
     layer_overhead_s: float
@@ -56,7 +57,8 @@ def machine_of(
     bf16 = multiply_flop_s(Precision.BF16, table, server)
     bandwidth = table.bandwidth_bytes_s[server]
     ranks = layouts.tp * layouts.attention_dp
-    links = {"ranks": ranks, "domain_gpus": table.domain_gpus[server]}
+    domain = table.scale_up_gpus[server]
+    links = {"ranks": ranks, "domain_gpus": domain}
     up, out = table.scale_up_bytes_s[server], table.scale_out_bytes_s[server]
     fitted = _Fitted(calibration, precision, load.label)
 
@@ -80,7 +82,8 @@ def machine_of(
                 scale_out_s=fitted.of("scale_out_latency_us") * US,
             )
         ),
-        stage_bytes_s=column(np.where(layouts.pp * ranks <= table.domain_gpus[server], up, out)),
+        stage_bytes_s=column(np.where(layouts.pp * ranks <= domain, up, out)),
+        transfer_bytes_s=column(out),
         half_tokens=fitted.of("gemm_half_tokens"),
         overlap_order=fitted.of("overlap_order"),
         layer_overhead_s=fitted.of("layer_overhead_us") * US,

@@ -1,6 +1,8 @@
 """From a workload to the traffic of one instance and the rate that the fleet must carry."""
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from service.sizing.calibration import Calibration
 from service.sizing.inference.serving import Traffic
@@ -8,6 +10,7 @@ from service.sizing.units import HOUR_S, MS
 from service.sizing.workload import InferenceWorkload, Slo, TokenLength
 
 _DEFAULT_PERCENTILE = 95.0
+_Z95 = NormalDist().inv_cdf(0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ def traffic_of(workload: InferenceWorkload) -> Traffic:
     return Traffic(
         isl_tokens=workload.isl_tokens.mean,
         osl_tokens=workload.osl_tokens.mean,
-        isl_tail_tokens=tail_tokens(workload.isl_tokens),
+        isl_tail_tokens=quantile_tokens(workload.isl_tokens, percentile / 100.0),
         hit_fraction=workload.prefix_cache_hit_fraction,
         percentile_fraction=percentile / 100.0,
         speculative=workload.speculative_decoding,
@@ -36,6 +39,18 @@ def traffic_of(workload: InferenceWorkload) -> Traffic:
 def tail_tokens(length: TokenLength) -> float:
     """The 95th percentile of a length, or its mean when all are alike."""
     return length.mean if length.p95 is None else max(length.mean, length.p95)
+
+
+def quantile_tokens(length: TokenLength, fraction: float) -> float:
+    """Length that `fraction` of the requests stay under: a log-normal through the mean and the 95th percentile.
+
+    From ln(p95 / mean) = 1.645 s - s^2 / 2; no log-normal has a p95 beyond 3.87 times its mean, s stays at 1.645 there.
+    """
+    if length.p95 is None or length.p95 <= length.mean:
+        return length.mean
+    room = _Z95**2 - 2.0 * math.log(length.p95 / length.mean)
+    sigma = _Z95 - math.sqrt(max(0.0, room))
+    return length.mean * math.exp(sigma * NormalDist().inv_cdf(min(0.9999, max(0.0001, fraction))) - 0.5 * sigma**2)
 
 
 def held_tokens(workload: InferenceWorkload) -> float:

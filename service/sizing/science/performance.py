@@ -205,7 +205,7 @@ def _roofline_parts(
     needed_flop_s = flop_s if step.step_flop else np.ones(server.size)
     arithmetic = roofline_s(flop=flop, moved_bytes=nothing, flop_s=needed_flop_s, bytes_s=bytes_s)
     traffic = roofline_s(flop=nothing, moved_bytes=moved, flop_s=needed_flop_s, bytes_s=bytes_s)
-    inside = gpus <= table.domain_gpus[server]
+    inside = gpus <= table.scale_up_gpus[server]
     link = np.where(inside, table.scale_up_bytes_s[server], table.scale_out_bytes_s[server])
     sent_s = step.halo_bytes / (link * calibration.assumption("science.link_efficiency_fraction"))
     exchange = np.where(gpus > 1.0, sent_s, 0.0)

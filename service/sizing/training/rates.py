@@ -94,7 +94,7 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         scale_up_bytes_s=table.scale_up_bytes_s
         * np.where(nvlink, up, calibration.assumption("training.pcie_efficiency_fraction")),
         scale_out_bytes_s=table.scale_out_bytes_s * out,
-        domain=np.where(nvlink, table.domain_gpus, table.gpus_server),
+        domain=table.scale_up_gpus,
         scale_up_latency_s=calibration.assumption("training.scale_up_latency_us") * US,
         scale_out_latency_s=calibration.assumption("training.scale_out_latency_us") * US,
     )

@@ -1,4 +1,4 @@
-"""A sizing result, as it is on the wire, as a table that a person can read; scripts/run and scripts/size share it."""
+"""A sizing result, as it is on the wire, as a table that a person can read; the starters print it too."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,27 +49,31 @@ def _order(option: Answer) -> str:
     return f"{option['sku'] or option['server']}{'' if option['orderable'] else ' (internal code, not orderable)'}"
 
 
-def _layout(option: Answer) -> str:
-    layout = option["layout"]
-    degrees = [f"{name} {layout[name]}" for name in _DEGREES if layout.get(name, 1) != 1]
+def layout(option: Answer) -> str:
+    """Degrees of parallelism that are not 1, and the copies."""
+    of = option["layout"]
+    degrees = [f"{name} {of[name]}" for name in _DEGREES if of.get(name, 1) != 1]
     parts = [", ".join(degrees) or "one GPU each"]
-    if layout.get("micro_batch"):
-        parts.append(f"micro-batch {layout['micro_batch']}")
-    parts += [f"{name} {layout[name]}" for name in ("recompute", "sharding") if layout.get(name)]
+    if of.get("micro_batch"):
+        parts.append(f"micro-batch {of['micro_batch']}")
+    parts += [f"{name} {of[name]}" for name in ("recompute", "sharding") if of.get(name)]
     parts.append(f"{number(option['replicas'])} replica{'' if option['replicas'] == 1 else 's'}")
     return f"{'; '.join(parts)}; {option['mode']}"
 
 
-def _precision(option: Answer) -> str:
+def precision(option: Answer) -> str:
+    """The number formats."""
     named = (("weights", "weight_precision"), ("KV cache", "kv_precision"), ("arithmetic", "precision"))
     return ", ".join(f"{label} {option[key]}" for label, key in named if option.get(key)) or "as the application has it"
 
 
-def _basis(option: Answer) -> str:
+def basis(option: Answer) -> str:
+    """How the predictions are known."""
     return " and ".join(sorted({metric["basis"] for metric in option["metrics"].values()}))
 
 
-def _memory(option: Answer) -> str:
+def memory(option: Answer) -> str:
+    """Memory of the fullest GPU."""
     return f"{number(option['memory_used_gb_gpu'])} of {number(option['memory_usable_gb_gpu'])} GB"
 
 
@@ -112,12 +116,12 @@ _ROWS = (
     ("servers", _servers),
     ("order as", _order),
     ("GPUs", lambda option: f"{number(option['gpus'])} x {option['gpu']}"),
-    ("layout", _layout),
-    ("precision", _precision),
-    ("memory per GPU", _memory),
+    ("layout", layout),
+    ("precision", precision),
+    ("memory per GPU", memory),
 )
 _LATER_ROWS = (
-    ("speed is", _basis),
+    ("speed is", basis),
     ("what binds", lambda option: option["bottleneck"]),
     ("confidence", lambda option: f"{option['confidence_fraction']:.0%} that the target is met"),
     ("power", _power),
@@ -137,9 +141,16 @@ def _metric_names(options: Sequence[Answer]) -> list[str]:
     return list(dict.fromkeys(name for option in options for name in option["metrics"]))
 
 
-def _table(options: Sequence[Answer], pareto: Sequence[int]) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table without a frame, whose first column names the rows."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("", style="bold", no_wrap=True)
+    for index, column in enumerate(columns):
+        table.add_column(column, style="bold" if index == 0 else "", no_wrap=index == 0, overflow="fold")
+    return table
+
+
+def _table(options: Sequence[Answer], pareto: Sequence[int]) -> Table:
+    table = plain_table("")
     for option in options:
         best = " (recommended)" if option["rank"] == 1 else ", no other beats it" if option["rank"] in pareto else ""
         table.add_column(f"option {option['rank']}{best}", overflow="fold", ratio=1)
@@ -174,6 +185,12 @@ def _rejections(rejected: Sequence[Answer]) -> str:
     return ", ".join(f"{limit} ({number(many)} servers)" for limit, many in servers.most_common())
 
 
+def assumed(items: Sequence[Answer]) -> Iterator[str]:
+    """One sentence of the defaults and assumptions, where there are some."""
+    if items:
+        yield "Assumed: " + "; ".join(f"{item['field']} = {item['value']}" for item in items) + "."
+
+
 def _remarks(result: Answer, options: Sequence[Answer]) -> Iterator[str]:
     if not result["feasible"] and result.get("shortfall"):
         yield from _shortfall(result["shortfall"])
@@ -187,8 +204,7 @@ def _remarks(result: Answer, options: Sequence[Answer]) -> Iterator[str]:
             )
     if result["rejected"]:
         yield f"Not offered because of: {_rejections(result['rejected'])}."
-    if result["assumed"]:
-        yield "Assumed: " + "; ".join(f"{item['field']} = {item['value']}" for item in result["assumed"]) + "."
+    yield from assumed(result["assumed"])
     yield (
         f"{number(result['candidates'])} candidates judged; {len(result['options'])} options; "
         f"engine {result['engine_version']}."

@@ -1,0 +1,25 @@
+"""The file that a person names: read as it is, for the server or the engine to judge."""
+
+import sys
+from pathlib import Path
+
+from service.client.problem import HeadroomError
+
+
+class FileError(HeadroomError):
+    """The file cannot be read, or cannot be a workload."""
+
+
+def read_file(name: str, *, most_bytes: int) -> bytes:
+    """The bytes of a file, or of standard input for `-`."""
+    try:
+        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as source:
+            body = source.read(most_bytes + 1)
+    except IsADirectoryError:
+        raise FileError(f"{name} is a folder, not a workload file.") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a file"
+        raise FileError(f"{name} cannot be read: {why}.") from None
+    if len(body) > most_bytes:
+        raise FileError(f"{name} is larger than {most_bytes:,} bytes: that is not one workload.")
+    return body

@@ -1,0 +1,219 @@
+"""The API for Python programs: `with Headroom(url, key) as headroom: run = headroom.size(workload)`."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from service.client.address import checked_key, checked_url, on_this_machine
+from service.client.patience import Patience, pauses_s, retry_after_s
+from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
+from service.client.run import Page, Run, page_of, run_of
+
+Body = Mapping[str, Any] | bytes
+"""A request: a mapping, or the bytes of a JSON text, which are sent as they are for the server to judge."""
+
+ANSWER_WITHIN_S = 30.0
+CONNECT_WITHIN_S = 5.0
+RUN_WITHIN_S = 600.0
+# The server restarts now and then; a wait that outlasts that is not lost.
+_UNREACHABLE_WHILE_WAITING_S = 30.0
+_POLL_S = 1.0
+_LEAST_POLL_S = 0.1
+# Most runs end sooner: those need no second request.
+SUBMIT_WAIT_S = 2
+
+
+class Headroom:
+    """The calls of the API. Each tries again where that may help, and raises a HeadroomError where it does not."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        patience: Patience | None = None,
+        answer_within_s: float = ANSWER_WITHIN_S,
+        on_pause: Callable[[HeadroomError, float], None] | None = None,
+    ) -> None:
+        address = checked_url(url)
+        self.url = str(address)
+        self._patience = patience or Patience()
+        self._answer_within_s = answer_within_s
+        self._on_pause = on_pause
+        self._http = httpx.Client(
+            base_url=address,
+            headers={
+                "Authorization": f"Bearer {checked_key(key)}",
+                "Accept": "application/json, application/problem+json",
+            },
+            timeout=self._timeout(),
+            trust_env=not on_this_machine(address),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def submit(self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None) -> Run:
+        """Post a workload; its run, which has ended when the answer was known or came within `wait_s` seconds."""
+        headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+        answer = self._post("/v1/workloads", request, headers=headers, idempotency_key=idempotency_key, extra_s=wait_s)
+        return _run(answer)
+
+    def wait(self, run: Run, *, within_s: float = RUN_WITHIN_S, watch: Callable[[Run], None] | None = None) -> Run:
+        """Follow a run to its end, telling `watch` how far it is; UnfinishedError when that takes too long."""
+        deadline = time.monotonic() + within_s
+        while run.open:
+            if watch is not None:
+                watch(run)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise UnfinishedError(f"Run {run.id} was still {run.status} after {within_s:g} s; it goes on.")
+            time.sleep(min(max(run.retry_after_s or _POLL_S, _LEAST_POLL_S), left_s))
+            patience = Patience(unreachable_s=_UNREACHABLE_WHILE_WAITING_S, busy_s=self._patience.busy_s)
+            run = _run(self._send("GET", _path("runs", run.id), patience=patience))
+        return run
+
+    def size(self, request: Body, *, within_s: float = RUN_WITHIN_S) -> Run:
+        """Post a workload and follow its run to the end."""
+        return self.wait(self.submit(request, wait_s=SUBMIT_WAIT_S), within_s=within_s)
+
+    def run(self, run_id: str) -> Run:
+        """One run, with its result once it is done."""
+        return _run(self._send("GET", _path("runs", run_id)))
+
+    def runs(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        status: str | None = None,
+        workload_id: str | None = None,
+    ) -> Page:
+        """Runs, newest first, without their results."""
+        return self._page("/v1/runs", limit=limit, cursor=cursor, status=status, workload_id=workload_id)
+
+    def workload(self, workload_id: str) -> dict[str, Any]:
+        """One workload, with every default spelled out."""
+        return _document(self._send("GET", _path("workloads", workload_id)))
+
+    def estimate(self, request: Body) -> dict[str, Any]:
+        """What a workload, without demand or target, does on fixed hardware."""
+        return _document(self._post("/v1/estimates", request))
+
+    def diff(self, run_id: str, other_id: str) -> dict[str, Any]:
+        """What changed between the results of two runs, and why."""
+        return _document(self._send("GET", f"{_path('runs', run_id)}/diff/{_quoted(other_id)}"))
+
+    def catalog(self, kind: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
+        """The records of one kind of the catalog: gpus, servers, networks, storage, racks, models, applications."""
+        return self._page(_path("catalog", kind), limit=limit, cursor=cursor)
+
+    def catalog_record(self, kind: str, record_id: str) -> dict[str, Any]:
+        """One record of the catalog, with its facts and their sources."""
+        return _document(self._send("GET", f"{_path('catalog', kind)}/{_quoted(record_id)}"))
+
+    def _page(self, path: str, **query: str | int | None) -> Page:
+        params = {name: value for name, value in query.items() if value is not None}
+        return page_of(_document(self._send("GET", path, params=params)))
+
+    def _post(
+        self,
+        path: str,
+        request: Body,
+        *,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        extra_s: float = 0,
+    ) -> httpx.Response:
+        content = request if isinstance(request, bytes) else json.dumps(request).encode()
+        # One key for all tries: a server that knows the header makes one workload of them.
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": idempotency_key or uuid.uuid4().hex,
+            **(headers or {}),
+        }
+        return self._send("POST", path, content=content, headers=headers, timeout=self._timeout(extra_s))
+
+    def _timeout(self, extra_s: float = 0) -> httpx.Timeout:
+        answer_s = self._answer_within_s + extra_s
+        return httpx.Timeout(answer_s, connect=min(CONNECT_WITHIN_S, answer_s))
+
+    def _send(self, method: str, path: str, *, patience: Patience | None = None, **request: Any) -> httpx.Response:
+        patience = patience or self._patience
+        started = time.monotonic()
+        for pause_s in pauses_s():
+            failure: UnreachableError | ProblemError
+            try:
+                answer = self._http.request(method, path, **request)
+            except httpx.RequestError as error:
+                failure, most_s = UnreachableError(self._why(error)), patience.unreachable_s
+            else:
+                if answer.is_success:
+                    return answer
+                failure, most_s = _problem(answer), patience.busy_s
+                if not failure.passing:
+                    raise failure
+                # A server that says 0 is not asked without a pause.
+                pause_s = max(pause_s, failure.retry_after_s or 0.0)  # noqa: PLW2901
+            if time.monotonic() - started + pause_s > most_s:
+                raise failure
+            if self._on_pause is not None:
+                self._on_pause(failure, pause_s)
+            time.sleep(pause_s)
+        raise AssertionError  # pauses never end
+
+    def _why(self, error: httpx.RequestError) -> str:
+        if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
+            return f"Nobody answers at {self.url} ({error}): is Headroom running there?"
+        if isinstance(error, httpx.TimeoutException):
+            return f"{self.url} took the request and did not answer in time."
+        return f"The connection to {self.url} broke ({str(error) or type(error).__name__})."
+
+
+def _path(resource: str, name: str) -> str:
+    return f"/v1/{resource}/{_quoted(name)}"
+
+
+def _quoted(name: str) -> str:
+    # A shell may pass bytes that are no text.
+    return quote(name, safe="", errors="replace")
+
+
+def _problem(answer: httpx.Response) -> ProblemError:
+    status = answer.status_code
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        document = {"detail": f"{answer.url.host} answered without a problem document: is that a Headroom?"}
+        if answer.is_redirect:
+            document["detail"] = f"The address has moved to {answer.headers.get('Location')}; use that as the URL."
+    return ProblemError(document, status=status, retry_after_s=retry_after_s(answer.headers.get("Retry-After")))
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise NotUnderstoodError(f"{answer.url.host} answered with something that is not JSON: is that a Headroom?")
+    return document
+
+
+def _run(answer: httpx.Response) -> Run:
+    return run_of(_document(answer), retry_after_s=retry_after_s(answer.headers.get("Retry-After")))

@@ -1,0 +1,105 @@
+"""A deployment taken at its word: the stated degrees and copies, checked; the engine's choice where it is silent."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
+from service.sizing.hardware import GpuSpec
+from service.sizing.inference.layout import InferenceLayouts, expert_ranks, legal_layouts, query_heads
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.step import multiply_flop_s
+from service.sizing.table import HardwareTable
+from service.sizing.workload import Deployment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placement:
+    """One model instance (a single row), its copies, its expert ranks, and the GPUs that nothing runs on."""
+
+    layouts: InferenceLayouts
+    replicas: int
+    ep: int
+    idle_gpus: int
+
+
+def require_known(load: ModelLoad, table: HardwareTable, gpu: GpuSpec) -> None:
+    """Raises UnsupportedWorkloadError when the GPU's bandwidth or arithmetic is unknown: no time can be told then."""
+    rows = np.zeros(1, dtype=np.int64)
+    peak = multiply_flop_s(load.weight_precision, table, rows)
+    missing = [
+        name
+        for name, value in (("memory bandwidth", table.bandwidth_bytes_s[0]), ("16-bit or narrower peak", peak[0]))
+        if not np.isfinite(value)
+    ]
+    if missing:
+        message = f"the {' and the '.join(missing)} of {gpu.id} is unknown, so nothing can be predicted on it"
+        raise UnsupportedWorkloadError(message, errors=(FieldError(field="deployment.gpu", message=message),))
+
+
+def has_stated_layout(deployment: Deployment) -> bool:
+    """Whether the caller fixed any degree of the instance."""
+    return any(d is not None for d in (deployment.tp, deployment.pp, deployment.attention_dp))
+
+
+def stated_layout(load: ModelLoad, deployment: Deployment) -> InferenceLayouts:
+    """The stated degrees as one row. Raises InvalidRequestError for degrees that the model or the GPUs cannot have."""
+    tp, pp, attention_dp = deployment.tp or 1, deployment.pp or 1, deployment.attention_dp or 1
+    heads, layers = query_heads(load), load.architecture.layers
+    if heads % tp:
+        raise _wrong("tp", f"must divide the {heads} attention heads of {load.architecture.id}", value=tp, limit=heads)
+    if pp > layers:
+        raise _wrong("pp", f"must not exceed the {layers} layers of {load.architecture.id}", value=pp, limit=layers)
+    instance = tp * pp * attention_dp
+    if instance > deployment.gpus:
+        message = f"is less than one model instance takes: tp x pp x attention_dp = {instance}"
+        raise _wrong("gpus", message, value=deployment.gpus, limit=instance)
+    return InferenceLayouts(
+        server=np.zeros(1, dtype=np.int64),
+        tp=np.array([tp]),
+        pp=np.array([pp]),
+        attention_dp=np.array([attention_dp]),
+    )
+
+
+def open_layouts(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> InferenceLayouts:
+    """Every legal layout that the GPUs hold, as often as copies were asked for."""
+    legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
+    copies = _copies(deployment) or 1
+    return legal.take(np.flatnonzero(legal.gpus_instance * copies <= deployment.gpus))
+
+
+def placed(load: ModelLoad, layouts: InferenceLayouts, deployment: Deployment) -> Placement:
+    """Copies and expert ranks of the chosen row. Raises InvalidRequestError where they contradict the GPUs."""
+    instance = int(layouts.gpus_instance[0])
+    ranks = expert_ranks(load, layouts, 0)
+    if deployment.ep is not None and ranks % deployment.ep:
+        raise _wrong(
+            "ep", f"must divide the {ranks} GPUs that experts are split over", value=deployment.ep, limit=ranks
+        )
+    copies = _copies(deployment)
+    most = deployment.gpus // instance
+    if copies is not None and copies > most:
+        field = "dp" if deployment.dp is not None else "replicas"
+        message = f"copies of {instance} GPUs do not fit on {deployment.gpus}; at most {most} do"
+        raise _wrong(field, message, value=copies, limit=most)
+    replicas = max(1, most) if copies is None else copies
+    return Placement(
+        layouts=layouts,
+        replicas=replicas,
+        ep=deployment.ep or ranks,
+        idle_gpus=deployment.gpus - replicas * instance,
+    )
+
+
+def _copies(deployment: Deployment) -> int | None:
+    """`dp` and `replicas` both say how many copies of the instance run."""
+    dp, replicas = deployment.dp, deployment.replicas
+    if dp is not None and replicas is not None and dp != replicas:
+        raise _wrong("replicas", f"and dp both count copies, and dp is {dp}", value=replicas, limit=dp)
+    return dp if dp is not None else replicas
+
+
+def _wrong(field: str, message: str, *, value: int, limit: int) -> InvalidRequestError:
+    error = FieldError(field=f"deployment.{field}", message=message, value=str(value), limit=str(limit))
+    return InvalidRequestError(f"deployment.{field} {message}", errors=(error,))
