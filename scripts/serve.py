@@ -16,7 +16,6 @@ from sqlalchemy.engine import URL
 
 from config.environment import ROOT, SettingsError, settings_from_environment
 from scripts import folder
-from scripts.answers import make_console
 from scripts.children import port_is_free
 from scripts.embedded import EmbeddedServer, ServerRole, wait_until_ready
 from scripts.examples import show_examples
@@ -25,6 +24,7 @@ from scripts.processes import MIGRATE, ONE_THREAD, product
 from scripts.supervisor import Child, Interrupted, Supervisor
 from scripts.trouble import Trouble
 from service.access import Role
+from service.client.answers import make_console
 from service.errors import PlannerError
 from service.planning.bootstrap import demo_keys
 from service.runtime import build_runtime

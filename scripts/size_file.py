@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,12 +10,12 @@ from marshmallow import ValidationError
 from rich.console import Console
 
 from config.environment import ROOT
-from scripts.answers import make_console, print_result
 from scripts.options import parse
-from scripts.trouble import Trouble
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.catalog.resolve import resolve
+from service.client.answers import make_console, print_result
+from service.client.files import FileError, read_file
 from service.edge.body import parse_json
 from service.errors import FactsError, FieldError, PlannerError
 from service.quoting.indicative import priced, weights
@@ -27,20 +26,6 @@ from service.sizing.size import size
 
 WRONG_FILE = 2
 LARGEST_BYTES = 1_000_000
-
-
-def read(name: str) -> bytes:
-    """The bytes of a file, or of standard input for `-`."""
-    try:
-        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as source:
-            body = source.read(LARGEST_BYTES + 1)
-    except IsADirectoryError:
-        raise Trouble(f"{name} is a folder, not a workload file.", code=WRONG_FILE) from None
-    except OSError as error:
-        raise Trouble(f"{name} cannot be read: {error.strerror}.", code=WRONG_FILE) from None
-    if len(body) > LARGEST_BYTES:
-        raise Trouble(f"{name} is larger than {LARGEST_BYTES:,} bytes: that is not one workload.", code=WRONG_FILE)
-    return body
 
 
 def answer(body: bytes) -> tuple[SizingRequest, dict[str, Any]]:
@@ -73,7 +58,7 @@ def main(arguments: list[str]) -> int:
     complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.perf_counter()
     try:
-        request, result = answer(read(options.file))
+        request, result = answer(read_file(options.file, most_bytes=LARGEST_BYTES))
     except ValidationError as error:
         sentences = list(_sentences(field_errors(error.messages)))
     except FactsError as error:
@@ -81,9 +66,8 @@ def main(arguments: list[str]) -> int:
         return 1
     except PlannerError as error:
         sentences = list(_sentences(error.detail.errors)) or [error.message]
-    except Trouble as trouble:
-        complaints.print(f"headroom: {trouble}", style="red", markup=False)
-        return trouble.code
+    except FileError as error:
+        sentences = [str(error)]
     else:
         if options.json:
             sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
