@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,21 @@ def install(lock: Path, python: Path, folder: Path) -> None:
     mark.write_text(fingerprint, encoding="ascii")
 
 
+def add_command(python: Path) -> None:
+    """Put `headroom` beside the environment's Python: it starts the client of this tree from any folder."""
+    launcher = python.with_name("headroom")
+    # Neither the folder that it is called in nor the caller's PYTHONPATH may lend it another `service`.
+    start = f'PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(str(python))} -P -m service.client "$@"'
+    text = f"#!/bin/sh\n{start}\n"
+    if launcher.exists() and launcher.read_text(encoding="utf-8") == text:
+        return
+    # Replaced whole: somebody may be starting it just now.
+    fresh = launcher.with_name(f"headroom.{os.getpid()}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.chmod(0o755)
+    fresh.replace(launcher)
+
+
 def set_up(command: str) -> Path:
     """Everything that a starter needs; returns the Python to run it with."""
     folder = environment_folder()
@@ -144,6 +160,7 @@ def set_up(command: str) -> Path:
         try:
             for name in LOCKS[command]:
                 install(ROOT / name, python, folder)
+            add_command(python)
         except OSError as error:
             raise Trouble(
                 f"{folder} cannot be written ({error.strerror}): have its owner run this once, or name another place: "

@@ -86,6 +86,7 @@ PLANTED = {
     "settings enter at the roots": ("service/store/planted.py", "import config.environment"),
     "config knows the settings only": ("config/planted.py", "import service.sizing.units"),
     "flask only at the edge": ("workers/planted.py", "import flask"),
+    "the client knows HTTP only": ("service/client/planted.py", "import service.settings"),
 }
 
 
@@ -127,6 +128,17 @@ def test_engine_and_quoting_know_numpy_and_the_standard_library_only():
             if isinstance(node, ast.ImportFrom):
                 names.append(node.module or "")
             assert all(name.split(".")[0] in allowed for name in names), f"{path}:{node.lineno} imports {names}"
+
+
+def test_the_client_knows_httpx_click_and_rich_only():
+    allowed = sys.stdlib_module_names | {"httpx", "click", "rich"}
+    for path, tree in modules("service/client"):
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names.append(node.module or "")
+            strangers = [n for n in names if n.split(".")[0] not in allowed and not n.startswith("service.client.")]
+            assert not strangers, f"{path}:{node.lineno} imports {strangers}"
 
 
 def test_no_import_hides_in_a_function():
