@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from service.catalog.catalog import Catalog
-from service.errors import FieldError, UnknownReferenceError, UnsupportedWorkloadError
+from service.errors import FieldError, InvalidRequestError, UnknownReferenceError, UnsupportedWorkloadError
 from service.schemas.issue import nearest
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.science.application import Application
@@ -64,7 +64,19 @@ def resolve_deployment(catalog: Catalog, deployment: Deployment) -> Deployment:
     server = deployment.server
     if server is not None:
         server = find(server, _server_ids(catalog), field="deployment.server", what="server")
+        _require_carrier(catalog, server, gpu)
     return dataclasses.replace(deployment, gpu=gpu, server=server)
+
+
+def _require_carrier(catalog: Catalog, server: str, gpu: str) -> None:
+    """Raises InvalidRequestError naming the servers that carry the GPU when this one does not."""
+    carriers = tuple(sorted(spec.id for spec in catalog.hardware.servers if spec.gpu == gpu))
+    if server in carriers:
+        return
+    way_out = f"these do: {', '.join(carriers)}" if carriers else "no server of the catalog does; leave the server out"
+    message = f"{server} does not carry {gpu}; {way_out}."
+    error = FieldError(field="deployment.server", message=message, value=server, did_you_mean=carriers)
+    raise InvalidRequestError(f"deployment.server: {message}", errors=(error,))
 
 
 def find(name: str, known: Mapping[str, str], *, field: str, what: str) -> str:

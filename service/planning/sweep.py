@@ -16,6 +16,8 @@ from service.store.tables.runs import RunRow
 log = structlog.get_logger(__name__)
 
 _BATCH = 500
+# Other tasks were written by a newer version during a rolling upgrade; its own dispatcher will know them.
+_KNOWN = tuple(TaskName)
 _HEARTBEATS_KEPT = timedelta(hours=1)
 
 
@@ -50,12 +52,9 @@ def relay(runtime: Runtime) -> int:
     before = runtime.clock() - timedelta(seconds=runtime.settings.outbox_poll_s)
     total = 0
     while True:
-        rows = read(runtime, lambda session: outbox.oldest(session, before=before, limit=_BATCH))
+        rows = read(runtime, lambda session: outbox.oldest(session, tasks=_KNOWN, before=before, limit=_BATCH))
         rung = []
         for row in rows:
-            if row.task not in list(TaskName):
-                # Written by a newer version during a rolling upgrade; its own dispatcher will know the task.
-                continue
             if not runtime.queue.enqueue(TaskName(row.task), row.entity_id):
                 break
             rung.append(row)

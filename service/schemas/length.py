@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, RecordSchema, drop_absent
@@ -20,6 +20,12 @@ class _LengthSchema(RecordSchema):
         if p95 is not None and p95 < data["mean"]:
             limit = f"at least the mean, {data['mean']:g}"
             raise ValidationError({"p95": [Issue(f"Must be {limit}.", value=p95, limit=limit)]})
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        # A percentile at the mean says what no percentile says: one question has one form, and one digest.
+        p95 = None if data["p95"] == data["mean"] else data["p95"]
+        return self.record(mean=data["mean"], p95=p95)
 
 
 class TokenLengthSchema(_LengthSchema):

@@ -43,23 +43,3 @@ def all_to_all_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, laten
 def point_to_point_s(*, sent_bytes: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """One message [s] to a neighbour: a pipeline hand-over, a KV-cache transfer."""
     return np.asarray(latency_s + sent_bytes / bytes_s, dtype=np.float64)
-
-
-def hierarchical_all_reduce_s(
-    *,
-    sent_bytes: Numeric,
-    ranks: Numeric,
-    ranks_domain: Numeric,
-    scale_up_bytes_s: Numeric,
-    scale_out_bytes_s: Numeric,
-    latency_s: Numeric,
-) -> FloatArray:
-    """All-reduce [s] over `ranks` of which `ranks_domain` share a domain.
-
-    Reduce-scatter and all-gather inside, all-reduce of one share between the domains.
-    """
-    inside = np.minimum(ranks, np.maximum(ranks_domain, 1))
-    domains = np.maximum(1.0, ranks / inside)
-    inner = 2.0 * (inside - 1) / inside * sent_bytes / scale_up_bytes_s
-    outer = 2.0 * (domains - 1) / domains * (sent_bytes / inside) / scale_out_bytes_s
-    return np.where(ranks > 1, latency_s + inner + outer, 0.0)

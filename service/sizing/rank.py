@@ -140,16 +140,16 @@ def _rejection(server: ServerSpec, limit: Limit, detail: str) -> Rejection:
     return Rejection(server=server.id, limit=limit, candidates=1, detail=detail)
 
 
-def order(*, server: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray) -> IntArray:
-    """Indices, best first: lowest weight (unknown last), then power (unknown last), servers, place in the catalog.
+def order(*, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray) -> IntArray:
+    """Indices, best first: lowest weight (unknown last), then power (unknown last), servers, place among the ids.
 
-    The catalog is ordered by id, so ties break by id and the order of its files never changes an answer.
+    Candidates of one server that are still equal keep the order in which their layouts are listed.
     """
     unpriced = np.isnan(cost_weight)
     return np.lexsort(
         (
-            np.arange(server.size),
-            server,
+            np.arange(place.size),
+            place,
             servers,
             np.nan_to_num(power_w, nan=np.inf),
             np.nan_to_num(cost_weight, nan=0.0),

@@ -51,6 +51,8 @@ class HardwareTable:
     switched: BoolArray
     server_power_w: FloatArray
     reference: BoolArray
+    # Each row's place among the ids: what ties break by, so that the order of the catalog never changes an answer.
+    place: IntArray
 
 
 def _number(value: float | None) -> float:
@@ -94,6 +96,7 @@ def build_table(servers: tuple[ServerSpec, ...], gpus: tuple[GpuSpec, ...]) -> H
         switched=np.array([s.scale_up is ScaleUp.NVSWITCH for s in servers], dtype=np.bool_),
         server_power_w=np.array([_number(s.plan_power_kw) * KW for s in servers], dtype=np.float64),
         reference=np.array([s.reference for s in servers], dtype=np.bool_),
+        place=np.argsort(np.argsort(np.array([s.id for s in servers]))),
     )
 
 

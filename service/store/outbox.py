@@ -17,9 +17,10 @@ def add(session: Session, *, task: str, queue: str, entity_id: str, now: datetim
     return row
 
 
-def oldest(session: Session, *, before: datetime, limit: int) -> Sequence[OutboxRow]:
-    """What was written before and not rung yet, oldest first."""
-    query = select(OutboxRow).where(OutboxRow.created_at < before).order_by(OutboxRow.id).limit(limit)
+def oldest(session: Session, *, tasks: Sequence[str], before: datetime, limit: int) -> Sequence[OutboxRow]:
+    """What was written before for one of these tasks and not rung yet, oldest first."""
+    due = select(OutboxRow).where(OutboxRow.task.in_(tasks), OutboxRow.created_at < before)
+    query = due.order_by(OutboxRow.id).limit(limit)
     return session.scalars(query).all()
 
 

@@ -269,10 +269,11 @@ def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: b
     output = speed if by_output else np.ones_like(speed)
     cost = fleet_weight(weight, server, servers) / output
     power = fleet_power_w(table, server, servers) / output
-    best = first_per_server(order(server=server, cost_weight=cost, power_w=power, servers=servers), server)
-    fastest = first_per_server(np.lexsort((servers, server, -speed)), server)
+    place = table.place[server]
+    best = first_per_server(order(place=place, cost_weight=cost, power_w=power, servers=servers), server)
+    fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
-    ranked = both[order(server=server[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
+    ranked = both[order(place=place[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
     return _Chosen(rows=feasible[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
 
 

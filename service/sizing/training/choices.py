@@ -14,17 +14,20 @@ _CP = (1, 2, 4, 8)
 _EP = (1, 4, 8, 16, 32, 64)
 _MICRO_BATCH = (1, 2, 4)
 _ZERO1, _ZERO3 = 1, 3
-# Data-parallel degrees tried; a batch with more divisors is thinned evenly on the logarithm.
+# Data-parallel degrees tried; a batch with more divisors is thinned evenly on the logarithm, ends included.
 _MOST_DP = 24
 SHARDING_STAGE = {Sharding.NONE: 0, Sharding.ZERO1: 1, Sharding.ZERO2: 2, Sharding.ZERO3: 3}
 RECOMPUTE_LEVEL = {Recompute.NONE: 0, Recompute.SELECTIVE: 1, Recompute.FULL: 2}
 
 
-def _thinned(values: tuple[int, ...], most: int) -> tuple[int, ...]:
+def thinned(values: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """At most `most` of ascending degrees: of each even step of the logarithm the nearest, ends included."""
     if len(values) <= most:
         return values
-    picks = np.unique(np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64))
-    return tuple(values[int(i)] for i in picks)
+    logs = np.log2(values)
+    steps = np.linspace(logs[0], logs[-1], most)
+    nearest = np.abs(logs[:, None] - steps[None, :]).argmin(axis=0)
+    return tuple(values[int(i)] for i in np.unique(nearest))
 
 
 def _expert_degrees(job: Job) -> tuple[int, ...]:
@@ -46,7 +49,7 @@ def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> Layouts:
         vpp=_VPP,
         cp=context,
         ep=_expert_degrees(job),
-        dp=data if gpus is not None else _thinned(tuple(d for d in data if d <= most_gpus), _MOST_DP),
+        dp=data if gpus is not None else thinned(tuple(d for d in data if d <= most_gpus), _MOST_DP),
         micro_batch=_MICRO_BATCH,
         sharding=(_ZERO1, _ZERO3),
     )

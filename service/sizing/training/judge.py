@@ -77,11 +77,11 @@ def _time_verdict(
 def ranked_rows(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTable, weight: FloatArray) -> IntArray:
     """The best feasible row of each server, best first: cheapest; fastest where the GPUs or the budget are given."""
     feasible = np.flatnonzero(verdict.feasible)
-    feasible = feasible[np.lexsort((fleet.days[feasible], fleet.server[feasible]))]
+    feasible = feasible[np.lexsort((fleet.days[feasible], table.place[fleet.server[feasible]]))]
     server, servers = fleet.server[feasible], fleet.servers[feasible]
     price = fleet_weight(weight, server, servers)
     power = fleet_power_w(table, server, servers)
-    best = order(server=server, cost_weight=price, power_w=power, servers=servers)
+    best = order(place=table.place[server], cost_weight=price, power_w=power, servers=servers)
     if job.workload.target.deadline_days is None:
         best = best[np.argsort(fleet.days[feasible][best], kind="stable")]
     return np.asarray(feasible[first_per_server(best, server)], dtype=np.int64)

@@ -104,20 +104,22 @@ def test_prefix_hits_shorten_the_time_to_first_token() -> None:
 
 
 def test_memory_per_gpu_never_rises_with_tp() -> None:
-    used = [
+    found = [
         estimate(
             inference_workload(),
-            deployment(tp=tp, load=Load(kind=LoadKind.CONCURRENCY, value=8)),
+            deployment(tp=tp, dp=1, load=Load(kind=LoadKind.CONCURRENCY, value=8)),
             hardware=CATALOG.hardware,
             architecture=CATALOG.models["llama-3.1-70b"].architecture,
             application=None,
             calibration=CATALOG.calibration,
         )
-        .memory_gb_gpu[0]
-        .gb
         for tp in (1, 2, 4, 8)
     ]
-    assert used == sorted(used, reverse=True)
+    for part in ("weights", "activations"):
+        sizes = [next(p.gb for p in f.memory_gb_gpu if p.part == part) for f in found]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] > sizes[-1]
+    assert found[0].memory_used_gb_gpu > found[-1].memory_used_gb_gpu
 
 
 def test_a_model_that_cannot_fit_is_predicted_and_said_not_to_fit() -> None:

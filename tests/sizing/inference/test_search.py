@@ -64,9 +64,16 @@ def test_options_are_ranked_by_weight_and_the_pareto_front_is_among_them(catalog
 
 
 def test_catalog_order_never_changes_the_answer(catalog: Catalog, weight: FloatArray) -> None:
+    """Ties between servers go by id, in whatever order the records stand."""
     hardware = catalog.hardware
-    turned = replace(catalog, hardware=replace(hardware, gpus=tuple(reversed(hardware.gpus))))
-    assert sized(turned, weight) == sized(catalog, weight)
+    turned = replace(
+        catalog,
+        hardware=replace(hardware, gpus=tuple(reversed(hardware.gpus)), servers=tuple(reversed(hardware.servers))),
+    )
+    forth, back = sized(catalog, weight), sized(turned, weight[::-1])
+    assert forth.options == back.options
+    assert forth.pareto == back.pareto
+    assert set(forth.rejected) == set(back.rejected)
 
 
 def test_more_demand_never_needs_fewer_servers_of_a_kind(catalog: Catalog, weight: FloatArray) -> None:
@@ -173,6 +180,56 @@ def test_site_limits_reject_with_the_distance(catalog: Catalog, weight: FloatArr
     assert result.shortfall is not None
     assert result.shortfall.limit is Limit.FACILITY_POWER
     assert result.shortfall.best == 1.0 < result.shortfall.required
+
+
+def test_no_option_draws_more_than_the_site_has(catalog: Catalog, weight: FloatArray) -> None:
+    """Between the servers' own power and the whole fleet's lie the switches: a limit there must bind."""
+    workload = inference_workload(
+        model="deepseek-v3", demand=Demand(requests_s=300.0), serving=Serving.DISAGGREGATED, kv_precision=Precision.FP8
+    )
+    free = sized(catalog, weight, workload)
+    limit = max(o.facility.facility_power_kw or 0.0 for o in free.options) - 1.0
+    bound = sized(catalog, weight, workload, max_facility_kw=limit)
+    assert len(bound.options) < len(free.options) or bound.options != free.options
+    for option in bound.options:
+        assert option.facility.facility_power_kw is not None
+        assert option.facility.facility_power_kw <= limit
+
+
+def test_the_tail_prompt_follows_the_percentile(catalog: Catalog, weight: FloatArray) -> None:
+    length = TokenLength(mean=2048.0, p95=6000.0)
+    tails = []
+    for percentile in (90.0, 95.0, 99.0):
+        slo = Slo(ttft_ms=60_000.0, tpot_ms=100.0, percentile=percentile)
+        option = sized(catalog, weight, inference_workload(isl_tokens=length, slo=slo)).options[0]
+        tails.append(p50(option, f"ttft_p{percentile:g}_ms") / p50(option, "ttft_ms"))
+    assert tails == sorted(tails)
+    assert tails[0] < tails[2]
+
+
+def test_stored_weights_do_not_depend_on_the_layout(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, inference_workload(model="deepseek-v3"))
+    assert len({o.layout for o in result.options}) > 1
+    assert len({o.storage.capacity_tb for o in result.options}) == 1
+
+
+def test_tokens_per_gpu_count_the_gpus_that_serve(catalog: Catalog, weight: FloatArray) -> None:
+    workload = inference_workload(model="llama-3.1-8b", demand=Demand(saturate_gpus=4), slo=None)
+    option = sized(catalog, weight, workload, allowed_servers=("poweredge-xe9780-b200",)).options[0]
+    assert option.gpus == 8
+    assert p50(option, "tokens_s_gpu") == pytest.approx(p50(option, "output_tokens_s") / 4, rel=1e-4)
+
+
+def test_what_a_demand_in_users_was_not_given_is_watched(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, inference_workload(demand=Demand(users=20_000.0)))
+    moved = {s.assumption: s for s in result.sensitivity}
+    assert moved["inference.peak_factor"].at_high > moved["inference.peak_factor"].at_low
+
+
+def test_constraints_that_are_not_judged_are_said(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, destination_country="DE", deliver_by="2027-03-01")
+    said = {a.field for a in result.assumed if "not evaluated" in a.value}
+    assert said == {"constraints.destination_country", "constraints.deliver_by"}
 
 
 def test_every_server_is_an_option_or_rejected(catalog: Catalog, weight: FloatArray) -> None:

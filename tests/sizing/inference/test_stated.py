@@ -1,0 +1,129 @@
+"""A stated deployment is taken at its word or refused; nothing of it is silently ignored."""
+
+import math
+
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.errors import InvalidRequestError, UnsupportedWorkloadError
+from service.sizing.estimate import estimate
+from service.sizing.result import Estimate
+from service.sizing.workload import InferenceWorkload, Load, LoadKind, Serving, TokenLength
+from tests.build import deployment, inference_workload
+
+
+def estimated(catalog: Catalog, workload: InferenceWorkload | None = None, **stated: object) -> Estimate:
+    workload = workload or inference_workload()
+    return estimate(
+        workload,
+        deployment(**stated),
+        hardware=catalog.hardware,
+        architecture=catalog.models[str(workload.model)].architecture,
+        application=None,
+        calibration=catalog.calibration,
+    )
+
+
+def p50(found: Estimate, name: str) -> float:
+    return next(m.interval.p50 for m in found.metrics if m.name == name)
+
+
+@pytest.mark.parametrize(
+    ("stated", "field"),
+    [
+        ({"gpus": 16, "tp": 4, "dp": 5}, "deployment.dp"),
+        ({"gpus": 16, "tp": 4, "replicas": 5}, "deployment.replicas"),
+        ({"gpus": 16, "tp": 4, "dp": 2, "replicas": 3}, "deployment.replicas"),
+        ({"tp": 7}, "deployment.tp"),
+        ({"gpus": 4, "tp": 8}, "deployment.gpus"),
+        ({"gpus": 256, "tp": 1, "pp": 128}, "deployment.pp"),
+        ({"tp": 8, "ep": 3}, "deployment.ep"),
+    ],
+)
+def test_degrees_that_contradict_each_other_are_refused_by_name(catalog, stated, field) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        estimated(catalog, **stated)
+    assert caught.value.detail.errors[0].field == field
+
+
+def test_copies_are_what_was_asked_and_idle_gpus_are_said(catalog: Catalog) -> None:
+    found = estimated(catalog, gpus=16, tp=4, dp=2)
+    assert found.replicas == 2
+    assert any(a.field == "deployment.gpus" and "8 idle" in a.value for a in found.assumed)
+    assert estimated(catalog, gpus=16, tp=4).replicas == 4
+
+
+def test_a_rate_above_the_capacity_is_refused_with_the_capacity(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequestError, match="queue grows") as caught:
+        estimated(catalog, load=Load(kind=LoadKind.RATE, requests_s=1e6))
+    limit = float(str(caught.value.detail.errors[0].limit))
+    carried = estimated(catalog, load=Load(kind=LoadKind.RATE, requests_s=0.9 * limit))
+    assert p50(carried, "requests_s") == pytest.approx(0.9 * limit, rel=1e-4)
+
+
+def test_a_small_rate_is_carried_whole(catalog: Catalog) -> None:
+    found = estimated(catalog, gpus=16, load=Load(kind=LoadKind.RATE, requests_s=0.5))
+    rate = next(m.interval for m in found.metrics if m.name == "requests_s")
+    assert (rate.p10, rate.p50, rate.p90) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("mode", [Serving.AGGREGATED, Serving.DISAGGREGATED])
+def test_a_light_closed_loop_does_not_queue(catalog: Catalog, mode: Serving) -> None:
+    light = {"gpus": 16, "tp": 4, "mode": mode}
+    one, eight = (
+        p50(estimated(catalog, load=Load(kind=LoadKind.CONCURRENCY, value=n), **light), "ttft_ms") for n in (1, 8)
+    )
+    assert eight < 1.5 * one
+
+
+def test_disaggregated_carries_the_rate_that_was_asked(catalog: Catalog) -> None:
+    full = estimated(catalog, gpus=16, tp=4, mode=Serving.DISAGGREGATED)
+    rate = 0.6 * p50(full, "requests_s")
+    found = estimated(
+        catalog, gpus=16, tp=4, mode=Serving.DISAGGREGATED, load=Load(kind=LoadKind.RATE, requests_s=rate)
+    )
+    assert p50(found, "requests_s") == pytest.approx(rate, rel=1e-3)
+
+
+@pytest.mark.parametrize("gpu", ["rtx-pro-5000", "h100-sxm-96gb"])
+def test_a_gpu_of_which_too_little_is_known_is_refused(catalog: Catalog, gpu: str) -> None:
+    with pytest.raises(UnsupportedWorkloadError) as caught:
+        estimated(catalog, inference_workload(model="llama-3.1-8b"), gpu=gpu, gpus=1, tp=1)
+    assert caught.value.detail.errors[0].field == "deployment.gpu"
+
+
+def test_every_known_gpu_gives_finite_numbers(catalog: Catalog) -> None:
+    for gpu in catalog.hardware.gpus:
+        try:
+            found = estimated(catalog, inference_workload(model="llama-3.1-8b"), gpu=gpu.id, gpus=1, tp=1)
+        except UnsupportedWorkloadError:
+            continue
+        for m in found.metrics:
+            assert all(math.isfinite(v) for v in (m.interval.p10, m.interval.p50, m.interval.p90)), (gpu.id, m.name)
+
+
+def test_a_long_context_is_bound_by_the_cache(catalog: Catalog) -> None:
+    workload = inference_workload(
+        model="llama-3.1-8b", isl_tokens=TokenLength(mean=60_000.0), osl_tokens=TokenLength(mean=4_000.0), slo=None
+    )
+    found = estimated(catalog, workload, gpus=1, tp=1, load=Load(kind=LoadKind.CONCURRENCY, value=12))
+    assert found.bottleneck == "memory bandwidth (KV cache)"
+
+
+def test_a_pipeline_prefills_as_much_as_its_gpus(catalog: Catalog) -> None:
+    """Eight stages work on eight prompts at once: as much as eight copies, less the hand-overs."""
+    workload = inference_workload(
+        model="llama-3.1-8b", isl_tokens=TokenLength(mean=8_000.0), osl_tokens=TokenLength(mean=1.0), slo=None
+    )
+    piped = p50(estimated(catalog, workload, tp=1, pp=8), "requests_s")
+    copies = p50(estimated(catalog, workload, tp=1, pp=1), "requests_s")
+    assert 0.6 * copies < piped <= copies
+
+
+def test_gpus_without_nvlink_reduce_over_pcie_inside_the_server(catalog: Catalog) -> None:
+    """The NIC of an R770 is slower than its PCIe: two GPUs must not be charged for the network."""
+    workload = inference_workload(model="llama-3.1-8b", isl_tokens=TokenLength(mean=8_000.0), slo=None)
+    stated = {"gpu": "rtx-pro-6000-se", "gpus": 2, "tp": 2, "load": Load(kind=LoadKind.CONCURRENCY, value=1)}
+    small = p50(estimated(catalog, workload, server="poweredge-r770-rtx-pro-6000-se", **stated), "tpot_ms")
+    large = p50(estimated(catalog, workload, server="poweredge-xe7745-rtx-pro-6000-se", **stated), "tpot_ms")
+    assert small == pytest.approx(large, rel=1e-6)
