@@ -39,7 +39,7 @@ def test_each_kind_is_estimated_at_once(name, acme: Speaker):
     assert acme.post("/v1/estimates", ALL[name]).data == answer.data
 
 
-@pytest.mark.parametrize("name", ["train", "fold", "md"])
+@pytest.mark.parametrize("name", ALL)
 def test_on_every_gpu_there_are_numbers_or_the_gpu_is_named(name, acme: Speaker):
     answered = 0
     for gpu in acme.get("/v1/catalog/gpus").json["items"]:
@@ -90,6 +90,7 @@ def test_a_demand_or_target_is_refused(name, field, value, acme: Speaker):
         ("chat", "deployment.load", {"kind": "rate", "value": 4}),
         ("chat", "deployment.load", {"kind": "best_published"}),
         ("chat", "deployment.server", "poweredge-nothing"),
+        ("chat", "deployment.server", "poweredge-xe9780-b300"),
         ("train", "deployment.load", {"kind": "saturated"}),
         ("train", "deployment.recompute", "some"),
         ("md", "deployment.sharding", "zero1"),

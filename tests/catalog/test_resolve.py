@@ -6,7 +6,7 @@ import pytest
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve, resolve_deployment
-from service.errors import UnknownReferenceError, UnsupportedWorkloadError
+from service.errors import InvalidRequestError, UnknownReferenceError, UnsupportedWorkloadError
 from service.sizing.science.workload import DesignWorkload, MdWorkload
 from service.sizing.workload import Constraints, Deployment, Question, Workload
 from tests.build import inference_workload
@@ -133,3 +133,18 @@ def test_a_deployment_names_a_gpu_and_perhaps_a_server(catalog: Catalog) -> None
         with pytest.raises(UnknownReferenceError) as refused:
             resolve_deployment(catalog, deployment)
         assert refused.value.detail.errors[0].field == field
+
+
+def test_a_server_without_the_gpu_is_refused_with_those_that_carry_it(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequestError, match="poweredge-xe9780-b200") as refused:
+        resolve_deployment(catalog, Deployment(gpu="b200-sxm", gpus=8, server="poweredge-xe9780-b300"))
+    [error] = refused.value.detail.errors
+    assert (error.field, error.value) == ("deployment.server", "poweredge-xe9780-b300")
+    assert error.did_you_mean
+    assert {catalog.hardware.server(name).gpu for name in error.did_you_mean} == {"b200-sxm"}
+
+
+def test_a_gpu_that_no_server_carries_says_so(catalog: Catalog) -> None:
+    loose = next(g.id for g in catalog.hardware.gpus if g.id not in {s.gpu for s in catalog.hardware.servers})
+    with pytest.raises(InvalidRequestError, match="leave the server out"):
+        resolve_deployment(catalog, Deployment(gpu=loose, gpus=8, server="poweredge-xe9780-b300"))

@@ -95,14 +95,19 @@ def test_the_relay_leaves_what_was_just_written_to_its_writer(runtime, caller, q
     assert relay(runtime) == 0
 
 
-def test_a_task_of_a_newer_version_does_not_stop_the_relay(runtime, caller, queue, clock):
+@pytest.mark.parametrize("many", [1, 501])
+def test_tasks_of_a_newer_version_do_not_stop_the_relay(many, runtime, caller, queue, clock):
     with runtime.sessions.begin() as session:
-        session.add(OutboxRow(task="render_hologram", queue="interactive", entity_id="x", created_at=clock.now))
+        session.add_all(
+            OutboxRow(task="render_hologram", queue="interactive", entity_id=str(n), created_at=clock.now)
+            for n in range(many)
+        )
     queue.up = False
     submit(runtime, caller, chat(), request_id="req")
     queue.up = True
     clock.advance(10)
     assert relay(runtime) == 1
+    assert [task for task, _ in queue.sent] == ["size_workload"]
 
 
 def test_a_follower_that_was_left_behind_is_ended(runtime, caller, queue, asked):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.schemas.digest import canonical_json, question_digest
 from service.schemas.workload import QUESTION, SizingRequestSchema
-from tests.schemas.requests import ALL, CHAT, SMALL_CHAT, changed
+from tests.schemas.requests import ALL, CHAT, FOLDING, SMALL_CHAT, changed
 
 REQUEST = SizingRequestSchema()
 VERSIONS = {"catalog_version": "c1", "calibration_version": "k1", "engine_version": "e1"}
@@ -48,10 +48,25 @@ def test_the_form_of_a_number_is_nothing(number):
 
 
 @pytest.mark.parametrize(
+    ("body", "path", "length"), [(SMALL_CHAT, "workload.isl_tokens", 1000), (FOLDING, "workload.tokens", 900)]
+)
+def test_the_form_of_a_length_is_nothing(body, path, length):
+    forms = [
+        length,
+        float(length),
+        {"mean": length},
+        {"mean": length, "p95": None},
+        {"mean": length, "p95": length},
+        {"p95": float(length), "mean": length},
+    ]
+    assert len({digest(changed(body, path, form)) for form in forms}) == 1
+
+
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         ("workload.isl_tokens", 1001),
-        ("workload.isl_tokens", {"mean": 1000, "p95": 1000}),
+        ("workload.isl_tokens", {"mean": 1000, "p95": 1001}),
         ("workload.model", "llama-3.1-70b"),
         ("workload.demand", {"requests_s": 16}),
         ("workload.availability", "n+1"),
