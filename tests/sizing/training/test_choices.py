@@ -5,7 +5,7 @@ import pytest
 
 from service.catalog.catalog import Catalog
 from service.errors import InvalidRequestError
-from service.sizing.training.choices import deployed_layouts, searched_layouts
+from service.sizing.training.choices import deployed_layouts, searched_layouts, thinned
 from service.sizing.training.layouts import batch_divides, divisors
 from service.sizing.workload import Deployment, Sharding
 from tests.sizing.training.jobs import job
@@ -13,6 +13,18 @@ from tests.sizing.training.jobs import job
 
 def test_divisors() -> None:
     assert divisors(36) == (1, 2, 3, 4, 6, 9, 12, 18, 36)
+
+
+def test_degrees_are_thinned_evenly_on_the_logarithm() -> None:
+    few, most = divisors(1536), 24
+    assert thinned(few, most) == few
+    many = divisors(720_720)
+    kept = thinned(many, most)
+    assert (kept[0], kept[-1]) == (1, 720_720)
+    assert set(kept) <= set(many)
+    # Half of the degrees lie below the square root: no stretch of the logarithm is left out.
+    assert abs(sum(degree < 720_720**0.5 for degree in kept) - len(kept) / 2) <= 1
+    assert max(np.diff(np.log2(kept))) < 2 * np.log2(720_720) / most
 
 
 def test_every_searched_layout_divides_the_batch_and_the_gpus(catalog: Catalog) -> None:
