@@ -147,6 +147,9 @@ class FacilitySchema(AnswerSchema):
     rack_units = figure("Rack units of all servers.", **_OPTIONAL)
     cooling = text("air or liquid.")
     weight_kg = figure("Weight of all servers.", **_OPTIONAL)
+    liquid_heat_kw = figure(
+        "Heat that leaves through liquid; the rest of the IT power leaves through air.", **_OPTIONAL
+    )
 
 
 class OptionSchema(AnswerSchema):
@@ -354,8 +357,3 @@ class ResultSchema(PricedSchema):
     calibration_version = text("Version of the calibration.")
     price_book_digest = text("Digest of the price book.", **_OPTIONAL)
     digest = text("Identity of the question under these versions.")
-
-
-def public_keys() -> set[str]:
-    """Members of an option that a caller reads."""
-    return set(PricedOptionSchema().fields)

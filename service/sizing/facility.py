@@ -140,4 +140,5 @@ def facility_plan(
         rack_units=_known(_number(server.rack_units) * servers),
         cooling=str(server.cooling),
         weight_kg=_known(_number(server.weight_kg) * servers),
+        liquid_heat_kw=liquid_heat_kw(server, servers=servers),
     )

@@ -88,6 +88,8 @@ class FacilityPlan:
     rack_units: float | None
     cooling: str
     weight_kg: float | None
+    # What the servers give off into liquid; the rest of the IT power goes into air.
+    liquid_heat_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,7 @@ def option(rank: int) -> SizingOption:
             rack_units=10.0,
             cooling="air",
             weight_kg=None,
+            liquid_heat_kw=24.7,
         ),
         requirements=(Quantity(name="host_cores", value=64.0),),
         notes=("first", "second"),

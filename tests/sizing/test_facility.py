@@ -93,6 +93,22 @@ def test_heat_goes_where_the_server_says(catalog):
     assert liquid_heat_kw(air, servers=4) == 0.0
     assert liquid_heat_kw(liquid, servers=2) == pytest.approx(2 * 11.4 * 0.7)
     assert liquid_heat_kw(replace(liquid, liquid_heat_fraction=None), servers=2) is None
+    assert liquid_heat_kw(replace(liquid, plan_power_kw=None), servers=2) is None
+
+
+def test_a_plan_splits_heat_between_liquid_and_air(catalog, preset):
+    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 2, preset, switch_power_kw=3.0)
+
+    assert plan.liquid_heat_kw == pytest.approx(2 * 142.0 * 0.87)
+    assert plan.it_power_kw - plan.liquid_heat_kw == pytest.approx(2 * 142.0 * 0.13 + 3.0)
+
+
+def test_a_published_number_of_servers_a_rack_is_a_ceiling(catalog, preset):
+    one = replace(server(catalog, "poweredge-xe9780-b300"), servers_rack=None)
+    computed = facility_plan(one, 7, preset, switch_power_kw=0.0).servers_rack
+    for published in (computed - 1, computed, computed + 5):
+        plan = facility_plan(replace(one, servers_rack=published), 7, preset, switch_power_kw=0.0)
+        assert plan.servers_rack == min(published, computed)
 
 
 def test_arrays_say_what_the_plan_of_one_says(catalog, preset):
