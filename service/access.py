@@ -21,7 +21,6 @@ class Permission(StrEnum):
     RUNS = "runs"
     ESTIMATES = "estimates"
     CATALOG = "catalog"
-    HEALTH = "health"
 
 
 _TENANT_WORK = frozenset({Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG})
@@ -32,7 +31,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.APPROVER: _TENANT_WORK,
     Role.ADMIN: _TENANT_WORK,
     # An operator runs the installation and never sees a tenant's data.
-    Role.OPERATOR: frozenset({Permission.CATALOG, Permission.HEALTH}),
+    Role.OPERATOR: frozenset({Permission.CATALOG}),
 }
 
 

@@ -34,11 +34,6 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     return family(HfConfig(inner))
 
 
-def supported_model_types() -> tuple[str, ...]:
-    """Every model_type that can be read."""
-    return tuple(sorted(_FAMILIES))
-
-
 def _language_model(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """model_type and fields of the language model inside; what it does not say itself, its parent says."""
     name = config.get("model_type")

@@ -2,15 +2,12 @@
 
 KILO = 1e3
 MEGA = 1e6
-GIGA = 1e9
-TERA = 1e12
 
 GB = 1e9
 """Bytes in a decimal gigabyte."""
 TB = 1e12
 GIB = 2.0**30
 """Bytes in a binary gibibyte."""
-MIB = 2.0**20
 
 GB_S = 1e9
 """Bytes per second in 1 GB/s."""
@@ -21,15 +18,11 @@ GBIT_S = 1e9 / 8.0
 TFLOP_S = 1e12
 """FLOP per second in 1 TFLOPS."""
 BILLION = 1e9
-MILLION = 1e6
 
-FS = 1e-15
 US = 1e-6
 MS = 1e-3
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 DAY_S = 86_400.0
-MONTH_DAYS = 365.25 / 12.0
-YEAR_HOURS = 8_766.0
 
 KW = 1e3
