@@ -105,8 +105,43 @@ def test_a_wrong_deployment_is_422(name, path, value, acme: Speaker):
     assert any(error["field"].startswith(path) for error in answer.json["errors"])
 
 
-def test_more_gpus_than_a_layout_can_use_is_said(acme: Speaker):
-    answer = acme.post("/v1/estimates", changed(changed(CHAT, "deployment.tp", 7), "deployment.gpus", 8))
-    assert answer.status_code in {200, 422}
-    if answer.status_code == 422:
-        assert answer.json["detail"]
+@pytest.mark.parametrize(
+    ("stated", "replicas", "idle"),
+    [
+        ({"gpus": 8, "tp": 8}, 1, 0),
+        ({"gpus": 8, "tp": 4}, 2, 0),
+        ({"gpus": 8, "tp": 4, "dp": 1}, 1, 4),
+        ({"gpus": 8, "tp": 4, "replicas": 1}, 1, 4),
+        ({"gpus": 8, "tp": 4, "dp": 2, "replicas": 2}, 2, 0),
+        ({"gpus": 7, "tp": 4}, 1, 3),
+        ({"gpus": 8, "tp": 2, "pp": 2, "ep": 1}, 2, 0),
+    ],
+)
+def test_a_deployment_is_taken_at_its_word(stated, replicas, idle, acme: Speaker):
+    answer = acme.post("/v1/estimates", {**CHAT, "deployment": {"gpu": "b200-sxm", **stated}})
+    assert answer.status_code == 200, answer.text
+    layout = answer.json["layout"]
+    assert (layout["tp"], layout["pp"], layout["ep"]) == (stated["tp"], stated.get("pp", 1), 1)
+    assert (answer.json["gpus"], answer.json["replicas"]) == (stated["gpus"], replicas)
+    said = [entry["value"] for entry in answer.json["assumed"] if entry["field"] == "deployment.gpus"]
+    assert said == ([f"{idle} idle"] if idle else [])
+
+
+@pytest.mark.parametrize(
+    ("stated", "field", "limit"),
+    [
+        ({"gpus": 8, "tp": 7}, "tp", "32"),
+        ({"gpus": 8, "tp": 4, "pp": 33}, "pp", "32"),
+        ({"gpus": 2, "tp": 4}, "gpus", "4"),
+        ({"gpus": 8, "tp": 4, "dp": 3}, "dp", "2"),
+        ({"gpus": 8, "tp": 4, "replicas": 3}, "replicas", "2"),
+        ({"gpus": 8, "tp": 4, "dp": 1, "replicas": 2}, "replicas", "1"),
+        ({"gpus": 8, "tp": 4, "ep": 2}, "ep", "1"),
+    ],
+)
+def test_a_deployment_that_contradicts_itself_is_422_with_the_limit(stated, field, limit, acme: Speaker):
+    answer = acme.post("/v1/estimates", {**CHAT, "deployment": {"gpu": "b200-sxm", **stated}})
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json["errors"]
+    assert (error["field"], error["limit"]) == (f"deployment.{field}", limit)
+    assert error["value"] == str(stated[field])
