@@ -13,7 +13,7 @@ from rich.console import Console
 from service.client.address import DEFAULT_URL
 from service.client.ending import Ending, ending_of_failure
 from service.client.headroom import Headroom
-from service.client.problem import HeadroomError, ProblemError
+from service.client.problem import HeadroomError, ProblemError, UnreachableError
 from service.client.progress import Watch
 
 NO_KEY = (
@@ -47,6 +47,8 @@ class Call:
             self.print_json(error.document)
         for sentence in error.sentences():
             complain(sentence)
+        if isinstance(error, UnreachableError):
+            complain("scripts/run starts one on this machine; --url or HEADROOM_URL names another.")
         return ending_of_failure(error)
 
 

@@ -56,20 +56,25 @@ def cli() -> None:
 @click.option("--idempotency-key", help="The same key and file again within 24 hours is the same run, not a new one.")
 @calling
 def size(call: Call, file: str, *, top: int, within_s: float, no_wait: bool, idempotency_key: str | None) -> Ending:
-    """Size the workload in FILE (a body of POST /v1/workloads; - for standard input) and show its options."""
+    """Size a workload and show its options.
+
+    FILE is a body of POST /v1/workloads, as in config/examples; - is standard input.
+    """
     body = read_file(file, most_bytes=_LARGEST_BYTES)
     with Watch() as watch, call.connect(watch) as headroom:
         run = headroom.submit(body, wait_s=0 if no_wait else SUBMIT_WAIT_S, idempotency_key=idempotency_key)
         if not no_wait:
             run = _follow(headroom, run, watch=watch, within_s=within_s)
-    return _show(call, run, name=_name_in(body) or file, top=top)
+    return _show(call, run, name=_name_in(body) or _spelled(file), top=top)
 
 
 @cli.command(epilog=EXIT_CODES)
 @_file
 @calling
 def estimate(call: Call, file: str) -> Ending:
-    """Tell what a workload does on fixed hardware: FILE has a workload without demand or target, and a deployment.
+    """Tell what fixed hardware does.
+
+    FILE (- is standard input) has a workload without demand or target, and a deployment:
 
     \b
     {"workload": {"kind": "inference", "model": "llama-3.3-70b", "isl_tokens": 2048, "osl_tokens": 300},
@@ -81,7 +86,7 @@ def estimate(call: Call, file: str) -> Ending:
     if call.as_json:
         call.print_json(answer)
     else:
-        print_estimate(make_console(), _name_in(body) or file, answer)
+        print_estimate(make_console(), _name_in(body) or _spelled(file), answer)
     return Ending.DONE if answer["fits"] else Ending.NOTHING_FITS
 
 
@@ -107,7 +112,10 @@ def runs(
     limit: int,
     cursor: str | None,
 ) -> Ending:
-    """List your runs, newest first; or show the one with this ID, and its result once it is done."""
+    """List your runs, or show one.
+
+    The list is newest first; with an ID, that run and its result, once it is done.
+    """
     with Watch() as watch, call.connect(watch) as headroom:
         if run_id is None:
             page = headroom.runs(limit=limit, cursor=cursor, status=status, workload_id=workload_id)
@@ -130,7 +138,7 @@ def runs(
 @click.argument("other_id", metavar="B", shell_complete=run_ids)
 @calling
 def diff(call: Call, run_id: str, other_id: str) -> Ending:
-    """Tell what changed between the results of runs A and B, and why."""
+    """Tell what changed from run A to run B."""
     with Watch() as watch, call.connect(watch) as headroom:
         answer = headroom.diff(run_id, other_id)
     if call.as_json:
@@ -145,7 +153,10 @@ def diff(call: Call, run_id: str, other_id: str) -> Ending:
 @click.argument("record_id", metavar="[ID]", required=False, shell_complete=record_ids)
 @calling
 def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
-    """Show the facts of the catalog: KIND is gpus, servers, networks, storage, racks, models or applications."""
+    """Show facts and their sources.
+
+    KIND is gpus, servers, networks, storage, racks, models or applications; with an ID, all about that one.
+    """
     with Watch() as watch, call.connect(watch) as headroom:
         if record_id is not None:
             answer = headroom.catalog_record(kind, record_id)
@@ -168,7 +179,7 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
 @cli.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> Ending:
-    """Print what makes a SHELL complete commands, options and ids.
+    """Print the completion of a shell.
 
     \b
     bash:  eval "$(headroom completion bash)"
@@ -206,6 +217,10 @@ def _name_in(body: bytes) -> str | None:
     except (ValueError, AttributeError, RecursionError):
         return None
     return name if isinstance(name, str) else None
+
+
+def _spelled(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 def _name_of(headroom: Headroom, run: Run) -> str:

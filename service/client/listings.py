@@ -31,12 +31,12 @@ def print_runs(console: Console, runs: Sequence[Answer], *, more: str | None) ->
     if not runs:
         console.print("There are no such runs.")
         return
-    table = plain_table("run", "status", "outcome", "kind", "created", "workload")
+    table = plain_table("run", "status", "outcome", "kind", "created")
     for run in runs:
         status = f"[{_SHOWN_STATES.get(run['status'], '')}]{escape(run['status'])}[/]"
         cached = " (cached)" if run["cached"] else ""
         created = moment(run["created_at"])
-        table.add_row(run["id"], status, _outcome(run) + cached, run["kind"], created, run["workload_id"])
+        table.add_row(run["id"], status, _outcome(run) + cached, run["kind"], created)
     console.print(table)
     if more is not None:
         console.print(f"Older ones: --cursor {escape(more)}", soft_wrap=True)

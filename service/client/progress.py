@@ -35,11 +35,11 @@ class Watch:
 
     def pause(self, error: HeadroomError, pause_s: float) -> None:
         """Tell why a request is tried again, and when."""
-        self._tell(f"{error.sentences()[0]} Trying again in {pause_s:g} s.")
+        self._tell(f"{error.sentences()[0]} Trying again for a while.", beside=f"next in {pause_s:g} s")
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, *, beside: str = "") -> None:
         if self._console.is_terminal:
-            self._line.update(self._task, description=escape(text))
+            self._line.update(self._task, description=escape(f"{text} {beside}".rstrip()))
         elif text != self._last:
             self._console.print(text, markup=False)
         self._last = text
