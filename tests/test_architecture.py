@@ -190,42 +190,46 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# design.md section 4 and its glossary: what a name may end in.
+# design.md section 4 and its glossary: what a name may end in, when what it is "per" is set aside.
 UNITS = words("""
-    bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms fs s min h days day months year w kw kwh j
-    tokens tokens_s requests_s usd usd_month fraction mlups ns_day percent mm2
+    bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms fs s min h days months w kw kwh j
+    tokens tokens_s requests_s usd fraction mlups ns_day percent mm2
 """)
-# What is counted, and numbers without a unit. `b` is a count of parameters in billions, as models are named.
+# What is counted. `b` is a count of parameters in billions, as models are named.
 COUNTED = words("""
-    params parameters b elements layers heads experts sequences instances steps cells atoms users chains requests passes
-    copies cores intermediate hidden vocab width ffn matmul window stride cap k units batch concurrency flight coverage
-    rank reserve
+    params parameters b elements layers heads experts instances steps cells atoms users chains requests passes
+    copies cores units targets ligands designs genomes forecasts hours
 """)
-DIMENSIONLESS = words("""
-    factor exponent efficiency imbalance exposed overlap order pue confidence percentile shift up down arm power
-    coefficient failure mfu ratio share
-""")
-# Statistics and bounds of a quantity that is named beside them.
-BESIDE = words("""
-    p10 p50 p90 p95 q10 q50 q90 mean low high central value required available best size typical largest longest floor
-    minimum maximum max weight
-""")
+# Numbers without a unit, and what says so itself.
+DIMENSIONLESS = words("factor exponent efficiency imbalance exposed overlap percentile mfu pue")
 # What a quantity may be "per", and words that say which end of a range it is.
 PER = words("""
-    gpu user server rack instance item token seed chain target day hour year step layer sequence rank per s
-    high low most usable air liquid limit
+    gpu user server rack instance item token seed chain target failure day hour month year step layer sequence rank per
+    high low most usable air liquid
+""")
+# Whole names whose quantity stands beside them, in `metric`, `unit`, `limit` or the record: statistics and bounds, and
+# a demand in the job's own unit.
+BESIDE = words("""
+    p10 p50 p90 p95 q10 q50 q90 mean low high central value required available best size size_low size_high typical
+    largest longest floor at_low at_high demand_day reserve
+""")
+# Whole names of numbers without a unit: shapes of networks, tuning of the engine, logarithms and their arms.
+PLAIN = words("""
+    batch concurrency in_flight confidence coefficient power shift up down ln_arm ln_low ln_high size_arm coverage
+    hidden vocab window stride cap top_k kv_width expert_width widest_ffn expert_intermediate head_matmul adapter_rank
+    half_width expert_half_width overlap_order weight_limit
 """)
 
 
 def names_its_unit(name: str) -> bool:
-    """Whether a name ends in a unit, a count or a known dimensionless word, when what it is "per" is set aside."""
-    words = name.lower().split("_")
-    for end in range(len(words), 0, -1):
-        if words[end - 1] in UNITS | COUNTED | DIMENSIONLESS | BESIDE:
+    """Whether a name ends in a unit, a count or a dimensionless word, what it is "per" set aside, or is known whole."""
+    if name in BESIDE | PLAIN:
+        return True
+    parts = name.lower().split("_")
+    for end in range(len(parts), 0, -1):
+        if parts[end - 1] in UNITS | COUNTED | DIMENSIONLESS or "_".join(parts[max(0, end - 2) : end]) in UNITS:
             return True
-        if "_".join(words[max(0, end - 2) : end]) in UNITS:
-            return True
-        if words[end - 1] not in PER:
+        if parts[end - 1] not in PER:
             return False
     return False
 
@@ -238,19 +242,22 @@ def _is_float(hint: object) -> bool:
 
 def _float_fields(package: types.ModuleType) -> Iterator[tuple[str, str]]:
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        module = importlib.import_module(found.name)
-        for record in vars(module).values():
-            if not isinstance(record, type) or record.__module__ != found.name:
-                continue
-            if dataclasses.is_dataclass(record):
-                hints = typing.get_type_hints(record)
-                for field in dataclasses.fields(record):
-                    if _is_float(hints[field.name]):
-                        yield f"{found.name}.{record.__name__}", field.name
-            elif issubclass(record, Schema):
-                for name, field in record._declared_fields.items():
-                    if isinstance(field, fields.Float | fields.Decimal):
-                        yield f"{found.name}.{record.__name__}", name
+        yield from _floats_of(importlib.import_module(found.name))
+
+
+def _floats_of(module: types.ModuleType) -> Iterator[tuple[str, str]]:
+    for record in vars(module).values():
+        if not isinstance(record, type) or record.__module__ != module.__name__:
+            continue
+        if dataclasses.is_dataclass(record):
+            hints = typing.get_type_hints(record)
+            for field in dataclasses.fields(record):
+                if _is_float(hints[field.name]):
+                    yield f"{module.__name__}.{record.__name__}", field.name
+        elif issubclass(record, Schema):
+            for name, field in record._declared_fields.items():
+                if isinstance(field, fields.Float | fields.Decimal):
+                    yield f"{module.__name__}.{record.__name__}", name
 
 
 def test_every_number_says_its_unit():
@@ -263,16 +270,41 @@ def test_every_number_says_its_unit():
     assert not nameless
 
 
-@pytest.mark.parametrize("name", ["latency", "memory", "bandwidth", "power_total", "weights_size_x", "throughput"])
+@pytest.mark.parametrize(
+    "name",
+    words("""
+        latency memory bandwidth power_total weights_size_x throughput gpu_power memory_size latency_mean
+        bandwidth_required power_day gpu_high energy_month latency_p95 memory_best speed_per_gpu
+    """),
+)
 def test_a_number_without_a_unit_is_caught(name):
     assert not names_its_unit(name)
 
 
+def test_a_field_without_a_unit_is_found():
+    planted = types.ModuleType("planted")
+    record = dataclasses.make_dataclass("Record", [("gpu_power", float), ("gpu_power_w", float | None), ("gpus", int)])
+    record.__module__ = planted.__name__
+    planted.Record = record
+    assert [name for _, name in _floats_of(planted)] == ["gpu_power", "gpu_power_w"]
+
+
 @pytest.mark.parametrize(
-    "name", ["ttft_ms", "kv_cache_gb", "memory_gb_gpu", "requests_user_hour", "nvlink_gb_s", "pue_air"]
+    "name",
+    words("""
+        ttft_ms kv_cache_gb memory_gb_gpu requests_user_hour nvlink_gb_s pue_air time_to_train_days budget_usd
+        price_usd_month tokens_s_gpu gpu_hours_per_failure it_power_kw p50
+    """),
 )
 def test_a_number_with_its_unit_passes(name):
-    assert names_its_unit(name) or name == "requests_user_hour"
+    assert names_its_unit(name)
+
+
+def test_every_exception_is_still_needed():
+    names = {
+        name for package in (service.sizing, service.quoting, service.schemas) for _, name in _float_fields(package)
+    }
+    assert names >= BESIDE | PLAIN
 
 
 def powers_of_the_law(tree: ast.Module) -> list[int]:
