@@ -17,9 +17,8 @@ def read_file(name: str, *, most_bytes: int) -> bytes:
             body = source.read(most_bytes + 1)
     except IsADirectoryError:
         raise FileError(f"{name} is a folder, not a workload file.") from None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "that is no name of a file"
-        raise FileError(f"{name} cannot be read: {why}.") from None
+    except OSError as error:
+        raise FileError(f"{name} cannot be read: {error.strerror}.") from None
     if len(body) > most_bytes:
         raise FileError(f"{name} is larger than {most_bytes:,} bytes: that is not one workload.")
     return body

@@ -1,0 +1,324 @@
+"""The other commands, and what every command does about usage, keys and servers that are away or busy."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from config.environment import ROOT
+from scripts.setup_env import add_command
+from service.access import Role
+from service.client.answers import make_console
+from service.client.command import cli
+from service.client.differences import print_difference
+from service.client.ending import MEANINGS, Ending
+from service.client.records import HIGHLIGHTS
+
+ON_B200 = {
+    "workload": {"kind": "inference", "model": "llama-3.3-70b", "weight_precision": "fp8", "isl_tokens": 2048},
+    "deployment": {"gpu": "b200-sxm", "gpus": 8},
+}
+ON_B200["workload"]["osl_tokens"] = 300
+
+
+def test_an_estimate_is_a_table(command, file):
+    done = command("estimate", file(ON_B200))
+    assert done.code == Ending.DONE, done.err
+    for words in ("8 x b200-sxm", "tpot_ms", "kv_cache", "what binds", "fits", "Assumed: "):
+        assert words in done.out
+    document = command("estimate", "-", "--json", stdin=json.dumps(ON_B200).encode()).json
+    assert document["working"]
+    assert document["gpus"] == 8
+
+
+def test_hardware_that_is_too_small_is_told_and_has_an_ending(command, file):
+    done = command("estimate", file(ON_B200 | {"deployment": {"gpu": "rtx-pro-4500-se", "gpus": 1}}))
+    assert done.code == Ending.NOTHING_FITS, done.err
+    assert "DOES NOT FIT" in done.out
+
+
+def test_an_estimate_with_a_demand_is_refused_with_the_way_out(command, file):
+    done = command("estimate", file(ON_B200 | {"workload": ON_B200["workload"] | {"demand": {"concurrency": 3}}}))
+    assert done.code == Ending.REFUSED
+    assert "workload.demand: An estimate is of fixed hardware" in done.err
+
+
+def test_runs_are_listed_newest_first_and_page_by_page(command, question, file):
+    ids = [command("size", file(question()), "--json").json["id"] for _ in range(3)]
+    done = command("runs", "--limit", "2")
+    assert re.findall(r"^run_\w+", done.out, re.MULTILINE) == ids[:0:-1]
+    assert "fits" in done.out
+    cursor = re.search(r"--cursor (\S+)", done.out)[1]
+    older = command("runs", "--limit", "1", "--cursor", cursor, "--json").json
+    assert [run["id"] for run in older["items"]] == ids[:1]
+    workload = older["items"][0]["workload_id"]
+    assert [run["id"] for run in command("runs", "--workload", workload, "--json").json["items"]] == ids[:1]
+    assert command("runs", "--status", "cancelled").out == "There are no such runs.\n"
+
+
+def test_one_run_is_shown_under_the_name_of_its_workload(command, question, file):
+    run_id = command("size", file(question()), "--json").json["id"]
+    done = command("runs", run_id)
+    assert done.code == Ending.DONE
+    assert "a small one" in done.out
+    assert "sized in" in done.out
+
+
+@pytest.mark.parametrize("arguments", [["runs", "run_nothing"], ["diff", "run_a", "run_b"], ["runs", "../catalog"]])
+def test_what_is_not_there_is_told_in_the_server_s_words(command, arguments):
+    done = command(*arguments)
+    assert done.code == Ending.REFUSED
+    assert "(HTTP 404)" in done.err
+    assert command(*arguments, "--json").json["status"] == 404
+
+
+def test_a_difference_is_shown_whatever_its_members_are(capsys):
+    diff = {
+        "a": "run_1",
+        "same": False,
+        "causes": ["catalog", "price"],
+        "versions": {"catalog": {"before": "sha256:1", "after": "sha256:2"}, "engine": None},
+        "changes": [
+            {"field": "servers", "before": 2, "after": 3},
+            {"field": "gpu", "after": "b200-sxm", "note": "[x]"},
+        ],
+        "notes": [],
+    }
+    print_difference(make_console(), diff, of="run_1", against="run_2")
+    shown = capsys.readouterr().out
+    for words in ("same: no", "catalog: before sha256:1, after sha256:2", "engine: unknown", "notes: none", "[x]"):
+        assert words in shown
+    assert re.search(r"servers +2 +3", shown)
+
+
+@pytest.mark.parametrize("kind", HIGHLIGHTS)
+def test_every_kind_of_the_catalog_is_listed_and_told(command, kind):
+    listed = command("catalog", kind, "--json").json
+    assert "next_cursor" not in listed
+    record = listed["items"][0]
+    shown = command("catalog", kind)
+    assert shown.code == Ending.DONE
+    assert f"{len(listed['items'])} {kind};" in shown.out
+    known = {fact["field"] for item in listed["items"] for fact in item["facts"]}
+    assert known.issuperset(HIGHLIGHTS[kind]), "a highlight that no record has"
+    told = command("catalog", kind, record["id"])
+    assert told.code == Ending.DONE
+    assert "Sources:" in told.out
+    assert command("catalog", kind, record["id"], "--json").json["id"] == record["id"]
+
+
+def test_an_unknown_record_comes_with_the_nearest(command):
+    done = command("catalog", "gpus", "b200-sxn")
+    assert done.code == Ending.REFUSED
+    assert "Did you mean b200-sxm?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["catalog", "gpu"], "'gpus'"),
+        (["size"], "FILE"),
+        (["sise", "x"], "sise"),
+        (["runs", "--limit", "0"], "--limit"),
+        (["runs", "--colour"], "--colour"),
+        (["completion", "csh"], "'bash'"),
+        (["runs", "--url", "ftp://x"], "http://"),
+        (["runs", "--url", "http://"], "name a host"),
+        (["runs", "--url", "http://[::1"], "cannot be read"),
+        (["runs", "--url", "http://me:hush@127.0.0.1"], "no user"),
+        (["runs", "--key", "two words"], "copy it again"),
+        (["runs", "--key", "hr_0123_wrong"], "HTTP 401"),
+    ],
+)
+def test_wrong_usage_is_told_and_ends_with_2(command, arguments, words):
+    done = command(*arguments)
+    assert done.code == Ending.REFUSED
+    assert words in done.err
+    assert "hush" not in done.err
+    assert done.out == ""
+
+
+def test_a_missing_key_is_told_with_where_to_get_one(command, monkeypatch):
+    monkeypatch.delenv("HEADROOM_KEY")
+    done = command("runs")
+    assert done.code == Ending.REFUSED
+    assert "HEADROOM_KEY" in done.err
+    assert "scripts/run" in done.err
+
+
+def test_a_role_that_may_not_is_refused(command, served):
+    done = command("runs", "--key", served.keys[Role.OPERATOR])
+    assert done.code == Ending.REFUSED
+    assert "operator" in done.err
+
+
+def test_a_server_that_is_not_there_is_told_with_the_way_out(command):
+    with socket.socket() as taken:
+        # Bound and not listening: nobody else can take the port meanwhile.
+        taken.bind(("127.0.0.1", 0))
+        done = command("runs", "--url", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert done.code == Ending.UNAVAILABLE
+    assert "Nobody answers at http://127.0.0.1:" in done.err
+    assert "HEADROOM_URL" in done.err
+    assert done.err.count("Trying again") == 1
+
+
+def test_a_server_that_is_not_ready_is_told(command, served):
+    problem = {"title": "A part of the service is down", "detail": "The database does not answer.", "status": 503}
+    served.gate.refuse(503, body=problem, Retry_After="3600")
+    done = command("runs", "--json")
+    assert done.code == Ending.UNAVAILABLE
+    assert "The database does not answer." in done.err
+    assert "try again in 3600 s" in done.err
+    assert done.json == problem
+
+
+def test_a_busy_server_is_asked_again_when_it_says(command, served):
+    served.gate.refuse(429, body={"title": "Too many requests"}, Retry_After="1")
+    started = time.monotonic()
+    done = command("runs")
+    assert done.code == Ending.DONE
+    assert time.monotonic() - started >= 1
+    assert "Too many requests (HTTP 429)" in done.err
+
+
+def test_a_fault_of_the_server_is_told_with_the_request_to_quote(command, served):
+    served.gate.refuse(500, body={"title": "Something broke on our side", "request_id": "abc123"})
+    done = command("runs")
+    assert done.code == Ending.UNAVAILABLE
+    assert "quote request abc123" in done.err
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"status": 200, "body": "<html>hello</html>"}, "not JSON"),
+        ({"status": 200, "body": [1]}, "is that a Headroom?"),
+        ({"status": 200, "body": {"items": 3}}, "not as this client knows lists"),
+        ({"status": 404, "body": "<html>hello</html>"}, "without a problem document"),
+        ({"status": 502, "body": "bad gateway"}, "HTTP 502"),
+        ({"status": 301, "Location": "https://elsewhere.example/v1/runs"}, "moved to https://elsewhere.example"),
+    ],
+)
+def test_what_is_no_headroom_is_recognised(command, served, answer, words):
+    served.gate.refuse(**answer)
+    done = command("runs")
+    assert done.code in {Ending.UNAVAILABLE, Ending.REFUSED}
+    assert words in done.err
+
+
+def test_an_answer_of_another_version_is_one_sentence(command, served):
+    run = {"id": "run_1", "workload_id": "w", "status": "done", "kind": "science", "cached": True, "feasible": True}
+    run |= {"attempts": 1, "progress_fraction": 1, "created_at": "2026-11-20T12:00:00Z", "started_at": None}
+    run |= {"finished_at": None, "error": None, "result": {"answer": 42}}
+    served.gate.refuse(200, body=run)
+    done = command("runs", "run_1")
+    assert done.code == Ending.FAULT
+    assert "--json" in done.err
+    served.gate.refuse(200, body=run)
+    assert command("runs", "run_1", "--json").json == run
+    served.gate.refuse(200, body=run | {"status": "dreaming"})
+    assert command("runs", "run_1").code == Ending.UNAVAILABLE
+
+
+def test_help_tells_every_exit_code_and_every_command_takes_json(command):
+    for name in ("size", "estimate", "runs", "diff", "catalog"):
+        done = command(name, "--help")
+        assert done.code == Ending.DONE
+        for words in ("--json", "--url", "--key", "HEADROOM_URL", "HEADROOM_KEY", *MEANINGS.values()):
+            assert words in done.out, name
+    assert set(cli.commands) == {"size", "estimate", "runs", "diff", "catalog", "completion"}
+    assert all(f"{code:>3}  " in command("--help").out for code in Ending)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion(command, shell):
+    done = command("completion", shell)
+    assert done.code == Ending.DONE
+    assert "_HEADROOM_COMPLETE" in done.out
+
+
+def complete(command, monkeypatch, capsys, *words):
+    monkeypatch.setenv("_HEADROOM_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", " ".join(("headroom", *words)))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    with pytest.raises(SystemExit):
+        command()
+    return capsys.readouterr().out.split()
+
+
+def test_completion_knows_commands_kinds_and_the_server_s_ids(command, question, file, monkeypatch, capsys):
+    run_id = command("size", file(question()), "--json").json["id"]
+    assert "plain,estimate" in complete(command, monkeypatch, capsys, "est")
+    assert "plain,gpus" in complete(command, monkeypatch, capsys, "catalog", "gp")
+    assert "plain,b200-sxm" in complete(command, monkeypatch, capsys, "catalog", "gpus", "b200")
+    assert f"plain,{run_id}" in complete(command, monkeypatch, capsys, "runs", "run_")
+    monkeypatch.setenv("HEADROOM_URL", "http://127.0.0.1:1")
+    assert complete(command, monkeypatch, capsys, "runs", "run_") == []
+
+
+# --- as an installed command
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The command as a starter installs it, in a folder with a blank, beside a Python."""
+    python = tmp_path / "an environment" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    add_command(python)
+    return python.with_name("headroom")
+
+
+def test_the_installed_command_starts_from_any_folder(installed, served, tmp_path):
+    # Neither of these is the product.
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").write_text("raise ImportError")
+    environ = {**os.environ, "HEADROOM_URL": served.url, "HEADROOM_KEY": served.key, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [installed, "catalog", "racks"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == Ending.DONE, done.stderr
+    assert "ir7000" in done.stdout
+    before = installed.stat().st_ino
+    add_command(installed.with_name("python"))
+    assert installed.stat().st_ino == before, "what is right is not written again"
+
+
+def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, question, file):
+    served.held.set()
+    run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "service.client", "runs", run_id, "--wait"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr.readline() == f"run {run_id}: queued\n"
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+        assert process.wait(10) == Ending.INTERRUPTED
+    assert f"headroom runs {run_id} --wait" in told
+    assert "interrupted" in told
+    assert "Traceback" not in told
+
+
+def test_a_reader_that_leaves_early_is_no_fault(installed, served):
+    environ = {**os.environ, "HEADROOM_URL": served.url, "HEADROOM_KEY": served.key}
+    done = subprocess.run(
+        ["sh", "-c", '"$0" catalog models b200 --json; "$0" catalog models | head -n 1', str(installed)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "HTTP 404" in done.stderr
