@@ -36,10 +36,32 @@ class NewKey:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySheet:
+    """What may be told about a key. `start` is how its token begins: it finds a key and opens nothing."""
+
+    id: str
+    start: str
+    principal: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
 def create_tenant(runtime: Runtime, name: str) -> str:
     """The id of the tenant of that name, made when there is none."""
     now = runtime.clock()
     return transact(runtime, lambda session: tenants.ensure(session, name, now=now).id)
+
+
+def find_tenant(runtime: Runtime, name: str) -> str:
+    """The id of the tenant of that name. Raises NotFoundError when there is none."""
+    found = read(runtime, lambda session: tenants.by_name(session, name))
+    if found is None:
+        raise NotFoundError(f"There is no tenant of the name {name[:64]!r}.")
+    return found.id
 
 
 def set_tenant_disabled(runtime: Runtime, tenant_id: str, *, disabled: bool) -> None:
@@ -68,6 +90,24 @@ def create_key(
 
     key_id = transact(runtime, work)
     return NewKey(id=key_id, tenant_id=tenant_id, principal=principal, role=role, token=token, expires_at=expires_at)
+
+
+def list_keys(runtime: Runtime, tenant_id: str) -> list[KeySheet]:
+    """The keys of the tenant, oldest first, revoked ones too; what a key opens with is nowhere in them."""
+    rows = read(runtime, lambda session: keys.of_tenant(session, tenant_id))
+    return [
+        KeySheet(
+            id=row.id,
+            start=f"{_SCHEME}_{row.prefix}",
+            principal=principal,
+            role=Role(row.role),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+        for row, principal in rows
+    ]
 
 
 def revoke_key(runtime: Runtime, tenant_id: str, key_id: str) -> None:

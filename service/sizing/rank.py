@@ -12,6 +12,7 @@ from service.sizing.workload import Constraints
 # Later limits are met later on the way to an option: of a server's candidates the one that got farthest speaks.
 STAGES: tuple[Limit, ...] = (
     Limit.NOT_ALLOWED,
+    Limit.REFERENCE,
     Limit.COOLING,
     Limit.RACK_POWER,
     Limit.PRECISION,
@@ -58,6 +59,19 @@ _ASKED: dict[Limit, str] = {
 }
 
 
+_FALLBACK: dict[Limit, str] = {
+    Limit.REFERENCE: "allow GPUs that are offered (GET /v1/catalog/gpus, reference: false)",
+    Limit.NOT_ALLOWED: "allow more servers or GPUs",
+}
+
+_UNKNOWN: dict[Limit, str] = {
+    Limit.BUDGET: "has no price in the book, so a budget cannot be kept",
+    Limit.FACILITY_POWER: "its power is unknown, so max_facility_kw cannot be kept",
+    Limit.RACKS: "its size or power is unknown, so max_racks cannot be kept",
+    Limit.UNKNOWN_FACT: "too little is published of its GPU to predict anything",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Verdict:
     """Per candidate: FEASIBLE or the stage of the first limit that refused it, with what was required and available."""
@@ -94,13 +108,17 @@ def refuse(
 
 
 def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray, tuple[Rejection, ...]]:
-    """Rows of the servers that the constraints leave, and a rejection for each of the others; reference systems are
-    evidence, not goods, and are silently left out.
+    """Rows of the servers that the constraints leave, and a rejection for each of the others.
+
+    Reference systems are evidence, not goods: they are left out, and said to be so when somebody asks for one.
     """
     rows: list[int] = []
     rejected: list[Rejection] = []
     for row, server in enumerate(table.servers):
         if server.reference:
+            if _named(server, constraints):
+                reason = "is a reference system: measured runs name it, nobody can order it here"
+                rejected.append(_rejection(server, Limit.REFERENCE, reason))
             continue
         refusal = _server_refusal(server, constraints)
         if refusal is None:
@@ -108,6 +126,14 @@ def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray
         else:
             rejected.append(refusal)
     return np.array(rows, dtype=np.int64), tuple(rejected)
+
+
+def _named(server: ServerSpec, constraints: Constraints) -> bool:
+    """Whether the constraints ask for this very server or its GPU."""
+    by_server = constraints.allowed_servers is not None and (
+        server.id in constraints.allowed_servers or server.family in constraints.allowed_servers
+    )
+    return by_server or (constraints.allowed_gpus is not None and server.gpu in constraints.allowed_gpus)
 
 
 def _server_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | None:
@@ -205,9 +231,11 @@ def shortfall(
 
     A relaxation may name {limit}, {required}, {best} and {server}.
     """
+    if not rejected:
+        return None
     measured = [r for r in rejected if r.required and r.available is not None]
     if not measured:
-        return None
+        return _without_figures(rejected, relaxations)
     nearest = min(measured, key=lambda r: (-_STAGE_OF[r.limit], _distance(r), r.server))
     told = relaxations.get(nearest.limit, "relax {limit}")
     relaxation = told.format(
@@ -225,6 +253,23 @@ def shortfall(
         distance_fraction=_distance(nearest),
         relaxation=relaxation,
         more_gpus_help=nearest.limit in more_gpus_help,
+    )
+
+
+def _without_figures(rejected: tuple[Rejection, ...], relaxations: dict[Limit, str]) -> Shortfall:
+    """Nothing was near enough to be measured: the rejection that got farthest says what to allow."""
+    farthest = min(rejected, key=lambda r: (-_STAGE_OF[r.limit], r.server))
+    told = relaxations.get(farthest.limit, _FALLBACK.get(farthest.limit, "relax {limit}"))
+    return Shortfall(
+        limit=farthest.limit,
+        server=farthest.server,
+        required=1.0,
+        best=0.0,
+        unit="servers",
+        distance_fraction=1.0,
+        relaxation=f"{farthest.server} {farthest.detail}; "
+        + told.format(limit=farthest.limit, required="1 server", best="none", server=farthest.server),
+        more_gpus_help=False,
     )
 
 
@@ -247,7 +292,7 @@ def _known(value: float) -> float | None:
 def _detail(limit: Limit, required: float, available: float) -> str:
     unit = UNITS.get(limit, "")
     if not (np.isfinite(required) and np.isfinite(available)):
-        return f"refused by {limit}"
+        return _UNKNOWN.get(limit, f"refused by {limit}: a figure that it needs is unknown")
     if limit in _ASKED:
         return f"{_ASKED[limit]} {required:,.4g} {unit}, the best that is reached is {available:,.4g} {unit}".strip()
     return f"takes {required:,.4g} {unit}, there are {available:,.4g} {unit}".strip()

@@ -146,6 +146,7 @@ class Limit(StrEnum):
     RACKS = "max_racks"
     BUDGET = "max_budget_usd"
     NOT_ALLOWED = "not_allowed"
+    REFERENCE = "reference"
     UNKNOWN_FACT = "unknown_fact"
     FLEET = "fleet_size"
     HOST = "host"

@@ -1,5 +1,6 @@
 """API keys: functions (session, ...) -> row. The store sees hashes only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -61,6 +62,17 @@ def by_prefix(session: Session, prefix: str) -> KeyOwner | None:
         return None
     key, principal, disabled_at = found
     return KeyOwner(key=key, principal=principal, tenant_disabled_at=disabled_at)
+
+
+def of_tenant(session: Session, tenant_id: str) -> Sequence[tuple[ApiKeyRow, str]]:
+    """The tenant's keys, oldest first, each with its principal's name."""
+    query = (
+        select(ApiKeyRow, PrincipalRow.name)
+        .join(PrincipalRow, PrincipalRow.id == ApiKeyRow.principal_id)
+        .where(ApiKeyRow.tenant_id == tenant_id)
+        .order_by(ApiKeyRow.created_at, ApiKeyRow.id)
+    )
+    return [(key, principal) for key, principal in session.execute(query)]
 
 
 def touch(session: Session, key_id: str, *, now: datetime) -> None:

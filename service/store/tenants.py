@@ -16,6 +16,11 @@ def get(session: Session, tenant_id: str) -> TenantRow | None:
     return session.get(TenantRow, tenant_id)
 
 
+def by_name(session: Session, name: str) -> TenantRow | None:
+    """The tenant of that name."""
+    return session.scalars(select(TenantRow).where(TenantRow.name == name)).one_or_none()
+
+
 def ensure(session: Session, name: str, *, now: datetime) -> TenantRow:
     """The tenant of that name, made when there is none."""
     insert_if_absent(session, TenantRow, id=new_id("ten", now), name=name, created_at=now)

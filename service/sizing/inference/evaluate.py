@@ -272,11 +272,11 @@ def _flow(setting: _Setting, notes: _Notes, values: PointValues, carried: float,
             )
             raise InvalidRequestError(f"deployment.load.requests_s {message}", errors=(error,))
         can = interval(capacity, spreads.rate)
-        return FleetFlow(requests_s=at_most(rate, can), in_flight=held, goodput_requests_s=can)
+        return FleetFlow(requests_s=at_most(rate, can), in_flight=held, capacity_requests_s=can)
     if asked.kind is LoadKind.CONCURRENCY:
         in_flight = float(asked.value or 1)
         held = Interval(p10=in_flight, p50=in_flight, p90=in_flight)
-    return FleetFlow(requests_s=interval(carried, spreads.rate), in_flight=held, goodput_requests_s=None)
+    return FleetFlow(requests_s=interval(carried, spreads.rate), in_flight=held, capacity_requests_s=None)
 
 
 def _with_waiting(values: PointValues, in_flight: float) -> PointValues:

@@ -48,6 +48,7 @@ class Fleet:
     flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill.
     """
 
+    idle_gpus: FloatArray
     batch: FloatArray
     predicted: FloatArray
     capacity: FloatArray
@@ -219,15 +220,17 @@ def _fleet(
         decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
         prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(wanted / capacity * ratio - 1e-9)), 0.0)
         servers = _servers(decoding + prefilling, instance=instance, size=size)
+        # Whole servers are bought: copies fill them, and each carries less.
+        filled = np.where(instance <= size, servers * (size // instance), decoding)
+        decoding = np.where(ratio > 0.0, decoding, np.maximum(decoding, filled))
     most = calibration.assumption("fleet.max_gpus")
+    desktop = np.array([s.rack_units is None for s in table.servers], dtype=np.bool_)[group.layouts.server]
+    most_here = np.where(desktop, calibration.assumption("fleet.desktop_most_systems") * size, most)
     verdict = refuse(
-        verdict,
-        servers * size > most,
-        limit=Limit.FLEET,
-        required=servers * size,
-        available=np.full(column.size, most),
+        verdict, servers * size > most_here, limit=Limit.FLEET, required=servers * size, available=most_here
     )
     return Fleet(
+        idle_gpus=np.maximum(0.0, servers * size - (decoding + prefilling) * instance),
         batch=picked(point.batch),
         predicted=predicted,
         capacity=capacity,

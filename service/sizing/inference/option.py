@@ -201,11 +201,11 @@ def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> F
     held = interval(values.in_flight * instances, spreads.tpot)
     if demand.requests_s is not None:
         capacity = interval(_capacity(one), spreads.rate)
-        return FleetFlow(requests_s=at_most(demand.requests_s, capacity), in_flight=held, goodput_requests_s=capacity)
+        return FleetFlow(requests_s=at_most(demand.requests_s, capacity), in_flight=held, capacity_requests_s=capacity)
     if demand.in_flight is not None:
         asked = Interval(p10=demand.in_flight, p50=demand.in_flight, p90=demand.in_flight)
-        return FleetFlow(requests_s=carried, in_flight=asked, goodput_requests_s=None)
-    return FleetFlow(requests_s=carried, in_flight=held, goodput_requests_s=None)
+        return FleetFlow(requests_s=carried, in_flight=asked, capacity_requests_s=None)
+    return FleetFlow(requests_s=carried, in_flight=held, capacity_requests_s=None)
 
 
 def _capacity(one: Picked) -> float:
@@ -218,6 +218,9 @@ def _notes(one: Picked, spare: int) -> tuple[str, ...]:
     if one.group.disaggregated:
         prefill, decode = one.fleet.prefill_instances[one.row], one.fleet.instances[one.row]
         found.append(f"{decode:g} decode and {prefill:g} prefill instances")
+    idle = int(one.fleet.idle_gpus[one.row])
+    if idle:
+        found.append(f"{idle} of the GPUs bought run no instance")
     if spare:
         found.append(f"{spare} spare server keeps the load when one fails")
     return tuple(found)

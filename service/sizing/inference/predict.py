@@ -93,7 +93,7 @@ class FleetFlow:
 
     requests_s: Interval
     in_flight: Interval
-    goodput_requests_s: Interval | None
+    capacity_requests_s: Interval | None
 
 
 def at_most(asked: float, can: Interval) -> Interval:
@@ -125,8 +125,8 @@ def serving_metrics(
         ("requests_s", flow.requests_s),
         ("concurrency", flow.in_flight),
     ]
-    if flow.goodput_requests_s is not None:
-        rows.append(("goodput_requests_s", flow.goodput_requests_s))
+    if flow.capacity_requests_s is not None:
+        rows.append(("capacity_requests_s", flow.capacity_requests_s))
     basis, nearest = receipts
     return tuple(Metric(name=name, interval=found, basis=basis, nearest=nearest) for name, found in rows)
 

@@ -58,7 +58,7 @@ class _Pool:
     """All candidates of all groups, one after another; `group` and `local` lead back to a group's own row.
 
     `speed` is what the Pareto front trades against cost and power: tokens/s of one user when there is an SLO, else of
-    the fleet.
+    the fleet; `output` is what the fleet carries.
     """
 
     group: IntArray
@@ -66,6 +66,7 @@ class _Pool:
     server: IntArray
     servers: IntArray
     speed: FloatArray
+    output: FloatArray
     east_west: BoolArray
     verdict: Verdict
 
@@ -240,6 +241,7 @@ def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload,
         server=joined([g.layouts.server for g in groups]).astype(np.int64),
         servers=joined([f.servers for f in fleets]).astype(np.int64) + spare,
         speed=joined([f.tokens_s_user if workload.slo else f.predicted * f.instances for f in fleets]),
+        output=joined([f.predicted * f.instances for f in fleets]),
         east_west=joined([needs_fabric(g, table).astype(np.float64) for g in groups]) > 0.0,
         verdict=Verdict(
             stage=joined([f.verdict.stage for f in fleets]).astype(np.int64),
@@ -266,7 +268,7 @@ def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: b
     """
     feasible = np.flatnonzero(pool.verdict.feasible)
     server, servers, speed = pool.server[feasible], pool.servers[feasible], pool.speed[feasible]
-    output = speed if by_output else np.ones_like(speed)
+    output = pool.output[feasible] if by_output else np.ones_like(speed)
     cost = fleet_weight(weight, server, servers) / output
     power = fleet_power_w(table, server, servers) / output
     place = table.place[server]

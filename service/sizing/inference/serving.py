@@ -152,7 +152,7 @@ def _aggregated(machine: Machine, phases: _Phases, *, traffic: Traffic, calibrat
 
     A prompt crosses all pipeline stages but keeps each of them busy for its share only.
     """
-    share = calibration.coefficient("inference.prefill_interference")
+    share = calibration.coefficient("inference.prefill_interference") * _others_fraction(machine, phases, traffic)
     arriving = phases.batch / (machine.attention_dp * machine.pp * traffic.steps_request)
     cycle = phases.step + share * arriving * phases.prefill
     busy = np.minimum(0.95, share * arriving * phases.prefill / cycle)
@@ -175,7 +175,18 @@ def _wave_s(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration:
     if not traffic.closed_loop:
         return np.zeros_like(phases.prefill)
     share = calibration.coefficient("inference.closed_loop_wave_fraction")
-    return np.asarray(share * phases.batch / (machine.attention_dp * machine.pp) * phases.prefill, dtype=np.float64)
+    others = np.maximum(0.0, phases.batch / machine.attention_dp - 1.0)
+    return np.asarray(share * others * phases.prefill / machine.pp, dtype=np.float64)
+
+
+def _others_fraction(machine: Machine, phases: _Phases, traffic: Traffic) -> FloatArray:
+    """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
+
+    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
+    """
+    if not traffic.closed_loop:
+        return np.ones_like(phases.step)
+    return np.asarray(1.0 - 1.0 / np.maximum(1.0, phases.batch / machine.attention_dp), dtype=np.float64)
 
 
 def _disaggregated(

@@ -88,7 +88,7 @@ def search(job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, 
 def _most_servers(server: ServerSpec, calibration: Calibration) -> float:
     """Desktops are linked by cable, not by a fabric: only so many make one training."""
     desktop = server.rack_units is None
-    return calibration.assumption("training.desktop_most_systems") if desktop else np.inf
+    return calibration.assumption("fleet.desktop_most_systems") if desktop else np.inf
 
 
 def _no_fleet(layouts: Layouts) -> Fleet:

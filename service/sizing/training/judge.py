@@ -75,7 +75,7 @@ def _time_verdict(
 
 
 def ranked_rows(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTable, weight: FloatArray) -> IntArray:
-    """The best feasible row of each server, best first: cheapest; fastest where the GPUs or the budget are given."""
+    """The best feasible row of each server, best first: cheapest; fastest where the budget or the GPUs are given."""
     feasible = np.flatnonzero(verdict.feasible)
     feasible = feasible[np.lexsort((fleet.days[feasible], table.place[fleet.server[feasible]]))]
     server, servers = fleet.server[feasible], fleet.servers[feasible]
@@ -83,7 +83,11 @@ def ranked_rows(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTabl
     power = fleet_power_w(table, server, servers)
     best = order(place=table.place[server], cost_weight=price, power_w=power, servers=servers)
     if job.workload.target.deadline_days is None:
-        best = best[np.argsort(fleet.days[feasible][best], kind="stable")]
+        days = fleet.days[feasible][best]
+        asked = job.workload.target.gpus
+        # Nobody who asks for eight GPUs wants a rack of 72: fewest idle GPUs first, then the shortest time.
+        idle = (servers * table.gpus_server[server])[best] - asked if asked is not None else np.zeros(best.size)
+        best = best[np.lexsort((np.arange(best.size), days, idle))]
     return np.asarray(feasible[first_per_server(best, server)], dtype=np.int64)
 
 

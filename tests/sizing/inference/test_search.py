@@ -220,6 +220,41 @@ def test_tokens_per_gpu_count_the_gpus_that_serve(catalog: Catalog, weight: Floa
     assert p50(option, "tokens_s_gpu") == pytest.approx(p50(option, "output_tokens_s") / 4, rel=1e-4)
 
 
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3"])
+def test_with_given_gpus_a_looser_slo_never_carries_less(catalog: Catalog, weight: FloatArray, model: str) -> None:
+    """And one that binds nothing carries what none does."""
+
+    def best(slo: Slo | None) -> float:
+        workload = inference_workload(model=model, demand=Demand(saturate_gpus=8), slo=slo)
+        result = sized(catalog, weight, workload, allowed_servers=("poweredge-xe9780-b200",))
+        return p50(result.options[0], "output_tokens_s") if result.options else 0.0
+
+    carried = [best(Slo(tpot_ms=bound)) for bound in (25.0, 50.0, 100.0, 60_000.0)]
+    assert carried == sorted(carried)
+    assert carried[-1] == pytest.approx(best(None), rel=1e-3)
+
+
+def test_copies_fill_the_servers_that_are_bought(catalog: Catalog, weight: FloatArray) -> None:
+    workload = inference_workload(model="llama-3.1-8b", demand=Demand(concurrency=8.0))
+    option = sized(catalog, weight, workload, allowed_servers=("poweredge-xe9780-b200",)).options[0]
+    assert option.replicas * option.gpus_instance == option.gpus
+    assert not any("run no instance" in note for note in option.notes)
+
+
+def test_a_reference_gpu_is_said_to_be_one(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, allowed_gpus=("h100-sxm",))
+    assert not result.feasible
+    assert result.shortfall is not None
+    assert "reference system" in result.shortfall.relaxation
+
+
+def test_desktops_do_not_make_clusters(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(
+        catalog, weight, inference_workload(demand=Demand(requests_s=200.0)), allowed_gpus=("gb300-desktop",)
+    )
+    assert all(o.servers <= 2 for o in result.options)
+
+
 def test_what_a_demand_in_users_was_not_given_is_watched(catalog: Catalog, weight: FloatArray) -> None:
     result = sized(catalog, weight, inference_workload(demand=Demand(users=20_000.0)))
     moved = {s.assumption: s for s in result.sensitivity}

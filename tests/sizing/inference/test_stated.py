@@ -127,3 +127,14 @@ def test_gpus_without_nvlink_reduce_over_pcie_inside_the_server(catalog: Catalog
     small = p50(estimated(catalog, workload, server="poweredge-r770-rtx-pro-6000-se", **stated), "tpot_ms")
     large = p50(estimated(catalog, workload, server="poweredge-xe7745-rtx-pro-6000-se", **stated), "tpot_ms")
     assert small == pytest.approx(large, rel=1e-6)
+
+
+def test_one_client_alone_waits_for_nobody(catalog: Catalog) -> None:
+    """In a closed loop of one there is no other prompt to queue behind or to be slowed by."""
+    workload = inference_workload(isl_tokens=TokenLength(mean=60_000.0), osl_tokens=TokenLength(mean=500.0), slo=None)
+    found = estimated(catalog, workload, load=Load(kind=LoadKind.CONCURRENCY, value=1))
+    steps = {s.name: s.value for s in found.working}
+    assert steps["tpot_ms"] == pytest.approx(float(steps["decode_step_ms"] or 0.0), rel=1e-6)
+    overhead = catalog.calibration.coefficient("inference.ttft_overhead_ms")
+    alone = float(steps["prefill_ms"] or 0.0) + float(steps["decode_step_ms"] or 0.0) + overhead
+    assert float(steps["ttft_ms"] or 0.0) == pytest.approx(alone, rel=1e-3)
