@@ -49,8 +49,12 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ..
     """The known names that a typo was probably meant to be, best first."""
     if len(name) > _SHOWN_CHARACTERS:
         return ()
+    typed = name.lower()
     by_folded = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), by_folded, n=count, cutoff=0.6)
+    # Who types `b200` has left something out, not mistyped `gb200`.
+    begun = sorted((c for c in by_folded if len(typed) > 1 and c.startswith(typed)), key=lambda c: (len(c), c))
+    close = difflib.get_close_matches(typed, by_folded, n=count, cutoff=0.6)
+    matches = list(dict.fromkeys([*begun, *close]))[:count]
     return tuple(by_folded[match] for match in matches)
 
 
