@@ -108,10 +108,43 @@ def test_docker_compose_itself_reads_it():
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
-def test_a_missing_password_is_refused():
+def test_a_missing_password_is_refused(tmp_path):
+    # Not in the tree itself, where somebody may have pasted the README and have an .env.
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     environ = {name: value for name, value in os.environ.items() if name != "POSTGRES_PASSWORD"}
     done = subprocess.run(
-        ["docker-compose", "config", "--quiet"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+        ["docker-compose", "config", "--quiet"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
     assert "POSTGRES_PASSWORD" in done.stderr
+
+
+def test_the_lines_of_the_readme_work_when_pasted_and_pasted_again(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```sh\n(.*?)^```", readme[readme.index("<!-- docker:") :], re.MULTILINE | re.DOTALL)
+    assert block
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
+    # Where docker-compose is, it reads the file with each command's variables; the stand-in reads .env as it would.
+    real = shutil.which("docker-compose")
+    check = f"{real} config --quiet" if real else '. ./.env && test -n "$POSTGRES_PASSWORD"'
+    stand_in = tmp_path / "bin" / "docker-compose"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> asked\n{check}\n', encoding="utf-8")
+    stand_in.chmod(0o755)
+    environ = {name: value for name, value in os.environ.items() if name != "POSTGRES_PASSWORD"}
+    environ["PATH"] = f"{stand_in.parent}:{environ['PATH']}"
+    passwords = set()
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash", "-eu"], input=block[1], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        passwords.add((tmp_path / ".env").read_text(encoding="utf-8"))
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    (password,) = passwords
+    assert re.fullmatch(r"POSTGRES_PASSWORD=[0-9a-f]{32}\n", password)
+    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[0] for line in asked] == ["up", "run", "up", "run"]
+    assert "scripts.make_key" in asked[1]
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert ".env" in ignored

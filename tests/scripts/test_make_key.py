@@ -1,0 +1,91 @@
+"""scripts/make_key: an operator makes, lists and revokes keys, and disables a tenant, with the database alone."""
+
+import pytest
+from click.testing import CliRunner
+
+from config.environment import ROOT
+from scripts.make_key import main
+from service.errors import ForbiddenError, UnauthenticatedError
+from service.planning.keys import authenticate
+from service.runtime import Facts, build_runtime, load_facts
+from service.settings import Settings
+from service.store.migrate import upgrade
+
+
+@pytest.fixture(scope="module")
+def facts() -> Facts:
+    return load_facts(Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT / "config", data_dir=ROOT))
+
+
+@pytest.fixture
+def runtime(settings, facts):
+    upgrade(settings.database_url)
+    built = build_runtime(settings, facts=facts)
+    yield built
+    built.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def make_key(runtime):
+    def run(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(main, arguments, obj=runtime)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return run
+
+
+def test_a_key_is_made_listed_and_revoked(make_key, runtime):
+    token = make_key("acme", "ada", "requester").strip()
+    other = make_key("acme", "bob", "admin").strip()
+    assert authenticate(runtime, token).principal == "ada"
+    ada, bob = make_key("acme", "--list").splitlines()
+    key_id = ada.split()[0]
+    assert ["ada" in ada, "requester" in ada, "bob" in bob, "used never" in bob] == [True] * 4
+    assert token not in ada
+    assert ada.split()[1].removesuffix("...") == "_".join(token.split("_")[:2])
+    assert key_id in make_key("acme", "--revoke", key_id)
+    with pytest.raises(UnauthenticatedError, match="revoked"):
+        authenticate(runtime, token)
+    assert authenticate(runtime, other).principal == "bob"
+    ada, bob = make_key("acme", "--list").splitlines()
+    assert ("revoked 2" in ada, "revoked" in bob) == (True, False)
+    assert "no live key" in make_key("acme", "--revoke", key_id, code=1)
+
+
+def test_a_tenant_is_disabled_and_enabled(make_key, runtime):
+    token = make_key("acme", "ada", "requester").strip()
+    make_key("acme", "--disable")
+    with pytest.raises(ForbiddenError):
+        authenticate(runtime, token)
+    make_key("acme", "--enable")
+    assert authenticate(runtime, token).principal == "ada"
+
+
+@pytest.mark.parametrize("option", [["--list"], ["--revoke", "key_1"], ["--disable"], ["--enable"]])
+def test_a_tenant_that_is_not_there_is_a_sentence_and_is_not_made(option, make_key):
+    assert "no tenant of the name 'acme'" in make_key("acme", *option, code=1)
+    assert "no tenant of the name 'acme'" in make_key("acme", *option, code=1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["acme"],
+        ["acme", "ada"],
+        ["acme", "ada", "king"],
+        ["acme", "ada", "admin", "--list"],
+        ["acme", "--list", "--revoke", "key_1"],
+    ],
+)
+def test_what_is_no_command_is_a_usage(arguments, make_key):
+    assert "Usage" in make_key(*arguments, code=2)
+
+
+def test_a_key_of_another_tenant_stays(make_key, runtime):
+    token = make_key("acme", "ada", "requester").strip()
+    make_key("rival", "eve", "admin")
+    key_id = make_key("acme", "--list").split()[0]
+    make_key("rival", "--revoke", key_id, code=1)
+    assert authenticate(runtime, token).principal == "ada"
