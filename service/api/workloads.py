@@ -29,6 +29,10 @@ _PREFER = {
     "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
     "wait already the answer comes at once, without Preference-Applied.",
 }
+_NOT_IDEMPOTENT = (
+    "Idempotency-Key is not read yet: a request that is sent again makes another workload and another run, though the "
+    "same question is still computed only once."
+)
 
 
 @blueprint.route("", methods=["POST"])
@@ -43,7 +47,7 @@ _PREFER = {
     headers=_LOCATION_DOC | _APPLIED_DOC,
     description="The run has ended: the question had been answered before, or you waited.",
 )
-@blueprint.described(operationId="postWorkload", parameters=[_PREFER])
+@blueprint.described(operationId="postWorkload", description=_NOT_IDEMPOTENT, parameters=[_PREFER])
 def post_workload(sizing_request: SizingRequest) -> Any:
     """Ask how a workload would be served: makes a workload and its run."""
     run = submit(runtime(), caller(), sizing_request, request_id=request_id())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from config.environment import ROOT
 from service.edge.waiting import WaitingRoom, preferred_wait_s
 from service.schemas.result import PricedOptionSchema, PricedResultSchema
 from tests.api.conftest import Speaker
@@ -275,3 +276,13 @@ def test_a_broker_that_is_down_does_not_matter_to_the_caller(acme: Speaker, queu
     answer = acme.post("/v1/workloads", SMALL_CHAT)
     assert answer.status_code == 202
     assert queue.refused == 1
+
+
+def test_an_idempotency_key_is_not_read_and_everybody_is_told(acme: Speaker, queue):
+    first, again = (acme.post("/v1/workloads", SMALL_CHAT, Idempotency_Key="once") for _ in range(2))
+    assert first.json["workload_id"] != again.json["workload_id"]
+    assert len(queue.sent) == 1, "the same question is computed once"
+    described = acme.get("/openapi.json").json["paths"]["/v1/workloads"]["post"]["description"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for told in (described, readme):
+        assert "is not read yet" in told[told.index("Idempotency-Key") :][:40]
