@@ -8,7 +8,7 @@ import pytest
 from config.environment import ROOT
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve
-from service.errors import InvalidRequestError, UnsupportedWorkloadError
+from service.errors import InvalidRequestError
 from service.schemas.workload import SizingRequestSchema
 from service.sizing.check import check
 from service.sizing.workload import Question, TokenLength, TrainingWorkload
@@ -56,5 +56,5 @@ def test_a_batch_that_no_layout_divides_is_refused_with_the_nearest_that_works(c
 
 def test_a_method_that_an_application_lacks_is_refused(catalog: Catalog) -> None:
     question = example("gromacs")
-    with pytest.raises((InvalidRequestError, UnsupportedWorkloadError)):
+    with pytest.raises(InvalidRequestError, match="pme"):
         checked(catalog, Question(workload=replace(question.workload, method="amoeba-7")))

@@ -45,6 +45,7 @@ def test_more_targets_never_need_fewer_gpus(base, more, catalog, weight):
         return {o.server: o.gpus for o in result.options}
 
     few, many = gpus(base), gpus(base * more)
+    assert few
     assert many.keys() <= few.keys()
     assert all(many[server] >= few[server] for server in many)
 
@@ -58,6 +59,7 @@ def test_a_later_deadline_never_needs_more_servers(days, more, catalog, weight):
         return {o.server: o.servers for o in result.options}
 
     soon, late = servers(days), servers(days * more)
+    assert soon
     assert soon.keys() <= late.keys()
     assert all(late[server] <= soon[server] for server in soon)
 

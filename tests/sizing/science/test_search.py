@@ -1,5 +1,7 @@
 """What sizing answers for every application, and for what cannot be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,17 @@ def test_the_options_of_a_sizing_are_what_an_estimate_says(workload, catalog, we
     by_name = {m.name: m.interval for m in estimate.metrics}
     for metric in option.metrics:
         assert metric.interval.p50 == pytest.approx(by_name[metric.name].p50, rel=1e-12)
+
+
+@pytest.mark.parametrize("workload", EVERY, ids=lambda w: w.application)
+def test_the_order_of_the_catalog_changes_nothing(workload, catalog, weight):
+    hardware = catalog.hardware
+    turned = replace(hardware, servers=hardware.servers[::-1], gpus=hardware.gpus[::-1])
+    there, back = sized(workload, catalog, weight), sized(workload, replace(catalog, hardware=turned), weight[::-1])
+
+    assert there.options == back.options
+    assert set(there.rejected) == set(back.rejected)
+    assert (there.pareto, there.shortfall, there.sensitivity) == (back.pareto, back.shortfall, back.sensitivity)
 
 
 def test_fp64_goes_to_b200_and_gb200_only_and_says_why(catalog, weight):
@@ -213,6 +226,7 @@ def test_every_piece_of_evidence_is_in_the_product(catalog):
     known = {point.id for point in catalog.calibration.evidence.points}
     named = {i for a in catalog.applications.values() for c in a.curves for i in c.evidence}
 
+    assert len(named) > 20
     assert named <= known
 
 

@@ -98,6 +98,17 @@ def test_more_gpus_are_never_slower_at_the_best_layout(found: Job) -> None:
         assert np.all(np.diff(fleet.days) < 0)
 
 
+def test_the_law_of_more_gpus_is_about_many_counts() -> None:
+    found = job(CATALOG, model="llama-3.1-8b", global_batch_sequences=1024)
+    spec = CATALOG.hardware.server(SERVERS[0])
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    tried = searched_layouts(found, gpus=None, most_gpus=2048)
+    fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
+    assert len(fleet.gpus) >= 8
+    assert fleet.gpus[0] <= 8
+    assert fleet.gpus[-1] >= 256
+
+
 @settings(deadline=None, max_examples=25)
 @given(jobs, st.sampled_from(SERVERS))
 def test_quantiles_are_ordered(found: Job, server: str) -> None:
