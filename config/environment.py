@@ -157,6 +157,10 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds("HEADROOM_SWEEP_INTERVAL_S", "sweep_interval_s", "how often lost runs are looked for"),
     _seconds("HEADROOM_RESEND_AFTER_S", "resend_after_s", "a queued run that nobody claimed is rung again"),
     _seconds("HEADROOM_DISPATCHER_LEASE_S", "dispatcher_lease_s", "a second dispatcher takes over after this"),
+    _seconds(
+        "HEADROOM_WORKER_DEAF_AFTER_S", "worker_deaf_after_s", "a worker that takes no waiting message ends itself"
+    ),
+    _seconds("HEADROOM_QUEUE_AGE_MAX_S", "queue_age_max_s", "`/readyz` is not ready when a run waits for longer"),
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_BROKER_CONNECT_TIMEOUT_S", "broker_connect_timeout_s", "longest wait for the broker"),
     _seconds("HEADROOM_BREAKER_OPEN_S", "breaker_open_s", "pause after a failure of broker or cache"),
@@ -185,6 +189,11 @@ def _check_clocks(settings: Settings) -> None:
         raise SettingsError(
             "HEADROOM_VISIBILITY_TIMEOUT_S must be above HEADROOM_TASK_HARD_LIMIT_S "
             f"({settings.task_hard_limit_s}), not {settings.visibility_timeout_s}: work would be handed out twice."
+        )
+    if settings.worker_deaf_after_s <= settings.task_hard_limit_s:
+        raise SettingsError(
+            "HEADROOM_WORKER_DEAF_AFTER_S must be above HEADROOM_TASK_HARD_LIMIT_S "
+            f"({settings.task_hard_limit_s}), not {settings.worker_deaf_after_s:g}: a busy worker would end itself."
         )
 
 

@@ -25,6 +25,10 @@ class Settings:
     # A run that was sent and not claimed for this long is rung again: the doorbell may be lost.
     resend_after_s: float = 30.0
     dispatcher_lease_s: float = 10.0
+    # A worker that took none of the waiting messages for this long ends itself; above the hard limit, it may be busy.
+    worker_deaf_after_s: float = 30.0
+    # The service is not ready while a run waits for longer than this.
+    queue_age_max_s: float = 60.0
     cache_ttl_s: int = 7 * 24 * 3600
     broker_connect_timeout_s: float = 1.0
     breaker_open_s: float = 5.0

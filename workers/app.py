@@ -9,15 +9,25 @@ from typing import Any
 
 import structlog
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_init, worker_process_init
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    task_received,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 
 from config.environment import settings_from_environment
 from service.errors import PlannerError
 from service.planning.heartbeat import WORKER, beat_in_background
-from service.queue import make_celery
+from service.queue import CeleryQueue, make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
 from service.settings import Settings
 from workers.logs import configure_logs
+from workers.watchdog import Watchdog, waiting
 
 # Only ids in JSON come in, so the warning about unpickling as root does not apply.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -38,6 +48,13 @@ def facts() -> Facts:
 
 
 @functools.cache
+def watchdog() -> Watchdog:
+    """Of the parent, which is the one that takes messages."""
+    queue = CeleryQueue(settings())
+    return Watchdog(waiting=lambda: waiting(queue), deaf_after_s=settings().worker_deaf_after_s)
+
+
+@functools.cache
 def _runtime(_process_id: int) -> Runtime:
     return build_runtime(settings(), facts=facts())
 
@@ -49,6 +66,7 @@ def runtime() -> Runtime:
 
 app = make_celery(settings())
 app.conf.imports = ("workers.sizing",)
+app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 
 
 def _on_setup_logging(**_: Any) -> None:
@@ -67,6 +85,18 @@ def _on_process_init(**_: Any) -> None:
     _beating[:] = [beat_in_background(runtime(), role=WORKER)]
 
 
+def _on_ready(**_: Any) -> None:
+    watchdog().start()
+
+
+def _on_message(**_: Any) -> None:
+    watchdog().heard()
+
+
+def _on_shutting_down(**_: Any) -> None:
+    watchdog().stopped.set()
+
+
 def _on_task_start(task_id: str, task: Any, **_: Any) -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
@@ -79,5 +109,8 @@ def _on_task_end(**_: Any) -> None:
 setup_logging.connect(_on_setup_logging, weak=False)
 worker_init.connect(_on_worker_init, weak=False)
 worker_process_init.connect(_on_process_init, weak=False)
+worker_ready.connect(_on_ready, weak=False)
+task_received.connect(_on_message, weak=False)
+worker_shutting_down.connect(_on_shutting_down, weak=False)
 task_prerun.connect(_on_task_start, weak=False)
 task_postrun.connect(_on_task_end, weak=False)

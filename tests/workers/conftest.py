@@ -62,8 +62,8 @@ class Processes:
         self.started.append(process)
         return process
 
-    def worker(self, app: str = "tests.workers.slow_app") -> subprocess.Popen[bytes]:
-        options = ("--queues", "interactive,batch", "--concurrency", "1", "--loglevel", "INFO")
+    def worker(self, app: str = "tests.workers.slow_app", *, concurrency: int = 1) -> subprocess.Popen[bytes]:
+        options = ("--queues", "interactive,batch", "--concurrency", str(concurrency), "--loglevel", "INFO")
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         return self.start("worker", "-m", "celery", "--app", app, "worker", *options, *quiet)
 
