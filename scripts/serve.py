@@ -27,6 +27,7 @@ from service.access import Role
 from service.client.answers import make_console
 from service.errors import PlannerError
 from service.planning.bootstrap import demo_keys
+from service.planning.health import QUEUE
 from service.runtime import build_runtime
 from service.settings import Settings
 
@@ -108,13 +109,13 @@ def _start_product(plan: Plan, supervisor: Supervisor) -> None:
         supervisor.add(Child(name=process.name, command=process.command, cwd=ROOT, log=log, environ=plan.environ))
 
 
-def _reasons(answer: httpx.Response) -> str:
+def _missing(answer: httpx.Response) -> list[str] | None:
+    """The required parts that do not work; None when the answer does not say. Old runs may still wait at a start."""
     try:
-        body = answer.json()
-    except json.JSONDecodeError:
-        return f"HTTP {answer.status_code}"
-    missing = [str(check["name"]) for check in body.get("checks", ()) if check["required"] and not check["ok"]]
-    return "waiting for " + ", ".join(missing) if missing else f"HTTP {answer.status_code}"
+        checks = answer.json()["checks"]
+    except (json.JSONDecodeError, KeyError):
+        return None
+    return [str(check["name"]) for check in checks if check["required"] and not check["ok"] and check["name"] != QUEUE]
 
 
 def wait_until_served(plan: Plan, supervisor: Supervisor) -> None:
@@ -134,9 +135,10 @@ def wait_until_served(plan: Plan, supervisor: Supervisor) -> None:
                 answer = client.get("/readyz")
             except httpx.HTTPError:
                 continue
-            if answer.status_code == httpx.codes.OK:
+            missing = _missing(answer)
+            if missing == []:
                 return
-            state = _reasons(answer)
+            state = f"HTTP {answer.status_code}" if missing is None else "waiting for " + ", ".join(missing)
             status.update(state)
     raise Trouble(f"Headroom was not ready within {READY_WITHIN_S:g} s ({state}); the logs are in {plan.logs}.")
 

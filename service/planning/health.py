@@ -10,11 +10,13 @@ from service.errors import UnavailableError
 from service.planning.heartbeat import DISPATCHER, WORKER
 from service.planning.transact import read
 from service.runtime import Runtime
-from service.store import processes
+from service.store import processes, runs
 from service.store.migrate import current_revision, head_revision
 
 _SILENT_AFTER = timedelta(seconds=10)
 _OK = "ok"
+_UNKNOWN = "unknown while the database does not answer"
+QUEUE = "queue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +42,13 @@ class Readiness:
 
 
 def readiness(runtime: Runtime) -> Readiness:
-    """Database, broker, cache, workers and dispatcher. The cache may be missing; a miss is always possible."""
+    """Database, broker, cache, workers, dispatcher, queue. The cache may be missing; a miss is always possible."""
     database = _database(runtime)
+    living: tuple[Check, ...]
     if database.ok:
-        living = (_heartbeat(runtime, WORKER), _heartbeat(runtime, DISPATCHER))
+        living = (_heartbeat(runtime, WORKER), _heartbeat(runtime, DISPATCHER), _queue(runtime))
     else:
-        unknown = "unknown while the database does not answer"
-        living = (Check(name=WORKER, ok=False, reason=unknown), Check(name=DISPATCHER, ok=False, reason=unknown))
+        living = tuple(Check(name=name, ok=False, reason=_UNKNOWN) for name in (WORKER, DISPATCHER, QUEUE))
     broker, cache = runtime.queue.ping(), runtime.cache.ping()
     return Readiness(
         checks=(
@@ -82,4 +84,16 @@ def _heartbeat(runtime: Runtime, role: str) -> Check:
     try:
         return read(runtime, query)
     except UnavailableError:
-        return Check(name=role, ok=False, reason="unknown while the database does not answer")
+        return Check(name=role, ok=False, reason=_UNKNOWN)
+
+
+def _queue(runtime: Runtime) -> Check:
+    """A heartbeat says that a process lives; only the oldest run that waits says that runs are taken."""
+    try:
+        since = read(runtime, runs.waiting_since)
+    except UnavailableError:
+        return Check(name=QUEUE, ok=False, reason=_UNKNOWN)
+    waited_s = 0.0 if since is None else (runtime.clock() - since).total_seconds()
+    if waited_s > runtime.settings.queue_age_max_s:
+        return Check(name=QUEUE, ok=False, reason=f"the oldest run that nobody took has waited for {waited_s:.0f} s")
+    return Check(name=QUEUE, ok=True, reason=_OK)

@@ -161,6 +161,11 @@ def count_queued(session: Session) -> int:
     return session.scalar(select(func.count()).where(RunRow.status == RunStatus.QUEUED.value, _LEADS)) or 0
 
 
+def waiting_since(session: Session) -> datetime | None:
+    """Since when the run that has waited longest waits for a worker; None when none waits."""
+    return session.scalar(select(func.min(RunRow.created_at)).where(RunRow.status == RunStatus.QUEUED.value, _LEADS))
+
+
 def expired(session: Session, *, now: datetime, sent_before: datetime, limit: int) -> Sequence[RunRow]:
     """Running runs whose lease has run out, however long ago, and that were not rung for since."""
     query = (

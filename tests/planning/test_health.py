@@ -6,10 +6,13 @@ from sqlalchemy import text
 from service.cache import ResultCache
 from service.errors import UnavailableError
 from service.planning import leadership
+from service.planning.execute import execute
 from service.planning.health import readiness
 from service.planning.heartbeat import DISPATCHER, WORKER, beat, beat_in_background, silence
+from service.planning.submit import submit
 from service.planning.transact import read, transact
 from service.runtime import build_runtime
+from tests.planning.conftest import chat
 
 
 def reasons(runtime) -> dict[str, str]:
@@ -26,7 +29,7 @@ def alive(runtime):
 def test_ready_when_every_part_answers(alive):
     state = readiness(alive)
     assert state.ready
-    assert [check.name for check in state.checks] == ["database", "broker", "cache", "worker", "dispatcher"]
+    assert [check.name for check in state.checks] == ["database", "broker", "cache", "worker", "dispatcher", "queue"]
 
 
 def test_without_a_worker_it_is_not_ready(runtime):
@@ -43,6 +46,19 @@ def test_a_silent_worker_is_missed(alive, clock):
     assert reasons(alive) == {"worker": "no worker has been seen for 11 s"}
     silence(alive, "d1")
     assert "dispatcher" in reasons(alive)
+
+
+def test_a_run_that_nobody_takes_is_named_although_every_process_beats(alive, caller, clock):
+    run = submit(alive, caller, chat(), request_id="req_1")
+    clock.advance(alive.settings.queue_age_max_s)
+    for process, role in (("w1", WORKER), ("d1", DISPATCHER)):
+        beat(alive, process, role=role)
+    assert readiness(alive).ready
+    clock.advance(1)
+    assert not readiness(alive).ready
+    assert reasons(alive) == {"queue": "the oldest run that nobody took has waited for 61 s"}
+    assert execute(alive, run.id)
+    assert readiness(alive).ready
 
 
 def test_a_broker_that_is_down_is_named(alive, queue):
@@ -64,6 +80,7 @@ def test_migrations_that_are_due_are_named(alive):
         "database": "the database is at revision 0000, migrations are due",
         "worker": "unknown while the database does not answer",
         "dispatcher": "unknown while the database does not answer",
+        "queue": "unknown while the database does not answer",
     }
 
 
