@@ -84,6 +84,7 @@ def test_a_wrong_address_is_named_without_its_password(name):
         {"HEADROOM_LEASE_S": "1"},
         {"HEADROOM_TASK_SOFT_LIMIT_S": "86400"},
         {"HEADROOM_VISIBILITY_TIMEOUT_S": "15"},
+        {"HEADROOM_WORKER_DEAF_AFTER_S": "15"},
     ],
 )
 def test_clocks_that_contradict_each_other_are_refused(changes):
