@@ -54,7 +54,14 @@ def size(
             weight=weight,
             weight_limit=weight_limit,
         )
-    return rounded(replace(found, assumed=(*found.assumed, *_not_evaluated(question))))
+    return rounded(
+        replace(
+            found,
+            # By id, so that the order of the catalog shows nowhere.
+            rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
+            assumed=(*found.assumed, *_not_evaluated(question)),
+        )
+    )
 
 
 def _not_evaluated(question: Question) -> tuple[Assumed, ...]:

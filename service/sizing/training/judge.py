@@ -31,20 +31,24 @@ def judge(
     certainties: dict[int, Certainty],
     weight: FloatArray,
     limit: float | None,
+    desktop_most_systems: float,
 ) -> Verdict:
-    """Refusals in order: precision, memory, deadline, confidence, power, racks, budget."""
+    """Refusals in order: precision, fleet, memory, deadline, confidence, power, racks, budget."""
     verdict = open_verdict(fleet.server.size)
     none = fleet.gpus == 0
     nothing = np.full(fleet.server.size, np.nan)
     missing = none & np.isnan(fleet.needed_bytes)
     verdict = refuse(verdict, missing, limit=Limit.PRECISION, required=nothing, available=nothing)
+    usable = job.usable_bytes(table.memory_bytes[fleet.server])
+    # What would fit and is nowhere placed asks for more systems than such systems make a training of.
     verdict = refuse(
         verdict,
-        none,
-        limit=Limit.MEMORY,
-        required=fleet.needed_bytes / GB,
-        available=job.usable_bytes(table.memory_bytes[fleet.server]) / GB,
+        none & (fleet.needed_bytes <= usable),
+        limit=Limit.FLEET,
+        required=fleet.layouts.gpus.astype(np.float64),
+        available=np.asarray(table.gpus_server[fleet.server] * desktop_most_systems, dtype=np.float64),
     )
+    verdict = refuse(verdict, none, limit=Limit.MEMORY, required=fleet.needed_bytes / GB, available=usable / GB)
     verdict = _time_verdict(verdict, question, job, fleet, certainties=certainties)
     return site_verdict(
         verdict,

@@ -66,6 +66,7 @@ def size_training(
         certainties=certainties,
         weight=weight,
         limit=_ceiling(workload, weight_limit),
+        desktop_most_systems=calibration.assumption("fleet.desktop_most_systems"),
     )
     context = OptionContext(
         job=job, hardware=hardware, table=table, calibration=calibration, constraints=question.constraints

@@ -219,3 +219,10 @@ def test_nothing_in_a_result_is_nan(sizer: Sizer) -> None:
     values += [s.value for s in option.working if isinstance(s.value, float)]
     assert np.all(np.isfinite(values))
     assert sum(p.gb for p in option.memory_gb_gpu) == pytest.approx(option.memory_used_gb_gpu)
+
+
+def test_desktops_that_cannot_be_that_many_are_refused_for_their_number(sizer: Sizer) -> None:
+    found = sizer(target=TrainingTarget(gpus=64), model="llama-3.1-8b")
+    refused = {r.server: r for r in found.rejected}
+    assert refused["dell-pro-max-gb10"].limit is Limit.FLEET
+    assert refused["dell-pro-max-gb10"].required == 64
