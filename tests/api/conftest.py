@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from service.planning.keys import create_key, create_tenant
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
 from service.store.migrate import upgrade
+from tests.api.json_schema import faults, resolve
 from tests.fakes import ListQueue
 
 
@@ -133,3 +135,35 @@ def work(runtime: Runtime, queue: ListQueue):
         return done
 
     return run
+
+
+@pytest.fixture
+def document(app: Flask) -> dict[str, Any]:
+    answer = app.test_client().get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/json"
+    return answer.json
+
+
+@pytest.fixture
+def check(app: Flask, document):
+    """Validates an answer against what the document says of its route and status."""
+    by_rule = document["paths"]
+
+    def validate(answer) -> Any:
+        adapter = app.url_map.bind("localhost")
+        rule, _ = adapter.match(answer.request.path, method=answer.request.method, return_rule=True)
+        operation = by_rule[rule.rule.replace("<", "{").replace(">", "}")][answer.request.method.lower()]
+        response = operation["responses"][str(answer.status_code)]
+        if "$ref" in response:
+            response = resolve(response["$ref"], document)
+        if answer.status_code == HTTPStatus.NOT_MODIFIED:
+            assert answer.data == b""
+            return None
+        schema = response["content"][answer.mimetype]["schema"]
+        assert list(faults(answer.json, schema, document)) == []
+        for header in ("Location", "Retry-After", "ETag", "Preference-Applied"):
+            assert header not in answer.headers or header in response["headers"] or answer.status_code >= 400, header
+        return answer.json
+
+    return validate

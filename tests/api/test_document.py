@@ -1,7 +1,6 @@
 """The OpenAPI document: whole, described, true - every answer of every route validates against it."""
 
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -19,14 +18,6 @@ INLINE = {
     "mixers": [{"kind": "attention", "count": 2, "heads": 4, "kv_heads": 2, "head_dim": 16}],
     "ffns": [{"kind": "dense", "count": 2, "intermediate": 256}],
 }
-
-
-@pytest.fixture
-def document(app: Flask) -> dict[str, Any]:
-    answer = app.test_client().get("/openapi.json")
-    assert answer.status_code == 200
-    assert answer.mimetype == "application/json"
-    return answer.json
 
 
 def operations(document):
@@ -103,30 +94,6 @@ def test_nothing_of_this_machine_is_in_it(document):
     text = str(document)
     assert "/main/" not in text
     assert "localhost" not in text
-
-
-@pytest.fixture
-def check(app: Flask, document):
-    """Validates an answer against what the document says of its route and status."""
-    by_rule = document["paths"]
-
-    def validate(answer) -> Any:
-        adapter = app.url_map.bind("localhost")
-        rule, _ = adapter.match(answer.request.path, method=answer.request.method, return_rule=True)
-        operation = by_rule[rule.rule.replace("<", "{").replace(">", "}")][answer.request.method.lower()]
-        response = operation["responses"][str(answer.status_code)]
-        if "$ref" in response:
-            response = resolve(response["$ref"], document)
-        if answer.status_code == HTTPStatus.NOT_MODIFIED:
-            assert answer.data == b""
-            return None
-        schema = response["content"][answer.mimetype]["schema"]
-        assert list(faults(answer.json, schema, document)) == []
-        for header in ("Location", "Retry-After", "ETag", "Preference-Applied"):
-            assert header not in answer.headers or header in response["headers"] or answer.status_code >= 400, header
-        return answer.json
-
-    return validate
 
 
 @pytest.mark.parametrize("name", ALL)
