@@ -272,10 +272,12 @@ def test_every_number_says_its_unit():
 
 @pytest.mark.parametrize(
     "name",
-    words("""
+    sorted(
+        words("""
         latency memory bandwidth power_total weights_size_x throughput gpu_power memory_size latency_mean
         bandwidth_required power_day gpu_high energy_month latency_p95 memory_best speed_per_gpu
-    """),
+    """)
+    ),
 )
 def test_a_number_without_a_unit_is_caught(name):
     assert not names_its_unit(name)
@@ -291,10 +293,12 @@ def test_a_field_without_a_unit_is_found():
 
 @pytest.mark.parametrize(
     "name",
-    words("""
+    sorted(
+        words("""
         ttft_ms kv_cache_gb memory_gb_gpu requests_user_hour nvlink_gb_s pue_air time_to_train_days budget_usd
         price_usd_month tokens_s_gpu gpu_hours_per_failure it_power_kw p50
-    """),
+    """)
+    ),
 )
 def test_a_number_with_its_unit_passes(name):
     assert names_its_unit(name)
