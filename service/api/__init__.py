@@ -1,11 +1,12 @@
 """The resources of version 1, in the order of the document."""
 
-from service.api import catalog, estimates, health, runs, working, workloads
+from service.api import catalog, differences, estimates, health, runs, working, workloads
 
 BLUEPRINTS = (
     workloads.blueprint,
     runs.blueprint,
     working.blueprint,
+    differences.blueprint,
     estimates.blueprint,
     catalog.blueprint,
     health.blueprint,

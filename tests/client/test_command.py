@@ -97,6 +97,31 @@ def test_a_difference_is_shown_whatever_its_members_are(capsys):
     assert re.search(r"servers +2 +3", shown)
 
 
+def test_two_runs_are_compared_with_causes_and_effects(command, question, file):
+    on_8, on_16 = question(target={"gpus": 8}), question(target={"gpus": 16})
+    on_16["workload"]["tokens"] = on_8["workload"]["tokens"]
+    ids = [command("size", file(body), "--json").json["id"] for body in (on_8, on_16)]
+    done = command("diff", *ids)
+    assert done.code == Ending.DONE, done.err
+    assert re.search(r"workload +workload\.target\.gpus +8 +16 *\n", done.out)
+    assert "workload.tokens" not in done.out
+    assert re.search(r"recommended\.gpus +8 +16 +\+100\.0%", done.out)
+    assert re.search(r"time_to_train_days\.p50 +[\d.]+ +[\d.]+ +-\d", done.out)
+    document = command("diff", *ids, "--json").json
+    assert f"and {len(document['options']) - 3} more" in done.out
+    assert [option["server"] in done.out for option in document["options"][:4]] == [True, True, True, False]
+    assert document["options"][0]["changes"]
+
+
+def test_equal_runs_are_told_to_be_equal(command, question, file):
+    path = file(question())
+    ids = [command("size", path, "--json").json["id"] for _ in range(2)]
+    done = command("diff", *ids)
+    assert done.code == Ending.DONE, done.err
+    assert "Nothing differs" in done.out
+    assert "causes: none" in done.out
+
+
 @pytest.mark.parametrize("kind", HIGHLIGHTS)
 def test_every_kind_of_the_catalog_is_listed_and_told(command, kind):
     listed = command("catalog", kind, "--json").json
