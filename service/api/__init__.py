@@ -1,6 +1,6 @@
 """The resources of version 1, in the order of the document."""
 
-from service.api import catalog, differences, estimates, health, runs, working, workloads
+from service.api import catalog, differences, estimates, health, problems, runs, working, workloads
 
 BLUEPRINTS = (
     workloads.blueprint,
@@ -10,4 +10,5 @@ BLUEPRINTS = (
     estimates.blueprint,
     catalog.blueprint,
     health.blueprint,
+    problems.blueprint,
 )

@@ -8,6 +8,7 @@ import orjson
 from flask.json.provider import JSONProvider
 
 MEDIA_TYPE = "application/json"
+HTML_MEDIA_TYPE = "text/html"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _MAY_HOLD = (float, dict, list, tuple)
 

@@ -37,7 +37,7 @@ STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "A part of the service is down"),
 }
 """Status and title per error; an error that is not in the table is ours and answers 500."""
-
+_TITLES = {kind.code: title for kind, (_, title) in STATUS.items()}
 _OF_HTTP: dict[int, tuple[str, str, str]] = {
     400: ("bad_request", "The request cannot be read", "The request is malformed."),
     404: ("not_found", "Nothing is here", "There is no such path; the paths are listed in /openapi.json."),
@@ -47,6 +47,7 @@ _OF_HTTP: dict[int, tuple[str, str, str]] = {
     413: ("body_too_large", "The body is too large", "The body is larger than this route takes."),
     415: ("unsupported_media_type", "The body has the wrong media type", "Send the body as application/json."),
 }
+PROBLEM_PATH = "/problems/"
 _INTERNAL = ("internal_error", "Something broke on our side", "The fault is logged under the request id.")
 _DATABASE_DOWN = "The database does not answer; try again."
 _RETRY_AFTER_S = 5
@@ -74,7 +75,7 @@ def problem(
 ) -> Response:
     """A problem document as an answer."""
     body = {
-        "type": f"/problems/{code.replace('_', '-')}",
+        "type": f"{PROBLEM_PATH}{code.replace('_', '-')}",
         "title": title,
         "status": int(status),
         "detail": detail,
@@ -102,12 +103,7 @@ def of_http_exception(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status < HTTPStatus.BAD_REQUEST:
         return current_app.response_class(status=status)
-    code, title, detail = _OF_HTTP.get(
-        status,
-        _INTERNAL
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        else (HTTPStatus(status).name.lower(), HTTPStatus(status).phrase, HTTPStatus(status).phrase),
-    )
+    code, title, detail = _of_status(status)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = f"The body may have at most {request.max_content_length} bytes."
     response = problem(status, code, title=title, detail=detail)
@@ -115,6 +111,28 @@ def of_http_exception(error: HTTPException) -> Response:
         if name.lower() == "allow":
             response.headers["Allow"] = value
     return response
+
+
+def _of_status(status: int) -> tuple[str, str, str]:
+    if status in _OF_HTTP:
+        return _OF_HTTP[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _INTERNAL
+    known = HTTPStatus(status)
+    code = known.name.lower()
+    # One type has one title, whoever raised it.
+    return code, _TITLES.get(code, known.phrase), known.phrase
+
+
+def problem_kinds() -> dict[str, tuple[int, str]]:
+    """Status and title of every kind of problem that an answer can carry, by code."""
+    kinds = {}
+    for status in HTTPStatus:
+        if status >= HTTPStatus.BAD_REQUEST:
+            code, title, _ = _of_status(status)
+            shown = min(int(status), int(HTTPStatus.INTERNAL_SERVER_ERROR))
+            kinds[code] = (shown, title)
+    return kinds | {kind.code: (int(status), title) for kind, (status, title) in STATUS.items()}
 
 
 def _of_planner_error(error: PlannerError) -> Response:

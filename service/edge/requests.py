@@ -9,7 +9,8 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotAcceptable
 
-from service.edge.answers import MEDIA_TYPE, PROBLEM_MEDIA_TYPE
+from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE
+from service.edge.problems import PROBLEM_PATH
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
@@ -41,7 +42,11 @@ def _begin() -> None:
 
 def _check_accept() -> None:
     accepted = request.accept_mimetypes
-    if accepted and not (accepted.quality(MEDIA_TYPE) or accepted.quality(PROBLEM_MEDIA_TYPE)):
+    offered = [MEDIA_TYPE, PROBLEM_MEDIA_TYPE]
+    if request.path.startswith(PROBLEM_PATH):
+        # People follow the type of a problem with a browser.
+        offered.append(HTML_MEDIA_TYPE)
+    if accepted and not any(accepted.quality(media_type) for media_type in offered):
         raise NotAcceptable
 
 

@@ -31,3 +31,16 @@ class ProblemSchema(Schema):
     errors = fields.List(
         fields.Nested(FieldErrorSchema), required=True, metadata={"description": "Field by field; may be empty."}
     )
+
+
+class ProblemKindSchema(Schema):
+    """What one kind of problem means, and the way out."""
+
+    type = fields.String(
+        required=True, metadata={"description": "What problem documents carry.", "format": "uri-reference"}
+    )
+    title = fields.String(required=True, metadata={"description": "The kind of problem in a few words."})
+    status = fields.Integer(required=True, metadata={"description": "The HTTP status that comes with it."})
+    meaning = fields.String(required=True, metadata={"description": "What it means."})
+    cause = fields.String(required=True, metadata={"description": "What usually causes it."})
+    way_out = fields.String(required=True, metadata={"description": "What to do about it."})
