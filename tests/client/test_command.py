@@ -317,6 +317,10 @@ def test_the_installed_command_starts_from_any_folder(installed, served, tmp_pat
     assert installed.stat().st_ino == before, "what is right is not written again"
 
 
+def _heed_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, question, file):
     served.held.set()
     run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
@@ -326,11 +330,16 @@ def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, q
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        # A job in the background ignores Ctrl-C, and so would everything that it starts.
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - between fork and exec it sets one signal and takes no lock
     ) as process:
         assert process.stderr.readline() == f"run {run_id}: queued\n"
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
-        assert process.wait(10) == Ending.INTERRUPTED
+        try:
+            told = process.communicate(timeout=20)[1]
+        finally:
+            process.kill()
+        assert process.returncode == Ending.INTERRUPTED
     assert f"headroom runs {run_id} --wait" in told
     assert "interrupted" in told
     assert "Traceback" not in told
