@@ -64,8 +64,8 @@ class SloSchema(RecordSchema):
 
     record = Slo
 
-    ttft_ms = Amount("Time to first token, at most.", low=1, high=3_600_000, **_OPTIONAL)
-    tpot_ms = Amount("Mean time per output token after the first, at most.", low=0.1, high=60_000, **_OPTIONAL)
+    ttft_ms = Amount("Time to first token, at most.", low=1e-3, high=3_600_000, **_OPTIONAL)
+    tpot_ms = Amount("Mean time per output token after the first, at most.", low=1e-3, high=60_000, **_OPTIONAL)
     percentile = Amount("Share of requests that must meet it, in percent.", low=50, high=99.9, load_default=95.0)
 
     @validates_schema

@@ -330,3 +330,18 @@ def test_a_caller_may_bring_a_model_along(model):
 )
 def test_a_model_that_cannot_be_is_refused(model):
     assert any(field.startswith("workload.model") for field in refused(changed(SMALL_CHAT, "workload.model", model)))
+
+
+def test_an_slo_that_no_hardware_meets_is_a_question_and_not_a_wrong_field():
+    """Whether 0.01 ms can be met is for the engine to say, with the best that can be reached."""
+    body = {
+        "workload": {
+            "kind": "inference",
+            "model": "llama-3.1-8b",
+            "isl_tokens": 1000,
+            "osl_tokens": 200,
+            "demand": {"concurrency": 8},
+            "slo": {"tpot_ms": 0.01, "ttft_ms": 0.01},
+        }
+    }
+    assert SizingRequestSchema().load(body).question.workload.slo.tpot_ms == 0.01
