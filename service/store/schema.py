@@ -2,6 +2,8 @@
 
 from sqlalchemy import MetaData
 
+from service.store.tables.audit import AuditEventRow
+from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.processes import HeartbeatRow, LeaseRow
@@ -9,18 +11,21 @@ from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.tenants import TenantRow
-from service.store.tables.workloads import WorkloadRow
+from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 TABLES = (
     TenantRow,
     PrincipalRow,
     ApiKeyRow,
     WorkloadRow,
+    WorkloadVersionRow,
     RunRow,
     ResultRow,
     OutboxRow,
     LeaseRow,
     HeartbeatRow,
     ReleaseRow,
+    IdempotencyRow,
+    AuditEventRow,
 )
 METADATA: MetaData = Row.metadata

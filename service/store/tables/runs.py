@@ -48,6 +48,7 @@ class RunRow(Row):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
     workload_id: Mapped[str] = mapped_column(ForeignKey("workloads.id"))
+    workload_version: Mapped[int] = mapped_column(server_default="1")
     status: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(Text)
@@ -68,18 +69,24 @@ class RunRow(Row):
     price_book_digest: Mapped[str | None] = mapped_column(Text)
     principal: Mapped[str] = mapped_column(Text)
     request_id: Mapped[str] = mapped_column(Text)
+    # W3C trace context of the request, so that the worker's spans join its trace however the run was rung for.
+    traceparent: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class ResultRow(Row):
-    """The answer to a question of one tenant, canonical JSON. Written once, never changed, read by every equal run."""
+    """The answer to a question of one tenant. Written once, never changed, read by every equal run.
+
+    `body` is what callers read, to the byte; `working` holds the working of its options, by rank. Both canonical JSON.
+    """
 
     __tablename__ = "results"
 
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     digest: Mapped[str] = mapped_column(Text, primary_key=True)
     body: Mapped[str] = mapped_column(Text)
+    working: Mapped[str | None] = mapped_column(Text)
     feasible: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(Moment)

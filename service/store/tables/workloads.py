@@ -25,4 +25,22 @@ class WorkloadRow(Row):
     version: Mapped[int] = mapped_column(default=1)
     principal: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)
+    changed_at: Mapped[datetime | None] = mapped_column(Moment)
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class WorkloadVersionRow(Row):
+    """A version of a workload that a newer one has replaced; the newest is the workload's own row."""
+
+    __tablename__ = "workload_versions"
+
+    workload_id: Mapped[str] = mapped_column(ForeignKey("workloads.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    name: Mapped[str | None] = mapped_column(Text)
+    labels: Mapped[dict[str, Any]] = mapped_column(JSON)
+    kind: Mapped[str] = mapped_column(Text)
+    question: Mapped[str] = mapped_column(Text)
+    principal: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    replaced_at: Mapped[datetime] = mapped_column(Moment)
