@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from config.environment import ROOT
+from scripts import apt
 from scripts.options import parse
 from scripts.postgresql import binaries
 from scripts.setup_env import environment_folder, install
@@ -29,14 +30,10 @@ def say(text: str) -> None:
 
 
 def _apt_get() -> bool:
-    if os.geteuid() != 0 or not Path("/usr/bin/apt-get").exists():
+    if not apt.can_install():
         return False
     say("Installing PostgreSQL for the tests with apt-get ...")
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install_it = ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
-    for command in (["apt-get", "update"], install_it):
-        done = subprocess.run(command, env=environ, capture_output=True, check=False)
-    return done.returncode == 0
+    return apt.install("postgresql")
 
 
 def need_postgresql() -> None:

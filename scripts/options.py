@@ -56,7 +56,33 @@ def _size() -> argparse.ArgumentParser:
     return parser
 
 
-PARSERS = {"run": _run, "test": _test, "size": _size}
+def _bench() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measure Headroom beside its limits and peers in one run, and judge the speed targets.",
+        epilog="It starts an installation of its own on free ports of loopback, with embedded servers and a temporary "
+        "data folder, and stops it at the end. HEADROOM_WEB_WORKERS, HEADROOM_WEB_THREADS and "
+        "HEADROOM_WORKER_CONCURRENCY apply; every other variable of an installation is left aside. "
+        "The HTTP rows need wrk (Debian: apt-get install wrk). Exit code 0, whether the targets are met or not.",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=BENCH_PARTS,
+        metavar="PART",
+        help=f"{', '.join(BENCH_PARTS)}; may be repeated",
+    )
+    parser.add_argument("--quick", action="store_true", help="short rounds: a first look, not figures to quote")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every raw figure there")
+    parser.add_argument("--write-readme", action="store_true", help="replace the table of the README by this run's")
+    parser.add_argument(
+        "--aiconfigurator", type=Path, metavar="PATH", help="the `aiconfigurator` of an environment of its own, to time"
+    )
+    return parser
+
+
+BENCH_PARTS = ("engine", "http", "tasks", "memory", "peers")
+PARSERS = {"bench": _bench, "run": _run, "test": _test, "size": _size}
 
 
 def parse(command: str, arguments: list[str]) -> argparse.Namespace:

@@ -27,12 +27,15 @@ MIGRATE = Process(name="migrate", arguments=("-m", "service.store.migrate"))
 DISPATCHER = Process(name="dispatcher", arguments=("-m", "workers.dispatcher"))
 
 
-def web(settings: Settings) -> Process:
-    """The API. Blocking threads are always given: the server's own default grows with the machine."""
+def web(settings: Settings, *, name: str = "web", factory: str = "service.app:create_app") -> Process:
+    """The API, or another application that is served like it.
+
+    Blocking threads are always given: the server's own default grows with the machine.
+    """
     return Process(
-        name="web",
+        name=name,
         arguments=(
-            *("-m", "granian", "--interface", "wsgi", "--factory", "service.app:create_app"),
+            *("-m", "granian", "--interface", "wsgi", "--factory", factory),
             *("--host", settings.web_host, "--port", str(settings.web_port)),
             *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
             # A request that waits for its run may finish; a process that hangs may not.

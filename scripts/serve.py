@@ -70,7 +70,8 @@ def make_plan(environ: Mapping[str, str], *, data_dir: Path, logs: Path, port: i
     return Plan(servers=tuple(servers), environ=filled, settings=settings_from_environment(filled), logs=logs)
 
 
-def _address(settings: Settings) -> str:
+def address_of(settings: Settings) -> str:
+    """Where a client on this machine finds the web."""
     host = "127.0.0.1" if settings.web_host in {"0.0.0.0", "::"} else settings.web_host  # noqa: S104  # to connect to
     return f"http://[{host}]:{settings.web_port}" if ":" in host else f"http://{host}:{settings.web_port}"
 
@@ -83,7 +84,8 @@ def _check_port(settings: Settings) -> None:
         )
 
 
-def _migrate(plan: Plan) -> None:
+def migrate(plan: Plan) -> None:
+    """Bring the database to the newest schema; trouble when that does not work."""
     with (plan.logs / "migrate.log").open("ab") as output:
         done = subprocess.run(
             MIGRATE.command, cwd=ROOT, env=dict(plan.environ), stdout=output, stderr=output, check=False
@@ -93,7 +95,8 @@ def _migrate(plan: Plan) -> None:
         raise Trouble(f"The database could not be prepared: {words[-1] if words else 'no reason given'}")
 
 
-def _start_servers(plan: Plan, supervisor: Supervisor) -> None:
+def start_servers(plan: Plan, supervisor: Supervisor) -> None:
+    """Start the embedded servers; each answers afterwards."""
     for server in plan.servers:
         server.write_config()
         log = plan.logs / f"{server.role}.log"
@@ -103,7 +106,8 @@ def _start_servers(plan: Plan, supervisor: Supervisor) -> None:
         wait_until_ready(server, child.process, log=log)
 
 
-def _start_product(plan: Plan, supervisor: Supervisor) -> None:
+def start_product(plan: Plan, supervisor: Supervisor) -> None:
+    """Start web, worker and dispatcher; they are ready when wait_until_served returns."""
     for process in product(plan.settings):
         log = plan.logs / f"{process.name}.log"
         supervisor.add(Child(name=process.name, command=process.command, cwd=ROOT, log=log, environ=plan.environ))
@@ -123,7 +127,7 @@ def wait_until_served(plan: Plan, supervisor: Supervisor) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     state = "waiting for web"
     with (
-        httpx.Client(base_url=_address(plan.settings), timeout=2.0, trust_env=False) as client,
+        httpx.Client(base_url=address_of(plan.settings), timeout=2.0, trust_env=False) as client,
         console.status(state) as status,
     ):
         while time.monotonic() < deadline:
@@ -143,13 +147,14 @@ def wait_until_served(plan: Plan, supervisor: Supervisor) -> None:
     raise Trouble(f"Headroom was not ready within {READY_WITHIN_S:g} s ({state}); the logs are in {plan.logs}.")
 
 
-def _keys(plan: Plan) -> Mapping[Role, str]:
+def make_keys(plan: Plan) -> Mapping[Role, str]:
+    """The demo tenant's keys by role."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     return demo_keys(build_runtime(plan.settings))
 
 
 def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
-    address = _address(plan.settings)
+    address = address_of(plan.settings)
     console.print(
         f"\nHeadroom serves at [bold]{address}[/] (API at /v1, its description at /openapi.json, health at /readyz)."
     )
@@ -163,19 +168,19 @@ def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
 def serve(plan: Plan, supervisor: Supervisor, *, examples: bool, stay: bool) -> int:
     """Start everything, show the examples, and watch until interrupted."""
     console.print("Starting the embedded servers ..." if plan.servers else "Using the servers of the environment.")
-    _start_servers(plan, supervisor)
+    start_servers(plan, supervisor)
     console.print("Preparing the database ...")
-    _migrate(plan)
+    migrate(plan)
     console.print("Starting web, worker and dispatcher ...")
-    _start_product(plan, supervisor)
+    start_product(plan, supervisor)
     # Somebody else's database gets a demo tenant only when the examples need one.
     embedded = plan.settings.database_url.startswith("sqlite")
-    keys = _keys(plan) if examples or embedded else {}
+    keys = make_keys(plan) if examples or embedded else {}
     wait_until_served(plan, supervisor)
     failed = 0
     if examples:
         failed = show_examples(
-            _address(plan.settings), token=keys[Role.REQUESTER], folder=ROOT / "config" / "examples", console=console
+            address_of(plan.settings), token=keys[Role.REQUESTER], folder=ROOT / "config" / "examples", console=console
         )
     _print_address(plan, keys)
     if stay:

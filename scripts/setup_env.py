@@ -21,8 +21,13 @@ from scripts.trouble import Trouble  # noqa: E402  # the same
 
 RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
-LOCKS = {"run": (RUNTIME,), "size": (RUNTIME,), "test": (RUNTIME, TESTS)}
-MODULES = {"run": "scripts.serve", "size": "scripts.size_file", "test": "scripts.checks"}
+LOCKS = {"bench": (RUNTIME,), "run": (RUNTIME,), "size": (RUNTIME,), "test": (RUNTIME, TESTS)}
+MODULES = {
+    "bench": "scripts.benchmark.command",
+    "run": "scripts.serve",
+    "size": "scripts.size_file",
+    "test": "scripts.checks",
+}
 _URL = re.compile(r"\w+://\S+")
 _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|Max retries|Temporary failure|Read timed out"

@@ -1,0 +1,57 @@
+"""The HTTP rows as a table."""
+
+from scripts.benchmark.table import Section, figure, percent
+from scripts.benchmark.web import CONNECTIONS, FLASK, FLASK_LARGE, POST, RUN, WebFigures
+
+# Rows whose answers are large: a handler that sends as much is the fairer limit.
+_LARGE = frozenset({FLASK_LARGE, RUN, POST})
+
+
+def section(figures: WebFigures) -> Section:
+    """Requests per second, latency, CPU and the ratios to the bare handlers."""
+    rows = []
+    for row in figures.rows:
+        beside = percent(figures.ratio(row.name, FLASK_LARGE)) if row.name in _LARGE else ""
+        ratio = percent(figures.ratio(row.name)) if row.connections == CONNECTIONS else ""
+        rows.append(
+            (
+                row.name if not row.errors else f"{row.name} ({row.errors} failed)",
+                f"{row.body_bytes:,}",
+                figure(row.middle("requests_s")),
+                figure(row.middle("p50_ms")),
+                figure(row.middle("p99_ms")),
+                figure(row.middle("cpu_ms")),
+                ratio,
+                beside,
+            )
+        )
+    return Section(
+        title=f"HTTP on Granian, {figures.web_workers} processes x {figures.web_threads} threads, "
+        f"{CONNECTIONS} connections",
+        columns=(
+            "row",
+            "body bytes",
+            "requests/s",
+            "p50 ms",
+            "p99 ms",
+            "CPU ms/request",
+            "of bare Flask",
+            "of bare Flask, same bytes",
+        ),
+        rows=rows,
+        notes=_notes(figures),
+    )
+
+
+def _notes(figures: WebFigures) -> list[str]:
+    rounds = len(figures.rows[0].rounds)
+    how = (
+        f"Medians of {rounds} rounds of {figures.seconds:g} s; each round loads every row once, and the ratios are "
+        f"medians of the rounds' ratios of requests/s to `{FLASK}`."
+    )
+    counted = (
+        "CPU counts every process of the installation (web, worker, dispatcher, broker, cache), or the bare server's, "
+        "and not the load client, which runs on the same cores. SQLite, embedded cache, logs to a file."
+    )
+    posted = "Every POST carries another name: it is parsed, validated, and makes a workload and a run."
+    return [how, counted, posted, *(f"Left out: {what}." for what in figures.left_out)]

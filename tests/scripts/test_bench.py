@@ -1,0 +1,202 @@
+"""scripts/bench: its arithmetic on small inputs, what it reads from wrk and /proc, and one real run of the engine."""
+
+import json
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from scripts.benchmark import bare, procfs, targets, web, web_table, wrk
+from scripts.benchmark.figures import median_ratio, spread_ms
+from scripts.benchmark.installation import bench_environ
+from scripts.benchmark.machine import processor_name
+from scripts.benchmark.table import Section, figure, markdown, percent
+from scripts.benchmark.web import FLASK, FLASK_LARGE, POST, RUN, Round, RowFigures, WebFigures
+from scripts.trouble import Trouble
+
+# What wrk 4.1.0 printed, with the line of load.lua after it.
+WRK_SAID = """Running 1s test @ http://127.0.0.1:4711/json
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.46ms    2.35ms  23.47ms   91.55%
+    Req/Sec    14.02k     1.71k   16.02k    70.00%
+  13946 requests in 1.00s, 2.29MB read
+Requests/sec:  13933.92
+Transfer/sec:      2.28MB
+
+BENCH {"requests": 13946, "duration_us": 1000867, "bytes": 2398712, "p50_us": 851, "p99_us": 11700, \
+"refused": 2, "broken": 1}
+"""
+
+
+def row(name, *requests_s, connections=16, errors=0, p50_ms=2.0):
+    rounds = [Round(requests_s=n, p50_ms=p50_ms, p99_ms=9.0, cpu_ms=0.1, errors=errors) for n in requests_s]
+    return RowFigures(name=name, connections=connections, body_bytes=18, rounds=rounds)
+
+
+def figures(*rows):
+    return WebFigures(seconds=1, web_workers=2, web_threads=8, rows=list(rows), left_out=[])
+
+
+def test_what_wrk_measured_is_read():
+    load = wrk.parse(WRK_SAID)
+    assert load.requests_s == pytest.approx(13933.92, rel=1e-6)
+    assert (load.p50_ms, load.p99_ms, load.errors) == (0.851, 11.7, 3)
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint", "sentence"),
+    [
+        ("", "unable to connect to 127.0.0.1:9 Connection refused", "Connection refused"),
+        (
+            'BENCH {"requests": 0, "duration_us": 1, "p50_us": 0, "p99_us": 0, "refused": 0, "broken": 7}',
+            "",
+            "7 broken",
+        ),
+    ],
+)
+def test_no_measurement_is_trouble(said, complaint, sentence):
+    with pytest.raises(Trouble, match=sentence):
+        wrk.parse(said, complaint)
+
+
+def test_wrk_is_told_everything_through_the_environment(tmp_path):
+    fake = tmp_path / "wrk"
+    fake.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        "told = [os.environ['BENCH_' + name] for name in ('METHOD', 'HEADERS', 'BODY', 'MARK', 'SERIES')]\n"
+        "assert told == ['POST', 'A: 1\\nB: 2', '{\"name\": \"@name@\"}', '@name@', 'round 3 '], told\n"
+        "assert sys.argv[1:4] == ['-t1', '-c4', '-d0.5s'] and sys.argv[-1] == 'http://127.0.0.1:1/x', sys.argv\n"
+        f"print({WRK_SAID!r})\n"
+    )
+    fake.chmod(0o755)
+    request = wrk.Request(
+        url="http://127.0.0.1:1/x", method="POST", headers={"A": "1", "B": "2"}, body='{"name": "@name@"}'
+    )
+    assert wrk.run(str(fake), request, connections=4, seconds=0.5, series="round 3 ").requests == 13946
+
+
+def test_a_missing_wrk_is_one_sentence_with_the_way_out(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Trouble, match="apt-get install wrk"):
+        wrk.need(lambda _: None)
+
+
+def test_ratios_are_of_rounds_and_not_of_sums():
+    # The second round is ten times slower for both: the ratio is 1/2 in each.
+    assert median_ratio([50, 5, 40], [100, 10, 80]) == 0.5
+    assert median_ratio([50, 9], [100, 10]) == pytest.approx(0.7)
+    with pytest.raises(ValueError, match="longer"):
+        median_ratio([1], [1, 2])
+
+
+def test_spread_is_in_milliseconds():
+    spread = spread_ms([0.001 * n for n in range(1, 12)])
+    assert (spread.count, spread.p10, spread.p50, spread.p90) == pytest.approx((11, 2.0, 6.0, 10.0))
+    assert spread.p95 == pytest.approx(10.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "run_met", "post_met"),
+    [
+        ((row(FLASK, 100, 200), row(RUN, 45, 90), row(POST, 29, 59)), True, False),
+        ((row(FLASK, 100, 200), row(RUN, 44, 89), row(POST, 30, 60)), False, True),
+        ((row(FLASK, 100), row(RUN, 99, errors=1), row(POST, 99)), None, True),
+        ((row(RUN, 99), row(POST, 99)), None, None),
+    ],
+)
+def test_targets_are_judged_by_ratios_of_sound_rows(rows, run_met, post_met):
+    of_run, of_post, of_estimate = targets.judge(figures(*rows))
+    assert (of_run.met, of_post.met, of_estimate.met) == (run_met, post_met, None)
+    assert "not judged" in of_estimate.sentence()
+
+
+@pytest.mark.parametrize(("p50_ms", "met"), [(14.9, True), (15.0, False)])
+def test_an_estimate_is_judged_alone(p50_ms, met):
+    judged = targets.judge(figures(row(web.ESTIMATE_ALONE, 9, connections=1, p50_ms=p50_ms)))[2]
+    assert judged.met is met
+    assert "1 connection" in judged.sentence()
+
+
+def test_failed_requests_are_shown_in_the_table():
+    shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(RUN, 25, errors=3)))
+    cells = {cells[0]: cells[-2:] for cells in shown.rows}
+    assert cells == {FLASK: ("100%", ""), FLASK_LARGE: ("50%", "100%"), f"{RUN} (3 failed)": ("25%", "50%")}
+
+
+def test_cpu_time_is_read_and_attributed():
+    spent = procfs.cpu_s([os.getpid()])
+    sum(range(3_000_000))
+    while procfs.cpu_between(spent, procfs.cpu_s([os.getpid()])) == 0:
+        sum(range(100_000))
+    assert procfs.cpu_between({1: 2.0, 2: 1.0, 3: 9.0}, {1: 2.5, 2: 1.0, 4: 0.25}) == 0.75
+    assert procfs.stat_fields("12 (a ) b (c)) S 7 0")[:2] == ["S", "7"]
+
+
+def test_a_family_has_children_and_no_strangers():
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert procfs.family(os.getpid())[0] == os.getpid()
+        assert child.pid in procfs.family(os.getpid())
+        assert procfs.family(child.pid) == [child.pid]
+        child.kill()
+
+
+def test_memory_is_read():
+    held = procfs.memory(os.getpid())
+    assert held.rss_mib > 10
+    assert held.pss_mib is None or 0 < held.pss_mib <= held.rss_mib * 1.01
+    assert procfs.memory_fields("Rss: 2048 kB\nPss:\t512 kB\nRssShare: x") == {"Rss": 2.0, "Pss": 0.5}
+    assert procfs.memory(2**22 + 1) is None
+
+
+def test_an_installation_of_the_caller_is_left_alone():
+    given = {
+        "PATH": "/bin",
+        "DATABASE_URL": "postgresql://prod/db",
+        "CACHE_URL": "redis://prod",
+        "HEADROOM_DATA_DIR": "/srv",
+        "HEADROOM_WEB_THREADS": "4",
+    }
+    assert bench_environ(given) == {"PATH": "/bin", "HEADROOM_WEB_THREADS": "4"}
+
+
+def test_bare_handlers_answer_what_they_claim():
+    flask = bare.flask_app().test_client()
+    assert flask.get("/json").json == {"status": "alive"}
+    large = flask.get("/bytes/95087")
+    assert (len(large.data), large.mimetype) == (95087, "application/json")
+    assert isinstance(json.loads(large.data), str)
+    with httpx.Client(transport=httpx.WSGITransport(app=bare.wsgi_app()), base_url="http://bare") as client:
+        assert client.get("/").json() == {"status": "alive"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"),
+        (13933.9, "13,934"),
+        (99.96, "100.0"),
+        (12.34, "12.3"),
+        (3.306, "3.31"),
+        (0.0999, "0.100"),
+        (0, "0.000"),
+    ],
+)
+def test_figures_have_three_digits(value, shown):
+    assert figure(value) == shown
+
+
+def test_percentages():
+    assert [percent(value) for value in (None, 0.0249, 0.4567, 3.36)] == ["-", "2.5%", "46%", "336%"]
+
+
+def test_a_section_in_markdown():
+    section = Section(title="T", columns=("row", "ms"), rows=[("a|b", "1"), ("c", "2")], notes=["One.", "Two."])
+    assert markdown(section) == "**T**\n\n| row | ms |\n|---|---:|\n| a\\|b | 1 |\n| c | 2 |\n\nOne. Two."
+
+
+def test_the_processor_has_a_name():
+    assert processor_name("processor\t: 0\nmodel name\t: Fast One\nmodel name\t: Other\n") == "Fast One"
