@@ -73,4 +73,4 @@ class ResultCache:
 
 
 def _key(tenant_id: str, digest: str) -> str:
-    return f"headroom:result:{tenant_id}:{digest}"
+    return f"headroom:answer:{tenant_id}:{digest}"

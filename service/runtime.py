@@ -13,6 +13,7 @@ from service.cache import ResultCache
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
+from service.kept import Kept
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
@@ -37,6 +38,7 @@ class Runtime:
     settings: Settings = field(repr=False)
     sessions: sessionmaker[Session] = field(repr=False)
     cache: ResultCache = field(repr=False)
+    kept: Kept = field(repr=False)
     queue: Queue = field(repr=False)
     catalog: Catalog = field(repr=False)
     price_book: PriceBook = field(repr=False)
@@ -69,6 +71,7 @@ def build_runtime(
         settings=settings,
         sessions=sessionmaker(engine, expire_on_commit=False),
         cache=ResultCache(settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s),
+        kept=Kept(most_bytes=settings.kept_bytes),
         queue=queue or CeleryQueue(settings),
         catalog=facts.catalog,
         price_book=facts.price_book,

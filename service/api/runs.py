@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from flask import Response
+
 from service.access import Permission
+from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
+from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
-from service.planning.reading import get_run, list_runs
+from service.planning.reading import RunAnswer, list_runs, read_run, run_answer
 from service.planning.view import RunView
 from service.schemas.page import PageQuerySchema, page
 from service.schemas.run import RunPageSchema, RunSchema
@@ -33,11 +37,16 @@ class RunQuerySchema(PageQuerySchema):
     workload_id = Text("Only runs of this workload.", load_default=None)
 
 
-def answer_run(run: RunView, *, headers: Mapping[str, str] | None = None) -> Any:
+def answer_run(run: RunView, *, headers: Mapping[str, str]) -> Response:
     """202 while a posted run is open, 200 once it has ended."""
-    if run.status in OPEN:
-        return run, HTTPStatus.ACCEPTED, {"Retry-After": _RETRY_AFTER_S, **(headers or {})}
-    return run, HTTPStatus.OK, dict(headers or {})
+    status = HTTPStatus.ACCEPTED if run.status in OPEN else HTTPStatus.OK
+    return _written(run_answer(runtime(), run), status, headers)
+
+
+def _written(run: RunAnswer, status: HTTPStatus, headers: Mapping[str, str]) -> Response:
+    """The bytes as they are: RunSchema says what they hold, and every answer of the tests is held against it."""
+    hurry = {"Retry-After": _RETRY_AFTER_S} if run.status in OPEN else {}
+    return Response(run.body, status, {**hurry, **headers}, mimetype=MEDIA_TYPE)
 
 
 @blueprint.route("", methods=["GET"])
@@ -58,10 +67,12 @@ def get_runs(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/<run_id>", methods=["GET"])
-@blueprint.response(200, RunSchema, headers=RETRY_AFTER_DOC)
+@documents_etag(blueprint)
+@blueprint.response(200, RunSchema, headers=RETRY_AFTER_DOC | ETAG_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="getRun")
 def get_one_run(run_id: str) -> Any:
     """Read one run, with its result once it is done."""
-    run = get_run(runtime(), caller(), run_id)
-    return run, HTTPStatus.OK, {"Retry-After": _RETRY_AFTER_S} if run.status in OPEN else {}
+    run = read_run(runtime(), caller(), run_id)
+    # The summary names the digest, and under one digest there is one answer.
+    return _written(run, HTTPStatus.OK, tagged(run.summary))

@@ -16,9 +16,10 @@ _IF_NONE_MATCH = {
 }
 
 
-def tagged(*parts: str) -> dict[str, str]:
+def tagged(*parts: str | bytes) -> dict[str, str]:
     """Headers with the ETag of what these parts identify; ends the request with 304 when the caller has it."""
-    tag = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+    identity = b"\x1f".join(part.encode() if isinstance(part, str) else part for part in parts)
+    tag = hashlib.sha256(identity).hexdigest()[:32]
     headers = {"ETag": f'"{tag}"', "Cache-Control": _REVALIDATE}
     if request.if_none_match.contains_weak(tag):
         abort(Response(status=304, headers=headers))

@@ -6,13 +6,14 @@ import orjson
 
 from service.catalog.resolve import resolve
 from service.planning.versions import current_versions, digest_of
-from service.quoting.indicative import priced, weights
+from service.quoting.indicative import PricedResult, priced, weights
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.schemas.result import PricedResultSchema
 from service.schemas.workload import QUESTION
 from service.sizing.size import size
 from service.sizing.workload import Question, TrainingWorkload
+from service.store.results import StoredAnswer
 from service.store.runs import Versions
 
 _RESULT = PricedResultSchema()
@@ -24,8 +25,7 @@ class Answer:
 
     digest: str
     versions: Versions
-    feasible: bool
-    body: bytes
+    stored: StoredAnswer
 
 
 def answer(runtime: Runtime, question: str) -> Answer:
@@ -42,12 +42,24 @@ def answer(runtime: Runtime, question: str) -> Answer:
         weight=weights(hardware, book),
         weight_limit=budget_usd(resolved.question),
     )
-    return Answer(
-        digest=digest_of(resolved.question, versions),
-        versions=versions,
-        feasible=result.feasible,
-        body=canonical_json(_RESULT.dump(priced(result, hardware, book))),
+    return at_rest(priced(result, hardware, book), digest=digest_of(resolved.question, versions), versions=versions)
+
+
+def at_rest(result: PricedResult, *, digest: str, versions: Versions) -> Answer:
+    """The answer as it is kept: the body is what every caller reads, to the byte."""
+    written = _RESULT.dump(result)
+    working = {str(option["rank"]): option.pop("working") for option in written["options"]}
+    body = {
+        **written,
+        "catalog_version": versions.catalog,
+        "calibration_version": versions.calibration,
+        "price_book_digest": versions.price_book_digest,
+        "digest": digest,
+    }
+    stored = StoredAnswer(
+        body=canonical_json(body), working=canonical_json(working), feasible=bool(written["feasible"])
     )
+    return Answer(digest=digest, versions=versions, stored=stored)
 
 
 def budget_usd(question: Question) -> float | None:

@@ -6,9 +6,9 @@ from service.access import Caller
 from service.planning.finished import FinishedRun, finished_run
 from service.quoting.difference import Answered, CauseKind, Difference, difference
 from service.runtime import Runtime
-from service.schemas.result import PricedResultSchema
+from service.schemas.result import ResultSchema
 
-_RESULT = PricedResultSchema()
+_RESULT = ResultSchema()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

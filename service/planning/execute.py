@@ -55,8 +55,8 @@ def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
             log.warning("run_taken_over", token=claim.token)
             return False
         if isinstance(outcome, Answer):
-            runtime.cache.put(claim.tenant_id, outcome.digest, outcome.body)
-            log.info("run_done", feasible=outcome.feasible)
+            runtime.cache.put(claim.tenant_id, outcome.digest, outcome.stored.body)
+            log.info("run_done", feasible=outcome.stored.feasible)
         else:
             log.warning("run_failed", code=outcome.code)
         return True
@@ -128,20 +128,13 @@ def _store(runtime: Runtime, claim: _Claim, outcome: Answer | _Failure) -> bool:
             session,
             claim.run_id,
             token=claim.token,
-            feasible=outcome.feasible,
+            feasible=outcome.stored.feasible,
             digest=outcome.digest,
             versions=outcome.versions,
             now=now,
         )
         if stored:
-            results.put(
-                session,
-                claim.tenant_id,
-                outcome.digest,
-                body=outcome.body.decode(),
-                feasible=outcome.feasible,
-                now=now,
-            )
+            results.put(session, claim.tenant_id, outcome.digest, outcome.stored, now=now)
         return stored
 
     return transact(runtime, work)

@@ -1,19 +1,17 @@
-"""A run that is done, with all that is kept of it: the question as it was asked and the answer as it was found."""
+"""A run that is done: the question as it was asked and the answer as it was found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy.orm import Session
 
 from service.access import Caller
-from service.errors import ConflictError, NotFoundError
-from service.planning.transact import read
-from service.planning.view import RunView, run_view
+from service.errors import ConflictError
+from service.planning.reading import get_run
+from service.planning.view import RunView
 from service.runtime import Runtime
-from service.store import results, runs
-from service.store.tables.runs import OPEN, RunRow, RunStatus
+from service.store.tables.runs import OPEN
 
 _RETRY_AFTER_S = 1
 
@@ -29,22 +27,13 @@ class FinishedRun:
 
 def finished_run(runtime: Runtime, caller: Caller, run_id: str) -> FinishedRun:
     """The run of the caller's tenant; NotFoundError when there is none, ConflictError while it is not done."""
-
-    def query(session: Session) -> tuple[RunRow | None, bytes | None]:
-        row = runs.get(session, caller.tenant_id, run_id)
-        if row is None or row.status != RunStatus.DONE:
-            return row, None
-        return row, results.body(session, caller.tenant_id, row.digest)
-
-    row, body = read(runtime, query)
-    if row is None:
-        raise NotFoundError(f"There is no run {run_id[:64]!r}.")
-    if body is None:
-        raise _without_answer(row)
-    return FinishedRun(run=run_view(row), question=orjson.loads(row.question), answer=orjson.loads(body))
+    run = get_run(runtime, caller, run_id)
+    if run.result is None:
+        raise _without_answer(run)
+    return FinishedRun(run=run, question=orjson.loads(run.question), answer=orjson.loads(run.result))
 
 
-def _without_answer(row: RunRow) -> ConflictError:
-    if row.status in OPEN:
-        return ConflictError(f"Run {row.id} is {row.status}; ask again once it is done.", retry_after_s=_RETRY_AFTER_S)
-    return ConflictError(f"Run {row.id} is {row.status} and has no answer; post its workload again.")
+def _without_answer(run: RunView) -> ConflictError:
+    if run.status in OPEN:
+        return ConflictError(f"Run {run.id} is {run.status}; ask again once it is done.", retry_after_s=_RETRY_AFTER_S)
+    return ConflictError(f"Run {run.id} is {run.status} and has no answer; post its workload again.")

@@ -1,14 +1,50 @@
 """What a tenant may read: its workloads and runs, one or many. Another tenant's looks like none."""
 
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import NotFoundError
+from service.kept import KeptRun
 from service.planning.transact import read
 from service.planning.view import RunView, WorkloadView, run_view, workload_view
 from service.runtime import Runtime
+from service.schemas.run import run_json, summary_json
 from service.store import results, runs, workloads
 from service.store.tables.runs import RunRow, RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAnswer:
+    """A run as callers read it: `summary` is its JSON without the result, `result` the answer, to the byte."""
+
+    status: RunStatus
+    summary: bytes
+    result: bytes | None
+
+    @property
+    def body(self) -> bytes:
+        """The whole."""
+        return run_json(self.summary, self.result)
+
+
+def read_run(runtime: Runtime, caller: Caller, run_id: str) -> RunAnswer:
+    """The run as callers read it; a done one is read from the store once, for it never changes."""
+    run = runtime.kept.run(caller.tenant_id, run_id)
+    answer = runtime.kept.answer(caller.tenant_id, run.digest) if run is not None else None
+    if run is not None and answer is not None:
+        return RunAnswer(status=RunStatus.DONE, summary=run.summary, result=answer)
+    return run_answer(runtime, get_run(runtime, caller, run_id))
+
+
+def run_answer(runtime: Runtime, view: RunView) -> RunAnswer:
+    """A run that was just read, as callers read it; kept when it is done. Only for runs that are committed."""
+    answer = RunAnswer(status=view.status, summary=summary_json(view), result=view.result)
+    if view.result is not None:
+        runtime.kept.keep_answer(view.tenant_id, view.digest, view.result)
+        runtime.kept.keep_run(view.tenant_id, view.id, KeptRun(summary=answer.summary, digest=view.digest))
+    return answer
 
 
 def get_run(runtime: Runtime, caller: Caller, run_id: str) -> RunView:

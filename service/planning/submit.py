@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
 import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -49,13 +48,15 @@ class _Draft:
 def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
     """Make a workload and its run. A new question is committed first and rung for afterwards."""
     draft = _draft(runtime, caller, request, request_id=request_id)
-    remembered = runtime.cache.get(caller.tenant_id, draft.digest)
-    if remembered is None:
+    known = runtime.kept.answer(caller.tenant_id, draft.digest)
+    if known is None:
+        known = runtime.cache.get(caller.tenant_id, draft.digest)
+    if known is None:
         _check(runtime, draft.resolved)
-    row, body = _write(runtime, draft, remembered)
+    row, body = _write(runtime, draft, known)
     log.info("run_submitted", run_id=row.id, status=row.status, cached=row.cached, follows=row.follows_run_id)
     if row.status == RunStatus.DONE:
-        if remembered is None and body is not None:
+        if known is None and body is not None:
             runtime.cache.put(caller.tenant_id, draft.digest, body)
     elif row.follows_run_id is None:
         ring(runtime, row.id)
@@ -90,17 +91,17 @@ def _draft(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_
     )
 
 
-def _write(runtime: Runtime, draft: _Draft, remembered: bytes | None) -> tuple[RunRow, bytes | None]:
+def _write(runtime: Runtime, draft: _Draft, known: bytes | None) -> tuple[RunRow, bytes | None]:
     """One transaction: workload, run, outbox entry. Of equal questions at once the unique index picks the leader."""
     for _ in range(_RACES):
         try:
-            return transact(runtime, lambda session: _insert(session, draft, remembered))
+            return transact(runtime, lambda session: _insert(session, draft, known))
         except IntegrityError as error:
             log.info("race_lost", digest=draft.digest, reason=type(error.orig).__name__)
     raise UnavailableError("Too many equal questions arrive at this moment; try again.", retry_after_s=1)
 
 
-def _insert(session: Session, draft: _Draft, remembered: bytes | None) -> tuple[RunRow, bytes | None]:
+def _insert(session: Session, draft: _Draft, known: bytes | None) -> tuple[RunRow, bytes | None]:
     workload = workloads.add(
         session,
         draft.caller.tenant_id,
@@ -112,41 +113,28 @@ def _insert(session: Session, draft: _Draft, remembered: bytes | None) -> tuple[
         now=draft.now,
     )
     row = _new_run(draft, workload.id)
-    # The leader is looked for before the answer: one that ends in between leaves its answer to be found.
-    leader = runs.leader_of(session, draft.caller.tenant_id, draft.digest)
-    if leader is not None:
-        row.follows_run_id = leader.id
-        row.status = leader.status
-        row.started_at = draft.now if leader.status == RunStatus.RUNNING else None
-        return runs.add(session, row), None
-    body = _answer(session, draft, remembered)
-    if body is not None:
+    # What was at hand is confirmed by the store: a run must never lean on an answer that is nowhere but in memory.
+    feasible = None if known is None else results.feasible(session, draft.caller.tenant_id, draft.digest)
+    if feasible is None:
+        # The leader is looked for before the answer: one that ends in between leaves its answer to be found.
+        leader = runs.leader_of(session, draft.caller.tenant_id, draft.digest)
+        if leader is not None:
+            row.follows_run_id = leader.id
+            row.status = leader.status
+            row.started_at = draft.now if leader.status == RunStatus.RUNNING else None
+            return runs.add(session, row), None
+        feasible = results.feasible(session, draft.caller.tenant_id, draft.digest)
+    if feasible is not None:
         row.status = RunStatus.DONE.value
         row.cached = True
-        row.feasible = results.feasible(session, draft.caller.tenant_id, draft.digest)
+        row.feasible = feasible
         row.started_at = row.finished_at = draft.now
+        body = known if known is not None else results.body(session, draft.caller.tenant_id, draft.digest)
         return runs.add(session, row), body
     runs.add(session, row)
     task = TaskName.SIZE_WORKLOAD
     outbox.add(session, task=task.value, queue=ROUTES[task].value, entity_id=row.id, now=draft.now)
     return row, None
-
-
-def _answer(session: Session, draft: _Draft, remembered: bytes | None) -> bytes | None:
-    """The answer that the cache remembered, now also in the store; else the one in the store; else None."""
-    if remembered is None:
-        return results.body(session, draft.caller.tenant_id, draft.digest)
-    if results.feasible(session, draft.caller.tenant_id, draft.digest) is None:
-        feasible = bool(orjson.loads(remembered)["feasible"])
-        results.put(
-            session,
-            draft.caller.tenant_id,
-            draft.digest,
-            body=remembered.decode(),
-            feasible=feasible,
-            now=draft.now,
-        )
-    return remembered
 
 
 def _new_run(draft: _Draft, workload_id: str) -> RunRow:

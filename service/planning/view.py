@@ -19,7 +19,7 @@ class RunError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run as its tenant sees it. `result` is canonical JSON, there once the run is done and it was asked for."""
+    """A run as its tenant sees it, in canonical JSON; `result` is there once the run is done and it was asked for."""
 
     id: str
     workload_id: str
@@ -37,6 +37,7 @@ class RunView:
     error: RunError | None
     versions: Versions
     request_id: str
+    question: bytes
     result: bytes | None
 
 
@@ -84,6 +85,7 @@ def run_view(row: RunRow, *, result: bytes | None = None) -> RunView:
             price_book_digest=row.price_book_digest,
         ),
         request_id=row.request_id,
+        question=row.question.encode(),
         result=result,
     )
 

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+import orjson
+
 from service.access import Caller
 from service.errors import NotFoundError
 from service.planning.finished import finished_run
+from service.planning.transact import read
 from service.runtime import Runtime
 from service.schemas.result import WorkingStepSchema
 from service.sizing.result import WorkingStep
+from service.store import results
 from service.store.runs import Versions
 
 _STEPS = WorkingStepSchema(many=True)
@@ -37,7 +41,12 @@ def option_working(runtime: Runtime, caller: Caller, run_id: str, *, rank: str) 
                 server=option["server"],
                 digest=finished.run.digest,
                 versions=finished.run.versions,
-                steps=tuple(_STEPS.load(option["working"])),
+                steps=_steps(runtime, caller, finished.run.digest, rank=rank),
             )
     ranked = f"its options are ranked 1 to {len(options)}" if options else "nothing fits, so it has none"
     raise NotFoundError(f"Run {finished.run.id} has no option {rank[:16]!r}: {ranked}.")
+
+
+def _steps(runtime: Runtime, caller: Caller, digest: str, *, rank: str) -> tuple[WorkingStep, ...]:
+    kept = read(runtime, lambda session: results.working(session, caller.tenant_id, digest))
+    return tuple(_STEPS.load(orjson.loads(kept or b"{}")[rank]))

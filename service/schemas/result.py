@@ -38,6 +38,7 @@ from service.sizing.result import (
 )
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
+VERSION_FIELDS = ("catalog_version", "calibration_version", "price_book_digest", "digest")
 
 
 def metrics_field() -> ByName:
@@ -286,6 +287,11 @@ class PricedOptionSchema(OptionSchema):
 
     cost = one(CostSchema, "Indicative cost; null when the option was not priced.", **_OPTIONAL)
 
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        cost = data.pop("cost")
+        return self.record(**{"working": (), **data}), cost
+
 
 class PricedSchema(Schema):
     """A result without its options."""
@@ -314,6 +320,15 @@ class PricedSchema(Schema):
         source = obj if attr.startswith("price_book_") else obj.result
         return getattr(source, attr, default)
 
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> PricedResult:
+        for version in VERSION_FIELDS:
+            data.pop(version, None)
+        pairs = data.pop("options")
+        book = {name: data.pop(name) for name in ("price_book_name", "price_book_date")}
+        result = SizingResult(**data, options=tuple(option for option, _ in pairs))
+        return PricedResult(result=result, costs=tuple(cost for _, cost in pairs if cost is not None), **book)
+
 
 class _Priced:
     """An option that also has a cost, for as long as it is written."""
@@ -325,32 +340,20 @@ class _Priced:
         return getattr(self._option, name)
 
 
-class StoredOptionSchema(PricedOptionSchema):
-    """An option with its cost and its working, as it is kept."""
+class WorkedOptionSchema(PricedOptionSchema):
+    """An option with its cost and its working."""
 
     working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Any:
-        cost = data.pop("cost")
-        return self.record(**data), cost
-
 
 class PricedResultSchema(PricedSchema):
-    """A result as it is kept: what the database and the cache hold, and what a quote is made from."""
+    """A result with the working of its options: all that the engine found."""
 
-    options = many(StoredOptionSchema, "Feasible answers, best first.")
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> PricedResult:
-        pairs = data.pop("options")
-        book = {name: data.pop(name) for name in ("price_book_name", "price_book_date")}
-        result = SizingResult(**data, options=tuple(option for option, _ in pairs))
-        return PricedResult(result=result, costs=tuple(cost for _, cost in pairs if cost is not None), **book)
+    options = many(WorkedOptionSchema, "Feasible answers, best first.")
 
 
 class ResultSchema(PricedSchema):
-    """A result as callers read it, under the versions that it was found with."""
+    """A result as callers read it and as it is kept, under the versions that it was found with."""
 
     options = many(PricedOptionSchema, "Feasible answers, best first.")
     catalog_version = text("Digest of the facts.")

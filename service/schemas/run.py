@@ -37,7 +37,7 @@ class Kept(fields.Raw):
 
 
 class StoredResult(fields.Field[Any]):
-    """A stored answer without its working, and with the versions it was found under."""
+    """A stored answer: kept as it is read."""
 
     def __init__(self, what: str) -> None:
         super().__init__(required=True, allow_none=True, metadata={"description": what})
@@ -47,20 +47,7 @@ class StoredResult(fields.Field[Any]):
         return resolve(ResultSchema)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else public_result(orjson.loads(value), run=obj)
-
-
-def public_result(stored: dict[str, Any], *, run: Any) -> dict[str, Any]:
-    """What a caller reads of a stored answer: the working has an address of its own."""
-    options = [{name: part for name, part in option.items() if name != "working"} for option in stored["options"]]
-    return {
-        **stored,
-        "options": options,
-        "catalog_version": run.versions.catalog,
-        "calibration_version": run.versions.calibration,
-        "price_book_digest": run.versions.price_book_digest,
-        "digest": run.digest,
-    }
+        return None if value is None else orjson.loads(value)
 
 
 class VersionsSchema(Schema):
@@ -106,6 +93,19 @@ class RunSchema(RunSummarySchema):
     """A run with its result, which is there once the run is done."""
 
     result = StoredResult("The answer; null until the run is done.")
+
+
+_SUMMARY = RunSummarySchema()
+
+
+def summary_json(run: Any) -> bytes:
+    """A run without its result, as JSON."""
+    return orjson.dumps(_SUMMARY.dump(run))
+
+
+def run_json(summary: bytes, result: bytes | None) -> bytes:
+    """A run as RunSchema writes it, from its summary and the bytes of its answer as they are kept."""
+    return b"".join((summary[:-1], b',"result":', b"null" if result is None else result, b"}"))
 
 
 class WorkloadSchema(Schema):

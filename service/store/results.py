@@ -1,5 +1,6 @@
 """Results: the answers, one per tenant and digest, written once."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -9,16 +10,39 @@ from service.store.insert import insert_if_absent
 from service.store.tables.runs import ResultRow
 
 
-def put(session: Session, tenant_id: str, digest: str, *, body: str, feasible: bool, now: datetime) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """An answer as it is kept: `body` as callers read it, and the working of its options by rank, canonical JSON."""
+
+    body: bytes
+    working: bytes
+    feasible: bool
+
+
+def put(session: Session, tenant_id: str, digest: str, answer: StoredAnswer, *, now: datetime) -> bool:
     """Store the answer unless it is there; the first one stands, and equal questions have equal answers."""
     return insert_if_absent(
-        session, ResultRow, tenant_id=tenant_id, digest=digest, body=body, feasible=feasible, created_at=now
+        session,
+        ResultRow,
+        tenant_id=tenant_id,
+        digest=digest,
+        body=answer.body.decode(),
+        working=answer.working.decode(),
+        feasible=answer.feasible,
+        created_at=now,
     )
 
 
 def body(session: Session, tenant_id: str, digest: str) -> bytes | None:
-    """The answer's canonical JSON."""
+    """The answer as callers read it."""
     query = select(ResultRow.body).where(ResultRow.tenant_id == tenant_id, ResultRow.digest == digest)
+    found = session.scalar(query)
+    return None if found is None else found.encode()
+
+
+def working(session: Session, tenant_id: str, digest: str) -> bytes | None:
+    """The working of the answer's options, by rank."""
+    query = select(ResultRow.working).where(ResultRow.tenant_id == tenant_id, ResultRow.digest == digest)
     found = session.scalar(query)
     return None if found is None else found.encode()
 

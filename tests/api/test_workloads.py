@@ -2,13 +2,18 @@
 
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
+from sqlalchemy import event
 
 from config.environment import ROOT
+from service.edge.context import attach
 from service.edge.waiting import WaitingRoom, preferred_wait_s
-from service.schemas.result import PricedOptionSchema, PricedResultSchema
+from service.kept import Kept
+from service.schemas.result import VERSION_FIELDS, PricedOptionSchema, ResultSchema
 from tests.api.conftest import Speaker
 from tests.fakes import ListQueue
 from tests.schemas.requests import ALL, CHAT, SMALL_CHAT, changed
@@ -104,13 +109,14 @@ def test_the_kept_answer_reads_back_into_what_it_was(acme: Speaker, work, runtim
     for body in ALL.values():
         acme.post("/v1/workloads", body)
     work()
-    schema = PricedResultSchema()
+    schema, without_versions = ResultSchema(), ResultSchema(exclude=VERSION_FIELDS)
     for run in acme.get("/v1/runs").json["items"]:
         kept = json.loads(runtime.cache.get(acme.tenant_id, run["digest"]))
         priced = schema.load(kept)
         assert priced.result.options
-        assert schema.dump(priced) == kept
-        assert set(kept["options"][0]) == set(PricedOptionSchema().fields) | {"working"}
+        versions = {name: kept[name] for name in VERSION_FIELDS}
+        assert without_versions.dump(priced) | versions == kept
+        assert set(kept["options"][0]) == set(PricedOptionSchema().fields)
 
 
 def test_an_unknown_model_names_the_field_and_the_nearest(acme: Speaker):
@@ -286,3 +292,41 @@ def test_an_idempotency_key_is_not_read_and_everybody_is_told(acme: Speaker, que
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     for told in (described, readme):
         assert "is not read yet" in told[told.index("Idempotency-Key") :][:40]
+
+
+def test_a_run_has_a_tag_for_each_state_and_304_for_who_has_it(acme: Speaker, rival: Speaker, work):
+    place = acme.post("/v1/workloads", SMALL_CHAT).headers["Location"]
+    waiting = acme.get(place)
+    tag = waiting.headers["ETag"]
+    same = acme.get(place, If_None_Match=tag)
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", tag)
+    work()
+    done = acme.get(place, If_None_Match=tag)
+    assert done.status_code == 200
+    assert done.headers["ETag"] != tag
+    for known in (done.headers["ETag"], f'"other", W/{done.headers["ETag"]}', "*"):
+        assert acme.get(place, If_None_Match=known).status_code == 304
+    assert rival.get(place, If_None_Match=done.headers["ETag"]).status_code == 404
+
+
+def test_a_done_run_is_the_same_to_the_byte_however_it_is_read(acme: Speaker, work, runtime, app):
+    place = acme.post("/v1/workloads", SMALL_CHAT).headers["Location"]
+    work()
+    read = acme.get(place)
+    again = acme.post("/v1/workloads", SMALL_CHAT)
+    assert acme.get(place).data == read.data
+    assert acme.get(again.headers["Location"]).data == again.data
+    attach(app, replace(runtime, kept=Kept(most_bytes=1)))
+    assert acme.get(place).data == read.data
+    assert orjson.loads(read.data) == read.json
+
+
+def test_the_second_reading_of_a_done_run_asks_the_store_for_the_key_only(acme: Speaker, work, runtime):
+    place = acme.post("/v1/workloads", SMALL_CHAT).headers["Location"]
+    work()
+    acme.get(place)
+    asked: list[str] = []
+    event.listen(runtime.sessions.kw["bind"], "before_cursor_execute", lambda *call: asked.append(call[2]))
+    assert acme.get(place).status_code == 200
+    assert [query for query in asked if "SELECT" in query and "api_keys" not in query] == []
+    assert any("api_keys" in query for query in asked)

@@ -10,7 +10,14 @@ from sqlalchemy import func, select
 
 from service.errors import NotFoundError, UnknownReferenceError
 from service.planning.execute import execute
-from service.planning.reading import get_run, get_workload, list_runs, list_workload_runs, list_workloads
+from service.planning.reading import (
+    get_run,
+    get_workload,
+    list_runs,
+    list_workload_runs,
+    list_workloads,
+    run_answer,
+)
 from service.planning.submit import submit
 from service.planning.sweep import sweep
 from service.queue import QueueName, TaskName
@@ -151,12 +158,22 @@ def test_an_empty_cache_is_filled_from_the_store(runtime, caller, queue, answere
     assert queue.sent == []
 
 
-def test_the_cache_answers_even_where_the_store_forgot(runtime, caller, answered):
+def test_what_the_store_forgot_is_computed_again_however_well_the_caches_remember(runtime, caller, queue, answered):
+    run_answer(runtime, answered)
     with runtime.sessions.begin() as session:
         session.delete(session.get(ResultRow, (caller.tenant_id, answered.digest)))
-    again = ask(runtime, caller)
-    assert (again.cached, again.feasible, again.result) == (True, True, answered.result)
-    assert get_run(runtime, caller, again.id).result == answered.result
+    again, joined = ask(runtime, caller), ask(runtime, caller)
+    assert (again.status, again.cached, joined.status) == ("queued", False, "queued")
+    assert execute(runtime, queue.take())
+    assert [get_run(runtime, caller, run.id).result for run in (again, joined)] == [answered.result] * 2
+
+
+def test_what_this_process_kept_answers_without_the_cache(runtime, caller, queue, answered, cache_url):
+    run_answer(runtime, answered)
+    with redis.Redis.from_url(cache_url) as client:
+        assert client.flushall()
+        assert (ask(runtime, caller).cached, client.dbsize()) == (True, 0)
+    assert queue.sent == []
 
 
 def test_an_equal_open_question_joins(runtime, caller, queue):

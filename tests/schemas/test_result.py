@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from service.quoting.indicative import CostLine, IndicativeCost, PricedResult
 from service.schemas.estimate import DeploymentSchema, EstimateSchema
 from service.schemas.plain import AnswerSchema
-from service.schemas.result import OptionSchema, PricedResultSchema, PricedSchema, StoredOptionSchema
+from service.schemas.result import OptionSchema, PricedResultSchema, PricedSchema, WorkedOptionSchema
 from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.result import (
     Assumed,
@@ -44,7 +44,7 @@ ANSWERS = sorted(
 ELSEWHERE = {"OptionSchema": {"working"}, "PricedOptionSchema": {"working"}}
 ADDED = {
     "PricedOptionSchema": {"cost"},
-    "StoredOptionSchema": {"cost"},
+    "WorkedOptionSchema": {"cost"},
     "EstimateAnswerSchema": {"catalog_version", "calibration_version"},
 }
 
@@ -248,5 +248,5 @@ def test_metrics_and_memory_are_objects_by_name():
 
 def test_callers_read_no_working():
     assert "working" not in OptionSchema().fields
-    assert isinstance(StoredOptionSchema().fields["working"], fields.List)
+    assert isinstance(WorkedOptionSchema().fields["working"], fields.List)
     assert "working" in EstimateSchema().fields

@@ -1,13 +1,16 @@
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.schema import CheckConstraint
 
+from service.schemas.digest import canonical_json
 from service.store.engine import make_engine
 from service.store.migrate import alembic_config, current_revision, head_revision, upgrade
 from service.store.schema import METADATA, TABLES
@@ -88,3 +91,41 @@ def test_processes_that_start_at_once_migrate_once(database_url):
     with engine.connect() as connection:
         assert current_revision(connection) == head_revision()
     engine.dispose()
+
+
+OPTION = {"rank": 1, "server": "a", "working": [{"name": "x", "value": 1.5}]}
+OLD_BODY = {"feasible": True, "name": "\u00e9", "options": [OPTION, {**OPTION, "rank": 2}]}
+
+
+def _insert(connection: Connection, table: str, **values: object) -> None:
+    names = ", ".join(values)
+    connection.execute(
+        text(f"INSERT INTO {table} ({names}) VALUES ({', '.join(f':{name}' for name in values)})"), values
+    )
+
+
+def _before_0002(connection: Connection) -> None:
+    command.downgrade(alembic_config(connection), "0001")
+    moment = {"created_at": "2026-11-23 00:00:00"}
+    _insert(connection, "tenants", id="ten", name="t", **moment)
+    common = {"tenant_id": "ten", "principal": "ann", "kind": "inference", "question": "{}", **moment}
+    _insert(connection, "workloads", id="wkl", labels="{}", version=1, **common)
+    versions = {"catalog_version": "c", "calibration_version": "k", "engine_version": "e", "price_book_digest": "p"}
+    ended = {"status": "done", "finished_at": "2026-11-23 00:00:01", "attempts": 0, "lease_token": 0, "cached": False}
+    _insert(connection, "runs", id="run", workload_id="wkl", digest="d", request_id="r", **ended, **versions, **common)
+    _insert(connection, "results", tenant_id="ten", digest="d", body=json.dumps(OLD_BODY), feasible=True, **moment)
+
+
+def test_answers_from_before_the_working_moved_are_read_as_new_ones_and_back(engine):
+    with engine.connect() as connection, connection.begin():
+        _before_0002(connection)
+        command.upgrade(alembic_config(connection), "0002")
+        body, working = connection.execute(text("SELECT body, working FROM results")).one()
+        assert json.loads(working) == {"1": OPTION["working"], "2": OPTION["working"]}
+        bare = [{"rank": rank, "server": "a"} for rank in (1, 2)]
+        versions = {"catalog_version": "c", "calibration_version": "k", "price_book_digest": "p", "digest": "d"}
+        assert json.loads(body) == {**OLD_BODY, "options": bare, **versions}
+        assert canonical_json(json.loads(body)).decode() == body
+        command.downgrade(alembic_config(connection), "0001")
+        assert json.loads(connection.execute(text("SELECT body FROM results")).scalar_one()) == OLD_BODY
+        command.upgrade(alembic_config(connection), "head")

@@ -195,9 +195,13 @@ def test_expired_runs_are_rung_for_once_per_pause(session):
 
 
 def test_an_answer_is_written_once(session):
-    assert results.put(session, "ten_a", "sha256:1", body='{"a":1}', feasible=True, now=NOON)
-    assert not results.put(session, "ten_a", "sha256:1", body='{"a":2}', feasible=False, now=LATER)
+    first = results.StoredAnswer(body=b'{"a":1}', working=b'{"1":[]}', feasible=True)
+    second = results.StoredAnswer(body=b'{"a":2}', working=b"{}", feasible=False)
+    assert results.put(session, "ten_a", "sha256:1", first, now=NOON)
+    assert not results.put(session, "ten_a", "sha256:1", second, now=LATER)
     assert results.body(session, "ten_a", "sha256:1") == b'{"a":1}'
+    assert results.working(session, "ten_a", "sha256:1") == b'{"1":[]}'
+    assert results.working(session, "ten_b", "sha256:1") is None
     assert results.feasible(session, "ten_a", "sha256:1") is True
     assert results.body(session, "ten_b", "sha256:1") is None
 

@@ -79,7 +79,7 @@ class RunRow(Row):
 class ResultRow(Row):
     """The answer to a question of one tenant. Written once, never changed, read by every equal run.
 
-    `body` is what callers read, to the byte; `working` holds the working of its options, by rank. Both canonical JSON.
+    `body` is what callers read, to the byte; `working` holds the working of its options by rank. Both canonical JSON.
     """
 
     __tablename__ = "results"
@@ -87,6 +87,6 @@ class ResultRow(Row):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     digest: Mapped[str] = mapped_column(Text, primary_key=True)
     body: Mapped[str] = mapped_column(Text)
-    working: Mapped[str | None] = mapped_column(Text)
+    working: Mapped[str] = mapped_column(Text, server_default="{}")
     feasible: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(Moment)

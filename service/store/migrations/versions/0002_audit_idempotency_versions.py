@@ -1,7 +1,11 @@
 """Audit events, idempotency keys, versions of workloads; the working of an answer apart from what callers read.
 
-Results that were written before keep their working inside the body: whoever reads them takes it out.
+A result's body becomes what callers read, to the byte: the working leaves it, the versions it rests on enter it.
 """
+
+import json
+from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +14,44 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+
+_RESULTS = sa.table("results", *map(sa.column, ("tenant_id", "digest", "body", "working")))
+_VERSIONS = ("catalog_version", "calibration_version", "price_book_digest")
+_RUNS = sa.table("runs", *map(sa.column, ("tenant_id", "digest", "status", *_VERSIONS)))
+
+
+_Change = Callable[[sa.Connection, str, str, Any, Any], tuple[Any, Any]]
+
+
+def _rewrite(change: _Change) -> None:
+    """Change every result, one at a time: they are long."""
+    connection = op.get_bind()
+    for tenant_id, digest in connection.execute(sa.select(_RESULTS.c.tenant_id, _RESULTS.c.digest)).all():
+        this = sa.and_(_RESULTS.c.tenant_id == tenant_id, _RESULTS.c.digest == digest)
+        body, working = connection.execute(sa.select(_RESULTS.c.body, _RESULTS.c.working).where(this)).one()
+        body, working = change(connection, tenant_id, digest, json.loads(body), json.loads(working))
+        changed = {"body": _canonical(body), "working": _canonical(working)}
+        connection.execute(sa.update(_RESULTS).where(this).values(changed))
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _apart(connection: sa.Connection, tenant_id: str, digest: str, body: Any, _working: Any) -> tuple[Any, Any]:
+    working = {str(option["rank"]): option.pop("working") for option in body["options"]}
+    where = sa.and_(_RUNS.c.tenant_id == tenant_id, _RUNS.c.digest == digest, _RUNS.c.status == "done")
+    run = connection.execute(sa.select(*(_RUNS.c[name] for name in _VERSIONS)).where(where).limit(1)).one()
+    return body | dict(zip(_VERSIONS, run, strict=True)) | {"digest": digest}, working
+
+
+def _together(_: sa.Connection, _tenant_id: str, _digest: str, body: Any, working: Any) -> tuple[Any, Any]:
+    for name in (*_VERSIONS, "digest"):
+        body.pop(name)
+    for option in body["options"]:
+        option["working"] = working[str(option["rank"])]
+    return body, {}
 
 
 def upgrade() -> None:
@@ -71,7 +113,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workload_id", "version", name=op.f("pk_workload_versions")),
     )
     with op.batch_alter_table("results", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("working", sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column("working", sa.Text(), server_default="{}", nullable=False))
+    _rewrite(_apart)
 
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("workload_version", sa.Integer(), server_default="1", nullable=False))
@@ -82,15 +125,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("workloads", schema=None) as batch_op:
-        batch_op.drop_column("changed_at")
+    _rewrite(_together)
+    # In place: a batch would rebuild the table, which SQLite refuses while others refer to it.
+    op.drop_column("workloads", "changed_at")
 
-    with op.batch_alter_table("runs", schema=None) as batch_op:
-        batch_op.drop_column("traceparent")
-        batch_op.drop_column("workload_version")
+    op.drop_column("runs", "traceparent")
+    op.drop_column("runs", "workload_version")
 
-    with op.batch_alter_table("results", schema=None) as batch_op:
-        batch_op.drop_column("working")
+    op.drop_column("results", "working")
 
     op.drop_table("workload_versions")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
