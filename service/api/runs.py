@@ -11,6 +11,7 @@ from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
+from service.planning.cancel import cancel
 from service.planning.reading import RunAnswer, list_runs, read_run, run_answer
 from service.planning.view import RunView
 from service.schemas.page import PageQuerySchema, page
@@ -76,3 +77,17 @@ def get_one_run(run_id: str) -> Any:
     run = read_run(runtime(), caller(), run_id)
     # The summary names the digest, and under one digest there is one answer.
     return _written(run, HTTPStatus.OK, tagged(run.summary))
+
+
+@blueprint.route("/<run_id>/cancel", methods=["POST"])
+@blueprint.response(200, RunSchema, description="The run is cancelled, by this call or an earlier one.")
+@blueprint.alt_response(404, response="NOT_FOUND")
+@blueprint.alt_response(409, response="CONFLICT")
+@blueprint.described(
+    operationId="cancelRun",
+    description="Ends a queued or running run for good; a second call changes nothing. Other runs of the same question "
+    "go on. One that is done or failed cannot be cancelled: 409.",
+)
+def cancel_run(run_id: str) -> Any:
+    """Cancel a run."""
+    return answer_run(cancel(runtime(), caller(), run_id), headers={})

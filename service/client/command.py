@@ -9,6 +9,7 @@ import click
 from service.client.answers import make_console, print_result
 from service.client.call import Call, calling, complain
 from service.client.completion import SHELLS, record_ids, run_ids, script
+from service.client.default import WithDefault
 from service.client.differences import print_difference
 from service.client.ending import MEANINGS, Ending, ending_of_run
 from service.client.estimates import print_estimate
@@ -92,7 +93,12 @@ def estimate(call: Call, file: str) -> Ending:
     return Ending.DONE if answer["fits"] else Ending.NOTHING_FITS
 
 
-@cli.command(epilog=EXIT_CODES)
+@cli.group(cls=WithDefault, default="show")
+def runs() -> None:
+    """List your runs, show one, or cancel one."""
+
+
+@runs.command("show", epilog=EXIT_CODES)
 @click.argument("run_id", metavar="[ID]", required=False, shell_complete=run_ids)
 @_top
 @_within
@@ -102,7 +108,7 @@ def estimate(call: Call, file: str) -> Ending:
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True, help="How many to list.")
 @click.option("--cursor", help="List from here on, as the list before said.")
 @calling
-def runs(
+def show_runs(
     call: Call,
     run_id: str | None,
     *,
@@ -116,7 +122,7 @@ def runs(
 ) -> Ending:
     """List your runs, or show one.
 
-    The list is newest first; with an ID, that run and its result, once it is done.
+    The list is newest first; with an ID, that run and its result, once it is done. headroom runs cancel ID ends one.
     """
     with Watch() as watch, call.connect(watch) as headroom:
         if run_id is None:
@@ -132,6 +138,23 @@ def runs(
         call.print_json(page.document)
     else:
         print_runs(make_console(), page.items, more=page.next_cursor)
+    return Ending.DONE
+
+
+@runs.command("cancel", epilog=EXIT_CODES)
+@click.argument("run_id", metavar="ID", shell_complete=run_ids)
+@calling
+def cancel_run(call: Call, run_id: str) -> Ending:
+    """End a queued or running run for good.
+
+    A second time changes nothing; a run that is done or failed is refused.
+    """
+    with Watch() as watch, call.connect(watch) as headroom:
+        run = headroom.cancel(run_id)
+    if call.as_json:
+        call.print_json(run.document)
+    else:
+        make_console().print(told(run), markup=False, soft_wrap=True)
     return Ending.DONE
 
 
@@ -196,7 +219,9 @@ def _follow(headroom: Headroom, run: Run, *, watch: Watch, within_s: float) -> R
     try:
         return headroom.wait(run, within_s=within_s, watch=watch)
     except (KeyboardInterrupt, HeadroomError):
-        complain(f"The run goes on; headroom runs {run.id} --wait follows it again.")
+        complain(
+            f"The run goes on; headroom runs {run.id} --wait follows it again, headroom runs cancel {run.id} ends it."
+        )
         raise
 
 

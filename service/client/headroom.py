@@ -94,6 +94,10 @@ class Headroom:
         """One run, with its result once it is done."""
         return _run(self._send("GET", _path("runs", run_id)))
 
+    def cancel(self, run_id: str) -> Run:
+        """Cancel a run for good; once it is done or failed, that is refused (409)."""
+        return _run(self._send("POST", f"{_path('runs', run_id)}/cancel"))
+
     def runs(
         self,
         *,

@@ -48,6 +48,20 @@ def get(session: Session, tenant_id: str, run_id: str) -> RunRow | None:
     return session.scalar(select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))
 
 
+def hold(session: Session, tenant_id: str, run_id: str) -> RunRow | None:
+    """The tenant's run as it is now, locked: its state stays what it is until this transaction ends."""
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id).with_for_update()
+    return session.scalar(query, execution_options={"populate_existing": True})
+
+
+def cancel(session: Session, held: RunRow, *, now: datetime) -> None:
+    """End a held, open run without an answer. Its worker's late write finds it no longer running, and is refused."""
+    held.status = RunStatus.CANCELLED.value
+    held.finished_at = now
+    held.lease_until = None
+    session.flush()
+
+
 def newest(
     session: Session,
     tenant_id: str,

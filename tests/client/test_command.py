@@ -59,7 +59,7 @@ def test_runs_are_listed_newest_first_and_page_by_page(command, question, file):
     assert [run["id"] for run in older["items"]] == ids[:1]
     workload = older["items"][0]["workload_id"]
     assert [run["id"] for run in command("runs", "--workload", workload, "--json").json["items"]] == ids[:1]
-    assert command("runs", "--status", "cancelled").out == "There are no such runs.\n"
+    assert command("runs", "--workload", "wkl_nothing").out == "There are no such runs.\n"
 
 
 def test_one_run_is_shown_under_the_name_of_its_workload(command, question, file):
@@ -70,7 +70,30 @@ def test_one_run_is_shown_under_the_name_of_its_workload(command, question, file
     assert "sized in" in done.out
 
 
-@pytest.mark.parametrize("arguments", [["runs", "run_nothing"], ["diff", "run_a", "run_b"], ["runs", "../catalog"]])
+def test_a_queued_run_is_cancelled_and_again_and_stays_so(command, served, question, file):
+    served.held.set()
+    run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
+    done = command("runs", "cancel", run_id)
+    assert (done.code, done.out) == (Ending.DONE, f"Run {run_id} is cancelled.\n")
+    again = command("runs", "cancel", run_id, "--json")
+    assert (again.code, again.json["status"], again.json["result"]) == (Ending.DONE, "cancelled", None)
+    assert command("runs", run_id).code == Ending.FAILED
+    assert run_id in command("runs", "--status", "cancelled").out
+
+
+def test_a_run_that_is_done_is_not_cancelled(command, question, file):
+    run_id = command("size", file(question()), "--json").json["id"]
+    done = command("runs", "cancel", run_id)
+    assert (done.code, done.out) == (Ending.REFUSED, "")
+    assert f"Run {run_id} is done already" in done.err
+    assert "(HTTP 409)" in done.err
+    assert command("runs", "cancel", run_id, "--json").json["status"] == 409
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs", "run_nothing"], ["runs", "cancel", "run_nothing"], ["diff", "run_a", "run_b"], ["runs", "../catalog"]],
+)
 def test_what_is_not_there_is_told_in_the_server_s_words(command, arguments):
     done = command(*arguments)
     assert done.code == Ending.REFUSED
@@ -253,8 +276,8 @@ def test_an_answer_of_another_version_is_one_sentence(command, served):
 
 
 def test_help_tells_every_exit_code_and_every_command_takes_json(command):
-    for name in ("size", "estimate", "runs", "diff", "catalog"):
-        done = command(name, "--help")
+    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog"):
+        done = command(*name.split(), "--help")
         assert done.code == Ending.DONE
         for words in ("--json", "--url", "--key", "HEADROOM_URL", "HEADROOM_KEY", *MEANINGS.values()):
             assert words in done.out, name
@@ -341,6 +364,7 @@ def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, q
             process.kill()
         assert process.returncode == Ending.INTERRUPTED
     assert f"headroom runs {run_id} --wait" in told
+    assert f"headroom runs cancel {run_id}" in told
     assert "interrupted" in told
     assert "Traceback" not in told
 
