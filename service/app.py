@@ -8,6 +8,7 @@ from service.api.document import add_document
 from service.edge.answers import OrjsonProvider
 from service.edge.context import attach
 from service.edge.document import make_api
+from service.edge.limits import limit_rates, register_rate_headers
 from service.edge.logs import configure_logging
 from service.edge.problems import register_error_handlers
 from service.edge.requests import register_request_hooks
@@ -27,7 +28,9 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     app.url_map.strict_slashes = True
     attach(app, runtime)
     open_waiting_room(app, threads=settings.web_threads)
+    limit_rates(app, settings)
     register_request_hooks(app)
+    register_rate_headers(app)
     api = make_api(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

@@ -79,6 +79,12 @@ class ForbiddenError(PlannerError):
     code = "forbidden"
 
 
+class RateLimitedError(PlannerError):
+    """The tenant, or the address, has made more calls than it may."""
+
+    code = "rate_limited"
+
+
 class UnavailableError(PlannerError):
     """A part that the call needs is down; try again."""
 

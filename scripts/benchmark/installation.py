@@ -32,17 +32,19 @@ from service.access import Role
 # How large an installation is belongs to what is measured; where somebody's own one lies does not.
 _KEPT = frozenset({"HEADROOM_WEB_WORKERS", "HEADROOM_WEB_THREADS", "HEADROOM_WORKER_CONCURRENCY"})
 _LEFT_ASIDE = frozenset({"DATABASE_URL", "BROKER_URL", "CACHE_URL"})
+_UNLIMITED = {"HEADROOM_RATE_LIMIT_READS": "1000000000", "HEADROOM_RATE_LIMIT_WRITES": "1000000000"}
 _WORKER_STARTED = "Started worker-"
 _UP_WITHIN_S = 60.0
 
 
 def bench_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment without an installation's addresses, folders and clocks."""
-    return {
+    """The caller's environment without an installation's addresses, folders and clocks; a bench is a flood."""
+    kept = {
         name: value
         for name, value in environ.items()
         if name in _KEPT or not (name.startswith("HEADROOM_") or name in _LEFT_ASIDE)
     }
+    return {**kept, **_UNLIMITED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

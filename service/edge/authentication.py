@@ -7,6 +7,7 @@ from flask import Blueprint, g, request
 
 from service.access import Caller, Permission
 from service.edge.context import runtime
+from service.edge.limits import spend_for_address, spend_for_tenant
 from service.errors import ForbiddenError, UnauthenticatedError
 from service.planning import keys
 
@@ -18,7 +19,12 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
     """Every route of the blueprint needs a key whose role grants the permission."""
 
     def check() -> None:
-        g.caller = _authenticate()
+        try:
+            g.caller = _authenticate()
+        except (UnauthenticatedError, ForbiddenError):
+            spend_for_address()
+            raise
+        spend_for_tenant(g.caller.tenant_id)
         structlog.contextvars.bind_contextvars(tenant_id=g.caller.tenant_id, key_id=g.caller.key_id)
         if not g.caller.may(permission):
             raise ForbiddenError(f"A key of role {g.caller.role} may not use {permission}.")

@@ -12,11 +12,12 @@ from webargs.flaskparser import FlaskParser
 from service.access import Permission
 from service.edge.authentication import open_to_all, protect
 from service.edge.body import read_json
+from service.edge.limits import RATE_HEADERS_DOC
 from service.errors import InvalidRequestError
 from service.schemas.issue import field_errors
 
 _ALWAYS = (HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
-_WITH_KEY = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_WITH_KEY = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _WITH_BODY = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -107,6 +108,7 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
             responses.setdefault(status.value, status.name)
         for response in responses.values():
             if isinstance(response, dict):
-                response["headers"] = {**REQUEST_ID_DOC, **response.get("headers", {})}
+                limited = RATE_HEADERS_DOC if self.permission else {}
+                response["headers"] = {**REQUEST_ID_DOC, **limited, **response.get("headers", {})}
         doc["security"] = [{"key": []}] if self.permission else []
         return doc

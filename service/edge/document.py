@@ -11,6 +11,8 @@ from marshmallow.fields import Field
 from werkzeug.exceptions import HTTPException
 
 from service.edge.answers import PROBLEM_MEDIA_TYPE
+from service.edge.blueprint import REQUEST_ID_DOC
+from service.edge.limits import RATE_HEADERS_DOC, RETRY_AFTER_DOC
 from service.edge.problems import of_http_exception
 from service.schemas.problem import ProblemSchema
 
@@ -21,6 +23,7 @@ _CONFIG = {
     # The document has a route of its own, with an authentication hook like every other route.
     "OPENAPI_URL_PREFIX": None,
 }
+_RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _OPTIONS: dict[str, Any] = {
     "info": {
         "description": "AI infrastructure capacity planning: a workload becomes sized servers, with intervals and "
@@ -49,6 +52,9 @@ class DocumentedApi(Api):  # type: ignore[misc]
             response: dict[str, Any] = {"description": status.phrase}
             if status >= HTTPStatus.BAD_REQUEST:
                 response["schema"] = self.ERROR_SCHEMA
+                response["headers"] = REQUEST_ID_DOC | RATE_HEADERS_DOC
+            if status in _RETRIED:
+                response["headers"] |= RETRY_AFTER_DOC
             prepare_response(response, self.spec, PROBLEM_MEDIA_TYPE)
             self.spec.components.response(status.name, response, lazy=True)
 

@@ -102,6 +102,12 @@ MEANINGS: dict[str, Meaning] = {
         cause="A model without the facts that sizing needs, or a method that does not apply to it.",
         way_out="Choose what detail names instead.",
     ),
+    "rate_limited": Meaning(
+        meaning="More calls came than are allowed in a window of a few seconds; this one was not carried out.",
+        cause="A loop without a pause, or many programs of one tenant at once; without a valid key, the calls of an "
+        "address are counted together.",
+        way_out="Ask again after the seconds in Retry-After; RateLimit-Remaining tells beforehand how many are left.",
+    ),
     "internal_error": Meaning(
         meaning="The service failed; the request may have been perfectly fine.",
         cause="A fault of ours. It is logged under the request id.",

@@ -18,6 +18,7 @@ from service.errors import (
     InvalidRequestError,
     NotFoundError,
     PlannerError,
+    RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
     UnknownReferenceError,
@@ -34,6 +35,7 @@ STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     InvalidRequestError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request has a wrong field"),
     UnknownReferenceError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request names something unknown"),
     UnsupportedWorkloadError: (HTTPStatus.UNPROCESSABLE_ENTITY, "This kind of workload is not sized"),
+    RateLimitedError: (HTTPStatus.TOO_MANY_REQUESTS, "Too many calls"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "A part of the service is down"),
 }
 """Status and title per error; an error that is not in the table is ours and answers 500."""
@@ -46,6 +48,7 @@ _OF_HTTP: dict[int, tuple[str, str, str]] = {
     408: ("request_timeout", "The body came too slowly", "Send the request again."),
     413: ("body_too_large", "The body is too large", "The body is larger than this route takes."),
     415: ("unsupported_media_type", "The body has the wrong media type", "Send the body as application/json."),
+    429: ("rate_limited", "Too many calls", "Ask again later."),
 }
 PROBLEM_PATH = "/problems/"
 _INTERNAL = ("internal_error", "Something broke on our side", "The fault is logged under the request id.")

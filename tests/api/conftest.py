@@ -17,6 +17,7 @@ from service.app import create_app
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.edge.context import attach
+from service.edge.limits import limit_rates
 from service.edge.waiting import open_waiting_room
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
@@ -93,6 +94,7 @@ def app(shared_app: Flask, runtime: Runtime) -> Flask:
     """The application with the runtime of this test."""
     attach(shared_app, runtime)
     open_waiting_room(shared_app, threads=runtime.settings.web_threads)
+    limit_rates(shared_app, runtime.settings)
     return shared_app
 
 
@@ -162,8 +164,11 @@ def check(app: Flask, document):
             return None
         schema = response["content"][answer.mimetype]["schema"]
         assert list(faults(answer.json, schema, document)) == []
+        described = response.get("headers", {})
         for header in ("Location", "Retry-After", "ETag", "Preference-Applied"):
-            assert header not in answer.headers or header in response["headers"] or answer.status_code >= 400, header
+            assert header not in answer.headers or header in described or answer.status_code >= 400, header
+        for header in ("X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"):
+            assert header not in answer.headers or header in described, header
         return answer.json
 
     return validate

@@ -160,7 +160,8 @@ def test_an_installation_of_the_caller_is_left_alone():
         "HEADROOM_DATA_DIR": "/srv",
         "HEADROOM_WEB_THREADS": "4",
     }
-    assert bench_environ(given) == {"PATH": "/bin", "HEADROOM_WEB_THREADS": "4"}
+    unlimited = {"HEADROOM_RATE_LIMIT_READS": "1000000000", "HEADROOM_RATE_LIMIT_WRITES": "1000000000"}
+    assert bench_environ(given) == {"PATH": "/bin", "HEADROOM_WEB_THREADS": "4", **unlimited}
 
 
 def test_bare_handlers_answer_what_they_claim():
