@@ -6,6 +6,7 @@ from config.environment import settings_from_environment
 from service.api import BLUEPRINTS
 from service.api.document import add_document
 from service.edge.answers import OrjsonProvider
+from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.document import make_api
 from service.edge.limits import limit_rates, register_rate_headers
@@ -29,6 +30,7 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     attach(app, runtime)
     open_waiting_room(app, threads=settings.web_threads)
     limit_rates(app, settings)
+    remember_keys(app, memory_s=settings.key_memory_s)
     register_request_hooks(app)
     register_rate_headers(app)
     api = make_api(app)

@@ -30,6 +30,8 @@ class Settings:
     # The service is not ready while a run waits for longer than this.
     queue_age_max_s: float = 60.0
     cache_ttl_s: int = 7 * 24 * 3600
+    # A key that was just checked is trusted for this long: so much later a revoked one is refused everywhere.
+    key_memory_s: float = 0.25
     # Finished runs that each web process keeps in memory.
     kept_bytes: int = 64_000_000
     broker_connect_timeout_s: float = 1.0

@@ -1,18 +1,26 @@
 """Who is calling: a Bearer key becomes a Caller, and every blueprint says which permission it asks for."""
 
 from collections.abc import Callable
+from typing import cast
 
 import structlog
-from flask import Blueprint, g, request
+from flask import Blueprint, Flask, current_app, g, request
 
 from service.access import Caller, Permission
 from service.edge.context import runtime
 from service.edge.limits import spend_for_address, spend_for_tenant
+from service.edge.recent_keys import RecentKeys
 from service.errors import ForbiddenError, UnauthenticatedError
 from service.planning import keys
 
+_EXTENSION = "headroom-recent-keys"
 _SCHEME = "bearer"
 _LONGEST_KEY = 200
+
+
+def remember_keys(app: Flask, *, memory_s: float) -> None:
+    """Let the application trust a key that it has just checked; done again, it starts to remember anew."""
+    app.extensions[_EXTENSION] = RecentKeys(memory_s)
 
 
 def protect(blueprint: Blueprint, permission: Permission) -> None:
@@ -59,4 +67,5 @@ def _authenticate() -> Caller:
         raise UnauthenticatedError("Send an API key: Authorization: Bearer <key>.")
     if len(token) > _LONGEST_KEY or not token.isascii():
         raise UnauthenticatedError("This is not an API key of this service.")
-    return keys.authenticate(runtime(), token)
+    recent = cast("RecentKeys", current_app.extensions[_EXTENSION])
+    return recent.caller(token, lambda: keys.authenticate(runtime(), token))

@@ -16,6 +16,7 @@ from service.access import Role
 from service.app import create_app
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
+from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.limits import limit_rates
 from service.edge.waiting import open_waiting_room
@@ -95,6 +96,7 @@ def app(shared_app: Flask, runtime: Runtime) -> Flask:
     attach(shared_app, runtime)
     open_waiting_room(shared_app, threads=runtime.settings.web_threads)
     limit_rates(shared_app, runtime.settings)
+    remember_keys(shared_app, memory_s=runtime.settings.key_memory_s)
     return shared_app
 
 

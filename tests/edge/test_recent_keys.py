@@ -1,0 +1,48 @@
+import pytest
+
+from service.access import Caller, Role
+from service.edge.recent_keys import RecentKeys
+from service.errors import UnauthenticatedError
+
+ANN = Caller(tenant_id="ten_a", principal="ann", role=Role.REQUESTER, key_id="key_a")
+BOB = Caller(tenant_id="ten_b", principal="bob", role=Role.REQUESTER, key_id="key_b")
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_key_is_looked_up_once_in_a_moment_and_again_after_it():
+    clock, asked = Clock(), []
+    recent = RecentKeys(0.25, monotonic=clock)
+
+    def look_up() -> Caller:
+        asked.append(clock.now)
+        return ANN
+
+    assert [recent.caller("hr_a", look_up) for _ in range(3)] == [ANN] * 3
+    clock.now += 0.2
+    recent.caller("hr_a", look_up)
+    clock.now += 0.06
+    recent.caller("hr_a", look_up)
+    assert asked == [100.0, pytest.approx(100.26)]
+
+
+def test_another_key_is_another_caller():
+    recent = RecentKeys(60)
+    assert recent.caller("hr_a", lambda: ANN) == ANN
+    assert recent.caller("hr_b", lambda: BOB) == BOB
+
+
+def test_a_refusal_is_not_remembered():
+    recent = RecentKeys(60)
+
+    def refuse() -> Caller:
+        raise UnauthenticatedError("no")
+
+    with pytest.raises(UnauthenticatedError):
+        recent.caller("hr_a", refuse)
+    assert recent.caller("hr_a", lambda: ANN) == ANN
