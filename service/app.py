@@ -37,5 +37,5 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     register_error_handlers(app)
-    add_document(app, api)
+    add_document(app, api, examples=settings.config_dir / "examples")
     return app

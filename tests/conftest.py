@@ -3,14 +3,18 @@
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from config.environment import ROOT
 from service.settings import Settings
 from tests import loopback
+from tests.contract import CheckedClient
 
 pytest_plugins = ["tests.servers", "tests.product"]
 
 loopback.install()
+# Every answer that any test gets from an application is held against the OpenAPI document.
+Flask.test_client_class = CheckedClient
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The resources of version 1, in the order of the document."""
 
-from service.api import catalog, differences, estimates, health, problems, runs, working, workloads
+from service.api import catalog, differences, document, estimates, health, problems, runs, working, workloads
 
 BLUEPRINTS = (
     workloads.blueprint,
@@ -11,4 +11,5 @@ BLUEPRINTS = (
     catalog.blueprint,
     health.blueprint,
     problems.blueprint,
+    document.blueprint,
 )

@@ -1,26 +1,43 @@
 """/openapi.json: the description of this interface, generated from the schemas that validate."""
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
-from flask import Blueprint, Flask, Response, request
+from flask import Flask, Response, current_app, request
 
 from service.edge.answers import MEDIA_TYPE
-from service.edge.authentication import open_to_all
-from service.edge.conditional import tagged
-from service.edge.document import DocumentedApi
+from service.edge.blueprint import ResourceBlueprint
+from service.edge.conditional import ETAG_DOC, documents_etag, tagged
+from service.edge.document import DocumentedApi, describe
 from service.schemas.digest import sha256_digest
 
+_EXTENSION = "headroom-document"
+_SCHEMA = {"type": "object", "description": "An OpenAPI 3.1 document.", "additionalProperties": True}
 
-def add_document(app: Flask, api: DocumentedApi) -> None:
-    """Serve the document of everything that is registered by now."""
-    blueprint = Blueprint("document", __name__)
-    open_to_all(blueprint)
-    description = api.spec.to_dict()
-    body, version = app.json.dumps(description), sha256_digest(description)
+blueprint = ResourceBlueprint("document", __name__, permission=None, description="The description of this interface.")
 
-    def view() -> Any:
-        headers = tagged(version, request.path)
-        return Response(body, mimetype=MEDIA_TYPE, headers=headers)
 
-    blueprint.add_url_rule("/openapi.json", "get_document", view, methods=["GET"])
-    app.register_blueprint(blueprint)
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """The document as it is sent, and what its tag is made of."""
+
+    body: str
+    version: str
+
+
+def add_document(app: Flask, api: DocumentedApi, *, examples: Path) -> None:
+    """Describe everything that is registered by now; `examples` is the folder of the bodies that the document shows."""
+    description = describe(api, examples=examples)
+    app.extensions[_EXTENSION] = _Document(app.json.dumps(description), sha256_digest(description))
+
+
+@blueprint.route("/openapi.json", methods=["GET"])
+@documents_etag(blueprint)
+@blueprint.response(200, _SCHEMA, headers=ETAG_DOC)
+@blueprint.described(operationId="getDocument")
+def get_document() -> Any:
+    """Read this document."""
+    document = cast("_Document", current_app.extensions[_EXTENSION])
+    headers = tagged(document.version, request.path)
+    return Response(document.body, mimetype=MEDIA_TYPE, headers=headers)

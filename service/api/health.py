@@ -10,6 +10,15 @@ from service.schemas.health import AliveSchema, ReadinessSchema
 
 blueprint = ResourceBlueprint("health", __name__, permission=None, description="For those who run the service.")
 
+_RETRY_AFTER_S = 5
+_RETRY_AFTER_DOC = {
+    "Retry-After": {
+        "description": "Seconds to wait before asking again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+
 
 @blueprint.route("/healthz", methods=["GET"])
 @blueprint.response(200, AliveSchema)
@@ -21,10 +30,15 @@ def get_health() -> Any:
 
 @blueprint.route("/readyz", methods=["GET"])
 @blueprint.response(200, ReadinessSchema)
-@blueprint.alt_response(503, schema=ReadinessSchema, description="A part is missing; its reason is beside it.")
+@blueprint.alt_response(
+    503,
+    schema=ReadinessSchema,
+    headers=_RETRY_AFTER_DOC,
+    description="A part is missing; its reason is beside it.",
+)
 @blueprint.described(operationId="getReadiness")
 def get_readiness() -> Any:
     """Ask whether every part that the service needs is there, and why not."""
     state = readiness(runtime())
-    headers = {} if state.ready else {"Retry-After": "5"}
+    headers = {} if state.ready else {"Retry-After": str(_RETRY_AFTER_S)}
     return state, HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE, headers

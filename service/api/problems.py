@@ -14,7 +14,6 @@ from service.schemas.problem import ProblemKindSchema
 blueprint = ResourceBlueprint(
     "problems", __name__, url_prefix="/problems", permission=None, description="What problems mean."
 )
-_PARAMETERS = [{"in": "path", "name": "slug", "description": "Last part of the type of a problem document."}]
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     # The same for everybody, and changed by an update only.
@@ -46,7 +45,7 @@ _PAGE = """\
 _MEMBERS = ("type", "title", "status", "meaning", "cause", "way_out")
 
 
-@blueprint.route("/<slug>", methods=["GET"], parameters=_PARAMETERS)
+@blueprint.route("/<slug>", methods=["GET"])
 @blueprint.response(200, ProblemKindSchema)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(

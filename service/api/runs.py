@@ -23,19 +23,22 @@ blueprint = ResourceBlueprint(
     "runs", __name__, url_prefix="/v1/runs", permission=Permission.RUNS, description="Executions of the engine."
 )
 _RETRY_AFTER_S = "1"
-RETRY_AFTER_DOC = {
+_RETRY_AFTER_DOC = {
     "Retry-After": {
         "description": "Seconds to wait before asking again; while the run is open.",
-        "schema": {"type": "integer"},
+        "schema": {"type": "integer", "minimum": 0},
     }
+}
+OPEN_RUN_DOC = {
+    "Retry-After": {**_RETRY_AFTER_DOC["Retry-After"], "required": True},
 }
 
 
 class RunQuerySchema(PageQuerySchema):
     """The query of the list of runs."""
 
-    status = Choice("Only runs of this status.", RunStatus, load_default=None)
-    workload_id = Text("Only runs of this workload.", load_default=None)
+    status = Choice("Only runs of this status.", RunStatus, load_default=None, allow_none=False)
+    workload_id = Text("Only runs of this workload.", longest=64, load_default=None, allow_none=False)
 
 
 def answer_run(run: RunView, *, headers: Mapping[str, str]) -> Response:
@@ -69,7 +72,7 @@ def get_runs(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/<run_id>", methods=["GET"])
 @documents_etag(blueprint)
-@blueprint.response(200, RunSchema, headers=RETRY_AFTER_DOC | ETAG_DOC)
+@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="getRun")
 def get_one_run(run_id: str) -> Any:

@@ -5,35 +5,22 @@ from typing import Any
 from flask import request
 
 from service.access import Permission
-from service.api.runs import RETRY_AFTER_DOC
-from service.edge.answers import PROBLEM_MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
 from service.planning.working import option_working
-from service.schemas.problem import ProblemSchema
 from service.schemas.working import WorkingSchema
 
 blueprint = ResourceBlueprint(
     "working", __name__, url_prefix="/v1/runs", permission=Permission.RUNS, description="How the numbers were found."
 )
-_PARAMETERS = [
-    {"in": "path", "name": "run_id", "description": "Id of the run."},
-    {"in": "path", "name": "rank", "description": "Rank of the option; 1 is recommended."},
-]
 
 
-@blueprint.route("/<run_id>/options/<rank>/working", methods=["GET"], parameters=_PARAMETERS)
+@blueprint.route("/<run_id>/options/<rank>/working", methods=["GET"])
 @documents_etag(blueprint)
 @blueprint.response(200, WorkingSchema, headers=ETAG_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
-@blueprint.alt_response(
-    409,
-    schema=ProblemSchema,
-    content_type=PROBLEM_MEDIA_TYPE,
-    headers=RETRY_AFTER_DOC,
-    description="The run is not done.",
-)
+@blueprint.alt_response(409, response="CONFLICT")
 @blueprint.described(operationId="getOptionWorking")
 def get_option_working(run_id: str, rank: str) -> Any:
     """Read the working of a ranked option: each quantity, its formula, its inputs and their source."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.access import Permission
-from service.api.runs import RETRY_AFTER_DOC, answer_run
+from service.api.runs import OPEN_RUN_DOC, answer_run
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.context import caller, request_id, runtime
 from service.edge.waiting import as_preferred
@@ -20,12 +20,18 @@ blueprint = ResourceBlueprint(
     permission=Permission.WORKLOADS,
     description="What customers want to do.",
 )
-_LOCATION_DOC = {"Location": {"description": "Address of the run.", "schema": {"type": "string"}}}
+_LOCATION_DOC = {
+    "Location": {
+        "description": "Address of the run.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference", "pattern": "^/v1/runs/"},
+    }
+}
 _APPLIED_DOC = {"Preference-Applied": {"description": "The wait that was granted.", "schema": {"type": "string"}}}
 _PREFER = {
     "in": "header",
     "name": "Prefer",
-    "schema": {"type": "string", "examples": ["wait=10"]},
+    "schema": {"type": "string", "maxLength": 200, "examples": ["wait=10"]},
     "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
     "wait already the answer comes at once, without Preference-Applied.",
 }
@@ -38,7 +44,7 @@ _NOT_IDEMPOTENT = (
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SizingRequestSchema)
 @blueprint.response(
-    202, RunSchema, description="The run is queued.", headers=_LOCATION_DOC | RETRY_AFTER_DOC | _APPLIED_DOC
+    202, RunSchema, description="The run is queued.", headers=_LOCATION_DOC | OPEN_RUN_DOC | _APPLIED_DOC
 )
 @blueprint.alt_response(
     200,

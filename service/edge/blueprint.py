@@ -1,6 +1,6 @@
 """The blueprint of every resource: strict bodies and queries, and every error in the OpenAPI document."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
 
@@ -13,6 +13,7 @@ from service.access import Permission
 from service.edge.authentication import open_to_all, protect
 from service.edge.body import read_json
 from service.edge.limits import RATE_HEADERS_DOC
+from service.edge.refusals import REQUEST_ID_DOC
 from service.errors import InvalidRequestError
 from service.schemas.issue import field_errors
 
@@ -24,9 +25,9 @@ _WITH_BODY = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+_PARAMETERS = "headroom_parameters"
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
-REQUEST_ID_DOC = {"X-Request-Id": {"description": "The id of this request.", "schema": {"type": "string"}}}
 
 
 class StrictParser(FlaskParser):
@@ -66,7 +67,7 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, *, permission: Permission | None, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
         self.permission = permission
-        self._prepare_doc_cbks.append(self._prepare_errors_doc)
+        self._prepare_doc_cbks.extend((self._prepare_parameters_doc, self._prepare_errors_doc))
         if permission is None:
             open_to_all(self)
         else:
@@ -84,8 +85,10 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         decorator: Decorator = super().arguments(schema, **options)
         return decorator
 
-    def response(self, status_code: int, schema: type[marshmallow.Schema], **options: Any) -> Decorator:
-        """Write what the view returns with a schema."""
+    def response(
+        self, status_code: int, schema: type[marshmallow.Schema] | dict[str, Any], **options: Any
+    ) -> Decorator:
+        """Write what the view returns with a schema; a dict only describes what a Response holds."""
         decorator: Decorator = super().response(status_code, schema, **options)
         return decorator
 
@@ -94,10 +97,23 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         decorator: Decorator = super().alt_response(status_code, **options)
         return decorator
 
-    def described(self, **words: Any) -> Decorator:
-        """Put words into the document."""
+    def described(self, *, parameters: Sequence[dict[str, Any]] = (), **words: Any) -> Decorator:
+        """Put words into the document; parameters are added to those that other decorators describe."""
         decorator: Decorator = self.doc(**words)
-        return decorator
+
+        def decorate(view: View) -> View:
+            described: Any = decorator(view)
+            # As plain words they would replace what `arguments` says of the query.
+            described._apidoc.setdefault(_PARAMETERS, []).extend(parameters)  # noqa: SLF001 - flask-smorest keeps it so
+            documented: View = described
+            return documented
+
+        return decorate
+
+    def _prepare_parameters_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if added := doc_info.get(_PARAMETERS):
+            doc["parameters"] = [*doc.get("parameters", []), *added]
+        return doc
 
     def _prepare_errors_doc(self, doc: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
         statuses = [*_ALWAYS, *(_WITH_KEY if self.permission else ())]

@@ -7,11 +7,17 @@ from flask import Response, abort, request
 from service.edge.blueprint import Decorator, ResourceBlueprint, View
 
 _REVALIDATE = "private, no-cache"
-ETAG_DOC = {"ETag": {"description": "Tag of this version.", "schema": {"type": "string"}}}
+ETAG_DOC = {
+    "ETag": {
+        "description": "Tag of this version.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^(W/)?".+"$'},
+    }
+}
 _IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "maxLength": 1000, "examples": ['"5d41402abc4b2a76b9719d911017c592"']},
     "description": "A tag that you have; 304 when it is still current.",
 }
 

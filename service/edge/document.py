@@ -1,19 +1,21 @@
 """The OpenAPI 3.1 document, generated from the schemas that validate; errors are problem documents in it."""
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import flask
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask_smorest import Api
-from flask_smorest.utils import prepare_response
-from marshmallow.fields import Field
 from werkzeug.exceptions import HTTPException
 
-from service.edge.answers import PROBLEM_MEDIA_TYPE
-from service.edge.blueprint import REQUEST_ID_DOC
-from service.edge.limits import RATE_HEADERS_DOC, RETRY_AFTER_DOC
+from service.edge.conventions import CONVENTIONS
+from service.edge.examples import add_examples
+from service.edge.links import add_links
+from service.edge.parameters import describe_path_parameters
 from service.edge.problems import of_http_exception
+from service.edge.refusals import REQUEST_ID_DOC, refusal
+from service.edge.shapes import of_more_than_one_shape, without_null_default
 from service.schemas.problem import ProblemSchema
 
 _CONFIG = {
@@ -23,14 +25,11 @@ _CONFIG = {
     # The document has a route of its own, with an authentication hook like every other route.
     "OPENAPI_URL_PREFIX": None,
 }
-_RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_KEY = {"type": "http", "scheme": "bearer", "description": "An API key of a tenant, made by its administrator."}
 _OPTIONS: dict[str, Any] = {
-    "info": {
-        "description": "AI infrastructure capacity planning: a workload becomes sized servers, with intervals and "
-        "receipts. Times are RFC 3339 UTC, money is decimal strings, units stand in the names."
-    },
-    "servers": [{"url": "/"}],
-    "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}}},
+    "info": {"summary": "AI infrastructure capacity planning.", "description": CONVENTIONS},
+    "servers": [{"url": "/", "description": "The server that this document comes from."}],
+    "components": {"securitySchemes": {"key": _KEY}},
 }
 
 
@@ -49,14 +48,21 @@ class DocumentedApi(Api):  # type: ignore[misc]
 
     def _register_responses(self) -> None:
         for status in HTTPStatus:
-            response: dict[str, Any] = {"description": status.phrase}
-            if status >= HTTPStatus.BAD_REQUEST:
-                response["schema"] = self.ERROR_SCHEMA
-                response["headers"] = REQUEST_ID_DOC | RATE_HEADERS_DOC
-            if status in _RETRIED:
-                response["headers"] |= RETRY_AFTER_DOC
-            prepare_response(response, self.spec, PROBLEM_MEDIA_TYPE)
-            self.spec.components.response(status.name, response, lazy=True)
+            described = refusal(status) if status >= HTTPStatus.BAD_REQUEST else _bodiless(status)
+            self.spec.components.response(status.name, described, lazy=True)
+
+
+def _bodiless(status: HTTPStatus) -> dict[str, Any]:
+    return {"description": f"{status.phrase}.", "headers": REQUEST_ID_DOC}
+
+
+def describe(api: DocumentedApi, *, examples: Path) -> dict[str, Any]:
+    """The document of everything that is registered: what the schemas say, with words, links and examples."""
+    document: dict[str, Any] = api.spec.to_dict()
+    describe_path_parameters(document)
+    add_links(document)
+    add_examples(document, examples)
+    return document
 
 
 def make_api(app: flask.Flask) -> DocumentedApi:
@@ -66,17 +72,6 @@ def make_api(app: flask.Flask) -> DocumentedApi:
     api = DocumentedApi()
     api.init_app(app, spec_kwargs={"marshmallow_plugin": plugin, **_OPTIONS})
     assert plugin.converter is not None
-    plugin.converter.add_attribute_function(union_properties)  # type: ignore[no-untyped-call]
+    for words in (of_more_than_one_shape, without_null_default):
+        plugin.converter.add_attribute_function(words)  # type: ignore[no-untyped-call]
     return api
-
-
-def union_properties(self: Any, field: Field[Any], *, ret: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """JSON Schema of the fields that take more than one shape: each tells its shapes itself."""
-    shapes = getattr(field, "shapes", None)
-    if shapes is None:
-        return {}
-    ret.pop("type", None)
-    described: dict[str, Any] = shapes(self.resolve_nested_schema)
-    if field.allow_none:
-        return {"anyOf": [described, {"type": "null"}]}
-    return described

@@ -18,17 +18,14 @@ RATE_HEADERS_DOC = {
     "RateLimit-Limit": {
         "description": "On limited routes: calls of this sort (reading, or writing and computing) that your tenant may "
         "make per window; without a valid key, calls of your address.",
-        "schema": {"type": "integer"},
+        "schema": {"type": "integer", "minimum": 0},
     },
     "RateLimit-Remaining": {
         "description": "Calls left in this window. Each web process tells what it knows: others may have taken some "
         "since, and 2 % of the limit may be held by them.",
-        "schema": {"type": "integer"},
+        "schema": {"type": "integer", "minimum": 0},
     },
-    "RateLimit-Reset": {"description": "Seconds until the window ends.", "schema": {"type": "integer"}},
-}
-RETRY_AFTER_DOC = {
-    "Retry-After": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}}
+    "RateLimit-Reset": {"description": "Seconds until the window ends.", "schema": {"type": "integer", "minimum": 0}},
 }
 
 

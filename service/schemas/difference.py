@@ -9,7 +9,7 @@ from service.quoting.difference import CauseKind
 from service.schemas.plain import figure, many, text, texts
 from service.schemas.strict import whole
 
-_SCALARS = ["number", "string", "boolean", "null"]
+_SCALARS = ["number", "string", "boolean"]
 
 
 class Either(fields.Raw):

@@ -36,7 +36,11 @@ class CursorField(fields.String):
     """Where the page begins: what `next_cursor` of the page before said."""
 
     def __init__(self) -> None:
-        super().__init__(load_default=None, metadata={"description": "next_cursor of the page before."})
+        super().__init__(
+            load_default=None,
+            allow_none=False,
+            metadata={"description": "`next_cursor` of the page before.", "minLength": 1, "maxLength": _LONGEST_CURSOR},
+        )
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         try:

@@ -98,7 +98,7 @@ class WorkingStepSchema(AnswerSchema):
         allow_none=True,
         metadata={
             "description": "A number, or a word where the step is a choice.",
-            "type": ["number", "string", "null"],
+            "type": ["number", "string"],
         },
     )
     unit = text("Unit of the value; empty for a pure number.")

@@ -12,12 +12,13 @@ from service.schemas.result import ResultSchema
 from service.schemas.workload import QUESTION
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
+_MOMENT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
 STATUSES = ("queued", "running", "done", "failed", "cancelled")
 
 
 def moment(what: str, **kwargs: Any) -> fields.AwareDateTime:
     """A time in RFC 3339 UTC."""
-    return Moment(format="iso", required=True, metadata={"description": what}, **kwargs)
+    return Moment(format="iso", required=True, metadata={"description": what, "pattern": _MOMENT}, **kwargs)
 
 
 class Moment(fields.AwareDateTime):
@@ -120,7 +121,7 @@ class WorkloadSchema(Schema):
     version = count("1 for a workload that was never changed.")
     principal = text("Who posted it.")
     created_at = moment("When it was posted.")
-    workload = Kept("What is to be done.", QUESTION.fields["workload"].shapes)  # type: ignore[attr-defined]
+    workload = Kept("What is to be done.", lambda resolve: resolve(QUESTION.fields["workload"]))
     constraints = Kept("What the answer must respect.", lambda resolve: resolve(ConstraintsSchema))
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:

@@ -43,17 +43,12 @@ class Discriminated(fields.Field[Any]):
         """The value of the wire for an object of one of the variants."""
         return self.variants[self.variant_name(str(getattr(value, self.key)))].dump(value)
 
-    def shapes(self, resolve: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
-        """JSON Schema of the union; `resolve` gives the reference to a schema."""
-        one_of = [
-            variant.shapes(resolve) if isinstance(variant, Discriminated) else resolve(variant)
-            for variant in self.variants.values()
-        ]
-        described: dict[str, Any] = {"title": self.title, "oneOf": one_of}
-        if all("$ref" in shape for shape in one_of):
-            mapping = {name: shape["$ref"] for name, shape in zip(self.variants, one_of, strict=True)}
-            described["discriminator"] = {"propertyName": self.key, "mapping": mapping}
-        return described
+    def shapes(self, resolve: Callable[["Schema | Discriminated"], dict[str, Any]]) -> dict[str, Any]:
+        """JSON Schema of the union; `resolve` gives the reference to a schema or to a union inside."""
+        references = {name: resolve(variant) for name, variant in self.variants.items()}
+        mapping = {name: reference["$ref"] for name, reference in references.items()}
+        discriminator = {"propertyName": self.key, "mapping": mapping}
+        return {"title": self.title, "oneOf": list(references.values()), "discriminator": discriminator}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         return self.load(value)

@@ -77,11 +77,9 @@ class ScienceField(Discriminated):
         """Every application."""
         return tuple(APPLICATION_TEMPLATES)
 
-    def shapes(self, resolve: Callable[[Schema], dict[str, Any]]) -> dict[str, Any]:
+    def shapes(self, resolve: Callable[[Schema | Discriminated], dict[str, Any]]) -> dict[str, Any]:
         """JSON Schema of the union, discriminated by application."""
-        references = {
-            template: resolve(variant) for template, variant in self.variants.items() if isinstance(variant, Schema)
-        }
+        references = {template: resolve(variant) for template, variant in self.variants.items()}
         mapping = {name: references[template]["$ref"] for name, template in APPLICATION_TEMPLATES.items()}
         discriminator = {"propertyName": self.key, "mapping": mapping}
         return {"title": self.title, "oneOf": list(references.values()), "discriminator": discriminator}
@@ -117,7 +115,8 @@ class QuestionSchema(RecordSchema):
     record = Question
 
     workload = workload_field(
-        "Workload",
+        # The resource of this name has an id and labels too.
+        "WorkloadOfAnyKind",
         {
             Kind.INFERENCE: InferenceWorkloadSchema,
             Kind.TRAINING: TrainingWorkloadSchema,

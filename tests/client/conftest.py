@@ -22,6 +22,7 @@ from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
+from tests.contract import Witness
 from tests.fakes import ListQueue
 
 EXAMPLES = ROOT / "config" / "examples"
@@ -128,7 +129,8 @@ def shared_server(facts: Facts, migrated_sqlite: Path, tmp_path_factory) -> Iter
     runtime = build_runtime(settings, facts=facts, queue=queue)
     tenant = create_tenant(runtime, "acme")
     keys = {role: create_key(runtime, tenant, principal=role, role=role).token for role in Role}
-    gate = Gate(app=create_app(runtime))
+    witness = Witness(create_app(runtime))
+    gate = Gate(app=witness)
     server = make_server("127.0.0.1", 0, gate, threaded=True, request_handler=Quiet)
     served = Served(url=f"http://127.0.0.1:{server.server_port}", keys=keys, gate=gate, runtime=runtime, queue=queue)
     stop = threading.Event()
@@ -142,6 +144,7 @@ def shared_server(facts: Facts, migrated_sqlite: Path, tmp_path_factory) -> Iter
         thread.join()
     server.server_close()
     runtime.sessions.kw["bind"].dispose()
+    assert witness.broken == []
 
 
 @pytest.fixture

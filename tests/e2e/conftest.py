@@ -16,6 +16,7 @@ import pytest
 
 from config.environment import ROOT
 from scripts.children import free_port
+from tests.contract import Contract
 
 READY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 40.0
@@ -52,8 +53,16 @@ class Started:
         return json.loads((self.folder / "keys.json").read_text())["keys"][role]
 
     def client(self) -> httpx.Client:
+        """A client whose every answer is held against the document that the server itself gives."""
         headers = {"Authorization": f"Bearer {self.key()}"}
-        return httpx.Client(base_url=self.address, headers=headers, timeout=40.0, trust_env=False)
+        contract = Contract(httpx.get(f"{self.address}/openapi.json", trust_env=False).json())
+        return httpx.Client(
+            base_url=self.address,
+            headers=headers,
+            timeout=40.0,
+            trust_env=False,
+            event_hooks={"response": [contract.check_httpx]},
+        )
 
     def wait_until(self, happened: Callable[[], object], *, within_s: float, what: str) -> None:
         deadline = time.monotonic() + within_s

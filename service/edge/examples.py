@@ -1,0 +1,58 @@
+"""Examples of the OpenAPI document: bodies to send, which the tests post, and answers that were once given."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from service.edge.answers import MEDIA_TYPE
+
+_MORE = "document"
+_REQUESTS = {
+    "postWorkload": (".", f"{_MORE}/workloads"),
+    "putWorkload": (".", f"{_MORE}/workloads"),
+    "postEstimate": (f"{_MORE}/estimates",),
+}
+"""By operation: the folders of its bodies, below that of all examples."""
+ANSWERS = f"{_MORE}/answers.json"
+"""One answer per operation and status, as a test wrote it down."""
+
+
+def request_examples(operation_id: str, folder: Path) -> dict[str, Any]:
+    """The bodies that show an operation, by name; none for an operation that has no files."""
+    paths = [path for part in _REQUESTS.get(operation_id, ()) for path in sorted((folder / part).glob("*.json"))]
+    return {path.stem: json.loads(path.read_bytes()) for path in paths}
+
+
+def answer_examples(folder: Path) -> dict[str, dict[str, Any]]:
+    """By operation and status: an answer."""
+    path = folder / ANSWERS
+    found: dict[str, dict[str, Any]] = json.loads(path.read_bytes()) if path.exists() else {}
+    return found
+
+
+def add_examples(document: dict[str, Any], folder: Path) -> None:
+    """Show the examples beside the schemas; each is a component, so that it stands in the document once."""
+    components = document["components"].setdefault("examples", {})
+    answers = answer_examples(folder)
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            name = operation["operationId"]
+            if "requestBody" in operation:
+                bodies = request_examples(name, folder)
+                components.update({key: _example(body) for key, body in bodies.items()})
+                operation["requestBody"]["content"][MEDIA_TYPE]["examples"] = _references(bodies)
+            for status, body in answers.get(name, {}).items():
+                key = f"{name}.{status}"
+                components[key] = {"value": body}
+                operation["responses"][status]["content"][MEDIA_TYPE]["examples"] = _references({key: body})
+
+
+def _example(body: dict[str, Any]) -> dict[str, Any]:
+    summary = {"summary": body["name"]} if "name" in body else {}
+    return {**summary, "value": body}
+
+
+def _references(bodies: dict[str, Any]) -> dict[str, Any]:
+    return {key: {"$ref": f"#/components/examples/{key}"} for key in bodies}

@@ -1,0 +1,98 @@
+"""Links of the OpenAPI document: from an answer to what can be asked next, with the ids that the answer holds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_ID = "$response.body#/id"
+_WORKLOAD_ID = "$response.body#/workload_id"
+_FIRST_ID = "$response.body#/items/0/id"
+_CURSOR = "$response.body#/next_cursor"
+_SCHEMA = "#/components/schemas/"
+_NEXT = "next"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where an answer leads: an operation, and its parameters as runtime expressions or constants."""
+
+    operation: str
+    description: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+def _of_run(run_id: str, workload_id: str) -> dict[str, Link]:
+    of_run, of_workload = {"run_id": run_id}, {"workload_id": workload_id}
+    return {
+        "run": Link("getRun", "The run, with its result once it is done.", of_run),
+        "cancel": Link("cancelRun", "End the run while it is open.", of_run),
+        "working": Link("getOptionWorking", "How the recommended option was found.", {**of_run, "rank": "1"}),
+        "difference": Link(
+            "getRunDifference", "What changed since the run: here, nothing.", of_run | {"other_id": run_id}
+        ),
+        "workload": Link("getWorkload", "The workload that the run answers.", of_workload),
+        "runs": Link("listWorkloadRuns", "Every run of the workload.", of_workload),
+    }
+
+
+def _of_workload(workload_id: str) -> dict[str, Link]:
+    of_workload = {"workload_id": workload_id}
+    return {
+        "workload": Link("getWorkload", "The workload.", of_workload),
+        "change": Link("putWorkload", "Change the workload: a new version with a new run.", of_workload),
+        "archive": Link("deleteWorkload", "Archive the workload.", of_workload),
+        "runs": Link("listWorkloadRuns", "Every run of the workload.", of_workload),
+    }
+
+
+LINKS: dict[str, dict[str, Link]] = {
+    "Run": _of_run(_ID, _WORKLOAD_ID),
+    "RunPage": _of_run(_FIRST_ID, "$response.body#/items/0/workload_id"),
+    "Workload": _of_workload(_ID),
+    "WorkloadPage": _of_workload(_FIRST_ID),
+    "Difference": {
+        "old": Link("getRun", "The first run.", {"run_id": "$response.body#/old_run_id"}),
+        "new": Link("getRun", "The second run.", {"run_id": "$response.body#/new_run_id"}),
+    },
+    "Working": {"run": Link("getRun", "The run.", {"run_id": "$response.body#/run_id"})},
+}
+"""By the schema of the answer."""
+
+
+def add_links(document: dict[str, Any]) -> None:
+    """Give every answer the links of its schema; a link to an operation that is not there is left out."""
+    operations = {
+        operation["operationId"]: (path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+    for name, (path, operation) in operations.items():
+        for response in operation["responses"].values():
+            links = {
+                key: {"operationId": link.operation, "parameters": link.parameters, "description": link.description}
+                for key, link in _links_of(name, path, _schema_name(response))
+                if link.operation in operations and (link.operation != name or key == _NEXT)
+            }
+            if links:
+                response["links"] = links
+
+
+def _links_of(operation: str, path: str, schema: str) -> Iterator[tuple[str, Link]]:
+    yield from LINKS.get(schema, {}).items()
+    if schema == "CatalogPage":
+        yield "record", Link(_reader_of(operation), "The first record.", {"record_id": _FIRST_ID})
+    if schema.endswith("Page"):
+        same = {part[1:-1]: f"$request.path.{part[1:-1]}" for part in path.split("/") if part.startswith("{")}
+        yield _NEXT, Link(operation, "The next page; there is none without next_cursor.", {**same, "cursor": _CURSOR})
+
+
+def _schema_name(response: dict[str, Any]) -> str:
+    contents = response.get("content", {}).values()
+    references = [content["schema"].get("$ref", "") for content in contents]
+    return next((name.removeprefix(_SCHEMA) for name in references if name.startswith(_SCHEMA)), "")
+
+
+def _reader_of(lister: str) -> str:
+    # listGpus -> getGpu, listStorage -> getStorage
+    return f"get{lister.removeprefix('list').removesuffix('s')}"

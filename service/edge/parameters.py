@@ -1,0 +1,24 @@
+"""Path parameters in the OpenAPI document: a name means one thing wherever it stands."""
+
+from typing import Any
+
+_ID = {"type": "string", "minLength": 1, "maxLength": 64}
+PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    "workload_id": {"description": "Id of a workload of yours, as `workload_id` of its run.", "schema": _ID},
+    "run_id": {"description": "Id of a run of yours; of two, the first, old one.", "schema": _ID},
+    "other_id": {"description": "Id of the second, new run.", "schema": _ID},
+    "rank": {
+        "description": "Rank of the option in the run's result; 1 is recommended.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
+    },
+    "record_id": {"description": "Id of the record; a model also has aliases.", "schema": {**_ID, "maxLength": 80}},
+    "slug": {"description": "Last part of the `type` of a problem document.", "schema": _ID},
+}
+
+
+def describe_path_parameters(document: dict[str, Any]) -> None:
+    """Put words and bounds into the path parameters of a document."""
+    for item in document["paths"].values():
+        for parameter in item.get("parameters", []):
+            if parameter["in"] == "path":
+                parameter.update(PATH_PARAMETERS.get(parameter["name"], {}))
