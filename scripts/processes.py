@@ -44,13 +44,15 @@ def web(settings: Settings, *, name: str = "web", factory: str = "service.app:cr
     )
 
 
-def worker(settings: Settings) -> Process:
-    """A worker that listens to every queue; more of them, on any host, share the work."""
+def worker(
+    settings: Settings, *, name: str = "worker", app: str = "workers.app", queues: tuple[str, ...] = tuple(QueueName)
+) -> Process:
+    """A worker that listens to every queue, or another one with its settings; more of them share the work."""
     return Process(
-        name="worker",
+        name=name,
         arguments=(
-            *("-m", "celery", "--app", "workers.app", "worker"),
-            *("--queues", ",".join(queue.value for queue in QueueName)),
+            *("-m", "celery", "--app", app, "worker"),
+            *("--queues", ",".join(queues)),
             *("--concurrency", str(settings.worker_concurrency), "--loglevel", settings.log_level),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ),

@@ -2,8 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,32 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from config.environment import SettingsError
-from scripts.benchmark import procfs, table, targets, web, web_table
+from config.environment import ROOT, SettingsError
+from scripts.benchmark import (
+    engine,
+    engine_table,
+    memory,
+    memory_table,
+    peers,
+    peers_table,
+    procfs,
+    readme,
+    table,
+    targets,
+    tasks,
+    tasks_table,
+    web,
+    web_table,
+    wrk,
+)
+from scripts.benchmark.engine import EngineFigures
 from scripts.benchmark.installation import Installation, installed
 from scripts.benchmark.machine import Machine, this_machine
+from scripts.benchmark.memory import MemoryFigures
+from scripts.benchmark.peers import PeerFigures
 from scripts.benchmark.table import Section
+from scripts.benchmark.tasks import TaskFigures
+from scripts.benchmark.web import WebFigures
 from scripts.options import BENCH_PARTS, parse
 from scripts.supervisor import Interrupted, Supervisor
 from scripts.trouble import Trouble
@@ -24,6 +44,7 @@ from service.errors import PlannerError
 
 INTERRUPTED = 130
 Say = Callable[[str], None]
+Figures = EngineFigures | WebFigures | TaskFigures | MemoryFigures | PeerFigures
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,25 +57,67 @@ class Report:
     raw: dict[str, Any] = field(default_factory=dict)
     verdicts: list[targets.Target] = field(default_factory=list)
 
+    def add(self, part: str, figures: Figures, section: Section) -> None:
+        """One part that was measured."""
+        self.raw[part] = asdict(figures)
+        self.sections.append(section)
+
+
+def parts_of(options: Namespace) -> tuple[str, ...]:
+    """The parts to measure, in their order; peers only where one is named."""
+    if options.only:
+        parts = tuple(part for part in BENCH_PARTS if part in options.only)
+    else:
+        parts = tuple(part for part in BENCH_PARTS if part != "peers" or options.aiconfigurator)
+    if options.write_readme and (options.only or options.quick):
+        raise Trouble("The README's table is of one whole run: --write-readme goes with neither --only nor --quick.")
+    if "peers" in parts and options.aiconfigurator is None:
+        raise Trouble(
+            "Which peer? Install AIConfigurator into an environment of its own (python3 -m venv DIR; "
+            "DIR/bin/pip install aiconfigurator) and name it: scripts/bench --aiconfigurator DIR/bin/aiconfigurator"
+        )
+    return parts
+
 
 def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     """Every part in its order; the installation runs only where a part needs it."""
     if not procfs.PROC.joinpath("self", "stat").exists():
         raise Trouble("scripts/bench reads CPU time and memory from /proc: it needs Linux.")
-    parts = tuple(part for part in BENCH_PARTS if not options.only or part in options.only)
+    parts = parts_of(options)
     report = Report(machine=this_machine(), quick=options.quick)
-    with ExitStack() as stack:
-        if "http" in parts:
-            installation = stack.enter_context(installed(supervisor, say))
-            _web(report, installation, say)
+    if "http" in parts:
+        # A missing load client is told now, not after minutes.
+        wrk.need(say)
+    if "engine" in parts:
+        of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
+        report.add("engine", of_engine, engine_table.section(of_engine))
+    if {"http", "tasks", "memory"} & set(parts):
+        with installed(supervisor, say) as installation:
+            _of_installation(report, installation, parts, say)
+    if "peers" in parts:
+        of_peers = peers.measure(options.aiconfigurator.absolute(), rounds=1 if report.quick else 5, say=say)
+        report.add("peers", of_peers, peers_table.section(of_peers))
     return report
 
 
-def _web(report: Report, installation: Installation, say: Say) -> None:
-    figures = web.measure(installation, rounds=2 if report.quick else 5, seconds=1 if report.quick else 3, say=say)
-    report.sections.append(web_table.section(figures))
-    report.raw["http"] = asdict(figures)
-    report.verdicts += targets.judge(figures)
+def _of_installation(report: Report, installation: Installation, parts: Sequence[str], say: Say) -> None:
+    idle = memory.look(installation)
+    loads = []
+    if "http" in parts:
+        rounds, seconds = (2, 1) if report.quick else (5, 3)
+        of_web = web.measure(installation, rounds=rounds, seconds=seconds, say=say)
+        report.add("http", of_web, web_table.section(of_web))
+        report.verdicts += targets.judge(of_web)
+        loads.append("the HTTP rows")
+    if "tasks" in parts:
+        of_tasks = tasks.measure(installation, rounds=2 if report.quick else 20, say=say)
+        report.add("tasks", of_tasks, tasks_table.section(of_tasks))
+        loads.append("the round trips")
+    if "memory" in parts:
+        say("memory: looking at each process")
+        load = " and ".join(loads) or memory.own_load(installation)
+        of_memory = MemoryFigures(idle=idle, after=memory.look(installation), load=load)
+        report.add("memory", of_memory, memory_table.section(of_memory))
 
 
 def show(report: Report, console: Console) -> None:
@@ -98,6 +161,8 @@ def main(arguments: list[str]) -> int:
         show(report, make_console())
         if options.json is not None:
             write_json(report, options.json)
+        if options.write_readme:
+            readme.write(ROOT / "README.md", readme.text(report.machine.sentence(), report.sections, report.verdicts))
     except Interrupted:
         return INTERRUPTED
     except (Trouble, SettingsError, PlannerError) as trouble:

@@ -11,12 +11,12 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One table with its notes. The first column is text, the others are figures."""
+    """One table with what must be known to read it. The first column is text, the others are figures."""
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
-    notes: Sequence[str] = ()
+    notes: str
 
 
 def figure(value: float | None) -> str:
@@ -44,23 +44,23 @@ def show(console: Console, section: Section) -> None:
     for row in section.rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
-    for note in section.notes:
-        console.print(f"  {note}", style="dim", markup=False)
+    console.print(section.notes, style="dim", markup=False)
     console.print()
 
 
 def markdown(section: Section) -> str:
     """The same section for the README."""
-    lines = [
-        f"**{section.title}**",
-        "",
-        _line(section.columns),
-        "|---|" + "---:|" * (len(section.columns) - 1),
-        *(_line(row) for row in section.rows),
-    ]
-    if section.notes:
-        lines += ["", " ".join(section.notes)]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"**{section.title}**",
+            "",
+            _line(section.columns),
+            "|---|" + "---:|" * (len(section.columns) - 1),
+            *(_line(row) for row in section.rows),
+            "",
+            section.notes,
+        ]
+    )
 
 
 def _line(cells: tuple[str, ...]) -> str:

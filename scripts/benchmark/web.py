@@ -3,15 +3,14 @@
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 import orjson
 
-from config.environment import ROOT
 from scripts.benchmark import procfs, wrk
 from scripts.benchmark.figures import median_ratio
 from scripts.benchmark.installation import Installation, pids
+from scripts.benchmark.questions import LONGEST, estimate_body
 from scripts.benchmark.wrk import NAME_MARK, Request
 from scripts.supervisor import Child
 from scripts.trouble import Trouble
@@ -27,12 +26,6 @@ ESTIMATE = "estimate"
 ESTIMATE_ALONE = "estimate, 1 connection"
 
 CONNECTIONS = 16
-_EXAMPLES = ROOT / "config" / "examples"
-# Of the examples the one with the longest answer, so that no figure is flattered by a short one.
-QUESTION = _EXAMPLES / "inference-agents-gpt-oss-120b.json"
-ESTIMATED = _EXAMPLES / "inference-chat-llama-3.3-70b.json"
-_WITHOUT_DEMAND = ("demand",)
-_DEPLOYMENT = {"gpu": "b200-sxm", "gpus": 8, "tp": 8, "load": {"kind": "concurrency", "value": 64}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +169,7 @@ def _answered_run(installation: Installation) -> httpx.Response:
     with installation.client() as client:
         posted = client.post(
             "/v1/workloads",
-            content=QUESTION.read_bytes(),
+            content=LONGEST.body(),
             headers={"Content-Type": "application/json", "Prefer": "wait=30"},
         )
         if posted.status_code != httpx.codes.OK or posted.json()["status"] != "done":
@@ -189,7 +182,7 @@ def _product_rows(installation: Installation, run: httpx.Response) -> tuple[list
     sends_json = {**key, "Content-Type": "application/json"}
     servers, at = installation.product, installation.address
     by_id = f"{at}/v1/runs/{run.json()['id']}"
-    estimate = Request(url=f"{at}/v1/estimates", method="POST", headers=sends_json, body=_estimate_body())
+    estimate = Request(url=f"{at}/v1/estimates", method="POST", headers=sends_json, body=estimate_body().decode())
     rows = [
         Row(name=HEALTH, request=Request(url=f"{at}/healthz"), servers=servers),
         Row(name=RUN, request=Request(url=by_id, headers=key), servers=servers, holds=_is_done),
@@ -219,11 +212,4 @@ def _is_cached(answer: httpx.Response) -> bool:
 
 
 def _post_body() -> str:
-    question: dict[str, Any] = orjson.loads(QUESTION.read_bytes())
-    return orjson.dumps({**question, "name": NAME_MARK}).decode()
-
-
-def _estimate_body() -> str:
-    workload = orjson.loads(ESTIMATED.read_bytes())["workload"]
-    asked = {name: value for name, value in workload.items() if name not in _WITHOUT_DEMAND}
-    return orjson.dumps({"workload": asked, "deployment": _DEPLOYMENT}).decode()
+    return orjson.dumps({**LONGEST.document(), "name": NAME_MARK}).decode()

@@ -43,7 +43,7 @@ def section(figures: WebFigures) -> Section:
     )
 
 
-def _notes(figures: WebFigures) -> list[str]:
+def _notes(figures: WebFigures) -> str:
     rounds = len(figures.rows[0].rounds)
     how = (
         f"Medians of {rounds} rounds of {figures.seconds:g} s; each round loads every row once, and the ratios are "
@@ -54,4 +54,4 @@ def _notes(figures: WebFigures) -> list[str]:
         "and not the load client, which runs on the same cores. SQLite, embedded cache, logs to a file."
     )
     posted = "Every POST carries another name: it is parsed, validated, and makes a workload and a run."
-    return [how, counted, posted, *(f"Left out: {what}." for what in figures.left_out)]
+    return " ".join([how, counted, posted, *(f"Left out: {what}." for what in figures.left_out)])

@@ -4,17 +4,39 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
-from scripts.benchmark import bare, procfs, targets, web, web_table, wrk
+from config.environment import ROOT
+from scripts.benchmark import (
+    bare,
+    command,
+    memory_table,
+    peers,
+    peers_table,
+    procfs,
+    readme,
+    targets,
+    tasks_table,
+    web,
+    web_table,
+    wrk,
+)
+from scripts.benchmark.engine import timed
 from scripts.benchmark.figures import median_ratio, spread_ms
 from scripts.benchmark.installation import bench_environ
 from scripts.benchmark.machine import processor_name
+from scripts.benchmark.memory import Held, MemoryFigures
+from scripts.benchmark.questions import SIZED, estimate_body
+from scripts.benchmark.roofline import BLOCK, candidates, roofline
 from scripts.benchmark.table import Section, figure, markdown, percent
 from scripts.benchmark.web import FLASK, FLASK_LARGE, POST, RUN, Round, RowFigures, WebFigures
+from scripts.options import parse
 from scripts.trouble import Trouble
+from service.schemas.estimate import EstimateRequestSchema
+from service.schemas.workload import SizingRequestSchema
 
 # What wrk 4.1.0 printed, with the line of load.lua after it.
 WRK_SAID = """Running 1s test @ http://127.0.0.1:4711/json
@@ -195,9 +217,161 @@ def test_percentages():
 
 
 def test_a_section_in_markdown():
-    section = Section(title="T", columns=("row", "ms"), rows=[("a|b", "1"), ("c", "2")], notes=["One.", "Two."])
+    section = Section(title="T", columns=("row", "ms"), rows=[("a|b", "1"), ("c", "2")], notes="One. Two.")
     assert markdown(section) == "**T**\n\n| row | ms |\n|---|---:|\n| a\\|b | 1 |\n| c | 2 |\n\nOne. Two."
 
 
 def test_the_processor_has_a_name():
     assert processor_name("processor\t: 0\nmodel name\t: Fast One\nmodel name\t: Other\n") == "Fast One"
+
+
+def test_the_bare_loop_is_a_roofline_in_blocks():
+    given = candidates(BLOCK + 3)
+    through = roofline(given)
+    assert through.size == BLOCK + 3
+    # By hand, for one candidate of each block.
+    for place in (0, BLOCK + 2):
+        load, moved = given.flop[place], given.traffic[place]
+        for _ in range(10):
+            step = max(load / given.flop_s[place], moved / given.bytes_s[place])
+            load = given.limit[place] if step > given.limit[place] else step * given.flop_s[place]
+        assert through[place] == load
+
+
+def test_a_short_call_is_timed_many_times_over():
+    calls = []
+    assert 0 < timed(lambda: calls.append(1), at_least_s=0.005) < 0.005
+    assert len(calls) > 1
+    calls.clear()
+    timed(lambda: calls.append(1))
+    assert len(calls) == 1
+
+
+def test_what_is_measured_is_valid_and_of_every_kind():
+    loaded = [SizingRequestSchema().load(example.document()) for example in SIZED]
+    assert {request.question.workload.kind.value for request in loaded} == {"inference", "training", "science"}
+    EstimateRequestSchema().load(json.loads(estimate_body()))
+    peer = [SizingRequestSchema().load(json.loads(peers.question(one_gpu=one_gpu))) for one_gpu in (True, False)]
+    assert [request.question.constraints.allowed_gpus for request in peer] == [("b200-sxm",), None]
+
+
+def test_tables_of_tasks_memory_and_peers():
+    spread = spread_ms([0.1, 0.2, 0.3])
+    tasks = tasks_table.section(
+        tasks_table.TaskFigures(sizing=spread, waited=spread, sized=spread, noop=spread, times_the_noop=2.5)
+    )
+    assert tasks.rows[0][1:] == ("200", "290")
+    assert "2.50 times a no-op" in tasks.notes
+    held = Held(name="web", memory=procfs.Memory(rss_mib=10.4, pss_mib=5.2))
+    later = Held(name="worker", memory=procfs.Memory(rss_mib=20.0, pss_mib=None))
+    memory = memory_table.section(MemoryFigures(idle=[held], after=[held, later], load="nothing"))
+    assert list(memory.rows) == [
+        ("web", "10", "5", "10", "5"),
+        ("worker", "-", "-", "20", "-"),
+        ("all", "10", "5", "30", "5"),
+    ]
+    peer = peers_table.section(
+        peers.PeerFigures(
+            version="aiconfigurator 1", theirs=spread, ours=spread, ours_whole_catalog=spread, warm=spread, times_ours=7
+        )
+    )
+    assert peer.rows[0] == (peer.rows[0][0], "0.200", "0.120-0.280")
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (None, "cannot be started"),
+        ("echo no such model >&2; exit 2", "exit code 2: no such model"),
+        ('[ "$1" = version ] && echo aiconfigurator 1; exit 0', "aiconfigurator answered nothing"),
+    ],
+)
+def test_a_peer_that_does_not_answer_is_one_sentence(tmp_path, script, sentence):
+    peer = tmp_path / "aiconfigurator"
+    if script is not None:
+        peer.write_text(f"#!/bin/sh\n{script}\n")
+        peer.chmod(0o755)
+    with pytest.raises(Trouble, match=sentence):
+        peers.measure(peer, rounds=1, say=lambda _: None)
+
+
+DOCUMENT = f"before\n{readme.BEGIN}\n\n| old |\n\n{readme.END}\nafter\n"
+
+
+def test_the_table_of_the_readme_is_replaced_and_nothing_else(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(DOCUMENT)
+    for part in ("| new |", "| newer |"):
+        readme.write(path, part)
+        assert path.read_text() == f"before\n{readme.BEGIN}\n\n{part}\n\n{readme.END}\nafter\n"
+
+
+@pytest.mark.parametrize(
+    "document", ["", readme.BEGIN, f"{readme.END} {readme.BEGIN}", DOCUMENT + DOCUMENT, f"{readme.BEGIN}\n{DOCUMENT}"]
+)
+def test_a_readme_without_its_marks_is_left_alone(tmp_path, document):
+    path = tmp_path / "README.md"
+    path.write_text(document)
+    with pytest.raises(Trouble, match="once each"):
+        readme.write(path, "| new |")
+    assert path.read_text() == document
+
+
+def test_the_readme_has_its_marks():
+    assert readme.replaced((ROOT / "README.md").read_text(), "| new |")
+
+
+def test_the_part_of_the_readme_says_where_what_and_whether():
+    section = Section(title="T", columns=("row", "ms"), rows=[("a", "1")], notes="How.")
+    judged = targets.judge(figures(row(FLASK, 100), row(RUN, 46)))[:1]
+    part = readme.text("2 cores of X", [section], judged)
+    assert part.startswith("Measured in one run on 2 cores of X.\n\n**T**")
+    assert part.endswith(f"- {RUN}, requests/s of `{FLASK}`: 46% (target: at least 45%): met")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ([], ("engine", "http", "tasks", "memory")),
+        (["--aiconfigurator", "x"], ("engine", "http", "tasks", "memory", "peers")),
+        (["--only", "memory", "--only", "engine"], ("engine", "memory")),
+    ],
+)
+def test_parts_are_measured_in_one_order(options, parts):
+    assert command.parts_of(parse("bench", options)) == parts
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--only", "peers"], "--aiconfigurator DIR"),
+        (["--write-readme", "--quick"], "whole run"),
+        (["--write-readme", "--only", "http"], "whole run"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(options, sentence):
+    with pytest.raises(Trouble, match=sentence):
+        command.parts_of(parse("bench", options))
+
+
+@pytest.mark.slow
+def test_the_engine_is_measured_for_real(tmp_path):
+    raw = tmp_path / "raw.json"
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "bench"), "--quick", "--only", "engine", "--json", str(raw)],
+        cwd=tmp_path,
+        env={**os.environ, "HEADROOM_VENV": sys.prefix},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bench: engine: round 1" in done.stderr
+    measured = json.loads(raw.read_bytes())["engine"]
+    assert [of["kind"] for of in measured["sized"]] == [example.kind for example in SIZED]
+    for of in (*measured["sized"], {"kind": "estimate", "size": measured["estimate"]}):
+        assert of["kind"] in done.stdout
+        assert 0 < of["size"]["p10"] <= of["size"]["p50"] <= of["size"]["p90"]
+    assert list(Path(tmp_path).iterdir()) == [raw]

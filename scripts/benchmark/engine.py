@@ -1,0 +1,150 @@
+"""The engine in one process on one core, beside a bare NumPy loop over as many candidates, round by round."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from config.environment import ROOT
+from scripts.benchmark.figures import Spread, median_ratio, spread_ms
+from scripts.benchmark.questions import SIZED, Example, estimate_body
+from scripts.benchmark.roofline import candidates, roofline
+from service.catalog.catalog import Catalog
+from service.catalog.load import load_catalog
+from service.catalog.prices import load_price_book
+from service.catalog.resolve import resolve, resolve_deployment, resolve_workload
+from service.edge.body import parse_json
+from service.planning.answer import budget_usd
+from service.quoting.indicative import weights
+from service.schemas.estimate import EstimateRequest, EstimateRequestSchema
+from service.schemas.workload import SizingRequest, SizingRequestSchema
+from service.sizing.estimate import estimate
+from service.sizing.size import size
+from service.sizing.table import FloatArray
+
+# A short loop is timed many times over, until the clock can see it.
+_LONG_ENOUGH_S = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sized:
+    """One kind: what `size` took, and what the bare loop took for as many candidates [ms]."""
+
+    kind: str
+    candidates: int
+    size: Spread
+    roofline: Spread
+    # The median of the rounds' ratios.
+    times_the_roofline: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFigures:
+    """Every kind of one run, and `estimate` of a fixed deployment."""
+
+    sized: list[Sized]
+    estimate: Spread
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this thread on one of the cores that it may use."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def measure(*, rounds: int, say: Callable[[str], None]) -> EngineFigures:
+    """Each round sizes every kind once and runs the bare loop right after it."""
+    say("engine: reading the catalog")
+    catalog = load_catalog(ROOT / "config")
+    weight = weights(catalog.hardware, load_price_book(ROOT / "config"))
+    with one_core():
+        calls = [_Pair(example, catalog, weight) for example in SIZED]
+        estimating = estimating_call(catalog)
+        estimating()
+        estimates = []
+        for number in range(rounds):
+            if number % 10 == 0:
+                say(f"engine: round {number + 1} of {rounds}")
+            for pair in calls:
+                pair.turn()
+            estimates.append(timed(estimating))
+    return EngineFigures(sized=[pair.figures() for pair in calls], estimate=spread_ms(estimates))
+
+
+class _Pair:
+    """A sizing and its bare loop, with what each turn of them took [s]."""
+
+    def __init__(self, example: Example, catalog: Catalog, weight: FloatArray) -> None:
+        self.kind = example.kind
+        self.sizing = sizing_call(example, catalog, weight)
+        self.candidates = self.sizing()
+        inputs = candidates(self.candidates)
+        self.bare: Callable[[], object] = lambda: roofline(inputs)
+        self.sizes: list[float] = []
+        self.rooflines: list[float] = []
+
+    def turn(self) -> None:
+        self.sizes.append(timed(self.sizing))
+        self.bare()
+        self.rooflines.append(timed(self.bare, at_least_s=_LONG_ENOUGH_S))
+
+    def figures(self) -> Sized:
+        return Sized(
+            kind=self.kind,
+            candidates=self.candidates,
+            size=spread_ms(self.sizes),
+            roofline=spread_ms(self.rooflines),
+            times_the_roofline=median_ratio(self.sizes, self.rooflines),
+        )
+
+
+def timed(call: Callable[[], object], *, at_least_s: float = 0.0) -> float:
+    """Seconds of one call; the mean of as many as `at_least_s` takes."""
+    done = 0
+    started = time.perf_counter()
+    while True:
+        call()
+        done += 1
+        spent_s = time.perf_counter() - started
+        if spent_s >= at_least_s:
+            return spent_s / done
+
+
+def sizing_call(example: Example, catalog: Catalog, weight: FloatArray) -> Callable[[], int]:
+    """`size` of a parsed and resolved question; gives the number of candidates."""
+    request: SizingRequest = SizingRequestSchema().load(parse_json(example.body()))
+    resolved = resolve(catalog, request.question)
+
+    def call() -> int:
+        return size(
+            resolved.question,
+            hardware=catalog.hardware,
+            architecture=resolved.architecture,
+            application=resolved.application,
+            calibration=catalog.calibration,
+            weight=weight,
+            weight_limit=budget_usd(resolved.question),
+        ).candidates
+
+    return call
+
+
+def estimating_call(catalog: Catalog) -> Callable[[], object]:
+    """`estimate` of a parsed and resolved request."""
+    request: EstimateRequest = EstimateRequestSchema().load(parse_json(estimate_body()))
+    workload, architecture, application = resolve_workload(catalog, request.workload)
+    deployment = resolve_deployment(catalog, request.deployment)
+    return lambda: estimate(
+        workload,
+        deployment,
+        hardware=catalog.hardware,
+        architecture=architecture,
+        application=application,
+        calibration=catalog.calibration,
+    )
