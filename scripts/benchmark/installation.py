@@ -32,19 +32,27 @@ from service.access import Role
 # How large an installation is belongs to what is measured; where somebody's own one lies does not.
 _KEPT = frozenset({"HEADROOM_WEB_WORKERS", "HEADROOM_WEB_THREADS", "HEADROOM_WORKER_CONCURRENCY"})
 _LEFT_ASIDE = frozenset({"DATABASE_URL", "BROKER_URL", "CACHE_URL"})
-_UNLIMITED = {"HEADROOM_RATE_LIMIT_READS": "1000000000", "HEADROOM_RATE_LIMIT_WRITES": "1000000000"}
+# Rate limits stay on. Above what a core answers, and not far: calls are drawn in portions of the limit, and with an
+# endless one they would never be drawn again.
+_CALLS_S_CORE = 10_000
 _WORKER_STARTED = "Started worker-"
 _UP_WITHIN_S = 60.0
 
 
 def bench_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment without an installation's addresses, folders and clocks; a bench is a flood."""
+    """The caller's environment without an installation's addresses, folders, clocks and limits: a bench is a flood."""
     kept = {
         name: value
         for name, value in environ.items()
         if name in _KEPT or not (name.startswith("HEADROOM_") or name in _LEFT_ASIDE)
     }
-    return {**kept, **_UNLIMITED}
+    above_the_load = str(_CALLS_S_CORE * len(os.sched_getaffinity(0)))
+    limits = {
+        "HEADROOM_RATE_WINDOW_S": "1",
+        "HEADROOM_RATE_LIMIT_READS": above_the_load,
+        "HEADROOM_RATE_LIMIT_WRITES": above_the_load,
+    }
+    return {**kept, **limits}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

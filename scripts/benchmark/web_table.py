@@ -51,7 +51,8 @@ def _notes(figures: WebFigures) -> str:
     )
     counted = (
         "CPU counts every process of the installation (web, worker, dispatcher, broker, cache), or the bare server's, "
-        "and not the load client, which runs on the same cores. SQLite, embedded cache, logs to a file."
+        "and not the load client, which runs on the same cores. SQLite, embedded cache, logs to a file, keys checked, "
+        "rate limits on (above the load)."
     )
     posted = "Every POST carries another name: it is parsed, validated, and makes a workload and a run."
     return " ".join([how, counted, posted, *(f"Left out: {what}." for what in figures.left_out)])
