@@ -190,13 +190,15 @@ def test_an_installation_of_the_caller_is_left_alone():
 
 
 def test_bare_handlers_answer_what_they_claim():
-    flask = bare.flask_app().test_client()
-    assert flask.get("/json").json == {"status": "alive"}
-    large = flask.get("/bytes/95087")
-    assert (len(large.data), large.mimetype) == (95087, "application/json")
-    assert isinstance(json.loads(large.data), str)
-    with httpx.Client(transport=httpx.WSGITransport(app=bare.wsgi_app()), base_url="http://bare") as client:
-        assert client.get("/").json() == {"status": "alive"}
+    def served(app):
+        return httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://bare")
+
+    with served(bare.flask_app()) as flask, served(bare.wsgi_app()) as wsgi:
+        assert flask.get("/json").json() == {"status": "alive"}
+        large = flask.get("/bytes/95087")
+        assert (len(large.content), large.headers["Content-Type"]) == (95087, "application/json")
+        assert isinstance(large.json(), str)
+        assert wsgi.get("/").json() == {"status": "alive"}
 
 
 @pytest.mark.parametrize(
