@@ -40,6 +40,7 @@ def web(settings: Settings, *, name: str = "web", factory: str = "service.app:cr
             *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
             # A request that waits for its run may finish; a process that hangs may not.
             *("--workers-kill-timeout", str(settings.wait_max_s + 5), "--respawn-failed-workers", "--no-ws"),
+            *("--log-config", "config/granian_logs.json"),
         ),
     )
 

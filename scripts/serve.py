@@ -92,7 +92,16 @@ def migrate(plan: Plan) -> None:
         )
     if done.returncode != 0:
         words = (plan.logs / "migrate.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise Trouble(f"The database could not be prepared: {words[-1] if words else 'no reason given'}")
+        raise Trouble(f"The database could not be prepared: {_told(words[-1]) if words else 'no reason given'}")
+
+
+def _told(line: str) -> str:
+    """What the last line of a log says to a person."""
+    try:
+        fields = json.loads(line)
+        return f"{fields['error']}: {fields['reason']}"
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return line
 
 
 def start_servers(plan: Plan, supervisor: Supervisor) -> None:

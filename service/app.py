@@ -1,8 +1,11 @@
 """create_app(runtime=None): registers blueprints and error handlers, nothing else."""
 
+import sys
+
+import structlog
 from flask import Flask
 
-from config.environment import settings_from_environment
+from config.environment import SettingsError, settings_from_environment
 from service.api import BLUEPRINTS
 from service.api.document import add_document
 from service.edge.answers import OrjsonProvider
@@ -10,19 +13,26 @@ from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.document import make_api
 from service.edge.limits import limit_rates, register_rate_headers
-from service.edge.logs import configure_logging
 from service.edge.problems import register_error_handlers
 from service.edge.requests import register_request_hooks
 from service.edge.waiting import open_waiting_room
+from service.errors import PlannerError
+from service.logs.configure import configure_logging
+from service.logs.process import own_logs
 from service.runtime import Runtime, build_runtime
+
+log = structlog.get_logger(__name__)
+
+_ROLE = "web"
 
 
 def create_app(runtime: Runtime | None = None) -> Flask:
     """The web application; without a runtime it builds its own from the environment."""
     if runtime is None:
-        runtime = build_runtime(settings_from_environment())
+        runtime = _start()
+    else:
+        configure_logging(runtime.settings.log_level, role=_ROLE)
     settings = runtime.settings
-    configure_logging(settings.log_level)
     app = Flask(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
@@ -39,3 +49,15 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     register_error_handlers(app)
     add_document(app, api, examples=settings.config_dir / "examples")
     return app
+
+
+def _start() -> Runtime:
+    """What a web process of its own begins with; the server starts another one when it ends."""
+    own_logs("INFO", role=_ROLE)
+    try:
+        settings = settings_from_environment()
+        own_logs(settings.log_level, role=_ROLE)
+        return build_runtime(settings)
+    except (SettingsError, PlannerError) as error:
+        log.critical("cannot_start", reason=str(error))
+        sys.exit(1)

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from celery.exceptions import SecurityWarning
@@ -20,25 +20,38 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from config.environment import settings_from_environment
+from config.environment import SettingsError, settings_from_environment
 from service.errors import PlannerError
+from service.logs.process import own_logs
 from service.planning.heartbeat import WORKER, beat_in_background
 from service.queue import CeleryQueue, make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
 from service.settings import Settings
-from workers.logs import configure_logs
+from workers.program import Program
 from workers.watchdog import Watchdog, waiting
 
 # Only ids in JSON come in, so the warning about unpickling as root does not apply.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
+log = structlog.get_logger(__name__)
+
 _beating: list[threading.Event] = []
+
+
+def _refuse_to_start(reason: str) -> NoReturn:
+    """Nothing of Celery runs yet, or it would go on after every error but an exit."""
+    own_logs("INFO", role=WORKER)
+    log.critical("cannot_start", reason=reason)
+    sys.exit(1)
 
 
 @functools.cache
 def settings() -> Settings:
-    """What the environment states."""
-    return settings_from_environment()
+    """What the environment states; the process ends where it states something wrong."""
+    try:
+        return settings_from_environment()
+    except SettingsError as error:
+        _refuse_to_start(str(error))
 
 
 @functools.cache
@@ -65,20 +78,21 @@ def runtime() -> Runtime:
 
 
 app = make_celery(settings())
+app.Worker = app.subclass_with_self(Program)
 app.conf.imports = ("workers.sizing",)
 app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 
 
 def _on_setup_logging(**_: Any) -> None:
-    configure_logs(settings().log_level)
+    own_logs(settings().log_level, role=WORKER)
 
 
 def _on_worker_init(**_: Any) -> None:
-    """Without facts a worker would drop what it is given; Celery goes on after every error but an exit."""
+    """Without facts a worker would drop what it is given."""
     try:
         facts()
     except PlannerError as error:
-        sys.exit(f"headroom: the worker cannot start: {error.message}")
+        _refuse_to_start(error.message)
 
 
 def _on_process_init(**_: Any) -> None:
@@ -86,6 +100,7 @@ def _on_process_init(**_: Any) -> None:
 
 
 def _on_ready(**_: Any) -> None:
+    log.info("worker_ready", concurrency=settings().worker_concurrency)
     watchdog().start()
 
 
@@ -93,7 +108,8 @@ def _on_message(**_: Any) -> None:
     watchdog().heard()
 
 
-def _on_shutting_down(**_: Any) -> None:
+def _on_shutting_down(how: str, **_: Any) -> None:
+    log.info("worker_stopping", how=how.lower())
     watchdog().stopped.set()
 
 

@@ -4,19 +4,18 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from dataclasses import dataclass, field
 
 import structlog
 
 from config.environment import SettingsError, settings_from_environment
 from service.errors import PlannerError, UnavailableError
+from service.logs.process import own_logs
 from service.planning import leadership
 from service.planning.heartbeat import BEAT_EVERY_S, DISPATCHER, beat, process_name, silence
 from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
 from service.runtime import Runtime, build_runtime
-from workers.logs import configure_logs
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +52,9 @@ class Dispatcher:
             except UnavailableError as error:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 log.warning("dispatcher_waits", reason=error.message, pause_s=pause_s)
-            except Exception:  # noqa: BLE001 - whatever one row does to it, the others must still be rung for
+            except Exception:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                log.error("dispatcher_error", trace=traceback.format_exc(), pause_s=pause_s)  # noqa: TRY400
+                log.exception("dispatcher_error", pause_s=pause_s)
             self.stop.wait(pause_s)
         self._leave()
 
@@ -67,7 +66,7 @@ class Dispatcher:
             beat(self.runtime, self.name, role=DISPATCHER)
         leads = leadership.hold(self.runtime, self.name)
         if leads and not self.leads:
-            log.info("dispatcher_leads", process=self.name)
+            log.info("dispatcher_leads")
             record_release(self.runtime)
         self.leads = leads
         if not leads:
@@ -87,21 +86,23 @@ class Dispatcher:
             leadership.release(self.runtime, self.name)
             silence(self.runtime, self.name)
         except UnavailableError:
-            log.warning("dispatcher_left_without_a_word", process=self.name)
-        log.info("dispatcher_stopped", process=self.name)
+            log.warning("dispatcher_left_without_a_word")
+        log.info("dispatcher_stopped")
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    own_logs("INFO", role=DISPATCHER)
     try:
         settings = settings_from_environment()
-        configure_logs(settings.log_level)
+        own_logs(settings.log_level, role=DISPATCHER)
         dispatcher = Dispatcher(runtime=build_runtime(settings))
     except (SettingsError, PlannerError) as error:
-        sys.exit(f"headroom: the dispatcher cannot start: {error}")
+        log.critical("cannot_start", reason=str(error))
+        sys.exit(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop.set())
-    log.info("dispatcher_started", process=dispatcher.name)
+    log.info("dispatcher_started")
     dispatcher.run()
 
 

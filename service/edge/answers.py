@@ -16,6 +16,8 @@ _MAY_HOLD = (float, dict, list, tuple)
 class NotFiniteError(ValueError):
     """An answer holds NaN or an infinity: a fault of ours, answered 500 and logged with the place."""
 
+    quotes_nobody = True
+
 
 class OrjsonProvider(JSONProvider):
     """Flask's JSON by orjson. Reading stays with service/edge/body.py, which is stricter than any library."""

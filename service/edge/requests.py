@@ -1,46 +1,65 @@
 """Around every request: its id, one log line, the headers of every answer, and whether the caller can read JSON."""
 
-import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
+from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import NotAcceptable
 
 from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE
 from service.edge.problems import PROBLEM_PATH
+from service.logs.line import without_secrets
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_DEFAULT_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    # Answers belong to one key; what may be kept says so itself.
+    ("Cache-Control", "no-store"),
+)
+# Looked at for every answer, so not made into small letters each time.
+_DEFAULTS = tuple((name.lower(), name, value) for name, value in _DEFAULT_HEADERS)
 _LONGEST_PATH = 200
-_PROBES = frozenset({"/healthz", "/readyz"})
-
-_log = structlog.get_logger(__name__)
+_LONGEST_METHOD = 20
+_RUNS = "/v1/runs/"
+_KEY_SCHEME = "hr_"
+_IDS_IN_PATHS = frozenset({"run_id", "workload_id"})
+# Not worth parsing.
+_EVERYBODY_SENDS = frozenset({"", "*/*", MEDIA_TYPE})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def register_request_hooks(app: Flask) -> None:
     """Install the hooks; the id comes first, so that every later failure carries it."""
     app.before_request(_begin)
     app.before_request(_check_accept)
-    app.after_request(_finish)
+    app.after_request(_finish(structlog.get_logger(__name__).bind()))
+    app.teardown_request(_forget)
 
 
 def _begin() -> None:
-    given = request.headers.get(REQUEST_ID_HEADER, "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
-    g.started = time.monotonic()
+    g.started = time.perf_counter()
+    given = request.environ.get("HTTP_X_REQUEST_ID", "")
+    g.request_id = request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def _forget(_error: BaseException | None) -> None:
+    """The thread serves somebody else next."""
+    structlog.contextvars.clear_contextvars()
 
 
 def _check_accept() -> None:
+    if request.environ.get("HTTP_ACCEPT", "*/*") in _EVERYBODY_SENDS:
+        return
     accepted = request.accept_mimetypes
     offered = [MEDIA_TYPE, PROBLEM_MEDIA_TYPE]
     if request.path.startswith(PROBLEM_PATH):
@@ -50,19 +69,40 @@ def _check_accept() -> None:
         raise NotAcceptable
 
 
-def _finish(response: Response) -> Response:
-    response.headers[REQUEST_ID_HEADER] = g.request_id
-    for name, value in _SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    # Answers belong to one key; what may be kept says so itself.
-    response.headers.setdefault("Cache-Control", "no-store")
-    level = logging.DEBUG if request.path in _PROBES else logging.INFO
-    _log.log(
-        level,
-        "request",
-        method=request.method,
-        path=request.path[:_LONGEST_PATH],
-        status=response.status_code,
-        duration_ms=round((time.monotonic() - g.started) * 1e3, 1),
-    )
-    return response
+def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:
+    """The last hook; its logger is bound once, because it writes a line for every request."""
+
+    def finish(response: Response) -> Response:
+        headers = response.headers
+        there = {name.lower() for name, _ in headers}
+        headers.add(REQUEST_ID_HEADER, g.request_id)
+        for low, name, value in _DEFAULTS:
+            if low not in there:
+                headers.add(name, value)
+        path = request.path
+        write = log.debug if path in _PROBES else log.info
+        write(
+            "request",
+            method=request.method[:_LONGEST_METHOD],
+            route=None if (rule := request.url_rule) is None else rule.rule,
+            path=_shown(path),
+            status=response.status_code,
+            bytes=response.content_length,
+            duration_ms=round((time.perf_counter() - g.started) * 1e3, 2),
+            **_named(request.view_args, headers["Location"] if "location" in there else ""),
+        )
+        return response
+
+    return finish
+
+
+def _shown(path: str) -> str:
+    """The path as far as a log may tell it: somebody may have put a key there."""
+    return without_secrets(path[:_LONGEST_PATH]) if _KEY_SCHEME in path else path[:_LONGEST_PATH]
+
+
+def _named(view_args: dict[str, Any] | None, location: str) -> dict[str, str]:
+    """What the request was about, so that a search for an id finds it: named by the path, or made."""
+    if location.startswith(_RUNS):
+        return {"run_id": location.removeprefix(_RUNS)}
+    return {name: view_args[name] for name in _IDS_IN_PATHS & view_args.keys()} if view_args else {}

@@ -1,5 +1,6 @@
 """A run is sized and stored: claim (short transaction), size (none), store and release (short transaction), cache."""
 
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 Solve = Callable[[Runtime, str], Answer]
 
+_DISABLED = "tenant_disabled"
 _TRACEBACK_CHARACTERS = 20_000
 
 
@@ -29,7 +31,11 @@ class _Claim:
     tenant_id: str
     question: str
     token: int
+    attempt: int
+    kind: str
+    digest: str
     request_id: str
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +49,32 @@ class _Failure:
 
 def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
     """Bring one run to its end; False when there was nothing to do, or somebody else did it."""
+    started = time.perf_counter()
     claim = _claim(runtime, run_id)
     if claim is None:
         log.info("run_not_claimed", run_id=run_id)
         return False
     with structlog.contextvars.bound_contextvars(
-        run_id=claim.run_id, tenant_id=claim.tenant_id, request_id=claim.request_id
+        run_id=claim.run_id,
+        tenant_id=claim.tenant_id,
+        request_id=claim.request_id,
+        kind=claim.kind,
+        attempt=claim.attempt,
     ):
+        if claim.refused:
+            log.warning("run_failed", code=_DISABLED)
+            return False
+        log.info("run_claimed", digest=claim.digest)
         outcome = _solve(runtime, claim, solve)
         if not _store(runtime, claim, outcome):
             log.warning("run_taken_over", token=claim.token)
             return False
+        duration_ms = round((time.perf_counter() - started) * 1e3, 2)
         if isinstance(outcome, Answer):
             runtime.cache.put(claim.tenant_id, outcome.digest, outcome.stored.body)
-            log.info("run_done", feasible=outcome.stored.feasible)
+            log.info("run_done", feasible=outcome.stored.feasible, duration_ms=duration_ms)
         else:
-            log.warning("run_failed", code=outcome.code)
+            log.warning("run_failed", code=outcome.code, duration_ms=duration_ms)
         return True
 
 
@@ -73,18 +89,20 @@ def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
             return None
         outbox.remove_for(session, run_id)
         tenant = tenants.get(session, row.tenant_id)
-        if tenant is None or tenant.disabled_at is not None:
+        refused = tenant is None or tenant.disabled_at is not None
+        if refused:
             message = "The tenant was disabled before this run was sized."
-            runs.fail(
-                session, run_id, token=row.lease_token, code="tenant_disabled", message=message, traceback=None, now=now
-            )
-            return None
+            runs.fail(session, run_id, token=row.lease_token, code=_DISABLED, message=message, traceback=None, now=now)
         return _Claim(
             run_id=row.id,
             tenant_id=row.tenant_id,
             question=row.question,
             token=row.lease_token,
+            attempt=row.attempts,
+            kind=row.kind,
+            digest=row.digest,
             request_id=row.request_id,
+            refused=refused,
         )
 
     return transact(runtime, work)
@@ -99,9 +117,9 @@ def _solve(runtime: Runtime, claim: _Claim, solve: Solve) -> Answer | _Failure:
         return _Failure(code="time_limit", message=f"Sizing took longer than {limit_s} s; narrow the constraints.")
     except PlannerError as error:
         return _Failure(code=error.code, message=error.message)
-    except Exception as error:  # noqa: BLE001 - a bug in the engine must end the run, not the worker
-        # The trace goes into the row: a log line with it would carry the customer's question.
-        log.error("engine_error", error=type(error).__name__)  # noqa: TRY400
+    except Exception as error:
+        # What it says goes into the row alone: it may quote the customer's question. The line tells types and places.
+        log.exception("engine_error", error=type(error).__name__)
         return _Failure(
             code="engine_error",
             message=f"The engine failed on this question; the operator finds the reason under run {claim.run_id}.",

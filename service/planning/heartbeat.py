@@ -45,7 +45,7 @@ def beat_in_background(runtime: Runtime, *, role: str) -> threading.Event:
             try:
                 beat(runtime, process, role=role)
             except (UnavailableError, SQLAlchemyError):
-                log.warning("heartbeat_missed", process=process)
+                log.warning("heartbeat_missed")
             stop.wait(BEAT_EVERY_S)
 
     threading.Thread(target=run, name="heartbeat", daemon=True).start()

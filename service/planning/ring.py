@@ -1,5 +1,7 @@
 """Ring the doorbell for a run, after its commit; what cannot be rung now, the relay rings later."""
 
+from enum import StrEnum
+
 import structlog
 from sqlalchemy.orm import Session
 
@@ -8,15 +10,33 @@ from service.planning.transact import transact
 from service.queue import TaskName
 from service.runtime import Runtime
 from service.store import outbox, runs
+from service.store.bells import Bell
 
 log = structlog.get_logger(__name__)
 
 
-def ring(runtime: Runtime, run_id: str) -> bool:
+class RungBy(StrEnum):
+    """Who rang for a run."""
+
+    REQUEST = "request"
+    RELAY = "relay"
+    SWEEPER = "sweeper"
+
+
+def enqueue(runtime: Runtime, bell: Bell, *, task: TaskName = TaskName.SIZE_WORKLOAD, rung_by: RungBy) -> bool:
+    """Ring once; the line that says so carries the ids of the run, whichever process rang."""
+    if not runtime.queue.enqueue(task, bell.run_id):
+        return False
+    log.info("run_rung", rung_by=rung_by, **bell.ids)
+    return True
+
+
+def ring(runtime: Runtime, bell: Bell) -> bool:
     """Enqueue and remember that it was; never raises, because the run is safe already."""
-    if not runtime.queue.enqueue(TaskName.SIZE_WORKLOAD, run_id):
+    if not enqueue(runtime, bell, rung_by=RungBy.REQUEST):
         return False
     now = runtime.clock()
+    run_id = bell.run_id
 
     def remember(session: Session) -> None:
         outbox.remove_for(session, run_id)
@@ -26,5 +46,5 @@ def ring(runtime: Runtime, run_id: str) -> bool:
         transact(runtime, remember)
     except UnavailableError:
         # Rung and not remembered: the relay rings again, and the second message finds nothing to claim.
-        log.warning("ring_not_remembered", run_id=run_id)
+        log.warning("ring_not_remembered", **bell.ids)
     return True

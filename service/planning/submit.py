@@ -20,6 +20,7 @@ from service.schemas.digest import canonical_json
 from service.schemas.workload import QUESTION, SizingRequest
 from service.sizing.check import check
 from service.store import outbox, results, runs, workloads
+from service.store.bells import bell_of
 from service.store.ids import new_id
 from service.store.runs import Versions, columns_of
 from service.store.tables.runs import RunRow, RunStatus
@@ -54,12 +55,23 @@ def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_
     if known is None:
         _check(runtime, draft.resolved)
     row, body = _write(runtime, draft, known)
-    log.info("run_submitted", run_id=row.id, status=row.status, cached=row.cached, follows=row.follows_run_id)
+    log.info(
+        "run_submitted",
+        run_id=row.id,
+        tenant_id=row.tenant_id,
+        request_id=row.request_id,
+        kind=row.kind,
+        digest=row.digest,
+        status=row.status,
+        cached=row.cached,
+        answered_from=None if body is None else ("store" if known is None else "cache"),
+        follows=row.follows_run_id,
+    )
     if row.status == RunStatus.DONE:
         if known is None and body is not None:
             runtime.cache.put(caller.tenant_id, draft.digest, body)
     elif row.follows_run_id is None:
-        ring(runtime, row.id)
+        ring(runtime, bell_of(row))
     return run_view(row, result=body)
 
 

@@ -6,10 +6,12 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
 from service.store import outbox, processes, runs
+from service.store.bells import Bell, bell_of
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import RunRow
 
@@ -54,8 +56,8 @@ def relay(runtime: Runtime) -> int:
     while True:
         rows = read(runtime, lambda session: outbox.oldest(session, tasks=_KNOWN, before=before, limit=_BATCH))
         rung = []
-        for row in rows:
-            if not runtime.queue.enqueue(TaskName(row.task), row.entity_id):
+        for row, bell in rows:
+            if not enqueue(runtime, bell, task=TaskName(row.task), rung_by=RungBy.RELAY):
                 break
             rung.append(row)
         if rung:
@@ -75,7 +77,7 @@ def _forget(runtime: Runtime, rung: list[OutboxRow]) -> None:
     transact(runtime, work)
 
 
-def lost(runtime: Runtime) -> list[str]:
+def lost(runtime: Runtime) -> list[Bell]:
     """Queued runs whose message the broker no longer has, however long ago it was rung.
 
     A long queue is not a loss: only as many are rung again, oldest first, as there are queued runs without a message.
@@ -85,34 +87,34 @@ def lost(runtime: Runtime) -> list[str]:
     if waiting is None:
         return []
 
-    def query(session: Session) -> list[str]:
+    def query(session: Session) -> list[Bell]:
         missing = runs.count_queued(session) - waiting
         return list(runs.unclaimed(session, sent_before=sent_before, limit=min(missing, _BATCH))) if missing > 0 else []
 
     return read(runtime, query)
 
 
-def ring_again(runtime: Runtime, run_ids: list[str]) -> int:
+def ring_again(runtime: Runtime, bells: list[Bell]) -> int:
     """Ring for these until the broker refuses; returns how many were rung."""
     rung = []
-    for run_id in run_ids:
-        if not runtime.queue.enqueue(TaskName.SIZE_WORKLOAD, run_id):
+    for bell in bells:
+        if not enqueue(runtime, bell, rung_by=RungBy.SWEEPER):
             break
-        rung.append(run_id)
+        rung.append(bell.run_id)
     now = runtime.clock()
     if rung:
         transact(runtime, lambda session: runs.mark_sent(session, rung, now=now))
     return len(rung)
 
 
-def expel_expired(runtime: Runtime) -> tuple[int, list[str]]:
+def expel_expired(runtime: Runtime) -> tuple[int, list[Bell]]:
     """Fail the expired runs that have used up their attempts; returns how many, and the others to ring for."""
     now = runtime.clock()
     sent_before = now - timedelta(seconds=runtime.settings.resend_after_s)
     rows = read(runtime, lambda session: list(runs.expired(session, now=now, sent_before=sent_before, limit=_BATCH)))
     exhausted = [row for row in rows if row.attempts >= runtime.settings.max_attempts]
     poisoned = sum(_poison(runtime, row) for row in exhausted)
-    return poisoned, [row.id for row in rows if row.attempts < runtime.settings.max_attempts]
+    return poisoned, [bell_of(row) for row in rows if row.attempts < runtime.settings.max_attempts]
 
 
 def _poison(runtime: Runtime, row: RunRow) -> bool:
@@ -127,7 +129,7 @@ def _poison(runtime: Runtime, row: RunRow) -> bool:
 
     ended = transact(runtime, work)
     if ended:
-        log.error("run_poisoned", run_id=row.id, tenant_id=row.tenant_id, attempts=row.attempts)
+        log.error("run_poisoned", attempts=row.attempts, kind=row.kind, **bell_of(row).ids)
     return ended
 
 
@@ -137,13 +139,16 @@ def settle_orphans(runtime: Runtime) -> int:
         return 0
     now = runtime.clock()
 
-    def work(session: Session) -> int:
+    def work(session: Session) -> list[tuple[Bell, str, str, str]]:
         pairs = runs.orphans(session, limit=_BATCH)
         for follower, leader in pairs:
             runs.settle(session, follower, leader, now=now)
-        return len(pairs)
+        return [(bell_of(follower), follower.kind, leader.id, leader.status) for follower, leader in pairs]
 
-    return transact(runtime, work)
+    settled = transact(runtime, work)
+    for bell, kind, leader_id, status in settled:
+        log.warning("run_settled", kind=kind, follows=leader_id, status=status, **bell.ids)
+    return len(settled)
 
 
 def prune(runtime: Runtime) -> int:

@@ -1,9 +1,11 @@
 """Bring a database to the newest schema; several processes may start at once, one of them works."""
 
+import logging
 import sys
 from pathlib import Path
 
 import click
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -11,7 +13,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.logs.line import without_secrets
+from service.logs.process import own_logs
 from service.store.engine import WRITES, make_engine
+
+log = structlog.get_logger(__name__)
 
 _LOCK_KEY = 7_236_411_902
 _LOCK_WAIT_MS = 60_000
@@ -70,12 +76,16 @@ def upgrade_engine(engine: Engine) -> str:
 @click.option("--database-url", envvar="DATABASE_URL", required=True, help="Where the tables live.")
 def main(database_url: str) -> None:
     """Bring the database to the newest schema."""
+    own_logs("INFO", role="migrate")
+    # Every readiness probe uses Alembic too; only here its words are news.
+    logging.getLogger("alembic").setLevel(logging.INFO)
     try:
         revision = upgrade(database_url)
     except (SQLAlchemyError, OSError) as error:
-        click.echo(f"The database could not be migrated: {type(error).__name__}: {error}", err=True)
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        log.critical("database_not_migrated", error=type(error).__name__, reason=without_secrets(reason))
         sys.exit(1)
-    click.echo(f"database is at revision {revision}")
+    log.info("database_migrated", revision=revision)
 
 
 if __name__ == "__main__":

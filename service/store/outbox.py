@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from service.store.bells import COLUMNS, Bell, bell
 from service.store.tables.outbox import OutboxRow
+from service.store.tables.runs import RunRow
 
 
 def add(session: Session, *, task: str, queue: str, entity_id: str, now: datetime) -> OutboxRow:
@@ -17,11 +19,11 @@ def add(session: Session, *, task: str, queue: str, entity_id: str, now: datetim
     return row
 
 
-def oldest(session: Session, *, tasks: Sequence[str], before: datetime, limit: int) -> Sequence[OutboxRow]:
+def oldest(session: Session, *, tasks: Sequence[str], before: datetime, limit: int) -> Sequence[tuple[OutboxRow, Bell]]:
     """What was written before for one of these tasks and not rung yet, oldest first."""
-    due = select(OutboxRow).where(OutboxRow.task.in_(tasks), OutboxRow.created_at < before)
-    query = due.order_by(OutboxRow.id).limit(limit)
-    return session.scalars(query).all()
+    due = select(OutboxRow, *COLUMNS).outerjoin(RunRow, RunRow.id == OutboxRow.entity_id)
+    query = due.where(OutboxRow.task.in_(tasks), OutboxRow.created_at < before).order_by(OutboxRow.id).limit(limit)
+    return [(row, bell(row.entity_id, *ids)) for row, *ids in session.execute(query)]
 
 
 def remove(session: Session, ids: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
+from service.store.bells import COLUMNS, Bell, bell
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
@@ -155,10 +156,10 @@ def mark_sent(session: Session, run_ids: Sequence[str], *, now: datetime) -> Non
     _rows(session, and_(RunRow.id.in_(run_ids), _IS_OPEN), {"sent_at": now})
 
 
-def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequence[str]:
+def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequence[Bell]:
     """Queued runs, oldest first, however old, that were never rung or were rung and not claimed since."""
     query = (
-        select(RunRow.id)
+        select(RunRow.id, *COLUMNS)
         .where(
             RunRow.status == RunStatus.QUEUED.value,
             _LEADS,
@@ -167,7 +168,7 @@ def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequenc
         .order_by(RunRow.id)
         .limit(limit)
     )
-    return session.scalars(query).all()
+    return [bell(*row) for row in session.execute(query)]
 
 
 def count_queued(session: Session) -> int:

@@ -178,9 +178,9 @@ def test_unclaimed_runs_are_found_however_old(session):
     runs.add(session, run_row())
     runs.add(session, run_row(id="run_2", digest="sha256:2", sent_at=NOON))
     year_later = NOON + timedelta(days=365)
-    assert runs.unclaimed(session, sent_before=year_later, limit=9) == ["run_1", "run_2"]
+    assert [bell.run_id for bell in runs.unclaimed(session, sent_before=year_later, limit=9)] == ["run_1", "run_2"]
     runs.mark_sent(session, ["run_1"], now=year_later)
-    assert runs.unclaimed(session, sent_before=year_later, limit=9) == ["run_2"]
+    assert [bell.run_id for bell in runs.unclaimed(session, sent_before=year_later, limit=9)] == ["run_2"]
 
 
 def test_expired_runs_are_rung_for_once_per_pause(session):

@@ -54,5 +54,7 @@ def test_a_process_without_facts_ends_with_one_sentence(settings, tmp_path, star
         [sys.executable, *start], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
     )
     assert found.returncode == 1
-    assert "cannot start" in found.stderr.splitlines()[-1]
+    line = json.loads(found.stderr.splitlines()[-1])
+    assert (line["event"], line["level"]) == ("cannot_start", "critical")
+    assert "gpus.yaml is missing" in line["reason"]
     assert "Traceback" not in found.stderr

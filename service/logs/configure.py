@@ -1,0 +1,83 @@
+"""How logs are made: structlog for our own events, the same form for the records of the standard library."""
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+from service.logs.exceptions import RENDERER
+from service.logs.fields import OnlyAllowed
+from service.logs.line import LineLogger, Sink, last_resort, render, render_text, to_standard_error, without_secrets
+
+# Their words are about servers and processes. Of every other library only the form of a message is told, without what
+# was put into it: celery.app.trace would put in an error's words, sqlalchemy a statement's parameters.
+_SPEAK_FREELY = ("_granian", "alembic", "amqp", "billiard", "celery", "granian", "kombu", "py.warnings")
+_QUOTE_OTHERS = ("celery.app.trace", "celery.worker.request", "celery.worker.strategy")
+
+
+def configure_logging(level: str, *, role: str, sink: Sink = to_standard_error) -> None:
+    """Send our events through JSON lines; ids that were bound to the context come along."""
+    structlog.configure(
+        processors=[*_known(), RENDERER, OnlyAllowed(role), render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=lambda name=None, *_: LineLogger(name, sink),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _known() -> tuple[Processor, ...]:
+    return (
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    )
+
+
+class LineHandler(logging.Handler):
+    """Records of the standard library as lines of the same form."""
+
+    def __init__(self, *, role: str, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+        self.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=_known(),
+                processors=[
+                    _careful,
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    RENDERER,
+                    OnlyAllowed(role),
+                    render_text,
+                ],
+                use_get_message=False,
+                pass_foreign_args=True,
+            )
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; one that cannot be written is told in one line too."""
+        try:
+            self._sink(self.format(record).encode())
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a record, its writer must go on
+            self._sink(last_resort(type(error).__name__))
+
+
+def _careful(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """The message as far as its logger may speak, on one line, without secrets."""
+    arguments = fields.pop("positional_args", ())
+    name = str(fields.get("logger"))
+    if _starts(name, _SPEAK_FREELY) and not _starts(name, _QUOTE_OTHERS):
+        fields["event"] = _filled(fields["event"], arguments)
+    fields["event"] = without_secrets(" ".join(fields["event"].split()))
+    return fields
+
+
+def _filled(form: str, arguments: tuple[Any, ...] | MutableMapping[str, Any]) -> str:
+    return form % arguments if arguments else form
+
+
+def _starts(name: str, families: tuple[str, ...]) -> bool:
+    return any(name == family or name.startswith(f"{family}.") for family in families)

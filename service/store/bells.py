@@ -1,0 +1,34 @@
+"""Bells: the runs that are to be rung for, each with the ids by which it is followed through the logs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.store.tables.runs import RunRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bell:
+    """One run that a worker is to be told of. The other ids are None where the run is gone."""
+
+    run_id: str
+    tenant_id: str | None
+    request_id: str | None
+    traceparent: str | None
+
+    @property
+    def ids(self) -> dict[str, str | None]:
+        """What every line and span about this run carries."""
+        return {"run_id": self.run_id, "tenant_id": self.tenant_id, "request_id": self.request_id}
+
+
+COLUMNS: tuple[Any, ...] = (RunRow.tenant_id, RunRow.request_id, RunRow.traceparent)
+
+
+def bell(run_id: str, tenant_id: str | None, request_id: str | None, traceparent: str | None) -> Bell:
+    """The bell of a row of its id and COLUMNS."""
+    return Bell(run_id=run_id, tenant_id=tenant_id, request_id=request_id, traceparent=traceparent)
+
+
+def bell_of(row: RunRow) -> Bell:
+    """The bell of a run."""
+    return Bell(run_id=row.id, tenant_id=row.tenant_id, request_id=row.request_id, traceparent=row.traceparent)
