@@ -9,12 +9,14 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from service.logs.exceptions import RENDERER
 from service.logs.fields import OnlyAllowed
-from service.logs.line import LineLogger, Sink, last_resort, render, render_text, to_standard_error, without_secrets
+from service.logs.line import LineLogger, Sink, render, render_text, to_standard_error, without_secrets
 
 # Their words are about servers and processes. Of every other library only the form of a message is told, without what
 # was put into it: celery.app.trace would put in an error's words, sqlalchemy a statement's parameters.
 _SPEAK_FREELY = ("_granian", "alembic", "amqp", "billiard", "celery", "granian", "kombu", "py.warnings")
 _QUOTE_OTHERS = ("celery.app.trace", "celery.worker.request", "celery.worker.strategy")
+
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 def configure_logging(level: str, *, role: str, sink: Sink = to_standard_error) -> None:
@@ -32,7 +34,7 @@ def _known() -> tuple[Processor, ...]:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _STAMP,
     )
 
 
@@ -42,6 +44,7 @@ class LineHandler(logging.Handler):
     def __init__(self, *, role: str, sink: Sink) -> None:
         super().__init__()
         self._sink = sink
+        self._only = OnlyAllowed(role)
         self.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=_known(),
@@ -49,7 +52,7 @@ class LineHandler(logging.Handler):
                     _careful,
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     RENDERER,
-                    OnlyAllowed(role),
+                    self._only,
                     render_text,
                 ],
                 use_get_message=False,
@@ -62,7 +65,11 @@ class LineHandler(logging.Handler):
         try:
             self._sink(self.format(record).encode())
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a record, its writer must go on
-            self._sink(last_resort(type(error).__name__))
+            self._sink(self._of_bad(record, error))
+
+    def _of_bad(self, record: logging.LogRecord, error: Exception) -> bytes:
+        line = {"event": "bad_log_record", "level": "error", "logger": record.name, "error": type(error).__name__}
+        return render(None, "error", self._only(None, "error", _STAMP(None, "error", line)))
 
 
 def _careful(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:

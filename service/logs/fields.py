@@ -13,7 +13,7 @@ _IDS = {
 _HTTP = {"bytes", "duration_ms", "method", "path", "route", "status"}
 _FACTS = {
     *("answered_from", "cached", "code", "concurrency", "error", "feasible", "file", "how", "pause_s", "poisoned"),
-    *("queue", "reason", "revision", "rung", "rung_by", "settled", "silent_s", "text"),
+    *("promoted", "queue", "reason", "revision", "rung", "rung_by", "settled", "silent_s", "text"),
 }
 ALLOWED = frozenset(_IDS | _HTTP | _FACTS)
 LONGEST_TEXT = 500

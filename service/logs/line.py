@@ -9,7 +9,7 @@ from collections.abc import Callable
 import orjson
 from structlog.types import EventDict, WrappedLogger
 
-from service.logs.fields import ALWAYS, cut
+from service.logs.fields import cut
 
 # POSIX writes up to this many bytes into a pipe in one piece; container runtimes read standard error from a pipe.
 LONGEST_LINE_BYTES = 4096
@@ -97,8 +97,3 @@ class LineLogger:
         self._sink(line)
 
     log = debug = info = warn = warning = error = critical = exception = fatal = msg
-
-
-def last_resort(problem: str) -> bytes:
-    """A line about a record that could not be made into one."""
-    return _json(dict.fromkeys(ALWAYS) | {"level": "error", "event": "bad_log_record", "error": problem})

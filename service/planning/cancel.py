@@ -13,6 +13,7 @@ from service.planning.view import RunView, run_view
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
 from service.store import following, outbox, runs
+from service.store.bells import bell_of
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ def cancel(runtime: Runtime, caller: Caller, run_id: str) -> RunView:
         return row, heir
 
     row, heir = transact(runtime, work)
-    log.info("run_cancelled", run_id=row.id, promoted=heir and heir.id)
+    log.info("run_cancelled", tenant_id=row.tenant_id, kind=row.kind, run_id=row.id, promoted=heir and heir.id)
     if heir is not None:
-        ring(runtime, heir.id)
+        ring(runtime, bell_of(heir))
     return run_view(row)
