@@ -79,7 +79,6 @@ class WebFigures:
     web_workers: int
     web_threads: int
     rows: list[RowFigures]
-    left_out: list[str]
 
     def row(self, name: str) -> RowFigures | None:
         """The row of that name, where it was measured."""
@@ -97,7 +96,7 @@ def measure(installation: Installation, *, rounds: int, seconds: float, say: Cal
     """Each round loads every row once, and begins with another row than the round before."""
     program = wrk.need(say)
     say("http: starting the bare handlers beside the product")
-    rows, left_out = _rows(installation)
+    rows = _rows(installation)
     bodies = {row.name: _checked(row) for row in rows}
     for row in rows:
         wrk.run(program, row.request, connections=row.connections, seconds=1, series="warm ")
@@ -117,7 +116,6 @@ def measure(installation: Installation, *, rounds: int, seconds: float, say: Cal
             RowFigures(name=row.name, connections=row.connections, body_bytes=bodies[row.name], rounds=taken[row.name])
             for row in rows
         ],
-        left_out=left_out,
     )
 
 
@@ -151,7 +149,7 @@ def _checked(row: Row) -> int:
     return len(answer.content)
 
 
-def _rows(installation: Installation) -> tuple[list[Row], list[str]]:
+def _rows(installation: Installation) -> list[Row]:
     run = _answered_run(installation)
     flask, flask_at = installation.served_beside("bare-flask", "scripts.benchmark.bare:flask_app")
     wsgi, wsgi_at = installation.served_beside("bare-wsgi", "scripts.benchmark.bare:wsgi_app")
@@ -160,8 +158,7 @@ def _rows(installation: Installation) -> tuple[list[Row], list[str]]:
         Row(name=FLASK, request=Request(url=f"{flask_at}/json"), servers=[flask]),
         Row(name=FLASK_LARGE, request=Request(url=f"{flask_at}/bytes/{len(run.content)}"), servers=[flask]),
     ]
-    product, left_out = _product_rows(installation, run)
-    return [*bare, *product], left_out
+    return [*bare, *_product_rows(installation, run)]
 
 
 def _answered_run(installation: Installation) -> httpx.Response:
@@ -177,15 +174,17 @@ def _answered_run(installation: Installation) -> httpx.Response:
         return client.get(f"/v1/runs/{posted.json()['id']}")
 
 
-def _product_rows(installation: Installation, run: httpx.Response) -> tuple[list[Row], list[str]]:
+def _product_rows(installation: Installation, run: httpx.Response) -> list[Row]:
     key = {"Authorization": f"Bearer {installation.key}"}
     sends_json = {**key, "Content-Type": "application/json"}
     servers, at = installation.product, installation.address
     by_id = f"{at}/v1/runs/{run.json()['id']}"
     estimate = Request(url=f"{at}/v1/estimates", method="POST", headers=sends_json, body=estimate_body().decode())
-    rows = [
+    conditional = Request(url=by_id, headers={**key, "If-None-Match": run.headers["ETag"]})
+    return [
         Row(name=HEALTH, request=Request(url=f"{at}/healthz"), servers=servers),
         Row(name=RUN, request=Request(url=by_id, headers=key), servers=servers, holds=_is_done),
+        Row(name=NOT_MODIFIED, request=conditional, servers=servers, status=304),
         Row(
             name=POST,
             request=Request(url=f"{at}/v1/workloads", method="POST", headers=sends_json, body=_post_body()),
@@ -195,12 +194,6 @@ def _product_rows(installation: Installation, run: httpx.Response) -> tuple[list
         Row(name=ESTIMATE, request=estimate, servers=servers),
         Row(name=ESTIMATE_ALONE, request=estimate, servers=servers, connections=1),
     ]
-    tag = run.headers.get("ETag")
-    if tag is None:
-        return rows, [f"{NOT_MODIFIED}: a run has no ETag"]
-    conditional = Request(url=by_id, headers={**key, "If-None-Match": tag})
-    rows.insert(2, Row(name=NOT_MODIFIED, request=conditional, servers=servers, status=304))
-    return rows, []
 
 
 def _is_done(answer: httpx.Response) -> bool:

@@ -54,5 +54,8 @@ def _notes(figures: WebFigures) -> str:
         "and not the load client, which runs on the same cores. SQLite, embedded cache, logs to a file, keys checked, "
         "rate limits on (above the load)."
     )
-    posted = "Every POST carries another name: it is parsed, validated, and makes a workload and a run."
-    return " ".join([how, counted, posted, *(f"Left out: {what}." for what in figures.left_out)])
+    asked = (
+        "The cached run is one run that is read again and again. Every POST carries another name: it is parsed, "
+        "validated, and makes a workload and a run. An estimate is computed each time."
+    )
+    return f"{how} {counted} {asked}"

@@ -59,7 +59,7 @@ def row(name, *requests_s, connections=16, errors=0, p50_ms=2.0):
 
 
 def figures(*rows):
-    return WebFigures(seconds=1, web_workers=2, web_threads=8, rows=list(rows), left_out=[])
+    return WebFigures(seconds=1, web_workers=2, web_threads=8, rows=list(rows))
 
 
 def test_what_wrk_measured_is_read():
