@@ -13,6 +13,7 @@ from service.cache import ResultCache
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
+from service.gathering import Gathering
 from service.kept import Kept
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
@@ -43,6 +44,8 @@ class Runtime:
     catalog: Catalog = field(repr=False)
     price_book: PriceBook = field(repr=False)
     clock: Callable[[], datetime] = field(repr=False)
+    # Runs whose answer is at hand, of one moment: written together.
+    gathering: Gathering[Any, Any] = field(repr=False, default_factory=Gathering)
     # SQLite has one writer at a time and lets the others poll for their turn; the threads of a process queue up here.
     writers_turn: AbstractContextManager[Any] = field(repr=False, default_factory=nullcontext)
 

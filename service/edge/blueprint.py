@@ -82,7 +82,8 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[marshmallow.Schema], **options: Any) -> Decorator:
         """Load the body or the query with a schema; the view gets what it makes."""
-        decorator: Decorator = super().arguments(schema, **options)
+        # One instance for all requests: of a class, webargs makes one for each.
+        decorator: Decorator = super().arguments(schema(), **options)
         return decorator
 
     def response(

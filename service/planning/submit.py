@@ -1,28 +1,25 @@
 """A workload arrives: its run is answered from what is known, joins an equal open run, or is queued."""
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.access import Caller
-from service.catalog.resolve import Resolved, resolve
+from service.catalog.resolve import Resolved
 from service.errors import UnavailableError
+from service.planning.answered import answered
+from service.planning.drafting import Draft, drafted
 from service.planning.ring import ring
 from service.planning.transact import transact
-from service.planning.versions import current_versions, digest_of
 from service.planning.view import RunView, run_view
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
-from service.schemas.digest import canonical_json
-from service.schemas.workload import QUESTION, SizingRequest
+from service.schemas.workload import SizingRequest
 from service.sizing.check import check
 from service.store import outbox, results, runs, workloads
 from service.store.bells import bell_of
 from service.store.ids import new_id
-from service.store.runs import Versions, columns_of
+from service.store.runs import columns_of
 from service.store.tables.runs import RunRow, RunStatus
 
 log = structlog.get_logger(__name__)
@@ -31,25 +28,14 @@ log = structlog.get_logger(__name__)
 _RACES = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
-    """A resolved request, ready to be written."""
-
-    request: SizingRequest
-    caller: Caller
-    request_id: str
-    kind: str
-    resolved: Resolved
-    question: str
-    digest: str
-    versions: Versions
-    now: datetime
-
-
 def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
     """Make a workload and its run. A new question is committed first and rung for afterwards."""
-    draft = _draft(runtime, caller, request, request_id=request_id)
+    draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
+    if known is not None:
+        run = answered(runtime, draft, known)
+        if run is not None:
+            return run
     if known is None:
         known = runtime.cache.get(caller.tenant_id, draft.digest)
     if known is None:
@@ -85,25 +71,7 @@ def _check(runtime: Runtime, resolved: Resolved) -> None:
     )
 
 
-def _draft(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> _Draft:
-    """Check the references and find the question's identity."""
-    resolved = resolve(runtime.catalog, request.question)
-    question = resolved.question
-    versions = current_versions(runtime)
-    return _Draft(
-        request=request,
-        caller=caller,
-        request_id=request_id,
-        kind=question.workload.kind.value,
-        resolved=resolved,
-        question=canonical_json(QUESTION.dump(question)).decode(),
-        digest=digest_of(question, versions),
-        versions=versions,
-        now=runtime.clock(),
-    )
-
-
-def _write(runtime: Runtime, draft: _Draft, known: bytes | None) -> tuple[RunRow, bytes | None]:
+def _write(runtime: Runtime, draft: Draft, known: bytes | None) -> tuple[RunRow, bytes | None]:
     """One transaction: workload, run, outbox entry. Of equal questions at once the unique index picks the leader."""
     for _ in range(_RACES):
         try:
@@ -113,7 +81,7 @@ def _write(runtime: Runtime, draft: _Draft, known: bytes | None) -> tuple[RunRow
     raise UnavailableError("Too many equal questions arrive at this moment; try again.", retry_after_s=1)
 
 
-def _insert(session: Session, draft: _Draft, known: bytes | None) -> tuple[RunRow, bytes | None]:
+def _insert(session: Session, draft: Draft, known: bytes | None) -> tuple[RunRow, bytes | None]:
     workload = workloads.add(
         session,
         draft.caller.tenant_id,
@@ -149,7 +117,7 @@ def _insert(session: Session, draft: _Draft, known: bytes | None) -> tuple[RunRo
     return row, None
 
 
-def _new_run(draft: _Draft, workload_id: str) -> RunRow:
+def _new_run(draft: Draft, workload_id: str) -> RunRow:
     return RunRow(
         id=new_id("run", draft.now),
         tenant_id=draft.caller.tenant_id,

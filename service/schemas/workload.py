@@ -1,9 +1,14 @@
 """A sizing request on the wire: name, labels, workload, constraints; and the question inside, spelled out in full."""
 
+import dataclasses
+import hashlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import orjson
+from cachetools import LRUCache
 from marshmallow import Schema, ValidationError, fields, post_load
 from marshmallow.schema import SchemaMeta
 
@@ -11,7 +16,7 @@ from service.schemas.constraints import ConstraintsSchema
 from service.schemas.inference import InferenceWorkloadSchema
 from service.schemas.issue import Issue
 from service.schemas.science import APPLICATION_TEMPLATES, SCIENCE_SCHEMAS
-from service.schemas.strict import RecordSchema, Text, clean_text
+from service.schemas.strict import RecordSchema, StrictSchema, Text, clean_text
 from service.schemas.training import TrainingWorkloadSchema
 from service.schemas.union import Discriminated
 from service.sizing.kind import Kind
@@ -19,6 +24,7 @@ from service.sizing.workload import Constraints, Question
 
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
+_QUESTIONS_KEPT = 1024
 _MOST_LABELS = 64
 _LABEL_KEY_CHARACTERS = 63
 _LABEL_VALUE_CHARACTERS = 255
@@ -31,6 +37,8 @@ class SizingRequest:
     question: Question
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    # SHA-256 of the words in which the question was asked; equal questions may have many.
+    spelling: bytes | None = field(default=None, compare=False, repr=False)
 
 
 class LabelsField(fields.Dict):
@@ -128,11 +136,44 @@ class QuestionSchema(RecordSchema):
     )
 
 
-class SizingRequestSchema(QuestionSchema):
-    """The body of `POST /v1/workloads`."""
+class FrameSchema(StrictSchema):
+    """What stands around a question: it is for people and has no answer."""
 
     name = Text("For people; not part of the question.", **_OPTIONAL)
     labels = LabelsField("For selection; not part of the question.", load_default=dict)
+
+
+_FRAME = FrameSchema()
+_lock = threading.Lock()
+_valid: LRUCache[bytes, Question] = LRUCache(_QUESTIONS_KEPT)
+_QUESTION_PARTS = ("workload", "constraints")
+
+
+class SizingRequestSchema(QuestionSchema, FrameSchema):
+    """The body of `POST /v1/workloads`.
+
+    Schedules, dashboards and retries ask the same question in the same words again and again: a question that was
+    valid in these words is not validated anew, only what stands around it is.
+    """
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """The request in the body; ValidationError names every wrong field of all of it."""
+        spelling = _spelling(data)
+        with _lock:
+            question = None if spelling is None else _valid.get(spelling)
+        if question is not None:
+            try:
+                frame = _FRAME.load({name: part for name, part in data.items() if name not in _QUESTION_PARTS})
+            except ValidationError:
+                pass  # told below, with the names of all fields at hand
+            else:
+                return SizingRequest(question=question, spelling=spelling, **frame)
+        request: SizingRequest = super().load(data, **kwargs)
+        if spelling is None:
+            return request
+        with _lock:
+            _valid[spelling] = request.question
+        return dataclasses.replace(request, spelling=spelling)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> SizingRequest:
@@ -143,6 +184,16 @@ class SizingRequestSchema(QuestionSchema):
         """Workload and constraints lie one level deeper in the dataclass than in the body."""
         source = obj.question if attr in {"workload", "constraints"} else obj
         return getattr(source, attr, default)
+
+
+def _spelling(data: Any) -> bytes | None:
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        words = orjson.dumps([data.get(part) for part in _QUESTION_PARTS], option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None  # a number or text that no answer can hold; the schema says what is wrong with it
+    return hashlib.sha256(words).digest()
 
 
 QUESTION = QuestionSchema()

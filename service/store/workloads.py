@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
 from service.store.ids import new_id
 from service.store.tables.workloads import WorkloadRow
+
+_INSERT = insert(cast("Table", WorkloadRow.__table__))
 
 
 def add(
@@ -36,6 +39,11 @@ def add(
     session.add(row)
     session.flush()
     return row
+
+
+def add_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert workloads, given as their columns."""
+    session.connection().execute(_INSERT, rows)
 
 
 def get(session: Session, tenant_id: str, workload_id: str) -> WorkloadRow | None:

@@ -345,3 +345,23 @@ def test_an_slo_that_no_hardware_meets_is_a_question_and_not_a_wrong_field():
         }
     }
     assert SizingRequestSchema().load(body).question.workload.slo.tpot_ms == 0.01
+
+
+def test_what_was_valid_once_in_these_words_is_not_validated_anew_and_what_stands_around_it_is():
+    schema = SizingRequestSchema()
+    first, again = schema.load({**CHAT, "name": "one"}), schema.load({**CHAT, "name": "two", "labels": {"a": "b"}})
+    assert again.question is first.question
+    assert (again.name, dict(again.labels), again.spelling) == ("two", {"a": "b"}, first.spelling)
+    for wrong, field in (({"name": ""}, "name"), ({"labels": {"a": 1}}, "labels"), ({"nmae": "x"}, "nmae")):
+        with pytest.raises(ValidationError) as refused:
+            schema.load({**CHAT, **wrong})
+        assert set(refused.value.messages) == {field}
+    assert "Did you mean name?" in str(refused.value.messages)
+
+
+def test_other_words_are_validated_even_where_they_sound_alike():
+    schema = SizingRequestSchema()
+    schema.load(SMALL_CHAT)
+    for bent in (True, "16", None, float("nan"), 10**400):
+        with pytest.raises(ValidationError):
+            schema.load(changed(SMALL_CHAT, "workload.demand", {"concurrency": bent}))

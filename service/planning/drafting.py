@@ -1,0 +1,88 @@
+"""A request becomes a draft: its references are checked, its defaults filled in, its question given its identity."""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from cachetools import LRUCache
+
+from service.access import Caller
+from service.catalog.resolve import Resolved, resolve
+from service.planning.versions import current_versions, digest_of
+from service.runtime import Runtime
+from service.schemas.digest import canonical_json
+from service.schemas.workload import QUESTION, SizingRequest
+from service.sizing.workload import Question
+from service.store.runs import Versions
+
+_QUESTIONS_KEPT = 1024
+_kept: LRUCache[tuple[Versions, bytes], "_Asked"] = LRUCache(_QUESTIONS_KEPT)
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the words of a question come to."""
+
+    kind: str
+    resolved: Resolved
+    question: str
+    digest: str
+    versions: Versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request that may be written. `question` is canonical JSON, `digest` its identity under `versions`."""
+
+    request: SizingRequest
+    caller: Caller
+    request_id: str
+    kind: str
+    resolved: Resolved
+    question: str
+    digest: str
+    versions: Versions
+    now: datetime
+
+
+def drafted(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> Draft:
+    """The draft of a request; errors name the field of the body."""
+    asked = _asked(runtime, request)
+    return Draft(
+        request=request,
+        caller=caller,
+        request_id=request_id,
+        kind=asked.kind,
+        resolved=asked.resolved,
+        question=asked.question,
+        digest=asked.digest,
+        versions=asked.versions,
+        now=runtime.clock(),
+    )
+
+
+def _asked(runtime: Runtime, request: SizingRequest) -> _Asked:
+    """The same words mean the same under the same versions, so they are looked through once."""
+    versions = current_versions(runtime)
+    if request.spelling is None:
+        return _look_through(runtime, request.question, versions)
+    key = versions, request.spelling
+    with _lock:
+        known = _kept.get(key)
+    if known is None:
+        known = _look_through(runtime, request.question, versions)
+        with _lock:
+            _kept[key] = known
+    return known
+
+
+def _look_through(runtime: Runtime, question: Question, versions: Versions) -> _Asked:
+    resolved = resolve(runtime.catalog, question)
+    return _Asked(
+        kind=resolved.question.workload.kind.value,
+        resolved=resolved,
+        question=canonical_json(QUESTION.dump(resolved.question)).decode(),
+        digest=digest_of(resolved.question, versions),
+        versions=versions,
+    )

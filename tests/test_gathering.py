@@ -1,0 +1,83 @@
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from service.gathering import Gathering
+
+
+def in_threads(count: int, act) -> list[object]:
+    """What each of `count` threads came to: what it returned, or the error that it raised."""
+    outcomes: list[object] = [None] * count
+
+    def run(number: int) -> None:
+        try:
+            outcomes[number] = act(number)
+        except Exception as error:  # noqa: BLE001 - an outcome too
+            outcomes[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return outcomes
+
+
+def test_those_who_come_while_one_works_are_served_together():
+    gathering: Gathering[int, int] = Gathering()
+    rounds: list[list[int]] = []
+    begun, gathered = threading.Event(), threading.Event()
+
+    def work(items: Sequence[int]) -> list[int]:
+        rounds.append(list(items))
+        if len(rounds) == 1:
+            begun.set()
+            assert gathered.wait(10)
+        return [item * 10 for item in items]
+
+    first = threading.Thread(target=gathering.do, args=(0, work))
+    first.start()
+    assert begun.wait(10)
+    outcomes: dict[int, int] = {}
+    others = [
+        threading.Thread(target=lambda number=number: outcomes.update({number: gathering.do(number, work)}))
+        for number in (1, 2, 3)
+    ]
+    for thread in others:
+        thread.start()
+    while len(gathering._waiting) < 3:
+        pass
+    gathered.set()
+    for thread in (first, *others):
+        thread.join(10)
+    assert sorted(map(sorted, rounds)) == [[0], [1, 2, 3]]
+    assert outcomes == {1: 10, 2: 20, 3: 30}
+
+
+def test_each_thread_gets_its_own_outcome_and_nobody_waits_for_ever():
+    gathering: Gathering[int, int] = Gathering()
+
+    def work(items: Sequence[int]) -> list[int]:
+        return [-item for item in items]
+
+    outcomes = in_threads(16, lambda number: [gathering.do(number * 1000 + step, work) for step in range(200)])
+    assert outcomes == [[-(number * 1000 + step) for step in range(200)] for number in range(16)]
+
+
+def test_an_error_reaches_everybody_in_the_round_and_the_next_round_works():
+    gathering: Gathering[int, int] = Gathering()
+
+    def broken(items: Sequence[int]) -> list[int]:
+        raise ValueError(f"{len(items)} items")
+
+    outcomes = in_threads(8, lambda number: gathering.do(number, broken))
+    assert all(isinstance(outcome, ValueError) for outcome in outcomes)
+    assert gathering.do(1, lambda items: [item + 1 for item in items]) == 2
+
+
+def test_work_that_forgets_an_item_is_an_error():
+    gathering: Gathering[int, int] = Gathering()
+    with pytest.raises(ValueError, match="shorter"):
+        gathering.do(1, lambda _: [])
