@@ -131,6 +131,13 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="what this installation keeps beside its database",
     ),
     Variable(
+        name="HEADROOM_METRICS_DIR",
+        setting="metrics_dir",
+        parse=_folder,
+        expects="a folder",
+        meaning="where the processes of a host count together for `/metrics`",
+    ),
+    Variable(
         name="HEADROOM_LOG_LEVEL",
         setting="log_level",
         parse=_level,
@@ -216,6 +223,7 @@ def settings_from_environment(environ: Mapping[str, str] | None = None) -> Setti
         text = environ.get(variable.name, "")
         if text.strip():
             given[variable.setting] = _value(variable, text)
+    given.setdefault("metrics_dir", Path(str(given["data_dir"])) / "metrics")
     settings = Settings(**given)  # type: ignore[arg-type]  # each parser yields the type of its setting; a test checks
     _check_clocks(settings)
     return settings

@@ -29,6 +29,12 @@ def make(folder: Path) -> Path:
     return logs
 
 
+def forget_metrics(folder: Path) -> None:
+    """Begin to count anew: what an earlier version counted would be told for ever. Call it while nobody counts."""
+    for left in folder.glob("*.db"):
+        left.unlink(missing_ok=True)
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the operating system lets go of it however this process ends."""

@@ -117,6 +117,8 @@ def start_servers(plan: Plan, supervisor: Supervisor) -> None:
 
 def start_product(plan: Plan, supervisor: Supervisor) -> None:
     """Start web, worker and dispatcher; they are ready when wait_until_served returns."""
+    if plan.settings.metrics_dir is not None:
+        folder.forget_metrics(plan.settings.metrics_dir)
     for process in product(plan.settings):
         log = plan.logs / f"{process.name}.log"
         supervisor.add(Child(name=process.name, command=process.command, cwd=ROOT, log=log, environ=plan.environ))

@@ -13,12 +13,14 @@ from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.document import make_api
 from service.edge.limits import limit_rates, register_rate_headers
+from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
 from service.edge.requests import register_request_hooks
 from service.edge.waiting import open_waiting_room
 from service.errors import PlannerError
 from service.logs.configure import configure_logging
 from service.logs.process import own_logs
+from service.metrics import shared_metrics
 from service.runtime import Runtime, build_runtime
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     app.url_map.strict_slashes = True
     attach(app, runtime)
     open_waiting_room(app, threads=settings.web_threads)
+    measure_answers(app)
     limit_rates(app, settings)
     remember_keys(app, memory_s=settings.key_memory_s)
     register_request_hooks(app)
@@ -57,7 +60,7 @@ def _start() -> Runtime:
     try:
         settings = settings_from_environment()
         own_logs(settings.log_level, role=_ROLE)
-        return build_runtime(settings)
+        return build_runtime(settings, metrics=shared_metrics(settings.metrics_dir))
     except (SettingsError, PlannerError) as error:
         log.critical("cannot_start", reason=str(error))
         sys.exit(1)

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from service.breaker import Breaker
+from service.metrics import Lookup, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +23,7 @@ _MAX_BODY_BYTES = 8_000_000
 class ResultCache:
     """Bytes under (tenant, digest) with a time to live. Answers hold prices, so no two tenants share one."""
 
-    def __init__(self, url: str, *, ttl_s: int, breaker_open_s: float = 5.0) -> None:
+    def __init__(self, url: str, *, ttl_s: int, breaker_open_s: float = 5.0, metrics: Metrics | None = None) -> None:
         self._redis = Redis.from_url(
             url,
             socket_timeout=_SOCKET_TIMEOUT_S,
@@ -30,22 +31,24 @@ class ResultCache:
             retry=Retry(NoBackoff(), 0),
         )
         self._ttl_s = ttl_s
+        self._metrics = metrics or Metrics()
         self._breaker = Breaker(breaker_open_s)
 
     def get(self, tenant_id: str, digest: str) -> bytes | None:
         """The stored bytes, or None: not there, damaged, or no cache at hand."""
         if not self._breaker.allows():
+            self._metrics.looked_up(Lookup.UNAVAILABLE)
             return None
         try:
             stored = cast("bytes | None", self._redis.get(_key(tenant_id, digest)))
         except (RedisError, OSError) as error:
             self._failed(error)
+            self._metrics.looked_up(Lookup.UNAVAILABLE)
             return None
         self._breaker.succeeded()
-        if stored is None or len(stored) <= _CHECKSUM_BYTES:
-            return None
-        checksum, body = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
-        return body if hashlib.sha256(body).digest() == checksum else None
+        body = None if stored is None else _checked(stored)
+        self._metrics.looked_up(Lookup.MISS if body is None else Lookup.HIT)
+        return body
 
     def put(self, tenant_id: str, digest: str, body: bytes) -> bool:
         """Store with the time to live; False when it could not be stored."""
@@ -74,3 +77,9 @@ class ResultCache:
 
 def _key(tenant_id: str, digest: str) -> str:
     return f"headroom:answer:{tenant_id}:{digest}"
+
+
+def _checked(stored: bytes) -> bytes | None:
+    """The body behind its checksum; None when something is missing or damaged."""
+    checksum, body = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
+    return body if body and hashlib.sha256(body).digest() == checksum else None

@@ -15,6 +15,7 @@ from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.gathering import Gathering
 from service.kept import Kept
+from service.metrics import Metrics
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
@@ -44,6 +45,7 @@ class Runtime:
     catalog: Catalog = field(repr=False)
     price_book: PriceBook = field(repr=False)
     clock: Callable[[], datetime] = field(repr=False)
+    metrics: Metrics = field(repr=False)
     # Runs whose answer is at hand, of one moment: written together.
     gathering: Gathering[Any, Any] = field(repr=False, default_factory=Gathering)
     # SQLite has one writer at a time and lets the others poll for their turn; the threads of a process queue up here.
@@ -66,18 +68,23 @@ def build_runtime(
     facts: Facts | None = None,
     queue: Queue | None = None,
     clock: Callable[[], datetime] = utc_now,
+    metrics: Metrics | None = None,
 ) -> Runtime:
     """Wire the parts. Nothing connects before its first use, so a process may start while its neighbours are down."""
     facts = facts or load_facts(settings)
+    metrics = metrics or Metrics()
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
     return Runtime(
         settings=settings,
         sessions=sessionmaker(engine, expire_on_commit=False),
-        cache=ResultCache(settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s),
+        cache=ResultCache(
+            settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s, metrics=metrics
+        ),
         kept=Kept(most_bytes=settings.kept_bytes),
         queue=queue or CeleryQueue(settings),
         catalog=facts.catalog,
         price_book=facts.price_book,
         clock=clock,
+        metrics=metrics,
         writers_turn=threading.RLock() if engine.dialect.name == "sqlite" else nullcontext(),
     )

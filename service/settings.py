@@ -13,6 +13,8 @@ class Settings:
     cache_url: str
     config_dir: Path
     data_dir: Path
+    # Where the processes of a host count together for /metrics; None: each alone.
+    metrics_dir: Path | None = None
     log_level: str = "INFO"
     # Soft limit < hard limit < lease: nobody else takes a run that is still worked on. Visibility = 2 x hard limit.
     task_soft_limit_s: int = 10

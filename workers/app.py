@@ -23,6 +23,7 @@ from celery.signals import (
 from config.environment import SettingsError, settings_from_environment
 from service.errors import PlannerError
 from service.logs.process import own_logs
+from service.metrics import shared_metrics
 from service.planning.heartbeat import WORKER, beat_in_background
 from service.queue import CeleryQueue, make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
@@ -69,7 +70,7 @@ def watchdog() -> Watchdog:
 
 @functools.cache
 def _runtime(_process_id: int) -> Runtime:
-    return build_runtime(settings(), facts=facts())
+    return build_runtime(settings(), facts=facts(), metrics=shared_metrics(settings().metrics_dir))
 
 
 def runtime() -> Runtime:

@@ -11,6 +11,7 @@ import structlog
 from config.environment import SettingsError, settings_from_environment
 from service.errors import PlannerError, UnavailableError
 from service.logs.process import own_logs
+from service.metrics import shared_metrics
 from service.planning import leadership
 from service.planning.heartbeat import BEAT_EVERY_S, DISPATCHER, beat, process_name, silence
 from service.planning.sweep import prune, relay, sweep
@@ -51,9 +52,11 @@ class Dispatcher:
                 pause_s = poll_s
             except UnavailableError as error:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                self.runtime.metrics.swept("unavailable")
                 log.warning("dispatcher_waits", reason=error.message, pause_s=pause_s)
             except Exception:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                self.runtime.metrics.swept("error")
                 log.exception("dispatcher_error", pause_s=pause_s)
             self.stop.wait(pause_s)
         self._leave()
@@ -96,7 +99,7 @@ def main() -> None:
     try:
         settings = settings_from_environment()
         own_logs(settings.log_level, role=DISPATCHER)
-        dispatcher = Dispatcher(runtime=build_runtime(settings))
+        dispatcher = Dispatcher(runtime=build_runtime(settings, metrics=shared_metrics(settings.metrics_dir)))
     except (SettingsError, PlannerError) as error:
         log.critical("cannot_start", reason=str(error))
         sys.exit(1)

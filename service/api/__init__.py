@@ -1,6 +1,6 @@
 """The resources of version 1, in the order of the document."""
 
-from service.api import catalog, differences, document, estimates, health, problems, runs, working, workloads
+from service.api import catalog, differences, document, estimates, health, metrics, problems, runs, working, workloads
 
 BLUEPRINTS = (
     workloads.blueprint,
@@ -10,6 +10,7 @@ BLUEPRINTS = (
     estimates.blueprint,
     catalog.blueprint,
     health.blueprint,
+    metrics.blueprint,
     problems.blueprint,
     document.blueprint,
 )

@@ -7,6 +7,7 @@ from typing import cast
 from flask import Flask, Response, current_app, g, request
 
 from service.edge.allowance import Allowances, Rate, RedisCount, SharedCount, Standing
+from service.edge.context import runtime
 from service.errors import RateLimitedError
 from service.settings import Settings
 
@@ -88,6 +89,7 @@ def _limits() -> _Limits:
 def _spend(limits: _Limits, rate: Rate, key: str) -> None:
     standing = g.rate_standing = limits.allowances.spend(rate, key)
     if not standing.allowed:
+        runtime().metrics.rate_limited(rate.name)
         who = "This address" if rate is limits.unknown else "Your tenant"
         what = {"reads": "calls that read", "writes": "calls that write or compute"}.get(
             rate.name, "calls without a valid API key"

@@ -33,7 +33,8 @@ _KEY_SCHEME = "hr_"
 _IDS_IN_PATHS = frozenset({"run_id", "workload_id"})
 # Not worth parsing.
 _EVERYBODY_SENDS = frozenset({"", "*/*", MEDIA_TYPE})
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_METRICS_PATH = "/metrics"
+_PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
 def register_request_hooks(app: Flask) -> None:
@@ -65,6 +66,9 @@ def _check_accept() -> None:
     if request.path.startswith(PROBLEM_PATH):
         # People follow the type of a problem with a browser.
         offered.append(HTML_MEDIA_TYPE)
+    if request.path == _METRICS_PATH:
+        # What reads metrics asks for the formats of its own trade, and takes the one there is.
+        return
     if accepted and not any(accepted.quality(media_type) for media_type in offered):
         raise NotAcceptable
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.orm import Session
 
+from service.metrics import Answered
 from service.planning.drafting import Draft
 from service.planning.transact import transact
 from service.planning.view import RunView
@@ -33,6 +34,7 @@ def answered(runtime: Runtime, draft: Draft, body: bytes) -> RunView | None:
     feasible: bool | None = runtime.gathering.do(item, lambda items: _write(runtime, items))
     if feasible is None:
         return None
+    runtime.metrics.submitted(Answered.KNOWN)
     log.info("run_submitted", run_id=item.run_id, status="done", cached=True, follows=None)
     return _view(item, feasible=feasible, body=body)
 

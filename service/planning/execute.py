@@ -36,6 +36,7 @@ class _Claim:
     digest: str
     request_id: str
     refused: bool
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,10 @@ def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
             log.warning("run_failed", code=_DISABLED)
             return False
         log.info("run_claimed", digest=claim.digest)
+        runtime.metrics.claimed(claim.kind, attempt=claim.attempt, waited_s=claim.waited_s)
+        started_s = time.perf_counter()
         outcome = _solve(runtime, claim, solve)
+        runtime.metrics.sized(claim.kind, outcome=_named(outcome), seconds=time.perf_counter() - started_s)
         if not _store(runtime, claim, outcome):
             log.warning("run_taken_over", token=claim.token)
             return False
@@ -103,6 +107,7 @@ def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
             digest=row.digest,
             request_id=row.request_id,
             refused=refused,
+            waited_s=(now - row.created_at).total_seconds(),
         )
 
     return transact(runtime, work)
@@ -125,6 +130,12 @@ def _solve(runtime: Runtime, claim: _Claim, solve: Solve) -> Answer | _Failure:
             message=f"The engine failed on this question; the operator finds the reason under run {claim.run_id}.",
             traceback=traceback.format_exc()[-_TRACEBACK_CHARACTERS:],
         )
+
+
+def _named(outcome: Answer | _Failure) -> str:
+    if isinstance(outcome, _Failure):
+        return outcome.code
+    return "feasible" if outcome.stored.feasible else "infeasible"
 
 
 def _store(runtime: Runtime, claim: _Claim, outcome: Answer | _Failure) -> bool:

@@ -13,7 +13,7 @@ from service.runtime import Runtime
 from service.store import processes, runs
 from service.store.migrate import current_revision, head_revision
 
-_SILENT_AFTER = timedelta(seconds=10)
+SILENT_AFTER = timedelta(seconds=10)
 _OK = "ok"
 _UNKNOWN = "unknown while the database does not answer"
 QUEUE = "queue"
@@ -76,7 +76,7 @@ def _heartbeat(runtime: Runtime, role: str) -> Check:
         if seen_at is None:
             return Check(name=role, ok=False, reason=f"no {role} has been seen")
         silent = runtime.clock() - seen_at
-        if silent > _SILENT_AFTER:
+        if silent > SILENT_AFTER:
             reason = f"no {role} has been seen for {silent.total_seconds():.0f} s"
             return Check(name=role, ok=False, reason=reason)
         return Check(name=role, ok=True, reason=_OK)

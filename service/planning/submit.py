@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from service.access import Caller
 from service.catalog.resolve import Resolved
 from service.errors import UnavailableError
+from service.metrics import Answered
 from service.planning.answered import answered
 from service.planning.drafting import Draft, drafted
 from service.planning.ring import ring
@@ -53,12 +54,19 @@ def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_
         answered_from=None if body is None else ("store" if known is None else "cache"),
         follows=row.follows_run_id,
     )
+    runtime.metrics.submitted(_answered(row))
     if row.status == RunStatus.DONE:
         if known is None and body is not None:
             runtime.cache.put(caller.tenant_id, draft.digest, body)
     elif row.follows_run_id is None:
         ring(runtime, bell_of(row))
     return run_view(row, result=body)
+
+
+def _answered(row: RunRow) -> Answered:
+    if row.cached:
+        return Answered.KNOWN
+    return Answered.QUEUED if row.follows_run_id is None else Answered.JOINED
 
 
 def _check(runtime: Runtime, resolved: Resolved) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from service.metrics import Mended
 from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
@@ -43,6 +44,11 @@ def sweep(runtime: Runtime) -> Swept:
         poisoned=poisoned,
         settled=settled,
     )
+    runtime.metrics.swept("done")
+    runtime.metrics.mended(Mended.LEASE_EXPIRED, poisoned + len(lapsed))
+    runtime.metrics.mended(Mended.POISONED, poisoned)
+    runtime.metrics.mended(Mended.SETTLED, settled)
+    runtime.metrics.mended(Mended.RUNG, swept.rung)
     if swept.rung or swept.poisoned or swept.settled:
         log.warning("swept", rung=swept.rung, poisoned=swept.poisoned, settled=swept.settled)
     return swept
@@ -63,6 +69,7 @@ def relay(runtime: Runtime) -> int:
         if rung:
             _forget(runtime, rung)
         total += len(rung)
+        runtime.metrics.mended(Mended.RELAYED, len(rung))
         if len(rows) < _BATCH or len(rung) < len(rows):
             return total
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from service.store.bells import COLUMNS, Bell, bell
@@ -24,6 +24,11 @@ def oldest(session: Session, *, tasks: Sequence[str], before: datetime, limit: i
     due = select(OutboxRow, *COLUMNS).outerjoin(RunRow, RunRow.id == OutboxRow.entity_id)
     query = due.where(OutboxRow.task.in_(tasks), OutboxRow.created_at < before).order_by(OutboxRow.id).limit(limit)
     return [(row, bell(row.entity_id, *ids)) for row, *ids in session.execute(query)]
+
+
+def count(session: Session) -> int:
+    """How many entries wait to be rung."""
+    return session.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
 
 def remove(session: Session, ids: Sequence[int]) -> None:

@@ -46,6 +46,12 @@ def last_seen(session: Session, role: str) -> datetime | None:
     return session.scalar(select(func.max(HeartbeatRow.seen_at)).where(HeartbeatRow.role == role))
 
 
+def count_alive(session: Session, *, since: datetime) -> dict[str, int]:
+    """Per role, how many processes have said since then that they live."""
+    query = select(HeartbeatRow.role, func.count()).where(HeartbeatRow.seen_at >= since).group_by(HeartbeatRow.role)
+    return {role: count for role, count in session.execute(query)}  # noqa: C416 - rows, not tuples, for mypy
+
+
 def forget_silent(session: Session, *, before: datetime) -> int:
     """Remove the heartbeats of processes that are long gone."""
     outcome = session.execute(delete(HeartbeatRow).where(HeartbeatRow.seen_at < before))

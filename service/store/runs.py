@@ -182,6 +182,13 @@ def count_queued(session: Session) -> int:
     return session.scalar(select(func.count()).where(RunRow.status == RunStatus.QUEUED.value, _LEADS)) or 0
 
 
+def open_counts(session: Session) -> dict[str, int]:
+    """How many runs are queued and how many are running; followers are counted with their leader's status."""
+    query = select(RunRow.status, func.count()).where(_IS_OPEN).group_by(RunRow.status)
+    found = {status: count for status, count in session.execute(query)}  # noqa: C416 - rows, not tuples, for mypy
+    return {status.value: found.get(status.value, 0) for status in OPEN}
+
+
 def waiting_since(session: Session) -> datetime | None:
     """Since when the run that has waited longest waits for a worker; None when none waits."""
     return session.scalar(select(func.min(RunRow.created_at)).where(RunRow.status == RunStatus.QUEUED.value, _LEADS))

@@ -13,7 +13,7 @@ from service.schemas.science import APPLICATION_TEMPLATES
 from tests.contract import PROBLEM, PROBLEM_MEDIA_TYPE, Contract, pointed
 
 BODY_LIMIT = "413"
-OPEN = {"/healthz", "/readyz", "/openapi.json", "/problems/{slug}"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/problems/{slug}"}
 # A caller's own words: nothing can be said about what is in them.
 FREE_FORM = {"The contents of a Hugging Face config.json.", "An OpenAPI 3.1 document."}
 

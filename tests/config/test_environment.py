@@ -22,6 +22,13 @@ def test_three_addresses_are_enough():
     assert settings.web_port == Settings.__dataclass_fields__["web_port"].default
 
 
+def test_metrics_lie_in_the_data_folder_unless_said_otherwise(tmp_path):
+    data = {**SERVERS, "HEADROOM_DATA_DIR": str(tmp_path)}
+    assert settings_from_environment(data).metrics_dir == tmp_path / "metrics"
+    chosen = {**data, "HEADROOM_METRICS_DIR": str(tmp_path / "elsewhere")}
+    assert settings_from_environment(chosen).metrics_dir == tmp_path / "elsewhere"
+
+
 @pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_a_missing_address_is_named(name, value):

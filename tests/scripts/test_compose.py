@@ -72,6 +72,12 @@ def test_a_health_check_asks_for_its_own_role(compose, role):
     assert compose[role]["healthcheck"]["test"] == ["CMD", "python", "-m", "scripts.probe", role]
 
 
+def test_what_counts_together_shares_a_folder(compose):
+    for name in ("web", "worker", "dispatcher"):
+        folder = compose[name]["environment"]["HEADROOM_METRICS_DIR"]
+        assert f"metrics:{folder}" in compose[name]["volumes"], name
+
+
 def test_migrations_are_done_before_anything_starts(compose):
     for name in ("web", "worker", "dispatcher"):
         assert compose[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
