@@ -17,6 +17,15 @@ loopback.install()
 Flask.test_client_class = CheckedClient
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long schemathesis may try."""
+    group = parser.getgroup("contract")
+    group.addoption(
+        "--contract-examples", type=int, default=8, help="random requests per operation, and walks along links"
+    )
+    group.addoption("--contract-seed", type=int, default=1, help="another seed makes other requests")
+
+
 @pytest.fixture
 def settings(tmp_path: Path, broker_url: str, cache_url: str) -> Settings:
     """SQLite in a folder of its own, real broker and cache, short clocks."""

@@ -31,7 +31,7 @@ _APPLIED_DOC = {"Preference-Applied": {"description": "The wait that was granted
 _PREFER = {
     "in": "header",
     "name": "Prefer",
-    "schema": {"type": "string", "maxLength": 200, "examples": ["wait=10"]},
+    "schema": {"type": "string", "examples": ["wait=10"]},
     "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
     "wait already the answer comes at once, without Preference-Applied.",
 }

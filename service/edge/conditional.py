@@ -17,7 +17,7 @@ ETAG_DOC = {
 _IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
-    "schema": {"type": "string", "maxLength": 1000, "examples": ['"5d41402abc4b2a76b9719d911017c592"']},
+    "schema": {"type": "string", "examples": ['"5d41402abc4b2a76b9719d911017c592"']},
     "description": "A tag that you have; 304 when it is still current.",
 }
 

@@ -1,6 +1,8 @@
 """One table from exceptions to problem documents (RFC 9457); nothing else decides what a failure looks like."""
 
+import re
 from http import HTTPStatus
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, current_app, request
@@ -54,6 +56,9 @@ PROBLEM_PATH = "/problems/"
 _INTERNAL = ("internal_error", "Something broke on our side", "The fault is logged under the request id.")
 _DATABASE_DOWN = "The database does not answer; try again."
 _RETRY_AFTER_S = 5
+_LONGEST_INSTANCE = 500
+_PLAIN_IN_PATHS = "/:@!$&'()*+,;="
+_CUT_ESCAPE = re.compile(r"%[0-9A-F]?$")
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +87,7 @@ def problem(
         "title": title,
         "status": int(status),
         "detail": detail,
-        "instance": request.path[:500],
+        "instance": _uri_of(request.path),
         "request_id": request_id(),
         "errors": [_field(error) for error in errors],
     }
@@ -92,6 +97,11 @@ def problem(
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="headroom"'
     return response
+
+
+def _uri_of(path: str) -> str:
+    """The path as a URI reference, cut short; whoever sent what no URI holds gets it back encoded."""
+    return _CUT_ESCAPE.sub("", quote(path[:_LONGEST_INSTANCE], safe=_PLAIN_IN_PATHS)[:_LONGEST_INSTANCE])
 
 
 def _field(error: FieldError) -> dict[str, object]:

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, post_dump, post_load, validates
 
 from service.schemas.hf_config import describe
 from service.schemas.issue import Issue
-from service.schemas.strict import Choice, Count, RecordSchema
+from service.schemas.strict import Choice, Count, Flag, RecordSchema
 from service.sizing.architecture import Ffn, FfnKind, Indexer, Mixer, MixerKind, ModelArchitecture, count
 
 INLINE_ID = "inline"
@@ -30,18 +30,6 @@ class NativePrecision(fields.String):
         limit = ", ".join(self.known)
         if not isinstance(value, str) or value not in self.known:
             raise ValidationError(Issue(f"Must be one of {limit}.", value=value, limit=limit))
-        return value
-
-
-class Flag(fields.Boolean):
-    """true or false, and nothing that only looks like it."""
-
-    def __init__(self, what: str, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": what}, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValidationError(Issue("Must be true or false.", value=value))
         return value
 
 

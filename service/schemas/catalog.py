@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_load
 
-from service.schemas.architecture import ArchitectureSchema, Flag
+from service.schemas.architecture import ArchitectureSchema
 from service.schemas.fact import Fact, FactBasis, FactField, FactSheet, stated
 from service.schemas.issue import Issue
-from service.schemas.strict import Amount, Choice, Count, StrictSchema, Text
+from service.schemas.strict import Amount, Choice, Count, Flag, StrictSchema, Text
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.hardware import (
     Cooling,

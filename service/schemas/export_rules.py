@@ -6,11 +6,10 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load
 
 from service.quoting.export_rules import Comparison, ControlledPart, Destination, ExportRule, Join, Predicate
-from service.schemas.architecture import Flag
 from service.schemas.country import COUNTRIES
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue, nearest
-from service.schemas.strict import Amount, Choice, Count, StrictSchema, Text
+from service.schemas.strict import Amount, Choice, Count, Flag, StrictSchema, Text
 
 FACTS = (
     "part",

@@ -6,7 +6,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from service.schemas.issue import Issue
 from service.schemas.length import SizeField
-from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
+from service.schemas.strict import Amount, Choice, Count, Flag, RecordSchema, Text
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
 from service.sizing.science.application import Template
@@ -184,9 +184,7 @@ class SequenceTrainingSchema(ScienceSchema):
     parameters = Amount("Parameters of the model.", low=1e6, high=1e13, required=True)
     tokens = Amount("Unpadded tokens to train on.", low=1e6, high=1e16, required=True)
     precision = Choice("Number format of the matrix products.", _TRAINING_PRECISIONS, load_default=Precision.BF16)
-    packed = fields.Boolean(
-        load_default=True, metadata={"description": "Whether sequences are packed instead of padded."}
-    )
+    packed = Flag("Whether sequences are packed instead of padded.", load_default=True)
     target = _target()
 
 

@@ -81,10 +81,20 @@ class Count(fields.Integer):
 def _number(value: Any, bounds: Bounds) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValidationError(Issue("Must be a number.", value=value, limit=bounds.limit))
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise ValidationError(Issue(f"Must be {bounds.limit}.", value=value, limit=bounds.limit)) from error
+    # Before the digits are lost: as a float, a whole number just beyond a large bound would lie on it.
+    return float(bounds(value) if isinstance(value, int) else value)
+
+
+class Flag(fields.Boolean):
+    """true or false, and nothing that only looks like it."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        super().__init__(metadata=_metadata(what, None), error_messages=_REQUIRED, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(Issue("Must be true or false.", value=value))
+        return value
 
 
 class Text(fields.String):

@@ -183,3 +183,52 @@ def test_estimates_are_as_described(name, contract: Contract, acme: Speaker):
 def test_the_document_is_read_once_for_each_application(app: Flask, own_app: Flask):
     assert contract_of(app) is contract_of(app)
     assert contract_of(app) is not contract_of(own_app)
+
+
+def value_of(expression: str, answer) -> str:
+    """What a runtime expression of a link stands for, beside a constant."""
+    if expression.startswith("$request.path."):
+        return answer.request.path.split("/")[3]
+    if not expression.startswith("$response.body#/"):
+        return expression
+    node = answer.json
+    for part in expression.removeprefix("$response.body#/").split("/"):
+        node = node[int(part)] if part.isdigit() else node[part]
+    return node
+
+
+def test_every_link_can_be_followed(contract: Contract, acme: Speaker, work):
+    for users in (5, 6):
+        last = acme.post("/v1/workloads", changed(CHAT, "workload.demand.users", users))
+        work()
+    again = acme.post("/v1/workloads", changed(CHAT, "workload.demand.users", users))
+    assert (last.status_code, again.status_code) == (202, 200)
+    run = last.json["id"]
+    paths = ["/v1/runs?limit=1", "/v1/workloads?limit=1", f"/v1/workloads/{last.json['workload_id']}"]
+    paths += [f"/v1/runs/{run}", f"/v1/runs/{run}/options/1/working", f"/v1/runs/{run}/diff/{again.json['id']}"]
+    paths += [f"/v1/catalog/{resource}?limit=1" for resource in ("gpus", "servers", "models", "applications")]
+    addresses = {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in contract.document["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+    followed = set()
+    for answer in (last, again, *(acme.get(path) for path in paths)):
+        template = contract.template(answer.request.path)
+        operation = contract.document["paths"][template][answer.request.method.lower()]
+        for link in operation["responses"][str(answer.status_code)]["links"].values():
+            method, path = addresses[link["operationId"]]
+            query = {}
+            for name, expression in link["parameters"].items():
+                if f"{{{name}}}" in path:
+                    path = path.replace(f"{{{name}}}", value_of(expression, answer))
+                else:
+                    query[name] = value_of(expression, answer)
+            if method != "GET":
+                continue
+            headers = {"Authorization": f"Bearer {acme.token}"}
+            assert acme.client.get(path, query_string=query, headers=headers).status_code == 200, (path, query)
+            followed.add(link["operationId"])
+    assert followed >= {"getRun", "getWorkload", "listWorkloadRuns", "getOptionWorking", "getRunDifference", "getGpu"}
+    assert followed >= {"listRuns", "listWorkloads", "listGpus", "getApplication"}
