@@ -89,6 +89,8 @@ def configuration(token: str, phases: tuple[str, ...], *, examples: int, seed: i
         {
             "seed": seed,
             "continue-on-failure": True,
+            # What an earlier run has seen would change what this one tries.
+            "cache": {"enabled": False},
             "headers": {"Authorization": f"Bearer {token}"},
             "generation": {"max-examples": examples, "deterministic": True, "no-shrink": True, "database": "none"},
             "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
