@@ -14,7 +14,7 @@ from config.environment import ROOT
 from scripts import folder
 from scripts.benchmark import procfs
 from scripts.children import free_port
-from scripts.processes import Process, web
+from scripts.processes import Process, product, web
 from scripts.serve import (
     Plan,
     address_of,
@@ -67,7 +67,7 @@ class Installation:
     @property
     def product(self) -> list[Child]:
         """The product's own children: web, worker, dispatcher, broker, cache."""
-        return self.supervisor.children[: len(self.plan.servers) + 3]
+        return self.supervisor.children[: len(self.plan.servers) + len(product(self.plan.settings))]
 
     def client(self) -> httpx.Client:
         """Speaks to the API as a requester."""
