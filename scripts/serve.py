@@ -167,7 +167,8 @@ def make_keys(plan: Plan) -> Mapping[Role, str]:
 def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
     address = address_of(plan.settings)
     console.print(
-        f"\nHeadroom serves at [bold]{address}[/] (API at /v1, its description at /openapi.json, health at /readyz)."
+        f"\nHeadroom serves at [bold]{address}[/] "
+        "(API at /v1, described at /docs and /openapi.json, health at /readyz)."
     )
     if keys:
         console.print(f"Keys of the demo tenant (also in {plan.settings.data_dir / 'keys.json'}):")

@@ -135,7 +135,7 @@ class Contract:
                 yield "an answer to HEAD has a body"
         else:
             is_json = exchange.media_type.endswith("json")
-            value = json.loads(exchange.body) if is_json else exchange.body.decode()
+            value = json.loads(exchange.body) if is_json else exchange.body.decode(errors="replace")
             where = f"{pointer}/content/{_escaped(exchange.media_type)}/schema"
             yield from self.body_faults(value, where)
 

@@ -1,6 +1,18 @@
 """The resources of version 1, in the order of the document."""
 
-from service.api import catalog, differences, document, estimates, health, metrics, problems, runs, working, workloads
+from service.api import (
+    catalog,
+    differences,
+    docs,
+    document,
+    estimates,
+    health,
+    metrics,
+    problems,
+    runs,
+    working,
+    workloads,
+)
 
 BLUEPRINTS = (
     workloads.blueprint,
@@ -13,4 +25,5 @@ BLUEPRINTS = (
     metrics.blueprint,
     problems.blueprint,
     document.blueprint,
+    docs.blueprint,
 )

@@ -12,6 +12,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
     },
     "record_id": {"description": "Id of the record; a model also has aliases.", "schema": {**_ID, "maxLength": 80}},
+    "asset": {"description": "Name of a file of the page /docs.", "schema": _ID},
     "slug": {"description": "Last part of the `type` of a problem document.", "schema": _ID},
 }
 

@@ -34,6 +34,8 @@ _IDS_IN_PATHS = frozenset({"run_id", "workload_id"})
 # Not worth parsing.
 _EVERYBODY_SENDS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
+# What reads these asks for the formats of its own trade, and takes the one there is.
+_NOT_JSON = (_METRICS_PATH, "/docs")
 _PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
@@ -66,8 +68,7 @@ def _check_accept() -> None:
     if request.path.startswith(PROBLEM_PATH):
         # People follow the type of a problem with a browser.
         offered.append(HTML_MEDIA_TYPE)
-    if request.path == _METRICS_PATH:
-        # What reads metrics asks for the formats of its own trade, and takes the one there is.
+    if request.path.startswith(_NOT_JSON):
         return
     if accepted and not any(accepted.quality(media_type) for media_type in offered):
         raise NotAcceptable

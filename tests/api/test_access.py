@@ -12,7 +12,7 @@ from service.planning.keys import revoke_key, set_tenant_disabled
 from tests.api.conftest import Speaker
 from tests.schemas.requests import CHAT, SMALL_CHAT, changed
 
-OPEN_PATHS = {"/healthz", "/readyz", "/openapi.json", "/problems/<slug>", "/metrics"}
+OPEN_PATHS = {"/healthz", "/readyz", "/openapi.json", "/problems/<slug>", "/metrics", "/docs", "/docs/<asset>"}
 CANARY = "canary-of-acme-7f3a"
 
 
