@@ -66,6 +66,12 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _headers(text: str) -> str:
+    if not all(name.strip() and value for name, _, value in (part.partition("=") for part in text.split(","))):
+        raise ValueError(text)
+    return text
+
+
 _REDIS = _url("redis", "rediss")
 # Hosting platforms hand out these spellings; the driver that is installed is psycopg 3.
 _POSTGRESQL_SPELLINGS = ("postgres://", "postgresql://")
@@ -145,6 +151,20 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="how much the processes say",
     ),
     Variable(
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        setting="otlp_endpoint",
+        parse=_url("http", "https"),
+        expects="http://host:4318",
+        meaning="collector of OpenTelemetry (OTLP over HTTP) that gets traces",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_OTLP_HEADERS",
+        setting="otlp_headers",
+        parse=_headers,
+        expects="name=value,name=value",
+        meaning="headers that the collector asks for",
+    ),
+    Variable(
         name="HEADROOM_HOST", setting="web_host", parse=str, expects="an address", meaning="where the web listens"
     ),
     Variable(
@@ -180,14 +200,15 @@ VARIABLES: tuple[Variable, ...] = (
 )
 
 _REQUIRED = ("DATABASE_URL", "BROKER_URL", "CACHE_URL")
+_SECRET = (*_REQUIRED, "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS")
 
 
 def _value(variable: Variable, text: str) -> object:
     try:
         return variable.parse(text.strip())
     except ValueError:
-        # A URL carries a password, so the message never repeats what was given there.
-        given = "" if variable.name in _REQUIRED else f", not {text!r}"
+        # They carry passwords, so the message never repeats what was given there.
+        given = "" if variable.name in _SECRET else f", not {text!r}"
         raise SettingsError(f"{variable.name} must be {variable.expects}{given}.") from None
 
 

@@ -16,12 +16,14 @@ from service.edge.limits import limit_rates, register_rate_headers
 from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
 from service.edge.requests import register_request_hooks
+from service.edge.tracing import trace_requests
 from service.edge.waiting import open_waiting_room
 from service.errors import PlannerError
 from service.logs.configure import configure_logging
 from service.logs.process import own_logs
 from service.metrics import shared_metrics
 from service.runtime import Runtime, build_runtime
+from service.tracing import make_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +32,21 @@ _ROLE = "web"
 
 def create_app(runtime: Runtime | None = None) -> Flask:
     """The web application; without a runtime it builds its own from the environment."""
-    if runtime is None:
-        runtime = _start()
-    else:
+    if runtime is not None:
         configure_logging(runtime.settings.log_level, role=_ROLE)
+        return _application(runtime)
+    own_logs("INFO", role=_ROLE)
+    try:
+        return _application(_runtime())
+    except (SettingsError, PlannerError) as error:
+        log.critical("cannot_start", reason=str(error))
+    except Exception as error:
+        log.critical("cannot_start", error=type(error).__name__, exc_info=error)
+    # The server starts another process, and after a while gives up.
+    sys.exit(1)
+
+
+def _application(runtime: Runtime) -> Flask:
     settings = runtime.settings
     app = Flask(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
@@ -44,7 +57,8 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     measure_answers(app)
     limit_rates(app, settings)
     remember_keys(app, memory_s=settings.key_memory_s)
-    register_request_hooks(app)
+    trace_requests(app, runtime.tracing)
+    register_request_hooks(app, runtime.tracing)
     register_rate_headers(app)
     api = make_api(app)
     for blueprint in BLUEPRINTS:
@@ -54,13 +68,9 @@ def create_app(runtime: Runtime | None = None) -> Flask:
     return app
 
 
-def _start() -> Runtime:
-    """What a web process of its own begins with; the server starts another one when it ends."""
-    own_logs("INFO", role=_ROLE)
-    try:
-        settings = settings_from_environment()
-        own_logs(settings.log_level, role=_ROLE)
-        return build_runtime(settings, metrics=shared_metrics(settings.metrics_dir))
-    except (SettingsError, PlannerError) as error:
-        log.critical("cannot_start", reason=str(error))
-        sys.exit(1)
+def _runtime() -> Runtime:
+    """What a web process of its own holds."""
+    settings = settings_from_environment()
+    own_logs(settings.log_level, role=_ROLE)
+    tracing = make_tracing(settings, role=_ROLE)
+    return build_runtime(settings, metrics=shared_metrics(settings.metrics_dir), tracing=tracing)

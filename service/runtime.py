@@ -20,6 +20,7 @@ from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
 from service.store.engine import make_engine
+from service.tracing import NO_TRACING, Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Runtime:
     metrics: Metrics = field(repr=False)
     # Runs whose answer is at hand, of one moment: written together.
     gathering: Gathering[Any, Any] = field(repr=False, default_factory=Gathering)
+    tracing: Tracing = field(repr=False, default=NO_TRACING)
     # SQLite has one writer at a time and lets the others poll for their turn; the threads of a process queue up here.
     writers_turn: AbstractContextManager[Any] = field(repr=False, default_factory=nullcontext)
 
@@ -69,11 +71,13 @@ def build_runtime(
     queue: Queue | None = None,
     clock: Callable[[], datetime] = utc_now,
     metrics: Metrics | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Runtime:
     """Wire the parts. Nothing connects before its first use, so a process may start while its neighbours are down."""
     facts = facts or load_facts(settings)
     metrics = metrics or Metrics()
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
+    tracing.watch_engine(engine)
     return Runtime(
         settings=settings,
         sessions=sessionmaker(engine, expire_on_commit=False),
@@ -86,5 +90,6 @@ def build_runtime(
         price_book=facts.price_book,
         clock=clock,
         metrics=metrics,
+        tracing=tracing,
         writers_turn=threading.RLock() if engine.dialect.name == "sqlite" else nullcontext(),
     )

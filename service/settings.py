@@ -1,6 +1,6 @@
 """The frozen settings that every process receives; config/environment.py fills them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -16,6 +16,9 @@ class Settings:
     # Where the processes of a host count together for /metrics; None: each alone.
     metrics_dir: Path | None = None
     log_level: str = "INFO"
+    # Where spans are sent, and with which headers; empty: nothing is traced, and OpenTelemetry is not even loaded.
+    otlp_endpoint: str = ""
+    otlp_headers: str = field(default="", repr=False)
     # Soft limit < hard limit < lease: nobody else takes a run that is still worked on. Visibility = 2 x hard limit.
     task_soft_limit_s: int = 10
     task_hard_limit_s: int = 15

@@ -86,6 +86,7 @@ PLANTED = {
     "settings enter at the roots": ("service/store/planted.py", "import config.environment"),
     "config knows the settings only": ("config/planted.py", "import service.sizing.units"),
     "flask only at the edge": ("workers/planted.py", "import flask"),
+    "OpenTelemetry behind one door": ("service/api/planted.py", "import opentelemetry.trace"),
     "the client knows HTTP only": ("service/client/planted.py", "import service.settings"),
 }
 

@@ -16,6 +16,7 @@ from celery.signals import (
     task_received,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutting_down,
 )
@@ -28,6 +29,7 @@ from service.planning.heartbeat import WORKER, beat_in_background
 from service.queue import CeleryQueue, make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
 from service.settings import Settings
+from service.tracing import make_tracing
 from workers.program import Program
 from workers.watchdog import Watchdog, waiting
 
@@ -70,7 +72,8 @@ def watchdog() -> Watchdog:
 
 @functools.cache
 def _runtime(_process_id: int) -> Runtime:
-    return build_runtime(settings(), facts=facts(), metrics=shared_metrics(settings().metrics_dir))
+    tracing = make_tracing(settings(), role=WORKER)
+    return build_runtime(settings(), facts=facts(), metrics=shared_metrics(settings().metrics_dir), tracing=tracing)
 
 
 def runtime() -> Runtime:
@@ -100,6 +103,10 @@ def _on_process_init(**_: Any) -> None:
     _beating[:] = [beat_in_background(runtime(), role=WORKER)]
 
 
+def _on_process_end(**_: Any) -> None:
+    runtime().tracing.stop()
+
+
 def _on_ready(**_: Any) -> None:
     log.info("worker_ready", concurrency=settings().worker_concurrency)
     watchdog().start()
@@ -126,6 +133,7 @@ def _on_task_end(**_: Any) -> None:
 setup_logging.connect(_on_setup_logging, weak=False)
 worker_init.connect(_on_worker_init, weak=False)
 worker_process_init.connect(_on_process_init, weak=False)
+worker_process_shutdown.connect(_on_process_end, weak=False)
 worker_ready.connect(_on_ready, weak=False)
 task_received.connect(_on_message, weak=False)
 worker_shutting_down.connect(_on_shutting_down, weak=False)

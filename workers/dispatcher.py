@@ -17,6 +17,7 @@ from service.planning.heartbeat import BEAT_EVERY_S, DISPATCHER, beat, process_n
 from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
 from service.runtime import Runtime, build_runtime
+from service.tracing import make_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,7 @@ class Dispatcher:
             silence(self.runtime, self.name)
         except UnavailableError:
             log.warning("dispatcher_left_without_a_word")
+        self.runtime.tracing.stop()
         log.info("dispatcher_stopped")
 
 
@@ -99,7 +101,9 @@ def main() -> None:
     try:
         settings = settings_from_environment()
         own_logs(settings.log_level, role=DISPATCHER)
-        dispatcher = Dispatcher(runtime=build_runtime(settings, metrics=shared_metrics(settings.metrics_dir)))
+        tracing = make_tracing(settings, role=DISPATCHER)
+        metrics = shared_metrics(settings.metrics_dir)
+        dispatcher = Dispatcher(runtime=build_runtime(settings, metrics=metrics, tracing=tracing))
     except (SettingsError, PlannerError) as error:
         log.critical("cannot_start", reason=str(error))
         sys.exit(1)

@@ -13,7 +13,9 @@ from werkzeug.exceptions import NotAcceptable
 
 from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE
 from service.edge.problems import PROBLEM_PATH
+from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
+from service.tracing import Tracing
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
@@ -30,7 +32,10 @@ _LONGEST_PATH = 200
 _LONGEST_METHOD = 20
 _RUNS = "/v1/runs/"
 _KEY_SCHEME = "hr_"
-_IDS_IN_PATHS = frozenset({"run_id", "workload_id"})
+_IDS_IN_PATHS = (
+    ("run_id", re.compile(r"run_[0-9a-f]{1,32}", re.ASCII)),
+    ("workload_id", re.compile(r"wkl_[0-9a-f]{1,32}", re.ASCII)),
+)
 # Not worth parsing.
 _EVERYBODY_SENDS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
@@ -39,9 +44,10 @@ _NOT_JSON = (_METRICS_PATH, "/docs")
 _PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
-def register_request_hooks(app: Flask) -> None:
+def register_request_hooks(app: Flask, tracing: Tracing) -> None:
     """Install the hooks; the id comes first, so that every later failure carries it."""
     app.before_request(_begin)
+    log_traces(app, tracing)
     app.before_request(_check_accept)
     app.after_request(_finish(structlog.get_logger(__name__).bind()))
     app.teardown_request(_forget)
@@ -110,4 +116,7 @@ def _named(view_args: dict[str, Any] | None, location: str) -> dict[str, str]:
     """What the request was about, so that a search for an id finds it: named by the path, or made."""
     if location.startswith(_RUNS):
         return {"run_id": location.removeprefix(_RUNS)}
-    return {name: view_args[name] for name in _IDS_IN_PATHS & view_args.keys()} if view_args else {}
+    if not view_args:
+        return {}
+    # Whoever puts a key or a name where an id belongs finds it in no line.
+    return {name: view_args[name] for name, form in _IDS_IN_PATHS if form.fullmatch(view_args.get(name, ""))}

@@ -13,8 +13,18 @@ from service.logs.line import LineLogger, Sink, render, render_text, to_standard
 
 # Their words are about servers and processes. Of every other library only the form of a message is told, without what
 # was put into it: celery.app.trace would put in an error's words, sqlalchemy a statement's parameters.
-_SPEAK_FREELY = ("_granian", "alembic", "amqp", "billiard", "celery", "granian", "kombu", "py.warnings")
-_QUOTE_OTHERS = ("celery.app.trace", "celery.worker.request", "celery.worker.strategy")
+_SPEAK_FREELY = (
+    "_granian",
+    "alembic",
+    "amqp",
+    "billiard",
+    "celery",
+    "granian",
+    "kombu",
+    "multiprocessing",
+    "py.warnings",
+)
+_QUOTE_OTHERS = ("celery.app.trace",)
 
 _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
@@ -76,7 +86,9 @@ def _careful(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDi
     """The message as far as its logger may speak, on one line, without secrets."""
     arguments = fields.pop("positional_args", ())
     name = str(fields.get("logger"))
-    if _starts(name, _SPEAK_FREELY) and not _starts(name, _QUOTE_OTHERS):
+    # With an exception comes a message into which that exception is put.
+    quotes = "exc_info" in fields or _starts(name, _QUOTE_OTHERS)
+    if _starts(name, _SPEAK_FREELY) and not quotes:
         fields["event"] = _filled(fields["event"], arguments)
     fields["event"] = without_secrets(" ".join(fields["event"].split()))
     return fields

@@ -1,5 +1,6 @@
 """Exceptions in logs: types and places; no local variables, and no words where a customer's text may stand."""
 
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from service.logs.fields import cut
 _FRAMES = 16
 _ERRORS = 4
 _OF_A_FRAME = ("filename", "lineno", "name")
+_OURS = f"{Path(__file__).parents[2]}/"
 _LIBRARIES = "site-packages/"
 _FOLDERS_KEPT = 4
 
@@ -30,14 +32,14 @@ def structured(exc_info: ExcInfo) -> list[dict[str, Any]]:
 
 
 def _words(error: BaseException | None) -> dict[str, str]:
-    """What errors say, by type: those of the operating system, and those of ours that promise to quote nobody."""
+    """What errors say, by type: of the operating system, about modules, and ours that promise to quote nobody."""
     words = {}
     for _ in range(_ERRORS):
         if error is None:
             break
         if isinstance(error, OSError):
             words[type(error).__name__] = cut(error.strerror or "")
-        elif getattr(error, "quotes_nobody", False):
+        elif isinstance(error, ImportError) or getattr(error, "quotes_nobody", False):
             words[type(error).__name__] = cut(str(error))
         error = error.__cause__ or error.__context__
     return words
@@ -45,7 +47,7 @@ def _words(error: BaseException | None) -> dict[str, str]:
 
 def _place(frame: dict[str, Any]) -> dict[str, Any]:
     place = {name: frame[name] for name in _OF_A_FRAME}
-    _, _, in_library = frame["filename"].rpartition(_LIBRARIES)
+    _, _, in_library = frame["filename"].removeprefix(_OURS).rpartition(_LIBRARIES)
     place["filename"] = "/".join(in_library.split("/")[-_FOLDERS_KEPT:])
     return place
 

@@ -27,6 +27,7 @@ _CHATTY = (
     ),
     *("urllib3", "opentelemetry"),
 )
+_POOL = "multiprocessing"
 _BRING_THEIR_OWN = ("_granian", "granian.access")
 
 
@@ -38,6 +39,10 @@ def own_logs(level: str, *, role: str) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # Of Celery's process pool; it cuts its logger off from the root when it first needs it.
+    pool = logging.getLogger(_POOL)
+    pool.handlers, pool.propagate = root.handlers, False
+    pool.setLevel(max(logging.WARNING, root.level))
     for name in _BRING_THEIR_OWN:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True

@@ -35,7 +35,17 @@ def answered(runtime: Runtime, draft: Draft, body: bytes) -> RunView | None:
     if feasible is None:
         return None
     runtime.metrics.submitted(Answered.KNOWN)
-    log.info("run_submitted", run_id=item.run_id, status="done", cached=True, follows=None)
+    log.info(
+        "run_submitted",
+        run_id=item.run_id,
+        tenant_id=draft.caller.tenant_id,
+        request_id=draft.request_id,
+        kind=draft.kind,
+        digest=draft.digest,
+        status=RunStatus.DONE.value,
+        cached=True,
+        answered_from="memory",
+    )
     return _view(item, feasible=feasible, body=body)
 
 
@@ -86,6 +96,7 @@ def _run(item: _Written, *, feasible: bool) -> dict[str, object]:
         "lease_token": 0,
         "principal": draft.caller.principal,
         "request_id": draft.request_id,
+        "traceparent": draft.traceparent,
         "created_at": draft.now,
         "started_at": draft.now,
         "finished_at": draft.now,

@@ -44,6 +44,7 @@ class Draft:
     digest: str
     versions: Versions
     now: datetime
+    traceparent: str | None
 
 
 def drafted(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> Draft:
@@ -59,6 +60,7 @@ def drafted(runtime: Runtime, caller: Caller, request: SizingRequest, *, request
         digest=asked.digest,
         versions=asked.versions,
         now=runtime.clock(),
+        traceparent=runtime.tracing.traceparent(),
     )
 
 

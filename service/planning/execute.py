@@ -14,12 +14,16 @@ from service.planning.transact import transact
 from service.queue import TimeLimitReached
 from service.runtime import Runtime
 from service.store import outbox, results, runs, tenants
+from service.tracing import now_ns, trace_id_of
 
 log = structlog.get_logger(__name__)
 
 Solve = Callable[[Runtime, str], Answer]
 
 _DISABLED = "tenant_disabled"
+_TAKEN_OVER = "taken_over"
+# Somebody else ended the run, or nobody has.
+_NOT_ENDED = (_DISABLED, _TAKEN_OVER)
 _TRACEBACK_CHARACTERS = 20_000
 
 
@@ -35,8 +39,15 @@ class _Claim:
     kind: str
     digest: str
     request_id: str
+    traceparent: str | None
     refused: bool
     waited_s: float
+
+    @property
+    def ids(self) -> dict[str, str | int]:
+        """What every line and span about this run carries."""
+        ids = {"run_id": self.run_id, "tenant_id": self.tenant_id, "request_id": self.request_id, "kind": self.kind}
+        return {**ids, "attempt": self.attempt}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,36 +61,47 @@ class _Failure:
 
 def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
     """Bring one run to its end; False when there was nothing to do, or somebody else did it."""
-    started = time.perf_counter()
+    began_ns = now_ns()
     claim = _claim(runtime, run_id)
     if claim is None:
         log.info("run_not_claimed", run_id=run_id)
         return False
-    with structlog.contextvars.bound_contextvars(
-        run_id=claim.run_id,
-        tenant_id=claim.tenant_id,
-        request_id=claim.request_id,
-        kind=claim.kind,
-        attempt=claim.attempt,
-    ):
-        if claim.refused:
-            log.warning("run_failed", code=_DISABLED)
-            return False
-        log.info("run_claimed", digest=claim.digest)
-        runtime.metrics.claimed(claim.kind, attempt=claim.attempt, waited_s=claim.waited_s)
-        started_s = time.perf_counter()
+    # Whoever rang, the run goes on in the trace of the request that made it.
+    with runtime.tracing.span("execute", parent=claim.traceparent, began_ns=began_ns, **claim.ids) as span:
+        with runtime.tracing.span("claim", began_ns=began_ns):
+            """Over already: only now is it known whose trace it belongs to."""
+        trace_id = runtime.tracing.trace_id() or trace_id_of(claim.traceparent)
+        span.set(digest=claim.digest)
+        with structlog.contextvars.bound_contextvars(**claim.ids, **({"trace_id": trace_id} if trace_id else {})):
+            code = _bring_to_end(runtime, claim, solve, began_ns)
+        if code is not None:
+            span.fail(code)
+        return code not in _NOT_ENDED
+
+
+def _bring_to_end(runtime: Runtime, claim: _Claim, solve: Solve, began_ns: int) -> str | None:
+    """Why the run has no answer now, None where it has one."""
+    if claim.refused:
+        log.warning("run_failed", code=_DISABLED)
+        return _DISABLED
+    log.info("run_claimed", digest=claim.digest)
+    runtime.metrics.claimed(claim.kind, attempt=claim.attempt, waited_s=claim.waited_s)
+    started_s = time.perf_counter()
+    with runtime.tracing.span("size"):
         outcome = _solve(runtime, claim, solve)
-        runtime.metrics.sized(claim.kind, outcome=_named(outcome), seconds=time.perf_counter() - started_s)
-        if not _store(runtime, claim, outcome):
-            log.warning("run_taken_over", token=claim.token)
-            return False
-        duration_ms = round((time.perf_counter() - started) * 1e3, 2)
-        if isinstance(outcome, Answer):
-            runtime.cache.put(claim.tenant_id, outcome.digest, outcome.stored.body)
-            log.info("run_done", feasible=outcome.stored.feasible, duration_ms=duration_ms)
-        else:
-            log.warning("run_failed", code=outcome.code, duration_ms=duration_ms)
-        return True
+    runtime.metrics.sized(claim.kind, outcome=_named(outcome), seconds=time.perf_counter() - started_s)
+    with runtime.tracing.span("store"):
+        stored = _store(runtime, claim, outcome)
+    if not stored:
+        log.warning("run_taken_over", token=claim.token)
+        return _TAKEN_OVER
+    duration_ms = round((now_ns() - began_ns) / 1e6, 2)
+    if isinstance(outcome, _Failure):
+        log.warning("run_failed", code=outcome.code, duration_ms=duration_ms)
+        return outcome.code
+    runtime.cache.put(claim.tenant_id, outcome.digest, outcome.stored.body)
+    log.info("run_done", feasible=outcome.stored.feasible, duration_ms=duration_ms)
+    return None
 
 
 def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
@@ -106,6 +128,7 @@ def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
             kind=row.kind,
             digest=row.digest,
             request_id=row.request_id,
+            traceparent=row.traceparent,
             refused=refused,
             waited_s=(now - row.created_at).total_seconds(),
         )

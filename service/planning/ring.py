@@ -25,8 +25,11 @@ class RungBy(StrEnum):
 
 def enqueue(runtime: Runtime, bell: Bell, *, task: TaskName = TaskName.SIZE_WORKLOAD, rung_by: RungBy) -> bool:
     """Ring once; the line that says so carries the ids of the run, whichever process rang."""
-    if not runtime.queue.enqueue(task, bell.run_id):
-        return False
+    ids = {"run_id": bell.run_id, "tenant_id": bell.tenant_id, "request_id": bell.request_id}
+    with runtime.tracing.span("ring", parent=bell.traceparent, began_ns=None, rung_by=rung_by, **ids) as span:
+        if not runtime.queue.enqueue(task, bell.run_id):
+            span.fail("broker_unreachable")
+            return False
     log.info("run_rung", rung_by=rung_by, **bell.ids)
     return True
 

@@ -31,6 +31,13 @@ _RACES = 5
 
 def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
     """Make a workload and its run. A new question is committed first and rung for afterwards."""
+    with runtime.tracing.span("submit", tenant_id=caller.tenant_id, request_id=request_id) as span:
+        run = _submit(runtime, caller, request, request_id=request_id)
+        span.set(run_id=run.id, kind=run.kind, digest=run.digest, status=run.status, cached=run.cached)
+        return run
+
+
+def _submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
     if known is not None:
@@ -139,6 +146,7 @@ def _new_run(draft: Draft, workload_id: str) -> RunRow:
         lease_token=0,
         principal=draft.caller.principal,
         request_id=draft.request_id,
+        traceparent=draft.traceparent,
         created_at=draft.now,
         **columns_of(draft.versions),
     )

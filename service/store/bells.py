@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.store.tables.runs import RunRow
+from service.tracing import trace_id_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +18,10 @@ class Bell:
 
     @property
     def ids(self) -> dict[str, str | None]:
-        """What every line and span about this run carries."""
-        return {"run_id": self.run_id, "tenant_id": self.tenant_id, "request_id": self.request_id}
+        """What every line about this run carries."""
+        ids = {"run_id": self.run_id, "tenant_id": self.tenant_id, "request_id": self.request_id}
+        trace_id = trace_id_of(self.traceparent)
+        return ids if trace_id is None else {**ids, "trace_id": trace_id}
 
 
 COLUMNS: tuple[Any, ...] = (RunRow.tenant_id, RunRow.request_id, RunRow.traceparent)

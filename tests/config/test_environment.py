@@ -48,6 +48,8 @@ def test_every_parser_yields_the_type_of_its_setting():
         "BROKER_URL": "redis://h/0",
         "CACHE_URL": "redis://h/0",
         "HEADROOM_HOST": "h",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "key=secret",
         "HEADROOM_LOG_LEVEL": "debug",
     }
     for variable in VARIABLES:
@@ -76,6 +78,13 @@ def test_postgresql_has_one_driver_however_it_is_spelled(spelling):
 def test_a_wrong_value_is_named_with_its_variable(name, value):
     with pytest.raises(SettingsError, match=f"{name} must be .*, not '{re.escape(value)}'"):
         settings_from_environment({**SERVERS, name: value})
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"])
+def test_what_the_collector_asks_for_is_not_repeated(name):
+    with pytest.raises(SettingsError, match=name) as raised:
+        settings_from_environment({**SERVERS, name: "ftp://u:hush@h,hush"})
+    assert "hush" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -1,0 +1,168 @@
+"""One request is one trace, from HTTP to the answer of a worker, whoever rang; nobody waits for a collector."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from config.environment import ROOT
+from service.settings import Settings
+from tests.e2e.collector import collecting
+from tests.e2e.conftest import READY_WITHIN_S, running, server_of
+from tests.e2e.test_logs import lines_of
+from tests.e2e.test_walk import chat, follow
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+CANARY = "Mercy Hospital"
+slow = [pytest.mark.slow, pytest.mark.xdist_group("traces")]
+
+
+@pytest.fixture(scope="module")
+def collector():
+    with collecting() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory, collector):
+    """A product of its own that sends its spans to the collector."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address,
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-collector-key=opensesame",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "HEADROOM_BREAKER_OPEN_S": "0.5",
+    }
+    with running(tmp_path_factory.mktemp("traced") / "data", "--no-examples", **environ) as started:
+        started.wait_until(started.ready, within_s=READY_WITHIN_S, what="ready")
+        yield started
+
+
+def post(traced, concurrency, trace_id):
+    """A run of a customer whose name must not leave the house, in a trace that the customer began."""
+    body = {**chat(concurrency), "name": CANARY, "labels": {"team": CANARY}}
+    with traced.client() as client:
+        answer = client.post("/v1/workloads", json=body, headers={"traceparent": f"00-{trace_id}-{PARENT}-01"})
+        assert answer.status_code in {200, 202}, answer.text
+        return follow(client, answer.json())
+
+
+def whole(traced, collector, trace_id):
+    """The spans of a trace by name, once the last of them is there."""
+
+    def found():
+        return {"execute", "POST /v1/workloads"} <= {seen.span.name for seen in collector.spans(trace_id)}
+
+    traced.wait_until(found, within_s=60, what="the whole trace")
+    return {seen.span.name: seen for seen in collector.spans(trace_id)}
+
+
+@pytest.mark.usefixtures("collector")
+class TestTraced:
+    pytestmark = slow
+
+    def test_one_post_is_one_trace_from_web_to_worker(self, traced, collector):
+        run = post(traced, 101, TRACE)
+        spans = whole(traced, collector, TRACE)
+        http, submit, ring, execute = (spans[n] for n in ("POST /v1/workloads", "submit", "ring", "execute"))
+        assert http.parent_id == PARENT
+        assert submit.parent_id == http.span.span_id.hex()
+        assert ring.parent_id == execute.parent_id == submit.span.span_id.hex()
+        assert {spans[name].parent_id for name in ("claim", "size", "store")} == {execute.span.span_id.hex()}
+        assert [seen.service for seen in (http, submit, ring, execute)] == [*["headroom-web"] * 3, "headroom-worker"]
+        assert execute.attributes["headroom.run_id"] == submit.attributes["headroom.run_id"] == run["id"]
+        assert execute.attributes["headroom.kind"] == "inference"
+        assert execute.attributes["headroom.digest"] == run["digest"]
+        assert execute.attributes["headroom.attempt"] == 1
+        assert http.attributes["http.route"] == "/v1/workloads"
+        assert http.attributes["headroom.tenant_id"] == execute.attributes["headroom.tenant_id"]
+        assert execute.span.start_time_unix_nano <= spans["claim"].span.start_time_unix_nano
+
+    def test_statements_and_commands_are_spans_without_their_parameters(self, traced, collector):
+        spans = [seen for seen in collector.spans(TRACE) if seen.attributes.get("db.system")]
+        statements = {seen.attributes["db.statement"].split(" ")[0]: seen for seen in spans}
+        assert set(statements) >= {"SELECT", "INSERT", "UPDATE", "GET", "SET", "LPUSH"}
+        assert {seen.span.name for seen in spans} <= {seen.attributes["db.statement"].split()[0] for seen in spans}
+        assert statements["GET"].attributes["db.statement"] == "GET ?"
+
+    def test_nothing_of_a_customer_leaves_the_house(self, traced, collector):
+        sent = b"".join(collector.bodies)
+        assert TRACE.encode() not in sent
+        assert bytes.fromhex(TRACE) in sent
+        for secret in (CANARY, traced.key(), str(traced.folder), "http.target", "user_agent"):
+            assert secret.encode() not in sent, secret
+        assert all(headers["x-collector-key"] == "opensesame" for headers in collector.headers)
+
+    def test_lines_name_their_trace(self, traced, collector):
+        lines = [line for line in lines_of(traced) if line.get("trace_id") == TRACE]
+        events = {(line["process"], line["event"]) for line in lines}
+        assert events >= {
+            *(("web", event) for event in ("request", "run_submitted", "run_rung")),
+            *(("worker", event) for event in ("run_claimed", "run_done")),
+        }
+
+    def test_a_run_that_the_dispatcher_rings_goes_on_in_its_trace(self, traced, collector):
+        trace_id = TRACE[::-1]
+        os.kill(server_of(traced, "broker"), signal.SIGKILL)
+        run = post(traced, 102, trace_id)
+        spans = whole(traced, collector, trace_id)
+        assert run["status"] == "done"
+        assert spans["execute"].parent_id == spans["submit"].span.span_id.hex()
+        rang = {seen.service for seen in collector.spans(trace_id) if seen.span.name == "ring"}
+        assert rang == {"headroom-web", "headroom-dispatcher"}
+
+    def test_a_path_that_no_route_knows_names_no_span(self, traced, collector):
+        trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+        with traced.client() as client:
+            client.get(f"/{CANARY}?note={CANARY}", headers={"traceparent": f"00-{trace_id}-{PARENT}-01"})
+        traced.wait_until(lambda: collector.spans(trace_id), within_s=30, what="its span")
+        assert {seen.span.name for seen in collector.spans(trace_id)} == {"GET"}
+
+    def test_who_only_looks_around_begins_no_trace(self, traced, collector):
+        began = {seen.span.name for seen in collector.everything() if not seen.parent_id}
+        assert all(name.split(" ")[0] in {"GET", "POST"} for name in began), began
+        assert not any("readyz" in name for name in began)
+
+    def test_a_dead_collector_costs_nobody_an_answer(self, traced, collector):
+        collector.die()
+        with traced.client() as client:
+            for concurrency in (103, 104):
+                answer = client.post("/v1/workloads", json=chat(concurrency))
+                assert answer.status_code == 202, answer.text
+                assert follow(client, answer.json())["status"] == "done"
+
+
+PROCESSES = {
+    "web": "from service.app import create_app; create_app()",
+    "worker": "import workers.sizing; from workers.app import runtime; runtime()",
+    "dispatcher": "import workers.dispatcher as d; d.build_runtime(d.settings_from_environment(), "
+    "tracing=d.make_tracing(d.settings_from_environment(), role='dispatcher'))",
+}
+LOADED = """
+import json, os, sys
+heads = ("opentelemetry", "service.tracing_otel", "service.edge.spans")
+os.write(1, json.dumps([name for name in sys.modules if name.startswith(heads)]).encode())
+"""
+
+
+def loaded(code: str, settings: Settings, endpoint: str) -> set[str]:
+    environ = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url,
+        "BROKER_URL": settings.broker_url,
+        "CACHE_URL": settings.cache_url,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+    }
+    command = [sys.executable, "-c", f"{code}\n{LOADED}"]
+    return set(json.loads(subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True).stdout))
+
+
+@pytest.mark.parametrize("role", sorted(PROCESSES))
+def test_open_telemetry_is_loaded_where_it_is_configured_only(settings, role):
+    """redis-py loads the metrics of its SDK wherever that is installed; we load nothing beyond that."""
+    unconfigured = loaded(PROCESSES[role], settings, "")
+    assert unconfigured <= loaded("import redis", settings, "")
+    assert loaded(PROCESSES[role], settings, "http://127.0.0.1:1") >= {"service.tracing_otel", "opentelemetry.exporter"}
