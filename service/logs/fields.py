@@ -12,7 +12,19 @@ _IDS = {
 }
 _HTTP = {"bytes", "duration_ms", "method", "path", "route", "status"}
 _FACTS = {
-    *("answered_from", "cached", "code", "concurrency", "error", "feasible", "file", "how", "pause_s", "poisoned"),
+    *(
+        "answered_from",
+        "cached",
+        "code",
+        "concurrency",
+        "error",
+        "feasible",
+        "file",
+        "folder",
+        "how",
+        "pause_s",
+        "poisoned",
+    ),
     *("promoted", "queue", "reason", "revision", "rung", "rung_by", "settled", "silent_s", "text"),
 }
 ALLOWED = frozenset(_IDS | _HTTP | _FACTS)

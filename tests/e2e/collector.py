@@ -37,13 +37,16 @@ class Seen:
 class Collector:
     """What came in, and whether more is wanted."""
 
-    server: ThreadingHTTPServer
+    handler: type[BaseHTTPRequestHandler]
+    port: int = 0
+    server: ThreadingHTTPServer = field(init=False)
+    thread: threading.Thread = field(init=False)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def spans(self, trace_id: str) -> list[Seen]:
         return [seen for seen in self.everything() if seen.trace_id == trace_id]
@@ -56,10 +59,18 @@ class Collector:
                     for span in scope.spans:
                         yield Seen(service=names["service.name"], span=span)
 
-    def die(self) -> None:
-        """Its port refuses from now on."""
+    def start(self) -> None:
+        """Listen, at the first time on any port, afterwards on the same."""
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), self.handler)
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """The port refuses."""
         self.server.shutdown()
         self.server.server_close()
+        self.thread.join()
 
 
 @contextmanager
@@ -77,9 +88,7 @@ def collecting() -> Iterator[Collector]:
         def log_message(self, *_: object) -> None:
             """Not a word."""
 
-    collector = Collector(server=ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-    thread = threading.Thread(target=collector.server.serve_forever)
-    thread.start()
+    collector = Collector(handler=Handler)
+    collector.start()
     yield collector
-    collector.die()
-    thread.join()
+    collector.stop()

@@ -60,13 +60,18 @@ def whole(traced, collector, trace_id):
     return {seen.span.name: seen for seen in collector.spans(trace_id)}
 
 
-@pytest.mark.usefixtures("collector")
+@pytest.fixture(scope="module")
+def sized(traced, collector):
+    """A run in a trace that its caller began, and the spans of that trace by name."""
+    run = post(traced, 101, TRACE)
+    return run, whole(traced, collector, TRACE)
+
+
 class TestTraced:
     pytestmark = slow
 
-    def test_one_post_is_one_trace_from_web_to_worker(self, traced, collector):
-        run = post(traced, 101, TRACE)
-        spans = whole(traced, collector, TRACE)
+    def test_one_post_is_one_trace_from_web_to_worker(self, sized):
+        run, spans = sized
         http, submit, ring, execute = (spans[n] for n in ("POST /v1/workloads", "submit", "ring", "execute"))
         assert http.parent_id == PARENT
         assert submit.parent_id == http.span.span_id.hex()
@@ -81,14 +86,14 @@ class TestTraced:
         assert http.attributes["headroom.tenant_id"] == execute.attributes["headroom.tenant_id"]
         assert execute.span.start_time_unix_nano <= spans["claim"].span.start_time_unix_nano
 
-    def test_statements_and_commands_are_spans_without_their_parameters(self, traced, collector):
+    def test_statements_and_commands_are_spans_without_their_parameters(self, sized, collector):
         spans = [seen for seen in collector.spans(TRACE) if seen.attributes.get("db.system")]
         statements = {seen.attributes["db.statement"].split(" ")[0]: seen for seen in spans}
         assert set(statements) >= {"SELECT", "INSERT", "UPDATE", "GET", "SET", "LPUSH"}
         assert {seen.span.name for seen in spans} <= {seen.attributes["db.statement"].split()[0] for seen in spans}
         assert statements["GET"].attributes["db.statement"] == "GET ?"
 
-    def test_nothing_of_a_customer_leaves_the_house(self, traced, collector):
+    def test_nothing_of_a_customer_leaves_the_house(self, sized, traced, collector):
         sent = b"".join(collector.bodies)
         assert TRACE.encode() not in sent
         assert bytes.fromhex(TRACE) in sent
@@ -96,7 +101,7 @@ class TestTraced:
             assert secret.encode() not in sent, secret
         assert all(headers["x-collector-key"] == "opensesame" for headers in collector.headers)
 
-    def test_lines_name_their_trace(self, traced, collector):
+    def test_lines_name_their_trace(self, sized, traced):
         lines = [line for line in lines_of(traced) if line.get("trace_id") == TRACE]
         events = {(line["process"], line["event"]) for line in lines}
         assert events >= {
@@ -121,18 +126,21 @@ class TestTraced:
         traced.wait_until(lambda: collector.spans(trace_id), within_s=30, what="its span")
         assert {seen.span.name for seen in collector.spans(trace_id)} == {"GET"}
 
-    def test_who_only_looks_around_begins_no_trace(self, traced, collector):
+    def test_who_only_looks_around_begins_no_trace(self, sized, collector):
         began = {seen.span.name for seen in collector.everything() if not seen.parent_id}
         assert all(name.split(" ")[0] in {"GET", "POST"} for name in began), began
         assert not any("readyz" in name for name in began)
 
     def test_a_dead_collector_costs_nobody_an_answer(self, traced, collector):
-        collector.die()
-        with traced.client() as client:
-            for concurrency in (103, 104):
-                answer = client.post("/v1/workloads", json=chat(concurrency))
-                assert answer.status_code == 202, answer.text
-                assert follow(client, answer.json())["status"] == "done"
+        collector.stop()
+        try:
+            with traced.client() as client:
+                for concurrency in (103, 104):
+                    answer = client.post("/v1/workloads", json=chat(concurrency))
+                    assert answer.status_code == 202, answer.text
+                    assert follow(client, answer.json())["status"] == "done"
+        finally:
+            collector.start()
 
 
 PROCESSES = {
