@@ -18,11 +18,12 @@ Flask.test_client_class = CheckedClient
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long schemathesis may try."""
+    """How long schemathesis may try, and whether the answers that the document shows are written anew."""
     group = parser.getgroup("contract")
     group.addoption(
         "--contract-examples", type=int, default=8, help="random requests per operation, and walks along links"
     )
+    group.addoption("--write-examples", action="store_true", help="write what the document shows as answers anew")
     group.addoption("--contract-seed", type=int, default=1, help="another seed makes other requests")
 
 

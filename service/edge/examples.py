@@ -44,9 +44,12 @@ def add_examples(document: dict[str, Any], folder: Path) -> None:
                 components.update({key: _example(body) for key, body in bodies.items()})
                 operation["requestBody"]["content"][MEDIA_TYPE]["examples"] = _references(bodies)
             for status, body in answers.get(name, {}).items():
-                key = f"{name}.{status}"
-                components[key] = {"value": body}
-                operation["responses"][status]["content"][MEDIA_TYPE]["examples"] = _references({key: body})
+                # A stale file must keep nobody from starting: the tests say what of it has no place any more.
+                content = operation["responses"].get(status, {}).get("content", {})
+                if MEDIA_TYPE in content:
+                    key = f"{name}.{status}"
+                    components[key] = {"value": body}
+                    content[MEDIA_TYPE]["examples"] = _references({key: body})
 
 
 def _example(body: dict[str, Any]) -> dict[str, Any]:

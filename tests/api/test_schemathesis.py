@@ -99,8 +99,6 @@ def configuration(token: str, phases: tuple[str, ...], *, examples: int, seed: i
                 **{phase: {"enabled": True} for phase in phases},
                 # Many walks end at a refusal early: it takes more of them to get far.
                 "stateful": {"enabled": "stateful" in phases, "generation": {"max-examples": 8 * examples}},
-                # What it learns from refusals it takes for rules; they rule each other out, and nothing is sent.
-                "fuzzing": {"enabled": "fuzzing" in phases, "error-feedback": {"enabled": False}},
             },
         }
     )

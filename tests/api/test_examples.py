@@ -1,0 +1,152 @@
+"""The examples of the document: every body is posted and answered, every answer is one that the service gives today."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from config.environment import ROOT
+from service.edge.examples import ANSWERS, answer_examples, request_examples
+from service.planning.heartbeat import DISPATCHER, WORKER, beat
+from service.runtime import Runtime
+from service.schemas.science import APPLICATION_TEMPLATES
+from tests.api.conftest import Speaker
+from tests.contract import Contract
+
+FOLDER = ROOT / "config" / "examples"
+WORKLOADS = request_examples("postWorkload", FOLDER)
+ESTIMATES = request_examples("postEstimate", FOLDER)
+JSON = "application/json"
+# Few servers and one option, so that an example can be read.
+SMALL = {
+    "name": "a chat for one team",
+    "labels": {"team": "care"},
+    "workload": {
+        "kind": "inference",
+        "model": "llama-3.1-8b",
+        "isl_tokens": 1000,
+        "osl_tokens": 200,
+        "demand": {"concurrency": 16},
+    },
+    "constraints": {"allowed_servers": ["poweredge-xe7745"], "max_racks": 1},
+}
+
+
+def operations(document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if method != "parameters":
+                yield method, path, operation
+
+
+def members(value: Any, place: str = "") -> set[str]:
+    """Every place of a value that has a name; the items of a list are one place."""
+    if isinstance(value, list):
+        return set().union(*(members(item, f"{place}[]") for item in value))
+    if not isinstance(value, dict):
+        return set()
+    return {f"{place}.{name}" for name in value}.union(
+        *(members(item, f"{place}.{name}") for name, item in value.items())
+    )
+
+
+@pytest.fixture
+def tour(acme: Speaker, work, runtime: Runtime, document) -> dict[str, dict[str, Any]]:
+    """An answer of every operation, by its id and status."""
+    posted = acme.post("/v1/workloads", SMALL)
+    work()
+    run, workload = posted.json["id"], posted.json["workload_id"]
+    other = acme.post("/v1/workloads", {**SMALL, "constraints": {**SMALL["constraints"], "max_racks": 2}}).json["id"]
+    open_run = acme.post("/v1/workloads", {**SMALL, "constraints": {**SMALL["constraints"], "max_racks": 3}}).json["id"]
+    for role in (WORKER, DISPATCHER):
+        beat(runtime, f"{role}:1", role=role)
+    taken = [
+        posted,
+        acme.post(f"/v1/runs/{open_run}/cancel"),
+        acme.post("/v1/workloads", SMALL),
+        acme.post("/v1/estimates", ESTIMATES["science-folding"]),
+        acme.get("/v1/workloads?limit=1"),
+        acme.get(f"/v1/workloads/{workload}"),
+        acme.get(f"/v1/workloads/{workload}/runs"),
+        acme.get("/v1/runs?limit=1"),
+        acme.get(f"/v1/runs/{run}"),
+        acme.get(f"/v1/runs/{run}/options/1/working"),
+        acme.get("/healthz"),
+        acme.get("/readyz"),
+        acme.get("/problems/unknown-reference", Accept=JSON),
+    ]
+    work()
+    taken.append(acme.get(f"/v1/runs/{run}/diff/{other}"))
+    for resource, record in (
+        ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
+        ("models", "llama-3.1-8b"), ("applications", "roofline"),
+    ):  # fmt: skip
+        page = acme.get(f"/v1/catalog/{resource}?limit=1")
+        taken += [page, acme.get(f"/v1/catalog/{resource}/{record or page.json['items'][0]['id']}")]
+    by_operation: dict[str, dict[str, Any]] = {}
+    contract = Contract(document)
+    for answer in taken:
+        assert answer.status_code < 300, answer.request.path
+        operation = document["paths"][contract.template(answer.request.path)][answer.request.method.lower()]
+        by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = answer.json
+    return by_operation
+
+
+def test_the_answers_in_the_document_have_what_answers_have_today(tour, pytestconfig):
+    if pytestconfig.getoption("write_examples"):
+        (FOLDER / ANSWERS).write_text(json.dumps(tour, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    stored = answer_examples(FOLDER)
+    again = "pytest tests/api/test_examples.py --write-examples writes them anew, for the next start to show"
+    assert {name: set(answers) for name, answers in stored.items()} == {
+        name: set(answers) for name, answers in tour.items()
+    }, again
+    for name, answers in tour.items():
+        for status, answer in answers.items():
+            assert members(stored[name][status]) == members(answer), f"{name} {status}: {again}"
+
+
+def test_every_success_has_an_example_that_fits_its_schema(contract: Contract):
+    for method, path, operation in operations(contract.document):
+        for status, response in operation["responses"].items():
+            # Not 503: what is missing is told in the same shape. Not the document, which would hold itself.
+            refused = int(status) >= 300
+            if refused or JSON not in response.get("content", {}) or operation["operationId"] == "getDocument":
+                continue
+            shown = response["content"][JSON].get("examples")
+            assert shown, f"{operation['operationId']} {status}: the tour above must visit it"
+            escaped = path.replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
+            pointer = f"#/paths/{escaped}/{method}/responses/{status}/content/application~1json/schema"
+            for example in shown.values():
+                assert list(contract.body_faults(contract.resolve(example)["value"], pointer)) == []
+
+
+def test_every_body_that_can_be_sent_is_shown(document):
+    for method, path, operation in operations(document):
+        if "requestBody" in operation:
+            shown = operation["requestBody"]["content"][JSON]["examples"]
+            assert len(shown) >= 3, f"{method} {path}"
+    templates = {APPLICATION_TEMPLATES.get(body["workload"].get("application")) for body in WORKLOADS.values()}
+    assert templates == {None, *APPLICATION_TEMPLATES.values()}
+    assert {body["workload"]["kind"] for body in (*WORKLOADS.values(), *ESTIMATES.values())} == {
+        "inference",
+        "training",
+        "science",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(WORKLOADS))
+def test_every_workload_that_is_shown_is_answered(name, acme: Speaker, work):
+    posted = acme.post("/v1/workloads", WORKLOADS[name])
+    assert posted.status_code == 202, posted.text
+    work()
+    run = acme.get(posted.headers["Location"]).json
+    assert run["status"] == "done"
+    assert run["feasible"] is True
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATES))
+def test_every_estimate_that_is_shown_is_answered(name, acme: Speaker):
+    answer = acme.post("/v1/estimates", ESTIMATES[name])
+    assert answer.status_code == 200, answer.text
+    assert answer.json["fits"] is True
