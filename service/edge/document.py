@@ -15,7 +15,7 @@ from service.edge.links import add_links
 from service.edge.parameters import describe_path_parameters
 from service.edge.problems import of_http_exception
 from service.edge.refusals import REQUEST_ID_DOC, refusal
-from service.edge.shapes import of_more_than_one_shape, without_null_default
+from service.edge.shapes import add_conditions, of_more_than_one_shape, without_null_default
 from service.schemas.problem import ProblemSchema
 
 _CONFIG = {
@@ -59,6 +59,7 @@ def _bodiless(status: HTTPStatus) -> dict[str, Any]:
 def describe(api: DocumentedApi, *, examples: Path) -> dict[str, Any]:
     """The document of everything that is registered: what the schemas say, with words, links and examples."""
     document: dict[str, Any] = api.spec.to_dict()
+    add_conditions(document, api.ma_plugin.converter)
     describe_path_parameters(document)
     add_links(document)
     add_examples(document, examples)

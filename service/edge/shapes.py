@@ -34,6 +34,12 @@ def without_null_default(_: Any, field: Field[Any], *, ret: dict[str, Any], **__
     return {}
 
 
+def add_conditions(document: dict[str, Any], converter: Any) -> None:
+    """What a body must meet as a whole, which no field of it can say."""
+    for (schema, *_), name in converter.refs.items():
+        document["components"]["schemas"][name].update(getattr(schema, "conditions", {}))
+
+
 def _component(converter: Any, described: dict[str, Any]) -> dict[str, Any]:
     components, name = converter.spec.components, described["title"]
     if name not in components.schemas:

@@ -7,7 +7,16 @@ from marshmallow import ValidationError, fields, post_dump, validates_schema
 from service.schemas.issue import Issue
 from service.schemas.length import LengthField
 from service.schemas.model import ModelField
-from service.schemas.strict import Amount, Choice, Count, RecordSchema, drop_absent, given, require_exactly_one
+from service.schemas.strict import (
+    Amount,
+    Choice,
+    Count,
+    RecordSchema,
+    drop_absent,
+    given,
+    require_exactly_one,
+    some_of,
+)
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
 from service.sizing.workload import Availability, Demand, InferenceWorkload, Serving, Slo, SpeculativeDecoding
@@ -32,6 +41,7 @@ class DemandSchema(RecordSchema):
     """How much is asked: exactly one of the first five."""
 
     record = Demand
+    conditions = some_of("oneOf", _DEMANDS)
 
     requests_s = Amount("Requests per second at the peak.", low=1e-6, high=1e7, **_OPTIONAL)
     concurrency = Amount("Requests in flight at once.", low=1e-3, high=1e8, **_OPTIONAL)
@@ -63,6 +73,7 @@ class SloSchema(RecordSchema):
     """Bounds that a percentile of the requests must meet."""
 
     record = Slo
+    conditions = some_of("anyOf", ("ttft_ms", "tpot_ms"))
 
     ttft_ms = Amount("Time to first token, at most.", low=1e-3, high=3_600_000, **_OPTIONAL)
     tpot_ms = Amount("Mean time per output token after the first, at most.", low=1e-3, high=60_000, **_OPTIONAL)

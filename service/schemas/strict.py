@@ -196,6 +196,8 @@ class Money(fields.String):
 class StrictSchema(Schema):
     """Refuses what it does not know, and says what was probably meant."""
 
+    # JSON Schema beyond the fields: what a body must meet as a whole.
+    conditions: ClassVar[Mapping[str, Any]] = {}
     # Fields that belong to a sibling of this schema: name -> why not here and what to do instead.
     refused: ClassVar[Mapping[str, str]] = {}
 
@@ -248,6 +250,11 @@ class RecordSchema(StrictSchema):
 def given(data: Any, names: tuple[str, ...]) -> list[str]:
     """Which of these fields a body really gives; null is the same as absent."""
     return [name for name in names if data.get(name) is not None] if isinstance(data, Mapping) else []
+
+
+def some_of(keyword: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """JSON Schema: `oneOf` (exactly one) or `anyOf` (at least one) of these fields is given; null gives nothing."""
+    return {keyword: [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
 
 
 def require_exactly_one(data: Any, names: tuple[str, ...]) -> None:

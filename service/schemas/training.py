@@ -6,7 +6,7 @@ from marshmallow import fields, post_dump, validates_schema
 
 from service.schemas.inference import MODEL_PRECISIONS
 from service.schemas.model import ModelField
-from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one
+from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one, some_of
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
 from service.sizing.workload import Method, TrainingTarget, TrainingWorkload
@@ -19,6 +19,7 @@ class TrainingTargetSchema(RecordSchema):
     """What the training must meet: exactly one."""
 
     record = TrainingTarget
+    conditions = some_of("oneOf", _TARGETS)
 
     deadline_days = Amount("Be done within so many days.", low=0.01, high=3650, **_OPTIONAL)
     gpus = Count("Use so many GPUs; the answer is the time.", low=1, high=200_000, **_OPTIONAL)

@@ -232,3 +232,25 @@ def test_every_link_can_be_followed(contract: Contract, acme: Speaker, work):
             followed.add(link["operationId"])
     assert followed >= {"getRun", "getWorkload", "listWorkloadRuns", "getOptionWorking", "getRunDifference", "getGpu"}
     assert followed >= {"listRuns", "listWorkloads", "listGpus", "getApplication"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fits"),
+    [
+        ("demand", {"concurrency": 4}, True),
+        ("demand", {"concurrency": 4, "users": None}, True),
+        ("demand", {"concurrency": 4, "users": 5}, False),
+        ("demand", {"peak_factor": 3}, False),
+        ("demand", {}, False),
+        ("slo", None, True),
+        ("slo", {"ttft_ms": 9000, "tpot_ms": None}, True),
+        ("slo", {"percentile": 90}, False),
+    ],
+)
+def test_what_only_a_whole_object_can_be_wrong_in_is_in_the_document_too(
+    field, value, fits, contract: Contract, acme: Speaker
+):
+    body = changed(SMALL_CHAT, f"workload.{field}", value)
+    schema = "#/paths/~1v1~1workloads/post/requestBody/content/application~1json/schema"
+    assert (list(contract.body_faults(body, schema)) == []) is fits
+    assert (acme.post("/v1/workloads", body).status_code == 202) is fits
