@@ -67,6 +67,24 @@ class ConflictError(PlannerError):
     code = "conflict"
 
 
+class MalformedConditionError(PlannerError):
+    """The condition under which the call is to be done cannot be read."""
+
+    code = "malformed_condition"
+
+
+class PreconditionRequiredError(PlannerError):
+    """The call must say which version of the object it was made for."""
+
+    code = "precondition_required"
+
+
+class PreconditionFailedError(PlannerError):
+    """The object was changed since the caller read it."""
+
+    code = "precondition_failed"
+
+
 class UnauthenticatedError(PlannerError):
     """No valid API key."""
 

@@ -10,12 +10,14 @@ from service.api import (
     metrics,
     problems,
     runs,
+    versions,
     working,
     workloads,
 )
 
 BLUEPRINTS = (
     workloads.blueprint,
+    versions.blueprint,
     runs.blueprint,
     working.blueprint,
     differences.blueprint,

@@ -15,7 +15,7 @@ from service.schemas.application_sheet import application_sheet
 from service.schemas.catalog_record import CatalogPageSchema, CatalogRecordSchema
 from service.schemas.fact import FactSheet
 from service.schemas.issue import nearest
-from service.schemas.page import PageQuerySchema, page
+from service.schemas.page import CursorField, PageQuerySchema, page
 
 blueprint = ResourceBlueprint(
     "catalog", __name__, url_prefix="/v1/catalog", permission=Permission.CATALOG, description="Facts with sources."
@@ -30,7 +30,7 @@ def _list_of(resource: str) -> View:
         sheets = _sheets(catalog, resource)
         after = query["cursor"]
         known = tuple(sheet for sheet_id, sheet in sheets.items() if after is None or sheet_id > after)
-        body = page(known[: query["limit"] + 1], limit=query["limit"])
+        body = page(known[: query["limit"] + 1], of=resource, limit=query["limit"])
         return {**body, "catalog_version": catalog.version}, headers
 
     view.__doc__ = f"List the {resource} of the catalog, by id."
@@ -80,7 +80,7 @@ def _add_routes() -> None:
         singular = resource.removesuffix("s")
         listing = (
             blueprint.response(200, CatalogPageSchema, headers=ETAG_DOC),
-            blueprint.arguments(PageQuerySchema, location="query"),
+            blueprint.arguments(PageQuerySchema.from_dict({"cursor": CursorField(resource)}), location="query"),
             documents_etag(blueprint),
             blueprint.described(operationId=f"list{resource.capitalize()}"),
         )

@@ -14,7 +14,7 @@ from service.edge.context import caller, runtime
 from service.planning.cancel import cancel
 from service.planning.reading import RunAnswer, list_runs, read_run, run_answer
 from service.planning.view import RunView
-from service.schemas.page import PageQuerySchema, page
+from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.run import RunPageSchema, RunSchema
 from service.schemas.strict import Choice, Text
 from service.store.tables.runs import OPEN, RunStatus
@@ -22,6 +22,7 @@ from service.store.tables.runs import OPEN, RunStatus
 blueprint = ResourceBlueprint(
     "runs", __name__, url_prefix="/v1/runs", permission=Permission.RUNS, description="Executions of the engine."
 )
+RUNS = "runs"
 _RETRY_AFTER_S = "1"
 _RETRY_AFTER_DOC = {
     "Retry-After": {
@@ -37,6 +38,7 @@ OPEN_RUN_DOC = {
 class RunQuerySchema(PageQuerySchema):
     """The query of the list of runs."""
 
+    cursor = CursorField(RUNS)
     status = Choice("Only runs of this status.", RunStatus, load_default=None, allow_none=False)
     workload_id = Text("Only runs of this workload.", longest=64, load_default=None, allow_none=False)
 
@@ -67,7 +69,7 @@ def get_runs(query: dict[str, Any]) -> Any:
         before_id=query["cursor"],
         limit=query["limit"] + 1,
     )
-    return page(found, limit=query["limit"])
+    return page(found, of=RUNS, limit=query["limit"])
 
 
 @blueprint.route("/<run_id>", methods=["GET"])

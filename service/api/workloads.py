@@ -1,15 +1,17 @@
 """/v1/workloads: a workload arrives, and is read again."""
 
+from datetime import datetime
 from typing import Any
 
 from service.access import Permission
-from service.api.runs import OPEN_RUN_DOC, answer_run
+from service.api.runs import OPEN_RUN_DOC, RUNS, answer_run
 from service.edge.blueprint import ResourceBlueprint
+from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, request_id, runtime
 from service.edge.waiting import as_preferred
 from service.planning.reading import get_workload, list_workload_runs, list_workloads
 from service.planning.submit import submit
-from service.schemas.page import PageQuerySchema, page
+from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.run import RunPageSchema, RunSchema, WorkloadPageSchema, WorkloadSchema
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 
@@ -20,15 +22,16 @@ blueprint = ResourceBlueprint(
     permission=Permission.WORKLOADS,
     description="What customers want to do.",
 )
-_LOCATION_DOC = {
+_WORKLOADS = "workloads"
+LOCATION_DOC = {
     "Location": {
         "description": "Address of the run.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference", "pattern": "^/v1/runs/"},
     }
 }
-_APPLIED_DOC = {"Preference-Applied": {"description": "The wait that was granted.", "schema": {"type": "string"}}}
-_PREFER = {
+APPLIED_DOC = {"Preference-Applied": {"description": "The wait that was granted.", "schema": {"type": "string"}}}
+PREFER = {
     "in": "header",
     "name": "Prefer",
     "schema": {"type": "string", "examples": ["wait=10"]},
@@ -41,19 +44,34 @@ _NOT_IDEMPOTENT = (
 )
 
 
+class WorkloadQuerySchema(PageQuerySchema):
+    """The query of the list of workloads."""
+
+    cursor = CursorField(_WORKLOADS)
+
+
+class WorkloadRunQuerySchema(PageQuerySchema):
+    """The query of the list of runs of one workload."""
+
+    cursor = CursorField(RUNS)
+
+
+def identity(workload_id: str, version: int, archived_at: datetime | None = None) -> tuple[str, ...]:
+    """What the ETag of a workload stands for: what callers read of it changes with these only."""
+    return "workload", workload_id, str(version), "" if archived_at is None else archived_at.isoformat()
+
+
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SizingRequestSchema)
-@blueprint.response(
-    202, RunSchema, description="The run is queued.", headers=_LOCATION_DOC | OPEN_RUN_DOC | _APPLIED_DOC
-)
+@blueprint.response(202, RunSchema, description="The run is queued.", headers=LOCATION_DOC | OPEN_RUN_DOC | APPLIED_DOC)
 @blueprint.alt_response(
     200,
     schema=RunSchema,
     success=True,
-    headers=_LOCATION_DOC | _APPLIED_DOC,
+    headers=LOCATION_DOC | APPLIED_DOC,
     description="The run has ended: the question had been answered before, or you waited.",
 )
-@blueprint.described(operationId="postWorkload", description=_NOT_IDEMPOTENT, parameters=[_PREFER])
+@blueprint.described(operationId="postWorkload", description=_NOT_IDEMPOTENT, parameters=[PREFER])
 def post_workload(sizing_request: SizingRequest) -> Any:
     """Ask how a workload would be served: makes a workload and its run."""
     run = submit(runtime(), caller(), sizing_request, request_id=request_id())
@@ -62,30 +80,32 @@ def post_workload(sizing_request: SizingRequest) -> Any:
 
 
 @blueprint.route("", methods=["GET"])
-@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.arguments(WorkloadQuerySchema, location="query")
 @blueprint.response(200, WorkloadPageSchema)
 @blueprint.described(operationId="listWorkloads")
 def get_workloads(query: dict[str, Any]) -> Any:
     """List your workloads, newest first."""
     found = list_workloads(runtime(), caller(), before_id=query["cursor"], limit=query["limit"] + 1)
-    return page(found, limit=query["limit"])
+    return page(found, of=_WORKLOADS, limit=query["limit"])
 
 
 @blueprint.route("/<workload_id>", methods=["GET"])
-@blueprint.response(200, WorkloadSchema)
+@documents_etag(blueprint)
+@blueprint.response(200, WorkloadSchema, headers=ETAG_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="getWorkload")
 def get_one_workload(workload_id: str) -> Any:
     """Read one workload, with every default spelled out."""
-    return get_workload(runtime(), caller(), workload_id)
+    found = get_workload(runtime(), caller(), workload_id)
+    return found, tagged(*identity(found.id, found.version, found.archived_at))
 
 
 @blueprint.route("/<workload_id>/runs", methods=["GET"])
-@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.arguments(WorkloadRunQuerySchema, location="query")
 @blueprint.response(200, RunPageSchema)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="listWorkloadRuns")
 def get_workload_runs(query: dict[str, Any], workload_id: str) -> Any:
     """List the runs of one workload, newest first."""
     found = list_workload_runs(runtime(), caller(), workload_id, before_id=query["cursor"], limit=query["limit"] + 1)
-    return page(found, limit=query["limit"])
+    return page(found, of=RUNS, limit=query["limit"])

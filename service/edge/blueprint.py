@@ -87,9 +87,9 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         return decorator
 
     def response(
-        self, status_code: int, schema: type[marshmallow.Schema] | dict[str, Any], **options: Any
+        self, status_code: int, schema: type[marshmallow.Schema] | dict[str, Any] | None = None, **options: Any
     ) -> Decorator:
-        """Write what the view returns with a schema; a dict only describes what a Response holds."""
+        """Write what the view returns with a schema; a dict only describes it, and without one there is nothing."""
         decorator: Decorator = super().response(status_code, schema, **options)
         return decorator
 

@@ -1,10 +1,14 @@
-"""Conditional reads: an ETag that is cheap to make, and 304 for a caller who has it already."""
+"""Conditional requests: an ETag that is cheap to make, 304 for a caller who has it, and no change over a newer one."""
 
 import hashlib
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from flask import Response, abort, request
 
 from service.edge.blueprint import Decorator, ResourceBlueprint, View
+from service.errors import MalformedConditionError, PreconditionFailedError, PreconditionRequiredError
 
 _REVALIDATE = "private, no-cache"
 ETAG_DOC = {
@@ -20,12 +24,30 @@ _IF_NONE_MATCH = {
     "schema": {"type": "string", "examples": ['"5d41402abc4b2a76b9719d911017c592"']},
     "description": "A tag that you have; 304 when it is still current.",
 }
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "schema": {"type": "string", "maxLength": 1000, "examples": ['"5d41402abc4b2a76b9719d911017c592"', "*"]},
+    "description": "The ETag of the version that you read, or several; * for whatever is there. 428 without it, 412 "
+    "when the object was changed meanwhile.",
+}
+_ANY = "*"
+# RFC 9110: entity tags between commas, where a list may have empty places.
+_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = re.compile(rf"[ \t,]*{_ENTITY_TAG}(?:[ \t]*,[ \t]*(?:{_ENTITY_TAG})?)*[ \t]*")
+_EACH_TAG = re.compile(_ENTITY_TAG)
+
+
+def entity_tag(*parts: str | bytes) -> str:
+    """The tag, without its quotes, of what these parts identify."""
+    identity = b"\x1f".join(part.encode() if isinstance(part, str) else part for part in parts)
+    return hashlib.sha256(identity).hexdigest()[:32]
 
 
 def tagged(*parts: str | bytes, cache_control: str = _REVALIDATE) -> dict[str, str]:
     """Headers with the ETag of what these parts identify; ends the request with 304 when the caller has it."""
-    identity = b"\x1f".join(part.encode() if isinstance(part, str) else part for part in parts)
-    tag = hashlib.sha256(identity).hexdigest()[:32]
+    tag = entity_tag(*parts)
     headers = {"ETag": f'"{tag}"', "Cache-Control": cache_control}
     if request.if_none_match.contains_weak(tag):
         abort(Response(status=304, headers=headers))
@@ -38,5 +60,48 @@ def documents_etag(blueprint: ResourceBlueprint) -> Decorator:
     def decorate(view: View) -> View:
         described = blueprint.alt_response(304, description="You have the current version.", headers=ETAG_DOC)(view)
         return blueprint.described(parameters=[_IF_NONE_MATCH])(described)
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IfMatch:
+    """The versions that a change is for: entity tags in their quotes, or None for whatever is there."""
+
+    tags: frozenset[str] | None
+
+    def names(self, tag: str) -> bool:
+        """Whether the current tag is named; False when any version will do. PreconditionFailedError for other tags.
+
+        The comparison is strong: a weak tag is never the current one.
+        """
+        if self.tags is None:
+            return False
+        if f'"{tag}"' not in self.tags:
+            raise PreconditionFailedError("It was changed after you had read it; read it again and repeat your change.")
+        return True
+
+
+def if_match() -> IfMatch:
+    """What If-Match says; PreconditionRequiredError without it, MalformedConditionError when it cannot be read."""
+    header = request.headers.get("If-Match")
+    if header is None:
+        raise PreconditionRequiredError(
+            "Send If-Match with the ETag of the version that you read, so that no newer one is overwritten."
+        )
+    if header.strip() == _ANY:
+        return IfMatch(tags=None)
+    if not _TAGS.fullmatch(header):
+        raise MalformedConditionError('If-Match holds * or entity tags in quotes, such as "5d41402a", between commas.')
+    return IfMatch(tags=frozenset(_EACH_TAG.findall(header)))
+
+
+def documents_if_match(blueprint: ResourceBlueprint) -> Decorator:
+    """Decorator that puts If-Match and its refusals into the document of a route."""
+
+    def decorate(view: View) -> View:
+        for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED):
+            view = blueprint.alt_response(status.value, response=status.name)(view)
+        return blueprint.described(parameters=[_IF_MATCH])(view)
 
     return decorate

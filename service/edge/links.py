@@ -42,6 +42,8 @@ def _of_workload(workload_id: str) -> dict[str, Link]:
         "change": Link("putWorkload", "Change the workload: a new version with a new run.", of_workload),
         "archive": Link("deleteWorkload", "Archive the workload.", of_workload),
         "runs": Link("listWorkloadRuns", "Every run of the workload.", of_workload),
+        "versions": Link("listWorkloadVersions", "Every version of the workload.", of_workload),
+        "first": Link("getWorkloadVersion", "The workload as it was posted.", {**of_workload, "number": "1"}),
     }
 
 
@@ -50,6 +52,14 @@ LINKS: dict[str, dict[str, Link]] = {
     "RunPage": _of_run(_FIRST_ID, "$response.body#/items/0/workload_id"),
     "Workload": _of_workload(_ID),
     "WorkloadPage": _of_workload(_FIRST_ID),
+    "WorkloadVersion": _of_workload(_WORKLOAD_ID),
+    "WorkloadVersionPage": {
+        "version": Link(
+            "getWorkloadVersion",
+            "The first of these versions.",
+            {"workload_id": "$request.path.workload_id", "number": "$response.body#/items/0/version"},
+        )
+    },
     "Difference": {
         "old": Link("getRun", "The first run.", {"run_id": "$response.body#/old_run_id"}),
         "new": Link("getRun", "The second run.", {"run_id": "$response.body#/new_run_id"}),

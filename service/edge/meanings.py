@@ -76,6 +76,21 @@ MEANINGS: dict[str, Meaning] = {
         "run that has ended was to be cancelled.",
         way_out="Read the object's state; where Retry-After is given, ask again after that many seconds.",
     ),
+    "malformed_condition": Meaning(
+        meaning="The header If-Match is not a list of entity tags, so nothing was changed.",
+        cause="A tag without its quotes, or something other than a comma between two tags.",
+        way_out='Send the header ETag of your last GET as it came, quotes included: If-Match: "5d41402a...".',
+    ),
+    "precondition_required": Meaning(
+        meaning="The call changes an object that others may change too, and does not say which version it is for.",
+        cause="The header If-Match is missing.",
+        way_out="Read the object, and send its header ETag as If-Match; If-Match: * changes whatever is there.",
+    ),
+    "precondition_failed": Meaning(
+        meaning="The object is no longer as you read it, so nothing was changed and nobody's work is overwritten.",
+        cause="Somebody changed or archived it after you had read it.",
+        way_out="Read the object again, bring your change into what you find, and send it with the new ETag.",
+    ),
     "body_too_large": Meaning(
         meaning="The body is larger than this route takes; it was not read to the end.",
         cause="Many workloads in one body, or a file that was sent by mistake.",

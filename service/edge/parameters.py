@@ -11,6 +11,10 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Rank of the option in the run's result; 1 is recommended.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
     },
+    "number": {
+        "description": "Number of the version, from 1.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+    },
     "record_id": {"description": "Id of the record; a model also has aliases.", "schema": {**_ID, "maxLength": 80}},
     "asset": {"description": "Name of a file of the page /docs.", "schema": _ID},
     "slug": {"description": "Last part of the `type` of a problem document.", "schema": _ID},

@@ -109,6 +109,7 @@ def _view(item: _Written, *, feasible: bool, body: bytes) -> RunView:
     return RunView(
         id=item.run_id,
         workload_id=item.workload_id,
+        workload_version=1,
         tenant_id=draft.caller.tenant_id,
         status=RunStatus.DONE,
         kind=draft.kind,

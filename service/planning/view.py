@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.store.runs import Versions
 from service.store.tables.runs import RunRow, RunStatus
-from service.store.tables.workloads import WorkloadRow
+from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class RunView:
 
     id: str
     workload_id: str
+    workload_version: int
     tenant_id: str
     status: RunStatus
     kind: str
@@ -54,7 +55,23 @@ class WorkloadView:
     version: int
     principal: str
     created_at: datetime
+    changed_at: datetime | None
     archived_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadVersionView:
+    """One version of a workload as its tenant sees it; `replaced_at` is absent for the newest."""
+
+    workload_id: str
+    version: int
+    name: str | None
+    labels: Mapping[str, str]
+    kind: str
+    question: bytes
+    principal: str
+    created_at: datetime
+    replaced_at: datetime | None
 
 
 def run_view(row: RunRow, *, result: bytes | None = None) -> RunView:
@@ -66,6 +83,7 @@ def run_view(row: RunRow, *, result: bytes | None = None) -> RunView:
     return RunView(
         id=row.id,
         workload_id=row.workload_id,
+        workload_version=row.workload_version,
         tenant_id=row.tenant_id,
         status=status,
         kind=row.kind,
@@ -102,5 +120,25 @@ def workload_view(row: WorkloadRow) -> WorkloadView:
         version=row.version,
         principal=row.principal,
         created_at=row.created_at,
+        changed_at=row.changed_at,
         archived_at=row.archived_at,
+    )
+
+
+def version_view(row: WorkloadRow | WorkloadVersionRow) -> WorkloadVersionView:
+    """The view of a row; the newest version is the workload's own row."""
+    if isinstance(row, WorkloadVersionRow):
+        workload_id, created_at, replaced_at = row.workload_id, row.created_at, row.replaced_at
+    else:
+        workload_id, created_at, replaced_at = row.id, row.changed_at or row.created_at, None
+    return WorkloadVersionView(
+        workload_id=workload_id,
+        version=row.version,
+        name=row.name,
+        labels=row.labels,
+        kind=row.kind,
+        question=row.question.encode(),
+        principal=row.principal,
+        created_at=created_at,
+        replaced_at=replaced_at,
     )

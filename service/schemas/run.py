@@ -72,6 +72,7 @@ class RunSummarySchema(Schema):
 
     id = text("Id of the run.")
     workload_id = text("The workload that it answers.")
+    workload_version = count("The version of the workload that it answers.")
     status = fields.String(required=True, metadata={"description": "Never goes backwards.", "enum": list(STATUSES)})
     kind = text("Kind of the workload.")
     cached = flag("Whether the same question had been answered before.")
@@ -109,18 +110,16 @@ def run_json(summary: bytes, result: bytes | None) -> bytes:
     return b"".join((summary[:-1], b',"result":', b"null" if result is None else result, b"}"))
 
 
-class WorkloadSchema(Schema):
-    """What a customer wants to do, as asked, with every default spelled out."""
+class AskedSchema(Schema):
+    """What was asked, with every default spelled out."""
 
-    id = text("Id of the workload.")
+    version = count("1 is what was posted; every change makes the next.")
     name = text("Its name.", **_OPTIONAL)
     labels = fields.Dict(
         keys=fields.String(), values=fields.String(), required=True, metadata={"description": "For selection."}
     )
     kind = text("Kind of the workload.")
-    version = count("1 for a workload that was never changed.")
-    principal = text("Who posted it.")
-    created_at = moment("When it was posted.")
+    principal = text("Who wrote this version.")
     workload = Kept("What is to be done.", lambda resolve: resolve(QUESTION.fields["workload"]))
     constraints = Kept("What the answer must respect.", lambda resolve: resolve(ConstraintsSchema))
 
@@ -130,6 +129,23 @@ class WorkloadSchema(Schema):
             question: Mapping[str, Any] = orjson.loads(obj.question)
             return question[attr]
         return getattr(obj, attr, default)
+
+
+class WorkloadSchema(AskedSchema):
+    """What a customer wants to do, as asked last."""
+
+    id = text("Id of the workload.")
+    created_at = moment("When it was posted.")
+    changed_at = moment("When the newest version was written; null for a workload that was never changed.", **_OPTIONAL)
+    archived_at = moment("When it was archived; null unless it was.", **_OPTIONAL)
+
+
+class WorkloadVersionSchema(AskedSchema):
+    """What a customer wanted to do, as asked in one version."""
+
+    workload_id = text("Id of the workload.")
+    created_at = moment("When this version was written.")
+    replaced_at = moment("When the next version replaced it; null for the newest.", **_OPTIONAL)
 
 
 class PageSchema(Schema):
@@ -148,3 +164,9 @@ class WorkloadPageSchema(PageSchema):
     """Workloads, newest first."""
 
     items = many(WorkloadSchema, "The workloads of this page.")
+
+
+class WorkloadVersionPageSchema(PageSchema):
+    """Versions of a workload, newest first."""
+
+    items = many(WorkloadVersionSchema, "The versions of this page.")

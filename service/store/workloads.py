@@ -1,14 +1,17 @@
-"""Workloads: functions (session, ...) -> row, every one of one tenant."""
+"""Workloads and their versions: functions (session, ...) -> row, every one of one tenant."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import CursorResult, Table, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.store.ids import new_id
-from service.store.tables.workloads import WorkloadRow
+from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
+
+# What a version has and its successor replaces.
+_ASKED = ("version", "name", "labels", "kind", "question", "principal")
 
 _INSERT = insert(cast("Table", WorkloadRow.__table__))
 
@@ -62,3 +65,49 @@ def newest(
     if before_id is not None:
         query = query.where(WorkloadRow.id < before_id)
     return session.scalars(query.order_by(WorkloadRow.id.desc()).limit(limit)).all()
+
+
+def replace(session: Session, old: WorkloadRow, *, now: datetime, **asked: Any) -> bool:
+    """Write the version after `old` and keep that one; False when somebody else has changed or archived it meanwhile.
+
+    `asked` has name, labels, kind, question and principal.
+    """
+    kept = {name: getattr(old, name) for name in _ASKED}
+    written_at = old.changed_at or old.created_at
+    if not _update(session, old, {**asked, "version": old.version + 1, "changed_at": now}):
+        return False
+    session.add(
+        WorkloadVersionRow(workload_id=old.id, tenant_id=old.tenant_id, created_at=written_at, replaced_at=now, **kept)
+    )
+    session.flush()
+    return True
+
+
+def archive(session: Session, old: WorkloadRow, *, now: datetime) -> bool:
+    """Put the workload away; False when somebody else has changed or archived it meanwhile."""
+    return _update(session, old, {"archived_at": now})
+
+
+def _update(session: Session, old: WorkloadRow, values: dict[str, Any]) -> bool:
+    """Change the row while it still is the version that was read: of two at once the database lets one through."""
+    same = (WorkloadRow.id == old.id, WorkloadRow.version == old.version, WorkloadRow.archived_at.is_(None))
+    query = update(WorkloadRow).where(*same).values(**values).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
+
+
+def version(session: Session, tenant_id: str, workload_id: str, number: int) -> WorkloadVersionRow | None:
+    """A version that was replaced; None for the newest and for another tenant's."""
+    query = select(WorkloadVersionRow).where(
+        WorkloadVersionRow.tenant_id == tenant_id,
+        WorkloadVersionRow.workload_id == workload_id,
+        WorkloadVersionRow.version == number,
+    )
+    return session.scalar(query)
+
+
+def replaced(session: Session, workload: WorkloadRow, *, before: int, limit: int) -> Sequence[WorkloadVersionRow]:
+    """The versions of a workload that were replaced, newest first, older than `before`."""
+    query = select(WorkloadVersionRow).where(
+        WorkloadVersionRow.workload_id == workload.id, WorkloadVersionRow.version < before
+    )
+    return session.scalars(query.order_by(WorkloadVersionRow.version.desc()).limit(limit)).all()

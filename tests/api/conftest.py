@@ -45,6 +45,12 @@ class Speaker:
         content_type = headers.pop("content_type", "application/json")
         return self.client.post(path, data=data, content_type=content_type, headers=self._headers(headers))
 
+    def put(self, path: str, body: Any, **headers: str) -> TestResponse:
+        return self.client.put(path, json=body, headers=self._headers(headers))
+
+    def delete(self, path: str, **headers: str) -> TestResponse:
+        return self.client.delete(path, headers=self._headers(headers))
+
     def _headers(self, headers: dict[str, str]) -> dict[str, str]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return {"Authorization": f"Bearer {self.token}", **named}

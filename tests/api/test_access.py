@@ -129,13 +129,12 @@ def test_lists_filters_cursors_and_answers_stay_with_the_tenant(acme: Speaker, r
     named = {**SMALL_CHAT, "name": CANARY, "labels": {"note": CANARY}}
     mine = [acme.post("/v1/workloads", {**named, "constraints": {"max_racks": n}}).json for n in (1, 2, 3)]
     work()
-    cursor = acme.get("/v1/runs?limit=1").json["next_cursor"]
+    cursors = {name: acme.get(f"/v1/{name}?limit=1").json["next_cursor"] for name in ("runs", "workloads")}
     seen = [
         rival.get("/v1/runs"),
         rival.get("/v1/workloads"),
         rival.get(f"/v1/runs?workload_id={mine[0]['workload_id']}"),
-        rival.get(f"/v1/runs?cursor={cursor}"),
-        rival.get(f"/v1/workloads?cursor={cursor}"),
+        *(rival.get(f"/v1/{name}?cursor={cursor}") for name, cursor in cursors.items()),
         rival.get("/v1/runs?status=done"),
     ]
     for answer in seen:

@@ -77,7 +77,14 @@ def tour(acme: Speaker, work, runtime: Runtime, document) -> dict[str, dict[str,
         acme.get("/problems/unknown-reference", Accept=JSON),
     ]
     work()
-    taken.append(acme.get(f"/v1/runs/{run}/diff/{other}"))
+    longer = {**SMALL, "workload": {**SMALL["workload"], "isl_tokens": 2000}}
+    taken += [
+        acme.get(f"/v1/runs/{run}/diff/{other}"),
+        acme.put(f"/v1/workloads/{workload}", longer, If_Match="*"),
+        acme.put(f"/v1/workloads/{workload}", SMALL, If_Match="*"),
+        acme.get(f"/v1/workloads/{workload}/versions?limit=1"),
+        acme.get(f"/v1/workloads/{workload}/versions/1"),
+    ]
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
         ("models", "llama-3.1-8b"), ("applications", "roofline"),

@@ -93,7 +93,12 @@ def configuration(token: str, phases: tuple[str, ...], *, examples: int, seed: i
             "cache": {"enabled": False},
             "headers": {"Authorization": f"Bearer {token}"},
             "generation": {"max-examples": examples, "deterministic": True, "no-shrink": True, "database": "none"},
-            "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
+            "checks": {
+                "enabled": False,
+                **{name: {"enabled": True} for name in CHECKS},
+                # A condition that is missing has a status of its own.
+                "missing_required_header": {"enabled": True, "expected-statuses": [400, 401, 403, 422, 428]},
+            },
             "phases": {
                 "enabled": False,
                 **{phase: {"enabled": True} for phase in phases},

@@ -1,0 +1,115 @@
+"""A workload is changed, which makes its next version and a run of that, or archived; over the newest version only."""
+
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.access import Caller
+from service.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service.planning.deciding import announced, decided, insert_run, remembered
+from service.planning.drafting import Draft, drafted
+from service.planning.races import OvertakenError, until_settled
+from service.planning.reading import get_run
+from service.planning.transact import transact
+from service.planning.view import RunView
+from service.runtime import Runtime
+from service.schemas.workload import SizingRequest
+from service.store import runs, workloads
+from service.store.tables.runs import RunRow
+from service.store.tables.workloads import WorkloadRow
+
+log = structlog.get_logger(__name__)
+
+
+def change(
+    runtime: Runtime,
+    caller: Caller,
+    workload_id: str,
+    request: SizingRequest,
+    *,
+    version: int | None,
+    request_id: str,
+) -> RunView:
+    """Write the version after `version` (None: after whichever is newest) and its run, as POST makes runs.
+
+    What changes neither name, labels nor question is answered with the newest run, and nothing is written. Raises
+    NotFoundError, ConflictError for an archived workload, PreconditionFailedError when it was changed since.
+    """
+    with runtime.tracing.span("change", tenant_id=caller.tenant_id, request_id=request_id) as span:
+        run = _change(runtime, caller, workload_id, request, version=version, request_id=request_id)
+        span.set(run_id=run.id, kind=run.kind, digest=run.digest, status=run.status, cached=run.cached)
+        return run
+
+
+def _change(
+    runtime: Runtime,
+    caller: Caller,
+    workload_id: str,
+    request: SizingRequest,
+    *,
+    version: int | None,
+    request_id: str,
+) -> RunView:
+    draft = drafted(runtime, caller, request, request_id=request_id)
+    known = runtime.kept.answer(caller.tenant_id, draft.digest) or remembered(runtime, draft)
+
+    def work(session: Session) -> tuple[RunRow, bytes | None] | str:
+        old = _found(session, caller, workload_id)
+        if old.archived_at is not None:
+            raise ConflictError(f"Workload {old.id} is archived, and changed no more; post a new one.")
+        _expect(old, version)
+        if (old.name, old.labels, old.question) == (request.name, request.labels, draft.question):
+            return runs.newest(session, caller.tenant_id, workload_id=old.id, limit=1)[0].id
+        row, body = decided(session, draft, known, workload_id=old.id, version=old.version + 1)
+        if not workloads.replace(session, old, now=draft.now, **_asked(draft)):
+            raise OvertakenError
+        insert_run(session, row)
+        return row, body
+
+    written = until_settled(lambda: transact(runtime, work))
+    if isinstance(written, str):
+        return get_run(runtime, caller, written)
+    return announced(runtime, *written, known=known)
+
+
+def _asked(draft: Draft) -> dict[str, Any]:
+    return {
+        "name": draft.request.name,
+        "labels": dict(draft.request.labels),
+        "kind": draft.kind,
+        "question": draft.question,
+        "principal": draft.caller.principal,
+    }
+
+
+def archive(runtime: Runtime, caller: Caller, workload_id: str, *, version: int | None) -> None:
+    """Archive the workload, of that version or (None) of any; one that is archived already stays as it is.
+
+    Raises NotFoundError, and PreconditionFailedError when it was changed since that version.
+    """
+    now = runtime.clock()
+
+    def work(session: Session) -> bool:
+        row = _found(session, caller, workload_id)
+        if row.archived_at is not None:
+            return False
+        _expect(row, version)
+        if not workloads.archive(session, row, now=now):
+            raise OvertakenError
+        return True
+
+    if until_settled(lambda: transact(runtime, work)):
+        log.info("workload_archived", workload_id=workload_id)
+
+
+def _found(session: Session, caller: Caller, workload_id: str) -> WorkloadRow:
+    row = workloads.get(session, caller.tenant_id, workload_id)
+    if row is None:
+        raise NotFoundError(f"There is no workload {workload_id[:64]!r}.")
+    return row
+
+
+def _expect(row: WorkloadRow, version: int | None) -> None:
+    if version is not None and row.version != version:
+        raise PreconditionFailedError(f"Workload {row.id} is at version {row.version} by now; read it again.")
