@@ -190,7 +190,10 @@ def _spelling(data: Any) -> bytes | None:
     if not isinstance(data, Mapping):
         return None
     try:
-        words = orjson.dumps([data.get(part) for part in _QUESTION_PARTS], option=orjson.OPT_SORT_KEYS)
+        # A part that is null is not the same words as one that is not there: only one of them is valid.
+        words = orjson.dumps(
+            {part: data[part] for part in _QUESTION_PARTS if part in data}, option=orjson.OPT_SORT_KEYS
+        )
     except orjson.JSONEncodeError:
         return None  # a number or text that no answer can hold; the schema says what is wrong with it
     return hashlib.sha256(words).digest()

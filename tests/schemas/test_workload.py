@@ -365,3 +365,12 @@ def test_other_words_are_validated_even_where_they_sound_alike():
     for bent in (True, "16", None, float("nan"), 10**400):
         with pytest.raises(ValidationError):
             schema.load(changed(SMALL_CHAT, "workload.demand", {"concurrency": bent}))
+
+
+def test_a_part_that_is_null_is_not_a_part_that_is_absent():
+    """However often the same question was asked without it."""
+    schema = SizingRequestSchema()
+    body = {name: part for name, part in SMALL_CHAT.items() if name != "constraints"}
+    schema.load(body)
+    with pytest.raises(ValidationError, match="null"):
+        schema.load(body | {"constraints": None})
