@@ -195,6 +195,7 @@ VARIABLES: tuple[Variable, ...] = (
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_KEY_MEMORY_S", "key_memory_s", "a key that was just checked is trusted for this long"),
     _count("HEADROOM_KEPT_BYTES", "kept_bytes", "memory for finished runs in each web process"),
+    _whole_seconds("HEADROOM_IDEMPOTENCY_TTL_S", "idempotency_ttl_s", "how long an `Idempotency-Key` is kept"),
     _seconds("HEADROOM_BROKER_CONNECT_TIMEOUT_S", "broker_connect_timeout_s", "longest wait for the broker"),
     _seconds("HEADROOM_BREAKER_OPEN_S", "breaker_open_s", "pause after a failure of broker or cache"),
 )

@@ -85,6 +85,24 @@ class PreconditionFailedError(PlannerError):
     code = "precondition_failed"
 
 
+class MalformedKeyError(PlannerError):
+    """The idempotency key is not one that this service takes."""
+
+    code = "malformed_idempotency_key"
+
+
+class KeyReusedError(PlannerError):
+    """The idempotency key stands for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class KeyInProgressError(PlannerError):
+    """The first request under the idempotency key is still being answered."""
+
+    code = "idempotency_in_progress"
+
+
 class UnauthenticatedError(PlannerError):
     """No valid API key."""
 

@@ -39,6 +39,8 @@ class Settings:
     key_memory_s: float = 0.25
     # Finished runs that each web process keeps in memory.
     kept_bytes: int = 64_000_000
+    # For so long a request that is sent again under its idempotency key gets the first answer again.
+    idempotency_ttl_s: int = 24 * 3600
     broker_connect_timeout_s: float = 1.0
     breaker_open_s: float = 5.0
     web_host: str = "127.0.0.1"

@@ -23,7 +23,7 @@ blueprint = ResourceBlueprint(
     "runs", __name__, url_prefix="/v1/runs", permission=Permission.RUNS, description="Executions of the engine."
 )
 RUNS = "runs"
-_RETRY_AFTER_S = "1"
+RETRY_AFTER_S = "1"
 _RETRY_AFTER_DOC = {
     "Retry-After": {
         "description": "Seconds to wait before asking again; while the run is open.",
@@ -51,7 +51,7 @@ def answer_run(run: RunView, *, headers: Mapping[str, str]) -> Response:
 
 def _written(run: RunAnswer, status: HTTPStatus, headers: Mapping[str, str]) -> Response:
     """The bytes as they are: RunSchema says what they hold, and every answer of the tests is held against it."""
-    hurry = {"Retry-After": _RETRY_AFTER_S} if run.status in OPEN else {}
+    hurry = {"Retry-After": RETRY_AFTER_S} if run.status in OPEN else {}
     return Response(run.body, status, {**hurry, **headers}, mimetype=MEDIA_TYPE)
 
 

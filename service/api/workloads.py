@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from service.access import Permission
+from service.api.posted_run import PostedRun
 from service.api.runs import OPEN_RUN_DOC, RUNS, answer_run
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
-from service.edge.context import caller, request_id, runtime
-from service.edge.waiting import as_preferred
+from service.edge.context import caller, runtime
+from service.edge.idempotency import IDEMPOTENCY_KEY, REPLAYED_DOC, answer_once, asked_once, idempotent
 from service.planning.reading import get_workload, list_workload_runs, list_workloads
-from service.planning.submit import submit
 from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.run import RunPageSchema, RunSchema, WorkloadPageSchema, WorkloadSchema
 from service.schemas.workload import SizingRequest, SizingRequestSchema
@@ -38,10 +38,6 @@ PREFER = {
     "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
     "wait already the answer comes at once, without Preference-Applied.",
 }
-_NOT_IDEMPOTENT = (
-    "Idempotency-Key is not read yet: a request that is sent again makes another workload and another run, though the "
-    "same question is still computed only once."
-)
 
 
 class WorkloadQuerySchema(PageQuerySchema):
@@ -62,20 +58,28 @@ def identity(workload_id: str, version: int, archived_at: datetime | None = None
 
 
 @blueprint.route("", methods=["POST"])
+@idempotent(blueprint)
 @blueprint.arguments(SizingRequestSchema)
-@blueprint.response(202, RunSchema, description="The run is queued.", headers=LOCATION_DOC | OPEN_RUN_DOC | APPLIED_DOC)
+@blueprint.response(
+    202,
+    RunSchema,
+    description="The run is queued.",
+    headers=LOCATION_DOC | OPEN_RUN_DOC | APPLIED_DOC | REPLAYED_DOC,
+)
 @blueprint.alt_response(
     200,
     schema=RunSchema,
     success=True,
-    headers=LOCATION_DOC | APPLIED_DOC,
+    headers=LOCATION_DOC | APPLIED_DOC | REPLAYED_DOC,
     description="The run has ended: the question had been answered before, or you waited.",
 )
-@blueprint.described(operationId="postWorkload", description=_NOT_IDEMPOTENT, parameters=[PREFER])
+@blueprint.described(operationId="postWorkload", parameters=[IDEMPOTENCY_KEY, PREFER])
 def post_workload(sizing_request: SizingRequest) -> Any:
     """Ask how a workload would be served: makes a workload and its run."""
-    run = submit(runtime(), caller(), sizing_request, request_id=request_id())
-    run, applied = as_preferred(run)
+    posted = PostedRun(request=sizing_request)
+    if asked_once():
+        return answer_once(posted)
+    run, applied = posted.wait(posted.make())
     return answer_run(run, headers={"Location": f"/v1/runs/{run.id}", **applied})
 
 

@@ -54,9 +54,7 @@ def cli() -> None:
 @_top
 @_within
 @click.option("--no-wait", is_flag=True, help="Print the run as soon as it is queued.")
-@click.option(
-    "--idempotency-key", help="Where the server reads it: the same key and file again is the same run, not a new one."
-)
+@click.option("--idempotency-key", help="The same key and file again, within a day, is the same run, not a new one.")
 @calling
 def size(call: Call, file: str, *, top: int, within_s: float, no_wait: bool, idempotency_key: str | None) -> Ending:
     """Size a workload and show its options.

@@ -67,7 +67,10 @@ class Headroom:
         self._http.close()
 
     def submit(self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None) -> Run:
-        """Post a workload; its run, which has ended when the answer was known or came within `wait_s` seconds."""
+        """Post a workload; its run, which has ended when the answer was known or came within `wait_s` seconds.
+
+        The same request under the same `idempotency_key` is the same run for a day: its first answer comes again.
+        """
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
         answer = self._post("/v1/workloads", request, headers=headers, idempotency_key=idempotency_key, extra_s=wait_s)
         return _run(answer)
@@ -143,7 +146,7 @@ class Headroom:
         extra_s: float = 0,
     ) -> httpx.Response:
         content = request if isinstance(request, bytes) else json.dumps(request).encode()
-        # One key for all tries: a server that knows the header makes one workload of them.
+        # One key for all tries: the server makes one workload of them.
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": idempotency_key or uuid.uuid4().hex,

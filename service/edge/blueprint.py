@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
 
 import marshmallow
-from flask import Request
+from flask import Request, g
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 
@@ -40,7 +40,8 @@ class StrictParser(FlaskParser):
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002 - webargs passes it
         """The body, however wrong its Content-Type: read_json says what is wrong."""
-        return read_json(req)
+        g.body = read_json(req)
+        return g.body
 
     def handle_error(self, error: marshmallow.ValidationError, *_: Any, **__: Any) -> NoReturn:
         """Every wrong field in one problem document."""

@@ -12,7 +12,8 @@ from service.errors import PlannerError
 
 MAX_DEPTH = 64
 MAX_MEMBERS = 10_000
-_MAX_DIGITS = 400
+# More would not fit into a floating-point number.
+_MAX_DIGITS = 308
 
 
 class MalformedBodyError(PlannerError):

@@ -35,6 +35,23 @@ MEANINGS: dict[str, Meaning] = {
         "Infinity, an encoding other than UTF-8, or an object nested too deeply.",
         way_out="Correct what detail names, with its line and column; check the body with any JSON parser.",
     ),
+    "malformed_idempotency_key": Meaning(
+        meaning="The header Idempotency-Key cannot be used as a key, so nothing of the request was looked at.",
+        cause="It is empty, longer than 255 characters, sent twice, or holds a space, a quote, a comma, a control "
+        "character or anything beyond ASCII.",
+        way_out="Send 1 to 255 visible ASCII characters without quotes and commas, such as a UUID, or leave it out.",
+    ),
+    "idempotency_key_reused": Meaning(
+        meaning="The idempotency key was used before, for a request with another body or another path.",
+        cause="A key that is made from too little, such as a name or a date, or a body that was changed before it was "
+        "sent again.",
+        way_out="Send a new request under a new key; under the old one send exactly what was sent first.",
+    ),
+    "idempotency_in_progress": Meaning(
+        meaning="The first request with this idempotency key has made what it asked for and is still being answered.",
+        cause="The request was sent again while the first one waits for its run, as Prefer: wait asked.",
+        way_out="Send the same request again after the seconds in Retry-After; it then gets the first answer.",
+    ),
     "bad_request": Meaning(
         meaning="The request cannot be read as HTTP.",
         cause="A header or a path that is cut off or wrongly encoded, often by a proxy or a script.",

@@ -52,9 +52,14 @@ def preferred_wait_s(header: str, *, most_s: int) -> int:
     return 0
 
 
+def asked_wait_s() -> int:
+    """Seconds that this request prefers to wait; 0 for none."""
+    return preferred_wait_s(request.headers.get("Prefer", ""), most_s=runtime().settings.wait_max_s)
+
+
 def as_preferred(run: RunView) -> tuple[RunView, dict[str, str]]:
     """The run after the wait that the caller prefers, and the header that says how long that may have been."""
-    wait_s = preferred_wait_s(request.headers.get("Prefer", ""), most_s=runtime().settings.wait_max_s)
+    wait_s = asked_wait_s()
     if not wait_s:
         return run, {}
     applied = {"Preference-Applied": f"wait={wait_s}"}

@@ -7,7 +7,19 @@ from structlog.types import EventDict, WrappedLogger
 
 ALWAYS = ("timestamp", "level", "event", "logger", "process", "pid")
 _IDS = {
-    *("attempt", "attempts", "digest", "follows", "key_id", "kind", "request_id", "run_id", "task", "task_id"),
+    *(
+        "attempt",
+        "attempts",
+        "digest",
+        "follows",
+        "key_id",
+        "kind",
+        "request_id",
+        "resource_id",
+        "run_id",
+        "task",
+        "task_id",
+    ),
     *("tenant_id", "token", "trace_id", "workload_id"),
 }
 _HTTP = {"bytes", "duration_ms", "method", "path", "route", "status"}

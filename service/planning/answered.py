@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.metrics import Answered
 from service.planning.drafting import Draft
+from service.planning.idempotency import FirstAnswer, Once, claimed, taken
 from service.planning.transact import transact
 from service.planning.view import RunView
 from service.runtime import Runtime
@@ -21,19 +22,40 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
-    """A draft with the ids that it gets."""
+    """A draft with the ids that it gets, and the idempotency key that lets it be written once, with its answer."""
 
     draft: Draft
     workload_id: str
     run_id: str
+    once: Once[RunView] | None
+    answer: FirstAnswer | None
 
 
-def answered(runtime: Runtime, draft: Draft, body: bytes) -> RunView | None:
-    """The done run of a new workload; None, and nothing written, where the store does not hold the answer."""
-    item = _Written(draft=draft, workload_id=new_id("wkl", draft.now), run_id=new_id("run", draft.now))
-    feasible: bool | None = runtime.gathering.do(item, lambda items: _write(runtime, items))
-    if feasible is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """Whether the stored answer is feasible, None without one; and whether somebody else has the idempotency key."""
+
+    feasible: bool | None
+    taken: bool = False
+
+
+def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView] | None = None) -> RunView | None:
+    """The done run of a new workload; None, and nothing written, where the store does not hold the answer.
+
+    With `once` only where its key is new, else KeyInProgressError, and nothing is written.
+    """
+    ids = {"workload_id": new_id("wkl", draft.now), "run_id": new_id("run", draft.now)}
+    answer = None
+    if once is not None:
+        # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place
+        # is kept, whatever came out.
+        answer = once.answer(_view(draft, **ids, feasible=None, body=body))
+    item = _Written(draft=draft, **ids, once=once, answer=answer)
+    outcome: _Outcome = runtime.gathering.do(item, lambda items: _write(runtime, items))
+    if outcome.feasible is None:
         return None
+    if once is not None and outcome.taken:
+        raise taken(once)
     runtime.metrics.submitted(Answered.KNOWN)
     log.info(
         "run_submitted",
@@ -46,22 +68,41 @@ def answered(runtime: Runtime, draft: Draft, body: bytes) -> RunView | None:
         cached=True,
         answered_from="memory",
     )
-    return _view(item, feasible=feasible, body=body)
+    return _view(draft, **ids, feasible=outcome.feasible, body=body)
 
 
-def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[bool | None]:
-    """One transaction; for each item whether its answer is feasible, None where the store has none."""
+def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:
+    """One transaction for all; nothing is written for an item without a stored answer, or without its key."""
 
-    def work(session: Session) -> list[bool | None]:
+    def work(session: Session) -> list[_Outcome]:
         stored = results.feasible_of(session, {(item.draft.caller.tenant_id, item.draft.digest) for item in items})
-        outcomes = [stored.get((item.draft.caller.tenant_id, item.draft.digest)) for item in items]
-        known = [(item, feasible) for item, feasible in zip(items, outcomes, strict=True) if feasible is not None]
-        if known:
-            workloads.add_many(session, [_workload(item) for item, _ in known])
-            runs.add_many(session, [_run(item, feasible=feasible) for item, feasible in known])
-        return outcomes
+        known = {item.run_id: stored.get((item.draft.caller.tenant_id, item.draft.digest)) for item in items}
+        late = _late(session, runtime, [item for item in items if known[item.run_id] is not None])
+        rows = [
+            (item, feasible)
+            for item in items
+            if (feasible := known[item.run_id]) is not None and item.run_id not in late
+        ]
+        if rows:
+            workloads.add_many(session, [_workload(item) for item, _ in rows])
+            runs.add_many(session, [_run(item, feasible=feasible) for item, feasible in rows])
+        return [_Outcome(feasible=known[item.run_id], taken=item.run_id in late) for item in items]
 
     return transact(runtime, work)
+
+
+def _late(session: Session, runtime: Runtime, items: Sequence[_Written]) -> set[str]:
+    """The runs whose key stands for another request already."""
+    keyed = [(item.draft.caller.tenant_id, item.once.key, item) for item in items if item.once is not None]
+    late = set()
+    # In one order everywhere: two processes that wait for each other's keys would both be stuck.
+    for tenant_id, _, item in sorted(keyed, key=lambda of: of[:2]):
+        assert item.once is not None
+        if not claimed(
+            session, runtime, tenant_id, item.once, item.answer, resource_id=item.run_id, now=item.draft.now
+        ):
+            late.add(item.run_id)
+    return late
 
 
 def _workload(item: _Written) -> dict[str, object]:
@@ -104,11 +145,10 @@ def _run(item: _Written, *, feasible: bool) -> dict[str, object]:
     }
 
 
-def _view(item: _Written, *, feasible: bool, body: bytes) -> RunView:
-    draft = item.draft
+def _view(draft: Draft, *, workload_id: str, run_id: str, feasible: bool | None, body: bytes) -> RunView:
     return RunView(
-        id=item.run_id,
-        workload_id=item.workload_id,
+        id=run_id,
+        workload_id=workload_id,
         workload_version=1,
         tenant_id=draft.caller.tenant_id,
         status=RunStatus.DONE,

@@ -6,38 +6,53 @@ from service.access import Caller
 from service.planning.answered import answered
 from service.planning.deciding import announced, decided, insert_run, remembered
 from service.planning.drafting import drafted
+from service.planning.idempotency import Once, claimed, taken
 from service.planning.races import until_settled
 from service.planning.transact import transact
-from service.planning.view import RunView
+from service.planning.view import RunView, run_view
 from service.runtime import Runtime
 from service.schemas.workload import SizingRequest
 from service.store import workloads
+from service.store.ids import new_id
 from service.store.tables.runs import RunRow
 
 
-def submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
-    """Make a workload and its run. A new question is committed first and rung for afterwards."""
+def submit(
+    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, once: Once[RunView] | None = None
+) -> RunView:
+    """Make a workload and its run. A new question is committed first and rung for afterwards.
+
+    With `once` only where its key is new, else KeyInProgressError, and nothing is written.
+    """
     with runtime.tracing.span("submit", tenant_id=caller.tenant_id, request_id=request_id) as span:
-        run = _submit(runtime, caller, request, request_id=request_id)
+        run = _submit(runtime, caller, request, request_id=request_id, once=once)
         span.set(run_id=run.id, kind=run.kind, digest=run.digest, status=run.status, cached=run.cached)
         return run
 
 
-def _submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView:
+def _submit(
+    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, once: Once[RunView] | None
+) -> RunView:
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
     if known is not None:
-        run = answered(runtime, draft, known)
+        run = answered(runtime, draft, known, once=once)
         if run is not None:
             return run
     else:
         known = remembered(runtime, draft)
 
     def work(session: Session) -> tuple[RunRow, bytes | None]:
-        """One transaction: workload, run, outbox entry. Of equal questions the unique index picks the leader."""
-        workload = workloads.add(
+        """One transaction: key, workload, run, outbox entry. Of equal questions the unique index picks the leader."""
+        row, body = decided(session, draft, known, workload_id=new_id("wkl", draft.now), version=1)
+        if once is not None:
+            answer = once.answer(run_view(row, result=body))
+            if not claimed(session, runtime, caller.tenant_id, once, answer, resource_id=row.id, now=draft.now):
+                raise taken(once)
+        workloads.add(
             session,
             caller.tenant_id,
+            workload_id=row.workload_id,
             name=request.name,
             labels=request.labels,
             kind=draft.kind,
@@ -45,7 +60,6 @@ def _submit(runtime: Runtime, caller: Caller, request: SizingRequest, *, request
             principal=caller.principal,
             now=draft.now,
         )
-        row, body = decided(session, draft, known, workload_id=workload.id, version=1)
         insert_run(session, row)
         return row, body
 

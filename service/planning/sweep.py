@@ -7,11 +7,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.metrics import Mended
+from service.planning.idempotency import expired_before
 from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
-from service.store import outbox, processes, runs
+from service.store import idempotency, outbox, processes, runs
 from service.store.bells import Bell, bell_of
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import RunRow
@@ -22,6 +23,10 @@ _BATCH = 500
 # Other tasks were written by a newer version during a rolling upgrade; its own dispatcher will know them.
 _KNOWN = tuple(TaskName)
 _HEARTBEATS_KEPT = timedelta(hours=1)
+# Removed in small transactions, so that writers get their turn in between, and no more than this in one go, so that
+# the dispatcher keeps its lease. It comes back soon: more keys than this nobody makes in the meantime.
+_KEYS_AT_ONCE = 1000
+_KEYS_MOST = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,4 +166,17 @@ def settle_orphans(runtime: Runtime) -> int:
 def prune(runtime: Runtime) -> int:
     """Remove what nobody needs any more; returns how many rows."""
     before = runtime.clock() - _HEARTBEATS_KEPT
-    return transact(runtime, lambda session: processes.forget_silent(session, before=before))
+    silent = transact(runtime, lambda session: processes.forget_silent(session, before=before))
+    return silent + forget_keys(runtime)
+
+
+def forget_keys(runtime: Runtime, *, at_once: int = _KEYS_AT_ONCE, most: int = _KEYS_MOST) -> int:
+    """Remove the idempotency keys that stand for nothing any more, `at_once` per transaction; returns how many."""
+    before = expired_before(runtime)
+    total = 0
+    while total < most:
+        gone = transact(runtime, lambda session: idempotency.forget(session, before=before, limit=at_once))
+        total += gone
+        if gone < at_once:
+            break
+    return total

@@ -7,7 +7,6 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Table, insert, select, update
 from sqlalchemy.orm import Session
 
-from service.store.ids import new_id
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 # What a version has and its successor replaces.
@@ -20,6 +19,7 @@ def add(
     session: Session,
     tenant_id: str,
     *,
+    workload_id: str,
     name: str | None,
     labels: Mapping[str, str],
     kind: str,
@@ -29,7 +29,7 @@ def add(
 ) -> WorkloadRow:
     """A new workload of the tenant."""
     row = WorkloadRow(
-        id=new_id("wkl", now),
+        id=workload_id,
         tenant_id=tenant_id,
         name=name,
         labels=dict(labels),

@@ -9,7 +9,6 @@ import orjson
 import pytest
 from sqlalchemy import event
 
-from config.environment import ROOT
 from service.edge.context import attach
 from service.edge.waiting import WaitingRoom, preferred_wait_s
 from service.kept import Kept
@@ -282,16 +281,6 @@ def test_a_broker_that_is_down_does_not_matter_to_the_caller(acme: Speaker, queu
     answer = acme.post("/v1/workloads", SMALL_CHAT)
     assert answer.status_code == 202
     assert queue.refused == 1
-
-
-def test_an_idempotency_key_is_not_read_and_everybody_is_told(acme: Speaker, queue):
-    first, again = (acme.post("/v1/workloads", SMALL_CHAT, Idempotency_Key="once") for _ in range(2))
-    assert first.json["workload_id"] != again.json["workload_id"]
-    assert len(queue.sent) == 1, "the same question is computed once"
-    described = acme.get("/openapi.json").json["paths"]["/v1/workloads"]["post"]["description"]
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    for told in (described, readme):
-        assert "is not read yet" in told[told.index("Idempotency-Key") :][:40]
 
 
 def test_a_run_has_a_tag_for_each_state_and_304_for_who_has_it(acme: Speaker, rival: Speaker, work):

@@ -90,6 +90,32 @@ def test_a_key_of_the_caller_s_own_is_sent(headroom, served, question):
     assert posts(served)[-1]["Idempotency-Key"] == "order-7"
 
 
+def test_a_key_that_is_sent_again_is_the_same_run_and_the_server_is_asked_until_it_tells(served, question):
+    served.held.set()
+    body, runs, told = question(), [], []
+
+    def pause(problem, _):
+        told.append((problem.status, problem.type, problem.retry_after_s))
+        served.held.clear()
+
+    def submit():
+        with Headroom(served.url, served.key, on_pause=pause) as headroom:
+            runs.append(headroom.submit(body, wait_s=20, idempotency_key="order-8"))
+
+    first = threading.Thread(target=submit)
+    first.start()
+    while not served.queue.sent:
+        first.join(0.01)
+    submit()
+    first.join()
+    assert runs[0] == runs[1]
+    assert runs[0].status == RunStatus.DONE
+    assert set(told) == {(409, "/problems/idempotency-in-progress", 1.0)}
+    with Headroom(served.url, served.key) as headroom, pytest.raises(ProblemError) as raised:
+        headroom.submit(question(), idempotency_key="order-8")
+    assert (raised.value.status, raised.value.refused) == (422, True)
+
+
 def test_a_broken_connection_is_tried_again(headroom, served, question):
     served.gate.cut()
     assert headroom.size(question()).status == RunStatus.DONE

@@ -13,7 +13,8 @@ from service.store.tables.row import Row
 class IdempotencyRow(Row):
     """Written in the transaction that makes the resource, so that no crash parts the two.
 
-    `status`, `headers` and `body` are the first answer, null while it is still being given.
+    `status`, `headers` and `body` are the first answer: without `status` it is still being given, until `held_until`;
+    without `body` it is written again from the resource, which changes no more.
     """
 
     __tablename__ = "idempotency_keys"
@@ -25,6 +26,6 @@ class IdempotencyRow(Row):
     resource_id: Mapped[str] = mapped_column(Text)
     held_until: Mapped[datetime] = mapped_column(Moment)
     status: Mapped[int | None]
-    headers: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    headers: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     body: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)

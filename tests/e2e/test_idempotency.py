@@ -1,0 +1,178 @@
+"""One key over several web processes: at once, and after the one that was to answer was killed."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from scripts.children import free_port
+from service.access import Role
+from service.client.headroom import Headroom
+from service.client.patience import Patience
+from service.planning.keys import create_key, create_tenant
+from service.store.tables.idempotency import IdempotencyRow
+from service.store.tables.runs import ResultRow, RunRow
+from service.store.tables.workloads import WorkloadRow
+from tests.schemas.requests import SMALL_CHAT, changed
+from tests.workers.conftest import (  # noqa: F401 - fixtures
+    build,
+    clock,
+    database_url,
+    emptied_postgresql,
+    eventually,
+    facts,
+    gate,
+    migrated_file,
+    migrated_postgresql,
+    processes,
+    queue,
+    web,
+)
+
+pytestmark = pytest.mark.slow
+PRODUCT, DYING = "service.app:create_app", "tests.e2e.dying_app:create_app"
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@dataclass
+class Webs:
+    """Web processes on the same database, and a key that they all know."""
+
+    token: str
+    start: Callable[[str], str]
+    addresses: list[str] = field(default_factory=list)
+
+    def post(self, number: int, body=SMALL_CHAT, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named["Authorization"] = f"Bearer {self.token}"
+        address = self.addresses[number % len(self.addresses)]
+        return httpx.post(f"{address}/v1/workloads", json=body, headers=named, timeout=40, trust_env=False)
+
+    def get(self, path: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.get(f"{self.addresses[-1]}{path}", headers=headers, timeout=40, trust_env=False)
+
+
+@pytest.fixture
+def webs(web, processes) -> Webs:  # noqa: F811
+    tenant = create_tenant(web, "acme")
+    token = create_key(web, tenant, principal="ann", role=Role.REQUESTER).token
+
+    def start(factory: str) -> str:
+        port = free_port()
+        options = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--blocking-threads", "8", "--no-ws")
+        processes.start(f"web-{port}", "-m", "granian", "--interface", "wsgi", "--factory", factory, *options)
+
+        def up() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success
+            except httpx.HTTPError:
+                return False
+
+        eventually(up, say=lambda: processes.log(f"web-{port}"))
+        found.addresses.append(f"http://127.0.0.1:{port}")
+        return found.addresses[-1]
+
+    found = Webs(token=token, start=start)
+    return found
+
+
+def rows(web) -> dict[str, int]:  # noqa: F811
+    tables = (WorkloadRow, RunRow, ResultRow, IdempotencyRow)
+    with web.sessions() as session:
+        return {table.__tablename__: session.scalar(select(func.count()).select_from(table)) for table in tables}
+
+
+def until_answered(webs: Webs, number: int, **headers: str) -> list[httpx.Response]:
+    """Every answer to one caller who sends the same again for as long as that is what the answer asks for."""
+    answers = [webs.post(number, **headers)]
+    while answers[-1].status_code == httpx.codes.CONFLICT:
+        assert answers[-1].json()["type"] == "/problems/idempotency-in-progress"
+        assert answers[-1].headers["Retry-After"] == "1"
+        threading.Event().wait(0.1)
+        answers.append(webs.post(number, **headers))
+    return answers
+
+
+def at_once(many: int, webs: Webs, **headers: str) -> list[list[httpx.Response]]:
+    barrier, outcomes = threading.Barrier(many), []
+
+    def ask(number: int) -> None:
+        barrier.wait()
+        outcomes.append(until_answered(webs, number, **headers))
+
+    threads = [threading.Thread(target=ask, args=[number]) for number in range(many)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+@pytest.mark.parametrize("wait", [{}, {"Prefer": "wait=20"}], ids=["at once", "waited for"])
+def test_fifty_at_once_over_two_processes_make_one_run(wait, web, webs, processes):  # noqa: F811
+    for _ in range(2):
+        webs.start(PRODUCT)
+    threading.Timer(0 if not wait else 1.0, processes.worker, args=["workers.app"]).start()
+    outcomes = at_once(50, webs, Idempotency_Key="once", **wait)
+    ends = [answers[-1] for answers in outcomes]
+    assert len(ends) == 50
+    assert {answer.status_code for answer in ends} == {200 if wait else 202}
+    assert len({answer.content for answer in ends}) == 1
+    assert len({(answer.headers["Location"], answer.headers.get("Preference-Applied")) for answer in ends}) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in ends) == 1
+    assert any(len(answers) > 1 for answers in outcomes) == bool(wait)
+    eventually(lambda: webs.get(ends[0].headers["Location"]).json()["status"] == "done")
+    assert rows(web) == {"workloads": 1, "runs": 1, "results": 1, "idempotency_keys": 1}
+    again = webs.post(1, Idempotency_Key="once")
+    assert (again.status_code, again.content) == (ends[0].status_code, ends[0].content)
+    assert webs.post(0, changed(SMALL_CHAT, "name", "other"), Idempotency_Key="once").status_code == 422
+
+
+def killed(webs: Webs, gate, **headers: str) -> None:  # noqa: F811
+    (gate / "fatal").touch()
+    with pytest.raises(httpx.TransportError):
+        webs.post(0, Idempotency_Key="once", **headers)
+    (gate / "fatal").unlink()
+    del webs.addresses[0]
+
+
+def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, processes, gate):  # noqa: F811
+    webs.start(DYING)
+    webs.start(PRODUCT)
+    killed(webs, gate)
+    assert rows(web) == {"workloads": 1, "runs": 1, "results": 0, "idempotency_keys": 1}
+    answer = webs.post(0, Idempotency_Key="once")
+    assert (answer.status_code, answer.headers["Idempotency-Replayed"]) == (202, "true")
+    with web.sessions() as session:
+        assert session.scalar(select(RunRow.id)) == answer.json()["id"]
+    processes.worker("workers.app")
+    processes.dispatcher()
+    eventually(lambda: webs.get(answer.headers["Location"]).json()["status"] == "done")
+    assert webs.post(0, Idempotency_Key="once").content == answer.content
+    assert rows(web) == {"workloads": 1, "runs": 1, "results": 1, "idempotency_keys": 1}
+
+
+@on_sqlite
+def test_a_client_whose_server_was_killed_while_it_waited_gets_the_same_run(web, webs, gate):  # noqa: F811
+    webs.start(DYING)
+    address = webs.start(PRODUCT)
+    killed(webs, gate, Prefer="wait=1")
+    assert webs.post(0, Idempotency_Key="once").status_code == 409
+    told = []
+    with Headroom(address, webs.token, patience=Patience(), on_pause=lambda why, _: told.append(why.status)) as client:
+        run = client.submit(SMALL_CHAT, idempotency_key="once")
+    assert set(told) == {409}
+    assert rows(web)["runs"] == 1
+    assert webs.get(f"/v1/runs/{run.id}").json() == run.document
+
+
+@on_sqlite
+def test_two_keys_in_one_request_are_refused_by_a_real_server_too(webs):
+    webs.start(PRODUCT)
+    headers = [("Authorization", f"Bearer {webs.token}"), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = httpx.post(f"{webs.addresses[0]}/v1/workloads", json=SMALL_CHAT, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-idempotency-key")
