@@ -140,7 +140,7 @@ def answer_once(posting: Posting[T]) -> Response:
 
 def _replay(posting: Posting[T], once: Once[T], before: Earlier) -> Response:
     """The first answer; where whoever was to give it died, what it made, as it is now, becomes the first answer."""
-    answer, body = before.answer, None
+    answer = before.answer
     if answer is None:
         found = posting.read(before.resource_id)
         answer = record(runtime(), caller(), once, resource_id=before.resource_id, answer=posting.answer(found, {}))
