@@ -21,6 +21,7 @@ class Permission(StrEnum):
     RUNS = "runs"
     ESTIMATES = "estimates"
     CATALOG = "catalog"
+    AUDIT = "audit"
 
 
 _TENANT_WORK = frozenset({Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG})
@@ -29,7 +30,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.REQUESTER: _TENANT_WORK,
     Role.SELLER: _TENANT_WORK,
     Role.APPROVER: _TENANT_WORK,
-    Role.ADMIN: _TENANT_WORK,
+    Role.ADMIN: _TENANT_WORK | {Permission.AUDIT},
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),
 }

@@ -1,6 +1,7 @@
 """The resources of version 1, in the order of the document."""
 
 from service.api import (
+    audit,
     catalog,
     differences,
     docs,
@@ -23,6 +24,7 @@ BLUEPRINTS = (
     differences.blueprint,
     estimates.blueprint,
     catalog.blueprint,
+    audit.blueprint,
     health.blueprint,
     metrics.blueprint,
     problems.blueprint,

@@ -10,7 +10,7 @@ from service.access import Permission
 from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
-from service.edge.context import caller, runtime
+from service.edge.context import caller, request_id, runtime
 from service.planning.cancel import cancel
 from service.planning.reading import RunAnswer, list_runs, read_run, run_answer
 from service.planning.view import RunView
@@ -95,4 +95,4 @@ def get_one_run(run_id: str) -> Any:
 )
 def cancel_run(run_id: str) -> Any:
     """Cancel a run."""
-    return answer_run(cancel(runtime(), caller(), run_id), headers={})
+    return answer_run(cancel(runtime(), caller(), run_id, request_id=request_id()), headers={})

@@ -82,7 +82,7 @@ def put_workload(sizing_request: SizingRequest, workload_id: str) -> Any:
 def delete_workload(workload_id: str) -> Any:
     """Archive a workload."""
     version = _named_version(get_workload(runtime(), caller(), workload_id))
-    archive(runtime(), caller(), workload_id, version=version)
+    archive(runtime(), caller(), workload_id, version=version, request_id=request_id())
     return Response(status=HTTPStatus.NO_CONTENT)
 
 

@@ -53,6 +53,13 @@ LINKS: dict[str, dict[str, Link]] = {
     "Workload": _of_workload(_ID),
     "WorkloadPage": _of_workload(_FIRST_ID),
     "WorkloadVersion": _of_workload(_WORKLOAD_ID),
+    "AuditEventPage": {
+        "workload": Link(
+            "getWorkload",
+            "What the first event is about, where that is a workload.",
+            {"workload_id": "$response.body#/items/0/resource_id"},
+        )
+    },
     "WorkloadVersionPage": {
         "version": Link(
             "getWorkloadVersion",

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.metrics import Answered
+from service.planning.audit import Author, Change, author_of, record, workload_created
 from service.planning.drafting import Draft
 from service.planning.idempotency import FirstAnswer, Once, claimed, taken
 from service.planning.transact import transact
@@ -86,6 +87,7 @@ def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:
         if rows:
             workloads.add_many(session, [_workload(item) for item, _ in rows])
             runs.add_many(session, [_run(item, feasible=feasible) for item, feasible in rows])
+            record(session, *(_created(item) for item, _ in rows))
         return [_Outcome(feasible=known[item.run_id], taken=item.run_id in late) for item in items]
 
     return transact(runtime, work)
@@ -103,6 +105,14 @@ def _late(session: Session, runtime: Runtime, items: Sequence[_Written]) -> set[
         ):
             late.add(item.run_id)
     return late
+
+
+def _created(item: _Written) -> tuple[Author, Change]:
+    caller = item.draft.caller
+    created = workload_created(
+        caller.tenant_id, item.workload_id, run_id=item.run_id, status=RunStatus.DONE.value, at=item.draft.now
+    )
+    return author_of(caller, item.draft.request_id), created
 
 
 def _workload(item: _Written) -> dict[str, object]:

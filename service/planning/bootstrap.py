@@ -5,18 +5,17 @@ from pathlib import Path
 
 import orjson
 import structlog
-from sqlalchemy.orm import Session
 
 from service.access import Role
 from service.errors import ForbiddenError, UnauthenticatedError
-from service.planning.keys import authenticate, create_key, create_tenant
-from service.planning.transact import transact
+from service.planning.audit import author_on_host
+from service.planning.keys import authenticate, create_key, create_tenant, revoke_all_keys
 from service.runtime import Runtime
-from service.store import keys
 
 log = structlog.get_logger(__name__)
 
 DEMO_TENANT = "demo"
+_STARTER = "start of the embedded default"
 _FILE = "keys.json"
 _OWNER_ONLY = 0o600
 
@@ -32,13 +31,12 @@ def demo_keys(runtime: Runtime) -> dict[Role, str]:
     known = _read(keys_file(runtime))
     if _work(runtime, known, tenant_id):
         return known
-    now = runtime.clock()
-
-    def forget(session: Session) -> int:
-        return keys.revoke_all(session, tenant_id, now=now)
-
-    transact(runtime, forget)
-    made = {role: create_key(runtime, tenant_id, principal=f"demo-{role.value}", role=role).token for role in Role}
+    author = author_on_host(_STARTER)
+    revoke_all_keys(runtime, tenant_id, author=author)
+    made = {
+        role: create_key(runtime, tenant_id, principal=f"demo-{role.value}", role=role, author=author).token
+        for role in Role
+    }
     _write(keys_file(runtime), made)
     log.info("demo_keys_made", file=str(keys_file(runtime)))
     return made

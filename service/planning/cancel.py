@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import ConflictError, NotFoundError
+from service.planning.audit import Action, Change, author_of, record
 from service.planning.ring import ring
 from service.planning.transact import transact
 from service.planning.view import RunView, run_view
@@ -19,7 +20,7 @@ from service.store.tables.runs import OPEN, RunRow, RunStatus
 log = structlog.get_logger(__name__)
 
 
-def cancel(runtime: Runtime, caller: Caller, run_id: str) -> RunView:
+def cancel(runtime: Runtime, caller: Caller, run_id: str, *, request_id: str) -> RunView:
     """The run, cancelled now or before; NotFoundError when there is none, ConflictError when it has ended otherwise."""
     now = runtime.clock()
     # A whole lease ago: every clock that leases can bear agrees that nobody holds it.
@@ -33,7 +34,16 @@ def cancel(runtime: Runtime, caller: Caller, run_id: str) -> RunView:
             return row, None
         if row.status not in OPEN:
             raise ConflictError(f"Run {row.id} is {row.status} already; only a queued or running one can be cancelled.")
+        ended = Change(
+            at=now,
+            action=Action.RUN_CANCELLED,
+            tenant_id=row.tenant_id,
+            resource_id=row.id,
+            old_state=row.status,
+            new_state=RunStatus.CANCELLED.value,
+        )
         runs.cancel(session, row, now=now)
+        record(session, (author_of(caller, request_id), ended))
         outbox.remove_for(session, row.id)
         heir = following.promote_oldest(session, row.id, lapsed_at=lapsed_at) if row.follows_run_id is None else None
         if heir is not None:

@@ -1,5 +1,6 @@
 """A workload is changed, which makes its next version and a run of that, or archived; over the newest version only."""
 
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -7,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service.planning.audit import Action, Change, author_of, record, state_of_version
 from service.planning.deciding import announced, decided, insert_run, remembered
 from service.planning.drafting import Draft, drafted
 from service.planning.races import OvertakenError, until_settled
@@ -65,6 +67,9 @@ def _change(
         if not workloads.replace(session, old, now=draft.now, **_asked(draft)):
             raise OvertakenError
         insert_run(session, row)
+        new_state = state_of_version(row.workload_version, run_id=row.id, status=row.status)
+        changed = _changed(Action.WORKLOAD_CHANGED, old, new_state=new_state, at=draft.now)
+        record(session, (author_of(caller, request_id), changed))
         return row, body
 
     written = until_settled(lambda: transact(runtime, work))
@@ -83,7 +88,7 @@ def _asked(draft: Draft) -> dict[str, Any]:
     }
 
 
-def archive(runtime: Runtime, caller: Caller, workload_id: str, *, version: int | None) -> None:
+def archive(runtime: Runtime, caller: Caller, workload_id: str, *, version: int | None, request_id: str) -> None:
     """Archive the workload, of that version or (None) of any; one that is archived already stays as it is.
 
     Raises NotFoundError, and PreconditionFailedError when it was changed since that version.
@@ -97,10 +102,23 @@ def archive(runtime: Runtime, caller: Caller, workload_id: str, *, version: int 
         _expect(row, version)
         if not workloads.archive(session, row, now=now):
             raise OvertakenError
+        archived = _changed(Action.WORKLOAD_ARCHIVED, row, new_state="archived", at=now)
+        record(session, (author_of(caller, request_id), archived))
         return True
 
     if until_settled(lambda: transact(runtime, work)):
         log.info("workload_archived", workload_id=workload_id)
+
+
+def _changed(action: Action, old: WorkloadRow, *, new_state: str, at: datetime) -> Change:
+    return Change(
+        at=at,
+        action=action,
+        tenant_id=old.tenant_id,
+        resource_id=old.id,
+        old_state=state_of_version(old.version),
+        new_state=new_state,
+    )
 
 
 def _found(session: Session, caller: Caller, workload_id: str) -> WorkloadRow:

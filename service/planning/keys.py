@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller, Role
 from service.errors import ForbiddenError, NotFoundError, UnauthenticatedError, UnavailableError
+from service.planning.audit import Action, Author, Change, author_on_host, record
 from service.planning.transact import read, transact
 from service.runtime import Runtime
 from service.store import keys, tenants
@@ -64,18 +65,40 @@ def find_tenant(runtime: Runtime, name: str) -> str:
     return found.id
 
 
-def set_tenant_disabled(runtime: Runtime, tenant_id: str, *, disabled: bool) -> None:
+def set_tenant_disabled(runtime: Runtime, tenant_id: str, *, disabled: bool, author: Author | None = None) -> None:
     """Disable or enable a tenant: its keys and its queued runs stop working, or work again."""
-    at = runtime.clock() if disabled else None
-    if not transact(runtime, lambda session: tenants.set_disabled(session, tenant_id, at=at)):
-        raise NotFoundError(f"There is no tenant {tenant_id[:64]!r}.")
+    now, by = runtime.clock(), author or author_on_host()
+    action = Action.TENANT_DISABLED if disabled else Action.TENANT_ENABLED
+    states = ("enabled", "disabled") if disabled else ("disabled", "enabled")
+
+    def work(session: Session) -> None:
+        if tenants.set_disabled(session, tenant_id, at=now if disabled else None):
+            change = Change(
+                at=now,
+                action=action,
+                tenant_id=tenant_id,
+                resource_id=tenant_id,
+                old_state=states[0],
+                new_state=states[1],
+            )
+            record(session, (by, change))
+        elif tenants.get(session, tenant_id) is None:
+            raise NotFoundError(f"There is no tenant {tenant_id[:64]!r}.")
+
+    transact(runtime, work)
 
 
 def create_key(
-    runtime: Runtime, tenant_id: str, *, principal: str, role: Role, expires_at: datetime | None = None
+    runtime: Runtime,
+    tenant_id: str,
+    *,
+    principal: str,
+    role: Role,
+    expires_at: datetime | None = None,
+    author: Author | None = None,
 ) -> NewKey:
     """A new key for a named principal of the tenant."""
-    now = runtime.clock()
+    now, by = runtime.clock(), author or author_on_host()
     prefix = secrets.token_hex(_PREFIX_BYTES)
     token = f"{_SCHEME}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
 
@@ -86,6 +109,7 @@ def create_key(
         row = keys.add(
             session, owner, role=role, prefix=prefix, secret_sha256=_hash(token), expires_at=expires_at, now=now
         )
+        record(session, (by, _made(tenant_id, row.id, at=now)))
         return row.id
 
     key_id = transact(runtime, work)
@@ -110,11 +134,40 @@ def list_keys(runtime: Runtime, tenant_id: str) -> list[KeySheet]:
     ]
 
 
-def revoke_key(runtime: Runtime, tenant_id: str, key_id: str) -> None:
+def revoke_key(runtime: Runtime, tenant_id: str, key_id: str, *, author: Author | None = None) -> None:
     """Revoke a key of the tenant at once."""
+    now, by = runtime.clock(), author or author_on_host()
+
+    def work(session: Session) -> None:
+        if not keys.revoke(session, tenant_id, key_id, now=now):
+            raise NotFoundError(f"There is no live key {key_id[:64]!r}.")
+        record(session, (by, _revoked(tenant_id, key_id, at=now)))
+
+    transact(runtime, work)
+
+
+def revoke_all_keys(runtime: Runtime, tenant_id: str, *, author: Author) -> None:
+    """Revoke every live key of the tenant at once."""
     now = runtime.clock()
-    if not transact(runtime, lambda session: keys.revoke(session, tenant_id, key_id, now=now)):
-        raise NotFoundError(f"There is no live key {key_id[:64]!r}.")
+
+    def work(session: Session) -> None:
+        revoked = keys.revoke_all(session, tenant_id, now=now)
+        if revoked:
+            record(session, *((author, _revoked(tenant_id, key_id, at=now)) for key_id in revoked))
+
+    transact(runtime, work)
+
+
+def _made(tenant_id: str, key_id: str, *, at: datetime) -> Change:
+    return Change(
+        at=at, action=Action.KEY_CREATED, tenant_id=tenant_id, resource_id=key_id, old_state=None, new_state="live"
+    )
+
+
+def _revoked(tenant_id: str, key_id: str, *, at: datetime) -> Change:
+    return Change(
+        at=at, action=Action.KEY_REVOKED, tenant_id=tenant_id, resource_id=key_id, old_state="live", new_state="revoked"
+    )
 
 
 def authenticate(runtime: Runtime, token: str) -> Caller:

@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.planning.answered import answered
+from service.planning.audit import author_of, record, workload_created
 from service.planning.deciding import announced, decided, insert_run, remembered
 from service.planning.drafting import drafted
 from service.planning.idempotency import Once, claimed, taken
@@ -43,7 +44,7 @@ def _submit(
         known = remembered(runtime, draft)
 
     def work(session: Session) -> tuple[RunRow, bytes | None]:
-        """One transaction: key, workload, run, outbox entry. Of equal questions the unique index picks the leader."""
+        """One transaction: key, workload, run, outbox, audit. Of equal questions the unique index picks the leader."""
         row, body = decided(session, draft, known, workload_id=new_id("wkl", draft.now), version=1)
         if once is not None:
             answer = once.answer(run_view(row, result=body))
@@ -61,6 +62,8 @@ def _submit(
             now=draft.now,
         )
         insert_run(session, row)
+        created = workload_created(caller.tenant_id, row.workload_id, run_id=row.id, status=row.status, at=draft.now)
+        record(session, (author_of(caller, request_id), created))
         return row, body
 
     # Every lost race leaves a leader behind that the next try joins, or an answer that it finds.

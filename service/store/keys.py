@@ -88,7 +88,7 @@ def revoke(session: Session, tenant_id: str, key_id: str, *, now: datetime) -> b
     return cast("CursorResult[Any]", session.execute(query.values(revoked_at=now))).rowcount == 1
 
 
-def revoke_all(session: Session, tenant_id: str, *, now: datetime) -> int:
-    """Revoke every live key of the tenant and say how many."""
+def revoke_all(session: Session, tenant_id: str, *, now: datetime) -> Sequence[str]:
+    """Revoke every live key of the tenant and tell their ids."""
     query = update(ApiKeyRow).where(ApiKeyRow.tenant_id == tenant_id, ApiKeyRow.revoked_at.is_(None))
-    return cast("CursorResult[Any]", session.execute(query.values(revoked_at=now))).rowcount
+    return session.scalars(query.values(revoked_at=now).returning(ApiKeyRow.id)).all()

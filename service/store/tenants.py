@@ -1,8 +1,9 @@
 """Tenants and principals: functions (session, ...) -> row."""
 
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from service.store.ids import new_id
@@ -28,13 +29,10 @@ def ensure(session: Session, name: str, *, now: datetime) -> TenantRow:
 
 
 def set_disabled(session: Session, tenant_id: str, *, at: datetime | None) -> bool:
-    """Disable at a time, or enable again with None; False when there is no such tenant."""
-    row = get(session, tenant_id)
-    if row is None:
-        return False
-    row.disabled_at = at
-    session.flush()
-    return True
+    """Disable at a time, or enable again with None; False when it is so already, or there is no such tenant."""
+    other = TenantRow.disabled_at.is_not(None) if at is None else TenantRow.disabled_at.is_(None)
+    query = update(TenantRow).where(TenantRow.id == tenant_id, other).values(disabled_at=at)
+    return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
 
 
 def ensure_principal(session: Session, tenant_id: str, name: str, *, now: datetime) -> PrincipalRow:

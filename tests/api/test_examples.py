@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from config.environment import ROOT
+from service.access import Role
 from service.edge.examples import ANSWERS, answer_examples, request_examples
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
 from service.runtime import Runtime
@@ -52,7 +53,7 @@ def members(value: Any, place: str = "") -> set[str]:
 
 
 @pytest.fixture
-def tour(acme: Speaker, work, runtime: Runtime, document) -> dict[str, dict[str, Any]]:
+def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, dict[str, Any]]:
     """An answer of every operation, by its id and status."""
     posted = acme.post("/v1/workloads", SMALL)
     work()
@@ -84,6 +85,7 @@ def tour(acme: Speaker, work, runtime: Runtime, document) -> dict[str, dict[str,
         acme.put(f"/v1/workloads/{workload}", SMALL, If_Match="*"),
         acme.get(f"/v1/workloads/{workload}/versions?limit=1"),
         acme.get(f"/v1/workloads/{workload}/versions/1"),
+        speaker("acme", Role.ADMIN).get(f"/v1/audit-events?resource_id={workload}&limit=1"),
     ]
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),

@@ -58,7 +58,7 @@ def test_a_queued_run_ends_and_needs_no_ringing(runtime, caller, queue, clock):
     run = ask(runtime, caller)
     assert rows(runtime, OutboxRow) == 1
     clock.advance(2)
-    ended = cancel(runtime, caller, run.id)
+    ended = cancel(runtime, caller, run.id, request_id="req_c")
     assert (ended.status, ended.finished_at, ended.started_at, ended.result) == ("cancelled", clock.now, None, None)
     assert rows(runtime, OutboxRow) == 0
     queue.up = True
@@ -71,16 +71,16 @@ def test_a_queued_run_ends_and_needs_no_ringing(runtime, caller, queue, clock):
 
 def test_a_second_cancel_changes_nothing(runtime, caller, clock):
     run = ask(runtime, caller)
-    first = cancel(runtime, caller, run.id)
+    first = cancel(runtime, caller, run.id, request_id="req_c")
     clock.advance(60)
-    assert cancel(runtime, caller, run.id) == first
+    assert cancel(runtime, caller, run.id, request_id="req_c") == first
 
 
 def test_a_cancel_while_the_engine_works_leaves_no_result(runtime, caller, queue):
     run = ask(runtime, caller)
 
     def meanwhile(other, question):
-        assert cancel(runtime, caller, run.id).status == "cancelled"
+        assert cancel(runtime, caller, run.id, request_id="req_c").status == "cancelled"
         return answer(other, question)
 
     assert not execute(runtime, queue.take(), solve=meanwhile)
@@ -94,7 +94,7 @@ def test_a_failure_that_comes_after_the_cancel_is_not_told(runtime, caller, queu
     run = ask(runtime, caller)
 
     def meanwhile(*_):
-        cancel(runtime, caller, run.id)
+        cancel(runtime, caller, run.id, request_id="req_c")
         raise RuntimeError("too late")
 
     assert not execute(runtime, queue.take(), solve=meanwhile)
@@ -107,20 +107,20 @@ def test_what_has_ended_cannot_be_cancelled(solve, status, runtime, caller, queu
     execute(runtime, queue.take(), solve=solve)
     before = get_run(runtime, caller, run.id)
     with pytest.raises(ConflictError, match=status):
-        cancel(runtime, caller, run.id)
+        cancel(runtime, caller, run.id, request_id="req_c")
     assert get_run(runtime, caller, run.id) == before
 
 
 def test_the_run_of_another_tenant_is_none(runtime, caller, stranger):
     run = ask(runtime, caller)
     with pytest.raises(NotFoundError):
-        cancel(runtime, stranger, run.id)
+        cancel(runtime, stranger, run.id, request_id="req_c")
     assert get_run(runtime, caller, run.id).status == "queued"
 
 
 def test_the_same_question_may_be_asked_again(runtime, caller, queue):
     run = ask(runtime, caller)
-    cancel(runtime, caller, run.id)
+    cancel(runtime, caller, run.id, request_id="req_c")
     again = ask(runtime, caller)
     assert (again.status, again.cached) == ("queued", False)
     while queue.sent:
@@ -130,7 +130,7 @@ def test_the_same_question_may_be_asked_again(runtime, caller, queue):
 
 def test_a_follower_ends_alone(runtime, caller, queue):
     leader, follower, other = (ask(runtime, caller) for _ in range(3))
-    cancel(runtime, caller, follower.id)
+    cancel(runtime, caller, follower.id, request_id="req_c")
     assert len(queue.sent) == 1
     execute(runtime, queue.take())
     found = [get_run(runtime, caller, run.id) for run in (leader, follower, other)]
@@ -141,7 +141,7 @@ def test_a_follower_ends_alone(runtime, caller, queue):
 def test_the_oldest_follower_of_a_queued_leader_leads_on(runtime, caller, queue, clock):
     leader, *followers = [(ask(runtime, caller), clock.advance(1))[0] for _ in range(4)]
     queue.sent.clear()
-    cancel(runtime, caller, leader.id)
+    cancel(runtime, caller, leader.id, request_id="req_c")
     heir = followers[0]
     assert queue.sent == [("size_workload", (heir.id,))]
     assert rows(runtime, OutboxRow) == 0
@@ -158,7 +158,7 @@ def test_a_promoted_run_is_rung_for_later_when_the_broker_is_down(runtime, calle
     leader, heir = (ask(runtime, caller) for _ in range(2))
     queue.sent.clear()
     queue.up = False
-    cancel(runtime, caller, leader.id)
+    cancel(runtime, caller, leader.id, request_id="req_c")
     assert rows(runtime, OutboxRow) == 1
     queue.up = True
     clock.advance(runtime.settings.outbox_poll_s + 0.001)
@@ -173,7 +173,7 @@ def test_a_follower_that_was_seen_running_stays_running_and_is_worked_on(runtime
     def meanwhile(late, question):
         clock.advance(1)
         started_at = get_run(runtime, caller, heir.id).started_at
-        cancel(runtime, caller, leader.id)
+        cancel(runtime, caller, leader.id, request_id="req_c")
         waiting = get_run(runtime, caller, heir.id)
         assert (waiting.status, waiting.attempts, waiting.started_at) == ("running", 0, started_at)
         assert get_run(runtime, caller, other.id).status == "running"
@@ -195,7 +195,7 @@ def test_the_sweeper_rings_for_a_promoted_run_and_never_gives_it_up(runtime, cal
         with pytest.raises(StoppedError):
             execute(runtime, leader.id, solve=stopped)
         clock.advance(runtime.settings.lease_s + 1)
-    cancel(runtime, caller, leader.id)
+    cancel(runtime, caller, leader.id, request_id="req_c")
     for _ in range(5):
         queue.sent.clear()
         clock.advance(3600)
@@ -275,13 +275,13 @@ def test_a_cancel_races_with_everything(runtime, build, caller, queue, at_once):
         against = chance.choice(
             [
                 lambda other, rung=rung, solve=solve: execute(other, rung, solve=solve),
-                lambda other, victim=victim: cancel(other, caller, victim.id),
+                lambda other, victim=victim: cancel(other, caller, victim.id, request_id="req_c"),
                 lambda other, request=request: ask(other, caller, request),
                 sweep,
             ]
         )
         cancelled, ended, joined = at_once(
-            lambda other, victim=victim: cancel(other, caller, victim.id),
+            lambda other, victim=victim: cancel(other, caller, victim.id, request_id="req_c"),
             against,
             lambda other, request=request: ask(other, caller, request),
         )

@@ -99,7 +99,7 @@ def test_over_a_version_that_is_no_longer_the_newest_nothing_is_written(runtime,
         with pytest.raises(PreconditionFailedError, match="version 2"):
             put(runtime, caller, run, late, version=1)
     with pytest.raises(PreconditionFailedError):
-        archive(runtime, caller, run.workload_id, version=1)
+        archive(runtime, caller, run.workload_id, version=1, request_id="req_3")
     assert (rows(runtime, RunRow), rows(runtime, WorkloadVersionRow)) == (2, 1)
     assert put(runtime, caller, run, chat(isl_tokens=1300), version=ANY).workload_version == 3
 
@@ -112,12 +112,12 @@ def test_a_wrong_reference_changes_nothing(runtime, caller, run):
 
 def test_an_archived_workload_is_read_and_neither_listed_nor_changed(runtime, caller, queue, clock, run):
     clock.advance(5)
-    archive(runtime, caller, run.workload_id, version=1)
+    archive(runtime, caller, run.workload_id, version=1, request_id="req_3")
     archived_at = clock.now
     assert list_workloads(runtime, caller) == ()
     clock.advance(5)
     for version in (1, 7, ANY):
-        archive(runtime, caller, run.workload_id, version=version)
+        archive(runtime, caller, run.workload_id, version=version, request_id="req_3")
         with pytest.raises(ConflictError, match="archived"):
             put(runtime, caller, run, chat(isl_tokens=7), version=version)
     found = get_workload(runtime, caller, run.workload_id)
@@ -131,7 +131,7 @@ def test_workloads_of_others_are_none(runtime, caller, stranger, run):
     put(runtime, caller, run, chat(isl_tokens=7))
     for use in (
         lambda: put(runtime, stranger, run, chat()),
-        lambda: archive(runtime, stranger, run.workload_id, version=ANY),
+        lambda: archive(runtime, stranger, run.workload_id, version=ANY, request_id="req_3"),
         lambda: list_versions(runtime, stranger, run.workload_id),
         lambda: get_version(runtime, stranger, run.workload_id, number="1"),
     ):
@@ -172,7 +172,7 @@ def test_of_editors_at_once_with_one_tag_exactly_one_wins(archives, build, runti
         barrier.wait(10)
         try:
             if archives and number == 0:
-                return archive(other, caller, run.workload_id, version=version) or "archived"
+                return archive(other, caller, run.workload_id, version=version, request_id="req_3") or "archived"
             return put(other, caller, run, chat(isl_tokens=1000 * version + number), version=version).workload_version
         except (PreconditionFailedError, ConflictError) as error:
             return error.code

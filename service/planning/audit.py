@@ -1,0 +1,140 @@
+"""The audit: each accepted change is written down with its author, in its own transaction; what is refused never is."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from service.access import Caller
+from service.planning.transact import read
+from service.runtime import Runtime
+from service.store import audit
+from service.store.audit import AuditFilter
+from service.store.ids import new_id
+
+OPERATOR = "operator on the host"
+
+
+class ResourceKind(StrEnum):
+    """To what a change is done."""
+
+    WORKLOAD = "workload"
+    RUN = "run"
+    KEY = "key"
+    TENANT = "tenant"
+
+
+class Action(StrEnum):
+    """What was done; the word before the dot is the kind of the resource."""
+
+    WORKLOAD_CREATED = "workload.created"
+    WORKLOAD_CHANGED = "workload.changed"
+    WORKLOAD_ARCHIVED = "workload.archived"
+    RUN_CANCELLED = "run.cancelled"
+    KEY_CREATED = "key.created"
+    KEY_REVOKED = "key.revoked"
+    TENANT_DISABLED = "tenant.disabled"
+    TENANT_ENABLED = "tenant.enabled"
+
+    @property
+    def resource_kind(self) -> ResourceKind:
+        """Of what kind its resource is."""
+        return ResourceKind(self.value.partition(".")[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who makes a change, with which key, in which request; without a key it is somebody on the host itself."""
+
+    principal: str
+    key_id: str | None
+    request_id: str
+
+
+def author_of(caller: Caller, request_id: str) -> Author:
+    """The author of what a request changes."""
+    return Author(principal=caller.principal, key_id=caller.key_id, request_id=request_id)
+
+
+def author_on_host(principal: str = OPERATOR) -> Author:
+    """The author of what a script on the host changes: each call is a request of its own."""
+    return Author(principal=principal, key_id=None, request_id=uuid.uuid4().hex)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """An accepted change of one resource of a tenant; without an old state it was made."""
+
+    at: datetime
+    action: Action
+    tenant_id: str
+    resource_id: str
+    old_state: str | None
+    new_state: str
+
+
+def record(session: Session, *changes: tuple[Author, Change]) -> None:
+    """Write changes down beside them, in one statement: both are committed, or neither."""
+    audit.add_many(session, [_columns(author, change) for author, change in changes])
+
+
+def _columns(author: Author, change: Change) -> dict[str, object]:
+    return {
+        "id": new_id("aud", change.at),
+        "tenant_id": change.tenant_id,
+        "principal": author.principal,
+        "key_id": author.key_id,
+        "action": change.action.value,
+        "resource_kind": change.action.resource_kind.value,
+        "resource_id": change.resource_id,
+        "old_state": change.old_state,
+        "new_state": change.new_state,
+        "request_id": author.request_id,
+        "created_at": change.at,
+    }
+
+
+def state_of_version(version: int, *, run_id: str | None = None, status: str | None = None) -> str:
+    """The state of a workload: its version, and the run that came with it."""
+    return f"version {version}" if run_id is None else f"version {version}, {run_id} {status}"
+
+
+def workload_created(tenant_id: str, workload_id: str, *, run_id: str, status: str, at: datetime) -> Change:
+    """A new workload with its run: one change, for nobody asked for one without the other."""
+    return Change(
+        at=at,
+        action=Action.WORKLOAD_CREATED,
+        tenant_id=tenant_id,
+        resource_id=workload_id,
+        old_state=None,
+        new_state=state_of_version(1, run_id=run_id, status=status),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEventView:
+    """An audit event as its tenant's administrators see it."""
+
+    id: str
+    action: str
+    resource_kind: str
+    resource_id: str
+    old_state: str | None
+    new_state: str | None
+    principal: str
+    key_id: str | None
+    request_id: str
+    created_at: datetime
+
+
+def list_events(
+    runtime: Runtime, caller: Caller, *, only: AuditFilter, before_id: str | None = None, limit: int = 50
+) -> tuple[AuditEventView, ...]:
+    """The tenant's events, newest first; `before_id` is the last id of the page before."""
+    rows = read(
+        runtime,
+        lambda session: audit.newest(session, caller.tenant_id, only=only, before_id=before_id, limit=limit),
+    )
+    return tuple(AuditEventView(**{name: getattr(row, name) for name in AuditEventView.__slots__}) for row in rows)
