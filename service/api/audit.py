@@ -10,7 +10,7 @@ from service.schemas.audit import AuditEventPageSchema
 from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.query import TimeField
 from service.schemas.strict import Choice, Text
-from service.store.audit import AuditFilter
+from service.store.filters import AuditFilter
 
 _EVENTS = "audit-events"
 

@@ -15,8 +15,11 @@ from service.planning.cancel import cancel
 from service.planning.reading import RunAnswer, list_runs, read_run, run_answer
 from service.planning.view import RunView
 from service.schemas.page import CursorField, PageQuerySchema, page
+from service.schemas.query import LabelsField, TimeField, YesOrNo
 from service.schemas.run import RunPageSchema, RunSchema
 from service.schemas.strict import Choice, Text
+from service.sizing.kind import Kind
+from service.store.filters import RunFilter
 from service.store.tables.runs import OPEN, RunStatus
 
 blueprint = ResourceBlueprint(
@@ -40,7 +43,13 @@ class RunQuerySchema(PageQuerySchema):
 
     cursor = CursorField(RUNS)
     status = Choice("Only runs of this status.", RunStatus, load_default=None, allow_none=False)
+    kind = Choice("Only runs of this kind of workload.", Kind, load_default=None, allow_none=False)
     workload_id = Text("Only runs of this workload.", longest=64, load_default=None, allow_none=False)
+    feasible = YesOrNo("Only done runs in which something fits, or in which nothing does.")
+    cached = YesOrNo("Only runs whose question had been answered before, or only the others.")
+    labels = LabelsField("Only runs whose workload has this label now, as key:value; several: all of them.")
+    created_after = TimeField("Only runs of this time or later.")
+    created_before = TimeField("Only runs before this time.")
 
 
 def answer_run(run: RunView, *, headers: Mapping[str, str]) -> Response:
@@ -61,15 +70,9 @@ def _written(run: RunAnswer, status: HTTPStatus, headers: Mapping[str, str]) -> 
 @blueprint.described(operationId="listRuns")
 def get_runs(query: dict[str, Any]) -> Any:
     """List your runs, newest first, without their results."""
-    found = list_runs(
-        runtime(),
-        caller(),
-        workload_id=query["workload_id"],
-        status=query["status"],
-        before_id=query["cursor"],
-        limit=query["limit"] + 1,
-    )
-    return page(found, of=RUNS, limit=query["limit"])
+    cursor, limit = query.pop("cursor"), query.pop("limit")
+    found = list_runs(runtime(), caller(), only=RunFilter(**query), before_id=cursor, limit=limit + 1)
+    return page(found, of=RUNS, limit=limit)
 
 
 @blueprint.route("/<run_id>", methods=["GET"])

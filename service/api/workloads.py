@@ -1,6 +1,7 @@
 """/v1/workloads: a workload arrives, and is read again."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from service.access import Permission
@@ -12,8 +13,12 @@ from service.edge.context import caller, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, REPLAYED_DOC, answer_once, asked_once, idempotent
 from service.planning.reading import get_workload, list_workload_runs, list_workloads
 from service.schemas.page import CursorField, PageQuerySchema, page
+from service.schemas.query import LabelsField, TimeField
 from service.schemas.run import RunPageSchema, RunSchema, WorkloadPageSchema, WorkloadSchema
+from service.schemas.strict import Choice, Text
 from service.schemas.workload import SizingRequest, SizingRequestSchema
+from service.sizing.kind import Kind
+from service.store.filters import WorkloadFilter
 
 blueprint = ResourceBlueprint(
     "workloads",
@@ -40,10 +45,29 @@ PREFER = {
 }
 
 
+class Archived(StrEnum):
+    """Whether a list shows what was archived."""
+
+    FALSE = "false"
+    TRUE = "true"
+    ANY = "any"
+
+
 class WorkloadQuerySchema(PageQuerySchema):
     """The query of the list of workloads."""
 
     cursor = CursorField(_WORKLOADS)
+    kind = Choice("Only workloads of this kind.", Kind, load_default=None, allow_none=False)
+    name = Text("Only workloads of exactly this name.", load_default=None, allow_none=False)
+    labels = LabelsField("Only workloads with this label, as key:value; several: all of them.")
+    archived = Choice(
+        "Archived workloads: left out, nothing else, or among the others.",
+        Archived,
+        load_default=Archived.FALSE,
+        allow_none=False,
+    )
+    created_after = TimeField("Only workloads that were posted at this time or later.")
+    created_before = TimeField("Only workloads that were posted before this time.")
 
 
 class WorkloadRunQuerySchema(PageQuerySchema):
@@ -89,8 +113,10 @@ def post_workload(sizing_request: SizingRequest) -> Any:
 @blueprint.described(operationId="listWorkloads")
 def get_workloads(query: dict[str, Any]) -> Any:
     """List your workloads, newest first."""
-    found = list_workloads(runtime(), caller(), before_id=query["cursor"], limit=query["limit"] + 1)
-    return page(found, of=_WORKLOADS, limit=query["limit"])
+    cursor, limit, archived = query.pop("cursor"), query.pop("limit"), query.pop("archived")
+    only = WorkloadFilter(**query, archived=None if archived is Archived.ANY else archived is Archived.TRUE)
+    found = list_workloads(runtime(), caller(), only=only, before_id=cursor, limit=limit + 1)
+    return page(found, of=_WORKLOADS, limit=limit)
 
 
 @blueprint.route("/<workload_id>", methods=["GET"])

@@ -8,6 +8,8 @@ import click
 
 from service.client.answers import make_console, print_result
 from service.client.call import Call, calling, complain
+from service.client.choice import RunChoice
+from service.client.choosing import choosing
 from service.client.completion import SHELLS, record_ids, run_ids, script
 from service.client.default import WithDefault
 from service.client.differences import print_difference
@@ -19,7 +21,7 @@ from service.client.listings import print_runs, timing, told
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
 from service.client.records import HIGHLIGHTS, print_record, print_records
-from service.client.run import Run, RunStatus
+from service.client.run import Run
 
 NAME = "headroom"
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
@@ -101,8 +103,7 @@ def runs() -> None:
 @_top
 @_within
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
-@click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="List only these.")
-@click.option("--workload", "workload_id", help="List only the runs of this workload.")
+@choosing
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True, help="How many to list.")
 @click.option("--cursor", help="List from here on, as the list before said.")
 @calling
@@ -113,8 +114,7 @@ def show_runs(
     top: int,
     within_s: float,
     wait: bool,
-    status: str | None,
-    workload_id: str | None,
+    only: RunChoice,
     limit: int,
     cursor: str | None,
 ) -> Ending:
@@ -124,7 +124,7 @@ def show_runs(
     """
     with Watch() as watch, call.connect(watch) as headroom:
         if run_id is None:
-            page = headroom.runs(limit=limit, cursor=cursor, status=status, workload_id=workload_id)
+            page = headroom.runs(only, limit=limit, cursor=cursor)
         else:
             run = headroom.run(run_id)
             if wait:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from service.client.address import checked_key, checked_url, on_this_machine
+from service.client.choice import ANY_RUN, RunChoice
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
 from service.client.run import Page, Run, page_of, run_of
@@ -101,16 +102,9 @@ class Headroom:
         """Cancel a run for good; once it is done or failed, that is refused (409)."""
         return _run(self._send("POST", f"{_path('runs', run_id)}/cancel"))
 
-    def runs(
-        self,
-        *,
-        limit: int | None = None,
-        cursor: str | None = None,
-        status: str | None = None,
-        workload_id: str | None = None,
-    ) -> Page:
+    def runs(self, only: RunChoice = ANY_RUN, *, limit: int | None = None, cursor: str | None = None) -> Page:
         """Runs, newest first, without their results."""
-        return self._page("/v1/runs", limit=limit, cursor=cursor, status=status, workload_id=workload_id)
+        return self._page("/v1/runs", **only.query(), limit=limit, cursor=cursor)
 
     def workload(self, workload_id: str) -> dict[str, Any]:
         """One workload, with every default spelled out."""
@@ -132,7 +126,7 @@ class Headroom:
         """One record of the catalog, with its facts and their sources."""
         return _document(self._send("GET", f"{_path('catalog', kind)}/{_quoted(record_id)}"))
 
-    def _page(self, path: str, **query: str | int | None) -> Page:
+    def _page(self, path: str, **query: str | int | list[str] | None) -> Page:
         params = {name: value for name, value in query.items() if value is not None}
         return page_of(_document(self._send("GET", path, params=params)))
 

@@ -14,7 +14,7 @@ from service.edge.authentication import open_to_all, protect
 from service.edge.body import read_json
 from service.edge.limits import RATE_HEADERS_DOC
 from service.edge.refusals import REQUEST_ID_DOC
-from service.errors import InvalidRequestError
+from service.errors import FieldError, InvalidRequestError
 from service.schemas.issue import field_errors
 
 _ALWAYS = (HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -42,6 +42,18 @@ class StrictParser(FlaskParser):
         """The body, however wrong its Content-Type: read_json says what is wrong."""
         g.body = read_json(req)
         return g.body
+
+    def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
+        """The query; what has one value is given once, or else one of two would be ignored."""
+        query = super().load_querystring(req, schema)
+        twice = [
+            FieldError(field=name, message="Is given twice; it has one value.")
+            for name, values in req.args.lists()
+            if len(values) > 1 and name in schema.fields and name not in query.multiple_keys
+        ]
+        if twice:
+            raise InvalidRequestError(summary(tuple(twice)), errors=tuple(twice))
+        return query
 
     def handle_error(self, error: marshmallow.ValidationError, *_: Any, **__: Any) -> NoReturn:
         """Every wrong field in one problem document."""

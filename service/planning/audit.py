@@ -11,7 +11,7 @@ from service.access import Caller
 from service.planning.transact import read
 from service.runtime import Runtime
 from service.store import audit
-from service.store.audit import AuditFilter
+from service.store.filters import AuditFilter
 from service.store.ids import new_id
 
 OPERATOR = "operator on the host"

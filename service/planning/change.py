@@ -18,6 +18,7 @@ from service.planning.view import RunView
 from service.runtime import Runtime
 from service.schemas.workload import SizingRequest
 from service.store import runs, workloads
+from service.store.filters import RunFilter
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadRow
 
@@ -62,7 +63,7 @@ def _change(
             raise ConflictError(f"Workload {old.id} is archived, and changed no more; post a new one.")
         _expect(old, version)
         if (old.name, old.labels, old.question) == (request.name, request.labels, draft.question):
-            return runs.newest(session, caller.tenant_id, workload_id=old.id, limit=1)[0].id
+            return runs.newest(session, caller.tenant_id, only=RunFilter(workload_id=old.id), limit=1)[0].id
         row, body = decided(session, draft, known, workload_id=old.id, version=old.version + 1)
         if not workloads.replace(session, old, now=draft.now, **_asked(draft)):
             raise OvertakenError

@@ -12,6 +12,7 @@ from service.planning.view import RunView, WorkloadView, run_view, workload_view
 from service.runtime import Runtime
 from service.schemas.run import run_json, summary_json
 from service.store import results, runs, workloads
+from service.store.filters import ANY_RUN, LISTED_WORKLOADS, RunFilter, WorkloadFilter
 from service.store.tables.runs import RunRow, RunStatus
 
 
@@ -66,17 +67,13 @@ def list_runs(
     runtime: Runtime,
     caller: Caller,
     *,
-    workload_id: str | None = None,
-    status: RunStatus | None = None,
+    only: RunFilter = ANY_RUN,
     before_id: str | None = None,
     limit: int = 50,
 ) -> tuple[RunView, ...]:
     """The tenant's runs without their results, newest first; `before_id` is the last id of the page before."""
     rows = read(
-        runtime,
-        lambda session: runs.newest(
-            session, caller.tenant_id, workload_id=workload_id, status=status, before_id=before_id, limit=limit
-        ),
+        runtime, lambda session: runs.newest(session, caller.tenant_id, only=only, before_id=before_id, limit=limit)
     )
     return tuple(run_view(row) for row in rows)
 
@@ -90,10 +87,18 @@ def get_workload(runtime: Runtime, caller: Caller, workload_id: str) -> Workload
 
 
 def list_workloads(
-    runtime: Runtime, caller: Caller, *, before_id: str | None = None, limit: int = 50
+    runtime: Runtime,
+    caller: Caller,
+    *,
+    only: WorkloadFilter = LISTED_WORKLOADS,
+    before_id: str | None = None,
+    limit: int = 50,
 ) -> tuple[WorkloadView, ...]:
     """The tenant's workloads, newest first; `before_id` is the last id of the page before."""
-    rows = read(runtime, lambda session: workloads.newest(session, caller.tenant_id, before_id=before_id, limit=limit))
+    rows = read(
+        runtime,
+        lambda session: workloads.newest(session, caller.tenant_id, only=only, before_id=before_id, limit=limit),
+    )
     return tuple(workload_view(row) for row in rows)
 
 
@@ -102,4 +107,4 @@ def list_workload_runs(
 ) -> tuple[RunView, ...]:
     """The runs of one workload, newest first; NotFoundError when the caller's tenant has no such workload."""
     get_workload(runtime, caller, workload_id)
-    return list_runs(runtime, caller, workload_id=workload_id, before_id=before_id, limit=limit)
+    return list_runs(runtime, caller, only=RunFilter(workload_id=workload_id), before_id=before_id, limit=limit)

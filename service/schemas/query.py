@@ -2,11 +2,13 @@
 
 import re
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from service.schemas.issue import Issue
+from service.schemas.workload import LABEL_KEY_CHARACTERS, LABEL_VALUE_CHARACTERS, check_label
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -34,3 +36,53 @@ def _moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+class YesOrNo(fields.Boolean):
+    """`true` or `false`, and nothing else that might mean one of them."""
+
+    limit = "true or false"
+    words = MappingProxyType({"true": True, "false": False})
+
+    def __init__(self, what: str) -> None:
+        super().__init__(load_default=None, allow_none=False, metadata={"description": what})
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in self.words:
+            raise ValidationError(Issue(f"Must be {self.limit}.", value=value, limit=self.limit))
+        return self.words[value]
+
+
+class LabelField(fields.String):
+    """`key:value`; the key ends at the first colon."""
+
+    limit = "key:value, such as team:care"
+
+    def __init__(self) -> None:
+        longest = LABEL_KEY_CHARACTERS + 1 + LABEL_VALUE_CHARACTERS
+        super().__init__(metadata={"examples": ["team:care"], "pattern": "^[^:]+:", "maxLength": longest})
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        key, colon, text = str(value).partition(":")
+        if not colon:
+            raise ValidationError(Issue(f"Must be {self.limit}.", value=value, limit=self.limit))
+        check_label(key, text)
+        return key, text
+
+
+class LabelsField(fields.List[Any]):
+    """Labels that must all be there; `label` is given once for each."""
+
+    most = 10
+    limit = f"at most {most} labels"
+
+    def __init__(self, what: str) -> None:
+        extra = {"maxItems": self.most}
+        super().__init__(
+            LabelField(), data_key="label", load_default=(), allow_none=False, metadata={"description": what, **extra}
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if len(value) > self.most:
+            raise ValidationError(Issue(f"Takes {self.limit}; these are {len(value)}.", limit=self.limit))
+        return tuple(super()._deserialize(value, attr, data, **kwargs))

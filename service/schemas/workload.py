@@ -26,8 +26,8 @@ _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
 _QUESTIONS_KEPT = 1024
 _MOST_LABELS = 64
-_LABEL_KEY_CHARACTERS = 63
-_LABEL_VALUE_CHARACTERS = 255
+LABEL_KEY_CHARACTERS = 63
+LABEL_VALUE_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,10 @@ class SizingRequest:
 class LabelsField(fields.Dict):
     """A flat map of short strings."""
 
-    limit = f"at most {_MOST_LABELS} labels of {_LABEL_KEY_CHARACTERS} and {_LABEL_VALUE_CHARACTERS} characters"
+    limit = f"at most {_MOST_LABELS} labels of {LABEL_KEY_CHARACTERS} and {LABEL_VALUE_CHARACTERS} characters"
 
     def __init__(self, what: str, **kwargs: Any) -> None:
-        strings = {"type": "string", "maxLength": _LABEL_VALUE_CHARACTERS}
+        strings = {"type": "string", "maxLength": LABEL_VALUE_CHARACTERS}
         extra = {"additionalProperties": strings, "maxProperties": _MOST_LABELS}
         super().__init__(metadata={"description": what, **extra}, **kwargs)
 
@@ -59,7 +59,7 @@ class LabelsField(fields.Dict):
         wrong: dict[str, Any] = {}
         for key, text in value.items():
             try:
-                _check_label(key, text)
+                check_label(key, text)
             except ValidationError as error:
                 wrong[key] = error.messages
         if wrong:
@@ -67,11 +67,12 @@ class LabelsField(fields.Dict):
         return dict(sorted(value.items()))
 
 
-def _check_label(key: str, text: Any) -> None:
-    clean_text(key, shortest=1, longest=_LABEL_KEY_CHARACTERS)
+def check_label(key: str, text: Any) -> None:
+    """Raises ValidationError where a label cannot be so."""
+    clean_text(key, shortest=1, longest=LABEL_KEY_CHARACTERS)
     if not isinstance(text, str):
         raise ValidationError(Issue("Must be a string.", value=text))
-    clean_text(text, shortest=0, longest=_LABEL_VALUE_CHARACTERS)
+    clean_text(text, shortest=0, longest=LABEL_VALUE_CHARACTERS)
 
 
 class ScienceField(Discriminated):

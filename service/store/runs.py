@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.bells import COLUMNS, Bell, bell
+from service.store.filters import RunFilter, of_runs
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
@@ -73,17 +74,12 @@ def newest(
     session: Session,
     tenant_id: str,
     *,
-    workload_id: str | None = None,
-    status: RunStatus | None = None,
+    only: RunFilter,
     before_id: str | None = None,
     limit: int = 50,
 ) -> Sequence[RunRow]:
     """The tenant's runs, newest first, older than `before_id`."""
-    query = select(RunRow).where(RunRow.tenant_id == tenant_id)
-    if workload_id is not None:
-        query = query.where(RunRow.workload_id == workload_id)
-    if status is not None:
-        query = query.where(RunRow.status == status.value)
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id, *of_runs(session, only))
     if before_id is not None:
         query = query.where(RunRow.id < before_id)
     return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()

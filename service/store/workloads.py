@@ -7,6 +7,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Table, insert, select, update
 from sqlalchemy.orm import Session
 
+from service.store.filters import WorkloadFilter, of_workloads
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 # What a version has and its successor replaces.
@@ -56,12 +57,10 @@ def get(session: Session, tenant_id: str, workload_id: str) -> WorkloadRow | Non
 
 
 def newest(
-    session: Session, tenant_id: str, *, before_id: str | None = None, limit: int = 50, archived: bool = False
+    session: Session, tenant_id: str, *, only: WorkloadFilter, before_id: str | None = None, limit: int = 50
 ) -> Sequence[WorkloadRow]:
     """The tenant's workloads, newest first, older than `before_id`."""
-    query = select(WorkloadRow).where(WorkloadRow.tenant_id == tenant_id)
-    if not archived:
-        query = query.where(WorkloadRow.archived_at.is_(None))
+    query = select(WorkloadRow).where(WorkloadRow.tenant_id == tenant_id, *of_workloads(session, only))
     if before_id is not None:
         query = query.where(WorkloadRow.id < before_id)
     return session.scalars(query.order_by(WorkloadRow.id.desc()).limit(limit)).all()

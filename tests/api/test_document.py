@@ -92,6 +92,9 @@ def test_the_conventions_are_told(document):
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
+BOUNDS = {"integer": {"minimum", "maximum"}, "string": {"maxLength"}, "boolean": set(), "array": {"maxItems"}}
+
+
 def test_every_parameter_has_words_a_type_and_bounds(document):
     found = list(parameters(document))
     assert len(found) > 40
@@ -100,9 +103,9 @@ def test_every_parameter_has_words_a_type_and_bounds(document):
         schema = parameter["schema"]
         assert parameter["description"].endswith("."), where
         assert isinstance(schema["type"], str), where
-        bounds = {"integer": {"minimum", "maximum"}, "string": {"maxLength"}, "boolean": set()}[schema["type"]]
-        bounded = bounds <= set(schema) or {"enum", "format"} & set(schema)
-        assert bounded or parameter["name"] in OF_HTTP, where
+        for part in (schema, schema.get("items", {"type": "boolean"})):
+            bounded = BOUNDS[part["type"]] <= set(part) or {"enum", "format"} & set(part)
+            assert bounded or parameter["name"] in OF_HTTP, where
 
 
 def test_errors_are_problem_documents_of_their_status_with_an_example_of_each_type(contract: Contract):

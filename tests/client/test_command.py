@@ -62,6 +62,24 @@ def test_runs_are_listed_newest_first_and_page_by_page(command, question, file):
     assert command("runs", "--workload", "wkl_nothing").out == "There are no such runs.\n"
 
 
+def test_a_list_is_narrowed(command, question, file):
+    body = question() | {"labels": {"team": "narrow", "tier": "gold:1"}}
+    run_id = command("size", file(body), "--json").json["id"]
+    cached = command("size", file(body), "--json").json["id"]
+
+    def listed(*arguments):
+        done = command("runs", "--label", "team:narrow", *arguments, "--json")
+        assert done.code == Ending.DONE, done.err
+        return {run["id"] for run in done.json["items"]}
+
+    assert listed() == listed("--label", "tier:gold:1", "--kind", "training", "--feasible") == {run_id, cached}
+    assert listed("--computed", "--status", "done") == {run_id}
+    assert listed("--cached") == {cached}
+    assert listed("--infeasible") == listed("--label", "tier:gold") == listed("--kind", "science") == set()
+    assert listed("--since", "2026-01-01", "--before", "2126-01-01T00:00:00+0100") == {run_id, cached}
+    assert listed("--before", "2026-01-01T00:00:00") == set()
+
+
 def test_one_run_is_shown_under_the_name_of_its_workload(command, question, file):
     run_id = command("size", file(question()), "--json").json["id"]
     done = command("runs", run_id)
@@ -174,6 +192,10 @@ def test_an_unknown_record_comes_with_the_nearest(command):
         (["size"], "FILE"),
         (["sise", "x"], "sise"),
         (["runs", "--limit", "0"], "--limit"),
+        (["runs", "--label", "team"], "KEY:VALUE"),
+        (["runs", "--label", "a:1", "--label", "a:2"], "given twice"),
+        (["runs", "--since", "yesterday"], "--since"),
+        (["runs", "--kind", "cooking"], "'science'"),
         (["runs", "--colour"], "--colour"),
         (["completion", "csh"], "'bash'"),
         (["runs", "--url", "ftp://x"], "http://"),

@@ -14,7 +14,7 @@ from service.planning.keys import authenticate, create_key, create_tenant, revok
 from service.planning.submit import submit
 from service.planning.sweep import sweep
 from service.store import workloads
-from service.store.audit import AuditFilter
+from service.store.filters import AuditFilter
 from service.store.tables.audit import AuditEventRow
 from service.store.tables.workloads import WorkloadRow
 from tests.planning.conftest import chat

@@ -5,6 +5,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from service.store import processes, results, runs
+from service.store.filters import RunFilter
 from service.store.runs import Versions
 from service.store.tables.runs import RunRow, RunStatus
 from service.store.tables.tenants import TenantRow
@@ -162,16 +163,20 @@ def test_a_follower_that_was_left_behind_is_found_and_settled(session):
 def test_runs_of_another_tenant_do_not_exist(session):
     runs.add(session, run_row())
     assert runs.get(session, "ten_b", "run_1") is None
-    assert runs.newest(session, "ten_b") == []
+    assert runs.newest(session, "ten_b", only=RunFilter()) == []
     assert runs.leader_of(session, "ten_b", "sha256:1") is None
 
 
 def test_pages_are_newest_first(session):
     for number in range(5):
         runs.add(session, run_row(id=f"run_{number}", digest=f"sha256:{number}"))
-    assert [row.id for row in runs.newest(session, "ten_a", limit=2)] == ["run_4", "run_3"]
-    assert [row.id for row in runs.newest(session, "ten_a", before_id="run_3", limit=9)] == ["run_2", "run_1", "run_0"]
-    assert runs.newest(session, "ten_a", status=RunStatus.DONE) == []
+    assert [row.id for row in runs.newest(session, "ten_a", only=RunFilter(), limit=2)] == ["run_4", "run_3"]
+    assert [row.id for row in runs.newest(session, "ten_a", only=RunFilter(), before_id="run_3", limit=9)] == [
+        "run_2",
+        "run_1",
+        "run_0",
+    ]
+    assert runs.newest(session, "ten_a", only=RunFilter(status=RunStatus.DONE)) == []
 
 
 def test_unclaimed_runs_are_found_however_old(session):
