@@ -1,6 +1,8 @@
 """create_app(runtime=None): registers blueprints and error handlers, nothing else."""
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from flask import Flask
@@ -30,6 +32,14 @@ log = structlog.get_logger(__name__)
 _ROLE = "web"
 
 
+class Application(Flask):
+    """Flask without coroutines: no hook or view here is one, and Flask would ask each of them for every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is."""
+        return func
+
+
 def create_app(runtime: Runtime | None = None) -> Flask:
     """The web application; without a runtime it builds its own from the environment."""
     if runtime is not None:
@@ -48,7 +58,7 @@ def create_app(runtime: Runtime | None = None) -> Flask:
 
 def _application(runtime: Runtime) -> Flask:
     settings = runtime.settings
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = True

@@ -66,6 +66,7 @@ class Metrics:
             buckets=_REQUEST_S,
             registry=registry,
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._refused = Counter(
             "headroom_rate_limited", "Requests refused for their number.", ("limit",), registry=registry
         )
@@ -110,8 +111,15 @@ class Metrics:
 
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """An HTTP answer; `route` is a template, never a path."""
-        self._requests.labels(route, method, f"{status // 100}xx").inc()
-        self._request_s.labels(route, method).observe(seconds)
+        series = route, method, status // 100
+        known = self._answered.get(series)
+        if known is None:
+            # Finding a series by its labels costs more than counting in it; there are as many as routes have answers.
+            known = self._requests.labels(route, method, f"{status // 100}xx"), self._request_s.labels(route, method)
+            self._answered[series] = known
+        requests, request_s = known
+        requests.inc()
+        request_s.observe(seconds)
 
     def rate_limited(self, limit: str) -> None:
         """A request was one too many."""

@@ -11,13 +11,18 @@ class Slots:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._process_id: int | None = None
+        self._mine = False
         self._number = -1
         self._handle = -1
+        # Asked for every count, so no system call tells a child from its parent.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._mine = False
 
     def mine(self) -> int:
         """The number of this process; a forked child takes one of its own. Raises OSError without a usable folder."""
-        if self._process_id != os.getpid():
+        if not self._mine:
             self._take()
         return self._number
 
@@ -33,5 +38,5 @@ class Slots:
             except BlockingIOError:
                 os.close(handle)
                 continue
-            self._process_id, self._number, self._handle = os.getpid(), number, handle
+            self._mine, self._number, self._handle = True, number, handle
             return

@@ -28,14 +28,14 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
 
     def check() -> None:
         try:
-            g.caller = _authenticate()
+            caller = g.caller = _authenticate()
         except (UnauthenticatedError, ForbiddenError):
             spend_for_address()
             raise
-        spend_for_tenant(g.caller.tenant_id)
-        structlog.contextvars.bind_contextvars(tenant_id=g.caller.tenant_id, key_id=g.caller.key_id)
-        if not g.caller.may(permission):
-            raise ForbiddenError(f"A key of role {g.caller.role} may not use {permission}.")
+        spend_for_tenant(caller.tenant_id)
+        structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
+        if not caller.may(permission):
+            raise ForbiddenError(f"A key of role {caller.role} may not use {permission}.")
 
     _hook(blueprint, check, permission)
 
@@ -61,7 +61,7 @@ def _hook(blueprint: Blueprint, check: Callable[[], None], permission: Permissio
 
 
 def _authenticate() -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     token = token.strip()
     if scheme.lower() != _SCHEME or not token:
         raise UnauthenticatedError("Send an API key: Authorization: Bearer <key>.")

@@ -1,13 +1,13 @@
 """Around every request: its id, one log line, the headers of every answer, and whether the caller can read JSON."""
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import NotAcceptable
 
@@ -56,7 +56,7 @@ def register_request_hooks(app: Flask, tracing: Tracing) -> None:
 def _begin() -> None:
     g.started = time.perf_counter()
     given = request.environ.get("HTTP_X_REQUEST_ID", "")
-    g.request_id = request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(16)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -90,17 +90,19 @@ def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:
         for low, name, value in _DEFAULTS:
             if low not in there:
                 headers.add(name, value)
-        path = request.path
+        # The request behind the proxy, which would be looked up anew for every word about it.
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        path = asked.path
         write = log.debug if path in _PROBES else log.info
         write(
             "request",
-            method=request.method[:_LONGEST_METHOD],
-            route=None if (rule := request.url_rule) is None else rule.rule,
+            method=asked.method[:_LONGEST_METHOD],
+            route=None if (rule := asked.url_rule) is None else rule.rule,
             path=_shown(path),
             status=response.status_code,
             bytes=response.content_length,
             duration_ms=round((time.perf_counter() - g.started) * 1e3, 2),
-            **_named(request.view_args, headers["Location"] if "location" in there else ""),
+            **_named(asked.view_args, headers["Location"] if "location" in there else ""),
         )
         return response
 
