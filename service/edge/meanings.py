@@ -89,8 +89,8 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "conflict": Meaning(
         meaning="The object is in a state that forbids the call.",
-        cause="The working or the difference of a run was asked for before the run was done, or after it failed; or a "
-        "run that has ended was to be cancelled.",
+        cause="The working or the difference of a run was asked for before the run was done, or after it failed; a "
+        "run that has ended was to be cancelled; or an archived workload was to be changed.",
         way_out="Read the object's state; where Retry-After is given, ask again after that many seconds.",
     ),
     "malformed_condition": Meaning(

@@ -28,4 +28,4 @@ def until_settled(transaction: Callable[[], T]) -> T:
             log.info("race_lost", reason=type(error.orig).__name__)
         except OvertakenError:
             log.info("race_lost", reason="overtaken")
-    raise UnavailableError("Too many equal requests arrive at this moment; try again.", retry_after_s=1)
+    raise UnavailableError("Too many requests for the same thing arrive at this moment; try again.", retry_after_s=1)
