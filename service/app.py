@@ -14,6 +14,7 @@ from service.edge.answers import OrjsonProvider
 from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.document import make_api
+from service.edge.express import take_express_lane
 from service.edge.limits import limit_rates, register_rate_headers
 from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
@@ -62,6 +63,8 @@ def _application(runtime: Runtime) -> Flask:
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = True
+    # A redirect to what somebody may have meant is no answer to a program.
+    app.url_map.merge_slashes = False
     attach(app, runtime)
     open_waiting_room(app, threads=settings.web_threads)
     measure_answers(app)
@@ -75,6 +78,7 @@ def _application(runtime: Runtime) -> Flask:
         api.register_blueprint(blueprint)
     register_error_handlers(app)
     add_document(app, api, examples=settings.config_dir / "examples")
+    take_express_lane(app)
     return app
 
 

@@ -23,6 +23,12 @@ def remember_keys(app: Flask, *, memory_s: float) -> None:
     app.extensions[_EXTENSION] = RecentKeys(memory_s)
 
 
+def recent_caller(app: Flask, authorization: str) -> Caller | None:
+    """Who sends this header, where the key in it was checked a moment ago; None says nothing about the key."""
+    scheme, _, token = authorization.partition(" ")
+    return _recent(app).known(token) if scheme == "Bearer" else None
+
+
 def protect(blueprint: Blueprint, permission: Permission) -> None:
     """Every route of the blueprint needs a key whose role grants the permission."""
 
@@ -67,5 +73,8 @@ def _authenticate() -> Caller:
         raise UnauthenticatedError("Send an API key: Authorization: Bearer <key>.")
     if len(token) > _LONGEST_KEY or not token.isascii():
         raise UnauthenticatedError("This is not an API key of this service.")
-    recent = cast("RecentKeys", current_app.extensions[_EXTENSION])
-    return recent.caller(token, lambda: keys.authenticate(runtime(), token))
+    return _recent(current_app).caller(token, lambda: keys.authenticate(runtime(), token))
+
+
+def _recent(app: Flask) -> RecentKeys:
+    return cast("RecentKeys", app.extensions[_EXTENSION])

@@ -10,7 +10,7 @@ from flask import Response, abort, request
 from service.edge.blueprint import Decorator, ResourceBlueprint, View
 from service.errors import MalformedConditionError, PreconditionFailedError, PreconditionRequiredError
 
-_REVALIDATE = "private, no-cache"
+REVALIDATE = "private, no-cache"
 ETAG_DOC = {
     "ETag": {
         "description": "Tag of this version.",
@@ -45,7 +45,7 @@ def entity_tag(*parts: str | bytes) -> str:
     return hashlib.sha256(identity).hexdigest()[:32]
 
 
-def tagged(*parts: str | bytes, cache_control: str = _REVALIDATE) -> dict[str, str]:
+def tagged(*parts: str | bytes, cache_control: str = REVALIDATE) -> dict[str, str]:
     """Headers with the ETag of what these parts identify; ends the request with 304 when the caller has it."""
     tag = entity_tag(*parts)
     headers = {"ETag": f'"{tag}"', "Cache-Control": cache_control}

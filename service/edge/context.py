@@ -17,7 +17,12 @@ def attach(app: Flask, runtime: Runtime) -> None:
 
 def runtime() -> Runtime:
     """The runtime of the application that serves this request."""
-    return cast("Runtime", current_app.extensions[_EXTENSION])
+    return runtime_of(current_app)
+
+
+def runtime_of(app: Flask) -> Runtime:
+    """The runtime of an application."""
+    return cast("Runtime", app.extensions[_EXTENSION])
 
 
 def caller() -> Caller:

@@ -64,6 +64,12 @@ def spend_for_tenant(tenant_id: str) -> None:
     _spend(limits, limits.reads if request.method in _READING else limits.writes, tenant_id)
 
 
+def spend_read(app: Flask, tenant_id: str) -> Standing:
+    """Count a reading call of a tenant, unless it is one too many: then it is not counted, and to be refused."""
+    limits = cast("_Limits", app.extensions[_EXTENSION])
+    return limits.allowances.spend(limits.reads, tenant_id)
+
+
 def spend_for_address() -> None:
     """Count a call without a valid key by where it comes from; RateLimitedError when it is one too many."""
     limits = _limits()
@@ -103,9 +109,16 @@ def _spend(limits: _Limits, rate: Rate, key: str) -> None:
 def _tell(response: Response) -> Response:
     standing: Standing | None = g.get("rate_standing")
     if standing is not None:
-        # Nobody else writes these, so nothing needs to be looked for and replaced.
-        add = response.headers.add
-        add("RateLimit-Limit", str(standing.rate.limit))
-        add("RateLimit-Remaining", str(standing.remaining))
-        add("RateLimit-Reset", str(standing.reset_s))
+        for name, value in rate_headers(standing):
+            # Nobody else writes these, so nothing needs to be looked for and replaced.
+            response.headers.add(name, value)
     return response
+
+
+def rate_headers(standing: Standing) -> tuple[tuple[str, str], ...]:
+    """How a caller stands, as headers."""
+    return (
+        ("RateLimit-Limit", str(standing.rate.limit)),
+        ("RateLimit-Remaining", str(standing.remaining)),
+        ("RateLimit-Reset", str(standing.reset_s)),
+    )

@@ -21,12 +21,19 @@ class RecentKeys:
 
     def caller(self, token: str, look_up: Callable[[], Caller]) -> Caller:
         """Who holds the token, looked up unless that was done a moment ago; what `look_up` raises is not remembered."""
-        fingerprint = hashlib.sha256(token.encode()).digest()
-        with self._lock:
-            known = self._callers.get(fingerprint)
+        known = self.known(token)
         if known is not None:
             return known
         caller = look_up()
         with self._lock:
-            self._callers[fingerprint] = caller
+            self._callers[_fingerprint(token)] = caller
         return caller
+
+    def known(self, token: str) -> Caller | None:
+        """Who holds the token, where that was looked up a moment ago."""
+        with self._lock:
+            return self._callers.get(_fingerprint(token))
+
+
+def _fingerprint(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from service.tracing import Tracing
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_DEFAULT_HEADERS = (
+DEFAULT_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -27,7 +27,7 @@ _DEFAULT_HEADERS = (
     ("Cache-Control", "no-store"),
 )
 # Looked at for every answer, so not made into small letters each time.
-_DEFAULTS = tuple((name.lower(), name, value) for name, value in _DEFAULT_HEADERS)
+_DEFAULTS = tuple((name.lower(), name, value) for name, value in DEFAULT_HEADERS)
 _LONGEST_PATH = 200
 _LONGEST_METHOD = 20
 _RUNS = "/v1/runs/"
@@ -37,7 +37,7 @@ _IDS_IN_PATHS = (
     ("workload_id", re.compile(r"wkl_[0-9a-f]{1,32}", re.ASCII)),
 )
 # Not worth parsing.
-_EVERYBODY_SENDS = frozenset({"", "*/*", MEDIA_TYPE})
+EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
 # What reads these asks for the formats of its own trade, and takes the one there is.
 _NOT_JSON = (_METRICS_PATH, "/docs")
@@ -55,10 +55,15 @@ def register_request_hooks(app: Flask, tracing: Tracing) -> None:
 
 def _begin() -> None:
     g.started = time.perf_counter()
-    given = request.environ.get("HTTP_X_REQUEST_ID", "")
-    g.request_id = request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(16)
+    g.request_id = request_id_of(request.environ)
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def request_id_of(environ: Mapping[str, Any]) -> str:
+    """The id that the caller gives the request, where it is a sane one; else a new one."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _SANE_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _forget(_error: BaseException | None) -> None:
@@ -67,7 +72,7 @@ def _forget(_error: BaseException | None) -> None:
 
 
 def _check_accept() -> None:
-    if request.environ.get("HTTP_ACCEPT", "*/*") in _EVERYBODY_SENDS:
+    if request.environ.get("HTTP_ACCEPT", "*/*") in EVERYBODY_ACCEPTS:
         return
     accepted = request.accept_mimetypes
     offered = [MEDIA_TYPE, PROBLEM_MEDIA_TYPE]

@@ -32,11 +32,16 @@ class RunAnswer:
 
 def read_run(runtime: Runtime, caller: Caller, run_id: str) -> RunAnswer:
     """The run as callers read it; a done one is read from the store once, for it never changes."""
+    return kept_run(runtime, caller, run_id) or run_answer(runtime, get_run(runtime, caller, run_id))
+
+
+def kept_run(runtime: Runtime, caller: Caller, run_id: str) -> RunAnswer | None:
+    """A done run of the caller's tenant that this process has kept; None says nothing about the run."""
     run = runtime.kept.run(caller.tenant_id, run_id)
-    answer = runtime.kept.answer(caller.tenant_id, run.digest) if run is not None else None
-    if run is not None and answer is not None:
-        return RunAnswer(status=RunStatus.DONE, summary=run.summary, result=answer)
-    return run_answer(runtime, get_run(runtime, caller, run_id))
+    answer = None if run is None else runtime.kept.answer(caller.tenant_id, run.digest)
+    if run is None or answer is None:
+        return None
+    return RunAnswer(status=RunStatus.DONE, summary=run.summary, result=answer)
 
 
 def run_answer(runtime: Runtime, view: RunView) -> RunAnswer:

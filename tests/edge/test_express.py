@@ -1,0 +1,161 @@
+"""The short way to a finished run gives what the long way gives, and only to those who may have it."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event
+
+from service.access import Role
+from service.app import create_app
+from service.edge.authentication import remember_keys
+from service.edge.context import attach
+from service.edge.limits import limit_rates
+from service.kept import Kept
+from service.planning.keys import create_key, revoke_key
+from service.store.tables.keys import ApiKeyRow
+from tests.api.conftest import Speaker
+from tests.schemas.requests import SMALL_CHAT
+
+pytest_plugins = ["tests.api.conftest"]
+# A media type with a parameter is out of the ordinary, so Flask answers.
+LONG_WAY = {"Accept": "application/json;q=1"}
+
+
+@pytest.fixture
+def done(acme: Speaker, app, work) -> str:
+    """The path of a run that this process has kept, read with a key that is trusted for the whole test."""
+    remember_keys(app, memory_s=60)
+    place = acme.post("/v1/workloads", SMALL_CHAT).headers["Location"]
+    work()
+    assert acme.get(place).json["status"] == "done"
+    return place
+
+
+@pytest.fixture
+def dispatched(app):
+    """The requests that came as far as Flask's own hooks."""
+    seen: list[str] = []
+    app.before_request_funcs[None].append(lambda: seen.append("flask") or None)
+    yield seen
+    app.before_request_funcs[None].pop()
+
+
+def comparable(answer) -> tuple[object, ...]:
+    changing = {"x-request-id", "ratelimit-remaining", "ratelimit-reset", "date"}
+    headers = sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in changing)
+    return answer.status_code, headers, answer.data
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["200", "304"])
+def test_both_ways_answer_alike(known, acme: Speaker, done, dispatched):
+    tag = {"If_None_Match": acme.get(done).headers["ETag"]} if known else {}
+    dispatched.clear()
+    short = acme.get(done, **tag)
+    assert dispatched == []
+    long = acme.get(done, **tag, **LONG_WAY)
+    assert dispatched == ["flask"]
+    assert comparable(short) == comparable(long)
+    assert short.status_code == (304 if known else 200)
+    assert {name for name, _ in short.headers} == {name for name, _ in long.headers}
+
+
+def test_both_ways_write_the_same_line(acme: Speaker, done, runtime, capfd):
+    loud = create_app(replace(runtime, settings=replace(runtime.settings, log_level="INFO", key_memory_s=60)))
+    speaker = replace(acme, client=loud.test_client())
+    speaker.get(done)
+    lines = []
+    for headers in ({}, LONG_WAY):
+        capfd.readouterr()
+        speaker.get(done, X_Request_Id="mine-1", **headers)
+        lines.append(json.loads(capfd.readouterr().err.splitlines()[-1]))
+    assert [line["logger"] for line in lines] == ["service.edge.express", "service.edge.requests"]
+    changing = {"timestamp", "duration_ms", "logger"}
+    short, long = ({name: line[name] for name in line if name not in changing} for line in lines)
+    assert short == long
+    assert short["request_id"] == "mine-1"
+
+
+def test_both_ways_count_alike(acme: Speaker, done, runtime):
+    def counted() -> float:
+        labels = {"route": "/v1/runs/<run_id>", "method": "GET", "status": "2xx"}
+        return runtime.metrics.collected().get_sample_value("headroom_http_requests_total", labels) or 0
+
+    before, standing = counted(), int(acme.get(done).headers["RateLimit-Remaining"])
+    assert counted() == before + 1
+    assert int(acme.get(done).headers["RateLimit-Remaining"]) == standing - 1
+    assert int(acme.get(done, **LONG_WAY).headers["RateLimit-Remaining"]) == standing - 2
+    assert counted() == before + 3
+
+
+def test_a_request_id_of_the_caller_comes_back_and_a_wild_one_does_not(acme: Speaker, done):
+    assert acme.get(done, X_Request_Id="abc-1").headers["X-Request-Id"] == "abc-1"
+    assert acme.get(done, X_Request_Id="a b").headers["X-Request-Id"] != "a b"
+
+
+def test_another_tenant_finds_nothing_on_either_way(acme: Speaker, rival: Speaker, done):
+    rival.get("/v1/runs")
+    for headers in ({}, LONG_WAY):
+        assert rival.get(done, **headers).status_code == 404
+
+
+def test_a_key_whose_role_may_not_is_refused(acme: Speaker, done, runtime):
+    key = create_key(runtime, acme.tenant_id, principal="ops", role=Role.OPERATOR)
+    operator = replace(acme, token=key.token)
+    assert [operator.get(done).status_code for _ in range(2)] == [403, 403]
+
+
+def test_a_revoked_key_is_refused_after_a_moment(acme: Speaker, done, runtime, app):
+    remember_keys(app, memory_s=runtime.settings.key_memory_s)
+    assert [acme.get(done).status_code for _ in range(2)] == [200, 200]
+    with runtime.sessions() as session:
+        key_id = session.query(ApiKeyRow.id).filter_by(tenant_id=acme.tenant_id).scalar()
+    revoke_key(runtime, acme.tenant_id, key_id)
+    time.sleep(runtime.settings.key_memory_s)
+    assert acme.get(done).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "hr_x_y", "\udcff", "x" * 500])
+def test_an_unknown_key_takes_the_long_way(token, acme: Speaker, done, dispatched):
+    header = f"Bearer {token}".encode("utf-8", "surrogateescape").decode("latin-1")
+    assert acme.client.get(done, headers={"Authorization": header}).status_code == 401
+    assert dispatched == ["flask"]
+
+
+def test_one_call_too_many_is_refused_and_none_is_counted_twice(speaker, runtime, app, work, dispatched):
+    limit_rates(app, replace(runtime.settings, rate_limit_reads=4))
+    remember_keys(app, memory_s=60)
+    third = speaker("third")
+    place = third.post("/v1/workloads", SMALL_CHAT).headers["Location"]
+    work()
+    dispatched.clear()
+    assert [third.get(place).status_code for _ in range(6)] == [200, 200, 200, 200, 429, 429]
+    # The first fills the memory; the refusals are told by the long way.
+    assert len(dispatched) == 3
+
+
+def test_the_short_way_asks_the_store_for_nothing(acme: Speaker, done, runtime):
+    asked: list[str] = []
+    event.listen(runtime.sessions.kw["bind"], "before_cursor_execute", lambda *call: asked.append(call[2]))
+    assert acme.get(done).status_code == 200
+    assert asked == []
+
+
+@pytest.mark.parametrize("path", ["/v1/runs/run_0", "/v1/runs/", "/v1/runs/run_%00", "/v1/runs//x"])
+def test_what_is_no_run_takes_the_long_way(path, acme: Speaker, done, dispatched):
+    assert acme.get(path).status_code == 404
+    assert dispatched == ["flask"]
+
+
+def test_what_is_not_kept_takes_the_long_way(acme: Speaker, done, runtime, app, dispatched):
+    attach(app, replace(runtime, kept=Kept(most_bytes=1)))
+    assert acme.get(done).status_code == 200
+    assert dispatched == ["flask"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "DELETE", "POST"])
+def test_other_methods_take_the_long_way(method, acme: Speaker, done, dispatched):
+    answer = acme.client.open(done, method=method, headers={"Authorization": f"Bearer {acme.token}"})
+    assert answer.status_code in {200, 405}
+    assert dispatched == ["flask"]
