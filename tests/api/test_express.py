@@ -18,7 +18,6 @@ from service.store.tables.keys import ApiKeyRow
 from tests.api.conftest import Speaker
 from tests.schemas.requests import SMALL_CHAT
 
-pytest_plugins = ["tests.api.conftest"]
 # A media type with a parameter is out of the ordinary, so Flask answers.
 LONG_WAY = {"Accept": "application/json;q=1"}
 
