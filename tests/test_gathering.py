@@ -66,18 +66,55 @@ def test_each_thread_gets_its_own_outcome_and_nobody_waits_for_ever():
     assert outcomes == [[-(number * 1000 + step) for step in range(200)] for number in range(16)]
 
 
-def test_an_error_reaches_everybody_in_the_round_and_the_next_round_works():
-    gathering: Gathering[int, int] = Gathering()
+def test_a_round_that_fails_is_worked_again_by_each_alone_and_only_the_bad_one_fails():
+    gathering: Gathering[int, int] = Gathering(patience_s=5)
+    together: list[int] = []
+    barrier = threading.Barrier(4)
 
-    def broken(items: Sequence[int]) -> list[int]:
-        raise ValueError(f"{len(items)} items")
+    def work(items: Sequence[int]) -> list[int]:
+        together.append(len(items))
+        if 2 in items:
+            raise ValueError(f"{items} will not do")
+        return [-item for item in items]
 
-    outcomes = in_threads(8, lambda number: gathering.do(number, broken))
-    assert all(isinstance(outcome, ValueError) for outcome in outcomes)
-    assert gathering.do(1, lambda items: [item + 1 for item in items]) == 2
+    def act(number: int) -> int:
+        with gathering.coming():
+            barrier.wait(10)
+            return gathering.do(number, work)
+
+    outcomes = in_threads(4, act)
+    assert outcomes[:2] + outcomes[3:] == [0, -1, -3]
+    assert str(outcomes[2]) == "[2] will not do"
+    assert sorted(together) == [1, 1, 1, 1, 4]
+    assert gathering.do(1, work) == -1
+
+
+def test_those_on_their_way_are_waited_for_and_those_who_turn_back_are_not():
+    gathering: Gathering[int, int] = Gathering(patience_s=30)
+    rounds: list[int] = []
+    barrier = threading.Barrier(6)
+
+    def work(items: Sequence[int]) -> list[int]:
+        rounds.append(len(items))
+        return list(items)
+
+    def act(number: int) -> int | None:
+        with gathering.coming():
+            barrier.wait(10)
+            return gathering.do(number, work) if number < 4 else None
+
+    assert in_threads(6, act) == [0, 1, 2, 3, None, None]
+    assert rounds == [4]
+
+
+def test_a_round_waits_for_a_moment_only():
+    gathering: Gathering[int, int] = Gathering(patience_s=0.01)
+    with gathering.coming():
+        [outcome] = in_threads(1, lambda _: gathering.do(7, list))
+    assert outcome == 7
 
 
 def test_work_that_forgets_an_item_is_an_error():
     gathering: Gathering[int, int] = Gathering()
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="not enough values"):
         gathering.do(1, lambda _: [])

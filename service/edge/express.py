@@ -1,12 +1,15 @@
-"""The short way to a finished run: what clients ask for most often is answered before Flask begins.
+"""The short way: what clients ask for most often is answered before Flask begins.
 
-Whatever is out of the ordinary takes the long way: another path or method, a key that was not checked a moment ago, a
-run that is not kept, one call too many. Both ways give the same answer; a test holds them side by side.
+These are a finished run that was read before, and a workload whose question was answered before. Whatever is out of
+the ordinary takes the long way: other paths, methods and headers, a key that was not checked a moment ago, a run or an
+answer that is not kept, one call too many. Both ways give the same answer; tests hold them side by side.
 """
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -15,23 +18,52 @@ from flask import Flask
 from werkzeug.http import parse_etags
 
 from service.access import Caller, Permission
+from service.edge.allowance import Standing
 from service.edge.answers import MEDIA_TYPE
 from service.edge.authentication import recent_caller
+from service.edge.body import parse_json
 from service.edge.conditional import REVALIDATE, entity_tag
 from service.edge.context import runtime_of
-from service.edge.limits import rate_headers, spend_read
-from service.edge.requests import DEFAULT_HEADERS, EVERYBODY_ACCEPTS, REQUEST_ID_HEADER, request_id_of
-from service.planning.reading import RunAnswer, kept_run
+from service.edge.limits import rate_headers, spend_read, spend_write
+from service.edge.requests import (
+    DEFAULT_HEADERS,
+    EVERYBODY_ACCEPTS,
+    FAILED_BEFORE,
+    REQUEST_ID_HEADER,
+    request_id_of,
+)
+from service.errors import PlannerError
+from service.planning.reading import RunAnswer, kept_run, run_answer
+from service.planning.submit import submit_known
+from service.schemas.workload import request_in_known_words
 
-_ROUTE = "/v1/runs/<run_id>"
-_PATH = re.compile(r"/v1/runs/(run_[0-9a-f]{32})", re.ASCII)
+_RUN_ROUTE = "/v1/runs/<run_id>"
+_RUN_PATH = re.compile(r"/v1/runs/(run_[0-9a-f]{32})", re.ASCII)
+_POST_ROUTE = "/v1/workloads"
+# What changes the meaning of a POST is for Flask.
+_UNUSUAL = ("HTTP_IDEMPOTENCY_KEY", "HTTP_PREFER", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING")
 _LINES = {status: f"{status.value} {status.phrase.upper()}" for status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)}
-# The answer says itself how long it may be kept.
-_HEADERS = tuple(pair for pair in DEFAULT_HEADERS if pair[0] != "Cache-Control")
+_SECURITY = tuple(pair for pair in DEFAULT_HEADERS if pair[0] != "Cache-Control")
+_NOT_KEPT = tuple(pair for pair in DEFAULT_HEADERS if pair[0] == "Cache-Control")
 
 Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+Headers = tuple[tuple[str, str], ...]
+Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """An answer, and what the log and the counters are told of it."""
+
+    route: str
+    method: str
+    path: str
+    run_id: str
+    caller: Caller
+    standing: Standing
+    status: HTTPStatus
+    headers: Headers
+    body: bytes
 
 
 class ExpressLane:
@@ -40,53 +72,114 @@ class ExpressLane:
     def __init__(self, app: Flask, long_way: Wsgi) -> None:
         self._app = app
         self._long_way = long_way
+        self._body_limit = int(app.config["MAX_CONTENT_LENGTH"])
         self._log = structlog.get_logger(__name__).bind()
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer at once, or let Flask answer."""
         started = time.perf_counter()
-        found = self._found(environ)
-        if found is None:
+        answer, request_id = None, ""
+        if not environ.get("QUERY_STRING") and environ.get("HTTP_ACCEPT", "") in EVERYBODY_ACCEPTS:
+            request_id = request_id_of(environ)
+            # Either way the request has one id.
+            environ["HTTP_X_REQUEST_ID"] = request_id
+            if environ["REQUEST_METHOD"] == "GET":
+                answer = self._reading(environ)
+            elif environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == _POST_ROUTE:
+                answer = self._posting(environ, request_id)
+        if answer is None:
             return self._long_way(environ, start_response)
-        caller, run_id, run = found
-        standing = spend_read(self._app, caller.tenant_id)
-        if not standing.allowed:
-            return self._long_way(environ, start_response)
-        status, headers, body = _answered(environ, run)
-        request_id = request_id_of(environ)
-        headers += [(REQUEST_ID_HEADER, request_id), *_HEADERS, *rate_headers(standing)]
-        self._tell(started, status, caller=caller, run_id=run_id, request_id=request_id, body=body)
-        start_response(_LINES[status], headers)
-        return [body]
+        self._tell(answer, time.perf_counter() - started, request_id=request_id)
+        headers = [*answer.headers, (REQUEST_ID_HEADER, request_id), *_SECURITY, *rate_headers(answer.standing)]
+        start_response(_LINES[answer.status], headers)
+        return [answer.body]
 
-    def _found(self, environ: Environ) -> tuple[Caller, str, RunAnswer] | None:
-        if environ["REQUEST_METHOD"] != "GET" or environ.get("QUERY_STRING"):
-            return None
-        path = _PATH.fullmatch(environ["PATH_INFO"])
-        if path is None or environ.get("HTTP_ACCEPT", "") not in EVERYBODY_ACCEPTS:
-            return None
-        caller = recent_caller(self._app, environ.get("HTTP_AUTHORIZATION", ""))
-        if caller is None or not caller.may(Permission.RUNS):
+    def _reading(self, environ: Environ) -> _Answer | None:
+        path = _RUN_PATH.fullmatch(environ["PATH_INFO"])
+        caller = None if path is None else self._caller(environ, Permission.RUNS)
+        if path is None or caller is None:
             return None
         run = kept_run(runtime_of(self._app), caller, path[1])
-        return None if run is None else (caller, path[1], run)
+        standing = None if run is None else spend_read(self._app, caller.tenant_id)
+        if run is None or standing is None or not standing.allowed:
+            return None
+        status, headers, body = _read(environ, run)
+        return _Answer(
+            route=_RUN_ROUTE,
+            method="GET",
+            path=path[0],
+            run_id=path[1],
+            caller=caller,
+            standing=standing,
+            status=status,
+            headers=headers,
+            body=body,
+        )
 
-    def _tell(
-        self, started: float, status: HTTPStatus, *, caller: Caller, run_id: str, request_id: str, body: bytes
-    ) -> None:
-        duration_s = time.perf_counter() - started
-        runtime_of(self._app).metrics.answered(route=_ROUTE, method="GET", status=status, seconds=duration_s)
+    def _posting(self, environ: Environ, request_id: str) -> _Answer | None:
+        caller = self._caller(environ, Permission.WORKLOADS)
+        if caller is None or any(name in environ for name in _UNUSUAL):
+            return None
+        runtime = runtime_of(self._app)
+        with runtime.gathering.coming():
+            request = self._known_request(environ)
+            standing = None if request is None else spend_write(self._app, caller.tenant_id)
+            if request is None or standing is None or not standing.allowed:
+                return None
+            try:
+                run = submit_known(runtime, caller, request, request_id=request_id)
+            except PlannerError as error:
+                # It may have been written, so it is not tried again: Flask says what happened.
+                environ[FAILED_BEFORE] = error
+                return None
+        if run is None:
+            return None
+        body = run_answer(runtime, run).body
+        place = f"/v1/runs/{run.id}"
+        headers = (("Location", place), *_content(body), *_NOT_KEPT)
+        return _Answer(
+            route=_POST_ROUTE,
+            method="POST",
+            path=_POST_ROUTE,
+            run_id=run.id,
+            caller=caller,
+            standing=standing,
+            status=HTTPStatus.OK,
+            headers=headers,
+            body=body,
+        )
+
+    def _caller(self, environ: Environ, permission: Permission) -> Caller | None:
+        caller = recent_caller(self._app, environ.get("HTTP_AUTHORIZATION", ""))
+        return caller if caller is not None and caller.may(permission) else None
+
+    def _known_request(self, environ: Environ) -> Any:
+        """The request in the body, where its question was valid in these words before; the body can be read again."""
+        length = environ.get("CONTENT_LENGTH", "")
+        if environ.get("CONTENT_TYPE") != MEDIA_TYPE or not length.isdigit() or not 0 < int(length) < self._body_limit:
+            return None
+        body = environ["wsgi.input"].read(int(length))
+        environ["wsgi.input"] = io.BytesIO(body)
+        try:
+            return request_in_known_words(parse_json(body))
+        except PlannerError:
+            return None
+
+    def _tell(self, answer: _Answer, duration_s: float, *, request_id: str) -> None:
+        runtime_of(self._app).metrics.answered(
+            route=answer.route, method=answer.method, status=answer.status, seconds=duration_s
+        )
         self._log.info(
             "request",
-            method="GET",
-            route=_ROUTE,
-            path=f"/v1/runs/{run_id}",
-            status=status.value,
-            bytes=len(body),
+            method=answer.method,
+            route=answer.route,
+            path=answer.path,
+            status=answer.status.value,
+            bytes=len(answer.body),
             duration_ms=round(duration_s * 1e3, 2),
-            run_id=run_id,
-            tenant_id=caller.tenant_id,
-            key_id=caller.key_id,
+            run_id=answer.run_id,
+            tenant_id=answer.caller.tenant_id,
+            key_id=answer.caller.key_id,
             request_id=request_id,
         )
 
@@ -97,10 +190,14 @@ def take_express_lane(app: Flask) -> None:
         app.wsgi_app = ExpressLane(app, cast("Wsgi", app.wsgi_app))  # type: ignore[method-assign]
 
 
-def _answered(environ: Environ, run: RunAnswer) -> tuple[HTTPStatus, list[tuple[str, str]], bytes]:
+def _read(environ: Environ, run: RunAnswer) -> tuple[HTTPStatus, Headers, bytes]:
     tag = entity_tag(run.summary)
-    headers = [("ETag", f'"{tag}"'), ("Cache-Control", REVALIDATE)]
+    headers = (("ETag", f'"{tag}"'), ("Cache-Control", REVALIDATE))
     if "HTTP_IF_NONE_MATCH" in environ and parse_etags(environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag):
         return HTTPStatus.NOT_MODIFIED, headers, b""
     body = run.body
-    return HTTPStatus.OK, [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), *headers], body
+    return HTTPStatus.OK, (*_content(body), *headers), body
+
+
+def _content(body: bytes) -> Headers:
+    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))

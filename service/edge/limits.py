@@ -70,6 +70,12 @@ def spend_read(app: Flask, tenant_id: str) -> Standing:
     return limits.allowances.spend(limits.reads, tenant_id)
 
 
+def spend_write(app: Flask, tenant_id: str) -> Standing:
+    """The same for a call that writes or computes."""
+    limits = cast("_Limits", app.extensions[_EXTENSION])
+    return limits.allowances.spend(limits.writes, tenant_id)
+
+
 def spend_for_address() -> None:
     """Count a call without a valid key by where it comes from; RateLimitedError when it is one too many."""
     limits = _limits()

@@ -17,6 +17,8 @@ from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
 from service.tracing import Tracing
 
+# Where the short way leaves an error for Flask to tell.
+FAILED_BEFORE = "headroom.failed_before"
 REQUEST_ID_HEADER = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 DEFAULT_HEADERS = (
@@ -72,6 +74,8 @@ def _forget(_error: BaseException | None) -> None:
 
 
 def _check_accept() -> None:
+    if FAILED_BEFORE in request.environ:
+        raise request.environ[FAILED_BEFORE]
     if request.environ.get("HTTP_ACCEPT", "*/*") in EVERYBODY_ACCEPTS:
         return
     accepted = request.accept_mimetypes

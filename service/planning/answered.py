@@ -1,16 +1,17 @@
 """A question whose answer is at hand: workload and run are written together with all others of the same moment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service.metrics import Answered
-from service.planning.audit import Author, Change, author_of, record, workload_created
+from service.planning.audit import Author, Change, author_of, record_many, workload_created
 from service.planning.drafting import Draft
 from service.planning.idempotency import FirstAnswer, Once, claimed, taken
-from service.planning.transact import transact
+from service.planning.transact import transact, transact_rows
 from service.planning.view import RunView
 from service.runtime import Runtime
 from service.store import results, runs, workloads
@@ -74,23 +75,31 @@ def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView]
 
 def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:
     """One transaction for all; nothing is written for an item without a stored answer, or without its key."""
+    if all(item.once is None for item in items):
+        return transact_rows(runtime, lambda connection: _outcomes(connection, items, late=lambda _: set()))
+    return transact(
+        runtime,
+        lambda session: _outcomes(session.connection(), items, late=lambda written: _late(session, runtime, written)),
+    )
 
-    def work(session: Session) -> list[_Outcome]:
-        stored = results.feasible_of(session, {(item.draft.caller.tenant_id, item.draft.digest) for item in items})
-        known = {item.run_id: stored.get((item.draft.caller.tenant_id, item.draft.digest)) for item in items}
-        late = _late(session, runtime, [item for item in items if known[item.run_id] is not None])
-        rows = [
-            (item, feasible)
-            for item in items
-            if (feasible := known[item.run_id]) is not None and item.run_id not in late
-        ]
-        if rows:
-            workloads.add_many(session, [_workload(item) for item, _ in rows])
-            runs.add_many(session, [_run(item, feasible=feasible) for item, feasible in rows])
-            record(session, *(_created(item) for item, _ in rows))
-        return [_Outcome(feasible=known[item.run_id], taken=item.run_id in late) for item in items]
 
-    return transact(runtime, work)
+def _outcomes(
+    connection: Connection, items: Sequence[_Written], *, late: Callable[[Sequence[_Written]], set[str]]
+) -> list[_Outcome]:
+    """Write what may be written; `late` tells which of these items come too late for their key, by run."""
+    stored = results.feasible_of(connection, {(item.draft.caller.tenant_id, item.draft.digest) for item in items})
+    known = {item.run_id: stored.get((item.draft.caller.tenant_id, item.draft.digest)) for item in items}
+    too_late = late([item for item in items if known[item.run_id] is not None])
+    rows = [
+        (item, feasible)
+        for item in items
+        if (feasible := known[item.run_id]) is not None and item.run_id not in too_late
+    ]
+    if rows:
+        workloads.add_many(connection, [_workload(item) for item, _ in rows])
+        runs.add_many(connection, [_run(item, feasible=feasible) for item, feasible in rows])
+        record_many(connection, [_created(item) for item, _ in rows])
+    return [_Outcome(feasible=known[item.run_id], taken=item.run_id in too_late) for item in items]
 
 
 def _late(session: Session, runtime: Runtime, items: Sequence[_Written]) -> set[str]:

@@ -1,10 +1,12 @@
 """The audit: each accepted change is written down with its author, in its own transaction; what is refused never is."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service.access import Caller
@@ -77,7 +79,12 @@ class Change:
 
 def record(session: Session, *changes: tuple[Author, Change]) -> None:
     """Write changes down beside them, in one statement: both are committed, or neither."""
-    audit.add_many(session, [_columns(author, change) for author, change in changes])
+    record_many(session.connection(), changes)
+
+
+def record_many(connection: Connection, changes: Iterable[tuple[Author, Change]]) -> None:
+    """The same without a session."""
+    audit.add_many(connection, [_columns(author, change) for author, change in changes])
 
 
 def _columns(author: Author, change: Change) -> dict[str, object]:

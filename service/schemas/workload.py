@@ -159,17 +159,11 @@ class SizingRequestSchema(QuestionSchema, FrameSchema):
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """The request in the body; ValidationError names every wrong field of all of it."""
-        spelling = _spelling(data)
-        with _lock:
-            question = None if spelling is None else _valid.get(spelling)
-        if question is not None:
-            try:
-                frame = _FRAME.load({name: part for name, part in data.items() if name not in _QUESTION_PARTS})
-            except ValidationError:
-                pass  # told below, with the names of all fields at hand
-            else:
-                return SizingRequest(question=question, spelling=spelling, **frame)
+        known = request_in_known_words(data)
+        if known is not None:
+            return known
         request: SizingRequest = super().load(data, **kwargs)
+        spelling = _spelling(data)
         if spelling is None:
             return request
         with _lock:
@@ -185,6 +179,20 @@ class SizingRequestSchema(QuestionSchema, FrameSchema):
         """Workload and constraints lie one level deeper in the dataclass than in the body."""
         source = obj.question if attr in {"workload", "constraints"} else obj
         return getattr(source, attr, default)
+
+
+def request_in_known_words(data: Any) -> SizingRequest | None:
+    """The request, where its question was valid in these very words before and what stands around it is valid now."""
+    spelling = _spelling(data)
+    with _lock:
+        question = None if spelling is None else _valid.get(spelling)
+    if question is None:
+        return None
+    try:
+        frame = _FRAME.load({name: part for name, part in data.items() if name not in _QUESTION_PARTS})
+    except ValidationError:
+        return None  # the schema tells what is wrong, with the names of all fields at hand
+    return SizingRequest(question=question, spelling=spelling, **frame)
 
 
 def _spelling(data: Any) -> bytes | None:

@@ -1,20 +1,19 @@
 """Audit events: written in the transaction of the change they tell of, and never changed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from service.store.filters import AuditFilter, of_events
+from service.store.insert_many import insert_many
 from service.store.tables.audit import AuditEventRow
 
-_INSERT = insert(cast("Table", AuditEventRow.__table__))
 
-
-def add_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+def add_many(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write events down, given as their columns: nothing is read back."""
-    session.connection().execute(_INSERT, rows)
+    insert_many(connection, AuditEventRow, rows)
 
 
 def newest(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session
 
 from service.store.insert import insert_if_absent
@@ -12,10 +12,7 @@ from service.store.tables.runs import ResultRow
 
 _TABLE = ResultRow.__table__.c
 # Made once and without objects: the way of a question that has been answered before is a short one.
-_FEASIBLE = select(_TABLE.tenant_id, _TABLE.digest, _TABLE.feasible).where(
-    _TABLE.tenant_id.in_(bindparam("tenants", expanding=True)),
-    _TABLE.digest.in_(bindparam("digests", expanding=True)),
-)
+_FEASIBLE = select(_TABLE.feasible).where(_TABLE.tenant_id == bindparam("t"), _TABLE.digest == bindparam("d"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +52,10 @@ def working(session: Session, tenant_id: str, digest: str) -> bytes | None:
     return None if found is None else found.encode()
 
 
-def feasible_of(session: Session, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+def feasible_of(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
     """Whether the stored answers are feasible, for each (tenant, digest) that has one."""
-    wanted = {"tenants": sorted({tenant for tenant, _ in pairs}), "digests": sorted({digest for _, digest in pairs})}
-    found = session.connection().execute(_FEASIBLE, wanted)
-    # Two tenants may bring digests that only the other has answered.
-    return {(row[0], row[1]): row[2] for row in found if (row[0], row[1]) in pairs}
+    found = {pair: connection.scalar(_FEASIBLE, {"t": pair[0], "d": pair[1]}) for pair in pairs}
+    return {pair: known for pair, known in found.items() if known is not None}
 
 
 def feasible(session: Session, tenant_id: str, digest: str) -> bool | None:

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, CursorResult, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.bells import COLUMNS, Bell, bell
 from service.store.filters import RunFilter, of_runs
+from service.store.insert_many import insert_many
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
 _LEADS = RunRow.follows_run_id.is_(None)
 _IS_OPEN = RunRow.status.in_(OPEN)
-_INSERT = insert(cast("Table", RunRow.__table__))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ def add(session: Session, row: RunRow) -> RunRow:
     return row
 
 
-def add_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+def add_many(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert ended runs, given as their columns: nothing can contend for them."""
-    session.connection().execute(_INSERT, rows)
+    insert_many(connection, RunRow, rows)
 
 
 def get(session: Session, tenant_id: str, run_id: str) -> RunRow | None:

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, insert, select, update
+from sqlalchemy import Connection, CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from service.store.filters import WorkloadFilter, of_workloads
+from service.store.insert_many import insert_many
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 # What a version has and its successor replaces.
 _ASKED = ("version", "name", "labels", "kind", "question", "principal")
-
-_INSERT = insert(cast("Table", WorkloadRow.__table__))
 
 
 def add(
@@ -45,9 +44,9 @@ def add(
     return row
 
 
-def add_many(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+def add_many(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert workloads, given as their columns."""
-    session.connection().execute(_INSERT, rows)
+    insert_many(connection, WorkloadRow, rows)
 
 
 def get(session: Session, tenant_id: str, workload_id: str) -> WorkloadRow | None:

@@ -1,4 +1,4 @@
-"""The short way to a finished run gives what the long way gives, and only to those who may have it."""
+"""The short way gives what the long way gives, and only to those who may have it."""
 
 import json
 import time
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from service.access import Role
 from service.app import create_app
@@ -15,6 +16,7 @@ from service.edge.limits import limit_rates
 from service.kept import Kept
 from service.planning.keys import create_key, revoke_key
 from service.store.tables.keys import ApiKeyRow
+from service.store.tables.runs import ResultRow
 from tests.api.conftest import Speaker
 from tests.schemas.requests import SMALL_CHAT
 
@@ -39,6 +41,23 @@ def dispatched(app):
     app.before_request_funcs[None].append(lambda: seen.append("flask") or None)
     yield seen
     app.before_request_funcs[None].pop()
+
+
+@pytest.fixture
+def known(acme: Speaker, done) -> dict[str, object]:
+    """A body whose question was asked in these words and answered, with the answer kept."""
+    assert acme.post("/v1/workloads", SMALL_CHAT).json["cached"] is True
+    return SMALL_CHAT
+
+
+def without_ids(answer) -> tuple[object, ...]:
+    status, headers, data = comparable(answer)
+    body = json.loads(data)
+    new = {body["id"]: "run", body["workload_id"]: "wkl", body["created_at"]: "now"}
+    text = data.decode()
+    for value, name in new.items():
+        text = text.replace(value, name)
+    return status, [(name, new.get(value.rpartition("/")[2], value)) for name, value in headers], text
 
 
 def comparable(answer) -> tuple[object, ...]:
@@ -158,3 +177,92 @@ def test_other_methods_take_the_long_way(method, acme: Speaker, done, dispatched
     answer = acme.client.open(done, method=method, headers={"Authorization": f"Bearer {acme.token}"})
     assert answer.status_code in {200, 405}
     assert dispatched == ["flask"]
+
+
+def test_both_ways_post_alike(acme: Speaker, known, dispatched):
+    dispatched.clear()
+    short = acme.post("/v1/workloads", {**known, "name": "short", "labels": {"a": "b"}})
+    assert dispatched == []
+    long = acme.post("/v1/workloads", {**known, "name": "long"}, **LONG_WAY)
+    assert dispatched == ["flask"]
+    assert without_ids(short) == without_ids(long)
+    assert short.json["cached"] is True
+    for posted, name, labels in ((short, "short", {"a": "b"}), (long, "long", {})):
+        workload = acme.get(f"/v1/workloads/{posted.json['workload_id']}").json
+        assert (workload["name"], workload["labels"], workload["principal"]) == (name, labels, "acme-requester")
+        assert acme.get(posted.headers["Location"]).data == posted.data
+
+
+def test_both_ways_write_one_audit_event(acme: Speaker, speaker, known):
+    admin = speaker("acme", Role.ADMIN)
+    for headers in ({}, LONG_WAY):
+        posted = acme.post("/v1/workloads", known, X_Request_Id="audited-1", **headers).json
+        [event_] = admin.get(f"/v1/audit-events?resource_id={posted['workload_id']}").json["items"]
+        assert (event_["action"], event_["principal"]) == ("workload.created", "acme-requester")
+        assert (event_["request_id"], posted["id"] in event_["new_state"]) == ("audited-1", True)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Idempotency_Key": "k-1"}, {"Prefer": "wait=1"}, {"content_type": "application/json; charset=utf-8"}],
+    ids=["key", "prefer", "charset"],
+)
+def test_an_unusual_post_takes_the_long_way(headers, acme: Speaker, known, dispatched):
+    dispatched.clear()
+    posted = acme.post("/v1/workloads", data=json.dumps(known).encode(), **headers)
+    assert (posted.status_code, posted.json["cached"], dispatched) == (200, True, ["flask"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 422),
+        (b"{}", 422),
+        (json.dumps({**SMALL_CHAT, "name": ""}).encode(), 422),
+        (json.dumps({**SMALL_CHAT, "nmae": "x"}).encode(), 422),
+        (b'{"name": "x", "name": "y"}', 400),
+        (b" " * 2_000_000, 413),
+    ],
+    ids=["broken", "list", "empty", "no name", "typo", "twice", "too large"],
+)
+def test_a_bad_post_is_refused_as_ever_and_makes_nothing(body, status, acme: Speaker, known, dispatched):
+    before = acme.get("/v1/workloads").json["items"]
+    dispatched.clear()
+    assert acme.post("/v1/workloads", data=body).status_code == status
+    assert dispatched == ["flask"]
+    assert acme.get("/v1/workloads").json["items"] == before
+
+
+def test_a_new_question_takes_the_long_way(acme: Speaker, known, dispatched, queue):
+    dispatched.clear()
+    other = json.loads(json.dumps(known))
+    other["workload"]["isl_tokens"] = 777
+    assert acme.post("/v1/workloads", other).status_code == 202
+    assert (dispatched, len(queue.sent)) == (["flask"], 1)
+
+
+def test_what_the_store_forgot_is_computed_again(acme: Speaker, known, runtime, queue, dispatched):
+    with runtime.sessions.begin() as session:
+        session.query(ResultRow).delete()
+    dispatched.clear()
+    assert acme.post("/v1/workloads", known).status_code == 202
+    assert (dispatched, len(queue.sent)) == (["flask"], 1)
+
+
+def test_a_failing_database_is_told_of_once_and_nothing_is_tried_again(acme: Speaker, known, runtime, dispatched):
+    tried: list[str] = []
+
+    def fail(_connection, _cursor, statement, *_) -> None:
+        if statement.startswith("INSERT INTO workloads"):
+            tried.append(statement)
+            raise OperationalError(statement, {}, Exception("gone"))
+
+    engine = runtime.sessions.kw["bind"]
+    event.listen(engine, "before_cursor_execute", fail)
+    dispatched.clear()
+    answer = acme.post("/v1/workloads", known)
+    event.remove(engine, "before_cursor_execute", fail)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert len(tried) == 1
+    assert acme.post("/v1/workloads", known).status_code == 200
