@@ -24,7 +24,7 @@ from service.edge.authentication import recent_caller
 from service.edge.body import parse_json
 from service.edge.conditional import REVALIDATE, entity_tag
 from service.edge.context import runtime_of
-from service.edge.limits import rate_headers, spend_read, spend_write
+from service.edge.limits import SPENT, rate_headers, spend_read, spend_write
 from service.edge.requests import (
     DEFAULT_HEADERS,
     EVERYBODY_ACCEPTS,
@@ -126,6 +126,7 @@ class ExpressLane:
             standing = None if request is None else spend_write(self._app, caller.tenant_id)
             if request is None or standing is None or not standing.allowed:
                 return None
+            environ[SPENT] = standing
             try:
                 run = submit_known(runtime, caller, request, request_id=request_id)
             except PlannerError as error:
