@@ -1,6 +1,8 @@
 """Engines for SQLite and PostgreSQL: timeouts, pools and the pragmas that make SQLite safe for several processes."""
 
-from typing import Any
+import sqlite3
+import time
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
@@ -9,6 +11,8 @@ from sqlalchemy.engine import URL
 WRITES = {"headroom_writes": True}
 
 _BUSY_TIMEOUT_MS = 5000
+_FIRST_LOOK_S = 0.0001
+_LONGEST_LOOK_S = 0.005
 _STATEMENT_TIMEOUT_MS = 5000
 _LOCK_TIMEOUT_MS = 3000
 _IDLE_TRANSACTION_TIMEOUT_MS = 15000
@@ -61,5 +65,28 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("headroom_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("headroom_writes", False):
+        connection.exec_driver_sql("BEGIN")
+    elif not _begun(cast("sqlite3.Connection", connection.connection.driver_connection)):
+        # Out of patience: once more, so that the error is one of SQLAlchemy's.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begun(connection: sqlite3.Connection) -> bool:
+    """Take the write lock, looking often: SQLite itself sleeps up to 100 ms between looks, and a writer needs one."""
+    until_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    pause_s = _FIRST_LOOK_S
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                    return False
+            else:
+                return True
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")

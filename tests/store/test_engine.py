@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 import time
 
@@ -6,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.store.engine import WRITES
+from service.store.engine import WRITES, make_engine
 
 
 def test_sqlite_is_set_up_for_several_processes(engine):
@@ -52,3 +53,30 @@ def test_a_statement_of_postgresql_cannot_run_for_ever(engine):
         assert connection.scalar(text("SHOW statement_timeout")) == "5s"
         assert connection.scalar(text("SHOW lock_timeout")) == "3s"
         assert connection.scalar(text("SHOW timezone")) == "UTC"
+
+
+def test_a_writer_that_cannot_begin_says_so_as_every_error_of_the_database(tmp_path):
+    path = tmp_path / "headroom.db"
+    make_engine(f"sqlite:///{path}").connect().close()
+    engine = make_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with pytest.raises(OperationalError, match="readonly"), Session(engine, execution_options=WRITES) as session:
+        session.execute(text("CREATE TABLE t (x)"))
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
+    engine.dispose()
+
+
+def test_a_writer_waits_for_the_one_before_it(tmp_path):
+    engine = make_engine(f"sqlite:///{tmp_path / 'headroom.db'}")
+    before, begun = sqlite3.connect(tmp_path / "headroom.db", isolation_level=None, check_same_thread=False), []
+    with engine.connect().execution_options(**WRITES) as connection:
+        before.execute("CREATE TABLE t (x)")
+        before.execute("BEGIN IMMEDIATE")
+        ending = threading.Timer(0.3, lambda: (begun.append("before ended"), before.execute("COMMIT")))
+        ending.start()
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+        assert begun == ["before ended"]
+        connection.commit()
+        ending.join()
+    before.close()
+    engine.dispose()
