@@ -42,8 +42,9 @@ def ring(runtime: Runtime, bell: Bell) -> bool:
     run_id = bell.run_id
 
     def remember(session: Session) -> None:
-        outbox.remove_for(session, run_id)
+        # The run before its outbox row, as whoever claims or cancels it takes them: else the two wait for each other.
         runs.mark_sent(session, [run_id], now=now)
+        outbox.remove_for(session, run_id)
 
     try:
         transact(runtime, remember)

@@ -83,8 +83,9 @@ def _forget(runtime: Runtime, rung: list[OutboxRow]) -> None:
     now = runtime.clock()
 
     def work(session: Session) -> None:
-        outbox.remove(session, [row.id for row in rung])
+        # In the order of ring, claim and cancel: the runs first.
         runs.mark_sent(session, [row.entity_id for row in rung], now=now)
+        outbox.remove(session, [row.id for row in rung])
 
     transact(runtime, work)
 
