@@ -95,7 +95,9 @@ def record(
 def forget(session: Session, *, before: datetime, limit: int) -> int:
     """Remove at most `limit` keys that are older, the oldest first; returns how many."""
     old = select(*_KEY).where(IdempotencyRow.created_at < before).order_by(IdempotencyRow.created_at).limit(limit)
-    query = delete(IdempotencyRow).where(tuple_(*_KEY).in_(old)).execution_options(synchronize_session=False)
+    # Its age is looked at again once it is locked: a key may have been taken anew since it was listed.
+    gone = (tuple_(*_KEY).in_(old), IdempotencyRow.created_at < before)
+    query = delete(IdempotencyRow).where(*gone).execution_options(synchronize_session=False)
     return _count(session, query)
 
 
