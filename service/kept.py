@@ -1,12 +1,8 @@
 """Kept: finished runs and their answers in this process, as bytes. They never change, so they are never stale."""
 
-import threading
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from cachetools import LRUCache
-
-Value = TypeVar("Value")
+from service.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,25 +11,6 @@ class KeptRun:
 
     summary: bytes
     digest: str
-
-
-class _Shelf(Generic[Value]):
-    """What was read last, by tenant and id; safe for the threads of a process."""
-
-    def __init__(self, *, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._lock = threading.Lock()
-        self._kept: LRUCache[tuple[str, str], tuple[Value, int]] = LRUCache(most_bytes, getsizeof=lambda pair: pair[1])
-
-    def get(self, tenant_id: str, key: str) -> Value | None:
-        with self._lock:
-            found = self._kept.get((tenant_id, key))
-        return None if found is None else found[0]
-
-    def put(self, tenant_id: str, key: str, value: Value, *, size_bytes: int) -> None:
-        if size_bytes <= self._most_bytes:
-            with self._lock:
-                self._kept[tenant_id, key] = value, size_bytes
 
 
 # What a small entry takes beside its text: keys, tuples, the cache's own books.
@@ -47,21 +24,21 @@ class Kept:
     """
 
     def __init__(self, *, most_bytes: int) -> None:
-        self._answers: _Shelf[bytes] = _Shelf(most_bytes=most_bytes)
-        self._runs: _Shelf[KeptRun] = _Shelf(most_bytes=max(1, most_bytes // 10))
+        self._answers: Shelf[tuple[str, str], bytes] = Shelf(most_bytes=most_bytes)
+        self._runs: Shelf[tuple[str, str], KeptRun] = Shelf(most_bytes=max(1, most_bytes // 10))
 
     def answer(self, tenant_id: str, digest: str) -> bytes | None:
         """The answer to a question of the tenant, as callers read it."""
-        return self._answers.get(tenant_id, digest)
+        return self._answers.get((tenant_id, digest))
 
     def run(self, tenant_id: str, run_id: str) -> KeptRun | None:
         """A done run of the tenant."""
-        return self._runs.get(tenant_id, run_id)
+        return self._runs.get((tenant_id, run_id))
 
     def keep_answer(self, tenant_id: str, digest: str, body: bytes) -> None:
         """Keep an answer that is committed."""
-        self._answers.put(tenant_id, digest, body, size_bytes=len(body) + _ENTRY_BYTES)
+        self._answers.put((tenant_id, digest), body, size_bytes=len(body) + _ENTRY_BYTES)
 
     def keep_run(self, tenant_id: str, run_id: str, run: KeptRun) -> None:
         """Keep a run that is done and committed."""
-        self._runs.put(tenant_id, run_id, run, size_bytes=len(run.summary) + _ENTRY_BYTES)
+        self._runs.put((tenant_id, run_id), run, size_bytes=len(run.summary) + _ENTRY_BYTES)

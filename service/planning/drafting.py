@@ -1,23 +1,19 @@
 """A request becomes a draft: its references are checked, its defaults filled in, its question given its identity."""
 
-import threading
 from dataclasses import dataclass
 from datetime import datetime
-
-from cachetools import LRUCache
 
 from service.access import Caller
 from service.catalog.resolve import Resolved, resolve
 from service.planning.versions import current_versions, digest_of
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
-from service.schemas.workload import QUESTION, SizingRequest
+from service.schemas.workload import LONGEST_WORDS_BYTES, MEMO_BYTES, QUESTION, SizingRequest, memory_of
+from service.shelf import Shelf
 from service.sizing.workload import Question
 from service.store.runs import Versions
 
-_QUESTIONS_KEPT = 1024
-_kept: LRUCache[tuple[Versions, bytes], "_Asked"] = LRUCache(_QUESTIONS_KEPT)
-_lock = threading.Lock()
+_kept: Shelf[tuple[Versions, bytes], "_Asked"] = Shelf(most_bytes=MEMO_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +66,13 @@ def _asked(runtime: Runtime, request: SizingRequest) -> _Asked:
     if request.spelling is None:
         return _look_through(runtime, request.question, versions)
     key = versions, request.spelling
-    with _lock:
-        known = _kept.get(key)
+    known = _kept.get(key)
     if known is None:
         known = _look_through(runtime, request.question, versions)
-        with _lock:
-            _kept[key] = known
+        # Few words may come to a long question: defaults are spelled out in it, and models layer by layer.
+        size = len(known.question)
+        if size <= LONGEST_WORDS_BYTES:
+            _kept.put(key, known, size_bytes=memory_of(size))
     return known
 
 

@@ -2,13 +2,11 @@
 
 import dataclasses
 import hashlib
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import orjson
-from cachetools import LRUCache
 from marshmallow import Schema, ValidationError, fields, post_load
 from marshmallow.schema import SchemaMeta
 
@@ -19,12 +17,17 @@ from service.schemas.science import APPLICATION_TEMPLATES, SCIENCE_SCHEMAS
 from service.schemas.strict import RecordSchema, StrictSchema, Text, clean_text
 from service.schemas.training import TrainingWorkloadSchema
 from service.schemas.union import Discriminated
+from service.shelf import Shelf
 from service.sizing.kind import Kind
 from service.sizing.workload import Constraints, Question
 
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
-_QUESTIONS_KEPT = 1024
+MEMO_BYTES = 8_000_000
+LONGEST_WORDS_BYTES = 8_000
+"""Longer words are read anew each time: people do not write them, and few of them would push out all others."""
+_ENTRY_BYTES = 1_500
+_BYTES_PER_BYTE = 6
 _MOST_LABELS = 64
 LABEL_KEY_CHARACTERS = 63
 LABEL_VALUE_CHARACTERS = 255
@@ -37,7 +40,7 @@ class SizingRequest:
     question: Question
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    # SHA-256 of the words in which the question was asked; equal questions may have many.
+    # SHA-256 of the words in which the question was asked; equal questions may have many. None: not worth remembering.
     spelling: bytes | None = field(default=None, compare=False, repr=False)
 
 
@@ -145,8 +148,7 @@ class FrameSchema(StrictSchema):
 
 
 _FRAME = FrameSchema()
-_lock = threading.Lock()
-_valid: LRUCache[bytes, Question] = LRUCache(_QUESTIONS_KEPT)
+_valid: Shelf[bytes, Question] = Shelf(most_bytes=MEMO_BYTES)
 _QUESTION_PARTS = ("workload", "constraints")
 
 
@@ -163,11 +165,11 @@ class SizingRequestSchema(QuestionSchema, FrameSchema):
         if known is not None:
             return known
         request: SizingRequest = super().load(data, **kwargs)
-        spelling = _spelling(data)
-        if spelling is None:
+        words = _words(data)
+        if words is None:
             return request
-        with _lock:
-            _valid[spelling] = request.question
+        spelling = _spelling(words)
+        _valid.put(spelling, request.question, size_bytes=memory_of(len(words)))
         return dataclasses.replace(request, spelling=spelling)
 
     @post_load
@@ -183,9 +185,11 @@ class SizingRequestSchema(QuestionSchema, FrameSchema):
 
 def request_in_known_words(data: Any) -> SizingRequest | None:
     """The request, where its question was valid in these very words before and what stands around it is valid now."""
-    spelling = _spelling(data)
-    with _lock:
-        question = None if spelling is None else _valid.get(spelling)
+    words = _words(data)
+    if words is None:
+        return None
+    spelling = _spelling(words)
+    question = _valid.get(spelling)
     if question is None:
         return None
     try:
@@ -195,7 +199,17 @@ def request_in_known_words(data: Any) -> SizingRequest | None:
     return SizingRequest(question=question, spelling=spelling, **frame)
 
 
-def _spelling(data: Any) -> bytes | None:
+def memory_of(words_bytes: int) -> int:
+    """What the question in words of this length takes in memory, with room to spare; bytes, as measured."""
+    return _ENTRY_BYTES + _BYTES_PER_BYTE * words_bytes
+
+
+def _spelling(words: bytes) -> bytes:
+    return hashlib.sha256(words).digest()
+
+
+def _words(data: Any) -> bytes | None:
+    """The words of the question alone; None where nobody should remember them."""
     if not isinstance(data, Mapping):
         return None
     try:
@@ -205,7 +219,7 @@ def _spelling(data: Any) -> bytes | None:
         )
     except orjson.JSONEncodeError:
         return None  # a number or text that no answer can hold; the schema says what is wrong with it
-    return hashlib.sha256(words).digest()
+    return words if len(words) <= LONGEST_WORDS_BYTES else None
 
 
 QUESTION = QuestionSchema()

@@ -98,3 +98,17 @@ def changed(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     else:
         node[last] = value
     return copied
+
+
+def layered(layers: int, *, hidden: int = 512) -> dict[str, Any]:
+    """A chat with a model of its own, written layer by layer: about 80 bytes each."""
+    mixer = {"kind": "attention", "count": 1, "heads": 8, "kv_heads": 2, "head_dim": 64}
+    model = {
+        "layers": layers,
+        "hidden": hidden,
+        "vocab": 32000,
+        # Alternating windows, so that no two neighbours are one.
+        "mixers": [{**mixer, "window": 128 * (1 + place % 2)} for place in range(layers)],
+        "ffns": [{"kind": "dense", "count": layers, "intermediate": 2048}],
+    }
+    return changed(SMALL_CHAT, "workload.model", model)
