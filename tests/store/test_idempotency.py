@@ -54,7 +54,7 @@ def until_it_waits(engine: Engine) -> None:
     """Until a statement waits for a lock, where the database can say so; SQLite has one lock, which is taken."""
     if engine.dialect.name == "sqlite":
         return
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type='Lock'")
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     for _ in range(1000):
         with Session(engine) as session:
             if session.scalar(waiting):
