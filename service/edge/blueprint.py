@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
 
 import marshmallow
-from flask import Request, g
+from flask import Request, g, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 
@@ -14,7 +14,7 @@ from service.edge.authentication import open_to_all, protect
 from service.edge.body import read_json
 from service.edge.limits import RATE_HEADERS_DOC
 from service.edge.refusals import REQUEST_ID_DOC
-from service.errors import FieldError, InvalidRequestError
+from service.errors import FieldError, InvalidRequestError, NotFoundError
 from service.schemas.issue import field_errors
 
 _ALWAYS = (HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -72,6 +72,13 @@ def summary(errors: tuple[Any, ...]) -> str:
     return sentence if not more else f"{sentence} And {more} more; see errors."
 
 
+def _check_names() -> None:
+    """What no id or name can be is nothing's: PostgreSQL would refuse some of it with an error of its own."""
+    for value in (request.view_args or {}).values():
+        if not (value.isascii() and value.isprintable()):
+            raise NotFoundError(f"There is nothing of the name {value[:64]!r}.")
+
+
 class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     """A blueprint with a key and a permission (None: open to all), strict arguments and documented errors."""
 
@@ -85,6 +92,8 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
             open_to_all(self)
         else:
             protect(self, permission)
+        # Once the key is known to be good, as for every other unknown name.
+        self.before_request(_check_names)
 
     # flask-smorest publishes no types; these give its decorators some.
 
