@@ -62,6 +62,8 @@ def _application(runtime: Runtime) -> Flask:
     app = Application(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    # Flask's own answer to OPTIONS is a page that the document does not promise; 405 names the methods of a path too.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.strict_slashes = True
     # A redirect to what somebody may have meant is no answer to a program.
     app.url_map.merge_slashes = False

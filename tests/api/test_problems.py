@@ -195,3 +195,14 @@ def test_a_blueprint_open_to_all_says_so():
     assert permission_of(said) is None
     open_to_all(blueprint)
     assert permission_of(blueprint.before_request_funcs[None][-1]) is None
+
+
+def test_options_is_a_method_that_no_path_has(acme: Speaker, app: Flask):
+    paths = sorted({rule.rule for rule in app.url_map.iter_rules()})
+    assert {"/v1/runs", "/v1/workloads/<workload_id>", "/openapi.json", "/healthz"} <= set(paths)
+    for path in paths:
+        answer = acme.client.open(path.replace("<", "").replace(">", ""), method="OPTIONS")
+        allowed = {method for rule in app.url_map.iter_rules() if rule.rule == path for method in rule.methods}
+        assert (answer.status_code, answer.mimetype) == (405, "application/problem+json"), path
+        assert set(answer.headers["Allow"].split(", ")) == allowed, path
+        assert "OPTIONS" not in allowed
