@@ -31,8 +31,10 @@ _VERSIONS = "versions"
 _CHANGE = (
     "Writes the next version, all of it, and makes a run as POST does: cached, joined or queued. The body is that run; "
     "ETag is that of the workload as it is now. The old version stays to be read, and so do its runs. Where name, "
-    "labels and question are those of the newest version nothing is written, and the newest run is the answer. An "
-    "archived workload is changed no more: 409."
+    "labels and question are those of the newest version there is no new one: the answer is its run that is open, or "
+    "done under the catalog, calibration, engine and price book of now; when it has none of these, because it failed, "
+    "was cancelled or was answered under others, another run of the same version is made. An archived workload is "
+    "changed no more: 409."
 )
 _ARCHIVE = (
     "The workload is read as before, and neither listed nor changed any more; open runs go on. A second time is 204 "

@@ -34,6 +34,7 @@ class Action(StrEnum):
     WORKLOAD_CREATED = "workload.created"
     WORKLOAD_CHANGED = "workload.changed"
     WORKLOAD_ARCHIVED = "workload.archived"
+    RUN_CREATED = "run.created"
     RUN_CANCELLED = "run.cancelled"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"

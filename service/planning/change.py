@@ -18,7 +18,6 @@ from service.planning.view import RunView
 from service.runtime import Runtime
 from service.schemas.workload import SizingRequest
 from service.store import runs, workloads
-from service.store.filters import RunFilter
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadRow
 
@@ -36,7 +35,8 @@ def change(
 ) -> RunView:
     """Write the version after `version` (None: after whichever is newest) and its run, as POST makes runs.
 
-    What changes neither name, labels nor question is answered with the newest run, and nothing is written. Raises
+    What changes neither name, labels nor question makes no version: it is answered with the run of this one that is
+    open or was done under the versions of today, and only where there is none it makes another run of it. Raises
     NotFoundError, ConflictError for an archived workload, PreconditionFailedError when it was changed since.
     """
     with runtime.tracing.span("change", tenant_id=caller.tenant_id, request_id=request_id) as span:
@@ -62,21 +62,42 @@ def _change(
         if old.archived_at is not None:
             raise ConflictError(f"Workload {old.id} is archived, and changed no more; post a new one.")
         _expect(old, version)
-        if (old.name, old.labels, old.question) == (request.name, request.labels, draft.question):
-            return runs.newest(session, caller.tenant_id, only=RunFilter(workload_id=old.id), limit=1)[0].id
-        row, body = decided(session, draft, known, workload_id=old.id, version=old.version + 1)
-        if not workloads.replace(session, old, now=draft.now, **_asked(draft)):
-            raise OvertakenError
-        insert_run(session, row)
-        new_state = state_of_version(row.workload_version, run_id=row.id, status=row.status)
-        changed = _changed(Action.WORKLOAD_CHANGED, old, new_state=new_state, at=draft.now)
-        record(session, (author_of(caller, request_id), changed))
-        return row, body
+        if (old.name, old.labels, old.question) != (request.name, request.labels, draft.question):
+            return _new_version(session, draft, known, old)
+        standing = runs.standing(session, old.tenant_id, old.id, version=old.version, digest=draft.digest)
+        return _new_run(session, draft, known, old) if standing is None else standing
 
     written = until_settled(lambda: transact(runtime, work))
     if isinstance(written, str):
         return get_run(runtime, caller, written)
     return announced(runtime, *written, known=known)
+
+
+def _new_version(session: Session, draft: Draft, known: bytes | None, old: WorkloadRow) -> tuple[RunRow, bytes | None]:
+    row, body = decided(session, draft, known, workload_id=old.id, version=old.version + 1)
+    if not workloads.replace(session, old, now=draft.now, **_asked(draft)):
+        raise OvertakenError
+    insert_run(session, row)
+    new_state = state_of_version(row.workload_version, run_id=row.id, status=row.status)
+    changed = _changed(Action.WORKLOAD_CHANGED, old, new_state=new_state, at=draft.now)
+    record(session, (author_of(draft.caller, draft.request_id), changed))
+    return row, body
+
+
+def _new_run(session: Session, draft: Draft, known: bytes | None, old: WorkloadRow) -> tuple[RunRow, bytes | None]:
+    """Another run of the same version: the others failed, were cancelled or answered under versions of the past."""
+    row, body = decided(session, draft, known, workload_id=old.id, version=old.version)
+    insert_run(session, row)
+    created = Change(
+        at=draft.now,
+        action=Action.RUN_CREATED,
+        tenant_id=row.tenant_id,
+        resource_id=row.id,
+        old_state=None,
+        new_state=row.status,
+    )
+    record(session, (author_of(draft.caller, draft.request_id), created))
+    return row, body
 
 
 def _asked(draft: Draft) -> dict[str, Any]:

@@ -85,6 +85,13 @@ def newest(
     return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
 
 
+def standing(session: Session, tenant_id: str, workload_id: str, *, version: int, digest: str) -> str | None:
+    """The newest run of this version of the workload that is open, or done with the answer under `digest`; its id."""
+    good = or_(_IS_OPEN, and_(RunRow.status == RunStatus.DONE.value, RunRow.digest == digest))
+    of_version = (RunRow.tenant_id == tenant_id, RunRow.workload_id == workload_id, RunRow.workload_version == version)
+    return session.scalar(select(RunRow.id).where(*of_version, good).order_by(RunRow.id.desc()).limit(1))
+
+
 def leader_of(session: Session, tenant_id: str, digest: str) -> RunRow | None:
     """The open run that leads on this question; locked, so that it cannot end while somebody joins it."""
     query = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.digest == digest, _IS_OPEN, _LEADS)

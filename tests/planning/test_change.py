@@ -2,16 +2,20 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError, UnknownReferenceError
+from service.planning.audit import list_events
+from service.planning.cancel import cancel
 from service.planning.change import archive, change
 from service.planning.execute import execute
 from service.planning.history import get_version, list_versions
 from service.planning.reading import get_run, get_workload, list_runs, list_workloads
 from service.planning.submit import submit
+from service.store.filters import AuditFilter
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadVersionRow
 from tests.planning.conftest import chat
@@ -83,6 +87,59 @@ def test_what_changes_nothing_is_answered_with_the_newest_run(version, runtime, 
     assert again == get_run(runtime, caller, run.id)
     assert (rows(runtime, RunRow), rows(runtime, WorkloadVersionRow)) == (1, 0)
     assert get_workload(runtime, caller, run.workload_id).changed_at is None
+
+
+def test_the_answer_is_a_run_of_the_newest_version_whatever_the_clocks_of_hosts_say(runtime, caller, clock, run):
+    clock.advance(-60)
+    changed = put(runtime, caller, run, chat(isl_tokens=1200))
+    assert changed.id < run.id
+    clock.advance(60)
+    assert put(runtime, caller, run, chat(isl_tokens=1200)).id == changed.id
+
+
+def failed(runtime, caller, run):
+    assert execute(runtime, run.id, solve=lambda *_: 1 // 0)
+
+
+def cancelled(runtime, caller, run):
+    cancel(runtime, caller, run.id, request_id="req_c")
+
+
+def done(runtime, caller, run):
+    assert execute(runtime, run.id)
+
+
+def same(runtime):
+    return runtime
+
+
+def newer(runtime):
+    return replace(runtime, catalog=replace(runtime.catalog, version="sha256:newer"))
+
+
+def dearer(runtime):
+    return replace(runtime, price_book=replace(runtime.price_book, digest="sha256:other"))
+
+
+@pytest.mark.parametrize(("ends", "becomes"), [(failed, same), (cancelled, same), (done, newer), (done, dearer)])
+def test_where_no_run_of_the_version_stands_another_one_is_made(ends, becomes, runtime, caller, run):
+    ends(runtime, caller, run)
+    now = becomes(runtime)
+    again = put(now, caller, run, chat(), version=1)
+    assert (again.status, again.workload_version, again.id != run.id) == ("queued", 1, True)
+    assert put(now, caller, run, chat(), version=1).id == again.id
+    assert execute(now, again.id)
+    stands = put(now, caller, run, chat(), version=1)
+    assert (stands.id, stands.status) == (again.id, "done")
+    assert (rows(runtime, RunRow), rows(runtime, WorkloadVersionRow)) == (2, 0)
+    assert get_workload(runtime, caller, run.workload_id).changed_at is None
+    (event,) = list_events(runtime, caller, only=AuditFilter(action="run.created"))
+    assert (event.resource_id, event.new_state, event.request_id) == (again.id, "queued", "req_2")
+
+
+def test_an_open_run_stands_under_newer_versions_too(runtime, caller, run):
+    """Whoever takes it answers it under its own."""
+    assert put(newer(runtime), caller, run, chat()).id == run.id
 
 
 @pytest.mark.parametrize("change_of", [{"name": "else"}, {"labels": {"team": "other"}}, {"name": None}])
