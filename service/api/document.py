@@ -8,7 +8,7 @@ from flask import Flask, Response, current_app, request
 
 from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
-from service.edge.conditional import ETAG_DOC, documents_etag, tagged
+from service.edge.conditional import ETAG_DOC, documents_etag, name_form, tagged
 from service.edge.document import DocumentedApi, describe
 from service.schemas.digest import sha256_digest
 
@@ -29,7 +29,9 @@ class _Document:
 def add_document(app: Flask, api: DocumentedApi, *, examples: Path) -> None:
     """Describe everything that is registered by now; `examples` is the folder of the bodies that the document shows."""
     description = describe(api, examples=examples)
-    app.extensions[_EXTENSION] = _Document(app.json.dumps(description), sha256_digest(description))
+    version = sha256_digest(description)
+    app.extensions[_EXTENSION] = _Document(app.json.dumps(description), version)
+    name_form(app, version)
 
 
 @blueprint.route("/openapi.json", methods=["GET"])

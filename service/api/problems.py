@@ -7,6 +7,7 @@ from flask import Response, request
 
 from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
+from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.meanings import ProblemKind, problem_kind
 from service.errors import NotFoundError
 from service.schemas.problem import ProblemKindSchema
@@ -14,12 +15,9 @@ from service.schemas.problem import ProblemKindSchema
 blueprint = ResourceBlueprint(
     "problems", __name__, url_prefix="/problems", permission=None, description="What problems mean."
 )
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    # The same for everybody, and changed by an update only.
-    "Cache-Control": "public, max-age=3600",
-    "Vary": "Accept",
-}
+_POLICY = {"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
+# The same for everybody, and changed by an update only.
+_FOR_AN_HOUR = "public, max-age=3600"
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -46,7 +44,8 @@ _MEMBERS = ("type", "title", "status", "meaning", "cause", "way_out")
 
 
 @blueprint.route("/<slug>", methods=["GET"])
-@blueprint.response(200, ProblemKindSchema)
+@documents_etag(blueprint)
+@blueprint.response(200, ProblemKindSchema, headers=ETAG_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(
     operationId="getProblemKind",
@@ -57,9 +56,13 @@ def get_problem_kind(slug: str) -> Any:
     found = problem_kind(slug)
     if found is None:
         raise NotFoundError(f"There is no kind of problem {slug[:64]!r}.")
-    if request.accept_mimetypes.best_match([HTML_MEDIA_TYPE, MEDIA_TYPE], HTML_MEDIA_TYPE) == MEDIA_TYPE:
-        return found, _HEADERS
-    return Response(page_of(found), mimetype=HTML_MEDIA_TYPE, headers=_HEADERS)
+    chosen = request.accept_mimetypes.best_match([HTML_MEDIA_TYPE, MEDIA_TYPE], HTML_MEDIA_TYPE)
+    page = page_of(found)
+    # Page and JSON are two forms of one thing, with a tag each; what the JSON says stands in the page.
+    headers = {**tagged(page, chosen, cache_control=_FOR_AN_HOUR, vary="Accept"), **_POLICY}
+    if chosen == MEDIA_TYPE:
+        return found, headers
+    return Response(page, mimetype=HTML_MEDIA_TYPE, headers=headers)
 
 
 def page_of(kind: ProblemKind) -> str:

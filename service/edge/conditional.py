@@ -5,12 +5,13 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from flask import Response, abort, request
+from flask import Flask, Response, abort, current_app, request
 
 from service.edge.blueprint import Decorator, ResourceBlueprint, View
 from service.errors import MalformedConditionError, PreconditionFailedError, PreconditionRequiredError
 
 REVALIDATE = "private, no-cache"
+_EXTENSION = "headroom-form-of-answers"
 ETAG_DOC = {
     "ETag": {
         "description": "Tag of this version.",
@@ -39,16 +40,34 @@ _TAGS = re.compile(rf"[ \t,]*{_ENTITY_TAG}(?:[ \t]*,[ \t]*(?:{_ENTITY_TAG})?)*[ 
 _EACH_TAG = re.compile(_ENTITY_TAG)
 
 
-def entity_tag(*parts: str | bytes) -> str:
-    """The tag, without its quotes, of what these parts identify."""
-    identity = b"\x1f".join(part.encode() if isinstance(part, str) else part for part in parts)
+def name_form(app: Flask, version: str) -> None:
+    """Give every tag the version of the form that answers have, to be called once all routes are described.
+
+    A tag names an object and its version; a release that writes the same version with one more member is another
+    answer, and 304 would keep the old one alive.
+    """
+    app.extensions[_EXTENSION] = version.encode()
+
+
+def entity_tag(*parts: str | bytes, app: Flask | None = None) -> str:
+    """The tag, without its quotes, of what these parts identify, in the form that it is written in today.
+
+    `app` only where no request is at hand.
+    """
+    form: bytes = (app or current_app).extensions[_EXTENSION]
+    identity = b"\x1f".join((form, *(part.encode() if isinstance(part, str) else part for part in parts)))
     return hashlib.sha256(identity).hexdigest()[:32]
 
 
-def tagged(*parts: str | bytes, cache_control: str = REVALIDATE) -> dict[str, str]:
-    """Headers with the ETag of what these parts identify; ends the request with 304 when the caller has it."""
+def tagged(*parts: str | bytes, cache_control: str = REVALIDATE, vary: str | None = None) -> dict[str, str]:
+    """Headers with the ETag of what these parts identify; ends the request with 304 when the caller has it.
+
+    `vary` names the headers of the request that chose among several forms; each has parts of its own.
+    """
     tag = entity_tag(*parts)
     headers = {"ETag": f'"{tag}"', "Cache-Control": cache_control}
+    if vary is not None:
+        headers["Vary"] = vary
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
         abort(Response(status=304, headers=headers))
     return headers

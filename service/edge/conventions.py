@@ -25,7 +25,8 @@ hours: the same key with the same body gives the first answer again, with anothe
 request is still at work it is 409.
 
 **Conditional requests.** Single resources carry an `ETag`; `If-None-Match` gives 304 while you have the current \
-version. A change of a resource needs `If-Match`: 428 without it, 412 when the resource has changed since.
+version. A release that writes a resource in another form gives it another tag. A change of a resource needs \
+`If-Match`: 428 without it, 412 when the resource has changed since.
 
 **Paging.** Lists give the newest first (the catalog: by id), `limit` items at a time. `next_cursor` is the `cursor` \
 of the next page, opaque, and absent on the last page.

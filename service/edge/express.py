@@ -103,7 +103,7 @@ class ExpressLane:
         standing = None if run is None else spend_read(self._app, caller.tenant_id)
         if run is None or standing is None or not standing.allowed:
             return None
-        status, headers, body = _read(environ, run)
+        status, headers, body = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
         return _Answer(
             route=_RUN_ROUTE,
             method="GET",
@@ -191,8 +191,7 @@ def take_express_lane(app: Flask) -> None:
         app.wsgi_app = ExpressLane(app, cast("Wsgi", app.wsgi_app))  # type: ignore[method-assign]
 
 
-def _read(environ: Environ, run: RunAnswer) -> tuple[HTTPStatus, Headers, bytes]:
-    tag = entity_tag(run.summary)
+def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, bytes]:
     headers = (("ETag", f'"{tag}"'), ("Cache-Control", REVALIDATE))
     if "HTTP_IF_NONE_MATCH" in environ and parse_etags(environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag):
         return HTTPStatus.NOT_MODIFIED, headers, b""

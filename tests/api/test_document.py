@@ -222,3 +222,21 @@ def test_nothing_of_this_machine_is_in_it(document):
     text = str(document)
     assert "/main/" not in text
     assert "localhost" not in text
+
+
+def test_every_single_resource_has_a_tag_and_answers_304(document):
+    """Lists are not single, and a state of this moment is no resource that somebody keeps."""
+    of_the_moment = {"getHealth", "getReadiness", "getMetrics"}
+    single = [
+        operation
+        for _, method, operation in operations(document)
+        if method == "get"
+        and operation["operationId"].startswith("get")
+        and operation["operationId"] not in of_the_moment
+    ]
+    assert len(single) > 10
+    for operation in single:
+        name = operation["operationId"]
+        assert "ETag" in operation["responses"]["200"]["headers"], name
+        assert "ETag" in operation["responses"]["304"]["headers"], name
+        assert "If-None-Match" in {parameter.get("name") for parameter in operation["parameters"]}, name

@@ -135,3 +135,20 @@ def test_an_unknown_kind_is_404_whoever_asks(slug, app: Flask):
 def test_the_document_has_both_representations(document):
     content = document["paths"]["/problems/{slug}"]["get"]["responses"]["200"]["content"]
     assert set(content) == {"application/json", "text/html"}
+
+
+def test_each_form_has_a_tag_of_its_own(app: Flask):
+    client = app.test_client()
+    tags = {}
+    for accept in ("application/json", HTML):
+        answer = client.get("/problems/conflict", headers={"Accept": accept})
+        tags[accept] = answer.headers["ETag"]
+        again = client.get("/problems/conflict", headers={"Accept": accept, "If-None-Match": tags[accept]})
+        assert (again.status_code, again.data) == (304, b"")
+        for name in ("ETag", "Vary", "Cache-Control"):
+            assert again.headers[name] == answer.headers[name]
+        assert answer.headers["Vary"] == "Accept"
+    for accept, other in (("application/json", HTML), (HTML, "application/json")):
+        answer = client.get("/problems/conflict", headers={"Accept": accept, "If-None-Match": tags[other]})
+        assert answer.status_code == 200
+    assert client.get("/problems/not-found", headers={"If-None-Match": tags[HTML]}).status_code == 200
