@@ -19,6 +19,7 @@ PATHS = (
     ("GET", "/v1/runs/{}/diff/run_1"),
     ("GET", "/v1/runs/run_1/diff/{}"),
     ("GET", "/v1/runs/{}/options/1/working"),
+    ("GET", "/v1/runs/run_1/options/{}/working"),
     ("GET", "/v1/workloads/{}"),
     ("DELETE", "/v1/workloads/{}"),
     ("GET", "/v1/workloads/{}/runs"),

@@ -36,7 +36,7 @@ def test_each_option_shows_the_steps_that_were_stored(name, acme: Speaker, runti
         assert (shown["versions"], shown["digest"]) == (run["versions"], run["digest"])
 
 
-@pytest.mark.parametrize("rank", ["0", "999", "-1", "01", "1.0", "x", "%31%00", "1" * 5000])
+@pytest.mark.parametrize("rank", ["0", "999", "-1", "01", "1.0", "x", "1" * 5000])
 def test_an_unknown_option_is_404(rank, acme: Speaker, work, check):
     run = acme.post("/v1/workloads", SMALL_CHAT).json
     work()
