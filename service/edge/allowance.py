@@ -121,8 +121,7 @@ class Allowances:
     def spend(self, rate: Rate, key: str) -> Standing:
         """Count one call of the key."""
         now_s = self._clock()
-        window = int(now_s // self._window_s)
-        accounts = self._accounts(window, rate)
+        window, accounts = self._accounts(int(now_s // self._window_s), rate)
         account = accounts.get(key) or self._open(accounts, key)
         with account.lock:
             if not account.left:
@@ -130,19 +129,23 @@ class Allowances:
             allowed = account.left > 0
             account.left -= allowed
             remaining = account.left + account.beyond
-        reset_s = max(1, math.ceil((window + 1) * self._window_s - now_s))
+        reset_s = min(self._window_s, max(1, math.ceil((window + 1) * self._window_s - now_s)))
         return Standing(allowed=allowed, rate=rate, remaining=remaining, reset_s=reset_s)
 
-    def _accounts(self, window: int, rate: Rate) -> dict[str, _Account]:
-        """Those of this window; all that is known of the last one is forgotten with it."""
-        since, by_rate = self._current
-        if window != since:
+    def _accounts(self, window: int, rate: Rate) -> tuple[int, dict[str, _Account]]:
+        """The newest window and its accounts; all that is known of the last one is forgotten with it.
+
+        A call that looked at the clock just before others began a window counts in theirs: the old one never comes
+        back. Only a clock that was put back for longer begins anew, or else its limits would stand until it caught up.
+        """
+        current, by_rate = self._current
+        if window not in {current, current - 1}:
             with self._lock:
-                if window != self._current[0]:
+                if window not in {self._current[0], self._current[0] - 1}:
                     self._current = (window, {})
-                by_rate = self._current[1]
+                current, by_rate = self._current
         accounts = by_rate.get(rate.name)
-        return by_rate.setdefault(rate.name, {}) if accounts is None else accounts
+        return current, by_rate.setdefault(rate.name, {}) if accounts is None else accounts
 
     def _open(self, accounts: dict[str, _Account], key: str) -> _Account:
         with self._lock:

@@ -102,6 +102,28 @@ def test_a_new_window_brings_a_new_allowance(count, clock):
     assert (renewed.allowed, renewed.remaining, renewed.reset_s) == (True, 1, WINDOW_S)
 
 
+def test_a_call_that_looked_at_the_clock_before_others_began_a_window_counts_in_that(count, clock):
+    first, _ = of_two(count, clock)
+    rate = Rate(name="reads", limit=2)
+    clock.now_s = NOON + WINDOW_S
+    assert first.spend(rate, "acme").remaining == 1
+    clock.now_s = NOON + WINDOW_S - 0.001
+    late = first.spend(rate, "acme")
+    assert (late.allowed, late.remaining, late.reset_s) == (True, 0, WINDOW_S)
+    clock.now_s = NOON + WINDOW_S
+    assert not first.spend(rate, "acme").allowed
+    assert count.totals == {f"reads:acme:{int(NOON / WINDOW_S) + 1}": 2}
+
+
+def test_a_clock_that_is_put_back_begins_anew(count, clock):
+    first, _ = of_two(count, clock)
+    rate = Rate(name="reads", limit=2)
+    clock.now_s = NOON + 3600
+    assert spent(first, rate, "acme", 5) == 2
+    clock.now_s = NOON
+    assert spent(first, rate, "acme", 5) == 2
+
+
 def test_remaining_counts_down_and_knows_what_others_took(count, clock):
     first, second = of_two(count, clock)
     rate = Rate(name="reads", limit=10)
