@@ -18,6 +18,7 @@ from service.edge.express import take_express_lane
 from service.edge.limits import limit_rates, register_rate_headers
 from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
+from service.edge.recent_readiness import keep_readiness
 from service.edge.requests import register_request_hooks
 from service.edge.tracing import trace_requests
 from service.edge.waiting import open_waiting_room
@@ -72,6 +73,7 @@ def _application(runtime: Runtime) -> Flask:
     measure_answers(app)
     limit_rates(app, settings)
     remember_keys(app, memory_s=settings.key_memory_s)
+    keep_readiness(app)
     trace_requests(app, runtime.tracing)
     register_request_hooks(app, runtime.tracing)
     register_rate_headers(app)

@@ -4,8 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from service.edge.blueprint import ResourceBlueprint
-from service.edge.context import runtime
-from service.planning.health import readiness
+from service.edge.recent_readiness import recent_readiness
 from service.schemas.health import AliveSchema, ReadinessSchema
 
 blueprint = ResourceBlueprint("health", __name__, permission=None, description="For those who run the service.")
@@ -36,9 +35,11 @@ def get_health() -> Any:
     headers=_RETRY_AFTER_DOC,
     description="A part is missing; its reason is beside it.",
 )
-@blueprint.described(operationId="getReadiness")
+@blueprint.described(
+    operationId="getReadiness", description="Each process looks once a second at most, however often it is asked."
+)
 def get_readiness() -> Any:
     """Ask whether every part that the service needs is there, and why not."""
-    state = readiness(runtime())
+    state = recent_readiness()
     headers = {} if state.ready else {"Retry-After": str(_RETRY_AFTER_S)}
     return state, HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE, headers

@@ -18,6 +18,7 @@ from service.catalog.prices import load_price_book
 from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.limits import limit_rates
+from service.edge.recent_readiness import keep_readiness
 from service.edge.waiting import open_waiting_room
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
@@ -102,6 +103,7 @@ def app(shared_app: Flask, runtime: Runtime) -> Flask:
     open_waiting_room(shared_app, threads=runtime.settings.web_threads)
     limit_rates(shared_app, runtime.settings)
     remember_keys(shared_app, memory_s=runtime.settings.key_memory_s)
+    keep_readiness(shared_app)
     return shared_app
 
 
