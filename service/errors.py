@@ -115,6 +115,12 @@ class ForbiddenError(PlannerError):
     code = "forbidden"
 
 
+class TenantDisabledError(PlannerError):
+    """The key is valid, and its tenant may do nothing at present, whatever the role."""
+
+    code = "tenant_disabled"
+
+
 class RateLimitedError(PlannerError):
     """The tenant, or the address, has made more calls than it may."""
 

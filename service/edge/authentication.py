@@ -10,7 +10,7 @@ from service.access import Caller, Permission
 from service.edge.context import runtime
 from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.recent_keys import RecentKeys
-from service.errors import ForbiddenError, UnauthenticatedError
+from service.errors import ForbiddenError, TenantDisabledError, UnauthenticatedError
 from service.planning import keys
 
 _EXTENSION = "headroom-recent-keys"
@@ -35,7 +35,7 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
     def check() -> None:
         try:
             caller = g.caller = _authenticate()
-        except (UnauthenticatedError, ForbiddenError):
+        except (UnauthenticatedError, TenantDisabledError):
             spend_for_address()
             raise
         spend_for_tenant(caller.tenant_id)

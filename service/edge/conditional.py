@@ -31,7 +31,7 @@ _IF_MATCH = {
     "required": True,
     "schema": {"type": "string", "maxLength": 1000, "examples": ['"5d41402abc4b2a76b9719d911017c592"', "*"]},
     "description": "The ETag of the version that you read, or several; * for whatever is there. 428 without it, 412 "
-    "when the object was changed meanwhile.",
+    "when the object was changed meanwhile, and for a weak tag (W/ before it), which never matches.",
 }
 _ANY = "*"
 # RFC 9110: entity tags between commas, where a list may have empty places.
@@ -96,9 +96,14 @@ class IfMatch:
         """
         if self.tags is None:
             return False
-        if f'"{tag}"' not in self.tags:
-            raise PreconditionFailedError("It was changed after you had read it; read it again and repeat your change.")
-        return True
+        if f'"{tag}"' in self.tags:
+            return True
+        if f'W/"{tag}"' in self.tags:
+            raise PreconditionFailedError(
+                'The tag is that of the current version and weak (W/"..."), and a weak tag never matches; a proxy may '
+                "have weakened it on its way. Send it without W/."
+            )
+        raise PreconditionFailedError("It was changed after you had read it; read it again and repeat your change.")
 
 
 def if_match() -> IfMatch:

@@ -63,9 +63,14 @@ MEANINGS: dict[str, Meaning] = {
         way_out=f"Send {_AUTHORIZATION} with a current key; an administrator of your tenant makes keys.",
     ),
     "forbidden": Meaning(
-        meaning="The key is valid, and its role or its tenant may not do this.",
-        cause="A key of another role, such as an operator's on a tenant's data, or a tenant that was disabled.",
+        meaning="The key is valid, and its role may not do this.",
+        cause="A key of another role, such as an operator's on a tenant's data.",
         way_out="Use a key whose role allows the call; ask the administrator of your tenant for one.",
+    ),
+    "tenant_disabled": Meaning(
+        meaning="The key is valid, and the whole tenant that it belongs to is disabled: none of its keys works.",
+        cause="The operator of the installation has disabled the tenant.",
+        way_out="Ask the operator to enable the tenant; the same key works again then.",
     ),
     "not_found": Meaning(
         meaning="There is no such path, or no such object of your tenant.",
@@ -105,8 +110,9 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "precondition_failed": Meaning(
         meaning="The object is no longer as you read it, so nothing was changed and nobody's work is overwritten.",
-        cause="Somebody changed or archived it after you had read it.",
-        way_out="Read the object again, bring your change into what you find, and send it with the new ETag.",
+        cause="Somebody changed or archived it after you had read it. Or the tag in If-Match is weak (W/ stands before "
+        "it), which never matches: this service sends strong ones, and a proxy that compresses may weaken them.",
+        way_out="Read the object again, bring your change into what you find, and send it with its ETag, without W/.",
     ),
     "body_too_large": Meaning(
         meaning="The body is larger than this route takes; it was not read to the end.",

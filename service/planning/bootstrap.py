@@ -7,7 +7,7 @@ import orjson
 import structlog
 
 from service.access import Role
-from service.errors import ForbiddenError, UnauthenticatedError
+from service.errors import TenantDisabledError, UnauthenticatedError
 from service.planning.audit import author_on_host
 from service.planning.keys import authenticate, create_key, create_tenant, revoke_all_keys
 from service.runtime import Runtime
@@ -48,7 +48,7 @@ def _work(runtime: Runtime, known: dict[Role, str], tenant_id: str) -> bool:
         return False
     try:
         callers = {role: authenticate(runtime, token) for role, token in known.items()}
-    except (UnauthenticatedError, ForbiddenError):
+    except (UnauthenticatedError, TenantDisabledError):
         return False
     return all(caller.role is role and caller.tenant_id == tenant_id for role, caller in callers.items())
 

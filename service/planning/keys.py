@@ -3,18 +3,20 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from service.access import Caller, Role
-from service.errors import ForbiddenError, NotFoundError, UnauthenticatedError, UnavailableError
+from service.errors import NotFoundError, TenantDisabledError, UnauthenticatedError, UnavailableError
 from service.planning.audit import Action, Author, Change, author_on_host, record
 from service.planning.transact import read, transact
 from service.runtime import Runtime
 from service.store import keys, tenants
 from service.store.keys import KeyOwner
+from service.store.tables.keys import ApiKeyRow
 
 _SCHEME = "hr"
 _PREFIX_BYTES = 6
@@ -109,7 +111,7 @@ def create_key(
         row = keys.add(
             session, owner, role=role, prefix=prefix, secret_sha256=_hash(token), expires_at=expires_at, now=now
         )
-        record(session, (by, _made(tenant_id, row.id, at=now)))
+        record(session, (by, _made(row, principal, at=now)))
         return row.id
 
     key_id = transact(runtime, work)
@@ -141,7 +143,7 @@ def revoke_key(runtime: Runtime, tenant_id: str, key_id: str, *, author: Author 
     def work(session: Session) -> None:
         if not keys.revoke(session, tenant_id, key_id, now=now):
             raise NotFoundError(f"There is no live key {key_id[:64]!r}.")
-        record(session, (by, _revoked(tenant_id, key_id, at=now)))
+        record(session, *((by, change) for change in _revoked(session, tenant_id, {key_id}, at=now)))
 
     transact(runtime, work)
 
@@ -151,27 +153,46 @@ def revoke_all_keys(runtime: Runtime, tenant_id: str, *, author: Author) -> None
     now = runtime.clock()
 
     def work(session: Session) -> None:
-        revoked = keys.revoke_all(session, tenant_id, now=now)
+        revoked = set(keys.revoke_all(session, tenant_id, now=now))
         if revoked:
-            record(session, *((author, _revoked(tenant_id, key_id, at=now)) for key_id in revoked))
+            record(session, *((author, change) for change in _revoked(session, tenant_id, revoked, at=now)))
 
     transact(runtime, work)
 
 
-def _made(tenant_id: str, key_id: str, *, at: datetime) -> Change:
+def _live(key: ApiKeyRow, principal: str) -> str:
+    """The state of a live key as the audit tells it: who can do what with it."""
+    return f"live, {key.role} for {principal}"
+
+
+def _made(key: ApiKeyRow, principal: str, *, at: datetime) -> Change:
     return Change(
-        at=at, action=Action.KEY_CREATED, tenant_id=tenant_id, resource_id=key_id, old_state=None, new_state="live"
+        at=at,
+        action=Action.KEY_CREATED,
+        tenant_id=key.tenant_id,
+        resource_id=key.id,
+        old_state=None,
+        new_state=_live(key, principal),
     )
 
 
-def _revoked(tenant_id: str, key_id: str, *, at: datetime) -> Change:
-    return Change(
-        at=at, action=Action.KEY_REVOKED, tenant_id=tenant_id, resource_id=key_id, old_state="live", new_state="revoked"
-    )
+def _revoked(session: Session, tenant_id: str, key_ids: Collection[str], *, at: datetime) -> list[Change]:
+    return [
+        Change(
+            at=at,
+            action=Action.KEY_REVOKED,
+            tenant_id=tenant_id,
+            resource_id=key.id,
+            old_state=_live(key, principal),
+            new_state="revoked",
+        )
+        for key, principal in keys.of_tenant(session, tenant_id)
+        if key.id in key_ids
+    ]
 
 
 def authenticate(runtime: Runtime, token: str) -> Caller:
-    """Who holds this token; UnauthenticatedError for a bad one, ForbiddenError for a disabled tenant's."""
+    """Who holds this token; UnauthenticatedError for a bad one, TenantDisabledError for a disabled tenant's."""
     now = runtime.clock()
     owner = _owner(runtime, token)
     expected = owner.key.secret_sha256 if owner else _NOBODY
@@ -184,7 +205,7 @@ def authenticate(runtime: Runtime, token: str) -> Caller:
     if key.expires_at is not None and key.expires_at <= now:
         raise UnauthenticatedError("The API key has expired; ask for a new one.")
     if owner.tenant_disabled_at is not None:
-        raise ForbiddenError("The tenant of this API key is disabled.")
+        raise TenantDisabledError("The tenant of this API key is disabled.")
     if key.last_used_at is None or now - key.last_used_at >= _TOUCH_EVERY:
         _touch(runtime, key.id, now=now)
     return Caller(tenant_id=key.tenant_id, principal=owner.principal, role=Role(key.role), key_id=key.id)

@@ -66,8 +66,16 @@ class ConstraintsSchema(RecordSchema):
     )
     max_racks = Count("Racks that the site has room for.", low=1, high=100_000, **_OPTIONAL)
     max_budget_usd = Money("Indicative hardware cost, at most.", **_OPTIONAL)
-    deliver_by = DayField("Day by which it must be delivered.", **_OPTIONAL)
-    destination_country = CountryField("Where it will stand; decides export flags.", **_OPTIONAL)
+    deliver_by = DayField(
+        "Day by which it must be delivered. Kept with the question; a sizing knows no lead times and does not evaluate "
+        "it, quotes will.",
+        **_OPTIONAL,
+    )
+    destination_country = CountryField(
+        "Where it will stand. Kept with the question; a sizing screens no export rules and does not evaluate it, "
+        "quotes will.",
+        **_OPTIONAL,
+    )
     min_confidence_fraction = Amount(
         "Confidence at which an option must meet the target.", low=0.5, high=0.99, load_default=0.8
     )

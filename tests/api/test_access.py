@@ -96,7 +96,9 @@ def test_a_disabled_tenant_is_403(acme: Speaker, runtime):
     assert acme.get("/v1/runs").status_code == 200
     set_tenant_disabled(runtime, acme.tenant_id, disabled=True)
     time.sleep(runtime.settings.key_memory_s)
-    assert acme.get("/v1/runs").status_code == 403
+    refused = acme.get("/v1/runs")
+    assert (refused.status_code, refused.json["type"]) == (403, "/problems/tenant-disabled")
+    assert refused.json["title"] == "The tenant of the key is disabled"
 
 
 def without_chance(answer):

@@ -116,6 +116,12 @@ def test_a_condition_that_does_not_hold(text, acme: Speaker, path):
     assert acme.get(path).json["version"] == 1
 
 
+def test_a_weak_tag_is_told_from_a_change(acme: Speaker, path):
+    tag = acme.get(path).headers["ETag"]
+    assert "weak tag never matches" in acme.put(path, OTHER, If_Match=f"W/{tag}").json["detail"]
+    assert "changed after" in acme.put(path, OTHER, If_Match='W/"5d41402a"').json["detail"]
+
+
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
 def test_a_condition_that_cannot_be_read(text, acme: Speaker, path, check):
     tag = acme.get(path).headers["ETag"]

@@ -119,8 +119,8 @@ def test_keys_and_tenants_are_told_with_the_operator_as_author(runtime, caller, 
         set_tenant_disabled(runtime, caller.tenant_id, disabled=disabled)
     found = events(runtime, caller, created_after=since)
     assert [told(event)[:4] for event in found] == [
-        ("key.created", made.id, None, "live"),
-        ("key.revoked", made.id, "live", "revoked"),
+        ("key.created", made.id, None, "live, seller for bob"),
+        ("key.revoked", made.id, "live, seller for bob", "revoked"),
         ("tenant.disabled", caller.tenant_id, "enabled", "disabled"),
         ("tenant.enabled", caller.tenant_id, "disabled", "enabled"),
     ]
@@ -143,7 +143,10 @@ def test_the_start_of_the_embedded_default_tells_what_it_makes_and_revokes(runti
     with runtime.sessions() as session:
         counted = dict(session.execute(select(AuditEventRow.action, func.count()).group_by(AuditEventRow.action)).all())
         principals = set(session.scalars(select(AuditEventRow.principal)))
+        revoked = select(AuditEventRow.old_state).where(AuditEventRow.action == Action.KEY_REVOKED)
+        lost = {(state or "").partition(" for ")[0] for state in session.scalars(revoked)}
     assert counted == {Action.KEY_CREATED: 2 * len(Role), Action.KEY_REVOKED: len(Role)}
+    assert lost == {f"live, {role}" for role in Role}
     assert principals == {"start of the embedded default"}
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from service.access import Role
-from service.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from service.errors import NotFoundError, TenantDisabledError, UnauthenticatedError
 from service.planning.bootstrap import demo_keys, keys_file
 from service.planning.keys import authenticate, create_key, create_tenant, revoke_key, set_tenant_disabled
 from service.store.tables.keys import ApiKeyRow
@@ -81,7 +81,7 @@ def test_a_key_expires(runtime, tenant_id, clock):
 
 def test_a_disabled_tenant_is_refused_and_may_return(runtime, tenant_id, key):
     set_tenant_disabled(runtime, tenant_id, disabled=True)
-    with pytest.raises(ForbiddenError):
+    with pytest.raises(TenantDisabledError):
         authenticate(runtime, key.token)
     set_tenant_disabled(runtime, tenant_id, disabled=False)
     authenticate(runtime, key.token)

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from config.environment import ROOT
 from scripts.make_key import main
-from service.errors import ForbiddenError, UnauthenticatedError
+from service.errors import TenantDisabledError, UnauthenticatedError
 from service.planning.keys import authenticate
 from service.runtime import Facts, build_runtime, load_facts
 from service.settings import Settings
@@ -56,7 +56,7 @@ def test_a_key_is_made_listed_and_revoked(make_key, runtime):
 def test_a_tenant_is_disabled_and_enabled(make_key, runtime):
     token = make_key("acme", "ada", "requester").strip()
     make_key("acme", "--disable")
-    with pytest.raises(ForbiddenError):
+    with pytest.raises(TenantDisabledError):
         authenticate(runtime, token)
     make_key("acme", "--enable")
     assert authenticate(runtime, token).principal == "ada"
