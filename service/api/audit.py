@@ -38,8 +38,10 @@ class AuditQuerySchema(PageQuerySchema):
 @blueprint.response(200, AuditEventPageSchema)
 @blueprint.described(
     operationId="listAuditEvents",
-    description="For administrators. One event per accepted change; what was refused, repeated or changed nothing has "
-    "none.",
+    description="For administrators. One event per accepted change that a caller or an operator on the host made: "
+    "workloads, cancelled runs, keys, the tenant itself. What was refused, repeated or changed nothing has none. Nor "
+    "has what the service does by itself: how far a run has come is in the run (`started_at`, `finished_at`, "
+    "`attempts`, `error`).",
 )
 def get_audit_events(query: dict[str, Any]) -> Any:
     """List what was changed, and by whom, newest first."""

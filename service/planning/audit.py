@@ -38,6 +38,7 @@ class Action(StrEnum):
     RUN_CANCELLED = "run.cancelled"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+    TENANT_CREATED = "tenant.created"
     TENANT_DISABLED = "tenant.disabled"
     TENANT_ENABLED = "tenant.enabled"
 

@@ -27,11 +27,11 @@ def keys_file(runtime: Runtime) -> Path:
 
 def demo_keys(runtime: Runtime) -> dict[Role, str]:
     """The demo tenant's keys by role: those of the file while they work, else new ones."""
-    tenant_id = create_tenant(runtime, DEMO_TENANT)
+    author = author_on_host(_STARTER)
+    tenant_id = create_tenant(runtime, DEMO_TENANT, author=author)
     known = _read(keys_file(runtime))
     if _work(runtime, known, tenant_id):
         return known
-    author = author_on_host(_STARTER)
     revoke_all_keys(runtime, tenant_id, author=author)
     made = {
         role: create_key(runtime, tenant_id, principal=f"demo-{role.value}", role=role, author=author).token

@@ -53,10 +53,17 @@ class KeySheet:
     last_used_at: datetime | None
 
 
-def create_tenant(runtime: Runtime, name: str) -> str:
+def create_tenant(runtime: Runtime, name: str, *, author: Author | None = None) -> str:
     """The id of the tenant of that name, made when there is none."""
-    now = runtime.clock()
-    return transact(runtime, lambda session: tenants.ensure(session, name, now=now).id)
+    now, by = runtime.clock(), author or author_on_host()
+
+    def work(session: Session) -> str:
+        tenant, made = tenants.ensure(session, name, now=now)
+        if made:
+            record(session, (by, _tenant_made(tenant.id, at=now)))
+        return tenant.id
+
+    return transact(runtime, work)
 
 
 def find_tenant(runtime: Runtime, name: str) -> str:
@@ -158,6 +165,17 @@ def revoke_all_keys(runtime: Runtime, tenant_id: str, *, author: Author) -> None
             record(session, *((author, change) for change in _revoked(session, tenant_id, revoked, at=now)))
 
     transact(runtime, work)
+
+
+def _tenant_made(tenant_id: str, *, at: datetime) -> Change:
+    return Change(
+        at=at,
+        action=Action.TENANT_CREATED,
+        tenant_id=tenant_id,
+        resource_id=tenant_id,
+        old_state=None,
+        new_state="enabled",
+    )
 
 
 def _live(key: ApiKeyRow, principal: str) -> str:

@@ -22,10 +22,10 @@ def by_name(session: Session, name: str) -> TenantRow | None:
     return session.scalars(select(TenantRow).where(TenantRow.name == name)).one_or_none()
 
 
-def ensure(session: Session, name: str, *, now: datetime) -> TenantRow:
-    """The tenant of that name, made when there is none."""
-    insert_if_absent(session, TenantRow, id=new_id("ten", now), name=name, created_at=now)
-    return session.scalars(select(TenantRow).where(TenantRow.name == name)).one()
+def ensure(session: Session, name: str, *, now: datetime) -> tuple[TenantRow, bool]:
+    """The tenant of that name, made when there is none, and whether it was."""
+    made = insert_if_absent(session, TenantRow, id=new_id("ten", now), name=name, created_at=now)
+    return session.scalars(select(TenantRow).where(TenantRow.name == name)).one(), made
 
 
 def set_disabled(session: Session, tenant_id: str, *, at: datetime | None) -> bool:

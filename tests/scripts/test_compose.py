@@ -19,7 +19,13 @@ PASSWORD = "letters"
 @pytest.fixture(scope="module")
 def compose():
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    return as_compose_reads_it(text)
+
+
+def as_compose_reads_it(text: str, **environ: str):
+    """The services, with these variables or what stands in for them."""
     text = re.sub(r"\$\{POSTGRES_PASSWORD:\?[^}]*\}", PASSWORD, text)
+    text = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: environ.get(found[1]) or found[2], text)
     return yaml.safe_load(text)["services"]
 
 
@@ -43,6 +49,15 @@ def test_a_command_is_the_same_here_and_there(compose, processes, name):
 def test_the_environment_is_known_and_the_same_for_all(compose, name):
     assert compose[name]["environment"] == compose["web"]["environment"]
     assert set(compose[name]["environment"]) <= {variable.name for variable in VARIABLES}
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "dispatcher"])
+def test_a_collector_is_passed_through_and_off_by_default(compose, name):
+    assert not settings_from_environment(compose[name]["environment"]).otlp_endpoint
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_HEADERS": "key=word"}
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    settings = settings_from_environment(as_compose_reads_it(text, **given)[name]["environment"])
+    assert [settings.otlp_endpoint, settings.otlp_headers] == list(given.values())
 
 
 @pytest.mark.parametrize("role", ServerRole)
