@@ -2,11 +2,11 @@
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import orjson
 from marshmallow import Schema, ValidationError, fields, post_load
 from marshmallow.schema import SchemaMeta
 
@@ -213,12 +213,11 @@ def _words(data: Any) -> bytes | None:
     if not isinstance(data, Mapping):
         return None
     try:
-        # A part that is null is not the same words as one that is not there: only one of them is valid.
-        words = orjson.dumps(
-            {part: data[part] for part in _QUESTION_PARTS if part in data}, option=orjson.OPT_SORT_KEYS
-        )
-    except orjson.JSONEncodeError:
-        return None  # a number or text that no answer can hold; the schema says what is wrong with it
+        # A part that is null is not the same words as one that is not there: only one of them is valid. Not orjson:
+        # it writes NaN, which is refused, as null, which may be valid.
+        words = json.dumps({part: data[part] for part in _QUESTION_PARTS if part in data}, sort_keys=True).encode()
+    except (TypeError, ValueError, RecursionError):
+        return None  # nothing that JSON has; the schema says what is wrong with it
     return words if len(words) <= LONGEST_WORDS_BYTES else None
 
 

@@ -349,6 +349,11 @@ def test_an_slo_that_no_hardware_meets_is_a_question_and_not_a_wrong_field():
     assert SizingRequestSchema().load(body).question.workload.slo.tpot_ms == 0.01
 
 
+def test_nan_is_refused_however_often_null_was_valid_in_its_place():
+    REQUEST.load(changed(CHAT, "constraints.max_racks", None))
+    assert "constraints.max_racks" in refused(changed(CHAT, "constraints.max_racks", float("nan")))
+
+
 def test_what_was_valid_once_in_these_words_is_not_validated_anew_and_what_stands_around_it_is():
     schema = SizingRequestSchema()
     first, again = schema.load({**CHAT, "name": "one"}), schema.load({**CHAT, "name": "two", "labels": {"a": "b"}})
