@@ -18,6 +18,7 @@ from service.store.engine import WRITES
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+S = TypeVar("S", Session, Connection)
 
 _ATTEMPTS = 3
 _RETRY_AFTER_S = 5
@@ -27,34 +28,29 @@ _ROLLED_BACK = {"40001", "40P01"}
 
 def transact(runtime: Runtime, work: Callable[[Session], T]) -> T:
     """Run `work` in one writing transaction and commit it; UnavailableError when the database does not answer."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        committing = False
-        try:
-            with runtime.writers_turn, runtime.sessions(execution_options=WRITES) as session:
-                outcome = work(session)
-                session.flush()
-                committing = True
-                session.commit()
-                return outcome
-        except IntegrityError:
-            raise
-        except (DBAPIError, PoolTimeoutError) as error:
-            if attempt == _ATTEMPTS or not _worth_another_try(error, committing=committing):
-                raise _unavailable(error) from error
-            time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - jitter, not a secret
-    raise AssertionError("unreachable")
+
+    def flushed(session: Session) -> T:
+        outcome = work(session)
+        session.flush()
+        return outcome
+
+    return _committed(runtime, lambda: runtime.sessions(execution_options=WRITES), flushed)
 
 
 def transact_rows(runtime: Runtime, work: Callable[[Connection], T]) -> T:
     """The same for work that needs no objects: on a bare connection, which costs a fraction of a session."""
     engine: Engine = runtime.sessions.kw["bind"]
+    return _committed(runtime, lambda: engine.connect().execution_options(**WRITES), work)
+
+
+def _committed(runtime: Runtime, opened: Callable[[], S], work: Callable[[S], T]) -> T:
     for attempt in range(1, _ATTEMPTS + 1):
         committing = False
         try:
-            with runtime.writers_turn, engine.connect().execution_options(**WRITES) as connection:
-                outcome = work(connection)
+            with runtime.writers_turn, opened() as transaction:
+                outcome = work(transaction)
                 committing = True
-                connection.commit()
+                transaction.commit()
                 return outcome
         except IntegrityError:
             raise
