@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from service.schemas.inference import InferenceWorkloadSchema
 from service.schemas.issue import Issue
+from service.schemas.month import MonthField
 from service.schemas.plain import AnswerSchema, count, figure, flag, many, one, text
 from service.schemas.result import (
     AssumedSchema,
@@ -23,12 +24,16 @@ from service.schemas.workload import science_field, workload_field
 from service.sizing.kind import Kind
 from service.sizing.result import Estimate
 from service.sizing.workload import (
+    Arrival,
     Demand,
     Deployment,
+    InferenceWorkload,
     Load,
     LoadKind,
+    Pool,
     Recompute,
     Serving,
+    ServingEngine,
     Sharding,
     TrainingTarget,
     Workload,
@@ -40,6 +45,11 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "mode": (Kind.INFERENCE,),
     "load": (Kind.INFERENCE,),
     "attention_dp": (Kind.INFERENCE,),
+    "moe_tp": (Kind.INFERENCE,),
+    "prefill": (Kind.INFERENCE,),
+    "decode": (Kind.INFERENCE,),
+    "engine": (Kind.INFERENCE,),
+    "software_month": (Kind.INFERENCE,),
     "micro_batch": (Kind.TRAINING,),
     "vpp": (Kind.TRAINING,),
     "cp": (Kind.TRAINING,),
@@ -49,6 +59,9 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "host_cores": (Kind.SCIENCE,),
 }
 """Fields of a deployment that mean something for some kinds of workload only."""
+# Callers ask what their hardware does; what was the best that somebody published only measured runs say.
+_LOADS = tuple(kind for kind in LoadKind if kind is not LoadKind.BEST_PUBLISHED)
+_POOLS = ("prefill", "decode")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +101,14 @@ class LoadSchema(RecordSchema):
 
     record = Load
 
-    kind = Choice("concurrency and rate need their number.", LoadKind, required=True)
+    kind = Choice("concurrency and rate need their number.", _LOADS, required=True)
     value = Count("Requests in flight, for concurrency.", low=1, high=1_000_000, **_OPTIONAL)
     requests_s = Amount("Requests arriving per second, for rate.", low=1e-6, high=1e7, **_OPTIONAL)
+    arrival = Choice(
+        "Of concurrency: each request follows the end of another (steady), or all are sent at once (burst).",
+        Arrival,
+        load_default=Arrival.STEADY,
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def _number_of_kind(self, data: dict[str, Any], **_: Any) -> None:
@@ -100,6 +118,21 @@ class LoadSchema(RecordSchema):
                 raise ValidationError({name: [Issue(f"A load of kind {data['kind']} needs it.")]})
             if name != needed and data.get(name) is not None:
                 raise ValidationError({name: [Issue(f"A load of kind {data['kind']} has none.")]})
+        if data["arrival"] is Arrival.BURST and data["kind"] is not LoadKind.CONCURRENCY:
+            message = f"A load of kind {data['kind']} arrives steadily; only concurrency comes as a burst."
+            raise ValidationError({"arrival": [Issue(message, value=data["arrival"], limit=Arrival.STEADY)]})
+
+
+class PoolSchema(RecordSchema):
+    """The GPUs of a disaggregated deployment that only prefill or only decode; what is left out the engine chooses."""
+
+    record = Pool
+
+    instances = Count("Model instances in the pool.", low=1, high=200_000, **_OPTIONAL)
+    tp = Count("Tensor parallelism of an instance.", low=1, high=1024, **_OPTIONAL)
+    ep = Count("Expert parallelism of an instance.", low=1, high=4096, **_OPTIONAL)
+    attention_dp = Count("Data parallelism of the attention part.", low=1, high=4096, **_OPTIONAL)
+    gpus = Count("GPUs of the pool: instances x tp x attention_dp.", low=1, high=200_000, **_OPTIONAL)
 
 
 class DeploymentSchema(RecordSchema):
@@ -127,6 +160,21 @@ class DeploymentSchema(RecordSchema):
     sharding = Choice("Which training states are sharded.", tuple(Sharding), **_OPTIONAL)
     replicas = Count("Independent copies of the model or job.", low=1, high=1_000_000, **_OPTIONAL)
     host_cores = Count("CPU cores of all servers.", low=1, high=10_000_000, **_OPTIONAL)
+    moe_tp = Count(
+        "How many ways one expert is split; ep is how many ways they are dealt out.", low=1, high=1024, **_OPTIONAL
+    )
+    prefill = fields.Nested(PoolSchema, **_OPTIONAL, metadata={"description": "The GPUs that prefill; disaggregated."})
+    decode = fields.Nested(PoolSchema, **_OPTIONAL, metadata={"description": "The GPUs that decode; disaggregated."})
+    engine = Choice("Software that serves the model; absent = the workload's.", ServingEngine, **_OPTIONAL)
+    software_month = MonthField("When the serving software was published; absent = today's.", **_OPTIONAL)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _pools_of_mode(self, data: dict[str, Any], **_: Any) -> None:
+        mode: Serving = data["mode"]
+        wrong = [name for name in _POOLS if data[name] is not None and mode is not Serving.DISAGGREGATED]
+        if wrong:
+            message = f"Goes with mode disaggregated only; here mode is {mode}."
+            raise ValidationError({name: [Issue(message, limit=Serving.DISAGGREGATED)] for name in wrong})
 
 
 class EstimateRequestSchema(RecordSchema):
@@ -154,6 +202,13 @@ class EstimateRequestSchema(RecordSchema):
         }
         if wrong:
             raise ValidationError({"deployment": wrong})
+
+    @validates_schema(skip_on_field_errors=True)
+    def _one_engine(self, data: dict[str, Any], **_: Any) -> None:
+        workload, engine = data["workload"], data["deployment"].engine
+        if isinstance(workload, InferenceWorkload) and workload.engine not in {None, engine} and engine is not None:
+            message = f"Contradicts workload.engine, which is {workload.engine}; give one of them."
+            raise ValidationError({"deployment": {"engine": [Issue(message, value=engine, limit=workload.engine)]}})
 
 
 class EstimateSchema(AnswerSchema):

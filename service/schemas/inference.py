@@ -19,7 +19,15 @@ from service.schemas.strict import (
 )
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
-from service.sizing.workload import Availability, Demand, InferenceWorkload, Serving, Slo, SpeculativeDecoding
+from service.sizing.workload import (
+    Availability,
+    Demand,
+    InferenceWorkload,
+    Serving,
+    ServingEngine,
+    Slo,
+    SpeculativeDecoding,
+)
 
 MODEL_PRECISIONS = (
     Precision.BF16,
@@ -121,3 +129,8 @@ class InferenceWorkloadSchema(RecordSchema):
     )
     growth_fraction_year = Amount("Growth of the demand per year.", low=0, high=10, load_default=0.0)
     horizon_months = Amount("For how long the answer must suffice.", low=1, high=120, load_default=36.0)
+    engine = Choice(
+        "Software that serves the model; without it the engine takes its default and says which.",
+        ServingEngine,
+        **_OPTIONAL,
+    )

@@ -17,6 +17,14 @@ class Serving(StrEnum):
     DISAGGREGATED = "disaggregated"
 
 
+class ServingEngine(StrEnum):
+    """The software that serves a model."""
+
+    TENSORRT_LLM = "tensorrt-llm"
+    VLLM = "vllm"
+    SGLANG = "sglang"
+
+
 class Availability(StrEnum):
     """Spare capacity: none, or one server more than the load needs."""
 
@@ -79,6 +87,8 @@ class InferenceWorkload:
     availability: Availability = Availability.N
     growth_fraction_year: float = 0.0
     horizon_months: float = 36.0
+    # None: the engine takes its default, and says which.
+    engine: ServingEngine | None = None
     kind: Kind = field(default=Kind.INFERENCE, init=False)
 
 
@@ -148,21 +158,33 @@ class Question:
 
 
 class LoadKind(StrEnum):
-    """How an inference deployment is loaded (truth/schema.json)."""
+    """How an inference deployment is loaded.
+
+    `best_published` is the best point that anybody published of a deployment: only measured runs are loaded so.
+    """
 
     CONCURRENCY = "concurrency"
     SATURATED = "saturated"
     HIGHEST_RATE_WITHIN_SLO = "highest_rate_within_slo"
     RATE = "rate"
+    BEST_PUBLISHED = "best_published"
+
+
+class Arrival(StrEnum):
+    """Whether requests in flight take each other's place one by one, or are all sent at once."""
+
+    STEADY = "steady"
+    BURST = "burst"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """`value` requests in flight (concurrency) or `requests_s` arriving (rate)."""
+    """`value` requests in flight (concurrency, in this arrival) or `requests_s` arriving (rate)."""
 
     kind: LoadKind = LoadKind.SATURATED
     value: int | None = None
     requests_s: float | None = None
+    arrival: Arrival = Arrival.STEADY
 
 
 class Recompute(StrEnum):
@@ -180,6 +202,17 @@ class Sharding(StrEnum):
     ZERO1 = "zero1"
     ZERO2 = "zero2"
     ZERO3 = "zero3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One side of a disaggregated deployment: `gpus` in all, in so many instances of tp x attention_dp GPUs each."""
+
+    instances: int | None = None
+    tp: int | None = None
+    ep: int | None = None
+    attention_dp: int | None = None
+    gpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,3 +236,10 @@ class Deployment:
     sharding: Sharding | None = None
     replicas: int | None = None
     host_cores: int | None = None
+    # How many ways a single expert is split; `ep` is how many ways the experts are dealt out.
+    moe_tp: int | None = None
+    prefill: Pool | None = None
+    decode: Pool | None = None
+    engine: ServingEngine | None = None
+    # "YYYY-MM": when the serving software was published; None is today's.
+    software_month: str | None = None

@@ -89,6 +89,21 @@ def test_a_demand_or_target_is_refused(name, field, value, acme: Speaker):
         ("chat", "deployment.load", {"kind": "saturated", "value": 4}),
         ("chat", "deployment.load", {"kind": "rate", "value": 4}),
         ("chat", "deployment.load", {"kind": "best_published"}),
+        ("chat", "deployment.load", {"kind": "saturated", "arrival": "burst"}),
+        ("chat", "deployment.load", {"kind": "concurrency", "value": 4, "arrival": "at once"}),
+        ("chat", "deployment.engine", "trt-llm"),
+        ("chat", "deployment.software_month", "2022-12"),
+        ("chat", "deployment.software_month", "2031-01"),
+        ("chat", "deployment.software_month", "2026-13"),
+        ("chat", "deployment.software_month", "2026-03\n"),
+        ("chat", "deployment.software_month", 202603),
+        ("chat", "deployment.moe_tp", 0),
+        ("chat", "deployment.prefill", {"tp": 4}),
+        ("chat", "deployment.decode", {}),
+        ("train", "deployment.prefill", {"tp": 4}),
+        ("train", "deployment.engine", "vllm"),
+        ("md", "deployment.software_month", "2026-03"),
+        ("chat", "workload.engine", "triton"),
         ("chat", "deployment.server", "poweredge-nothing"),
         ("chat", "deployment.server", "poweredge-xe9780-b300"),
         ("train", "deployment.load", {"kind": "saturated"}),
@@ -145,3 +160,32 @@ def test_a_deployment_that_contradicts_itself_is_422_with_the_limit(stated, fiel
     (error,) = answer.json["errors"]
     assert (error["field"], error["limit"]) == (f"deployment.{field}", limit)
     assert error["value"] == str(stated[field])
+
+
+def disaggregated(**deployment):
+    stated = {"gpu": "b200-sxm", "gpus": 8, "mode": "disaggregated", "load": {"kind": "concurrency", "value": 64}}
+    return {**CHAT, "deployment": {**stated, **deployment}}
+
+
+def test_pools_engine_and_month_of_a_disaggregated_deployment_are_taken(acme: Speaker):
+    pool = {"instances": 1, "tp": 4, "ep": 1, "attention_dp": 1, "gpus": 4}
+    body = disaggregated(prefill=pool, decode=pool, engine="vllm", software_month="2026-03", moe_tp=1)
+    body["deployment"]["load"]["arrival"] = "burst"
+    answer = acme.post("/v1/estimates", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["mode"] == "disaggregated"
+
+
+def test_an_unknown_field_of_a_pool_is_named(acme: Speaker):
+    answer = acme.post("/v1/estimates", disaggregated(prefill={"tpp": 4}))
+    assert answer.status_code == 422, answer.text
+    assert [error["field"] for error in answer.json["errors"]] == ["deployment.prefill.tpp"]
+
+
+def test_two_engines_in_one_estimate_are_422(acme: Speaker):
+    both = changed(changed(CHAT, "workload.engine", "vllm"), "deployment.engine", "vllm")
+    assert acme.post("/v1/estimates", both).status_code == 200
+    answer = acme.post("/v1/estimates", changed(both, "deployment.engine", "sglang"))
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.json["errors"]
+    assert (error["field"], error["value"], error["limit"]) == ("deployment.engine", "sglang", "vllm")

@@ -51,6 +51,7 @@ def test_a_dump_spells_out_every_default():
         "availability": "n",
         "growth_fraction_year": 0,
         "horizon_months": 36,
+        "engine": None,
     }
     assert dumped["constraints"]["min_confidence_fraction"] == 0.8
 

@@ -226,7 +226,7 @@ def _operating_point(
 ) -> tuple[PointValues, float]:
     """The steady state that the load leads to, and the requests/s that the fleet then carries."""
     limit = batch_limit(setting.memory, setting.layouts, setting.calibration)
-    if asked.kind is LoadKind.SATURATED:
+    if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
         batch = float(limit[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
         batch = _largest_within(setting, workload, limit)
