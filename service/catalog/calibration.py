@@ -8,12 +8,16 @@ from marshmallow import Schema
 
 from service.catalog.evidence import load_evidence
 from service.catalog.files import naming, read_yaml, wrong
-from service.schemas.calibration import AssumptionSchema, BandSchema, CoefficientSchema
+from service.schemas.calibration import AssumptionSchema, BandSchema, CoefficientSchema, CurveSchema, KinSchema
 from service.schemas.digest import sha256_digest
 from service.sizing.calibration import Calibration, index_evidence
+from service.sizing.kind import Kind
+from service.sizing.operation import CurveBook
 
 # What a file says about its fit; it is part of the version and of nothing else.
-_ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version"})
+_ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version", "errors"})
+# What today's software is taken to be where no serving run says when it was published.
+_NO_MONTH = "2026-01"
 
 
 def load_calibration(config_dir: Path) -> Calibration:
@@ -22,10 +26,12 @@ def load_calibration(config_dir: Path) -> Calibration:
     parsed: dict[str, Any] = {"assumptions": read_yaml(judged)}
     _only(judged, parsed["assumptions"], frozenset({"assumptions"}))
     assumptions = _load(judged, parsed["assumptions"], "assumptions", schema=AssumptionSchema(), key=lambda a: a.id)
-    found: dict[str, dict[Any, Any]] = {"coefficients": {}, "residuals": {}}
+    found: dict[str, dict[Any, Any]] = {"coefficients": {}, "residuals": {}, "curves": {}, "kin": {}}
     schemas: dict[str, tuple[Schema, Callable[[Any], Any]]] = {
         "coefficients": (CoefficientSchema(), lambda c: (c.name, c.scope)),
         "residuals": (BandSchema(), lambda b: (b.metric, b.regime)),
+        "curves": (CurveSchema(), lambda c: (c.operation, c.gpu, c.engine, c.precision)),
+        "kin": (KinSchema(), lambda k: (k.gpu,)),
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
         parsed[path.stem] = read_yaml(path)
@@ -41,7 +47,12 @@ def load_calibration(config_dir: Path) -> Calibration:
         assumptions={name: assumptions[name] for name in sorted(assumptions)},
         coefficients={key: found["coefficients"][key] for key in sorted(found["coefficients"])},
         residuals={key: found["residuals"][key] for key in sorted(found["residuals"])},
+        curves=CurveBook(
+            curves={key: found["curves"][key] for key in sorted(found["curves"])},
+            kin={kin.gpu: kin for _, kin in sorted(found["kin"].items())},
+        ),
         evidence=index_evidence(evidence),
+        newest_software=max((p.published for p in evidence if p.kind == Kind.INFERENCE), default="") or _NO_MONTH,
     )
 
 

@@ -8,6 +8,7 @@ from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
 from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, ResidualBand
+from service.sizing.operation import Kin, Operation, OperationCurve
 
 
 class AssumptionSchema(RecordSchema):
@@ -60,3 +61,34 @@ class BandSchema(RecordSchema):
     def _ordered(self, data: dict[str, Any], **_: Any) -> None:
         if not data["q10"] <= data["q50"] <= data["q90"]:
             raise ValidationError({"q50": [Issue("Must lie between q10 and q90.", value=data["q50"])]})
+
+
+class CurveSchema(RecordSchema):
+    """One fitted curve of an operation."""
+
+    record = OperationCurve
+
+    operation = Choice("The operation.", Operation, required=True)
+    gpu = Text("GPU, by id.", required=True)
+    engine = Text("Serving engine whose kernels were measured; any = all of them together.", required=True)
+    precision = Text("Format of weights or cache.", longest=20, required=True)
+    launch_us = Amount("", low=0, high=10_000, required=True)
+    flop_efficiency = Amount("Share of the dense peak.", low=1e-4, high=10, required=True)
+    bandwidth_efficiency = Amount("Share of the memory or link bandwidth.", low=1e-3, high=10, required=True)
+    unhidden_fraction = Amount("", low=0, high=1, required=True)
+    depth_ns = Amount("", low=0, high=1e7, required=True)
+    side_weight = Amount("", low=0, high=1000, required=True)
+    padding_rows = Amount("", low=0, high=10_000, required=True)
+    points = Count("Measured points behind it.", low=1, high=100_000_000, required=True)
+    median_error_fraction = Amount("On points held back.", low=0, high=100, required=True)
+    p90_error_fraction = Amount("On points held back.", low=0, high=1000, required=True)
+
+
+class KinSchema(RecordSchema):
+    """A GPU that takes the curves of another."""
+
+    record = Kin
+
+    gpu = Text("GPU without measured kernels, by id.", required=True)
+    like = Text("GPU whose curves it takes, by id.", required=True)
+    why = Text("Why these two.", longest=200, required=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.errors import CalibrationError
+from service.sizing.operation import CurveBook
 
 ANY_SCOPE = "*"
 
@@ -59,6 +60,8 @@ class EvidencePoint:
     gpus: int
     size: float
     length_tokens: float = 0.0
+    # Month of publication, YYYY-MM; empty where nobody said.
+    published: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,7 +89,10 @@ class Calibration:
     assumptions: Mapping[str, Assumption]
     coefficients: Mapping[tuple[str, str], Coefficient]
     residuals: Mapping[tuple[str, str], ResidualBand]
+    curves: CurveBook
     evidence: Evidence
+    # Month (YYYY-MM) of the newest measured serving run: what "today's software" means.
+    newest_software: str
 
     def assumption(self, assumption_id: str) -> float:
         """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""

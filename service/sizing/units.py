@@ -19,6 +19,7 @@ TFLOP_S = 1e12
 """FLOP per second in 1 TFLOPS."""
 BILLION = 1e9
 
+NS = 1e-9
 US = 1e-6
 MS = 1e-3
 MINUTE_S = 60.0

@@ -1,6 +1,7 @@
 """What attention reads and computes per token of context, for every mixer kind of the zoo."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -9,14 +10,24 @@ from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
 
+class AttentionFamily(StrEnum):
+    """Which kernels do the work: heads with a cache of their own, one latent for all heads, or a recurrent state."""
+
+    SOFTMAX = "softmax"
+    LATENT = "latent"
+    RECURRENT = "recurrent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionGroup:
     """`layers` layers that attend alike. Element and FLOP figures are per layer.
 
     A new token attends to `min(context / stride, cap)` entries plus `min(context, window)` recent ones; each entry
-    costs `elements` to read and `decode_flop` (or `prefill_flop`) to use; the indexer looks at every entry.
+    costs `elements` to read and `decode_flop` (or `prefill_flop`) to use; the indexer looks at every entry. A token
+    brings `decode_query_elements` (or `prefill_query_elements`) along: its queries and outputs of all heads.
     """
 
+    family: AttentionFamily
     layers: int
     cap: float
     window: float
@@ -27,6 +38,8 @@ class AttentionGroup:
     index_elements: float
     index_flop: float
     kv_heads: int
+    decode_query_elements: float
+    prefill_query_elements: float
     state_elements: float
     state_flop: float
 
@@ -42,6 +55,8 @@ def _softmax_group(mixer: Mixer) -> AttentionGroup:
         decode_flop=flop,
         prefill_flop=flop,
         kv_heads=mixer.kv_heads,
+        decode_query=float(mixer.heads * width),
+        prefill_query=float(mixer.heads * width),
     )
 
 
@@ -55,6 +70,9 @@ def _mla_group(mixer: Mixer) -> AttentionGroup:
         decode_flop=2.0 * mixer.heads * (latent + mixer.kv_lora_rank),
         prefill_flop=2.0 * mixer.heads * (mixer.qk_nope_head_dim + mixer.qk_rope_head_dim + mixer.v_head_dim),
         kv_heads=1,
+        decode_query=float(mixer.heads * (latent + mixer.kv_lora_rank)),
+        prefill_query=2.0 * mixer.heads * (mixer.qk_nope_head_dim + mixer.qk_rope_head_dim + mixer.v_head_dim),
+        family=AttentionFamily.LATENT,
     )
 
 
@@ -69,19 +87,35 @@ def _dsv4_group(mixer: Mixer) -> AttentionGroup:
         decode_flop=flop,
         prefill_flop=flop,
         kv_heads=1,
+        decode_query=2.0 * mixer.heads * mixer.head_dim,
+        prefill_query=2.0 * mixer.heads * mixer.head_dim,
+        family=AttentionFamily.LATENT,
     )
 
 
 def _recurrent_group(mixer: Mixer) -> AttentionGroup:
     if mixer.kind is MixerKind.MAMBA2:
         state = float(mixer.heads * mixer.head_dim * mixer.state)
+        moved = 2.0 * (mixer.heads * mixer.head_dim + mixer.groups * mixer.state)
     elif mixer.kind is MixerKind.GATED_DELTANET:
         state = float(mixer.value_heads * mixer.key_head_dim * mixer.value_head_dim)
+        moved = 2.0 * (mixer.key_heads * mixer.key_head_dim + mixer.value_heads * mixer.value_head_dim)
     else:
         state = float(mixer.heads * mixer.head_dim * mixer.head_dim)
+        moved = 4.0 * mixer.heads * mixer.head_dim
     # Decay, outer-product update and read-out of the state: three multiply-adds per element and token.
     return _group(
-        mixer, cap=0.0, elements=0.0, decode_flop=0.0, prefill_flop=0.0, kv_heads=1, state=state, state_flop=6.0 * state
+        mixer,
+        cap=0.0,
+        elements=0.0,
+        decode_flop=0.0,
+        prefill_flop=0.0,
+        kv_heads=1,
+        decode_query=moved,
+        prefill_query=moved,
+        family=AttentionFamily.RECURRENT,
+        state=state,
+        state_flop=6.0 * state,
     )
 
 
@@ -93,6 +127,9 @@ def _group(
     decode_flop: float,
     prefill_flop: float,
     kv_heads: int,
+    decode_query: float,
+    prefill_query: float,
+    family: AttentionFamily = AttentionFamily.SOFTMAX,
     window: float = 0.0,
     stride: float = 1.0,
     state: float = 0.0,
@@ -100,6 +137,7 @@ def _group(
 ) -> AttentionGroup:
     indexer = mixer.indexer
     return AttentionGroup(
+        family=family,
         layers=mixer.count,
         cap=min(cap, float(indexer.topk)) if indexer else cap,
         window=window,
@@ -110,6 +148,8 @@ def _group(
         index_elements=float(indexer.head_dim) if indexer else 0.0,
         index_flop=2.0 * indexer.heads * indexer.head_dim if indexer else 0.0,
         kv_heads=max(1, kv_heads),
+        decode_query_elements=decode_query,
+        prefill_query_elements=prefill_query,
         state_elements=state,
         state_flop=state_flop,
     )
@@ -154,17 +194,4 @@ def decode_attention_flop(groups: tuple[AttentionGroup, ...], *, context_tokens:
         entries = attended_tokens(g, context_tokens)
         index = g.index_flop * context_tokens / g.stride
         total = total + g.layers * (g.decode_flop * entries + index + g.state_flop)
-    return total
-
-
-def prefill_attention_flop(
-    groups: tuple[AttentionGroup, ...], *, new_tokens: Numeric, cached_tokens: Numeric
-) -> FloatArray:
-    """FLOP of causal attention to prefill `new_tokens` behind `cached_tokens`, all layers, at the mean context."""
-    mean_context = np.asarray(cached_tokens + 0.5 * new_tokens, dtype=np.float64)
-    total = np.zeros(np.broadcast(new_tokens, cached_tokens).shape)
-    for g in groups:
-        entries = attended_tokens(g, mean_context)
-        index = g.index_flop * mean_context / g.stride
-        total = total + g.layers * (g.prefill_flop * entries + index + g.state_flop) * new_tokens
     return total

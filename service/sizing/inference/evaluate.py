@@ -14,6 +14,7 @@ from service.sizing.inference.layout import InferenceLayouts, parallel_layout
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
+from service.sizing.inference.pools import Pools, stated_pools
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
@@ -24,7 +25,8 @@ from service.sizing.inference.predict import (
     serving_metrics,
     spreads_of,
 )
-from service.sizing.inference.serving import Traffic, serve, within
+from service.sizing.inference.serving import Bench, Traffic, bench_of, serve, within
+from service.sizing.inference.software import Software, software_of
 from service.sizing.inference.stated import (
     Placement,
     has_stated_layout,
@@ -33,11 +35,11 @@ from service.sizing.inference.stated import (
     require_known,
     stated_layout,
 )
-from service.sizing.inference.traffic import held_tokens, longest_tokens, slo_seconds, traffic_of
+from service.sizing.inference.traffic import longest_tokens, slo_seconds, traffic_of
 from service.sizing.interval import Interval, interval
 from service.sizing.place import memory_parts, placed_server
 from service.sizing.result import Assumed, Estimate
-from service.sizing.table import HardwareTable, build_table
+from service.sizing.table import FloatArray, HardwareTable, build_table
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
@@ -47,26 +49,23 @@ from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKin
 class _Setting:
     """Everything that stays the same while the load of one deployment is solved."""
 
-    load: ModelLoad
-    layouts: InferenceLayouts
+    bench: Bench
     memory: InferenceMemory
     traffic: Traffic
     table: HardwareTable
     calibration: Calibration
-    disaggregated: bool
+    # Prefill instances to a decode instance where the pools are stated.
+    prefill_ratio: float | None
 
     def point(self, batch: float) -> PointValues:
         """The steady state of the single candidate at this decode batch."""
-        found = operate(
-            self.load,
-            self.layouts,
-            batch=np.array([batch]),
-            traffic=self.traffic,
-            table=self.table,
-            calibration=self.calibration,
-            disaggregated=self.disaggregated,
-        )
+        found = operate(self.bench, batch=np.array([batch]), traffic=self.traffic, prefill_ratio=self.prefill_ratio)
         return point_values(found, 0)
+
+    @property
+    def limit(self) -> FloatArray:
+        """Most sequences that an instance decodes at once."""
+        return batch_limit(self.memory, self.bench.layouts, self.calibration)
 
 
 def estimate_inference(
@@ -87,33 +86,101 @@ def estimate_inference(
     formats = choose_formats(workload, architecture, gpu)
     load = model_load(architecture, weight=formats.weight, kv=formats.kv)
     require_known(load, table, gpu)
-    placement = _placement(load, deployment, table, workload=workload, calibration=calibration)
     asked = deployment.load or Load()
-    setting = _Setting(
+    site = _Site(
         load=load,
-        layouts=placement.layouts,
-        memory=inference_memory(
-            load,
-            placement.layouts,
-            table=table,
-            context_tokens=held_tokens(workload),
-            calibration=calibration,
-        ),
-        traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
         table=table,
+        software=software_of(deployment.engine or workload.engine, deployment.software_month, calibration),
         calibration=calibration,
-        disaggregated=deployment.mode is Serving.DISAGGREGATED,
+        traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
     )
+    pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
+    if pools is None:
+        placement = _placement(site, deployment)
+        setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
+    else:
+        placement, setting = _pooled(site, pools, deployment, workload, asked)
     values, carried = _operating_point(setting, workload, asked, placement.replicas)
-    spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.disaggregated)
+    spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.bench.disaggregated)
     notes = _Notes(
         server=chosen_server,
         formats=formats,
         native=has_format(gpu, formats.weight),
         asked=asked,
         placement=placement,
+        pools=() if pools is None else pools.assumed,
     )
     return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """A model in its formats on one server, the software that runs it, and the traffic: all but the layout."""
+
+    load: ModelLoad
+    table: HardwareTable
+    software: Software
+    calibration: Calibration
+    traffic: Traffic
+
+    def memory(self, layouts: InferenceLayouts) -> InferenceMemory:
+        """Memory of these layouts at the traffic's mean lengths."""
+        return inference_memory(
+            self.load,
+            layouts,
+            table=self.table,
+            isl_tokens=self.traffic.isl_tokens,
+            osl_tokens=self.traffic.osl_tokens,
+            software=self.software,
+            calibration=self.calibration,
+        )
+
+    def bench(self, layouts: InferenceLayouts, *, disaggregated: bool, prefill: InferenceLayouts | None) -> Bench:
+        """The bench of these layouts."""
+        return bench_of(
+            self.load,
+            layouts,
+            software=self.software,
+            table=self.table,
+            calibration=self.calibration,
+            disaggregated=disaggregated,
+            prefill_layouts=prefill,
+        )
+
+    def setting(
+        self,
+        layouts: InferenceLayouts,
+        *,
+        disaggregated: bool,
+        prefill: InferenceLayouts | None = None,
+        ratio: float | None = None,
+    ) -> _Setting:
+        """The one layout that is evaluated."""
+        return _Setting(
+            bench=self.bench(layouts, disaggregated=disaggregated, prefill=prefill),
+            memory=self.memory(layouts),
+            traffic=self.traffic,
+            table=self.table,
+            calibration=self.calibration,
+            prefill_ratio=ratio,
+        )
+
+
+def _pooled(
+    site: _Site, pools: Pools, deployment: Deployment, workload: InferenceWorkload, asked: Load
+) -> tuple[Placement, _Setting]:
+    """Of the splits that the deployment may mean the one that carries most at the load; the first of equals."""
+    whole = site.setting(pools.decode, disaggregated=True, prefill=pools.prefill, ratio=1.0)
+    tried = []
+    for decode, prefill in pools.splits:
+        setting = replace(whole, prefill_ratio=prefill / decode)
+        tried.append((_operating_point(setting, workload, asked, decode)[1], decode, prefill, setting))
+    _, decode, prefill, setting = max(tried, key=lambda t: t[0])
+    used = decode * int(pools.decode.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
+    placement = Placement(
+        layouts=pools.decode, replicas=decode, ep=int(pools.decode.ep[0]), idle_gpus=max(0, deployment.gpus - used)
+    )
+    return placement, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +192,7 @@ class _Notes:
     native: bool
     asked: Load
     placement: Placement
+    pools: tuple[Assumed, ...]
 
 
 def _estimate(
@@ -137,7 +205,8 @@ def _estimate(
     notes: _Notes,
     workload: InferenceWorkload,
 ) -> Estimate:
-    load, layouts, memory, table = setting.load, setting.layouts, setting.memory, setting.table
+    bench, memory, table = setting.bench, setting.memory, setting.table
+    load, layouts = bench.load, bench.layouts
     traffic = setting.traffic
     kv_cache = float(memory.sequence[0]) * values.batch / float(layouts.attention_dp[0])
     longest = sequence_bytes(load, layouts, context_tokens=longest_tokens(workload))
@@ -155,7 +224,7 @@ def _estimate(
         gpus=deployment.gpus,
         layout=parallel_layout(layouts, 0, ep=notes.placement.ep),
         replicas=notes.placement.replicas,
-        mode=str(Serving.DISAGGREGATED if setting.disaggregated else Serving.AGGREGATED),
+        mode=str(Serving.DISAGGREGATED if setting.bench.disaggregated else Serving.AGGREGATED),
         weight_precision=str(load.weight_precision),
         kv_precision=str(load.kv_precision),
         precision=None,
@@ -177,55 +246,40 @@ def _estimate(
         ),
         memory_used_gb_gpu=(float(memory.fixed[0]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[0]) / GB,
-        bottleneck=serving_bottleneck(load, layouts, values, table=table, memory=memory, traffic=traffic, row=0),
-        utilisation=serving_utilisation(load, layouts, values, table=table, traffic=traffic, row=0),
+        bottleneck=serving_bottleneck(bench, values, table=table, memory=memory, traffic=traffic, row=0),
+        utilisation=serving_utilisation(bench, values, table=table, traffic=traffic, row=0),
         assumed=_assumed(notes, deployment),
-        working=inference_working(
-            load, layouts, values, memory=memory, table=table, traffic=traffic, calibration=setting.calibration, row=0
-        ),
+        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, row=0),
         engine_version=ENGINE_VERSION,
     )
 
 
-def _placement(
-    load: ModelLoad,
-    deployment: Deployment,
-    table: HardwareTable,
-    *,
-    workload: InferenceWorkload,
-    calibration: Calibration,
-) -> Placement:
+def _placement(site: _Site, deployment: Deployment) -> Placement:
     """The stated layout, or of those that fit the one with the highest throughput over all copies."""
+    load = site.load
     if has_stated_layout(deployment):
-        return placed(load, stated_layout(load, deployment), deployment)
-    legal = open_layouts(load, deployment, table)
+        return placed(stated_layout(load, deployment), deployment)
+    legal = open_layouts(load, deployment, site.table)
     if not legal.tp.size:
         raise InvalidRequestError(
             f"no layout of {load.architecture.id} takes {deployment.gpus} GPUs in so many copies",
             errors=(FieldError(field="deployment.gpus", message="is too few for the copies asked for"),),
         )
-    memory = inference_memory(load, legal, table=table, context_tokens=held_tokens(workload), calibration=calibration)
-    point = operate(
-        load,
-        legal,
-        batch=batch_limit(memory, legal, calibration),
-        traffic=traffic_of(workload),
-        table=table,
-        calibration=calibration,
-        disaggregated=False,
-    )
+    memory = site.memory(legal)
+    bench = site.bench(legal, disaggregated=False, prefill=None)
+    point = operate(bench, batch=batch_limit(memory, legal, site.calibration), traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
     total = point.requests_s[:, 0] * (deployment.gpus // legal.gpus_instance)
     best = int(np.argmax(np.where(fits, total, 0.0))) if fits.any() else int(np.argmin(memory.fixed))
-    return placed(load, legal.take(np.array([best])), deployment)
+    return placed(legal.take(np.array([best])), deployment)
 
 
 def _operating_point(
     setting: _Setting, workload: InferenceWorkload, asked: Load, replicas: int
 ) -> tuple[PointValues, float]:
     """The steady state that the load leads to, and the requests/s that the fleet then carries."""
-    limit = batch_limit(setting.memory, setting.layouts, setting.calibration)
+    limit = setting.limit
     if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
         batch = float(limit[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
@@ -235,20 +289,17 @@ def _operating_point(
         wanted = (asked.requests_s or 0.0) if by_rate else float(asked.value or 1)
         batch = float(
             solve_batch(
-                setting.load,
-                setting.layouts,
+                setting.bench,
                 wanted=np.array([wanted / replicas]),
                 by_rate=by_rate,
                 limit=limit,
                 traffic=setting.traffic,
-                table=setting.table,
-                calibration=setting.calibration,
-                disaggregated=setting.disaggregated,
-                pooled=True,
+                pooled=setting.prefill_ratio is None,
+                prefill_ratio=setting.prefill_ratio,
             )[0]
         )
     values = setting.point(batch)
-    decoding = replicas / (1.0 + values.prefill_instances)
+    decoding = replicas if setting.prefill_ratio is not None else replicas / (1.0 + values.prefill_instances)
     if asked.kind is LoadKind.CONCURRENCY:
         values = _with_waiting(values, float(asked.value or 1) / decoding)
     return values, values.requests_s * decoding
@@ -263,8 +314,9 @@ def _flow(setting: _Setting, notes: _Notes, values: PointValues, carried: float,
     held = interval(carried * values.in_flight / values.requests_s, spreads.tpot)
     if asked.kind is LoadKind.RATE:
         rate = asked.requests_s or 0.0
-        full = setting.point(float(batch_limit(setting.memory, setting.layouts, setting.calibration)[0]))
-        capacity = full.requests_s * notes.placement.replicas / (1.0 + full.prefill_instances)
+        full = setting.point(float(setting.limit[0]))
+        pooled = 1.0 if setting.prefill_ratio is not None else 1.0 + full.prefill_instances
+        capacity = full.requests_s * notes.placement.replicas / pooled
         if rate > capacity:
             message = f"is more than the deployment carries, {capacity:.4g} requests/s: its queue grows without bound"
             error = FieldError(
@@ -291,27 +343,21 @@ def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
 
 
 def _largest_within(setting: _Setting, workload: InferenceWorkload, limit: np.ndarray) -> float:
-    """The largest batch whose tails meet the SLO; the smallest batch when none does."""
+    """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
     ttft_s, tpot_s = slo_seconds(workload.slo)
     grid = batch_grid(limit, points=160, smallest=0.05)
-    point = serve(
-        setting.load,
-        setting.layouts,
-        batch=grid,
-        traffic=setting.traffic,
-        table=setting.table,
-        calibration=setting.calibration,
-        disaggregated=setting.disaggregated,
-    )
+    point = serve(setting.bench, batch=grid, traffic=setting.traffic, prefill_ratio=setting.prefill_ratio)
     ok = np.flatnonzero(within(point, ttft_s=ttft_s, tpot_s=tpot_s)[0])
-    return float(grid[0, int(ok[-1])] if ok.size else grid[0, 0])
+    # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
+    best = ok[np.argmax(point.requests_s[0, ok])] if ok.size else 0
+    return float(grid[0, int(best)])
 
 
 def _assumed(notes: _Notes, deployment: Deployment) -> tuple[Assumed, ...]:
-    found = []
+    found = list(notes.pools)
     if notes.server:
         found.append(Assumed(field="deployment.server", value=notes.server, why="the catalog's system with this GPU"))
-    if not has_stated_layout(deployment):
+    if not has_stated_layout(deployment) and not notes.pools:
         found.append(
             Assumed(field="deployment.tp", value="chosen", why="highest throughput among the layouts that fit")
         )

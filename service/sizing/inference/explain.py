@@ -4,21 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.sizing.calibration import Calibration
 from service.sizing.inference.attention import decode_attention_flop, decode_read_elements
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.machine import multiply_flop_s
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.predict import PointValues
-from service.sizing.inference.serving import Traffic
-from service.sizing.inference.step import multiply_flop_s
+from service.sizing.inference.serving import Bench, Traffic
 from service.sizing.result import Quantity, WorkingStep
 from service.sizing.table import HardwareTable
-from service.sizing.units import GB, MS, TB_S, TFLOP_S
+from service.sizing.units import GB, MS, TB_S, TFLOP_S, US
 
 _CATALOG = "config/hardware/gpus.yaml"
 _ZOO = "config/models"
 _FIT = "config/calibration/inference.yaml"
+_KERNELS = "config/calibration/kernels.yaml"
 _METHOD = "service/sizing/METHOD.md"
 
 
@@ -31,16 +31,15 @@ class _Floor:
     arithmetic_s: float
 
 
-def _floor(
-    load: ModelLoad, layouts: InferenceLayouts, values: PointValues, *, table: HardwareTable, context: float, row: int
-) -> _Floor:
+def _floor(bench: Bench, values: PointValues, *, table: HardwareTable, context: float, row: int) -> _Floor:
+    load, layouts = bench.load, bench.layouts
     server, tp = layouts.server[row], np.float64(layouts.tp[row])
     bandwidth = float(table.bandwidth_bytes_s[server])
     peak = float(multiply_flop_s(load.weight_precision, table, layouts.server[row : row + 1])[0])
     ranks = float(layouts.tp[row] * layouts.attention_dp[row])
     sequences = values.batch / float(layouts.attention_dp[row] * layouts.pp[row])
     touched = 1.0 - (1.0 - load.expert_fraction) ** max(1.0, values.batch)
-    moved = load.weight_bytes * (load.trunk_params / float(tp) + load.expert_params * touched / ranks)
+    moved = load.trunk_bytes / float(tp) + load.weight_bytes * load.expert_params * touched / ranks
     read = decode_read_elements(load.groups, context_tokens=context, tp=tp)
     score = decode_attention_flop(load.groups, context_tokens=context)
     matmul = 2.0 * (load.trunk_params + load.active_expert_params + load.head_matmul) / float(tp)
@@ -52,8 +51,7 @@ def _floor(
 
 
 def serving_bottleneck(
-    load: ModelLoad,
-    layouts: InferenceLayouts,
+    bench: Bench,
     values: PointValues,
     *,
     table: HardwareTable,
@@ -62,26 +60,27 @@ def serving_bottleneck(
     row: int,
 ) -> str:
     """What binds: memory, bandwidth for weights or KV cache, prefill or decode arithmetic, or overheads."""
-    held = float(memory.sequences_gpu[row]) * float(layouts.attention_dp[row])
+    held = float(memory.sequences_gpu[row]) * float(bench.layouts.attention_dp[row])
     if values.batch >= 0.98 * held:
         return "GPU memory (KV cache full)"
     if values.prefill_fraction > 0.5:
         return "prefill arithmetic"
-    floor = _floor(load, layouts, values, table=table, context=traffic.decode_context_tokens, row=row)
+    floor = _floor(bench, values, table=table, context=traffic.decode_context_tokens, row=row)
     parts = {
         "memory bandwidth (weights)": floor.weights_s,
         "memory bandwidth (KV cache)": floor.kv_cache_s,
         "decode arithmetic": floor.arithmetic_s,
     }
     name, longest = max(parts.items(), key=lambda item: item[1])
+    if values.collectives_s > 0.4 * values.decode_step_s:
+        return "collectives between GPUs"
     if longest < 0.25 * values.decode_step_s:
-        return "launch, collective and scheduling overhead"
+        return "launch and scheduling overhead"
     return name
 
 
 def serving_utilisation(
-    load: ModelLoad,
-    layouts: InferenceLayouts,
+    bench: Bench,
     values: PointValues,
     *,
     table: HardwareTable,
@@ -89,7 +88,7 @@ def serving_utilisation(
     row: int,
 ) -> tuple[Quantity, ...]:
     """Shares of the data-sheet peaks that the steady state uses."""
-    floor = _floor(load, layouts, values, table=table, context=traffic.decode_context_tokens, row=row)
+    floor = _floor(bench, values, table=table, context=traffic.decode_context_tokens, row=row)
     step = values.decode_step_s
     return (
         Quantity(name="decode_bandwidth_fraction", value=min(1.0, (floor.weights_s + floor.kv_cache_s) / step)),
@@ -99,52 +98,57 @@ def serving_utilisation(
 
 
 def inference_working(
-    load: ModelLoad,
-    layouts: InferenceLayouts,
+    bench: Bench,
     values: PointValues,
     *,
     memory: InferenceMemory,
     table: HardwareTable,
     traffic: Traffic,
-    calibration: Calibration,
     row: int,
 ) -> tuple[WorkingStep, ...]:
     """Every quantity in the order it is computed, with its formula, inputs and where they stand."""
-    server = layouts.server[row]
-    layout = (
-        Quantity(name="tp", value=float(layouts.tp[row])),
-        Quantity(name="pp", value=float(layouts.pp[row])),
-        Quantity(name="attention_dp", value=float(layouts.attention_dp[row])),
+    load, layouts, overheads = bench.load, bench.layouts, bench.overheads
+    layout = tuple(
+        Quantity(name=name, value=float(getattr(layouts, name)[row])) for name in ("tp", "pp", "attention_dp", "ep")
     )
     return (
         *_memory_steps(load, memory, values, layouts=layouts, layout=layout, row=row),
-        *_rate_steps(load, table, calibration, server=int(server)),
+        *_rate_steps(bench, table, row=row),
         WorkingStep(
             name="decode_step_ms",
             value=values.decode_step_s / MS,
             unit="ms",
-            formula="p-norm(FLOP / rate, bytes / rate) of trunk, experts, head + attention + collectives + overheads",
-            inputs=(Quantity(name="batch", value=values.batch), *layout),
-            source=_METHOD,
+            formula="products + attention + experts + streams + collectives, each kernel by its curve times the "
+            "engine's factor, + gaps per layer, collective and step + host work per sequence",
+            inputs=(
+                Quantity(name="batch", value=values.batch),
+                Quantity(name="products_ms", value=values.products_s / MS),
+                Quantity(name="attention_ms", value=values.attention_s / MS),
+                Quantity(name="experts_ms", value=values.experts_s / MS),
+                Quantity(name="streams_ms", value=values.streams_s / MS),
+                Quantity(name="collectives_ms", value=values.collectives_s / MS),
+            ),
+            source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
         WorkingStep(
             name="prefill_ms",
             value=values.prefill_s / MS,
             unit="ms",
-            formula="forward(pass tokens) x new / pass tokens + causal attention FLOP / rate",
+            formula="passes that a prompt takes x time of a pass that carries it beside the decoding sequences",
             inputs=(
                 Quantity(name="isl_tokens", value=traffic.isl_tokens),
                 Quantity(name="prefix_cache_hit_fraction", value=traffic.hit_fraction),
+                Quantity(name="chunk_tokens", value=bench.chunk_tokens),
             ),
-            source=_METHOD,
+            source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
         WorkingStep(
             name="tpot_ms",
             value=values.tpot_s / MS,
             unit="ms",
-            formula="(decode_step + interference x arriving prompts x prefill) / accepted tokens",
+            formula="(decode_step + interference x prompts of others per step x what each adds) / accepted tokens",
             inputs=(
-                Quantity(name="interference", value=calibration.coefficient("inference.prefill_interference")),
+                Quantity(name="interference", value=float(overheads.interference)),
                 Quantity(name="accepted_tokens", value=traffic.accepted_tokens),
             ),
             source=f"{_METHOD}; {_FIT}",
@@ -153,8 +157,11 @@ def inference_working(
             name="ttft_ms",
             value=values.ttft_s / MS,
             unit="ms",
-            formula="prefill x (1 + rho / (2 (1 - rho))) + decode_step + host",
-            inputs=(Quantity(name="prefill_fraction", value=values.prefill_fraction),),
+            formula="prefill + wait behind other prompts + half a step + host, per request and per prompt token",
+            inputs=(
+                Quantity(name="prefill_fraction", value=values.prefill_fraction),
+                Quantity(name="ttft_overhead_ms", value=float(overheads.ttft_s) / MS),
+            ),
             source=f"{_METHOD}; {_FIT}",
         ),
         WorkingStep(
@@ -227,32 +234,30 @@ def _memory_steps(
     )
 
 
-def _rate_steps(
-    load: ModelLoad, table: HardwareTable, calibration: Calibration, *, server: int
-) -> tuple[WorkingStep, ...]:
-    scopes = (f"{load.label}/{load.weight_precision}", load.label, str(load.weight_precision))
-    gemm = calibration.coefficient("inference.gemm_efficiency", *scopes)
-    traffic = calibration.coefficient("inference.bandwidth_efficiency", *scopes)
-    rows = np.array([server])
-    peak = float(multiply_flop_s(load.weight_precision, table, rows)[0])
+def _rate_steps(bench: Bench, table: HardwareTable, *, row: int) -> tuple[WorkingStep, ...]:
+    """What the GPU sustains in the largest matrix products, as their curve says."""
+    load, server = bench.load, int(bench.layouts.server[row])
+    curve = bench.machine.ffn
+    flop_s, bytes_s = float(curve.flop_s[row, 0]), float(curve.bytes_s[row, 0])
+    peak = float(multiply_flop_s(load.weight_precision, table, np.array([server]))[0])
     return (
         WorkingStep(
             name="sustained_dense_tflops",
-            value=peak * gemm / TFLOP_S,
+            value=flop_s / TFLOP_S,
             unit="TFLOPS per GPU",
-            formula="dense peak x gemm_efficiency x tokens / (tokens + half)",
-            inputs=(
-                Quantity(name=f"{load.weight_precision}_dense_tflops", value=peak / TFLOP_S),
-                Quantity(name="gemm_efficiency", value=gemm),
-            ),
-            source=f"{_CATALOG}; {_FIT}",
+            formula="dense peak x flop_efficiency of the product's curve",
+            inputs=(Quantity(name=f"{load.weight_precision}_dense_tflops", value=peak / TFLOP_S),),
+            source=f"{_CATALOG}; {_KERNELS}",
         ),
         WorkingStep(
             name="sustained_bandwidth_tb_s",
-            value=float(table.bandwidth_bytes_s[server]) * traffic / TB_S,
+            value=bytes_s / TB_S,
             unit="TB/s per GPU",
-            formula="memory bandwidth x bandwidth_efficiency",
-            inputs=(Quantity(name="bandwidth_efficiency", value=traffic),),
-            source=f"{_CATALOG}; {_FIT}",
+            formula="memory bandwidth x bandwidth_efficiency of the product's curve",
+            inputs=(
+                Quantity(name="memory_bandwidth_tb_s", value=float(table.bandwidth_bytes_s[server]) / TB_S),
+                Quantity(name="launch_us", value=float(curve.launch_s[row, 0]) / US),
+            ),
+            source=f"{_CATALOG}; {_KERNELS}",
         ),
     )

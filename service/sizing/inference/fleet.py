@@ -10,7 +10,7 @@ from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.operate import batch_grid, batch_limit
 from service.sizing.inference.predict import Spreads, spreads_of
-from service.sizing.inference.serving import ServingPoint, Traffic, serve
+from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
 from service.sizing.inference.traffic import FleetDemand
 from service.sizing.rank import Verdict, open_verdict, refuse
 from service.sizing.result import Limit
@@ -24,11 +24,24 @@ _COARSE, _FINE = 26, 8
 class Group:
     """Candidates that share number formats and serving mode."""
 
-    load: ModelLoad
-    layouts: InferenceLayouts
+    bench: Bench
     memory: InferenceMemory
-    disaggregated: bool
     why: str
+
+    @property
+    def load(self) -> ModelLoad:
+        """The model in these formats."""
+        return self.bench.load
+
+    @property
+    def layouts(self) -> InferenceLayouts:
+        """Its layouts."""
+        return self.bench.layouts
+
+    @property
+    def disaggregated(self) -> bool:
+        """Whether prefill has GPUs of its own."""
+        return self.bench.disaggregated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,15 +124,7 @@ def plan_fleet(
     grid = batch_grid(limit, points=_COARSE)
 
     def at(batches: FloatArray) -> ServingPoint:
-        return serve(
-            group.load,
-            layouts,
-            batch=batches,
-            traffic=traffic,
-            table=table,
-            calibration=calibration,
-            disaggregated=group.disaggregated,
-        )
+        return serve(group.bench, batch=batches, traffic=traffic)
 
     coarse = at(grid)
     verdict = _slo_verdict(verdict, coarse, margins, slo_s)

@@ -9,7 +9,8 @@ from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.memory import inference_memory
-from service.sizing.inference.traffic import held_tokens
+from service.sizing.inference.serving import bench_of
+from service.sizing.inference.software import software_of
 from service.sizing.result import Limit, Rejection
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.workload import InferenceWorkload, Serving
@@ -51,14 +52,21 @@ def candidate_groups(
         Serving.DISAGGREGATED: (True,),
         Serving.AUTO: (False,),
     }[workload.serving]
+    software = software_of(workload.engine, None, calibration)
     found: list[Group] = []
     for chosen, rows in formats.items():
         load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
         layouts = legal_layouts(load, table, np.array(rows, dtype=np.int64))
         memory = inference_memory(
-            load, layouts, table=table, context_tokens=held_tokens(workload), calibration=calibration
+            load,
+            layouts,
+            table=table,
+            isl_tokens=workload.isl_tokens.mean,
+            osl_tokens=workload.osl_tokens.mean,
+            software=software,
+            calibration=calibration,
         )
-        found.extend(
-            Group(load=load, layouts=layouts, memory=memory, disaggregated=mode, why=chosen.why) for mode in modes
-        )
+        for mode in modes:
+            bench = bench_of(load, layouts, software=software, table=table, calibration=calibration, disaggregated=mode)
+            found.append(Group(bench=bench, memory=memory, why=chosen.why))
     return found

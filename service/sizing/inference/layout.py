@@ -13,12 +13,16 @@ _DEGREES = (1, 2, 4, 8, 16, 32, 64, 72)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InferenceLayouts:
-    """One row per candidate; `server` is a row of the hardware table. Experts split over tp x attention_dp."""
+    """One row per candidate; `server` is a row of the hardware table.
+
+    Routed experts are spread over tp x attention_dp GPUs: whole experts over `ep` of them, each cut over the rest.
+    """
 
     server: IntArray
     tp: IntArray
     pp: IntArray
     attention_dp: IntArray
+    ep: IntArray
 
     @property
     def gpus_instance(self) -> IntArray:
@@ -28,7 +32,11 @@ class InferenceLayouts:
     def take(self, rows: IntArray) -> "InferenceLayouts":
         """The candidates of these rows, in their order."""
         return InferenceLayouts(
-            server=self.server[rows], tp=self.tp[rows], pp=self.pp[rows], attention_dp=self.attention_dp[rows]
+            server=self.server[rows],
+            tp=self.tp[rows],
+            pp=self.pp[rows],
+            attention_dp=self.attention_dp[rows],
+            ep=self.ep[rows],
         )
 
 
@@ -36,11 +44,6 @@ def parallel_layout(layouts: InferenceLayouts, row: int, *, ep: int) -> Parallel
     """One candidate as a result shows it."""
     tp, pp, attention_dp = (int(a[row]) for a in (layouts.tp, layouts.pp, layouts.attention_dp))
     return ParallelLayout(tp=tp, pp=pp, attention_dp=attention_dp, ep=ep)
-
-
-def expert_ranks(load: ModelLoad, layouts: InferenceLayouts, row: int) -> int:
-    """GPUs that the routed experts are spread over; one where there are none."""
-    return int(layouts.tp[row] * layouts.attention_dp[row]) if load.is_moe else 1
 
 
 def query_heads(load: ModelLoad) -> int:
@@ -63,7 +66,18 @@ def legal_layouts(load: ModelLoad, table: HardwareTable, rows: IntArray) -> Infe
     # Pipelines cross servers only when each stage fills one; inside a server they divide what tp leaves.
     legal &= (inside * pp <= size) | (inside == size)
     legal &= pp <= load.architecture.layers
-    return InferenceLayouts(server=server[legal], tp=tp[legal], pp=pp[legal], attention_dp=attention_dp[legal])
+    return InferenceLayouts(
+        server=server[legal],
+        tp=tp[legal],
+        pp=pp[legal],
+        attention_dp=attention_dp[legal],
+        ep=default_ep(load, tp=tp[legal], attention_dp=attention_dp[legal]),
+    )
+
+
+def default_ep(load: ModelLoad, *, tp: IntArray, attention_dp: IntArray) -> IntArray:
+    """Whole experts on every GPU where attention is data-parallel; with tensor parallelism alone they are cut too."""
+    return np.where(load.is_moe & (attention_dp > 1), tp * attention_dp, 1)
 
 
 def _degree_grid(attention: tuple[int, ...]) -> IntArray:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from service.sizing.architecture import ArchitectureCounts, FfnKind, ModelArchitecture, count
+from service.sizing.architecture import ArchitectureCounts, FfnKind, MixerKind, ModelArchitecture, count, expert_params
 from service.sizing.inference.attention import AttentionGroup, attention_groups
+from service.sizing.inference.products import Product, products_of
 from service.sizing.precision import BYTES_ELEMENT, Precision
 from service.sizing.units import BILLION
 
@@ -13,26 +14,44 @@ ACTIVATION_BYTES = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertKind:
+    """`layers` layers of `experts` routed experts with `params` parameters each, `top_k` of them per token."""
+
+    layers: int
+    experts: float
+    top_k: float
+    params: float
+    hidden: float
+    intermediate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoad:
     """Parameters by how they are split and read; bytes per element of weights and KV cache.
 
     `trunk` = mixers, dense and shared FFNs, routers, norms (split over tp), `experts` = routed experts (split over
-    tp x attention_dp), `head` = output projection (zero when tied), `embedding` = input table; both stay in 16 bit.
-    `head_matmul` = what the output projection multiplies, tied or not.
+    tp x attention_dp), `head` = output projection (zero when tied), `embedding` = input table; both stay in 16 bit,
+    as do mixers where checkpoints of this kind leave them so. `head_matmul` = what the output projection multiplies,
+    tied or not.
     """
 
     architecture: ModelArchitecture
     counts: ArchitectureCounts
     groups: tuple[AttentionGroup, ...]
+    products: tuple[Product, ...]
+    experts: tuple[ExpertKind, ...]
     weight_precision: Precision
+    mixer_precision: Precision
     kv_precision: Precision
     trunk_params: float
+    trunk_bytes: float
     expert_params: float
     active_expert_params: float
     head_params: float
     head_matmul: float
     embedding_params: float
     weight_bytes: float
+    mixer_bytes: float
     kv_bytes: float
     widest_ffn: float
     expert_fraction: float
@@ -51,7 +70,7 @@ class ModelLoad:
     @property
     def checkpoint_bytes(self) -> float:
         """The model as it lies in storage [bytes]; how it is served does not change that."""
-        layers = (self.trunk_params + self.expert_params) * self.weight_bytes
+        layers = self.trunk_bytes + self.expert_params * self.weight_bytes
         return layers + ACTIVATION_BYTES * (self.head_params + self.embedding_params)
 
     @property
@@ -66,26 +85,55 @@ def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precis
     moe = [f for f in architecture.ffns if f.kind is FfnKind.MOE]
     widths = [f.intermediate + f.shared_intermediate for f in architecture.ffns if f.kind is not FfnKind.NONE]
     routed = counts.routed_expert_params
+    mixer = mixer_precision(architecture, weight)
+    ffns = counts.dense_ffn_params + counts.shared_expert_params
+    rest = counts.router_params + counts.per_layer_params + counts.norm_params
     return ModelLoad(
         architecture=architecture,
         counts=counts,
         groups=attention_groups(architecture),
+        products=products_of(architecture),
+        experts=tuple(
+            ExpertKind(
+                layers=ffn.count,
+                experts=float(ffn.experts),
+                top_k=float(ffn.top_k),
+                params=float(expert_params(ffn, architecture.hidden)),
+                hidden=float(ffn.latent or architecture.hidden),
+                intermediate=float(ffn.intermediate),
+            )
+            for ffn in moe
+        ),
         weight_precision=weight,
+        mixer_precision=mixer,
         kv_precision=kv,
-        trunk_params=counts.mixer_params
-        + counts.dense_ffn_params
-        + counts.shared_expert_params
-        + counts.router_params
-        + counts.per_layer_params
-        + counts.norm_params,
+        trunk_params=counts.mixer_params + ffns + rest,
+        trunk_bytes=counts.mixer_params * BYTES_ELEMENT[mixer] + ffns * BYTES_ELEMENT[weight] + rest * ACTIVATION_BYTES,
         expert_params=routed,
         active_expert_params=counts.active_routed_expert_params,
         head_params=counts.lm_head_params,
         head_matmul=float(architecture.vocab * architecture.hidden),
         embedding_params=counts.embedding_params,
         weight_bytes=BYTES_ELEMENT[weight],
+        mixer_bytes=BYTES_ELEMENT[mixer],
         kv_bytes=BYTES_ELEMENT[kv],
         widest_ffn=float(max(widths, default=architecture.hidden)),
         expert_fraction=counts.active_routed_expert_params / routed if routed else 0.0,
         top_k=float(max((f.top_k for f in moe), default=0)),
     )
+
+
+def mixer_precision(architecture: ModelArchitecture, weight: Precision) -> Precision:
+    """The format of the projections around attention when weights are served in this one.
+
+    Published 4-bit checkpoints of mixture-of-experts models narrow the experts: gpt-oss, the MLA models and INT4 ones
+    keep 16-bit projections, DeepSeek-V4 keeps FP8 (the zoo's `checkpoints` and `expert_native_precision`).
+    """
+    if weight not in (Precision.FP4, Precision.INT4) or not any(f.kind is FfnKind.MOE for f in architecture.ffns):
+        return weight
+    if architecture.expert_native_precision == "fp4":
+        return Precision.FP8
+    latent = any(m.kind is MixerKind.MLA for m in architecture.mixers)
+    if latent or weight is Precision.INT4 or architecture.expert_native_precision == "mxfp4":
+        return Precision.BF16
+    return weight

@@ -7,6 +7,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
+from service.sizing.inference.software import Software
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import GB
@@ -14,13 +15,17 @@ from service.sizing.units import GB
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InferenceMemory:
-    """Per candidate, bytes on the fullest GPU. `sequence` is the KV cache and state of one sequence held there."""
+    """Per candidate, bytes on the fullest GPU. `sequence` is the KV cache and state of one sequence held there.
+
+    `usable` is what could be filled at most, `pool` what the serving engine takes for itself.
+    """
 
     weights: FloatArray
     activations: FloatArray
     reserve: float
     sequence: FloatArray
     usable: FloatArray
+    pool: FloatArray
 
     @property
     def fixed(self) -> FloatArray:
@@ -30,12 +35,12 @@ class InferenceMemory:
     @property
     def sequences_gpu(self) -> FloatArray:
         """How many sequences fit beside the fixed parts (may be below one, or negative)."""
-        return (self.usable - self.fixed) / self.sequence
+        return (self.pool - self.fixed) / self.sequence
 
 
 def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
     """Weights [bytes per GPU]: trunk over tp x pp, experts over all GPUs, 16-bit tables of the fuller end stage."""
-    trunk = load.trunk_params * load.weight_bytes / (layouts.tp * layouts.pp)
+    trunk = load.trunk_bytes / (layouts.tp * layouts.pp)
     experts = load.expert_params * load.weight_bytes / layouts.gpus_instance
     tables = load.head_params + load.embedding_params
     # Tied tables count once; with a pipeline the two tables sit on different stages.
@@ -43,7 +48,9 @@ def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
     return np.asarray(trunk + experts + ACTIVATION_BYTES * staged / layouts.tp, dtype=np.float64)
 
 
-def sequence_bytes(load: ModelLoad, layouts: InferenceLayouts, *, context_tokens: Numeric) -> FloatArray:
+def sequence_bytes(
+    load: ModelLoad, layouts: InferenceLayouts, *, context_tokens: Numeric, state_copies: float = 1.0
+) -> FloatArray:
     """KV cache and recurrent state [bytes per sequence and GPU] at `context_tokens`.
 
     GQA heads split over at most kv_heads GPUs; an MLA latent is whole on every tp rank.
@@ -56,7 +63,8 @@ def sequence_bytes(load: ModelLoad, layouts: InferenceLayouts, *, context_tokens
     state = (
         STATE_BYTES * counts.state_elements_per_sequence + ACTIVATION_BYTES * counts.conv_state_elements_per_sequence
     )
-    return np.asarray((kept * load.kv_bytes / shards + state / layouts.tp) / layouts.pp, dtype=np.float64)
+    held = kept * load.kv_bytes / shards + state_copies * state / layouts.tp
+    return np.asarray(held / layouts.pp, dtype=np.float64)
 
 
 def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: float) -> FloatArray:
@@ -67,11 +75,25 @@ def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens
 
 
 def inference_memory(
-    load: ModelLoad, layouts: InferenceLayouts, *, table: HardwareTable, context_tokens: float, calibration: Calibration
+    load: ModelLoad,
+    layouts: InferenceLayouts,
+    *,
+    table: HardwareTable,
+    isl_tokens: float,
+    osl_tokens: float,
+    software: Software,
+    calibration: Calibration,
 ) -> InferenceMemory:
-    """All parts for every candidate at a full sequence of `context_tokens`."""
+    """All parts for every candidate, a sequence as large as it is in the mean while it runs."""
     reserve = calibration.assumption("inference.framework_reserve_gb") + calibration.assumption(
         "inference.cuda_graph_reserve_gb"
+    )
+    visible = table.memory_bytes[layouts.server]
+    sequence = sequence_bytes(
+        load,
+        layouts,
+        context_tokens=isl_tokens + software.held_output_fraction * osl_tokens,
+        state_copies=software.state_copies,
     )
     return InferenceMemory(
         weights=weight_bytes(load, layouts),
@@ -79,6 +101,7 @@ def inference_memory(
             load, layouts, chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens")
         ),
         reserve=reserve * GB,
-        sequence=np.maximum(1.0, sequence_bytes(load, layouts, context_tokens=context_tokens)),
-        usable=table.memory_bytes[layouts.server] * calibration.assumption("inference.memory_usable_fraction"),
+        sequence=np.maximum(1.0, sequence),
+        usable=visible * calibration.assumption("inference.memory_usable_fraction"),
+        pool=visible * software.memory_fraction,
     )

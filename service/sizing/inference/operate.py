@@ -4,10 +4,9 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory
-from service.sizing.inference.serving import ServingPoint, Traffic, serve
-from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
+from service.sizing.table import FloatArray
 
 _SMALLEST_BATCH = 0.02
 
@@ -27,29 +26,18 @@ def batch_grid(limit: FloatArray, *, points: int, smallest: float = 1.0) -> Floa
 
 
 def solve_batch(
-    load: ModelLoad,
-    layouts: InferenceLayouts,
+    bench: Bench,
     *,
     wanted: FloatArray,
     by_rate: bool,
     limit: FloatArray,
     traffic: Traffic,
-    table: HardwareTable,
-    calibration: Calibration,
-    disaggregated: bool,
     pooled: bool = False,
+    prefill_ratio: float | None = None,
 ) -> FloatArray:
     """The decode batch per instance that carries `wanted` requests/s (or requests in flight), at most `limit`."""
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
-    point = serve(
-        load,
-        layouts,
-        batch=grid,
-        traffic=traffic,
-        table=table,
-        calibration=calibration,
-        disaggregated=disaggregated,
-    )
+    point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
     # Pooled, `wanted` is per instance of either kind: prefill instances take their part of a given number.
     share = 1.0 + point.prefill_instances if pooled else np.ones_like(point.batch)
     carried = np.maximum.accumulate((point.requests_s if by_rate else point.in_flight) / share, axis=1)
@@ -60,23 +48,6 @@ def solve_batch(
     return np.array(solved, dtype=np.float64)
 
 
-def operate(
-    load: ModelLoad,
-    layouts: InferenceLayouts,
-    *,
-    batch: FloatArray,
-    traffic: Traffic,
-    table: HardwareTable,
-    calibration: Calibration,
-    disaggregated: bool,
-) -> ServingPoint:
+def operate(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: float | None = None) -> ServingPoint:
     """The steady state of every candidate at its own batch."""
-    return serve(
-        load,
-        layouts,
-        batch=batch[:, None],
-        traffic=traffic,
-        table=table,
-        calibration=calibration,
-        disaggregated=disaggregated,
-    )
+    return serve(bench, batch=batch[:, None], traffic=traffic, prefill_ratio=prefill_ratio)

@@ -10,7 +10,7 @@ from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.explain import inference_working, serving_bottleneck, serving_utilisation
 from service.sizing.inference.fleet import Fleet, Group, needs_fabric
-from service.sizing.inference.layout import expert_ranks, parallel_layout
+from service.sizing.inference.layout import parallel_layout
 from service.sizing.inference.operate import batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
     FleetFlow,
@@ -72,31 +72,19 @@ def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
         places = [i for i, p in enumerate(picked) if p.group is group]
         rows = np.array([picked[i].row for i in places], dtype=np.int64)
         fleet = picked[places[0]].fleet
-        layouts = group.layouts.take(rows)
+        bench = group.bench.take(rows)
         batch = fleet.batch[rows]
         if scene.demand.gpus is None:
             by_rate = scene.demand.in_flight is None
             total = (scene.demand.requests_s if by_rate else scene.demand.in_flight) or 0.0
             batch = solve_batch(
-                group.load,
-                layouts,
+                bench,
                 wanted=total / fleet.instances[rows],
                 by_rate=by_rate,
                 limit=batch_limit(group.memory, group.layouts, scene.calibration)[rows],
                 traffic=traffic_of(scene.workload),
-                table=scene.table,
-                calibration=scene.calibration,
-                disaggregated=group.disaggregated,
             )
-        point = operate(
-            group.load,
-            layouts,
-            batch=batch,
-            traffic=traffic_of(scene.workload),
-            table=scene.table,
-            calibration=scene.calibration,
-            disaggregated=group.disaggregated,
-        )
+        point = operate(bench, batch=batch, traffic=traffic_of(scene.workload))
         found |= {place: point_values(point, at) for at, place in enumerate(places)}
     return [found[i] for i in range(len(picked))]
 
@@ -128,7 +116,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
         gpus=one.servers * server.gpus,
         gpus_instance=instance,
         replicas=int(instances + one.fleet.prefill_instances[row]),
-        layout=parallel_layout(layouts, row, ep=expert_ranks(load, layouts, row)),
+        layout=parallel_layout(layouts, row, ep=int(layouts.ep[row])),
         mode=str(Serving.DISAGGREGATED if group.disaggregated else Serving.AGGREGATED),
         weight_precision=str(load.weight_precision),
         kv_precision=str(load.kv_precision),
@@ -160,10 +148,8 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
         ),
         memory_used_gb_gpu=(float(memory.fixed[row]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[row]) / GB,
-        bottleneck=serving_bottleneck(
-            load, layouts, values, table=scene.table, memory=memory, traffic=traffic, row=row
-        ),
-        utilisation=serving_utilisation(load, layouts, values, table=scene.table, traffic=traffic, row=row),
+        bottleneck=serving_bottleneck(group.bench, values, table=scene.table, memory=memory, traffic=traffic, row=row),
+        utilisation=serving_utilisation(group.bench, values, table=scene.table, traffic=traffic, row=row),
         network=network,
         storage=inference_storage(
             weights_bytes=load.checkpoint_bytes,
@@ -180,16 +166,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
         ),
         requirements=(),
         notes=_notes(one, spare),
-        working=inference_working(
-            load,
-            layouts,
-            values,
-            memory=memory,
-            table=scene.table,
-            traffic=traffic,
-            calibration=calibration,
-            row=row,
-        ),
+        working=inference_working(group.bench, values, memory=memory, table=scene.table, traffic=traffic, row=row),
     )
 
 

@@ -46,6 +46,11 @@ class PointValues:
     decode_step_s: float
     prefill_s: float
     prefill_instances: float
+    products_s: float
+    attention_s: float
+    experts_s: float
+    streams_s: float
+    collectives_s: float
 
 
 def point_values(point: ServingPoint, row: int) -> PointValues:

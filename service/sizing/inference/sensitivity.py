@@ -8,13 +8,12 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.fleet import Fleet, Group
 from service.sizing.inference.memory import inference_memory
-from service.sizing.inference.traffic import held_tokens
+from service.sizing.inference.software import DEFAULT_ENGINE, software_of
 from service.sizing.result import Sensitivity
 from service.sizing.table import HardwareTable
 from service.sizing.workload import InferenceWorkload
 
 _WATCHED = (
-    "inference.memory_usable_fraction",
     "inference.framework_reserve_gb",
     "inference.prefill_chunk_tokens",
     "inference.tpot_tail_sigma_fraction",
@@ -25,7 +24,9 @@ def _watched(workload: InferenceWorkload) -> tuple[str, ...]:
     """The engine's own assumptions, and what a demand in users was not given."""
     demand = workload.demand
     assumed = ("requests_user_hour", "peak_factor") if demand.users is not None else ()
-    return (*_WATCHED, *(f"inference.{name}" for name in assumed if getattr(demand, name) is None))
+    engine = workload.engine or DEFAULT_ENGINE
+    mine = f"inference.memory_fraction.{engine}"
+    return (mine, *_WATCHED, *(f"inference.{name}" for name in assumed if getattr(demand, name) is None))
 
 
 Plan = Callable[[Group, Calibration], Fleet]
@@ -41,15 +42,28 @@ def inference_sensitivity(
     workload: InferenceWorkload,
 ) -> tuple[Sensitivity, ...]:
     """GPUs of the option's instances at both bounds of each watched assumption, the largest swing first."""
-    layouts = group.layouts.take(np.array([row]))
+    one = group.bench.take(np.array([row]))
+    layouts = one.layouts
 
     def gpus(assumption: str, value: float) -> float:
         changed = replace(calibration.assumptions[assumption], value=value)
         moved = replace(calibration, assumptions={**calibration.assumptions, assumption: changed})
+        software = software_of(workload.engine, None, moved)
         memory = inference_memory(
-            group.load, layouts, table=table, context_tokens=held_tokens(workload), calibration=moved
+            group.load,
+            layouts,
+            table=table,
+            isl_tokens=workload.isl_tokens.mean,
+            osl_tokens=workload.osl_tokens.mean,
+            software=software,
+            calibration=moved,
         )
-        fleet = plan(replace(group, layouts=layouts, memory=memory), moved)
+        bench = replace(
+            one,
+            chunk_tokens=moved.assumption("inference.prefill_chunk_tokens"),
+            tpot_sigma_fraction=moved.assumption("inference.tpot_tail_sigma_fraction"),
+        )
+        fleet = plan(replace(group, bench=bench, memory=memory), moved)
         return float((fleet.instances + fleet.prefill_instances)[0] * layouts.gpus_instance[0])
 
     found = []

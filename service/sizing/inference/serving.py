@@ -1,6 +1,6 @@
-"""Steady state of a serving instance: from a decode batch to TTFT, TPOT, throughput and requests in flight."""
+"""Serving: from a decode batch per instance to TTFT, TPOT, throughput and requests in flight, for every candidate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -8,11 +8,23 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.machine import Machine, machine_of
 from service.sizing.inference.memory import sequence_bytes
-from service.sizing.inference.step import Machine, decode_step_s, machine_of, prefill_s
+from service.sizing.inference.overheads import Overheads, overheads_of
+from service.sizing.inference.software import Software
+from service.sizing.inference.steady import (
+    Passes,
+    SteadyState,
+    Stream,
+    aggregated,
+    arriving,
+    decoding,
+    pass_tokens,
+    prefilling,
+)
+from service.sizing.inference.step import Pass, StepParts, step_parts
 from service.sizing.network import point_to_point_s
-from service.sizing.table import BoolArray, FloatArray, HardwareTable
-from service.sizing.units import MS
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import SpeculativeDecoding
 
 NORMAL = NormalDist()
@@ -22,8 +34,8 @@ NORMAL = NormalDist()
 class Traffic:
     """One request in the mean, and the tails that a percentile asks for; tokens.
 
-    `closed_loop`: a fixed number of clients, each sending its next request when the last one ends; they fall into step
-    with one another. Otherwise requests arrive independently.
+    `closed_loop`: a fixed number of clients, each sending its next request when the last one ends. Otherwise requests
+    arrive independently.
     """
 
     isl_tokens: float
@@ -64,12 +76,88 @@ class Traffic:
         """Tokens that one decode step verifies per sequence."""
         return 1.0 if self.speculative is None else 1.0 + self.speculative.draft_tokens
 
+    @property
+    def stream(self) -> Stream:
+        """The same as the steady state takes it."""
+        return Stream(
+            new_tokens=self.new_tokens,
+            tail_tokens=max(1.0, self.isl_tail_tokens * (1.0 - self.hit_fraction)),
+            osl_tokens=self.osl_tokens,
+            accepted_tokens=self.accepted_tokens,
+            closed=1.0 if self.closed_loop else 0.0,
+            tail_fraction=self.percentile_fraction,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bench:
+    """What stays the same while batches are tried: a model in its layouts, the machines, the software's overheads.
+
+    `prefill` is the bench of prefill instances where prefill and decode are apart; they may have layouts of their own.
+    """
+
+    load: ModelLoad
+    layouts: InferenceLayouts
+    machine: Machine
+    overheads: Overheads
+    chunk_tokens: float
+    tpot_sigma_fraction: float
+    pool_utilisation_fraction: float
+    prefill: "Bench | None" = None
+
+    @property
+    def disaggregated(self) -> bool:
+        """Whether prefill has GPUs of its own."""
+        return self.prefill is not None
+
+    @property
+    def mode(self) -> str:
+        """The regime of residuals."""
+        return "disaggregated" if self.disaggregated else "aggregated"
+
+    def take(self, rows: IntArray) -> "Bench":
+        """The candidates of these rows, in their order."""
+        return replace(
+            self,
+            layouts=self.layouts.take(rows),
+            machine=self.machine.take(rows),
+            prefill=None if self.prefill is None else self.prefill.take(rows),
+        )
+
+
+def bench_of(
+    load: ModelLoad,
+    layouts: InferenceLayouts,
+    *,
+    software: Software,
+    table: HardwareTable,
+    calibration: Calibration,
+    disaggregated: bool,
+    prefill_layouts: InferenceLayouts | None = None,
+) -> Bench:
+    """The bench of these candidates; prefill instances look like decode instances unless they are told apart."""
+
+    def bench(of: InferenceLayouts, prefill: Bench | None) -> Bench:
+        return Bench(
+            load=load,
+            layouts=of,
+            machine=machine_of(load, of, software=software, table=table, calibration=calibration),
+            overheads=overheads_of(load, software, calibration),
+            chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens"),
+            tpot_sigma_fraction=calibration.assumption("inference.tpot_tail_sigma_fraction"),
+            pool_utilisation_fraction=calibration.assumption("inference.prefill_pool_utilisation_fraction"),
+            prefill=prefill,
+        )
+
+    return bench(layouts, bench(prefill_layouts or layouts, None) if disaggregated else None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServingPoint:
     """Per candidate and decode batch of one instance, SI units. `in_flight` counts waiting and prefilling requests too.
 
-    `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs.
+    `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs. The last
+    five are what the decode step is made of, gaps and host work apart.
     """
 
     batch: FloatArray
@@ -83,174 +171,126 @@ class ServingPoint:
     prefill_fraction: FloatArray
     decode_step_s: FloatArray
     prefill_s: FloatArray
+    products_s: FloatArray
+    attention_s: FloatArray
+    experts_s: FloatArray
+    streams_s: FloatArray
+    collectives_s: FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Phases:
-    """Per candidate and batch, seconds: one decode step, the prefill of the mean and of the tail prompt."""
+def serve(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: float | None = None) -> ServingPoint:
+    """The steady state at `batch` decoding sequences per instance, shaped (candidates, 1) or (candidates, batches).
 
-    batch: FloatArray
-    step: FloatArray
-    prefill: FloatArray
-    prefill_tail: FloatArray
+    `prefill_ratio` fixes how many prefill instances there are to a decode instance; without it they follow the load.
+    """
+    if bench.prefill is None:
+        state = aggregated(_passes(bench, batch, traffic), traffic.stream, bench.overheads)
+        return _point(bench, state, batch, traffic, prefill_instances=np.zeros_like(state.cycle_s))
+    return _disaggregated(bench, bench.prefill, batch, traffic, prefill_ratio)
 
 
-def serve(
-    load: ModelLoad,
-    layouts: InferenceLayouts,
-    *,
-    batch: FloatArray,
-    traffic: Traffic,
-    table: HardwareTable,
-    calibration: Calibration,
-    disaggregated: bool,
-) -> ServingPoint:
-    """The steady state at `batch` decoding sequences per instance, shaped (candidates, 1) or (candidates, batches)."""
-    machine = machine_of(load, layouts, table=table, calibration=calibration)
-    step = decode_step_s(
-        load,
-        machine,
+def _passes(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
+    machine = bench.machine
+    sequences = batch / (machine.attention_dp * machine.pp)
+    carried = pass_tokens(
+        arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
+    )
+    return Passes(
         batch=batch,
-        context_tokens=traffic.decode_context_tokens,
-        query_tokens=traffic.query_tokens,
-    )
-    mean, tail = _prefill_times(load, machine, batch=batch, traffic=traffic, calibration=calibration)
-    phases = _Phases(batch=batch, step=step, prefill=mean, prefill_tail=tail)
-    if disaggregated:
-        moved = sequence_bytes(load, layouts, context_tokens=traffic.isl_tokens)[:, None]
-        return _disaggregated(machine, phases, moved_bytes=moved, traffic=traffic, calibration=calibration)
-    return _aggregated(machine, phases, traffic=traffic, calibration=calibration)
-
-
-def _prefill_times(
-    load: ModelLoad, machine: Machine, *, batch: FloatArray, traffic: Traffic, calibration: Calibration
-) -> tuple[FloatArray, FloatArray]:
-    """Prefill [s] of the mean prompt and of the tail prompt; short prompts share a pass when many arrive per step."""
-    chunk = calibration.assumption("inference.prefill_chunk_tokens")
-    new = traffic.new_tokens
-    arriving = batch / machine.attention_dp * traffic.accepted_tokens / traffic.osl_tokens * new
-    long = max(1.0, traffic.isl_tail_tokens * (1.0 - traffic.hit_fraction))
-    mean = prefill_s(
-        load,
-        machine,
-        new_tokens=new,
-        cached_tokens=max(0.0, traffic.isl_tokens - new),
-        pass_tokens=np.minimum(chunk, np.maximum(new, arriving)),
-    )
-    tail = prefill_s(
-        load,
-        machine,
-        new_tokens=long,
-        cached_tokens=max(0.0, traffic.isl_tail_tokens - long),
-        pass_tokens=np.minimum(chunk, np.maximum(long, arriving)),
-    )
-    return mean, tail
-
-
-def _aggregated(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration) -> ServingPoint:
-    """Prefill and decode share the GPUs: every step also carries the prompts that replace finished requests.
-
-    A prompt crosses all pipeline stages but keeps each of them busy for its share only.
-    """
-    share = calibration.coefficient("inference.prefill_interference") * _others_fraction(machine, phases, traffic)
-    arriving = phases.batch / (machine.attention_dp * machine.pp * traffic.steps_request)
-    cycle = phases.step + share * arriving * phases.prefill
-    busy = np.minimum(0.95, share * arriving * phases.prefill / cycle)
-    fixed = phases.step + calibration.coefficient("inference.ttft_overhead_ms") * MS
-    wave = _wave_s(machine, phases, traffic=traffic, calibration=calibration)
-    return _point(
-        phases,
-        ttft_s=_with_queue(phases.prefill, busy) + 0.5 * wave + fixed,
-        ttft_tail_s=_tail_with_queue(phases.prefill_tail, busy, traffic.percentile_fraction) + wave + fixed,
-        cycle_s=cycle,
-        prefill_fraction=busy,
-        prefill_instances=np.zeros_like(cycle),
-        traffic=traffic,
-        calibration=calibration,
+        attention_dp=machine.attention_dp,
+        pp=machine.pp,
+        decode=_decode(bench, sequences, traffic),
+        mixed=step_parts(
+            bench.load,
+            machine,
+            Pass(
+                decode=sequences,
+                query_tokens=traffic.query_tokens,
+                context_tokens=traffic.decode_context_tokens,
+                prefill_tokens=carried,
+                prompt_tokens=traffic.new_tokens,
+                cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+            ),
+        ),
+        pass_tokens=carried,
     )
 
 
-def _wave_s(machine: Machine, phases: _Phases, *, traffic: Traffic, calibration: Calibration) -> FloatArray:
-    """Time [s] in which the prompts of clients that fell into step are prefilled one by one; closed loops only."""
-    if not traffic.closed_loop:
-        return np.zeros_like(phases.prefill)
-    share = calibration.coefficient("inference.closed_loop_wave_fraction")
-    others = np.maximum(0.0, phases.batch / machine.attention_dp - 1.0)
-    return np.asarray(share * others * phases.prefill / machine.pp, dtype=np.float64)
-
-
-def _others_fraction(machine: Machine, phases: _Phases, traffic: Traffic) -> FloatArray:
-    """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
-
-    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
-    """
-    if not traffic.closed_loop:
-        return np.ones_like(phases.step)
-    return np.asarray(1.0 - 1.0 / np.maximum(1.0, phases.batch / machine.attention_dp), dtype=np.float64)
+def _decode(bench: Bench, sequences: FloatArray, traffic: Traffic) -> StepParts:
+    carried = Pass(decode=sequences, query_tokens=traffic.query_tokens, context_tokens=traffic.decode_context_tokens)
+    return step_parts(bench.load, bench.machine, carried)
 
 
 def _disaggregated(
-    machine: Machine, phases: _Phases, *, moved_bytes: FloatArray, traffic: Traffic, calibration: Calibration
+    bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic, ratio: float | None
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode; each GPU's part of the KV cache crosses the network."""
-    busy = np.full(phases.step.shape, calibration.assumption("inference.prefill_pool_utilisation_fraction"))
-    requests_s = phases.batch / (traffic.steps_request * phases.step)
+    machine, stream = bench.machine, traffic.stream
+    sequences = batch / (machine.attention_dp * machine.pp)
+    passes = Passes(
+        batch=batch,
+        attention_dp=machine.attention_dp,
+        pp=machine.pp,
+        decode=(decode := _decode(bench, sequences, traffic)),
+        mixed=decode,
+        pass_tokens=np.full(batch.shape, traffic.new_tokens),
+    )
+    chunk = np.full((batch.shape[0], 1), min(bench.chunk_tokens, traffic.new_tokens))
+    alone = step_parts(
+        prefill.load,
+        prefill.machine,
+        Pass(
+            decode=0.0,
+            query_tokens=1.0,
+            context_tokens=traffic.isl_tokens,
+            prefill_tokens=chunk,
+            prompt_tokens=traffic.new_tokens,
+            cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+        ),
+    )
+    service, tail = prefilling(alone, stream, bench.overheads, pass_tokens=chunk)
+    servers = prefill.machine.attention_dp * prefill.machine.pp
+    moved = sequence_bytes(bench.load, bench.layouts, context_tokens=traffic.isl_tokens)[:, None]
     transfer = point_to_point_s(
-        sent_bytes=moved_bytes, bytes_s=machine.transfer_bytes_s, latency_s=machine.link_latency_s
+        sent_bytes=moved, bytes_s=machine.transfer_bytes_s, latency_s=machine.all_reduce.launch_s
     )
-    fixed = transfer + phases.step + calibration.coefficient("inference.ttft_overhead_ms") * MS
-    return _point(
-        phases,
-        ttft_s=_with_queue(phases.prefill, busy) + fixed,
-        ttft_tail_s=_tail_with_queue(phases.prefill_tail, busy, traffic.percentile_fraction) + fixed,
-        cycle_s=phases.step,
-        prefill_fraction=busy,
-        prefill_instances=requests_s * phases.prefill / (busy * machine.attention_dp * machine.pp),
-        traffic=traffic,
-        calibration=calibration,
+    state, instances = decoding(
+        passes,
+        stream,
+        bench.overheads,
+        prefill_s=service,
+        prefill_tail_s=tail,
+        transfer_s=transfer,
+        servers=servers,
+        ratio=ratio,
+        utilisation=bench.pool_utilisation_fraction,
     )
+    return _point(bench, state, batch, traffic, prefill_instances=instances)
 
 
 def _point(
-    phases: _Phases,
-    *,
-    ttft_s: FloatArray,
-    ttft_tail_s: FloatArray,
-    cycle_s: FloatArray,
-    prefill_fraction: FloatArray,
-    prefill_instances: FloatArray,
-    traffic: Traffic,
-    calibration: Calibration,
+    bench: Bench, state: SteadyState, batch: FloatArray, traffic: Traffic, *, prefill_instances: FloatArray
 ) -> ServingPoint:
-    """Everything that follows from the two latencies; `cycle_s` is the time between two steps of one sequence."""
-    tpot = cycle_s / traffic.accepted_tokens
-    requests_s = phases.batch / (traffic.steps_request * cycle_s)
-    spread = calibration.assumption("inference.tpot_tail_sigma_fraction")
+    """Everything that follows from the two latencies."""
+    shape, scale, parts = state.cycle_s.shape, bench.overheads, state.decode
     return ServingPoint(
-        batch=np.broadcast_to(phases.batch, tpot.shape),
-        ttft_s=ttft_s,
-        ttft_tail_s=np.maximum(ttft_s, ttft_tail_s),
-        tpot_s=tpot,
-        tpot_tail_s=tpot * (1.0 + spread * _z_of(traffic.percentile_fraction)),
-        requests_s=requests_s,
-        in_flight=requests_s * (ttft_s + max(0.0, traffic.osl_tokens - 1.0) * tpot),
+        batch=np.broadcast_to(batch, shape),
+        ttft_s=state.ttft_s,
+        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s),
+        tpot_s=state.tpot_s,
+        tpot_tail_s=state.tpot_s * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
+        requests_s=state.requests_s,
+        in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
-        prefill_fraction=prefill_fraction,
-        decode_step_s=phases.step,
-        prefill_s=phases.prefill,
+        prefill_fraction=np.broadcast_to(state.prefill_fraction, shape),
+        decode_step_s=state.step_s,
+        prefill_s=np.broadcast_to(state.prefill_s, shape),
+        products_s=scale.gpu_vintage * scale.products * parts.products,
+        attention_s=scale.gpu_vintage * scale.generation * parts.generation,
+        experts_s=scale.gpu_vintage * scale.experts * parts.experts,
+        streams_s=scale.gpu_vintage * scale.streams * parts.streams,
+        collectives_s=scale.gpu_vintage * scale.collectives * parts.collectives,
     )
-
-
-def _with_queue(service_s: FloatArray, busy: FloatArray) -> FloatArray:
-    """Mean time [s] in an M/D/1 queue: s + s rho / (2 (1 - rho)) (Pollaczek-Khinchine)."""
-    return np.asarray(service_s * (1.0 + busy / (2.0 * (1.0 - busy))), dtype=np.float64)
-
-
-def _tail_with_queue(service_s: FloatArray, busy: FloatArray, fraction: float) -> FloatArray:
-    """Time [s] that `fraction` of the requests stay under: service plus the exponential tail of half an M/M/1 wait."""
-    mean_wait = service_s / (2.0 * (1.0 - busy))
-    wait = mean_wait * np.log(np.maximum(1.0, busy / (1.0 - fraction)))
-    return np.asarray(service_s + wait, dtype=np.float64)
 
 
 def _z_of(fraction: float) -> float:

@@ -6,10 +6,10 @@ import numpy as np
 
 from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.hardware import GpuSpec
-from service.sizing.inference.layout import InferenceLayouts, expert_ranks, legal_layouts, query_heads
+from service.sizing.inference.layout import InferenceLayouts, default_ep, legal_layouts, query_heads
 from service.sizing.inference.load import ModelLoad
-from service.sizing.inference.step import multiply_flop_s
-from service.sizing.table import HardwareTable
+from service.sizing.inference.machine import multiply_flop_s
+from service.sizing.table import HardwareTable, IntArray
 from service.sizing.workload import Deployment
 
 
@@ -54,12 +54,26 @@ def stated_layout(load: ModelLoad, deployment: Deployment) -> InferenceLayouts:
     if instance > deployment.gpus:
         message = f"is less than one model instance takes: tp x pp x attention_dp = {instance}"
         raise _wrong("gpus", message, value=deployment.gpus, limit=instance)
+    tensor, attention = np.array([tp]), np.array([attention_dp])
     return InferenceLayouts(
         server=np.zeros(1, dtype=np.int64),
-        tp=np.array([tp]),
+        tp=tensor,
         pp=np.array([pp]),
-        attention_dp=np.array([attention_dp]),
+        attention_dp=attention,
+        ep=_stated_ep(load, deployment, otherwise=default_ep(load, tp=tensor, attention_dp=attention)),
     )
+
+
+def _stated_ep(load: ModelLoad, deployment: Deployment, *, otherwise: IntArray) -> IntArray:
+    """The stated expert parallelism, or what a stated cut of each expert leaves of it."""
+    ranks = (deployment.tp or 1) * (deployment.attention_dp or 1) if load.is_moe else 1
+    for field, value in (("ep", deployment.ep), ("moe_tp", deployment.moe_tp)):
+        if value is not None and ranks % value:
+            message = f"must divide the {ranks} GPUs that experts are split over"
+            raise _wrong(field, message, value=value, limit=ranks)
+    if deployment.ep is not None:
+        return np.array([deployment.ep])
+    return otherwise if deployment.moe_tp is None else np.array([ranks // deployment.moe_tp])
 
 
 def open_layouts(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> InferenceLayouts:
@@ -69,14 +83,9 @@ def open_layouts(load: ModelLoad, deployment: Deployment, table: HardwareTable) 
     return legal.take(np.flatnonzero(legal.gpus_instance * copies <= deployment.gpus))
 
 
-def placed(load: ModelLoad, layouts: InferenceLayouts, deployment: Deployment) -> Placement:
+def placed(layouts: InferenceLayouts, deployment: Deployment) -> Placement:
     """Copies and expert ranks of the chosen row. Raises InvalidRequestError where they contradict the GPUs."""
     instance = int(layouts.gpus_instance[0])
-    ranks = expert_ranks(load, layouts, 0)
-    if deployment.ep is not None and ranks % deployment.ep:
-        raise _wrong(
-            "ep", f"must divide the {ranks} GPUs that experts are split over", value=deployment.ep, limit=ranks
-        )
     copies = _copies(deployment)
     most = deployment.gpus // instance
     if copies is not None and copies > most:
@@ -87,7 +96,7 @@ def placed(load: ModelLoad, layouts: InferenceLayouts, deployment: Deployment) -
     return Placement(
         layouts=layouts,
         replicas=replicas,
-        ep=deployment.ep or ranks,
+        ep=int(layouts.ep[0]),
         idle_gpus=deployment.gpus - replicas * instance,
     )
 

@@ -1,201 +1,226 @@
-"""Time of one decode step and of one prefill on one model instance; arrays (candidates x batches) or scalars."""
+"""Time of one forward pass on one model instance, operation by operation; arrays (candidates x batches) or scalars."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.sizing.calibration import Calibration
-from service.sizing.compute import saturating_efficiency, smooth_roofline_s
-from service.sizing.inference.attention import decode_attention_flop, decode_read_elements, prefill_attention_flop
-from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
-from service.sizing.network import all_reduce_s, all_to_all_s, point_to_point_s, span_bytes_s, span_latency_s
+from service.sizing.inference.attention import AttentionGroup, attended_tokens
+from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
+from service.sizing.inference.machine import Machine
+from service.sizing.inference.overheads import Overheads
+from service.sizing.inference.products import Cut, Part, Phase, Product
+from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
-from service.sizing.precision import Precision
-from service.sizing.table import FloatArray, HardwareTable, IntArray
-from service.sizing.units import US
+from service.sizing.operation import Curves, Work
+from service.sizing.table import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Machine:
-    """What the GPUs of each candidate sustain, shaped (candidates, 1) so that a batch axis broadcasts against it."""
+class Pass:
+    """What one forward pass carries, per attention rank and pipeline micro-batch.
 
-    tp: IntArray
-    pp: IntArray
-    attention_dp: IntArray
-    flop_s: FloatArray
-    attention_flop_s: FloatArray
-    bytes_s: FloatArray
-    attention_bytes_s: FloatArray
-    link_bytes_s: FloatArray
-    link_latency_s: FloatArray
-    stage_bytes_s: FloatArray
-    transfer_bytes_s: FloatArray
-    half_tokens: float
-    overlap_order: float
-    layer_overhead_s: float
-    step_overhead_s: float
-    sequence_overhead_s: float
-    expert_imbalance: float
+    `decode` sequences advance by `query_tokens` tokens each at `context_tokens`; beside them `prefill_tokens` tokens of
+    prompts that are `prompt_tokens` long (the part that no prefix cache holds) behind `cached_tokens` cached ones.
+    """
+
+    decode: Numeric
+    query_tokens: float
+    context_tokens: float
+    prefill_tokens: Numeric = 0.0
+    prompt_tokens: float = 0.0
+    cached_tokens: float = 0.0
 
 
-def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray) -> FloatArray:
-    """Dense peak [FLOP/s] at which weights of this format are multiplied; 16 bit on GPUs without the format."""
-    peak = table.flop_s[precision][server]
-    fallback = table.flop_s[Precision.BF16][server]
-    fallback = np.where(np.isnan(fallback), table.flop_s[Precision.FP16][server], fallback)
-    return np.where(np.isnan(peak), fallback, peak)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepParts:
+    """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
+    `layers` and `exchanges` count what brings a gap of its own: layers, and collectives between GPUs.
+    """
 
-def machine_of(
-    load: ModelLoad, layouts: InferenceLayouts, *, table: HardwareTable, calibration: Calibration
-) -> Machine:
-    """Sustained rates of every candidate: peaks of the data sheet times fitted efficiencies."""
-    server = layouts.server
-    precision = load.weight_precision
-    peak = multiply_flop_s(precision, table, server)
-    bf16 = multiply_flop_s(Precision.BF16, table, server)
-    bandwidth = table.bandwidth_bytes_s[server]
-    ranks = layouts.tp * layouts.attention_dp
-    domain = table.scale_up_gpus[server]
-    links = {"ranks": ranks, "domain_gpus": domain}
-    up, out = table.scale_up_bytes_s[server], table.scale_out_bytes_s[server]
-    fitted = _Fitted(calibration, precision, load.label)
+    products: FloatArray
+    generation: FloatArray
+    context: FloatArray
+    experts: FloatArray
+    streams: FloatArray
+    collectives: FloatArray
+    layers: Numeric
+    exchanges: Numeric
 
-    def column(values: FloatArray) -> FloatArray:
-        return np.asarray(values, dtype=np.float64)[:, None]
-
-    link = span_bytes_s(**links, scale_up_bytes_s=up, scale_out_bytes_s=out)
-    return Machine(
-        tp=layouts.tp[:, None],
-        pp=layouts.pp[:, None],
-        attention_dp=layouts.attention_dp[:, None],
-        flop_s=column(peak * fitted.of("gemm_efficiency")),
-        attention_flop_s=column(bf16 * fitted.of("attention_efficiency")),
-        bytes_s=column(bandwidth * fitted.of("bandwidth_efficiency")),
-        attention_bytes_s=column(bandwidth * fitted.of("attention_bandwidth_efficiency")),
-        link_bytes_s=column(link * fitted.of("link_efficiency")),
-        link_latency_s=column(
-            span_latency_s(
-                **links,
-                scale_up_s=fitted.of("scale_up_latency_us") * US,
-                scale_out_s=fitted.of("scale_out_latency_us") * US,
-            )
-        ),
-        stage_bytes_s=column(np.where(layouts.pp * ranks <= domain, up, out)),
-        transfer_bytes_s=column(out),
-        half_tokens=fitted.of("gemm_half_tokens"),
-        overlap_order=fitted.of("overlap_order"),
-        layer_overhead_s=fitted.of("layer_overhead_us") * US,
-        step_overhead_s=fitted.of("step_overhead_us") * US,
-        sequence_overhead_s=fitted.of("sequence_overhead_us") * US,
-        expert_imbalance=fitted.of("expert_imbalance") if load.is_moe else 1.0,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """Look-ups of inference coefficients, most specific scope first."""
-
-    calibration: Calibration
-    precision: Precision
-    label: str
-
-    def of(self, name: str) -> float:
-        return self.calibration.coefficient(
-            f"inference.{name}", f"{self.label}/{self.precision}", self.label, str(self.precision)
+    def elapsed_s(self, overheads: Overheads) -> FloatArray:
+        """Time [s] of the pass in a running engine: scaled parts, and gaps per layer, collective and step."""
+        gpu = (
+            overheads.products * self.products
+            + overheads.generation * self.generation
+            + overheads.context * self.context
+            + overheads.experts * self.experts
+            + overheads.streams * self.streams
+            + overheads.collectives * self.collectives
         )
+        gaps = self.layers * overheads.layer_s + self.exchanges * overheads.exchange_s + overheads.step_s
+        return np.asarray(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, dtype=np.float64)
 
 
-def forward_s(load: ModelLoad, machine: Machine, *, tokens: Numeric, sampled: Numeric) -> FloatArray:
-    """Time [s] of the matrix products, collectives and launches of one forward pass, attention scores apart.
-
-    `tokens` are the tokens of one attention rank in one pipeline micro-batch, `sampled` those that need logits.
-    """
-    tp, ranks = machine.tp, machine.tp * machine.attention_dp
-    efficiency = saturating_efficiency(tokens, peak=1.0, half=machine.half_tokens)
-    trunk = smooth_roofline_s(
-        flop=2.0 * load.trunk_params * tokens / tp,
-        moved_bytes=load.trunk_params * load.weight_bytes / tp,
-        flop_s=machine.flop_s * efficiency,
-        bytes_s=machine.bytes_s,
-        order=machine.overlap_order,
+def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
+    """The operations of one pass."""
+    decode = np.asarray(carried.decode * carried.query_tokens, dtype=np.float64)
+    prefill = np.asarray(carried.prefill_tokens, dtype=np.float64)
+    tokens = decode + prefill
+    # Only the last token of a prompt needs logits.
+    sampled = decode + prefill / max(1.0, carried.prompt_tokens)
+    return StepParts(
+        products=_products_s(load, machine, decode=decode, prefill=prefill, sampled=sampled),
+        generation=_generation_s(load, machine, carried),
+        context=_context_s(load, machine, carried),
+        experts=_experts_s(load, machine, tokens=tokens),
+        streams=_streams_s(load, machine, tokens=tokens),
+        collectives=_collectives_s(load, machine, tokens=tokens),
+        layers=float(load.architecture.layers),
+        exchanges=_exchanges(load, machine),
     )
-    head = smooth_roofline_s(
-        flop=2.0 * load.head_matmul * sampled / tp,
-        moved_bytes=ACTIVATION_BYTES * load.head_matmul / tp,
-        flop_s=machine.flop_s * efficiency,
-        bytes_s=machine.bytes_s,
-        order=machine.overlap_order,
-    )
-    layers = load.architecture.layers
-    overhead = layers * machine.layer_overhead_s + machine.step_overhead_s
-    total = trunk + head + overhead + _reduce_s(load, machine, tokens=tokens)
-    if load.is_moe:
-        total = total + _experts_s(load, machine, tokens=tokens, ranks=ranks)
-    return np.asarray(total, dtype=np.float64)
 
 
-def _experts_s(load: ModelLoad, machine: Machine, *, tokens: Numeric, ranks: IntArray) -> FloatArray:
-    """Routed experts [s]: only experts that some token chose are read; the slowest rank sets the pace."""
-    everywhere = np.asarray(tokens * machine.attention_dp, dtype=np.float64)
-    touched = 1.0 - (1.0 - load.expert_fraction) ** everywhere
-    per_expert = everywhere * load.expert_fraction
-    efficiency = saturating_efficiency(per_expert, peak=1.0, half=machine.half_tokens)
-    products = smooth_roofline_s(
-        flop=2.0 * load.active_expert_params * everywhere / ranks * machine.expert_imbalance,
-        moved_bytes=load.expert_params * touched * load.weight_bytes / ranks,
-        flop_s=machine.flop_s * efficiency,
-        bytes_s=machine.bytes_s,
-        order=machine.overlap_order,
-    )
-    moe_layers = sum(f.count for f in load.architecture.ffns if f.experts)
-    exchange = all_to_all_s(
-        sent_bytes=2.0 * tokens * load.top_k * load.architecture.hidden * ACTIVATION_BYTES / machine.tp,
-        ranks=machine.attention_dp,
-        bytes_s=machine.link_bytes_s,
-        latency_s=2.0 * machine.link_latency_s,
-    )
-    return np.asarray(products + moe_layers * exchange, dtype=np.float64)
+def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:
+    """Collectives of one pass: two all-reduces a layer under tensor parallelism, dispatch and combine of experts."""
+    moe_layers = sum(kind.layers for kind in load.experts)
+    apart = machine.attention_dp > 1
+    reduces = 2.0 * load.architecture.layers - np.where(apart, moe_layers, 0.0)
+    return np.where(machine.tp > 1, reduces, 0.0) + np.where(apart, 2.0 * moe_layers, 0.0)
 
 
-def _reduce_s(load: ModelLoad, machine: Machine, *, tokens: Numeric) -> FloatArray:
-    """Tensor-parallel all-reduces [s], two per layer, and the hand-over between pipeline stages."""
-    sent = np.asarray(tokens * load.architecture.hidden * ACTIVATION_BYTES, dtype=np.float64)
-    reduce = all_reduce_s(
-        sent_bytes=sent, ranks=machine.tp, bytes_s=machine.link_bytes_s, latency_s=machine.link_latency_s
+def _products_s(
+    load: ModelLoad, machine: Machine, *, decode: FloatArray, prefill: FloatArray, sampled: FloatArray
+) -> FloatArray:
+    """Matrix products [s] of all layers and of the head."""
+    total = np.zeros(np.broadcast(decode + prefill, machine.tp).shape)
+    for one in load.products:
+        tokens = {Phase.DECODE: decode, Phase.PREFILL: prefill, None: decode + prefill}[one.phase]
+        if one.part is Part.HEAD:
+            tokens = sampled
+        took = _curves(machine, one).time_s(_product_work(load, one, tokens=tokens, tp=machine.tp))
+        total = total + one.layers * np.where(tokens > 0.0, took, 0.0)
+    return total
+
+
+def _curves(machine: Machine, product: Product) -> Curves:
+    return {Part.MIXER: machine.mixer, Part.FFN: machine.ffn}.get(product.part, machine.head)
+
+
+def _product_work(load: ModelLoad, product: Product, *, tokens: FloatArray, tp: Numeric) -> Work:
+    width = {Part.MIXER: load.mixer_bytes, Part.FFN: load.weight_bytes}.get(product.part, ACTIVATION_BYTES)
+    columns = product.columns / tp if product.cut is Cut.COLUMNS else product.columns
+    inner = product.inner / tp if product.cut is Cut.ROWS else product.inner
+    return Work(
+        flop=2.0 * tokens * columns * inner,
+        main_bytes=columns * inner * width,
+        side_bytes=ACTIVATION_BYTES * tokens * (columns + inner),
+        depth=inner,
     )
+
+
+def _generation_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
+    """Attention [s] of the decoding sequences."""
+    sequences = np.asarray(carried.decode, dtype=np.float64)
+    total = np.zeros(np.broadcast(sequences, machine.tp).shape)
+    for group in load.groups:
+        work = _generation_work(load, machine, group, carried)
+        total = total + group.layers * machine.generation[group.family].time_s(work)
+    return np.where(sequences > 0.0, total, 0.0)
+
+
+def _generation_work(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Work:
+    sequences, context = carried.decode, carried.context_tokens
+    entries = attended_tokens(group, context)
+    index = context / group.stride
+    shards = np.minimum(machine.tp, group.kv_heads)
+    flop = group.decode_flop * entries + group.index_flop * index + group.state_flop
+    read = (group.elements * entries + group.index_elements * index) * load.kv_bytes / shards
+    state = 2.0 * STATE_BYTES * group.state_elements / machine.tp
+    return Work(
+        flop=sequences * carried.query_tokens * flop / machine.tp,
+        main_bytes=sequences * (read + state),
+        side_bytes=ACTIVATION_BYTES * sequences * carried.query_tokens * group.decode_query_elements / machine.tp,
+        depth=entries,
+    )
+
+
+def _context_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
+    """Attention [s] of the prompts in the pass, causal, at their mean context."""
+    tokens = np.asarray(carried.prefill_tokens, dtype=np.float64)
+    total = np.zeros(np.broadcast(tokens, machine.tp).shape)
+    if not np.any(tokens > 0.0):
+        return total
+    for group in load.groups:
+        work = _context_work(load, machine, group, carried)
+        total = total + group.layers * machine.context[group.family].time_s(work)
+    return np.where(tokens > 0.0, total, 0.0)
+
+
+def _context_work(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Work:
+    tokens = carried.prefill_tokens
+    mean = carried.cached_tokens + 0.5 * carried.prompt_tokens
+    entries = attended_tokens(group, mean)
+    prompts = tokens / max(1.0, carried.prompt_tokens)
+    shards = np.minimum(machine.tp, group.kv_heads)
+    held = attended_tokens(group, carried.cached_tokens + carried.prompt_tokens)
+    flop = group.prefill_flop * entries + group.index_flop * mean / group.stride + group.state_flop
+    return Work(
+        flop=tokens * flop / machine.tp,
+        main_bytes=prompts
+        * (group.elements * held * load.kv_bytes / shards + 2.0 * STATE_BYTES * group.state_elements / machine.tp),
+        side_bytes=ACTIVATION_BYTES * tokens * group.prefill_query_elements / machine.tp,
+        depth=carried.prompt_tokens if group.state_elements else entries,
+    )
+
+
+def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
+    """Routed experts [s]: only experts that some token chose are read."""
+    if machine.experts is None:
+        return np.zeros(np.broadcast(tokens, machine.tp).shape)
+    total = np.zeros(np.broadcast(tokens, machine.tp).shape)
+    everywhere = tokens * machine.attention_dp
+    cut = machine.tp * machine.attention_dp / machine.ep
+    for kind in load.experts:
+        matrix = kind.params / cut
+        routed = everywhere * kind.top_k / machine.ep
+        touched = kind.experts / machine.ep * (1.0 - (1.0 - kind.top_k / kind.experts) ** everywhere)
+        work = Work(
+            flop=2.0 * matrix * routed,
+            main_bytes=touched * matrix * load.weight_bytes,
+            side_bytes=ACTIVATION_BYTES * routed * (2.0 * kind.hidden + 3.0 * kind.intermediate / cut),
+            padding_flop=2.0 * matrix * touched,
+        )
+        total = total + kind.layers * machine.experts.time_s(work)
+    return total
+
+
+def _streams_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
+    """Norms, residuals, activations [s]: one read and one write of the residual stream per layer."""
+    moved = 2.0 * ACTIVATION_BYTES * load.architecture.hidden * load.architecture.layers
+    return np.asarray(moved * tokens / machine.stream_bytes_s, dtype=np.float64)
+
+
+def _peers(ranks: IntArray) -> FloatArray:
+    """Ranks beyond the first."""
+    return np.asarray(ranks - 1, dtype=np.float64)
+
+
+def _collectives_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
+    """All-reduces of tensor parallelism, dispatch and combine of experts, hand-over between pipeline stages [s]."""
+    stream = tokens * load.architecture.hidden * ACTIVATION_BYTES
+    share = 2.0 * (machine.tp - 1) / machine.tp
+    reduce = machine.all_reduce.time_s(Work(flop=0.0, main_bytes=share * stream, depth=_peers(machine.tp)))
+    layers, moe_layers = load.architecture.layers, sum(kind.layers for kind in load.experts)
+    apart = machine.attention_dp > 1
+    reduces = 2.0 * layers - np.where(apart, moe_layers, 0.0)
+    total = np.where(machine.tp > 1, reduces * (reduce + machine.crosses_s), 0.0)
+    if machine.exchange is not None:
+        peers = machine.tp * machine.attention_dp
+        copies = np.minimum(load.top_k, peers)
+        sent = stream / machine.tp * copies * (peers - 1.0) / peers
+        exchange = machine.exchange.time_s(Work(flop=0.0, main_bytes=sent, depth=_peers(peers))) + machine.crosses_s
+        total = total + np.where(apart, 2.0 * moe_layers * exchange, 0.0)
     hand_over = point_to_point_s(
-        sent_bytes=sent / machine.tp, bytes_s=machine.stage_bytes_s, latency_s=machine.link_latency_s
+        sent_bytes=stream / machine.tp, bytes_s=machine.stage_bytes_s, latency_s=machine.all_reduce.launch_s
     )
-    return np.asarray(2.0 * load.architecture.layers * reduce + (machine.pp - 1) * hand_over, dtype=np.float64)
-
-
-def decode_step_s(
-    load: ModelLoad, machine: Machine, *, batch: Numeric, context_tokens: Numeric, query_tokens: float
-) -> FloatArray:
-    """Time [s] in which each of `batch` sequences of an instance advances by one step of `query_tokens` tokens.
-
-    With pp stages, pp micro-batches are under way; each crosses all stages once per step.
-    """
-    sequences = batch / (machine.attention_dp * machine.pp)
-    tokens = np.maximum(1.0, sequences) * query_tokens
-    read = decode_read_elements(load.groups, context_tokens=context_tokens, tp=machine.tp)
-    score = decode_attention_flop(load.groups, context_tokens=context_tokens)
-    attention = np.maximum(
-        sequences * read * load.kv_bytes / machine.attention_bytes_s,
-        sequences * query_tokens * score / machine.tp / machine.attention_flop_s,
-    )
-    host = machine.sequence_overhead_s * batch
-    return forward_s(load, machine, tokens=tokens, sampled=tokens) + attention + host
-
-
-def prefill_s(
-    load: ModelLoad, machine: Machine, *, new_tokens: Numeric, cached_tokens: Numeric, pass_tokens: Numeric
-) -> FloatArray:
-    """Time [s] that one prompt of `new_tokens` occupies one attention rank when passes carry `pass_tokens` tokens."""
-    one_pass = forward_s(load, machine, tokens=pass_tokens, sampled=1.0)
-    score = prefill_attention_flop(load.groups, new_tokens=new_tokens, cached_tokens=cached_tokens)
-    return np.asarray(
-        one_pass * new_tokens / pass_tokens + score / machine.tp / machine.attention_flop_s, dtype=np.float64
-    )
+    return np.asarray(total + (machine.pp - 1) * hand_over, dtype=np.float64)

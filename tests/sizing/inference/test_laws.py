@@ -14,7 +14,8 @@ from service.sizing.estimate import estimate
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.operate import operate
-from service.sizing.inference.serving import Traffic
+from service.sizing.inference.serving import Traffic, bench_of
+from service.sizing.inference.software import software_of
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate
 from service.sizing.table import table_of
@@ -54,11 +55,27 @@ def test_one_candidate_alone_equals_its_row_among_all(model: str, disaggregated:
     load = model_load(CATALOG.models[model].architecture, weight=Precision.FP8, kv=Precision.FP8)
     table = table_of(CATALOG.hardware)
     every = legal_layouts(load, table, np.arange(len(table.servers)))
+    known = np.flatnonzero(~np.isnan(table.bandwidth_bytes_s[every.server]))
+    every = every.take(known)
     batch = np.linspace(1.0, 300.0, every.tp.size)
-    run = {"traffic": TRAFFIC, "table": table, "calibration": CATALOG.calibration, "disaggregated": disaggregated}
-    whole = operate(load, every, batch=batch, **run)
+
+    def bench(rows):
+        return bench_of(
+            load,
+            every.take(rows),
+            software=software_of(None, None, CATALOG.calibration),
+            table=table,
+            calibration=CATALOG.calibration,
+            disaggregated=disaggregated,
+        )
+
+    everything = bench(np.arange(every.tp.size))
+    whole = operate(everything, batch=batch, traffic=TRAFFIC)
     for row in range(0, every.tp.size, 7):
-        alone = operate(load, every.take(np.array([row])), batch=batch[row : row + 1], **run)
+        rows = np.array([row])
+        alone = operate(bench(rows), batch=batch[rows], traffic=TRAFFIC)
+        taken = operate(everything.take(rows), batch=batch[rows], traffic=TRAFFIC)
+        np.testing.assert_array_equal(alone.tpot_s, taken.tpot_s)
         for name in ("ttft_s", "tpot_s", "requests_s", "in_flight", "ttft_tail_s"):
             np.testing.assert_array_equal(getattr(whole, name)[row], getattr(alone, name)[0])
 

@@ -7,17 +7,46 @@ from service.catalog.catalog import Catalog
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.memory import sequence_bytes, weight_bytes
-from service.sizing.precision import Precision
+from service.sizing.precision import BYTES_ELEMENT, Precision
 
 
 def layouts(tp: int = 1, pp: int = 1, attention_dp: int = 1) -> InferenceLayouts:
     one = np.array
-    return InferenceLayouts(server=one([0]), tp=one([tp]), pp=one([pp]), attention_dp=one([attention_dp]))
+    ep = tp * attention_dp if attention_dp > 1 else 1
+    return InferenceLayouts(server=one([0]), tp=one([tp]), pp=one([pp]), attention_dp=one([attention_dp]), ep=one([ep]))
 
 
 def test_llama_8b_in_bf16_weighs_two_bytes_per_parameter(catalog: Catalog) -> None:
     load = model_load(catalog.models["llama-3.1-8b"].architecture, weight=Precision.BF16, kv=Precision.BF16)
     assert weight_bytes(load, layouts())[0] == pytest.approx(2 * 8.0303e9, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "weight", "mixer"),
+    [
+        ("llama-3.1-70b", Precision.FP4, Precision.FP4),
+        ("qwen3-235b-a22b", Precision.FP4, Precision.FP4),
+        ("gpt-oss-120b", Precision.FP4, Precision.BF16),
+        ("deepseek-v3", Precision.FP4, Precision.BF16),
+        ("deepseek-v3", Precision.FP8, Precision.FP8),
+        ("deepseek-v4-pro", Precision.FP4, Precision.FP8),
+        ("kimi-k2.5", Precision.INT4, Precision.BF16),
+    ],
+)
+def test_four_bit_checkpoints_of_experts_keep_wider_projections(catalog: Catalog, model, weight, mixer) -> None:
+    load = model_load(catalog.models[model].architecture, weight=weight, kv=Precision.FP8)
+    assert load.mixer_precision is mixer
+    narrow = load.counts.mixer_params * BYTES_ELEMENT[mixer]
+    ffns = (load.counts.dense_ffn_params + load.counts.shared_expert_params) * BYTES_ELEMENT[weight]
+    rest = load.counts.router_params + load.counts.per_layer_params + load.counts.norm_params
+    assert load.trunk_bytes == pytest.approx(narrow + ffns + 2 * rest)
+
+
+def test_recurrent_state_is_held_as_often_as_the_engine_holds_it(catalog: Catalog) -> None:
+    load = model_load(catalog.models["qwen3.5-397b-a17b"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    once, eight = (sequence_bytes(load, layouts(), context_tokens=1.0, state_copies=n)[0] for n in (1.0, 8.0))
+    state = 4 * load.counts.state_elements_per_sequence + 2 * load.counts.conv_state_elements_per_sequence
+    assert eight - once == pytest.approx(7 * state)
 
 
 def test_kv_cache_of_llama_70b_is_160_kib_elements_per_token(catalog: Catalog) -> None:
@@ -43,7 +72,7 @@ def test_experts_divide_over_attention_dp_and_the_trunk_does_not(catalog: Catalo
     load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
     tables = 2 * (load.head_params + load.embedding_params)
     wide = weight_bytes(load, layouts(attention_dp=8))[0]
-    assert wide == pytest.approx(load.trunk_params + load.expert_params / 8 + tables)
+    assert wide == pytest.approx(load.trunk_bytes + load.expert_params / 8 + tables)
 
 
 def test_a_window_bounds_the_cache(catalog: Catalog) -> None:

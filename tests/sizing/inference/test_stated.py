@@ -135,6 +135,8 @@ def test_one_client_alone_waits_for_nobody(catalog: Catalog) -> None:
     found = estimated(catalog, workload, load=Load(kind=LoadKind.CONCURRENCY, value=1))
     steps = {s.name: s.value for s in found.working}
     assert steps["tpot_ms"] == pytest.approx(float(steps["decode_step_ms"] or 0.0), rel=1e-6)
-    overhead = catalog.calibration.coefficient("inference.ttft_overhead_ms")
-    alone = float(steps["prefill_ms"] or 0.0) + float(steps["decode_step_ms"] or 0.0) + overhead
+    fitted = catalog.calibration.coefficient
+    admission = fitted("inference.ttft_overhead_ms", "tensorrt-llm")
+    admission += 60_000 * fitted("inference.ttft_token_us", "tensorrt-llm") / 1000
+    alone = float(steps["prefill_ms"] or 0.0) + 0.5 * float(steps["decode_step_ms"] or 0.0) + admission
     assert float(steps["ttft_ms"] or 0.0) == pytest.approx(alone, rel=1e-3)

@@ -1,0 +1,122 @@
+"""One curve through measured points: robust least squares on the logarithm, with a quarter of the points held back."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from scripts.calibration.measured_kernels import Measured
+from service.sizing.operation import Curves, Operation, OperationCurve, Work, peak_flop_s
+from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.units import NS, US
+
+_MOST_POINTS, _LEAST_POINTS, _HELD_BACK = 4000, 60, 0.25
+# launch_us, flop_efficiency, bandwidth_efficiency, unhidden_fraction, depth_ns, side_weight, padding_rows
+_START = np.array([5.0, 0.6, 0.8, 0.3, 0.5, 1.0, 8.0])
+_LOW = np.array([0.3, 0.005, 0.03, 1e-3, 1e-4, 1e-2, 1e-2])
+_HIGH = np.array([400.0, 1.6, 4.0, 1.0, 1e5, 30.0, 300.0])
+# What an operation does not have is not fitted: a collective multiplies nothing, only experts are padded.
+_FREE: dict[Operation, tuple[int, ...]] = {
+    Operation.EXPERTS: (0, 1, 2, 3, 5, 6),
+    Operation.ALL_REDUCE: (0, 2, 4),
+    Operation.EXCHANGE: (0, 2, 4),
+}
+_USUAL = (0, 1, 2, 3, 4, 5)
+_ABSENT = np.array([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peaks:
+    """Data-sheet figures that efficiencies are shares of."""
+
+    flop_s: float
+    bytes_s: float
+
+
+def peaks_of(points: Measured, table: HardwareTable) -> Peaks:
+    """Peaks of the GPU on the first server that carries it: arithmetic, and memory or link."""
+    row = next(i for i, gpu in enumerate(table.gpus) if gpu.id == points.gpu)
+    linked = points.operation in (Operation.ALL_REDUCE, Operation.EXCHANGE)
+    return Peaks(
+        flop_s=peak_flop_s(points.precision, table, row),
+        bytes_s=float((table.scale_up_bytes_s if linked else table.bandwidth_bytes_s)[row]),
+    )
+
+
+def fit_curve(points: Measured, peaks: Peaks, *, seed: int) -> OperationCurve | None:
+    """The curve, with the errors on the points held back; None for too few points."""
+    if points.took_s.size < _LEAST_POINTS:
+        return None
+    draw = np.random.default_rng(seed)
+    rows = draw.permutation(points.took_s.size)[:_MOST_POINTS]
+    held = draw.random(rows.size) < _HELD_BACK
+    fitted = _solve(points, rows[~held], peaks)
+    error = np.abs(_time_s(fitted, points, rows[held], peaks) / points.took_s[rows[held]] - 1.0)
+    numbers = dict(
+        zip(
+            (
+                "launch_us",
+                "flop_efficiency",
+                "bandwidth_efficiency",
+                "unhidden_fraction",
+                "depth_ns",
+                "side_weight",
+                "padding_rows",
+            ),
+            (float(f"{value:.4g}") for value in fitted),
+            strict=True,
+        )
+    )
+    return OperationCurve(
+        operation=points.operation,
+        gpu=points.gpu,
+        engine=points.engine,
+        precision=points.precision,
+        **numbers,
+        points=int(points.took_s.size),
+        median_error_fraction=float(f"{np.median(error):.3g}"),
+        p90_error_fraction=float(f"{np.quantile(error, 0.9):.3g}"),
+    )
+
+
+def _solve(points: Measured, rows: IntArray, peaks: Peaks) -> FloatArray:
+    free = np.array(_FREE.get(points.operation, _USUAL))
+    took = np.log(points.took_s[rows])
+
+    def whole(logs: FloatArray) -> FloatArray:
+        numbers = _ABSENT.copy()
+        numbers[free] = np.exp(logs)
+        return numbers
+
+    found = least_squares(
+        lambda logs: np.log(_time_s(whole(logs), points, rows, peaks)) - took,
+        np.log(_START[free]),
+        bounds=(np.log(_LOW[free]), np.log(_HIGH[free])),
+        loss="soft_l1",
+        f_scale=0.15,
+        max_nfev=80,
+    )
+    return whole(found.x)
+
+
+def _time_s(numbers: FloatArray, points: Measured, rows: IntArray, peaks: Peaks) -> FloatArray:
+    launch_us, flop, traffic, unhidden, depth_ns, side, padding = numbers
+    curves = Curves(
+        launch_s=np.asarray(launch_us * US),
+        flop_s=np.asarray(flop * peaks.flop_s),
+        bytes_s=np.asarray(traffic * peaks.bytes_s),
+        unhidden=np.asarray(unhidden),
+        depth_s=np.asarray(depth_ns * NS),
+        side_weight=np.asarray(side),
+        padding_rows=np.asarray(padding),
+    )
+    return curves.time_s(_taken(points.work, rows))
+
+
+def _taken(work: Work, rows: IntArray) -> Work:
+    parts = {
+        name: value[rows]
+        for name in ("flop", "main_bytes", "side_bytes", "depth", "padding_flop")
+        if isinstance(value := getattr(work, name), np.ndarray)
+    }
+    return replace(work, **parts)

@@ -1,0 +1,115 @@
+"""Stage one of the calibration: measured kernels -> config/calibration/kernels.yaml."""
+
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from scripts.calibration.curve_fit import Peaks, fit_curve, peaks_of
+from scripts.calibration.measured_kernels import Measured, measured_kernels
+from service.sizing.operation import ANY_ENGINE, Kin, OperationCurve
+from service.sizing.table import HardwareTable
+from service.sizing.version import ENGINE_VERSION
+
+_SEED = 1
+_METHOD = "least squares on the logarithm, soft L1 loss at 0.15; at most 4,000 points a curve, drawn at random"
+_HEADER = """\
+# Curves of single operations, fitted on measured kernels by scripts/calibrate --kernels FOLDER; do not edit by hand.
+# time = launch_us + longer + unhidden_fraction x shorter, of
+#   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
+#   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth)
+# Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
+# engine 'any' pools all engines. Errors are of a quarter of the points that the fit did not see.
+"""
+# Every GPU that evidence or catalog name and nobody measured; the data sheet of the GPU itself stays in force.
+_KIN = (
+    Kin(gpu="rtx-pro-4500-se", like="rtx-pro-6000-se", why="the same Blackwell generation of PCIe cards"),
+    Kin(gpu="gb10", like="rtx-pro-6000-se", why="the same Blackwell consumer-class cores, on LPDDR5X"),
+    Kin(gpu="gb300-desktop", like="gb300", why="the same package"),
+    Kin(gpu="b200-sxm-power-limited", like="b200-sxm", why="the same package at a lower power limit"),
+    Kin(gpu="h100-sxm-96gb", like="h100-sxm", why="the same chip with other memory"),
+    Kin(gpu="h100-nvl", like="h100-sxm", why="the same chip"),
+    Kin(gpu="h100-pcie", like="h100-sxm", why="the same chip"),
+    Kin(gpu="h800", like="h100-sxm", why="the same chip with slower NVLink"),
+    Kin(gpu="h20", like="h200-sxm", why="the same architecture with fewer cores"),
+    Kin(gpu="gh200", like="h200-sxm", why="the same chip beside a Grace CPU"),
+    Kin(gpu="h200-nvl", like="h200-sxm", why="the same chip"),
+    Kin(
+        gpu="a100-80gb",
+        like="h100-sxm",
+        why="for what was not measured on it, such as recurrent layers",
+    ),
+    Kin(gpu="a100-40gb", like="a100-80gb", why="the same chip"),
+    Kin(gpu="a100-pcie", like="a100-80gb", why="the same chip"),
+    Kin(gpu="a10g", like="l40s", why="the nearest measured PCIe card"),
+    Kin(gpu="l4", like="l40s", why="the same Ada generation"),
+    Kin(gpu="l40", like="l40s", why="the same Ada generation"),
+    *(
+        Kin(gpu=gpu, like="rtx-pro-6000-se", why="the same Blackwell generation of cards")
+        for gpu in ("rtx-5070-ti", "rtx-5090", "rtx-pro-5000")
+    ),
+    *(
+        Kin(gpu=gpu, like="l40s", why="the nearest measured card")
+        for gpu in ("rtx-3090", "rtx-4080", "rtx-4090", "rtx-5880-ada", "rtx-6000-ada", "rtx-a6000")
+    ),
+    Kin(gpu="v100", like="a100-80gb", why="the nearest measured data-centre GPU, a generation later"),
+)
+
+
+def _fit(job: tuple[Measured, Peaks]) -> OperationCurve | None:
+    return fit_curve(job[0], job[1], seed=_SEED)
+
+
+def fit_kernels(folder: Path, table: HardwareTable, *, processes: int = 2) -> list[OperationCurve]:
+    """Every curve that the tables of the folder give, in the order of their names."""
+    known = {gpu.id for gpu in table.gpus}
+    jobs = [(points, peaks_of(points, table)) for points in measured_kernels(folder) if points.gpu in known]
+    with ProcessPoolExecutor(processes) as pool:
+        fitted = list(pool.map(_fit, jobs))
+    return sorted(
+        (curve for curve in fitted if curve is not None), key=lambda c: (c.operation, c.gpu, c.engine, c.precision)
+    )
+
+
+def write_kernels(path: Path, curves: list[OperationCurve], *, today: date) -> None:
+    """The file as people read it: a head, the errors by operation, a curve per line."""
+    lines = [
+        _HEADER.rstrip(),
+        "schema_version: 1",
+        f'fitted: "{today.isoformat()}"',
+        f"inputs: {_points(curves)} measured points, kernels of AIConfigurator 0.12 (Apache-2.0)",
+        f"method: {_METHOD}",
+        f'code_version: "{ENGINE_VERSION}"',
+        "errors:  # over the curves of an operation: median of their median errors, worst median, median of their p90",
+        *_errors(curves),
+        "curves:",
+        *(f"  - {_flow(curve)}" for curve in curves),
+        "kin:  # GPUs of which some or all kernels were not measured: whose efficiencies they take for those",
+        *(f"  - {_flow(kin)}" for kin in _KIN),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _points(curves: list[OperationCurve]) -> int:
+    """Each point once: by its engine, or in the pool where no engine has a curve of its own."""
+    mine = {(c.operation, c.gpu, c.precision) for c in curves if c.engine != ANY_ENGINE}
+    return sum(c.points for c in curves if c.engine != ANY_ENGINE or (c.operation, c.gpu, c.precision) not in mine)
+
+
+def _flow(record: OperationCurve | Kin) -> str:
+    fields = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    plain = {name: str(value) if isinstance(value, str) else value for name, value in fields.items()}
+    return str(yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000)).strip()
+
+
+def _errors(curves: list[OperationCurve]) -> list[str]:
+    found = []
+    for operation in dict.fromkeys(curve.operation for curve in curves):
+        these = [curve for curve in curves if curve.operation is operation]
+        medians = np.array([curve.median_error_fraction for curve in these])
+        p90 = np.array([curve.p90_error_fraction for curve in these])
+        figures = f"median: {np.median(medians):.3f}, worst: {medians.max():.3f}, p90: {np.median(p90):.3f}"
+        found.append(f"  {operation}: {{curves: {len(these)}, {figures}}}")
+    return found

@@ -1,0 +1,287 @@
+"""Tables of measured kernels (Parquet, one per operation) -> the work of each point and the seconds it took."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from service.sizing.operation import ANY_ENGINE, Operation, Work
+from service.sizing.table import FloatArray
+from service.sizing.units import MS, US
+
+_ELEMENT = {"bf16": 2.0, "fp8": 1.0, "fp8_block": 1.0, "fp4": 0.5625, "int4": 0.5625, "mxfp4": 0.5625}
+_PRODUCT_FORMATS = {
+    "bfloat16": "bf16",
+    "fp8": "fp8",
+    "fp8_block": "fp8_block",
+    "nvfp4": "fp4",
+    "int4_wo": "int4",
+}
+_EXPERT_FORMATS = _PRODUCT_FORMATS | {"w4a8_mxfp4_mxfp8": "mxfp4", "w4a16_mxfp4": "mxfp4"}
+_CACHE_FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
+# What serving never asks for would only bend the curves: slivers of matrices, contexts of a few tokens.
+_LEAST_SIDE, _MOST_SIDE, _LEAST_ELEMENTS, _MOST_ROWS = 256, 20_000, 2**18, 16_384
+_LEAST_CONTEXT, _MOST_CONTEXT_BATCH, _MOST_HEADS = 64, 65_536, 64
+_HEAD_WIDTHS = (64, 128, 256)
+_DISTRIBUTION = "power_law_1.01"
+_LATENT, _ROPE, _NOPE, _VALUE = 512, 64, 128, 128
+_STATE_BYTES = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Points of one operation on one GPU by one engine in one format."""
+
+    operation: Operation
+    gpu: str
+    engine: str
+    precision: str
+    work: Work
+    took_s: FloatArray
+
+
+Describe = Callable[[pd.DataFrame, str], Work]
+
+
+def measured_kernels(folder: Path) -> Iterator[Measured]:
+    """Every group of points that a curve is fitted on. Raises FileNotFoundError for a folder without the tables."""
+    yield from _products(folder)
+    yield from _attention(folder)
+    yield from _latent(folder)
+    yield from _experts(folder)
+    yield from _recurrence(folder)
+    yield from _all_reduce(folder)
+    yield from _exchange(folder)
+
+
+def _groups(
+    operation: Operation, rows: pd.DataFrame, describe: Describe, *, unit: float = MS, pooled: bool = False
+) -> Iterator[Measured]:
+    rows = rows[rows["latency"] > 0.0]
+    keys = ["gpu", "precision"] if pooled else ["gpu", "precision", "engine"]
+    for found, points in rows.groupby(keys):
+        gpu, precision = found[0], found[1]
+        yield Measured(
+            operation=operation,
+            gpu=gpu,
+            engine=ANY_ENGINE if pooled else found[2],
+            precision=precision,
+            work=describe(points, precision),
+            took_s=points["latency"].to_numpy(dtype=np.float64) * unit,
+        )
+
+
+def _both(operation: Operation, rows: pd.DataFrame, describe: Describe, *, unit: float = MS) -> Iterator[Measured]:
+    """By engine, and over all engines for those that did not measure a format."""
+    yield from _groups(operation, rows, describe, unit=unit)
+    yield from _groups(operation, rows, describe, unit=unit, pooled=True)
+
+
+def _quickest(rows: pd.DataFrame, shape: list[str]) -> pd.DataFrame:
+    """Of several kernels for one shape the quickest: an engine chooses it."""
+    return rows.groupby(shape, as_index=False, dropna=False)["latency"].min()
+
+
+def _columns(points: pd.DataFrame, *names: str) -> list[FloatArray]:
+    return [points[name].to_numpy(dtype=np.float64) for name in names]
+
+
+def _products(folder: Path) -> Iterator[Measured]:
+    rows = pd.read_parquet(folder / "gemm.parquet")
+    rows = rows.assign(precision=rows["gemm_dtype"].map(_PRODUCT_FORMATS)).dropna(subset=["precision"])
+    sides = rows[["n", "k"]]
+    usual = (sides.min(axis=1) >= _LEAST_SIDE) & (sides.max(axis=1) <= _MOST_SIDE) & (rows["m"] <= _MOST_ROWS)
+    rows = rows[usual & (rows["n"] * rows["k"] >= _LEAST_ELEMENTS)]
+
+    def work(points: pd.DataFrame, precision: str) -> Work:
+        m, n, k = _columns(points, "m", "n", "k")
+        return Work(flop=2.0 * m * n * k, main_bytes=n * k * _ELEMENT[precision], side_bytes=2.0 * m * (n + k), depth=k)
+
+    yield from _both(Operation.PRODUCT, rows, work)
+
+
+def _window(points: pd.DataFrame, tokens: FloatArray) -> FloatArray:
+    window = points["window_size"].to_numpy(dtype=np.float64)
+    return np.where(window > 0.0, np.minimum(window, tokens), tokens)
+
+
+def _attention(folder: Path) -> Iterator[Measured]:
+    rows = pd.read_parquet(folder / "context_attention.parquet")
+    rows = rows[(rows["isl"] >= _LEAST_CONTEXT) & (rows["batch_size"] * rows["isl"] <= _MOST_CONTEXT_BATCH)]
+    # A narrow cache goes with narrow arithmetic where an engine has it.
+    mixed = (rows["kv_cache_dtype"] == "fp8") & (rows["attn_dtype"] == "bfloat16") & (rows["engine"] != "vllm")
+    yield from _both(Operation.CONTEXT_ATTENTION, _usual_heads(rows[~mixed]), _context_work)
+    rows = pd.read_parquet(folder / "generation_attention.parquet")
+    yield from _both(Operation.GENERATION_ATTENTION, _usual_heads(rows), _generation_work)
+
+
+def _usual_heads(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.assign(
+        precision=rows["kv_cache_dtype"].map(_CACHE_FORMATS), window_size=rows["window_size"].fillna(0.0)
+    )
+    rows = rows[rows["head_dim"].isin(_HEAD_WIDTHS) & (rows["num_heads"] <= _MOST_HEADS)]
+    shape = ["batch_size", "isl", "step", "num_heads", "num_key_value_heads", "head_dim", "window_size"]
+    return _quickest(rows, ["gpu", "engine", "precision", *shape])
+
+
+def _context_work(points: pd.DataFrame, precision: str) -> Work:
+    batch, heads, kv_heads, width, tokens = _columns(
+        points, "batch_size", "num_heads", "num_key_value_heads", "head_dim", "isl"
+    )
+    window = _window(points, tokens)
+    pairs = window * (window + 1.0) / 2.0 + (tokens - window) * window
+    return Work(
+        flop=4.0 * batch * heads * width * pairs,
+        main_bytes=2.0 * batch * kv_heads * width * tokens * _ELEMENT[precision],
+        side_bytes=4.0 * batch * heads * width * tokens,
+        depth=pairs / tokens,
+    )
+
+
+def _generation_work(points: pd.DataFrame, precision: str) -> Work:
+    batch, heads, kv_heads, width, cached = _columns(
+        points, "batch_size", "num_heads", "num_key_value_heads", "head_dim", "step"
+    )
+    context = _window(points, cached + 1.0)
+    return Work(
+        flop=4.0 * batch * heads * width * context,
+        main_bytes=2.0 * batch * kv_heads * width * context * _ELEMENT[precision],
+        side_bytes=4.0 * batch * heads * width,
+        depth=context,
+    )
+
+
+def _latent(folder: Path) -> Iterator[Measured]:
+    prefill = pd.read_parquet(folder / "context_mla.parquet")
+    prefill = prefill[
+        (prefill["isl"] >= _LEAST_CONTEXT) & (prefill["batch_size"] * prefill["isl"] <= _MOST_CONTEXT_BATCH)
+    ]
+    decode = pd.read_parquet(folder / "generation_mla.parquet")
+    cached = _LATENT + _ROPE
+
+    def prefill_work(points: pd.DataFrame, precision: str) -> Work:
+        batch, heads, tokens = _columns(points, "batch_size", "num_heads", "isl")
+        pairs, width = tokens * (tokens + 1.0) / 2.0, _NOPE + _ROPE + _VALUE
+        return Work(
+            flop=2.0 * batch * heads * width * pairs,
+            main_bytes=batch * cached * tokens * _ELEMENT[precision],
+            side_bytes=4.0 * batch * heads * width * tokens,
+            depth=pairs / tokens,
+        )
+
+    def decode_work(points: pd.DataFrame, precision: str) -> Work:
+        batch, heads, step = _columns(points, "batch_size", "num_heads", "step")
+        context, width = step + 1.0, cached + _LATENT
+        return Work(
+            flop=2.0 * batch * heads * width * context,
+            main_bytes=batch * cached * context * _ELEMENT[precision],
+            side_bytes=2.0 * batch * heads * width,
+            depth=context,
+        )
+
+    for operation, rows, work in (
+        (Operation.CONTEXT_MLA, prefill, prefill_work),
+        (Operation.GENERATION_MLA, decode, decode_work),
+    ):
+        named = rows.assign(precision=rows["kv_cache_dtype"].map(_CACHE_FORMATS))
+        shape = ["gpu", "engine", "precision", "batch_size", "num_heads", "isl", "step"]
+        yield from _both(operation, _quickest(named, shape), work)
+
+
+def _experts(folder: Path) -> Iterator[Measured]:
+    names = ["num_tokens", "hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
+    rows = pd.read_parquet(folder / "moe.parquet")
+    rows = rows[rows["distribution"] == _DISTRIBUTION]
+    rows = rows.assign(precision=rows["moe_dtype"].map(_EXPERT_FORMATS)).dropna(subset=["precision"])
+    rows = _quickest(rows, ["gpu", "engine", "precision", *names])
+
+    def work(points: pd.DataFrame, precision: str) -> Work:
+        tokens, hidden, width, top_k, experts, cut, ranks = _columns(points, *names)
+        routed = tokens * top_k / ranks
+        touched = experts / ranks * (1.0 - (1.0 - top_k / experts) ** tokens)
+        matrix = 3.0 * hidden * width / cut
+        return Work(
+            flop=2.0 * matrix * routed,
+            main_bytes=touched * matrix * _ELEMENT[precision],
+            side_bytes=2.0 * routed * (2.0 * hidden + 3.0 * width / cut),
+            padding_flop=2.0 * matrix * touched,
+        )
+
+    yield from _both(Operation.EXPERTS, rows, work)
+
+
+def _recurrence(folder: Path) -> Iterator[Measured]:
+    """The short convolution and the delta rule together; of several kernels for one rule the quickest."""
+    rows = pd.read_parquet(folder / "gdn.parquet")
+    shape = ["phase", "batch_size", "seq_len", "num_k_heads", "head_k_dim", "num_v_heads", "head_v_dim"]
+    key = ["gpu", "engine", *shape]
+    convolution = rows["kernel_source"].str.contains("conv1d")
+    quickest = [rows[part].groupby(key)["latency"].min() for part in (convolution, ~convolution)]
+    whole = (quickest[0] + quickest[1]).dropna().rename("latency").reset_index().assign(precision="bf16")
+
+    def work(points: pd.DataFrame, _precision: str) -> Work:
+        batch, length, key_heads, key_width, heads, width = _columns(points, *shape[1:])
+        tokens = np.where(points["phase"] == "generation", 1.0, length)
+        state = heads * key_width * width
+        return Work(
+            flop=6.0 * state * batch * tokens,
+            main_bytes=2.0 * _STATE_BYTES * state * batch,
+            side_bytes=4.0 * batch * tokens * (key_heads * key_width + heads * width),
+            depth=tokens,
+        )
+
+    for phase, operation in (
+        ("context", Operation.CONTEXT_RECURRENCE),
+        ("generation", Operation.GENERATION_RECURRENCE),
+    ):
+        yield from _both(operation, whole[whole["phase"] == phase], work)
+
+
+def _all_reduce(folder: Path) -> Iterator[Measured]:
+    custom = pd.read_parquet(folder / "custom_allreduce.parquet")
+    custom = custom[~custom["kernel_source"].str.contains("eager")]
+    library = pd.read_parquet(folder / "nccl.parquet")
+    library = library[(library["op_name"] == "all_reduce") & (library["nccl_dtype"] == "half")]
+    names = ["gpu", "engine", "num_gpus", "message_size", "latency"]
+    # What engines measured goes first; the library's figures stand for GPUs that they did not measure.
+    alone = library[~library["gpu"].isin(custom["gpu"].unique())]
+    rows = pd.concat([custom[names], alone[names]]).assign(precision="bf16")
+
+    def work(points: pd.DataFrame, _precision: str) -> Work:
+        ranks, elements = _columns(points, "num_gpus", "message_size")
+        return Work(flop=np.zeros_like(ranks), main_bytes=4.0 * (ranks - 1.0) / ranks * elements, depth=ranks - 1.0)
+
+    yield from _both(Operation.ALL_REDUCE, rows, work)
+
+
+def _exchange(folder: Path) -> Iterator[Measured]:
+    """One way of an all-to-all between expert ranks, the mean of dispatch and combine."""
+    low = pd.read_parquet(folder / "wideep_deepep_ll.parquet")
+    both_ways = (low["combine_avg_t_us"] + low["dispatch_avg_t_us"]) / 2.0
+    peers = 8.0
+    low = low.assign(tokens=low["num_token"], topk=low["num_topk"], ranks=peers, latency=both_ways * US / MS)
+    wide = pd.read_parquet(folder / "trtllm_alltoall.parquet")
+    wide = wide[wide["op_name"].isin(["alltoall_combine", "alltoall_dispatch"])]
+    wide = wide.assign(tokens=wide["num_tokens"], ranks=wide["moe_ep_size"])
+    names = ["gpu", "engine", "tokens", "topk", "ranks", "hidden_size", "latency"]
+    rows = pd.concat([low[names], wide[names]]).assign(precision="bf16")
+
+    def work(points: pd.DataFrame, _precision: str) -> Work:
+        tokens, top_k, ranks, hidden = _columns(points, "tokens", "topk", "ranks", "hidden_size")
+        copies = np.minimum(top_k, ranks)
+        sent = 2.0 * tokens * hidden * copies * (ranks - 1.0) / ranks
+        return Work(flop=np.zeros_like(sent), main_bytes=sent, depth=ranks - 1.0)
+
+    yield from _groups(Operation.EXCHANGE, rows, work, pooled=True)
+    # Cards without NVLink have no such kernel: the library's all-to-all over PCIe stands in.
+    library = pd.read_parquet(folder / "nccl.parquet")
+    library = library[(library["op_name"] == "alltoall") & (library["nccl_dtype"] == "half")]
+    library = library[~library["gpu"].isin(rows["gpu"].unique())].assign(precision="bf16")
+
+    def library_work(points: pd.DataFrame, _precision: str) -> Work:
+        ranks, elements = _columns(points, "num_gpus", "message_size")
+        return Work(flop=np.zeros_like(ranks), main_bytes=2.0 * (ranks - 1.0) / ranks * elements, depth=ranks - 1.0)
+
+    yield from _groups(Operation.EXCHANGE, library, library_work, pooled=True)

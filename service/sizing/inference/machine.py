@@ -1,0 +1,178 @@
+"""Machine: what the GPUs of each candidate sustain in each operation of one model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.attention import AttentionFamily
+from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.software import Software
+from service.sizing.network import span_bytes_s
+from service.sizing.operation import Curves, Operation, curves_of
+from service.sizing.precision import Precision
+from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.units import US
+
+# Formats in which a product may have been measured, the nearest first; INT4 weights are unpacked to 16 bit.
+_PRODUCT: dict[Precision, tuple[str, ...]] = {
+    Precision.FP8: ("fp8", "fp8_block", "bf16"),
+    Precision.INT8: ("fp8", "fp8_block", "bf16"),
+    Precision.FP4: ("fp4", "bf16"),
+    Precision.INT4: ("int4", "bf16"),
+}
+_EXPERTS: dict[Precision, tuple[str, ...]] = {
+    Precision.FP8: ("fp8_block", "fp8", "bf16"),
+    Precision.INT8: ("fp8_block", "fp8", "bf16"),
+    Precision.FP4: ("fp4", "mxfp4", "int4", "bf16"),
+    Precision.INT4: ("int4", "mxfp4", "bf16"),
+}
+_MXFP4_EXPERTS = ("mxfp4", "fp4", "int4", "bf16")
+_PLAIN = ("bf16",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Machine:
+    """Curves and links per candidate, shaped (candidates, 1) so that a batch axis broadcasts against them.
+
+    `context` and `generation` are the attention curves of prefill and decode by family.
+    """
+
+    tp: IntArray
+    pp: IntArray
+    attention_dp: IntArray
+    ep: IntArray
+    mixer: Curves
+    ffn: Curves
+    head: Curves
+    context: dict[AttentionFamily, Curves]
+    generation: dict[AttentionFamily, Curves]
+    experts: Curves | None
+    all_reduce: Curves
+    exchange: Curves | None
+    stream_bytes_s: FloatArray
+    crosses_s: FloatArray
+    stage_bytes_s: FloatArray
+    transfer_bytes_s: FloatArray
+
+    def take(self, rows: IntArray) -> "Machine":
+        """The candidates of these rows, in their order."""
+
+        def families(curves: dict[AttentionFamily, Curves]) -> dict[AttentionFamily, Curves]:
+            return {family: one.take(rows) for family, one in curves.items()}
+
+        return Machine(
+            tp=self.tp[rows],
+            pp=self.pp[rows],
+            attention_dp=self.attention_dp[rows],
+            ep=self.ep[rows],
+            mixer=self.mixer.take(rows),
+            ffn=self.ffn.take(rows),
+            head=self.head.take(rows),
+            context=families(self.context),
+            generation=families(self.generation),
+            experts=None if self.experts is None else self.experts.take(rows),
+            all_reduce=self.all_reduce.take(rows),
+            exchange=None if self.exchange is None else self.exchange.take(rows),
+            stream_bytes_s=self.stream_bytes_s[rows],
+            crosses_s=self.crosses_s[rows],
+            stage_bytes_s=self.stage_bytes_s[rows],
+            transfer_bytes_s=self.transfer_bytes_s[rows],
+        )
+
+
+def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray) -> FloatArray:
+    """Dense peak [FLOP/s] at which weights of this format are multiplied; 16 bit on GPUs without the format."""
+    peak = table.flop_s[precision][server]
+    fallback = table.flop_s[Precision.BF16][server]
+    fallback = np.where(np.isnan(fallback), table.flop_s[Precision.FP16][server], fallback)
+    return np.where(np.isnan(peak), fallback, peak)
+
+
+def machine_of(
+    load: ModelLoad, layouts: InferenceLayouts, *, software: Software, table: HardwareTable, calibration: Calibration
+) -> Machine:
+    """The curves of every candidate for this model's operations."""
+    server = layouts.server
+    ranks = layouts.tp * layouts.attention_dp
+    domain = table.scale_up_gpus[server]
+    up, out = table.scale_up_bytes_s[server], table.scale_out_bytes_s[server]
+    bandwidth = table.bandwidth_bytes_s[server]
+    latency_us = calibration.coefficient("inference.scale_out_latency_us")
+    find = _Finder(load, table, server, str(software.engine), calibration)
+    return Machine(
+        tp=layouts.tp[:, None],
+        pp=layouts.pp[:, None],
+        attention_dp=layouts.attention_dp[:, None],
+        ep=layouts.ep[:, None],
+        mixer=find.memory(Operation.PRODUCT, _PRODUCT.get(load.mixer_precision, _PLAIN)),
+        ffn=find.memory(Operation.PRODUCT, _PRODUCT.get(load.weight_precision, _PLAIN)),
+        head=find.memory(Operation.PRODUCT, _PLAIN),
+        context=find.attention(
+            Operation.CONTEXT_ATTENTION, latent=Operation.CONTEXT_MLA, recurrent=Operation.CONTEXT_RECURRENCE
+        ),
+        generation=find.attention(
+            Operation.GENERATION_ATTENTION, latent=Operation.GENERATION_MLA, recurrent=Operation.GENERATION_RECURRENCE
+        ),
+        experts=find.memory(Operation.EXPERTS, _expert_formats(load)) if load.is_moe else None,
+        all_reduce=find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out)),
+        exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
+        stream_bytes_s=bandwidth[:, None],
+        crosses_s=np.where(ranks > domain, latency_us * US, 0.0)[:, None],
+        stage_bytes_s=np.where(layouts.pp * ranks <= domain, up, out)[:, None],
+        transfer_bytes_s=out[:, None],
+    )
+
+
+def _span(ranks: IntArray, domain: IntArray, up: FloatArray, out: FloatArray) -> FloatArray:
+    return span_bytes_s(ranks=ranks, domain_gpus=domain, scale_up_bytes_s=up, scale_out_bytes_s=out)
+
+
+def _expert_formats(load: ModelLoad) -> tuple[str, ...]:
+    if load.weight_precision is Precision.FP4 and load.architecture.expert_native_precision == "mxfp4":
+        return _MXFP4_EXPERTS
+    return _EXPERTS.get(load.weight_precision, _PLAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Curves of one model on the servers of the candidates, under one serving engine."""
+
+    load: ModelLoad
+    table: HardwareTable
+    server: IntArray
+    engine: str
+    calibration: Calibration
+
+    def memory(self, operation: Operation, precisions: tuple[str, ...]) -> Curves:
+        """An operation that arithmetic or memory bandwidth binds."""
+        return self._of(operation, precisions, self.table.bandwidth_bytes_s[self.server])
+
+    def link(self, operation: Operation, link_bytes_s: FloatArray) -> Curves:
+        """A collective: its bytes cross the link."""
+        return self._of(operation, _PLAIN, link_bytes_s)
+
+    def attention(
+        self, softmax: Operation, *, latent: Operation, recurrent: Operation
+    ) -> dict[AttentionFamily, Curves]:
+        """The curves of the families that the model has."""
+        narrow = ("fp8", "bf16") if self.load.kv_precision in (Precision.FP8, Precision.FP4) else ("bf16", "fp8")
+        operations = {
+            AttentionFamily.SOFTMAX: softmax,
+            AttentionFamily.LATENT: latent,
+            AttentionFamily.RECURRENT: recurrent,
+        }
+        families = {group.family for group in self.load.groups}
+        return {family: self.memory(operations[family], narrow) for family in operations if family in families}
+
+    def _of(self, operation: Operation, precisions: tuple[str, ...], bytes_s: FloatArray) -> Curves:
+        return curves_of(
+            self.calibration.curves,
+            operation,
+            table=self.table,
+            server=self.server,
+            engine=self.engine,
+            precisions=precisions,
+            peak_bytes_s=bytes_s,
+        )

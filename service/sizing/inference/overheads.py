@@ -1,0 +1,66 @@
+"""Overheads: what a running engine adds to its kernels, as served runs show it."""
+
+from dataclasses import dataclass
+
+from service.sizing.calibration import Calibration
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.software import Software
+from service.sizing.numeric import Numeric
+from service.sizing.units import MS, US
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheads:
+    """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
+
+    The vintages are how much slower older software ran kernels and host work; `interference` is the share of a prompt's
+    passes that delays the sequences which decode beside it; `wave` the share of the clients of a closed loop whose
+    prompts arrive together; Scalars, or arrays when
+    many runs are evaluated at once.
+    """
+
+    products: Numeric
+    generation: Numeric
+    context: Numeric
+    experts: Numeric
+    streams: Numeric
+    collectives: Numeric
+    layer_s: Numeric
+    exchange_s: Numeric
+    step_s: Numeric
+    sequence_s: Numeric
+    prefill_layer_s: Numeric
+    gpu_vintage: Numeric
+    host_vintage: Numeric
+    interference: Numeric
+    wave: Numeric
+    ttft_s: Numeric
+    ttft_token_s: Numeric
+
+
+def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) -> Overheads:
+    """The fitted numbers, most specific scope first: engine and model kind, engine, model kind, all."""
+    scopes = (f"{software.engine}/{load.label}", str(software.engine), load.label)
+
+    def of(name: str) -> float:
+        return calibration.coefficient(f"inference.{name}", *scopes)
+
+    return Overheads(
+        products=of("product_factor"),
+        generation=of("generation_factor"),
+        context=of("context_factor"),
+        experts=of("expert_factor"),
+        streams=of("stream_passes"),
+        collectives=of("collective_factor"),
+        layer_s=of("layer_gap_us") * US,
+        exchange_s=of("exchange_gap_us") * US,
+        step_s=of("step_gap_us") * US,
+        sequence_s=of("sequence_us") * US,
+        prefill_layer_s=of("prefill_layer_gap_us") * US,
+        gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** software.age_years,
+        host_vintage=(1.0 + of("host_improvement_fraction_year")) ** software.age_years,
+        interference=of("prefill_interference"),
+        wave=of("closed_loop_wave_fraction"),
+        ttft_s=of("ttft_overhead_ms") * MS,
+        ttft_token_s=of("ttft_token_us") * US,
+    )

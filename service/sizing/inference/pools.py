@@ -1,0 +1,120 @@
+"""Pools: a disaggregated deployment whose prefill and decode instances are stated, and how many there are of each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.errors import FieldError, InvalidRequestError
+from service.sizing.inference.layout import InferenceLayouts, default_ep, legal_layouts, query_heads
+from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.memory import weight_bytes
+from service.sizing.result import Assumed
+from service.sizing.table import HardwareTable
+from service.sizing.workload import Deployment, Pool
+
+# What an instance may fill with weights before there is too little left for the cache.
+_MOST_WEIGHTS_FRACTION = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pools:
+    """One layout per pool, and every number of instances (decode, prefill) that the deployment may mean."""
+
+    decode: InferenceLayouts
+    prefill: InferenceLayouts
+    splits: tuple[tuple[int, int], ...]
+    assumed: tuple[Assumed, ...]
+
+
+def stated_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> Pools | None:
+    """The pools that a deployment states; None where it states none.
+
+    Raises InvalidRequestError for pools that need more GPUs than there are.
+    """
+    if deployment.prefill is None and deployment.decode is None:
+        return None
+    smallest = _smallest(load, deployment, table)
+    decode, said = _layout(load, deployment.decode or Pool(), "decode", smallest=smallest)
+    prefill, also = _layout(load, deployment.prefill or Pool(), "prefill", smallest=smallest)
+    assumed = [*said, *also]
+    sizes = int(decode.gpus_instance[0]), int(prefill.gpus_instance[0])
+    stated = _instances(deployment.decode, sizes[0]), _instances(deployment.prefill, sizes[1])
+    splits = _splits(stated, sizes=sizes, gpus=deployment.gpus)
+    if not splits:
+        message = f"is less than the pools take: an instance of decode has {sizes[0]} GPUs, one of prefill {sizes[1]}"
+        error = FieldError(field="deployment.gpus", message=message, value=str(deployment.gpus), limit=str(sum(sizes)))
+        raise InvalidRequestError(f"deployment.gpus {message}", errors=(error,))
+    if None in stated:
+        assumed.append(
+            Assumed(
+                field="deployment.decode.instances",
+                value="chosen",
+                why="not given: the split of the GPUs that carries most at this load",
+            )
+        )
+    return Pools(decode=decode, prefill=prefill, splits=splits, assumed=tuple(assumed))
+
+
+def _layout(
+    load: ModelLoad, pool: Pool, name: str, *, smallest: InferenceLayouts
+) -> tuple[InferenceLayouts, tuple[Assumed, ...]]:
+    """The stated degrees, or the smallest instance whose weights leave room for a cache, and that it was chosen."""
+    tp, attention_dp = pool.tp or 1, pool.attention_dp or 1
+    if pool.tp is None and pool.attention_dp is None:
+        chosen = Assumed(
+            field=f"deployment.{name}",
+            value=f"tp {int(smallest.tp[0])}, attention_dp {int(smallest.attention_dp[0])}",
+            why="not given: the smallest instance that holds the model and a cache",
+        )
+        return smallest, (chosen,)
+    heads = query_heads(load)
+    if heads % tp:
+        message = f"must divide the {heads} attention heads of {load.architecture.id}"
+        error = FieldError(field=f"deployment.{name}.tp", message=message, value=str(tp), limit=str(heads))
+        raise InvalidRequestError(f"deployment.{name}.tp {message}", errors=(error,))
+    tensor, attention = np.array([tp]), np.array([attention_dp])
+    ranks = tp * attention_dp
+    stated = load.is_moe and pool.ep is not None and ranks % pool.ep == 0
+    layouts = InferenceLayouts(
+        server=np.zeros(1, dtype=np.int64),
+        tp=tensor,
+        pp=np.ones(1, dtype=np.int64),
+        attention_dp=attention,
+        ep=np.array([pool.ep]) if stated else default_ep(load, tp=tensor, attention_dp=attention),
+    )
+    return layouts, ()
+
+
+def _smallest(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> InferenceLayouts:
+    legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
+    legal = legal.take(np.flatnonzero((legal.pp == 1) & (2 * legal.gpus_instance <= max(2, deployment.gpus))))
+    share = weight_bytes(load, legal) / table.memory_bytes[0]
+    fits = np.flatnonzero(share <= _MOST_WEIGHTS_FRACTION)
+    if not fits.size:
+        return legal.take(np.array([int(np.argmin(share))]))
+    # Of equal sizes the one whose attention is data-parallel holds most of the cache.
+    order = np.lexsort((-legal.attention_dp[fits], legal.gpus_instance[fits]))
+    return legal.take(fits[order[:1]])
+
+
+def _instances(pool: Pool | None, size: int) -> int | None:
+    if pool is None:
+        return None
+    if pool.instances is not None:
+        return pool.instances
+    return None if pool.gpus is None else max(1, pool.gpus // size)
+
+
+def _splits(stated: tuple[int | None, int | None], *, sizes: tuple[int, int], gpus: int) -> tuple[tuple[int, int], ...]:
+    """Every (decode, prefill) count that uses the GPUs: what is stated stays, the rest goes to the other pool."""
+    decode, prefill = stated
+    if decode is not None and prefill is not None:
+        return ((decode, prefill),) if decode * sizes[0] + prefill * sizes[1] <= gpus else ()
+    if decode is not None:
+        left = (gpus - decode * sizes[0]) // sizes[1]
+        return ((decode, left),) if left >= 1 else ()
+    if prefill is not None:
+        left = (gpus - prefill * sizes[1]) // sizes[0]
+        return ((left, prefill),) if left >= 1 else ()
+    most = (gpus - sizes[1]) // sizes[0]
+    return tuple((count, (gpus - count * sizes[0]) // sizes[1]) for count in range(1, most + 1))

@@ -1,0 +1,46 @@
+"""Software: which serving engine runs a model, and of which month; both move its speed and how full it packs memory."""
+
+from dataclasses import dataclass
+
+from service.sizing.calibration import Calibration
+from service.sizing.workload import ServingEngine
+
+DEFAULT_ENGINE = ServingEngine.TENSORRT_LLM
+_MONTHS_YEAR = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """A serving engine, and the age of its release in years before the newest measured runs (never negative).
+
+    Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
+    the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times.
+    """
+
+    engine: ServingEngine
+    age_years: float
+    memory_fraction: float
+    held_output_fraction: float
+    state_copies: float
+
+
+def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
+    """The engine asked for, else the default; `month` is YYYY-MM, none means that of the newest measured runs."""
+    age = 0 if month is None else max(0, _months(calibration.newest_software) - _months(month))
+    chosen = engine or DEFAULT_ENGINE
+
+    def of(name: str) -> float:
+        return calibration.assumption(f"inference.{name}.{chosen}")
+
+    return Software(
+        engine=chosen,
+        age_years=age / _MONTHS_YEAR,
+        memory_fraction=of("memory_fraction"),
+        held_output_fraction=of("held_output_fraction"),
+        state_copies=of("state_copies"),
+    )
+
+
+def _months(month: str) -> int:
+    year, number = month.split("-")
+    return int(year) * _MONTHS_YEAR + int(number)

@@ -1,0 +1,207 @@
+"""Steady state of one serving instance, from the time of its passes to latencies and throughput; arrays or scalars.
+
+Nothing here knows a model or a GPU: the search evaluates candidates with it, and the calibration measured runs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.inference.overheads import Overheads
+from service.sizing.inference.step import StepParts
+from service.sizing.numeric import Numeric
+from service.sizing.table import FloatArray
+
+_BUSIEST = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stream:
+    """The requests of an instance: tokens per request, tokens gained per decode step, and how they arrive.
+
+    `new_tokens` is the part of a prompt that no prefix cache holds. `closed` is 1 where a fixed number of clients sends
+    a request whenever one has ended, 0 where requests arrive independently.
+    """
+
+    new_tokens: Numeric
+    tail_tokens: Numeric
+    osl_tokens: Numeric
+    accepted_tokens: Numeric
+    closed: Numeric
+    tail_fraction: float
+
+    @property
+    def steps(self) -> FloatArray:
+        """Decode steps of one request."""
+        return np.asarray(self.osl_tokens / self.accepted_tokens, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Passes:
+    """Passes of one instance at `batch` decoding sequences: decode alone, and with `pass_tokens` of prompts beside it.
+
+    `rank_sequences` are the sequences of one attention rank in one pipeline micro-batch.
+    """
+
+    batch: FloatArray
+    attention_dp: Numeric
+    pp: Numeric
+    decode: StepParts
+    mixed: StepParts
+    pass_tokens: FloatArray
+
+    @property
+    def rank_sequences(self) -> FloatArray:
+        """Sequences of one attention rank in one micro-batch."""
+        return np.asarray(self.batch / (self.attention_dp * self.pp), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SteadyState:
+    """Seconds and rates of one instance; `cycle_s` lies between two steps of one sequence."""
+
+    ttft_s: FloatArray
+    ttft_tail_s: FloatArray
+    tpot_s: FloatArray
+    cycle_s: FloatArray
+    step_s: FloatArray
+    prefill_s: FloatArray
+    prefill_fraction: FloatArray
+    requests_s: FloatArray
+    decode: StepParts
+
+
+def pass_tokens(passes_per_step: Numeric, *, new_tokens: Numeric, chunk_tokens: Numeric) -> FloatArray:
+    """Prompt tokens of one mixed pass: a whole prompt, or all that arrive in a step, but never more than a chunk."""
+    return np.asarray(np.minimum(chunk_tokens, np.maximum(new_tokens, passes_per_step * new_tokens)), dtype=np.float64)
+
+
+def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
+    """Prompts that arrive at an attention rank during one decode step, to replace the requests that end in it."""
+    return np.asarray(rank_sequences / stream.steps, dtype=np.float64)
+
+
+def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
+    """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
+    host = overheads.sequence_s * passes.batch * overheads.host_vintage
+    step = passes.decode.elapsed_s(overheads) + host
+    mixed = passes.mixed.elapsed_s(overheads) + _eager_s(passes.mixed, overheads) + host
+    share = stream.new_tokens / passes.pass_tokens
+    extra = np.maximum(1e-9, mixed - step) * share
+    load = overheads.interference * _others(passes, stream) * arriving(passes.rank_sequences, stream) * extra
+    cycle = step + load
+    busy = np.minimum(_BUSIEST, load / cycle)
+    own, tail = _own_s(passes, stream, overheads, mixed=mixed)
+    peers = np.maximum(0.0, passes.batch / passes.attention_dp - 1.0)
+    wave = stream.closed * overheads.wave * peers * extra / passes.pp
+    fixed = 0.5 * cycle + _admission_s(stream, overheads)
+    return SteadyState(
+        ttft_s=own + wait_s(extra, busy) + wave + fixed,
+        ttft_tail_s=tail + wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * wave + fixed,
+        tpot_s=np.asarray(cycle / stream.accepted_tokens, dtype=np.float64),
+        cycle_s=cycle,
+        step_s=step,
+        prefill_s=own,
+        prefill_fraction=busy,
+        requests_s=np.asarray(passes.batch / (stream.steps * cycle), dtype=np.float64),
+        decode=passes.decode,
+    )
+
+
+def _admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
+    """Host work [s] before and after the first token: tokenise, admit, stream back."""
+    work = (overheads.ttft_s + overheads.ttft_token_s * stream.new_tokens) * overheads.host_vintage
+    return np.asarray(work, dtype=np.float64)
+
+
+def _eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
+    """Passes with prompts are launched kernel by kernel, not replayed from a graph."""
+    return np.asarray(parts.layers * overheads.prefill_layer_s * overheads.host_vintage, dtype=np.float64)
+
+
+def _others(passes: Passes, stream: Stream) -> FloatArray:
+    """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
+
+    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
+    """
+    clients = np.maximum(1.0, passes.batch / passes.attention_dp)
+    return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
+
+
+def _own_s(passes: Passes, stream: Stream, overheads: Overheads, *, mixed: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Time [s] of the passes that carry a prompt, of the mean and of the tail; longer prompts attend to more."""
+    mean = np.maximum(1.0, stream.new_tokens / passes.pass_tokens) * mixed
+    growth = stream.tail_tokens / stream.new_tokens
+    attention = overheads.context * overheads.gpu_vintage * passes.mixed.context
+    tail = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens) * (mixed + (growth - 1.0) * attention)
+    return mean, np.maximum(mean, tail)
+
+
+def wait_s(service_s: Numeric, busy: Numeric) -> FloatArray:
+    """Mean wait [s] in an M/D/1 queue: s rho / (2 (1 - rho)) (Pollaczek-Khinchine); a prompt holds it for `service_s`.
+
+    Prompts that share a pass hold the queue only for what they add to it.
+    """
+    return np.asarray(service_s * busy / (2.0 * (1.0 - busy)), dtype=np.float64)
+
+
+def wait_tail_s(service_s: Numeric, busy: Numeric, fraction: float) -> FloatArray:
+    """Wait [s] that `fraction` of the requests stay under: the exponential tail of half an M/M/1 wait."""
+    mean = service_s / (2.0 * (1.0 - busy))
+    return np.asarray(mean * np.log(np.maximum(1.0, busy / (1.0 - fraction))), dtype=np.float64)
+
+
+def prefilling(
+    alone: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Time [s] that a prompt occupies one attention rank of a prefill instance, of the mean and of the tail."""
+    one = alone.elapsed_s(overheads) + _eager_s(alone, overheads)
+    growth = stream.tail_tokens / stream.new_tokens
+    attention = overheads.context * overheads.gpu_vintage * alone.context
+    mean = np.maximum(1.0, stream.new_tokens / pass_tokens) * one
+    tail = np.maximum(1.0, stream.tail_tokens / pass_tokens) * (one + (growth - 1.0) * attention)
+    return mean, np.maximum(mean, tail)
+
+
+def decoding(
+    passes: Passes,
+    stream: Stream,
+    overheads: Overheads,
+    *,
+    prefill_s: FloatArray,
+    prefill_tail_s: FloatArray,
+    transfer_s: FloatArray,
+    servers: Numeric,
+    ratio: Numeric | None,
+    utilisation: float,
+) -> tuple[SteadyState, FloatArray]:
+    """Decode without prompts beside it, and the prefill instances that one decode instance needs.
+
+    A prefill instance serves `servers` prompts at once. With a given `ratio` of prefill to decode instances the pool
+    that is short sets the pace; without one, prefill is bought for `utilisation`.
+    """
+    host = overheads.sequence_s * passes.batch * overheads.host_vintage
+    step = passes.decode.elapsed_s(overheads) + host
+    wanted = passes.batch / (stream.steps * step)
+    if ratio is None:
+        busy = np.full(step.shape, utilisation)
+        instances = wanted * prefill_s / (busy * servers)
+        carried, cycle = wanted, step
+    else:
+        most = ratio * servers / prefill_s
+        carried = np.minimum(wanted, most * _BUSIEST)
+        busy = np.asarray(carried / most, dtype=np.float64)
+        instances, cycle = np.full(step.shape, ratio), step
+    fixed = transfer_s + 0.5 * step + _admission_s(stream, overheads)
+    state = SteadyState(
+        ttft_s=prefill_s + wait_s(prefill_s / servers, busy) + fixed,
+        ttft_tail_s=prefill_tail_s + wait_tail_s(prefill_s / servers, busy, stream.tail_fraction) + fixed,
+        tpot_s=np.asarray(step / stream.accepted_tokens, dtype=np.float64),
+        cycle_s=cycle,
+        step_s=step,
+        prefill_s=np.broadcast_to(prefill_s, step.shape),
+        prefill_fraction=busy,
+        requests_s=np.asarray(carried, dtype=np.float64),
+        decode=passes.decode,
+    )
+    return state, np.asarray(instances, dtype=np.float64)

@@ -1,0 +1,192 @@
+"""What a GPU does one after another, and the fitted curve that tells how long each of these operations takes.
+
+Every operation has the same curve: a launch, then arithmetic and memory traffic that hide each other in part. Six or
+seven numbers per operation, GPU, serving engine and precision stand in config/calibration/kernels.yaml, fitted on
+measured kernels; GPUs that nobody measured take the efficiencies of their kin and their own data sheet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from service.errors import CalibrationError
+from service.sizing.numeric import Numeric
+from service.sizing.precision import Precision
+from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.units import NS, US
+
+ANY_ENGINE = "any"
+
+
+class Operation(StrEnum):
+    """The operations that a step of a language model is made of."""
+
+    PRODUCT = "product"
+    CONTEXT_ATTENTION = "context_attention"
+    GENERATION_ATTENTION = "generation_attention"
+    CONTEXT_MLA = "context_mla"
+    GENERATION_MLA = "generation_mla"
+    CONTEXT_RECURRENCE = "context_recurrence"
+    GENERATION_RECURRENCE = "generation_recurrence"
+    EXPERTS = "experts"
+    ALL_REDUCE = "all_reduce"
+    EXCHANGE = "exchange"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationCurve:
+    """Fitted on `points` measured kernels; the errors are of a quarter of them that the fit did not see.
+
+    `unhidden_fraction` is the share of the shorter of arithmetic and traffic that the longer does not hide;
+    `depth_ns` a time per unit of serial depth; `side_weight` how much a byte of inputs and outputs counts beside one
+    of weights or cache; `padding_rows` the rows that an expert's product is filled up with.
+    """
+
+    operation: Operation
+    gpu: str
+    engine: str
+    precision: str
+    launch_us: float
+    flop_efficiency: float
+    bandwidth_efficiency: float
+    unhidden_fraction: float
+    depth_ns: float
+    side_weight: float
+    padding_rows: float
+    points: int
+    median_error_fraction: float
+    p90_error_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kin:
+    """A GPU of which some or all kernels were not measured, and the one whose efficiencies it takes for those."""
+
+    gpu: str
+    like: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Work:
+    """What one operation has to do on one GPU; arrays or scalars.
+
+    FLOP, bytes of weights or cache, bytes of inputs and outputs, serial depth, and FLOP per row of padding.
+    """
+
+    flop: Numeric
+    main_bytes: Numeric
+    side_bytes: Numeric = 0.0
+    depth: Numeric = 0.0
+    padding_flop: Numeric = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curves:
+    """The curves of one operation on many GPUs, each field shaped (candidates, 1), in SI units."""
+
+    launch_s: FloatArray
+    flop_s: FloatArray
+    bytes_s: FloatArray
+    unhidden: FloatArray
+    depth_s: FloatArray
+    side_weight: FloatArray
+    padding_rows: FloatArray
+
+    def take(self, rows: IntArray) -> "Curves":
+        """The curves of these candidates."""
+        return Curves(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+    def time_s(self, work: Work) -> FloatArray:
+        """Time [s]: launch + the longer of arithmetic and traffic + the unhidden share of the shorter."""
+        arithmetic = (work.flop + self.padding_rows * work.padding_flop) / self.flop_s + self.depth_s * work.depth
+        traffic = (work.main_bytes + self.side_weight * work.side_bytes) / self.bytes_s
+        longer = np.maximum(arithmetic, traffic)
+        return np.asarray(self.launch_s + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
+
+
+CurveKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CurveBook:
+    """All fitted curves by (operation, gpu, engine, precision), and the kin of GPUs without any."""
+
+    curves: Mapping[CurveKey, OperationCurve]
+    kin: Mapping[str, Kin]
+
+    def curve(self, operation: Operation, gpu: str, engine: str, precisions: tuple[str, ...]) -> OperationCurve:
+        """The curve of the first precision that was measured on the GPU, else on its kin: by this engine, else by any.
+
+        Raises CalibrationError when neither has any of these precisions.
+        """
+        for measured in self._family(gpu):
+            for precision in precisions:
+                for run_by in (engine, ANY_ENGINE):
+                    found = self.curves.get((operation, measured, run_by, precision))
+                    if found is not None:
+                        return found
+        raise CalibrationError(f"config/calibration/kernels.yaml has no {operation} in {precisions} for {gpu}")
+
+    def _family(self, gpu: str) -> tuple[str, ...]:
+        """The GPU, the one that it is like, the one that this is like ..."""
+        family = [gpu]
+        while family[-1] in self.kin and self.kin[family[-1]].like not in family:
+            family.append(self.kin[family[-1]].like)
+        return tuple(family)
+
+
+def curves_of(
+    book: CurveBook,
+    operation: Operation,
+    *,
+    table: HardwareTable,
+    server: IntArray,
+    engine: str,
+    precisions: tuple[str, ...],
+    peak_bytes_s: FloatArray,
+) -> Curves:
+    """The curves of each candidate's GPU; `peak_bytes_s` is what memory or link can do at most, per candidate."""
+    gpus = [table.gpus[row].id for row in server.tolist()]
+    by_gpu = {gpu: book.curve(operation, gpu, engine, precisions) for gpu in dict.fromkeys(gpus)}
+    found = [by_gpu[gpu] for gpu in gpus]
+
+    def column(name: str) -> FloatArray:
+        return np.array([getattr(curve, name) for curve in found], dtype=np.float64)[:, None]
+
+    return Curves(
+        launch_s=column("launch_us") * US,
+        flop_s=column("flop_efficiency") * _peaks(found, table, server)[:, None],
+        bytes_s=column("bandwidth_efficiency") * peak_bytes_s[:, None],
+        unhidden=column("unhidden_fraction"),
+        depth_s=column("depth_ns") * NS,
+        side_weight=column("side_weight"),
+        padding_rows=column("padding_rows"),
+    )
+
+
+# The data-sheet peak that an efficiency was fitted against; MXFP4 experts multiply 8-bit activations.
+_PEAK: dict[str, Precision] = {
+    "fp8": Precision.FP8,
+    "fp8_block": Precision.FP8,
+    "fp4": Precision.FP4,
+    "mxfp4": Precision.FP8,
+}
+
+
+def peak_flop_s(precision: str, table: HardwareTable, row: int) -> float:
+    """Dense peak [FLOP/s] of the format that a curve was fitted against; 16 bit on a GPU that lacks it."""
+    sixteen = float(table.flop_s[Precision.BF16][row])
+    if np.isnan(sixteen):
+        sixteen = float(table.flop_s[Precision.FP16][row])
+    if precision == "mxfp4" and np.isnan(table.flop_s[Precision.FP4][row]):
+        return sixteen
+    peak = float(table.flop_s[_PEAK.get(precision, Precision.BF16)][row])
+    return sixteen if np.isnan(peak) else peak
+
+
+def _peaks(found: list[OperationCurve], table: HardwareTable, server: IntArray) -> FloatArray:
+    pairs = zip(found, server.tolist(), strict=True)
+    return np.array([peak_flop_s(curve.precision, table, row) for curve, row in pairs], dtype=np.float64)
