@@ -102,7 +102,8 @@ def _validate() -> argparse.ArgumentParser:
         epilog="The table goes to standard output, progress to standard error. Only the workload, the deployment, the "
         "month of publication and the statistics of a line reach a prediction. Exit code 0, however wrong the lines "
         "or the engine are; 2: a file or an option is. What /v1/accuracy shows is written by: scripts/validate "
-        "config/evidence/*.jsonl --json config/calibration/accuracy.jsonl --versions config/calibration/accuracy.json",
+        "config/evidence/*.jsonl --where scope=timing --json config/calibration/accuracy.jsonl "
+        "--versions config/calibration/accuracy.json",
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of JSON lines")
     parser.add_argument(

@@ -23,7 +23,7 @@ _held: dict[Path, Catalog] = {}
 def catalog_of(config_dir: Path) -> Catalog:
     """The catalog of this process; read once."""
     if config_dir not in _held:
-        _held[config_dir] = load_catalog(config_dir)
+        _held[config_dir] = load_catalog(config_dir, stored_predictions=False)
     return _held[config_dir]
 
 
