@@ -19,8 +19,8 @@ def print_accuracy(console: Console, summary: Answer) -> None:
     console.print(table)
     console.print(
         f"{summary['predicted']} of {summary['points']} published points are predicted. Error over measured; bias: "
-        "predicted over measured, less one; inside: share within the 80 % interval. The last median gives each group of "
-        "source, model, GPU, precision and mode one voice.",
+        "predicted over measured, less one; inside: share within the 80 % interval. In the last median each group of "
+        "source, model, GPU, precision and mode has one voice.",
         markup=False,
     )
     if summary["stale"]:
