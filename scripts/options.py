@@ -81,8 +81,56 @@ def _bench() -> argparse.ArgumentParser:
     return parser
 
 
+def _condition(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError("a condition is KEY=VALUE, such as split=validation or model=qwen3-32b")
+    return name, value
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError("groups are names or dotted keys with commas between, such as gpu,model")
+    return names
+
+
+def _validate() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/validate",
+        description="Compare the engine with measured, published runs: one run a line, as in config/evidence/*.jsonl.",
+        epilog="The table goes to standard output, progress to standard error. Only the workload, the deployment, the "
+        "month of publication and the statistics of a line reach a prediction. Exit code 0, however wrong the lines "
+        "or the engine are; 2: a file or an option is. What /v1/accuracy shows is written by: scripts/validate "
+        "config/evidence/*.jsonl --where scope=timing --json config/calibration/accuracy.jsonl "
+        "--versions config/calibration/accuracy.json",
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of JSON lines")
+    parser.add_argument(
+        "--json", type=Path, metavar="OUT", help="write there one JSON object per line and metric, in the same order"
+    )
+    parser.add_argument("--versions", type=Path, metavar="OUT", help="write there what it was predicted under, as JSON")
+    parser.add_argument(
+        "--where",
+        type=_condition,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only lines with this value under a dotted key (or kind, source, model, gpu, precision, mode); "
+        "may be repeated, and all must hold",
+    )
+    parser.add_argument(
+        "--by",
+        type=_groups,
+        default=(),
+        metavar="KEY,...",
+        help="split the table by these: kind, source, model, gpu, precision, mode, or dotted keys",
+    )
+    return parser
+
+
 BENCH_PARTS = ("engine", "http", "tasks", "memory", "peers")
-PARSERS = {"bench": _bench, "run": _run, "test": _test, "size": _size}
+PARSERS = {"bench": _bench, "run": _run, "test": _test, "size": _size, "validate": _validate}
 
 
 def parse(command: str, arguments: list[str]) -> argparse.Namespace:

@@ -21,12 +21,19 @@ from scripts.trouble import Trouble  # noqa: E402  # the same
 
 RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
-LOCKS = {"bench": (RUNTIME,), "run": (RUNTIME,), "size": (RUNTIME,), "test": (RUNTIME, TESTS)}
+LOCKS = {
+    "bench": (RUNTIME,),
+    "run": (RUNTIME,),
+    "size": (RUNTIME,),
+    "test": (RUNTIME, TESTS),
+    "validate": (RUNTIME,),
+}
 MODULES = {
     "bench": "scripts.benchmark.command",
     "run": "scripts.serve",
     "size": "scripts.size_file",
     "test": "scripts.checks",
+    "validate": "scripts.validation.command",
 }
 _URL = re.compile(r"\w+://\S+")
 _NO_NETWORK = re.compile(

@@ -208,11 +208,11 @@ PER = words("""
     gpu user server rack instance item token seed chain target failure day hour month year step layer sequence rank per
     high low most usable air liquid
 """)
-# Whole names whose quantity stands beside them, in `metric`, `unit`, `limit` or the record: statistics and bounds, and
-# a demand in the job's own unit.
+# Whole names whose quantity stands beside them, in `metric`, `unit`, `limit` or the record: statistics and bounds, a
+# measurement, and a demand in the job's own unit.
 BESIDE = words("""
-    p10 p50 p90 p95 q10 q50 q90 mean low high central value required available best size size_low size_high typical
-    largest longest floor at_low at_high demand_day reserve
+    p10 p50 p90 p95 q10 q50 q90 measured mean low high central value required available best size size_low size_high
+    typical largest longest floor at_low at_high demand_day reserve
 """)
 # Whole names of numbers without a unit: shapes of networks, tuning of the engine, logarithms and their arms.
 PLAIN = words("""

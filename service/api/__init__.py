@@ -1,6 +1,7 @@
 """The resources of version 1, in the order of the document."""
 
 from service.api import (
+    accuracy,
     audit,
     catalog,
     differences,
@@ -24,6 +25,7 @@ BLUEPRINTS = (
     differences.blueprint,
     estimates.blueprint,
     catalog.blueprint,
+    accuracy.blueprint,
     audit.blueprint,
     health.blueprint,
     metrics.blueprint,

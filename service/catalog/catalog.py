@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.catalog.accuracy import PublishedAccuracy
 from service.quoting.export_rules import ExportRules
 from service.schemas.fact import Fact, FactSheet
 from service.sizing.architecture import ModelArchitecture
@@ -44,5 +45,6 @@ class Catalog:
     not_sized: Mapping[str, str]
     applications: Mapping[str, Application]
     calibration: Calibration
+    accuracy: PublishedAccuracy
     sources: Mapping[str, str]
     export_rules: ExportRules

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from service.catalog.accuracy import NOT_READ, load_accuracy
 from service.catalog.applications import load_applications
 from service.catalog.calibration import load_calibration
 from service.catalog.catalog import Catalog, FactSheet
@@ -15,7 +16,7 @@ from service.schemas.fact import CATALOG_SOURCE
 _OWN = "Headroom's own catalog: names, grouping, and what is offered"
 
 
-def load_catalog(config_dir: Path) -> Catalog:
+def load_catalog(config_dir: Path, *, stored_predictions: bool = True) -> Catalog:
     """Reads, checks and freezes the facts. Raises FactsError naming file, record and field.
 
     `version` is the digest of what hardware, models and science files say: comments, the order of keys and spacing
@@ -35,6 +36,7 @@ def load_catalog(config_dir: Path) -> Catalog:
         not_sized=load_not_sized(config_dir / "not_sized.yaml", zoo=zoo),
         applications=science.applications,
         calibration=load_calibration(config_dir),
+        accuracy=load_accuracy(config_dir) if stored_predictions else NOT_READ,
         sources={CATALOG_SOURCE: _OWN, **hardware.sources, **zoo.sources, **science.sources},
         export_rules=load_export_rules(config_dir, gpus=gpus),
     )

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from service.client.accuracy import print_accuracy
 from service.client.answers import make_console, print_result
 from service.client.call import Call, calling, complain
 from service.client.choice import RunChoice
@@ -168,6 +169,27 @@ def diff(call: Call, run_id: str, other_id: str) -> Ending:
         call.print_json(answer)
     else:
         print_difference(make_console(), answer, of=run_id, against=other_id)
+    return Ending.DONE
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.option("--by", metavar="NAMES", help="Split by source, model, gpu, precision, mode or split, commas between.")
+@click.option("--kind", help="Only inference, training or science.")
+@click.option("--model", help="Only this model or scientific application.")
+@click.option("--gpu", help="Only runs on this GPU.")
+@click.option("--precision", help="Only this number format.")
+@click.option("--source", help="Only what this source published.")
+@click.option("--split", help="Only calibration, or only validation.")
+@click.option("--metric", help="Only this metric.")
+@calling
+def accuracy(call: Call, **options: str | None) -> Ending:
+    """Show how far predictions lie from what others measured."""
+    with Watch() as watch, call.connect(watch) as headroom:
+        summary = headroom.accuracy_summary(**options)
+    if call.as_json:
+        call.print_json(summary)
+    else:
+        print_accuracy(make_console(), summary)
     return Ending.DONE
 
 

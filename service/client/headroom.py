@@ -126,6 +126,15 @@ class Headroom:
         """One record of the catalog, with its facts and their sources."""
         return _document(self._send("GET", f"{_path('catalog', kind)}/{_quoted(record_id)}"))
 
+    def accuracy(self, *, limit: int | None = None, cursor: str | None = None, **only: str | None) -> Page:
+        """Published points, predicted beside measured; `only`: kind, model, gpu, precision, source, split, metric."""
+        return self._page("/v1/accuracy", **only, limit=limit, cursor=cursor)
+
+    def accuracy_summary(self, *, by: str | None = None, **only: str | None) -> dict[str, Any]:
+        """Errors of the points that are left, by kind, metric and `by`: names with commas between."""
+        params = {name: value for name, value in {**only, "by": by}.items() if value is not None}
+        return _document(self._send("GET", "/v1/accuracy/summary", params=params))
+
     def _page(self, path: str, **query: str | int | list[str] | None) -> Page:
         params = {name: value for name, value in query.items() if value is not None}
         return page_of(_document(self._send("GET", path, params=params)))

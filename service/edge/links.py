@@ -71,6 +71,10 @@ LINKS: dict[str, dict[str, Link]] = {
         "old": Link("getRun", "The first run.", {"run_id": "$response.body#/old_run_id"}),
         "new": Link("getRun", "The second run.", {"run_id": "$response.body#/new_run_id"}),
     },
+    "AccuracyPage": {
+        "gpu": Link("getGpu", "The GPU of the first point.", {"record_id": "$response.body#/items/0/gpu"}),
+        "summary": Link("getAccuracySummary", "The errors of its model.", {"model": "$response.body#/items/0/model"}),
+    },
     "Working": {"run": Link("getRun", "The run.", {"run_id": "$response.body#/run_id"})},
 }
 """By the schema of the answer."""

@@ -179,6 +179,27 @@ def test_every_kind_of_the_catalog_is_listed_and_told(command, kind):
     assert command("catalog", kind, record["id"], "--json").json["id"] == record["id"]
 
 
+def test_accuracy_is_a_table_of_errors(command):
+    done = command("accuracy", "--kind", "science", "--by", "gpu")
+    assert done.code == Ending.DONE, done.err
+    for words in ("mlups", "b200-sxm", "inside", "published points are predicted"):
+        assert words in done.out
+    summary = command("accuracy", "--metric", "mlups", "--json").json
+    assert [item["metric"] for item in summary["items"]] == ["mlups"]
+
+
+def test_accuracy_of_nothing_is_said(command):
+    done = command("accuracy", "--gpu", "abacus")
+    assert done.code == Ending.DONE, done.err
+    assert "0 of 0 published points" in done.out
+
+
+def test_a_wrong_filter_of_accuracy_is_refused(command):
+    done = command("accuracy", "--by", "gpus")
+    assert done.code == Ending.REFUSED
+    assert "Did you mean gpu?" in done.err
+
+
 def test_an_unknown_record_comes_with_the_nearest(command):
     done = command("catalog", "gpus", "b200-sxn")
     assert done.code == Ending.REFUSED

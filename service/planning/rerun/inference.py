@@ -1,0 +1,259 @@
+"""A served model, as published -> the engine's workload and deployment, and the metrics that people publish."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from service.catalog.catalog import Catalog
+from service.catalog.resolve import resolve_deployment, resolve_workload
+from service.planning.rerun.legal import evaluate
+from service.planning.rerun.run import Evaluated, Rerun, times
+from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
+from service.sizing.calibration import Calibration
+from service.sizing.interval import Metric
+from service.sizing.precision import Precision
+from service.sizing.workload import (
+    Arrival,
+    Demand,
+    Deployment,
+    InferenceWorkload,
+    Load,
+    LoadKind,
+    Pool,
+    Serving,
+    Slo,
+    SpeculativeDecoding,
+    TokenLength,
+)
+
+_MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])", re.ASCII)
+# How many GPUs one instance may take where nobody said: a server, then whole racks.
+_INSTANCE_GPUS = (1, 2, 4, 8, 16, 32, 64, 72)
+_BOUNDS = ("ttft_ms", "tpot_ms")
+
+
+def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
+    """The engine's answer for a served model.
+
+    Not published: the lengths, the speculation of `likely` and `true` as config/assumptions.yaml says; precisions and
+    layout the engine chooses; a load is saturated; GPUs make one instance, the smallest that fits. Raises PlannerError.
+    """
+    rerun = _rerun(catalog, run)
+    if rerun.deployment.gpus == 0:
+        return _smallest_instance(catalog, rerun)
+    evaluated = evaluate(catalog, rerun)
+    if evaluated.estimate.fits or rerun.deployment.mode is not Serving.DISAGGREGATED:
+        return evaluated
+    # Tables of pools write 1 where an instance spans several hosts: what cannot hold the model was not its layout.
+    return evaluate(catalog, _without_pools(rerun))
+
+
+def inference_metrics(run: MeasuredInference, evaluated: Evaluated) -> Mapping[str, Metric]:
+    """Every metric that a served model is published with, by name."""
+    found, rerun = evaluated.metrics, evaluated.rerun
+    workload, gpus = rerun.workload, rerun.deployment.gpus
+    assert isinstance(workload, InferenceWorkload)
+    isl, osl = workload.isl_tokens.mean, workload.osl_tokens.mean
+    decode = _pool_gpus(run.deployment.decode, run.deployment.prefill, gpus)
+    prefill = _pool_gpus(run.deployment.prefill, run.deployment.decode, gpus)
+    output = found["output_tokens_s"]
+    total = times(output, (isl + osl) / osl)
+    return {
+        "output_tokens_s": output,
+        "total_tokens_s": total,
+        "output_tokens_s_gpu": times(output, 1.0 / gpus),
+        "total_tokens_s_gpu": times(total, 1.0 / gpus),
+        "output_tokens_s_decode_gpu": times(output, 1.0 / decode),
+        "decode_tokens_s_gpu": times(output, 1.0 / decode),
+        "prefill_tokens_s_gpu": times(output, isl / osl / prefill),
+        **{name: found[name] for name in ("tokens_s_user", "ttft_ms", "tpot_ms")},
+    }
+
+
+def _rerun(catalog: Catalog, run: MeasuredInference) -> Rerun:
+    asked, calibration = run.workload, catalog.calibration
+    workload = InferenceWorkload(
+        model=asked.model or "",
+        isl_tokens=TokenLength(mean=asked.isl_tokens or calibration.assumption("evidence.isl_tokens")),
+        osl_tokens=TokenLength(mean=asked.osl_tokens or calibration.assumption("evidence.osl_tokens")),
+        demand=Demand(),
+        weight_precision=asked.weight_precision or Precision.AUTO,
+        kv_precision=asked.kv_precision or Precision.AUTO,
+        slo=_slo(run),
+        speculative_decoding=_speculation(run, calibration),
+    )
+    resolved, architecture, _ = resolve_workload(catalog, workload)
+    deployment = resolve_deployment(catalog, _deployment(run))
+    rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
+    told = _told(rerun, run)
+    pools = [pool for pool in (run.deployment.prefill, run.deployment.decode) if pool is not None]
+    beyond = run.deployment.gpus is not None and sum(_gpus_of(pool) for pool in pools) > run.deployment.gpus
+    return _without_pools(told) if beyond else told
+
+
+def _without_pools(rerun: Rerun) -> Rerun:
+    """The layout of the pools left to the engine: as published they cannot have been."""
+    was = rerun.deployment
+    opened = replace(was, tp=None, pp=None, ep=None, moe_tp=None, attention_dp=None, prefill=None, decode=None)
+    return replace(rerun, deployment=opened).with_default("deployment.decode", f"open instead of tp {was.tp}")
+
+
+def _deployment(run: MeasuredInference) -> Deployment:
+    """The deployment as published; `gpus` 0 where neither they nor the degrees of an instance are known."""
+    said = run.deployment
+    layout: PublishedServing | PublishedPool = said
+    # One layout for both pools, until they are evaluated apart: that of the pool that makes the output.
+    if said.tp is None and said.decode is not None:
+        layout = said.decode
+    return Deployment(
+        gpu=said.gpu or "",
+        gpus=said.gpus or _instance_gpus(said),
+        tp=layout.tp,
+        pp=said.pp,
+        ep=layout.ep,
+        moe_tp=layout.moe_tp,
+        attention_dp=layout.attention_dp,
+        mode=said.mode or Serving.AGGREGATED,
+        engine=said.engine,
+        software_month=_month(run),
+        prefill=_pool(said.prefill),
+        decode=_pool(said.decode),
+        load=_load(run),
+    )
+
+
+def _instance_gpus(said: PublishedServing) -> int:
+    """One instance of each pool, or one of the only layout; 0 where no degree was published."""
+    pools = [pool for pool in (said.prefill, said.decode) if pool is not None]
+    if pools:
+        return sum(_gpus_of(pool) for pool in pools)
+    degrees = (said.tp, said.pp, said.attention_dp)
+    if all(degree is None for degree in degrees):
+        return 0
+    return (said.tp or 1) * (said.pp or 1) * (said.attention_dp or 1)
+
+
+def _gpus_of(pool: PublishedPool) -> int:
+    each = pool.gpus_per_instance or (pool.tp or 1) * (pool.attention_dp or 1)
+    return pool.gpus or (pool.instances or 1) * each
+
+
+def _pool_gpus(pool: PublishedPool | None, other: PublishedPool | None, gpus: int) -> int:
+    """GPUs of one pool: as published, else what the other leaves; all where prefill and decode share them."""
+    if pool is None:
+        return gpus
+    if pool.gpus is not None or pool.instances is not None or other is None:
+        return min(gpus, _gpus_of(pool))
+    left = gpus - _gpus_of(other)
+    return left if left > 0 else min(gpus, _gpus_of(pool))
+
+
+def _pool(said: PublishedPool | None) -> Pool | None:
+    if said is None:
+        return None
+    return Pool(
+        instances=said.instances,
+        tp=said.tp,
+        ep=said.ep,
+        attention_dp=said.attention_dp,
+        gpus=said.gpus or (_gpus_of(said) if said.instances else None),
+    )
+
+
+def _load(run: MeasuredInference) -> Load:
+    said = run.deployment.load
+    if said is None or said.kind is None:
+        return Load()
+    if said.kind is not LoadKind.CONCURRENCY:
+        return Load(kind=said.kind)
+    if said.value is None:
+        return Load()
+    return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY)
+
+
+def _slo(run: MeasuredInference) -> Slo | None:
+    said = run.workload.slo
+    if said is None or all(getattr(said, name) is None for name in _BOUNDS):
+        return None
+    bounds = Slo(ttft_ms=said.ttft_ms, tpot_ms=said.tpot_ms)
+    return bounds if said.percentile is None else replace(bounds, percentile=said.percentile)
+
+
+def _speculation(run: MeasuredInference, calibration: Calibration) -> SpeculativeDecoding | None:
+    if run.workload.speculative_decoding not in {Speculation.YES, Speculation.LIKELY}:
+        return None
+    return SpeculativeDecoding(
+        draft_tokens=round(calibration.assumption("inference.speculative_draft_tokens")),
+        acceptance_fraction=calibration.assumption("inference.speculative_acceptance_fraction"),
+    )
+
+
+def _month(run: MeasuredInference) -> str | None:
+    return run.published if run.published is not None and _MONTH.fullmatch(run.published) else None
+
+
+def _told(rerun: Rerun, run: MeasuredInference) -> Rerun:
+    """The rerun with a word for everything that was not published."""
+    workload, deployment, said = rerun.workload, rerun.deployment, run.deployment
+    assert isinstance(workload, InferenceWorkload)
+    if run.workload.isl_tokens is None:
+        rerun = rerun.with_default("workload.isl_tokens", f"{workload.isl_tokens.mean:g}")
+    elif run.workload.isl_tokens_assumed:
+        rerun = rerun.with_default("workload.isl_tokens", f"{workload.isl_tokens.mean:g}", widens=False)
+    if run.workload.osl_tokens is None:
+        rerun = rerun.with_default("workload.osl_tokens", f"{workload.osl_tokens.mean:g}")
+    if run.workload.weight_precision is None:
+        rerun = rerun.with_default("workload.weight_precision", workload.weight_precision)
+    if run.workload.kv_precision is None:
+        # Hardly any source states it: the residuals that the intervals come from know no better.
+        rerun = rerun.with_default("workload.kv_precision", workload.kv_precision, widens=False)
+    rerun = _told_speculation(rerun, run)
+    if said.mode is None:
+        rerun = rerun.with_default("deployment.mode", deployment.mode)
+    if said.pp is None and said.tp is not None:
+        rerun = rerun.with_default("deployment.pp", 1, widens=False)
+    if said.attention_dp_unknown:
+        rerun = rerun.with_default("deployment.attention_dp", said.attention_dp or 1, widens=False)
+    if deployment.software_month is None:
+        rerun = rerun.with_default("published", "today", widens=False)
+    return _told_load(rerun, run)
+
+
+def _told_speculation(rerun: Rerun, run: MeasuredInference) -> Rerun:
+    said, workload = run.workload.speculative_decoding, rerun.workload
+    assert isinstance(workload, InferenceWorkload)
+    if said is Speculation.NO:
+        return rerun
+    taken = workload.speculative_decoding
+    if taken is None:
+        return rerun.with_default("workload.speculative_decoding", "none", widens=False)
+    words = f"{taken.draft_tokens} drafted, {taken.acceptance_fraction:g} accepted"
+    return rerun.with_default("workload.speculative_decoding", words, widens=False)
+
+
+def _told_load(rerun: Rerun, run: MeasuredInference) -> Rerun:
+    said, load = run.deployment.load, rerun.deployment.load
+    assert load is not None
+    if said is None or said.kind is not load.kind:
+        rerun = rerun.with_default("deployment.load", load.kind)
+    if load.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
+        slo = getattr(rerun.workload, "slo", None)
+        if slo is None:
+            rerun = rerun.with_default("workload.slo", "none")
+        elif run.workload.slo is None or run.workload.slo.percentile is None:
+            rerun = rerun.with_default("workload.slo.percentile", f"{slo.percentile:g}", widens=False)
+    if run.deployment.gpus is None and rerun.deployment.gpus:
+        rerun = rerun.with_default("deployment.gpus", rerun.deployment.gpus, widens=False)
+    if rerun.deployment.tp is None and rerun.deployment.gpus:
+        rerun = rerun.with_default("deployment.tp", "chosen")
+    return rerun
+
+
+def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:
+    """One instance on the fewest GPUs that hold the model; the largest tried where none does."""
+    for gpus in _INSTANCE_GPUS:
+        tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
+        evaluated = evaluate(catalog, tried)
+        if evaluated.estimate.fits:
+            break
+    return evaluated

@@ -1,0 +1,151 @@
+"""A trained model, as published -> the engine's workload and deployment, and the metrics that people publish."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from service.catalog.catalog import Catalog
+from service.catalog.resolve import resolve_deployment, resolve_workload
+from service.planning.rerun.legal import evaluate
+from service.planning.rerun.run import Evaluated, Rerun, times
+from service.schemas.measured import FlopConvention, MeasuredTraining
+from service.sizing.architecture import ModelArchitecture, count
+from service.sizing.calibration import Calibration
+from service.sizing.interval import Metric
+from service.sizing.precision import Precision
+from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
+from service.sizing.workload import Deployment, Method, TrainingTarget, TrainingWorkload
+
+_FLEETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_DEGREES = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "sharding", "recompute")
+_TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
+_DAY_MIN = 24.0 * HOUR_S / MINUTE_S
+_ITERATIONS = 1000.0
+_OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
+
+
+def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
+    """The engine's answer for a trained model.
+
+    Not published: lengths as config/assumptions.yaml says, BF16, a batch of one micro-batch on every rank, degrees that
+    the engine chooses, the fewest GPUs that hold it. Raises PlannerError.
+    """
+    rerun = _rerun(catalog, run)
+    if rerun.deployment.gpus > 0:
+        return evaluate(catalog, _batched(rerun, run))
+    for gpus in _FLEETS:
+        tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
+        evaluated = evaluate(catalog, _batched(tried, run))
+        if evaluated.estimate.fits:
+            break
+    return evaluated
+
+
+def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str, Metric]:
+    """Every metric that the engine can give of a trained model, by the name that it is published under."""
+    found, rerun = evaluated.metrics, evaluated.rerun
+    workload = rerun.workload
+    assert isinstance(workload, TrainingWorkload)
+    assert rerun.architecture is not None
+    accumulation = run.deployment.gradient_accumulation or 1
+    step = found["step_time_s"]
+    return {
+        "tokens_s_gpu": found["tokens_s_gpu"],
+        "tokens_s": found["tokens_s"],
+        "samples_s": times(found["tokens_s"], 1.0 / workload.seq_len_tokens),
+        "step_time_s": step,
+        # Frameworks that print it count micro-batches.
+        "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
+        "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN),
+        "gpu_hours": found["run_gpu_h"],
+        "peak_memory_gb": found["peak_memory_gb"],
+        "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
+    }
+
+
+def _tflops(
+    convention: FlopConvention | None, found: Mapping[str, Metric], architecture: ModelArchitecture, seq_len: int
+) -> Metric:
+    """The engine counts causal attention by half; who counts the whole square, or the recomputed pass, adds it."""
+    plain = found["model_tflops_gpu"]
+    if convention is None or convention is FlopConvention.CAUSAL_HALVED:
+        return plain
+    # Of an encoder, whose attention sees both ways, the engine counts the whole square already.
+    # Scores and their sum over values, forward and twice backward: the half that causality leaves out.
+    width = sum(m.count * m.heads * (m.head_dim + (m.v_head_dim or m.head_dim)) for m in architecture.mixers)
+    rate, half = found["tokens_s_gpu"].interval.p50, 3.0 * width * seq_len
+    factor = 1.0 if architecture.encoder else 1.0 + rate * half / TFLOP_S / plain.interval.p50
+    if convention is FlopConvention.FULL_ATTENTION_WITH_RECOMPUTE:
+        factor *= 4.0 / 3.0
+    return times(plain, factor)
+
+
+def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
+    said, calibration = run.workload, catalog.calibration
+    method = said.method or Method.PRETRAIN
+    usual = "evidence.tuning_seq_len_tokens" if method in _TUNED else "evidence.seq_len_tokens"
+    seq_len = said.seq_len_tokens or int(calibration.assumption(usual))
+    workload = TrainingWorkload(
+        model=said.model or "",
+        method=method,
+        tokens=1.0,
+        target=TrainingTarget(),
+        precision=said.precision or Precision.BF16,
+        seq_len_tokens=seq_len,
+        global_batch_sequences=said.global_batch_sequences or 1,
+    )
+    resolved, architecture, _ = resolve_workload(catalog, workload)
+    assert isinstance(resolved, TrainingWorkload)
+    assert architecture is not None
+    deployment = resolve_deployment(catalog, _deployment(run))
+    resolved = replace(resolved, tokens=_tokens(run, architecture, calibration, method=method, seq_len=seq_len))
+    rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
+    return _told(rerun, run)
+
+
+def _deployment(run: MeasuredTraining) -> Deployment:
+    said = run.deployment
+    gpus = said.gpus or 0
+    if not gpus and said.dp is not None:
+        gpus = (said.tp or 1) * (said.pp or 1) * (said.cp or 1) * said.dp
+    return Deployment(gpu=said.gpu or "", gpus=gpus, **{name: getattr(said, name) for name in _DEGREES})
+
+
+def _tokens(
+    run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, seq_len: int
+) -> float:
+    """Tokens of the whole run; where nobody said, what runs of this method usually take."""
+    if run.workload.samples_to_target is not None:
+        return float(run.workload.samples_to_target * seq_len)
+    if method in _TUNED:
+        return calibration.assumption("evidence.tuning_sequences") * seq_len
+    return calibration.assumption("evidence.pretrain_tokens_param") * count(architecture).total_params
+
+
+def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
+    """The global batch, from what is known of its parts where it was not published."""
+    if run.workload.global_batch_sequences is not None:
+        return rerun
+    said, gpus = run.deployment, rerun.deployment.gpus
+    ranks = said.dp or max(1, gpus // ((said.tp or 1) * (said.pp or 1) * (said.cp or 1)))
+    batch = ranks * (said.micro_batch or 1) * (said.gradient_accumulation or 1)
+    assert isinstance(rerun.workload, TrainingWorkload)
+    changed = replace(rerun, workload=replace(rerun.workload, global_batch_sequences=batch))
+    return changed.with_default("workload.global_batch_sequences", batch)
+
+
+def _told(rerun: Rerun, run: MeasuredTraining) -> Rerun:
+    workload = rerun.workload
+    assert isinstance(workload, TrainingWorkload)
+    for name in ("method", "precision", "seq_len_tokens"):
+        if getattr(run.workload, name) is None:
+            rerun = rerun.with_default(f"workload.{name}", getattr(workload, name))
+    if run.workload.samples_to_target is None:
+        sequences = workload.tokens / workload.seq_len_tokens
+        rerun = rerun.with_default("workload.samples_to_target", f"{sequences:.4g}", of=_OF_A_WHOLE_RUN)
+    if run.flop_convention is None:
+        rerun = rerun.with_default("flop_convention", FlopConvention.CAUSAL_HALVED, of=frozenset({"model_tflops_gpu"}))
+    open_degrees = [name for name in _DEGREES if getattr(run.deployment, name) is None]
+    if open_degrees:
+        # One word: hardly any run states all of them, and what is open the engine chooses.
+        rerun = rerun.with_default("deployment", f"{' '.join(open_degrees)} chosen", widens=False)
+    return rerun
