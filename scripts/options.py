@@ -56,6 +56,31 @@ def _size() -> argparse.ArgumentParser:
     return parser
 
 
+def _calibrate() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/calibrate",
+        description="Fit config/calibration: what serving engines add to kernels, on the served runs of "
+        "config/evidence whose split is calibration, leaving out whole sources, models and GPUs in turn.",
+        epilog="Takes about 20 minutes. Afterwards scripts/validate shows the errors, and its --help how the file of "
+        "/v1/accuracy is written anew. Exit code 0: written; 2: an option is wrong.",
+    )
+    parser.add_argument(
+        "--kernels",
+        type=_folder,
+        metavar="FOLDER",
+        help="first fit the curves of single operations on the Parquet tables of measured kernels in this folder "
+        "(about 5 minutes more); without it config/calibration/kernels.yaml stays",
+    )
+    return parser
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not (path / "gemm.parquet").is_file():
+        raise argparse.ArgumentTypeError(f"{text} has no tables of measured kernels (gemm.parquet and others)")
+    return path
+
+
 def _bench() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
@@ -130,7 +155,7 @@ def _validate() -> argparse.ArgumentParser:
 
 
 BENCH_PARTS = ("engine", "http", "tasks", "memory", "peers")
-PARSERS = {"bench": _bench, "run": _run, "test": _test, "size": _size, "validate": _validate}
+PARSERS = {"bench": _bench, "calibrate": _calibrate, "run": _run, "test": _test, "size": _size, "validate": _validate}
 
 
 def parse(command: str, arguments: list[str]) -> argparse.Namespace:

@@ -21,7 +21,9 @@ from scripts.trouble import Trouble  # noqa: E402  # the same
 
 RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
+CALIBRATION = "scripts/calibration/requirements.lock"
 LOCKS = {
+    "calibrate": (RUNTIME, CALIBRATION),
     "bench": (RUNTIME,),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
@@ -30,6 +32,7 @@ LOCKS = {
 }
 MODULES = {
     "bench": "scripts.benchmark.command",
+    "calibrate": "scripts.calibration.command",
     "run": "scripts.serve",
     "size": "scripts.size_file",
     "test": "scripts.checks",

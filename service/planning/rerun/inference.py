@@ -9,6 +9,7 @@ from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun.legal import evaluate
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
+from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Metric
 from service.sizing.precision import Precision
@@ -30,6 +31,9 @@ _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])", re.ASCII)
 # How many GPUs one instance may take where nobody said: a server, then whole racks.
 _INSTANCE_GPUS = (1, 2, 4, 8, 16, 32, 64, 72)
 _BOUNDS = ("ttft_ms", "tpot_ms")
+_SERVER_GPUS = 8
+# How many instances of each pool are tried where nobody said how many there were.
+_POOLS = (1, 2, 4, 8, 16)
 
 
 def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
@@ -42,7 +46,11 @@ def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
     if rerun.deployment.gpus == 0:
         return _smallest_instance(catalog, rerun)
     evaluated = evaluate(catalog, rerun)
-    if evaluated.estimate.fits or rerun.deployment.mode is not Serving.DISAGGREGATED:
+    if rerun.deployment.mode is not Serving.DISAGGREGATED:
+        return evaluated
+    if run.deployment.gpus is None:
+        evaluated = _enough_pools(catalog, rerun, evaluated)
+    if evaluated.estimate.fits:
         return evaluated
     # Tables of pools write 1 where an instance spans several hosts: what cannot hold the model was not its layout.
     return evaluate(catalog, _without_pools(rerun))
@@ -80,15 +88,42 @@ def _rerun(catalog: Catalog, run: MeasuredInference) -> Rerun:
         weight_precision=asked.weight_precision or Precision.AUTO,
         kv_precision=asked.kv_precision or Precision.AUTO,
         slo=_slo(run),
-        speculative_decoding=_speculation(run, calibration),
     )
     resolved, architecture, _ = resolve_workload(catalog, workload)
+    assert isinstance(resolved, InferenceWorkload)
+    resolved = replace(resolved, speculative_decoding=_speculation(run, architecture, calibration))
     deployment = resolve_deployment(catalog, _deployment(run))
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
-    told = _told(rerun, run)
+    told = _corrected(_told(rerun, run), run)
     pools = [pool for pool in (run.deployment.prefill, run.deployment.decode) if pool is not None]
     beyond = run.deployment.gpus is not None and sum(_gpus_of(pool) for pool in pools) > run.deployment.gpus
     return _without_pools(told) if beyond else told
+
+
+def _corrected(rerun: Rerun, run: MeasuredInference) -> Rerun:
+    """Degrees that tables are known to hold otherwise than they ran.
+
+    Throughput tables of mixture-of-experts models say the GPUs as tp and ran attention data-parallel over them. And
+    where ep and moe_tp are both said to be n, with n x n GPUs beyond one server, the n GPUs were counted twice.
+    """
+    was, said = rerun.deployment, run.deployment
+    if rerun.architecture is None or not any(ffn.experts for ffn in rerun.architecture.ffns):
+        return rerun
+    saturated = was.load is not None and was.load.kind is LoadKind.SATURATED
+    if said.attention_dp_unknown and saturated and (was.tp or 1) > 1:
+        apart = replace(was, tp=1, attention_dp=was.tp, ep=None, moe_tp=None)
+        return replace(rerun, deployment=apart).with_default("deployment.attention_dp", was.tp, widens=False)
+    ranks = (was.tp or 1) * (was.attention_dp or 1)
+    if was.ep is not None and was.ep == was.moe_tp and was.ep**2 == ranks > _SERVER_GPUS:
+        once = replace(
+            was,
+            gpus=was.ep,
+            tp=was.ep if (was.tp or 1) > 1 else 1,
+            attention_dp=was.ep if (was.attention_dp or 1) > 1 else 1,
+            moe_tp=None,
+        )
+        return replace(rerun, deployment=once).with_default("deployment.gpus", f"{was.ep}, counted once", widens=False)
+    return rerun
 
 
 def _without_pools(rerun: Rerun) -> Rerun:
@@ -179,13 +214,22 @@ def _slo(run: MeasuredInference) -> Slo | None:
     return bounds if said.percentile is None else replace(bounds, percentile=said.percentile)
 
 
-def _speculation(run: MeasuredInference, calibration: Calibration) -> SpeculativeDecoding | None:
-    if run.workload.speculative_decoding not in {Speculation.YES, Speculation.LIKELY}:
-        return None
-    return SpeculativeDecoding(
-        draft_tokens=round(calibration.assumption("inference.speculative_draft_tokens")),
-        acceptance_fraction=calibration.assumption("inference.speculative_acceptance_fraction"),
-    )
+def _speculation(
+    run: MeasuredInference, architecture: ModelArchitecture | None, calibration: Calibration
+) -> SpeculativeDecoding | None:
+    """What is known to be drafted, as the assumptions say; pools of a model that drafts for itself may do so unsaid."""
+    said = run.workload.speculative_decoding
+    if said in {Speculation.YES, Speculation.LIKELY}:
+        return SpeculativeDecoding(
+            draft_tokens=round(calibration.assumption("inference.speculative_draft_tokens")),
+            acceptance_fraction=calibration.assumption("inference.speculative_acceptance_fraction"),
+        )
+    pooled = run.deployment.mode is Serving.DISAGGREGATED
+    if said is Speculation.UNKNOWN and pooled and architecture is not None and architecture.mtp_layers:
+        return SpeculativeDecoding(
+            draft_tokens=1, acceptance_fraction=calibration.assumption("evidence.unsaid_acceptance_fraction")
+        )
+    return None
 
 
 def _month(run: MeasuredInference) -> str | None:
@@ -247,6 +291,17 @@ def _told_load(rerun: Rerun, run: MeasuredInference) -> Rerun:
     if rerun.deployment.tp is None and rerun.deployment.gpus:
         rerun = rerun.with_default("deployment.tp", "chosen")
     return rerun
+
+
+def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evaluated:
+    """As many instances of each pool as hold the requests in flight, where nobody said how many there were."""
+    one = rerun.deployment.gpus
+    for many in _POOLS[1:]:
+        if not evaluated.estimate.bottleneck.startswith("GPU memory"):
+            break
+        more = replace(rerun, deployment=replace(rerun.deployment, gpus=one * many))
+        evaluated = evaluate(catalog, more.with_default("deployment.gpus", one * many, widens=False))
+    return evaluated
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:

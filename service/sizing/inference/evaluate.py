@@ -46,7 +46,7 @@ from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Setting:
+class Setting:
     """Everything that stays the same while the load of one deployment is solved."""
 
     bench: Bench
@@ -68,6 +68,18 @@ class _Setting:
         return batch_limit(self.memory, self.bench.layouts, self.calibration)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What the engine chose for the caller."""
+
+    server: str
+    formats: Formats
+    native: bool
+    asked: Load
+    placement: Placement
+    pools: tuple[Assumed, ...]
+
+
 def estimate_inference(
     workload: InferenceWorkload,
     deployment: Deployment,
@@ -81,16 +93,41 @@ def estimate_inference(
     Raises InvalidRequestError for a layout, copies or a rate that the deployment cannot have, UnsupportedWorkloadError
     for a GPU of which too little is known.
     """
+    settled = settle(workload, deployment, hardware=hardware, architecture=architecture, calibration=calibration)
+    setting, notes = settled.setting, settled.notes
+    values, carried = _operating_point(setting, workload, notes.asked, notes.placement.replicas)
+    spreads = spreads_of(setting.bench.load, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated)
+    return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A deployment with everything chosen that it left open: ready to be evaluated at any batch."""
+
+    setting: Setting
+    notes: Notes
+
+
+def settle(
+    workload: InferenceWorkload,
+    deployment: Deployment,
+    *,
+    hardware: Hardware,
+    architecture: ModelArchitecture,
+    calibration: Calibration,
+) -> Settled:
+    """Server, formats, layout, copies and pools of a deployment. Raises as `estimate_inference` does."""
     server, gpu, chosen_server = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
-    formats = choose_formats(workload, architecture, gpu)
+    software = software_of(deployment.engine or workload.engine, deployment.software_month, calibration)
+    formats = choose_formats(workload, architecture, gpu, software=software)
     load = model_load(architecture, weight=formats.weight, kv=formats.kv)
     require_known(load, table, gpu)
     asked = deployment.load or Load()
     site = _Site(
         load=load,
         table=table,
-        software=software_of(deployment.engine or workload.engine, deployment.software_month, calibration),
+        software=software,
         calibration=calibration,
         traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
     )
@@ -100,9 +137,7 @@ def estimate_inference(
         setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
     else:
         placement, setting = _pooled(site, pools, deployment, workload, asked)
-    values, carried = _operating_point(setting, workload, asked, placement.replicas)
-    spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=setting.bench.disaggregated)
-    notes = _Notes(
+    notes = Notes(
         server=chosen_server,
         formats=formats,
         native=has_format(gpu, formats.weight),
@@ -110,7 +145,7 @@ def estimate_inference(
         placement=placement,
         pools=() if pools is None else pools.assumed,
     )
-    return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
+    return Settled(setting=setting, notes=notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +189,9 @@ class _Site:
         disaggregated: bool,
         prefill: InferenceLayouts | None = None,
         ratio: float | None = None,
-    ) -> _Setting:
+    ) -> Setting:
         """The one layout that is evaluated."""
-        return _Setting(
+        return Setting(
             bench=self.bench(layouts, disaggregated=disaggregated, prefill=prefill),
             memory=self.memory(layouts),
             traffic=self.traffic,
@@ -168,7 +203,7 @@ class _Site:
 
 def _pooled(
     site: _Site, pools: Pools, deployment: Deployment, workload: InferenceWorkload, asked: Load
-) -> tuple[Placement, _Setting]:
+) -> tuple[Placement, Setting]:
     """Of the splits that the deployment may mean the one that carries most at the load; the first of equals."""
     whole = site.setting(pools.decode, disaggregated=True, prefill=pools.prefill, ratio=1.0)
     tried = []
@@ -183,26 +218,14 @@ def _pooled(
     return placement, setting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Notes:
-    """What the engine chose for the caller."""
-
-    server: str
-    formats: Formats
-    native: bool
-    asked: Load
-    placement: Placement
-    pools: tuple[Assumed, ...]
-
-
 def _estimate(
-    setting: _Setting,
+    setting: Setting,
     values: PointValues,
     carried: float,
     spreads: Spreads,
     *,
     deployment: Deployment,
-    notes: _Notes,
+    notes: Notes,
     workload: InferenceWorkload,
 ) -> Estimate:
     bench, memory, table = setting.bench, setting.memory, setting.table
@@ -276,7 +299,7 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
 
 
 def _operating_point(
-    setting: _Setting, workload: InferenceWorkload, asked: Load, replicas: int
+    setting: Setting, workload: InferenceWorkload, asked: Load, replicas: int
 ) -> tuple[PointValues, float]:
     """The steady state that the load leads to, and the requests/s that the fleet then carries."""
     limit = setting.limit
@@ -305,7 +328,7 @@ def _operating_point(
     return values, values.requests_s * decoding
 
 
-def _flow(setting: _Setting, notes: _Notes, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
+def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
     """What the deployment carries: what was asked for where a rate or a number of requests was, else the prediction.
 
     Raises InvalidRequestError for a rate above what the deployment carries: its queue would grow without bound.
@@ -342,7 +365,7 @@ def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
     return PointValues(**fields)
 
 
-def _largest_within(setting: _Setting, workload: InferenceWorkload, limit: np.ndarray) -> float:
+def _largest_within(setting: Setting, workload: InferenceWorkload, limit: np.ndarray) -> float:
     """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
     ttft_s, tpot_s = slo_seconds(workload.slo)
     grid = batch_grid(limit, points=160, smallest=0.05)
@@ -353,7 +376,7 @@ def _largest_within(setting: _Setting, workload: InferenceWorkload, limit: np.nd
     return float(grid[0, int(best)])
 
 
-def _assumed(notes: _Notes, deployment: Deployment) -> tuple[Assumed, ...]:
+def _assumed(notes: Notes, deployment: Deployment) -> tuple[Assumed, ...]:
     found = list(notes.pools)
     if notes.server:
         found.append(Assumed(field="deployment.server", value=notes.server, why="the catalog's system with this GPU"))

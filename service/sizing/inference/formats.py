@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.hardware import GpuSpec
+from service.sizing.inference.software import Software
 from service.sizing.precision import Precision
 from service.sizing.workload import InferenceWorkload
 
@@ -32,8 +33,13 @@ def has_format(gpu: GpuSpec, precision: Precision) -> bool:
     return peak is not None
 
 
-def choose_formats(workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec) -> Formats:
-    """The asked formats; for `auto`, the format the experts were published in, else FP8, else 16 bit."""
+def choose_formats(
+    workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software
+) -> Formats:
+    """The asked formats; for `auto`, the format the experts were published in, else FP8, else 16 bit.
+
+    A cache is as wide as the engine makes it by default: 8 bit only where checkpoints with narrow weights ask for it.
+    """
     weight, why = workload.weight_precision, ""
     if weight is Precision.AUTO:
         native = architecture.expert_native_precision
@@ -45,5 +51,6 @@ def choose_formats(workload: InferenceWorkload, architecture: ModelArchitecture,
             weight, why = Precision.BF16, "the GPU has no FP8"
     kv = workload.kv_precision
     if kv is Precision.AUTO:
-        kv = Precision.FP8 if weight in _NARROW else Precision.BF16
+        narrow = weight in _NARROW and architecture.expert_native_precision != "mxfp4"
+        kv = Precision.FP8 if narrow and software.narrow_cache else Precision.BF16
     return Formats(weight=weight, kv=kv, why=why)

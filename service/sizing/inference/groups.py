@@ -10,21 +10,26 @@ from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.memory import inference_memory
 from service.sizing.inference.serving import bench_of
-from service.sizing.inference.software import software_of
+from service.sizing.inference.software import Software
 from service.sizing.result import Limit, Rejection
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.workload import InferenceWorkload, Serving
 
 
 def servers_by_formats(
-    workload: InferenceWorkload, architecture: ModelArchitecture, table: HardwareTable, rows: IntArray
+    workload: InferenceWorkload,
+    architecture: ModelArchitecture,
+    table: HardwareTable,
+    rows: IntArray,
+    *,
+    software: Software,
 ) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
     """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
     found: dict[Formats, list[int]] = {}
     rejected: list[Rejection] = []
     for row in rows.tolist():
         gpu, server = table.gpus[row], table.servers[row]
-        chosen = choose_formats(workload, architecture, gpu)
+        chosen = choose_formats(workload, architecture, gpu, software=software)
         if not has_format(gpu, chosen.weight):
             rejected.append(
                 Rejection(
@@ -44,6 +49,8 @@ def candidate_groups(
     architecture: ModelArchitecture,
     table: HardwareTable,
     formats: dict[Formats, list[int]],
+    *,
+    software: Software,
     calibration: Calibration,
 ) -> list[Group]:
     """One group per formats and mode; every legal layout on the servers of those formats."""
@@ -52,7 +59,6 @@ def candidate_groups(
         Serving.DISAGGREGATED: (True,),
         Serving.AUTO: (False,),
     }[workload.serving]
-    software = software_of(workload.engine, None, calibration)
     found: list[Group] = []
     for chosen, rows in formats.items():
         load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)

@@ -103,6 +103,8 @@ def _mla(mixer: Mixer, hidden: int) -> list[Product]:
     found.append(_mixer(mixer, mixer.heads * rank, mixer.qk_nope_head_dim, Cut.COLUMNS, Phase.DECODE))
     found.append(_mixer(mixer, values, rank, Cut.COLUMNS, Phase.DECODE))
     found.append(_mixer(mixer, hidden, values, Cut.ROWS))
+    if mixer.output_gate:
+        found.append(_mixer(mixer, values, hidden, Cut.COLUMNS))
     return found
 
 

@@ -15,6 +15,7 @@ from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
 from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
+from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
@@ -141,8 +142,11 @@ class _Search:
         """Every candidate planned, limited by the site, ranked, and the best of each server operated."""
         scene, table = self.scene, self.scene.table
         rows, refused = admissible(table, scene.constraints)
-        formats, unformatted = servers_by_formats(scene.workload, self.architecture, table, rows)
-        groups = candidate_groups(scene.workload, self.architecture, table, formats, scene.calibration)
+        software = software_of(scene.workload.engine, None, scene.calibration)
+        formats, unformatted = servers_by_formats(scene.workload, self.architecture, table, rows, software=software)
+        groups = candidate_groups(
+            scene.workload, self.architecture, table, formats, software=software, calibration=scene.calibration
+        )
         fleets = [self.plan(group, scene.calibration) for group in groups]
         pool = self._limited(_pool(groups, fleets, scene.workload, table))
         chosen = _pick(pool, table, self.weight, by_output=scene.demand.gpus is not None)

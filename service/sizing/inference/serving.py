@@ -24,6 +24,7 @@ from service.sizing.inference.steady import (
 )
 from service.sizing.inference.step import Pass, StepParts, step_parts
 from service.sizing.network import point_to_point_s
+from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import SpeculativeDecoding
 
@@ -184,12 +185,13 @@ def serve(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: f
     `prefill_ratio` fixes how many prefill instances there are to a decode instance; without it they follow the load.
     """
     if bench.prefill is None:
-        state = aggregated(_passes(bench, batch, traffic), traffic.stream, bench.overheads)
+        state = aggregated(passes_of(bench, batch, traffic), traffic.stream, bench.overheads)
         return _point(bench, state, batch, traffic, prefill_instances=np.zeros_like(state.cycle_s))
     return _disaggregated(bench, bench.prefill, batch, traffic, prefill_ratio)
 
 
-def _passes(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
+def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
+    """The passes of an instance whose prefill and decode share GPUs."""
     machine = bench.machine
     sequences = batch / (machine.attention_dp * machine.pp)
     carried = pass_tokens(
@@ -221,47 +223,64 @@ def _decode(bench: Bench, sequences: FloatArray, traffic: Traffic) -> StepParts:
     return step_parts(bench.load, bench.machine, carried)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PooledPasses:
+    """Passes of a decode instance, and of a prefill instance that serves `servers` prompts at once."""
+
+    decode: Passes
+    prefill: StepParts
+    chunk_tokens: FloatArray
+    servers: Numeric
+    transfer_s: FloatArray
+
+
+def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic) -> PooledPasses:
+    """The passes of both pools; each GPU's part of the KV cache crosses the network between them."""
+    machine = bench.machine
+    sequences = batch / (machine.attention_dp * machine.pp)
+    decode = _decode(bench, sequences, traffic)
+    chunk = np.full((batch.shape[0], 1), min(bench.chunk_tokens, traffic.new_tokens))
+    alone = Pass(
+        decode=0.0,
+        query_tokens=1.0,
+        context_tokens=traffic.isl_tokens,
+        prefill_tokens=chunk,
+        prompt_tokens=traffic.new_tokens,
+        cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+    )
+    moved = sequence_bytes(bench.load, bench.layouts, context_tokens=traffic.isl_tokens)[:, None]
+    return PooledPasses(
+        decode=Passes(
+            batch=batch,
+            attention_dp=machine.attention_dp,
+            pp=machine.pp,
+            decode=decode,
+            mixed=decode,
+            pass_tokens=np.full(batch.shape, traffic.new_tokens),
+        ),
+        prefill=step_parts(prefill.load, prefill.machine, alone),
+        chunk_tokens=chunk,
+        servers=prefill.machine.attention_dp * prefill.machine.pp,
+        transfer_s=point_to_point_s(
+            sent_bytes=moved, bytes_s=machine.transfer_bytes_s, latency_s=machine.all_reduce.launch_s
+        ),
+    )
+
+
 def _disaggregated(
     bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic, ratio: float | None
 ) -> ServingPoint:
-    """Prefill has GPUs of its own, rate-matched to decode; each GPU's part of the KV cache crosses the network."""
-    machine, stream = bench.machine, traffic.stream
-    sequences = batch / (machine.attention_dp * machine.pp)
-    passes = Passes(
-        batch=batch,
-        attention_dp=machine.attention_dp,
-        pp=machine.pp,
-        decode=(decode := _decode(bench, sequences, traffic)),
-        mixed=decode,
-        pass_tokens=np.full(batch.shape, traffic.new_tokens),
-    )
-    chunk = np.full((batch.shape[0], 1), min(bench.chunk_tokens, traffic.new_tokens))
-    alone = step_parts(
-        prefill.load,
-        prefill.machine,
-        Pass(
-            decode=0.0,
-            query_tokens=1.0,
-            context_tokens=traffic.isl_tokens,
-            prefill_tokens=chunk,
-            prompt_tokens=traffic.new_tokens,
-            cached_tokens=traffic.isl_tokens - traffic.new_tokens,
-        ),
-    )
-    service, tail = prefilling(alone, stream, bench.overheads, pass_tokens=chunk)
-    servers = prefill.machine.attention_dp * prefill.machine.pp
-    moved = sequence_bytes(bench.load, bench.layouts, context_tokens=traffic.isl_tokens)[:, None]
-    transfer = point_to_point_s(
-        sent_bytes=moved, bytes_s=machine.transfer_bytes_s, latency_s=machine.all_reduce.launch_s
-    )
+    """Prefill has GPUs of its own, rate-matched to decode."""
+    pooled = pooled_passes_of(bench, prefill, batch, traffic)
+    service, tail = prefilling(pooled.prefill, traffic.stream, bench.overheads, pass_tokens=pooled.chunk_tokens)
     state, instances = decoding(
-        passes,
-        stream,
+        pooled.decode,
+        traffic.stream,
         bench.overheads,
         prefill_s=service,
         prefill_tail_s=tail,
-        transfer_s=transfer,
-        servers=servers,
+        transfer_s=pooled.transfer_s,
+        servers=pooled.servers,
         ratio=ratio,
         utilisation=bench.pool_utilisation_fraction,
     )

@@ -15,6 +15,7 @@ class Software:
 
     Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
     the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times.
+    `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another.
     """
 
     engine: ServingEngine
@@ -22,6 +23,7 @@ class Software:
     memory_fraction: float
     held_output_fraction: float
     state_copies: float
+    narrow_cache: bool
 
 
 def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
@@ -38,6 +40,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         memory_fraction=of("memory_fraction"),
         held_output_fraction=of("held_output_fraction"),
         state_copies=of("state_copies"),
+        narrow_cache=chosen is ServingEngine.TENSORRT_LLM,
     )
 
 

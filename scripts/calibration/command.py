@@ -1,0 +1,51 @@
+"""scripts/calibrate: fit config/calibration from measured kernels and served runs."""
+
+import sys
+from datetime import UTC, datetime
+
+from config.environment import ROOT
+from scripts.calibration.kernels import fit_kernels, write_kernels
+from scripts.calibration.served import calibrate, calibration_runs, write_served
+from scripts.options import parse
+from service.catalog.catalog import Catalog
+from service.catalog.load import load_catalog
+from service.sizing.place import placed_server
+from service.sizing.table import HardwareTable, build_table
+from service.sizing.workload import Deployment
+
+_CONFIG = ROOT / "config"
+_FOLDER = _CONFIG / "calibration"
+
+
+def say(text: str) -> None:
+    """Progress goes to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _every_gpu(catalog: Catalog) -> HardwareTable:
+    """A row for every GPU of the catalog, whether a server carries it or not."""
+    hardware = catalog.hardware
+    pairs = [placed_server(Deployment(gpu=gpu.id, gpus=1), hardware)[:2] for gpu in hardware.gpus]
+    return build_table(tuple(server for server, _ in pairs), tuple(gpu for _, gpu in pairs))
+
+
+def main(arguments: list[str]) -> int:
+    """Fit what was asked for, and write it where the product reads it."""
+    asked = parse("calibrate", arguments)
+    today = datetime.now(tz=UTC).date()
+    catalog = load_catalog(_CONFIG)
+    if asked.kernels is not None:
+        say(f"fitting curves on the tables of {asked.kernels}")
+        curves = fit_kernels(asked.kernels, _every_gpu(catalog))
+        write_kernels(_FOLDER / "kernels.yaml", curves, today=today)
+        say(f"wrote {len(curves)} curves")
+        catalog = load_catalog(_CONFIG)
+    runs = calibration_runs(catalog, _CONFIG / "evidence" / "inference.jsonl", say)
+    vector, errors = calibrate(runs, say)
+    write_served(_FOLDER / "inference.yaml", vector, errors, today=today, runs=len(runs))
+    say("wrote config/calibration/inference.yaml; scripts/validate shows what it does, scripts/compare what it moves")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,188 @@
+"""Stage two of the calibration: served runs -> config/calibration/inference.yaml, cross-validated."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from scripts.calibration.overhead_fit import ENGINES, METRICS, SPECS, Runs, Slots, fit_overheads, slots
+from scripts.calibration.served_runs import Place, ServedRun, served_run
+from service.catalog.catalog import Catalog
+from service.schemas.evidence import read_measured
+from service.schemas.measured import MeasuredInference
+from service.sizing.table import FloatArray
+from service.sizing.version import ENGINE_VERSION
+
+_STEPS, _FOLD_STEPS = 12, 4
+_FOLD_ROWS = 20
+_FOLDS = ("source", "model", "gpu")
+# One rate of disaggregated serving is not a distribution: the inverse of its TPOT stands in.
+_LEAST_POINTS = 20
+_HEADER = """\
+# What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.
+# coefficients: a factor on kernels, gaps between them, host work; scope = engine/model kind, engine, model kind, or *.
+# residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU.
+# errors: absolute error over measured; median over groups (source x model x GPU x precision x mode), p90 over rows.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """ln(predicted / measured) of one metric of one run, in the fit itself or in one way of leaving runs out."""
+
+    place: Place
+    metric: str
+    fold: str
+    log_error: float
+
+
+def calibration_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[ServedRun]:
+    """The runs of a file that may be fitted: those whose split is calibration."""
+    found = []
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        raw = orjson.loads(line)
+        run = read_measured(raw)
+        if raw.get("split") == "calibration" and isinstance(run, MeasuredInference):
+            served = served_run(catalog, run, str(raw.get("source", "")))
+            found += [] if served is None else [served]
+        if number % 500 == 0:
+            say(f"composed {number} of {len(lines)} lines")
+    return found
+
+
+def _sets(runs: Sequence[ServedRun], place: Slots) -> list[Runs]:
+    modes = [[run for run in runs if (run.prefill is not None) is pooled] for pooled in (False, True)]
+    return [Runs(some, place) for some in modes if some]
+
+
+def _errors(sets: Sequence[Runs], vector: FloatArray, fold: str) -> list[Error]:
+    return [
+        Error(place=run.place, metric=metric, fold=fold, log_error=float(error))
+        for runs in sets
+        for metric, errors in runs.log_errors(vector).items()
+        for run, error in zip(runs.runs, errors, strict=True)
+        if np.isfinite(error)
+    ]
+
+
+def calibrate(runs: Sequence[ServedRun], say: Callable[[str], None]) -> tuple[FloatArray, list[Error]]:
+    """The fitted vector, its own errors, and those of folds that leave out one source, model or GPU at a time."""
+    place = slots()
+    say(f"fitting {place.start.size} numbers on {len(runs)} runs")
+    vector = fit_overheads(_sets(runs, place), place, steps=_STEPS)
+    errors = _errors(_sets(runs, place), vector, "fit")
+    for name in _FOLDS:
+        counted = Counter(str(getattr(run.place, name)) for run in runs)
+        for value in sorted(value for value, many in counted.items() if many >= _FOLD_ROWS):
+            say(f"leaving out {name} {value}")
+            kept = [run for run in runs if getattr(run.place, name) != value]
+            left = [run for run in runs if getattr(run.place, name) == value]
+            found = fit_overheads(_sets(kept, place), place, start=vector, steps=_FOLD_STEPS)
+            errors += _errors(_sets(left, place), found, name)
+    return vector, errors
+
+
+def write_served(path: Path, vector: FloatArray, errors: Sequence[Error], *, today: date, runs: int) -> None:
+    """The file as people read it."""
+    lines = [
+        _HEADER.rstrip(),
+        "schema_version: 1",
+        f'fitted: "{today.isoformat()}"',
+        f"inputs: {runs} lines of config/evidence/inference.jsonl whose split is calibration",
+        "method: robust least squares on the logarithm with priors (scripts/calibration/overhead_fit.py)",
+        f'code_version: "{ENGINE_VERSION}"',
+        "errors:",
+        *_error_lines(errors),
+        "coefficients:",
+        *_coefficient_lines(vector),
+        "residuals:",
+        *_band_lines(errors),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _coefficient_lines(vector: FloatArray) -> list[str]:
+    place, found = slots(), []
+    for spec in SPECS:
+        for engine in ENGINES if spec.by_engine else ("",):
+            for label in ("dense", "moe") if spec.moe else ("",):
+                total = vector[place.index[spec.name, "*"]]
+                total += vector[place.index[spec.name, engine]] if engine else 0.0
+                total += vector[place.index[spec.name, "moe"]] if label == "moe" else 0.0
+                scope = "/".join(part for part in (engine, label) if part) or "*"
+                value = f"{float(np.exp(total)):.4g}"
+                found.append(_coefficient(spec.name, scope, value=value, source="served runs"))
+    source = "own estimate: one collective between servers, beyond its bytes"
+    return [*found, _coefficient("scale_out_latency_us", "*", value="20", source=source)]
+
+
+def _coefficient(name: str, scope: str, *, value: str, source: str) -> str:
+    return f'  - {{name: inference.{name}, scope: "{scope}", value: {value}, source: "{source}"}}'
+
+
+def regime(place: Place) -> str:
+    """The regime whose residuals a prediction takes."""
+    return place.mode if place.mode == "disaggregated" else f"{place.mode}/{place.label}"
+
+
+def _band_lines(errors: Sequence[Error]) -> list[str]:
+    """Quantiles over the folds, every metric in every regime that has enough points."""
+    found = []
+    for metric in METRICS:
+        for name in ("aggregated/dense", "aggregated/moe", "disaggregated"):
+            own = [e for e in errors if e.metric == metric and e.fold != "fit" and regime(e.place) == name]
+            if len(own) < _LEAST_POINTS and metric == "output_tokens_s":
+                other = [e for e in errors if e.metric == "tpot_ms" and e.fold != "fit" and regime(e.place) == name]
+                ratios, weights = np.array([e.log_error for e in other]), _balanced(other)
+            else:
+                ratios, weights = np.array([-e.log_error for e in own]), _balanced(own)
+            if ratios.size < _LEAST_POINTS:
+                continue
+            low, middle, high = (_quantile(ratios, weights, q) for q in (0.1, 0.5, 0.9))
+            found.append(
+                f"  - {{metric: inference.{metric}, regime: {name}, q10: {low:.4g}, q50: {middle:.4g}, "
+                f"q90: {high:.4g}, n: {ratios.size}}}"
+            )
+    return found
+
+
+def _balanced(errors: Sequence[Error]) -> FloatArray:
+    """Weights under which a group counts with the square root of its runs."""
+    many = Counter(error.place.group for error in errors)
+    return np.array([many[error.place.group] ** -0.5 for error in errors])
+
+
+def _quantile(values: FloatArray, weights: FloatArray, fraction: float) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(np.interp(fraction * total[-1], total, values[order]))
+
+
+def _error_lines(errors: Sequence[Error]) -> list[str]:
+    found = []
+    for fold in ("fit", *_FOLDS):
+        for metric in METRICS:
+            for name in ("aggregated/dense", "aggregated/moe", "disaggregated"):
+                own = [e for e in errors if e.fold == fold and e.metric == metric and regime(e.place) == name]
+                if own:
+                    found.append(f"  - {{{_error_words(own, fold, metric, name)}}}")
+    return found
+
+
+def _error_words(errors: Sequence[Error], fold: str, metric: str, name: str) -> str:
+    ratios = np.exp(np.array([error.log_error for error in errors])) - 1.0
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for error, ratio in zip(errors, np.abs(ratios), strict=True):
+        groups.setdefault(error.place.group, []).append(float(ratio))
+    median = np.median([np.median(some) for some in groups.values()])
+    left = "nothing" if fold == "fit" else fold
+    return (
+        f"left_out: {left}, metric: {metric}, regime: {name}, rows: {len(errors)}, groups: {len(groups)}, "
+        f"group_median: {median:.3f}, row_median: {np.median(np.abs(ratios)):.3f}, "
+        f"row_p90: {np.quantile(np.abs(ratios), 0.9):.3f}, bias: {np.median(ratios):.3f}"
+    )

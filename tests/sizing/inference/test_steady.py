@@ -1,0 +1,159 @@
+"""The steady state of one instance, against numbers worked out by hand and laws of queues."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.sizing.inference.overheads import Overheads
+from service.sizing.inference.steady import (
+    Passes,
+    Stream,
+    aggregated,
+    arriving,
+    decoding,
+    pass_tokens,
+    prefilling,
+    wait_s,
+    wait_tail_s,
+)
+from service.sizing.inference.step import StepParts
+
+PLAIN = Overheads(
+    products=1.0,
+    generation=1.0,
+    context=1.0,
+    experts=1.0,
+    streams=1.0,
+    collectives=1.0,
+    layer_s=0.0,
+    exchange_s=0.0,
+    step_s=0.0,
+    sequence_s=0.0,
+    prefill_layer_s=0.0,
+    gpu_vintage=1.0,
+    host_vintage=1.0,
+    interference=1.0,
+    wave=0.0,
+    ttft_s=0.0,
+    ttft_token_s=0.0,
+)
+
+
+def parts(products_s: float, context_s: float = 0.0) -> StepParts:
+    nothing = np.zeros((1, 1))
+    return StepParts(
+        products=np.array([[products_s]]),
+        generation=nothing,
+        context=np.array([[context_s]]),
+        experts=nothing,
+        streams=nothing,
+        collectives=nothing,
+        layers=10.0,
+        exchanges=4.0,
+    )
+
+
+def stream(**changes: float) -> Stream:
+    values = {
+        "new_tokens": 1000.0,
+        "tail_tokens": 1000.0,
+        "osl_tokens": 100.0,
+        "accepted_tokens": 1.0,
+        "closed": 0.0,
+        "tail_fraction": 0.95,
+    }
+    return Stream(**{**values, **changes})
+
+
+def passes(batch: float = 20.0, decode_s: float = 0.02, mixed_s: float = 0.05, carried: float = 1000.0) -> Passes:
+    return Passes(
+        batch=np.array([[batch]]),
+        attention_dp=1.0,
+        pp=1.0,
+        decode=parts(decode_s),
+        mixed=parts(mixed_s),
+        pass_tokens=np.array([[carried]]),
+    )
+
+
+def test_every_step_bears_the_prompts_that_replace_finished_requests() -> None:
+    found = aggregated(passes(), stream(), PLAIN)
+    # 20 sequences of 100 steps: a fifth of a prompt per step, which adds 0.03 s.
+    assert found.tpot_s[0, 0] == pytest.approx(0.02 + 0.2 * 0.03)
+    assert found.prefill_fraction[0, 0] == pytest.approx(0.006 / 0.026)
+    assert found.requests_s[0, 0] == pytest.approx(20 / (100 * 0.026))
+
+
+def test_a_single_client_of_a_closed_loop_is_delayed_by_nobody() -> None:
+    found = aggregated(passes(batch=1.0), stream(closed=1.0), replace(PLAIN, wave=0.5))
+    assert found.tpot_s[0, 0] == pytest.approx(0.02)
+    assert found.ttft_s[0, 0] == pytest.approx(0.05 + 0.5 * 0.02)
+
+
+def test_a_prompt_of_several_chunks_takes_several_passes() -> None:
+    found = aggregated(passes(carried=250.0), stream(), PLAIN)
+    assert found.prefill_s[0, 0] == pytest.approx(4 * 0.05)
+    assert found.tpot_s[0, 0] == pytest.approx(0.02 + 0.2 * 4 * 0.03)
+
+
+def test_accepted_drafts_shorten_the_time_per_token_and_bring_prompts_sooner() -> None:
+    one, two = (aggregated(passes(), stream(accepted_tokens=n), PLAIN) for n in (1.0, 2.0))
+    assert two.tpot_s[0, 0] < one.tpot_s[0, 0]
+    assert two.cycle_s[0, 0] > one.cycle_s[0, 0]
+
+
+def test_gaps_belong_to_the_host_and_kernels_to_the_gpu() -> None:
+    aged = replace(PLAIN, layer_s=1e-3, exchange_s=1e-3, step_s=1e-3, gpu_vintage=2.0, host_vintage=3.0)
+    # 10 layers, 4 collectives and the step are 15 ms of gaps.
+    assert parts(0.02).elapsed_s(aged)[0, 0] == pytest.approx(2 * 0.02 + 3 * 0.015)
+
+
+def test_waiting_follows_pollaczek_and_khinchine() -> None:
+    assert wait_s(0.1, 0.5) == pytest.approx(0.05)
+    assert wait_s(0.1, 0.0) == 0.0
+    assert wait_tail_s(0.1, 0.04, 0.95) == 0.0
+    assert wait_tail_s(0.1, 0.5, 0.95) > wait_s(0.1, 0.5)
+
+
+def test_a_pass_carries_a_prompt_or_all_that_arrive_but_never_more_than_a_chunk() -> None:
+    assert pass_tokens(0.1, new_tokens=500.0, chunk_tokens=8192.0) == 500.0
+    assert pass_tokens(3.0, new_tokens=500.0, chunk_tokens=8192.0) == 1500.0
+    assert pass_tokens(30.0, new_tokens=500.0, chunk_tokens=8192.0) == 8192.0
+    assert arriving(50.0, stream()) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("ratio", "carried"), [(10.0, 10.0), (0.25, 0.95 * 5.0)])
+def test_the_pool_that_is_short_sets_the_pace(ratio: float, carried: float) -> None:
+    """20 sequences at 20 ms a step finish 10 requests/s; a prefill instance takes 20 prompts/s at 50 ms each."""
+    service, tail = prefilling(parts(0.05), stream(), PLAIN, pass_tokens=np.array([[1000.0]]))
+    state, instances = decoding(
+        passes(),
+        stream(),
+        PLAIN,
+        prefill_s=service,
+        prefill_tail_s=tail,
+        transfer_s=np.array([[0.01]]),
+        servers=1.0,
+        ratio=ratio,
+        utilisation=0.7,
+    )
+    assert state.requests_s[0, 0] == pytest.approx(carried)
+    assert instances[0, 0] == ratio
+    assert state.tpot_s[0, 0] == pytest.approx(0.02)
+
+
+def test_prefill_is_bought_for_the_rate_that_decode_carries() -> None:
+    service, tail = prefilling(parts(0.05), stream(), PLAIN, pass_tokens=np.array([[1000.0]]))
+    _, instances = decoding(
+        passes(),
+        stream(),
+        PLAIN,
+        prefill_s=service,
+        prefill_tail_s=tail,
+        transfer_s=np.array([[0.0]]),
+        servers=2.0,
+        ratio=None,
+        utilisation=0.5,
+    )
+    assert instances[0, 0] == pytest.approx(10 * 0.05 / (0.5 * 2))
