@@ -319,12 +319,12 @@ def test_an_answer_of_another_version_is_one_sentence(command, served):
 
 
 def test_help_tells_every_exit_code_and_every_command_takes_json(command):
-    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog"):
+    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog", "accuracy"):
         done = command(*name.split(), "--help")
         assert done.code == Ending.DONE
         for words in ("--json", "--url", "--key", "HEADROOM_URL", "HEADROOM_KEY", *MEANINGS.values()):
             assert words in done.out, name
-    assert set(cli.commands) == {"size", "estimate", "runs", "diff", "catalog", "completion"}
+    assert set(cli.commands) == {"size", "estimate", "runs", "diff", "catalog", "accuracy", "completion"}
     assert all(f"{code:>3}  " in command("--help").out for code in Ending)
 
 
