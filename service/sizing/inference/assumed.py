@@ -2,11 +2,10 @@
 
 from service.sizing.calibration import Calibration
 from service.sizing.inference.fleet import Group
+from service.sizing.inference.software import DEFAULT_ENGINE
 from service.sizing.inference.traffic import growth_factor
 from service.sizing.result import Assumed
 from service.sizing.workload import InferenceWorkload, Serving
-
-_ENGINE = ("inference.framework_reserve_gb", "inference.memory_usable_fraction", "inference.prefill_chunk_tokens")
 
 
 def inference_assumed(
@@ -51,11 +50,21 @@ def inference_assumed(
                 why="memory and time of the draft model are not counted; its tokens are verified by the model",
             )
         )
+    engine = workload.engine or DEFAULT_ENGINE
+    if workload.engine is None:
+        found.append(
+            Assumed(
+                field="workload.engine",
+                value=f"{engine}, as of {calibration.newest_software}",
+                why="not given: the serving engine with the most measured runs, of the newest measured month",
+            )
+        )
     if workload.slo is None:
         found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
     for name in (
         "inference.framework_reserve_gb",
-        "inference.memory_usable_fraction",
+        f"inference.memory_fraction.{engine}",
+        f"inference.held_output_fraction.{engine}",
         "inference.prefill_chunk_tokens",
     ):
         entry = calibration.assumptions[name]
