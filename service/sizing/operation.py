@@ -108,6 +108,8 @@ class Curves:
 
 
 CurveKey = tuple[str, str, str, str]
+# Formats that would do, best first; those of one width stand together, and who measured counts for more among them.
+Formats = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,18 +119,19 @@ class CurveBook:
     curves: Mapping[CurveKey, OperationCurve]
     kin: Mapping[str, Kin]
 
-    def curve(self, operation: Operation, gpu: str, engine: str, precisions: tuple[str, ...]) -> OperationCurve:
-        """The curve of the first precision that was measured on the GPU, else on its kin: by this engine, else by any.
+    def curve(self, operation: Operation, gpu: str, engine: str, formats: Formats) -> OperationCurve:
+        """The curve of the first width that was measured on the GPU, else on its kin: by this engine, else by any.
 
-        Raises CalibrationError when neither has any of these precisions.
+        Raises CalibrationError when neither has any of these formats.
         """
         for measured in self._family(gpu):
-            for precision in precisions:
+            for width in formats:
                 for run_by in (engine, ANY_ENGINE):
-                    found = self.curves.get((operation, measured, run_by, precision))
-                    if found is not None:
-                        return found
-        raise CalibrationError(f"config/calibration/kernels.yaml has no {operation} in {precisions} for {gpu}")
+                    for precision in width:
+                        found = self.curves.get((operation, measured, run_by, precision))
+                        if found is not None:
+                            return found
+        raise CalibrationError(f"config/calibration/kernels.yaml has no {operation} in {formats} for {gpu}")
 
     def _family(self, gpu: str) -> tuple[str, ...]:
         """The GPU, the one that it is like, the one that this is like ..."""
@@ -145,12 +148,12 @@ def curves_of(
     table: HardwareTable,
     server: IntArray,
     engine: str,
-    precisions: tuple[str, ...],
+    formats: Formats,
     peak_bytes_s: FloatArray,
 ) -> Curves:
     """The curves of each candidate's GPU; `peak_bytes_s` is what memory or link can do at most, per candidate."""
     gpus = [table.gpus[row].id for row in server.tolist()]
-    by_gpu = {gpu: book.curve(operation, gpu, engine, precisions) for gpu in dict.fromkeys(gpus)}
+    by_gpu = {gpu: book.curve(operation, gpu, engine, formats) for gpu in dict.fromkeys(gpus)}
     found = [by_gpu[gpu] for gpu in gpus]
 
     def column(name: str) -> FloatArray:

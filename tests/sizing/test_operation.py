@@ -74,32 +74,35 @@ BOOK = CurveBook(
 
 
 @pytest.mark.parametrize(
-    ("gpu", "engine", "precisions", "launch_us"),
+    ("gpu", "engine", "formats", "launch_us"),
     [
-        ("one", "vllm", ("bf16",), 5.0),
-        ("one", "sglang", ("bf16",), 6.0),
-        ("one", "vllm", ("fp8", "bf16"), 7.0),
-        ("one", "vllm", ("fp4", "bf16"), 5.0),
-        ("one", "vllm", ("fp4",), 8.0),
-        ("sister", "vllm", ("bf16",), 5.0),
-        ("sister", "vllm", ("fp4",), 8.0),
+        ("one", "vllm", (("bf16",),), 5.0),
+        ("one", "sglang", (("bf16",),), 6.0),
+        ("one", "vllm", (("fp8",), ("bf16",)), 7.0),
+        # Formats of one width: what the engine itself measured.
+        ("one", "vllm", (("fp8", "bf16"),), 5.0),
+        ("one", "sglang", (("fp8", "bf16"),), 7.0),
+        ("one", "vllm", (("fp4",), ("bf16",)), 5.0),
+        ("one", "vllm", (("fp4",),), 8.0),
+        ("sister", "vllm", (("bf16",),), 5.0),
+        ("sister", "vllm", (("fp4",),), 8.0),
     ],
 )
-def test_a_curve_is_looked_for_on_the_gpu_before_its_kin_and_by_format_before_engine(
-    gpu, engine, precisions, launch_us
+def test_a_curve_is_looked_for_on_the_gpu_before_its_kin_and_by_width_before_engine(
+    gpu, engine, formats, launch_us
 ) -> None:
-    assert BOOK.curve(Operation.PRODUCT, gpu, engine, precisions).launch_us == launch_us
+    assert BOOK.curve(Operation.PRODUCT, gpu, engine, formats).launch_us == launch_us
 
 
 def test_what_nobody_measured_is_said_by_name() -> None:
     with pytest.raises(CalibrationError, match=r"no experts in .* for sister"):
-        BOOK.curve(Operation.EXPERTS, "sister", "vllm", ("bf16",))
+        BOOK.curve(Operation.EXPERTS, "sister", "vllm", (("bf16",),))
 
 
 @pytest.mark.parametrize("operation", list(Operation))
 def test_every_gpu_of_the_catalog_finds_a_curve_of_every_operation(operation: Operation) -> None:
     for gpu in CATALOG.hardware.gpus:
-        assert CATALOG.calibration.curves.curve(operation, gpu.id, "tensorrt-llm", ("bf16",)).points > 0
+        assert CATALOG.calibration.curves.curve(operation, gpu.id, "tensorrt-llm", (("bf16",),)).points > 0
 
 
 def test_blackwell_gpus_that_dell_sells_were_measured_themselves() -> None:

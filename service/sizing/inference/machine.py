@@ -4,32 +4,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.sizing.architecture import MixerKind
 from service.sizing.calibration import Calibration
 from service.sizing.inference.attention import AttentionFamily
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.software import Software
 from service.sizing.network import span_bytes_s
-from service.sizing.operation import Curves, Operation, curves_of
+from service.sizing.operation import Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
 
 # Formats in which a product may have been measured, the nearest first; INT4 weights are unpacked to 16 bit.
-_PRODUCT: dict[Precision, tuple[str, ...]] = {
-    Precision.FP8: ("fp8", "fp8_block", "bf16"),
-    Precision.INT8: ("fp8", "fp8_block", "bf16"),
-    Precision.FP4: ("fp4", "bf16"),
-    Precision.INT4: ("int4", "bf16"),
+_PLAIN: Formats = (("bf16",),)
+_PRODUCT: dict[Precision, Formats] = {
+    Precision.FP8: (("fp8", "fp8_block"), ("bf16",)),
+    Precision.INT8: (("fp8", "fp8_block"), ("bf16",)),
+    Precision.FP4: (("fp4",), ("bf16",)),
+    Precision.INT4: (("int4",), ("bf16",)),
 }
-_EXPERTS: dict[Precision, tuple[str, ...]] = {
-    Precision.FP8: ("fp8_block", "fp8", "bf16"),
-    Precision.INT8: ("fp8_block", "fp8", "bf16"),
-    Precision.FP4: ("fp4", "mxfp4", "int4", "bf16"),
-    Precision.INT4: ("int4", "mxfp4", "bf16"),
+_EXPERTS: dict[Precision, Formats] = {
+    **_PRODUCT,
+    Precision.FP4: (("fp4",), ("mxfp4",), ("int4",), ("bf16",)),
+    Precision.INT4: (("int4",), ("mxfp4",), ("bf16",)),
 }
-_MXFP4_EXPERTS = ("mxfp4", "fp4", "int4", "bf16")
-_PLAIN = ("bf16",)
+_BLOCK_EXPERTS: Formats = (("fp8_block", "fp8"), ("bf16",))
+_MXFP4_EXPERTS: Formats = (("mxfp4",), ("fp4",), ("int4",), ("bf16",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,9 +130,13 @@ def _span(ranks: IntArray, domain: IntArray, up: FloatArray, out: FloatArray) ->
     return span_bytes_s(ranks=ranks, domain_gpus=domain, scale_up_bytes_s=up, scale_out_bytes_s=out)
 
 
-def _expert_formats(load: ModelLoad) -> tuple[str, ...]:
+def _expert_formats(load: ModelLoad) -> Formats:
+    """MLA models are published with FP8 scales by block, most others with one by tensor; gpt-oss in MXFP4."""
     if load.weight_precision is Precision.FP4 and load.architecture.expert_native_precision == "mxfp4":
         return _MXFP4_EXPERTS
+    latent = any(mixer.kind is MixerKind.MLA for mixer in load.architecture.mixers)
+    if load.weight_precision is Precision.FP8 and latent:
+        return _BLOCK_EXPERTS
     return _EXPERTS.get(load.weight_precision, _PLAIN)
 
 
@@ -145,9 +150,9 @@ class _Finder:
     engine: str
     calibration: Calibration
 
-    def memory(self, operation: Operation, precisions: tuple[str, ...]) -> Curves:
+    def memory(self, operation: Operation, formats: Formats) -> Curves:
         """An operation that arithmetic or memory bandwidth binds."""
-        return self._of(operation, precisions, self.table.bandwidth_bytes_s[self.server])
+        return self._of(operation, formats, self.table.bandwidth_bytes_s[self.server])
 
     def link(self, operation: Operation, link_bytes_s: FloatArray) -> Curves:
         """A collective: its bytes cross the link."""
@@ -157,22 +162,24 @@ class _Finder:
         self, softmax: Operation, *, latent: Operation, recurrent: Operation
     ) -> dict[AttentionFamily, Curves]:
         """The curves of the families that the model has."""
-        narrow = ("fp8", "bf16") if self.load.kv_precision in (Precision.FP8, Precision.FP4) else ("bf16", "fp8")
+        cache: Formats = (("bf16",), ("fp8",))
+        if self.load.kv_precision in {Precision.FP8, Precision.FP4}:
+            cache = (("fp8",), ("bf16",))
         operations = {
             AttentionFamily.SOFTMAX: softmax,
             AttentionFamily.LATENT: latent,
             AttentionFamily.RECURRENT: recurrent,
         }
         families = {group.family for group in self.load.groups}
-        return {family: self.memory(operations[family], narrow) for family in operations if family in families}
+        return {family: self.memory(operations[family], cache) for family in operations if family in families}
 
-    def _of(self, operation: Operation, precisions: tuple[str, ...], bytes_s: FloatArray) -> Curves:
+    def _of(self, operation: Operation, formats: Formats, bytes_s: FloatArray) -> Curves:
         return curves_of(
             self.calibration.curves,
             operation,
             table=self.table,
             server=self.server,
             engine=self.engine,
-            precisions=precisions,
+            formats=formats,
             peak_bytes_s=bytes_s,
         )
