@@ -8,6 +8,9 @@ strings beside a `currency`. A field that is not described is refused, so that a
 are duplicate keys, NaN and Infinity. "Nothing fits" is no error but a finished run whose `feasible` is false and \
 whose `shortfall` says what would fit.
 
+**Queries.** A query parameter that a route does not describe is refused like an unknown field, 422, on every route; \
+so is one that is given twice and has one value.
+
 **Errors.** Every answer from 400 on is a problem document (RFC 9457, `application/problem+json`). Its `type` is \
 stable and leads to a page that says what it means and the way out; `detail` is about this occurrence; `errors` names \
 each wrong field with what was sent, what is allowed and the nearest known names. Another tenant's object is 404, like \
