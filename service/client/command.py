@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import time
 
 import click
 
@@ -16,7 +17,7 @@ from service.client.differences import print_difference
 from service.client.ending import MEANINGS, Ending, ending_of_run
 from service.client.estimates import print_estimate
 from service.client.files import read_file
-from service.client.headroom import RUN_WITHIN_S, SUBMIT_WAIT_S, Headroom
+from service.client.headroom import RUN_WITHIN_S, Headroom
 from service.client.listings import print_runs, timing, told
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
@@ -37,7 +38,7 @@ _within = click.option(
     type=click.FloatRange(0),
     default=RUN_WITHIN_S,
     show_default=True,
-    help="Seconds to wait for the run to end.",
+    help="Seconds to wait for the run to end, from the start of the command on.",
 )
 
 
@@ -63,11 +64,13 @@ def size(call: Call, file: str, *, top: int, within_s: float, no_wait: bool, ide
 
     FILE is a body of POST /v1/workloads, as in config/examples; - is standard input.
     """
+    started_s = time.monotonic()
     body = read_file(file, most_bytes=_LARGEST_BYTES)
     with Watch() as watch, call.connect(watch) as headroom:
-        run = headroom.submit(body, wait_s=0 if no_wait else SUBMIT_WAIT_S, idempotency_key=idempotency_key)
+        # It is told before it is waited for: who interrupts the wait must know which run goes on.
+        run = headroom.submit(body, idempotency_key=idempotency_key, within_s=within_s)
         if not no_wait:
-            run = _follow(headroom, run, watch=watch, within_s=within_s)
+            run = _follow(headroom, run, watch=watch, within_s=within_s, started_s=started_s)
     return _show(call, run, name=_name_in(body) or _spelled(file), top=top)
 
 
@@ -122,13 +125,14 @@ def show_runs(
 
     The list is newest first; with an ID, that run and its result, once it is done. headroom runs cancel ID ends one.
     """
+    started_s = time.monotonic()
     with Watch() as watch, call.connect(watch) as headroom:
         if run_id is None:
             page = headroom.runs(only, limit=limit, cursor=cursor)
         else:
             run = headroom.run(run_id)
             if wait:
-                run = _follow(headroom, run, watch=watch, within_s=within_s)
+                run = _follow(headroom, run, watch=watch, within_s=within_s, started_s=started_s)
             name = run.id if call.as_json else _name_of(headroom, run)
     if run_id is not None:
         return _show(call, run, name=name, top=top)
@@ -213,9 +217,9 @@ def completion(shell: str) -> Ending:
     return Ending.DONE
 
 
-def _follow(headroom: Headroom, run: Run, *, watch: Watch, within_s: float) -> Run:
+def _follow(headroom: Headroom, run: Run, *, watch: Watch, within_s: float, started_s: float) -> Run:
     try:
-        return headroom.wait(run, within_s=within_s, watch=watch)
+        return headroom.wait(run, within_s=within_s, waited_s=time.monotonic() - started_s, watch=watch)
     except (KeyboardInterrupt, HeadroomError):
         complain(
             f"The run goes on; headroom runs {run.id} --wait follows it again, headroom runs cancel {run.id} ends it."

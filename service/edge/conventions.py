@@ -21,7 +21,7 @@ the role may not do is 403.
 
 **Work that takes a while.** A question is answered by a run. POST /v1/workloads gives 202 with the run's address in \
 `Location` and in `Retry-After` how long to wait before reading it; the same question asked again is 200 with the \
-finished run. `Prefer: wait=N` waits for at most N seconds first.
+finished run. `Prefer: wait=N` waits for at most N seconds first, here and when the run is read.
 
 **Idempotency.** A POST that creates may carry an `Idempotency-Key` of at most 255 characters, which is kept for 24 \
 hours: the same key with the same body gives the first answer again, with another body it is 422, and while the first \

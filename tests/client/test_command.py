@@ -366,11 +366,10 @@ def _heed_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, question, file):
-    served.held.set()
-    run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
+def interrupted(*arguments) -> tuple[str, str]:
+    """The line in which a command names its run, and what it tells when Ctrl-C follows at once."""
     with subprocess.Popen(
-        [sys.executable, "-m", "service.client", "runs", run_id, "--wait"],
+        [sys.executable, "-m", "service.client", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stderr=subprocess.PIPE,
@@ -378,13 +377,27 @@ def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, q
         # A job in the background ignores Ctrl-C, and so would everything that it starts.
         preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - between fork and exec it sets one signal and takes no lock
     ) as process:
-        assert process.stderr.readline() == f"run {run_id}: queued\n"
+        named = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         try:
             told = process.communicate(timeout=20)[1]
         finally:
             process.kill()
-        assert process.returncode == Ending.INTERRUPTED
+        assert process.returncode == Ending.INTERRUPTED, named + told
+    return named, told
+
+
+@pytest.mark.parametrize("sizing", [True, False])
+def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, question, file, sizing):
+    served.held.set()
+    path = file(question())
+    if sizing:
+        named, told = interrupted("size", str(path))
+        run_id = command("runs", "--limit", "1", "--json").json["items"][0]["id"]
+    else:
+        run_id = command("size", path, "--no-wait", "--json").json["id"]
+        named, told = interrupted("runs", run_id, "--wait")
+    assert named == f"run {run_id}: queued\n"
     assert f"headroom runs {run_id} --wait" in told
     assert f"headroom runs cancel {run_id}" in told
     assert "interrupted" in told
