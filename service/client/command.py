@@ -21,6 +21,7 @@ from service.client.headroom import RUN_WITHIN_S, Headroom
 from service.client.listings import print_runs, timing, told
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
+from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
 
@@ -42,7 +43,7 @@ _within = click.option(
 )
 
 
-@click.group(name=NAME, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ReadGroup, name=NAME, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Size AI and scientific workloads: posts them to a Headroom server and shows what it answers.
 
@@ -266,6 +267,11 @@ def main(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a character gets a question mark.
             stream.reconfigure(errors="replace")
+    with while_read():
+        return _ended(arguments)
+
+
+def _ended(arguments: list[str]) -> int:
     try:
         return int(cli.main(args=arguments, prog_name=NAME, standalone_mode=False) or Ending.DONE)
     except click.ClickException as error:

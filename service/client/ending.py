@@ -18,6 +18,7 @@ class Ending(IntEnum):
     FAILED = 4
     UNAVAILABLE = 5
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 MEANINGS = {
@@ -28,6 +29,7 @@ MEANINGS = {
     Ending.FAILED: "the run failed or was cancelled",
     Ending.UNAVAILABLE: "the server is unreachable, not ready or too busy, or gave no answer in time",
     Ending.INTERRUPTED: "interrupted; a run that was posted goes on",
+    Ending.UNREAD: "whoever read the output has left, as head does",
 }
 
 

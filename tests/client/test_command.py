@@ -404,14 +404,39 @@ def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, q
     assert "Traceback" not in told
 
 
-def test_a_reader_that_leaves_early_is_no_fault(installed, served):
+def unread(command: list[str], *, errors_too: bool) -> subprocess.CompletedProcess[str]:
+    """A command whose output nobody reads: whoever should have has left already."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        stderr = writer if errors_too else subprocess.PIPE
+        return subprocess.run(command, cwd=ROOT, stdout=writer, stderr=stderr, text=True, check=False, timeout=60)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("errors_too", [False, True])
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs"], ["runs", "--json"], ["catalog", "models"], ["catalog", "models", "--json"], ["--help"],
+     ["completion", "bash"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_reader_that_leaves_early_is_no_fault(command, arguments, errors_too):
+    done = unread([sys.executable, "-m", "service.client", *arguments], errors_too=errors_too)
+    assert (done.returncode, done.stderr or "") == (Ending.UNREAD, "")
+
+
+def test_a_complaint_that_nobody_reads_is_no_fault_either(command):
+    arguments = ["runs", "run_nothing"]
+    done = unread([sys.executable, "-m", "service.client", *arguments], errors_too=True)
+    assert done.returncode == Ending.UNREAD
+    assert command(*arguments).code == Ending.REFUSED
+
+
+def test_head_reads_as_much_as_it_wants(installed, served):
     environ = {**os.environ, "HEADROOM_URL": served.url, "HEADROOM_KEY": served.key}
-    done = subprocess.run(
-        ["sh", "-c", '"$0" catalog models b200 --json; "$0" catalog models | head -n 1', str(installed)],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    assert "HTTP 404" in done.stderr
+    command = '{ "$0" catalog models; echo "ended with $?" >&2; } | head -n 1'
+    done = subprocess.run(["sh", "-c", command, installed], env=environ, capture_output=True, text=True, check=False)
+    assert done.stderr in {"ended with 141\n", "ended with 0\n"}, "what fits into the pipe is written all the same"
+    assert len(done.stdout.splitlines()) == 1
