@@ -8,13 +8,14 @@ import time
 import click
 
 from service.client.answers import make_console, print_result
+from service.client.audit import audit
 from service.client.call import Call, calling, complain
 from service.client.choice import RunChoice
-from service.client.choosing import choosing
+from service.client.choosing import PAGE, choosing_runs, paging
 from service.client.completion import SHELLS, record_ids, run_ids, script
 from service.client.default import WithDefault
 from service.client.differences import print_difference
-from service.client.ending import MEANINGS, Ending, ending_of_run
+from service.client.ending import EXIT_CODES, Ending, ending_of_run
 from service.client.estimates import print_estimate
 from service.client.files import read_file
 from service.client.headroom import RUN_WITHIN_S, Headroom
@@ -24,12 +25,12 @@ from service.client.progress import Watch
 from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
+from service.client.working import working
+from service.client.workloads import workloads
 
 NAME = "headroom"
-EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 # The server has limits of its own and tells them; this one keeps a wrong file from filling the memory.
 _LARGEST_BYTES = 64_000_000
-_PAGE = 500
 
 _file = click.argument("file", type=click.Path(allow_dash=True))
 _top = click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many options to show.")
@@ -107,9 +108,8 @@ def runs() -> None:
 @_top
 @_within
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
-@choosing
-@click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True, help="How many to list.")
-@click.option("--cursor", help="List from here on, as the list before said.")
+@choosing_runs
+@paging
 @calling
 def show_runs(
     call: Call,
@@ -189,10 +189,10 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
         if record_id is not None:
             answer = headroom.catalog_record(kind, record_id)
         else:
-            page = headroom.catalog(kind, limit=_PAGE)
+            page = headroom.catalog(kind, limit=PAGE)
             records = list(page.items)
             while page.next_cursor is not None:
-                page = headroom.catalog(kind, limit=_PAGE, cursor=page.next_cursor)
+                page = headroom.catalog(kind, limit=PAGE, cursor=page.next_cursor)
                 records += page.items
             answer = {**page.document, "items": records}
     if call.as_json:
@@ -202,6 +202,11 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
     else:
         print_records(make_console(), kind, records)
     return Ending.DONE
+
+
+cli.add_command(working)
+cli.add_command(workloads)
+cli.add_command(audit)
 
 
 @cli.command()

@@ -32,6 +32,9 @@ MEANINGS = {
     Ending.UNREAD: "whoever read the output has left, as head does",
 }
 
+EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+"""For the help of every command; the backspace is click's mark for lines that stay as they are."""
+
 
 def ending_of_run(run: Run) -> Ending:
     """A run that is still open is no failure: asking for it was answered."""

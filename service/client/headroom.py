@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from service.client.address import checked_key, checked_url, on_this_machine
-from service.client.choice import ANY_RUN, RunChoice
+from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventChoice, RunChoice, WorkloadChoice
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
 from service.client.run import Page, Run, page_of, run_of
@@ -145,9 +145,36 @@ class Headroom:
         """Runs, newest first, without their results."""
         return self._page("/v1/runs", **only.query(), limit=limit, cursor=cursor)
 
+    def working(self, run_id: str, rank: int = 1) -> dict[str, Any]:
+        """How each number of a ranked option was found."""
+        return _document(self._send("GET", f"{_path('runs', run_id)}/options/{rank}/working"))
+
+    def workloads(
+        self, only: WorkloadChoice = LISTED_WORKLOADS, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """Workloads, newest first; archived ones where they are asked for."""
+        return self._page("/v1/workloads", **only.query(), limit=limit, cursor=cursor)
+
     def workload(self, workload_id: str) -> dict[str, Any]:
         """One workload, with every default spelled out."""
         return _document(self._send("GET", _path("workloads", workload_id)))
+
+    def versions(self, workload_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
+        """What a workload asked before, newest first."""
+        return self._page(f"{_path('workloads', workload_id)}/versions", limit=limit, cursor=cursor)
+
+    def archive(self, workload_id: str) -> dict[str, Any]:
+        """Archive a workload, and how it is afterwards; refused (412) when somebody changes it at the same moment."""
+        path = _path("workloads", workload_id)
+        tag = self._send("GET", path).headers.get("ETag", "*")
+        self._send("DELETE", path, headers={"If-Match": tag})
+        return self.workload(workload_id)
+
+    def audit_events(
+        self, only: EventChoice = ANY_EVENT, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """Who changed what, newest first; for administrators."""
+        return self._page("/v1/audit-events", **only.query(), limit=limit, cursor=cursor)
 
     def estimate(self, request: Body) -> dict[str, Any]:
         """What a workload, without demand or target, does on fixed hardware."""

@@ -25,6 +25,7 @@ ON_B200 = {
     "deployment": {"gpu": "b200-sxm", "gpus": 8},
 }
 ON_B200["workload"]["osl_tokens"] = 300
+NEWER = ("working", "workloads", "workloads archive", "audit")
 
 
 def test_an_estimate_is_a_table(command, file):
@@ -198,6 +199,13 @@ def test_an_unknown_record_comes_with_the_nearest(command):
         (["runs", "--kind", "cooking"], "'science'"),
         (["runs", "--colour"], "--colour"),
         (["completion", "csh"], "'bash'"),
+        (["working"], "RUN"),
+        (["working", "run_1", "0"], "x>=1"),
+        (["working", "run_1", "best"], "not a valid integer"),
+        (["workloads", "--versions"], "headroom workloads ID --versions"),
+        (["workloads", "--archived", "yes"], "'any'"),
+        (["workloads", "archive"], "ID"),
+        (["audit", "--since", "yesterday"], "--since"),
         (["runs", "--url", "ftp://x"], "http://"),
         (["runs", "--url", "http://"], "name a host"),
         (["runs", "--url", "http://[::1"], "cannot be read"),
@@ -298,12 +306,13 @@ def test_an_answer_of_another_version_is_one_sentence(command, served):
 
 
 def test_help_tells_every_exit_code_and_every_command_takes_json(command):
-    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog"):
+    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog", *NEWER):
         done = command(*name.split(), "--help")
         assert done.code == Ending.DONE
         for words in ("--json", "--url", "--key", "HEADROOM_URL", "HEADROOM_KEY", *MEANINGS.values()):
             assert words in done.out, name
-    assert set(cli.commands) == {"size", "estimate", "runs", "diff", "catalog", "completion"}
+    first = {"size", "estimate", "runs", "diff", "catalog", "completion"}
+    assert set(cli.commands) == first | {name.split()[0] for name in NEWER}
     assert all(f"{code:>3}  " in command("--help").out for code in Ending)
 
 
@@ -324,11 +333,15 @@ def complete(command, monkeypatch, capsys, *words):
 
 
 def test_completion_knows_commands_kinds_and_the_server_s_ids(command, question, file, monkeypatch, capsys):
-    run_id = command("size", file(question()), "--json").json["id"]
+    run = command("size", file(question()), "--json").json
+    run_id, workload_id = run["id"], run["workload_id"]
     assert "plain,estimate" in complete(command, monkeypatch, capsys, "est")
     assert "plain,gpus" in complete(command, monkeypatch, capsys, "catalog", "gp")
     assert "plain,b200-sxm" in complete(command, monkeypatch, capsys, "catalog", "gpus", "b200")
     assert f"plain,{run_id}" in complete(command, monkeypatch, capsys, "runs", "run_")
+    assert f"plain,{run_id}" in complete(command, monkeypatch, capsys, "working", "run_")
+    assert f"plain,{workload_id}" in complete(command, monkeypatch, capsys, "workloads", "wkl_")
+    assert f"plain,{workload_id}" in complete(command, monkeypatch, capsys, "workloads", "archive", workload_id[:9])
     monkeypatch.setenv("HEADROOM_URL", "http://127.0.0.1:1")
     assert complete(command, monkeypatch, capsys, "runs", "run_") == []
 
