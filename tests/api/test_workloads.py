@@ -144,6 +144,21 @@ def test_an_unknown_name_is_422(path, value, near, acme: Speaker):
     assert any(name.startswith(near) for name in answer.json["errors"][0]["did_you_mean"])
 
 
+def test_every_unknown_name_is_told_in_one_answer(acme: Speaker):
+    body = changed(CHAT, "workload.model", "lama-3-70b")
+    body = changed(body, "constraints.allowed_servers", ["poweredge-xe9780-b200", "poweredge-xe9870"])
+    answer = acme.post("/v1/workloads", changed(body, "constraints.allowed_gpus", ["b200-smx"]))
+    assert (answer.status_code, answer.json["type"]) == (422, "/problems/unknown-reference")
+    assert [error["field"] for error in answer.json["errors"]] == [
+        "workload.model",
+        "constraints.allowed_gpus.0",
+        # The names are a set, which is kept sorted.
+        "constraints.allowed_servers.1",
+    ]
+    assert all(error["value"] and error["did_you_mean"] for error in answer.json["errors"])
+    assert answer.json["detail"].endswith("And 2 more; see errors.")
+
+
 def test_every_wrong_field_is_named(acme: Speaker):
     body = changed(changed(CHAT, "workload.isl_tokens", 0), "workload.demand", {"users": 1, "requests_s": 1})
     answer = acme.post("/v1/workloads", changed(body, "workload.sreving", "auto"))
