@@ -14,6 +14,7 @@ from scripts.children import free_port, start
 from scripts.trouble import Trouble
 
 READY_WITHIN_S = 15.0
+_CONFIG = "server.conf"
 
 
 class ServerRole(StrEnum):
@@ -52,7 +53,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Where clients find it."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+        return _url(self.password, self.port)
 
     def write_config(self) -> Path:
         """Write its configuration, readable by the owner only, because of the password."""
@@ -65,7 +66,7 @@ class EmbeddedServer:
             "daemonize no",
             *(f"{name} {value}" for name, value in ROLE_SETTINGS[self.role]),
         ]
-        path = self.folder / "server.conf"
+        path = self.folder / _CONFIG
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -73,7 +74,7 @@ class EmbeddedServer:
 
     def command(self) -> tuple[str, ...]:
         """The command that runs it in the foreground."""
-        return (str(get_binary_path()), str(self.folder / "server.conf"))
+        return (str(get_binary_path()), str(self.folder / _CONFIG))
 
     def ready(self) -> bool:
         """Whether it answers and has finished loading."""
@@ -82,6 +83,20 @@ class EmbeddedServer:
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def written_url(folder: Path) -> str | None:
+    """Where clients find the server whose configuration lies in a folder; None where there is none."""
+    try:
+        lines = (folder / _CONFIG).read_text(encoding="utf-8").splitlines()
+        words = dict(line.split(" ", 1) for line in lines)
+        return _url(words["requirepass"], int(words["port"]))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _url(password: str, port: int) -> str:
+    return f"redis://:{password}@127.0.0.1:{port}/0"
 
 
 def start_server(server: EmbeddedServer, *, log: Path) -> subprocess.Popen[bytes]:

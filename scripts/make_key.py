@@ -1,11 +1,13 @@
 """`python -m scripts.make_key TENANT ...`: an operator makes, lists and revokes API keys, and disables a tenant."""
 
+import os
 import sys
 from datetime import datetime
 
 import click
 
-from config.environment import SettingsError, settings_from_environment
+from config.environment import SettingsError
+from scripts.installation import settings_of_installation
 from service.access import Role
 from service.errors import PlannerError
 from service.planning.keys import (
@@ -20,34 +22,46 @@ from service.planning.keys import (
 from service.runtime import Runtime, build_runtime
 
 
-@click.command(help="Make a key of ROLE for PRINCIPAL of TENANT and print it, or do one of the options to TENANT.")
+@click.command(
+    help="Make a key of ROLE for PRINCIPAL of TENANT and print it, or do one of the options to TENANT. The "
+    "installation is that of the environment, or else the one that scripts/run keeps in HEADROOM_DATA_DIR, whether it "
+    "runs or not."
+)
 @click.argument("tenant")
 @click.argument("principal", required=False)
 @click.argument("role", required=False, type=click.Choice([role.value for role in Role]))
-@click.option("--list", "what", flag_value="list", help="The tenant's keys by id, revoked ones too.")
+@click.option("--list", "listing", is_flag=True, help="The tenant's keys by id, revoked ones too.")
 @click.option("--revoke", metavar="KEY_ID", help="Revoke this key at once.")
-@click.option("--disable", "what", flag_value="disable", help="Stop all keys and queued runs of the tenant.")
-@click.option("--enable", "what", flag_value="enable", help="Undo --disable.")
+@click.option("--disable", is_flag=True, help="Stop all keys and queued runs of the tenant.")
+@click.option("--enable", is_flag=True, help="Undo --disable.")
 @click.pass_obj
 def main(
-    given: Runtime | None, tenant: str, principal: str | None, *, role: str | None, what: str | None, revoke: str | None
+    given: Runtime | None,
+    tenant: str,
+    principal: str | None,
+    *,
+    role: str | None,
+    listing: bool,
+    revoke: str | None,
+    disable: bool,
+    enable: bool,
 ) -> None:
     """Only the hash of a key is kept: it is shown once, when it is made. A caller from Python gives its runtime."""
     making = principal is not None or role is not None
-    if sum((making, what is not None, revoke is not None)) != 1 or (making and role is None):
+    if sum((making, listing, revoke is not None, disable, enable)) != 1 or (making and role is None):
         raise click.UsageError("Give TENANT with either PRINCIPAL and ROLE, or one option.")
     try:
-        runtime = given or build_runtime(settings_from_environment())
+        runtime = given or build_runtime(settings_of_installation(os.environ))
         if principal is not None and role is not None:
             made = create_key(runtime, create_tenant(runtime, tenant), principal=principal, role=Role(role))
             click.echo(made.token)
         elif revoke is not None:
             revoke_key(runtime, find_tenant(runtime, tenant), revoke)
             click.echo(f"{revoke} of {tenant} is revoked.")
-        elif what == "list":
+        elif listing:
             _show(list_keys(runtime, find_tenant(runtime, tenant)))
         else:
-            _switch(runtime, tenant, disabled=what == "disable")
+            _switch(runtime, tenant, disabled=disable)
     except (PlannerError, SettingsError) as error:
         click.echo(f"headroom: {error}", err=True)
         sys.exit(1)

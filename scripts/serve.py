@@ -12,13 +12,13 @@ from pathlib import Path
 
 import httpx
 import structlog
-from sqlalchemy.engine import URL
 
 from config.environment import ROOT, SettingsError, settings_from_environment
 from scripts import folder
 from scripts.children import port_is_free
-from scripts.embedded import EmbeddedServer, ServerRole, wait_until_ready
+from scripts.embedded import EmbeddedServer, wait_until_ready
 from scripts.examples import show_examples
+from scripts.installation import ADDRESSES, data_dir_of, database_url
 from scripts.options import parse
 from scripts.processes import MIGRATE, ONE_THREAD, product
 from scripts.supervisor import Child, Interrupted, Supervisor
@@ -48,21 +48,15 @@ class Plan:
     logs: Path
 
 
-def _data_dir(given: Path | None, environ: Mapping[str, str]) -> Path:
-    chosen = given or Path(environ.get("HEADROOM_DATA_DIR") or ROOT / ".headroom")
-    return chosen.expanduser().resolve()
-
-
 def make_plan(environ: Mapping[str, str], *, data_dir: Path, logs: Path, port: int | None) -> Plan:
     """Fill what the environment leaves open with the embedded default; a URL that was given wins."""
     filled = {**environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), "HEADROOM_DATA_DIR": str(data_dir)}
     if port is not None:
         filled["HEADROOM_PORT"] = str(port)
     if not filled.get("DATABASE_URL", "").strip():
-        url = URL.create("sqlite", database=str(data_dir / "headroom.db"))
-        filled["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        filled["DATABASE_URL"] = database_url(data_dir)
     servers = []
-    for role, name in ((ServerRole.BROKER, "BROKER_URL"), (ServerRole.CACHE, "CACHE_URL")):
+    for role, name in ADDRESSES.items():
         if not filled.get(name, "").strip():
             server = EmbeddedServer(role=role, folder=data_dir / role)
             servers.append(server)
@@ -208,7 +202,7 @@ def main(arguments: list[str]) -> int:
     supervisor = Supervisor(say=lambda text: console.print(text, style="yellow", markup=False))
     supervisor.handle_signals()
     try:
-        data_dir = _data_dir(options.data_dir, os.environ)
+        data_dir = data_dir_of(os.environ, options.data_dir)
         logs = folder.make(data_dir)
         with folder.held(data_dir):
             plan = make_plan(os.environ, data_dir=data_dir, logs=logs, port=options.port)

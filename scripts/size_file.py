@@ -16,6 +16,7 @@ from service.catalog.prices import load_price_book
 from service.catalog.resolve import resolve
 from service.client.answers import make_console, print_result
 from service.client.files import FileError, read_file
+from service.client.reader import while_read
 from service.edge.body import parse_json
 from service.errors import FactsError, FieldError, PlannerError
 from service.quoting.indicative import priced, weights
@@ -81,4 +82,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with while_read():
+        ending = main(sys.argv[1:])
+    sys.exit(ending)

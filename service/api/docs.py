@@ -13,6 +13,7 @@ from service.edge.answers import HTML_MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.errors import NotFoundError
+from service.schemas.strict import StrictSchema, Text
 
 blueprint = ResourceBlueprint("docs", __name__, permission=None, description="The description of this interface.")
 
@@ -85,6 +86,17 @@ def _page() -> str:
     return page
 
 
+class AssetQuerySchema(StrictSchema):
+    """The query of a file of the page."""
+
+    v = Text(
+        "Version of the file, as the page names it; the answer is the file as it is.",
+        longest=16,
+        load_default=None,
+        allow_none=False,
+    )
+
+
 @blueprint.route("/docs", methods=["GET"])
 @documents_etag(blueprint)
 @blueprint.response(200, _TEXT, content_type=HTML_MEDIA_TYPE, headers=ETAG_DOC)
@@ -97,13 +109,14 @@ def get_docs() -> Any:
 
 @blueprint.route("/docs/<asset>", methods=["GET"])
 @documents_etag(blueprint)
+@blueprint.arguments(AssetQuerySchema, location="query")
 @blueprint.response(200, _TEXT, content_type=_CSS, headers=ETAG_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(
     operationId="getDocsAsset",
     responses={200: {"content": {_JAVASCRIPT: {"schema": _TEXT}, _PNG: {"schema": _IMAGE}}}},
 )
-def get_docs_asset(asset: str) -> Any:
+def get_docs_asset(_query: dict[str, Any], asset: str) -> Any:
     """Read a file that the page of the description needs."""
     if asset not in _ASSETS:
         raise NotFoundError(f"The page of the description has no file {asset[:64]!r}.")

@@ -11,8 +11,9 @@ from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, request_id, runtime
+from service.edge.waiting import APPLIED_DOC, PREFER, as_preferred, asked_wait_s
 from service.planning.cancel import cancel
-from service.planning.reading import RunAnswer, list_runs, read_run, run_answer
+from service.planning.reading import RunAnswer, get_run, list_runs, read_run, run_answer
 from service.planning.view import RunView
 from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.query import LabelsField, TimeField, YesOrNo
@@ -77,14 +78,26 @@ def get_runs(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/<run_id>", methods=["GET"])
 @documents_etag(blueprint)
-@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC)
+@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC | APPLIED_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
-@blueprint.described(operationId="getRun")
+@blueprint.described(
+    operationId="getRun",
+    description="A run that has ended is answered at once, without Preference-Applied.",
+    parameters=[PREFER],
+)
 def get_one_run(run_id: str) -> Any:
     """Read one run, with its result once it is done."""
-    run = read_run(runtime(), caller(), run_id)
+    run, waited = _waited_for(read_run(runtime(), caller(), run_id), run_id)
     # The summary names the digest, and under one digest there is one answer.
-    return _written(run, HTTPStatus.OK, tagged(run.summary))
+    return _written(run, HTTPStatus.OK, {**tagged(run.summary), **waited})
+
+
+def _waited_for(run: RunAnswer, run_id: str) -> tuple[RunAnswer, Mapping[str, str]]:
+    """The run after the wait that the caller prefers; one that has ended is not waited for."""
+    if run.status not in OPEN or not asked_wait_s():
+        return run, {}
+    later, waited = as_preferred(get_run(runtime(), caller(), run_id))
+    return run_answer(runtime(), later), waited
 
 
 @blueprint.route("/<run_id>/cancel", methods=["POST"])

@@ -7,11 +7,11 @@ from flask import Response
 
 from service.access import Permission
 from service.api.runs import OPEN_RUN_DOC, answer_run
-from service.api.workloads import APPLIED_DOC, LOCATION_DOC, PREFER, identity
+from service.api.workloads import LOCATION_DOC, identity
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, documents_if_match, entity_tag, if_match, tagged
 from service.edge.context import caller, request_id, runtime
-from service.edge.waiting import as_preferred
+from service.edge.waiting import APPLIED_DOC, PREFER, as_preferred
 from service.planning.change import archive, change
 from service.planning.history import get_version, list_versions
 from service.planning.reading import get_workload

@@ -11,6 +11,7 @@ from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, REPLAYED_DOC, answer_once, asked_once, idempotent
+from service.edge.waiting import APPLIED_DOC, PREFER
 from service.planning.reading import get_workload, list_workload_runs, list_workloads
 from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.query import LabelsField, TimeField
@@ -34,14 +35,6 @@ LOCATION_DOC = {
         "required": True,
         "schema": {"type": "string", "format": "uri-reference", "pattern": "^/v1/runs/"},
     }
-}
-APPLIED_DOC = {"Preference-Applied": {"description": "The wait that was granted.", "schema": {"type": "string"}}}
-PREFER = {
-    "in": "header",
-    "name": "Prefer",
-    "schema": {"type": "string", "examples": ["wait=10"]},
-    "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
-    "wait already the answer comes at once, without Preference-Applied.",
 }
 
 

@@ -4,10 +4,11 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from service.catalog.catalog import Catalog
-from service.errors import FieldError, InvalidRequestError, UnknownReferenceError, UnsupportedWorkloadError
+from service.catalog.together import both, each, unknown
+from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
 from service.schemas.issue import nearest
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.science.application import Application
@@ -36,9 +37,10 @@ class Resolved:
 
 
 def resolve(catalog: Catalog, question: Question) -> Resolved:
-    """Replaces aliases by ids. Raises UnknownReferenceError naming the field and the nearest known names."""
-    workload, architecture, application = resolve_workload(catalog, question.workload)
-    constraints = _constraints(catalog, question.constraints)
+    """Replaces aliases by ids. Raises UnknownReferenceError naming every field and the nearest known names."""
+    (workload, architecture, application), constraints = both(
+        lambda: resolve_workload(catalog, question.workload), lambda: _constraints(catalog, question.constraints)
+    )
     return Resolved(
         question=dataclasses.replace(question, workload=workload, constraints=constraints),
         architecture=architecture,
@@ -60,12 +62,17 @@ def resolve_workload(
 
 def resolve_deployment(catalog: Catalog, deployment: Deployment) -> Deployment:
     """The deployment with canonical ids of its GPU and its server."""
-    gpu = find(deployment.gpu, _gpu_names(catalog), field="deployment.gpu", what="GPU")
-    server = deployment.server
+    gpu, server = both(
+        lambda: find(deployment.gpu, _gpu_names(catalog), field="deployment.gpu", what="GPU"),
+        lambda: _server(catalog, deployment.server),
+    )
     if server is not None:
-        server = find(server, _server_ids(catalog), field="deployment.server", what="server")
         _require_carrier(catalog, server, gpu)
     return dataclasses.replace(deployment, gpu=gpu, server=server)
+
+
+def _server(catalog: Catalog, name: str | None) -> str | None:
+    return None if name is None else find(name, _server_ids(catalog), field="deployment.server", what="server")
 
 
 def _require_carrier(catalog: Catalog, server: str, gpu: str) -> None:
@@ -86,18 +93,17 @@ def find(name: str, known: Mapping[str, str], *, field: str, what: str) -> str:
     found = {known[candidate] for candidate in known if folded(candidate) == folded(name)}
     if len(found) == 1:
         return found.pop()
-    raise unknown(name, known, field=field, what=what)
+    raise unknown(_not_there(name, known, field=field, what=what))
 
 
-def unknown(name: str, known: Iterable[str], *, field: str, what: str) -> UnknownReferenceError:
-    """What to raise for a name that the catalog does not have."""
+def _not_there(name: str, known: Iterable[str], *, field: str, what: str) -> FieldError:
+    """What to tell of a name that the catalog does not have."""
     names = tuple(known)
     near = nearest(name, names) or nearest(folded(name), names)
     hint = f" Did you mean {near[0]}?" if near else f" The catalog lists {len(set(names))} names."
     message = f"There is no {what} of this name in the catalog.{hint}"
     shown = name if len(name) <= 80 else name[:77] + "..."
-    error = FieldError(field=field, message=message, value=shown, did_you_mean=near)
-    return UnknownReferenceError(f"{field}: {message} (it is '{shown}')", errors=(error,))
+    return FieldError(field=field, message=message, value=shown, did_you_mean=near)
 
 
 def folded(name: str) -> str:
@@ -119,7 +125,7 @@ def _model_id(catalog: Catalog, name: str) -> str:
             message = f"{other} is a model for {kind}; Headroom sizes language models and the applications it lists."
             error = FieldError(field="workload.model", message=message, value=other)
             raise UnsupportedWorkloadError(message, errors=(error,))
-    raise unknown(name, known, field="workload.model", what="model")
+    raise unknown(_not_there(name, known, field="workload.model", what="model"))
 
 
 def _usable(catalog: Catalog, model: str) -> str:
@@ -146,26 +152,39 @@ def _science(catalog: Catalog, workload: ScienceWorkload) -> tuple[Workload, Non
     names = {name: name for name in catalog.applications}
     for application in catalog.applications.values():
         names |= {alias: application.id for alias in application.aliases if alias not in names}
-    found = find(workload.application, names, field="workload.application", what="application")
+    found, gpu = both(
+        lambda: find(workload.application, names, field="workload.application", what="application"),
+        lambda: _measured_gpu(catalog, workload),
+    )
     resolved = dataclasses.replace(workload, application=found)
-    if isinstance(resolved, DockingWorkload | DesignWorkload) and resolved.measured_gpu is not None:
-        gpu = find(resolved.measured_gpu, _gpu_names(catalog), field="workload.measured_gpu", what="GPU")
+    if isinstance(resolved, DockingWorkload | DesignWorkload):
         resolved = dataclasses.replace(resolved, measured_gpu=gpu)
     return resolved, None, catalog.applications[found]
 
 
+def _measured_gpu(catalog: Catalog, workload: ScienceWorkload) -> str | None:
+    name = workload.measured_gpu if isinstance(workload, DockingWorkload | DesignWorkload) else None
+    return None if name is None else find(name, _gpu_names(catalog), field="workload.measured_gpu", what="GPU")
+
+
 def _constraints(catalog: Catalog, constraints: Constraints) -> Constraints:
     """GPUs and servers by canonical id, sorted; a server family stays a family."""
-    gpus = _each(constraints.allowed_gpus, _gpu_names(catalog), field="constraints.allowed_gpus", what="GPU")
-    servers = {**_server_ids(catalog), **{spec.family: spec.family for spec in catalog.hardware.servers}}
-    allowed = _each(constraints.allowed_servers, servers, field="constraints.allowed_servers", what="server")
-    return dataclasses.replace(constraints, allowed_gpus=gpus, allowed_servers=allowed)
+    families = {spec.family: spec.family for spec in catalog.hardware.servers}
+    gpus, servers = both(
+        lambda: _allowed(constraints.allowed_gpus, _gpu_names(catalog), kind="gpus", what="GPU"),
+        lambda: _allowed(constraints.allowed_servers, _server_ids(catalog) | families, kind="servers", what="server"),
+    )
+    return dataclasses.replace(constraints, allowed_gpus=gpus, allowed_servers=servers)
 
 
-def _each(names: tuple[str, ...] | None, known: Mapping[str, str], *, field: str, what: str) -> tuple[str, ...] | None:
+def _allowed(
+    names: tuple[str, ...] | None, known: Mapping[str, str], *, kind: str, what: str
+) -> tuple[str, ...] | None:
     if names is None:
         return None
-    return tuple(sorted({find(name, known, field=f"{field}.{place}", what=what) for place, name in enumerate(names)}))
+    field = f"constraints.allowed_{kind}"
+    looks = [partial(find, name, known, field=f"{field}.{place}", what=what) for place, name in enumerate(names)]
+    return tuple(sorted(set(each(looks))))
 
 
 def _gpu_names(catalog: Catalog) -> dict[str, str]:

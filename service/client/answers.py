@@ -1,7 +1,7 @@
 """A sizing result, as it is on the wire, as a table that a person can read; the starters print it too."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -141,11 +141,12 @@ def _metric_names(options: Sequence[Answer]) -> list[str]:
     return list(dict.fromkeys(name for option in options for name in option["metrics"]))
 
 
-def plain_table(*columns: str) -> Table:
-    """A table without a frame, whose first column names the rows."""
+def plain_table(*columns: str, whole: Collection[str] = ()) -> Table:
+    """A table without a frame, whose first column names the rows; it is not folded, nor are the columns in `whole`."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, style="bold" if index == 0 else "", no_wrap=index == 0, overflow="fold")
+        unfolded = index == 0 or column in whole
+        table.add_column(column, style="bold" if index == 0 else "", no_wrap=unfolded, overflow="fold")
     return table
 
 

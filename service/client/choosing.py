@@ -1,17 +1,19 @@
-"""The options that narrow a list of runs, and the choice that they come to."""
+"""The options that narrow a list, and the choice that they come to."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import click
 
-from service.client.choice import RunChoice
+from service.client.choice import EventChoice, RunChoice, WorkloadChoice
 from service.client.ending import Ending
 from service.client.run import RunStatus
 
 KINDS = ("inference", "training", "science")
+PAGE = 500
+Decorator = Callable[[Callable[..., Ending]], Callable[..., Ending]]
 _TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
@@ -27,53 +29,86 @@ def _labels(_context: click.Context, _option: click.Parameter, given: tuple[str,
     return labels
 
 
-_OPTIONS = (
-    click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="List only these."),
-    click.option("--kind", type=click.Choice(KINDS), help="List only runs of this kind of workload."),
-    click.option("--workload", "workload_id", help="List only the runs of this workload."),
-    click.option("--feasible/--infeasible", default=None, help="List only runs in which something, or nothing, fits."),
-    click.option("--cached/--computed", default=None, help="List only runs that were answered before, or were not."),
-    click.option(
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _kind(of: str) -> Option:
+    return click.option("--kind", type=click.Choice(KINDS), help=f"List only {of} of this kind of workload.")
+
+
+def _label(of: str) -> Option:
+    return click.option(
         "--label",
         "labels",
         metavar="KEY:VALUE",
         multiple=True,
         callback=_labels,
-        help="List only runs whose workload has this label; several: all of them.",
+        help=f"List only {of} with this label; several: all of them.",
+    )
+
+
+def _times(of: str) -> tuple[Option, Option]:
+    return (
+        click.option("--since", "created_after", type=_TIMES, help=f"List only {of} of this time (here) or later."),
+        click.option("--before", "created_before", type=_TIMES, help=f"List only {of} before this time (here)."),
+    )
+
+
+_RUNS = (
+    click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="List only these."),
+    _kind("runs"),
+    click.option("--workload", "workload_id", help="List only the runs of this workload."),
+    click.option("--feasible/--infeasible", default=None, help="List only runs in which something, or nothing, fits."),
+    click.option("--cached/--computed", default=None, help="List only runs that were answered before, or were not."),
+    _label("runs of workloads"),
+    *_times("runs"),
+)
+_WORKLOADS = (
+    _kind("workloads"),
+    click.option("--name", help="List only workloads of exactly this name."),
+    click.option(
+        "--archived",
+        type=click.Choice(["false", "true", "any"]),
+        help="List only workloads that are not archived (false, unless given), only those that are, or any.",
     ),
-    click.option("--since", "created_after", type=_TIMES, help="List only runs of this time (here) or later."),
-    click.option("--before", "created_before", type=_TIMES, help="List only runs before this time (here)."),
+    _label("workloads"),
+    *_times("workloads"),
+)
+_EVENTS = (
+    click.option("--action", help="List only events of this action, such as workload.changed."),
+    click.option("--principal", help="List only what this principal did."),
+    click.option("--resource-kind", help="List only what was done to workload, run, key or tenant."),
+    click.option("--resource", "resource_id", help="List only what was done to this resource."),
+    *_times("events"),
 )
 
 
-def choosing(command: Callable[..., Ending]) -> Callable[..., Ending]:
-    """Give a command the options that narrow a list, and `only`, the choice that they come to."""
+def _choosing(choice: type[RunChoice | WorkloadChoice | EventChoice], options: tuple[Option, ...]) -> Decorator:
+    names = [part.name for part in dataclasses.fields(choice)]
 
-    @functools.wraps(command)
-    def chosen(
-        *arguments: Any,
-        status: str | None,
-        kind: str | None,
-        workload_id: str | None,
-        feasible: bool | None,
-        cached: bool | None,
-        labels: dict[str, str],
-        created_after: datetime | None,
-        created_before: datetime | None,
-        **options: Any,
-    ) -> Ending:
-        only = RunChoice(
-            status=status,
-            kind=kind,
-            workload_id=workload_id,
-            feasible=feasible,
-            cached=cached,
-            labels=labels,
-            created_after=created_after,
-            created_before=created_before,
-        )
-        return command(*arguments, only=only, **options)
+    def choosing(command: Callable[..., Ending]) -> Callable[..., Ending]:
+        @functools.wraps(command)
+        def chosen(*arguments: Any, **given: Any) -> Ending:
+            only = choice(**{name: given.pop(name) for name in names})
+            return command(*arguments, only=only, **given)
 
-    for option in reversed(_OPTIONS):
-        chosen = option(chosen)
-    return chosen
+        decorated: Callable[..., Ending] = chosen
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return choosing
+
+
+choosing_runs = _choosing(RunChoice, _RUNS)
+"""Gives a command the options that narrow a list, and `only`, the choice that they come to."""
+choosing_workloads = _choosing(WorkloadChoice, _WORKLOADS)
+choosing_events = _choosing(EventChoice, _EVENTS)
+
+
+def paging(command: Callable[..., Ending]) -> Callable[..., Ending]:
+    """Give a command the options of a list that comes in pages."""
+    limit = click.option(
+        "--limit", type=click.IntRange(1, PAGE), default=20, show_default=True, help="How many to list."
+    )
+    return limit(click.option("--cursor", help="List from here on, as the list before said.")(command))

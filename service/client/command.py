@@ -3,32 +3,35 @@
 import io
 import json
 import sys
+import time
 
 import click
 
 from service.client.accuracy import print_accuracy
 from service.client.answers import make_console, print_result
+from service.client.audit import audit
 from service.client.call import Call, calling, complain
 from service.client.choice import RunChoice
-from service.client.choosing import choosing
+from service.client.choosing import PAGE, choosing_runs, paging
 from service.client.completion import SHELLS, record_ids, run_ids, script
 from service.client.default import WithDefault
 from service.client.differences import print_difference
-from service.client.ending import MEANINGS, Ending, ending_of_run
+from service.client.ending import EXIT_CODES, Ending, ending_of_run
 from service.client.estimates import print_estimate
 from service.client.files import read_file
-from service.client.headroom import RUN_WITHIN_S, SUBMIT_WAIT_S, Headroom
+from service.client.headroom import RUN_WITHIN_S, Headroom
 from service.client.listings import print_runs, timing, told
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
+from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
+from service.client.working import working
+from service.client.workloads import workloads
 
 NAME = "headroom"
-EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 # The server has limits of its own and tells them; this one keeps a wrong file from filling the memory.
 _LARGEST_BYTES = 64_000_000
-_PAGE = 500
 
 _file = click.argument("file", type=click.Path(allow_dash=True))
 _top = click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many options to show.")
@@ -38,11 +41,11 @@ _within = click.option(
     type=click.FloatRange(0),
     default=RUN_WITHIN_S,
     show_default=True,
-    help="Seconds to wait for the run to end.",
+    help="Seconds to wait for the run to end, from the start of the command on.",
 )
 
 
-@click.group(name=NAME, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ReadGroup, name=NAME, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Size AI and scientific workloads: posts them to a Headroom server and shows what it answers.
 
@@ -64,11 +67,13 @@ def size(call: Call, file: str, *, top: int, within_s: float, no_wait: bool, ide
 
     FILE is a body of POST /v1/workloads, as in config/examples; - is standard input.
     """
+    started_s = time.monotonic()
     body = read_file(file, most_bytes=_LARGEST_BYTES)
     with Watch() as watch, call.connect(watch) as headroom:
-        run = headroom.submit(body, wait_s=0 if no_wait else SUBMIT_WAIT_S, idempotency_key=idempotency_key)
+        # It is told before it is waited for: who interrupts the wait must know which run goes on.
+        run = headroom.submit(body, idempotency_key=idempotency_key, within_s=within_s)
         if not no_wait:
-            run = _follow(headroom, run, watch=watch, within_s=within_s)
+            run = _follow(headroom, run, watch=watch, within_s=within_s, started_s=started_s)
     return _show(call, run, name=_name_in(body) or _spelled(file), top=top)
 
 
@@ -104,9 +109,8 @@ def runs() -> None:
 @_top
 @_within
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
-@choosing
-@click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True, help="How many to list.")
-@click.option("--cursor", help="List from here on, as the list before said.")
+@choosing_runs
+@paging
 @calling
 def show_runs(
     call: Call,
@@ -123,13 +127,14 @@ def show_runs(
 
     The list is newest first; with an ID, that run and its result, once it is done. headroom runs cancel ID ends one.
     """
+    started_s = time.monotonic()
     with Watch() as watch, call.connect(watch) as headroom:
         if run_id is None:
             page = headroom.runs(only, limit=limit, cursor=cursor)
         else:
             run = headroom.run(run_id)
             if wait:
-                run = _follow(headroom, run, watch=watch, within_s=within_s)
+                run = _follow(headroom, run, watch=watch, within_s=within_s, started_s=started_s)
             name = run.id if call.as_json else _name_of(headroom, run)
     if run_id is not None:
         return _show(call, run, name=name, top=top)
@@ -206,10 +211,10 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
         if record_id is not None:
             answer = headroom.catalog_record(kind, record_id)
         else:
-            page = headroom.catalog(kind, limit=_PAGE)
+            page = headroom.catalog(kind, limit=PAGE)
             records = list(page.items)
             while page.next_cursor is not None:
-                page = headroom.catalog(kind, limit=_PAGE, cursor=page.next_cursor)
+                page = headroom.catalog(kind, limit=PAGE, cursor=page.next_cursor)
                 records += page.items
             answer = {**page.document, "items": records}
     if call.as_json:
@@ -219,6 +224,11 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
     else:
         print_records(make_console(), kind, records)
     return Ending.DONE
+
+
+cli.add_command(working)
+cli.add_command(workloads)
+cli.add_command(audit)
 
 
 @cli.command()
@@ -235,9 +245,9 @@ def completion(shell: str) -> Ending:
     return Ending.DONE
 
 
-def _follow(headroom: Headroom, run: Run, *, watch: Watch, within_s: float) -> Run:
+def _follow(headroom: Headroom, run: Run, *, watch: Watch, within_s: float, started_s: float) -> Run:
     try:
-        return headroom.wait(run, within_s=within_s, watch=watch)
+        return headroom.wait(run, within_s=within_s, waited_s=time.monotonic() - started_s, watch=watch)
     except (KeyboardInterrupt, HeadroomError):
         complain(
             f"The run goes on; headroom runs {run.id} --wait follows it again, headroom runs cancel {run.id} ends it."
@@ -284,6 +294,11 @@ def main(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a character gets a question mark.
             stream.reconfigure(errors="replace")
+    with while_read():
+        return _ended(arguments)
+
+
+def _ended(arguments: list[str]) -> int:
     try:
         return int(cli.main(args=arguments, prog_name=NAME, standalone_mode=False) or Ending.DONE)
     except click.ClickException as error:

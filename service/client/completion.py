@@ -1,6 +1,8 @@
 """Completion in the shell: ids come from the server, quickly or not at all."""
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -9,6 +11,7 @@ from service.client.address import DEFAULT_URL
 from service.client.headroom import Headroom
 from service.client.patience import Patience
 from service.client.problem import HeadroomError
+from service.client.run import Page
 
 SHELLS = ("bash", "zsh", "fish")
 # Nobody waits longer for a Tab.
@@ -25,13 +28,26 @@ def script(command: click.Command, shell: str, *, name: str) -> str:
 
 def run_ids(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """The newest runs that begin so."""
+    return _newest(context, begun, lambda headroom: headroom.runs(limit=_SHOWN), lambda run: run["status"])
+
+
+def workload_ids(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The newest workloads that begin so."""
+    return _newest(context, begun, lambda headroom: headroom.workloads(limit=_SHOWN), lambda item: item["name"] or "")
+
+
+def _newest(
+    context: click.Context, begun: str, ask: Callable[[Headroom], Page], word: Callable[[Mapping[str, Any]], str]
+) -> list[CompletionItem]:
     try:
         with _headroom(context) as headroom:
-            runs = headroom.runs(limit=_SHOWN).items
+            items = ask(headroom).items
     except HeadroomError:
         return []
     return [
-        CompletionItem(run["id"], help=f"{run['kind']}, {run['status']}") for run in runs if run["id"].startswith(begun)
+        CompletionItem(item["id"], help=f"{item['kind']}, {word(item)}".removesuffix(", "))
+        for item in items
+        if item["id"].startswith(begun)
     ]
 
 

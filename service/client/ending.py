@@ -18,6 +18,7 @@ class Ending(IntEnum):
     FAILED = 4
     UNAVAILABLE = 5
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 MEANINGS = {
@@ -28,7 +29,11 @@ MEANINGS = {
     Ending.FAILED: "the run failed or was cancelled",
     Ending.UNAVAILABLE: "the server is unreachable, not ready or too busy, or gave no answer in time",
     Ending.INTERRUPTED: "interrupted; a run that was posted goes on",
+    Ending.UNREAD: "whoever read the output has left, as head does",
 }
+
+EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+"""For the help of every command; the backspace is click's mark for lines that stay as they are."""
 
 
 def ending_of_run(run: Run) -> Ending:

@@ -1,9 +1,11 @@
 """The API for Python programs: `with Headroom(url, key) as headroom: run = headroom.size(workload)`."""
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -11,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from service.client.address import checked_key, checked_url, on_this_machine
-from service.client.choice import ANY_RUN, RunChoice
+from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventChoice, RunChoice, WorkloadChoice
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
 from service.client.run import Page, Run, page_of, run_of
@@ -26,8 +28,10 @@ RUN_WITHIN_S = 600.0
 _UNREACHABLE_WHILE_WAITING_S = 30.0
 _POLL_S = 1.0
 _LEAST_POLL_S = 0.1
-# Most runs end sooner: those need no second request.
-SUBMIT_WAIT_S = 2
+# So long a request waits at the server for the end of a run: most end sooner, and of the others it tells how far.
+_SERVER_WAIT_S = 2
+# So much of the time that is left is for the last look.
+_LAST_LOOK_S = 0.2
 
 
 class Headroom:
@@ -53,7 +57,6 @@ class Headroom:
                 "Authorization": f"Bearer {checked_key(key)}",
                 "Accept": "application/json, application/problem+json",
             },
-            timeout=self._timeout(),
             trust_env=not on_this_machine(address),
         )
 
@@ -67,32 +70,68 @@ class Headroom:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None) -> Run:
+    def submit(
+        self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf
+    ) -> Run:
         """Post a workload; its run, which has ended when the answer was known or came within `wait_s` seconds.
 
         The same request under the same `idempotency_key` is the same run for a day: its first answer comes again.
+        After `within_s` seconds it is not tried again; a try is never cut short, or nobody would know its run.
         """
-        headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
-        answer = self._post("/v1/workloads", request, headers=headers, idempotency_key=idempotency_key, extra_s=wait_s)
+        answer = self._post(
+            "/v1/workloads",
+            request,
+            headers=_prefer(wait_s),
+            idempotency_key=idempotency_key,
+            patience=self._patience.within(within_s),
+            extra_s=wait_s,
+        )
         return _run(answer)
 
-    def wait(self, run: Run, *, within_s: float = RUN_WITHIN_S, watch: Callable[[Run], None] | None = None) -> Run:
-        """Follow a run to its end, telling `watch` how far it is; UnfinishedError when that takes too long."""
-        deadline = time.monotonic() + within_s
+    def wait(
+        self,
+        run: Run,
+        *,
+        within_s: float = RUN_WITHIN_S,
+        waited_s: float = 0.0,
+        watch: Callable[[Run], None] | None = None,
+    ) -> Run:
+        """Follow a run to its end, telling `watch` how far it is; UnfinishedError when that takes too long.
+
+        Of the `within_s` seconds `waited_s` are over already.
+        """
+        deadline = time.monotonic() + within_s - waited_s
+        pause_s = 0.0
         while run.open:
             if watch is not None:
                 watch(run)
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise UnfinishedError(f"Run {run.id} was still {run.status} after {within_s:g} s; it goes on.")
-            time.sleep(min(max(run.retry_after_s or _POLL_S, _LEAST_POLL_S), left_s))
-            patience = Patience(unreachable_s=_UNREACHABLE_WHILE_WAITING_S, busy_s=self._patience.busy_s)
-            run = _run(self._send("GET", _path("runs", run.id), patience=patience))
+            time.sleep(min(pause_s, left_s, max(left_s - _LAST_LOOK_S, _LEAST_POLL_S)))
+            run, pause_s = self._look(run, deadline - time.monotonic())
         return run
+
+    def _look(self, run: Run, left_s: float) -> tuple[Run, float]:
+        """The run once it has ended, or as it is a moment later; and how long to pause before the next look."""
+        wait_s = int(min(left_s - _LAST_LOOK_S, _SERVER_WAIT_S))
+        answer = self._send(
+            "GET",
+            _path("runs", run.id),
+            patience=replace(self._patience, unreachable_s=_UNREACHABLE_WHILE_WAITING_S),
+            within_s=left_s,
+            headers=_prefer(wait_s),
+        )
+        later = _run(answer)
+        # A server where too many wait already answers at once, and says when to come again.
+        waited = "Preference-Applied" in answer.headers
+        return later, 0.0 if waited else max(later.retry_after_s or _POLL_S, _LEAST_POLL_S)
 
     def size(self, request: Body, *, within_s: float = RUN_WITHIN_S) -> Run:
         """Post a workload and follow its run to the end."""
-        return self.wait(self.submit(request, wait_s=SUBMIT_WAIT_S), within_s=within_s)
+        started = time.monotonic()
+        run = self.submit(request, wait_s=int(min(within_s, _SERVER_WAIT_S)), within_s=within_s)
+        return self.wait(run, within_s=within_s, waited_s=time.monotonic() - started)
 
     def run(self, run_id: str) -> Run:
         """One run, with its result once it is done."""
@@ -106,9 +145,36 @@ class Headroom:
         """Runs, newest first, without their results."""
         return self._page("/v1/runs", **only.query(), limit=limit, cursor=cursor)
 
+    def working(self, run_id: str, rank: int = 1) -> dict[str, Any]:
+        """How each number of a ranked option was found."""
+        return _document(self._send("GET", f"{_path('runs', run_id)}/options/{rank}/working"))
+
+    def workloads(
+        self, only: WorkloadChoice = LISTED_WORKLOADS, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """Workloads, newest first; archived ones where they are asked for."""
+        return self._page("/v1/workloads", **only.query(), limit=limit, cursor=cursor)
+
     def workload(self, workload_id: str) -> dict[str, Any]:
         """One workload, with every default spelled out."""
         return _document(self._send("GET", _path("workloads", workload_id)))
+
+    def versions(self, workload_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
+        """What a workload asked before, newest first."""
+        return self._page(f"{_path('workloads', workload_id)}/versions", limit=limit, cursor=cursor)
+
+    def archive(self, workload_id: str) -> dict[str, Any]:
+        """Archive a workload, and how it is afterwards; refused (412) when somebody changes it at the same moment."""
+        path = _path("workloads", workload_id)
+        tag = self._send("GET", path).headers.get("ETag", "*")
+        self._send("DELETE", path, headers={"If-Match": tag})
+        return self.workload(workload_id)
+
+    def audit_events(
+        self, only: EventChoice = ANY_EVENT, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """Who changed what, newest first; for administrators."""
+        return self._page("/v1/audit-events", **only.query(), limit=limit, cursor=cursor)
 
     def estimate(self, request: Body) -> dict[str, Any]:
         """What a workload, without demand or target, does on fixed hardware."""
@@ -146,6 +212,7 @@ class Headroom:
         *,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        patience: Patience | None = None,
         extra_s: float = 0,
     ) -> httpx.Response:
         content = request if isinstance(request, bytes) else json.dumps(request).encode()
@@ -155,19 +222,27 @@ class Headroom:
             "Idempotency-Key": idempotency_key or uuid.uuid4().hex,
             **(headers or {}),
         }
-        return self._send("POST", path, content=content, headers=headers, timeout=self._timeout(extra_s))
+        return self._send("POST", path, patience=patience, extra_s=extra_s, content=content, headers=headers)
 
-    def _timeout(self, extra_s: float = 0) -> httpx.Timeout:
-        answer_s = self._answer_within_s + extra_s
-        return httpx.Timeout(answer_s, connect=min(CONNECT_WITHIN_S, answer_s))
-
-    def _send(self, method: str, path: str, *, patience: Patience | None = None, **request: Any) -> httpx.Response:
-        patience = patience or self._patience
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        patience: Patience | None = None,
+        extra_s: float = 0,
+        within_s: float = math.inf,
+        **request: Any,
+    ) -> httpx.Response:
+        """The answer; a try may take `extra_s` longer than others, and all of them together `within_s` at most."""
+        patience = (patience or self._patience).within(within_s)
         started = time.monotonic()
         for pause_s in pauses_s():
+            left_s = max(within_s - (time.monotonic() - started), _LEAST_POLL_S)
+            timeout = _timeout(min(self._answer_within_s + extra_s, left_s))
             failure: UnreachableError | ProblemError
             try:
-                answer = self._http.request(method, path, **request)
+                answer = self._http.request(method, path, timeout=timeout, **request)
             except httpx.RequestError as error:
                 failure, most_s = UnreachableError(self._why(error)), patience.unreachable_s
             else:
@@ -191,6 +266,14 @@ class Headroom:
         if isinstance(error, httpx.TimeoutException):
             return f"{self.url} took the request and did not answer in time."
         return f"The connection to {self.url} broke ({str(error) or type(error).__name__})."
+
+
+def _timeout(answer_s: float) -> httpx.Timeout:
+    return httpx.Timeout(answer_s, connect=min(CONNECT_WITHIN_S, answer_s))
+
+
+def _prefer(wait_s: int) -> dict[str, str]:
+    return {"Prefer": f"wait={wait_s}"} if wait_s > 0 else {}
 
 
 def _path(resource: str, name: str) -> str:

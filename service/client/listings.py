@@ -38,6 +38,11 @@ def print_runs(console: Console, runs: Sequence[Answer], *, more: str | None) ->
         created = moment(run["created_at"])
         table.add_row(run["id"], status, _outcome(run) + cached, run["kind"], created)
     console.print(table)
+    print_older(console, more)
+
+
+def print_older(console: Console, more: str | None) -> None:
+    """Print how to go on, where the list does; `more` is the cursor of the next page."""
     if more is not None:
         console.print(f"Older ones: --cursor {escape(more)}", soft_wrap=True)
 

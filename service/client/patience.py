@@ -1,9 +1,10 @@
 """How long a call is tried again before its failure is the caller's, and how long it pauses in between."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Self
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
@@ -15,6 +16,10 @@ class Patience:
 
     unreachable_s: float = 2.0
     busy_s: float = 60.0
+
+    def within(self, seconds: float) -> Self:
+        """The same, and no longer than so many seconds."""
+        return replace(self, unreachable_s=min(self.unreachable_s, seconds), busy_s=min(self.busy_s, seconds))
 
 
 def pauses_s() -> Iterator[float]:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
 
 import marshmallow
-from flask import Request, g, request
+from flask import Request, current_app, g, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 
@@ -16,15 +16,24 @@ from service.edge.limits import RATE_HEADERS_DOC
 from service.edge.refusals import REQUEST_ID_DOC
 from service.errors import FieldError, InvalidRequestError, NotFoundError
 from service.schemas.issue import field_errors
+from service.schemas.query import NoQuerySchema
 
-_ALWAYS = (HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+_ALWAYS = (
+    HTTPStatus.NOT_ACCEPTABLE,
+    # A query that the route does not take.
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 _WITH_KEY = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _WITH_BODY = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+_NO_QUERY = NoQuerySchema()
+_QUERY = "query"
+_READS_QUERY = "headroom_reads_query"
 _PARAMETERS = "headroom_parameters"
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
@@ -35,7 +44,7 @@ class StrictParser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {  # type: ignore[misc]
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
-        "query": marshmallow.RAISE,
+        _QUERY: marshmallow.RAISE,
     }
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002 - webargs passes it
@@ -79,6 +88,13 @@ def _check_names() -> None:
             raise NotFoundError(f"There is nothing of the name {value[:64]!r}.")
 
 
+def _check_query() -> None:
+    """A route that reads no query refuses whatever stands in one, as the others refuse what they do not know."""
+    view = current_app.view_functions[request.endpoint or ""]
+    if request.query_string and not hasattr(view, _READS_QUERY):
+        ResourceBlueprint.ARGUMENTS_PARSER.parse(_NO_QUERY, request, location=_QUERY)
+
+
 class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     """A blueprint with a key and a permission (None: open to all), strict arguments and documented errors."""
 
@@ -94,6 +110,7 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
             protect(self, permission)
         # Once the key is known to be good, as for every other unknown name.
         self.before_request(_check_names)
+        self.before_request(_check_query)
 
     # flask-smorest publishes no types; these give its decorators some.
 
@@ -106,7 +123,15 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         """Load the body or the query with a schema; the view gets what it makes."""
         # One instance for all requests: of a class, webargs makes one for each.
         decorator: Decorator = super().arguments(schema(), **options)
-        return decorator
+        if options.get("location") != _QUERY:
+            return decorator
+
+        def decorate(view: View) -> View:
+            reading = decorator(view)
+            setattr(reading, _READS_QUERY, True)
+            return reading
+
+        return decorate
 
     def response(
         self, status_code: int, schema: type[marshmallow.Schema] | dict[str, Any] | None = None, **options: Any

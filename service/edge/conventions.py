@@ -8,6 +8,9 @@ strings beside a `currency`. A field that is not described is refused, so that a
 are duplicate keys, NaN and Infinity. "Nothing fits" is no error but a finished run whose `feasible` is false and \
 whose `shortfall` says what would fit.
 
+**Queries.** A query parameter that a route does not describe is refused like an unknown field, 422, on every route; \
+so is one that is given twice and has one value.
+
 **Errors.** Every answer from 400 on is a problem document (RFC 9457, `application/problem+json`). Its `type` is \
 stable and leads to a page that says what it means and the way out; `detail` is about this occurrence; `errors` names \
 each wrong field with what was sent, what is allowed and the nearest known names. Another tenant's object is 404, like \
@@ -18,7 +21,7 @@ the role may not do is 403.
 
 **Work that takes a while.** A question is answered by a run. POST /v1/workloads gives 202 with the run's address in \
 `Location` and in `Retry-After` how long to wait before reading it; the same question asked again is 200 with the \
-finished run. `Prefer: wait=N` waits for at most N seconds first.
+finished run. `Prefer: wait=N` waits for at most N seconds first, here and when the run is read.
 
 **Idempotency.** A POST that creates may carry an `Idempotency-Key` of at most 255 characters, which is kept for 24 \
 hours: the same key with the same body gives the first answer again, with another body it is 422, and while the first \

@@ -19,6 +19,14 @@ _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?:;.*)?", re.ASCII | re.IG
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _GROWTH = 1.5
+APPLIED_DOC = {"Preference-Applied": {"description": "The wait that was granted.", "schema": {"type": "string"}}}
+PREFER = {
+    "in": "header",
+    "name": "Prefer",
+    "schema": {"type": "string", "examples": ["wait=10"]},
+    "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
+    "wait already the answer comes at once, without Preference-Applied.",
+}
 
 
 class WaitingRoom:

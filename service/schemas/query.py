@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from service.schemas.issue import Issue
+from service.schemas.strict import StrictSchema
 from service.schemas.workload import LABEL_KEY_CHARACTERS, LABEL_VALUE_CHARACTERS, check_label
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -86,3 +87,10 @@ class LabelsField(fields.List[Any]):
         if len(value) > self.most:
             raise ValidationError(Issue(f"Takes {self.limit}; these are {len(value)}.", limit=self.limit))
         return tuple(super()._deserialize(value, attr, data, **kwargs))
+
+
+class NoQuerySchema(StrictSchema):
+    """The query of a route that takes none."""
+
+    def _unknown(self, key: str, known: list[str]) -> Issue:
+        return Issue("There is no such field: this route takes no query parameters.")

@@ -120,6 +120,14 @@ def test_a_wrong_deployment_is_422(name, path, value, acme: Speaker):
     assert any(error["field"].startswith(path) for error in answer.json["errors"])
 
 
+def test_every_unknown_name_is_told_in_one_answer(acme: Speaker):
+    body = changed(changed(CHAT, "workload.model", "lama-3.1-8b"), "deployment.gpu", "b200-smx")
+    answer = acme.post("/v1/estimates", changed(body, "deployment.server", "poweredge-nothing"))
+    assert answer.status_code == 422
+    told = [error["field"] for error in answer.json["errors"]]
+    assert told == ["workload.model", "deployment.gpu", "deployment.server"]
+
+
 @pytest.mark.parametrize(
     ("stated", "replicas", "idle"),
     [

@@ -156,24 +156,24 @@ def test_every_answer_is_guarded(acme: Speaker):
         assert "Server" not in headers
 
 
-def test_a_request_is_one_line_without_secrets(runtime, speaker, capsys):
+@pytest.mark.parametrize(("query", "status"), [("", 202), ("?note=\x1b[31mred%0d%0aInjected:%20yes", 422)])
+def test_a_request_is_one_line_without_secrets(query, status, runtime, speaker, capsys):
     somebody = speaker("acme")
     client = create_app(
         type(runtime)(**{**{name: getattr(runtime, name) for name in runtime.__slots__}, "settings": _loud(runtime)})
     ).test_client()
     capsys.readouterr()
-    path = "/v1/workloads?note=\x1b[31mred%0d%0aInjected:%20yes"
     answer = client.post(
-        path,
+        f"/v1/workloads{query}",
         json={**SMALL_CHAT, "name": "a name that is nobody's business"},
         headers={"Authorization": f"Bearer {somebody.token}", "X-Request-Id": "trace-me"},
     )
-    assert answer.status_code == 202
+    assert answer.status_code == status
     written = capsys.readouterr().err
     lines = [json.loads(line) for line in written.splitlines()]
     (line,) = [line for line in lines if line["event"] == "request"]
     assert line["request_id"] == "trace-me"
-    assert line["status"] == 202
+    assert line["status"] == status
     assert line["path"] == "/v1/workloads"
     assert line["tenant_id"] == somebody.tenant_id
     assert line["duration_ms"] > 0

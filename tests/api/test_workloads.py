@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -143,6 +144,21 @@ def test_an_unknown_name_is_422(path, value, near, acme: Speaker):
     assert any(name.startswith(near) for name in answer.json["errors"][0]["did_you_mean"])
 
 
+def test_every_unknown_name_is_told_in_one_answer(acme: Speaker):
+    body = changed(CHAT, "workload.model", "lama-3-70b")
+    body = changed(body, "constraints.allowed_servers", ["poweredge-xe9780-b200", "poweredge-xe9870"])
+    answer = acme.post("/v1/workloads", changed(body, "constraints.allowed_gpus", ["b200-smx"]))
+    assert (answer.status_code, answer.json["type"]) == (422, "/problems/unknown-reference")
+    assert [error["field"] for error in answer.json["errors"]] == [
+        "workload.model",
+        "constraints.allowed_gpus.0",
+        # The names are a set, which is kept sorted.
+        "constraints.allowed_servers.1",
+    ]
+    assert all(error["value"] and error["did_you_mean"] for error in answer.json["errors"])
+    assert answer.json["detail"].endswith("And 2 more; see errors.")
+
+
 def test_every_wrong_field_is_named(acme: Speaker):
     body = changed(changed(CHAT, "workload.isl_tokens", 0), "workload.demand", {"users": 1, "requests_s": 1})
     answer = acme.post("/v1/workloads", changed(body, "workload.sreving", "auto"))
@@ -237,25 +253,47 @@ def test_the_preferred_wait(header, seconds):
     assert preferred_wait_s(header, most_s=30) == seconds
 
 
-def test_waiting_gives_the_answer_in_one_request(acme: Speaker, work, queue: ListQueue):
-    stop = threading.Event()
+@pytest.fixture
+def worker(work) -> Iterator[threading.Event]:
+    """Does the work as it comes, once the event is set."""
+    begun, stop = threading.Event(), threading.Event()
 
-    def worker() -> None:
+    def go_on() -> None:
+        begun.wait()
         while not stop.wait(0.02):
             work()
 
-    thread = threading.Thread(target=worker)
+    thread = threading.Thread(target=go_on)
     thread.start()
-    try:
-        answer = acme.post("/v1/workloads", SMALL_CHAT, Prefer="wait=20")
-    finally:
-        stop.set()
-        thread.join()
+    yield begun
+    stop.set()
+    begun.set()
+    thread.join()
+
+
+def test_waiting_gives_the_answer_in_one_request(acme: Speaker, worker):
+    worker.set()
+    answer = acme.post("/v1/workloads", SMALL_CHAT, Prefer="wait=20")
     assert answer.status_code == 200
     assert answer.headers["Preference-Applied"] == "wait=20"
     assert answer.json["status"] == "done"
     assert answer.json["cached"] is False
     assert answer.headers["Location"] == f"/v1/runs/{answer.json['id']}"
+
+
+def test_a_run_can_be_waited_for_when_it_is_read(acme: Speaker, worker):
+    place = acme.post("/v1/workloads", SMALL_CHAT).headers["Location"]
+    early = acme.get(place, Prefer="wait=1")
+    assert (early.json["status"], early.headers["Preference-Applied"]) == ("queued", "wait=1")
+    assert early.headers["Retry-After"] == "1"
+    threading.Timer(0.2, worker.set).start()
+    # A tag of the state before ends no wait: what counts is the state afterwards.
+    done = acme.get(place, Prefer="wait=20", If_None_Match=early.headers["ETag"])
+    assert (done.status_code, done.json["status"], done.headers["Preference-Applied"]) == (200, "done", "wait=20")
+    assert "Retry-After" not in done.headers
+    again = acme.get(place, Prefer="wait=20")
+    assert (again.data, again.headers["ETag"]) == (done.data, done.headers["ETag"])
+    assert "Preference-Applied" not in again.headers
 
 
 def test_waiting_ends_without_an_answer(acme: Speaker):
@@ -270,8 +308,11 @@ def test_no_more_than_half_of_the_threads_wait(app, acme: Speaker):
     with room.seat() as seated:
         assert seated
         answer = acme.post("/v1/workloads", SMALL_CHAT, Prefer="wait=30")
+        read = acme.get(answer.headers["Location"], Prefer="wait=30")
     assert answer.status_code == 202
-    assert "Preference-Applied" not in answer.headers
+    assert (read.status_code, read.json["status"]) == (200, "queued")
+    for each in (answer, read):
+        assert "Preference-Applied" not in each.headers
     with room.seat() as free_again:
         assert free_again
 

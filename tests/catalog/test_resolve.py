@@ -6,6 +6,7 @@ import pytest
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve, resolve_deployment
+from service.catalog.together import both
 from service.errors import InvalidRequestError, UnknownReferenceError, UnsupportedWorkloadError
 from service.sizing.science.workload import DesignWorkload, MdWorkload
 from service.sizing.workload import Constraints, Deployment, Question, Workload
@@ -148,3 +149,50 @@ def test_a_gpu_that_no_server_carries_says_so(catalog: Catalog) -> None:
     loose = next(g.id for g in catalog.hardware.gpus if g.id not in {s.gpu for s in catalog.hardware.servers})
     with pytest.raises(InvalidRequestError, match="leave the server out"):
         resolve_deployment(catalog, Deployment(gpu=loose, gpus=8, server="poweredge-xe9780-b300"))
+
+
+def told(asked: Question, catalog: Catalog) -> list[str]:
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, asked)
+    errors = refused.value.detail.errors
+    assert all(error.value for error in errors)
+    others = len(errors) - 1
+    assert refused.value.message.startswith(f"{errors[0].field}: ")
+    assert refused.value.message.endswith(f"And {others} more; see errors." if others else "')")
+    return [error.field for error in errors]
+
+
+def test_everything_that_is_unknown_is_told_at_once(catalog: Catalog) -> None:
+    wrong = {"allowed_gpus": ("b200-smx", "b200-sxm", "b300-smx"), "allowed_servers": ("poweredge-xe9870",)}
+    of_constraints = ["constraints.allowed_gpus.0", "constraints.allowed_gpus.2", "constraints.allowed_servers.0"]
+    assert told(question(**wrong), catalog) == of_constraints
+    assert told(question(inference_workload(model="lama"), **wrong), catalog) == ["workload.model", *of_constraints]
+    design = DesignWorkload(application="rfdiffusio", design_s=10.0, designs_day=5.0, measured_gpu="h100-sx")
+    of_design = ["workload.application", "workload.measured_gpu"]
+    assert told(question(design, **wrong), catalog) == [*of_design, *of_constraints]
+
+
+def test_of_very_many_unknown_names_some_are_told(catalog: Catalog) -> None:
+    asked = question(allowed_gpus=tuple(f"gpu-{n}" for n in range(90)))
+    with pytest.raises(UnknownReferenceError, match="And 49 more") as refused:
+        resolve(catalog, asked)
+    assert len(refused.value.detail.errors) == 50
+
+
+def test_a_deployment_tells_gpu_and_server(catalog: Catalog) -> None:
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve_deployment(catalog, Deployment(gpu="b200", gpus=8, server="xe9780"))
+    assert [error.field for error in refused.value.detail.errors] == ["deployment.gpu", "deployment.server"]
+
+
+def test_what_is_wrong_in_another_way_waits_for_the_names(catalog: Catalog) -> None:
+    def unfit() -> None:
+        raise InvalidRequestError("does not fit")
+
+    def missing() -> None:
+        resolve_deployment(catalog, Deployment(gpu="b200", gpus=8))
+
+    with pytest.raises(UnknownReferenceError):
+        both(missing, unfit)
+    with pytest.raises(InvalidRequestError):
+        both(unfit, missing)

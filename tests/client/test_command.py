@@ -25,6 +25,7 @@ ON_B200 = {
     "deployment": {"gpu": "b200-sxm", "gpus": 8},
 }
 ON_B200["workload"]["osl_tokens"] = 300
+NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy")
 
 
 def test_an_estimate_is_a_table(command, file):
@@ -219,6 +220,13 @@ def test_an_unknown_record_comes_with_the_nearest(command):
         (["runs", "--kind", "cooking"], "'science'"),
         (["runs", "--colour"], "--colour"),
         (["completion", "csh"], "'bash'"),
+        (["working"], "RUN"),
+        (["working", "run_1", "0"], "x>=1"),
+        (["working", "run_1", "best"], "not a valid integer"),
+        (["workloads", "--versions"], "headroom workloads ID --versions"),
+        (["workloads", "--archived", "yes"], "'any'"),
+        (["workloads", "archive"], "ID"),
+        (["audit", "--since", "yesterday"], "--since"),
         (["runs", "--url", "ftp://x"], "http://"),
         (["runs", "--url", "http://"], "name a host"),
         (["runs", "--url", "http://[::1"], "cannot be read"),
@@ -319,12 +327,13 @@ def test_an_answer_of_another_version_is_one_sentence(command, served):
 
 
 def test_help_tells_every_exit_code_and_every_command_takes_json(command):
-    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog", "accuracy"):
+    for name in ("size", "estimate", "runs", "runs cancel", "diff", "catalog", *NEWER):
         done = command(*name.split(), "--help")
         assert done.code == Ending.DONE
         for words in ("--json", "--url", "--key", "HEADROOM_URL", "HEADROOM_KEY", *MEANINGS.values()):
             assert words in done.out, name
-    assert set(cli.commands) == {"size", "estimate", "runs", "diff", "catalog", "accuracy", "completion"}
+    first = {"size", "estimate", "runs", "diff", "catalog", "completion"}
+    assert set(cli.commands) == first | {name.split()[0] for name in NEWER}
     assert all(f"{code:>3}  " in command("--help").out for code in Ending)
 
 
@@ -345,11 +354,15 @@ def complete(command, monkeypatch, capsys, *words):
 
 
 def test_completion_knows_commands_kinds_and_the_server_s_ids(command, question, file, monkeypatch, capsys):
-    run_id = command("size", file(question()), "--json").json["id"]
+    run = command("size", file(question()), "--json").json
+    run_id, workload_id = run["id"], run["workload_id"]
     assert "plain,estimate" in complete(command, monkeypatch, capsys, "est")
     assert "plain,gpus" in complete(command, monkeypatch, capsys, "catalog", "gp")
     assert "plain,b200-sxm" in complete(command, monkeypatch, capsys, "catalog", "gpus", "b200")
     assert f"plain,{run_id}" in complete(command, monkeypatch, capsys, "runs", "run_")
+    assert f"plain,{run_id}" in complete(command, monkeypatch, capsys, "working", "run_")
+    assert f"plain,{workload_id}" in complete(command, monkeypatch, capsys, "workloads", "wkl_")
+    assert f"plain,{workload_id}" in complete(command, monkeypatch, capsys, "workloads", "archive", workload_id[:9])
     monkeypatch.setenv("HEADROOM_URL", "http://127.0.0.1:1")
     assert complete(command, monkeypatch, capsys, "runs", "run_") == []
 
@@ -387,11 +400,10 @@ def _heed_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, question, file):
-    served.held.set()
-    run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
+def interrupted(*arguments) -> tuple[str, str]:
+    """The line in which a command names its run, and what it tells when Ctrl-C follows at once."""
     with subprocess.Popen(
-        [sys.executable, "-m", "service.client", "runs", run_id, "--wait"],
+        [sys.executable, "-m", "service.client", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stderr=subprocess.PIPE,
@@ -399,27 +411,66 @@ def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, q
         # A job in the background ignores Ctrl-C, and so would everything that it starts.
         preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - between fork and exec it sets one signal and takes no lock
     ) as process:
-        assert process.stderr.readline() == f"run {run_id}: queued\n"
+        named = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         try:
             told = process.communicate(timeout=20)[1]
         finally:
             process.kill()
-        assert process.returncode == Ending.INTERRUPTED
+        assert process.returncode == Ending.INTERRUPTED, named + told
+    return named, told
+
+
+@pytest.mark.parametrize("sizing", [True, False])
+def test_ctrl_c_is_one_sentence_and_says_that_the_run_goes_on(command, served, question, file, sizing):
+    served.held.set()
+    path = file(question())
+    if sizing:
+        named, told = interrupted("size", str(path))
+        run_id = command("runs", "--limit", "1", "--json").json["items"][0]["id"]
+    else:
+        run_id = command("size", path, "--no-wait", "--json").json["id"]
+        named, told = interrupted("runs", run_id, "--wait")
+    assert named == f"run {run_id}: queued\n"
     assert f"headroom runs {run_id} --wait" in told
     assert f"headroom runs cancel {run_id}" in told
     assert "interrupted" in told
     assert "Traceback" not in told
 
 
-def test_a_reader_that_leaves_early_is_no_fault(installed, served):
+def unread(command: list[str], *, errors_too: bool) -> subprocess.CompletedProcess[str]:
+    """A command whose output nobody reads: whoever should have has left already."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        stderr = writer if errors_too else subprocess.PIPE
+        return subprocess.run(command, cwd=ROOT, stdout=writer, stderr=stderr, text=True, check=False, timeout=60)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("errors_too", [False, True])
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs"], ["runs", "--json"], ["catalog", "models"], ["catalog", "models", "--json"], ["--help"],
+     ["completion", "bash"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_reader_that_leaves_early_is_no_fault(command, arguments, errors_too):
+    done = unread([sys.executable, "-m", "service.client", *arguments], errors_too=errors_too)
+    assert (done.returncode, done.stderr or "") == (Ending.UNREAD, "")
+
+
+def test_a_complaint_that_nobody_reads_is_no_fault_either(command):
+    arguments = ["runs", "run_nothing"]
+    done = unread([sys.executable, "-m", "service.client", *arguments], errors_too=True)
+    assert done.returncode == Ending.UNREAD
+    assert command(*arguments).code == Ending.REFUSED
+
+
+def test_head_reads_as_much_as_it_wants(installed, served):
     environ = {**os.environ, "HEADROOM_URL": served.url, "HEADROOM_KEY": served.key}
-    done = subprocess.run(
-        ["sh", "-c", '"$0" catalog models b200 --json; "$0" catalog models | head -n 1', str(installed)],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    assert "HTTP 404" in done.stderr
+    command = '{ "$0" catalog models; echo "ended with $?" >&2; } | head -n 1'
+    done = subprocess.run(["sh", "-c", command, installed], env=environ, capture_output=True, text=True, check=False)
+    assert done.stderr in {"ended with 141\n", "ended with 0\n"}, "what fits into the pipe is written all the same"
+    assert len(done.stdout.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -52,6 +53,28 @@ def test_waiting_ends_when_it_should(headroom, served, question):
     run = headroom.submit(question())
     with pytest.raises(UnfinishedError, match=run.id):
         headroom.wait(run, within_s=0.2)
+
+
+def test_a_server_where_too_many_wait_is_asked_again_when_it_says(headroom, served, question):
+    served.held.set()
+    run = headroom.submit(question())
+    # Without Preference-Applied nobody has waited.
+    served.gate.refuse(200, body=run.document, Retry_After="1")
+    threading.Timer(0.1, served.held.clear).start()
+    started = time.monotonic()
+    assert headroom.wait(run).status == RunStatus.DONE
+    assert time.monotonic() - started >= 1
+    assert [path for method, path, _ in served.gate.seen if method == "GET"] == [f"/v1/runs/{run.id}"] * 2
+
+
+def test_sizing_ends_within_its_time_and_gives_its_answer_in_one_request(headroom, served, question):
+    assert headroom.size(question()).status == RunStatus.DONE
+    assert len(served.gate.seen) == 1
+    served.held.set()
+    started = time.monotonic()
+    with pytest.raises(UnfinishedError, match=r"after 1\.2 s"):
+        headroom.size(question(), within_s=1.2)
+    assert time.monotonic() - started < 2.2
 
 
 def test_a_problem_is_an_exception_with_its_fields(headroom, question):

@@ -3,11 +3,22 @@
 import json
 import re
 import threading
+import time
 
 import pytest
 
 from service.client.ending import Ending
 from tests.client.conftest import CHAT, EXAMPLES
+
+# For a machine that is busy with other tests; the two seconds that were once added are more.
+ROOM_S = 1.0
+
+
+def named(err: str) -> str:
+    """The run that a command has named, and told nothing else but how far it is."""
+    told = re.fullmatch(r"run (run_\w+): queued\n(?:run \1: running.*\n)*", err)
+    assert told, err
+    return told[1]
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
@@ -16,7 +27,17 @@ def test_every_example_is_shown_as_a_table(command, path):
     assert done.code == Ending.DONE, done.err
     for words in (json.loads(path.read_bytes())["name"], "option 1 (recommended)", "PowerEdge", "indicative", "run_"):
         assert words in done.out
-    assert done.err == ""
+    assert named(done.err) in done.out
+
+
+def test_a_run_is_named_before_it_is_waited_for(command, served, question, file):
+    path = file(question())
+    run_id = named(command("size", path).err)
+    assert command("runs", run_id, "--json").json["status"] == "done"
+    # What was answered before is not waited for.
+    assert command("size", path).err == ""
+    waits = [headers.get("Prefer") for _, _, headers in served.gate.seen[:2]]
+    assert waits == [None, "wait=2"]
 
 
 def test_standard_input_is_a_file_too(command):
@@ -35,7 +56,7 @@ def test_a_body_without_a_name_is_called_by_its_file(command, question, file):
 
 def test_json_is_the_run_with_its_result(command, question, file):
     done = command("size", file(question()), "--json")
-    assert (done.code, done.err) == (Ending.DONE, "")
+    assert (done.code, named(done.err)) == (Ending.DONE, done.json["id"])
     assert done.json["status"] == "done"
     assert done.json["result"]["options"]
     assert command("runs", done.json["id"], "--json").json == done.json
@@ -60,7 +81,7 @@ def test_a_failed_run_has_its_own_ending(command, served, question, file):
     served.breaking.set()
     done = command("size", file(question()))
     assert done.code == Ending.FAILED
-    assert re.fullmatch(r"headroom: Run run_\w+ failed: engine_error: .*\n", done.err)
+    assert re.fullmatch(r"run (run_\w+): queued\nheadroom: Run \1 failed: engine_error: .*\n", done.err)
     assert done.out == ""
     served.breaking.set()
     assert command("size", file(question()), "--json").json["error"]["code"] == "engine_error"
@@ -124,3 +145,38 @@ def test_who_waits_no_longer_is_told_how_to_come_back(command, served, question,
     assert done.code == Ending.UNAVAILABLE
     assert f"headroom runs {run_id} --wait" in done.err
     assert "still queued after 0.1 s" in done.err
+
+
+@pytest.mark.parametrize("within_s", [0.0, 0.7, 1.5])
+def test_nobody_waits_longer_than_within(command, served, question, file, within_s):
+    served.held.set()
+    started = time.monotonic()
+    done = command("size", file(question()), "--within", str(within_s))
+    took_s = time.monotonic() - started
+    assert done.code == Ending.UNAVAILABLE
+    assert f"still queued after {within_s:g} s" in done.err
+    assert re.match(r"run (run_\w+): queued\n(?s:.)*headroom runs \1 --wait", done.err)
+    assert within_s <= took_s < within_s + ROOM_S
+
+
+def test_nor_where_the_server_hangs_or_is_busy(command, served, question, file):
+    served.held.set()
+    run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
+    read = served.gate.app
+
+    def hang(environ, start_response):
+        if "HTTP_PREFER" in environ:
+            time.sleep(3)
+        return read(environ, start_response)
+
+    served.gate.app = hang
+    try:
+        started = time.monotonic()
+        assert command("runs", run_id, "--wait", "--within", "1.3").code == Ending.UNAVAILABLE
+        assert time.monotonic() - started < 1.3 + ROOM_S
+    finally:
+        served.gate.app = read
+    served.gate.refuse(429, body={"title": "Too many requests"}, Retry_After="2")
+    started = time.monotonic()
+    assert command("size", file(question()), "--within", "0.5").code == Ending.UNAVAILABLE
+    assert time.monotonic() - started < 0.5 + ROOM_S

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.environment import ROOT
+from tests.e2e.conftest import starter_environ
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
 
@@ -28,3 +29,19 @@ def test_starting_the_product_installs_the_command_that_sizes_with_it(product):
     assert "antibody screen" in done.stdout
     assert "done" in headroom(product, "runs").stdout
     assert headroom(product, "runs", key="hr_nobody").returncode == 2
+
+
+def test_a_key_is_made_without_an_address_and_opens_at_once(product):
+    environ = starter_environ(HEADROOM_DATA_DIR=str(product.folder))
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.make_key", "keyless", "ada", "requester"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    listed = headroom(product, "runs", key=done.stdout.strip())
+    assert (listed.returncode, listed.stdout) == (0, "There are no such runs.\n")

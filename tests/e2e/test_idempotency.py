@@ -25,14 +25,16 @@ from tests.workers.conftest import (  # noqa: F401 - fixtures
     eventually,
     facts,
     gate,
+    limits,
     migrated_file,
     migrated_postgresql,
+    own_limits,
     processes,
     queue,
     web,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, own_limits]
 PRODUCT, DYING = "service.app:create_app", "tests.e2e.dying_app:create_app"
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -54,6 +56,10 @@ class Webs:
     def get(self, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.get(f"{self.addresses[-1]}{path}", headers=headers, timeout=40, trust_env=False)
+
+    def wait_until_done(self, path: str) -> None:
+        """Fails with the run itself, which says why it is not done."""
+        eventually(lambda: self.get(path).json()["status"] == "done", say=lambda: self.get(path).text)
 
 
 @pytest.fixture
@@ -125,7 +131,7 @@ def test_fifty_at_once_over_two_processes_make_one_run(wait, web, webs, processe
     assert len({(answer.headers["Location"], answer.headers.get("Preference-Applied")) for answer in ends}) == 1
     assert sum("Idempotency-Replayed" not in answer.headers for answer in ends) == 1
     assert any(len(answers) > 1 for answers in outcomes) == bool(wait)
-    eventually(lambda: webs.get(ends[0].headers["Location"]).json()["status"] == "done")
+    webs.wait_until_done(ends[0].headers["Location"])
     assert rows(web) == {"workloads": 1, "runs": 1, "results": 1, "idempotency_keys": 1}
     again = webs.post(1, Idempotency_Key="once")
     assert (again.status_code, again.content) == (ends[0].status_code, ends[0].content)
@@ -151,7 +157,7 @@ def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, 
         assert session.scalar(select(RunRow.id)) == answer.json()["id"]
     processes.worker("workers.app")
     processes.dispatcher()
-    eventually(lambda: webs.get(answer.headers["Location"]).json()["status"] == "done")
+    webs.wait_until_done(answer.headers["Location"])
     assert webs.post(0, Idempotency_Key="once").content == answer.content
     assert rows(web) == {"workloads": 1, "runs": 1, "results": 1, "idempotency_keys": 1}
 

@@ -1,9 +1,14 @@
 """scripts/make_key: an operator makes, lists and revokes keys, and disables a tenant, with the database alone."""
 
+import os
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from config.environment import ROOT
+from scripts.embedded import EmbeddedServer, ServerRole, written_url
+from scripts.installation import database_url, settings_of_installation
 from scripts.make_key import main
 from service.errors import TenantDisabledError, UnauthenticatedError
 from service.planning.keys import authenticate
@@ -77,10 +82,57 @@ def test_a_tenant_that_is_not_there_is_a_sentence_and_is_not_made(option, make_k
         ["acme", "ada", "king"],
         ["acme", "ada", "admin", "--list"],
         ["acme", "--list", "--revoke", "key_1"],
+        ["acme", "--disable", "--enable"],
+        ["acme", "--enable", "--disable"],
+        ["acme", "--list", "--disable"],
     ],
 )
 def test_what_is_no_command_is_a_usage(arguments, make_key):
     assert "Usage" in make_key(*arguments, code=2)
+
+
+@pytest.mark.parametrize("arguments", [["--disable", "--enable"], ["--list", "--disable"]])
+def test_of_two_options_neither_is_done(arguments, make_key, runtime):
+    token = make_key("acme", "ada", "requester").strip()
+    make_key("acme", *arguments, code=2)
+    assert authenticate(runtime, token).principal == "ada"
+
+
+@pytest.fixture
+def embedded(monkeypatch, tmp_path) -> Path:
+    """The data folder of an embedded installation that does not run, and an environment that names nothing else."""
+    for name in [*os.environ]:
+        if name.startswith("HEADROOM_") or name in {"DATABASE_URL", "BROKER_URL", "CACHE_URL"}:
+            monkeypatch.delenv(name)
+    folder = tmp_path / "a folder"
+    for role in ServerRole:
+        EmbeddedServer(role=role, folder=folder / role).write_config()
+    upgrade(database_url(folder))
+    monkeypatch.setenv("HEADROOM_DATA_DIR", str(folder))
+    return folder
+
+
+def test_the_embedded_default_needs_no_address(embedded):
+    made = CliRunner().invoke(main, ["acme", "ada", "requester"])
+    assert made.exit_code == 0, made.output
+    listed = CliRunner().invoke(main, ["acme", "--list"])
+    assert "ada" in listed.output
+    settings = settings_of_installation(os.environ)
+    assert settings.database_url == database_url(embedded)
+    assert settings.broker_url == written_url(embedded / "broker")
+    assert settings.broker_url != settings.cache_url
+    gone = settings_of_installation({**os.environ, "BROKER_URL": "redis://broker.internal:6379/0"})
+    assert (gone.broker_url, gone.cache_url) == ("redis://broker.internal:6379/0", settings.cache_url)
+
+
+def test_a_folder_where_nothing_was_made_is_told_and_stays_empty(embedded, monkeypatch, tmp_path):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("HEADROOM_DATA_DIR", str(tmp_path / "empty"))
+    done = CliRunner().invoke(main, ["acme", "ada", "requester"])
+    assert done.exit_code == 1
+    assert "DATABASE_URL, BROKER_URL, CACHE_URL must be set" in done.output
+    assert str(tmp_path / "empty") in done.output
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_a_key_of_another_tenant_stays(make_key, runtime):

@@ -27,11 +27,21 @@ from tests.planning.conftest import (  # noqa: F401 - fixtures
     runtime,
 )
 
+
+def limits_of(*, soft_s: int, hard_s: int, lease_s: float, visibility_s: int) -> dict[str, str]:
+    """When a run is asked to stop, is killed, may be claimed by another, and its message returns."""
+    return {
+        "HEADROOM_TASK_SOFT_LIMIT_S": str(soft_s),
+        "HEADROOM_TASK_HARD_LIMIT_S": str(hard_s),
+        "HEADROOM_LEASE_S": str(lease_s),
+        "HEADROOM_VISIBILITY_TIMEOUT_S": str(visibility_s),
+    }
+
+
+# Short enough to wait for the lease of a worker that was killed, long enough for an honest sizing, and for a test to
+# kill it in the middle, on a busy machine.
+SHORT_LIMITS = limits_of(soft_s=4, hard_s=5, lease_s=6, visibility_s=10)
 CLOCKS = {
-    "HEADROOM_TASK_SOFT_LIMIT_S": "1",
-    "HEADROOM_TASK_HARD_LIMIT_S": "2",
-    "HEADROOM_LEASE_S": "2.5",
-    "HEADROOM_VISIBILITY_TIMEOUT_S": "4",
     "HEADROOM_OUTBOX_POLL_S": "0.2",
     "HEADROOM_SWEEP_INTERVAL_S": "0.5",
     "HEADROOM_RESEND_AFTER_S": "1",
@@ -39,6 +49,13 @@ CLOCKS = {
     "HEADROOM_WORKER_CONCURRENCY": "1",
     "HEADROOM_LOG_LEVEL": "INFO",
 }
+
+# For tests that wait for a limit itself.
+hasty_limits = pytest.mark.parametrize(
+    "limits", [limits_of(soft_s=1, hard_s=2, lease_s=2.5, visibility_s=4)], ids=["hasty limits"], indirect=True
+)
+# For tests that are about something else: many at once may make a sizing slow, and what is slow is not wrong.
+own_limits = pytest.mark.parametrize("limits", [{}], ids=["own limits"], indirect=True)
 
 
 class Processes:
@@ -93,8 +110,20 @@ def gate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def processes(settings: Any, database_url: str, gate: Path, tmp_path: Path) -> Iterator[Processes]:  # noqa: F811
-    environment = os.environ | CLOCKS
+def limits(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The limits of a run; what a test does not name is the product's own."""
+    return getattr(request, "param", SHORT_LIMITS)
+
+
+@pytest.fixture
+def processes(
+    settings: Any,
+    database_url: str,  # noqa: F811
+    gate: Path,
+    limits: dict[str, str],
+    tmp_path: Path,
+) -> Iterator[Processes]:
+    environment = os.environ | CLOCKS | limits
     environment |= {
         "DATABASE_URL": database_url,
         "BROKER_URL": settings.broker_url,

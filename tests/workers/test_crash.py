@@ -18,7 +18,7 @@ from service.planning.submit import submit
 from service.runtime import Facts, build_runtime
 from service.store.tables.runs import ResultRow, RunRow
 from tests.planning.conftest import caller_of, chat
-from tests.workers.conftest import eventually
+from tests.workers.conftest import eventually, hasty_limits, own_limits
 
 pytestmark = pytest.mark.slow
 # What does not depend on the database is tried on one of them.
@@ -104,6 +104,7 @@ def test_poison_stops_after_three_attempts_and_others_go_on(web, acme, processes
 
 
 @on_sqlite
+@hasty_limits
 def test_the_soft_limit_ends_a_run_and_frees_the_worker(web, acme, processes, gate):
     (gate / "gate").touch()
     processes.worker()
@@ -115,6 +116,7 @@ def test_the_soft_limit_ends_a_run_and_frees_the_worker(web, acme, processes, ga
     assert eventually(lambda: ended(web, acme, other.id)).status == "done"
 
 
+@own_limits
 def test_wiping_broker_and_cache_loses_nothing(web, acme, processes, broker_url, cache_url):
     runs = [submit(web, acme, chat(isl_tokens=500 + n), request_id="req_1") for n in range(10)]
     for url in (broker_url, cache_url):
@@ -144,6 +146,7 @@ def test_wiping_broker_and_cache_loses_nothing(web, acme, processes, broker_url,
 
 
 @on_sqlite
+@own_limits
 def test_a_broker_killed_and_restarted_loses_nothing(web, acme, processes, tmp_path):
     """Its port refuses, runs are taken all the same and quickly; it comes back, and the same worker goes on."""
     server = EmbeddedServer(role=ServerRole.BROKER, folder=tmp_path / "broker")
@@ -174,6 +177,7 @@ def test_a_broker_killed_and_restarted_loses_nothing(web, acme, processes, tmp_p
 
 
 @on_sqlite
+@own_limits
 def test_a_dispatcher_killed_is_replaced_and_both_kinds_leave_cleanly(web, acme, processes, broker_url):
     """Logs are JSON with the ids of tenant, run and request, and nobody complains about root."""
     leader = processes.dispatcher()

@@ -10,7 +10,7 @@ import redis
 from service.planning.reading import get_run
 from service.planning.submit import submit
 from tests.planning.conftest import caller_of, chat
-from tests.workers.conftest import eventually
+from tests.workers.conftest import eventually, own_limits
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
 
@@ -33,6 +33,7 @@ def ended(web, caller, run):
     return get_run(web, caller, run.id).finished_at
 
 
+@own_limits
 def test_runs_that_the_broker_lost_are_rung_in_a_line_each(web, processes, broker_url):
     acme = caller_of(web, "acme")
     runs = [submit(web, acme, chat(isl_tokens=500 + n), request_id=f"req_{n}") for n in range(3)]

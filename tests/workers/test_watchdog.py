@@ -8,7 +8,7 @@ import pytest
 from service.planning.health import readiness
 from service.planning.submit import submit
 from tests.planning.conftest import caller_of, chat
-from tests.workers.conftest import eventually
+from tests.workers.conftest import eventually, hasty_limits
 from workers.watchdog import Watchdog, waiting
 
 
@@ -61,6 +61,7 @@ def test_what_waits_is_counted_over_all_queues(web):
 
 
 @pytest.mark.slow
+@hasty_limits
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_deaf_worker_ends_and_takes_its_processes_along(web, processes):
     processes.environment["HEADROOM_WORKER_DEAF_AFTER_S"] = "2.5"
