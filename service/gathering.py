@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -11,13 +12,14 @@ Work = Callable[[Sequence[Item]], Sequence[Outcome]]
 
 
 class _Ticket(Generic[Item, Outcome]):
-    """One thread's wish; `called` is set when its outcome is there, or when its thread is to work itself."""
+    """One thread's wish; it is called when its outcome is there, or when its thread is to work itself."""
 
     __slots__ = ("called", "done", "item", "outcome")
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.called = threading.Event()
+        # Not an Event: that one is made of Python, and there is one for every wish.
+        self.called: SimpleQueue[None] = SimpleQueue()
         self.done = False
         self.outcome: Outcome | None = None
 
@@ -25,8 +27,9 @@ class _Ticket(Generic[Item, Outcome]):
 class Gathering(Generic[Item, Outcome]):
     """While one thread works, others gather; then one of them works for all that have gathered.
 
-    Threads that are on their way say so beforehand, and a round waits a moment for them. Without that the interpreter,
-    which runs one thread at a time, would bring each of them here alone.
+    Threads that are on their way say so beforehand, and a round waits a moment for them, and for as many as came to the
+    round before: their clients tend to ask again at once. Without that the interpreter, which runs one thread at a
+    time, would bring the first of them here alone, and the others would have to wait for a round of one.
     """
 
     def __init__(self, *, patience_s: float = 0.003) -> None:
@@ -35,6 +38,7 @@ class Gathering(Generic[Item, Outcome]):
         self._all_here = threading.Condition(self._lock)
         self._waiting: list[_Ticket[Item, Outcome]] = []
         self._expected: set[int] = set()
+        self._last_round = 1
         self._busy = False
 
     @contextmanager
@@ -56,11 +60,11 @@ class Gathering(Generic[Item, Outcome]):
         """
         ticket: _Ticket[Item, Outcome] = _Ticket(item)
         with self._lock:
-            self._arrived(threading.get_ident())
             self._waiting.append(ticket)
+            self._arrived(threading.get_ident())
             leads, self._busy = not self._busy, True
         if not leads:
-            ticket.called.wait()
+            ticket.called.get()
         if not ticket.done:
             self._round(ticket, work)
         if not ticket.done:
@@ -69,15 +73,18 @@ class Gathering(Generic[Item, Outcome]):
 
     def _arrived(self, thread: int) -> None:
         self._expected.discard(thread)
-        if not self._expected:
+        if self._complete():
             self._all_here.notify_all()
+
+    def _complete(self) -> bool:
+        return not self._expected and len(self._waiting) >= self._last_round
 
     def _round(self, own: _Ticket[Item, Outcome], work: Work[Item, Outcome]) -> None:
         """Work for all that wait, this thread among them; or do nothing when its round has failed without it."""
         with self._lock:
             if own not in self._waiting:
                 return
-            self._all_here.wait_for(lambda: not self._expected, self._patience_s)
+            self._all_here.wait_for(self._complete, self._patience_s)
             tickets, self._waiting = self._waiting, []
         try:
             if len(tickets) == 1:
@@ -86,11 +93,12 @@ class Gathering(Generic[Item, Outcome]):
                 _together(tickets, work)
         finally:
             for ticket in tickets:
-                ticket.called.set()
+                ticket.called.put(None)
             with self._lock:
+                self._last_round = sum(ticket.done for ticket in tickets)
                 self._busy = bool(self._waiting)
                 if self._waiting:
-                    self._waiting[0].called.set()
+                    self._waiting[0].called.put(None)
 
 
 def _alone(item: Item, work: Work[Item, Outcome]) -> Outcome:

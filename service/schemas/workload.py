@@ -149,6 +149,7 @@ class FrameSchema(StrictSchema):
 
 _FRAME = FrameSchema()
 _valid: Shelf[bytes, Question] = Shelf(most_bytes=MEMO_BYTES)
+_ENCODER = json.JSONEncoder(sort_keys=True)
 _QUESTION_PARTS = ("workload", "constraints")
 
 
@@ -215,7 +216,7 @@ def _words(data: Any) -> bytes | None:
     try:
         # A part that is null is not the same words as one that is not there: only one of them is valid. Not orjson:
         # it writes NaN, which is refused, as null, which may be valid.
-        words = json.dumps({part: data[part] for part in _QUESTION_PARTS if part in data}, sort_keys=True).encode()
+        words = _ENCODER.encode({part: data[part] for part in _QUESTION_PARTS if part in data}).encode()
     except (TypeError, ValueError, RecursionError):
         return None  # nothing that JSON has; the schema says what is wrong with it
     return words if len(words) <= LONGEST_WORDS_BYTES else None
