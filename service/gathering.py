@@ -1,27 +1,41 @@
 """Gathering: what several threads want done at the same moment is done once, by one of them, for all."""
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Work = Callable[[Sequence[Item]], Sequence[Outcome]]
+Then = Callable[[Outcome], Any]
 
 
 class _Ticket(Generic[Item, Outcome]):
     """One thread's wish; it is called when its outcome is there, or when its thread is to work itself."""
 
-    __slots__ = ("called", "done", "item", "outcome")
+    __slots__ = ("_context", "_then", "called", "done", "error", "item", "made")
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, then: Then[Outcome]) -> None:
         self.item = item
+        self._then = then
+        # What is bound in it, ids of the request for example, is of this thread alone.
+        self._context = contextvars.copy_context()
         # Not an Event: that one is made of Python, and there is one for every wish.
         self.called: SimpleQueue[None] = SimpleQueue()
         self.done = False
-        self.outcome: Outcome | None = None
+        self.made: Any = None
+        self.error: Exception | None = None
+
+    def settle(self, outcome: Outcome) -> None:
+        """The work is done, so whatever is wrong with what follows is told, and nothing is done again."""
+        try:
+            self.made = self._context.run(self._then, outcome)
+        except Exception as error:  # noqa: BLE001 - raised by the thread whose it is
+            self.error = error
+        self.done = True
 
 
 class Gathering(Generic[Item, Outcome]):
@@ -53,12 +67,14 @@ class Gathering(Generic[Item, Outcome]):
             with self._lock:
                 self._arrived(thread)
 
-    def do(self, item: Item, work: Work[Item, Outcome]) -> Outcome:
-        """The outcome for `item`; `work` gives one for each item, in order.
+    def do(self, item: Item, work: Work[Item, Outcome], *, then: Then[Outcome] = lambda outcome: outcome) -> Any:
+        """What `then` makes of the outcome for `item`; `work` gives one for each item, in order.
 
-        When a round fails, each thread works for its own item alone, so that nobody fails for another's sake.
+        When a round fails, each thread works for its own item alone, so that nobody fails for another's sake. Whoever
+        has worked for all also makes of the outcomes what is wanted: threads that were woken for that would take the
+        interpreter from each other at every step, and that costs as much as the steps do.
         """
-        ticket: _Ticket[Item, Outcome] = _Ticket(item)
+        ticket: _Ticket[Item, Outcome] = _Ticket(item, then)
         with self._lock:
             self._waiting.append(ticket)
             self._arrived(threading.get_ident())
@@ -68,8 +84,10 @@ class Gathering(Generic[Item, Outcome]):
         if not ticket.done:
             self._round(ticket, work)
         if not ticket.done:
-            return _alone(item, work)
-        return ticket.outcome  # type: ignore[return-value]  # done: `work` gave one
+            _alone(ticket, work)
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.made
 
     def _arrived(self, thread: int) -> None:
         self._expected.discard(thread)
@@ -88,7 +106,7 @@ class Gathering(Generic[Item, Outcome]):
             tickets, self._waiting = self._waiting, []
         try:
             if len(tickets) == 1:
-                own.outcome, own.done = _alone(own.item, work), True
+                _alone(own, work)
             else:
                 _together(tickets, work)
         finally:
@@ -101,9 +119,9 @@ class Gathering(Generic[Item, Outcome]):
                     self._waiting[0].called.put(None)
 
 
-def _alone(item: Item, work: Work[Item, Outcome]) -> Outcome:
-    [outcome] = work([item])
-    return outcome
+def _alone(ticket: _Ticket[Item, Outcome], work: Work[Item, Outcome]) -> None:
+    [outcome] = work([ticket.item])
+    ticket.settle(outcome)
 
 
 def _together(tickets: Sequence[_Ticket[Item, Outcome]], work: Work[Item, Outcome]) -> None:
@@ -113,4 +131,4 @@ def _together(tickets: Sequence[_Ticket[Item, Outcome]], work: Work[Item, Outcom
     except Exception:  # noqa: BLE001 - raised again by whoever it is about
         return
     for ticket, outcome in outcomes:
-        ticket.outcome, ticket.done = outcome, True
+        ticket.settle(outcome)

@@ -35,6 +35,7 @@ from service.edge.requests import (
 from service.errors import PlannerError
 from service.planning.reading import RunAnswer, kept_run, run_answer
 from service.planning.submit import submit_known
+from service.planning.view import RunView
 from service.schemas.workload import request_in_known_words
 
 _RUN_ROUTE = "/v1/runs/<run_id>"
@@ -84,17 +85,16 @@ class ExpressLane:
             # Either way the request has one id.
             environ["HTTP_X_REQUEST_ID"] = request_id
             if environ["REQUEST_METHOD"] == "GET":
-                answer = self._reading(environ)
+                answer = self._reading(environ, started, request_id)
             elif environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == _POST_ROUTE:
-                answer = self._posting(environ, request_id)
+                answer = self._posting(environ, started, request_id)
         if answer is None:
             return self._long_way(environ, start_response)
-        self._tell(answer, time.perf_counter() - started, request_id=request_id)
         headers = [*answer.headers, (REQUEST_ID_HEADER, request_id), *_SECURITY, *rate_headers(answer.standing)]
         start_response(_LINES[answer.status], headers)
         return [answer.body]
 
-    def _reading(self, environ: Environ) -> _Answer | None:
+    def _reading(self, environ: Environ, started: float, request_id: str) -> _Answer | None:
         path = _RUN_PATH.fullmatch(environ["PATH_INFO"])
         caller = None if path is None else self._caller(environ, Permission.RUNS)
         if path is None or caller is None:
@@ -104,7 +104,7 @@ class ExpressLane:
         if run is None or standing is None or not standing.allowed:
             return None
         status, headers, body = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
-        return _Answer(
+        answer = _Answer(
             route=_RUN_ROUTE,
             method="GET",
             path=path[0],
@@ -115,8 +115,10 @@ class ExpressLane:
             headers=headers,
             body=body,
         )
+        self._tell(answer, started, request_id)
+        return answer
 
-    def _posting(self, environ: Environ, request_id: str) -> _Answer | None:
+    def _posting(self, environ: Environ, started: float, request_id: str) -> _Answer | None:
         caller = self._caller(environ, Permission.WORKLOADS)
         if caller is None or any(name in environ for name in _UNUSUAL):
             return None
@@ -127,15 +129,21 @@ class ExpressLane:
             if request is None or standing is None or not standing.allowed:
                 return None
             environ[SPENT] = standing
+
+            def then(run: RunView) -> _Answer:
+                answer = self._posted(caller, standing, run)
+                self._tell(answer, started, request_id)
+                return answer
+
             try:
-                run = submit_known(runtime, caller, request, request_id=request_id)
+                return submit_known(runtime, caller, request, request_id=request_id, then=then)
             except PlannerError as error:
                 # It may have been written, so it is not tried again: Flask says what happened.
                 environ[FAILED_BEFORE] = error
                 return None
-        if run is None:
-            return None
-        body = run_answer(runtime, run).body
+
+    def _posted(self, caller: Caller, standing: Standing, run: RunView) -> _Answer:
+        body = run_answer(runtime_of(self._app), run).body
         place = f"/v1/runs/{run.id}"
         headers = (("Location", place), *_content(body), *_NOT_KEPT)
         return _Answer(
@@ -166,7 +174,8 @@ class ExpressLane:
         except PlannerError:
             return None
 
-    def _tell(self, answer: _Answer, duration_s: float, *, request_id: str) -> None:
+    def _tell(self, answer: _Answer, started: float, request_id: str) -> None:
+        duration_s = time.perf_counter() - started
         runtime_of(self._app).metrics.answered(
             route=answer.route, method=answer.method, status=answer.status, seconds=duration_s
         )
