@@ -14,7 +14,7 @@ from service.access import Caller
 
 _MOST_KEYS = 4096
 # Of its memory: how long a key is taken as it is before somebody renews it.
-_FRESH = 0.5
+_FRESH = 0.75
 
 
 class RecentKeys:
