@@ -64,7 +64,7 @@ class _Answer:
     standing: Standing
     status: HTTPStatus
     headers: Headers
-    body: bytes
+    chunks: tuple[bytes, ...]
 
 
 class ExpressLane:
@@ -92,7 +92,7 @@ class ExpressLane:
             return self._long_way(environ, start_response)
         headers = [*answer.headers, (REQUEST_ID_HEADER, request_id), *_SECURITY, *rate_headers(answer.standing)]
         start_response(_LINES[answer.status], headers)
-        return [answer.body]
+        return list(answer.chunks)
 
     def _reading(self, environ: Environ, started: float, request_id: str) -> _Answer | None:
         path = _RUN_PATH.fullmatch(environ["PATH_INFO"])
@@ -103,7 +103,7 @@ class ExpressLane:
         standing = None if run is None else spend_read(self._app, caller.tenant_id)
         if run is None or standing is None or not standing.allowed:
             return None
-        status, headers, body = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
+        status, headers, chunks = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
         answer = _Answer(
             route=_RUN_ROUTE,
             method="GET",
@@ -113,7 +113,7 @@ class ExpressLane:
             standing=standing,
             status=status,
             headers=headers,
-            body=body,
+            chunks=chunks,
         )
         self._tell(answer, started, request_id)
         return answer
@@ -143,9 +143,9 @@ class ExpressLane:
                 return None
 
     def _posted(self, caller: Caller, standing: Standing, run: RunView) -> _Answer:
-        body = run_answer(runtime_of(self._app), run).body
+        chunks = run_answer(runtime_of(self._app), run).chunks
         place = f"/v1/runs/{run.id}"
-        headers = (("Location", place), *_content(body), *_NOT_KEPT)
+        headers = (("Location", place), *_content(chunks), *_NOT_KEPT)
         return _Answer(
             route=_POST_ROUTE,
             method="POST",
@@ -155,7 +155,7 @@ class ExpressLane:
             standing=standing,
             status=HTTPStatus.OK,
             headers=headers,
-            body=body,
+            chunks=chunks,
         )
 
     def _caller(self, environ: Environ, permission: Permission) -> Caller | None:
@@ -185,7 +185,7 @@ class ExpressLane:
             route=answer.route,
             path=answer.path,
             status=answer.status.value,
-            bytes=len(answer.body),
+            bytes=_length(answer.chunks),
             duration_ms=round(duration_s * 1e3, 2),
             run_id=answer.run_id,
             tenant_id=answer.caller.tenant_id,
@@ -200,13 +200,17 @@ def take_express_lane(app: Flask) -> None:
         app.wsgi_app = ExpressLane(app, cast("Wsgi", app.wsgi_app))  # type: ignore[method-assign]
 
 
-def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, bytes]:
+def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, tuple[bytes, ...]]:
     headers = (("ETag", f'"{tag}"'), ("Cache-Control", REVALIDATE))
     if "HTTP_IF_NONE_MATCH" in environ and parse_etags(environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag):
-        return HTTPStatus.NOT_MODIFIED, headers, b""
-    body = run.body
-    return HTTPStatus.OK, (*_content(body), *headers), body
+        return HTTPStatus.NOT_MODIFIED, headers, ()
+    chunks = run.chunks
+    return HTTPStatus.OK, (*_content(chunks), *headers), chunks
 
 
-def _content(body: bytes) -> Headers:
-    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))
+def _content(chunks: tuple[bytes, ...]) -> Headers:
+    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(_length(chunks)))
+
+
+def _length(chunks: tuple[bytes, ...]) -> int:
+    return sum(map(len, chunks))

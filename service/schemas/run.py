@@ -108,9 +108,9 @@ def summary_json(run: Any) -> bytes:
     return orjson.dumps(members, option=orjson.OPT_UTC_Z)
 
 
-def run_json(summary: bytes, result: bytes | None) -> bytes:
+def run_chunks(summary: bytes, result: bytes | None) -> tuple[bytes, ...]:
     """A run as RunSchema writes it, from its summary and the bytes of its answer as they are kept."""
-    return b"".join((summary[:-1], b',"result":', b"null" if result is None else result, b"}"))
+    return summary[:-1], b',"result":', b"null" if result is None else result, b"}"
 
 
 class AskedSchema(Schema):
