@@ -1,5 +1,6 @@
 """create_app(runtime=None): registers blueprints and error handlers, nothing else."""
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -49,11 +50,16 @@ def create_app(runtime: Runtime | None = None) -> Flask:
         return _application(runtime)
     own_logs("INFO", role=_ROLE)
     try:
-        return _application(_runtime())
+        app = _application(_runtime())
     except (SettingsError, PlannerError) as error:
         log.critical("cannot_start", reason=str(error))
     except Exception as error:
         log.critical("cannot_start", error=type(error).__name__, exc_info=error)
+    else:
+        # What is there by now stays there: catalog, schemas, libraries. To look through all of it for garbage again
+        # and again would hold up every request for a fifth of a second at a time.
+        gc.freeze()
+        return app
     # The server starts another process, and after a while gives up.
     sys.exit(1)
 

@@ -37,7 +37,9 @@ class Kept:
 
     def keep_answer(self, tenant_id: str, digest: str, body: bytes) -> None:
         """Keep an answer that is committed."""
-        self._answers.put((tenant_id, digest), body, size_bytes=len(body) + _ENTRY_BYTES)
+        # Answers never change.
+        if self.answer(tenant_id, digest) is None:
+            self._answers.put((tenant_id, digest), body, size_bytes=len(body) + _ENTRY_BYTES)
 
     def keep_run(self, tenant_id: str, run_id: str, run: KeptRun) -> None:
         """Keep a run that is done and committed."""

@@ -70,7 +70,8 @@ class Metrics:
         self._refused = Counter(
             "headroom_rate_limited", "Requests refused for their number.", ("limit",), registry=registry
         )
-        self._submitted = Counter("headroom_runs_submitted", "Runs by how they began.", ("answer",), registry=registry)
+        submitted = Counter("headroom_runs_submitted", "Runs by how they began.", ("answer",), registry=registry)
+        self._submitted = {answer: submitted.labels(answer.value) for answer in Answered}
         self._lookups = Counter(
             "headroom_result_cache_lookups", "Questions to the cache of results.", ("result",), registry=registry
         )
@@ -104,8 +105,6 @@ class Metrics:
         """Small sets are told from the start, so that the first event is a rise and not a new series."""
         for result in Lookup:
             self._lookups.labels(result.value)
-        for answer in Answered:
-            self._submitted.labels(answer.value)
         for what in Mended:
             self._mended.labels(what.value)
 
@@ -127,7 +126,7 @@ class Metrics:
 
     def submitted(self, answer: Answered) -> None:
         """A run was asked for."""
-        self._submitted.labels(answer.value).inc()
+        self._submitted[answer].inc()
 
     def looked_up(self, result: Lookup) -> None:
         """The cache of results was asked."""

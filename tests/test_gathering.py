@@ -1,3 +1,4 @@
+import contextvars
 import threading
 from collections.abc import Sequence
 
@@ -118,3 +119,68 @@ def test_work_that_forgets_an_item_is_an_error():
     gathering: Gathering[int, int] = Gathering()
     with pytest.raises(ValueError, match="not enough values"):
         gathering.do(1, lambda _: [])
+
+
+def test_what_is_wrong_after_the_work_is_told_to_its_own_thread_and_the_work_is_not_done_again():
+    gathering: Gathering[int, int] = Gathering(patience_s=5)
+    rounds: list[int] = []
+    barrier = threading.Barrier(4)
+
+    def work(items: Sequence[int]) -> list[int]:
+        rounds.append(len(items))
+        return [-item for item in items]
+
+    def then(outcome: int) -> str:
+        if outcome == -2:
+            raise ValueError("2 cannot be told")
+        return f"told {outcome}"
+
+    def act(number: int) -> object:
+        with gathering.coming():
+            barrier.wait(10)
+            return gathering.do(number, work, then=then)
+
+    outcomes = in_threads(4, act)
+    assert outcomes[:2] + outcomes[3:] == ["told 0", "told -1", "told -3"]
+    assert str(outcomes[2]) == "2 cannot be told"
+    assert rounds == [4]
+
+
+def test_what_follows_the_work_sees_what_its_own_thread_has_bound():
+    gathering: Gathering[int, int] = Gathering(patience_s=5)
+    mine: contextvars.ContextVar[int] = contextvars.ContextVar("mine")
+    makers: set[int] = set()
+    barrier = threading.Barrier(4)
+
+    def then(_outcome: int) -> int:
+        makers.add(threading.get_ident())
+        return mine.get()
+
+    def act(number: int) -> object:
+        mine.set(number)
+        with gathering.coming():
+            barrier.wait(10)
+            return gathering.do(0, list, then=then)
+
+    assert in_threads(4, act) == [0, 1, 2, 3]
+    assert len(makers) == 1
+
+
+def test_a_round_waits_for_as_many_as_came_to_the_one_before():
+    gathering: Gathering[int, int] = Gathering(patience_s=5)
+    rounds: list[int] = []
+    barrier = threading.Barrier(3)
+
+    def work(items: Sequence[int]) -> list[int]:
+        rounds.append(len(items))
+        return list(items)
+
+    def act(number: int) -> object:
+        with gathering.coming():
+            barrier.wait(10)
+            gathering.do(number, work)
+        # Nobody says any more that somebody is coming.
+        return gathering.do(number, work)
+
+    assert in_threads(3, act) == [0, 1, 2]
+    assert rounds == [3, 3]

@@ -7,7 +7,7 @@ import structlog
 from flask import Blueprint, Flask, current_app, g, request
 
 from service.access import Caller, Permission
-from service.edge.context import runtime
+from service.edge.context import runtime, runtime_of
 from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.recent_keys import RecentKeys
 from service.errors import ForbiddenError, TenantDisabledError, UnauthenticatedError
@@ -26,7 +26,12 @@ def remember_keys(app: Flask, *, memory_s: float) -> None:
 def recent_caller(app: Flask, authorization: str) -> Caller | None:
     """Who sends this header, where the key in it was checked a moment ago; None says nothing about the key."""
     scheme, _, token = authorization.partition(" ")
-    return _recent(app).known(token) if scheme == "Bearer" else None
+    if scheme != "Bearer":
+        return None
+    try:
+        return _recent(app).known(token, lambda: keys.authenticate(runtime_of(app), token))
+    except Exception:  # noqa: BLE001 - whatever is wrong with the key or its look-up, the long way finds and tells it
+        return None
 
 
 def protect(blueprint: Blueprint, permission: Permission) -> None:

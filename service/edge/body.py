@@ -43,13 +43,7 @@ def parse_json(body: bytes) -> Any:
     if not body:
         raise MalformedBodyError("The body is empty; send a JSON object.")
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_members,
-            parse_constant=_refuse_constant,
-            parse_float=_float,
-            parse_int=_int,
-        )
+        value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MalformedBodyError(f"The body is not UTF-8: byte {error.start} cannot be read.") from error
     except json.JSONDecodeError as error:
@@ -57,7 +51,9 @@ def parse_json(body: bytes) -> Any:
         raise MalformedBodyError(f"The body is not JSON: {error.msg} at {where}.") from error
     except RecursionError as error:
         raise MalformedBodyError(_TOO_DEEP) from error
-    _check_nesting_and_text(value)
+    # What is refused in there can only be written with an escape, or with a bracket for each level.
+    if b"\\u" in body or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        _check_nesting_and_text(value)
     return value
 
 
@@ -107,6 +103,11 @@ def _int(text: str) -> int:
     if len(text) > _MAX_DIGITS:
         raise MalformedBodyError(f"A number of the body has more than {_MAX_DIGITS} digits.")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
+)
 
 
 def _check_nesting_and_text(value: Any) -> None:

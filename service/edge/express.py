@@ -35,6 +35,7 @@ from service.edge.requests import (
 from service.errors import PlannerError
 from service.planning.reading import RunAnswer, kept_run, run_answer
 from service.planning.submit import submit_known
+from service.planning.view import RunView
 from service.schemas.workload import request_in_known_words
 
 _RUN_ROUTE = "/v1/runs/<run_id>"
@@ -63,7 +64,7 @@ class _Answer:
     standing: Standing
     status: HTTPStatus
     headers: Headers
-    body: bytes
+    chunks: tuple[bytes, ...]
 
 
 class ExpressLane:
@@ -84,17 +85,16 @@ class ExpressLane:
             # Either way the request has one id.
             environ["HTTP_X_REQUEST_ID"] = request_id
             if environ["REQUEST_METHOD"] == "GET":
-                answer = self._reading(environ)
+                answer = self._reading(environ, started, request_id)
             elif environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == _POST_ROUTE:
-                answer = self._posting(environ, request_id)
+                answer = self._posting(environ, started, request_id)
         if answer is None:
             return self._long_way(environ, start_response)
-        self._tell(answer, time.perf_counter() - started, request_id=request_id)
         headers = [*answer.headers, (REQUEST_ID_HEADER, request_id), *_SECURITY, *rate_headers(answer.standing)]
         start_response(_LINES[answer.status], headers)
-        return [answer.body]
+        return list(answer.chunks)
 
-    def _reading(self, environ: Environ) -> _Answer | None:
+    def _reading(self, environ: Environ, started: float, request_id: str) -> _Answer | None:
         path = _RUN_PATH.fullmatch(environ["PATH_INFO"])
         caller = None if path is None else self._caller(environ, Permission.RUNS)
         if path is None or caller is None:
@@ -103,8 +103,8 @@ class ExpressLane:
         standing = None if run is None else spend_read(self._app, caller.tenant_id)
         if run is None or standing is None or not standing.allowed:
             return None
-        status, headers, body = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
-        return _Answer(
+        status, headers, chunks = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
+        answer = _Answer(
             route=_RUN_ROUTE,
             method="GET",
             path=path[0],
@@ -113,10 +113,12 @@ class ExpressLane:
             standing=standing,
             status=status,
             headers=headers,
-            body=body,
+            chunks=chunks,
         )
+        self._tell(answer, started, request_id)
+        return answer
 
-    def _posting(self, environ: Environ, request_id: str) -> _Answer | None:
+    def _posting(self, environ: Environ, started: float, request_id: str) -> _Answer | None:
         caller = self._caller(environ, Permission.WORKLOADS)
         if caller is None or any(name in environ for name in _UNUSUAL):
             return None
@@ -127,17 +129,23 @@ class ExpressLane:
             if request is None or standing is None or not standing.allowed:
                 return None
             environ[SPENT] = standing
+
+            def then(run: RunView) -> _Answer:
+                answer = self._posted(caller, standing, run)
+                self._tell(answer, started, request_id)
+                return answer
+
             try:
-                run = submit_known(runtime, caller, request, request_id=request_id)
+                return submit_known(runtime, caller, request, request_id=request_id, then=then)
             except PlannerError as error:
                 # It may have been written, so it is not tried again: Flask says what happened.
                 environ[FAILED_BEFORE] = error
                 return None
-        if run is None:
-            return None
-        body = run_answer(runtime, run).body
+
+    def _posted(self, caller: Caller, standing: Standing, run: RunView) -> _Answer:
+        chunks = run_answer(runtime_of(self._app), run).chunks
         place = f"/v1/runs/{run.id}"
-        headers = (("Location", place), *_content(body), *_NOT_KEPT)
+        headers = (("Location", place), *_content(chunks), *_NOT_KEPT)
         return _Answer(
             route=_POST_ROUTE,
             method="POST",
@@ -147,7 +155,7 @@ class ExpressLane:
             standing=standing,
             status=HTTPStatus.OK,
             headers=headers,
-            body=body,
+            chunks=chunks,
         )
 
     def _caller(self, environ: Environ, permission: Permission) -> Caller | None:
@@ -166,7 +174,8 @@ class ExpressLane:
         except PlannerError:
             return None
 
-    def _tell(self, answer: _Answer, duration_s: float, *, request_id: str) -> None:
+    def _tell(self, answer: _Answer, started: float, request_id: str) -> None:
+        duration_s = time.perf_counter() - started
         runtime_of(self._app).metrics.answered(
             route=answer.route, method=answer.method, status=answer.status, seconds=duration_s
         )
@@ -176,7 +185,7 @@ class ExpressLane:
             route=answer.route,
             path=answer.path,
             status=answer.status.value,
-            bytes=len(answer.body),
+            bytes=_length(answer.chunks),
             duration_ms=round(duration_s * 1e3, 2),
             run_id=answer.run_id,
             tenant_id=answer.caller.tenant_id,
@@ -191,13 +200,17 @@ def take_express_lane(app: Flask) -> None:
         app.wsgi_app = ExpressLane(app, cast("Wsgi", app.wsgi_app))  # type: ignore[method-assign]
 
 
-def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, bytes]:
+def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, tuple[bytes, ...]]:
     headers = (("ETag", f'"{tag}"'), ("Cache-Control", REVALIDATE))
     if "HTTP_IF_NONE_MATCH" in environ and parse_etags(environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag):
-        return HTTPStatus.NOT_MODIFIED, headers, b""
-    body = run.body
-    return HTTPStatus.OK, (*_content(body), *headers), body
+        return HTTPStatus.NOT_MODIFIED, headers, ()
+    chunks = run.chunks
+    return HTTPStatus.OK, (*_content(chunks), *headers), chunks
 
 
-def _content(body: bytes) -> Headers:
-    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))
+def _content(chunks: tuple[bytes, ...]) -> Headers:
+    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(_length(chunks)))
+
+
+def _length(chunks: tuple[bytes, ...]) -> int:
+    return sum(map(len, chunks))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -18,6 +19,8 @@ from service.store import results, runs, workloads
 from service.store.ids import new_id
 from service.store.runs import columns_of
 from service.store.tables.runs import RunStatus
+
+Made = TypeVar("Made")
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +44,13 @@ class _Outcome:
     taken: bool = False
 
 
-def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView] | None = None) -> RunView | None:
-    """The done run of a new workload; None, and nothing written, where the store does not hold the answer.
+def answered(
+    runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView] | None = None, then: Callable[[RunView], Made]
+) -> Made | None:
+    """What `then` makes of the done run of a new workload, once it is committed.
 
-    With `once` only where its key is new, else KeyInProgressError, and nothing is written.
+    None, and nothing written, where the store does not hold the answer. With `once` only where its key is new, else
+    KeyInProgressError, and nothing is written.
     """
     ids = {"workload_id": new_id("wkl", draft.now), "run_id": new_id("run", draft.now)}
     answer = None
@@ -53,11 +59,21 @@ def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView]
         # is kept, whatever came out.
         answer = once.answer(_view(draft, **ids, feasible=None, body=body))
     item = _Written(draft=draft, **ids, once=once, answer=answer)
-    outcome: _Outcome = runtime.gathering.do(item, lambda items: _write(runtime, items))
-    if outcome.feasible is None:
-        return None
-    if once is not None and outcome.taken:
-        raise taken(once)
+
+    def told(outcome: _Outcome) -> Made | None:
+        if outcome.feasible is None:
+            return None
+        if once is not None and outcome.taken:
+            raise taken(once)
+        _tell(runtime, item)
+        return then(_view(draft, **ids, feasible=outcome.feasible, body=body))
+
+    made: Made | None = runtime.gathering.do(item, lambda items: _write(runtime, items), then=told)
+    return made
+
+
+def _tell(runtime: Runtime, item: _Written) -> None:
+    draft = item.draft
     runtime.metrics.submitted(Answered.KNOWN)
     log.info(
         "run_submitted",
@@ -70,7 +86,6 @@ def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView]
         cached=True,
         answered_from="memory",
     )
-    return _view(draft, **ids, feasible=outcome.feasible, body=body)
 
 
 def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:

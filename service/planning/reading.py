@@ -10,7 +10,7 @@ from service.kept import KeptRun
 from service.planning.transact import read
 from service.planning.view import RunView, WorkloadView, run_view, workload_view
 from service.runtime import Runtime
-from service.schemas.run import run_json, summary_json
+from service.schemas.run import run_chunks, summary_json
 from service.store import results, runs, workloads
 from service.store.filters import ANY_RUN, LISTED_WORKLOADS, RunFilter, WorkloadFilter
 from service.store.tables.runs import RunRow, RunStatus
@@ -25,9 +25,14 @@ class RunAnswer:
     result: bytes | None
 
     @property
+    def chunks(self) -> tuple[bytes, ...]:
+        """The whole in pieces: the answer is long, and one for all who ask, until it is sent."""
+        return run_chunks(self.summary, self.result)
+
+    @property
     def body(self) -> bytes:
         """The whole."""
-        return run_json(self.summary, self.result)
+        return b"".join(self.chunks)
 
 
 def read_run(runtime: Runtime, caller: Caller, run_id: str) -> RunAnswer:

@@ -1,5 +1,8 @@
 """A workload arrives: its run is answered from what is known, joins an equal open run, or is queued."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy.orm import Session
 
 from service.access import Caller
@@ -17,6 +20,8 @@ from service.store import workloads
 from service.store.ids import new_id
 from service.store.tables.runs import RunRow
 
+Made = TypeVar("Made")
+
 
 def submit(
     runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, once: Once[RunView] | None = None
@@ -31,11 +36,16 @@ def submit(
         return run
 
 
-def submit_known(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> RunView | None:
-    """The done run of a new workload whose answer this process has kept; None, and nothing written, for others."""
+def submit_known(
+    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, then: Callable[[RunView], Made]
+) -> Made | None:
+    """What `then` makes of the done run of a new workload whose answer this process has kept, once it is committed.
+
+    None, and nothing written, for others. `then` may run in another thread.
+    """
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
-    return None if known is None else answered(runtime, draft, known)
+    return None if known is None else answered(runtime, draft, known, then=then)
 
 
 def _submit(
@@ -44,7 +54,7 @@ def _submit(
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
     if known is not None:
-        run = answered(runtime, draft, known, once=once)
+        run = answered(runtime, draft, known, once=once, then=lambda written: written)
         if run is not None:
             return run
     else:

@@ -9,6 +9,7 @@ from marshmallow import Schema, fields
 from service.schemas.constraints import ConstraintsSchema
 from service.schemas.plain import count, figure, flag, many, one, text
 from service.schemas.result import ResultSchema
+from service.schemas.strict import whole
 from service.schemas.workload import QUESTION
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
@@ -97,17 +98,19 @@ class RunSchema(RunSummarySchema):
     result = StoredResult("The answer; null until the run is done.")
 
 
-_SUMMARY = RunSummarySchema()
+_SUMMARY = tuple(RunSummarySchema().fields)
 
 
 def summary_json(run: Any) -> bytes:
-    """A run without its result, as JSON."""
-    return orjson.dumps(_SUMMARY.dump(run))
+    """A run without its result, as RunSummarySchema would write it in ten times the time."""
+    members = {name: getattr(run, name) for name in _SUMMARY}
+    members["progress_fraction"] = whole(run.progress_fraction)
+    return orjson.dumps(members, option=orjson.OPT_UTC_Z)
 
 
-def run_json(summary: bytes, result: bytes | None) -> bytes:
+def run_chunks(summary: bytes, result: bytes | None) -> tuple[bytes, ...]:
     """A run as RunSchema writes it, from its summary and the bytes of its answer as they are kept."""
-    return b"".join((summary[:-1], b',"result":', b"null" if result is None else result, b"}"))
+    return summary[:-1], b',"result":', b"null" if result is None else result, b"}"
 
 
 class AskedSchema(Schema):

@@ -6,27 +6,28 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy.types import TypeEngine
 
 from service.store.tables.moment import Moment
 from service.store.tables.row import Row
 
-_Convert = Callable[[Any], Any]
+_Convert = Callable[[Any], Any] | None
 # One moment stands in many columns and rows, and writing it as text takes longer than all the rest.
 _MOMENTS_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """An INSERT of one dialect, the columns in the order of its places, and what makes their values the driver's."""
+    """An INSERT of one dialect, and the columns in the order of its places, with what makes values the driver's."""
 
     statement: str
     positional: bool
-    columns: tuple[str, ...]
-    converts: tuple[tuple[str, _Convert], ...]
+    columns: tuple[tuple[str, _Convert], ...]
 
     def row(self, values: Mapping[str, Any]) -> Any:
-        converted = {**values, **{name: convert(values[name]) for name, convert in self.converts}}
-        return tuple([converted[name] for name in self.columns]) if self.positional else converted
+        if self.positional:
+            return tuple([values[name] if convert is None else convert(values[name]) for name, convert in self.columns])
+        return {name: values[name] if convert is None else convert(values[name]) for name, convert in self.columns}
 
 
 _known: dict[tuple[str, str, tuple[str, ...]], _Prepared] = {}
@@ -46,15 +47,17 @@ def insert_many(connection: Connection, table: type[Row], rows: Sequence[Mapping
 
 def _prepare(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Prepared:
     compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
-    converts = []
-    for name in names:
-        kind = table.c[name].type
-        convert = kind.dialect_impl(dialect).bind_processor(dialect)
-        if convert is not None:
-            converts.append((name, _remembered(convert) if isinstance(kind, Moment) else convert))
     places = tuple(compiled.positiontup or ()) if dialect.positional else names
-    return _Prepared(str(compiled), dialect.positional, places, tuple(converts))
+    columns = tuple((name, _convert(dialect, table.c[name].type)) for name in places)
+    return _Prepared(str(compiled), dialect.positional, columns)
 
 
-def _remembered(convert: _Convert) -> _Convert:
-    return functools.lru_cache(_MOMENTS_KEPT)(convert)
+def _convert(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert:
+    return _of_moments(dialect) if isinstance(kind, Moment) else kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+@functools.cache
+def _of_moments(dialect: Dialect) -> _Convert:
+    """One for all columns of an engine."""
+    convert = Moment().dialect_impl(dialect).bind_processor(dialect)
+    return None if convert is None else functools.lru_cache(_MOMENTS_KEPT)(convert)

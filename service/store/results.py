@@ -1,17 +1,18 @@
 """Results: the answers, one per tenant and digest, written once."""
 
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Dialect, bindparam, select
 from sqlalchemy.orm import Session
 
 from service.store.insert import insert_if_absent
 from service.store.tables.runs import ResultRow
 
 _TABLE = ResultRow.__table__.c
-# Made once and without objects: the way of a question that has been answered before is a short one.
 _FEASIBLE = select(_TABLE.feasible).where(_TABLE.tenant_id == bindparam("t"), _TABLE.digest == bindparam("d"))
 
 
@@ -54,8 +55,18 @@ def working(session: Session, tenant_id: str, digest: str) -> bytes | None:
 
 def feasible_of(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
     """Whether the stored answers are feasible, for each (tenant, digest) that has one."""
-    found = {pair: connection.scalar(_FEASIBLE, {"t": pair[0], "d": pair[1]}) for pair in pairs}
-    return {pair: known for pair, known in found.items() if known is not None}
+    statement, values = _in_words_of(connection.dialect)
+    found = {pair: connection.exec_driver_sql(statement, values(*pair)).scalar() for pair in pairs}
+    return {pair: bool(known) for pair, known in found.items() if known is not None}
+
+
+@functools.cache
+def _in_words_of(dialect: Dialect) -> tuple[str, Callable[[str, str], Any]]:
+    """The statement as the driver takes it: the way of a question that has been answered before is a short one."""
+    statement = str(_FEASIBLE.compile(dialect=dialect))
+    if dialect.positional:
+        return statement, lambda tenant_id, digest: (tenant_id, digest)
+    return statement, lambda tenant_id, digest: {"t": tenant_id, "d": digest}
 
 
 def feasible(session: Session, tenant_id: str, digest: str) -> bool | None:

@@ -46,3 +46,37 @@ def test_a_refusal_is_not_remembered():
     with pytest.raises(UnauthenticatedError):
         recent.caller("hr_a", refuse)
     assert recent.caller("hr_a", lambda: ANN) == ANN
+
+
+def test_of_those_who_know_a_key_one_renews_it_in_time():
+    clock, asked = Clock(), []
+    recent = RecentKeys(0.25, monotonic=clock)
+
+    def look_up() -> Caller:
+        asked.append(clock.now)
+        # Whoever comes meanwhile goes on with what is known.
+        assert len(asked) == 1 or recent.known("hr_a", look_up) == ANN
+        return ANN
+
+    assert recent.known("hr_a", look_up) is None
+    recent.caller("hr_a", look_up)
+    for _ in range(20):
+        clock.now += 0.05
+        assert [recent.known("hr_a", look_up) for _ in range(3)] == [ANN] * 3
+    assert 4 <= len(asked) <= 10
+    clock.now += 0.26
+    assert recent.known("hr_a", look_up) is None
+
+
+def test_a_key_that_is_refused_when_it_is_renewed_is_forgotten():
+    clock = Clock()
+    recent = RecentKeys(0.25, monotonic=clock)
+
+    def refuse() -> Caller:
+        raise UnauthenticatedError("no")
+
+    recent.caller("hr_a", lambda: ANN)
+    clock.now += 0.2
+    with pytest.raises(UnauthenticatedError):
+        recent.known("hr_a", refuse)
+    assert recent.known("hr_a", lambda: ANN) is None
