@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 
 import httpx
 import pytest
@@ -40,14 +41,21 @@ def test_the_working_of_an_option_is_told_step_by_step(command, asked):
     assert second["server"] == run["result"]["options"][1]["server"]
 
 
-def test_an_option_or_a_run_that_is_not_there_is_told(command, served, question, file, asked):
+def test_an_option_or_a_run_that_is_not_there_is_told(command, asked):
     done = command("working", asked[0]["id"], "999")
     assert done.code == Ending.REFUSED
     assert "its options are ranked 1 to" in done.err
+    assert command("working", "run_nothing", "--json").json["status"] == 404
+
+
+def test_the_working_of_a_run_that_is_open_is_asked_for_again(command, served, question, file):
     served.held.set()
     queued = command("size", file(question()), "--no-wait", "--json").json["id"]
-    assert "(HTTP 409)" in command("working", queued).err
-    assert command("working", "run_nothing", "--json").json["status"] == 404
+    threading.Timer(0.5, served.held.clear).start()
+    done = command("working", queued)
+    assert done.code == Ending.DONE
+    assert "(HTTP 409)" in done.err
+    assert "Trying again" in done.err
 
 
 def test_workloads_are_listed_narrowed_and_paged(command, question, file):
