@@ -193,16 +193,16 @@ def words(text: str) -> frozenset[str]:
 
 # design.md section 4 and its glossary: what a name may end in, when what it is "per" is set aside.
 UNITS = words("""
-    bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms fs s min h days months w kw kwh j
+    bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms us ns fs s min h days months years w kw kwh j
     tokens tokens_s requests_s usd fraction mlups ns_day percent mm2
 """)
 # What is counted. `b` is a count of parameters in billions, as models are named.
 COUNTED = words("""
     params parameters b elements layers heads experts instances steps cells atoms users chains requests passes
-    copies cores units targets ligands designs genomes forecasts hours
+    copies cores units targets ligands designs genomes forecasts hours exchanges rows servers columns
 """)
 # Numbers without a unit, and what says so itself.
-DIMENSIONLESS = words("factor exponent efficiency imbalance exposed overlap percentile mfu pue")
+DIMENSIONLESS = words("factor exponent efficiency imbalance exposed overlap percentile ratio vintage mfu pue")
 # What a quantity may be "per", and words that say which end of a range it is.
 PER = words("""
     gpu user server rack instance item token seed chain target failure day hour month year step layer sequence rank per
@@ -218,7 +218,8 @@ BESIDE = words("""
 PLAIN = words("""
     batch concurrency in_flight confidence coefficient power shift up down ln_arm ln_low ln_high size_arm coverage
     hidden vocab window stride cap top_k kv_width expert_width widest_ffn expert_intermediate head_matmul adapter_rank
-    half_width expert_half_width overlap_order weight_limit
+    half_width expert_half_width weight_limit inner intermediate context generation products streams
+    collectives interference wave closed decode depth side_weight attention_dp pp
 """)
 
 
