@@ -27,7 +27,7 @@ LOCKS = {
     "bench": (RUNTIME,),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
-    "test": (RUNTIME, TESTS),
+    "test": (RUNTIME, TESTS, CALIBRATION),
     "validate": (RUNTIME,),
 }
 MODULES = {

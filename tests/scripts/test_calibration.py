@@ -1,0 +1,141 @@
+"""The fits find again what they were given, and write files that the product reads."""
+
+import shutil
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+
+from config.environment import ROOT
+from scripts.calibration.curve_fit import Peaks, fit_curve
+from scripts.calibration.kernels import write_kernels
+from scripts.calibration.measured_kernels import Measured, measured_kernels
+from scripts.calibration.overhead_fit import SPECS, Runs, fit_overheads, slots
+from scripts.calibration.served import Error, calibration_runs, write_served
+from service.catalog.calibration import load_calibration
+from service.catalog.load import load_catalog
+from service.sizing.operation import Curves, Operation, Work
+
+CATALOG = load_catalog(ROOT / "config")
+PEAKS = Peaks(flop_s=1e15, bytes_s=4e12)
+
+
+def measured(seed: int = 0, *, noise: float = 0.03) -> Measured:
+    """A thousand matrix products on a GPU whose curve is known."""
+    draw = np.random.default_rng(seed)
+    m, n, k = (2.0 ** draw.uniform(low, high, 1000) for low, high in ((0, 13), (9, 14), (9, 14)))
+    work = Work(flop=2 * m * n * k, main_bytes=2 * n * k, side_bytes=2 * m * (n + k), depth=k)
+    known = Curves(
+        launch_s=np.asarray(6e-6),
+        flop_s=np.asarray(0.7e15),
+        bytes_s=np.asarray(0.8 * 4e12),
+        unhidden=np.asarray(0.3),
+        depth_s=np.asarray(0.5e-9),
+        side_weight=np.asarray(1.5),
+        padding_rows=np.asarray(0.0),
+    )
+    took = known.time_s(work) * np.exp(draw.normal(0.0, noise, m.size))
+    return Measured(
+        operation=Operation.PRODUCT, gpu="b200-sxm", engine="vllm", precision="bf16", work=work, took_s=took
+    )
+
+
+def test_a_curve_is_found_again_through_noise_and_outliers() -> None:
+    points = measured()
+    points.took_s[::40] *= 4.0
+    found = fit_curve(points, PEAKS, seed=1)
+    assert found is not None
+    assert found.launch_us == pytest.approx(6.0, rel=0.1)
+    assert found.flop_efficiency == pytest.approx(0.7, rel=0.1)
+    assert found.bandwidth_efficiency == pytest.approx(0.8, rel=0.1)
+    assert found.padding_rows == 0.0
+    assert found.median_error_fraction < 0.05
+
+
+def test_too_few_points_make_no_curve() -> None:
+    few = measured()
+    rows = slice(0, 50)
+    work = replace(
+        few.work, **{name: getattr(few.work, name)[rows] for name in ("flop", "main_bytes", "side_bytes", "depth")}
+    )
+    assert fit_curve(replace(few, work=work, took_s=few.took_s[rows]), PEAKS, seed=1) is None
+
+
+def test_a_product_of_the_tables_is_its_work_and_its_seconds(tmp_path: Path) -> None:
+    row = {"gpu": "b200-sxm", "engine": "vllm", "gemm_dtype": "nvfp4", "m": 64, "n": 4096, "k": 8192, "latency": 0.05}
+    sliver = row | {"n": 8}
+    pd.DataFrame([row, sliver]).to_parquet(tmp_path / "gemm.parquet")
+    tables = measured_kernels(tmp_path)
+    own, pooled = next(tables), next(tables)
+    assert (own.engine, pooled.engine) == ("vllm", "any")
+    assert own.precision == "fp4"
+    assert own.took_s.tolist() == [pytest.approx(5e-5)]
+    assert np.ravel(own.work.flop).tolist() == [2.0 * 64 * 4096 * 8192]
+    assert np.ravel(own.work.main_bytes).tolist() == [4096 * 8192 * 0.5625]
+    with pytest.raises(FileNotFoundError):
+        list(tables)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Every 20th served run, some of each kind."""
+    path = tmp_path_factory.mktemp("evidence") / "inference.jsonl"
+    lines = (ROOT / "config" / "evidence" / "inference.jsonl").read_bytes().splitlines()
+    path.write_bytes(b"\n".join(lines[::20]))
+    return calibration_runs(CATALOG, path, lambda _: None)
+
+
+def test_only_calibration_lines_are_fitted(runs) -> None:
+    lines = (ROOT / "config" / "evidence" / "inference.jsonl").read_bytes().splitlines()
+    split = {line["id"]: line["split"] for line in map(orjson.loads, lines)}
+    assert runs
+    assert {split[run.place.id] for run in runs} == {"calibration"}
+
+
+def test_overheads_are_found_again_from_runs_that_obey_them(runs) -> None:
+    place = slots()
+    draw = np.random.default_rng(3)
+    truth = place.start + 0.7 * place.prior * draw.normal(size=place.start.size)
+    sets = [Runs(some, place) for some in _by_mode(runs)]
+    for one in sets:
+        for metric, error in one.log_errors(truth).items():
+            one.measured[metric] = one.measured[metric] * np.exp(error)
+    found = fit_overheads(sets, place, steps=8)
+    # The priors hold some of it back: there are few runs here.
+    assert _typical(sets, found) < 0.6 * _typical(sets, place.start)
+
+
+def _typical(sets, vector) -> float:
+    errors = [error for one in sets for error in one.log_errors(vector).values()]
+    return float(np.median(np.abs(np.concatenate([error[np.isfinite(error)] for error in errors]))))
+
+
+def _by_mode(runs):
+    return [some for pooled in (False, True) if (some := [r for r in runs if (r.prefill is not None) is pooled])]
+
+
+def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(ROOT / "config", folder, ignore=shutil.ignore_patterns("examples", "docker", "__pycache__"))
+    place, draw = slots(), np.random.default_rng(0)
+    errors = [
+        Error(place=run.place, metric=metric, fold=fold, log_error=float(draw.normal(0.0, 0.2)))
+        for run in runs
+        for metric in ("tpot_ms", "ttft_ms", "output_tokens_s")
+        for fold in ("fit", "model")
+    ]
+    today = date(2026, 11, 28)
+    write_served(folder / "calibration" / "inference.yaml", place.start, errors, today=today, runs=len(runs))
+    curves = list(CATALOG.calibration.curves.curves.values())
+    write_kernels(folder / "calibration" / "kernels.yaml", curves, today=today)
+    found = load_calibration(folder)
+    for spec in SPECS:
+        value = found.coefficient(f"inference.{spec.name}", "vllm/moe", "vllm", "moe")
+        assert value == pytest.approx(spec.start, rel=1e-3)
+    assert found.curves.curves == CATALOG.calibration.curves.curves
+    assert found.curves.kin == CATALOG.calibration.curves.kin
+    assert found.residual("inference.tpot_ms", "aggregated/dense").q10 < 0.0
