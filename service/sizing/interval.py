@@ -69,6 +69,16 @@ def spread_of(band: ResidualBand, *, widen: float = 1.0, floor: float = 0.0) -> 
     )
 
 
+def combined(rate: Spread, time: Spread) -> Spread:
+    """The spread of a rate that a bound on a time limits: both scatter, and what is slower than predicted allows less."""
+    slower = time.inverted()
+    return Spread(
+        shift=rate.shift,
+        down=float(np.hypot(rate.down, slower.down)),
+        up=float(np.hypot(rate.up, slower.up)),
+    )
+
+
 def interval(point: float, spread: Spread) -> Interval:
     """P10/P50/P90 of a positive quantity around its point prediction."""
     return Interval(

@@ -36,7 +36,7 @@ from service.sizing.inference.stated import (
     stated_layout,
 )
 from service.sizing.inference.traffic import longest_tokens, slo_seconds, traffic_of
-from service.sizing.interval import Interval, interval
+from service.sizing.interval import Interval, combined, interval
 from service.sizing.place import memory_parts, placed_server
 from service.sizing.result import Assumed, Estimate
 from service.sizing.table import FloatArray, HardwareTable, build_table
@@ -351,7 +351,9 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
     if asked.kind is LoadKind.CONCURRENCY:
         in_flight = float(asked.value or 1)
         held = Interval(p10=in_flight, p50=in_flight, p90=in_flight)
-    return FleetFlow(requests_s=interval(carried, spreads.rate), in_flight=held, capacity_requests_s=None)
+    within_slo = asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO
+    spread = combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate
+    return FleetFlow(requests_s=interval(carried, spread), in_flight=held, capacity_requests_s=None)
 
 
 def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
