@@ -22,7 +22,7 @@ _FOLD_ROWS = 20
 _FOLDS = ("source", "model", "gpu")
 # One rate of disaggregated serving is not a distribution: the inverse of its TPOT stands in.
 _LEAST_POINTS = 20
-# One source cannot show how sources differ from each other: submitters of one benchmark differ by up to 24 % on one box.
+# One source cannot show how sources differ: submitters of one benchmark differ by up to 24 % on one box.
 _SEVERAL, _ONE_SOURCE_ARM = 2, 0.25
 _HEADER = """\
 # What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.

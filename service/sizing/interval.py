@@ -70,7 +70,7 @@ def spread_of(band: ResidualBand, *, widen: float = 1.0, floor: float = 0.0) -> 
 
 
 def combined(rate: Spread, time: Spread) -> Spread:
-    """The spread of a rate that a bound on a time limits: both scatter, and what is slower than predicted allows less."""
+    """The spread of a rate that a bound on a time limits: both scatter, and what is slower allows less."""
     slower = time.inverted()
     return Spread(
         shift=rate.shift,
