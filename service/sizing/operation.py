@@ -8,6 +8,7 @@ measured kernels; GPUs that nobody measured take the efficiencies of their kin a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -149,22 +150,43 @@ def curves_of(
     peak_bytes_s: FloatArray,
 ) -> Curves:
     """The curves of each candidate's GPU; `peak_bytes_s` is what memory or link can do at most, per candidate."""
-    gpus = [table.gpus[row].id for row in server.tolist()]
-    by_gpu = {gpu: book.curve(operation, gpu, engine, precisions) for gpu in dict.fromkeys(gpus)}
-    found = [by_gpu[gpu] for gpu in gpus]
-
-    def column(name: str) -> FloatArray:
-        return np.array([getattr(curve, name) for curve in found], dtype=np.float64)[:, None]
-
+    rows = _curve_rows(book, operation, table=table, engine=engine, precisions=precisions)[:, server, None]
+    launch_s, flop_s, bandwidth, unhidden, depth_s, side_weight, padding_rows = rows
     return Curves(
-        launch_s=column("launch_us") * US,
-        flop_s=column("flop_efficiency") * _peaks(found, table, server)[:, None],
-        bytes_s=column("bandwidth_efficiency") * peak_bytes_s[:, None],
-        unhidden=column("unhidden_fraction"),
-        depth_s=column("depth_ns") * NS,
-        side_weight=column("side_weight"),
-        padding_rows=column("padding_rows"),
+        launch_s=launch_s,
+        flop_s=flop_s,
+        bytes_s=bandwidth * peak_bytes_s[:, None],
+        unhidden=unhidden,
+        depth_s=depth_s,
+        side_weight=side_weight,
+        padding_rows=padding_rows,
     )
+
+
+@lru_cache(maxsize=2048)
+def _curve_rows(
+    book: CurveBook, operation: Operation, *, table: HardwareTable, engine: str, precisions: tuple[str, ...]
+) -> FloatArray:
+    """The curve of every server as columns: launch [s], rate [FLOP/s], share of the peak bandwidth, unhidden share,
+    depth [s], side weight, padding rows.
+    """
+    found = [book.curve(operation, gpu.id, engine, precisions) for gpu in table.gpus]
+    columns = [
+        (
+            curve.launch_us * US,
+            curve.flop_efficiency * peak_flop_s(curve.precision, table, row),
+            curve.bandwidth_efficiency,
+            curve.unhidden_fraction,
+            curve.depth_ns * NS,
+            curve.side_weight,
+            curve.padding_rows,
+        )
+        for row, curve in enumerate(found)
+    ]
+    rows = np.array(columns, dtype=np.float64).T
+    # Every sizing of this catalog shares it.
+    rows.flags.writeable = False
+    return rows
 
 
 # The data-sheet peak that an efficiency was fitted against; MXFP4 experts multiply 8-bit activations.
@@ -186,7 +208,3 @@ def peak_flop_s(precision: str, table: HardwareTable, row: int) -> float:
     peak = float(table.flop_s[_PEAK.get(precision, Precision.BF16)][row])
     return sixteen if np.isnan(peak) else peak
 
-
-def _peaks(found: list[OperationCurve], table: HardwareTable, server: IntArray) -> FloatArray:
-    pairs = zip(found, server.tolist(), strict=True)
-    return np.array([peak_flop_s(curve.precision, table, row) for curve, row in pairs], dtype=np.float64)

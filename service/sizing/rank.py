@@ -85,6 +85,10 @@ class Verdict:
         """Candidates that no limit has refused."""
         return np.asarray(self.stage == FEASIBLE, dtype=np.bool_)
 
+    def take(self, rows: IntArray) -> "Verdict":
+        """The candidates of these rows, in their order."""
+        return Verdict(stage=self.stage[rows], required=self.required[rows], available=self.available[rows])
+
 
 def open_verdict(candidates: int) -> Verdict:
     """Everything feasible so far."""

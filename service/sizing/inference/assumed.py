@@ -1,7 +1,7 @@
 """What an inference sizing assumed where the workload was silent."""
 
 from service.sizing.calibration import Calibration
-from service.sizing.inference.fleet import Group
+from service.sizing.inference.formats import Formats
 from service.sizing.inference.traffic import growth_factor
 from service.sizing.result import Assumed
 from service.sizing.workload import InferenceWorkload, Serving
@@ -10,13 +10,13 @@ _ENGINE = ("inference.framework_reserve_gb", "inference.memory_usable_fraction",
 
 
 def inference_assumed(
-    workload: InferenceWorkload, calibration: Calibration, groups: list[Group]
+    workload: InferenceWorkload, calibration: Calibration, formats: tuple[Formats, ...]
 ) -> tuple[Assumed, ...]:
     """Formats that the engine chose, defaults of the demand, growth, serving mode, and the reserves."""
     found = [
-        Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
-        for group in groups
-        if group.why and not group.disaggregated
+        Assumed(field="workload.weight_precision", value=str(chosen.weight), why=chosen.why)
+        for chosen in formats
+        if chosen.why
     ]
     if workload.demand.users is not None:
         for name in ("requests_user_hour", "peak_factor"):

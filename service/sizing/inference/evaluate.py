@@ -265,7 +265,7 @@ def _estimate(
             weights=float(memory.weights[0]),
             kv_cache=kv_cache,
             activations=float(memory.activations[0]),
-            reserve=memory.reserve,
+            reserve=float(memory.reserve[0]),
         ),
         memory_used_gb_gpu=(float(memory.fixed[0]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[0]) / GB,

@@ -138,7 +138,7 @@ def inference_working(
             inputs=(
                 Quantity(name="isl_tokens", value=traffic.isl_tokens),
                 Quantity(name="prefix_cache_hit_fraction", value=traffic.hit_fraction),
-                Quantity(name="chunk_tokens", value=bench.chunk_tokens),
+                Quantity(name="chunk_tokens", value=float(bench.chunk_tokens)),
             ),
             source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
@@ -216,7 +216,7 @@ def _memory_steps(
             value=float(memory.usable[row]) / GB,
             unit="GB per GPU",
             formula="visible memory x usable fraction",
-            inputs=(Quantity(name="reserve_gb", value=memory.reserve / GB),),
+            inputs=(Quantity(name="reserve_gb", value=float(memory.reserve[row]) / GB),),
             source=f"{_CATALOG}; config/assumptions.yaml",
         ),
         WorkingStep(

@@ -4,13 +4,14 @@ import numpy as np
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.inference.fleet import Group
+from service.sizing.inference.fleet import Group, Misfit, memory_verdict
 from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.memory import inference_memory
 from service.sizing.inference.serving import bench_of
 from service.sizing.inference.software import Software
+from service.sizing.inference.traffic import longest_tokens
 from service.sizing.result import Limit, Rejection
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.workload import InferenceWorkload, Serving
@@ -53,7 +54,7 @@ def candidate_groups(
     software: Software,
     calibration: Calibration,
 ) -> list[Group]:
-    """One group per formats and mode; every legal layout on the servers of those formats."""
+    """One group per formats and mode; every legal layout on one server of each kind."""
     modes = {
         Serving.AGGREGATED: (False,),
         Serving.DISAGGREGATED: (True,),
@@ -62,7 +63,7 @@ def candidate_groups(
     found: list[Group] = []
     for chosen, rows in formats.items():
         load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
-        layouts = legal_layouts(load, table, np.array(rows, dtype=np.int64))
+        layouts = legal_layouts(load, table, np.unique(table.twin[rows]))
         memory = inference_memory(
             load,
             layouts,
@@ -72,7 +73,17 @@ def candidate_groups(
             software=software,
             calibration=calibration,
         )
+        verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
+        fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)
+        misfit = Misfit(server=layouts.server[refused], verdict=verdict.take(refused))
         for mode in modes:
-            bench = bench_of(load, layouts, software=software, table=table, calibration=calibration, disaggregated=mode)
-            found.append(Group(bench=bench, memory=memory, why=chosen.why))
+            bench = bench_of(
+                load,
+                layouts.take(fits),
+                software=software,
+                table=table,
+                calibration=calibration,
+                disaggregated=mode,
+            )
+            found.append(Group(bench=bench, memory=memory.take(fits), servers=np.array(rows), misfit=misfit))
     return found

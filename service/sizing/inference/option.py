@@ -38,11 +38,12 @@ _VERSIONS_KEPT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picked:
-    """One ranked candidate: its group, its row there, and its servers with the spare ones."""
+    """One ranked candidate: its group, its row there, the server, and how many of it with the spare ones."""
 
     group: Group
     fleet: Fleet
     row: int
+    server: int
     servers: int
 
 
@@ -92,8 +93,7 @@ def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
 def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> SizingOption:
     group, row, calibration = one.group, one.row, scene.calibration
     layouts, memory, load = group.layouts, group.memory, group.load
-    server = scene.table.servers[layouts.server[row]]
-    gpu = scene.table.gpus[layouts.server[row]]
+    server, gpu = scene.table.servers[one.server], scene.table.gpus[one.server]
     traffic = traffic_of(scene.workload)
     spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=group.disaggregated)
     instances = float(one.fleet.instances[row])
@@ -144,7 +144,7 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
             weights=float(memory.weights[row]),
             kv_cache=kv_cache,
             activations=float(memory.activations[row]),
-            reserve=memory.reserve,
+            reserve=float(memory.reserve[row]),
         ),
         memory_used_gb_gpu=(float(memory.fixed[row]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[row]) / GB,

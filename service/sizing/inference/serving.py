@@ -95,14 +95,15 @@ class Bench:
     """What stays the same while batches are tried: a model in its layouts, the machines, the software's overheads.
 
     `prefill` is the bench of prefill instances where prefill and decode are apart; they may have layouts of their own.
+    `chunk_tokens` and `tpot_sigma_fraction` are one number, or one per candidate, shaped (candidates, 1).
     """
 
     load: ModelLoad
     layouts: InferenceLayouts
     machine: Machine
     overheads: Overheads
-    chunk_tokens: float
-    tpot_sigma_fraction: float
+    chunk_tokens: Numeric
+    tpot_sigma_fraction: Numeric
     pool_utilisation_fraction: float
     prefill: "Bench | None" = None
 
@@ -239,7 +240,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
     machine = bench.machine
     sequences = batch / (machine.attention_dp * machine.pp)
     decode = _decode(bench, sequences, traffic)
-    chunk = np.full((batch.shape[0], 1), min(bench.chunk_tokens, traffic.new_tokens))
+    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (batch.shape[0], 1))
     alone = Pass(
         decode=0.0,
         query_tokens=1.0,
