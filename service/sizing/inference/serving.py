@@ -198,23 +198,26 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
+    # Both kinds of pass in one call, side by side along the batches.
+    both = step_parts(
+        bench.load,
+        machine,
+        Pass(
+            decode=np.concatenate([sequences, sequences], axis=1),
+            query_tokens=traffic.query_tokens,
+            context_tokens=traffic.decode_context_tokens,
+            prefill_tokens=np.concatenate([np.zeros_like(carried), carried], axis=1),
+            prompt_tokens=traffic.new_tokens,
+            cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+        ),
+    )
+    decode, mixed = both.halves()
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
         pp=machine.pp,
-        decode=_decode(bench, sequences, traffic),
-        mixed=step_parts(
-            bench.load,
-            machine,
-            Pass(
-                decode=sequences,
-                query_tokens=traffic.query_tokens,
-                context_tokens=traffic.decode_context_tokens,
-                prefill_tokens=carried,
-                prompt_tokens=traffic.new_tokens,
-                cached_tokens=traffic.isl_tokens - traffic.new_tokens,
-            ),
-        ),
+        decode=decode,
+        mixed=mixed,
         pass_tokens=carried,
     )
 

@@ -8,10 +8,10 @@ from service.sizing.inference.attention import AttentionGroup, attended_tokens
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.products import Cut, Part, Phase, Product
+from service.sizing.inference.product_times import PassTokens
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
-from service.sizing.operation import Curves, Work
+from service.sizing.operation import Work
 from service.sizing.table import FloatArray, IntArray
 
 
@@ -47,6 +47,23 @@ class StepParts:
     layers: Numeric
     exchanges: Numeric
 
+    def halves(self) -> tuple["StepParts", "StepParts"]:
+        """Two kinds of pass that were evaluated side by side along the batches."""
+        middle = self.products.shape[1] // 2
+        return self._batches(slice(None, middle)), self._batches(slice(middle, None))
+
+    def _batches(self, which: slice) -> "StepParts":
+        return StepParts(
+            products=self.products[:, which],
+            generation=self.generation[:, which],
+            context=self.context[:, which],
+            experts=self.experts[:, which],
+            streams=self.streams[:, which],
+            collectives=self.collectives[:, which],
+            layers=self.layers,
+            exchanges=self.exchanges,
+        )
+
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
         """Time [s] of the pass in a running engine: scaled parts, and gaps per layer, collective and step."""
         gpu = (
@@ -69,7 +86,7 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     # Only the last token of a prompt needs logits.
     sampled = decode + prefill / max(1.0, carried.prompt_tokens)
     return StepParts(
-        products=_products_s(load, machine, decode=decode, prefill=prefill, sampled=sampled),
+        products=machine.products.time_s(PassTokens(decode=decode, prefill=prefill, sampled=sampled)),
         generation=_generation_s(load, machine, carried),
         context=_context_s(load, machine, carried),
         experts=_experts_s(load, machine, tokens=tokens),
@@ -86,36 +103,6 @@ def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:
     apart = machine.attention_dp > 1
     reduces = 2.0 * load.architecture.layers - np.where(apart, moe_layers, 0.0)
     return np.where(machine.tp > 1, reduces, 0.0) + np.where(apart, 2.0 * moe_layers, 0.0)
-
-
-def _products_s(
-    load: ModelLoad, machine: Machine, *, decode: FloatArray, prefill: FloatArray, sampled: FloatArray
-) -> FloatArray:
-    """Matrix products [s] of all layers and of the head."""
-    total = np.zeros(np.broadcast(decode + prefill, machine.tp).shape)
-    for one in load.products:
-        tokens = {Phase.DECODE: decode, Phase.PREFILL: prefill, None: decode + prefill}[one.phase]
-        if one.part is Part.HEAD:
-            tokens = sampled
-        took = _curves(machine, one).time_s(_product_work(load, one, tokens=tokens, tp=machine.tp))
-        total = total + one.layers * np.where(tokens > 0.0, took, 0.0)
-    return total
-
-
-def _curves(machine: Machine, product: Product) -> Curves:
-    return {Part.MIXER: machine.mixer, Part.FFN: machine.ffn}.get(product.part, machine.head)
-
-
-def _product_work(load: ModelLoad, product: Product, *, tokens: FloatArray, tp: Numeric) -> Work:
-    width = {Part.MIXER: load.mixer_bytes, Part.FFN: load.weight_bytes}.get(product.part, ACTIVATION_BYTES)
-    columns = product.columns / tp if product.cut is Cut.COLUMNS else product.columns
-    inner = product.inner / tp if product.cut is Cut.ROWS else product.inner
-    return Work(
-        flop=2.0 * tokens * columns * inner,
-        main_bytes=columns * inner * width,
-        side_bytes=ACTIVATION_BYTES * tokens * (columns + inner),
-        depth=inner,
-    )
 
 
 def _generation_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
