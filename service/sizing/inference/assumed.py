@@ -4,7 +4,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.inference.formats import Formats
 from service.sizing.inference.traffic import growth_factor
 from service.sizing.result import Assumed
-from service.sizing.workload import InferenceWorkload, Serving
+from service.sizing.workload import InferenceWorkload
 
 _ENGINE = ("inference.framework_reserve_gb", "inference.memory_usable_fraction", "inference.prefill_chunk_tokens")
 
@@ -12,7 +12,7 @@ _ENGINE = ("inference.framework_reserve_gb", "inference.memory_usable_fraction",
 def inference_assumed(
     workload: InferenceWorkload, calibration: Calibration, formats: tuple[Formats, ...]
 ) -> tuple[Assumed, ...]:
-    """Formats that the engine chose, defaults of the demand, growth, serving mode, and the reserves."""
+    """Formats that the engine chose, defaults of the demand, growth, and the reserves; `formats` are those of the answer."""
     found = [
         Assumed(field="workload.weight_precision", value=str(chosen.weight), why=chosen.why)
         for chosen in formats
@@ -35,14 +35,6 @@ def inference_assumed(
                 why="sized for the end of the horizon: (1 + growth_fraction_year) ^ years",
             )
         )
-    if workload.serving is Serving.AUTO:
-        found.append(
-            Assumed(
-                field="workload.serving",
-                value=str(Serving.AGGREGATED),
-                why="measured far more often; ask for disaggregated to size separate prefill",
-            )
-        )
     if workload.speculative_decoding is not None:
         found.append(
             Assumed(
@@ -53,11 +45,7 @@ def inference_assumed(
         )
     if workload.slo is None:
         found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
-    for name in (
-        "inference.framework_reserve_gb",
-        "inference.memory_usable_fraction",
-        "inference.prefill_chunk_tokens",
-    ):
+    for name in _ENGINE:
         entry = calibration.assumptions[name]
         found.append(
             Assumed(field=name, value=f"{entry.value:g} {entry.unit}", why="engine assumption", source=entry.source)

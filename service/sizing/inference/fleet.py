@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.formats import Formats
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
@@ -30,6 +31,7 @@ class Group:
 
     bench: Bench
     memory: InferenceMemory
+    formats: Formats
     servers: IntArray
     misfit: "Misfit"
 

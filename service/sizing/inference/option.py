@@ -8,6 +8,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.fabric import network_plan
 from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
+from service.sizing.inference.choice import Contest
 from service.sizing.inference.explain import (
     held_sequences,
     inference_working,
@@ -76,13 +77,15 @@ class Scene:
     constraints: Constraints
 
 
-def inference_options(picked: list[Picked], values: list[PointValues], scene: Scene) -> tuple[SizingOption, ...]:
+def inference_options(
+    picked: list[Picked], values: list[PointValues], scene: Scene, *, contest: Contest
+) -> tuple[SizingOption, ...]:
     """Options in the order given, ranked from 1; `values` is what `operating_values` made of the same list."""
     served: dict[tuple[int, int], _Served] = {}
     for one, value in zip(picked, values, strict=True):
         if one.place not in served:
             served[one.place] = _served(one, value, scene)
-    return tuple(_option(rank, one, served[one.place], scene) for rank, one in enumerate(picked, 1))
+    return tuple(_option(rank, one, served[one.place], scene, contest=contest) for rank, one in enumerate(picked, 1))
 
 
 def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
@@ -166,7 +169,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
     )
 
 
-def _option(rank: int, one: Picked, served: _Served, scene: Scene) -> SizingOption:
+def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: Contest) -> SizingOption:
     group, row = one.group, one.row
     server = scene.table.servers[one.server]
     crosses = bool(needs_fabric(group, scene.table)[row])
@@ -212,7 +215,7 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene) -> SizingOpti
             max_rack_kw=scene.constraints.max_rack_kw,
         ),
         requirements=(),
-        notes=_notes(one, spare),
+        notes=(*_notes(one, spare), *_preferred_to(one, scene, contest)),
         working=served.working,
     )
 
@@ -248,3 +251,8 @@ def _notes(one: Picked, spare: int) -> tuple[str, ...]:
     if spare:
         found.append(f"{spare} spare server keeps the load when one fails")
     return tuple(found)
+
+
+def _preferred_to(one: Picked, scene: Scene, contest: Contest) -> tuple[str, ...]:
+    asked = scene.workload.serving is not Serving.AUTO
+    return contest.notes(one.group, server=one.server, servers=one.servers, mode_asked=asked)

@@ -10,6 +10,7 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
+from service.sizing.inference.choice import Contest, contest_of
 from service.sizing.inference.context import check_context
 from service.sizing.inference.fleet import Fleet, Group, margins_of, needs_fabric, plan_fleet, stands_for
 from service.sizing.inference.formats import Formats
@@ -153,7 +154,8 @@ class _Search:
         )
         fleets = [self.plan(group, scene.demand.wanted) for group in groups]
         pool = self._limited(_pool(groups, fleets, scene.workload, table))
-        chosen = _pick(pool, table, self.weight, by_output=scene.demand.gpus is not None)
+        contest, offered = self._contest(groups, pool)
+        chosen = _pick(pool, table, self.weight, offered=offered, by_output=contest.by_output)
         candidates = [
             Picked(
                 group=groups[pool.group[i]],
@@ -167,13 +169,31 @@ class _Search:
         values = operating_values(candidates, scene)
         kept, front = _front(chosen, candidates, values, scene.workload)
         return _Found(
-            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene),
+            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene, contest=contest),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
             rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
-            formats=tuple(formats),
+            formats=_answered(groups, [candidates[i] for i in kept]),
             candidates=int(pool.server.size),
             first=candidates[0] if candidates else None,
         )
+
+    def _contest(self, groups: list[Group], pool: _Pool) -> tuple[Contest, IntArray]:
+        """What formats and modes take, and the feasible candidates in the format that their server is offered in."""
+        scene, by_output = self.scene, self.scene.demand.gpus is not None
+        feasible = np.flatnonzero(pool.verdict.feasible)
+        contest = contest_of(
+            groups,
+            group=pool.group[feasible],
+            server=pool.server[feasible],
+            cost=pool.servers[feasible] / (pool.output[feasible] if by_output else 1.0),
+            servers=len(scene.table.servers),
+            by_output=by_output,
+        )
+        if len(contest.formats) < 2:
+            return contest, feasible
+        preferred = contest.preferred(scene.calibration.assumption("inference.wider_precision_cost_fraction"))
+        mine = contest.places(groups)[pool.group[feasible]] == preferred[pool.server[feasible]]
+        return contest, feasible[mine]
 
     def plan(self, group: Group, wanted: Numeric) -> Fleet:
         """The fleets of one group's candidates for a demand, which the sensitivity analysis may bend."""
@@ -314,14 +334,19 @@ class _Chosen:
     best: BoolArray
 
 
-def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool) -> _Chosen:
-    """Of each server its best and its fastest feasible candidate, best first.
+def _answered(groups: list[Group], options: list[Picked]) -> tuple[Formats, ...]:
+    """The formats of the options, widest first; without options those that were tried."""
+    found = {one.group.formats for one in options} or {group.formats for group in groups}
+    return tuple(dict.fromkeys(group.formats for group in groups if group.formats in found))
+
+
+def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, offered: IntArray, by_output: bool) -> _Chosen:
+    """Of each server its best and its fastest candidate of those `offered`, best first.
 
     `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does.
     """
-    feasible = np.flatnonzero(pool.verdict.feasible)
-    server, servers, speed = pool.server[feasible], pool.servers[feasible], pool.speed[feasible]
-    output = pool.output[feasible] if by_output else np.ones_like(speed)
+    server, servers, speed = pool.server[offered], pool.servers[offered], pool.speed[offered]
+    output = pool.output[offered] if by_output else np.ones_like(speed)
     cost = fleet_weight(weight, server, servers) / output
     power = fleet_power_w(table, server, servers) / output
     place = table.place[server]
@@ -329,7 +354,7 @@ def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: b
     fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
     ranked = both[order(place=place[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
-    return _Chosen(rows=feasible[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
+    return _Chosen(rows=offered[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
 
 
 def _front(

@@ -139,7 +139,7 @@ def bench_of(
 ) -> Bench:
     """The bench of these candidates; prefill instances look like decode instances unless they are told apart."""
 
-    def bench(of: InferenceLayouts, prefill: Bench | None) -> Bench:
+    def bench(of: InferenceLayouts) -> Bench:
         return Bench(
             load=load,
             layouts=of,
@@ -148,10 +148,12 @@ def bench_of(
             chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens"),
             tpot_sigma_fraction=calibration.assumption("inference.tpot_tail_sigma_fraction"),
             pool_utilisation_fraction=calibration.assumption("inference.prefill_pool_utilisation_fraction"),
-            prefill=prefill,
         )
 
-    return bench(layouts, bench(prefill_layouts or layouts, None) if disaggregated else None)
+    alone = bench(layouts)
+    if not disaggregated:
+        return alone
+    return replace(alone, prefill=alone if prefill_layouts is None else bench(prefill_layouts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
