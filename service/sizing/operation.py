@@ -108,6 +108,48 @@ class Curves:
         return np.asarray(self.launch_s + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
 
 
+    def line(self, *, each: Work, depth: Numeric = 0.0, main_bytes: Numeric = 0.0) -> "Line":
+        """The time of work that is `each` times a number, beside a serial depth and bytes that stay what they are."""
+        return Line(
+            launch_s=self.launch_s,
+            arithmetic_s=np.asarray(self.depth_s * depth, dtype=np.float64),
+            arithmetic_each_s=np.asarray(each.flop / self.flop_s, dtype=np.float64),
+            traffic_s=np.asarray(main_bytes / self.bytes_s, dtype=np.float64),
+            traffic_each_s=np.asarray(
+                (each.main_bytes + self.side_weight * each.side_bytes) / self.bytes_s, dtype=np.float64
+            ),
+            unhidden=self.unhidden,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Line:
+    """An operation whose arithmetic and traffic grow by straight lines with a number of tokens or sequences, seconds.
+
+    Everything that does not depend on that number is settled, which many numbers are then tried against.
+    """
+
+    launch_s: FloatArray
+    arithmetic_s: FloatArray
+    arithmetic_each_s: FloatArray
+    traffic_s: FloatArray
+    traffic_each_s: FloatArray
+    unhidden: FloatArray
+
+    def time_s(self, number: Numeric) -> FloatArray:
+        """Time [s] for this number, as `Curves.time_s`; in place, because these are the engine's largest arrays."""
+        arithmetic = np.asarray(number * self.arithmetic_each_s, dtype=np.float64)
+        arithmetic += self.arithmetic_s
+        traffic = np.asarray(number * self.traffic_each_s, dtype=np.float64)
+        traffic += self.traffic_s
+        shorter = np.minimum(arithmetic, traffic)
+        shorter *= self.unhidden
+        longer = np.maximum(arithmetic, traffic, out=arithmetic)
+        longer += shorter
+        longer += self.launch_s
+        return longer
+
+
 CurveKey = tuple[str, str, str, str]
 
 

@@ -10,6 +10,7 @@ from service.sizing.table import FloatArray, IntArray
 from service.sizing.workload import Serving
 
 _MODES = (Serving.AGGREGATED, Serving.DISAGGREGATED)
+_TIE = "of equals the one stands that was measured far more often"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +41,8 @@ class Contest:
         found = []
         if not mode_asked:
             other = float(self.best[place, 1 - mode, server])
-            found.append(self._compared("serving", (_MODES[mode], mine), [(_MODES[1 - mode], other)]))
+            told = self._compared("serving", (_MODES[mode], mine), [(_MODES[1 - mode], other)])
+            found.append(f"{told}; {_TIE}" if other == mine and mode == 0 else told)
         others = [
             (str(one.weight), float(self.best[at, :, server].min()))
             for at, one in enumerate(self.formats)
@@ -56,7 +58,7 @@ class Contest:
             told = [_times(other, cost / least) for other, cost in others]
             return f"{field}: {name}; for the same output {', '.join(told)}"
         told = [_servers(other, cost) for other, cost in others]
-        return f"{field}: {name} takes {least:g} servers, {', '.join(told)}"
+        return f"{field}: {name} takes {least:g} server{'' if least == 1.0 else 's'}, {', '.join(told)}"
 
 
 def _servers(name: str, cost: float) -> str:

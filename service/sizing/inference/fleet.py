@@ -1,6 +1,7 @@
 """How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -109,6 +110,7 @@ def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, 
     return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
+@lru_cache(maxsize=1024)
 def _factors(spreads: Spreads, confidence: float) -> tuple[float, float, float]:
     return (
         spreads.ttft.quantile_factor(confidence),

@@ -54,6 +54,7 @@ def choose_formats(
     return Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=why)
 
 
+# Widest first; why a model may be served in it.
 _WHY = {
     Precision.BF16: "16 bit keeps every digit of the weights",
     Precision.FP8: "the GPU multiplies FP8: half the bytes of 16 bit at little loss of quality",
@@ -64,17 +65,29 @@ _WHY = {
 def formats_to_try(
     workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software
 ) -> tuple[Formats, ...]:
-    """What a sizing compares on this GPU: for `auto` 16 bit, FP8 and a published FP4, where it is known what is
-    published and the experts have no format of their own; else the one that `choose_formats` takes.
+    """What a sizing compares on this GPU: for `auto` every format of `_compared` that it multiplies; else the one
+    format that `choose_formats` takes.
     """
-    published = architecture.published_precisions
-    native = architecture.expert_native_precision in ("fp4", "mxfp4")
-    if workload.weight_precision is not Precision.AUTO or native or not published:
+    compared = _compared(architecture)
+    if workload.weight_precision is not Precision.AUTO or len(compared) < 2:
         return (choose_formats(workload, architecture, gpu, software=software),)
+    rule = f"; of {', '.join(compared)} the widest within inference.wider_precision_cost_fraction of the fewest servers"
     return tuple(
-        Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=why)
-        for weight, why in _WHY.items()
-        if has_format(gpu, weight) and (weight is not Precision.FP4 or weight in published)
+        Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=_WHY[weight] + rule)
+        for weight in compared
+        if has_format(gpu, weight)
+    )
+
+
+def _compared(architecture: ModelArchitecture) -> tuple[Precision, ...]:
+    """16 bit, FP8 and a published FP4, where it is known what is published; nothing wider than the experts are."""
+    native, published = architecture.expert_native_precision, architecture.published_precisions
+    if native in ("fp4", "mxfp4") or not published:
+        return ()
+    return tuple(
+        weight
+        for weight in _WHY
+        if not (weight is Precision.BF16 and native == "fp8") and (weight is not Precision.FP4 or weight in published)
     )
 
 
