@@ -13,6 +13,7 @@ from service.schemas.architecture import ArchitectureSchema
 from service.schemas.catalog import LoadedModel, ModelFileSchema, NotSizedSchema
 from service.schemas.fact import Fact, FactBasis, FactSheet, stated
 from service.sizing.architecture import count
+from service.sizing.precision import Precision
 from service.sizing.units import BILLION
 
 _FILE = ModelFileSchema()
@@ -56,7 +57,9 @@ def load_zoo(folder: Path) -> LoadedZoo:
 
 def _zoo_model(model: LoadedModel) -> ZooModel:
     return ZooModel(
-        architecture=model.architecture,
+        architecture=dataclasses.replace(
+            model.architecture, published_precisions=published_precisions(model.checkpoints)
+        ),
         family=model.family,
         aliases=model.aliases,
         usable=model.usable,
@@ -66,6 +69,17 @@ def _zoo_model(model: LoadedModel) -> ZooModel:
         source=f"models/{model.architecture.id}",
         notes=model.notes,
     )
+
+
+# Formats of checkpoints in which the GPU multiplies; 4-bit weights beside 16-bit activations are none.
+_MULTIPLIED = {"FP8": Precision.FP8, "MXFP8": Precision.FP8, "NVFP4": Precision.FP4, "MXFP4": Precision.FP4}
+
+
+def published_precisions(checkpoints: Mapping[str, Mapping[str, Any]]) -> tuple[Precision, ...]:
+    """The narrow formats of the checkpoints of a model, of the whole or of parts of it."""
+    said = {str(one.get("algo")) for one in checkpoints.values()}
+    said |= {str(algorithm) for one in checkpoints.values() for algorithm in (one.get("quantized") or {}).values()}
+    return tuple(sorted({_MULTIPLIED[name] for name in said if name in _MULTIPLIED}))
 
 
 def _aliases(folder: Path, loaded: Mapping[str, LoadedModel]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from service.sizing.precision import Precision
+
 
 class MixerKind(StrEnum):
     """How a layer mixes tokens."""
@@ -112,6 +114,8 @@ class ModelArchitecture:
     mtp_layers: int = 0
     encoder: bool = False
     expert_native_precision: str | None = None
+    # Narrow formats in which checkpoints of the whole model are published; none for one that a caller brought.
+    published_precisions: tuple[Precision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

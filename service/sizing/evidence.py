@@ -9,6 +9,7 @@ from service.sizing.interval import Basis
 # A size more than this factor away from every measured one is not "measured".
 _SAME_SIZE = 1.25
 _NEAREST = 3
+_DECIMALS = 6
 
 
 def has_evidence(calibration: Calibration, *, kind: str, gpu: str) -> bool:
@@ -38,7 +39,8 @@ def nearest_evidence(
 
     def distance(point: EvidencePoint) -> tuple[float, str]:
         steps = _octaves(point.gpus, gpus) + _octaves(point.size, size) + _octaves(point.length_tokens, length_tokens)
-        return (point.precision != precision) + steps, point.id
+        # Rounded, so that equal distances are ties, which the id breaks, however the size was computed.
+        return round((point.precision != precision) + steps, _DECIMALS), point.id
 
     ids = tuple(p.id for p in sorted(same, key=distance)[:_NEAREST])
     limit = math.log2(_SAME_SIZE)

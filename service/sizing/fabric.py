@@ -7,6 +7,7 @@ least.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -137,6 +138,7 @@ def fabric_power_kw(server: ServerSpec, switches: tuple[SwitchSpec, ...], *, ser
     return np.asarray((counts.leaves + counts.spines) * switch.plan_power_w / KW, dtype=np.float64)
 
 
+@lru_cache(maxsize=4096)
 def network_plan(
     server: ServerSpec, servers: int, switches: tuple[SwitchSpec, ...], *, east_west: bool = True
 ) -> NetworkPlan:

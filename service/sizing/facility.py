@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -114,6 +115,7 @@ def liquid_heat_kw(server: ServerSpec, *, servers: int) -> float | None:
     return server.plan_power_kw * servers * server.liquid_heat_fraction
 
 
+@lru_cache(maxsize=4096)
 def facility_plan(
     server: ServerSpec,
     servers: int,

@@ -98,7 +98,8 @@ def confidence_below(bound: Numeric, point: Numeric, spread: Spread) -> FloatArr
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.log(np.asarray(bound, dtype=np.float64) / np.asarray(point, dtype=np.float64)) - spread.shift
     arm = np.where(distance >= 0.0, max(spread.up, 1e-12), max(spread.down, 1e-12))
-    return normal_cdf(np.clip(np.nan_to_num(distance, nan=-np.inf) / arm * _Z90, -8.0, 8.0))
+    known = np.where(np.isnan(distance), -np.inf, distance)
+    return normal_cdf(np.minimum(8.0, np.maximum(-8.0, known / arm * _Z90)))
 
 
 def confidence_above(bound: Numeric, point: Numeric, spread: Spread) -> FloatArray:

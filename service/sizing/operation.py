@@ -8,6 +8,7 @@ measured kernels; GPUs that nobody measured take the efficiencies of their kin a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -106,6 +107,47 @@ class Curves:
         longer = np.maximum(arithmetic, traffic)
         return np.asarray(self.launch_s + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
 
+    def line(self, *, each: Work, depth: Numeric = 0.0, main_bytes: Numeric = 0.0) -> "Line":
+        """The time of work that is `each` times a number, beside a serial depth and bytes that stay what they are."""
+        return Line(
+            launch_s=self.launch_s,
+            arithmetic_s=np.asarray(self.depth_s * depth, dtype=np.float64),
+            arithmetic_each_s=np.asarray(each.flop / self.flop_s, dtype=np.float64),
+            traffic_s=np.asarray(main_bytes / self.bytes_s, dtype=np.float64),
+            traffic_each_s=np.asarray(
+                (each.main_bytes + self.side_weight * each.side_bytes) / self.bytes_s, dtype=np.float64
+            ),
+            unhidden=self.unhidden,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Line:
+    """An operation whose arithmetic and traffic grow by straight lines with a number of tokens or sequences, seconds.
+
+    Everything that does not depend on that number is settled, which many numbers are then tried against.
+    """
+
+    launch_s: FloatArray
+    arithmetic_s: FloatArray
+    arithmetic_each_s: FloatArray
+    traffic_s: FloatArray
+    traffic_each_s: FloatArray
+    unhidden: FloatArray
+
+    def time_s(self, number: Numeric) -> FloatArray:
+        """Time [s] for this number, as `Curves.time_s`; in place, because these are the engine's largest arrays."""
+        arithmetic = np.asarray(number * self.arithmetic_each_s, dtype=np.float64)
+        arithmetic += self.arithmetic_s
+        traffic = np.asarray(number * self.traffic_each_s, dtype=np.float64)
+        traffic += self.traffic_s
+        shorter = np.minimum(arithmetic, traffic)
+        shorter *= self.unhidden
+        longer = np.maximum(arithmetic, traffic, out=arithmetic)
+        longer += shorter
+        longer += self.launch_s
+        return longer
+
 
 CurveKey = tuple[str, str, str, str]
 # Formats that would do, best first; those of one width stand together, and who measured counts for more among them.
@@ -152,22 +194,43 @@ def curves_of(
     peak_bytes_s: FloatArray,
 ) -> Curves:
     """The curves of each candidate's GPU; `peak_bytes_s` is what memory or link can do at most, per candidate."""
-    gpus = [table.gpus[row].id for row in server.tolist()]
-    by_gpu = {gpu: book.curve(operation, gpu, engine, formats) for gpu in dict.fromkeys(gpus)}
-    found = [by_gpu[gpu] for gpu in gpus]
-
-    def column(name: str) -> FloatArray:
-        return np.array([getattr(curve, name) for curve in found], dtype=np.float64)[:, None]
-
+    rows = _curve_rows(book, operation, table=table, engine=engine, formats=formats)[:, server, None]
+    launch_s, flop_s, bandwidth, unhidden, depth_s, side_weight, padding_rows = rows
     return Curves(
-        launch_s=column("launch_us") * US,
-        flop_s=column("flop_efficiency") * _peaks(found, table, server)[:, None],
-        bytes_s=column("bandwidth_efficiency") * peak_bytes_s[:, None],
-        unhidden=column("unhidden_fraction"),
-        depth_s=column("depth_ns") * NS,
-        side_weight=column("side_weight"),
-        padding_rows=column("padding_rows"),
+        launch_s=launch_s,
+        flop_s=flop_s,
+        bytes_s=bandwidth * peak_bytes_s[:, None],
+        unhidden=unhidden,
+        depth_s=depth_s,
+        side_weight=side_weight,
+        padding_rows=padding_rows,
     )
+
+
+@lru_cache(maxsize=2048)
+def _curve_rows(
+    book: CurveBook, operation: Operation, *, table: HardwareTable, engine: str, formats: Formats
+) -> FloatArray:
+    """The curve of every server as columns: launch [s], rate [FLOP/s], share of the peak bandwidth, unhidden share,
+    depth [s], side weight, padding rows.
+    """
+    found = [book.curve(operation, gpu.id, engine, formats) for gpu in table.gpus]
+    columns = [
+        (
+            curve.launch_us * US,
+            curve.flop_efficiency * peak_flop_s(curve.precision, table, row),
+            curve.bandwidth_efficiency,
+            curve.unhidden_fraction,
+            curve.depth_ns * NS,
+            curve.side_weight,
+            curve.padding_rows,
+        )
+        for row, curve in enumerate(found)
+    ]
+    rows = np.array(columns, dtype=np.float64).T
+    # Every sizing of this catalog shares it.
+    rows.flags.writeable = False
+    return rows
 
 
 # The data-sheet peak that an efficiency was fitted against; MXFP4 experts multiply 8-bit activations.
@@ -188,8 +251,3 @@ def peak_flop_s(precision: str, table: HardwareTable, row: int) -> float:
         return sixteen
     peak = float(table.flop_s[_PEAK.get(precision, Precision.BF16)][row])
     return sixteen if np.isnan(peak) else peak
-
-
-def _peaks(found: list[OperationCurve], table: HardwareTable, server: IntArray) -> FloatArray:
-    pairs = zip(found, server.tolist(), strict=True)
-    return np.array([peak_flop_s(curve.precision, table, row) for curve, row in pairs], dtype=np.float64)

@@ -85,6 +85,10 @@ class Verdict:
         """Candidates that no limit has refused."""
         return np.asarray(self.stage == FEASIBLE, dtype=np.bool_)
 
+    def take(self, rows: IntArray) -> "Verdict":
+        """The candidates of these rows, in their order."""
+        return Verdict(stage=self.stage[rows], required=self.required[rows], available=self.available[rows])
+
 
 def open_verdict(candidates: int) -> Verdict:
     """Everything feasible so far."""
@@ -177,8 +181,8 @@ def order(*, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, serv
             np.arange(place.size),
             place,
             servers,
-            np.nan_to_num(power_w, nan=np.inf),
-            np.nan_to_num(cost_weight, nan=0.0),
+            _or_inf(power_w),
+            np.where(unpriced, 0.0, cost_weight),
             unpriced,
         )
     )
@@ -192,7 +196,7 @@ def first_per_server(ordered: IntArray, server: IntArray) -> IntArray:
 
 def pareto_front(*, cost_weight: FloatArray, speed: FloatArray, power_w: FloatArray) -> BoolArray:
     """Candidates that no other beats in weight, speed and power at once; unknown weight or power is infinite."""
-    losses = np.stack([np.nan_to_num(cost_weight, nan=np.inf), -speed, np.nan_to_num(power_w, nan=np.inf)], axis=1)
+    losses = np.stack([_or_inf(cost_weight), -speed, _or_inf(power_w)], axis=1)
     no_worse = np.all(losses[None, :, :] <= losses[:, None, :], axis=2)
     better = np.any(losses[None, :, :] < losses[:, None, :], axis=2)
     return np.asarray(~np.any(no_worse & better, axis=1), dtype=np.bool_)
@@ -201,20 +205,23 @@ def pareto_front(*, cost_weight: FloatArray, speed: FloatArray, power_w: FloatAr
 def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> tuple[Rejection, ...]:
     """One rejection per server without a feasible candidate: its farthest limit, its nearest candidate, the count."""
     found: list[Rejection] = []
-    for row in np.unique(server):
-        mine = server == row
-        if np.any(verdict.feasible & mine):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = _or_inf(np.abs(verdict.available - verdict.required) / np.abs(verdict.required))
+    for row in np.unique(server).tolist():
+        mine = np.flatnonzero(server == row)
+        stages = verdict.stage[mine]
+        if np.any(stages == FEASIBLE):
             continue
-        stage = int(verdict.stage[mine].max())
-        at_limit = mine & (verdict.stage == stage)
-        nearest = _nearest(verdict, at_limit)
+        stage = int(stages.max())
+        at_limit = mine[stages == stage]
+        nearest = int(at_limit[np.argmin(distance[at_limit])])
         limit = STAGES[stage]
         required, available = float(verdict.required[nearest]), float(verdict.available[nearest])
         found.append(
             Rejection(
                 server=table.servers[row].id,
                 limit=limit,
-                candidates=int(at_limit.sum()),
+                candidates=int(at_limit.size),
                 detail=_detail(limit, required, available),
                 required=_known(required),
                 available=_known(available),
@@ -278,11 +285,9 @@ def _distance(rejection: Rejection) -> float:
     return abs(available - required) / abs(required) if required else float("inf")
 
 
-def _nearest(verdict: Verdict, among: BoolArray) -> int:
-    indices = np.flatnonzero(among)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.abs(verdict.available[indices] - verdict.required[indices]) / np.abs(verdict.required[indices])
-    return int(indices[int(np.argmin(np.nan_to_num(distance, nan=np.inf)))])
+def _or_inf(values: FloatArray) -> FloatArray:
+    """What is unknown comes last."""
+    return np.where(np.isnan(values), np.inf, values)
 
 
 def _known(value: float) -> float | None:

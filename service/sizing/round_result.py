@@ -1,43 +1,60 @@
 """The seam out: every float of a result keeps 6 significant digits, so that equal questions give equal bytes."""
 
-import math
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from types import NoneType
+from typing import Any, TypeVar, cast, get_args
 
 SIGNIFICANT_DIGITS = 6
 
 T = TypeVar("T")
 
+_FORMAT = f"%.{SIGNIFICANT_DIGITS}g"
+_WITHOUT_FLOATS = (str, int, NoneType, Enum)
+
 
 def rounded(result: T) -> T:
     """The same result with floats rounded, dataclasses and tuples walked through; integers and text stay."""
-    return cast("T", _walk(result))
+    return cast("T", _walk(result, {}))
 
 
 def significant(value: float) -> float:
     """A number to 6 significant digits; zero and non-finite numbers stay."""
-    if value == 0.0 or not math.isfinite(value):
-        return value
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return float(_FORMAT % value)
 
 
 @lru_cache(maxsize=256)
-def _names(kind: type[object]) -> tuple[str, ...] | None:
-    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+def _names(kind: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Fields of a dataclass that hold no float, and the others; None for anything else."""
+    if not is_dataclass(kind):
+        return None
+    still = {f.name: _holds_no_float(f.type) for f in fields(kind)}
+    return tuple(n for n, stays in still.items() if stays), tuple(n for n, stays in still.items() if not stays)
 
 
-def _walk(value: object) -> object:
+def _holds_no_float(hint: Any) -> bool:
+    return all(isinstance(part, type) and issubclass(part, _WITHOUT_FLOATS) for part in get_args(hint) or (hint,))
+
+
+def _walk(value: Any, seen: dict[int, object]) -> object:
+    """`seen` are the tuples that were walked: options of like servers share them, and their copies do."""
     kind = type(value)
     if kind is float:
-        return significant(cast("float", value))
+        return significant(value)
     if kind is tuple:
-        return tuple([_walk(part) for part in cast("tuple[object, ...]", value)])
-    names = _names(cast("Any", kind))
+        known = seen.get(id(value))
+        if known is None:
+            known = seen[id(value)] = tuple([_walk(part, seen) for part in value])
+        return known
+    names = _names(kind)
     if names is None:
         return value
     # A copy without a second validation: the fields are the ones the value already has.
     twin = kind.__new__(kind)
-    for name in names:
-        object.__setattr__(twin, name, _walk(getattr(value, name)))
+    still, moving = names
+    for name in still:
+        object.__setattr__(twin, name, getattr(value, name))
+    for name in moving:
+        object.__setattr__(twin, name, _walk(getattr(value, name), seen))
     return twin

@@ -53,6 +53,9 @@ class HardwareTable:
     reference: BoolArray
     # Each row's place among the ids: what ties break by, so that the order of the catalog never changes an answer.
     place: IntArray
+    # The first row with the same GPUs on the same links: what serves alike is evaluated once.
+    twin: IntArray
+    desktop: BoolArray
 
 
 def _number(value: float | None) -> float:
@@ -74,6 +77,19 @@ def _scale_up_bytes_s(server: ServerSpec, gpu: GpuSpec) -> float:
     return server.nic_gbit_s_gpu * GBIT_S
 
 
+def _twins(servers: tuple[ServerSpec, ...], gpus: tuple[GpuSpec, ...]) -> IntArray:
+    """Of each row the first that has the same GPU, as many of them, and the same memory and links."""
+    first: dict[tuple[object, ...], int] = {}
+    pairs = zip(servers, gpus, strict=True)
+    return np.array([first.setdefault(_kind(s, g), row) for row, (s, g) in enumerate(pairs)], dtype=np.int64)
+
+
+def _kind(server: ServerSpec, gpu: GpuSpec) -> tuple[object, ...]:
+    links = (server.nvlink_domain_gpus, server.scale_up, _scale_up_bytes_s(server, gpu), server.nic_gbit_s_gpu)
+    return (gpu, server.gpus, _usable_bytes(server, gpu), *links, server.rack_units is None)
+
+
+@lru_cache(maxsize=256)
 def build_table(servers: tuple[ServerSpec, ...], gpus: tuple[GpuSpec, ...]) -> HardwareTable:
     """Rows in the order of `servers`; `gpus` holds the GPU of each row."""
     pairs = list(zip(servers, gpus, strict=True))
@@ -97,6 +113,9 @@ def build_table(servers: tuple[ServerSpec, ...], gpus: tuple[GpuSpec, ...]) -> H
         server_power_w=np.array([_number(s.plan_power_kw) * KW for s in servers], dtype=np.float64),
         reference=np.array([s.reference for s in servers], dtype=np.bool_),
         place=np.argsort(np.argsort(np.array([s.id for s in servers]))),
+        twin=_twins(servers, gpus),
+        # A desk-side system has no rack units.
+        desktop=np.array([s.rack_units is None for s in servers], dtype=np.bool_),
     )
 
 

@@ -1,21 +1,21 @@
 """What an inference sizing assumed where the workload was silent."""
 
 from service.sizing.calibration import Calibration
-from service.sizing.inference.fleet import Group
+from service.sizing.inference.formats import Formats
 from service.sizing.inference.software import DEFAULT_ENGINE
 from service.sizing.inference.traffic import growth_factor
 from service.sizing.result import Assumed
-from service.sizing.workload import InferenceWorkload, Serving
+from service.sizing.workload import InferenceWorkload
 
 
 def inference_assumed(
-    workload: InferenceWorkload, calibration: Calibration, groups: list[Group]
+    workload: InferenceWorkload, calibration: Calibration, formats: tuple[Formats, ...]
 ) -> tuple[Assumed, ...]:
-    """Formats that the engine chose, defaults of the demand, growth, serving mode, and the reserves."""
+    """Formats that the engine chose, defaults of the demand, growth, and the reserves; `formats` are those of the answer."""
     found = [
-        Assumed(field="workload.weight_precision", value=str(group.load.weight_precision), why=group.why)
-        for group in groups
-        if group.why and not group.disaggregated
+        Assumed(field="workload.weight_precision", value=str(chosen.weight), why=chosen.why)
+        for chosen in formats
+        if chosen.why
     ]
     if workload.demand.users is not None:
         for name in ("requests_user_hour", "peak_factor"):
@@ -32,14 +32,6 @@ def inference_assumed(
                 field="workload.demand",
                 value=f"x {growth_factor(workload):.3g}",
                 why="sized for the end of the horizon: (1 + growth_fraction_year) ^ years",
-            )
-        )
-    if workload.serving is Serving.AUTO:
-        found.append(
-            Assumed(
-                field="workload.serving",
-                value=str(Serving.AGGREGATED),
-                why="measured far more often; ask for disaggregated to size separate prefill",
             )
         )
     if workload.speculative_decoding is not None:

@@ -8,7 +8,13 @@ from service.errors import FieldError, InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
-from service.sizing.inference.explain import inference_working, serving_bottleneck, serving_utilisation
+from service.sizing.inference.explain import (
+    held_sequences,
+    inference_working,
+    serving_bottleneck,
+    serving_utilisation,
+    step_floor,
+)
 from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import InferenceLayouts, parallel_layout
 from service.sizing.inference.load import ModelLoad, model_load
@@ -233,6 +239,7 @@ def _estimate(
     traffic = setting.traffic
     kv_cache = float(memory.sequence[0]) * values.batch / float(layouts.attention_dp[0])
     longest = sequence_bytes(load, layouts, context_tokens=longest_tokens(workload))
+    floor = step_floor(bench, values, table=table, context=traffic.decode_context_tokens, row=0)
     receipts = receipts_of(
         load,
         setting.calibration,
@@ -265,12 +272,12 @@ def _estimate(
             weights=float(memory.weights[0]),
             kv_cache=kv_cache,
             activations=float(memory.activations[0]),
-            reserve=memory.reserve,
+            reserve=float(memory.reserve[0]),
         ),
         memory_used_gb_gpu=(float(memory.fixed[0]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[0]) / GB,
-        bottleneck=serving_bottleneck(bench, values, table=table, memory=memory, traffic=traffic, row=0),
-        utilisation=serving_utilisation(bench, values, table=table, traffic=traffic, row=0),
+        bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, 0)),
+        utilisation=serving_utilisation(floor, values),
         assumed=_assumed(notes, deployment),
         working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, row=0),
         engine_version=ENGINE_VERSION,

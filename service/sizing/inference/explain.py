@@ -23,7 +23,7 @@ _METHOD = "service/sizing/METHOD.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Floor:
+class StepFloor:
     """Shortest times of one decode step by what must be moved or multiplied, seconds."""
 
     weights_s: float
@@ -31,7 +31,8 @@ class _Floor:
     arithmetic_s: float
 
 
-def _floor(bench: Bench, values: PointValues, *, table: HardwareTable, context: float, row: int) -> _Floor:
+def step_floor(bench: Bench, values: PointValues, *, table: HardwareTable, context: float, row: int) -> StepFloor:
+    """The floor of one candidate at its operating point."""
     load, layouts = bench.load, bench.layouts
     server, tp = layouts.server[row], np.float64(layouts.tp[row])
     bandwidth = float(table.bandwidth_bytes_s[server])
@@ -43,29 +44,24 @@ def _floor(bench: Bench, values: PointValues, *, table: HardwareTable, context: 
     read = decode_read_elements(load.groups, context_tokens=context, tp=tp)
     score = decode_attention_flop(load.groups, context_tokens=context)
     matmul = 2.0 * (load.trunk_params + load.active_expert_params + load.head_matmul) / float(tp)
-    return _Floor(
+    return StepFloor(
         weights_s=moved / bandwidth,
         kv_cache_s=sequences * float(read) * load.kv_bytes / bandwidth,
         arithmetic_s=sequences * (matmul + float(score) / float(tp)) / peak,
     )
 
 
-def serving_bottleneck(
-    bench: Bench,
-    values: PointValues,
-    *,
-    table: HardwareTable,
-    memory: InferenceMemory,
-    traffic: Traffic,
-    row: int,
-) -> str:
+def held_sequences(memory: InferenceMemory, layouts: InferenceLayouts, row: int) -> float:
+    """Sequences that the memory of one instance holds."""
+    return float(memory.sequences_gpu[row]) * float(layouts.attention_dp[row])
+
+
+def serving_bottleneck(floor: StepFloor, values: PointValues, *, held: float) -> str:
     """What binds: memory, bandwidth for weights or KV cache, prefill or decode arithmetic, or overheads."""
-    held = float(memory.sequences_gpu[row]) * float(bench.layouts.attention_dp[row])
     if values.batch >= 0.98 * held:
         return "GPU memory (KV cache full)"
     if values.prefill_fraction > 0.5:
         return "prefill arithmetic"
-    floor = _floor(bench, values, table=table, context=traffic.decode_context_tokens, row=row)
     parts = {
         "memory bandwidth (weights)": floor.weights_s,
         "memory bandwidth (KV cache)": floor.kv_cache_s,
@@ -79,16 +75,8 @@ def serving_bottleneck(
     return name
 
 
-def serving_utilisation(
-    bench: Bench,
-    values: PointValues,
-    *,
-    table: HardwareTable,
-    traffic: Traffic,
-    row: int,
-) -> tuple[Quantity, ...]:
+def serving_utilisation(floor: StepFloor, values: PointValues) -> tuple[Quantity, ...]:
     """Shares of the data-sheet peaks that the steady state uses."""
-    floor = _floor(bench, values, table=table, context=traffic.decode_context_tokens, row=row)
     step = values.decode_step_s
     return (
         Quantity(name="decode_bandwidth_fraction", value=min(1.0, (floor.weights_s + floor.kv_cache_s) / step)),
@@ -138,7 +126,7 @@ def inference_working(
             inputs=(
                 Quantity(name="isl_tokens", value=traffic.isl_tokens),
                 Quantity(name="prefix_cache_hit_fraction", value=traffic.hit_fraction),
-                Quantity(name="chunk_tokens", value=bench.chunk_tokens),
+                Quantity(name="chunk_tokens", value=float(bench.chunk_tokens)),
             ),
             source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
@@ -216,7 +204,7 @@ def _memory_steps(
             value=float(memory.usable[row]) / GB,
             unit="GB per GPU",
             formula="visible memory x usable fraction",
-            inputs=(Quantity(name="reserve_gb", value=memory.reserve / GB),),
+            inputs=(Quantity(name="reserve_gb", value=float(memory.reserve[row]) / GB),),
             source=f"{_CATALOG}; config/assumptions.yaml",
         ),
         WorkingStep(
@@ -224,11 +212,7 @@ def _memory_steps(
             value=values.batch,
             unit="sequences per instance",
             formula="solved for the load; at most (usable - weights - activations - reserve) / sequence x attention_dp",
-            inputs=(
-                Quantity(
-                    name="sequences_held", value=float(memory.sequences_gpu[row]) * float(layouts.attention_dp[row])
-                ),
-            ),
+            inputs=(Quantity(name="sequences_held", value=held_sequences(memory, layouts, row)),),
             source=_METHOD,
         ),
     )

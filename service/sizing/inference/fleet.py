@@ -1,17 +1,20 @@
 """How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.formats import Formats
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
-from service.sizing.inference.memory import InferenceMemory
+from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit
 from service.sizing.inference.predict import Spreads, spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
 from service.sizing.inference.traffic import FleetDemand
+from service.sizing.numeric import Numeric
 from service.sizing.rank import Verdict, open_verdict, refuse
 from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -22,11 +25,16 @@ _COARSE, _FINE = 26, 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Group:
-    """Candidates that share number formats and serving mode."""
+    """Candidates that share number formats and serving mode: the layouts that fit, on one server of each kind.
+
+    `servers` are all that they stand for; `misfit` are the layouts that memory or an unknown figure refuses.
+    """
 
     bench: Bench
     memory: InferenceMemory
-    why: str
+    formats: Formats
+    servers: IntArray
+    misfit: "Misfit"
 
     @property
     def load(self) -> ModelLoad:
@@ -42,6 +50,20 @@ class Group:
     def disaggregated(self) -> bool:
         """Whether prefill has GPUs of its own."""
         return self.bench.disaggregated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Misfit:
+    """Candidates that are refused before their speed is asked for."""
+
+    server: IntArray
+    verdict: Verdict
+
+
+def stands_for(kinds: IntArray, servers: IntArray, table: HardwareTable) -> tuple[IntArray, IntArray]:
+    """(candidate, server) for every server and each candidate on its kind; `kinds` is the kind of each candidate."""
+    at, candidate = np.nonzero(table.twin[servers][:, None] == kinds[None, :])
+    return candidate, servers[at]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,16 +102,15 @@ def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
 
 def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
     """Quantile factors by the GPU of each candidate."""
-    by_gpu: dict[str, Spreads] = {}
-    for row in np.unique(group.layouts.server):
-        gpu = table.gpus[row].id
-        by_gpu[gpu] = spreads_of(group.load, calibration, gpu=gpu, disaggregated=group.disaggregated)
-    spreads = [by_gpu[table.gpus[row].id] for row in group.layouts.server]
-    factors = {gpu: _factors(s, confidence) for gpu, s in by_gpu.items()}
-    rows = np.array([factors[table.gpus[row].id] for row in group.layouts.server]).reshape(len(spreads), 3)
-    return Margins(ttft=rows[:, 0], tpot=rows[:, 1], rate=rows[:, 2])
+    factors = np.full((len(table.gpus), 3), np.nan)
+    for row in np.unique(group.layouts.server).tolist():
+        spreads = spreads_of(group.load, calibration, gpu=table.gpus[row].id, disaggregated=group.disaggregated)
+        factors[row] = _factors(spreads, confidence)
+    ttft, tpot, rate = factors[group.layouts.server].T
+    return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
+@lru_cache(maxsize=1024)
 def _factors(spreads: Spreads, confidence: float) -> tuple[float, float, float]:
     return (
         spreads.ttft.quantile_factor(confidence),
@@ -99,27 +120,43 @@ def _factors(spreads: Spreads, confidence: float) -> tuple[float, float, float]:
     )
 
 
-def plan_fleet(
-    group: Group,
-    *,
-    traffic: Traffic,
-    demand: FleetDemand,
-    slo_s: tuple[float, float],
-    longest_bytes: FloatArray,
-    margins: Margins,
-    table: HardwareTable,
-    calibration: Calibration,
-) -> Fleet:
-    """Batch, capacity and servers of every candidate of the group; refusals keep their reason and distance."""
-    layouts, memory = group.layouts, group.memory
-    needed = memory.fixed + longest_bytes
-    verdict = refuse(
-        _known_hardware(layouts, table),
+def memory_verdict(
+    load: ModelLoad, layouts: InferenceLayouts, memory: InferenceMemory, *, longest_tokens: float, table: HardwareTable
+) -> Verdict:
+    """Refuses GPUs whose bandwidth is unknown, and layouts that do not hold the longest sequence."""
+    unknown = np.isnan(table.bandwidth_bytes_s[layouts.server])
+    nothing = np.full(layouts.server.size, np.nan)
+    known = refuse(
+        open_verdict(layouts.server.size), unknown, limit=Limit.UNKNOWN_FACT, required=nothing, available=nothing
+    )
+    needed = memory.fixed + sequence_bytes(load, layouts, context_tokens=longest_tokens)
+    return refuse(
+        known,
         np.asarray(needed > memory.usable),
         limit=Limit.MEMORY,
         required=needed / GB,
         available=memory.usable / GB,
     )
+
+
+def plan_fleet(
+    group: Group,
+    *,
+    traffic: Traffic,
+    demand: FleetDemand,
+    wanted: Numeric,
+    slo_s: tuple[float, float],
+    longest_tokens: float,
+    margins: Margins,
+    table: HardwareTable,
+    calibration: Calibration,
+) -> Fleet:
+    """Batch, capacity and servers of every candidate of the group; refusals keep their reason and distance.
+
+    `wanted` is the demand in its own unit, one number or one per candidate.
+    """
+    layouts, memory = group.layouts, group.memory
+    verdict = memory_verdict(group.load, layouts, memory, longest_tokens=longest_tokens, table=table)
     limit = np.where(verdict.feasible, batch_limit(memory, layouts, calibration), 1.0)
     grid = batch_grid(limit, points=_COARSE)
 
@@ -129,20 +166,20 @@ def plan_fleet(
     coarse = at(grid)
     verdict = _slo_verdict(verdict, coarse, margins, slo_s)
     best = _best_column(coarse, _allowed(coarse, margins, slo_s), demand)
-    upper = grid[np.arange(grid.shape[0]), np.minimum(best + 1, _COARSE - 1)]
-    fine_grid = _between(grid[np.arange(grid.shape[0]), best], upper)
-    fine = at(fine_grid)
+    rows = np.arange(grid.shape[0])
+    fine = at(_between(grid[rows, best], grid[rows, np.minimum(best + 1, _COARSE - 1)]))
     column = _best_column(fine, _allowed(fine, margins, slo_s), demand)
     return _fleet(
-        group, fine, column, verdict=verdict, demand=demand, margins=margins, table=table, calibration=calibration
+        group,
+        fine,
+        column,
+        verdict=verdict,
+        demand=demand,
+        wanted=wanted,
+        margins=margins,
+        table=table,
+        calibration=calibration,
     )
-
-
-def _known_hardware(layouts: InferenceLayouts, table: HardwareTable) -> Verdict:
-    verdict = open_verdict(layouts.server.size)
-    unknown = np.isnan(table.bandwidth_bytes_s[layouts.server])
-    nothing = np.full(layouts.server.size, np.nan)
-    return refuse(verdict, unknown, limit=Limit.UNKNOWN_FACT, required=nothing, available=nothing)
 
 
 def _allowed(point: ServingPoint, margins: Margins, slo_s: tuple[float, float]) -> BoolArray:
@@ -191,6 +228,7 @@ def _fleet(
     *,
     verdict: Verdict,
     demand: FleetDemand,
+    wanted: Numeric,
     margins: Margins,
     table: HardwareTable,
     calibration: Calibration,
@@ -221,7 +259,6 @@ def _fleet(
             available=np.full(column.size, float(demand.gpus)),
         )
     else:
-        wanted = demand.in_flight if demand.in_flight is not None else demand.requests_s or 0.0
         decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
         prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(wanted / capacity * ratio - 1e-9)), 0.0)
         servers = _servers(decoding + prefilling, instance=instance, size=size)
@@ -229,7 +266,7 @@ def _fleet(
         filled = np.where(instance <= size, servers * (size // instance), decoding)
         decoding = np.where(ratio > 0.0, decoding, np.maximum(decoding, filled))
     most = calibration.assumption("fleet.max_gpus")
-    desktop = np.array([s.rack_units is None for s in table.servers], dtype=np.bool_)[group.layouts.server]
+    desktop = table.desktop[group.layouts.server]
     most_here = np.where(desktop, calibration.assumption("fleet.desktop_most_systems") * size, most)
     verdict = refuse(
         verdict, servers * size > most_here, limit=Limit.FLEET, required=servers * size, available=most_here

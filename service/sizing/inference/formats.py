@@ -1,11 +1,11 @@
 """Which number formats a model is served in: what was asked, or what the engine chooses and says why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.hardware import GpuSpec
 from service.sizing.inference.software import Software
-from service.sizing.precision import Precision
+from service.sizing.precision import BYTES_ELEMENT, Precision
 from service.sizing.workload import InferenceWorkload
 
 _NARROW = frozenset({Precision.FP8, Precision.INT8, Precision.FP4})
@@ -13,11 +13,16 @@ _NARROW = frozenset({Precision.FP8, Precision.INT8, Precision.FP4})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formats:
-    """Weights and KV cache; `why` is filled when the engine chose."""
+    """Weights and KV cache; `why` is filled when the engine chose, and makes no difference."""
 
     weight: Precision
     kv: Precision
-    why: str = ""
+    why: str = field(default="", compare=False)
+
+    @property
+    def width(self) -> tuple[float, float]:
+        """Bytes per element of weights and cache, by which formats are put in order."""
+        return BYTES_ELEMENT[self.weight], BYTES_ELEMENT[self.kv]
 
 
 def has_format(gpu: GpuSpec, precision: Precision) -> bool:
@@ -36,21 +41,61 @@ def has_format(gpu: GpuSpec, precision: Precision) -> bool:
 def choose_formats(
     workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software
 ) -> Formats:
-    """The asked formats; for `auto`, the format the experts were published in, else FP8, else 16 bit.
-
-    A cache is as wide as the engine makes it by default: 8 bit only where checkpoints with narrow weights ask for it.
-    """
+    """The asked formats; for `auto`, the format the experts were published in, else FP8, else 16 bit."""
     weight, why = workload.weight_precision, ""
     if weight is Precision.AUTO:
         native = architecture.expert_native_precision
         if native in ("fp4", "mxfp4") and has_format(gpu, Precision.FP4):
             weight, why = Precision.FP4, f"the experts are published in {native} and the GPU multiplies FP4"
         elif has_format(gpu, Precision.FP8):
-            weight, why = Precision.FP8, "the GPU multiplies FP8: half the bytes of 16 bit at little loss of quality"
+            weight, why = Precision.FP8, _WHY[Precision.FP8]
         else:
             weight, why = Precision.BF16, "the GPU has no FP8"
-    kv = workload.kv_precision
-    if kv is Precision.AUTO:
-        narrow = weight in _NARROW and architecture.expert_native_precision != "mxfp4"
-        kv = Precision.FP8 if narrow and software.narrow_cache else Precision.BF16
-    return Formats(weight=weight, kv=kv, why=why)
+    return Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=why)
+
+
+# Widest first; why a model may be served in it.
+_WHY = {
+    Precision.BF16: "16 bit keeps every digit of the weights",
+    Precision.FP8: "the GPU multiplies FP8: half the bytes of 16 bit at little loss of quality",
+    Precision.FP4: "a checkpoint in FP4 is published and the GPU multiplies FP4",
+}
+
+
+def formats_to_try(
+    workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software
+) -> tuple[Formats, ...]:
+    """What a sizing compares on this GPU: for `auto` every format of `_compared` that it multiplies; else the one
+    format that `choose_formats` takes.
+    """
+    compared = _compared(architecture)
+    if workload.weight_precision is not Precision.AUTO or len(compared) < 2:
+        return (choose_formats(workload, architecture, gpu, software=software),)
+    rule = f"; of {', '.join(compared)} the widest within inference.wider_precision_cost_fraction of the fewest servers"
+    return tuple(
+        Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=_WHY[weight] + rule)
+        for weight in compared
+        if has_format(gpu, weight)
+    )
+
+
+def _compared(architecture: ModelArchitecture) -> tuple[Precision, ...]:
+    """16 bit, FP8 and a published FP4, where it is known what is published; nothing wider than the experts are."""
+    native, published = architecture.expert_native_precision, architecture.published_precisions
+    if native in ("fp4", "mxfp4") or not published:
+        return ()
+    return tuple(
+        weight
+        for weight in _WHY
+        if not (weight is Precision.BF16 and native == "fp8") and (weight is not Precision.FP4 or weight in published)
+    )
+
+
+def _cache(
+    weight: Precision, workload: InferenceWorkload, architecture: ModelArchitecture, software: Software
+) -> Precision:
+    """As wide as the engine makes it by default: 8 bit only where checkpoints with narrow weights ask for it."""
+    if workload.kv_precision is not Precision.AUTO:
+        return workload.kv_precision
+    narrow = weight in _NARROW and architecture.expert_native_precision != "mxfp4"
+    return Precision.FP8 if narrow and software.narrow_cache else Precision.BF16

@@ -1,16 +1,19 @@
 """Candidates by number formats and serving mode: what one vectorised call evaluates together."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.inference.fleet import Group
-from service.sizing.inference.formats import Formats, choose_formats, has_format
+from service.sizing.inference.fleet import Group, Misfit, memory_verdict
+from service.sizing.inference.formats import Formats, formats_to_try, has_format
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.memory import inference_memory
 from service.sizing.inference.serving import bench_of
 from service.sizing.inference.software import Software
+from service.sizing.inference.traffic import longest_tokens
 from service.sizing.result import Limit, Rejection
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.workload import InferenceWorkload, Serving
@@ -29,19 +32,17 @@ def servers_by_formats(
     rejected: list[Rejection] = []
     for row in rows.tolist():
         gpu, server = table.gpus[row], table.servers[row]
-        chosen = choose_formats(workload, architecture, gpu, software=software)
-        if not has_format(gpu, chosen.weight):
-            rejected.append(
-                Rejection(
-                    server=server.id,
-                    limit=Limit.PRECISION,
-                    candidates=1,
-                    detail=f"{gpu.id} does not multiply {chosen.weight}",
-                )
-            )
-        else:
-            found.setdefault(chosen, []).append(row)
-    return found, tuple(rejected)
+        tried = formats_to_try(workload, architecture, gpu, software=software)
+        lacking = [str(one.weight) for one in tried if not has_format(gpu, one.weight)]
+        if lacking:
+            detail = f"{gpu.id} does not multiply {', '.join(lacking)}"
+            rejected.append(Rejection(server=server.id, limit=Limit.PRECISION, candidates=1, detail=detail))
+            continue
+        for one in tried:
+            found.setdefault(one, []).append(row)
+    # Widest first, in whatever order the servers stand.
+    ordered = sorted(found, key=lambda one: one.width, reverse=True)
+    return {one: found[one] for one in ordered}, tuple(rejected)
 
 
 def candidate_groups(
@@ -53,16 +54,17 @@ def candidate_groups(
     software: Software,
     calibration: Calibration,
 ) -> list[Group]:
-    """One group per formats and mode; every legal layout on the servers of those formats."""
+    """One group per formats and mode; every legal layout on one server of each kind."""
     modes = {
         Serving.AGGREGATED: (False,),
         Serving.DISAGGREGATED: (True,),
-        Serving.AUTO: (False,),
+        # Of equals the first is taken: aggregated is measured far more often.
+        Serving.AUTO: (False, True),
     }[workload.serving]
     found: list[Group] = []
     for chosen, rows in formats.items():
         load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
-        layouts = legal_layouts(load, table, np.array(rows, dtype=np.int64))
+        layouts = legal_layouts(load, table, np.unique(table.twin[rows]))
         memory = inference_memory(
             load,
             layouts,
@@ -72,7 +74,20 @@ def candidate_groups(
             software=software,
             calibration=calibration,
         )
-        for mode in modes:
-            bench = bench_of(load, layouts, software=software, table=table, calibration=calibration, disaggregated=mode)
-            found.append(Group(bench=bench, memory=memory, why=chosen.why))
+        verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
+        fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)
+        misfit = Misfit(server=layouts.server[refused], verdict=verdict.take(refused))
+        alone = bench_of(
+            load, layouts.take(fits), software=software, table=table, calibration=calibration, disaggregated=False
+        )
+        for disaggregated in modes:
+            found.append(
+                Group(
+                    bench=replace(alone, prefill=alone) if disaggregated else alone,
+                    memory=memory.take(fits),
+                    formats=chosen,
+                    servers=np.array(rows, dtype=np.int64),
+                    misfit=misfit,
+                )
+            )
     return found

@@ -9,6 +9,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.inference.attention import AttentionFamily
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.product_times import ProductTimes, product_times
 from service.sizing.inference.software import Software
 from service.sizing.network import span_bytes_s
 from service.sizing.operation import Curves, Formats, Operation, curves_of
@@ -37,16 +38,15 @@ _MXFP4_EXPERTS: Formats = (("mxfp4",), ("fp4",), ("int4",), ("bf16",))
 class Machine:
     """Curves and links per candidate, shaped (candidates, 1) so that a batch axis broadcasts against them.
 
-    `context` and `generation` are the attention curves of prefill and decode by family.
+    `ffn` is the curve of the largest products; `context` and `generation` are the attention curves of prefill and decode by family.
     """
 
     tp: IntArray
     pp: IntArray
     attention_dp: IntArray
     ep: IntArray
-    mixer: Curves
+    products: ProductTimes
     ffn: Curves
-    head: Curves
     context: dict[AttentionFamily, Curves]
     generation: dict[AttentionFamily, Curves]
     experts: Curves | None
@@ -68,9 +68,8 @@ class Machine:
             pp=self.pp[rows],
             attention_dp=self.attention_dp[rows],
             ep=self.ep[rows],
-            mixer=self.mixer.take(rows),
+            products=self.products.take(rows),
             ffn=self.ffn.take(rows),
-            head=self.head.take(rows),
             context=families(self.context),
             generation=families(self.generation),
             experts=None if self.experts is None else self.experts.take(rows),
@@ -102,14 +101,21 @@ def machine_of(
     bandwidth = table.bandwidth_bytes_s[server]
     latency_us = calibration.coefficient("inference.scale_out_latency_us")
     find = _Finder(load, table, server, str(software.engine), calibration)
+    tp = layouts.tp[:, None]
+    ffn = find.memory(Operation.PRODUCT, _PRODUCT.get(load.weight_precision, _PLAIN))
     return Machine(
-        tp=layouts.tp[:, None],
+        tp=tp,
         pp=layouts.pp[:, None],
         attention_dp=layouts.attention_dp[:, None],
         ep=layouts.ep[:, None],
-        mixer=find.memory(Operation.PRODUCT, _PRODUCT.get(load.mixer_precision, _PLAIN)),
-        ffn=find.memory(Operation.PRODUCT, _PRODUCT.get(load.weight_precision, _PLAIN)),
-        head=find.memory(Operation.PRODUCT, _PLAIN),
+        products=product_times(
+            load,
+            tp=tp,
+            mixer=find.memory(Operation.PRODUCT, _PRODUCT.get(load.mixer_precision, _PLAIN)),
+            ffn=ffn,
+            head=find.memory(Operation.PRODUCT, _PLAIN),
+        ),
+        ffn=ffn,
         context=find.attention(
             Operation.CONTEXT_ATTENTION, latent=Operation.CONTEXT_MLA, recurrent=Operation.CONTEXT_RECURRENCE
         ),

@@ -9,7 +9,7 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
 from service.sizing.inference.software import Software
 from service.sizing.numeric import Numeric
-from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import GB
 
 
@@ -22,7 +22,7 @@ class InferenceMemory:
 
     weights: FloatArray
     activations: FloatArray
-    reserve: float
+    reserve: FloatArray
     sequence: FloatArray
     usable: FloatArray
     pool: FloatArray
@@ -36,6 +36,27 @@ class InferenceMemory:
     def sequences_gpu(self) -> FloatArray:
         """How many sequences fit beside the fixed parts (may be below one, or negative)."""
         return (self.pool - self.fixed) / self.sequence
+
+    def take(self, rows: IntArray) -> "InferenceMemory":
+        """The candidates of these rows, in their order."""
+        return InferenceMemory(
+            weights=self.weights[rows],
+            activations=self.activations[rows],
+            reserve=self.reserve[rows],
+            sequence=self.sequence[rows],
+            usable=self.usable[rows],
+            pool=self.pool[rows],
+        )
+
+
+def stacked(memories: list[InferenceMemory]) -> InferenceMemory:
+    """The candidates of all of these, one after another."""
+    return InferenceMemory(
+        **{
+            name: np.concatenate([getattr(one, name) for one in memories])
+            for name in InferenceMemory.__dataclass_fields__
+        }
+    )
 
 
 def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
@@ -100,7 +121,7 @@ def inference_memory(
         activations=activation_bytes(
             load, layouts, chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens")
         ),
-        reserve=reserve * GB,
+        reserve=np.full(visible.shape, reserve * GB),
         sequence=np.maximum(1.0, sequence),
         usable=visible * calibration.assumption("inference.memory_usable_fraction"),
         pool=visible * software.memory_fraction,

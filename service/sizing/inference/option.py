@@ -8,7 +8,14 @@ from service.sizing.calibration import Calibration
 from service.sizing.fabric import network_plan
 from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
-from service.sizing.inference.explain import inference_working, serving_bottleneck, serving_utilisation
+from service.sizing.inference.choice import Contest
+from service.sizing.inference.explain import (
+    held_sequences,
+    inference_working,
+    serving_bottleneck,
+    serving_utilisation,
+    step_floor,
+)
 from service.sizing.inference.fleet import Fleet, Group, needs_fabric
 from service.sizing.inference.layout import parallel_layout
 from service.sizing.inference.operate import batch_limit, operate, solve_batch
@@ -23,12 +30,13 @@ from service.sizing.inference.predict import (
     serving_metrics,
     spreads_of,
 )
+from service.sizing.inference.serving import ServingPoint
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
-from service.sizing.interval import Interval, interval
+from service.sizing.interval import Interval, Metric, interval
 from service.sizing.place import memory_parts
-from service.sizing.result import SizingOption
+from service.sizing.result import MemoryPart, Quantity, SizingOption, WorkingStep
 from service.sizing.storage import inference_storage
-from service.sizing.table import HardwareTable
+from service.sizing.table import HardwareTable, IntArray
 from service.sizing.units import GB
 from service.sizing.workload import Availability, Constraints, InferenceWorkload, Serving
 
@@ -38,12 +46,23 @@ _VERSIONS_KEPT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picked:
-    """One ranked candidate: its group, its row there, and its servers with the spare ones."""
+    """One ranked candidate: its group, its row there, the server, and how many of it with the spare ones."""
 
     group: Group
     fleet: Fleet
     row: int
+    server: int
     servers: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What candidates on servers of one kind have in common."""
+        return id(self.group), self.row
+
+    @property
+    def replicas(self) -> int:
+        """Instances of either kind."""
+        return int(self.fleet.instances[self.row] + self.fleet.prefill_instances[self.row])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,79 +77,75 @@ class Scene:
     constraints: Constraints
 
 
-def inference_options(picked: list[Picked], values: list[PointValues], scene: Scene) -> tuple[SizingOption, ...]:
+def inference_options(
+    picked: list[Picked], values: list[PointValues], scene: Scene, *, contest: Contest
+) -> tuple[SizingOption, ...]:
     """Options in the order given, ranked from 1; `values` is what `operating_values` made of the same list."""
-    return tuple(
-        _option(rank, one, value, scene) for rank, (one, value) in enumerate(zip(picked, values, strict=True), 1)
-    )
+    served: dict[tuple[int, int], _Served] = {}
+    for one, value in zip(picked, values, strict=True):
+        if one.place not in served:
+            served[one.place] = _served(one, value, scene)
+    return tuple(_option(rank, one, served[one.place], scene, contest=contest) for rank, one in enumerate(picked, 1))
 
 
 def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
     """Each candidate at the load that it will carry; candidates of one group are operated in one call."""
-    found: dict[int, PointValues] = {}
+    found: dict[tuple[int, int], PointValues] = {}
     for group in {id(p.group): p.group for p in picked}.values():
-        places = [i for i, p in enumerate(picked) if p.group is group]
-        rows = np.array([picked[i].row for i in places], dtype=np.int64)
-        fleet = picked[places[0]].fleet
-        bench = group.bench.take(rows)
-        batch = fleet.batch[rows]
-        if scene.demand.gpus is None:
-            by_rate = scene.demand.in_flight is None
-            total = (scene.demand.requests_s if by_rate else scene.demand.in_flight) or 0.0
-            batch = solve_batch(
-                bench,
-                wanted=total / fleet.instances[rows],
-                by_rate=by_rate,
-                limit=batch_limit(group.memory, group.layouts, scene.calibration)[rows],
-                traffic=traffic_of(scene.workload),
-            )
-        point = operate(bench, batch=batch, traffic=traffic_of(scene.workload))
-        found |= {place: point_values(point, at) for at, place in enumerate(places)}
-    return [found[i] for i in range(len(picked))]
+        mine = {p.row: p for p in picked if p.group is group}
+        point = _operated(group, next(iter(mine.values())).fleet, np.array(list(mine), dtype=np.int64), scene)
+        found |= {one.place: point_values(point, at) for at, one in enumerate(mine.values())}
+    return [found[one.place] for one in picked]
 
 
-def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> SizingOption:
-    group, row, calibration = one.group, one.row, scene.calibration
+def _operated(group: Group, fleet: Fleet, rows: IntArray, scene: Scene) -> ServingPoint:
+    bench, traffic = group.bench.take(rows), traffic_of(scene.workload)
+    batch = fleet.batch[rows]
+    if scene.demand.gpus is None:
+        batch = solve_batch(
+            bench,
+            wanted=scene.demand.wanted / fleet.instances[rows],
+            by_rate=scene.demand.in_flight is None,
+            limit=batch_limit(group.memory, group.layouts, scene.calibration)[rows],
+            traffic=traffic,
+        )
+    return operate(bench, batch=batch, traffic=traffic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Served:
+    """What a candidate is on every server of its kind."""
+
+    metrics: tuple[Metric, ...]
+    confidence_fraction: float
+    batch: float
+    memory: tuple[MemoryPart, ...]
+    memory_used_gb: float
+    bottleneck: str
+    utilisation: tuple[Quantity, ...]
+    working: tuple[WorkingStep, ...]
+
+
+def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
+    group, row, calibration, table = one.group, one.row, scene.calibration, scene.table
     layouts, memory, load = group.layouts, group.memory, group.load
-    server = scene.table.servers[layouts.server[row]]
-    gpu = scene.table.gpus[layouts.server[row]]
+    gpu = table.gpus[one.server].id
     traffic = traffic_of(scene.workload)
-    spreads = spreads_of(load, calibration, gpu=gpu.id, disaggregated=group.disaggregated)
-    instances = float(one.fleet.instances[row])
+    spreads = spreads_of(load, calibration, gpu=gpu, disaggregated=group.disaggregated)
     instance = int(layouts.gpus_instance[row])
     ttft_s, tpot_s = slo_seconds(scene.workload.slo)
-    crosses = bool(needs_fabric(group, scene.table)[row])
-    network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
-    rank_sequences = values.batch / float(layouts.attention_dp[row])
-    kv_cache = float(memory.sequence[row]) * rank_sequences
-    spare = 1 if scene.workload.availability is Availability.N_PLUS_1 else 0
-    return SizingOption(
-        rank=rank,
-        server=server.id,
-        server_name=server.name,
-        sku=server.sku,
-        orderable=server.orderable,
-        gpu=gpu.id,
-        servers=one.servers,
-        spare_servers=spare,
-        gpus=one.servers * server.gpus,
-        gpus_instance=instance,
-        replicas=int(instances + one.fleet.prefill_instances[row]),
-        layout=parallel_layout(layouts, row, ep=int(layouts.ep[row])),
-        mode=str(Serving.DISAGGREGATED if group.disaggregated else Serving.AGGREGATED),
-        weight_precision=str(load.weight_precision),
-        kv_precision=str(load.kv_precision),
-        precision=None,
-        batch=values.batch,
+    kv_cache = float(memory.sequence[row]) * values.batch / float(layouts.attention_dp[row])
+    floor = step_floor(group.bench, values, table=table, context=traffic.decode_context_tokens, row=row)
+    return _Served(
         metrics=serving_metrics(
             values,
             spreads,
             traffic,
             receipts=receipts_of(
-                load, calibration, gpu=gpu.id, gpus=instance, in_flight=values.in_flight, traffic=traffic
+                load, calibration, gpu=gpu, gpus=instance, in_flight=values.in_flight, traffic=traffic
             ),
             flow=_flow(one, values, spreads, scene),
-            gpus=int(instances + one.fleet.prefill_instances[row]) * instance,
+            gpus=one.replicas * instance,
         ),
         confidence_fraction=confidence_of(
             values,
@@ -140,22 +155,57 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
             capacity=_capacity(one),
             demand=scene.demand.requests_s or 0.0,
         ),
-        memory_gb_gpu=memory_parts(
+        batch=values.batch,
+        memory=memory_parts(
             weights=float(memory.weights[row]),
             kv_cache=kv_cache,
             activations=float(memory.activations[row]),
-            reserve=memory.reserve,
+            reserve=float(memory.reserve[row]),
         ),
-        memory_used_gb_gpu=(float(memory.fixed[row]) + kv_cache) / GB,
-        memory_usable_gb_gpu=float(memory.usable[row]) / GB,
-        bottleneck=serving_bottleneck(group.bench, values, table=scene.table, memory=memory, traffic=traffic, row=row),
-        utilisation=serving_utilisation(group.bench, values, table=scene.table, traffic=traffic, row=row),
+        memory_used_gb=(float(memory.fixed[row]) + kv_cache) / GB,
+        bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, row)),
+        utilisation=serving_utilisation(floor, values),
+        working=inference_working(group.bench, values, memory=memory, table=table, traffic=traffic, row=row),
+    )
+
+
+def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: Contest) -> SizingOption:
+    group, row = one.group, one.row
+    server = scene.table.servers[one.server]
+    crosses = bool(needs_fabric(group, scene.table)[row])
+    network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
+    spare = 1 if scene.workload.availability is Availability.N_PLUS_1 else 0
+    return SizingOption(
+        rank=rank,
+        server=server.id,
+        server_name=server.name,
+        sku=server.sku,
+        orderable=server.orderable,
+        gpu=server.gpu,
+        servers=one.servers,
+        spare_servers=spare,
+        gpus=one.servers * server.gpus,
+        gpus_instance=int(group.layouts.gpus_instance[row]),
+        replicas=one.replicas,
+        layout=parallel_layout(group.layouts, row, ep=int(group.layouts.ep[row])),
+        mode=str(Serving.DISAGGREGATED if group.disaggregated else Serving.AGGREGATED),
+        weight_precision=str(group.load.weight_precision),
+        kv_precision=str(group.load.kv_precision),
+        precision=None,
+        batch=served.batch,
+        metrics=served.metrics,
+        confidence_fraction=served.confidence_fraction,
+        memory_gb_gpu=served.memory,
+        memory_used_gb_gpu=served.memory_used_gb,
+        memory_usable_gb_gpu=float(group.memory.usable[row]) / GB,
+        bottleneck=served.bottleneck,
+        utilisation=served.utilisation,
         network=network,
         storage=inference_storage(
-            weights_bytes=load.checkpoint_bytes,
+            weights_bytes=group.load.checkpoint_bytes,
             versions=_VERSIONS_KEPT,
             servers=one.servers,
-            load_s=calibration.assumption("inference.cold_start_load_s"),
+            load_s=scene.calibration.assumption("inference.cold_start_load_s"),
         ),
         facility=facility_plan(
             server,
@@ -165,8 +215,8 @@ def _option(rank: int, one: Picked, values: PointValues, scene: Scene) -> Sizing
             max_rack_kw=scene.constraints.max_rack_kw,
         ),
         requirements=(),
-        notes=_notes(one, spare),
-        working=inference_working(group.bench, values, memory=memory, table=scene.table, traffic=traffic, row=row),
+        notes=(*_notes(one, spare), *_preferred_to(one, scene, contest)),
+        working=served.working,
     )
 
 
@@ -201,3 +251,8 @@ def _notes(one: Picked, spare: int) -> tuple[str, ...]:
     if spare:
         found.append(f"{spare} spare server keeps the load when one fails")
     return tuple(found)
+
+
+def _preferred_to(one: Picked, scene: Scene, contest: Contest) -> tuple[str, ...]:
+    asked = scene.workload.serving is not Serving.AUTO
+    return contest.notes(one.group, server=one.server, servers=one.servers, mode_asked=asked)

@@ -1,6 +1,7 @@
 """From a point of the steady state to metrics with intervals, and how sure a bound is met."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -61,12 +62,16 @@ def point_values(point: ServingPoint, row: int) -> PointValues:
 
 def spreads_of(load: ModelLoad, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
     """Residual bands of the regime, wider where the GPU has no measured run."""
+    return _spreads(calibration, gpu=gpu, label=load.label, mode="disaggregated" if disaggregated else "aggregated")
+
+
+@lru_cache(maxsize=1024)
+def _spreads(calibration: Calibration, *, gpu: str, label: str, mode: str) -> Spreads:
     known = has_evidence(calibration, kind="inference", gpu=gpu)
     widen = 1.0 if known else calibration.assumption("interval.extrapolation_factor")
-    mode = "disaggregated" if disaggregated else "aggregated"
 
     def of(metric: str) -> Spread:
-        band = calibration.residual(f"inference.{metric}", f"{mode}/{load.label}", mode, load.label)
+        band = calibration.residual(f"inference.{metric}", f"{mode}/{label}", mode, label)
         return spread_of(band, widen=widen, floor=calibration.assumption("interval.floor_fraction"))
 
     return Spreads(ttft=of("ttft_ms"), tpot=of("tpot_ms"), rate=of("output_tokens_s"))

@@ -1,22 +1,26 @@
 """size_inference: every server and legal layout that serves the demand within the SLO, ranked."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
+from service.sizing.inference.choice import Contest, contest_of
 from service.sizing.inference.context import check_context
-from service.sizing.inference.fleet import Fleet, Group, margins_of, needs_fabric, plan_fleet
+from service.sizing.inference.fleet import Fleet, Group, margins_of, needs_fabric, plan_fleet, stands_for
+from service.sizing.inference.formats import Formats
 from service.sizing.inference.groups import candidate_groups, servers_by_formats
-from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
 from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
+from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
@@ -26,6 +30,7 @@ from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Availability, InferenceWorkload, Question
 
 _MOST_OPTIONS = 24
+_Kind = TypeVar("_Kind", np.int64, np.float64, np.bool_)
 
 _RELAXATIONS = {
     Limit.MEMORY: "{server} would need {required} and {best} are usable: choose a narrower weight or KV precision, "
@@ -56,7 +61,7 @@ _NARROWER: dict[Precision, tuple[Precision, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Pool:
-    """All candidates of all groups, one after another; `group` and `local` lead back to a group's own row.
+    """All candidates of all servers, one after another; `group` and `local` lead back to a group's own row.
 
     `speed` is what the Pareto front trades against cost and power: tokens/s of one user when there is an SLO, else of
     the fleet; `output` is what the fleet carries.
@@ -74,12 +79,12 @@ class _Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Found:
-    """What one search gave: options with their front, rejections, and the groups that were searched."""
+    """What one search gave: options with their front, rejections, and the formats that were searched."""
 
     options: tuple[SizingOption, ...]
     pareto: tuple[int, ...]
     rejected: tuple[Rejection, ...]
-    groups: list[Group]
+    formats: tuple[Formats, ...]
     candidates: int
     first: Picked | None
 
@@ -123,7 +128,7 @@ def size_inference(
         rejected=found.rejected,
         shortfall=None if found.options else _shortfall(search, found),
         sensitivity=search.sensitivity(found),
-        assumed=inference_assumed(workload, calibration, found.groups),
+        assumed=inference_assumed(workload, calibration, found.formats),
         candidates=found.candidates,
         engine_version=ENGINE_VERSION,
     )
@@ -147,42 +152,67 @@ class _Search:
         groups = candidate_groups(
             scene.workload, self.architecture, table, formats, software=software, calibration=scene.calibration
         )
-        fleets = [self.plan(group, scene.calibration) for group in groups]
+        fleets = [self.plan(group, scene.demand.wanted) for group in groups]
         pool = self._limited(_pool(groups, fleets, scene.workload, table))
-        chosen = _pick(pool, table, self.weight, by_output=scene.demand.gpus is not None)
+        contest, offered = self._contest(groups, pool)
+        chosen = _pick(pool, table, self.weight, offered=offered, by_output=contest.by_output)
         candidates = [
-            Picked(group=groups[pool.group[i]], fleet=fleets[pool.group[i]], row=int(pool.local[i]), servers=int(n))
-            for i, n in zip(chosen.rows, pool.servers[chosen.rows], strict=True)
+            Picked(
+                group=groups[pool.group[i]],
+                fleet=fleets[pool.group[i]],
+                row=int(pool.local[i]),
+                server=int(pool.server[i]),
+                servers=int(pool.servers[i]),
+            )
+            for i in chosen.rows.tolist()
         ]
         values = operating_values(candidates, scene)
         kept, front = _front(chosen, candidates, values, scene.workload)
         return _Found(
-            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene),
+            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene, contest=contest),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
             rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
-            groups=groups,
+            formats=_answered(groups, [candidates[i] for i in kept]),
             candidates=int(pool.server.size),
             first=candidates[0] if candidates else None,
         )
 
-    def plan(self, group: Group, calibration: Calibration) -> Fleet:
-        """The fleets of one group's candidates, under a calibration that the sensitivity analysis may bend."""
+    def _contest(self, groups: list[Group], pool: _Pool) -> tuple[Contest, IntArray]:
+        """What formats and modes take, and the feasible candidates in the format that their server is offered in."""
+        scene, by_output = self.scene, self.scene.demand.gpus is not None
+        feasible = np.flatnonzero(pool.verdict.feasible)
+        contest = contest_of(
+            groups,
+            group=pool.group[feasible],
+            server=pool.server[feasible],
+            cost=pool.servers[feasible] / (pool.output[feasible] if by_output else 1.0),
+            servers=len(scene.table.servers),
+            by_output=by_output,
+        )
+        if len(contest.formats) < 2:
+            return contest, feasible
+        preferred = contest.preferred(scene.calibration.assumption("inference.wider_precision_cost_fraction"))
+        mine = contest.places(groups)[pool.group[feasible]] == preferred[pool.server[feasible]]
+        return contest, feasible[mine]
+
+    def plan(self, group: Group, wanted: Numeric) -> Fleet:
+        """The fleets of one group's candidates for a demand, which the sensitivity analysis may bend."""
         scene, workload = self.scene, self.scene.workload
         return plan_fleet(
             group,
             traffic=traffic_of(workload),
-            # An assumption that the demand rests on may be the one that is bent.
-            demand=fleet_demand(workload, calibration),
+            demand=scene.demand,
+            wanted=wanted,
             slo_s=slo_seconds(workload.slo),
-            longest_bytes=sequence_bytes(group.load, group.layouts, context_tokens=longest_tokens(workload)),
+            longest_tokens=longest_tokens(workload),
             margins=margins_of(
                 group,
                 table=scene.table,
-                calibration=calibration,
+                calibration=scene.calibration,
                 confidence=scene.constraints.min_confidence_fraction,
             ),
             table=scene.table,
-            calibration=calibration,
+            calibration=scene.calibration,
         )
 
     def sensitivity(self, found: _Found) -> tuple[Sensitivity, ...]:
@@ -233,26 +263,65 @@ def _shortfall(search: _Search, found: _Found) -> Shortfall | None:
 
 
 def _pool(groups: list[Group], fleets: list[Fleet], workload: InferenceWorkload, table: HardwareTable) -> _Pool:
+    parts = [_part(place, group, fleets[place], workload, table) for place, group in enumerate(groups)]
+    parts += [_misfits(place, group, table) for place, group in enumerate(groups)]
+    return _joined(parts)
+
+
+def _part(place: int, group: Group, fleet: Fleet, workload: InferenceWorkload, table: HardwareTable) -> _Pool:
+    """The planned candidates of one group on every server that they stand for."""
     spare = 1 if workload.availability is Availability.N_PLUS_1 else 0
-    sizes = [f.servers.size for f in fleets]
-
-    def joined(parts: list[FloatArray] | list[IntArray]) -> FloatArray:
-        return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
-
+    local, server = stands_for(group.layouts.server, group.servers, table)
+    output = fleet.predicted * fleet.instances
     return _Pool(
-        group=np.repeat(np.arange(len(groups)), sizes),
-        local=np.concatenate([np.arange(n) for n in sizes]) if sizes else np.zeros(0, dtype=np.int64),
-        server=joined([g.layouts.server for g in groups]).astype(np.int64),
-        servers=joined([f.servers for f in fleets]).astype(np.int64) + spare,
-        speed=joined([f.tokens_s_user if workload.slo else f.predicted * f.instances for f in fleets]),
-        output=joined([f.predicted * f.instances for f in fleets]),
-        east_west=joined([needs_fabric(g, table).astype(np.float64) for g in groups]) > 0.0,
+        group=np.full(local.size, place),
+        local=local,
+        server=server,
+        servers=fleet.servers[local] + spare,
+        speed=(fleet.tokens_s_user if workload.slo else output)[local],
+        output=output[local],
+        east_west=needs_fabric(group, table)[local],
+        verdict=fleet.verdict.take(local),
+    )
+
+
+def _misfits(place: int, group: Group, table: HardwareTable) -> _Pool:
+    """Those that were refused before they were planned."""
+    local, server = stands_for(group.misfit.server, group.servers, table)
+    nothing = np.zeros(local.size)
+    return _Pool(
+        group=np.full(local.size, place),
+        local=local,
+        server=server,
+        servers=np.ones(local.size, dtype=np.int64),
+        speed=nothing,
+        output=nothing,
+        east_west=np.zeros(local.size, dtype=np.bool_),
+        verdict=group.misfit.verdict.take(local),
+    )
+
+
+def _joined(parts: list[_Pool]) -> _Pool:
+    """All of them; of no parts a pool without candidates."""
+    verdicts = [part.verdict for part in parts]
+    return _Pool(
+        group=_all([part.group for part in parts], np.int64),
+        local=_all([part.local for part in parts], np.int64),
+        server=_all([part.server for part in parts], np.int64),
+        servers=_all([part.servers for part in parts], np.int64),
+        speed=_all([part.speed for part in parts], np.float64),
+        output=_all([part.output for part in parts], np.float64),
+        east_west=_all([part.east_west for part in parts], np.bool_),
         verdict=Verdict(
-            stage=joined([f.verdict.stage for f in fleets]).astype(np.int64),
-            required=joined([f.verdict.required for f in fleets]),
-            available=joined([f.verdict.available for f in fleets]),
+            stage=_all([v.stage for v in verdicts], np.int64),
+            required=_all([v.required for v in verdicts], np.float64),
+            available=_all([v.available for v in verdicts], np.float64),
         ),
     )
+
+
+def _all(columns: list[NDArray[_Kind]], kind: type[_Kind]) -> NDArray[_Kind]:
+    return np.concatenate(columns) if columns else np.zeros(0, dtype=kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -265,14 +334,19 @@ class _Chosen:
     best: BoolArray
 
 
-def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: bool) -> _Chosen:
-    """Of each server its best and its fastest feasible candidate, best first.
+def _answered(groups: list[Group], options: list[Picked]) -> tuple[Formats, ...]:
+    """The formats of the options, widest first; without options those that were tried."""
+    found = {one.group.formats for one in options} or {group.formats for group in groups}
+    return tuple(dict.fromkeys(group.formats for group in groups if group.formats in found))
+
+
+def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, offered: IntArray, by_output: bool) -> _Chosen:
+    """Of each server its best and its fastest candidate of those `offered`, best first.
 
     `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does.
     """
-    feasible = np.flatnonzero(pool.verdict.feasible)
-    server, servers, speed = pool.server[feasible], pool.servers[feasible], pool.speed[feasible]
-    output = pool.output[feasible] if by_output else np.ones_like(speed)
+    server, servers, speed = pool.server[offered], pool.servers[offered], pool.speed[offered]
+    output = pool.output[offered] if by_output else np.ones_like(speed)
     cost = fleet_weight(weight, server, servers) / output
     power = fleet_power_w(table, server, servers) / output
     place = table.place[server]
@@ -280,7 +354,7 @@ def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, by_output: b
     fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
     ranked = both[order(place=place[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
-    return _Chosen(rows=feasible[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
+    return _Chosen(rows=offered[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
 
 
 def _front(

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.sizing.calibration import Calibration
+from service.sizing.calibration import Assumption, Calibration
 from service.sizing.inference.fleet import Fleet, Group
-from service.sizing.inference.memory import inference_memory
+from service.sizing.inference.memory import InferenceMemory, inference_memory, stacked
 from service.sizing.inference.software import DEFAULT_ENGINE, software_of
+from service.sizing.inference.traffic import fleet_demand
+from service.sizing.numeric import Numeric
 from service.sizing.result import Sensitivity
-from service.sizing.table import HardwareTable
+from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.workload import InferenceWorkload
 
 _WATCHED = (
@@ -29,7 +31,7 @@ def _watched(workload: InferenceWorkload) -> tuple[str, ...]:
     return (mine, *_WATCHED, *(f"inference.{name}" for name in assumed if getattr(demand, name) is None))
 
 
-Plan = Callable[[Group, Calibration], Fleet]
+Plan = Callable[[Group, Numeric], Fleet]
 
 
 def inference_sensitivity(
@@ -41,42 +43,54 @@ def inference_sensitivity(
     calibration: Calibration,
     workload: InferenceWorkload,
 ) -> tuple[Sensitivity, ...]:
-    """GPUs of the option's instances at both bounds of each watched assumption, the largest swing first."""
-    one = group.bench.take(np.array([row]))
-    layouts = one.layouts
+    """GPUs of the option's instances at both bounds of each watched assumption, the largest swing first.
 
-    def gpus(assumption: str, value: float) -> float:
-        changed = replace(calibration.assumptions[assumption], value=value)
-        moved = replace(calibration, assumptions={**calibration.assumptions, assumption: changed})
-        software = software_of(workload.engine, None, moved)
-        memory = inference_memory(
-            group.load,
-            layouts,
-            table=table,
-            isl_tokens=workload.isl_tokens.mean,
-            osl_tokens=workload.osl_tokens.mean,
-            software=software,
-            calibration=moved,
+    Every bound is a candidate of its own, so that all of them are planned in one call.
+    """
+    watched = [calibration.assumptions[name] for name in _watched(workload)]
+    bent = [_bent(calibration, entry, value) for entry in watched for value in (entry.low, entry.high)]
+    one = group.bench.take(np.full(len(bent), row))
+    memories = [_memory(group, row, workload, table=table, calibration=moved) for moved in bent]
+    bench = replace(
+        one,
+        chunk_tokens=_column(bent, "inference.prefill_chunk_tokens"),
+        tpot_sigma_fraction=_column(bent, "inference.tpot_tail_sigma_fraction"),
+    )
+    # An assumption that the demand rests on may be the one that is bent.
+    wanted = np.array([fleet_demand(workload, moved).wanted for moved in bent])
+    fleet = plan(replace(group, bench=bench, memory=stacked(memories)), wanted)
+    gpus = (fleet.instances + fleet.prefill_instances) * one.layouts.gpus_instance
+    found = [
+        Sensitivity(
+            assumption=entry.id,
+            low=entry.low,
+            high=entry.high,
+            metric="gpus",
+            at_low=float(gpus[2 * place]),
+            at_high=float(gpus[2 * place + 1]),
         )
-        bench = replace(
-            one,
-            chunk_tokens=moved.assumption("inference.prefill_chunk_tokens"),
-            tpot_sigma_fraction=moved.assumption("inference.tpot_tail_sigma_fraction"),
-        )
-        fleet = plan(replace(group, bench=bench, memory=memory), moved)
-        return float((fleet.instances + fleet.prefill_instances)[0] * layouts.gpus_instance[0])
-
-    found = []
-    for name in _watched(workload):
-        entry = calibration.assumptions[name]
-        found.append(
-            Sensitivity(
-                assumption=name,
-                low=entry.low,
-                high=entry.high,
-                metric="gpus",
-                at_low=gpus(name, entry.low),
-                at_high=gpus(name, entry.high),
-            )
-        )
+        for place, entry in enumerate(watched)
+    ]
     return tuple(sorted(found, key=lambda s: (-abs(s.at_high - s.at_low), s.assumption)))
+
+
+def _bent(calibration: Calibration, entry: Assumption, value: float) -> Calibration:
+    return replace(calibration, assumptions={**calibration.assumptions, entry.id: replace(entry, value=value)})
+
+
+def _column(bent: list[Calibration], assumption: str) -> FloatArray:
+    return np.array([[moved.assumption(assumption)] for moved in bent], dtype=np.float64)
+
+
+def _memory(
+    group: Group, row: int, workload: InferenceWorkload, *, table: HardwareTable, calibration: Calibration
+) -> InferenceMemory:
+    return inference_memory(
+        group.load,
+        group.layouts.take(np.array([row])),
+        table=table,
+        isl_tokens=workload.isl_tokens.mean,
+        osl_tokens=workload.osl_tokens.mean,
+        software=software_of(workload.engine, None, calibration),
+        calibration=calibration,
+    )

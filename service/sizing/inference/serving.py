@@ -95,14 +95,15 @@ class Bench:
     """What stays the same while batches are tried: a model in its layouts, the machines, the software's overheads.
 
     `prefill` is the bench of prefill instances where prefill and decode are apart; they may have layouts of their own.
+    `chunk_tokens` and `tpot_sigma_fraction` are one number, or one per candidate, shaped (candidates, 1).
     """
 
     load: ModelLoad
     layouts: InferenceLayouts
     machine: Machine
     overheads: Overheads
-    chunk_tokens: float
-    tpot_sigma_fraction: float
+    chunk_tokens: Numeric
+    tpot_sigma_fraction: Numeric
     pool_utilisation_fraction: float
     prefill: "Bench | None" = None
 
@@ -138,7 +139,7 @@ def bench_of(
 ) -> Bench:
     """The bench of these candidates; prefill instances look like decode instances unless they are told apart."""
 
-    def bench(of: InferenceLayouts, prefill: Bench | None) -> Bench:
+    def bench(of: InferenceLayouts) -> Bench:
         return Bench(
             load=load,
             layouts=of,
@@ -147,10 +148,12 @@ def bench_of(
             chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens"),
             tpot_sigma_fraction=calibration.assumption("inference.tpot_tail_sigma_fraction"),
             pool_utilisation_fraction=calibration.assumption("inference.prefill_pool_utilisation_fraction"),
-            prefill=prefill,
         )
 
-    return bench(layouts, bench(prefill_layouts or layouts, None) if disaggregated else None)
+    alone = bench(layouts)
+    if not disaggregated:
+        return alone
+    return replace(alone, prefill=alone if prefill_layouts is None else bench(prefill_layouts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -197,23 +200,26 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
+    # Both kinds of pass in one call, side by side along the batches.
+    both = step_parts(
+        bench.load,
+        machine,
+        Pass(
+            decode=np.concatenate([sequences, sequences], axis=1),
+            query_tokens=traffic.query_tokens,
+            context_tokens=traffic.decode_context_tokens,
+            prefill_tokens=np.concatenate([np.zeros_like(carried), carried], axis=1),
+            prompt_tokens=traffic.new_tokens,
+            cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+        ),
+    )
+    decode, mixed = both.halves()
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
         pp=machine.pp,
-        decode=_decode(bench, sequences, traffic),
-        mixed=step_parts(
-            bench.load,
-            machine,
-            Pass(
-                decode=sequences,
-                query_tokens=traffic.query_tokens,
-                context_tokens=traffic.decode_context_tokens,
-                prefill_tokens=carried,
-                prompt_tokens=traffic.new_tokens,
-                cached_tokens=traffic.isl_tokens - traffic.new_tokens,
-            ),
-        ),
+        decode=decode,
+        mixed=mixed,
         pass_tokens=carried,
     )
 
@@ -239,7 +245,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
     machine = bench.machine
     sequences = batch / (machine.attention_dp * machine.pp)
     decode = _decode(bench, sequences, traffic)
-    chunk = np.full((batch.shape[0], 1), min(bench.chunk_tokens, traffic.new_tokens))
+    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (batch.shape[0], 1))
     alone = Pass(
         decode=0.0,
         query_tokens=1.0,

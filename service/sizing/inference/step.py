@@ -1,17 +1,18 @@
 """Time of one forward pass on one model instance, operation by operation; arrays (candidates x batches) or scalars."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.sizing.inference.attention import AttentionGroup, attended_tokens
-from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
+from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ExpertKind, ModelLoad
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.products import Cut, Part, Phase, Product
+from service.sizing.inference.product_times import PassTokens
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
-from service.sizing.operation import Curves, Work
+from service.sizing.operation import Line, Work
 from service.sizing.table import FloatArray, IntArray
 
 
@@ -47,6 +48,23 @@ class StepParts:
     layers: Numeric
     exchanges: Numeric
 
+    def halves(self) -> tuple["StepParts", "StepParts"]:
+        """Two kinds of pass that were evaluated side by side along the batches."""
+        middle = self.products.shape[1] // 2
+        return self._batches(slice(None, middle)), self._batches(slice(middle, None))
+
+    def _batches(self, which: slice) -> "StepParts":
+        return StepParts(
+            products=self.products[:, which],
+            generation=self.generation[:, which],
+            context=self.context[:, which],
+            experts=self.experts[:, which],
+            streams=self.streams[:, which],
+            collectives=self.collectives[:, which],
+            layers=self.layers,
+            exchanges=self.exchanges,
+        )
+
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
         """Time [s] of the pass in a running engine: scaled parts, and gaps per layer, collective and step."""
         gpu = (
@@ -69,7 +87,7 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     # Only the last token of a prompt needs logits.
     sampled = decode + prefill / max(1.0, carried.prompt_tokens)
     return StepParts(
-        products=_products_s(load, machine, decode=decode, prefill=prefill, sampled=sampled),
+        products=machine.products.time_s(PassTokens(decode=decode, prefill=prefill, sampled=sampled)),
         generation=_generation_s(load, machine, carried),
         context=_context_s(load, machine, carried),
         experts=_experts_s(load, machine, tokens=tokens),
@@ -88,60 +106,30 @@ def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:
     return np.where(machine.tp > 1, reduces, 0.0) + np.where(apart, 2.0 * moe_layers, 0.0)
 
 
-def _products_s(
-    load: ModelLoad, machine: Machine, *, decode: FloatArray, prefill: FloatArray, sampled: FloatArray
-) -> FloatArray:
-    """Matrix products [s] of all layers and of the head."""
-    total = np.zeros(np.broadcast(decode + prefill, machine.tp).shape)
-    for one in load.products:
-        tokens = {Phase.DECODE: decode, Phase.PREFILL: prefill, None: decode + prefill}[one.phase]
-        if one.part is Part.HEAD:
-            tokens = sampled
-        took = _curves(machine, one).time_s(_product_work(load, one, tokens=tokens, tp=machine.tp))
-        total = total + one.layers * np.where(tokens > 0.0, took, 0.0)
-    return total
-
-
-def _curves(machine: Machine, product: Product) -> Curves:
-    return {Part.MIXER: machine.mixer, Part.FFN: machine.ffn}.get(product.part, machine.head)
-
-
-def _product_work(load: ModelLoad, product: Product, *, tokens: FloatArray, tp: Numeric) -> Work:
-    width = {Part.MIXER: load.mixer_bytes, Part.FFN: load.weight_bytes}.get(product.part, ACTIVATION_BYTES)
-    columns = product.columns / tp if product.cut is Cut.COLUMNS else product.columns
-    inner = product.inner / tp if product.cut is Cut.ROWS else product.inner
-    return Work(
-        flop=2.0 * tokens * columns * inner,
-        main_bytes=columns * inner * width,
-        side_bytes=ACTIVATION_BYTES * tokens * (columns + inner),
-        depth=inner,
-    )
-
-
 def _generation_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
     """Attention [s] of the decoding sequences."""
     sequences = np.asarray(carried.decode, dtype=np.float64)
     total = np.zeros(np.broadcast(sequences, machine.tp).shape)
     for group in load.groups:
-        work = _generation_work(load, machine, group, carried)
-        total = total + group.layers * machine.generation[group.family].time_s(work)
+        total += group.layers * _generation(load, machine, group, carried).time_s(sequences)
     return np.where(sequences > 0.0, total, 0.0)
 
 
-def _generation_work(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Work:
-    sequences, context = carried.decode, carried.context_tokens
+def _generation(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Line:
+    """What each decoding sequence takes in a layer of this kind."""
+    context = carried.context_tokens
     entries = attended_tokens(group, context)
     index = context / group.stride
     shards = np.minimum(machine.tp, group.kv_heads)
     flop = group.decode_flop * entries + group.index_flop * index + group.state_flop
     read = (group.elements * entries + group.index_elements * index) * load.kv_bytes / shards
     state = 2.0 * STATE_BYTES * group.state_elements / machine.tp
-    return Work(
-        flop=sequences * carried.query_tokens * flop / machine.tp,
-        main_bytes=sequences * (read + state),
-        side_bytes=ACTIVATION_BYTES * sequences * carried.query_tokens * group.decode_query_elements / machine.tp,
-        depth=entries,
+    sequence = Work(
+        flop=carried.query_tokens * flop / machine.tp,
+        main_bytes=read + state,
+        side_bytes=ACTIVATION_BYTES * carried.query_tokens * group.decode_query_elements / machine.tp,
     )
+    return machine.generation[group.family].line(each=sequence, depth=entries)
 
 
 def _context_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
@@ -151,26 +139,26 @@ def _context_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
     if not np.any(tokens > 0.0):
         return total
     for group in load.groups:
-        work = _context_work(load, machine, group, carried)
-        total = total + group.layers * machine.context[group.family].time_s(work)
+        total += group.layers * _context(load, machine, group, carried).time_s(tokens)
     return np.where(tokens > 0.0, total, 0.0)
 
 
-def _context_work(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Work:
-    tokens = carried.prefill_tokens
+def _context(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Line:
+    """What each token of a prompt takes in a layer of this kind."""
     mean = carried.cached_tokens + 0.5 * carried.prompt_tokens
     entries = attended_tokens(group, mean)
-    prompts = tokens / max(1.0, carried.prompt_tokens)
     shards = np.minimum(machine.tp, group.kv_heads)
     held = attended_tokens(group, carried.cached_tokens + carried.prompt_tokens)
-    flop = group.prefill_flop * entries + group.index_flop * mean / group.stride + group.state_flop
-    return Work(
-        flop=tokens * flop / machine.tp,
-        main_bytes=prompts
-        * (group.elements * held * load.kv_bytes / shards + 2.0 * STATE_BYTES * group.state_elements / machine.tp),
-        side_bytes=ACTIVATION_BYTES * tokens * group.prefill_query_elements / machine.tp,
-        depth=carried.prompt_tokens if group.state_elements else entries,
+    prompt_bytes = (
+        group.elements * held * load.kv_bytes / shards + 2.0 * STATE_BYTES * group.state_elements / machine.tp
     )
+    token = Work(
+        flop=(group.prefill_flop * entries + group.index_flop * mean / group.stride + group.state_flop) / machine.tp,
+        main_bytes=prompt_bytes / max(1.0, carried.prompt_tokens),
+        side_bytes=ACTIVATION_BYTES * group.prefill_query_elements / machine.tp,
+    )
+    depth = carried.prompt_tokens if group.state_elements else entries
+    return machine.context[group.family].line(each=token, depth=depth)
 
 
 def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
@@ -183,7 +171,7 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
     for kind in load.experts:
         matrix = kind.params / cut
         routed = everywhere * kind.top_k / machine.ep
-        touched = kind.experts / machine.ep * (1.0 - (1.0 - kind.top_k / kind.experts) ** everywhere)
+        touched = kind.experts / machine.ep * (1.0 - _untouched(kind, everywhere))
         work = Work(
             flop=2.0 * matrix * routed,
             main_bytes=touched * matrix * load.weight_bytes,
@@ -192,6 +180,12 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
         )
         total = total + kind.layers * machine.experts.time_s(work)
     return total
+
+
+def _untouched(kind: ExpertKind, tokens: FloatArray) -> FloatArray:
+    """Share of experts that none of the tokens chose, (1 - k/E)^tokens; an exponential is far cheaper than a power."""
+    missed = 1.0 - kind.top_k / kind.experts
+    return np.exp(tokens * math.log(missed)) if missed > 0.0 else np.zeros_like(tokens)
 
 
 def _streams_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
@@ -207,20 +201,19 @@ def _peers(ranks: IntArray) -> FloatArray:
 
 def _collectives_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
     """All-reduces of tensor parallelism, dispatch and combine of experts, hand-over between pipeline stages [s]."""
-    stream = tokens * load.architecture.hidden * ACTIVATION_BYTES
+    stream = load.architecture.hidden * ACTIVATION_BYTES
     share = 2.0 * (machine.tp - 1) / machine.tp
-    reduce = machine.all_reduce.time_s(Work(flop=0.0, main_bytes=share * stream, depth=_peers(machine.tp)))
+    reduce = machine.all_reduce.line(each=Work(flop=0.0, main_bytes=share * stream), depth=_peers(machine.tp))
     layers, moe_layers = load.architecture.layers, sum(kind.layers for kind in load.experts)
     apart = machine.attention_dp > 1
     reduces = 2.0 * layers - np.where(apart, moe_layers, 0.0)
-    total = np.where(machine.tp > 1, reduces * (reduce + machine.crosses_s), 0.0)
+    total = np.where(machine.tp > 1, reduces * (reduce.time_s(tokens) + machine.crosses_s), 0.0)
     if machine.exchange is not None:
         peers = machine.tp * machine.attention_dp
-        copies = np.minimum(load.top_k, peers)
-        sent = stream / machine.tp * copies * (peers - 1.0) / peers
-        exchange = machine.exchange.time_s(Work(flop=0.0, main_bytes=sent, depth=_peers(peers))) + machine.crosses_s
-        total = total + np.where(apart, 2.0 * moe_layers * exchange, 0.0)
+        sent = stream / machine.tp * np.minimum(load.top_k, peers) * (peers - 1.0) / peers
+        exchange = machine.exchange.line(each=Work(flop=0.0, main_bytes=sent), depth=_peers(peers))
+        total += np.where(apart, 2.0 * moe_layers * (exchange.time_s(tokens) + machine.crosses_s), 0.0)
     hand_over = point_to_point_s(
-        sent_bytes=stream / machine.tp, bytes_s=machine.stage_bytes_s, latency_s=machine.all_reduce.launch_s
+        sent_bytes=tokens * (stream / machine.tp), bytes_s=machine.stage_bytes_s, latency_s=machine.all_reduce.launch_s
     )
     return np.asarray(total + (machine.pp - 1) * hand_over, dtype=np.float64)

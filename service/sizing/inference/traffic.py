@@ -21,6 +21,11 @@ class FleetDemand:
     in_flight: float | None = None
     gpus: int | None = None
 
+    @property
+    def wanted(self) -> float:
+        """The rate or the requests in flight; zero where GPUs are given."""
+        return (self.requests_s if self.in_flight is None else self.in_flight) or 0.0
+
 
 def traffic_of(workload: InferenceWorkload) -> Traffic:
     """The mean request and the tail that the SLO's percentile looks at."""

@@ -1,0 +1,114 @@
+"""Time of all matrix products of one pass, stacked by the tokens that they multiply."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
+from service.sizing.inference.products import Cut, Part, Phase, Product
+from service.sizing.operation import Curves, Line
+from service.sizing.table import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PassTokens:
+    """Tokens that multiply the weights of one pass, by what they are there for; (candidates, batches)."""
+
+    decode: FloatArray
+    prefill: FloatArray
+    sampled: FloatArray
+
+    def of(self, phase: Phase | None, *, head: bool) -> FloatArray:
+        """Those that a product sees: the head multiplies sampled tokens only."""
+        if head:
+            return self.sampled
+        return {Phase.DECODE: self.decode, Phase.PREFILL: self.prefill, None: self.decode + self.prefill}[phase]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Stack:
+    """Products that see the same tokens, (products, candidates, 1), each counted as often as there are layers of it."""
+
+    phase: Phase | None
+    head: bool
+    line: Line
+
+    def take(self, rows: IntArray) -> "_Stack":
+        names = Line.__dataclass_fields__
+        line = Line(**{name: getattr(self.line, name)[:, rows] for name in names})
+        return _Stack(phase=self.phase, head=self.head, line=line)
+
+    def times_s(self, carried: PassTokens) -> FloatArray:
+        tokens = carried.of(self.phase, head=self.head)
+        took = self.line.time_s(tokens)
+        # A product of a phase that the pass does not have is not launched.
+        return took if self.phase is None else np.where(tokens > 0.0, took, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProductTimes:
+    """Every product of a model on every candidate."""
+
+    stacks: tuple[_Stack, ...]
+
+    def take(self, rows: IntArray) -> "ProductTimes":
+        """The candidates of these rows, in their order."""
+        return ProductTimes(stacks=tuple(stack.take(rows) for stack in self.stacks))
+
+    def time_s(self, carried: PassTokens) -> FloatArray:
+        """Time [s] of all of them."""
+        # One after another: the order of a reduction may depend on the shape.
+        each = [took for stack in self.stacks for took in stack.times_s(carried)]
+        total = each[0].copy()
+        for took in each[1:]:
+            total += took
+        return total
+
+
+def product_times(load: ModelLoad, *, tp: IntArray, mixer: Curves, ffn: Curves, head: Curves) -> ProductTimes:
+    """The products of a model as tensor parallelism cuts them; `tp` is shaped (candidates, 1) as the curves are."""
+    curves = {Part.MIXER: mixer, Part.FFN: ffn}
+    width = {Part.MIXER: load.mixer_bytes, Part.FFN: load.weight_bytes}
+    alike: dict[tuple[Phase | None, bool], list[Product]] = {}
+    for one in load.products:
+        alike.setdefault((one.phase, one.part is Part.HEAD), []).append(one)
+    return ProductTimes(
+        stacks=tuple(
+            _Stack(
+                phase=phase,
+                head=is_head,
+                line=_line(
+                    products,
+                    [curves.get(one.part, head) for one in products],
+                    width=[width.get(one.part, ACTIVATION_BYTES) for one in products],
+                    tp=tp,
+                ),
+            )
+            for (phase, is_head), products in alike.items()
+        )
+    )
+
+
+def _line(products: list[Product], curves: list[Curves], *, width: list[float], tp: IntArray) -> Line:
+    """FLOP 2 x tokens x columns x inner; weights, inputs and outputs moved; depth the inner size."""
+    columns, inner, layers, bytes_element = np.array(
+        [[one.columns, one.inner, float(one.layers), wide] for one, wide in zip(products, width, strict=True)]
+    ).T[:, :, None, None]
+    columns = columns / np.where(_cut(products, Cut.COLUMNS), tp, 1)
+    inner = inner / np.where(_cut(products, Cut.ROWS), tp, 1)
+    launch_s, flop_s, bytes_s, unhidden, depth_s, side_weight = (
+        np.stack([getattr(curve, name) for curve in curves])
+        for name in ("launch_s", "flop_s", "bytes_s", "unhidden", "depth_s", "side_weight")
+    )
+    return Line(
+        launch_s=layers * launch_s,
+        arithmetic_s=layers * depth_s * inner,
+        arithmetic_each_s=layers * 2.0 * columns * inner / flop_s,
+        traffic_s=layers * columns * inner * bytes_element / bytes_s,
+        traffic_each_s=layers * side_weight * ACTIVATION_BYTES * (columns + inner) / bytes_s,
+        unhidden=unhidden,
+    )
+
+
+def _cut(products: list[Product], cut: Cut) -> FloatArray:
+    return np.array([one.cut is cut for one in products])[:, None, None]
