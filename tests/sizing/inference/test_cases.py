@@ -1,4 +1,4 @@
-"""Published serving runs, drawn at random from the calibration lines (tests/sizing/cases/inference).
+"""Published serving runs, drawn at random from the calibration lines (tests/cases/inference).
 
 The tolerance is the p90 error of the run's regime: a case fails when the engine gets worse, not when it is merely
 as uncertain as it says.
@@ -12,16 +12,16 @@ import yaml
 from service.catalog.catalog import Catalog
 from service.sizing.estimate import estimate
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Load, LoadKind, TokenLength
+from service.sizing.workload import Deployment, Load, LoadKind, ServingEngine, TokenLength
 from tests.build import inference_workload
 
-CASES = sorted((Path(__file__).parents[1] / "cases" / "inference").glob("*.yaml"))
+CASES = sorted((Path(__file__).parents[2] / "cases" / "inference").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_published_run(path: Path, catalog: Catalog) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
-    asked = case["workload"]
+    asked, stated = case["workload"], case["deployment"]
     workload = inference_workload(
         model=asked["model"],
         isl_tokens=TokenLength(mean=asked["isl_tokens"]),
@@ -33,7 +33,7 @@ def test_published_run(path: Path, catalog: Catalog) -> None:
     load = Load(kind=LoadKind(case["load"]["kind"]), value=case["load"].get("value"))
     found = estimate(
         workload,
-        Deployment(**case["deployment"], load=load),
+        Deployment(**{**stated, "engine": ServingEngine(stated.get("engine", "tensorrt-llm"))}, load=load),
         hardware=catalog.hardware,
         architecture=catalog.models[asked["model"]].architecture,
         application=None,
@@ -46,4 +46,4 @@ def test_published_run(path: Path, catalog: Catalog) -> None:
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) >= 8
+    assert len(CASES) >= 12

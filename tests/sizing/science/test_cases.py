@@ -8,7 +8,7 @@ from service.catalog.applications import load_applications
 from service.schemas.science import APPLICATION_TEMPLATES, SCIENCE_ESTIMATE_SCHEMAS
 from tests.sizing.science.jobs import estimated
 
-CASES = sorted((ROOT / "tests/sizing/cases/science").glob("*.yaml"))
+CASES = sorted((ROOT / "tests/cases/science").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)

@@ -1,4 +1,4 @@
-"""Published training runs, each with its expected value, tolerance and source (tests/sizing/cases/training)."""
+"""Published training runs, each with its expected value, tolerance and source (tests/cases/training)."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from service.sizing.training.evaluate import estimate_training
 from service.sizing.workload import Deployment, Method, Recompute, Sharding
 from tests.sizing.training.jobs import training_workload
 
-CASES = sorted((Path(__file__).parents[1] / "cases" / "training").glob("*.yaml"))
+CASES = sorted((Path(__file__).parents[2] / "cases" / "training").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
