@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from service.logs.quick import QuickLog
 from service.metrics import Answered
 from service.planning.audit import Author, Change, author_of, record_many, workload_created
 from service.planning.drafting import Draft
@@ -22,7 +22,7 @@ from service.store.tables.runs import RunStatus
 
 Made = TypeVar("Made")
 
-log = structlog.get_logger(__name__)
+log = QuickLog(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
