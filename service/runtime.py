@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
-from service.store.engine import make_engine
+from service.store.engine import KeptOpen, make_engine
 from service.tracing import NO_TRACING, Tracing
 
 
@@ -40,6 +40,7 @@ class Runtime:
 
     settings: Settings = field(repr=False)
     sessions: sessionmaker[Session] = field(repr=False)
+    kept_open: KeptOpen = field(repr=False)
     cache: ResultCache = field(repr=False)
     kept: Kept = field(repr=False)
     queue: Queue = field(repr=False)
@@ -81,6 +82,7 @@ def build_runtime(
     return Runtime(
         settings=settings,
         sessions=sessionmaker(engine, expire_on_commit=False),
+        kept_open=KeptOpen(engine),
         cache=ResultCache(
             settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s, metrics=metrics
         ),

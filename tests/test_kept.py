@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from service.kept import Kept, KeptRun
+from service.shelf import Shelf
 
 
 def test_the_least_recently_read_goes_first_and_the_bound_holds():
@@ -18,6 +19,17 @@ def test_what_is_larger_than_the_bound_is_not_kept():
     kept.keep_answer("ten", "big", b"x" * 5_000)
     assert kept.answer("ten", "big") is None
     assert kept.answer("ten", "a") == b"small"
+
+
+def test_what_is_kept_again_is_counted_once():
+    shelf: Shelf[str, str] = Shelf(most_bytes=100)
+    for size in (60, 90, 30):
+        shelf.put("a", str(size), size_bytes=size)
+    assert (shelf.get("a"), shelf.kept_bytes) == ("30", 30)
+    shelf.put("b", "b", size_bytes=70)
+    assert (shelf.get("a"), shelf.get("b"), shelf.kept_bytes) == ("30", "b", 100)
+    shelf.put("c", "c", size_bytes=1)
+    assert (shelf.get("a"), shelf.get("b"), shelf.get("c"), shelf.kept_bytes) == (None, "b", "c", 71)
 
 
 def test_tenants_do_not_read_each_other():

@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from typing import Any
 
+import orjson
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -42,6 +44,8 @@ def parse_json(body: bytes) -> Any:
     """The value of a JSON text; MalformedBodyError says what is wrong with it."""
     if not body:
         raise MalformedBodyError("The body is empty; send a JSON object.")
+    if (known := _plain(body)) is not None:
+        return known
     try:
         value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -57,6 +61,25 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
+def _plain(body: bytes) -> Any:
+    """The value of a body that has nothing to look twice at, in a fifth of the time; None for all others.
+
+    Without escapes every string has two quotes, so as many of them in what was read as in the body mean that no key
+    stood twice. orjson would make a rounded number of a long one.
+    """
+    if b"\\" in body or _LONG_NUMBER.search(body) or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return None
+    quotes = body.count(b'"')
+    if quotes > MAX_MEMBERS:
+        return None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None  # said in our own words
+    return value if orjson.dumps(value).count(b'"') == quotes else None
+
+
+_LONG_NUMBER = re.compile(rb"\d{18}")
 _TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
-import structlog
 from flask import Flask
 from werkzeug.http import parse_etags
 
@@ -33,10 +32,13 @@ from service.edge.requests import (
     request_id_of,
 )
 from service.errors import PlannerError
+from service.logs.quick import QuickLog
 from service.planning.reading import RunAnswer, kept_run, run_answer
 from service.planning.submit import submit_known
 from service.planning.view import RunView
 from service.schemas.workload import request_in_known_words
+
+log = QuickLog(__name__)
 
 _RUN_ROUTE = "/v1/runs/<run_id>"
 _RUN_PATH = re.compile(r"/v1/runs/(run_[0-9a-f]{32})", re.ASCII)
@@ -74,7 +76,6 @@ class ExpressLane:
         self._app = app
         self._long_way = long_way
         self._body_limit = int(app.config["MAX_CONTENT_LENGTH"])
-        self._log = structlog.get_logger(__name__).bind()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer at once, or let Flask answer."""
@@ -179,7 +180,7 @@ class ExpressLane:
         runtime_of(self._app).metrics.answered(
             route=answer.route, method=answer.method, status=answer.status, seconds=duration_s
         )
-        self._log.info(
+        log.info(
             "request",
             method=answer.method,
             route=answer.route,

@@ -10,6 +10,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 from service.logs.exceptions import RENDERER
 from service.logs.fields import OnlyAllowed
 from service.logs.line import LineLogger, Sink, render, render_text, to_standard_error, without_secrets
+from service.logs.quick import go_quickly
 
 # Their words are about servers and processes. Of every other library only the form of a message is told, without what
 # was put into it: celery.app.trace would put in an error's words, sqlalchemy a statement's parameters.
@@ -31,9 +32,11 @@ _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 def configure_logging(level: str, *, role: str, sink: Sink = to_standard_error) -> None:
     """Send our events through JSON lines; ids that were bound to the context come along."""
+    least = logging.getLevelNamesMapping()[level]
+    go_quickly(least, role=role, sink=sink)
     structlog.configure(
         processors=[*_known(), RENDERER, OnlyAllowed(role), render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=lambda name=None, *_: LineLogger(name, sink),
         cache_logger_on_first_use=False,
     )

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from service.logs.quick import QuickLog
 from service.metrics import Answered
 from service.planning.audit import Author, Change, author_of, record_many, workload_created
 from service.planning.drafting import Draft
@@ -16,13 +16,15 @@ from service.planning.transact import transact, transact_rows
 from service.planning.view import RunView
 from service.runtime import Runtime
 from service.store import results, runs, workloads
-from service.store.ids import new_id
+from service.store.ids import new_ids
 from service.store.runs import columns_of
 from service.store.tables.runs import RunStatus
 
 Made = TypeVar("Made")
 
-log = structlog.get_logger(__name__)
+log = QuickLog(__name__)
+
+_DONE = RunStatus.DONE.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,8 @@ def answered(
     None, and nothing written, where the store does not hold the answer. With `once` only where its key is new, else
     KeyInProgressError, and nothing is written.
     """
-    ids = {"workload_id": new_id("wkl", draft.now), "run_id": new_id("run", draft.now)}
+    workload_id, run_id = new_ids(draft.now, "wkl", "run")
+    ids = {"workload_id": workload_id, "run_id": run_id}
     answer = None
     if once is not None:
         # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place
@@ -82,7 +85,7 @@ def _tell(runtime: Runtime, item: _Written) -> None:
         request_id=draft.request_id,
         kind=draft.kind,
         digest=draft.digest,
-        status=RunStatus.DONE.value,
+        status=_DONE,
         cached=True,
         answered_from="memory",
     )
@@ -133,9 +136,7 @@ def _late(session: Session, runtime: Runtime, items: Sequence[_Written]) -> set[
 
 def _created(item: _Written) -> tuple[Author, Change]:
     caller = item.draft.caller
-    created = workload_created(
-        caller.tenant_id, item.workload_id, run_id=item.run_id, status=RunStatus.DONE.value, at=item.draft.now
-    )
+    created = workload_created(caller.tenant_id, item.workload_id, run_id=item.run_id, status=_DONE, at=item.draft.now)
     return author_of(caller, item.draft.request_id), created
 
 
@@ -161,7 +162,7 @@ def _run(item: _Written, *, feasible: bool) -> dict[str, object]:
         "tenant_id": draft.caller.tenant_id,
         "workload_id": item.workload_id,
         "workload_version": 1,
-        "status": RunStatus.DONE.value,
+        "status": _DONE,
         "kind": draft.kind,
         "digest": draft.digest,
         "question": draft.question,

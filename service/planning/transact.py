@@ -3,10 +3,11 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -39,11 +40,10 @@ def transact(runtime: Runtime, work: Callable[[Session], T]) -> T:
 
 def transact_rows(runtime: Runtime, work: Callable[[Connection], T]) -> T:
     """The same for work that needs no objects: on a bare connection, which costs a fraction of a session."""
-    engine: Engine = runtime.sessions.kw["bind"]
-    return _committed(runtime, lambda: engine.connect().execution_options(**WRITES), work)
+    return _committed(runtime, runtime.kept_open.connection, work)
 
 
-def _committed(runtime: Runtime, opened: Callable[[], S], work: Callable[[S], T]) -> T:
+def _committed(runtime: Runtime, opened: Callable[[], AbstractContextManager[S]], work: Callable[[S], T]) -> T:
     for attempt in range(1, _ATTEMPTS + 1):
         committing = False
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import orjson
-from marshmallow import Schema, ValidationError, fields, missing, post_load
+from marshmallow import Schema, ValidationError, fields, post_load
 from marshmallow.schema import SchemaMeta
 
 from service.schemas.constraints import ConstraintsSchema
@@ -211,9 +211,15 @@ def _frame(data: Mapping[str, Any]) -> dict[str, Any] | None:
     if any(name not in _FRAME and name not in _QUESTION_PARTS for name in data):
         return None
     try:
-        return {name: field.deserialize(data.get(name, missing)) for name, field in _FRAME.items()}
+        return {
+            name: field.deserialize(data[name]) if name in data else _default(field) for name, field in _FRAME.items()
+        }
     except ValidationError:
         return None
+
+
+def _default(field: fields.Field[Any]) -> Any:
+    return field.load_default() if callable(field.load_default) else field.load_default
 
 
 def memory_of(words_bytes: int) -> int:

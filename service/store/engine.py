@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -9,6 +11,9 @@ from sqlalchemy.engine import URL
 
 # Execution option of a session that will write: SQLite then takes its write lock at BEGIN, not half way through.
 WRITES = {"headroom_writes": True}
+
+# The same of a connection whose SQLite never waits by itself.
+_WRITES_AT_ONCE = {**WRITES, "headroom_never_waits": True}
 
 _BUSY_TIMEOUT_MS = 5000
 _FIRST_LOOK_S = 0.0001
@@ -43,6 +48,47 @@ def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
     )
 
 
+class KeptOpen:
+    """Connections for writing rows that stay open: what a pool does to lend one and to take it back costs as much as
+    writing a row. There are as many as ever wrote at once; one that something went wrong on is closed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: list[Connection] = []
+        event.listen(engine, "engine_disposed", self._close)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection of this thread alone, to be committed by it."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._opened()
+        try:
+            yield connection
+        except BaseException:
+            _end(connection)
+            raise
+        self._idle.append(connection)
+
+    def _close(self, _engine: Engine) -> None:
+        while self._idle:
+            _end(self._idle.pop())
+
+    def _opened(self) -> Connection:
+        connection = self._engine.connect()
+        if connection.dialect.name == "sqlite":
+            cast("sqlite3.Connection", connection.connection.driver_connection).execute("PRAGMA busy_timeout=0")
+        return connection.execution_options(**_WRITES_AT_ONCE)
+
+
+def _end(connection: Connection) -> None:
+    """Close it for good: the pool gets none back that waits otherwise than its own."""
+    connection.invalidate()
+    connection.close()
+
+
 def _sqlite(url: URL, pool_size: int) -> Engine:
     engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=_POOL_TIMEOUT_S)
     event.listen(engine, "connect", _on_connect)
@@ -65,28 +111,35 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    if not connection.get_execution_options().get("headroom_writes", False):
+    options = connection.get_execution_options()
+    if "headroom_writes" not in options:
         connection.exec_driver_sql("BEGIN")
-    elif not _begun(cast("sqlite3.Connection", connection.connection.driver_connection)):
+        return
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    if not (_begun(driver) if "headroom_never_waits" in options else _begun_without_waiting(driver)):
         # Out of patience: once more, so that the error is one of SQLAlchemy's.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begun_without_waiting(connection: sqlite3.Connection) -> bool:
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        return _begun(connection)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
 
 
 def _begun(connection: sqlite3.Connection) -> bool:
     """Take the write lock, looking often: SQLite itself sleeps up to 100 ms between looks, and a writer needs one."""
     until_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
     pause_s = _FIRST_LOOK_S
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
-                    return False
-            else:
-                return True
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                return False
+        else:
+            return True
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)

@@ -8,4 +8,14 @@ _RANDOM_BYTES = 10
 
 def new_id(prefix: str, now: datetime) -> str:
     """`run_019a0c3e5b7f4c1d...`: twelve hexadecimal digits of milliseconds, twenty of chance."""
-    return f"{prefix}_{int(now.timestamp() * 1000):012x}{secrets.token_hex(_RANDOM_BYTES)}"
+    [made] = new_ids(now, prefix)
+    return made
+
+
+def new_ids(now: datetime, *prefixes: str) -> list[str]:
+    """One id for each prefix; time and chance are asked once."""
+    moment, chance = f"{int(now.timestamp() * 1000):012x}", secrets.token_hex(_RANDOM_BYTES * len(prefixes))
+    return [
+        f"{prefix}_{moment}{chance[start : start + 2 * _RANDOM_BYTES]}"
+        for prefix, start in zip(prefixes, range(0, len(chance), 2 * _RANDOM_BYTES), strict=True)
+    ]

@@ -6,6 +6,7 @@ from io import RawIOBase
 
 import pytest
 
+from service.edge import body
 from service.edge.body import MalformedBodyError, parse_json
 from tests.api.conftest import Speaker
 from tests.schemas.requests import SMALL_CHAT, changed
@@ -47,6 +48,38 @@ HOSTILE = {
     "python": b"{'workload': None}",
     "comment": b"/* hi */" + VALID,
 }
+
+
+PLAIN = {
+    "a request": VALID,
+    "spaces": b' { "a" :\t[ 1 , 2.5 ]\r\n, "" : "" } ',
+    "numbers": b"[0, -0, -0.0, 1.0, 1E5, 1e-7, 0.1, 2.5e-308, 99999999999999999, 1e22, 5e-324]",
+    "long numbers": b"[18446744073709551616, 12345678901234567890123, 0.1234567890123456789012, -9223372036854775809]",
+    "escapes": b'{"a\\"b": "\\u00e9\\n\\\\", "c": "\\ud83d\\ude00"}',
+    "not ASCII": '{"ä": "日本\x7f\u2028"}'.encode(),
+    "constants": b"[null, true, false]",
+    "nothing": b"null",
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_both_ways_read_the_same_value(name):
+    read, long = parse_json(PLAIN[name]), body._DECODER.decode(PLAIN[name].decode())
+    assert repr(read) == repr(long)
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        b'{"a": 1, "a": 2}',
+        b'{"x": [{"": "", "": ""}]}',
+        b'{"a": "1", "b": {"c": 1, "c": "\'"}}',
+        b'{"a": {"a": 1}, "a": 1}',
+    ],
+)
+def test_a_key_that_stands_twice_is_seen_at_any_depth(twice):
+    with pytest.raises(MalformedBodyError, match="twice"):
+        parse_json(twice)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -1,6 +1,7 @@
 import pytest
 
 from service.access import Caller, Role
+from service.edge import recent_keys
 from service.edge.recent_keys import RecentKeys
 from service.errors import UnauthenticatedError
 
@@ -80,3 +81,16 @@ def test_a_key_that_is_refused_when_it_is_renewed_is_forgotten():
     with pytest.raises(UnauthenticatedError):
         recent.known("hr_a", refuse)
     assert recent.known("hr_a", lambda: ANN) is None
+
+
+def test_no_flood_of_keys_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(recent_keys, "_MOST_KEYS", 3)
+    clock = Clock()
+    recent = RecentKeys(0.25, monotonic=clock)
+    for number in range(5):
+        assert recent.caller(f"hr_{number}", lambda: ANN) == ANN
+    assert [recent.known(f"hr_{number}", lambda: ANN) for number in range(5)] == [ANN] * 3 + [None] * 2
+    clock.now += 0.3
+    recent.caller("hr_new", lambda: BOB)
+    assert [recent.known(f"hr_{number}", lambda: ANN) for number in range(5)] == [None] * 5
+    assert recent.known("hr_new", lambda: BOB) == BOB

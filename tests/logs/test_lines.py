@@ -16,6 +16,7 @@ from config.environment import ROOT
 from service.logs.configure import LineHandler, configure_logging
 from service.logs.fields import ALLOWED, ALWAYS, LONGEST_TEXT
 from service.logs.line import LONGEST_LINE_BYTES
+from service.logs.quick import QuickLog
 from service.store.bells import Bell
 
 SECRET = "hr_0011223344ff_c2VjcmV0LXBhcnQtb2YtYS1rZXk"
@@ -81,6 +82,38 @@ def test_no_value_of_ours_breaks_a_line(written, name):
     assert fields["status"] == 200
     if len(HOSTILE[name]) < LONGEST_TEXT:
         assert fields["path"] == fields["request_id"] == HOSTILE[name]
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_no_value_on_the_quick_way_breaks_a_line(written, name):
+    structlog.contextvars.bind_contextvars(request_id=HOSTILE[name])
+    QuickLog("mine").info("request", path=HOSTILE[name], status=200)
+    fields = only(written)
+    assert (fields["level"], fields["event"], fields["logger"], fields["process"]) == ("info", "request", "mine", "web")
+    if len(HOSTILE[name]) < LONGEST_TEXT:
+        assert fields["path"] == fields["request_id"] == HOSTILE[name]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"run_id": "run_1"}, {}, {"name": "Mercy Hospital"}, {"bytes": 10**30}, {"reason": {"name": "Mercy Hospital"}}],
+    ids=["plain", "none", "not allowed", "large", "an object"],
+)
+def test_both_ways_write_the_same_line(written, fields):
+    structlog.contextvars.bind_contextvars(tenant_id="ten_1")
+    structlog.get_logger("mine").info("request", cached=True, duration_ms=0.5, key_id=None, **fields)
+    QuickLog("mine").info("request", cached=True, duration_ms=0.5, key_id=None, **fields)
+    long, quick = (json.loads(line) for line in written)
+    assert list(long) == list(quick)
+    assert long | {"timestamp": quick["timestamp"]} == quick
+    assert b"Mercy" not in written[1]
+    assert 0 <= (datetime.fromisoformat(quick["timestamp"]) - datetime.fromisoformat(long["timestamp"])).seconds < 5
+
+
+def test_the_quick_way_keeps_the_level(written):
+    configure_logging("WARNING", role="web", sink=written.append)
+    QuickLog("mine").info("request", status=200)
+    assert written == []
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))

@@ -62,14 +62,42 @@ def test_a_fresh_create_all_has_the_same_checks_word_for_word(connection, engine
     fresh.dispose()
 
 
-def test_the_partial_index_is_partial(connection, engine):
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ("uq_runs_open_question", ("unique", "follows_run_id is null")),
+        ("ix_runs_follows_run_id", ("(follows_run_id)", "follows_run_id is not null")),
+    ],
+)
+def test_a_partial_index_is_partial(connection, engine, index, words):
     catalog = "sqlite_master" if engine.dialect.name == "sqlite" else "pg_indexes"
     column = "sql" if engine.dialect.name == "sqlite" else "indexdef"
     name = "name" if engine.dialect.name == "sqlite" else "indexname"
-    query = text(f"SELECT {column} FROM {catalog} WHERE {name} = 'uq_runs_open_question'")
+    query = text(f"SELECT {column} FROM {catalog} WHERE {name} = '{index}'")
     definition = str(connection.scalar(query)).lower()
-    assert "unique" in definition
-    assert "follows_run_id is null" in definition
+    assert [word for word in words if word not in definition] == []
+
+
+def test_the_index_of_followers_goes_down_and_up_again(engine):
+    def columns() -> list[tuple[list[str | None], bool]]:
+        found = inspect(connection).get_indexes("runs")
+        of_followers = [index for index in found if index["name"] == "ix_runs_follows_run_id"]
+        where = f"{engine.dialect.name}_where"
+        return [(index["column_names"], where in index.get("dialect_options", {})) for index in of_followers]
+
+    with engine.connect() as connection, connection.begin():
+        command.downgrade(alembic_config(connection), "0002")
+        assert columns() == [(["follows_run_id"], False)]
+        command.upgrade(alembic_config(connection), "head")
+        assert columns() == [(["follows_run_id"], True)]
+
+
+def test_followers_are_found_by_their_index(connection, engine):
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL reads small tables whole, whatever indexes they have")
+    query = "UPDATE runs SET status = 'running' WHERE follows_run_id = 'run_1' AND status IN ('queued', 'running')"
+    plan = " ".join(str(row) for row in connection.execute(text(f"EXPLAIN QUERY PLAN {query}")))
+    assert "ix_runs_follows_run_id" in plan
 
 
 def test_every_table_is_in_the_metadata():
