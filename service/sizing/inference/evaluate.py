@@ -102,7 +102,9 @@ def estimate_inference(
     settled = settle(workload, deployment, hardware=hardware, architecture=architecture, calibration=calibration)
     setting, notes = settled.setting, settled.notes
     values, carried = _operating_point(setting, workload, notes.asked, notes.placement.replicas)
-    spreads = spreads_of(setting.bench.load, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated)
+    spreads = spreads_of(
+        setting.bench.load.label, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated
+    )
     return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
 
 

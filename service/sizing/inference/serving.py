@@ -307,7 +307,7 @@ def _point(
     """Everything that follows from the two latencies."""
     shape, scale, parts = state.cycle_s.shape, bench.overheads, state.decode
     return ServingPoint(
-        batch=np.broadcast_to(batch, shape),
+        batch=_full(batch, shape),
         ttft_s=state.ttft_s,
         ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s),
         tpot_s=state.tpot_s,
@@ -315,15 +315,19 @@ def _point(
         requests_s=state.requests_s,
         in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
-        prefill_fraction=np.broadcast_to(state.prefill_fraction, shape),
+        prefill_fraction=_full(state.prefill_fraction, shape),
         decode_step_s=state.step_s,
-        prefill_s=np.broadcast_to(state.prefill_s, shape),
+        prefill_s=_full(state.prefill_s, shape),
         products_s=scale.gpu_vintage * scale.products * parts.products,
         attention_s=scale.gpu_vintage * scale.generation * parts.generation,
         experts_s=scale.gpu_vintage * scale.experts * parts.experts,
         streams_s=scale.gpu_vintage * scale.streams * parts.streams,
         collectives_s=scale.gpu_vintage * scale.collectives * parts.collectives,
     )
+
+
+def _full(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    return values if values.shape == shape else np.broadcast_to(values, shape)
 
 
 def _z_of(fraction: float) -> float:
