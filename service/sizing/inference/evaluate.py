@@ -18,7 +18,7 @@ from service.sizing.inference.explain import (
 from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import InferenceLayouts, parallel_layout
 from service.sizing.inference.load import ModelLoad, model_load
-from service.sizing.inference.memory import InferenceMemory, inference_memory, sequence_bytes
+from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
 from service.sizing.inference.pools import Pools, stated_pools
 from service.sizing.inference.predict import (
@@ -102,7 +102,9 @@ def estimate_inference(
     settled = settle(workload, deployment, hardware=hardware, architecture=architecture, calibration=calibration)
     setting, notes = settled.setting, settled.notes
     values, carried = _operating_point(setting, workload, notes.asked, notes.placement.replicas)
-    spreads = spreads_of(setting.bench.load, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated)
+    spreads = spreads_of(
+        setting.bench.load.label, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated
+    )
     return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
 
 
@@ -173,7 +175,7 @@ class _Site:
             isl_tokens=self.traffic.isl_tokens,
             osl_tokens=self.traffic.osl_tokens,
             software=self.software,
-            calibration=self.calibration,
+            reserves=reserves_of(self.software, self.calibration),
         )
 
     def bench(self, layouts: InferenceLayouts, *, disaggregated: bool, prefill: InferenceLayouts | None) -> Bench:

@@ -11,7 +11,7 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit
-from service.sizing.inference.predict import Spreads, spreads_of
+from service.sizing.inference.predict import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
 from service.sizing.inference.traffic import FleetDemand
 from service.sizing.numeric import Numeric
@@ -102,22 +102,28 @@ def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
 
 def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
     """Quantile factors by the GPU of each candidate."""
-    factors = np.full((len(table.gpus), 3), np.nan)
-    for row in np.unique(group.layouts.server).tolist():
-        spreads = spreads_of(group.load, calibration, gpu=table.gpus[row].id, disaggregated=group.disaggregated)
-        factors[row] = _factors(spreads, confidence)
-    ttft, tpot, rate = factors[group.layouts.server].T
+    regime = group.load.label, group.disaggregated
+    ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, group.layouts.server]
     return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
-@lru_cache(maxsize=1024)
-def _factors(spreads: Spreads, confidence: float) -> tuple[float, float, float]:
-    return (
-        spreads.ttft.quantile_factor(confidence),
-        spreads.tpot.quantile_factor(confidence),
-        # Capacity is only ever lowered: a fit that is slow on average is no licence to buy less.
-        min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
-    )
+@lru_cache(maxsize=256)
+def _factors(
+    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool]
+) -> FloatArray:
+    """Factors on TTFT, TPOT and rate of every server."""
+    label, disaggregated = regime
+    each = [spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated) for gpu in table.gpus]
+    factors = [
+        (
+            spreads.ttft.quantile_factor(confidence),
+            spreads.tpot.quantile_factor(confidence),
+            # Capacity is only ever lowered: a fit that is slow on average is no licence to buy less.
+            min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
+        )
+        for spreads in each
+    ]
+    return np.array(factors, dtype=np.float64).T
 
 
 def memory_verdict(

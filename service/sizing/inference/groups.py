@@ -10,7 +10,7 @@ from service.sizing.inference.fleet import Group, Misfit, memory_verdict
 from service.sizing.inference.formats import Formats, formats_to_try, has_format
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
-from service.sizing.inference.memory import inference_memory
+from service.sizing.inference.memory import inference_memory, reserves_of
 from service.sizing.inference.serving import bench_of
 from service.sizing.inference.software import Software
 from service.sizing.inference.traffic import longest_tokens
@@ -72,7 +72,7 @@ def candidate_groups(
             isl_tokens=workload.isl_tokens.mean,
             osl_tokens=workload.osl_tokens.mean,
             software=software,
-            calibration=calibration,
+            reserves=reserves_of(software, calibration),
         )
         verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
         fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)

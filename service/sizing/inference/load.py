@@ -1,6 +1,7 @@
 """ModelLoad: the numbers of one model in given precisions that memory and time of inference are made of."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.sizing.architecture import ArchitectureCounts, FfnKind, MixerKind, ModelArchitecture, count, expert_params
 from service.sizing.inference.attention import AttentionGroup, attention_groups
@@ -25,7 +26,7 @@ class ExpertKind:
     intermediate: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelLoad:
     """Parameters by how they are split and read; bytes per element of weights and KV cache.
 
@@ -79,6 +80,7 @@ class ModelLoad:
         return self.counts.total_params / BILLION
 
 
+@lru_cache(maxsize=512)
 def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precision) -> ModelLoad:
     """The load of an architecture with its weights and KV cache in these precisions."""
     counts = count(architecture)

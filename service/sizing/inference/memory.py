@@ -49,13 +49,27 @@ class InferenceMemory:
         )
 
 
-def stacked(memories: list[InferenceMemory]) -> InferenceMemory:
-    """The candidates of all of these, one after another."""
-    return InferenceMemory(
-        **{
-            name: np.concatenate([getattr(one, name) for one in memories])
-            for name in InferenceMemory.__dataclass_fields__
-        }
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reserves:
+    """What software leaves of the memory, and takes of it beside weights and sequences: numbers, or one per candidate.
+
+    `memory_fraction` is the engine's own share of the visible memory, `usable_fraction` what could be filled at most.
+    """
+
+    reserve_gb: Numeric
+    chunk_tokens: Numeric
+    usable_fraction: Numeric
+    memory_fraction: Numeric
+
+
+def reserves_of(software: Software, calibration: Calibration) -> Reserves:
+    """As the assumptions have it."""
+    of = calibration.assumption
+    return Reserves(
+        reserve_gb=of("inference.framework_reserve_gb") + of("inference.cuda_graph_reserve_gb"),
+        chunk_tokens=of("inference.prefill_chunk_tokens"),
+        usable_fraction=of("inference.memory_usable_fraction"),
+        memory_fraction=software.memory_fraction,
     )
 
 
@@ -88,7 +102,7 @@ def sequence_bytes(
     return np.asarray(held / layouts.pp, dtype=np.float64)
 
 
-def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: float) -> FloatArray:
+def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: Numeric) -> FloatArray:
     """Working buffers [bytes per GPU] of one prefill chunk: residual stream, mixer and FFN inputs and outputs."""
     hidden = 6.0 * load.architecture.hidden
     wide = 2.0 * max(1.0, load.top_k) * load.widest_ffn / layouts.tp
@@ -103,12 +117,9 @@ def inference_memory(
     isl_tokens: float,
     osl_tokens: float,
     software: Software,
-    calibration: Calibration,
+    reserves: Reserves,
 ) -> InferenceMemory:
     """All parts for every candidate, a sequence as large as it is in the mean while it runs."""
-    reserve = calibration.assumption("inference.framework_reserve_gb") + calibration.assumption(
-        "inference.cuda_graph_reserve_gb"
-    )
     visible = table.memory_bytes[layouts.server]
     sequence = sequence_bytes(
         load,
@@ -118,11 +129,9 @@ def inference_memory(
     )
     return InferenceMemory(
         weights=weight_bytes(load, layouts),
-        activations=activation_bytes(
-            load, layouts, chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens")
-        ),
-        reserve=np.full(visible.shape, reserve * GB),
+        activations=activation_bytes(load, layouts, chunk_tokens=reserves.chunk_tokens),
+        reserve=np.broadcast_to(np.asarray(reserves.reserve_gb * GB), visible.shape),
         sequence=np.maximum(1.0, sequence),
-        usable=visible * calibration.assumption("inference.memory_usable_fraction"),
-        pool=visible * software.memory_fraction,
+        usable=np.asarray(visible * reserves.usable_fraction),
+        pool=np.asarray(visible * reserves.memory_fraction),
     )

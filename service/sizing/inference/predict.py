@@ -60,13 +60,10 @@ def point_values(point: ServingPoint, row: int) -> PointValues:
     return PointValues(**values)
 
 
-def spreads_of(load: ModelLoad, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
-    """Residual bands of the regime, wider where the GPU has no measured run."""
-    return _spreads(calibration, gpu=gpu, label=load.label, mode="disaggregated" if disaggregated else "aggregated")
-
-
 @lru_cache(maxsize=1024)
-def _spreads(calibration: Calibration, *, gpu: str, label: str, mode: str) -> Spreads:
+def spreads_of(label: str, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
+    """Residual bands of a kind of model (`ModelLoad.label`) and mode, wider where the GPU has no measured run."""
+    mode = "disaggregated" if disaggregated else "aggregated"
     known = has_evidence(calibration, kind="inference", gpu=gpu)
     widen = 1.0 if known else calibration.assumption("interval.extrapolation_factor")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from service.sizing.calibration import Assumption, Calibration
 from service.sizing.inference.fleet import Fleet, Group
-from service.sizing.inference.memory import InferenceMemory, inference_memory, stacked
+from service.sizing.inference.memory import Reserves, inference_memory, reserves_of
 from service.sizing.inference.software import DEFAULT_ENGINE, software_of
 from service.sizing.inference.traffic import fleet_demand
 from service.sizing.numeric import Numeric
@@ -50,7 +50,15 @@ def inference_sensitivity(
     watched = [calibration.assumptions[name] for name in _watched(workload)]
     bent = [_bent(calibration, entry, value) for entry in watched for value in (entry.low, entry.high)]
     one = group.bench.take(np.full(len(bent), row))
-    memories = [_memory(group, row, workload, table=table, calibration=moved) for moved in bent]
+    memory = inference_memory(
+        group.load,
+        one.layouts,
+        table=table,
+        isl_tokens=workload.isl_tokens.mean,
+        osl_tokens=workload.osl_tokens.mean,
+        software=software_of(workload.engine, None, calibration),
+        reserves=_reserves(bent, workload),
+    )
     bench = replace(
         one,
         chunk_tokens=_column(bent, "inference.prefill_chunk_tokens"),
@@ -58,7 +66,7 @@ def inference_sensitivity(
     )
     # An assumption that the demand rests on may be the one that is bent.
     wanted = np.array([fleet_demand(workload, moved).wanted for moved in bent])
-    fleet = plan(replace(group, bench=bench, memory=stacked(memories)), wanted)
+    fleet = plan(replace(group, bench=bench, memory=memory), wanted)
     gpus = (fleet.instances + fleet.prefill_instances) * one.layouts.gpus_instance
     found = [
         Sensitivity(
@@ -82,15 +90,7 @@ def _column(bent: list[Calibration], assumption: str) -> FloatArray:
     return np.array([[moved.assumption(assumption)] for moved in bent], dtype=np.float64)
 
 
-def _memory(
-    group: Group, row: int, workload: InferenceWorkload, *, table: HardwareTable, calibration: Calibration
-) -> InferenceMemory:
-    return inference_memory(
-        group.load,
-        group.layouts.take(np.array([row])),
-        table=table,
-        isl_tokens=workload.isl_tokens.mean,
-        osl_tokens=workload.osl_tokens.mean,
-        software=software_of(workload.engine, None, calibration),
-        calibration=calibration,
-    )
+def _reserves(bent: list[Calibration], workload: InferenceWorkload) -> Reserves:
+    each = [reserves_of(software_of(workload.engine, None, moved), moved) for moved in bent]
+    names = Reserves.__dataclass_fields__
+    return Reserves(**{name: np.array([getattr(one, name) for one in each], dtype=np.float64) for name in names})

@@ -1,6 +1,7 @@
 """Serving: from a decode batch per instance to TTFT, TPOT, throughput and requests in flight, for every candidate."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -245,15 +246,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
     machine = bench.machine
     sequences = batch / (machine.attention_dp * machine.pp)
     decode = _decode(bench, sequences, traffic)
-    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (batch.shape[0], 1))
-    alone = Pass(
-        decode=0.0,
-        query_tokens=1.0,
-        context_tokens=traffic.isl_tokens,
-        prefill_tokens=chunk,
-        prompt_tokens=traffic.new_tokens,
-        cached_tokens=traffic.isl_tokens - traffic.new_tokens,
-    )
+    chunk, alone = _prefill(bench, prefill, traffic)
     moved = sequence_bytes(bench.load, bench.layouts, context_tokens=traffic.isl_tokens)[:, None]
     return PooledPasses(
         decode=Passes(
@@ -264,13 +257,28 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
             mixed=decode,
             pass_tokens=np.full(batch.shape, traffic.new_tokens),
         ),
-        prefill=step_parts(prefill.load, prefill.machine, alone),
+        prefill=alone,
         chunk_tokens=chunk,
         servers=prefill.machine.attention_dp * prefill.machine.pp,
         transfer_s=point_to_point_s(
             sent_bytes=moved, bytes_s=machine.transfer_bytes_s, latency_s=machine.all_reduce.launch_s
         ),
     )
+
+
+@lru_cache(maxsize=8)
+def _prefill(bench: Bench, prefill: Bench, traffic: Traffic) -> tuple[FloatArray, StepParts]:
+    """Tokens and pass of a prefill instance: the same at every decode batch, so that one search asks for it once."""
+    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (bench.layouts.tp.size, 1))
+    carried = Pass(
+        decode=0.0,
+        query_tokens=1.0,
+        context_tokens=traffic.isl_tokens,
+        prefill_tokens=chunk,
+        prompt_tokens=traffic.new_tokens,
+        cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+    )
+    return chunk, step_parts(prefill.load, prefill.machine, carried)
 
 
 def _disaggregated(
@@ -299,7 +307,7 @@ def _point(
     """Everything that follows from the two latencies."""
     shape, scale, parts = state.cycle_s.shape, bench.overheads, state.decode
     return ServingPoint(
-        batch=np.broadcast_to(batch, shape),
+        batch=_full(batch, shape),
         ttft_s=state.ttft_s,
         ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s),
         tpot_s=state.tpot_s,
@@ -307,15 +315,19 @@ def _point(
         requests_s=state.requests_s,
         in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
-        prefill_fraction=np.broadcast_to(state.prefill_fraction, shape),
+        prefill_fraction=_full(state.prefill_fraction, shape),
         decode_step_s=state.step_s,
-        prefill_s=np.broadcast_to(state.prefill_s, shape),
+        prefill_s=_full(state.prefill_s, shape),
         products_s=scale.gpu_vintage * scale.products * parts.products,
         attention_s=scale.gpu_vintage * scale.generation * parts.generation,
         experts_s=scale.gpu_vintage * scale.experts * parts.experts,
         streams_s=scale.gpu_vintage * scale.streams * parts.streams,
         collectives_s=scale.gpu_vintage * scale.collectives * parts.collectives,
     )
+
+
+def _full(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    return values if values.shape == shape else np.broadcast_to(values, shape)
 
 
 def _z_of(fraction: float) -> float:

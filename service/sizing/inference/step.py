@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -86,13 +87,22 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     tokens = decode + prefill
     # Only the last token of a prompt needs logits.
     sampled = decode + prefill / max(1.0, carried.prompt_tokens)
+    lines = _lines(
+        load,
+        machine,
+        query_tokens=carried.query_tokens,
+        context_tokens=carried.context_tokens,
+        prompt_tokens=carried.prompt_tokens,
+        cached_tokens=carried.cached_tokens,
+    )
+    shape = np.broadcast(tokens, machine.tp).shape
     return StepParts(
         products=machine.products.time_s(PassTokens(decode=decode, prefill=prefill, sampled=sampled)),
-        generation=_generation_s(load, machine, carried),
-        context=_context_s(load, machine, carried),
+        generation=_attention_s(lines.generation, np.asarray(carried.decode, dtype=np.float64), shape),
+        context=_attention_s(lines.context, prefill, shape),
         experts=_experts_s(load, machine, tokens=tokens),
         streams=_streams_s(load, machine, tokens=tokens),
-        collectives=_collectives_s(load, machine, tokens=tokens),
+        collectives=_collectives_s(load, machine, lines, tokens=tokens),
         layers=float(load.architecture.layers),
         exchanges=_exchanges(load, machine),
     )
@@ -106,58 +116,86 @@ def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:
     return np.where(machine.tp > 1, reduces, 0.0) + np.where(apart, 2.0 * moe_layers, 0.0)
 
 
-def _generation_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
-    """Attention [s] of the decoding sequences."""
-    sequences = np.asarray(carried.decode, dtype=np.float64)
-    total = np.zeros(np.broadcast(sequences, machine.tp).shape)
-    for group in load.groups:
-        total += group.layers * _generation(load, machine, group, carried).time_s(sequences)
-    return np.where(sequences > 0.0, total, 0.0)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Lines:
+    """What a sequence, a prompt token and a token between GPUs take, whatever their number; attention by layer kind."""
+
+    generation: tuple[tuple[int, Line], ...]
+    context: tuple[tuple[int, Line], ...]
+    reduce: Line
+    exchange: Line | None
 
 
-def _generation(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Line:
+@lru_cache(maxsize=16)
+def _lines(
+    load: ModelLoad,
+    machine: Machine,
+    *,
+    query_tokens: float,
+    context_tokens: float,
+    prompt_tokens: float,
+    cached_tokens: float,
+) -> _Lines:
+    """Settled once for all batches that a search tries."""
+    return _Lines(
+        generation=tuple(
+            (group.layers, _generation(load, machine, group, query_tokens=query_tokens, context_tokens=context_tokens))
+            for group in load.groups
+        ),
+        context=tuple(
+            (group.layers, _context(load, machine, group, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens))
+            for group in load.groups
+        ),
+        reduce=_reduce(load, machine),
+        exchange=_exchange(load, machine),
+    )
+
+
+def _attention_s(kinds: tuple[tuple[int, Line], ...], number: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Attention [s] of all layers for so many sequences or prompt tokens; none of them takes no time."""
+    total = np.zeros(shape)
+    if not np.any(number > 0.0):
+        return total
+    for layers, line in kinds:
+        total += layers * line.time_s(number)
+    return np.where(number > 0.0, total, 0.0)
+
+
+def _generation(
+    load: ModelLoad, machine: Machine, group: AttentionGroup, *, query_tokens: float, context_tokens: float
+) -> Line:
     """What each decoding sequence takes in a layer of this kind."""
-    context = carried.context_tokens
-    entries = attended_tokens(group, context)
-    index = context / group.stride
+    entries = attended_tokens(group, context_tokens)
+    index = context_tokens / group.stride
     shards = np.minimum(machine.tp, group.kv_heads)
     flop = group.decode_flop * entries + group.index_flop * index + group.state_flop
     read = (group.elements * entries + group.index_elements * index) * load.kv_bytes / shards
     state = 2.0 * STATE_BYTES * group.state_elements / machine.tp
     sequence = Work(
-        flop=carried.query_tokens * flop / machine.tp,
+        flop=query_tokens * flop / machine.tp,
         main_bytes=read + state,
-        side_bytes=ACTIVATION_BYTES * carried.query_tokens * group.decode_query_elements / machine.tp,
+        side_bytes=ACTIVATION_BYTES * query_tokens * group.decode_query_elements / machine.tp,
     )
     return machine.generation[group.family].line(each=sequence, depth=entries)
 
 
-def _context_s(load: ModelLoad, machine: Machine, carried: Pass) -> FloatArray:
-    """Attention [s] of the prompts in the pass, causal, at their mean context."""
-    tokens = np.asarray(carried.prefill_tokens, dtype=np.float64)
-    total = np.zeros(np.broadcast(tokens, machine.tp).shape)
-    if not np.any(tokens > 0.0):
-        return total
-    for group in load.groups:
-        total += group.layers * _context(load, machine, group, carried).time_s(tokens)
-    return np.where(tokens > 0.0, total, 0.0)
-
-
-def _context(load: ModelLoad, machine: Machine, group: AttentionGroup, carried: Pass) -> Line:
-    """What each token of a prompt takes in a layer of this kind."""
-    mean = carried.cached_tokens + 0.5 * carried.prompt_tokens
+def _context(
+    load: ModelLoad, machine: Machine, group: AttentionGroup, *, prompt_tokens: float, cached_tokens: float
+) -> Line:
+    """What each token of a prompt takes in a layer of this kind: causal, at the mean context of the prompt."""
+    mean = cached_tokens + 0.5 * prompt_tokens
     entries = attended_tokens(group, mean)
     shards = np.minimum(machine.tp, group.kv_heads)
-    held = attended_tokens(group, carried.cached_tokens + carried.prompt_tokens)
+    held = attended_tokens(group, cached_tokens + prompt_tokens)
     prompt_bytes = (
         group.elements * held * load.kv_bytes / shards + 2.0 * STATE_BYTES * group.state_elements / machine.tp
     )
     token = Work(
         flop=(group.prefill_flop * entries + group.index_flop * mean / group.stride + group.state_flop) / machine.tp,
-        main_bytes=prompt_bytes / max(1.0, carried.prompt_tokens),
+        main_bytes=prompt_bytes / max(1.0, prompt_tokens),
         side_bytes=ACTIVATION_BYTES * group.prefill_query_elements / machine.tp,
     )
-    depth = carried.prompt_tokens if group.state_elements else entries
+    depth = prompt_tokens if group.state_elements else entries
     return machine.context[group.family].line(each=token, depth=depth)
 
 
@@ -199,21 +237,39 @@ def _peers(ranks: IntArray) -> FloatArray:
     return np.asarray(ranks - 1, dtype=np.float64)
 
 
-def _collectives_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
-    """All-reduces of tensor parallelism, dispatch and combine of experts, hand-over between pipeline stages [s]."""
-    stream = load.architecture.hidden * ACTIVATION_BYTES
+def _stream_bytes(load: ModelLoad) -> float:
+    """The residual stream of one token [bytes]."""
+    return load.architecture.hidden * ACTIVATION_BYTES
+
+
+def _reduce(load: ModelLoad, machine: Machine) -> Line:
+    """One all-reduce of tensor parallelism."""
     share = 2.0 * (machine.tp - 1) / machine.tp
-    reduce = machine.all_reduce.line(each=Work(flop=0.0, main_bytes=share * stream), depth=_peers(machine.tp))
-    layers, moe_layers = load.architecture.layers, sum(kind.layers for kind in load.experts)
+    token = Work(flop=0.0, main_bytes=share * _stream_bytes(load))
+    return machine.all_reduce.line(each=token, depth=_peers(machine.tp))
+
+
+def _exchange(load: ModelLoad, machine: Machine) -> Line | None:
+    """One dispatch or combine of experts."""
+    if machine.exchange is None:
+        return None
+    peers = machine.tp * machine.attention_dp
+    copies = np.minimum(load.top_k, peers) * (peers - 1.0) / peers
+    token = Work(flop=0.0, main_bytes=_stream_bytes(load) / machine.tp * copies)
+    return machine.exchange.line(each=token, depth=_peers(peers))
+
+
+def _collectives_s(load: ModelLoad, machine: Machine, lines: _Lines, *, tokens: FloatArray) -> FloatArray:
+    """All-reduces of tensor parallelism, dispatch and combine of experts, hand-over between pipeline stages [s]."""
+    moe_layers = sum(kind.layers for kind in load.experts)
     apart = machine.attention_dp > 1
-    reduces = 2.0 * layers - np.where(apart, moe_layers, 0.0)
-    total = np.where(machine.tp > 1, reduces * (reduce.time_s(tokens) + machine.crosses_s), 0.0)
-    if machine.exchange is not None:
-        peers = machine.tp * machine.attention_dp
-        sent = stream / machine.tp * np.minimum(load.top_k, peers) * (peers - 1.0) / peers
-        exchange = machine.exchange.line(each=Work(flop=0.0, main_bytes=sent), depth=_peers(peers))
-        total += np.where(apart, 2.0 * moe_layers * (exchange.time_s(tokens) + machine.crosses_s), 0.0)
+    reduces = 2.0 * load.architecture.layers - np.where(apart, moe_layers, 0.0)
+    total = np.where(machine.tp > 1, reduces * (lines.reduce.time_s(tokens) + machine.crosses_s), 0.0)
+    if lines.exchange is not None:
+        total += np.where(apart, 2.0 * moe_layers * (lines.exchange.time_s(tokens) + machine.crosses_s), 0.0)
     hand_over = point_to_point_s(
-        sent_bytes=tokens * (stream / machine.tp), bytes_s=machine.stage_bytes_s, latency_s=machine.all_reduce.launch_s
+        sent_bytes=tokens * (_stream_bytes(load) / machine.tp),
+        bytes_s=machine.stage_bytes_s,
+        latency_s=machine.all_reduce.launch_s,
     )
     return np.asarray(total + (machine.pp - 1) * hand_over, dtype=np.float64)
