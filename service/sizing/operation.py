@@ -107,7 +107,6 @@ class Curves:
         longer = np.maximum(arithmetic, traffic)
         return np.asarray(self.launch_s + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
 
-
     def line(self, *, each: Work, depth: Numeric = 0.0, main_bytes: Numeric = 0.0) -> "Line":
         """The time of work that is `each` times a number, beside a serial depth and bytes that stay what they are."""
         return Line(
@@ -249,4 +248,3 @@ def peak_flop_s(precision: str, table: HardwareTable, row: int) -> float:
         return sixteen
     peak = float(table.flop_s[_PEAK.get(precision, Precision.BF16)][row])
     return sixteen if np.isnan(peak) else peak
-

@@ -212,9 +212,7 @@ def _memory_steps(
             value=values.batch,
             unit="sequences per instance",
             formula="solved for the load; at most (usable - weights - activations - reserve) / sequence x attention_dp",
-            inputs=(
-                Quantity(name="sequences_held", value=held_sequences(memory, layouts, row)),
-            ),
+            inputs=(Quantity(name="sequences_held", value=held_sequences(memory, layouts, row)),),
             source=_METHOD,
         ),
     )
