@@ -34,7 +34,13 @@ def _ffns(config: HfConfig, **extra: Any) -> list[dict[str, Any]]:
 
 
 def _deepseek(config: HfConfig) -> dict[str, Any]:
-    return {**whole(config, tie=False), "mixers": [_mla(config)], "ffns": _ffns(config)}
+    return {**whole(config, tie=False), **_released(config), "mixers": [_mla(config)], "ffns": _ffns(config)}
+
+
+def _released(config: HfConfig) -> dict[str, Any]:
+    """DeepSeek and Kimi K2 release FP8 weights, and their config says so."""
+    method = config.inner("quantization_config").raw.get("quant_method")
+    return {"expert_native_precision": "fp8"} if method == "fp8" else {}
 
 
 def _indexed(config: HfConfig) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def _indexed(config: HfConfig) -> dict[str, Any]:
         "layers": layers,
     }
     mixer = {**_mla(config), "indexer": indexer}
-    return {**whole(config, tie=False), "mixers": [mixer], "ffns": _ffns(config)}
+    return {**whole(config, tie=False), **_released(config), "mixers": [mixer], "ffns": _ffns(config)}
 
 
 def _deepseek_v4(config: HfConfig) -> dict[str, Any]:

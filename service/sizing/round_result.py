@@ -25,7 +25,7 @@ def significant(value: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _names(kind: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _names(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Fields of a dataclass that hold no float, and the others; None for anything else."""
     if not is_dataclass(kind):
         return None
@@ -39,7 +39,7 @@ def _holds_no_float(hint: Any) -> bool:
 
 def _walk(value: Any, seen: dict[int, object]) -> object:
     """`seen` are the tuples that were walked: options of like servers share them, and their copies do."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is float:
         return significant(value)
     if kind is tuple:

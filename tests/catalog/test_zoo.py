@@ -59,3 +59,19 @@ def test_a_fact_of_a_model_that_differs_from_its_file_says_so(catalog: Catalog) 
     assert facts["hidden"].sources == ("models/gemma-2-9b",)
     unpublished = {fact.field: fact for fact in catalog.sheets["models"]["kimi-k3"].facts}
     assert (unpublished["total_params_b"].value, unpublished["total_params_b"].basis) == (None, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("model", "formats"),
+    [
+        ("llama-3.1-70b", ("fp8",)),
+        ("deepseek-v3", ("fp4",)),
+        # Its experts alone are in FP4.
+        ("deepseek-v4-pro", ("fp4",)),
+        # 4-bit weights beside 16-bit activations save memory and multiply nothing in 4 bit.
+        ("qwen3.6-27b", ("fp8",)),
+        ("llama-3.1-405b", ()),
+    ],
+)
+def test_formats_of_published_checkpoints_are_known(model: str, formats: tuple[str, ...]) -> None:
+    assert ZOO.models[model].architecture.published_precisions == formats

@@ -35,6 +35,7 @@ LLAMA_8B = {
 }
 DEEPSEEK_V3 = {
     "model_type": "deepseek_v3",
+    "quantization_config": {"quant_method": "fp8"},
     "hidden_size": 7168,
     "intermediate_size": 18432,
     "moe_intermediate_size": 2048,
@@ -243,6 +244,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "deepseek-v3.2": {
         **DEEPSEEK_V3,
         "model_type": "deepseek_v32",
+        "quantization_config": {"quant_method": "fp8"},
         "index_head_dim": 128,
         "index_n_heads": 64,
         "index_topk": 2048,
@@ -252,6 +254,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "text_config": {
             **DEEPSEEK_V3,
             "model_type": "kimi_k2",
+            "quantization_config": {"quant_method": "compressed-tensors"},
             "num_attention_heads": 64,
             "n_routed_experts": 384,
             "first_k_dense_replace": 1,
@@ -629,8 +632,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def _same_shape(architecture: Any) -> Any:
-    """Without what a config does not say: the id, the longest context, prediction layers that it leaves out."""
-    return dataclasses.replace(architecture, id="", max_context_tokens=None, mtp_layers=0)
+    """Without what a config does not say: id, longest context, prediction layers that it leaves out, checkpoints."""
+    return dataclasses.replace(architecture, id="", max_context_tokens=None, mtp_layers=0, published_precisions=())
 
 
 @pytest.mark.parametrize("model", sorted(CONFIGS))

@@ -11,7 +11,7 @@ from service.sizing.workload import InferenceWorkload
 def inference_assumed(
     workload: InferenceWorkload, calibration: Calibration, formats: tuple[Formats, ...]
 ) -> tuple[Assumed, ...]:
-    """Formats that the engine chose, defaults of the demand, growth, and the reserves; `formats` are those of the answer."""
+    """Formats that the engine chose (`formats` are those of the answer), defaults of the demand, growth, reserves."""
     found = [
         Assumed(field="workload.weight_precision", value=str(chosen.weight), why=chosen.why)
         for chosen in formats

@@ -1,4 +1,4 @@
-"""Number format and serving mode where the engine may choose them: every server is judged by what each of them takes."""
+"""Number format and serving mode where the engine may choose: of every server, what each of them takes."""
 
 from dataclasses import dataclass
 

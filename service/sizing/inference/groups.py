@@ -80,14 +80,14 @@ def candidate_groups(
         alone = bench_of(
             load, layouts.take(fits), software=software, table=table, calibration=calibration, disaggregated=False
         )
-        for disaggregated in modes:
-            found.append(
-                Group(
-                    bench=replace(alone, prefill=alone) if disaggregated else alone,
-                    memory=memory.take(fits),
-                    formats=chosen,
-                    servers=np.array(rows, dtype=np.int64),
-                    misfit=misfit,
-                )
+        found += [
+            Group(
+                bench=replace(alone, prefill=alone) if disaggregated else alone,
+                memory=memory.take(fits),
+                formats=chosen,
+                servers=np.array(rows, dtype=np.int64),
+                misfit=misfit,
             )
+            for disaggregated in modes
+        ]
     return found

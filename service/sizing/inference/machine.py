@@ -38,7 +38,8 @@ _MXFP4_EXPERTS: Formats = (("mxfp4",), ("fp4",), ("int4",), ("bf16",))
 class Machine:
     """Curves and links per candidate, shaped (candidates, 1) so that a batch axis broadcasts against them.
 
-    `ffn` is the curve of the largest products; `context` and `generation` are the attention curves of prefill and decode by family.
+    `ffn` is the curve of the largest products, `context` and `generation` are the attention curves of prefill and
+    decode by family.
     """
 
     tp: IntArray

@@ -59,7 +59,7 @@ class ProductTimes:
         """Time [s] of all of them."""
         # One after another: the order of a reduction may depend on the shape.
         each = [took for stack in self.stacks for took in stack.times_s(carried)]
-        total = each[0].copy()
+        total: FloatArray = each[0].copy()
         for took in each[1:]:
             total += took
         return total

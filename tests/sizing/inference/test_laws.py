@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from config.environment import ROOT
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
+from service.catalog.prices import load_price_book
+from service.quoting.indicative import weights
+from service.sizing.hardware import Hardware
 from service.sizing.estimate import estimate
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
@@ -17,12 +20,24 @@ from service.sizing.inference.operate import operate
 from service.sizing.inference.serving import Traffic, bench_of
 from service.sizing.inference.software import software_of
 from service.sizing.precision import Precision
-from service.sizing.result import Estimate
-from service.sizing.table import table_of
-from service.sizing.workload import Load, LoadKind, TokenLength
-from tests.build import deployment, inference_workload
+from service.sizing.result import Estimate, SizingResult
+from service.sizing.size import size
+from service.sizing.table import FloatArray, table_of
+from service.sizing.workload import (
+    Demand,
+    Deployment,
+    InferenceWorkload,
+    Load,
+    LoadKind,
+    Serving,
+    Slo,
+    TokenLength,
+)
+from tests.build import deployment, inference_workload, question
 
 CATALOG = load_catalog(ROOT / "config")
+WEIGHT = weights(CATALOG.hardware, load_price_book(ROOT / "config"))
+B200 = "poweredge-xe9780-b200"
 TRAFFIC = Traffic(
     isl_tokens=1500.0,
     osl_tokens=300.0,
@@ -150,3 +165,177 @@ def test_a_model_that_cannot_fit_is_predicted_and_said_not_to_fit() -> None:
     )
     assert not found.fits
     assert found.memory_used_gb_gpu > found.memory_usable_gb_gpu
+
+
+def sized(
+    workload: InferenceWorkload, *, hardware: Hardware = CATALOG.hardware, weight: FloatArray = WEIGHT, **limits: object
+) -> SizingResult:
+    return size(
+        question(workload, **limits),
+        hardware=hardware,
+        architecture=CATALOG.models[str(workload.model)].architecture,
+        application=None,
+        calibration=CATALOG.calibration,
+        weight=weight,
+    )
+
+
+def fewest(workload: InferenceWorkload, *, hardware: Hardware = CATALOG.hardware) -> float:
+    """Servers of one kind that the workload takes; infinite where no number of them will do."""
+    options = sized(workload, hardware=hardware, allowed_servers=(B200,)).options
+    return min((option.servers for option in options), default=float("inf"))
+
+
+FEW = settings(max_examples=8, deadline=None)
+SERVED = st.builds(
+    lambda model, isl, osl, serving: inference_workload(
+        model=model,
+        isl_tokens=TokenLength(mean=float(isl)),
+        osl_tokens=TokenLength(mean=float(osl)),
+        serving=serving,
+    ),
+    model=st.sampled_from(("llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "gemma-3-27b")),
+    isl=st.integers(100, 8_000),
+    osl=st.integers(20, 1_000),
+    serving=st.sampled_from(Serving),
+)
+BOUNDS = st.builds(lambda ttft, tpot: Slo(ttft_ms=ttft, tpot_ms=tpot), st.floats(300.0, 9_000.0), st.floats(10.0, 90.0))
+
+
+@FEW
+@given(workload=SERVED, slo=BOUNDS, looser=st.floats(1.0, 4.0))
+def test_a_looser_slo_never_needs_more_servers(workload: InferenceWorkload, slo: Slo, looser: float) -> None:
+    wide = Slo(ttft_ms=looser * (slo.ttft_ms or 0.0), tpot_ms=looser * (slo.tpot_ms or 0.0))
+    assert fewest(replace(workload, slo=wide)) <= fewest(replace(workload, slo=slo))
+
+
+@FEW
+@given(workload=SERVED, slo=BOUNDS, rate=st.floats(0.5, 100.0), share=st.floats(0.05, 1.0))
+def test_a_lower_load_never_needs_more_servers(
+    workload: InferenceWorkload, slo: Slo, rate: float, share: float
+) -> None:
+    full, part = (
+        fewest(replace(workload, slo=slo, demand=Demand(requests_s=demand))) for demand in (rate, rate * share)
+    )
+    assert part <= full
+
+
+@FEW
+@given(workload=SERVED, slo=BOUNDS, concurrency=st.integers(1, 2_000))
+def test_double_concurrency_never_needs_fewer_gpus(workload: InferenceWorkload, slo: Slo, concurrency: int) -> None:
+    one, two = (
+        fewest(replace(workload, slo=slo, demand=Demand(concurrency=float(many))))
+        for many in (concurrency, 2 * concurrency)
+    )
+    assert two >= one
+
+
+@FEW
+@given(workload=SERVED, slo=BOUNDS, times=st.floats(1.0, 3.0))
+def test_a_faster_gpu_with_everything_else_equal_never_needs_more(
+    workload: InferenceWorkload, slo: Slo, times: float
+) -> None:
+    asked = replace(workload, slo=slo)
+    assert fewest(asked, hardware=faster(times)) <= fewest(asked)
+
+
+def faster(times: float) -> Hardware:
+    """The catalog with a B200 that multiplies and reads so many times as fast."""
+    names = ("memory_bandwidth_tb_s", "bf16_dense_tflops", "fp16_dense_tflops", "fp8_dense_tflops", "fp4_dense_tflops")
+    gpus = tuple(
+        replace(gpu, **{name: times * getattr(gpu, name) for name in names}) if gpu.id == "b200-sxm" else gpu
+        for gpu in CATALOG.hardware.gpus
+    )
+    return replace(CATALOG.hardware, gpus=gpus)
+
+
+@FEW
+@given(workload=SERVED, tp=st.sampled_from((1, 2, 4, 8)), copies=st.integers(1, 6))
+def test_more_gpus_never_lower_capacity(workload: InferenceWorkload, tp: int, copies: int) -> None:
+    carried = [
+        metric(
+            estimate(
+                workload,
+                Deployment(gpu="b200-sxm", gpus=gpus, tp=tp, load=Load(kind=LoadKind.SATURATED)),
+                hardware=CATALOG.hardware,
+                architecture=CATALOG.models[str(workload.model)].architecture,
+                application=None,
+                calibration=CATALOG.calibration,
+            ),
+            "output_tokens_s",
+        )
+        for gpus in (tp * copies, tp * copies + 1, tp * (copies + 1))
+    ]
+    assert carried == sorted(carried)
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "gpt-oss-120b"])
+@settings(max_examples=3, deadline=None)
+@given(isl=st.integers(50, 8_000), osl=st.integers(10, 2_000))
+def test_size_equals_brute_force_over_estimate(model: str, isl: int, osl: int) -> None:
+    """Over every layout of one server: the option carries as much as the best that estimate finds."""
+    workload = inference_workload(
+        model=model,
+        isl_tokens=TokenLength(mean=float(isl)),
+        osl_tokens=TokenLength(mean=float(osl)),
+        demand=Demand(saturate_gpus=8),
+        slo=None,
+        serving=Serving.AGGREGATED,
+    )
+    architecture = CATALOG.models[model].architecture
+    load = model_load(architecture, weight=Precision.FP8, kv=Precision.FP8)
+    row = next(i for i, server in enumerate(CATALOG.hardware.servers) if server.id == B200)
+    legal = legal_layouts(load, table_of(CATALOG.hardware), np.array([row]))
+    legal = legal.take(np.flatnonzero(legal.gpus_instance <= 8))
+    found = [
+        estimate(
+            workload,
+            Deployment(
+                gpu="b200-sxm",
+                gpus=8,
+                server=B200,
+                tp=tp,
+                pp=pp,
+                attention_dp=attention_dp,
+                load=Load(kind=LoadKind.SATURATED),
+            ),
+            hardware=CATALOG.hardware,
+            architecture=architecture,
+            application=None,
+            calibration=CATALOG.calibration,
+        )
+        for tp, pp, attention_dp in zip(legal.tp.tolist(), legal.pp.tolist(), legal.attention_dp.tolist(), strict=True)
+    ]
+    best = max(metric(one, "output_tokens_s") for one in found if one.fits)
+    options = sized(workload, allowed_servers=(B200,)).options
+    most = max(m.interval.p50 for o in options for m in o.metrics if m.name == "output_tokens_s")
+    # The largest batch need not carry most; the search may stop before it, never carry less.
+    assert most >= best * (1.0 - 1e-3)
+    assert most == pytest.approx(best, rel=0.05)
+
+
+@settings(max_examples=5, deadline=None)
+@given(workload=SERVED, order=st.permutations(range(len(CATALOG.hardware.servers))))
+def test_catalog_order_never_changes_an_answer(workload: InferenceWorkload, order: list[int]) -> None:
+    asked = replace(workload, weight_precision=Precision.AUTO, kv_precision=Precision.AUTO)
+    hardware = CATALOG.hardware
+    turned = replace(
+        hardware, gpus=tuple(reversed(hardware.gpus)), servers=tuple(hardware.servers[place] for place in order)
+    )
+    assert sized(asked, hardware=turned, weight=WEIGHT[order]) == sized(asked)
+
+
+@settings(max_examples=4, deadline=None)
+@given(workloads=st.lists(SERVED, min_size=2, max_size=3))
+def test_answers_are_equal_to_the_byte_in_any_order_and_again(workloads: list[InferenceWorkload]) -> None:
+    forth = [repr(sized(workload)) for workload in workloads]
+    assert [repr(sized(workload)) for workload in reversed(workloads)] == forth[::-1]
+
+
+@FEW
+@given(workload=SERVED)
+def test_a_server_alone_is_answered_as_among_all(workload: InferenceWorkload) -> None:
+    among = {option.server: option for option in reversed(sized(workload).options)}
+    for server in sorted(among)[::5]:
+        best = sized(workload, allowed_servers=(server,)).options[0]
+        assert repr(replace(best, rank=0)) == repr(replace(among[server], rank=0))

@@ -1,0 +1,171 @@
+"""Serving mode and weight precision where the engine may choose: by the numbers of each server, and it says so."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.sizing.calibration import Calibration
+from service.sizing.precision import Precision
+from service.sizing.result import SizingOption, SizingResult
+from service.sizing.size import size
+from service.sizing.table import FloatArray
+from service.sizing.workload import Demand, InferenceWorkload, Serving, Slo, TokenLength
+from tests.build import inference_workload, question
+
+B200 = "poweredge-xe9680l-b200"
+REASONING = inference_workload(
+    model="deepseek-v3",
+    isl_tokens=TokenLength(mean=2000.0),
+    osl_tokens=TokenLength(mean=2000.0),
+    demand=Demand(requests_s=10.0),
+    weight_precision=Precision.AUTO,
+    kv_precision=Precision.AUTO,
+    slo=Slo(ttft_ms=3000.0, tpot_ms=50.0),
+)
+LONG_PROMPTS = replace(
+    REASONING,
+    isl_tokens=TokenLength(mean=4000.0),
+    osl_tokens=TokenLength(mean=500.0),
+    demand=Demand(saturate_gpus=64),
+    weight_precision=Precision.FP8,
+    kv_precision=Precision.FP8,
+    slo=None,
+)
+
+
+def sized(
+    catalog: Catalog,
+    weight: FloatArray,
+    workload: InferenceWorkload,
+    *,
+    calibration: Calibration | None = None,
+    **limits: object,
+) -> SizingResult:
+    return size(
+        question(workload, **limits),
+        hardware=catalog.hardware,
+        architecture=catalog.models[str(workload.model)].architecture,
+        application=None,
+        calibration=calibration or catalog.calibration,
+        weight=weight,
+    )
+
+
+def best(result: SizingResult) -> dict[str, SizingOption]:
+    """Of each server its best option."""
+    return {option.server: option for option in reversed(result.options)}
+
+
+def note(option: SizingOption, field: str) -> str:
+    return next(text for text in option.notes if text.startswith(f"{field}:"))
+
+
+def carried(option: SizingOption) -> float:
+    return next(m.interval.p50 for m in option.metrics if m.name == "output_tokens_s")
+
+
+@pytest.mark.parametrize("workload", [REASONING, LONG_PROMPTS], ids=["demand", "given GPUs"])
+def test_of_every_server_the_better_mode_wins(
+    catalog: Catalog, weight: FloatArray, workload: InferenceWorkload
+) -> None:
+    fixed = replace(workload, weight_precision=Precision.FP8, kv_precision=Precision.FP8)
+    either = best(sized(catalog, weight, fixed))
+    modes = {
+        mode: best(sized(catalog, weight, replace(fixed, serving=mode)))
+        for mode in (Serving.AGGREGATED, Serving.DISAGGREGATED)
+    }
+    assert set(either) == set(modes[Serving.AGGREGATED]) | set(modes[Serving.DISAGGREGATED])
+    for server, option in either.items():
+        rivals = [found[server] for found in modes.values() if server in found]
+        if workload.demand.saturate_gpus is None:
+            assert option.servers == min(rival.servers for rival in rivals)
+        else:
+            assert carried(option) == max(carried(rival) for rival in rivals)
+        assert note(option, "serving").startswith(f"serving: {option.mode}")
+
+
+def test_disaggregated_is_taken_where_it_carries_more_and_says_so(catalog: Catalog, weight: FloatArray) -> None:
+    option = best(sized(catalog, weight, replace(LONG_PROMPTS, weight_precision=Precision.FP4)))[B200]
+    assert option.mode == "disaggregated"
+    assert "for the same output aggregated takes 1." in note(option, "serving")
+    assert option.replicas >= 2
+
+
+def test_of_equals_aggregated_stands(catalog: Catalog, weight: FloatArray) -> None:
+    workload = inference_workload(model="llama-3.1-8b", demand=Demand(requests_s=0.1))
+    for option in best(sized(catalog, weight, workload)).values():
+        assert option.mode == "aggregated"
+        if "disaggregated 1" in note(option, "serving"):
+            assert "measured far more often" in note(option, "serving")
+
+
+def test_a_mode_that_was_asked_for_needs_no_reason(catalog: Catalog, weight: FloatArray) -> None:
+    for mode in (Serving.AGGREGATED, Serving.DISAGGREGATED):
+        result = sized(catalog, weight, replace(REASONING, serving=mode, weight_precision=Precision.FP8))
+        assert {option.mode for option in result.options} == {str(mode)}
+        assert not any(text.startswith(("serving:", "weight_precision:")) for o in result.options for text in o.notes)
+
+
+def test_no_mode_is_assumed(catalog: Catalog, weight: FloatArray) -> None:
+    assert "workload.serving" not in {one.field for one in sized(catalog, weight, REASONING).assumed}
+
+
+def test_a_narrower_published_format_is_taken_where_it_saves_more_than_a_tenth(
+    catalog: Catalog, weight: FloatArray
+) -> None:
+    chosen = best(sized(catalog, weight, REASONING))
+    asked = {
+        precision: best(sized(catalog, weight, replace(REASONING, weight_precision=precision)))
+        for precision in (Precision.FP8, Precision.FP4)
+    }
+    assert {option.weight_precision for option in chosen.values()} == {"fp8", "fp4"}
+    for server, option in chosen.items():
+        takes = {str(name): found[server].servers for name, found in asked.items() if server in found}
+        least = min(takes.values())
+        widest = next(name for name in ("fp8", "fp4") if takes.get(name, 1e9) <= 1.1 * least)
+        assert (option.weight_precision, option.servers) == (widest, takes[widest])
+        assert note(option, "weight_precision").startswith(f"weight_precision: {widest} takes {option.servers} server")
+
+
+def test_how_much_a_wider_format_may_cost_is_an_assumption(catalog: Catalog, weight: FloatArray) -> None:
+    name = "inference.wider_precision_cost_fraction"
+    assumptions = catalog.calibration.assumptions
+    generous = replace(catalog.calibration, assumptions={**assumptions, name: replace(assumptions[name], value=10.0)})
+    result = sized(catalog, weight, REASONING, calibration=generous, allowed_servers=(B200,))
+    assert result.options[0].weight_precision == "fp8"
+    assert sized(catalog, weight, REASONING, allowed_servers=(B200,)).options[0].weight_precision == "fp4"
+
+
+def test_what_was_chosen_is_said_with_the_reason(catalog: Catalog, weight: FloatArray) -> None:
+    result = sized(catalog, weight, REASONING)
+    said = {one.value: one.why for one in result.assumed if one.field == "workload.weight_precision"}
+    assert set(said) == {option.weight_precision for option in result.options}
+    assert "a checkpoint in FP4 is published" in said["fp4"]
+    assert "wider_precision_cost_fraction" in said["fp8"]
+
+
+@pytest.mark.parametrize(
+    ("model", "formats"),
+    [
+        # Published in FP8: nothing wider. No checkpoint known: FP8. Experts published in MXFP4: those.
+        ("deepseek-v3", {"fp8", "fp4"}),
+        ("llama-3.1-405b", {"fp8"}),
+        ("gpt-oss-120b", {"fp4"}),
+        # An FP8 checkpoint is known, none in FP4.
+        ("llama-3.1-70b", {"bf16", "fp8"}),
+    ],
+)
+def test_no_format_is_taken_that_nobody_publishes(
+    catalog: Catalog, weight: FloatArray, model: str, formats: set[str]
+) -> None:
+    options = sized(catalog, weight, replace(REASONING, model=model)).options
+    assert options
+    assert {option.weight_precision for option in options} <= formats
+
+
+def test_sixteen_bit_is_kept_where_it_costs_no_more(catalog: Catalog, weight: FloatArray) -> None:
+    workload = replace(REASONING, model="llama-3.1-70b", demand=Demand(requests_s=0.1))
+    option = best(sized(catalog, weight, workload))[B200]
+    assert (option.weight_precision, option.servers) == ("bf16", 1)
+    assert note(option, "weight_precision") == "weight_precision: bf16 takes 1 server, fp8 1"
