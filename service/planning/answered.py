@@ -34,6 +34,7 @@ class _Written:
     draft: Draft
     workload_id: str
     run_id: str
+    event_id: str
     once: Once[RunView] | None
     answer: FirstAnswer | None
 
@@ -54,14 +55,14 @@ def answered(
     None, and nothing written, where the store does not hold the answer. With `once` only where its key is new, else
     KeyInProgressError, and nothing is written.
     """
-    workload_id, run_id = new_ids(draft.now, "wkl", "run")
+    workload_id, run_id, event_id = new_ids(draft.now, "wkl", "run", "aud")
     ids = {"workload_id": workload_id, "run_id": run_id}
     answer = None
     if once is not None:
         # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place
         # is kept, whatever came out.
         answer = once.answer(_view(draft, **ids, feasible=None, body=body))
-    item = _Written(draft=draft, **ids, once=once, answer=answer)
+    item = _Written(draft=draft, **ids, event_id=event_id, once=once, answer=answer)
 
     def told(outcome: _Outcome) -> Made | None:
         if outcome.feasible is None:

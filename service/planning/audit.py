@@ -77,6 +77,8 @@ class Change:
     resource_id: str
     old_state: str | None
     new_state: str
+    # Of the event that tells of it, where somebody has made one already.
+    event_id: str | None = None
 
 
 def record(session: Session, *changes: tuple[Author, Change]) -> None:
@@ -91,7 +93,7 @@ def record_many(connection: Connection, changes: Iterable[tuple[Author, Change]]
 
 def _columns(author: Author, change: Change) -> dict[str, object]:
     return {
-        "id": new_id("aud", change.at),
+        "id": change.event_id or new_id("aud", change.at),
         "tenant_id": change.tenant_id,
         "principal": author.principal,
         "key_id": author.key_id,
@@ -110,7 +112,9 @@ def state_of_version(version: int, *, run_id: str | None = None, status: str | N
     return f"version {version}" if run_id is None else f"version {version}, {run_id} {status}"
 
 
-def workload_created(tenant_id: str, workload_id: str, *, run_id: str, status: str, at: datetime) -> Change:
+def workload_created(
+    tenant_id: str, workload_id: str, *, run_id: str, status: str, at: datetime, event_id: str | None = None
+) -> Change:
     """A new workload with its run: one change, for nobody asked for one without the other."""
     return Change(
         at=at,
@@ -119,6 +123,7 @@ def workload_created(tenant_id: str, workload_id: str, *, run_id: str, status: s
         resource_id=workload_id,
         old_state=None,
         new_state=state_of_version(1, run_id=run_id, status=status),
+        event_id=event_id,
     )
 
 
