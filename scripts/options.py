@@ -61,7 +61,7 @@ def _calibrate() -> argparse.ArgumentParser:
         prog="scripts/calibrate",
         description="Fit config/calibration: what serving engines add to kernels, on the served runs of "
         "config/evidence whose split is calibration, leaving out whole sources, models and GPUs in turn.",
-        epilog="Takes about 20 minutes. Afterwards scripts/validate shows the errors, and its --help how the file of "
+        epilog="Takes about 10 minutes. Afterwards scripts/validate shows the errors, and its --help how the file of "
         "/v1/accuracy is written anew. Exit code 0: written; 2: an option is wrong.",
     )
     parser.add_argument(
