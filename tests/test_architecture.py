@@ -212,7 +212,7 @@ PER = words("""
 # measurement, and a demand in the job's own unit.
 BESIDE = words("""
     p10 p50 p90 p95 q10 q50 q90 measured mean low high central value required available best size size_low size_high
-    typical largest longest floor at_low at_high demand_day reserve
+    typical largest longest floor at_low at_high demand_day
 """)
 # Whole names of numbers without a unit: shapes of networks, tuning of the engine, logarithms and their arms.
 PLAIN = words("""

@@ -60,7 +60,7 @@ def point_values(point: ServingPoint, row: int) -> PointValues:
     return PointValues(**values)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1000)
 def spreads_of(label: str, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
     """Residual bands of a kind of model (`ModelLoad.label`) and mode, wider where the GPU has no measured run."""
     mode = "disaggregated" if disaggregated else "aggregated"
