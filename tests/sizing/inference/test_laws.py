@@ -12,8 +12,8 @@ from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.quoting.indicative import weights
-from service.sizing.hardware import Hardware
 from service.sizing.estimate import estimate
+from service.sizing.hardware import Hardware
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.operate import operate
