@@ -6,7 +6,7 @@ import numpy as np
 
 from service.sizing.inference.fleet import Group
 from service.sizing.inference.formats import Formats
-from service.sizing.table import FloatArray, IntArray
+from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.workload import Serving
 
 _MODES = (Serving.AGGREGATED, Serving.DISAGGREGATED)
@@ -17,11 +17,13 @@ _TIE = "of equals the one stands that was measured far more often"
 class Contest:
     """The least that each format and mode takes on each server, (formats, modes, servers); inf where nothing will do.
 
-    In servers, or in servers per unit of output where the GPUs are given. Formats stand widest first.
+    In servers, or in servers per unit of output where the GPUs are given. Formats stand widest first; `tried` (formats,
+    servers) leaves out what the GPU of a server does not multiply.
     """
 
     formats: tuple[Formats, ...]
     best: FloatArray
+    tried: BoolArray
     by_output: bool
 
     def places(self, groups: list[Group]) -> IntArray:
@@ -46,7 +48,7 @@ class Contest:
         others = [
             (str(one.weight), float(self.best[at, :, server].min()))
             for at, one in enumerate(self.formats)
-            if at != place
+            if at != place and self.tried[at, server]
         ]
         if others:
             found.append(self._compared("weight_precision", (str(group.formats.weight), mine), others))
@@ -75,7 +77,11 @@ def contest_of(
     """What the feasible candidates say; `group`, `server` and `cost` are one per candidate, of so many `servers`."""
     formats = tuple(sorted({g.formats for g in groups}, key=lambda one: one.width, reverse=True))
     best = np.full((len(formats), len(_MODES), servers), np.inf)
-    contest = Contest(formats=formats, best=best, by_output=by_output)
+    contest = Contest(
+        formats=formats, best=best, tried=np.zeros((len(formats), servers), np.bool_), by_output=by_output
+    )
+    for place, one in zip(contest.places(groups).tolist(), groups, strict=True):
+        contest.tried[place, one.servers] = True
     mode = np.array([int(g.disaggregated) for g in groups], dtype=np.int64)
     np.minimum.at(best, (contest.places(groups)[group], mode[group], server), cost)
     return contest

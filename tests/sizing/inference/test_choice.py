@@ -169,3 +169,11 @@ def test_sixteen_bit_is_kept_where_it_costs_no_more(catalog: Catalog, weight: Fl
     option = best(sized(catalog, weight, workload))[B200]
     assert (option.weight_precision, option.servers) == ("bf16", 1)
     assert note(option, "weight_precision") == "weight_precision: bf16 takes 1 server, fp8 1"
+
+
+def test_a_format_that_the_gpu_lacks_is_no_rival(catalog: Catalog, weight: FloatArray) -> None:
+    gpus = tuple(replace(gpu, fp4_dense_tflops=None) if gpu.id == "b200-sxm" else gpu for gpu in catalog.hardware.gpus)
+    plain = replace(catalog, hardware=replace(catalog.hardware, gpus=gpus))
+    option = best(sized(plain, weight, REASONING))[B200]
+    assert option.weight_precision == "fp8"
+    assert not any("fp4" in text for text in option.notes)
