@@ -5,19 +5,18 @@ from dataclasses import replace
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
+from service.planning.rerun import unpublished
 from service.planning.rerun.legal import evaluate
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import FlopConvention, MeasuredTraining
-from service.sizing.architecture import ModelArchitecture, count
+from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Metric
-from service.sizing.precision import Precision
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
 from service.sizing.workload import Deployment, Method, TrainingTarget, TrainingWorkload
 
 _FLEETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _DEGREES = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "sharding", "recompute")
-_TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
 _DAY_MIN = 24.0 * HOUR_S / MINUTE_S
 _ITERATIONS = 1000.0
 _OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
@@ -82,24 +81,23 @@ def _tflops(
 def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     said, calibration = run.workload, catalog.calibration
     method = said.method or Method.PRETRAIN
-    usual = "evidence.tuning_seq_len_tokens" if method in _TUNED else "evidence.seq_len_tokens"
-    seq_len = said.seq_len_tokens or int(calibration.assumption(usual))
+    deployment = resolve_deployment(catalog, _deployment(run))
     workload = TrainingWorkload(
         model=said.model or "",
         method=method,
         tokens=1.0,
         target=TrainingTarget(),
-        precision=said.precision or Precision.BF16,
-        seq_len_tokens=seq_len,
+        precision=unpublished.precision(catalog, run, deployment.gpu),
         global_batch_sequences=said.global_batch_sequences or 1,
     )
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, TrainingWorkload)
     assert architecture is not None
-    deployment = resolve_deployment(catalog, _deployment(run))
-    resolved = replace(resolved, tokens=_tokens(run, architecture, calibration, method=method, seq_len=seq_len))
+    length, _ = unpublished.lengths(run, method, architecture, calibration)
+    tokens = unpublished.tokens(run, architecture, calibration, method=method, length=length)
+    resolved = replace(resolved, seq_len_tokens=length, tokens=tokens)
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
-    return _told(rerun, run)
+    return _told(rerun, run, calibration)
 
 
 def _deployment(run: MeasuredTraining) -> Deployment:
@@ -107,18 +105,11 @@ def _deployment(run: MeasuredTraining) -> Deployment:
     gpus = said.gpus or 0
     if not gpus and said.dp is not None:
         gpus = (said.tp or 1) * (said.pp or 1) * (said.cp or 1) * said.dp
-    return Deployment(gpu=said.gpu or "", gpus=gpus, **{name: getattr(said, name) for name in _DEGREES})
-
-
-def _tokens(
-    run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, seq_len: int
-) -> float:
-    """Tokens of the whole run; where nobody said, what runs of this method usually take."""
-    if run.workload.samples_to_target is not None:
-        return float(run.workload.samples_to_target * seq_len)
-    if method in _TUNED:
-        return calibration.assumption("evidence.tuning_sequences") * seq_len
-    return calibration.assumption("evidence.pretrain_tokens_param") * count(architecture).total_params
+    degrees = {name: getattr(said, name) for name in _DEGREES}
+    derived = {"dp": unpublished.data_ranks(run), "micro_batch": unpublished.micro_batch(run)}
+    return Deployment(
+        gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=unpublished.month(run.published)
+    )
 
 
 def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
@@ -133,13 +124,14 @@ def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
     return changed.with_default("workload.global_batch_sequences", batch)
 
 
-def _told(rerun: Rerun, run: MeasuredTraining) -> Rerun:
+def _told(rerun: Rerun, run: MeasuredTraining, calibration: Calibration) -> Rerun:
     workload = rerun.workload
     assert isinstance(workload, TrainingWorkload)
+    assert isinstance(workload.model, str)
     for name in ("method", "precision", "seq_len_tokens"):
         if getattr(run.workload, name) is None:
             rerun = rerun.with_default(f"workload.{name}", getattr(workload, name))
-    if run.workload.samples_to_target is None:
+    if unpublished.samples_to_target(run, workload.model, workload.method, calibration) is None:
         sequences = workload.tokens / workload.seq_len_tokens
         rerun = rerun.with_default("workload.samples_to_target", f"{sequences:.4g}", of=_OF_A_WHOLE_RUN)
     if run.flop_convention is None:

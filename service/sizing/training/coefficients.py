@@ -3,46 +3,61 @@
 from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
-from service.sizing.training.recipe import Recipe
+from service.sizing.numeric import Numeric
 from service.sizing.units import MS, US
+
+_MONTHS_YEAR = 12.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCoefficients:
-    """Fitted numbers of config/calibration/training.yaml that the step needs."""
+    """Fitted numbers of config/calibration/training.yaml that the step needs; arrays where many fits are tried."""
 
-    half_tokens: float
-    half_width: float
-    expert_half_tokens: float
-    expert_half_width: float
-    scan_efficiency: float
-    moe_launch_s: float
-    vector_passes: float
-    selective_passes: float
-    launch_s: float
-    tp_exposed: float
-    cp_exposed: float
-    ep_exposed: float
-    pp_exposed: float
-    dp_overlap: float
-    dp_exposed: float
-    fixed_s: float
-    imbalance: float
+    expert_factor: Numeric
+    expert_half_tokens: Numeric
+    attention_factor: Numeric
+    scan_factor: Numeric
+    vector_passes: Numeric
+    selective_passes: Numeric
+    launch_s: Numeric
+    moe_launch_s: Numeric
+    adapter_launches: Numeric
+    tp_exposed: Numeric
+    cp_exposed: Numeric
+    ep_exposed: Numeric
+    pp_exposed: Numeric
+    dp_overlap: Numeric
+    dp_exposed: Numeric
+    fixed_s: Numeric
+    imbalance: Numeric
+    vintage: Numeric
+    host_vintage: Numeric
 
 
-def coefficients_of(calibration: Calibration, recipe: Recipe) -> StepCoefficients:
-    """The coefficients at the recipe's precision."""
+def software_age_years(calibration: Calibration, month: str | None) -> float:
+    """Age of training software [years] before the newest measured runs, never negative; `month` is YYYY-MM."""
+    if month is None:
+        return 0.0
+    year, number = month.split("-")
+    newest_year, newest = calibration.newest_software.split("-")
+    months = (int(newest_year) - int(year)) * _MONTHS_YEAR + int(newest) - int(number)
+    return max(0.0, months / _MONTHS_YEAR)
+
+
+def coefficients_of(calibration: Calibration, *, moe: bool, age_years: float = 0.0) -> StepCoefficients:
+    """The coefficients for software of an age."""
     get = calibration.coefficient
+    kind = "moe" if moe else "dense"
     return StepCoefficients(
-        half_tokens=get("training.gemm_half_tokens"),
-        half_width=get("training.gemm_half_width"),
+        expert_factor=get("training.expert_factor"),
         expert_half_tokens=get("training.expert_half_tokens"),
-        expert_half_width=get("training.expert_half_width"),
-        scan_efficiency=get("training.scan_efficiency"),
-        moe_launch_s=get("training.moe_layer_launch_us") * US,
-        vector_passes=get("training.vector_passes", recipe.compute.value),
+        attention_factor=get("training.attention_factor"),
+        scan_factor=get("training.scan_factor"),
+        vector_passes=get("training.vector_passes"),
         selective_passes=get("training.selective_passes"),
         launch_s=get("training.layer_launch_us") * US,
+        moe_launch_s=get("training.moe_layer_launch_us") * US,
+        adapter_launches=get("training.adapter_launch_factor"),
         tp_exposed=get("training.tp_exposed_fraction"),
         cp_exposed=get("training.cp_exposed_fraction"),
         ep_exposed=get("training.ep_exposed_fraction"),
@@ -51,4 +66,6 @@ def coefficients_of(calibration: Calibration, recipe: Recipe) -> StepCoefficient
         dp_exposed=get("training.dp_exposed_fraction"),
         fixed_s=get("training.fixed_step_ms") * MS,
         imbalance=get("training.expert_imbalance_factor"),
+        vintage=(1.0 + get("training.improvement_fraction_year", kind)) ** age_years,
+        host_vintage=(1.0 + get("training.host_improvement_fraction_year")) ** age_years,
     )

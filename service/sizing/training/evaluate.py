@@ -42,7 +42,7 @@ def estimate_training(
     """
     server, gpu, placed = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
-    job = job_of(workload, architecture, calibration)
+    job = job_of(workload, architecture, calibration, month=deployment.software_month)
     require_known(job, table, gpu)
     found = _fitted(job, deployment, table)
     row = _best(job, found, table=table, calibration=calibration)

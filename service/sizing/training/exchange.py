@@ -75,7 +75,7 @@ def expert_exchange_s(
     share = stage_layers_fraction(layouts, shape.layers)
     domains = np.maximum(1.0, layouts.ep / rates.domain)
     # Expected domains that top_k independent choices visit (balls in bins), the own one not counted.
-    visited = domains * (1.0 - (1.0 - 1.0 / domains) ** max(shape.top_k, 1.0))
+    visited = domains * (1.0 - (1.0 - 1.0 / domains) ** np.maximum(shape.top_k, 1.0))
     mine = tokens / layouts.tp * shape.expert_width * _BF16
     outside = mine * visited * (domains - 1.0) / domains / rates.scale_out_bytes_s
     inside = all_to_all_s(
@@ -116,9 +116,9 @@ def data_exchange_s(
     dense, routed = params_gpu(layouts, shape)
     adapters = shape.adapter_params_per_rank * recipe.adapter_rank / (layouts.tp * layouts.pp)
     zero3 = layouts.sharding >= _ZERO3
-    moved_dense = adapters if recipe.is_adapter else dense
-    moved_routed = np.zeros_like(routed) if recipe.is_adapter else routed
-    frozen = (dense + routed) * recipe.frozen_bytes if recipe.is_adapter else 0.0
+    moved_dense = np.where(recipe.is_adapter, adapters, dense)
+    moved_routed = np.where(recipe.is_adapter, 0.0, routed)
+    frozen = np.where(recipe.is_adapter, (dense + routed) * recipe.frozen_bytes, 0.0)
     gather_twice = 2.0 * _BF16
     width = np.where(zero3, gather_twice + _BF16, _BF16 + recipe.gradient_bytes)
     ranks = np.asarray(layouts.dp * layouts.cp, dtype=np.float64)

@@ -123,7 +123,7 @@ def _fleet_part(
     level, fits = lightest_recompute(used, usable)
     inside = gpus_used_server(layouts.gpus, size)
     placed = (inside > 0) & (layouts.tp <= inside) & (servers_needed(layouts.gpus, size) <= most_servers)
-    known = np.isfinite(rates.gemm_flop_s[first]) & np.isfinite(rates.bandwidth_bytes_s[first])
+    known = np.isfinite(rates.products.flop_s[first]) & np.isfinite(rates.bandwidth_bytes_s[first])
     index = np.flatnonzero(fits & placed & known)
     if not index.size:
         return _nothing_fits(layouts, used=used, group=group, placed=placed, known=bool(known))

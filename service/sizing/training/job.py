@@ -8,7 +8,7 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.training.coefficients import StepCoefficients, coefficients_of
+from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
 from service.sizing.training.memory import Memory, training_memory
@@ -90,8 +90,13 @@ class Job:
         return np.asarray(self.steps * step_s / fraction / DAY_S, dtype=np.float64)
 
 
-def job_of(workload: TrainingWorkload, architecture: ModelArchitecture, calibration: Calibration) -> Job:
-    """The job of a workload. Raises UnsupportedWorkloadError for a precision that cannot train."""
+def job_of(
+    workload: TrainingWorkload, architecture: ModelArchitecture, calibration: Calibration, *, month: str | None = None
+) -> Job:
+    """The job of a workload under software of a month (YYYY-MM), today's where None.
+
+    Raises UnsupportedWorkloadError for a precision that cannot train.
+    """
     shape = shape_of(architecture, workload.seq_len_tokens)
     recipe = recipe_of(workload, calibration)
     trained = shape.adapter_params_per_rank * recipe.adapter_rank if recipe.is_adapter else shape.total_params
@@ -99,7 +104,7 @@ def job_of(workload: TrainingWorkload, architecture: ModelArchitecture, calibrat
         workload=workload,
         shape=shape,
         recipe=recipe,
-        coefficients=coefficients_of(calibration, recipe),
+        coefficients=coefficients_of(calibration, moe=shape.is_moe, age_years=software_age_years(calibration, month)),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.recipe import Recipe
@@ -42,7 +43,7 @@ class Memory:
         ) + self.reserve
 
 
-def stage_layers_fraction(layouts: Layouts, layers: float) -> FloatArray:
+def stage_layers_fraction(layouts: Layouts, layers: Numeric) -> FloatArray:
     """Share of the layers on the fullest pipeline stage: whole layers per chunk, one more where they do not divide.
 
     Embedding and head count as a layer each where that makes the split even, as Megatron-LM allows.
@@ -115,11 +116,8 @@ def training_memory(
 ) -> Memory:
     """Bytes per part on the fullest GPU [bytes]."""
     parts = params_gpu(layouts, shape)
-    if recipe.is_adapter:
-        adapters = shape.adapter_params_per_rank * recipe.adapter_rank
-        trained = (adapters / (layouts.tp * layouts.pp), np.zeros_like(parts[1]))
-    else:
-        trained = parts
+    adapters = shape.adapter_params_per_rank * recipe.adapter_rank / (layouts.tp * layouts.pp)
+    trained = (np.where(recipe.is_adapter, adapters, parts[0]), np.where(recipe.is_adapter, 0.0, parts[1]))
     zero3 = layouts.sharding >= _ZERO3
     frozen = _sharded(layouts, _ZERO3, parts) * recipe.frozen_bytes * recipe.frozen_copies
     activations = activation_bytes(layouts, shape, recipe=recipe, micro_batches=micro_batches)
@@ -130,8 +128,9 @@ def training_memory(
         np.maximum(0.0, last + logit_bytes(layouts, shape) - activations),
         logit_bytes(layouts, shape),
     )
-    layer_bytes = shape.largest_layer_params / layouts.tp * np.where(shape.routed_params > 0, 1.0 / layouts.ep, 1.0)
-    gathered_bytes = recipe.frozen_bytes if recipe.is_adapter else recipe.weight_bytes
+    routed = np.asarray(shape.routed_params) > 0
+    layer_bytes = shape.largest_layer_params / layouts.tp * np.where(routed, 1.0 / layouts.ep, 1.0)
+    gathered_bytes = np.where(recipe.is_adapter, recipe.frozen_bytes, recipe.weight_bytes)
     gathered = np.where(zero3 & (layouts.dp > 1), _GATHERED_LAYERS * layer_bytes * gathered_bytes, 0.0)
     weights = _sharded(layouts, _ZERO3, trained) * recipe.weight_bytes + frozen
     gradients = _sharded(layouts, _ZERO2, trained) * recipe.gradient_bytes

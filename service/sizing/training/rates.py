@@ -1,16 +1,18 @@
 """Rates: what one GPU of each candidate's server can do and reach, as arrays aligned with the layouts (SI units)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec
+from service.sizing.numeric import Numeric
+from service.sizing.operation import ANY_ENGINE, Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
 
-# Shares of the dense peak are fitted per generation of tensor cores, which the compute capability names.
+# Factors on kernels are fitted per generation of tensor cores, which the compute capability names.
 _GENERATIONS = {
     "8.0": "ampere",
     "8.6": "ampere",
@@ -31,32 +33,31 @@ def generation(gpu: GpuSpec) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rates:
-    """Per candidate. Rates already carry their fitted ceilings; `domain` is the GPUs that the fast link joins."""
+    """Per candidate. Curves are those of single kernels; `domain` is the GPUs that the fast link joins.
 
-    gemm_flop_s: FloatArray
-    expert_flop_s: FloatArray
-    wide_flop_s: FloatArray
-    attention_flop_s: FloatArray
+    `product_factor` is what products of a training take over their kernels on this generation at this precision.
+    """
+
+    products: Curves
+    wide: Curves
+    attention: Curves
+    latent: Curves
+    scan: Curves
+    product_factor: FloatArray
+    wide_factor: FloatArray
     bandwidth_bytes_s: FloatArray
     scale_up_bytes_s: FloatArray
     scale_out_bytes_s: FloatArray
     domain: IntArray
-    scale_up_latency_s: float
-    scale_out_latency_s: float
+    scale_up_latency_s: Numeric
+    scale_out_latency_s: Numeric
 
     def take(self, rows: IntArray) -> "Rates":
         """The rates of each candidate, given the candidate's row of the table."""
-        return Rates(
-            gemm_flop_s=self.gemm_flop_s[rows],
-            expert_flop_s=self.expert_flop_s[rows],
-            wide_flop_s=self.wide_flop_s[rows],
-            attention_flop_s=self.attention_flop_s[rows],
-            bandwidth_bytes_s=self.bandwidth_bytes_s[rows],
-            scale_up_bytes_s=self.scale_up_bytes_s[rows],
-            scale_out_bytes_s=self.scale_out_bytes_s[rows],
-            domain=self.domain[rows],
-            scale_up_latency_s=self.scale_up_latency_s,
-            scale_out_latency_s=self.scale_out_latency_s,
+        return replace(
+            self,
+            **{name: getattr(self, name).take(rows) for name in _CURVES},
+            **{name: getattr(self, name)[rows] for name in _COLUMNS},
         )
 
     def with_domain(self, domain: IntArray) -> "Rates":
@@ -64,36 +65,73 @@ class Rates:
         return replace(self, domain=domain)
 
 
+_CURVES = ("products", "wide", "attention", "latent", "scan")
+_COLUMNS = (
+    "product_factor",
+    "wide_factor",
+    "bandwidth_bytes_s",
+    "scale_up_bytes_s",
+    "scale_out_bytes_s",
+    "domain",
+)
+# Formats of kernels that a precision trains in, best first.
+_WIDE: Formats = (("bf16",),)
+_FORMATS: dict[Precision, Formats] = {
+    Precision.FP8: (("fp8", "fp8_block"), ("bf16",)),
+    Precision.FP4: (("fp4",), ("fp8", "fp8_block"), ("bf16",)),
+}
+
+
 def peak_flop_s(table: HardwareTable, compute: Precision) -> FloatArray:
     """Dense peak [FLOP/s] per GPU of the precision; NaN where the record has none, so that nobody extrapolates."""
     return table.flop_s[compute]
 
 
+def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, calibration: Calibration) -> Curves:
+    """The curve of one operation on every server of the table, whoever measured it."""
+    found = curves_of(
+        calibration.curves,
+        operation,
+        table=table,
+        server=np.arange(len(table.servers), dtype=np.int64),
+        engine=ANY_ENGINE,
+        formats=formats,
+        peak_bytes_s=table.bandwidth_bytes_s,
+    )
+    return Curves(**{field.name: getattr(found, field.name)[:, 0] for field in fields(Curves)})
+
+
 def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration) -> Rates:
-    """Sustained rates of every server of the table at one compute precision."""
+    """Rates of every server of the table at one compute precision."""
     generations = [generation(gpu) for gpu in table.gpus]
 
-    def share(name: str, precision: Precision) -> FloatArray:
+    def factor(precision: Precision) -> FloatArray:
         return np.array(
-            [calibration.coefficient(name, f"{g}/{precision}", f"*/{precision}") for g in generations],
+            [calibration.coefficient("training.product_factor", f"{g}/{precision}", f"*/{precision}") for g in generations],
             dtype=np.float64,
         )
 
-    wide = table.flop_s[Precision.BF16]
-    bf16 = share("training.gemm_efficiency", Precision.BF16)
+    def curves(operation: Operation, formats: Formats = _WIDE) -> Curves:
+        return kernel_curves(table, operation, formats, calibration)
+
+    products = curves(Operation.PRODUCT, _FORMATS.get(compute, _WIDE))
+    known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
-    out = calibration.coefficient("training.scale_out_efficiency")
     nvlink = table.domain_gpus > 1
     return Rates(
-        gemm_flop_s=table.flop_s[compute] * share("training.gemm_efficiency", compute),
-        expert_flop_s=table.flop_s[compute] * share("training.expert_efficiency", compute),
-        wide_flop_s=wide * bf16,
-        attention_flop_s=wide * share("training.attention_efficiency", Precision.BF16),
-        bandwidth_bytes_s=table.bandwidth_bytes_s * calibration.coefficient("training.memory_efficiency"),
+        # Curves of a wider format stand in for kernels, never for a format that the GPU lacks.
+        products=replace(products, flop_s=products.flop_s * known),
+        wide=curves(Operation.PRODUCT),
+        attention=curves(Operation.CONTEXT_ATTENTION),
+        latent=curves(Operation.CONTEXT_MLA),
+        scan=curves(Operation.CONTEXT_RECURRENCE),
+        product_factor=factor(compute),
+        wide_factor=factor(Precision.BF16),
+        bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
         scale_up_bytes_s=table.scale_up_bytes_s
         * np.where(nvlink, up, calibration.assumption("training.pcie_efficiency_fraction")),
-        scale_out_bytes_s=table.scale_out_bytes_s * out,
+        scale_out_bytes_s=table.scale_out_bytes_s * calibration.coefficient("training.scale_out_efficiency"),
         domain=table.scale_up_gpus,
         scale_up_latency_s=calibration.assumption("training.scale_up_latency_us") * US,
         scale_out_latency_s=calibration.assumption("training.scale_out_latency_us") * US,

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
+from service.sizing.numeric import Numeric
 from service.sizing.precision import BYTES_ELEMENT, Precision
+from service.sizing.table import BoolArray
 from service.sizing.workload import Method, TrainingWorkload
 
 ADAPTER_METHODS = frozenset({Method.LORA, Method.QLORA})
@@ -21,22 +23,20 @@ class Recipe:
 
     method: Method
     compute: Precision
-    weight_bytes: float
-    gradient_bytes: float
-    optimizer_bytes: float
-    stored_input_factor: float
-    passes: float
-    recompute_passes: float
-    reference_passes: float
-    frozen_copies: float
-    frozen_bytes: float
-    adapter_rank: float
-    rollout_factor: float
-
-    @property
-    def is_adapter(self) -> bool:
-        """Whether only adapters are trained."""
-        return self.method in ADAPTER_METHODS
+    multiplied_bytes: Numeric
+    weight_bytes: Numeric
+    gradient_bytes: Numeric
+    optimizer_bytes: Numeric
+    stored_input_factor: Numeric
+    passes: Numeric
+    recompute_passes: Numeric
+    reference_passes: Numeric
+    frozen_copies: Numeric
+    frozen_bytes: Numeric
+    adapter_rank: Numeric
+    rollout_factor: Numeric
+    # Whether only adapters are trained.
+    is_adapter: bool | BoolArray
 
 
 def compute_precision(workload: TrainingWorkload) -> Precision:
@@ -65,6 +65,7 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration) -> Recipe:
     return Recipe(
         method=method,
         compute=compute,
+        multiplied_bytes=BYTES_ELEMENT[compute],
         weight_bytes=calibration.assumption("training.weight_bytes_param"),
         gradient_bytes=calibration.assumption("training.gradient_bytes_param"),
         optimizer_bytes=calibration.assumption("training.optimizer_bytes_param"),
@@ -76,4 +77,5 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration) -> Recipe:
         frozen_bytes=BYTES_ELEMENT[frozen] if adapter else BYTES_ELEMENT[Precision.BF16],
         adapter_rank=float(workload.lora_rank) if adapter else 0.0,
         rollout_factor=calibration.coefficient("training.grpo_rollout_factor") if method is Method.GRPO else 1.0,
+        is_adapter=adapter,
     )

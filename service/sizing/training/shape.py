@@ -6,7 +6,11 @@ BF16 with fused attention, which never stores the score matrix (Dao et al. 2022,
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
+from service.sizing.numeric import Numeric
+from service.sizing.training.products import LayerProducts, expert_width_token, layer_products
 
 # Bytes of one BF16 element.
 _BF16 = 2.0
@@ -18,43 +22,55 @@ _SCORED = frozenset({MixerKind.ATTENTION, MixerKind.MLA, MixerKind.DSV4})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One model at one sequence length. Parameter counts are of all layers together; widths are in elements."""
+    """One model at one sequence length, or many as arrays.
 
-    layers: float
-    hidden: float
-    vocab: float
-    heads: float
-    kv_width: float
-    seq_len_tokens: float
-    dense_params: float
-    routed_params: float
-    active_routed_params: float
-    embedding_params: float
-    head_params: float
-    head_matmul_params: float
-    largest_layer_params: float
-    adapter_params_per_rank: float
-    attention_flop_token: float
-    scan_flop_token: float
-    stored_bytes_token: float
-    stored_selective_bytes_token: float
-    gemm_input_bytes_token: float
-    experts: float
-    top_k: float
-    expert_width: float
-    expert_intermediate: float
-    moe_layers: float
-    mixer_layers: float
+    Parameter counts and elements of a token are of all layers together; widths are in elements.
+    """
+
+    layers: Numeric
+    hidden: Numeric
+    vocab: Numeric
+    heads: Numeric
+    kv_width: Numeric
+    seq_len_tokens: Numeric
+    dense_params: Numeric
+    routed_params: Numeric
+    active_routed_params: Numeric
+    embedding_params: Numeric
+    head_params: Numeric
+    head_matmul_params: Numeric
+    largest_layer_params: Numeric
+    adapter_params_per_rank: Numeric
+    attention_flop_token: Numeric
+    scan_flop_token: Numeric
+    stored_bytes_token: Numeric
+    stored_selective_bytes_token: Numeric
+    gemm_input_bytes_token: Numeric
+    experts: Numeric
+    top_k: Numeric
+    expert_width: Numeric
+    expert_intermediate: Numeric
+    moe_layers: Numeric
+    mixer_layers: Numeric
+    products: LayerProducts
+    expert_width_token: Numeric
+    attention_side_elements_token: Numeric
+    attention_kv_elements_token: Numeric
+    latent_fraction: Numeric
+    scan_side_elements_token: Numeric
+    visible_tokens: Numeric
+    scored_layers: Numeric
+    scan_layers: Numeric
 
     @property
-    def total_params(self) -> float:
+    def total_params(self) -> Numeric:
         """Every parameter, a tied head counted once."""
         return self.dense_params + self.routed_params + self.embedding_params + self.head_params
 
     @property
     def is_moe(self) -> bool:
         """Whether any layer routes tokens to experts."""
-        return bool(self.experts > 0)
+        return bool(np.all(np.asarray(self.experts) > 0))
 
 
 def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
@@ -73,6 +89,10 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         + counts.norm_params
     )
     layers = float(max(1, architecture.layers))
+    encoder = architecture.encoder
+    scored = [m for m in architecture.mixers if m.kind in _SCORED]
+    scans = [m for m in architecture.mixers if m.kind not in _SCORED and m.kind is not MixerKind.NONE]
+    scored_layers = sum(m.count for m in scored)
     return Shape(
         layers=layers,
         hidden=hidden,
@@ -103,7 +123,21 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         expert_intermediate=float(max((f.intermediate for f in moe), default=0)),
         moe_layers=float(sum(f.count for f in moe)),
         mixer_layers=float(sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)),
+        products=layer_products(architecture),
+        expert_width_token=expert_width_token(architecture),
+        attention_side_elements_token=sum(m.count * (_qk_width(m) + _v_width(m)) for m in scored),
+        attention_kv_elements_token=sum(m.count * _kv_width(m) for m in scored),
+        latent_fraction=sum(m.count for m in scored if m.kind is not MixerKind.ATTENTION) / max(1, scored_layers),
+        scan_side_elements_token=sum(m.count * 2.0 * _inner_width(m) for m in scans),
+        visible_tokens=_mean([(float(m.count), _depth(m, float(seq_len_tokens), encoder=encoder)) for m in scored]),
+        scored_layers=float(scored_layers),
+        scan_layers=float(sum(m.count for m in scans)),
     )
+
+
+def _depth(mixer: Mixer, seq: float, *, encoder: bool) -> float:
+    """Tokens that one token attends to, which attention works through one after the other."""
+    return _visible_tokens(seq, mixer.window or mixer.chunk, causal=not encoder)
 
 
 def _mean(pairs: list[tuple[float, float]]) -> float:

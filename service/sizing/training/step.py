@@ -1,6 +1,6 @@
 """Seconds of one optimizer step by part: products, attention, traffic, exposed communication, bubble, optimizer.
 
-FLOP: Narayanan et al. 2021 (arXiv 2104.04473), causal attention at half of the square. Communication of tensor and
+Kernels: config/calibration/kernels.yaml. FLOP: Narayanan et al. 2021 (arXiv 2104.04473), causal attention at half of the square. Communication of tensor and
 sequence parallelism: Korthikanti et al. 2022 (arXiv 2205.05198). Arrays or scalars.
 """
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.sizing.compute import saturating_efficiency
+from service.sizing.numeric import Numeric
+from service.sizing.operation import Curves, Work
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.coefficients import StepCoefficients
 from service.sizing.training.exchange import (
@@ -27,6 +28,9 @@ from service.sizing.training.shape import Shape
 
 # Fused attention makes the scores again in its backward pass: two and a half forwards instead of two.
 _SCORES_AGAIN = 0.5
+_BF16 = 2.0
+# Kernels of the mixer that most layers have stand for all.
+_MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +67,7 @@ class StepTime:
         )
 
 
-def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
+def step_flop(shape: Shape, recipe: Recipe, *, tokens: Numeric) -> Numeric:
     """Model FLOP of one step: passes x 2 x (products + attention), recompute not counted.
 
     The convention behind every MFU of Headroom: causal attention at half, head in, input lookup out, dense peak.
@@ -73,47 +77,93 @@ def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
     return tokens * forward * (recipe.passes + recipe.reference_passes)
 
 
+def _many_s(curves: Curves, work: Work, count: Numeric) -> FloatArray:
+    """Time [s] of `count` kernels that share this work: the sum of equal ones, whose launches do not overlap."""
+    return np.asarray(curves.time_s(work) + (count - 1.0) * curves.launch_s, dtype=np.float64)
+
+
 def _products_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
-    """Matrix products [s] of one micro-batch on the slowest stage; small ones reach less of the peak."""
+    """Matrix products [s] of one micro-batch on the slowest stage: dense layers, experts and the head."""
     share = stage_layers_fraction(layouts, shape.layers)
     passes = layer_passes(layouts, recipe)
-    size = _reach(tokens, k.half_tokens) * _reach(shape.hidden / np.sqrt(layouts.tp), k.half_width)
-    dense = 2.0 * passes * shape.dense_params * share * tokens / layouts.tp / (rates.gemm_flop_s * size)
-    rows = tokens / layouts.tp * max(shape.top_k, 1.0) * layouts.ep / max(shape.experts, 1.0)
-    width = np.asarray(max(shape.expert_intermediate, 1.0))
-    grouped = _reach(rows, k.expert_half_tokens) * _reach(width, k.expert_half_width)
-    routed = 2.0 * passes * shape.active_routed_params * share * tokens / layouts.tp / (rates.expert_flop_s * grouped)
+    dense = _dense_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens) * share
+    routed = _routed_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k) * share
     # The head sits on the last stage; a split that counts it as a layer spreads it.
     on_last = (layouts.pp > 1) & (np.mod(shape.layers, layouts.pp * layouts.vpp) == 0)
     spread = np.where(on_last, 1.0, 1.0 / layouts.pp)
     head_passes = recipe.passes + recipe.reference_passes
-    head = 2.0 * head_passes * shape.head_matmul_params * spread * tokens / layouts.tp / (rates.wide_flop_s * size)
-    return np.asarray(dense + routed * k.imbalance + head, dtype=np.float64)
+    head = Work(
+        flop=2.0 * shape.head_matmul_params * tokens / layouts.tp,
+        main_bytes=_BF16 * shape.head_matmul_params / layouts.tp,
+        side_bytes=_BF16 * tokens * (shape.hidden + shape.vocab / layouts.tp),
+        depth=shape.hidden,
+    )
+    head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
+    return np.asarray((dense + routed) * passes + head_s, dtype=np.float64)
 
 
-def _reach(work: FloatArray, half: float) -> FloatArray:
-    """Share of the sustained rate at this size: work / (work + half)."""
-    return saturating_efficiency(work, peak=np.ones(()), half=np.asarray(half))
+def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:
+    """One pass [s] over the dense products of all layers."""
+    found = shape.products
+    work = Work(
+        flop=2.0 * shape.dense_params * tokens / layouts.tp,
+        main_bytes=recipe.multiplied_bytes * shape.dense_params / layouts.tp,
+        side_bytes=_BF16 * tokens * (found.whole_width + found.cut_width / layouts.tp),
+        depth=found.whole_depth + found.cut_depth / layouts.tp,
+    )
+    return np.asarray(rates.product_factor * _many_s(rates.products, work, found.count), dtype=np.float64)
+
+
+def _routed_s(
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
+) -> FloatArray:
+    """One pass [s] over the grouped products of the routed experts; few tokens an expert reach less of the rate."""
+    rows = tokens / layouts.tp * np.maximum(shape.top_k, 1.0) * layouts.ep / np.maximum(shape.experts, 1.0)
+    work = Work(
+        flop=2.0 * shape.active_routed_params * tokens / layouts.tp * (1.0 + k.expert_half_tokens / rows),
+        main_bytes=recipe.multiplied_bytes * shape.routed_params / layouts.ep,
+        side_bytes=_BF16 * tokens / layouts.tp * shape.expert_width_token,
+    )
+    grouped = rates.product_factor * k.expert_factor * k.imbalance * rates.products.time_s(work)
+    return np.asarray(np.where(np.asarray(shape.routed_params) > 0, grouped, 0.0), dtype=np.float64)
 
 
 def _attention_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
-    """Attention cores [s] of one micro-batch: the backward of fused attention makes the scores again, 2.5 forwards."""
+    """Attention cores and recurrences [s] of one micro-batch: the backward of fused attention takes 2.5 forwards."""
     share = stage_layers_fraction(layouts, shape.layers)
     passes = layer_passes(layouts, recipe) + np.where(recipe.passes > 1.0, _SCORES_AGAIN, 0.0)
     # Frozen weights save nothing here: attention has none.
-    passes = passes + (1.0 if recipe.is_adapter else 0.0)
-    work = shape.attention_flop_token + shape.scan_flop_token / k.scan_efficiency
-    return np.asarray(passes * work * share * tokens / layouts.tp / rates.attention_flop_s, dtype=np.float64)
+    passes = passes + np.where(recipe.is_adapter, 1.0, 0.0)
+    work = Work(
+        flop=shape.attention_flop_token * tokens / layouts.tp,
+        main_bytes=_BF16 * tokens * shape.attention_kv_elements_token / layouts.tp,
+        side_bytes=_BF16 * tokens * shape.attention_side_elements_token / layouts.tp,
+        depth=shape.visible_tokens * shape.scored_layers / layouts.cp,
+    )
+    latent = np.asarray(shape.latent_fraction)
+    scored = np.where(
+        latent > _MOSTLY,
+        _many_s(rates.latent, work, shape.scored_layers),
+        _many_s(rates.attention, work, shape.scored_layers),
+    )
+    scored = np.where(np.asarray(shape.scored_layers) > 0, scored, 0.0)
+    scanned = Work(
+        flop=shape.scan_flop_token * tokens / layouts.tp,
+        main_bytes=0.0,
+        side_bytes=_BF16 * tokens * shape.scan_side_elements_token / layouts.tp,
+    )
+    scan = np.where(np.asarray(shape.scan_layers) > 0, rates.scan.time_s(scanned), 0.0)
+    return np.asarray(passes * share * (k.attention_factor * scored + k.scan_factor * scan), dtype=np.float64)
 
 
 def _traffic_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
-    """Elementwise work [s] of one micro-batch: norms, activations, quantisation, permutation, bound by memory."""
+    """Elementwise work [s] of one micro-batch: norms, activations, residuals, permutation, bound by memory."""
     share = stage_layers_fraction(layouts, shape.layers)
     moved = shape.stored_bytes_token * share * tokens / layouts.tp
     passes = k.vector_passes * (layer_passes(layouts, recipe) / FULL_PASSES)
@@ -136,7 +186,8 @@ def step_time(
     expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     pipeline = k.pp_exposed * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
-    launches = (k.launch_s * shape.layers + k.moe_launch_s * shape.moe_layers) * share
+    launches = (k.launch_s * shape.layers + k.moe_launch_s * shape.moe_layers) * share * k.host_vintage
+    launches = launches * np.where(recipe.is_adapter, k.adapter_launches, 1.0)
     launch = launches * layer_passes(layouts, recipe) / FULL_PASSES
     busy = products + attention + traffic + tensor + context + expert
     # Launches run ahead of the GPU and bind only where there is little to do: a soft maximum of both.
@@ -144,7 +195,7 @@ def step_time(
     micro_s = busy + waiting + pipeline
     rounds = micro_batches
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
-    factor = recipe.rollout_factor
+    factor = recipe.rollout_factor * k.vintage
     return StepTime(
         products=products * rounds * factor,
         attention=attention * rounds * factor,

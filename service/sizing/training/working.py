@@ -79,7 +79,10 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
     job = point.job
     gpu = point.table.gpus[point.server]
     compute = job.recipe.compute
-    efficiency = calibration.coefficient("training.gemm_efficiency", f"{generation(gpu)}/{compute}", f"*/{compute}")
+    factor = calibration.coefficient("training.product_factor", f"{generation(gpu)}/{compute}", f"*/{compute}")
+    shape = job.shape
+    multiplied = shape.dense_params + shape.active_routed_params + shape.head_matmul_params
+    product_flop = 2.0 * multiplied * job.step_tokens * (job.recipe.passes + job.recipe.reference_passes)
     rounds = micro_batches(point.layouts, job.workload.global_batch_sequences)
     head = (
         WorkingStep(
@@ -95,15 +98,15 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
             source="arXiv 2104.04473",
         ),
         WorkingStep(
-            name="sustained_dense_tflops",
-            value=point.peak_flop_s * efficiency / TFLOP_S,
+            name="sustained_product_tflops",
+            value=float(product_flop / point.gpus / point.step.products[0] / TFLOP_S),
             unit="TFLOPS per GPU",
-            formula="dense peak x efficiency, less for small products",
+            formula="FLOP of the matrix products / GPUs / seconds of the products, recompute not counted",
             inputs=(
                 Quantity(name=f"{compute}_dense_tflops", value=point.peak_flop_s / TFLOP_S),
-                Quantity(name="gemm_efficiency", value=efficiency),
+                Quantity(name="product_factor", value=factor),
             ),
-            source=f"config/hardware/gpus.yaml; {_FIT}",
+            source=f"config/hardware/gpus.yaml; config/calibration/kernels.yaml; {_FIT}",
         ),
         WorkingStep(
             name="micro_batches",

@@ -1,0 +1,197 @@
+"""What a training adds to its kernels, fitted on measured steps: robust least squares with priors, on the logarithm.
+
+The physics is the engine's own; here it only gets arrays of many runs. Priors pull factors to one and shares to what is
+plausible; a run weighs less the more runs its group has.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from scripts.calibration.training_runs import TrainingRun, joined
+from service.sizing.numeric import Numeric
+from service.sizing.table import FloatArray
+from service.sizing.training.coefficients import StepCoefficients
+from service.sizing.training.layouts import micro_batches
+from service.sizing.training.step import step_time
+from service.sizing.units import MS, US
+
+PRECISIONS = ("bf16", "fp8", "fp4")
+GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
+_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.35, 0.15, 2.5
+_GROUP_POWER = -0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpec:
+    """One coefficient: where the fit starts, how far (standard deviation of the logarithm) it may move, what it is.
+
+    `most` bounds shares of a whole.
+    """
+
+    name: str
+    start: float
+    deviation: float
+    what: str
+    scopes: tuple[str, ...] = ("*",)
+    most: float = np.inf
+
+
+TRAINING_SPECS = (
+    TrainingSpec(
+        name="product_factor", start=1.05, deviation=0.15, scopes=PRECISIONS, what="products over their kernels alone"
+    ),
+    TrainingSpec(
+        name="generation_factor",
+        start=1.0,
+        deviation=0.08,
+        scopes=GENERATIONS,
+        what="products of a generation of tensor cores over those of all",
+    ),
+    TrainingSpec(name="expert_factor", start=1.3, deviation=0.3, what="grouped products over plain ones of their size"),
+    TrainingSpec(
+        name="expert_half_tokens", start=300.0, deviation=0.7, what="tokens of an expert that reach half of the rate"
+    ),
+    TrainingSpec(name="attention_factor", start=1.2, deviation=0.25, what="attention, backward included, over its kernel"),
+    TrainingSpec(name="scan_factor", start=1.0, deviation=0.5, what="recurrences, backward included, over their kernel"),
+    TrainingSpec(
+        name="vector_passes", start=3.0, deviation=0.5, what="times that stored activations move for elementwise work"
+    ),
+    TrainingSpec(name="selective_passes", start=0.7, deviation=0.7, what="further passes under selective recompute"),
+    TrainingSpec(name="layer_launch_us", start=300.0, deviation=0.8, what="launches of a layer, forward and backward"),
+    TrainingSpec(name="moe_layer_launch_us", start=300.0, deviation=0.8, what="further launches of a MoE layer"),
+    TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
+    TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
+    TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),
+    TrainingSpec(name="tp_exposed_fraction", start=0.6, deviation=0.4, most=1.0, what="tensor-parallel traffic not hidden"),
+    TrainingSpec(name="cp_exposed_fraction", start=0.1, deviation=0.7, most=1.0, what="ring traffic not hidden"),
+    TrainingSpec(name="ep_exposed_fraction", start=0.5, deviation=0.5, most=1.0, what="expert all-to-all not hidden"),
+    TrainingSpec(name="pp_exposed_fraction", start=0.2, deviation=0.7, most=1.0, what="pipeline hand-overs not hidden"),
+    TrainingSpec(
+        name="dp_overlap_fraction", start=0.6, deviation=0.4, most=1.0, what="share of a micro-batch that hides data traffic"
+    ),
+    TrainingSpec(name="dp_exposed_fraction", start=0.1, deviation=0.7, most=1.0, what="hidden data traffic that shows"),
+    TrainingSpec(name="fixed_step_ms", start=20.0, deviation=0.8, what="work of a step that does not scale"),
+    TrainingSpec(
+        name="improvement_fraction_year",
+        start=0.03,
+        deviation=0.8,
+        scopes=("dense", "moe"),
+        what="what a year of software makes faster",
+    ),
+    TrainingSpec(
+        name="host_improvement_fraction_year", start=0.3, deviation=0.5, what="what a year of software takes off launches"
+    ),
+)
+"""Every coefficient, in the order of the fitted vector."""
+_AT = {
+    (spec.name, scope): place
+    for place, (spec, scope) in enumerate((spec, scope) for spec in TRAINING_SPECS for scope in spec.scopes)
+}
+_EACH = tuple(spec for spec in TRAINING_SPECS for _ in spec.scopes)
+START = np.log(np.array([spec.start for spec in _EACH]))
+"""Where the fit starts."""
+_DEVIATIONS = np.array([spec.deviation for spec in _EACH])
+_LOG_MOST = np.log(np.array([spec.most for spec in _EACH]))
+
+
+def value_at(vector: FloatArray, name: str, scope: str = "*") -> float:
+    """One coefficient of a fitted vector."""
+    return float(np.exp(vector[_AT[name, scope]]))
+
+
+class StackedRuns:
+    """Many runs as arrays: a row per run."""
+
+    def __init__(self, runs: Sequence[TrainingRun]) -> None:
+        self.runs = runs
+        self.layouts = joined([run.layouts for run in runs])
+        self._shape = joined([run.job.shape for run in runs])
+        self._recipe = joined([run.job.recipe for run in runs])
+        self._rates = joined([run.rates for run in runs])
+        self._rounds = np.array(
+            [max(1, int(micro_batches(r.layouts, r.job.workload.global_batch_sequences)[0])) for r in runs]
+        )
+        self._moe = np.array([run.job.shape.is_moe for run in runs])
+        self._age = np.array([run.age_years for run in runs])
+        self._linked = np.array([run.linked for run in runs])
+        self._up = np.array([run.bare_up_bytes_s for run in runs])
+        self._out = np.array([run.bare_out_bytes_s for run in runs])
+        self._measured = np.log(np.array([run.measured_step_s for run in runs]))
+        precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
+        self._precision = np.array([_AT["product_factor", name] for name in precisions])
+        self._generation = np.array([_AT["generation_factor", run.place.generation] for run in runs])
+        many = Counter(run.place.group for run in runs)
+        raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
+        self.weight = raw / raw.mean()
+
+    def log_errors(self, vector: FloatArray) -> FloatArray:
+        """ln(predicted / measured) of every run's step."""
+        generation = vector[self._generation]
+        up = self._up * value_at(vector, "scale_up_efficiency")
+        rates = replace(
+            self._rates,
+            product_factor=np.exp(vector[self._precision] + generation),
+            wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + generation),
+            scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
+            scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
+        )
+        step = step_time(
+            self.layouts,
+            self._shape,
+            recipe=self._recipe,
+            rates=rates,
+            micro_batches=self._rounds,
+            k=self._coefficients(vector),
+        )
+        return np.asarray(np.log(step.total) - self._measured, dtype=np.float64)
+
+    def _coefficients(self, vector: FloatArray) -> StepCoefficients:
+        def of(name: str) -> float:
+            return value_at(vector, name)
+
+        gains = [value_at(vector, "improvement_fraction_year", kind) for kind in ("dense", "moe")]
+        vintage: Numeric = (1.0 + np.where(self._moe, gains[1], gains[0])) ** self._age
+        return StepCoefficients(
+            expert_factor=of("expert_factor"),
+            expert_half_tokens=of("expert_half_tokens"),
+            attention_factor=of("attention_factor"),
+            scan_factor=of("scan_factor"),
+            vector_passes=of("vector_passes"),
+            selective_passes=of("selective_passes"),
+            launch_s=of("layer_launch_us") * US,
+            moe_launch_s=of("moe_layer_launch_us") * US,
+            adapter_launches=of("adapter_launch_factor"),
+            tp_exposed=of("tp_exposed_fraction"),
+            cp_exposed=of("cp_exposed_fraction"),
+            ep_exposed=of("ep_exposed_fraction"),
+            pp_exposed=of("pp_exposed_fraction"),
+            dp_overlap=of("dp_overlap_fraction"),
+            dp_exposed=of("dp_exposed_fraction"),
+            fixed_s=of("fixed_step_ms") * MS,
+            imbalance=1.0,
+            vintage=vintage,
+            host_vintage=(1.0 + of("host_improvement_fraction_year")) ** self._age,
+        )
+
+
+def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps: int) -> FloatArray:
+    """The vector that fits the runs best, after at most `steps` evaluations of the Jacobian."""
+
+    def residuals(vector: FloatArray) -> FloatArray:
+        errors = np.clip(stacked.log_errors(vector), -_CLIP, _CLIP) * stacked.weight
+        return np.concatenate([(vector - START) / _DEVIATIONS * _PRIOR_WEIGHT, errors])
+
+    found = least_squares(
+        residuals,
+        START if start is None else start,
+        bounds=(np.full(START.size, -np.inf), _LOG_MOST),
+        loss="soft_l1",
+        f_scale=_LOSS_SCALE,
+        max_nfev=steps,
+        diff_step=1e-3,
+    )
+    return np.asarray(found.x, dtype=np.float64)

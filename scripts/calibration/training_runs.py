@@ -1,0 +1,159 @@
+"""Measured trainings -> what the engine composes for each, stacked: one row a run, so that a fit tries all at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+
+from service.catalog.catalog import Catalog
+from service.errors import PlannerError
+from service.planning.rerun.training import evaluate_training, training_metrics
+from service.schemas.coordinates import coordinates
+from service.schemas.evidence import read_measured
+from service.schemas.measured import MeasuredTraining
+from service.sizing.operation import Curves
+from service.sizing.place import placed_server
+from service.sizing.result import ParallelLayout
+from service.sizing.table import HardwareTable, IntArray, build_table
+from service.sizing.training.coefficients import software_age_years
+from service.sizing.training.explain import regime
+from service.sizing.training.job import Job, gpus_used_server, job_of, run_rates, table_rates
+from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts, micro_batches
+from service.sizing.training.products import LayerProducts
+from service.sizing.training.rates import Rates, generation
+from service.sizing.training.recipe import Recipe
+from service.sizing.training.shape import Shape
+from service.sizing.workload import Recompute, Sharding, TrainingWorkload
+
+# Metrics that say how long a step takes, and whether they grow with it.
+_TIMES = {"step_time_s": 1.0, "time_per_1000_iterations_min": 1.0}
+_RATES = {"tokens_s_gpu": -1.0, "tokens_s": -1.0, "samples_s": -1.0, "model_tflops_gpu": -1.0}
+_PACE = _TIMES | _RATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlace:
+    """What a run is, for folds, weights and regimes."""
+
+    id: str
+    source: str
+    model: str
+    gpu: str
+    precision: str
+    regime: str
+    group: tuple[str, ...]
+    generation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingRun:
+    """One run as the engine composes it: a row of layouts, its job, its rates, and the step that was measured."""
+
+    place: TrainingPlace
+    job: Job
+    layouts: Layouts
+    rates: Rates
+    bare_up_bytes_s: float
+    bare_out_bytes_s: float
+    linked: bool
+    age_years: float
+    measured_step_s: float
+
+
+def training_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[TrainingRun]:
+    """The runs of a file that may be fitted: timings whose split is calibration and that state a pace."""
+    found = []
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        raw = orjson.loads(line)
+        run = read_measured(raw)
+        if raw.get("split") == "calibration" and isinstance(run, MeasuredTraining):
+            made = _training_run(catalog, run, coordinates(raw).group)
+            found += [] if made is None else [made]
+        if number % 200 == 0:
+            say(f"composed {number} of {len(lines)} trainings")
+    return found
+
+
+def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...]) -> TrainingRun | None:
+    """The run; None where it states no pace, or the engine refuses it."""
+    pace = [name for name in _PACE if isinstance(run.measured.get(name), int | float)]
+    if not pace:
+        return None
+    try:
+        evaluated = evaluate_training(catalog, run)
+    except PlannerError:
+        return None
+    rerun = evaluated.rerun
+    assert isinstance(rerun.workload, TrainingWorkload)
+    assert rerun.architecture is not None
+    calibration, deployment = catalog.calibration, rerun.deployment
+    job = job_of(rerun.workload, rerun.architecture, calibration, month=deployment.software_month)
+    server, gpu, _ = placed_server(deployment, catalog.hardware)
+    table = build_table((server,), (gpu,))
+    layouts = _row(evaluated.estimate.layout)
+    found = training_metrics(run, evaluated)
+    # Whatever was published becomes a step: all of them go with it, or with its inverse.
+    name = pace[0]
+    ratio = float(run.measured[name]) / found[name].interval.p50
+    return TrainingRun(
+        place=TrainingPlace(
+            id=run.id,
+            source=group[1],
+            model=rerun.architecture.id,
+            gpu=gpu.id,
+            precision=str(job.recipe.compute),
+            regime=regime(job.recipe, moe=job.shape.is_moe),
+            group=group,
+            generation=generation(gpu),
+        ),
+        job=job,
+        layouts=layouts,
+        rates=_rates(job, table, layouts, catalog),
+        bare_up_bytes_s=float(table.scale_up_bytes_s[0]),
+        bare_out_bytes_s=float(table.scale_out_bytes_s[0]),
+        linked=bool(table.domain_gpus[0] > 1),
+        age_years=software_age_years(calibration, deployment.software_month),
+        measured_step_s=found["step_time_s"].interval.p50 * ratio ** _PACE[name],
+    )
+
+
+def _row(layout: ParallelLayout) -> Layouts:
+    """A stated layout as one row."""
+
+    def one(value: int) -> IntArray:
+        return np.array([value], dtype=np.int64)
+
+    degrees = {name: one(getattr(layout, name)) for name in ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch")}
+    return Layouts(
+        **degrees,
+        sharding=one(SHARDINGS.index(Sharding(layout.sharding))),
+        recompute=one(RECOMPUTES.index(Recompute(layout.recompute))),
+    )
+
+
+def _rates(job: Job, table: HardwareTable, layouts: Layouts, catalog: Catalog) -> Rates:
+    rates = table_rates(job, table, catalog.calibration).take(np.zeros(1, dtype=np.int64))
+    return run_rates(rates, layouts.gpus, table.gpus_server)
+
+
+_Record = TypeVar("_Record", Shape, Recipe, LayerProducts, Curves, Rates, Layouts)
+
+
+def joined(records: Sequence[_Record]) -> _Record:
+    """Many records of one kind as one whose numbers are arrays; what is no number is taken from the first."""
+    first = records[0]
+    values = {field.name: _column([getattr(record, field.name) for record in records]) for field in fields(first)}
+    return type(first)(**values)
+
+
+def _column(values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, LayerProducts | Curves):
+        return joined(values)
+    if isinstance(first, int | float | np.ndarray | np.bool_):
+        return np.array([np.ravel(value)[0] for value in values])
+    return first

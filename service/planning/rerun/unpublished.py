@@ -1,0 +1,98 @@
+"""What a training run did not publish and what follows from the rest of it, or from how such runs usually are."""
+
+import re
+
+import numpy as np
+
+from service.catalog.catalog import Catalog
+from service.schemas.measured import MeasuredTraining
+from service.sizing.architecture import ModelArchitecture, count
+from service.sizing.calibration import Calibration
+from service.sizing.precision import Precision
+from service.sizing.workload import Method
+
+TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_TARGET = "training.samples_to_target"
+
+
+def month(published: str | None) -> str | None:
+    """Month of publication as YYYY-MM; the middle of the year where only that can be read."""
+    if published is None or _MONTH.fullmatch(published):
+        return published
+    year = published[:4]
+    return f"{year}-06" if year.isdigit() else None
+
+
+def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
+    """As published; else 8 bit where the tensor cores have it, as most runs on such GPUs take it, else 16 bit."""
+    if run.workload.precision is not None:
+        return run.workload.precision
+    known = {spec.id: spec for spec in catalog.hardware.gpus}.get(gpu)
+    return Precision.FP8 if known is not None and known.fp8_dense_tflops else Precision.BF16
+
+
+def lengths(run: MeasuredTraining, method: Method, architecture: ModelArchitecture, calibration: Calibration) -> tuple[int, int]:
+    """Tokens of a typical and of the longest sequence: the first set the pace, the second the peak of memory.
+
+    An encoder's length is a limit that its texts fill in part, packed without padding; a length that nobody stated is
+    that of instruction tuning, or of pre-training.
+    """
+    said, get = run.workload.seq_len_tokens, calibration.assumption
+    if said is not None:
+        filled = get("evidence.encoder_filled_fraction") if architecture.encoder else 1.0
+        typical = max(1, round(said * filled))
+        return typical, typical
+    if method in TUNED:
+        return int(get("evidence.tuning_seq_len_tokens")), int(get("evidence.tuning_longest_tokens"))
+    usual = int(get("evidence.seq_len_tokens"))
+    return usual, usual
+
+
+def data_ranks(run: MeasuredTraining) -> int | None:
+    """Data-parallel degree: as published, else what batch, micro-batch and accumulation leave."""
+    said, batch = run.deployment, run.workload.global_batch_sequences
+    if said.dp is not None or batch is None or said.micro_batch is None or said.gradient_accumulation is None:
+        return said.dp
+    ranks, rest = divmod(batch, said.micro_batch * said.gradient_accumulation)
+    degrees = (said.tp or 1) * (said.pp or 1) * (said.cp or 1)
+    gpus = said.gpus or 0
+    return ranks if rest == 0 and ranks and gpus % (ranks * degrees) == 0 else None
+
+
+def micro_batch(run: MeasuredTraining) -> int | None:
+    """Sequences of a micro-batch: as published, else what batch, data ranks and accumulation leave."""
+    said, batch = run.deployment, run.workload.global_batch_sequences
+    if said.micro_batch is not None or batch is None or said.gradient_accumulation is None or not said.gpus:
+        return said.micro_batch
+    ranks = said.dp or said.gpus // ((said.tp or 1) * (said.pp or 1) * (said.cp or 1))
+    found, rest = divmod(batch, max(1, ranks) * said.gradient_accumulation)
+    return found if rest == 0 and found else None
+
+
+def samples_to_target(run: MeasuredTraining, model: str, method: Method, calibration: Calibration) -> float | None:
+    """Sequences until the run reaches its target: as published, else as the benchmark's reference at this batch."""
+    if run.workload.samples_to_target is not None:
+        return float(run.workload.samples_to_target)
+    batch = run.workload.global_batch_sequences
+    found = {
+        float(scope.rpartition("/")[2]): coefficient.value
+        for (name, scope), coefficient in calibration.coefficients.items()
+        if name == _TARGET and scope.rpartition("/")[0] == f"{model}/{method}"
+    }
+    if batch is None or not found:
+        return None
+    batches = sorted(found)
+    return float(np.interp(np.log(batch), np.log(batches), [found[size] for size in batches]))
+
+
+def tokens(
+    run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int
+) -> float:
+    """Tokens of the whole run; where nobody said, what runs of this method usually take."""
+    samples = samples_to_target(run, architecture.id, method, calibration)
+    if samples is not None:
+        return samples * length
+    if method in TUNED:
+        return calibration.assumption("evidence.tuning_sequences") * length
+    return calibration.assumption("evidence.pretrain_tokens_param") * float(np.asarray(count(architecture).total_params))
