@@ -59,9 +59,9 @@ def _size() -> argparse.ArgumentParser:
 def _calibrate() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/calibrate",
-        description="Fit config/calibration: what serving engines add to kernels, on the served runs of "
+        description="Fit config/calibration: what serving engines and trainings add to kernels, on the runs of "
         "config/evidence whose split is calibration, leaving out whole sources, models and GPUs in turn.",
-        epilog="Takes about 10 minutes. Afterwards scripts/validate shows the errors, and its --help how the file of "
+        epilog="Takes about 10 minutes, of which training is one or two. Afterwards scripts/validate shows the errors, and its --help how the file of "
         "/v1/accuracy is written anew. Exit code 0: written; 2: an option is wrong.",
     )
     parser.add_argument(
@@ -70,6 +70,11 @@ def _calibrate() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="first fit the curves of single operations on the Parquet tables of measured kernels in this folder "
         "(about 5 minutes more); without it config/calibration/kernels.yaml stays",
+    )
+    parser.add_argument(
+        "--only",
+        choices=("inference", "training"),
+        help="fit this kind alone; the file of the other stays as it is",
     )
     return parser
 

@@ -1,11 +1,14 @@
-"""scripts/calibrate: fit config/calibration from measured kernels and served runs."""
+"""scripts/calibrate: fit config/calibration from measured kernels, served runs and trainings."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from config.environment import ROOT
 from scripts.calibration.kernels import fit_kernels, write_kernels
 from scripts.calibration.served import calibrate, calibration_runs, write_served
+from scripts.calibration.training import calibrate_training, write_training
+from scripts.calibration.training_memory import memory_runs
+from scripts.calibration.training_runs import training_runs
 from scripts.options import parse
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
@@ -15,6 +18,7 @@ from service.sizing.workload import Deployment
 
 _CONFIG = ROOT / "config"
 _FOLDER = _CONFIG / "calibration"
+_ROUNDS = 2
 
 
 def say(text: str) -> None:
@@ -40,11 +44,23 @@ def main(arguments: list[str]) -> int:
         write_kernels(_FOLDER / "kernels.yaml", curves, today=today)
         say(f"wrote {len(curves)} curves")
         catalog = load_catalog(_CONFIG)
-    runs = calibration_runs(catalog, _CONFIG / "evidence" / "inference.jsonl", say)
-    vector, errors = calibrate(runs, say)
-    write_served(_FOLDER / "inference.yaml", vector, errors, today=today, runs=len(runs))
-    say("wrote config/calibration/inference.yaml; scripts/validate shows what it does, scripts/compare what it moves")
+    if asked.only != "training":
+        runs = calibration_runs(catalog, _CONFIG / "evidence" / "inference.jsonl", say)
+        vector, errors = calibrate(runs, say)
+        write_served(_FOLDER / "inference.yaml", vector, errors, today=today, runs=len(runs))
+    if asked.only != "inference":
+        calibrate_trainings(catalog, today=today)
+    say("wrote config/calibration; scripts/validate shows what it does, scripts/compare what it moves")
     return 0
+
+
+def calibrate_trainings(catalog: Catalog, *, today: date) -> None:
+    """Degrees that a run leaves open are those that the engine chooses, so the fit is repeated under its own choice."""
+    evidence, written = _CONFIG / "evidence" / "training.jsonl", _FOLDER / "training.yaml"
+    for _ in range(_ROUNDS):
+        runs, memories = training_runs(catalog, evidence, say), memory_runs(catalog, evidence, say)
+        write_training(written, calibrate_training(runs, memories, say), today=today)
+        catalog = load_catalog(_CONFIG)
 
 
 if __name__ == "__main__":

@@ -47,22 +47,38 @@ TRAINING_SPECS = (
     TrainingSpec(
         name="generation_factor",
         start=1.0,
-        deviation=0.08,
-        scopes=GENERATIONS,
+        deviation=0.12,
+        scopes=tuple(f"{generation}/{precision}" for generation in GENERATIONS for precision in PRECISIONS),
         what="products of a generation of tensor cores over those of all",
     ),
-    TrainingSpec(name="expert_factor", start=1.3, deviation=0.3, what="grouped products over plain ones of their size"),
+    TrainingSpec(
+        name="expert_factor",
+        start=1.5,
+        deviation=0.25,
+        scopes=PRECISIONS,
+        what="grouped products over plain ones of their size",
+    ),
     TrainingSpec(
         name="expert_half_tokens", start=300.0, deviation=0.7, what="tokens of an expert that reach half of the rate"
     ),
+    TrainingSpec(name="expert_half_width", start=150.0, deviation=1.0, what="width of an expert that reaches half of the rate"),
     TrainingSpec(name="attention_factor", start=1.2, deviation=0.25, what="attention, backward included, over its kernel"),
+    TrainingSpec(
+        name="attention_improvement_fraction_year",
+        start=0.02,
+        deviation=1.0,
+        scopes=GENERATIONS,
+        what="what a year takes off attention kernels of a generation",
+    ),
+    TrainingSpec(name="latent_factor", start=1.2, deviation=0.25, what="attention over a latent, over its kernel"),
     TrainingSpec(name="scan_factor", start=1.0, deviation=0.5, what="recurrences, backward included, over their kernel"),
     TrainingSpec(
         name="vector_passes", start=3.0, deviation=0.5, what="times that stored activations move for elementwise work"
     ),
     TrainingSpec(name="selective_passes", start=0.7, deviation=0.7, what="further passes under selective recompute"),
     TrainingSpec(name="layer_launch_us", start=300.0, deviation=0.8, what="launches of a layer, forward and backward"),
-    TrainingSpec(name="moe_layer_launch_us", start=300.0, deviation=0.8, what="further launches of a MoE layer"),
+    TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.8, what="further launches of a MoE layer"),
+    TrainingSpec(name="expert_launch_us", start=300.0, deviation=0.8, what="launches of one expert of a GPU"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
     TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),
@@ -77,13 +93,17 @@ TRAINING_SPECS = (
     TrainingSpec(name="fixed_step_ms", start=20.0, deviation=0.8, what="work of a step that does not scale"),
     TrainingSpec(
         name="improvement_fraction_year",
-        start=0.03,
+        start=0.1,
         deviation=0.8,
         scopes=("dense", "moe"),
         what="what a year of software makes faster",
     ),
     TrainingSpec(
-        name="host_improvement_fraction_year", start=0.3, deviation=0.5, what="what a year of software takes off launches"
+        name="host_improvement_fraction_year",
+        start=0.3,
+        deviation=0.5,
+        scopes=("dense", "moe"),
+        what="what a year of software takes off launches",
     ),
 )
 """Every coefficient, in the order of the fitted vector."""
@@ -123,19 +143,26 @@ class StackedRuns:
         self._measured = np.log(np.array([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
-        self._generation = np.array([_AT["generation_factor", run.place.generation] for run in runs])
+        self._grouped = np.array([_AT["expert_factor", name] for name in precisions])
+        self._generation = np.array(
+            [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
+        )
+        self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
+        self._attention = np.array([_AT["attention_improvement_fraction_year", run.place.generation] for run in runs])
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
 
     def log_errors(self, vector: FloatArray) -> FloatArray:
         """ln(predicted / measured) of every run's step."""
-        generation = vector[self._generation]
         up = self._up * value_at(vector, "scale_up_efficiency")
+        younger = (1.0 + np.exp(vector[self._attention])) ** self._age
         rates = replace(
             self._rates,
-            product_factor=np.exp(vector[self._precision] + generation),
-            wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + generation),
+            product_factor=np.exp(vector[self._precision] + vector[self._generation]),
+            attention_factor=value_at(vector, "attention_factor") * younger,
+            latent_factor=value_at(vector, "latent_factor") * younger,
+            wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
         )
@@ -153,17 +180,21 @@ class StackedRuns:
         def of(name: str) -> float:
             return value_at(vector, name)
 
-        gains = [value_at(vector, "improvement_fraction_year", kind) for kind in ("dense", "moe")]
-        vintage: Numeric = (1.0 + np.where(self._moe, gains[1], gains[0])) ** self._age
+        def aged(name: str) -> FloatArray:
+            dense, moe = (value_at(vector, name, kind) for kind in ("dense", "moe"))
+            return np.asarray((1.0 + np.where(self._moe, moe, dense)) ** self._age, dtype=np.float64)
+
+        host = aged("host_improvement_fraction_year")
         return StepCoefficients(
-            expert_factor=of("expert_factor"),
+            expert_factor=np.exp(vector[self._grouped]),
             expert_half_tokens=of("expert_half_tokens"),
-            attention_factor=of("attention_factor"),
+            expert_half_width=of("expert_half_width"),
             scan_factor=of("scan_factor"),
             vector_passes=of("vector_passes"),
             selective_passes=of("selective_passes"),
-            launch_s=of("layer_launch_us") * US,
-            moe_launch_s=of("moe_layer_launch_us") * US,
+            launch_s=of("layer_launch_us") * US * host,
+            moe_launch_s=of("moe_layer_launch_us") * US * host,
+            expert_launch_s=of("expert_launch_us") * US * host,
             adapter_launches=of("adapter_launch_factor"),
             tp_exposed=of("tp_exposed_fraction"),
             cp_exposed=of("cp_exposed_fraction"),
@@ -173,8 +204,7 @@ class StackedRuns:
             dp_exposed=of("dp_exposed_fraction"),
             fixed_s=of("fixed_step_ms") * MS,
             imbalance=1.0,
-            vintage=vintage,
-            host_vintage=(1.0 + of("host_improvement_fraction_year")) ** self._age,
+            vintage=aged("improvement_fraction_year"),
         )
 
 

@@ -11,6 +11,7 @@ import orjson
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.rerun.training import evaluate_training, training_metrics
+from service.planning.rerun.run import Evaluated
 from service.schemas.coordinates import coordinates
 from service.schemas.evidence import read_measured
 from service.schemas.measured import MeasuredTraining
@@ -94,22 +95,13 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
     job = job_of(rerun.workload, rerun.architecture, calibration, month=deployment.software_month)
     server, gpu, _ = placed_server(deployment, catalog.hardware)
     table = build_table((server,), (gpu,))
-    layouts = _row(evaluated.estimate.layout)
+    layouts = _row((evaluated.pace or evaluated.estimate).layout)
     found = training_metrics(run, evaluated)
     # Whatever was published becomes a step: all of them go with it, or with its inverse.
     name = pace[0]
     ratio = float(run.measured[name]) / found[name].interval.p50
     return TrainingRun(
-        place=TrainingPlace(
-            id=run.id,
-            source=group[1],
-            model=rerun.architecture.id,
-            gpu=gpu.id,
-            precision=str(job.recipe.compute),
-            regime=regime(job.recipe, moe=job.shape.is_moe),
-            group=group,
-            generation=generation(gpu),
-        ),
+        place=place_of(evaluated, catalog, run.id, group),
         job=job,
         layouts=layouts,
         rates=_rates(job, table, layouts, catalog),
@@ -118,6 +110,25 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
         linked=bool(table.domain_gpus[0] > 1),
         age_years=software_age_years(calibration, deployment.software_month),
         measured_step_s=found["step_time_s"].interval.p50 * ratio ** _PACE[name],
+    )
+
+
+def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str, group: tuple[str, ...]) -> TrainingPlace:
+    """What a run is; `group` holds kind, source, model, GPU, precision and method."""
+    rerun = evaluated.rerun
+    assert isinstance(rerun.workload, TrainingWorkload)
+    assert rerun.architecture is not None
+    job = job_of(rerun.workload, rerun.architecture, catalog.calibration)
+    gpu = catalog.hardware.gpu(rerun.deployment.gpu)
+    return TrainingPlace(
+        id=run_id,
+        source=group[1],
+        model=rerun.architecture.id,
+        gpu=gpu.id,
+        precision=str(job.recipe.compute),
+        regime=regime(job.recipe, moe=job.shape.is_moe),
+        group=group,
+        generation=generation(gpu),
     )
 
 

@@ -52,15 +52,19 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """A rerun as the engine could take it, and its answer."""
+    """A rerun as the engine could take it, and its answer.
+
+    `pace` is the answer for a typical sequence where the longest one, which sets the peak of memory, is another.
+    """
 
     rerun: Rerun
     estimate: Estimate
+    pace: Estimate | None = None
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The engine's own metrics by name."""
-        return {metric.name: metric for metric in self.estimate.metrics}
+        return {metric.name: metric for metric in (self.pace or self.estimate).metrics}
 
 
 def times(metric: Metric, factor: float) -> Metric:

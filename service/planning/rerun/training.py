@@ -13,9 +13,8 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Metric
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
-from service.sizing.workload import Deployment, Method, TrainingTarget, TrainingWorkload
+from service.sizing.workload import Deployment, Method, Sharding, TrainingTarget, TrainingWorkload
 
-_FLEETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _DEGREES = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "sharding", "recompute")
 _DAY_MIN = 24.0 * HOUR_S / MINUTE_S
 _ITERATIONS = 1000.0
@@ -30,13 +29,38 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     """
     rerun = _rerun(catalog, run)
     if rerun.deployment.gpus > 0:
-        return evaluate(catalog, _batched(rerun, run))
-    for gpus in _FLEETS:
+        return _evaluated(catalog, _batched(rerun, run), run)
+    for gpus in unpublished.fleets(rerun.deployment):
         tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
-        evaluated = evaluate(catalog, _batched(tried, run))
+        evaluated = _evaluated(catalog, _batched(tried, run), run)
         if evaluated.estimate.fits:
             break
     return evaluated
+
+
+def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
+    """The engine's answer; data ranks that are said to shard nothing shard the optimizer where only that fits.
+
+    Tables of stacks whose optimizer is always distributed say `none` of what goes beyond it.
+    """
+    evaluated = _paced(catalog, rerun, run)
+    if evaluated.estimate.fits or rerun.deployment.sharding is not Sharding.NONE:
+        return evaluated
+    sharded = replace(rerun, deployment=replace(rerun.deployment, sharding=Sharding.ZERO1))
+    return _paced(catalog, sharded.with_default("deployment.sharding", "zero1 instead of none", widens=False), run)
+
+
+def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
+    """Typical sequences set the pace, the longest the peak of memory and whether it fits."""
+    workload = rerun.workload
+    assert isinstance(workload, TrainingWorkload)
+    assert rerun.architecture is not None
+    typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
+    evaluated = evaluate(catalog, rerun)
+    if typical == longest:
+        return evaluated
+    peak = evaluate(catalog, replace(evaluated.rerun, workload=replace(workload, seq_len_tokens=longest)))
+    return replace(evaluated, estimate=peak.estimate, pace=evaluated.estimate)
 
 
 def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str, Metric]:
@@ -56,9 +80,15 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
         "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN),
         "gpu_hours": found["run_gpu_h"],
-        "peak_memory_gb": found["peak_memory_gb"],
+        "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
     }
+
+
+def _peak(run: MeasuredTraining, evaluated: Evaluated) -> Metric:
+    """What the statistic counts; the allocator's own peak of tensors where nobody says, as frameworks print it."""
+    name = "reserved_memory_gb" if run.memory_statistic == "reserved" else "allocated_memory_gb"
+    return {metric.name: metric for metric in evaluated.estimate.metrics}[name]
 
 
 def _tflops(
@@ -106,7 +136,11 @@ def _deployment(run: MeasuredTraining) -> Deployment:
     if not gpus and said.dp is not None:
         gpus = (said.tp or 1) * (said.pp or 1) * (said.cp or 1) * said.dp
     degrees = {name: getattr(said, name) for name in _DEGREES}
-    derived = {"dp": unpublished.data_ranks(run), "micro_batch": unpublished.micro_batch(run)}
+    derived = {
+        "dp": unpublished.data_ranks(run),
+        "micro_batch": unpublished.micro_batch(run),
+        "recompute": unpublished.recompute(run),
+    }
     return Deployment(
         gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=unpublished.month(run.published)
     )

@@ -9,10 +9,11 @@ from service.schemas.measured import MeasuredTraining
 from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
 from service.sizing.precision import Precision
-from service.sizing.workload import Method
+from service.sizing.workload import Deployment, Method, Recompute
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_COPIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _TARGET = "training.samples_to_target"
 
 
@@ -25,9 +26,11 @@ def month(published: str | None) -> str | None:
 
 
 def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
-    """As published; else 8 bit where the tensor cores have it, as most runs on such GPUs take it, else 16 bit."""
+    """As published; else what most runs take: 16 bit to tune, to train or to reach a target 8 bit where the GPU has it."""
     if run.workload.precision is not None:
         return run.workload.precision
+    if run.workload.method in TUNED and run.workload.samples_to_target is None:
+        return Precision.BF16
     known = {spec.id: spec for spec in catalog.hardware.gpus}.get(gpu)
     return Precision.FP8 if known is not None and known.fp8_dense_tflops else Precision.BF16
 
@@ -68,6 +71,19 @@ def micro_batch(run: MeasuredTraining) -> int | None:
     ranks = said.dp or said.gpus // ((said.tp or 1) * (said.pp or 1) * (said.cp or 1))
     found, rest = divmod(batch, max(1, ranks) * said.gradient_accumulation)
     return found if rest == 0 and found else None
+
+
+def recompute(run: MeasuredTraining) -> Recompute | None:
+    """As published; none in tuning that does not even state its lengths, which is the plainest there is."""
+    said = run.deployment.recompute
+    plain = run.workload.method in TUNED and run.workload.seq_len_tokens is None
+    return Recompute.NONE if said is None and plain else said
+
+
+def fleets(deployment: Deployment) -> tuple[int, ...]:
+    """GPU counts that a run without one may have had, ascending: multiples of what one copy of its model takes."""
+    copy = max((deployment.tp or 1) * (deployment.pp or 1) * (deployment.cp or 1), deployment.ep or 1)
+    return tuple(copy * times for times in _COPIES)
 
 
 def samples_to_target(run: MeasuredTraining, model: str, method: Method, calibration: Calibration) -> float | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
 from service.sizing.numeric import Numeric
+from service.sizing.precision import Precision
 from service.sizing.units import MS, US
 
 _MONTHS_YEAR = 12.0
@@ -15,12 +16,13 @@ class StepCoefficients:
 
     expert_factor: Numeric
     expert_half_tokens: Numeric
-    attention_factor: Numeric
+    expert_half_width: Numeric
     scan_factor: Numeric
     vector_passes: Numeric
     selective_passes: Numeric
     launch_s: Numeric
     moe_launch_s: Numeric
+    expert_launch_s: Numeric
     adapter_launches: Numeric
     tp_exposed: Numeric
     cp_exposed: Numeric
@@ -31,7 +33,6 @@ class StepCoefficients:
     fixed_s: Numeric
     imbalance: Numeric
     vintage: Numeric
-    host_vintage: Numeric
 
 
 def software_age_years(calibration: Calibration, month: str | None) -> float:
@@ -44,19 +45,23 @@ def software_age_years(calibration: Calibration, month: str | None) -> float:
     return max(0.0, months / _MONTHS_YEAR)
 
 
-def coefficients_of(calibration: Calibration, *, moe: bool, age_years: float = 0.0) -> StepCoefficients:
-    """The coefficients for software of an age."""
+def coefficients_of(
+    calibration: Calibration, compute: Precision, *, moe: bool, age_years: float = 0.0
+) -> StepCoefficients:
+    """The coefficients at a precision of the products, for software of an age."""
     get = calibration.coefficient
     kind = "moe" if moe else "dense"
+    host = (1.0 + get("training.host_improvement_fraction_year", kind)) ** age_years
     return StepCoefficients(
-        expert_factor=get("training.expert_factor"),
+        expert_factor=get("training.expert_factor", compute.value),
         expert_half_tokens=get("training.expert_half_tokens"),
-        attention_factor=get("training.attention_factor"),
+        expert_half_width=get("training.expert_half_width"),
         scan_factor=get("training.scan_factor"),
         vector_passes=get("training.vector_passes"),
         selective_passes=get("training.selective_passes"),
-        launch_s=get("training.layer_launch_us") * US,
-        moe_launch_s=get("training.moe_layer_launch_us") * US,
+        launch_s=get("training.layer_launch_us") * US * host,
+        moe_launch_s=get("training.moe_layer_launch_us") * US * host,
+        expert_launch_s=get("training.expert_launch_us") * US * host,
         adapter_launches=get("training.adapter_launch_factor"),
         tp_exposed=get("training.tp_exposed_fraction"),
         cp_exposed=get("training.cp_exposed_fraction"),
@@ -67,5 +72,4 @@ def coefficients_of(calibration: Calibration, *, moe: bool, age_years: float = 0
         fixed_s=get("training.fixed_step_ms") * MS,
         imbalance=get("training.expert_imbalance_factor"),
         vintage=(1.0 + get("training.improvement_fraction_year", kind)) ** age_years,
-        host_vintage=(1.0 + get("training.host_improvement_fraction_year")) ** age_years,
     )

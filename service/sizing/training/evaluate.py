@@ -22,6 +22,7 @@ from service.sizing.training.job import Fitted, Job, fitted, job_of, run_rates, 
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.rates import peak_flop_s
+from service.sizing.training.recipe import optimizer_entry
 from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
@@ -71,7 +72,7 @@ def estimate_training(
         assumed=(
             *_placed(placed),
             *_chosen(deployment, found.layouts.layout(row)),
-            *recipe_assumptions(calibration),
+            *recipe_assumptions(calibration, moe=job.shape.is_moe),
         ),
         working=training_working(point, calibration),
         engine_version=ENGINE_VERSION,
@@ -136,9 +137,9 @@ def _chosen(deployment: Deployment, layout: ParallelLayout) -> tuple[Assumed, ..
     )
 
 
-def recipe_assumptions(calibration: Calibration) -> tuple[Assumed, ...]:
+def recipe_assumptions(calibration: Calibration, *, moe: bool) -> tuple[Assumed, ...]:
     """The judgement that every training answer rests on."""
-    names = ["training.weight_bytes_param", "training.gradient_bytes_param", "training.optimizer_bytes_param"]
+    names = ["training.weight_bytes_param", "training.gradient_bytes_param", optimizer_entry(moe=moe)]
     names += ["training.failure_interval_gpu_h", "training.checkpoint_stall_fraction", "training.evaluation_fraction"]
     entries = [calibration.assumptions[name] for name in names]
     return tuple(

@@ -138,6 +138,8 @@ def training_metrics(
         ("goodput_fraction", goodput),
         ("run_gpu_h", interval(days * DAY_S / HOUR_S * point.gpus, time)),
         ("peak_memory_gb", interval(float(point.memory.total[0]) / GB, certainty.memory)),
+        ("reserved_memory_gb", interval(float(point.memory.reserved[0]) / GB, certainty.memory)),
+        ("allocated_memory_gb", interval(float(point.memory.allocated[0]) / GB, certainty.memory)),
     ]
     power_w = float(point.table.server_power_w[point.server])
     if servers is not None and np.isfinite(power_w):
@@ -157,6 +159,7 @@ def training_memory_parts(memory: Memory) -> tuple[MemoryPart, ...]:
         activations=float(memory.activations[0]),
         logits=float(memory.logits[0]),
         gathered_layers=float(memory.gathered[0]),
+        fragmentation=float(memory.fragmentation[0]),
         reserve=float(memory.reserve[0]),
     )
 

@@ -27,6 +27,7 @@ class Job:
     workload: TrainingWorkload
     shape: Shape
     recipe: Recipe
+    software_age_years: float
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
@@ -98,13 +99,15 @@ def job_of(
     Raises UnsupportedWorkloadError for a precision that cannot train.
     """
     shape = shape_of(architecture, workload.seq_len_tokens)
-    recipe = recipe_of(workload, calibration)
+    recipe = recipe_of(workload, calibration, moe=shape.is_moe)
     trained = shape.adapter_params_per_rank * recipe.adapter_rank if recipe.is_adapter else shape.total_params
+    age_years = software_age_years(calibration, month)
     return Job(
         workload=workload,
         shape=shape,
         recipe=recipe,
-        coefficients=coefficients_of(calibration, moe=shape.is_moe, age_years=software_age_years(calibration, month)),
+        software_age_years=age_years,
+        coefficients=coefficients_of(calibration, recipe.compute, moe=shape.is_moe, age_years=age_years),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
@@ -116,7 +119,9 @@ def job_of(
 
 def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
-    return rates_of(table, compute=job.recipe.compute, calibration=calibration)
+    return rates_of(
+        table, compute=job.recipe.compute, calibration=calibration, age_years=job.software_age_years
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

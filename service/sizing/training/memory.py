@@ -33,14 +33,23 @@ class Memory:
     activations: FloatArray
     logits: FloatArray
     gathered: FloatArray
+    fragmentation: FloatArray
     reserve: FloatArray
 
     @property
+    def allocated(self) -> FloatArray:
+        """What tensors take at the peak [bytes]."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.gathered
+
+    @property
+    def reserved(self) -> FloatArray:
+        """What the framework's allocator holds for them [bytes], the gaps between them included."""
+        return self.allocated + self.fragmentation
+
+    @property
     def total(self) -> FloatArray:
-        """All parts [bytes]."""
-        return (
-            self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.gathered
-        ) + self.reserve
+        """What the GPU must have [bytes]: context, libraries and collective buffers stand beside the allocator."""
+        return self.reserved + self.reserve
 
 
 def stage_layers_fraction(layouts: Layouts, layers: Numeric) -> FloatArray:
@@ -57,14 +66,16 @@ def stage_layers_fraction(layouts: Layouts, layers: Numeric) -> FloatArray:
 def params_gpu(layouts: Layouts, shape: Shape) -> tuple[FloatArray, FloatArray]:
     """Parameters on the fullest GPU before ZeRO: those shared by all data ranks, and those of the routed experts."""
     share = stage_layers_fraction(layouts, shape.layers)
-    ends = np.where(
-        layouts.pp > 1,
-        np.maximum(shape.embedding_params, shape.head_params),
-        shape.embedding_params + shape.head_params,
-    )
-    dense = (shape.dense_params * share + ends) / layouts.tp
+    dense = shape.dense_params * share / layouts.tp + table_params_gpu(layouts, shape)
     routed = shape.routed_params * share / layouts.ep
     return dense, routed
+
+
+def table_params_gpu(layouts: Layouts, shape: Shape) -> FloatArray:
+    """Parameters of embedding and head on the GPU that holds most of them: both without a pipeline, else the larger."""
+    both = np.asarray(shape.embedding_params + shape.head_params)
+    larger = np.maximum(shape.embedding_params, shape.head_params)
+    return np.where(layouts.pp > 1, larger, both) / layouts.tp
 
 
 def expert_data_ranks(layouts: Layouts) -> FloatArray:
@@ -102,7 +113,7 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
 def logit_bytes(layouts: Layouts, shape: Shape) -> FloatArray:
     """Logits and their gradient [bytes] of one micro-batch on the last stage, split over tp."""
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
-    return np.asarray(tokens * shape.vocab * _LOGIT_BYTES / layouts.tp, dtype=np.float64)
+    return np.asarray(tokens * shape.head_matmul_params / shape.hidden * _LOGIT_BYTES / layouts.tp, dtype=np.float64)
 
 
 def training_memory(
@@ -119,7 +130,10 @@ def training_memory(
     adapters = shape.adapter_params_per_rank * recipe.adapter_rank / (layouts.tp * layouts.pp)
     trained = (np.where(recipe.is_adapter, adapters, parts[0]), np.where(recipe.is_adapter, 0.0, parts[1]))
     zero3 = layouts.sharding >= _ZERO3
-    frozen = _sharded(layouts, _ZERO3, parts) * recipe.frozen_bytes * recipe.frozen_copies
+    # Narrow formats of frozen weights spare the vocabulary's tables.
+    tables = _sharded(layouts, _ZERO3, (table_params_gpu(layouts, shape), np.zeros_like(parts[1])))
+    frozen = _sharded(layouts, _ZERO3, parts) * recipe.frozen_bytes + tables * (_BF16 - recipe.frozen_bytes)
+    frozen = frozen * recipe.frozen_copies
     activations = activation_bytes(layouts, shape, recipe=recipe, micro_batches=micro_batches)
     # The last stage holds one micro-batch and the logits, the first one all in flight: the larger counts.
     last = activations / np.maximum(1.0, np.minimum(micro_batches, layouts.pp))
@@ -143,5 +157,6 @@ def training_memory(
         activations=activations,
         logits=logits,
         gathered=gathered,
-        reserve=reserve_bytes + fragmentation_fraction * used,
+        fragmentation=np.asarray(fragmentation_fraction * used, dtype=np.float64),
+        reserve=np.full(np.shape(used), reserve_bytes),
     )

@@ -45,6 +45,8 @@ class Rates:
     scan: Curves
     product_factor: FloatArray
     wide_factor: FloatArray
+    attention_factor: FloatArray
+    latent_factor: FloatArray
     bandwidth_bytes_s: FloatArray
     scale_up_bytes_s: FloatArray
     scale_out_bytes_s: FloatArray
@@ -69,6 +71,8 @@ _CURVES = ("products", "wide", "attention", "latent", "scan")
 _COLUMNS = (
     "product_factor",
     "wide_factor",
+    "attention_factor",
+    "latent_factor",
     "bandwidth_bytes_s",
     "scale_up_bytes_s",
     "scale_out_bytes_s",
@@ -101,13 +105,15 @@ def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, 
     return Curves(**{field.name: getattr(found, field.name)[:, 0] for field in fields(Curves)})
 
 
-def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration) -> Rates:
-    """Rates of every server of the table at one compute precision."""
+def rates_of(
+    table: HardwareTable, *, compute: Precision, calibration: Calibration, age_years: float = 0.0
+) -> Rates:
+    """Rates of every server of the table at one compute precision under software of an age."""
     generations = [generation(gpu) for gpu in table.gpus]
 
-    def factor(precision: Precision) -> FloatArray:
+    def factor(name: str, precision: Precision) -> FloatArray:
         return np.array(
-            [calibration.coefficient("training.product_factor", f"{g}/{precision}", f"*/{precision}") for g in generations],
+            [calibration.coefficient(name, f"{g}/{precision}", f"*/{precision}") for g in generations],
             dtype=np.float64,
         )
 
@@ -115,6 +121,9 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         return kernel_curves(table, operation, formats, calibration)
 
     products = curves(Operation.PRODUCT, _FORMATS.get(compute, _WIDE))
+    # Kernels of attention came years after the first GPUs of some generations.
+    gains = [calibration.coefficient("training.attention_improvement_fraction_year", name) for name in generations]
+    younger = (1.0 + np.array(gains)) ** age_years
     known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
     nvlink = table.domain_gpus > 1
@@ -125,8 +134,10 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         attention=curves(Operation.CONTEXT_ATTENTION),
         latent=curves(Operation.CONTEXT_MLA),
         scan=curves(Operation.CONTEXT_RECURRENCE),
-        product_factor=factor(compute),
-        wide_factor=factor(Precision.BF16),
+        product_factor=factor("training.product_factor", compute),
+        wide_factor=factor("training.product_factor", Precision.BF16),
+        attention_factor=calibration.coefficient("training.attention_factor") * younger,
+        latent_factor=calibration.coefficient("training.latent_factor") * younger,
         bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
         scale_up_bytes_s=table.scale_up_bytes_s

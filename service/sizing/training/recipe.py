@@ -50,10 +50,16 @@ def compute_precision(workload: TrainingWorkload) -> Precision:
     return workload.precision
 
 
-def recipe_of(workload: TrainingWorkload, calibration: Calibration) -> Recipe:
-    """The recipe of a workload: AdamW with FP32 master weights and moments, BF16 weights, FP32 gradients.
+def optimizer_entry(*, moe: bool) -> str:
+    """The assumption that says how many bytes the optimizer keeps of a parameter."""
+    return "training.moe_optimizer_bytes_param" if moe else "training.optimizer_bytes_param"
 
-    FP8 and FP4 recipes quantise on the way into each product and keep weights, gradients and optimizer as BF16 does.
+
+def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool) -> Recipe:
+    """The recipe of a workload: AdamW with FP32 master weights, BF16 weights and gradients.
+
+    Moments are FP32, of MoE models BF16. FP8 and FP4 recipes quantise on the way into each product and keep weights,
+    gradients and optimizer as BF16 does.
     """
     compute = compute_precision(workload)
     method = workload.method
@@ -68,7 +74,7 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration) -> Recipe:
         multiplied_bytes=BYTES_ELEMENT[compute],
         weight_bytes=calibration.assumption("training.weight_bytes_param"),
         gradient_bytes=calibration.assumption("training.gradient_bytes_param"),
-        optimizer_bytes=calibration.assumption("training.optimizer_bytes_param"),
+        optimizer_bytes=calibration.assumption(optimizer_entry(moe=moe)),
         stored_input_factor=0.5 if compute in _QUANTISED else 1.0,
         passes=2.0 if adapter else 3.0,
         recompute_passes=1.0,

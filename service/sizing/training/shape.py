@@ -16,6 +16,8 @@ from service.sizing.training.products import LayerProducts, expert_width_token, 
 _BF16 = 2.0
 # Shortest linear-attention chunk in public kernels: inside it attention is quadratic.
 _CHUNK_TOKENS = 64.0
+# Share of positions that masked language modelling predicts (Devlin et al. 2018, arXiv 1810.04805).
+_MASKED = 0.15
 # Mixers whose work grows with the number of visible tokens; the others carry a state along.
 _SCORED = frozenset({MixerKind.ATTENTION, MixerKind.MLA, MixerKind.DSV4})
 
@@ -44,6 +46,7 @@ class Shape:
     attention_flop_token: Numeric
     scan_flop_token: Numeric
     stored_bytes_token: Numeric
+    moved_bytes_token: Numeric
     stored_selective_bytes_token: Numeric
     gemm_input_bytes_token: Numeric
     experts: Numeric
@@ -105,7 +108,8 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         active_routed_params=counts.active_routed_expert_params,
         embedding_params=counts.embedding_params,
         head_params=counts.lm_head_params,
-        head_matmul_params=float(architecture.vocab * architecture.hidden),
+        # An encoder predicts the masked positions alone.
+        head_matmul_params=float(architecture.vocab * architecture.hidden) * (_MASKED if encoder else 1.0),
         largest_layer_params=(dense + counts.routed_expert_params) / layers,
         adapter_params_per_rank=_adapter_params(architecture, counts.mixer_params, counts.dense_ffn_params),
         attention_flop_token=sum(
@@ -115,6 +119,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         ),
         scan_flop_token=sum(m.count * _scan_flop(m) for m in architecture.mixers if m.kind not in _SCORED),
         stored_bytes_token=sum(s[0] for s in stored),
+        moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
         stored_selective_bytes_token=sum(s[1] for s in stored),
         gemm_input_bytes_token=sum(s[2] for s in stored),
         experts=float(max((f.experts for f in moe), default=0)),
@@ -257,12 +262,17 @@ def _ffn_stored_bytes(ffn: Ffn, hidden: float) -> tuple[float, float, float]:
         width, copies = float(ffn.intermediate), 0.0
     else:
         width = float(ffn.top_k * ffn.intermediate + ffn.shared_intermediate + (ffn.dense_parallel_intermediate or 0))
-        # Each chosen expert gets a copy of the token, and its output is kept until the combine.
-        copies = 2.0 * ffn.top_k * float(ffn.latent or hidden)
+        # Each chosen expert gets a copy of the token; its weight multiplies inside, so that its output is not kept.
+        copies = ffn.top_k * float(ffn.latent or hidden)
     stored = 2.0 * hidden + copies + (projections + 1.0) * width
     selective = hidden + copies + projections * width
-    inputs = hidden + width + copies / 2.0
+    inputs = hidden + width + copies
     return _BF16 * ffn.count * stored, _BF16 * ffn.count * selective, _BF16 * ffn.count * inputs
+
+
+def _combined_bytes(ffn: Ffn, hidden: float) -> float:
+    """Outputs of a token's experts [bytes], which are moved to be combined and not kept."""
+    return _BF16 * ffn.count * ffn.top_k * float(ffn.latent or hidden)
 
 
 def _adapter_params(architecture: ModelArchitecture, mixer_params: float, dense_ffn_params: float) -> float:

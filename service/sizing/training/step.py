@@ -97,7 +97,7 @@ def _products_s(
     head = Work(
         flop=2.0 * shape.head_matmul_params * tokens / layouts.tp,
         main_bytes=_BF16 * shape.head_matmul_params / layouts.tp,
-        side_bytes=_BF16 * tokens * (shape.hidden + shape.vocab / layouts.tp),
+        side_bytes=_BF16 * tokens * (shape.hidden + shape.head_matmul_params / shape.hidden / layouts.tp),
         depth=shape.hidden,
     )
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
@@ -122,7 +122,7 @@ def _routed_s(
     """One pass [s] over the grouped products of the routed experts; few tokens an expert reach less of the rate."""
     rows = tokens / layouts.tp * np.maximum(shape.top_k, 1.0) * layouts.ep / np.maximum(shape.experts, 1.0)
     work = Work(
-        flop=2.0 * shape.active_routed_params * tokens / layouts.tp * (1.0 + k.expert_half_tokens / rows),
+        flop=2.0 * shape.active_routed_params * tokens / layouts.tp * (1.0 + k.expert_half_tokens / rows) * (1.0 + k.expert_half_width / np.maximum(shape.expert_intermediate, 1.0)),
         main_bytes=recipe.multiplied_bytes * shape.routed_params / layouts.ep,
         side_bytes=_BF16 * tokens / layouts.tp * shape.expert_width_token,
     )
@@ -147,8 +147,8 @@ def _attention_s(
     latent = np.asarray(shape.latent_fraction)
     scored = np.where(
         latent > _MOSTLY,
-        _many_s(rates.latent, work, shape.scored_layers),
-        _many_s(rates.attention, work, shape.scored_layers),
+        rates.latent_factor * _many_s(rates.latent, work, shape.scored_layers),
+        rates.attention_factor * _many_s(rates.attention, work, shape.scored_layers),
     )
     scored = np.where(np.asarray(shape.scored_layers) > 0, scored, 0.0)
     scanned = Work(
@@ -157,7 +157,7 @@ def _attention_s(
         side_bytes=_BF16 * tokens * shape.scan_side_elements_token / layouts.tp,
     )
     scan = np.where(np.asarray(shape.scan_layers) > 0, rates.scan.time_s(scanned), 0.0)
-    return np.asarray(passes * share * (k.attention_factor * scored + k.scan_factor * scan), dtype=np.float64)
+    return np.asarray(passes * share * (scored + k.scan_factor * scan), dtype=np.float64)
 
 
 def _traffic_s(
@@ -165,7 +165,7 @@ def _traffic_s(
 ) -> FloatArray:
     """Elementwise work [s] of one micro-batch: norms, activations, residuals, permutation, bound by memory."""
     share = stage_layers_fraction(layouts, shape.layers)
-    moved = shape.stored_bytes_token * share * tokens / layouts.tp
+    moved = shape.moved_bytes_token * share * tokens / layouts.tp
     passes = k.vector_passes * (layer_passes(layouts, recipe) / FULL_PASSES)
     passes = passes + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
     return np.asarray(moved * passes / rates.bandwidth_bytes_s, dtype=np.float64)
@@ -186,7 +186,9 @@ def step_time(
     expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     pipeline = k.pp_exposed * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
-    launches = (k.launch_s * shape.layers + k.moe_launch_s * shape.moe_layers) * share * k.host_vintage
+    # Experts that share a GPU are multiplied one after the other, each with launches of its own.
+    routing = k.moe_launch_s + k.expert_launch_s * shape.experts / layouts.ep
+    launches = (k.launch_s * shape.layers + routing * shape.moe_layers) * share
     launches = launches * np.where(recipe.is_adapter, k.adapter_launches, 1.0)
     launch = launches * layer_passes(layouts, recipe) / FULL_PASSES
     busy = products + attention + traffic + tensor + context + expert

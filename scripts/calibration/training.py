@@ -1,0 +1,234 @@
+"""Measured trainings -> config/calibration/training.yaml: fitted, cross-validated, written as people read it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from scripts.calibration.training_fit import (
+    GENERATIONS,
+    PRECISIONS,
+    TRAINING_SPECS,
+    StackedRuns,
+    fit_training,
+    value_at,
+)
+from scripts.calibration.training_memory import MemoryRun
+from scripts.calibration.training_runs import TrainingPlace, TrainingRun
+from service.sizing.table import FloatArray
+from service.sizing.version import ENGINE_VERSION
+
+STEP, MEMORY = "training.step_time_s", "training.peak_memory_gb"
+_ROLLOUTS = "grpo"
+_STEPS, _FOLD_STEPS = 40, 12
+_FOLD_ROWS = 20
+_FOLDS = ("source", "model", "gpu")
+_REGIMES = ("dense", "moe", "adapter", _ROLLOUTS)
+# Fewer errors than this make no band of their own.
+_LEAST_POINTS = 20
+_SPECIAL = frozenset({"product_factor", "generation_factor", "attention_improvement_fraction_year"})
+_HEADER = """\
+# What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do not
+# edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
+# residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU.
+# errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows, p90
+# over rows, bias = median of predicted over measured less one, inside = share within the 80 % interval written here.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingError:
+    """ln(predicted / measured) of one metric of one run, in the fit itself or in one way of leaving runs out."""
+
+    place: TrainingPlace
+    metric: str
+    fold: str
+    log_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingFit:
+    """What a calibration found."""
+
+    vector: FloatArray
+    rollout_factor: float
+    errors: tuple[TrainingError, ...]
+    runs: int
+
+
+def calibrate_training(
+    runs: Sequence[TrainingRun], memories: Sequence[MemoryRun], say: Callable[[str], None]
+) -> TrainingFit:
+    """The fit on all runs, and the errors of it and of fits that had not seen a source, a model or a GPU."""
+    paced = [run for run in runs if run.place.regime != _ROLLOUTS]
+    rolled = [run for run in runs if run.place.regime == _ROLLOUTS]
+    say(f"fitting training on {len(paced)} runs, rollouts on {len(rolled)}")
+    vector = fit_training(StackedRuns(paced), steps=_STEPS)
+    errors = _step_errors(paced, vector, "fit")
+    for name, value in folds([run.place for run in paced]):
+        say(f"leaving out {name} {value}")
+        kept = [run for run in paced if getattr(run.place, name) != value]
+        left = [run for run in paced if getattr(run.place, name) == value]
+        found = fit_training(StackedRuns(kept), start=vector, steps=_FOLD_STEPS)
+        errors += _step_errors(left, found, name)
+    factor, rollouts = _rollouts(rolled, vector)
+    memory = [
+        TrainingError(place=run.place, metric=MEMORY, fold=fold, log_error=run.log_error)
+        for fold in ("fit", *_FOLDS)
+        for run in memories
+    ]
+    return TrainingFit(vector=vector, rollout_factor=factor, errors=(*errors, *rollouts, *memory), runs=len(runs))
+
+
+def folds(places: Sequence[TrainingPlace]) -> Iterator[tuple[str, str]]:
+    """Every source, model and GPU that has enough runs to be left out whole."""
+    for name in _FOLDS:
+        counted = Counter(str(getattr(place, name)) for place in places)
+        yield from ((name, value) for value, many in sorted(counted.items()) if many >= _FOLD_ROWS)
+
+
+def _step_errors(runs: Sequence[TrainingRun], vector: FloatArray, fold: str) -> list[TrainingError]:
+    found = StackedRuns(runs).log_errors(vector)
+    return [
+        TrainingError(place=run.place, metric=STEP, fold=fold, log_error=float(error))
+        for run, error in zip(runs, found, strict=True)
+    ]
+
+
+def _rollouts(runs: Sequence[TrainingRun], vector: FloatArray) -> tuple[float, list[TrainingError]]:
+    """The factor of rollouts, and its errors: in the fit, and of each model by the factor of the others."""
+    stacked = StackedRuns(runs)
+    behind = -stacked.log_errors(vector) + np.log([float(run.job.recipe.rollout_factor) for run in runs])
+    models = np.array([run.place.model for run in runs])
+    whole = float(np.median(behind))
+    errors = []
+    for run, own in zip(runs, behind, strict=True):
+        others = behind[models != run.place.model]
+        for fold, factor in (("fit", whole), ("model", float(np.median(others)) if others.size else whole)):
+            errors.append(TrainingError(place=run.place, metric=STEP, fold=fold, log_error=float(factor - own)))
+    return float(np.exp(whole)), errors
+
+
+def write_training(path: Path, fit: TrainingFit, *, today: date) -> None:
+    """The file as people read it."""
+    bands = list(_bands(fit.errors))
+    lines = [
+        _HEADER.rstrip(),
+        "schema_version: 1",
+        f'fitted: "{today.isoformat()}"',
+        f"inputs: {fit.runs} lines of config/evidence/training.jsonl whose split is calibration and that state a pace",
+        "method: robust least squares on the logarithm of the step with priors (scripts/calibration/training_fit.py)",
+        f'code_version: "{ENGINE_VERSION}"',
+        "errors:",
+        *_error_lines(fit.errors, bands),
+        "coefficients:",
+        *_coefficient_lines(fit),
+        "residuals:",
+        *(
+            f'  - {{metric: {band.metric}, regime: "{band.regime}", q10: {band.low:.4g}, q50: {band.middle:.4g}, '
+            f"q90: {band.high:.4g}, n: {band.many}}}"
+            for band in bands
+        ),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
+    vector = fit.vector
+    what = {spec.name: spec.what for spec in TRAINING_SPECS}
+    for precision in (*PRECISIONS, "fp16"):
+        fitted = "bf16" if precision == "fp16" else precision
+        common = value_at(vector, "product_factor", fitted)
+        yield _coefficient("product_factor", f"*/{precision}", common, what["product_factor"])
+        for generation in GENERATIONS:
+            own = common * value_at(vector, "generation_factor", f"{generation}/{fitted}")
+            yield _coefficient("product_factor", f"{generation}/{precision}", own, what["product_factor"])
+        yield _coefficient("expert_factor", precision, value_at(vector, "expert_factor", fitted), what["expert_factor"])
+    gains = [value_at(vector, "attention_improvement_fraction_year", name) for name in GENERATIONS]
+    for generation, gain in (("*", float(np.median(gains))), *zip(GENERATIONS, gains, strict=True)):
+        name = "attention_improvement_fraction_year"
+        yield _coefficient(name, generation, gain, what[name])
+    for spec in TRAINING_SPECS:
+        if spec.name not in _SPECIAL | {"expert_factor"}:
+            for scope in spec.scopes:
+                yield _coefficient(spec.name, scope, value_at(vector, spec.name, scope), spec.what)
+    balanced = "the measured runs force balance: slowest expert rank over the mean, not fitted"
+    yield _coefficient("expert_imbalance_factor", "*", 1.0, balanced)
+    yield _coefficient("grpo_rollout_factor", "*", fit.rollout_factor, "median of measured over predicted without rollouts")
+
+
+def _coefficient(name: str, scope: str, value: float, source: str) -> str:
+    return f'  - {{name: training.{name}, scope: "{scope}", value: {value:.4g}, source: "{source}"}}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Quantiles of ln(measured / predicted) over the folds."""
+
+    metric: str
+    regime: str
+    low: float
+    middle: float
+    high: float
+    many: int
+
+
+def _bands(errors: Sequence[TrainingError]) -> Iterator[Band]:
+    """Every metric in every regime that has enough points, and over all regimes but rollouts."""
+    for metric in (STEP, MEMORY):
+        unseen = [e for e in errors if e.metric == metric and e.fold != "fit"]
+        for name in _REGIMES:
+            own = [e for e in unseen if e.place.regime == name]
+            if len(own) >= _LEAST_POINTS:
+                yield _band(own, metric, name)
+        yield _band([e for e in unseen if e.place.regime != _ROLLOUTS], metric, "*")
+
+
+def _band(errors: Sequence[TrainingError], metric: str, regime: str) -> Band:
+    ratios = np.array([-error.log_error for error in errors])
+    many = Counter(error.place.group for error in errors)
+    # A group counts with the square root of its runs.
+    weights = np.array([many[error.place.group] ** -0.5 for error in errors])
+    order = np.argsort(ratios)
+    total = np.cumsum(weights[order])
+    low, middle, high = (float(np.interp(q * total[-1], total, ratios[order])) for q in (0.1, 0.5, 0.9))
+    return Band(metric=metric, regime=regime, low=low, middle=middle, high=high, many=len(errors))
+
+
+def _error_lines(errors: Sequence[TrainingError], bands: Sequence[Band]) -> Iterator[str]:
+    """One line per way of leaving out, metric and regime; of the fit itself also per generation and precision."""
+    for fold in ("fit", *_FOLDS):
+        for metric in (STEP, MEMORY):
+            own = [e for e in errors if e.fold == fold and e.metric == metric]
+            for name in _REGIMES:
+                yield from _words([e for e in own if e.place.regime == name], bands, f"regime: {name}", fold)
+            if metric == STEP:
+                for value in sorted({(e.place.regime, e.place.generation, e.place.precision) for e in own}):
+                    some = [e for e in own if (e.place.regime, e.place.generation, e.place.precision) == value]
+                    yield from _words(some, bands, f"regime: {'/'.join(value)}", fold)
+
+
+def _words(errors: Sequence[TrainingError], bands: Sequence[Band], name: str, fold: str) -> Iterator[str]:
+    if not errors:
+        return
+    ratios = np.expm1(np.array([error.log_error for error in errors]))
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for error, ratio in zip(errors, np.abs(ratios), strict=True):
+        groups.setdefault(error.place.group, []).append(float(ratio))
+    inside = np.mean([_inside(error, bands) for error in errors])
+    left = "nothing" if fold == "fit" else fold
+    median = np.median([np.median(some) for some in groups.values()])
+    yield (
+        f"  - {{left_out: {left}, metric: {errors[0].metric}, {name}, rows: {len(errors)}, groups: {len(groups)}, "
+        f"group_median: {median:.3f}, row_median: {np.median(np.abs(ratios)):.3f}, "
+        f"row_p90: {np.quantile(np.abs(ratios), 0.9):.3f}, bias: {np.median(ratios):.3f}, inside: {inside:.2f}}}"
+    )
+
+
+def _inside(error: TrainingError, bands: Sequence[Band]) -> bool:
+    own = [b for b in bands if b.metric == error.metric and b.regime in {error.place.regime, "*"}]
+    band = min(own, key=lambda b: b.regime == "*")
+    return band.low <= -error.log_error <= band.high
