@@ -18,7 +18,6 @@ from service.sizing.workload import Deployment
 
 _CONFIG = ROOT / "config"
 _FOLDER = _CONFIG / "calibration"
-_ROUNDS = 2
 
 
 def say(text: str) -> None:
@@ -57,10 +56,12 @@ def main(arguments: list[str]) -> int:
 def calibrate_trainings(catalog: Catalog, *, today: date) -> None:
     """Degrees that a run leaves open are those that the engine chooses, so the fit is repeated under its own choice."""
     evidence, written = _CONFIG / "evidence" / "training.jsonl", _FOLDER / "training.yaml"
-    for _ in range(_ROUNDS):
-        runs, memories = training_runs(catalog, evidence, say), memory_runs(catalog, evidence, say)
-        write_training(written, calibrate_training(runs, memories, say), today=today)
-        catalog = load_catalog(_CONFIG)
+    first = training_runs(catalog, evidence, say)
+    write_training(written, calibrate_training(first, (), say, folded=False), today=today)
+    catalog = load_catalog(_CONFIG)
+    runs, memories = training_runs(catalog, evidence, say), memory_runs(catalog, evidence, say)
+    write_training(written, calibrate_training(runs, memories, say), today=today)
+
 
 
 if __name__ == "__main__":

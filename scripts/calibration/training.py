@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.calibration.training_fit import (
+    ATTENTION_SINCE_YEAR,
     GENERATIONS,
     PRECISIONS,
     TRAINING_SPECS,
@@ -29,7 +30,7 @@ _FOLDS = ("source", "model", "gpu")
 _REGIMES = ("dense", "moe", "adapter", _ROLLOUTS)
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
-_SPECIAL = frozenset({"product_factor", "generation_factor", "attention_improvement_fraction_year"})
+_SPECIAL = frozenset({"product_factor", "generation_factor", "attention_before_factor", "expert_factor"})
 _HEADER = """\
 # What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do not
 # edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
@@ -60,15 +61,15 @@ class TrainingFit:
 
 
 def calibrate_training(
-    runs: Sequence[TrainingRun], memories: Sequence[MemoryRun], say: Callable[[str], None]
+    runs: Sequence[TrainingRun], memories: Sequence[MemoryRun], say: Callable[[str], None], *, folded: bool = True
 ) -> TrainingFit:
-    """The fit on all runs, and the errors of it and of fits that had not seen a source, a model or a GPU."""
+    """The fit on all runs, and the errors of it and, where `folded`, of fits without a source, a model or a GPU."""
     paced = [run for run in runs if run.place.regime != _ROLLOUTS]
     rolled = [run for run in runs if run.place.regime == _ROLLOUTS]
     say(f"fitting training on {len(paced)} runs, rollouts on {len(rolled)}")
     vector = fit_training(StackedRuns(paced), steps=_STEPS)
     errors = _step_errors(paced, vector, "fit")
-    for name, value in folds([run.place for run in paced]):
+    for name, value in folds([run.place for run in paced]) if folded else ():
         say(f"leaving out {name} {value}")
         kept = [run for run in paced if getattr(run.place, name) != value]
         left = [run for run in paced if getattr(run.place, name) == value]
@@ -147,12 +148,14 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
             own = common * value_at(vector, "generation_factor", f"{generation}/{fitted}")
             yield _coefficient("product_factor", f"{generation}/{precision}", own, what["product_factor"])
         yield _coefficient("expert_factor", precision, value_at(vector, "expert_factor", fitted), what["expert_factor"])
-    gains = [value_at(vector, "attention_improvement_fraction_year", name) for name in GENERATIONS]
-    for generation, gain in (("*", float(np.median(gains))), *zip(GENERATIONS, gains, strict=True)):
-        name = "attention_improvement_fraction_year"
-        yield _coefficient(name, generation, gain, what[name])
+    yield _coefficient("attention_since_year", "*", 0.0, "attention kernels were there from the beginning")
+    yield _coefficient("attention_before_factor", "*", 1.0, "nothing before")
+    for generation, year in ATTENTION_SINCE_YEAR.items():
+        name = "attention_before_factor"
+        yield _coefficient("attention_since_year", generation, year, "FlashAttention-3, arXiv 2407.08608")
+        yield _coefficient(name, generation, value_at(vector, name, generation), what[name])
     for spec in TRAINING_SPECS:
-        if spec.name not in _SPECIAL | {"expert_factor"}:
+        if spec.name not in _SPECIAL:
             for scope in spec.scopes:
                 yield _coefficient(spec.name, scope, value_at(vector, spec.name, scope), spec.what)
     balanced = "the measured runs force balance: slowest expert rank over the mean, not fitted"
@@ -184,7 +187,9 @@ def _bands(errors: Sequence[TrainingError]) -> Iterator[Band]:
             own = [e for e in unseen if e.place.regime == name]
             if len(own) >= _LEAST_POINTS:
                 yield _band(own, metric, name)
-        yield _band([e for e in unseen if e.place.regime != _ROLLOUTS], metric, "*")
+        # A fit that nobody checked on what it had not seen is judged by itself.
+        known = unseen or [e for e in errors if e.metric == STEP]
+        yield _band([e for e in known if e.place.regime != _ROLLOUTS], metric, "*")
 
 
 def _band(errors: Sequence[TrainingError], metric: str, regime: str) -> Band:

@@ -14,14 +14,18 @@ from scipy.optimize import least_squares
 from scripts.calibration.training_runs import TrainingRun, joined
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
-from service.sizing.training.coefficients import StepCoefficients
+from service.sizing.training.coefficients import StepCoefficients, software_kind
 from service.sizing.training.layouts import micro_batches
 from service.sizing.training.step import step_time
 from service.sizing.units import MS, US
 
 PRECISIONS = ("bf16", "fp8", "fp4")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
-_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.35, 0.15, 2.5
+# FlashAttention-3 doubled what FlashAttention-2 reached on Hopper (Shah et al. 2024, arXiv 2407.08608).
+ATTENTION_SINCE_YEAR = {"hopper": 2024.4}
+# Experts in narrow formats are young: their software improves apart.
+KINDS = ("dense", "moe", "moe/narrow")
+_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.2, 0.15, 2.5
 _GROUP_POWER = -0.35
 
 
@@ -64,11 +68,11 @@ TRAINING_SPECS = (
     TrainingSpec(name="expert_half_width", start=150.0, deviation=1.0, what="width of an expert that reaches half of the rate"),
     TrainingSpec(name="attention_factor", start=1.2, deviation=0.25, what="attention, backward included, over its kernel"),
     TrainingSpec(
-        name="attention_improvement_fraction_year",
-        start=0.02,
-        deviation=1.0,
-        scopes=GENERATIONS,
-        what="what a year takes off attention kernels of a generation",
+        name="attention_before_factor",
+        start=1.5,
+        deviation=0.2,
+        scopes=tuple(ATTENTION_SINCE_YEAR),
+        what="attention before a generation had kernels of its own",
     ),
     TrainingSpec(name="latent_factor", start=1.2, deviation=0.25, what="attention over a latent, over its kernel"),
     TrainingSpec(name="scan_factor", start=1.0, deviation=0.5, what="recurrences, backward included, over their kernel"),
@@ -77,7 +81,7 @@ TRAINING_SPECS = (
     ),
     TrainingSpec(name="selective_passes", start=0.7, deviation=0.7, what="further passes under selective recompute"),
     TrainingSpec(name="layer_launch_us", start=300.0, deviation=0.8, what="launches of a layer, forward and backward"),
-    TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.8, what="further launches of a MoE layer"),
+    TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.5, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=300.0, deviation=0.8, what="launches of one expert of a GPU"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
@@ -94,15 +98,15 @@ TRAINING_SPECS = (
     TrainingSpec(
         name="improvement_fraction_year",
         start=0.1,
-        deviation=0.8,
-        scopes=("dense", "moe"),
+        deviation=1.0,
+        scopes=KINDS,
         what="what a year of software makes faster",
     ),
     TrainingSpec(
         name="host_improvement_fraction_year",
         start=0.3,
         deviation=0.5,
-        scopes=("dense", "moe"),
+        scopes=KINDS,
         what="what a year of software takes off launches",
     ),
 )
@@ -135,7 +139,7 @@ class StackedRuns:
         self._rounds = np.array(
             [max(1, int(micro_batches(r.layouts, r.job.workload.global_batch_sequences)[0])) for r in runs]
         )
-        self._moe = np.array([run.job.shape.is_moe for run in runs])
+        self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._age = np.array([run.age_years for run in runs])
         self._linked = np.array([run.linked for run in runs])
         self._up = np.array([run.bare_up_bytes_s for run in runs])
@@ -148,7 +152,8 @@ class StackedRuns:
             [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
-        self._attention = np.array([_AT["attention_improvement_fraction_year", run.place.generation] for run in runs])
+        since = [ATTENTION_SINCE_YEAR.get(run.place.generation, 0.0) for run in runs]
+        self._early = np.array([run.software_year for run in runs]) < np.array(since)
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
@@ -156,12 +161,12 @@ class StackedRuns:
     def log_errors(self, vector: FloatArray) -> FloatArray:
         """ln(predicted / measured) of every run's step."""
         up = self._up * value_at(vector, "scale_up_efficiency")
-        younger = (1.0 + np.exp(vector[self._attention])) ** self._age
+        early = np.where(self._early, value_at(vector, "attention_before_factor", "hopper"), 1.0)
         rates = replace(
             self._rates,
             product_factor=np.exp(vector[self._precision] + vector[self._generation]),
-            attention_factor=value_at(vector, "attention_factor") * younger,
-            latent_factor=value_at(vector, "latent_factor") * younger,
+            attention_factor=value_at(vector, "attention_factor") * early,
+            latent_factor=value_at(vector, "latent_factor") * early,
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
@@ -181,8 +186,8 @@ class StackedRuns:
             return value_at(vector, name)
 
         def aged(name: str) -> FloatArray:
-            dense, moe = (value_at(vector, name, kind) for kind in ("dense", "moe"))
-            return np.asarray((1.0 + np.where(self._moe, moe, dense)) ** self._age, dtype=np.float64)
+            gains = np.array([value_at(vector, name, kind) for kind in KINDS])
+            return np.asarray((1.0 + gains[self._kind]) ** self._age, dtype=np.float64)
 
         host = aged("host_improvement_fraction_year")
         return StepCoefficients(

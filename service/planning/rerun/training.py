@@ -39,15 +39,20 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
 
 
 def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
-    """The engine's answer; data ranks that are said to shard nothing shard the optimizer where only that fits.
+    """The engine's answer; data ranks that are said to shard nothing shard what must be for it to fit.
 
     Tables of stacks whose optimizer is always distributed say `none` of what goes beyond it.
     """
     evaluated = _paced(catalog, rerun, run)
-    if evaluated.estimate.fits or rerun.deployment.sharding is not Sharding.NONE:
+    if rerun.deployment.sharding is not Sharding.NONE:
         return evaluated
-    sharded = replace(rerun, deployment=replace(rerun.deployment, sharding=Sharding.ZERO1))
-    return _paced(catalog, sharded.with_default("deployment.sharding", "zero1 instead of none", widens=False), run)
+    for sharding in (Sharding.ZERO1, Sharding.ZERO3):
+        if evaluated.estimate.fits:
+            break
+        sharded = replace(rerun, deployment=replace(rerun.deployment, sharding=sharding))
+        told = sharded.with_default("deployment.sharding", f"{sharding} instead of none", widens=False)
+        evaluated = _paced(catalog, told, run)
+    return evaluated
 
 
 def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
@@ -140,7 +145,7 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "dp": unpublished.data_ranks(run),
         "micro_batch": unpublished.micro_batch(run),
         "recompute": unpublished.recompute(run),
-    }
+    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) else {})
     return Deployment(
         gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=unpublished.month(run.published)
     )

@@ -73,11 +73,15 @@ def micro_batch(run: MeasuredTraining) -> int | None:
     return found if rest == 0 and found else None
 
 
+def is_plain(run: MeasuredTraining) -> bool:
+    """Whether a run is tuning that does not even state its lengths: nothing is split or made again unless it says so."""
+    return run.workload.method in TUNED and run.workload.seq_len_tokens is None
+
+
 def recompute(run: MeasuredTraining) -> Recompute | None:
-    """As published; none in tuning that does not even state its lengths, which is the plainest there is."""
+    """As published; none in the plainest tuning."""
     said = run.deployment.recompute
-    plain = run.workload.method in TUNED and run.workload.seq_len_tokens is None
-    return Recompute.NONE if said is None and plain else said
+    return Recompute.NONE if said is None and is_plain(run) else said
 
 
 def fleets(deployment: Deployment) -> tuple[int, ...]:

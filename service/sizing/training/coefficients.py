@@ -7,6 +7,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.units import MS, US
 
+_NARROW = frozenset({Precision.FP8, Precision.FP4})
 _MONTHS_YEAR = 12.0
 
 
@@ -35,14 +36,22 @@ class StepCoefficients:
     vintage: Numeric
 
 
+def software_year(calibration: Calibration, month: str | None) -> float:
+    """When training software was published, as a fractional year; `month` is YYYY-MM, None that of the newest runs."""
+    year, number = (month or calibration.newest_software).split("-")
+    return int(year) + (int(number) - 1) / _MONTHS_YEAR
+
+
 def software_age_years(calibration: Calibration, month: str | None) -> float:
-    """Age of training software [years] before the newest measured runs, never negative; `month` is YYYY-MM."""
-    if month is None:
-        return 0.0
-    year, number = month.split("-")
-    newest_year, newest = calibration.newest_software.split("-")
-    months = (int(newest_year) - int(year)) * _MONTHS_YEAR + int(newest) - int(number)
-    return max(0.0, months / _MONTHS_YEAR)
+    """Age of training software [years] before the newest measured runs, never negative."""
+    return max(0.0, software_year(calibration, None) - software_year(calibration, month))
+
+
+def software_kind(compute: Precision, *, moe: bool) -> str:
+    """What improves together: dense models, experts in 16 bit, experts in narrow formats, whose kernels are young."""
+    if not moe:
+        return "dense"
+    return "moe/narrow" if compute in _NARROW else "moe"
 
 
 def coefficients_of(
@@ -50,7 +59,7 @@ def coefficients_of(
 ) -> StepCoefficients:
     """The coefficients at a precision of the products, for software of an age."""
     get = calibration.coefficient
-    kind = "moe" if moe else "dense"
+    kind = software_kind(compute, moe=moe)
     host = (1.0 + get("training.host_improvement_fraction_year", kind)) ** age_years
     return StepCoefficients(
         expert_factor=get("training.expert_factor", compute.value),

@@ -131,7 +131,7 @@ def _fleet_part(
     where = np.full(index.size, first, dtype=np.int64)
     rates = run_rates(rates.take(where), chosen.gpus, table.gpus_server[where])
     step_s = job.step(chosen, rates).total
-    days = job.days(step_s, job.goodput(chosen.gpus).fraction)
+    days = job.days(step_s, job.goodput(chosen.gpus, step_s).fraction)
     best = _frontier(chosen.gpus, days)
     count = best.size
     server = np.repeat(group, count)

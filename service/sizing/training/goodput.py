@@ -12,6 +12,10 @@ from service.sizing.table import FloatArray, IntArray
 from service.sizing.units import GB_S, HOUR_S, MINUTE_S
 
 
+# Half of the runs that expect this many failures see none.
+_LN2 = 0.6931471805599453
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
     """Judgement of config/assumptions.yaml on failures, restarts, checkpoints and evaluation."""
@@ -45,18 +49,28 @@ def reliability_of(calibration: Calibration) -> Reliability:
     )
 
 
-def goodput(gpus: IntArray, *, checkpoint_bytes: float, interval_s: float, reliability: Reliability) -> Goodput:
-    """Progress per hour: (1 - evaluation) / (1 + write/interval + (interval/2 + restart + read) / failure interval).
+def goodput(
+    gpus: IntArray, *, checkpoint_bytes: float, interval_s: float, productive_s: FloatArray, reliability: Reliability
+) -> Goodput:
+    """Progress per hour: (1 - evaluation) / (1 + write/interval + failures (interval/2 + restart + read) / run).
 
-    Storage is sized so that a write takes its share of the interval, up to what one file system can do;
-    a failure loses half an interval on average, then the restart and reading the checkpoint back at the same rate.
+    Storage is sized so that a write takes its share of the interval, up to what one file system can do; a failure
+    loses half an interval, or half of a run that is shorter, then the restart and reading the checkpoint back at the
+    same rate. A run that ends within its first interval writes once. `productive_s` is the run without losses.
     """
     failure_interval_s = reliability.gpu_hours_per_failure * HOUR_S / gpus
     write_s = max(reliability.stall_fraction * interval_s, checkpoint_bytes / reliability.write_bytes_s_most)
-    lost = write_s / interval_s + (interval_s / 2.0 + reliability.restart_s + write_s) / failure_interval_s
+    between_s = np.minimum(interval_s, productive_s)
+    failures = _median_failures(productive_s / failure_interval_s)
+    lost = write_s / interval_s + failures * (between_s / 2.0 + reliability.restart_s + write_s) / productive_s
     return Goodput(
         fraction=np.asarray((1.0 - reliability.evaluation_fraction) / (1.0 + lost), dtype=np.float64),
         failure_interval_s=np.asarray(failure_interval_s, dtype=np.float64),
         checkpoint_write_s=write_s,
         best_interval_s=np.sqrt(2.0 * write_s * failure_interval_s),
     )
+
+
+def _median_failures(expected: FloatArray) -> FloatArray:
+    """The failures that half of such runs do not exceed: none in a short run, what is expected in a long one."""
+    return np.asarray(np.maximum(0.0, expected - _LN2 * np.exp(-expected)), dtype=np.float64)

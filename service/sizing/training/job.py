@@ -8,7 +8,7 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years
+from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years, software_year
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
 from service.sizing.training.memory import Memory, training_memory
@@ -27,7 +27,7 @@ class Job:
     workload: TrainingWorkload
     shape: Shape
     recipe: Recipe
-    software_age_years: float
+    software_year: float
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
@@ -77,12 +77,13 @@ class Job:
             k=self.coefficients,
         )
 
-    def goodput(self, gpus: IntArray) -> Goodput:
-        """What failures and checkpoints leave at each GPU count."""
+    def goodput(self, gpus: IntArray, step_s: FloatArray) -> Goodput:
+        """What failures and checkpoints leave at each GPU count and step [s]."""
         return goodput(
             gpus,
             checkpoint_bytes=self.checkpoint_bytes,
             interval_s=self.workload.checkpoint_interval_min * MINUTE_S,
+            productive_s=self.steps * step_s,
             reliability=self.reliability,
         )
 
@@ -106,7 +107,7 @@ def job_of(
         workload=workload,
         shape=shape,
         recipe=recipe,
-        software_age_years=age_years,
+        software_year=software_year(calibration, month),
         coefficients=coefficients_of(calibration, recipe.compute, moe=shape.is_moe, age_years=age_years),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
@@ -120,7 +121,7 @@ def job_of(
 def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
     return rates_of(
-        table, compute=job.recipe.compute, calibration=calibration, age_years=job.software_age_years
+        table, compute=job.recipe.compute, calibration=calibration, software_year=job.software_year
     )
 
 

@@ -44,7 +44,7 @@ class OptionContext:
         entry = replace(self.calibration.assumptions[assumption], value=value)
         moved = replace(self.calibration, assumptions={**self.calibration.assumptions, assumption: entry})
         job = replace(self.job, reliability=reliability_of(moved))
-        fraction = job.goodput(np.array([gpus], dtype=np.int64)).fraction
+        fraction = job.goodput(np.array([gpus], dtype=np.int64), np.array([step_s])).fraction
         return float(job.days(np.array([step_s]), fraction)[0])
 
 
@@ -84,7 +84,7 @@ def training_option(
         metrics=training_metrics(
             point,
             certainty,
-            goodput=goodput_interval(job, point.gpus, context.calibration),
+            goodput=goodput_interval(job, point, context.calibration),
             servers=servers,
         ),
         confidence_fraction=_confidence(point, certainty),

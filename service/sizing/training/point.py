@@ -23,12 +23,13 @@ def point_at(
     one = layouts.take(np.array([row], dtype=np.int64))
     rows = np.array([server], dtype=np.int64)
     rates = run_rates(table_rates(job, table, calibration).take(rows), one.gpus, table.gpus_server[rows])
-    progress = job.goodput(one.gpus)
+    step = job.step(one, rates)
+    progress = job.goodput(one.gpus, step.total)
     return Point(
         job=job,
         layouts=one,
         memory=job.memory(one),
-        step=job.step(one, rates),
+        step=step,
         table=table,
         server=server,
         goodput_fraction=float(progress.fraction[0]),
@@ -38,16 +39,17 @@ def point_at(
     )
 
 
-def goodput_interval(job: Job, gpus: int, calibration: Calibration) -> Interval:
+def goodput_interval(job: Job, point: Point, calibration: Calibration) -> Interval:
     """Goodput between the bounds of the failure rate, the least known of its inputs."""
     entry = calibration.assumptions[_FAILURES]
-    count = np.array([gpus], dtype=np.int64)
+    count = np.array([point.gpus], dtype=np.int64)
 
     def at(gpu_hours: float) -> float:
         found = goodput(
             count,
             checkpoint_bytes=job.checkpoint_bytes,
             interval_s=job.workload.checkpoint_interval_min * MINUTE_S,
+            productive_s=job.steps * point.step.total,
             reliability=replace(job.reliability, gpu_hours_per_failure=gpu_hours),
         )
         return float(found.fraction[0])

@@ -106,9 +106,9 @@ def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, 
 
 
 def rates_of(
-    table: HardwareTable, *, compute: Precision, calibration: Calibration, age_years: float = 0.0
+    table: HardwareTable, *, compute: Precision, calibration: Calibration, software_year: float
 ) -> Rates:
-    """Rates of every server of the table at one compute precision under software of an age."""
+    """Rates of every server of the table at one compute precision under software of a (fractional) year."""
     generations = [generation(gpu) for gpu in table.gpus]
 
     def factor(name: str, precision: Precision) -> FloatArray:
@@ -121,9 +121,12 @@ def rates_of(
         return kernel_curves(table, operation, formats, calibration)
 
     products = curves(Operation.PRODUCT, _FORMATS.get(compute, _WIDE))
-    # Kernels of attention came years after the first GPUs of some generations.
-    gains = [calibration.coefficient("training.attention_improvement_fraction_year", name) for name in generations]
-    younger = (1.0 + np.array(gains)) ** age_years
+    since, before = (
+        np.array([calibration.coefficient(name, g) for g in generations])
+        for name in ("training.attention_since_year", "training.attention_before_factor")
+    )
+    # Attention kernels for some generations came years after their first GPUs.
+    immature = np.where(software_year < since, before, 1.0)
     known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
     nvlink = table.domain_gpus > 1
@@ -136,8 +139,8 @@ def rates_of(
         scan=curves(Operation.CONTEXT_RECURRENCE),
         product_factor=factor("training.product_factor", compute),
         wide_factor=factor("training.product_factor", Precision.BF16),
-        attention_factor=calibration.coefficient("training.attention_factor") * younger,
-        latent_factor=calibration.coefficient("training.latent_factor") * younger,
+        attention_factor=calibration.coefficient("training.attention_factor") * immature,
+        latent_factor=calibration.coefficient("training.latent_factor") * immature,
         bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
         scale_up_bytes_s=table.scale_up_bytes_s

@@ -149,7 +149,7 @@ def _run_working(point: Point) -> tuple[WorkingStep, ...]:
             name="goodput_fraction",
             value=point.goodput_fraction,
             unit="",
-            formula="(1 - evaluation) / (1 + write/interval + (interval/2 + restart + read) / failure interval)",
+            formula="(1 - evaluation) / (1 + write/interval + failures (interval/2 + restart + read) / run)",
             inputs=(
                 Quantity(name="failure_interval_h", value=point.failure_interval_s / HOUR_S),
                 Quantity(name="checkpoint_gb", value=job.checkpoint_bytes / GB),
