@@ -63,6 +63,5 @@ def calibrate_trainings(catalog: Catalog, *, today: date) -> None:
     write_training(written, calibrate_training(runs, memories, say), today=today)
 
 
-
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

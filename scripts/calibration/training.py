@@ -32,11 +32,11 @@ _REGIMES = ("dense", "moe", "adapter", _ROLLOUTS)
 _LEAST_POINTS = 20
 _SPECIAL = frozenset({"product_factor", "generation_factor", "attention_before_factor", "expert_factor"})
 _HEADER = """\
-# What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do not
-# edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
+# What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do
+# not edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU.
-# errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows, p90
-# over rows, bias = median of predicted over measured less one, inside = share within the 80 % interval written here.
+# errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows,
+# p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval of below.
 """
 
 
@@ -160,7 +160,9 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
                 yield _coefficient(spec.name, scope, value_at(vector, spec.name, scope), spec.what)
     balanced = "the measured runs force balance: slowest expert rank over the mean, not fitted"
     yield _coefficient("expert_imbalance_factor", "*", 1.0, balanced)
-    yield _coefficient("grpo_rollout_factor", "*", fit.rollout_factor, "median of measured over predicted without rollouts")
+    yield _coefficient(
+        "grpo_rollout_factor", "*", fit.rollout_factor, "median of measured over predicted without rollouts"
+    )
 
 
 def _coefficient(name: str, scope: str, value: float, source: str) -> str:
@@ -188,8 +190,8 @@ def _bands(errors: Sequence[TrainingError]) -> Iterator[Band]:
             if len(own) >= _LEAST_POINTS:
                 yield _band(own, metric, name)
         # A fit that nobody checked on what it had not seen is judged by itself.
-        known = unseen or [e for e in errors if e.metric == STEP]
-        yield _band([e for e in known if e.place.regime != _ROLLOUTS], metric, "*")
+        common = [e for e in unseen if e.place.regime != _ROLLOUTS]
+        yield _band(common or [e for e in errors if e.metric == STEP], metric, "*")
 
 
 def _band(errors: Sequence[TrainingError], metric: str, regime: str) -> Band:

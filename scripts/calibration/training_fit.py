@@ -12,7 +12,6 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from scripts.calibration.training_runs import TrainingRun, joined
-from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 from service.sizing.training.coefficients import StepCoefficients, software_kind
 from service.sizing.training.layouts import micro_batches
@@ -65,8 +64,12 @@ TRAINING_SPECS = (
     TrainingSpec(
         name="expert_half_tokens", start=300.0, deviation=0.7, what="tokens of an expert that reach half of the rate"
     ),
-    TrainingSpec(name="expert_half_width", start=150.0, deviation=1.0, what="width of an expert that reaches half of the rate"),
-    TrainingSpec(name="attention_factor", start=1.2, deviation=0.25, what="attention, backward included, over its kernel"),
+    TrainingSpec(
+        name="expert_half_width", start=150.0, deviation=1.0, what="width of an expert that reaches half of the rate"
+    ),
+    TrainingSpec(
+        name="attention_factor", start=1.2, deviation=0.25, what="attention, backward included, over its kernel"
+    ),
     TrainingSpec(
         name="attention_before_factor",
         start=1.5,
@@ -75,7 +78,9 @@ TRAINING_SPECS = (
         what="attention before a generation had kernels of its own",
     ),
     TrainingSpec(name="latent_factor", start=1.2, deviation=0.25, what="attention over a latent, over its kernel"),
-    TrainingSpec(name="scan_factor", start=1.0, deviation=0.5, what="recurrences, backward included, over their kernel"),
+    TrainingSpec(
+        name="scan_factor", start=1.0, deviation=0.5, what="recurrences, backward included, over their kernel"
+    ),
     TrainingSpec(
         name="vector_passes", start=3.0, deviation=0.5, what="times that stored activations move for elementwise work"
     ),
@@ -86,12 +91,18 @@ TRAINING_SPECS = (
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
     TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),
-    TrainingSpec(name="tp_exposed_fraction", start=0.6, deviation=0.4, most=1.0, what="tensor-parallel traffic not hidden"),
+    TrainingSpec(
+        name="tp_exposed_fraction", start=0.6, deviation=0.4, most=1.0, what="tensor-parallel traffic not hidden"
+    ),
     TrainingSpec(name="cp_exposed_fraction", start=0.1, deviation=0.7, most=1.0, what="ring traffic not hidden"),
     TrainingSpec(name="ep_exposed_fraction", start=0.5, deviation=0.5, most=1.0, what="expert all-to-all not hidden"),
     TrainingSpec(name="pp_exposed_fraction", start=0.2, deviation=0.7, most=1.0, what="pipeline hand-overs not hidden"),
     TrainingSpec(
-        name="dp_overlap_fraction", start=0.6, deviation=0.4, most=1.0, what="share of a micro-batch that hides data traffic"
+        name="dp_overlap_fraction",
+        start=0.6,
+        deviation=0.4,
+        most=1.0,
+        what="share of a micro-batch that hides data traffic",
     ),
     TrainingSpec(name="dp_exposed_fraction", start=0.1, deviation=0.7, most=1.0, what="hidden data traffic that shows"),
     TrainingSpec(name="fixed_step_ms", start=20.0, deviation=0.8, what="work of a step that does not scale"),

@@ -10,8 +10,8 @@ import orjson
 
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
-from service.planning.rerun.training import evaluate_training, training_metrics
 from service.planning.rerun.run import Evaluated
+from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.coordinates import coordinates
 from service.schemas.evidence import read_measured
 from service.schemas.measured import MeasuredTraining
@@ -21,8 +21,8 @@ from service.sizing.result import ParallelLayout
 from service.sizing.table import HardwareTable, IntArray, build_table
 from service.sizing.training.coefficients import software_age_years
 from service.sizing.training.explain import regime
-from service.sizing.training.job import Job, gpus_used_server, job_of, run_rates, table_rates
-from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts, micro_batches
+from service.sizing.training.job import Job, job_of, run_rates, table_rates
+from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts
 from service.sizing.training.products import LayerProducts
 from service.sizing.training.rates import Rates, generation
 from service.sizing.training.recipe import Recipe
@@ -115,7 +115,7 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
     )
 
 
-def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str, group: tuple[str, ...]) -> TrainingPlace:
+def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str | None, group: tuple[str, ...]) -> TrainingPlace:
     """What a run is; `group` holds kind, source, model, GPU, precision and method."""
     rerun = evaluated.rerun
     assert isinstance(rerun.workload, TrainingWorkload)
@@ -123,7 +123,7 @@ def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str, group: tuple[s
     job = job_of(rerun.workload, rerun.architecture, catalog.calibration)
     gpu = catalog.hardware.gpu(rerun.deployment.gpu)
     return TrainingPlace(
-        id=run_id,
+        id=str(run_id),
         source=group[1],
         model=rerun.architecture.id,
         gpu=gpu.id,
@@ -143,8 +143,8 @@ def _row(layout: ParallelLayout) -> Layouts:
     degrees = {name: one(getattr(layout, name)) for name in ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch")}
     return Layouts(
         **degrees,
-        sharding=one(SHARDINGS.index(Sharding(layout.sharding))),
-        recompute=one(RECOMPUTES.index(Recompute(layout.recompute))),
+        sharding=one(SHARDINGS.index(Sharding(str(layout.sharding)))),
+        recompute=one(RECOMPUTES.index(Recompute(str(layout.recompute)))),
     )
 
 

@@ -26,7 +26,7 @@ def month(published: str | None) -> str | None:
 
 
 def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
-    """As published; else what most runs take: 16 bit to tune, to train or to reach a target 8 bit where the GPU has it."""
+    """As published; else as most runs: 16 bit to tune; to train or to reach a target 8 bit where the GPU has it."""
     if run.workload.precision is not None:
         return run.workload.precision
     if run.workload.method in TUNED and run.workload.samples_to_target is None:
@@ -35,7 +35,9 @@ def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
     return Precision.FP8 if known is not None and known.fp8_dense_tflops else Precision.BF16
 
 
-def lengths(run: MeasuredTraining, method: Method, architecture: ModelArchitecture, calibration: Calibration) -> tuple[int, int]:
+def lengths(
+    run: MeasuredTraining, method: Method, architecture: ModelArchitecture, calibration: Calibration
+) -> tuple[int, int]:
     """Tokens of a typical and of the longest sequence: the first set the pace, the second the peak of memory.
 
     An encoder's length is a limit that its texts fill in part, packed without padding; a length that nobody stated is
@@ -74,7 +76,7 @@ def micro_batch(run: MeasuredTraining) -> int | None:
 
 
 def is_plain(run: MeasuredTraining) -> bool:
-    """Whether a run is tuning that does not even state its lengths: nothing is split or made again unless it says so."""
+    """Whether a run is tuning that does not even state its lengths: nothing is split or made again."""
     return run.workload.method in TUNED and run.workload.seq_len_tokens is None
 
 
@@ -115,4 +117,6 @@ def tokens(
         return samples * length
     if method in TUNED:
         return calibration.assumption("evidence.tuning_sequences") * length
-    return calibration.assumption("evidence.pretrain_tokens_param") * float(np.asarray(count(architecture).total_params))
+    return calibration.assumption("evidence.pretrain_tokens_param") * float(
+        np.asarray(count(architecture).total_params)
+    )

@@ -61,9 +61,7 @@ def estimate_training(
         precision=str(job.recipe.compute),
         batch=float(workload.global_batch_sequences),
         fits=bool(found.used_bytes[row] <= table.memory_bytes[0]),
-        metrics=training_metrics(
-            point, certainty, goodput=goodput_interval(job, point, calibration), servers=None
-        ),
+        metrics=training_metrics(point, certainty, goodput=goodput_interval(job, point, calibration), servers=None),
         memory_gb_gpu=training_memory_parts(point.memory),
         memory_used_gb_gpu=float(point.memory.total[0]) / GB,
         memory_usable_gb_gpu=float(table.memory_bytes[0]) / GB,

@@ -11,7 +11,6 @@ from service.sizing.calibration import Calibration
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.units import GB_S, HOUR_S, MINUTE_S
 
-
 # Half of the runs that expect this many failures see none.
 _LN2 = 0.6931471805599453
 

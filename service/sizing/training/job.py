@@ -120,9 +120,7 @@ def job_of(
 
 def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
-    return rates_of(
-        table, compute=job.recipe.compute, calibration=calibration, software_year=job.software_year
-    )
+    return rates_of(table, compute=job.recipe.compute, calibration=calibration, software_year=job.software_year)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from service.sizing.architecture import Ffn, FfnKind, ModelArchitecture
 from service.sizing.inference.products import Cut, Part, Phase, Product, products_of
-from service.sizing.numeric import Numeric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,11 +13,11 @@ class LayerProducts:
     `whole` stays on every tensor-parallel rank, `cut` is divided among them. Depth is the inner dimension, summed.
     """
 
-    count: Numeric
-    whole_width: Numeric
-    cut_width: Numeric
-    whole_depth: Numeric
-    cut_depth: Numeric
+    count: float
+    whole_width: float
+    cut_width: float
+    whole_depth: float
+    cut_depth: float
 
 
 def layer_products(architecture: ModelArchitecture) -> LayerProducts:

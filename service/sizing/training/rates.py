@@ -6,7 +6,6 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec
-from service.sizing.numeric import Numeric
 from service.sizing.operation import ANY_ENGINE, Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
@@ -51,8 +50,8 @@ class Rates:
     scale_up_bytes_s: FloatArray
     scale_out_bytes_s: FloatArray
     domain: IntArray
-    scale_up_latency_s: Numeric
-    scale_out_latency_s: Numeric
+    scale_up_latency_s: float
+    scale_out_latency_s: float
 
     def take(self, rows: IntArray) -> "Rates":
         """The rates of each candidate, given the candidate's row of the table."""
@@ -105,9 +104,7 @@ def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, 
     return Curves(**{field.name: getattr(found, field.name)[:, 0] for field in fields(Curves)})
 
 
-def rates_of(
-    table: HardwareTable, *, compute: Precision, calibration: Calibration, software_year: float
-) -> Rates:
+def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration, software_year: float) -> Rates:
     """Rates of every server of the table at one compute precision under software of a (fractional) year."""
     generations = [generation(gpu) for gpu in table.gpus]
 

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
-from service.sizing.numeric import Numeric
 from service.sizing.precision import BYTES_ELEMENT, Precision
-from service.sizing.table import BoolArray
 from service.sizing.workload import Method, TrainingWorkload
 
 ADAPTER_METHODS = frozenset({Method.LORA, Method.QLORA})
@@ -23,20 +21,20 @@ class Recipe:
 
     method: Method
     compute: Precision
-    multiplied_bytes: Numeric
-    weight_bytes: Numeric
-    gradient_bytes: Numeric
-    optimizer_bytes: Numeric
-    stored_input_factor: Numeric
-    passes: Numeric
-    recompute_passes: Numeric
-    reference_passes: Numeric
-    frozen_copies: Numeric
-    frozen_bytes: Numeric
-    adapter_rank: Numeric
-    rollout_factor: Numeric
+    multiplied_bytes: float
+    weight_bytes: float
+    gradient_bytes: float
+    optimizer_bytes: float
+    stored_input_factor: float
+    passes: float
+    recompute_passes: float
+    reference_passes: float
+    frozen_copies: float
+    frozen_bytes: float
+    adapter_rank: float
+    rollout_factor: float
     # Whether only adapters are trained.
-    is_adapter: bool | BoolArray
+    is_adapter: bool
 
 
 def compute_precision(workload: TrainingWorkload) -> Precision:

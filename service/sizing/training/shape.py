@@ -6,10 +6,7 @@ BF16 with fused attention, which never stores the score matrix (Dao et al. 2022,
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
-from service.sizing.numeric import Numeric
 from service.sizing.training.products import LayerProducts, expert_width_token, layer_products
 
 # Bytes of one BF16 element.
@@ -24,56 +21,53 @@ _SCORED = frozenset({MixerKind.ATTENTION, MixerKind.MLA, MixerKind.DSV4})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One model at one sequence length, or many as arrays.
+    """One model at one sequence length. Parameters and elements of a token are of all layers, widths in elements."""
 
-    Parameter counts and elements of a token are of all layers together; widths are in elements.
-    """
-
-    layers: Numeric
-    hidden: Numeric
-    vocab: Numeric
-    heads: Numeric
-    kv_width: Numeric
-    seq_len_tokens: Numeric
-    dense_params: Numeric
-    routed_params: Numeric
-    active_routed_params: Numeric
-    embedding_params: Numeric
-    head_params: Numeric
-    head_matmul_params: Numeric
-    largest_layer_params: Numeric
-    adapter_params_per_rank: Numeric
-    attention_flop_token: Numeric
-    scan_flop_token: Numeric
-    stored_bytes_token: Numeric
-    moved_bytes_token: Numeric
-    stored_selective_bytes_token: Numeric
-    gemm_input_bytes_token: Numeric
-    experts: Numeric
-    top_k: Numeric
-    expert_width: Numeric
-    expert_intermediate: Numeric
-    moe_layers: Numeric
-    mixer_layers: Numeric
+    layers: float
+    hidden: float
+    vocab: float
+    heads: float
+    kv_width: float
+    seq_len_tokens: float
+    dense_params: float
+    routed_params: float
+    active_routed_params: float
+    embedding_params: float
+    head_params: float
+    head_matmul_params: float
+    largest_layer_params: float
+    adapter_params_per_rank: float
+    attention_flop_token: float
+    scan_flop_token: float
+    stored_bytes_token: float
+    moved_bytes_token: float
+    stored_selective_bytes_token: float
+    gemm_input_bytes_token: float
+    experts: float
+    top_k: float
+    expert_width: float
+    expert_intermediate: float
+    moe_layers: float
+    mixer_layers: float
     products: LayerProducts
-    expert_width_token: Numeric
-    attention_side_elements_token: Numeric
-    attention_kv_elements_token: Numeric
-    latent_fraction: Numeric
-    scan_side_elements_token: Numeric
-    visible_tokens: Numeric
-    scored_layers: Numeric
-    scan_layers: Numeric
+    expert_width_token: float
+    attention_side_elements_token: float
+    attention_kv_elements_token: float
+    latent_fraction: float
+    scan_side_elements_token: float
+    visible_tokens: float
+    scored_layers: float
+    scan_layers: float
 
     @property
-    def total_params(self) -> Numeric:
+    def total_params(self) -> float:
         """Every parameter, a tied head counted once."""
         return self.dense_params + self.routed_params + self.embedding_params + self.head_params
 
     @property
     def is_moe(self) -> bool:
         """Whether any layer routes tokens to experts."""
-        return bool(np.all(np.asarray(self.experts) > 0))
+        return bool(self.experts > 0)
 
 
 def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:

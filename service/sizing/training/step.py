@@ -1,7 +1,8 @@
 """Seconds of one optimizer step by part: products, attention, traffic, exposed communication, bubble, optimizer.
 
-Kernels: config/calibration/kernels.yaml. FLOP: Narayanan et al. 2021 (arXiv 2104.04473), causal attention at half of the square. Communication of tensor and
-sequence parallelism: Korthikanti et al. 2022 (arXiv 2205.05198). Arrays or scalars.
+Kernels: config/calibration/kernels.yaml. FLOP: Narayanan et al. 2021 (arXiv 2104.04473), causal attention at half of
+the square. Communication of tensor and sequence parallelism: Korthikanti et al. 2022 (arXiv 2205.05198). Arrays or
+scalars.
 """
 
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class StepTime:
         )
 
 
-def step_flop(shape: Shape, recipe: Recipe, *, tokens: Numeric) -> Numeric:
+def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
     """Model FLOP of one step: passes x 2 x (products + attention), recompute not counted.
 
     The convention behind every MFU of Headroom: causal attention at half, head in, input lookup out, dense peak.
@@ -119,12 +120,15 @@ def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, to
 def _routed_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
-    """One pass [s] over the grouped products of the routed experts; few tokens an expert reach less of the rate."""
-    rows = tokens / layouts.tp * np.maximum(shape.top_k, 1.0) * layouts.ep / np.maximum(shape.experts, 1.0)
+    """One pass [s] over the grouped products of the routed experts; few tokens and narrow ones reach less."""
+    mine = tokens / layouts.tp
+    rows = mine * np.maximum(shape.top_k, 1.0) * layouts.ep / np.maximum(shape.experts, 1.0)
+    width = np.maximum(shape.expert_intermediate, 1.0)
+    small = (1.0 + k.expert_half_tokens / rows) * (1.0 + k.expert_half_width / width)
     work = Work(
-        flop=2.0 * shape.active_routed_params * tokens / layouts.tp * (1.0 + k.expert_half_tokens / rows) * (1.0 + k.expert_half_width / np.maximum(shape.expert_intermediate, 1.0)),
+        flop=2.0 * shape.active_routed_params * mine * small,
         main_bytes=recipe.multiplied_bytes * shape.routed_params / layouts.ep,
-        side_bytes=_BF16 * tokens / layouts.tp * shape.expert_width_token,
+        side_bytes=_BF16 * mine * shape.expert_width_token,
     )
     grouped = rates.product_factor * k.expert_factor * k.imbalance * rates.products.time_s(work)
     return np.asarray(np.where(np.asarray(shape.routed_params) > 0, grouped, 0.0), dtype=np.float64)
