@@ -116,7 +116,7 @@ def test_quantiles_are_ordered(found: Job, server: str) -> None:
     table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
     point = point_at(found, layouts(dp=8, sharding=1), row=0, table=table, server=0, calibration=CATALOG.calibration)
     certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=spec.gpu, gpus=8)
-    metrics = training_metrics(point, certainty, goodput=goodput_interval(found, 8, CATALOG.calibration), servers=1)
+    metrics = training_metrics(point, certainty, goodput=goodput_interval(found, point, CATALOG.calibration), servers=1)
     for metric in metrics:
         assert 0.0 < metric.interval.p10 <= metric.interval.p50 <= metric.interval.p90
 

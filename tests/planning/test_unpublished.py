@@ -1,0 +1,93 @@
+"""What a training run did not publish follows from the rest of it."""
+
+import pytest
+
+from config.environment import ROOT
+from service.catalog.load import load_catalog
+from service.planning.rerun import unpublished
+from service.planning.rerun.training import evaluate_training, training_metrics
+from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
+from service.sizing.precision import Precision
+from service.sizing.workload import Deployment, Method, Recompute, Sharding, TrainingWorkload
+
+CATALOG = load_catalog(ROOT / "config")
+
+
+def run(*, workload: dict[str, object], deployment: dict[str, object], **others: object) -> MeasuredTraining:
+    """A published run of an 8-billion-parameter model."""
+    return MeasuredTraining(
+        id="x",
+        measured={},
+        workload=PublishedTraining(**({"model": "llama-3.1-8b", "method": Method.PRETRAIN} | workload)),
+        deployment=PublishedTrainer(**({"gpu": "h100-sxm"} | deployment)),
+        **others,
+    )
+
+
+@pytest.mark.parametrize(
+    ("published", "month"), [("2025-06", "2025-06"), ("2023-20", "2023-06"), ("soon", None), (None, None)]
+)
+def test_a_month_is_read_or_the_middle_of_its_year_taken(published: str | None, month: str | None) -> None:
+    assert unpublished.month(published) == month
+
+
+def test_data_ranks_and_micro_batch_follow_from_batch_and_accumulation() -> None:
+    accumulated = {"gpus": 8, "gradient_accumulation": 4}
+    assert unpublished.data_ranks(run(workload={"global_batch_sequences": 8}, deployment=accumulated)) is None
+    said = accumulated | {"micro_batch": 1}
+    assert unpublished.data_ranks(run(workload={"global_batch_sequences": 8}, deployment=said)) == 2
+    alone = {"gpus": 4, "gradient_accumulation": 1}
+    assert unpublished.micro_batch(run(workload={"global_batch_sequences": 576}, deployment=alone)) == 144
+
+
+def test_a_format_that_nobody_states_is_that_of_most_such_runs() -> None:
+    pretrained = run(workload={}, deployment={})
+    assert unpublished.precision(CATALOG, pretrained, "h100-sxm") is Precision.FP8
+    assert unpublished.precision(CATALOG, pretrained, "a100-80gb") is Precision.BF16
+    tuned = run(workload={"method": Method.LORA}, deployment={})
+    assert unpublished.precision(CATALOG, tuned, "h100-sxm") is Precision.BF16
+
+
+def test_short_examples_set_the_pace_and_the_longest_the_peak() -> None:
+    found = evaluate_training(CATALOG, run(workload={"method": Method.LORA}, deployment={"gpus": 1, "micro_batch": 1}))
+    assert found.pace is not None
+    used = {part.part: part.gb for part in found.pace.memory_gb_gpu}
+    peak = {part.part: part.gb for part in found.estimate.memory_gb_gpu}
+    assert peak["activations"] > 5 * used["activations"]
+    assert found.estimate.layout.recompute == Recompute.NONE
+
+
+def test_an_encoder_packs_its_texts() -> None:
+    encoder = run(
+        workload={"model": "bert-large", "seq_len_tokens": 512, "global_batch_sequences": 768}, deployment={"gpus": 8}
+    )
+    rerun = evaluate_training(CATALOG, encoder).rerun
+    assert isinstance(rerun.workload, TrainingWorkload)
+    assert 150 < rerun.workload.seq_len_tokens < 300
+    # The benchmark's reference at this batch: 2.4 to 2.8 million sequences.
+    assert 2.4e6 < rerun.workload.tokens / rerun.workload.seq_len_tokens < 2.8e6
+
+
+def test_ranks_that_are_said_to_share_nothing_share_what_must_be() -> None:
+    large = run(
+        workload={"model": "llama-3.1-70b", "seq_len_tokens": 4096, "global_batch_sequences": 128},
+        deployment={"gpus": 64, "tp": 4, "pp": 4, "sharding": Sharding.NONE},
+    )
+    found = evaluate_training(CATALOG, large)
+    assert found.estimate.fits
+    assert found.rerun.deployment.sharding is Sharding.ZERO1
+
+
+def test_allocated_and_reserved_are_two_peaks() -> None:
+    allocated, reserved = (
+        run(workload={}, deployment={"gpus": 8}, memory_statistic=statistic) for statistic in ("allocated", "reserved")
+    )
+    less, more = (
+        training_metrics(one, evaluate_training(CATALOG, one))["peak_memory_gb"].interval.p50
+        for one in (allocated, reserved)
+    )
+    assert less < more
+
+
+def test_fleets_hold_whole_copies_of_the_model() -> None:
+    assert unpublished.fleets(Deployment(gpu="h100-sxm", gpus=0, tp=2, ep=8))[:3] == (8, 16, 32)
