@@ -55,7 +55,6 @@ class TrainingFit:
     """What a calibration found."""
 
     vector: FloatArray
-    rollout_factor: float
     errors: tuple[TrainingError, ...]
     runs: int
 
@@ -64,24 +63,21 @@ def calibrate_training(
     runs: Sequence[TrainingRun], memories: Sequence[MemoryRun], say: Callable[[str], None], *, folded: bool = True
 ) -> TrainingFit:
     """The fit on all runs, and the errors of it and, where `folded`, of fits without a source, a model or a GPU."""
-    paced = [run for run in runs if run.place.regime != _ROLLOUTS]
-    rolled = [run for run in runs if run.place.regime == _ROLLOUTS]
-    say(f"fitting training on {len(paced)} runs, rollouts on {len(rolled)}")
-    vector = fit_training(StackedRuns(paced), steps=_STEPS)
-    errors = _step_errors(paced, vector, "fit")
-    for name, value in folds([run.place for run in paced]) if folded else ():
+    say(f"fitting training on {len(runs)} runs")
+    vector = fit_training(StackedRuns(runs), steps=_STEPS)
+    errors = _step_errors(runs, vector, "fit")
+    for name, value in folds([run.place for run in runs]) if folded else ():
         say(f"leaving out {name} {value}")
-        kept = [run for run in paced if getattr(run.place, name) != value]
-        left = [run for run in paced if getattr(run.place, name) == value]
+        kept = [run for run in runs if getattr(run.place, name) != value]
+        left = [run for run in runs if getattr(run.place, name) == value]
         found = fit_training(StackedRuns(kept), start=vector, steps=_FOLD_STEPS)
         errors += _step_errors(left, found, name)
-    factor, rollouts = _rollouts(rolled, vector)
     memory = [
         TrainingError(place=run.place, metric=MEMORY, fold=fold, log_error=run.log_error)
         for fold in ("fit", *_FOLDS)
         for run in memories
     ]
-    return TrainingFit(vector=vector, rollout_factor=factor, errors=(*errors, *rollouts, *memory), runs=len(runs))
+    return TrainingFit(vector=vector, errors=(*errors, *memory), runs=len(runs))
 
 
 def folds(places: Sequence[TrainingPlace]) -> Iterator[tuple[str, str]]:
@@ -97,20 +93,6 @@ def _step_errors(runs: Sequence[TrainingRun], vector: FloatArray, fold: str) -> 
         TrainingError(place=run.place, metric=STEP, fold=fold, log_error=float(error))
         for run, error in zip(runs, found, strict=True)
     ]
-
-
-def _rollouts(runs: Sequence[TrainingRun], vector: FloatArray) -> tuple[float, list[TrainingError]]:
-    """The factor of rollouts, and its errors: in the fit, and of each model by the factor of the others."""
-    stacked = StackedRuns(runs)
-    behind = -stacked.log_errors(vector) + np.log([float(run.job.recipe.rollout_factor) for run in runs])
-    models = np.array([run.place.model for run in runs])
-    whole = float(np.median(behind))
-    errors = []
-    for run, own in zip(runs, behind, strict=True):
-        others = behind[models != run.place.model]
-        for fold, factor in (("fit", whole), ("model", float(np.median(others)) if others.size else whole)):
-            errors.append(TrainingError(place=run.place, metric=STEP, fold=fold, log_error=float(factor - own)))
-    return float(np.exp(whole)), errors
 
 
 def write_training(path: Path, fit: TrainingFit, *, today: date) -> None:
@@ -160,9 +142,6 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
                 yield _coefficient(spec.name, scope, value_at(vector, spec.name, scope), spec.what)
     balanced = "the measured runs force balance: slowest expert rank over the mean, not fitted"
     yield _coefficient("expert_imbalance_factor", "*", 1.0, balanced)
-    yield _coefficient(
-        "grpo_rollout_factor", "*", fit.rollout_factor, "median of measured over predicted without rollouts"
-    )
 
 
 def _coefficient(name: str, scope: str, value: float, source: str) -> str:

@@ -85,9 +85,9 @@ TRAINING_SPECS = (
         name="vector_passes", start=3.0, deviation=0.5, what="times that stored activations move for elementwise work"
     ),
     TrainingSpec(name="selective_passes", start=0.7, deviation=0.7, what="further passes under selective recompute"),
-    TrainingSpec(name="layer_launch_us", start=300.0, deviation=0.8, what="launches of a layer, forward and backward"),
-    TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.5, what="further launches of a MoE layer"),
-    TrainingSpec(name="expert_launch_us", start=300.0, deviation=0.8, what="launches of one expert of a GPU"),
+    TrainingSpec(name="layer_launch_us", start=500.0, deviation=0.2, what="launches of a layer, forward and backward"),
+    TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.4, what="further launches of a MoE layer"),
+    TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
     TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),
@@ -105,7 +105,7 @@ TRAINING_SPECS = (
         what="share of a micro-batch that hides data traffic",
     ),
     TrainingSpec(name="dp_exposed_fraction", start=0.1, deviation=0.7, most=1.0, what="hidden data traffic that shows"),
-    TrainingSpec(name="fixed_step_ms", start=20.0, deviation=0.8, what="work of a step that does not scale"),
+    TrainingSpec(name="fixed_step_ms", start=5.0, deviation=0.3, what="work of a step that does not scale"),
     TrainingSpec(
         name="improvement_fraction_year",
         start=0.1,
@@ -120,6 +120,8 @@ TRAINING_SPECS = (
         scopes=KINDS,
         what="what a year of software takes off launches",
     ),
+    TrainingSpec(name="rollout_layer_gap_us", start=150.0, deviation=0.7, what="gap of a layer while decoding"),
+    TrainingSpec(name="rollout_factor", start=1.0, deviation=0.5, what="rollouts over one decoded sequence"),
 )
 """Every coefficient, in the order of the fitted vector."""
 _AT = {
@@ -221,6 +223,8 @@ class StackedRuns:
             fixed_s=of("fixed_step_ms") * MS,
             imbalance=1.0,
             vintage=aged("improvement_fraction_year"),
+            rollout_gap_s=of("rollout_layer_gap_us") * US,
+            rollout_factor=of("rollout_factor"),
         )
 
 

@@ -55,7 +55,7 @@ def test_only_calibration_lines_are_fitted(runs, some: Path) -> None:
 
 
 def test_a_stacked_run_is_the_engine_s_own_step(runs) -> None:
-    stacked = StackedRuns([run for run in runs if run.place.regime != "grpo"])
+    stacked = StackedRuns(runs)
     vector = fitted_vector()
     for row, run in enumerate(stacked.runs[::7]):
         own = run.job.step(run.layouts, run.rates).total[0]
@@ -81,7 +81,7 @@ def fitted_vector() -> np.ndarray:
 
 
 def test_what_runs_obey_is_found_again(runs) -> None:
-    paced = [run for run in runs if run.place.regime != "grpo"]
+    paced = runs
     truth = START + 0.3 * np.random.default_rng(5).normal(size=START.size) * (START != 0.0)
     truth = np.minimum(truth, 0.0 * START + np.log([spec.most for spec in TRAINING_SPECS for _ in spec.scopes]))
     steps = np.exp(StackedRuns(paced).log_errors(truth)) * [run.measured_step_s for run in paced]
@@ -109,7 +109,7 @@ def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
         for metric in (STEP, MEMORY)
         for fold in ("fit", "model")
     )
-    fit = TrainingFit(vector=START, rollout_factor=2.0, errors=errors, runs=len(runs))
+    fit = TrainingFit(vector=START, errors=errors, runs=len(runs))
     write_training(folder / "calibration" / "training.yaml", fit, today=date(2026, 11, 28))
     found = load_calibration(folder)
     assert found.residual("training.step_time_s", "dense").q10 < 0.0
@@ -121,7 +121,7 @@ def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
 
 def test_without_folds_the_fit_is_judged_by_itself(runs) -> None:
     fit = calibrate_training(runs[:60], (), lambda _: None, folded=False)
-    assert {error.fold for error in fit.errors if error.place.regime != "grpo"} == {"fit"}
+    assert {error.fold for error in fit.errors} == {"fit"}
 
 
 def test_older_software_is_slower() -> None:

@@ -40,12 +40,14 @@ def lengths(
 ) -> tuple[int, int]:
     """Tokens of a typical and of the longest sequence: the first set the pace, the second the peak of memory.
 
-    An encoder's length is a limit that its texts fill in part, packed without padding; a length that nobody stated is
-    that of instruction tuning, or of pre-training.
+    An encoder's length is a limit that its texts fill in part, packed without padding, and that of rollouts one which
+    few answers reach; a length that nobody stated is that of instruction tuning, or of pre-training.
     """
     said, get = run.workload.seq_len_tokens, calibration.assumption
     if said is not None:
         filled = get("evidence.encoder_filled_fraction") if architecture.encoder else 1.0
+        if method is Method.GRPO:
+            return max(1, round(said * get("evidence.answer_filled_fraction"))), said
         typical = max(1, round(said * filled))
         return typical, typical
     if method in TUNED:

@@ -34,6 +34,8 @@ class StepCoefficients:
     fixed_s: Numeric
     imbalance: Numeric
     vintage: Numeric
+    rollout_gap_s: Numeric
+    rollout_factor: Numeric
 
 
 def software_year(calibration: Calibration, month: str | None) -> float:
@@ -80,5 +82,7 @@ def coefficients_of(
         dp_exposed=get("training.dp_exposed_fraction"),
         fixed_s=get("training.fixed_step_ms") * MS,
         imbalance=get("training.expert_imbalance_factor"),
+        rollout_gap_s=get("training.rollout_layer_gap_us") * US,
+        rollout_factor=get("training.rollout_factor"),
         vintage=(1.0 + get("training.improvement_fraction_year", kind)) ** age_years,
     )

@@ -42,7 +42,7 @@ def _bandwidth(ranks: IntArray, rates: Rates) -> FloatArray:
     return span_bytes_s(
         ranks=ranks,
         domain_gpus=rates.domain,
-        scale_up_bytes_s=rates.scale_up_bytes_s,
+        scale_up_bytes_s=rates.inside_bytes_s(ranks),
         scale_out_bytes_s=rates.scale_out_bytes_s,
     )
 
@@ -81,7 +81,7 @@ def expert_exchange_s(
     inside = all_to_all_s(
         sent_bytes=mine * shape.top_k,
         ranks=np.minimum(layouts.ep, rates.domain),
-        bytes_s=rates.scale_up_bytes_s,
+        bytes_s=rates.inside_bytes_s(np.minimum(layouts.ep, rates.domain)),
         latency_s=_latency(layouts.ep, rates),
     )
     rounds = 2.0 * layer_passes(layouts, recipe) * 2.0 / FULL_PASSES
@@ -139,6 +139,6 @@ def data_exchange_s(
 def _ring_s(sent_bytes: FloatArray, ranks: FloatArray, inside: FloatArray, rates: Rates) -> FloatArray:
     """Gather or scatter [s] of `sent_bytes` over `ranks`, of which `inside` share a domain: outer share first."""
     domains = np.maximum(1.0, ranks / inside)
-    inner = (inside - 1.0) / inside * sent_bytes / rates.scale_up_bytes_s
+    inner = (inside - 1.0) / inside * sent_bytes / rates.inside_bytes_s(inside)
     outer = (domains - 1.0) / domains * sent_bytes / inside / rates.scale_out_bytes_s
     return np.where(ranks > 1, np.maximum(inner, outer) + rates.scale_out_latency_s, 0.0)

@@ -13,6 +13,7 @@ from service.sizing.table import HardwareTable
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
+from service.sizing.training.passes import layer_passes
 from service.sizing.training.rates import peak_flop_s
 from service.sizing.training.recipe import Recipe
 from service.sizing.training.step import StepTime
@@ -31,6 +32,7 @@ PARTS: dict[str, str] = {
     "data": "network (gradients and weights of data parallel)",
     "optimizer": "memory bandwidth (optimizer step)",
     "fixed": "launches and fixed work of a step",
+    "rollout": "decoding of rollouts (memory bandwidth and launches)",
 }
 
 
@@ -171,14 +173,27 @@ def bottleneck(step: StepTime, row: int = 0) -> str:
 
 
 def utilisation(point: Point) -> tuple[Quantity, ...]:
-    """MFU, and the shares of the step that are network, bubble and memory traffic."""
+    """MFU as stated and by other conventions, and the shares of the step that are network, bubble and traffic."""
     step, total = point.step, point.step_s
     network = step.tensor + step.context + step.expert + step.pipeline + step.data
     usable = float(point.table.memory_bytes[point.server])
     return (
         Quantity(name="mfu", value=point.mfu),
+        Quantity(name="mfu_full_attention", value=point.mfu * _full_attention(point)),
+        Quantity(name="hfu", value=point.mfu * _recomputed(point)),
         Quantity(name="memory_fraction", value=float(point.memory.total[0]) / usable),
         Quantity(name="network_fraction", value=float(network[0]) / total),
         Quantity(name="bubble_fraction", value=float(step.bubble[0]) / total),
         Quantity(name="traffic_fraction", value=float(step.traffic[0]) / total),
     )
+
+
+def _full_attention(point: Point) -> float:
+    """What who counts the whole square of causal attention multiplies the MFU by."""
+    return 1.0 + point.job.shape.uncounted_attention_flop_token / point.job.shape.flop_token
+
+
+def _recomputed(point: Point) -> float:
+    """What who counts the forward pass that full recompute makes again multiplies the MFU by."""
+    recipe = point.job.recipe
+    return float(layer_passes(point.layouts, recipe)[0] / (recipe.passes + recipe.reference_passes))

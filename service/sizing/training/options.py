@@ -140,7 +140,7 @@ def _notes(job: Job, point: Point, spec: ServerSpec, servers: int) -> tuple[str,
     if idle:
         notes.append(f"{idle} of {servers * spec.gpus} GPUs stand by: the layout takes {point.gpus}")
     if job.workload.method is Method.GRPO:
-        notes.append("rollouts are counted as a factor on the training step, not simulated")
+        notes.append("the same GPUs decode the rollouts before they train; a step waits for the longest of them")
     if job.workload.method is Method.DPO:
         notes.append("a reference forward pass and a frozen copy of the weights are included")
     return tuple(notes)

@@ -6,9 +6,10 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec
+from service.sizing.numeric import Numeric
 from service.sizing.operation import ANY_ENGINE, Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
-from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
 
 # Factors on kernels are fitted per generation of tensor cores, which the compute capability names.
@@ -46,10 +47,13 @@ class Rates:
     wide_factor: FloatArray
     attention_factor: FloatArray
     latent_factor: FloatArray
+    memory_bytes: FloatArray
     bandwidth_bytes_s: FloatArray
     scale_up_bytes_s: FloatArray
     scale_out_bytes_s: FloatArray
     domain: IntArray
+    # GPUs of the domain with links of their own to each other and no switch: a pair sees its share alone.
+    meshed: BoolArray
     scale_up_latency_s: float
     scale_out_latency_s: float
 
@@ -60,6 +64,11 @@ class Rates:
             **{name: getattr(self, name).take(rows) for name in _CURVES},
             **{name: getattr(self, name)[rows] for name in _COLUMNS},
         )
+
+    def inside_bytes_s(self, ranks: Numeric) -> FloatArray:
+        """Bandwidth [bytes/s] of a GPU to `ranks - 1` others of its domain: all its links, of a mesh those to them."""
+        share = np.maximum(ranks - 1.0, 1.0) / np.maximum(self.domain - 1.0, 1.0)
+        return self.scale_up_bytes_s * np.where(self.meshed, np.minimum(1.0, share), 1.0)
 
     def with_domain(self, domain: IntArray) -> "Rates":
         """The same rates with another number of GPUs behind the fast link."""
@@ -72,10 +81,12 @@ _COLUMNS = (
     "wide_factor",
     "attention_factor",
     "latent_factor",
+    "memory_bytes",
     "bandwidth_bytes_s",
     "scale_up_bytes_s",
     "scale_out_bytes_s",
     "domain",
+    "meshed",
 )
 # Formats of kernels that a precision trains in, best first.
 _WIDE: Formats = (("bf16",),)
@@ -138,12 +149,14 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         wide_factor=factor("training.product_factor", Precision.BF16),
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
+        memory_bytes=table.memory_bytes,
         bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
         scale_up_bytes_s=table.scale_up_bytes_s
         * np.where(nvlink, up, calibration.assumption("training.pcie_efficiency_fraction")),
         scale_out_bytes_s=table.scale_out_bytes_s * calibration.coefficient("training.scale_out_efficiency"),
         domain=table.scale_up_gpus,
+        meshed=nvlink & ~table.switched,
         scale_up_latency_s=calibration.assumption("training.scale_up_latency_us") * US,
         scale_out_latency_s=calibration.assumption("training.scale_out_latency_us") * US,
     )

@@ -32,7 +32,8 @@ class Recipe:
     frozen_copies: float
     frozen_bytes: float
     adapter_rank: float
-    rollout_factor: float
+    # Whether sequences are decoded before they train.
+    rolls_out: bool
     # Whether only adapters are trained.
     is_adapter: bool
 
@@ -80,6 +81,6 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         frozen_copies=1.0 if adapter or reference else 0.0,
         frozen_bytes=BYTES_ELEMENT[frozen] if adapter else BYTES_ELEMENT[Precision.BF16],
         adapter_rank=float(workload.lora_rank) if adapter else 0.0,
-        rollout_factor=calibration.coefficient("training.grpo_rollout_factor") if method is Method.GRPO else 1.0,
+        rolls_out=method is Method.GRPO,
         is_adapter=adapter,
     )

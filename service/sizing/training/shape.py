@@ -38,6 +38,8 @@ class Shape:
     largest_layer_params: float
     adapter_params_per_rank: float
     attention_flop_token: float
+    # The half of the square that causality leaves out.
+    uncounted_attention_flop_token: float
     scan_flop_token: float
     stored_bytes_token: float
     moved_bytes_token: float
@@ -63,6 +65,12 @@ class Shape:
     def total_params(self) -> float:
         """Every parameter, a tied head counted once."""
         return self.dense_params + self.routed_params + self.embedding_params + self.head_params
+
+    @property
+    def flop_token(self) -> float:
+        """FLOP of one token's forward pass, products and mixing."""
+        matmul = self.dense_params + self.active_routed_params + self.head_matmul_params
+        return 2.0 * matmul + self.attention_flop_token + self.scan_flop_token
 
     @property
     def is_moe(self) -> bool:
@@ -106,6 +114,11 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         head_matmul_params=float(architecture.vocab * architecture.hidden) * (_MASKED if encoder else 1.0),
         largest_layer_params=(dense + counts.routed_expert_params) / layers,
         adapter_params_per_rank=_adapter_params(architecture, counts.mixer_params, counts.dense_ffn_params),
+        uncounted_attention_flop_token=sum(
+            m.count * _attention_flop(m, float(seq_len_tokens), causal=True)
+            for m in architecture.mixers
+            if m.kind in _SCORED and not encoder and not (m.window or m.chunk)
+        ),
         attention_flop_token=sum(
             m.count * _attention_flop(m, float(seq_len_tokens), causal=not architecture.encoder)
             for m in architecture.mixers

@@ -25,6 +25,7 @@ from service.sizing.training.memory import stage_layers_fraction
 from service.sizing.training.passes import FULL_PASSES, layer_passes
 from service.sizing.training.rates import Rates
 from service.sizing.training.recipe import Recipe
+from service.sizing.training.rollout import rollout_s
 from service.sizing.training.shape import Shape
 
 # Fused attention makes the scores again in its backward pass: two and a half forwards instead of two.
@@ -49,6 +50,7 @@ class StepTime:
     data: FloatArray
     optimizer: FloatArray
     fixed: FloatArray
+    rollout: FloatArray
 
     @property
     def total(self) -> FloatArray:
@@ -65,6 +67,7 @@ class StepTime:
             + self.data
             + self.optimizer
             + self.fixed
+            + self.rollout
         )
 
 
@@ -73,9 +76,7 @@ def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
 
     The convention behind every MFU of Headroom: causal attention at half, head in, input lookup out, dense peak.
     """
-    matmul = shape.dense_params + shape.active_routed_params + shape.head_matmul_params
-    forward = 2.0 * matmul + shape.attention_flop_token + shape.scan_flop_token
-    return tokens * forward * (recipe.passes + recipe.reference_passes)
+    return tokens * shape.flop_token * (recipe.passes + recipe.reference_passes)
 
 
 def _many_s(curves: Curves, work: Work, count: Numeric) -> FloatArray:
@@ -175,6 +176,15 @@ def _traffic_s(
     return np.asarray(moved * passes / rates.bandwidth_bytes_s, dtype=np.float64)
 
 
+def _rollout_s(
+    layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, rounds: IntArray, k: StepCoefficients
+) -> FloatArray:
+    if not np.any(recipe.rolls_out):
+        return np.zeros(np.shape(rounds))
+    found = rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k)
+    return np.where(recipe.rolls_out, found, 0.0)
+
+
 def step_time(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, micro_batches: IntArray, k: StepCoefficients
 ) -> StepTime:
@@ -186,7 +196,9 @@ def step_time(
     tensor = tensor_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     ring = context_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     # Ring traffic hides behind attention, but for a share.
-    context = np.maximum(ring - attention, 0.0) + k.cp_exposed * np.minimum(ring, attention)
+    context = np.asarray(
+        np.maximum(ring - attention, 0.0) + k.cp_exposed * np.minimum(ring, attention), dtype=np.float64
+    )
     expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     pipeline = k.pp_exposed * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
@@ -201,7 +213,7 @@ def step_time(
     micro_s = busy + waiting + pipeline
     rounds = micro_batches
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
-    factor = recipe.rollout_factor * k.vintage
+    factor = k.vintage
     return StepTime(
         products=products * rounds * factor,
         attention=attention * rounds * factor,
@@ -214,4 +226,5 @@ def step_time(
         data=data * factor,
         optimizer=optimizer * factor,
         fixed=(k.fixed_s + waiting * rounds) * factor,
+        rollout=_rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k),
     )
