@@ -166,7 +166,7 @@ class StackedRuns:
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
         since = [ATTENTION_SINCE_YEAR.get(run.place.generation, 0.0) for run in runs]
-        self._early = np.array([run.software_year for run in runs]) < np.array(since)
+        self._early = np.array([run.software_years for run in runs]) < np.array(since)
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
@@ -213,7 +213,7 @@ class StackedRuns:
             launch_s=of("layer_launch_us") * US * host,
             moe_launch_s=of("moe_layer_launch_us") * US * host,
             expert_launch_s=of("expert_launch_us") * US * host,
-            adapter_launches=of("adapter_launch_factor"),
+            adapter_launch_factor=of("adapter_launch_factor"),
             tp_exposed=of("tp_exposed_fraction"),
             cp_exposed=of("cp_exposed_fraction"),
             ep_exposed=of("ep_exposed_fraction"),

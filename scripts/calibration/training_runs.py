@@ -61,7 +61,7 @@ class TrainingRun:
     bare_out_bytes_s: float
     linked: bool
     age_years: float
-    software_year: float
+    software_years: float
     measured_step_s: float
 
 
@@ -109,7 +109,7 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
         bare_up_bytes_s=float(table.scale_up_bytes_s[0]),
         bare_out_bytes_s=float(table.scale_out_bytes_s[0]),
         linked=bool(table.domain_gpus[0] > 1),
-        software_year=job.software_year,
+        software_years=job.software_years,
         age_years=software_age_years(calibration, deployment.software_month),
         measured_step_s=found["step_time_s"].interval.p50 * ratio ** _PACE[name],
     )

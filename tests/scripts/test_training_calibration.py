@@ -128,4 +128,4 @@ def test_older_software_is_slower() -> None:
     old, new = (coefficients_of(CATALOG.calibration, Precision.FP8, moe=True, age_years=age) for age in (2.0, 0.0))
     assert old.vintage > new.vintage == 1.0
     assert old.launch_s > new.launch_s
-    assert job(CATALOG).software_year > 2025.0
+    assert job(CATALOG).software_years > 2025.0

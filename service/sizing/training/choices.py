@@ -11,6 +11,7 @@ _TP = (1, 2, 4, 8)
 _PP = (1, 2, 4, 6, 8, 12, 16, 32)
 _VPP = (1, 2, 4, 8)
 _CP = (1, 2, 4, 8)
+_CP_TOKENS = 4096
 _EP = (1, 4, 8, 16, 32, 64)
 _MICRO_BATCH = (1, 2, 4)
 _ZERO1, _ZERO3 = 1, 3
@@ -35,6 +36,11 @@ def _expert_degrees(job: Job) -> tuple[int, ...]:
     return tuple(d for d in _EP if experts and experts % d == 0) or (1,)
 
 
+def _context_degrees(job: Job) -> tuple[int, ...]:
+    """Ways to split a sequence that leave each part long enough."""
+    return tuple(c for c in _CP if c <= max(1, job.workload.seq_len_tokens // _CP_TOKENS))
+
+
 def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> Layouts:
     """Legal layouts whose data ranks divide the global batch: on exactly `gpus`, or on any count up to `most_gpus`.
 
@@ -42,12 +48,11 @@ def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> Layouts:
     """
     batch = job.workload.global_batch_sequences
     data = divisors(gpus) if gpus is not None else divisors(batch)
-    context = tuple(c for c in _CP if c <= max(1, job.workload.seq_len_tokens // 4096))
     choices = Choices(
         tp=_TP,
         pp=_PP,
         vpp=_VPP,
-        cp=context,
+        cp=_context_degrees(job),
         ep=_expert_degrees(job),
         dp=data if gpus is not None else thinned(tuple(d for d in data if d <= most_gpus), _MOST_DP),
         micro_batch=_MICRO_BATCH,
@@ -100,7 +105,7 @@ def deployed_layouts(job: Job, deployment: Deployment) -> Layouts:
         tp=either(deployment.tp, tuple(d for d in _TP if d <= gpus)),
         pp=either(deployment.pp, tuple(d for d in _PP if d <= gpus)),
         vpp=either(deployment.vpp, _VPP if deployment.pp is None else (1,)),
-        cp=either(deployment.cp, _CP if deployment.tp is None else (1,)),
+        cp=either(deployment.cp, _context_degrees(job) if deployment.tp is None else (1,)),
         ep=either(deployment.ep, _expert_degrees(job)),
         dp=either(deployment.dp, divisors(gpus)),
         micro_batch=either(deployment.micro_batch, _MICRO_BATCH),

@@ -24,7 +24,7 @@ class StepCoefficients:
     launch_s: Numeric
     moe_launch_s: Numeric
     expert_launch_s: Numeric
-    adapter_launches: Numeric
+    adapter_launch_factor: Numeric
     tp_exposed: Numeric
     cp_exposed: Numeric
     ep_exposed: Numeric
@@ -38,7 +38,7 @@ class StepCoefficients:
     rollout_factor: Numeric
 
 
-def software_year(calibration: Calibration, month: str | None) -> float:
+def software_years(calibration: Calibration, month: str | None) -> float:
     """When training software was published, as a fractional year; `month` is YYYY-MM, None that of the newest runs."""
     year, number = (month or calibration.newest_software).split("-")
     return int(year) + (int(number) - 1) / _MONTHS_YEAR
@@ -46,7 +46,7 @@ def software_year(calibration: Calibration, month: str | None) -> float:
 
 def software_age_years(calibration: Calibration, month: str | None) -> float:
     """Age of training software [years] before the newest measured runs, never negative."""
-    return max(0.0, software_year(calibration, None) - software_year(calibration, month))
+    return max(0.0, software_years(calibration, None) - software_years(calibration, month))
 
 
 def software_kind(compute: Precision, *, moe: bool) -> str:
@@ -73,7 +73,7 @@ def coefficients_of(
         launch_s=get("training.layer_launch_us") * US * host,
         moe_launch_s=get("training.moe_layer_launch_us") * US * host,
         expert_launch_s=get("training.expert_launch_us") * US * host,
-        adapter_launches=get("training.adapter_launch_factor"),
+        adapter_launch_factor=get("training.adapter_launch_factor"),
         tp_exposed=get("training.tp_exposed_fraction"),
         cp_exposed=get("training.cp_exposed_fraction"),
         ep_exposed=get("training.ep_exposed_fraction"),

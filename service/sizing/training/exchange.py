@@ -127,6 +127,9 @@ def data_exchange_s(
     expert_inside = np.clip(rates.domain / layouts.ep, 1.0, expert_ranks)
     once = _ring_s(moved_dense * width + np.where(zero3, 2.0 * frozen, 0.0), ranks, inside, rates)
     once = once + _ring_s(moved_routed * width, expert_ranks, expert_inside, rates)
+    # A collective a layer and direction, each as many steps as doublings reach all domains.
+    calls = shape.layers * stage_layers_fraction(layouts, shape.layers) * np.where(zero3, 3.0, 2.0)
+    once = once + calls * np.log2(np.maximum(1.0, ranks / inside)) * rates.scale_out_latency_s
     hidden_behind = k.dp_overlap * micro_s
     exposed = np.maximum(0.0, once - hidden_behind) + k.dp_exposed * np.minimum(once, hidden_behind)
     sharded = np.where(layouts.sharding >= 1, 1.0, 0.0)

@@ -8,7 +8,7 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years, software_year
+from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years, software_years
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
 from service.sizing.training.memory import Memory, training_memory
@@ -27,7 +27,7 @@ class Job:
     workload: TrainingWorkload
     shape: Shape
     recipe: Recipe
-    software_year: float
+    software_years: float
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
@@ -107,7 +107,7 @@ def job_of(
         workload=workload,
         shape=shape,
         recipe=recipe,
-        software_year=software_year(calibration, month),
+        software_years=software_years(calibration, month),
         coefficients=coefficients_of(calibration, recipe.compute, moe=shape.is_moe, age_years=age_years),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
@@ -120,7 +120,7 @@ def job_of(
 
 def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
-    return rates_of(table, compute=job.recipe.compute, calibration=calibration, software_year=job.software_year)
+    return rates_of(table, compute=job.recipe.compute, calibration=calibration, software_years=job.software_years)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

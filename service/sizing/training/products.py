@@ -13,22 +13,22 @@ class LayerProducts:
     `whole` stays on every tensor-parallel rank, `cut` is divided among them. Depth is the inner dimension, summed.
     """
 
-    count: float
-    whole_width: float
-    cut_width: float
-    whole_depth: float
-    cut_depth: float
+    products: float
+    whole_elements: float
+    cut_elements: float
+    whole_depth_elements: float
+    cut_depth_elements: float
 
 
 def layer_products(architecture: ModelArchitecture) -> LayerProducts:
     """The products of all layers but those of routed experts and the head."""
     found = [p for p in products_of(architecture) if p.part is not Part.HEAD and p.phase is not Phase.DECODE]
     return LayerProducts(
-        count=float(sum(p.layers for p in found)),
-        whole_width=sum(p.layers * _whole_width(p) for p in found),
-        cut_width=sum(p.layers * (p.inner + p.columns - _whole_width(p)) for p in found),
-        whole_depth=sum(p.layers * p.inner for p in found if p.cut is not Cut.ROWS),
-        cut_depth=sum(p.layers * p.inner for p in found if p.cut is Cut.ROWS),
+        products=float(sum(p.layers for p in found)),
+        whole_elements=sum(p.layers * _whole_width(p) for p in found),
+        cut_elements=sum(p.layers * (p.inner + p.columns - _whole_width(p)) for p in found),
+        whole_depth_elements=sum(p.layers * p.inner for p in found if p.cut is not Cut.ROWS),
+        cut_depth_elements=sum(p.layers * p.inner for p in found if p.cut is Cut.ROWS),
     )
 
 
@@ -39,7 +39,7 @@ def _whole_width(product: Product) -> float:
     return product.columns if product.cut is Cut.ROWS else product.inner + product.columns
 
 
-def expert_width_token(architecture: ModelArchitecture) -> float:
+def expert_elements_token(architecture: ModelArchitecture) -> float:
     """Elements that one token brings into and out of the products of its routed experts, all layers together."""
     return sum(f.count * f.top_k * _expert_width(f, architecture.hidden) for f in architecture.ffns if _routes(f))
 

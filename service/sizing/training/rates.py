@@ -115,7 +115,7 @@ def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, 
     return Curves(**{field.name: getattr(found, field.name)[:, 0] for field in fields(Curves)})
 
 
-def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration, software_year: float) -> Rates:
+def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration, software_years: float) -> Rates:
     """Rates of every server of the table at one compute precision under software of a (fractional) year."""
     generations = [generation(gpu) for gpu in table.gpus]
 
@@ -134,7 +134,7 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         for name in ("training.attention_since_year", "training.attention_before_factor")
     )
     # Attention kernels for some generations came years after their first GPUs.
-    immature = np.where(software_year < since, before, 1.0)
+    immature = np.where(software_years < since, before, 1.0)
     known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
     nvlink = table.domain_gpus > 1

@@ -7,7 +7,7 @@ BF16 with fused attention, which never stores the score matrix (Dao et al. 2022,
 from dataclasses import dataclass
 
 from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
-from service.sizing.training.products import LayerProducts, expert_width_token, layer_products
+from service.sizing.training.products import LayerProducts, expert_elements_token, layer_products
 
 # Bytes of one BF16 element.
 _BF16 = 2.0
@@ -52,7 +52,7 @@ class Shape:
     moe_layers: float
     mixer_layers: float
     products: LayerProducts
-    expert_width_token: float
+    expert_elements_token: float
     attention_side_elements_token: float
     attention_kv_elements_token: float
     latent_fraction: float
@@ -136,7 +136,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         moe_layers=float(sum(f.count for f in moe)),
         mixer_layers=float(sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)),
         products=layer_products(architecture),
-        expert_width_token=expert_width_token(architecture),
+        expert_elements_token=expert_elements_token(architecture),
         attention_side_elements_token=sum(m.count * (_qk_width(m) + _v_width(m)) for m in scored),
         attention_kv_elements_token=sum(m.count * _kv_width(m) for m in scored),
         latent_fraction=sum(m.count for m in scored if m.kind is not MixerKind.ATTENTION) / max(1, scored_layers),

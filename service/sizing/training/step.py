@@ -112,10 +112,10 @@ def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, to
     work = Work(
         flop=2.0 * shape.dense_params * tokens / layouts.tp,
         main_bytes=recipe.multiplied_bytes * shape.dense_params / layouts.tp,
-        side_bytes=_BF16 * tokens * (found.whole_width + found.cut_width / layouts.tp),
-        depth=found.whole_depth + found.cut_depth / layouts.tp,
+        side_bytes=_BF16 * tokens * (found.whole_elements + found.cut_elements / layouts.tp),
+        depth=found.whole_depth_elements + found.cut_depth_elements / layouts.tp,
     )
-    return np.asarray(rates.product_factor * _many_s(rates.products, work, found.count), dtype=np.float64)
+    return np.asarray(rates.product_factor * _many_s(rates.products, work, found.products), dtype=np.float64)
 
 
 def _routed_s(
@@ -129,7 +129,7 @@ def _routed_s(
     work = Work(
         flop=2.0 * shape.active_routed_params * mine * small,
         main_bytes=recipe.multiplied_bytes * shape.routed_params / layouts.ep,
-        side_bytes=_BF16 * mine * shape.expert_width_token,
+        side_bytes=_BF16 * mine * shape.expert_elements_token,
     )
     grouped = rates.product_factor * k.expert_factor * k.imbalance * rates.products.time_s(work)
     return np.asarray(np.where(np.asarray(shape.routed_params) > 0, grouped, 0.0), dtype=np.float64)
@@ -205,7 +205,7 @@ def step_time(
     # Experts that share a GPU are multiplied one after the other, each with launches of its own.
     routing = k.moe_launch_s + k.expert_launch_s * shape.experts / layouts.ep
     launches = (k.launch_s * shape.layers + routing * shape.moe_layers) * share
-    launches = launches * np.where(recipe.is_adapter, k.adapter_launches, 1.0)
+    launches = launches * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
     launch = launches * layer_passes(layouts, recipe) / FULL_PASSES
     busy = products + attention + traffic + tensor + context + expert
     # Launches run ahead of the GPU and bind only where there is little to do: a soft maximum of both.
