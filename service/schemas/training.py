@@ -9,7 +9,7 @@ from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one, some_of
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
-from service.sizing.workload import Method, TrainingTarget, TrainingWorkload
+from service.sizing.workload import Method, Optimizer, TrainingTarget, TrainingWorkload
 
 _TARGETS = ("deadline_days", "gpus", "budget_usd")
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
@@ -50,3 +50,9 @@ class TrainingWorkloadSchema(RecordSchema):
     checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
     dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)
     lora_rank = Count("Rank of the adapters of lora and qlora.", low=1, high=4096, load_default=16)
+    optimizer = Choice(
+        "What AdamW keeps: FP32 master and moments, BF16 moments, 8-bit moments without a master, or states in host "
+        "memory with gradients applied layer by layer; auto is FP32, BF16 moments for mixture-of-experts models.",
+        Optimizer,
+        load_default=Optimizer.AUTO,
+    )

@@ -104,6 +104,16 @@ class Method(StrEnum):
     GRPO = "grpo"
 
 
+class Optimizer(StrEnum):
+    """What AdamW keeps of a trained parameter. `auto` is FP32 moments, BF16 ones for mixture-of-experts models."""
+
+    AUTO = "auto"
+    ADAMW_FP32 = "adamw_fp32"
+    ADAMW_BF16 = "adamw_bf16"
+    ADAMW_8BIT = "adamw_8bit"
+    ADAMW_HOST = "adamw_host"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTarget:
     """Exactly one is set."""
@@ -127,6 +137,7 @@ class TrainingWorkload:
     checkpoint_interval_min: float = 60.0
     dataset_tb: float | None = None
     lora_rank: int = 16
+    optimizer: Optimizer = Optimizer.AUTO
     kind: Kind = field(default=Kind.TRAINING, init=False)
 
 

@@ -8,7 +8,7 @@ from service.planning.rerun import unpublished
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Method, Recompute, Sharding, TrainingWorkload
+from service.sizing.workload import Deployment, Method, Optimizer, Recompute, Sharding, TrainingWorkload
 
 CATALOG = load_catalog(ROOT / "config")
 
@@ -76,6 +76,23 @@ def test_ranks_that_are_said_to_share_nothing_share_what_must_be() -> None:
     found = evaluate_training(CATALOG, large)
     assert found.estimate.fits
     assert found.rerun.deployment.sharding is Sharding.ZERO1
+
+
+def test_tuning_that_says_nothing_of_its_layout_takes_an_optimizer_that_fits() -> None:
+    small = run(
+        workload={
+            "method": Method.SFT,
+            "seq_len_tokens": 2048,
+            "global_batch_sequences": 2,
+            "precision": Precision.BF16,
+        },
+        deployment={"gpu": "rtx-4090", "gpus": 1},
+    )
+    found = evaluate_training(CATALOG, small)
+    assert found.estimate.fits
+    assert isinstance(found.rerun.workload, TrainingWorkload)
+    assert found.rerun.workload.optimizer is Optimizer.ADAMW_HOST
+    assert "workload.optimizer=adamw_host" in {default.word for default in found.rerun.defaults}
 
 
 def test_allocated_and_reserved_are_two_peaks() -> None:

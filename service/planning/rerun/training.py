@@ -13,7 +13,7 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Metric
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
-from service.sizing.workload import Deployment, Method, Sharding, TrainingTarget, TrainingWorkload
+from service.sizing.workload import Deployment, Method, Optimizer, Sharding, TrainingTarget, TrainingWorkload
 
 _DEGREES = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "sharding", "recompute")
 _DAY_MIN = 24.0 * HOUR_S / MINUTE_S
@@ -44,6 +44,8 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
     Tables of stacks whose optimizer is always distributed say `none` of what goes beyond it.
     """
     evaluated = _paced(catalog, rerun, run)
+    if unpublished.is_unsplit(run):
+        return _with_optimizer_that_fits(catalog, evaluated, run)
     if rerun.deployment.sharding is not Sharding.NONE:
         return evaluated
     for sharding in (Sharding.ZERO1, Sharding.ZERO3):
@@ -52,6 +54,18 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
         sharded = replace(rerun, deployment=replace(rerun.deployment, sharding=sharding))
         told = sharded.with_default("deployment.sharding", f"{sharding} instead of none", widens=False)
         evaluated = _paced(catalog, told, run)
+    return evaluated
+
+
+def _with_optimizer_that_fits(catalog: Catalog, evaluated: Evaluated, run: MeasuredTraining) -> Evaluated:
+    """Tuning on given GPUs without a word on its layout takes the heaviest optimizer that fits, as its tools offer."""
+    rerun = evaluated.rerun
+    for optimizer in (Optimizer.ADAMW_BF16, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST):
+        if evaluated.estimate.fits:
+            break
+        assert isinstance(rerun.workload, TrainingWorkload)
+        lighter = replace(rerun, workload=replace(rerun.workload, optimizer=optimizer))
+        evaluated = _paced(catalog, lighter.with_default("workload.optimizer", optimizer), run)
     return evaluated
 
 

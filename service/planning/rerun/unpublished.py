@@ -82,6 +82,13 @@ def is_plain(run: MeasuredTraining) -> bool:
     return run.workload.method in TUNED and run.workload.seq_len_tokens is None
 
 
+def is_unsplit(run: MeasuredTraining) -> bool:
+    """Whether a run is tuning of all parameters that says nothing of degrees or sharding."""
+    said = run.deployment
+    degrees = (said.tp, said.pp, said.cp, said.ep, said.dp, said.sharding)
+    return run.workload.method is Method.SFT and all(degree is None for degree in degrees)
+
+
 def recompute(run: MeasuredTraining) -> Recompute | None:
     """As published; none in the plainest tuning."""
     said = run.deployment.recompute

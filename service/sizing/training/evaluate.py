@@ -70,7 +70,7 @@ def estimate_training(
         assumed=(
             *_placed(placed),
             *_chosen(deployment, found.layouts.layout(row)),
-            *recipe_assumptions(calibration, moe=job.shape.is_moe),
+            *recipe_assumptions(job, calibration),
         ),
         working=training_working(point, calibration),
         engine_version=ENGINE_VERSION,
@@ -135,9 +135,13 @@ def _chosen(deployment: Deployment, layout: ParallelLayout) -> tuple[Assumed, ..
     )
 
 
-def recipe_assumptions(calibration: Calibration, *, moe: bool) -> tuple[Assumed, ...]:
+def recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
     """The judgement that every training answer rests on."""
-    names = ["training.weight_bytes_param", "training.gradient_bytes_param", optimizer_entry(moe=moe)]
+    names = [
+        "training.weight_bytes_param",
+        "training.gradient_bytes_param",
+        optimizer_entry(job.workload.optimizer, moe=job.shape.is_moe),
+    ]
     names += ["training.failure_interval_gpu_h", "training.checkpoint_stall_fraction", "training.evaluation_fraction"]
     entries = [calibration.assumptions[name] for name in names]
     return tuple(

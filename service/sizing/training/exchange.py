@@ -136,7 +136,8 @@ def data_exchange_s(
     states = np.where(sharded > 0, moved_dense / ranks + moved_routed / expert_ranks, moved_dense + moved_routed)
     # Master, both moments and the gradient are read, all but the gradient and the BF16 weights written.
     optimizer = states * (2.0 * recipe.optimizer_bytes + recipe.gradient_bytes + recipe.weight_bytes)
-    return np.where(zero3, exposed * rounds, exposed), np.asarray(optimizer / rates.bandwidth_bytes_s)
+    step_s = optimizer / rates.bandwidth_bytes_s + states * recipe.host_bytes / recipe.host_bytes_s
+    return np.where(zero3, exposed * rounds, exposed), np.asarray(step_s, dtype=np.float64)
 
 
 def _ring_s(sent_bytes: FloatArray, ranks: FloatArray, inside: FloatArray, rates: Rates) -> FloatArray:

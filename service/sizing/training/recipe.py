@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.precision import BYTES_ELEMENT, Precision
-from service.sizing.workload import Method, TrainingWorkload
+from service.sizing.units import GB_S
+from service.sizing.workload import Method, Optimizer, TrainingWorkload
 
 ADAPTER_METHODS = frozenset({Method.LORA, Method.QLORA})
 _QUANTISED = frozenset({Precision.FP8, Precision.FP4})
@@ -25,6 +26,9 @@ class Recipe:
     weight_bytes: float
     gradient_bytes: float
     optimizer_bytes: float
+    # What lies in host memory instead, and how fast it is reached.
+    host_bytes: float
+    host_bytes_s: float
     stored_input_factor: float
     passes: float
     recompute_passes: float
@@ -49,21 +53,23 @@ def compute_precision(workload: TrainingWorkload) -> Precision:
     return workload.precision
 
 
-def optimizer_entry(*, moe: bool) -> str:
-    """The assumption that says how many bytes the optimizer keeps of a parameter."""
-    return "training.moe_optimizer_bytes_param" if moe else "training.optimizer_bytes_param"
+def optimizer_entry(optimizer: Optimizer, *, moe: bool) -> str:
+    """The assumption that says how many bytes of the GPU's memory the optimizer keeps of a parameter."""
+    automatic = Optimizer.ADAMW_BF16 if moe else Optimizer.ADAMW_FP32
+    return f"training.{automatic if optimizer is Optimizer.AUTO else optimizer}_bytes_param"
 
 
 def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool) -> Recipe:
     """The recipe of a workload: AdamW with FP32 master weights, BF16 weights and gradients.
 
-    Moments are FP32, of MoE models BF16. FP8 and FP4 recipes quantise on the way into each product and keep weights,
-    gradients and optimizer as BF16 does.
+    Moments are FP32, of MoE models BF16, unless the workload says otherwise. FP8 and FP4 recipes quantise on the way
+    into each product and keep weights, gradients and optimizer as BF16 does.
     """
     compute = compute_precision(workload)
     method = workload.method
     adapter = method in ADAPTER_METHODS
     frozen = Precision.INT4 if method is Method.QLORA else compute
+    on_host = workload.optimizer is Optimizer.ADAMW_HOST
     reference = method in {Method.DPO, Method.GRPO}
     # GRPO also scores the rollouts under the policy that made them.
     reference_passes = {Method.DPO: 1.0, Method.GRPO: 2.0}.get(method, 0.0)
@@ -72,8 +78,11 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         compute=compute,
         multiplied_bytes=BYTES_ELEMENT[compute],
         weight_bytes=calibration.assumption("training.weight_bytes_param"),
-        gradient_bytes=calibration.assumption("training.gradient_bytes_param"),
-        optimizer_bytes=calibration.assumption(optimizer_entry(moe=moe)),
+        # States in host memory take each layer's gradient as it comes.
+        gradient_bytes=0.0 if on_host else calibration.assumption("training.gradient_bytes_param"),
+        optimizer_bytes=calibration.assumption(optimizer_entry(workload.optimizer, moe=moe)),
+        host_bytes=calibration.assumption(optimizer_entry(Optimizer.ADAMW_FP32, moe=moe)) if on_host else 0.0,
+        host_bytes_s=calibration.assumption("training.host_link_gb_s") * GB_S,
         stored_input_factor=0.5 if compute in _QUANTISED else 1.0,
         passes=2.0 if adapter else 3.0,
         recompute_passes=1.0,

@@ -124,7 +124,7 @@ def _result(
         rejected=rejected,
         shortfall=None if options else nearest_miss(fleet, rejected, context),
         sensitivity=_sensitivity(fleet, ranked, context),
-        assumed=recipe_assumptions(context.calibration, moe=job.shape.is_moe),
+        assumed=recipe_assumptions(job, context.calibration),
         candidates=fleet.tried,
         engine_version=ENGINE_VERSION,
     )

@@ -6,7 +6,7 @@ from service.catalog.catalog import Catalog
 from service.sizing.training.layouts import micro_batches
 from service.sizing.training.memory import activation_bytes, expert_data_ranks, params_gpu, stage_layers_fraction
 from service.sizing.units import GB
-from service.sizing.workload import Method
+from service.sizing.workload import Method, Optimizer
 from tests.sizing.training.jobs import job, layouts
 
 PARAMS_8B = 8.0303e9
@@ -17,6 +17,26 @@ def test_full_tuning_of_8b_takes_sixteen_bytes_a_parameter(catalog: Catalog) -> 
     assert memory.weights[0] == pytest.approx(2 * PARAMS_8B, rel=1e-3)
     assert memory.gradients[0] == pytest.approx(2 * PARAMS_8B, rel=1e-3)
     assert memory.optimizer[0] == pytest.approx(12 * PARAMS_8B, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "model", "bytes_param"),
+    [
+        (Optimizer.AUTO, "llama-3.1-8b", 12.0),
+        (Optimizer.AUTO, "qwen3-30b-a3b", 8.0),
+        (Optimizer.ADAMW_FP32, "qwen3-30b-a3b", 12.0),
+        (Optimizer.ADAMW_BF16, "llama-3.1-8b", 8.0),
+        (Optimizer.ADAMW_8BIT, "llama-3.1-8b", 2.0),
+        (Optimizer.ADAMW_HOST, "llama-3.1-8b", 0.0),
+    ],
+)
+def test_the_optimizer_keeps_what_it_is_asked_to(
+    catalog: Catalog, optimizer: Optimizer, model: str, bytes_param: float
+) -> None:
+    found = job(catalog, model=model, optimizer=optimizer)
+    memory = found.memory(layouts())
+    assert memory.optimizer[0] == pytest.approx(bytes_param * found.shape.total_params)
+    assert (memory.gradients[0] == 0.0) == (optimizer is Optimizer.ADAMW_HOST)
 
 
 @pytest.mark.parametrize(

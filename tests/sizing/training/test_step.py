@@ -9,7 +9,7 @@ from service.sizing.table import build_table
 from service.sizing.training.job import Job, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.step import StepTime
-from service.sizing.workload import Method
+from service.sizing.workload import Method, Optimizer
 from tests.sizing.training.jobs import job, layouts
 
 
@@ -63,6 +63,34 @@ def test_small_models_stop_scaling(catalog: Catalog) -> None:
     found = job(catalog, model="llama-3.2-3b", global_batch_sequences=4096, seq_len_tokens=512)
     few, many = step(catalog, found, layouts(dp=[8, 4096], sharding=1)).total
     assert few / many < 0.5 * 4096 / 8
+
+
+def test_states_in_host_memory_cross_its_link(catalog: Catalog) -> None:
+    near, far = (
+        step(catalog, job(catalog, optimizer=optimizer), layouts(dp=8, sharding=1)).optimizer[0]
+        for optimizer in (Optimizer.ADAMW_FP32, Optimizer.ADAMW_HOST)
+    )
+    # 8.03e9 / 8 parameters x 12 bytes at 20 GB/s.
+    assert far == pytest.approx(8.0303e9 / 8 * 12 / 20e9, rel=0.02)
+    assert far > 10 * near
+
+
+def test_rollouts_are_decoded_on_the_gpus_that_train(catalog: Catalog) -> None:
+    tuned = step(catalog, job(catalog, method=Method.SFT), layouts(dp=8, sharding=1))
+    rolled = step(catalog, job(catalog, method=Method.GRPO), layouts(dp=[8, 16], sharding=1))
+    assert tuned.rollout[0] == 0.0
+    assert rolled.rollout[0] > rolled.rollout[1] > 0.0
+    assert rolled.total[0] > tuned.total[0] + rolled.rollout[0]
+
+
+def test_a_mesh_serves_a_pair_with_its_share_of_the_links(catalog: Catalog) -> None:
+    found = job(catalog, model="llama-3.1-70b")
+    pair, all_four = (
+        step(catalog, found, layouts(tp=tp, dp=2, sharding=1), server="poweredge-xe8712-gb200").tensor[0]
+        for tp in (2, 4)
+    )
+    # Half of the buffer over one of three links, three quarters over all of them; latency is the same.
+    assert pair / all_four == pytest.approx(2.0, rel=0.1)
 
 
 def test_parts_add_up(catalog: Catalog) -> None:
