@@ -50,9 +50,11 @@ def _walk(value: Any, seen: dict[int, object]) -> object:
     names = _names(kind)
     if names is None:
         return value
+    still, moving = names
+    if not moving:
+        return value
     # A copy without a second validation: the fields are the ones the value already has.
     twin = kind.__new__(kind)
-    still, moving = names
     for name in still:
         object.__setattr__(twin, name, getattr(value, name))
     for name in moving:
