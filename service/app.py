@@ -27,7 +27,7 @@ from service.errors import PlannerError
 from service.logs.configure import configure_logging
 from service.logs.process import own_logs
 from service.metrics import shared_metrics
-from service.runtime import Runtime, build_runtime
+from service.runtime import Runtime, build_runtime, load_facts
 from service.tracing import make_tracing
 
 log = structlog.get_logger(__name__)
@@ -97,4 +97,5 @@ def _runtime() -> Runtime:
     settings = settings_from_environment()
     own_logs(settings.log_level, role=_ROLE)
     tracing = make_tracing(settings, role=_ROLE)
-    return build_runtime(settings, metrics=shared_metrics(settings.metrics_dir), tracing=tracing)
+    facts = load_facts(settings)
+    return build_runtime(settings, facts=facts, metrics=shared_metrics(settings.metrics_dir), tracing=tracing)

@@ -60,9 +60,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def load_facts(settings: Settings) -> Facts:
-    """Read and check everything under the configuration folder."""
-    return Facts(catalog=load_catalog(settings.config_dir), price_book=load_price_book(settings.config_dir))
+def load_facts(settings: Settings, *, stored_predictions: bool = True) -> Facts:
+    """Read and check everything under the configuration folder; what is predicted of published runs only who shows it
+    needs, and it is a quarter of the work.
+    """
+    catalog = load_catalog(settings.config_dir, stored_predictions=stored_predictions)
+    return Facts(catalog=catalog, price_book=load_price_book(settings.config_dir))
 
 
 def build_runtime(
@@ -74,8 +77,11 @@ def build_runtime(
     metrics: Metrics | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> Runtime:
-    """Wire the parts. Nothing connects before its first use, so a process may start while its neighbours are down."""
-    facts = facts or load_facts(settings)
+    """Wire the parts. Nothing connects before its first use, so a process may start while its neighbours are down.
+
+    Without facts it reads them, but for the stored predictions.
+    """
+    facts = facts or load_facts(settings, stored_predictions=False)
     metrics = metrics or Metrics()
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
     tracing.watch_engine(engine)

@@ -49,3 +49,11 @@ def test_tests_cannot_leave_this_machine():
         probe.connect(("192.0.2.1", 80))
     with pytest.raises(OffMachineError):
         socket.getaddrinfo("example.org", 80)
+
+
+@pytest.mark.xdist_group("one")
+def test_tests_of_a_group_share_a_process(request, worker_id):
+    """Whoever groups them silently stopped doing so once, and every process started a product of its own."""
+    if worker_id == "master":
+        pytest.skip("one process runs everything")
+    assert request.node.nodeid.endswith("@one")

@@ -60,7 +60,7 @@ def settings() -> Settings:
 @functools.cache
 def facts() -> Facts:
     """Catalog and prices: read once by the parent, shared with every process it forks."""
-    return load_facts(settings())
+    return load_facts(settings(), stored_predictions=False)
 
 
 @functools.cache

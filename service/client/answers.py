@@ -183,13 +183,18 @@ def _rejections(rejected: Sequence[Answer]) -> str:
     servers: Counter[str] = Counter()
     for limit in {(item["server"], item["limit"]) for item in rejected}:
         servers[limit[1]] += 1
-    return ", ".join(f"{limit} ({number(many)} servers)" for limit, many in servers.most_common())
+    return ", ".join(
+        f"{limit} ({number(many)} server{'s' if many > 1 else ''})" for limit, many in servers.most_common()
+    )
 
 
 def assumed(items: Sequence[Answer]) -> Iterator[str]:
-    """One sentence of the defaults and assumptions, where there are some."""
-    if items:
-        yield "Assumed: " + "; ".join(f"{item['field']} = {item['value']}" for item in items) + "."
+    """One sentence of the defaults and assumptions, where there are some; of a field that options differ in, each."""
+    values: dict[str, list[str]] = {}
+    for item in items:
+        values.setdefault(item["field"], []).append(str(item["value"]).strip())
+    if values:
+        yield "Assumed: " + "; ".join(f"{field} = {' or '.join(of)}" for field, of in values.items()) + "."
 
 
 def _remarks(result: Answer, options: Sequence[Answer]) -> Iterator[str]:

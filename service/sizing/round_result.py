@@ -50,11 +50,15 @@ def _walk(value: Any, seen: dict[int, object]) -> object:
     names = _names(kind)
     if names is None:
         return value
-    # A copy without a second validation: the fields are the ones the value already has.
-    twin = kind.__new__(kind)
     still, moving = names
+    if not moving:
+        return value
+    # A copy without a second validation: the fields are the ones the value already has.
+    twin, put = kind.__new__(kind), object.__setattr__
     for name in still:
-        object.__setattr__(twin, name, getattr(value, name))
+        put(twin, name, getattr(value, name))
     for name in moving:
-        object.__setattr__(twin, name, _walk(getattr(value, name), seen))
+        part = getattr(value, name)
+        # Most of them are floats, and a result has thousands.
+        put(twin, name, float(_FORMAT % part) if type(part) is float else _walk(part, seen))
     return twin

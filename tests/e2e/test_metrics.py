@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import WEB_PROCESSES, Started
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
 WORKLOAD = {
     "workload": {
         "kind": "inference",

@@ -11,12 +11,12 @@ def check_context(workload: InferenceWorkload, architecture: ModelArchitecture) 
     longest, most = longest_tokens(workload), architecture.max_context_tokens
     if most is not None and longest > most:
         raise InvalidRequestError(
-            f"isl_tokens + osl_tokens reach {longest:g}, {architecture.id} has a context of {most}",
+            f"isl_tokens + osl_tokens reach {longest:,.0f}, {architecture.id} has a context of {most:,}",
             errors=(
                 FieldError(
                     field="workload.isl_tokens",
                     message="with osl_tokens is longer than the model's context; shorten it or choose another model",
-                    value=f"{longest:g}",
+                    value=f"{longest:.0f}",
                     limit=str(most),
                 ),
             ),
