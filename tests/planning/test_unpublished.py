@@ -95,6 +95,25 @@ def test_tuning_that_says_nothing_of_its_layout_takes_an_optimizer_that_fits() -
     assert "workload.optimizer=adamw_host" in {default.word for default in found.rerun.defaults}
 
 
+def test_a_race_to_a_target_evaluates_on_the_way() -> None:
+    race, plain = (
+        run(
+            workload={"seq_len_tokens": 8192, "global_batch_sequences": 128, "samples_to_target": samples},
+            deployment={"gpus": 64},
+        )
+        for samples in (100_000, None)
+    )
+    times = {}
+    for name, one in (("race", race), ("plain", plain)):
+        found = evaluate_training(CATALOG, one)
+        days = found.metrics["time_to_train_days"].interval.p50
+        times[name] = training_metrics(one, found)["time_to_train_min"].interval.p50 / (days * 24 * 60)
+    share = CATALOG.calibration.assumption("evidence.target_evaluation_fraction")
+    assert times["race"] == pytest.approx(1 / (1 - share))
+    # The benchmark's reference knows this model too, at whatever batch.
+    assert times["plain"] == pytest.approx(1 / (1 - share))
+
+
 def test_allocated_and_reserved_are_two_peaks() -> None:
     allocated, reserved = (
         run(workload={}, deployment={"gpus": 8}, memory_statistic=statistic) for statistic in ("allocated", "reserved")

@@ -60,6 +60,8 @@ class Evaluated:
     rerun: Rerun
     estimate: Estimate
     pace: Estimate | None = None
+    # Share of a whole run that the engine's answer leaves out: a race to a target stops often to see whether it is met.
+    unmodelled_fraction: float = 0.0
 
     @property
     def metrics(self) -> Mapping[str, Metric]:

@@ -76,6 +76,8 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     assert rerun.architecture is not None
     typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
     evaluated = evaluate(catalog, rerun)
+    share = unpublished.evaluation_fraction(run, rerun.architecture, workload.method, catalog.calibration)
+    evaluated = replace(evaluated, unmodelled_fraction=share)
     if typical == longest:
         return evaluated
     peak = evaluate(catalog, replace(evaluated.rerun, workload=replace(workload, seq_len_tokens=longest)))
@@ -97,7 +99,7 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         "step_time_s": step,
         # Frameworks that print it count micro-batches.
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
-        "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN),
+        "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN / (1.0 - evaluated.unmodelled_fraction)),
         "gpu_hours": found["run_gpu_h"],
         "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),

@@ -117,6 +117,15 @@ def samples_to_target(run: MeasuredTraining, model: str, method: Method, calibra
     return float(np.interp(np.log(batch), np.log(batches), [found[size] for size in batches]))
 
 
+def evaluation_fraction(
+    run: MeasuredTraining, architecture: ModelArchitecture, method: Method, calibration: Calibration
+) -> float:
+    """Share of the time that a race to a target spends on evaluating; an encoder takes next to none."""
+    if architecture.encoder or samples_to_target(run, architecture.id, method, calibration) is None:
+        return 0.0
+    return calibration.assumption("evidence.target_evaluation_fraction")
+
+
 def tokens(
     run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int
 ) -> float:
