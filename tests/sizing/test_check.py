@@ -38,7 +38,7 @@ def test_every_example_passes(path, catalog: Catalog) -> None:
 
 
 def test_a_context_longer_than_the_model_is_refused(catalog: Catalog) -> None:
-    with pytest.raises(InvalidRequestError, match="131072"):
+    with pytest.raises(InvalidRequestError, match="131,072"):
         checked(catalog, Question(workload=inference_workload(isl_tokens=TokenLength(mean=140_000.0))))
 
 
