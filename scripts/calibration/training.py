@@ -11,7 +11,9 @@ import numpy as np
 from scripts.calibration.training_fit import (
     ATTENTION_SINCE_YEAR,
     GENERATIONS,
+    PEAK_FRACTION,
     PRECISIONS,
+    TRAINED,
     TRAINING_SPECS,
     StackedRuns,
     fit_training,
@@ -129,6 +131,9 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
             own = common * value_at(vector, "generation_factor", f"{generation}/{fitted}")
             yield _coefficient("product_factor", f"{generation}/{precision}", own, what["product_factor"])
         yield _coefficient("expert_factor", precision, value_at(vector, "expert_factor", fitted), what["expert_factor"])
+    yield _coefficient("product_peak_fraction", "*", 0.0, "no training was measured: the rate of the kernels")
+    for generation in TRAINED:
+        yield _coefficient("product_peak_fraction", generation, PEAK_FRACTION, "the share that product_factor is over")
     yield _coefficient("attention_since_year", "*", 0.0, "attention kernels were there from the beginning")
     yield _coefficient("attention_before_factor", "*", 1.0, "nothing before")
     for generation, year in ATTENTION_SINCE_YEAR.items():

@@ -128,7 +128,7 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
     def curves(operation: Operation, formats: Formats = _WIDE) -> Curves:
         return kernel_curves(table, operation, formats, calibration)
 
-    products = curves(Operation.PRODUCT, _FORMATS.get(compute, _WIDE))
+    products = _sustained(curves(Operation.PRODUCT, _FORMATS.get(compute, _WIDE)), table, compute, calibration)
     since, before = (
         np.array([calibration.coefficient(name, g) for g in generations])
         for name in ("training.attention_since_year", "training.attention_before_factor")
@@ -141,7 +141,7 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
     return Rates(
         # Curves of a wider format stand in for kernels, never for a format that the GPU lacks.
         products=replace(products, flop_s=products.flop_s * known),
-        wide=curves(Operation.PRODUCT),
+        wide=_sustained(curves(Operation.PRODUCT), table, Precision.BF16, calibration),
         attention=curves(Operation.CONTEXT_ATTENTION),
         latent=curves(Operation.CONTEXT_MLA),
         scan=curves(Operation.CONTEXT_RECURRENCE),
@@ -160,3 +160,13 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         scale_up_latency_s=calibration.assumption("training.scale_up_latency_us") * US,
         scale_out_latency_s=calibration.assumption("training.scale_out_latency_us") * US,
     )
+
+
+def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calibration: Calibration) -> Curves:
+    """The curves with the rate that product_factor is fitted over: a share of the peak, the kernels' own where it is 0.
+
+    Kernels measured alone run at clocks that a training does not sustain, each GPU at others; where trainings were
+    measured the share of the peak predicts GPUs left out of the fit better.
+    """
+    share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
+    return replace(curves, flop_s=np.where(share > 0.0, share * table.flop_s[precision], curves.flop_s))
