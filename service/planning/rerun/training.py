@@ -100,7 +100,7 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         # Frameworks that print it count micro-batches.
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
         "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN / (1.0 - evaluated.unmodelled_fraction)),
-        "gpu_hours": found["run_gpu_h"],
+        "gpu_hours": times(found["run_gpu_h"], 1.0 / (1.0 - evaluated.unmodelled_fraction)),
         "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
     }
