@@ -149,7 +149,7 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
 
 
 def _coefficient(name: str, scope: str, value: float, source: str) -> str:
-    return f'  - {{name: training.{name}, scope: "{scope}", value: {value:.4g}, source: "{source}"}}'
+    return f'  - {{name: training.{name}, scope: "{scope}", value: {value:.5g}, source: "{source}"}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from service.sizing.units import MS, US
 PRECISIONS = ("bf16", "fp8", "fp4")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
 # FlashAttention-3 doubled what FlashAttention-2 reached on Hopper (Shah et al. 2024, arXiv 2407.08608).
-ATTENTION_SINCE_YEAR = {"hopper": 2024.4}
+ATTENTION_SINCE_YEAR = {"hopper": 2024.5}
 # The rate that product_factor is over where trainings were measured; elsewhere it is the kernels' own.
 TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
