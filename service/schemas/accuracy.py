@@ -1,6 +1,7 @@
 """Predicted beside measured on the wire: a published point, what the engine said of it, and errors over many."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
@@ -160,6 +161,13 @@ class GroupingField(fields.String):
         return tuple(dict.fromkeys(names))
 
 
+class Split(StrEnum):
+    """Whether the engine was fitted on a published run."""
+
+    CALIBRATION = "calibration"
+    VALIDATION = "validation"
+
+
 class _FilterSchema(StrictSchema):
     """Which points are looked at."""
 
@@ -168,7 +176,7 @@ class _FilterSchema(StrictSchema):
     gpu = Text("Only runs on this GPU.", **_FILTER)
     precision = Text("Only this number format.", **_FILTER)
     source = Text("Only what this source published.", **_FILTER)
-    split = Text("Only calibration, or only validation.", **_FILTER)
+    split = Choice("Only what the engine was fitted on, or only what it never saw.", Split, **_FILTER)
     metric = Text("Only this metric.", **_FILTER)
 
 

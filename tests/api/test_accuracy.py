@@ -81,7 +81,14 @@ def test_pages_go_by_cursor(acme: Speaker):
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("kind=knitting", "kind"), ("gpus=8", "gpus"), ("cursor=x", "cursor"), ("limit=0", "limit"), ("by=gpu", "by")],
+    [
+        ("kind=knitting", "kind"),
+        ("split=validationn", "split"),
+        ("gpus=8", "gpus"),
+        ("cursor=x", "cursor"),
+        ("limit=0", "limit"),
+        ("by=gpu", "by"),
+    ],
 )
 def test_a_wrong_query_is_422(query, field, acme: Speaker):
     answer = acme.get(f"/v1/accuracy?{query}")

@@ -60,7 +60,6 @@ def inference_assumed(
         "inference.prefill_chunk_tokens",
     ):
         entry = calibration.assumptions[name]
-        found.append(
-            Assumed(field=name, value=f"{entry.value:g} {entry.unit}", why="engine assumption", source=entry.source)
-        )
+        value = f"{entry.value:g} {entry.unit}".strip()
+        found.append(Assumed(field=name, value=value, why="engine assumption", source=entry.source))
     return tuple(found)

@@ -43,12 +43,15 @@ class Recipe:
 
 
 def compute_precision(workload: TrainingWorkload) -> Precision:
-    """Precision of the matrix products; `auto` trains in BF16, INT4 weights are multiplied in BF16."""
-    if workload.precision not in _ALLOWED:
+    """Precision of the matrix products; `auto` trains in BF16, and so do the frozen INT4 weights of QLoRA."""
+    frozen_only = workload.precision is Precision.INT4 and workload.method is not Method.QLORA
+    if workload.precision not in _ALLOWED or frozen_only:
         message = f"'{workload.precision}' cannot train a language model; use bf16, fp16, fp8 or fp4"
+        if frozen_only:
+            message += ", or the method qlora, which keeps frozen weights in int4"
         error = FieldError(field="workload.precision", message=message, value=str(workload.precision))
         raise UnsupportedWorkloadError(f"workload.precision: {message}", errors=(error,))
-    if workload.method is Method.QLORA or workload.precision in {Precision.AUTO, Precision.INT4}:
+    if workload.method is Method.QLORA or workload.precision is Precision.AUTO:
         return Precision.BF16
     return workload.precision
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, UnsupportedWorkloadError
+from service.sizing.precision import Precision
 from service.sizing.training.choices import deployed_layouts, searched_layouts, thinned
 from service.sizing.training.layouts import batch_divides, divisors
-from service.sizing.workload import Deployment, Sharding
-from tests.sizing.training.jobs import job
+from service.sizing.training.recipe import compute_precision
+from service.sizing.workload import Deployment, Method, Sharding
+from tests.sizing.training.jobs import job, training_workload
 
 
 def test_divisors() -> None:
@@ -54,3 +56,10 @@ def test_a_deployment_keeps_what_it_states(catalog: Catalog) -> None:
 def test_degrees_that_do_not_give_the_gpus_are_refused(catalog: Catalog) -> None:
     with pytest.raises(InvalidRequestError, match="gpus = 12"):
         deployed_layouts(job(catalog), Deployment(gpu="b200-sxm", gpus=12, tp=8))
+
+
+def test_int4_is_for_the_frozen_weights_of_qlora() -> None:
+    assert compute_precision(training_workload(method=Method.QLORA, precision=Precision.INT4)) is Precision.BF16
+    for method in (Method.SFT, Method.LORA, Method.PRETRAIN):
+        with pytest.raises(UnsupportedWorkloadError, match="qlora"):
+            compute_precision(training_workload(method=method, precision=Precision.INT4))
