@@ -10,7 +10,6 @@ from service.planning.rerun.legal import evaluate
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
-from service.sizing.calibration import Calibration
 from service.sizing.interval import Metric
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
 from service.sizing.workload import Deployment, Method, Optimizer, Sharding, TrainingTarget, TrainingWorkload
@@ -76,7 +75,7 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     assert rerun.architecture is not None
     typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
     evaluated = evaluate(catalog, rerun)
-    share = unpublished.evaluation_fraction(run, rerun.architecture, workload.method, catalog.calibration)
+    share = unpublished.evaluation_fraction(run, rerun.architecture, catalog.calibration)
     evaluated = replace(evaluated, unmodelled_fraction=share)
     if typical == longest:
         return evaluated
@@ -148,7 +147,7 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     tokens = unpublished.tokens(run, architecture, calibration, method=method, length=length)
     resolved = replace(resolved, seq_len_tokens=length, tokens=tokens)
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
-    return _told(rerun, run, calibration)
+    return _told(rerun, run)
 
 
 def _deployment(run: MeasuredTraining) -> Deployment:
@@ -179,14 +178,14 @@ def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
     return changed.with_default("workload.global_batch_sequences", batch)
 
 
-def _told(rerun: Rerun, run: MeasuredTraining, calibration: Calibration) -> Rerun:
+def _told(rerun: Rerun, run: MeasuredTraining) -> Rerun:
     workload = rerun.workload
     assert isinstance(workload, TrainingWorkload)
     assert isinstance(workload.model, str)
     for name in ("method", "precision", "seq_len_tokens"):
         if getattr(run.workload, name) is None:
             rerun = rerun.with_default(f"workload.{name}", getattr(workload, name))
-    if unpublished.samples_to_target(run, workload.model, workload.method, calibration) is None:
+    if run.workload.samples_to_target is None:
         sequences = workload.tokens / workload.seq_len_tokens
         rerun = rerun.with_default("workload.samples_to_target", f"{sequences:.4g}", of=_OF_A_WHOLE_RUN)
     if run.flop_convention is None:

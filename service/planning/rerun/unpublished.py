@@ -14,7 +14,6 @@ from service.sizing.workload import Deployment, Method, Recompute
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _COPIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-_TARGET = "training.samples_to_target"
 
 
 def month(published: str | None) -> str | None:
@@ -101,27 +100,9 @@ def fleets(deployment: Deployment) -> tuple[int, ...]:
     return tuple(copy * times for times in _COPIES)
 
 
-def samples_to_target(run: MeasuredTraining, model: str, method: Method, calibration: Calibration) -> float | None:
-    """Sequences until the run reaches its target: as published, else as the benchmark's reference at this batch."""
-    if run.workload.samples_to_target is not None:
-        return float(run.workload.samples_to_target)
-    batch = run.workload.global_batch_sequences
-    found = {
-        float(scope.rpartition("/")[2]): coefficient.value
-        for (name, scope), coefficient in calibration.coefficients.items()
-        if name == _TARGET and scope.rpartition("/")[0] == f"{model}/{method}"
-    }
-    if batch is None or not found:
-        return None
-    batches = sorted(found)
-    return float(np.interp(np.log(batch), np.log(batches), [found[size] for size in batches]))
-
-
-def evaluation_fraction(
-    run: MeasuredTraining, architecture: ModelArchitecture, method: Method, calibration: Calibration
-) -> float:
+def evaluation_fraction(run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration) -> float:
     """Share of the time that a race to a target spends on evaluating; an encoder takes next to none."""
-    if architecture.encoder or samples_to_target(run, architecture.id, method, calibration) is None:
+    if architecture.encoder or run.workload.samples_to_target is None:
         return 0.0
     return calibration.assumption("evidence.target_evaluation_fraction")
 
@@ -130,9 +111,8 @@ def tokens(
     run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int
 ) -> float:
     """Tokens of the whole run; where nobody said, what runs of this method usually take."""
-    samples = samples_to_target(run, architecture.id, method, calibration)
-    if samples is not None:
-        return samples * length
+    if run.workload.samples_to_target is not None:
+        return float(run.workload.samples_to_target * length)
     if method in TUNED:
         return calibration.assumption("evidence.tuning_sequences") * length
     return calibration.assumption("evidence.pretrain_tokens_param") * float(
