@@ -1,0 +1,261 @@
+"""Settling: what a deployment leaves open is chosen, and the load is solved for its operating point."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.errors import FieldError, InvalidRequestError
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
+from service.sizing.hardware import Hardware
+from service.sizing.inference.formats import Formats, choose_formats, has_format
+from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.load import ModelLoad, model_load
+from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
+from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
+from service.sizing.inference.pools import Pools, stated_pools
+from service.sizing.inference.predict import (
+    PointValues,
+    point_values,
+)
+from service.sizing.inference.serving import Bench, Traffic, bench_of, serve, within
+from service.sizing.inference.software import Software, software_of
+from service.sizing.inference.stated import (
+    Placement,
+    has_stated_layout,
+    open_layouts,
+    placed,
+    require_known,
+    stated_layout,
+)
+from service.sizing.inference.traffic import slo_seconds, traffic_of
+from service.sizing.place import placed_server
+from service.sizing.result import Assumed
+from service.sizing.table import FloatArray, HardwareTable, build_table
+from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Everything that stays the same while the load of one deployment is solved."""
+
+    bench: Bench
+    memory: InferenceMemory
+    traffic: Traffic
+    table: HardwareTable
+    calibration: Calibration
+    # Prefill instances to a decode instance where the pools are stated.
+    prefill_ratio: float | None
+
+    def point(self, batch: float) -> PointValues:
+        """The steady state of the single candidate at this decode batch."""
+        found = operate(self.bench, batch=np.array([batch]), traffic=self.traffic, prefill_ratio=self.prefill_ratio)
+        return point_values(found, 0)
+
+    @property
+    def limit(self) -> FloatArray:
+        """Most sequences that an instance decodes at once."""
+        return batch_limit(self.memory, self.bench.layouts, self.calibration)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What the engine chose for the caller."""
+
+    server: str
+    formats: Formats
+    native: bool
+    asked: Load
+    placement: Placement
+    pools: tuple[Assumed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A deployment with everything chosen that it left open: ready to be evaluated at any batch."""
+
+    setting: Setting
+    notes: Notes
+
+
+def settle(
+    workload: InferenceWorkload,
+    deployment: Deployment,
+    *,
+    hardware: Hardware,
+    architecture: ModelArchitecture,
+    calibration: Calibration,
+) -> Settled:
+    """Server, formats, layout, copies and pools of a deployment. Raises as `estimate_inference` does."""
+    server, gpu, chosen_server = placed_server(deployment, hardware)
+    table = build_table((server,), (gpu,))
+    software = software_of(deployment.engine or workload.engine, deployment.software_month, calibration)
+    formats = choose_formats(workload, architecture, gpu, software=software)
+    load = model_load(architecture, weight=formats.weight, kv=formats.kv)
+    require_known(load, table, gpu)
+    asked = deployment.load or Load()
+    site = _Site(
+        load=load,
+        table=table,
+        software=software,
+        calibration=calibration,
+        traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
+    )
+    pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
+    if pools is None:
+        placement = _placement(site, deployment)
+        setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
+    else:
+        placement, setting = _pooled(site, pools, deployment, workload, asked)
+    notes = Notes(
+        server=chosen_server,
+        formats=formats,
+        native=has_format(gpu, formats.weight),
+        asked=asked,
+        placement=placement,
+        pools=() if pools is None else pools.assumed,
+    )
+    return Settled(setting=setting, notes=notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """A model in its formats on one server, the software that runs it, and the traffic: all but the layout."""
+
+    load: ModelLoad
+    table: HardwareTable
+    software: Software
+    calibration: Calibration
+    traffic: Traffic
+
+    def memory(self, layouts: InferenceLayouts) -> InferenceMemory:
+        """Memory of these layouts at the traffic's mean lengths."""
+        return inference_memory(
+            self.load,
+            layouts,
+            table=self.table,
+            isl_tokens=self.traffic.isl_tokens,
+            osl_tokens=self.traffic.osl_tokens,
+            software=self.software,
+            reserves=reserves_of(self.software, self.calibration),
+        )
+
+    def bench(self, layouts: InferenceLayouts, *, disaggregated: bool, prefill: InferenceLayouts | None) -> Bench:
+        """The bench of these layouts."""
+        return bench_of(
+            self.load,
+            layouts,
+            software=self.software,
+            table=self.table,
+            calibration=self.calibration,
+            disaggregated=disaggregated,
+            prefill_layouts=prefill,
+        )
+
+    def setting(
+        self,
+        layouts: InferenceLayouts,
+        *,
+        disaggregated: bool,
+        prefill: InferenceLayouts | None = None,
+        ratio: float | None = None,
+    ) -> Setting:
+        """The one layout that is evaluated."""
+        return Setting(
+            bench=self.bench(layouts, disaggregated=disaggregated, prefill=prefill),
+            memory=self.memory(layouts),
+            traffic=self.traffic,
+            table=self.table,
+            calibration=self.calibration,
+            prefill_ratio=ratio,
+        )
+
+
+def _pooled(
+    site: _Site, pools: Pools, deployment: Deployment, workload: InferenceWorkload, asked: Load
+) -> tuple[Placement, Setting]:
+    """Of the splits that the deployment may mean the one that carries most at the load; the first of equals."""
+    whole = site.setting(pools.decode, disaggregated=True, prefill=pools.prefill, ratio=1.0)
+    tried = []
+    for decode, prefill in pools.splits:
+        setting = replace(whole, prefill_ratio=prefill / decode)
+        tried.append((operating_point(setting, workload, asked, decode)[1], decode, prefill, setting))
+    _, decode, prefill, setting = max(tried, key=lambda t: t[0])
+    used = decode * int(pools.decode.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
+    placement = Placement(
+        layouts=pools.decode, replicas=decode, ep=int(pools.decode.ep[0]), idle_gpus=max(0, deployment.gpus - used)
+    )
+    return placement, setting
+
+
+def _placement(site: _Site, deployment: Deployment) -> Placement:
+    """The stated layout, or of those that fit the one with the highest throughput over all copies."""
+    load = site.load
+    if has_stated_layout(deployment):
+        return placed(stated_layout(load, deployment), deployment)
+    legal = open_layouts(load, deployment, site.table)
+    if not legal.tp.size:
+        raise InvalidRequestError(
+            f"no layout of {load.architecture.id} takes {deployment.gpus} GPUs in so many copies",
+            errors=(FieldError(field="deployment.gpus", message="is too few for the copies asked for"),),
+        )
+    memory = site.memory(legal)
+    bench = site.bench(legal, disaggregated=False, prefill=None)
+    point = operate(bench, batch=batch_limit(memory, legal, site.calibration), traffic=site.traffic)
+    # Where nothing fits the layout that comes nearest to fitting is shown.
+    fits = memory.fixed + memory.sequence <= memory.usable
+    total = point.requests_s[:, 0] * (deployment.gpus // legal.gpus_instance)
+    best = int(np.argmax(np.where(fits, total, 0.0))) if fits.any() else int(np.argmin(memory.fixed))
+    return placed(legal.take(np.array([best])), deployment)
+
+
+def operating_point(
+    setting: Setting, workload: InferenceWorkload, asked: Load, replicas: int
+) -> tuple[PointValues, float]:
+    """The steady state that the load leads to, and the requests/s that the fleet then carries."""
+    limit = setting.limit
+    if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
+        batch = float(limit[0])
+    elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
+        batch = _largest_within(setting, workload, limit)
+    else:
+        by_rate = asked.kind is LoadKind.RATE
+        wanted = (asked.requests_s or 0.0) if by_rate else float(asked.value or 1)
+        batch = float(
+            solve_batch(
+                setting.bench,
+                wanted=np.array([wanted / replicas]),
+                by_rate=by_rate,
+                limit=limit,
+                traffic=setting.traffic,
+                pooled=setting.prefill_ratio is None,
+                prefill_ratio=setting.prefill_ratio,
+            )[0]
+        )
+    values = setting.point(batch)
+    decoding = replicas if setting.prefill_ratio is not None else replicas / (1.0 + values.prefill_instances)
+    if asked.kind is LoadKind.CONCURRENCY:
+        values = _with_waiting(values, float(asked.value or 1) / decoding)
+    return values, values.requests_s * decoding
+
+
+def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
+    """Requests beyond what the instance holds wait: Little's law turns their number into time to first token."""
+    waiting = max(0.0, in_flight - values.in_flight)
+    extra = waiting / values.requests_s
+    if extra <= 0.0:
+        return values
+    fields = {name: getattr(values, name) for name in PointValues.__dataclass_fields__}
+    fields |= {"ttft_s": values.ttft_s + extra, "ttft_tail_s": values.ttft_tail_s + extra, "in_flight": in_flight}
+    return PointValues(**fields)
+
+
+def _largest_within(setting: Setting, workload: InferenceWorkload, limit: np.ndarray) -> float:
+    """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
+    ttft_s, tpot_s = slo_seconds(workload.slo)
+    grid = batch_grid(limit, points=160, smallest=0.05)
+    point = serve(setting.bench, batch=grid, traffic=setting.traffic, prefill_ratio=setting.prefill_ratio)
+    ok = np.flatnonzero(within(point, ttft_s=ttft_s, tpot_s=tpot_s)[0])
+    # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
+    best = ok[np.argmax(point.requests_s[0, ok])] if ok.size else 0
+    return float(grid[0, int(best)])
