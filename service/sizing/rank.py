@@ -170,16 +170,20 @@ def _rejection(server: ServerSpec, limit: Limit, detail: str) -> Rejection:
     return Rejection(server=server.id, limit=limit, candidates=1, detail=detail)
 
 
-def order(*, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray) -> IntArray:
-    """Indices, best first: lowest weight (unknown last), then power (unknown last), servers, place among the ids.
+def order(
+    *, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray, speed: FloatArray
+) -> IntArray:
+    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, place of the id.
 
-    Candidates of one server that are still equal keep the order in which their layouts are listed.
+    So nothing that costs and draws no more, and is faster, ranks after what it beats. Candidates of one server that
+    are still equal keep the order in which their layouts are listed.
     """
     unpriced = np.isnan(cost_weight)
     return np.lexsort(
         (
             np.arange(place.size),
             place,
+            -speed,
             servers,
             _or_inf(power_w),
             np.where(unpriced, 0.0, cost_weight),

@@ -35,6 +35,15 @@ class Contest:
         least = self.best.min(axis=1)
         return np.asarray(np.argmax(least <= least.min(axis=0) * (1.0 + margin), axis=0), dtype=np.int64)
 
+    def stands(
+        self, groups: list[Group], *, group: IntArray, server: IntArray, cost: FloatArray, margin: float
+    ) -> BoolArray:
+        """Candidates in the format that their server is offered in; of modes that take equally much the aggregated."""
+        place = self.places(groups)[group]
+        pooled = np.array([g.disaggregated for g in groups], dtype=np.bool_)[group]
+        equal = pooled & (cost == self.best[place, 0, server])
+        return np.asarray((place == self.preferred(margin)[server]) & ~equal, dtype=np.bool_)
+
     def notes(self, group: Group, *, server: int, servers: int, mode_asked: bool) -> tuple[str, ...]:
         """What an option's format and mode were preferred to, and by how much."""
         mode, place = int(group.disaggregated), self.formats.index(group.formats)

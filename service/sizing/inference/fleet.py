@@ -1,6 +1,6 @@
 """How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -80,7 +80,8 @@ class Fleet:
     """Per candidate of one group: the fleet that carries the demand, or why there is none.
 
     `predicted` is what one decode instance carries within the SLO, in the demand's own unit (requests/s or requests in
-    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill.
+    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. The last but
+    one are what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
     """
 
     idle_gpus: FloatArray
@@ -91,6 +92,7 @@ class Fleet:
     prefill_instances: FloatArray
     servers: IntArray
     tokens_s_user: FloatArray
+    requests_s: FloatArray
     verdict: Verdict
 
 
@@ -175,7 +177,7 @@ def plan_fleet(
     rows = np.arange(grid.shape[0])
     fine = at(_between(grid[rows, best], grid[rows, np.minimum(best + 1, _COARSE - 1)]))
     column = _best_column(fine, _allowed(fine, margins, slo_s), demand)
-    return _fleet(
+    fleet = _fleet(
         group,
         fine,
         column,
@@ -186,6 +188,24 @@ def plan_fleet(
         table=table,
         calibration=calibration,
     )
+    return fleet if demand.gpus is not None else _at_demand(fleet, coarse, demand, wanted)
+
+
+def _at_demand(fleet: Fleet, point: ServingPoint, demand: FleetDemand, wanted: Numeric) -> Fleet:
+    """The same fleets with their speeds at their share of the demand instead of at the most that they carry."""
+    carried = point.in_flight if demand.in_flight is not None else point.requests_s
+    # Shares beyond the SLO's batch are read there: the demand never takes an instance so far.
+    share = np.minimum(wanted / fleet.instances, carried.max(axis=1))
+    reached = np.maximum.accumulate(carried, axis=1) >= share[:, None]
+    after = np.maximum(1, np.argmax(reached, axis=1))
+    rows = np.arange(after.size)
+    low, high = carried[rows, after - 1], carried[rows, after]
+    part = np.clip((share - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+
+    def read(values: FloatArray) -> FloatArray:
+        return np.asarray(values[rows, after - 1] * (1.0 - part) + values[rows, after] * part, dtype=np.float64)
+
+    return replace(fleet, tokens_s_user=1.0 / read(point.tpot_s), requests_s=read(point.requests_s) * fleet.instances)
 
 
 def _allowed(point: ServingPoint, margins: Margins, slo_s: tuple[float, float]) -> BoolArray:
@@ -287,6 +307,7 @@ def _fleet(
         # A refused candidate may need absurdly many; integers end where floats do not.
         servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
+        requests_s=picked(point.requests_s) * decoding,
         verdict=verdict,
     )
 

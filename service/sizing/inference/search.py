@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
+from service.sizing.fabric import network_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.choice import Contest, contest_of
@@ -26,6 +27,7 @@ from service.sizing.rank import Verdict, admissible, first_per_server, order, pa
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray, table_of
+from service.sizing.units import KW
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Availability, InferenceWorkload, Question
 
@@ -63,8 +65,8 @@ _NARROWER: dict[Precision, tuple[Precision, ...]] = {
 class _Pool:
     """All candidates of all servers, one after another; `group` and `local` lead back to a group's own row.
 
-    `speed` is what the Pareto front trades against cost and power: tokens/s of one user when there is an SLO, else of
-    the fleet; `output` is what the fleet carries.
+    `speed` is what the Pareto front trades against cost and power: tokens/s of one user, or requests/s of the fleet
+    where that is what the question leaves open; `output` is what the fleet carries at most.
     """
 
     group: IntArray
@@ -155,7 +157,7 @@ class _Search:
         fleets = [self.plan(group, scene.demand.wanted) for group in groups]
         pool = self._limited(_pool(groups, fleets, scene.workload, table))
         contest, offered = self._contest(groups, pool)
-        chosen = _pick(pool, table, self.weight, offered=offered, by_output=contest.by_output)
+        chosen = _pick(pool, scene, self.weight, offered=offered, by_output=contest.by_output)
         candidates = [
             Picked(
                 group=groups[pool.group[i]],
@@ -167,33 +169,30 @@ class _Search:
             for i in chosen.rows.tolist()
         ]
         values = operating_values(candidates, scene)
-        kept, front = _front(chosen, candidates, values, scene.workload)
+        kept, front = _ranked(chosen, _operated_speed(candidates, values, scene.workload))
         return _Found(
             options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene, contest=contest),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
             rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
             formats=_answered(groups, [candidates[i] for i in kept]),
             candidates=int(pool.server.size),
-            first=candidates[0] if candidates else None,
+            first=candidates[kept[0]] if candidates else None,
         )
 
     def _contest(self, groups: list[Group], pool: _Pool) -> tuple[Contest, IntArray]:
-        """What formats and modes take, and the feasible candidates in the format that their server is offered in."""
+        """What formats and modes take, and the feasible candidates that their server is offered with."""
         scene, by_output = self.scene, self.scene.demand.gpus is not None
         feasible = np.flatnonzero(pool.verdict.feasible)
+        group, server = pool.group[feasible], pool.server[feasible]
+        cost = pool.servers[feasible] / (pool.output[feasible] if by_output else 1.0)
         contest = contest_of(
-            groups,
-            group=pool.group[feasible],
-            server=pool.server[feasible],
-            cost=pool.servers[feasible] / (pool.output[feasible] if by_output else 1.0),
-            servers=len(scene.table.servers),
-            by_output=by_output,
+            groups, group=group, server=server, cost=cost, servers=len(scene.table.servers), by_output=by_output
         )
-        if len(contest.formats) < 2:
+        if not feasible.size:
             return contest, feasible
-        preferred = contest.preferred(scene.calibration.assumption("inference.wider_precision_cost_fraction"))
-        mine = contest.places(groups)[pool.group[feasible]] == preferred[pool.server[feasible]]
-        return contest, feasible[mine]
+        margin = scene.calibration.assumption("inference.wider_precision_cost_fraction")
+        stands = contest.stands(groups, group=group, server=server, cost=cost, margin=margin)
+        return contest, feasible[stands]
 
     def plan(self, group: Group, wanted: Numeric) -> Fleet:
         """The fleets of one group's candidates for a demand, which the sensitivity analysis may bend."""
@@ -278,7 +277,7 @@ def _part(place: int, group: Group, fleet: Fleet, workload: InferenceWorkload, t
         local=local,
         server=server,
         servers=fleet.servers[local] + spare,
-        speed=(fleet.tokens_s_user if workload.slo else output)[local],
+        speed=(fleet.requests_s if _by_fleet(workload) else fleet.tokens_s_user)[local],
         output=output[local],
         east_west=needs_fabric(group, table)[local],
         verdict=fleet.verdict.take(local),
@@ -324,14 +323,23 @@ def _all(columns: list[NDArray[_Kind]], kind: type[_Kind]) -> NDArray[_Kind]:
     return np.concatenate(columns) if columns else np.zeros(0, dtype=kind)
 
 
+def _by_fleet(workload: InferenceWorkload) -> bool:
+    """Whether speed is what the fleet carries: not where a user's speed is bounded, nor where the rate is given."""
+    return workload.slo is None and (
+        workload.demand.concurrency is not None or workload.demand.saturate_gpus is not None
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Chosen:
-    """Rows of the pool that may become options, best first; `best` marks the best of each server."""
+    """Rows of the pool that may become options: weight and power, per unit of output where that is ranked by."""
 
     rows: IntArray
+    server: IntArray
+    servers: IntArray
+    place: IntArray
     cost: FloatArray
     power: FloatArray
-    best: BoolArray
 
 
 def _answered(groups: list[Group], options: list[Picked]) -> tuple[Formats, ...]:
@@ -340,36 +348,59 @@ def _answered(groups: list[Group], options: list[Picked]) -> tuple[Formats, ...]
     return tuple(dict.fromkeys(group.formats for group in groups if group.formats in found))
 
 
-def _pick(pool: _Pool, table: HardwareTable, weight: FloatArray, *, offered: IntArray, by_output: bool) -> _Chosen:
-    """Of each server its best and its fastest candidate of those `offered`, best first.
+def _pick(pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, by_output: bool) -> _Chosen:
+    """Of each server its best and its fastest candidate of those `offered`.
 
     `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does.
     """
+    table = scene.table
     server, servers, speed = pool.server[offered], pool.servers[offered], pool.speed[offered]
     output = pool.output[offered] if by_output else np.ones_like(speed)
     cost = fleet_weight(weight, server, servers) / output
     power = fleet_power_w(table, server, servers) / output
-    place = table.place[server]
-    best = first_per_server(order(place=place, cost_weight=cost, power_w=power, servers=servers), server)
+    place, crosses = table.place[server], pool.east_west[offered]
+    # Of one server the fleets that cost the same have as many servers: first those without a fabric, which draws power.
+    fleet = 2 * servers + crosses
+    best = first_per_server(order(place=place, cost_weight=cost, power_w=power, servers=fleet, speed=speed), server)
     fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
-    ranked = both[order(place=place[both], cost_weight=cost[both], power_w=power[both], servers=servers[both])]
-    return _Chosen(rows=offered[ranked], cost=cost[ranked], power=power[ranked], best=np.isin(ranked, best))
+    switches = [
+        _switches_w(scene, i, j) if across else 0.0
+        for i, j, across in zip(server[both].tolist(), servers[both].tolist(), crosses[both].tolist(), strict=True)
+    ]
+    return _Chosen(
+        rows=offered[both],
+        server=server[both],
+        servers=servers[both],
+        place=place[both],
+        cost=cost[both],
+        power=power[both] + np.array(switches) / output[both],
+    )
 
 
-def _front(
-    chosen: _Chosen, candidates: list[Picked], values: list[PointValues], workload: InferenceWorkload
-) -> tuple[list[int], list[bool]]:
-    """Places of the candidates that become options, and which of those are on the front.
+def _switches_w(scene: Scene, server: int, servers: int) -> float:
+    """Power [W] of the fabric of so many servers; zero where it is unknown, as the option then shows none."""
+    plan = network_plan(scene.table.servers[server], servers, scene.hardware.switches)
+    return (plan.switch_power_kw or 0.0) * KW
+
+
+def _ranked(chosen: _Chosen, speed: FloatArray) -> tuple[IntArray, list[bool]]:
+    """Places of the chosen that become options, best first, and which of those are on the front.
 
     Kept are the best of each server and what the front adds, judged at the load that they will carry.
     """
-    if not candidates:
-        return [], []
-    instances = [float(c.fleet.instances[c.row]) for c in candidates]
-    speed = np.array(
-        [1.0 / v.tpot_s if workload.slo else v.requests_s * n for v, n in zip(values, instances, strict=True)]
+    ranked = order(
+        place=chosen.place, cost_weight=chosen.cost, power_w=chosen.power, servers=chosen.servers, speed=speed
     )
     front = pareto_front(cost_weight=chosen.cost, speed=speed, power_w=chosen.power)
-    kept = np.flatnonzero(chosen.best | front)[:_MOST_OPTIONS].tolist()
+    best = np.isin(ranked, first_per_server(ranked, chosen.server))
+    kept = ranked[best | front[ranked]][:_MOST_OPTIONS]
     return kept, front[kept].tolist()
+
+
+def _operated_speed(candidates: list[Picked], values: list[PointValues], workload: InferenceWorkload) -> FloatArray:
+    """Speed as the pool has it, at the load that each candidate will carry."""
+    if not _by_fleet(workload):
+        return np.array([1.0 / value.tpot_s for value in values])
+    each = zip(candidates, values, strict=True)
+    return np.array([value.requests_s * float(one.fleet.instances[one.row]) for one, value in each])

@@ -274,10 +274,10 @@ def _pick(found: _Candidates, scene: _Scene, weight: FloatArray) -> tuple[IntArr
     server, servers = found.rows.server[feasible], found.servers[feasible]
     cost = fleet_weight(weight, server, servers)
     power = fleet_power_w(scene.table, server, servers)
-    best = first_per_server(
-        order(place=scene.table.place[server], cost_weight=cost, power_w=power, servers=servers), server
-    )
     speed = 1.0 / found.physics.item_s[feasible]
+    best = first_per_server(
+        order(place=scene.table.place[server], cost_weight=cost, power_w=power, servers=servers, speed=speed), server
+    )
     front = pareto_front(cost_weight=cost[best], speed=speed[best], power_w=power[best])
     return feasible[best], front.tolist()
 

@@ -81,11 +81,11 @@ def _time_verdict(
 def ranked_rows(fleet: Fleet, verdict: Verdict, *, job: Job, table: HardwareTable, weight: FloatArray) -> IntArray:
     """The best feasible row of each server, best first: cheapest; fastest where the budget or the GPUs are given."""
     feasible = np.flatnonzero(verdict.feasible)
-    feasible = feasible[np.lexsort((fleet.days[feasible], table.place[fleet.server[feasible]]))]
     server, servers = fleet.server[feasible], fleet.servers[feasible]
     price = fleet_weight(weight, server, servers)
     power = fleet_power_w(table, server, servers)
-    best = order(place=table.place[server], cost_weight=price, power_w=power, servers=servers)
+    speed = 1.0 / fleet.days[feasible]
+    best = order(place=table.place[server], cost_weight=price, power_w=power, servers=servers, speed=speed)
     if job.workload.target.deadline_days is None:
         days = fleet.days[feasible][best]
         asked = job.workload.target.gpus

@@ -1,6 +1,7 @@
 """The search over the whole catalog: what it returns, refuses, and how it compares with trying everything."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +62,48 @@ def test_options_are_ranked_by_weight_and_the_pareto_front_is_among_them(catalog
     assert costs == sorted(costs)
     assert result.pareto
     assert set(result.pareto) <= {o.rank for o in result.options}
+
+
+def losses(catalog: Catalog, weight: FloatArray, option: SizingOption, speed: str) -> tuple[float, float, float]:
+    """What the ranking holds against an option: its weight, its power, and its speed turned round."""
+    row = next(i for i, s in enumerate(catalog.hardware.servers) if s.id == option.server)
+    power = option.facility.it_power_kw
+    cost = float(weight[row]) * option.servers
+    return cost, np.inf if power is None else power, -p50(option, speed)
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b", "deepseek-v3", "gpt-oss-120b"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"demand": Demand(concurrency=50.0)},
+        {"demand": Demand(concurrency=50.0), "slo": Slo(ttft_ms=2000.0, tpot_ms=50.0)},
+        {"demand": Demand(concurrency=50.0), "slo": Slo(ttft_ms=1000.0, tpot_ms=40.0)},
+        {"demand": Demand(requests_s=1.0)},
+        {"demand": Demand(requests_s=1.0), "slo": Slo(ttft_ms=5000.0, tpot_ms=100.0)},
+        {"demand": Demand(requests_s=30.0), "serving": Serving.DISAGGREGATED},
+    ],
+)
+def test_no_option_beats_one_that_is_ranked_before_it(
+    catalog: Catalog, weight: FloatArray, model: str, asked: dict[str, Any]
+) -> None:
+    workload = inference_workload(
+        model=model,
+        isl_tokens=TokenLength(mean=1000.0),
+        osl_tokens=TokenLength(mean=500.0),
+        weight_precision=Precision.AUTO,
+        **{"slo": None, **asked},
+    )
+    options = sized(catalog, weight, workload).options
+    speed = "output_tokens_s" if workload.slo is None and workload.demand.concurrency else "tokens_s_user"
+    ranked = [losses(catalog, weight, option, speed) for option in options]
+    for place, first in enumerate(ranked):
+        beaten_by = [
+            options[place + 1 + at].server
+            for at, later in enumerate(ranked[place + 1 :])
+            if later != first and all(b <= a for a, b in zip(first, later, strict=True))
+        ]
+        assert beaten_by == []
 
 
 def test_catalog_order_never_changes_the_answer(catalog: Catalog, weight: FloatArray) -> None:
