@@ -219,27 +219,32 @@ def _memory_steps(
 
 
 def _rate_steps(bench: Bench, table: HardwareTable, *, row: int) -> tuple[WorkingStep, ...]:
-    """What the GPU sustains in the largest matrix products, as their curve says."""
+    """What the data sheet gives the GPU, and the factors on it by which the curve of the largest products tells time.
+
+    Launch, arithmetic and traffic are fitted together: a factor may exceed 1 where another part holds its time.
+    """
     load, server = bench.load, int(bench.layouts.server[row])
     curve = bench.machine.ffn
-    flop_s, bytes_s = float(curve.flop_s[row, 0]), float(curve.bytes_s[row, 0])
     peak = float(multiply_flop_s(load.weight_precision, table, np.array([server]))[0])
+    bandwidth = float(table.bandwidth_bytes_s[server])
     return (
         WorkingStep(
-            name="sustained_dense_tflops",
-            value=flop_s / TFLOP_S,
-            unit="TFLOPS per GPU",
-            formula="dense peak x flop_efficiency of the product's curve",
+            name="product_arithmetic_factor",
+            value=float(curve.flop_s[row, 0]) / peak,
+            unit="",
+            formula="fitted on measured products: time of arithmetic = FLOP / (factor x dense peak of the data sheet)",
             inputs=(Quantity(name=f"{load.weight_precision}_dense_tflops", value=peak / TFLOP_S),),
             source=f"{_CATALOG}; {_KERNELS}",
         ),
         WorkingStep(
-            name="sustained_bandwidth_tb_s",
-            value=bytes_s / TB_S,
-            unit="TB/s per GPU",
-            formula="memory bandwidth x bandwidth_efficiency of the product's curve",
+            name="product_traffic_factor",
+            value=float(curve.bytes_s[row, 0]) / bandwidth,
+            unit="",
+            formula="fitted on measured products: time of traffic = bytes at the weight precision / (factor x memory "
+            "bandwidth of the data sheet), beside launch_us; above 1 the launch holds a part of it, and no memory is "
+            "faster than its data sheet",
             inputs=(
-                Quantity(name="memory_bandwidth_tb_s", value=float(table.bandwidth_bytes_s[server]) / TB_S),
+                Quantity(name="memory_bandwidth_tb_s", value=bandwidth / TB_S),
                 Quantity(name="launch_us", value=float(curve.launch_s[row, 0]) / US),
             ),
             source=f"{_CATALOG}; {_KERNELS}",

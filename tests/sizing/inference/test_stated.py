@@ -7,6 +7,7 @@ import pytest
 from service.catalog.catalog import Catalog
 from service.errors import InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.estimate import estimate
+from service.sizing.precision import Precision
 from service.sizing.result import Estimate
 from service.sizing.workload import InferenceWorkload, Load, LoadKind, Serving, TokenLength
 from tests.build import deployment, inference_workload
@@ -140,3 +141,16 @@ def test_one_client_alone_waits_for_nobody(catalog: Catalog) -> None:
     admission += 60_000 * fitted("inference.ttft_token_us", "tensorrt-llm") / 1000
     alone = float(steps["prefill_ms"] or 0.0) + 0.5 * float(steps["decode_step_ms"] or 0.0) + admission
     assert float(steps["ttft_ms"] or 0.0) == pytest.approx(alone, rel=1e-3)
+
+
+@pytest.mark.parametrize("gpu", ["b200-sxm", "b300-sxm", "gb300", "rtx-pro-6000-se"])
+@pytest.mark.parametrize("precision", [Precision.FP4, Precision.FP8, Precision.BF16])
+def test_the_working_shows_no_rate_above_the_data_sheet(catalog: Catalog, gpu: str, precision: Precision) -> None:
+    found = estimated(catalog, inference_workload(weight_precision=precision), gpu=gpu)
+    sheet = catalog.hardware.gpu(gpu)
+    shown = {s.name: s.value for s in found.working}
+    shown |= {q.name: q.value for s in found.working for q in s.inputs}
+    bandwidths = [float(value or 0.0) for name, value in shown.items() if name.endswith("_tb_s")]
+    assert bandwidths == [sheet.memory_bandwidth_tb_s]
+    assert "product_traffic_factor" in shown
+    assert all(name == f"{precision}_dense_tflops" for name in shown if name.endswith("tflops"))
