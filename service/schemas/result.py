@@ -178,7 +178,10 @@ class OptionSchema(AnswerSchema):
     metrics = metrics_field()
     confidence_fraction = figure("Probability that the target is met.")
     memory_gb_gpu = memory_field()
-    memory_used_gb_gpu = figure("Memory used on the fullest GPU.")
+    memory_used_gb_gpu = figure(
+        "Memory used on the fullest GPU: the sum of its parts. The peak_memory_gb of a training has it times the median "
+        "of measured over predicted, which its working names."
+    )
     memory_usable_gb_gpu = figure("Memory usable on it.")
     bottleneck = text("What binds.")
     utilisation = figures_field("Shares of what the hardware could do.")

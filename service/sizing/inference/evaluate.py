@@ -112,7 +112,7 @@ def _estimate(
         bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, 0)),
         utilisation=serving_utilisation(floor, values),
         assumed=_assumed(notes, deployment),
-        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, row=0),
+        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=0),
         engine_version=ENGINE_VERSION,
     )
 

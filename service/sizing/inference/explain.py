@@ -9,8 +9,9 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import multiply_flop_s
 from service.sizing.inference.memory import InferenceMemory
-from service.sizing.inference.predict import PointValues
+from service.sizing.inference.predict import PointValues, Spreads
 from service.sizing.inference.serving import Bench, Traffic
+from service.sizing.median import median_step
 from service.sizing.result import Quantity, WorkingStep
 from service.sizing.table import HardwareTable
 from service.sizing.units import GB, MS, TB_S, TFLOP_S, US
@@ -92,10 +93,11 @@ def inference_working(
     memory: InferenceMemory,
     table: HardwareTable,
     traffic: Traffic,
+    spreads: Spreads,
     row: int,
 ) -> tuple[WorkingStep, ...]:
     """Every quantity in the order it is computed, with its formula, inputs and where they stand."""
-    load, layouts, overheads = bench.load, bench.layouts, bench.overheads
+    load, layouts = bench.load, bench.layouts
     layout = tuple(
         Quantity(name=name, value=float(getattr(layouts, name)[row])) for name in ("tp", "pp", "attention_dp", "ep")
     )
@@ -130,39 +132,53 @@ def inference_working(
             ),
             source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
-        WorkingStep(
-            name="tpot_ms",
-            value=values.tpot_s / MS,
-            unit="ms",
-            formula="(decode_step + interference x prompts of others per step x what each adds) / accepted tokens",
-            inputs=(
-                Quantity(name="interference", value=float(overheads.interference)),
-                Quantity(name="accepted_tokens", value=traffic.accepted_tokens),
-            ),
-            source=f"{_METHOD}; {_FIT}",
+        *_served_steps(bench, values, traffic, spreads),
+    )
+
+
+def _served_steps(bench: Bench, values: PointValues, traffic: Traffic, spreads: Spreads) -> tuple[WorkingStep, ...]:
+    """What a request sees and an instance carries: as predicted, then as the answer's median has it."""
+    overheads = bench.overheads
+    tpot = WorkingStep(
+        name="tpot_ms",
+        value=values.tpot_s / MS,
+        unit="ms",
+        formula="(decode_step + interference x prompts of others per step x what each adds) / accepted tokens",
+        inputs=(
+            Quantity(name="interference", value=float(overheads.interference)),
+            Quantity(name="accepted_tokens", value=traffic.accepted_tokens),
         ),
-        WorkingStep(
-            name="ttft_ms",
-            value=values.ttft_s / MS,
-            unit="ms",
-            formula="prefill + wait behind other prompts + half a step + host, per request and per prompt token",
-            inputs=(
-                Quantity(name="prefill_fraction", value=values.prefill_fraction),
-                Quantity(name="ttft_overhead_ms", value=float(overheads.ttft_s) / MS),
-            ),
-            source=f"{_METHOD}; {_FIT}",
+        source=f"{_METHOD}; {_FIT}",
+    )
+    ttft = WorkingStep(
+        name="ttft_ms",
+        value=values.ttft_s / MS,
+        unit="ms",
+        formula="prefill + wait behind other prompts + half a step + host, per request and per prompt token",
+        inputs=(
+            Quantity(name="prefill_fraction", value=values.prefill_fraction),
+            Quantity(name="ttft_overhead_ms", value=float(overheads.ttft_s) / MS),
         ),
-        WorkingStep(
-            name="requests_s_instance",
-            value=values.requests_s,
-            unit="requests/s",
-            formula="batch / (osl / accepted tokens x step)",
-            inputs=(
-                Quantity(name="batch", value=values.batch),
-                Quantity(name="osl_tokens", value=traffic.osl_tokens),
-            ),
-            source=_METHOD,
+        source=f"{_METHOD}; {_FIT}",
+    )
+    rate = WorkingStep(
+        name="requests_s_instance",
+        value=values.requests_s,
+        unit="requests/s",
+        formula="batch / (osl / accepted tokens x step)",
+        inputs=(
+            Quantity(name="batch", value=values.batch),
+            Quantity(name="osl_tokens", value=traffic.osl_tokens),
         ),
+        source=_METHOD,
+    )
+    return (
+        tpot,
+        median_step(tpot, spreads.tpot, name="tpot_p50_ms", source=_FIT),
+        ttft,
+        median_step(ttft, spreads.ttft, name="ttft_p50_ms", source=_FIT),
+        rate,
+        median_step(rate, spreads.rate, name="requests_s_instance_p50", source=_FIT),
     )
 
 

@@ -165,7 +165,9 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
         memory_used_gb=(float(memory.fixed[row]) + kv_cache) / GB,
         bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, row)),
         utilisation=serving_utilisation(floor, values),
-        working=inference_working(group.bench, values, memory=memory, table=table, traffic=traffic, row=row),
+        working=inference_working(
+            group.bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=row
+        ),
     )
 
 

@@ -72,7 +72,7 @@ def estimate_training(
             *_chosen(deployment, found.layouts.layout(row)),
             *recipe_assumptions(job, calibration),
         ),
-        working=training_working(point, calibration),
+        working=training_working(point, calibration, certainty),
         engine_version=ENGINE_VERSION,
     )
 

@@ -108,7 +108,7 @@ def training_option(
             Quantity(name="steps", value=job.steps),
         ),
         notes=_notes(job, point, spec, servers),
-        working=training_working(point, context.calibration),
+        working=training_working(point, context.calibration, certainty),
     )
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.median import median_step
 from service.sizing.result import Quantity, WorkingStep
-from service.sizing.training.explain import PARTS, Point
+from service.sizing.training.explain import PARTS, Certainty, Point
 from service.sizing.training.layouts import micro_batches
 from service.sizing.training.rates import generation
 from service.sizing.units import BILLION, GB, HOUR_S, MINUTE_S, TFLOP_S
@@ -21,9 +22,16 @@ def _degrees(point: Point) -> tuple[Quantity, ...]:
     )
 
 
-def training_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
+def training_working(point: Point, calibration: Calibration, certainty: Certainty) -> tuple[WorkingStep, ...]:
     """Every quantity in the order it is computed, with its formula, inputs and where they stand."""
-    return (*_memory_working(point), *_step_working(point, calibration), *_run_working(point))
+    memory, step, run = _memory_working(point), _step_working(point, calibration), _run_working(point)
+    return (
+        *memory,
+        median_step(memory[-1], certainty.memory, name="peak_memory_p50_gb", source=_FIT),
+        *step,
+        *run,
+        median_step(run[-1], certainty.step, name="time_to_train_p50_days", source=_FIT),
+    )
 
 
 def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
@@ -61,7 +69,7 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         source="arXiv 2205.05198",
     )
     total = WorkingStep(
-        name="peak_memory_gb",
+        name="memory_used_gb",
         value=float(point.memory.total[0]) / GB,
         unit="GB per GPU",
         formula="sum of the parts + reserve + fragmentation",

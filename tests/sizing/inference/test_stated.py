@@ -154,3 +154,10 @@ def test_the_working_shows_no_rate_above_the_data_sheet(catalog: Catalog, gpu: s
     assert bandwidths == [sheet.memory_bandwidth_tb_s]
     assert "product_traffic_factor" in shown
     assert all(name == f"{precision}_dense_tflops" for name in shown if name.endswith("tflops"))
+
+
+def test_the_working_leads_to_the_medians_that_the_answer_shows(catalog: Catalog) -> None:
+    found = estimated(catalog, load=Load(kind=LoadKind.CONCURRENCY, value=1))
+    steps = {s.name: s.value for s in found.working}
+    assert steps["tpot_p50_ms"] == pytest.approx(p50(found, "tpot_ms"), rel=1e-5)
+    assert steps["ttft_p50_ms"] == pytest.approx(p50(found, "ttft_ms"), rel=1e-5)

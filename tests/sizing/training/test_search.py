@@ -221,6 +221,20 @@ def test_nothing_in_a_result_is_nan(sizer: Sizer) -> None:
     assert sum(p.gb for p in option.memory_gb_gpu) == pytest.approx(option.memory_used_gb_gpu)
 
 
+@pytest.mark.parametrize(
+    ("metric", "step"), [("peak_memory_gb", "peak_memory_p50_gb"), ("time_to_train_days", "time_to_train_p50_days")]
+)
+def test_the_working_leads_to_the_median_that_the_answer_shows(sizer: Sizer, metric: str, step: str) -> None:
+    """From the sum of the memory's parts to the peak there is a factor, and it has a name."""
+    option = sizer(method=Method.SFT, tokens=1e9, target=TrainingTarget(gpus=8)).options[0]
+    working = {s.name: s for s in option.working}
+    inputs = {q.name: float(q.value or 0.0) for q in working[step].inputs}
+    predicted = next(name for name in inputs if name != "measured_over_predicted_factor")
+    assert working[step].value == pytest.approx(p50(option, metric), rel=1e-9)
+    assert inputs[predicted] * inputs["measured_over_predicted_factor"] == pytest.approx(working[step].value, rel=1e-9)
+    assert working["memory_used_gb"].value == pytest.approx(sum(p.gb for p in option.memory_gb_gpu), rel=1e-9)
+
+
 def test_desktops_that_cannot_be_that_many_are_refused_for_their_number(sizer: Sizer) -> None:
     found = sizer(target=TrainingTarget(gpus=64), model="llama-3.1-8b")
     refused = {r.server: r for r in found.rejected}
