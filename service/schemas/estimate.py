@@ -15,6 +15,7 @@ from service.schemas.result import (
     WorkingStepSchema,
     figures_field,
     memory_field,
+    memory_used_field,
     metrics_field,
 )
 from service.schemas.science import SCIENCE_ESTIMATE_SCHEMAS
@@ -229,10 +230,7 @@ class EstimateSchema(AnswerSchema):
     fits = flag("Whether it fits into memory; speeds are given even when it does not.")
     metrics = metrics_field()
     memory_gb_gpu = memory_field()
-    memory_used_gb_gpu = figure(
-        "Memory used on the fullest GPU: the sum of its parts. The peak_memory_gb of a training has it times the median "
-        "of measured over predicted, which its working names."
-    )
+    memory_used_gb_gpu = memory_used_field()
     memory_usable_gb_gpu = figure("Memory usable on it.")
     bottleneck = text("What binds.")
     utilisation = figures_field("Shares of what the hardware could do.")

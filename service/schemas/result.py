@@ -51,6 +51,14 @@ def memory_field() -> Figures:
     return Figures("Memory of the fullest GPU, by part.", MemoryPart, key="part", value="gb")
 
 
+def memory_used_field() -> fields.Float:
+    """The sum of the parts, and what the metric of the same name has beside it."""
+    return figure(
+        "Memory used on the fullest GPU: the sum of its parts. peak_memory_gb of a training is this times the median "
+        "of measured over predicted, a factor that its working names."
+    )
+
+
 def figures_field(what: str) -> Figures:
     """An open-ended list of named numbers."""
     return Figures(what, Quantity, key="name", value="value")
@@ -178,10 +186,7 @@ class OptionSchema(AnswerSchema):
     metrics = metrics_field()
     confidence_fraction = figure("Probability that the target is met.")
     memory_gb_gpu = memory_field()
-    memory_used_gb_gpu = figure(
-        "Memory used on the fullest GPU: the sum of its parts. The peak_memory_gb of a training has it times the median "
-        "of measured over predicted, which its working names."
-    )
+    memory_used_gb_gpu = memory_used_field()
     memory_usable_gb_gpu = figure("Memory usable on it.")
     bottleneck = text("What binds.")
     utilisation = figures_field("Shares of what the hardware could do.")
