@@ -15,7 +15,6 @@ from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.catalog.resolve import resolve, resolve_deployment, resolve_workload
 from service.edge.body import parse_json
-from service.planning.answer import budget_usd
 from service.quoting.indicative import weights
 from service.schemas.estimate import EstimateRequest, EstimateRequestSchema
 from service.schemas.workload import SizingRequest, SizingRequestSchema
@@ -129,7 +128,6 @@ def sizing_call(example: Example, catalog: Catalog, weight: FloatArray) -> Calla
             application=resolved.application,
             calibration=catalog.calibration,
             weight=weight,
-            weight_limit=budget_usd(resolved.question),
         ).candidates
 
     return call

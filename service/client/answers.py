@@ -171,7 +171,7 @@ def _table(options: Sequence[Answer], pareto: Sequence[int]) -> Table:
 
 def _shortfall(shortfall: Answer) -> Iterator[str]:
     yield (
-        f"Nothing fits. {shortfall['limit']} binds: {number(shortfall['required'])} {shortfall['unit']} needed, "
+        f"Nothing fits. {shortfall['limit']} binds: {number(shortfall['required'])} {shortfall['unit']} required, "
         f"{number(shortfall['best'])} at best ({shortfall['server']}), "
         f"{shortfall['distance_fraction']:.0%} away."
     )

@@ -12,7 +12,6 @@ from service.schemas.digest import canonical_json
 from service.schemas.result import PricedResultSchema
 from service.schemas.workload import QUESTION
 from service.sizing.size import size
-from service.sizing.workload import Question, TrainingWorkload
 from service.store.results import StoredAnswer
 from service.store.runs import Versions
 
@@ -40,7 +39,6 @@ def answer(runtime: Runtime, question: str) -> Answer:
         application=resolved.application,
         calibration=runtime.catalog.calibration,
         weight=weights(hardware, book),
-        weight_limit=budget_usd(resolved.question),
     )
     return at_rest(priced(result, hardware, book), digest=digest_of(resolved.question, versions), versions=versions)
 
@@ -60,11 +58,3 @@ def at_rest(result: PricedResult, *, digest: str, versions: Versions) -> Answer:
         body=canonical_json(body), working=canonical_json(working), feasible=bool(written["feasible"])
     )
     return Answer(digest=digest, versions=versions, stored=stored)
-
-
-def budget_usd(question: Question) -> float | None:
-    """The most that a fleet may cost [USD]: the engine weighs servers in dollars without knowing it."""
-    stated = [question.constraints.max_budget_usd]
-    if isinstance(question.workload, TrainingWorkload):
-        stated.append(question.workload.target.budget_usd)
-    return min((float(amount) for amount in stated if amount is not None), default=None)

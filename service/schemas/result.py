@@ -218,12 +218,14 @@ class ShortfallSchema(AnswerSchema):
 
     limit = fields.Enum(Limit, by_value=True, required=True, metadata={"description": "The limit that binds."})
     server = text("The server that comes nearest.")
-    required = figure("What would be needed.")
-    best = figure("The best there is.")
+    required = figure("What is required: the bound that was set, or what the workload takes.")
+    best = figure("The best that is reached: of a bound that was set the least at which this limit would not bind.")
     unit = text("Unit of both.")
-    distance_fraction = figure("How far off, as a share of what is needed.")
-    relaxation = text("The cheapest change that would make it fit.")
-    more_gpus_help = flag("Whether more GPUs would help.")
+    distance_fraction = figure("How far off, as a share of what is required.")
+    relaxation = text("What would make it fit. Values that would do were tried, and may be typed back as they stand.")
+    more_gpus_help = flag(
+        "Whether a number of GPUs binds that was given or is the most: with more of them it would fit."
+    )
 
 
 class SensitivitySchema(AnswerSchema):

@@ -1,6 +1,7 @@
 """Feasibility with reasons, ordering, the Pareto front, rejections and the shortfall when nothing fits."""
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 
@@ -30,6 +31,7 @@ STAGES: tuple[Limit, ...] = (
     Limit.FACILITY_POWER,
     Limit.RACKS,
     Limit.BUDGET,
+    Limit.TARGET_BUDGET,
 )
 _STAGE_OF = {limit: stage for stage, limit in enumerate(STAGES)}
 FEASIBLE = -1
@@ -43,11 +45,20 @@ UNITS: dict[Limit, str] = {
     Limit.FACILITY_POWER: "kW",
     Limit.RACKS: "racks",
     Limit.BUDGET: "USD",
+    Limit.TARGET_BUDGET: "USD",
     Limit.FLEET: "GPUs",
     Limit.CONFIDENCE: "",
     Limit.CONTEXT: "tokens",
 }
 
+
+# Caps of the caller's on what a fleet takes: what is required is the cap, the best is the least that a fleet takes.
+CAPS = frozenset({Limit.RACK_POWER, Limit.FACILITY_POWER, Limit.RACKS, Limit.BUDGET, Limit.TARGET_BUDGET})
+# Bounds whose best figure, typed back, must suffice.
+_BOUNDS = CAPS | {Limit.TTFT, Limit.TPOT, Limit.DEADLINE, Limit.CONFIDENCE}
+_SHOWN_DIGITS = 4
+# Beyond these, digits are what sums and products of short decimals leave behind.
+_EXACT_DIGITS = 12
 
 # Limits that a caller asks for and a server fails to reach; of the others a server needs more than there is.
 _ASKED: dict[Limit, str] = {
@@ -66,6 +77,7 @@ _FALLBACK: dict[Limit, str] = {
 
 _UNKNOWN: dict[Limit, str] = {
     Limit.BUDGET: "has no price in the book, so a budget cannot be kept",
+    Limit.TARGET_BUDGET: "has no price in the book, so a budget cannot be kept",
     Limit.FACILITY_POWER: "its power is unknown, so max_facility_kw cannot be kept",
     Limit.RACKS: "its size or power is unknown, so max_racks cannot be kept",
     Limit.UNKNOWN_FACT: "too little is published of its GPU to predict anything",
@@ -235,42 +247,52 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
     return tuple(found)
 
 
-def shortfall(
-    rejected: tuple[Rejection, ...], relaxations: dict[Limit, str], *, more_gpus_help: frozenset[Limit]
-) -> Shortfall | None:
+def outward(value: float) -> float:
+    """The next number of 4 digits that is no smaller: what is shown and typed back must suffice."""
+    if value <= 0.0:
+        return value
+    exact = Decimal(f"{value:.{_EXACT_DIGITS}g}")
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - _SHOWN_DIGITS + 1), rounding=ROUND_CEILING))
+
+
+def shortfall(rejected: tuple[Rejection, ...], hints: dict[Limit, str]) -> Shortfall | None:
     """The rejection that came nearest to an option: farthest stage, then smallest distance, then server id.
 
-    A relaxation may name {limit}, {required}, {best} and {server}.
+    A hint says what to do beside loosening the bound; it may name {limit}, {required}, {best} and {server}.
     """
     if not rejected:
         return None
     measured = [r for r in rejected if r.required and r.available is not None]
     if not measured:
-        return _without_figures(rejected, relaxations)
+        return _without_figures(rejected, hints)
     nearest = min(measured, key=lambda r: (-_STAGE_OF[r.limit], _distance(r), r.server))
-    told = relaxations.get(nearest.limit, "relax {limit}")
-    relaxation = told.format(
-        limit=nearest.limit,
-        required=f"{nearest.required or 0.0:,.4g} {nearest.unit}".strip(),
-        best=f"{nearest.available or 0.0:,.4g} {nearest.unit}".strip(),
-        server=nearest.server,
-    )
+    required, best = nearest.required or 0.0, nearest.available or 0.0
+    if nearest.limit in CAPS:
+        required, best = best, required
+    if nearest.limit in _BOUNDS:
+        best = outward(best)
+    told = hints.get(nearest.limit, "" if nearest.limit in _BOUNDS else "relax {limit}")
     return Shortfall(
         limit=nearest.limit,
         server=nearest.server,
-        required=nearest.required or 0.0,
-        best=nearest.available or 0.0,
+        required=required,
+        best=best,
         unit=nearest.unit,
-        distance_fraction=_distance(nearest),
-        relaxation=relaxation,
-        more_gpus_help=nearest.limit in more_gpus_help,
+        distance_fraction=abs(best - required) / abs(required) if required else 1.0,
+        relaxation=told.format(
+            limit=nearest.limit,
+            required=f"{required:,.4g} {nearest.unit}".strip(),
+            best=f"{best:,.4g} {nearest.unit}".strip(),
+            server=nearest.server,
+        ),
+        more_gpus_help=False,
     )
 
 
-def _without_figures(rejected: tuple[Rejection, ...], relaxations: dict[Limit, str]) -> Shortfall:
+def _without_figures(rejected: tuple[Rejection, ...], hints: dict[Limit, str]) -> Shortfall:
     """Nothing was near enough to be measured: the rejection that got farthest says what to allow."""
     farthest = min(rejected, key=lambda r: (-_STAGE_OF[r.limit], r.server))
-    told = relaxations.get(farthest.limit, _FALLBACK.get(farthest.limit, "relax {limit}"))
+    told = hints.get(farthest.limit, _FALLBACK.get(farthest.limit, "relax {limit}"))
     return Shortfall(
         limit=farthest.limit,
         server=farthest.server,

@@ -145,6 +145,7 @@ class Limit(StrEnum):
     FACILITY_POWER = "max_facility_kw"
     RACKS = "max_racks"
     BUDGET = "max_budget_usd"
+    TARGET_BUDGET = "budget_usd"
     NOT_ALLOWED = "not_allowed"
     REFERENCE = "reference"
     UNKNOWN_FACT = "unknown_fact"
@@ -167,7 +168,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """Nothing fits: which limit binds, how far off the nearest candidate is, and the cheapest change."""
+    """Nothing fits: which limit binds, how far off the nearest candidate is, and the cheapest change.
+
+    `best` is what the nearest candidate reaches: of a bound that the caller sets the least at which it would pass.
+    """
 
     limit: Limit
     server: str

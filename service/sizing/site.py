@@ -10,6 +10,9 @@ from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
 
+# What sums and products of short decimals are off by: 2.464 kW are within 2.464 kW.
+_NOISE = 1e-12
+
 
 def fleet_power_w(table: HardwareTable, server: IntArray, servers: IntArray) -> FloatArray:
     """Planned IT power [W] of the servers alone; NaN where a server's figure is unknown."""
@@ -32,8 +35,11 @@ def site_verdict(
     constraints: Constraints,
     weight: FloatArray,
     weight_limit: float | None,
+    budget: Limit = Limit.BUDGET,
 ) -> Verdict:
     """Refuses fleets over max_facility_kw, max_racks or the budget; where a limit is set an unknown figure refuses.
+
+    `budget` is the field that set `weight_limit`.
 
     `east_west` tells whose servers talk to each other and need a fabric; its switches draw power too.
     """
@@ -45,11 +51,11 @@ def site_verdict(
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
         (Limit.FACILITY_POWER, facility_power_kw(table_kw, server, it_kw=it_kw), constraints.max_facility_kw),
         (Limit.RACKS, racks(table_kw, server, servers=servers), _number(constraints.max_racks)),
-        (Limit.BUDGET, fleet_weight(weight, server, servers), weight_limit),
+        (budget, fleet_weight(weight, server, servers), weight_limit),
     )
     for limit, needed, ceiling in limits:
         if ceiling is not None:
-            refused = np.isnan(needed) | (needed > ceiling)
+            refused = np.isnan(needed) | (needed > ceiling * (1.0 + _NOISE))
             verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
 

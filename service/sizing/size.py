@@ -13,7 +13,8 @@ from service.sizing.science.application import Application
 from service.sizing.science.search import size_science
 from service.sizing.table import FloatArray
 from service.sizing.training.search import size_training
-from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload
+from service.sizing.way_out import with_way_out
+from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, budget_usd
 
 
 def size(
@@ -24,36 +25,24 @@ def size(
     application: Application | None,
     calibration: Calibration,
     weight: FloatArray,
-    weight_limit: float | None = None,
 ) -> SizingResult:
     """Ranked options of a question over the whole catalog; pure and deterministic.
 
-    `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price); fleets above
-    `weight_limit` are refused. Nothing that fits is a result, not an error.
+    `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price); fleets above the
+    stated budget are refused. Nothing that fits is a result, not an error: its advice was evaluated.
     """
-    if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
-        if architecture is None:
-            raise InvalidRequestError("a model workload needs its architecture")
-        sized = size_inference if isinstance(question.workload, InferenceWorkload) else size_training
-        found = sized(
-            question,
+
+    def sized(asked: Question) -> SizingResult:
+        return _sized(
+            asked,
             hardware=hardware,
             architecture=architecture,
-            calibration=calibration,
-            weight=weight,
-            weight_limit=weight_limit,
-        )
-    else:
-        if application is None:
-            raise InvalidRequestError("a scientific workload needs its application")
-        found = size_science(
-            question,
-            hardware=hardware,
             application=application,
             calibration=calibration,
             weight=weight,
-            weight_limit=weight_limit,
         )
+
+    found = with_way_out(question, sized(question), again=sized)
     return rounded(
         replace(
             found,
@@ -61,6 +50,41 @@ def size(
             rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
             assumed=(*found.assumed, *_not_evaluated(question)),
         )
+    )
+
+
+def _sized(
+    question: Question,
+    *,
+    hardware: Hardware,
+    architecture: ModelArchitecture | None,
+    application: Application | None,
+    calibration: Calibration,
+    weight: FloatArray,
+) -> SizingResult:
+    """The result of the question's kind."""
+    limit = budget_usd(question)
+    if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
+        if architecture is None:
+            raise InvalidRequestError("a model workload needs its architecture")
+        of_models = size_inference if isinstance(question.workload, InferenceWorkload) else size_training
+        return of_models(
+            question,
+            hardware=hardware,
+            architecture=architecture,
+            calibration=calibration,
+            weight=weight,
+            weight_limit=limit,
+        )
+    if application is None:
+        raise InvalidRequestError("a scientific workload needs its application")
+    return size_science(
+        question,
+        hardware=hardware,
+        application=application,
+        calibration=calibration,
+        weight=weight,
+        weight_limit=limit,
     )
 
 

@@ -168,6 +168,14 @@ class Question:
     constraints: Constraints = field(default_factory=Constraints)
 
 
+def budget_usd(question: Question) -> float | None:
+    """The lowest of the stated budgets: the engine weighs servers by it without knowing what a weight is."""
+    stated = [question.constraints.max_budget_usd]
+    if isinstance(question.workload, TrainingWorkload):
+        stated.append(question.workload.target.budget_usd)
+    return min((float(amount) for amount in stated if amount is not None), default=None)
+
+
 class LoadKind(StrEnum):
     """How an inference deployment is loaded.
 

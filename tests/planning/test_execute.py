@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from service.errors import UnsupportedWorkloadError
-from service.planning.answer import answer, budget_usd
+from service.planning.answer import answer
 from service.planning.execute import _claim, _store, execute
 from service.planning.keys import set_tenant_disabled
 from service.planning.reading import get_run
@@ -16,6 +16,7 @@ from service.planning.transact import transact
 from service.planning.versions import record_release
 from service.queue import TimeLimitReached
 from service.schemas.workload import SizingRequestSchema
+from service.sizing.workload import budget_usd
 from service.store import runs
 from service.store.tables.runs import ResultRow, RunRow
 from tests.planning.conftest import chat

@@ -34,23 +34,16 @@ from service.sizing.workload import Availability, InferenceWorkload, Question
 _MOST_OPTIONS = 24
 _Kind = TypeVar("_Kind", np.int64, np.float64, np.bool_)
 
-_RELAXATIONS = {
+_HINTS = {
     Limit.MEMORY: "{server} would need {required} and {best} are usable: choose a narrower weight or KV precision, "
     "a shorter context or a smaller model",
-    Limit.TTFT: "with slo.ttft_ms of {best} or more {server} would do; shorter prompts or a lower "
-    "min_confidence_fraction lower that figure",
-    Limit.TPOT: "with slo.tpot_ms of {best} or more {server} would do; a lower min_confidence_fraction lowers "
-    "that figure",
+    Limit.TTFT: "shorter prompts or a lower min_confidence_fraction lower that figure",
+    Limit.TPOT: "a lower min_confidence_fraction lowers that figure",
     Limit.FLEET: "the demand takes {required}, a sizing goes up to {best}: lower the demand or split it",
-    Limit.FACILITY_POWER: "with constraints.max_facility_kw of {required} {server} would do",
-    Limit.RACKS: "with constraints.max_racks of {required} {server} would do",
-    Limit.BUDGET: "with constraints.max_budget_usd of {required} {server} would do",
-    Limit.RACK_POWER: "with constraints.max_rack_kw of {required} {server} could be considered",
     Limit.PRECISION: "ask for a precision that the allowed GPUs have, or for auto",
     Limit.COOLING: "allow the other cooling",
     Limit.NOT_ALLOWED: "allow more servers or GPUs",
 }
-_MORE_GPUS_HELP = frozenset({Limit.FLEET})
 
 # What a caller who asked for a format could ask for instead when memory is short.
 _NARROWER: dict[Precision, tuple[Precision, ...]] = {
@@ -250,7 +243,7 @@ class _Search:
 
 def _shortfall(search: _Search, found: _Found) -> Shortfall | None:
     """The nearest miss; when memory is what misses, narrower weights are tried and named if they do."""
-    missed = shortfall(found.rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP)
+    missed = shortfall(found.rejected, _HINTS)
     if missed is None or missed.limit is not Limit.MEMORY:
         return missed
     for weight in _NARROWER.get(search.scene.workload.weight_precision, (Precision.FP4,)):

@@ -41,19 +41,18 @@ _COUPLED_SERVERS = np.unique(
 _UTILISATION = "science.utilisation_fraction"
 _FP64_LEAST = "science.fp64_over_fp32_least_fraction"
 
-_RELAXATIONS = {
+_HINTS = {
     Limit.CONTEXT: "shorten the longest target to what fits, or shard it over several GPUs where the application can",
     Limit.MEMORY: "split the problem, or allow servers with more GPU memory",
     Limit.THROUGHPUT: "use more replicas, or ask for fewer ns_day in each",
-    Limit.DEADLINE: "allow more days, or ask for less confidence",
+    Limit.DEADLINE: "a lower min_confidence_fraction lowers that figure",
     Limit.PRECISION: "allow servers with B200 or GB200, or a precision that the allowed GPUs have",
     Limit.HOST: "allow servers with more cores or memory",
     Limit.FLEET: "lower the demand, or split it over several sizings",
-    Limit.FACILITY_POWER: "raise constraints.max_facility_kw, or lower the demand",
-    Limit.RACKS: "raise constraints.max_racks, or lower the demand",
-    Limit.BUDGET: "raise constraints.max_budget_usd, or lower the demand",
+    Limit.FACILITY_POWER: "a lower demand takes less",
+    Limit.RACKS: "a lower demand takes fewer",
+    Limit.BUDGET: "a lower demand takes less",
 }
-_MORE_GPUS_HELP = frozenset({Limit.FLEET, Limit.DEADLINE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,7 +133,7 @@ def size_science(
         options=options,
         pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
         rejected=rejected,
-        shortfall=None if options else shortfall(rejected, _RELAXATIONS, more_gpus_help=_MORE_GPUS_HELP),
+        shortfall=None if options else shortfall(rejected, _HINTS),
         sensitivity=_sensitivity(scene, found, int(picked[0])) if options else (),
         assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),

@@ -17,8 +17,11 @@ from service.sizing.training.point import point_at
 from service.sizing.units import GB
 from service.sizing.workload import Question
 
-# More GPUs lower the memory that each must hold; a deadline beyond all counts they do not help.
-_MORE_GPUS_HELP = frozenset({Limit.MEMORY})
+_HINTS = {
+    Limit.MEMORY: "use GPUs with more memory, a lower precision or a smaller model",
+    Limit.PRECISION: "choose a workload.precision that the GPUs have, such as bf16",
+    Limit.UNKNOWN_FACT: "give a price for the servers",
+}
 
 
 def judge(
@@ -60,7 +63,16 @@ def judge(
         constraints=question.constraints,
         weight=weight,
         weight_limit=limit,
+        budget=_budget(question, job),
     )
+
+
+def _budget(question: Question, job: Job) -> Limit:
+    """The lower of two budgets is the one that binds."""
+    target, most = job.workload.target.budget_usd, question.constraints.max_budget_usd
+    if target is None or (most is not None and float(most) < float(target)):
+        return Limit.BUDGET
+    return Limit.TARGET_BUDGET
 
 
 def _time_verdict(
@@ -73,8 +85,9 @@ def _time_verdict(
     factors = {row: c.step.quantile_factor(confidence) for row, c in certainties.items()}
     factor = np.array([factors[row] for row in fleet.server.tolist()], dtype=np.float64)
     bound = np.full(fleet.server.size, deadline)
-    verdict = refuse(verdict, fleet.days > deadline, limit=Limit.DEADLINE, required=bound, available=fleet.days)
-    late = fleet.days * factor
+    # A deadline that would be met must be met at the asked confidence too, so that is the time that both name.
+    late = fleet.days * np.maximum(1.0, factor)
+    verdict = refuse(verdict, fleet.days > deadline, limit=Limit.DEADLINE, required=bound, available=late)
     return refuse(verdict, late > deadline, limit=Limit.CONFIDENCE, required=bound, available=late)
 
 
@@ -105,35 +118,27 @@ def named_in_days(rejected: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
 
 def _late(rejection: Rejection) -> str:
     asked, found = rejection.required or 0.0, rejection.available or 0.0
-    sure = " at the asked confidence" if rejection.limit is Limit.CONFIDENCE else ""
-    return f"takes {found:.4g} days{sure} at best, {asked:.4g} days are asked"
+    return f"takes {found:.4g} days at the asked confidence at best, {asked:.4g} days are asked"
 
 
 def nearest_miss(fleet: Fleet, rejected: tuple[Rejection, ...], context: OptionContext) -> Shortfall | None:
-    """The nearest miss, and for a deadline the fastest reachable and what limits it."""
-    relaxations = {
-        Limit.MEMORY: "use GPUs with more memory, a lower precision or a smaller model",
-        Limit.PRECISION: "choose a workload.precision that the GPUs have, such as bf16",
-        Limit.BUDGET: "raise the budget, or train on fewer tokens",
-        Limit.FACILITY_POWER: "raise constraints.max_facility_kw or allow more time",
-        Limit.RACKS: "raise constraints.max_racks or allow more time",
-        Limit.UNKNOWN_FACT: "give a price for the servers",
-    }
-    if np.any(fleet.gpus > 0):
-        fastest = int(np.argmin(fleet.days))
-        server = int(fleet.server[fastest])
-        point = point_at(
-            context.job,
-            fleet.layouts,
-            row=fastest,
-            table=context.table,
-            server=server,
-            calibration=context.calibration,
-        )
-        text = (
-            f"the fastest reachable is {fleet.days[fastest]:.4g} days on {int(fleet.gpus[fastest])} GPUs of "
-            f"{context.table.servers[server].id}, limited by {bottleneck(point.step)}; allow that many days, "
-            f"raise workload.global_batch_sequences, or train on fewer tokens"
-        )
-        relaxations |= {Limit.DEADLINE: text, Limit.CONFIDENCE: text + ", or lower min_confidence_fraction"}
-    return shortfall(rejected, relaxations, more_gpus_help=_MORE_GPUS_HELP)
+    """The nearest miss, and for a deadline what limits the fastest fleet of that server."""
+    missed = shortfall(rejected, _HINTS)
+    if missed is None or missed.limit not in {Limit.DEADLINE, Limit.CONFIDENCE}:
+        return missed
+    mine = np.array([context.table.servers[row].id == missed.server for row in fleet.server.tolist()])
+    fastest = int(np.argmin(np.where(mine, fleet.days, np.inf)))
+    point = point_at(
+        context.job,
+        fleet.layouts,
+        row=fastest,
+        table=context.table,
+        server=int(fleet.server[fastest]),
+        calibration=context.calibration,
+    )
+    hint = (
+        f"the fastest reachable, on {int(fleet.gpus[fastest])} GPUs of {missed.server}, is limited by "
+        f"{bottleneck(point.step)}: a larger workload.global_batch_sequences, fewer tokens or a lower "
+        f"min_confidence_fraction lower that figure"
+    )
+    return replace(missed, relaxation=hint)

@@ -159,7 +159,7 @@ def test_a_site_limit_is_a_rejection_with_its_numbers(catalog, weight):
     assert not result.feasible
     assert result.shortfall is not None
     assert result.shortfall.limit is Limit.FACILITY_POWER
-    assert result.shortfall.required > result.shortfall.best == 20.0
+    assert result.shortfall.best > result.shortfall.required == 20.0
 
 
 def test_a_measured_gpu_is_measured_and_a_transferred_one_is_not(catalog):

@@ -1,0 +1,143 @@
+"""When nothing fits: the changes of the question that would make something fit, each tried before it is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+from service.errors import InvalidRequestError
+from service.sizing.rank import CAPS, outward
+from service.sizing.result import Limit, Shortfall, SizingResult
+from service.sizing.workload import Question
+
+Again = Callable[[Question], SizingResult]
+Path = tuple[str, ...]
+Changes = dict[Path, float | int | str]
+
+_MOST_STEPS = 12
+_MOST_DOUBLINGS = 12
+# By how much bounds are loosened further while a fleet that meets them is larger than fleets may be.
+_FURTHER = 1.25
+_TTFT: Path = ("workload", "slo", "ttft_ms")
+_TPOT: Path = ("workload", "slo", "tpot_ms")
+_DEADLINE: Path = ("workload", "target", "deadline_days")
+_BOUNDS = (_TTFT, _TPOT, _DEADLINE)
+_FIELDS: dict[Limit, Path] = {
+    Limit.TTFT: _TTFT,
+    Limit.TPOT: _TPOT,
+    Limit.DEADLINE: _DEADLINE,
+    Limit.CONFIDENCE: _DEADLINE,
+    Limit.RACK_POWER: ("constraints", "max_rack_kw"),
+    Limit.FACILITY_POWER: ("constraints", "max_facility_kw"),
+    Limit.RACKS: ("constraints", "max_racks"),
+    Limit.BUDGET: ("constraints", "max_budget_usd"),
+    Limit.TARGET_BUDGET: ("workload", "target", "budget_usd"),
+}
+_GPUS: tuple[Path, ...] = (("workload", "target", "gpus"), ("workload", "demand", "saturate_gpus"))
+
+
+def with_way_out(question: Question, found: SizingResult, *, again: Again) -> SizingResult:
+    """The result with advice that was evaluated; as it is where something fits or no change of a number helps."""
+    missed = found.shortfall
+    if missed is None:
+        return found
+    changes, answer = _way_out(question, missed, again)
+    short = missed.limit is Limit.FLEET and missed.required > missed.best
+    missed = replace(missed, more_gpus_help=short or any(path in changes for path in _GPUS))
+    if answer is not None:
+        told = " and ".join(f"{'.'.join(path)} of {_shown(value)}" for path, value in changes.items())
+        advice = f"with {told} {answer.options[0].server} would do"
+        missed = replace(missed, relaxation=f"{advice}; {missed.relaxation}" if missed.relaxation else advice)
+    return replace(found, shortfall=missed)
+
+
+def _way_out(question: Question, missed: Shortfall, again: Again) -> tuple[Changes, SizingResult | None]:
+    """Changes one after another, as each nearest miss asks, until something fits; then those that are not needed go."""
+    changes: Changes = {}
+    for _ in range(_MOST_STEPS):
+        step = _step(question, missed, changes, again)
+        if not step or any(_at(question, path) is None for path in step):
+            return {}, None
+        changes |= step
+        found = again(_changed(question, changes))
+        if found.shortfall is None:
+            return _needed(question, changes, found, again)
+        missed = found.shortfall
+    return {}, None
+
+
+def _step(question: Question, missed: Shortfall, changes: Changes, again: Again) -> Changes:
+    """What this miss asks to change; nothing where no number does."""
+    if missed.limit not in {Limit.MEMORY, Limit.FLEET}:
+        return _loosened(missed)
+    more = _more_gpus(question, again)
+    return more if more or missed.limit is Limit.MEMORY else _further(_changed(question, changes))
+
+
+def _further(question: Question) -> Changes:
+    """Every stated bound loosened: a fleet that meets them as they stand is larger than fleets may be."""
+    stated = {path: _at(question, path) for path in _BOUNDS}
+    return {path: outward(value * _FURTHER) for path, value in stated.items() if value is not None}
+
+
+def _loosened(missed: Shortfall) -> Changes:
+    """The field of the limit at the best that was reached."""
+    path = _FIELDS.get(missed.limit)
+    if path is None or (missed.limit in CAPS and not missed.best > missed.required):
+        return {}
+    if missed.limit is Limit.RACKS:
+        return {path: ceil(missed.best)}
+    money = missed.limit in {Limit.BUDGET, Limit.TARGET_BUDGET}
+    return {path: str(ceil(missed.best)) if money else missed.best}
+
+
+def _more_gpus(question: Question, again: Again) -> Changes:
+    """A given number of GPUs, doubled until something fits; nothing where none is given or it never does."""
+    for path in _GPUS:
+        given = _at(question, path)
+        for doublings in range(1, _MOST_DOUBLINGS) if given is not None else ():
+            more = given * (1 << doublings)
+            if _fits(question, {path: more}, again):
+                return {path: more}
+    return {}
+
+
+def _fits(question: Question, changes: Changes, again: Again) -> bool:
+    try:
+        return again(_changed(question, changes)).shortfall is None
+    except InvalidRequestError:
+        # Not every number of GPUs divides the batch that was asked for.
+        return False
+
+
+def _needed(question: Question, changes: Changes, found: SizingResult, again: Again) -> tuple[Changes, SizingResult]:
+    """The changes without those that something fits without."""
+    for path in tuple(changes) if len(changes) > 1 else ():
+        fewer = {other: value for other, value in changes.items() if other != path}
+        answer = again(_changed(question, fewer)) if fewer else found
+        if fewer and answer.shortfall is None:
+            changes, found = fewer, answer
+    return changes, found
+
+
+def _at(record: Any, path: Path) -> Any:
+    """What stands in a field; None where the record has no such field."""
+    for name in path:
+        record = getattr(record, name, None)
+    return record
+
+
+def _changed(question: Question, changes: Changes) -> Question:
+    for path, value in changes.items():
+        question = _with(question, path, value)
+    return question
+
+
+def _with(record: Any, path: Path, value: object) -> Any:
+    name, *rest = path
+    return replace(record, **{name: _with(getattr(record, name), tuple(rest), value) if rest else value})
+
+
+def _shown(value: float | str) -> str:
+    """As it may be typed back."""
+    return value if isinstance(value, str) else f"{value:.15g}"

@@ -1,0 +1,190 @@
+"""When nothing fits, what the advice says would do does: every figure of it is typed back."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.sizing.rank import outward
+from service.sizing.result import Limit, Shortfall, SizingResult
+from service.sizing.size import size
+from service.sizing.table import FloatArray
+from service.sizing.workload import (
+    Constraints,
+    Demand,
+    InferenceWorkload,
+    Method,
+    Question,
+    Slo,
+    TrainingTarget,
+    Workload,
+)
+from tests.build import inference_workload
+from tests.sizing.training.jobs import training_workload
+
+_CHANGE = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) of ([0-9.]+)")
+_TEXT = {"max_budget_usd", "budget_usd"}
+_WHOLE = {"max_racks", "gpus", "saturate_gpus"}
+
+
+def answered(catalog: Catalog, weight: FloatArray, question: Question) -> SizingResult:
+    model = str(getattr(question.workload, "model", ""))
+    return size(
+        question,
+        hardware=catalog.hardware,
+        architecture=catalog.models[model].architecture,
+        application=None,
+        calibration=catalog.calibration,
+        weight=weight,
+    )
+
+
+def missed(catalog: Catalog, weight: FloatArray, question: Question) -> Shortfall:
+    found = answered(catalog, weight, question)
+    assert not found.feasible
+    assert found.shortfall is not None
+    return found.shortfall
+
+
+def typed_back(question: Question, shortfall: Shortfall) -> tuple[Question, list[str]]:
+    """The question with every figure that the advice names, as it stands there."""
+    advice, _, _ = shortfall.relaxation.partition(" would do")
+    changes = _CHANGE.findall(advice)
+    for path, text in changes:
+        question = changed(question, path.split("."), text)
+    return question, [path for path, _ in changes]
+
+
+def changed(record: Any, path: list[str], text: str) -> Any:
+    name, rest = path[0], path[1:]
+    if rest:
+        return replace(record, **{name: changed(getattr(record, name), rest, text)})
+    value: object = text if name in _TEXT else int(text) if name in _WHOLE else float(text)
+    return replace(record, **{name: value})
+
+
+HEAVY = inference_workload(model="llama-3.1-405b", demand=Demand(concurrency=5000.0))
+DENSE: Workload = training_workload(tokens=1e12)
+
+
+@pytest.mark.parametrize(
+    ("question", "limit", "fields"),
+    [
+        (
+            Question(
+                workload=HEAVY,
+                constraints=Constraints(max_racks=1, max_budget_usd="100", allowed_servers=("poweredge-xe9780-b200",)),
+            ),
+            Limit.RACKS,
+            ["constraints.max_racks", "constraints.max_budget_usd"],
+        ),
+        (
+            Question(
+                workload=HEAVY,
+                constraints=Constraints(max_rack_kw=5.0, max_facility_kw=2.0, allowed_gpus=("b200-sxm",)),
+            ),
+            Limit.RACK_POWER,
+            ["constraints.max_rack_kw", "constraints.max_facility_kw"],
+        ),
+        (
+            Question(workload=replace(HEAVY, slo=Slo(ttft_ms=1.0, tpot_ms=0.1))),
+            Limit.TTFT,
+            ["workload.slo.ttft_ms", "workload.slo.tpot_ms"],
+        ),
+        (
+            Question(workload=replace(HEAVY, slo=None, demand=Demand(saturate_gpus=1))),
+            Limit.FLEET,
+            ["workload.demand.saturate_gpus"],
+        ),
+        (
+            Question(workload=training_workload(target=TrainingTarget(deadline_days=0.05))),
+            Limit.DEADLINE,
+            ["workload.target.deadline_days"],
+        ),
+        (
+            Question(
+                workload=training_workload(target=TrainingTarget(deadline_days=0.05)),
+                constraints=Constraints(max_facility_kw=20.0),
+            ),
+            Limit.DEADLINE,
+            ["workload.target.deadline_days", "constraints.max_facility_kw"],
+        ),
+        (
+            Question(workload=training_workload(target=TrainingTarget(budget_usd="10"))),
+            Limit.TARGET_BUDGET,
+            ["workload.target.budget_usd"],
+        ),
+        (
+            Question(workload=training_workload(model="llama-3.1-405b", target=TrainingTarget(gpus=2))),
+            Limit.MEMORY,
+            ["workload.target.gpus"],
+        ),
+    ],
+)
+def test_what_the_advice_says_would_do_does(
+    catalog: Catalog, weight: FloatArray, question: Question, limit: Limit, fields: list[str]
+) -> None:
+    shortfall = missed(catalog, weight, question)
+    again, named = typed_back(question, shortfall)
+    assert shortfall.limit is limit
+    assert named == fields
+    assert answered(catalog, weight, again).feasible
+
+
+def test_every_figure_of_power_suffices_when_it_is_typed_back(catalog: Catalog, weight: FloatArray) -> None:
+    """Also where the product of power and PUE ends in what floats leave behind."""
+    tiny: InferenceWorkload = inference_workload(model="llama-3.1-8b", demand=Demand(concurrency=1.0), slo=None)
+    tried = 0
+    for server in catalog.hardware.servers:
+        if server.reference or server.plan_power_kw is None:
+            continue
+        only = Constraints(allowed_servers=(server.id,), max_facility_kw=0.01)
+        question = Question(workload=tiny, constraints=only)
+        found = answered(catalog, weight, question)
+        if found.shortfall is None or found.shortfall.limit is not Limit.FACILITY_POWER:
+            continue
+        tried += 1
+        again, _ = typed_back(question, found.shortfall)
+        assert again.constraints.max_facility_kw == found.shortfall.best
+        assert answered(catalog, weight, again).feasible
+    assert tried > 10
+
+
+def test_the_best_of_a_cap_is_what_is_reached_and_not_the_cap(catalog: Catalog, weight: FloatArray) -> None:
+    shortfall = missed(catalog, weight, Question(workload=HEAVY, constraints=Constraints(max_facility_kw=2.0)))
+    assert shortfall.required == 2.0 < shortfall.best
+
+
+@pytest.mark.parametrize(
+    ("most", "limit"), [(None, Limit.TARGET_BUDGET), ("5", Limit.BUDGET), ("20", Limit.TARGET_BUDGET)]
+)
+def test_the_budget_that_binds_is_named_as_it_was_sent(
+    catalog: Catalog, weight: FloatArray, most: str | None, limit: Limit
+) -> None:
+    question = Question(
+        workload=training_workload(target=TrainingTarget(budget_usd="10"), method=Method.SFT, tokens=1e9),
+        constraints=Constraints(max_budget_usd=most),
+    )
+    assert missed(catalog, weight, question).limit is limit
+
+
+def test_more_gpus_help_where_a_number_of_them_binds_and_nowhere_else(catalog: Catalog, weight: FloatArray) -> None:
+    few = Question(workload=training_workload(model="llama-3.1-405b", target=TrainingTarget(gpus=2)))
+    late = Question(workload=training_workload(target=TrainingTarget(deadline_days=0.05)))
+    small = Question(
+        workload=training_workload(model="llama-3.1-405b", target=TrainingTarget(deadline_days=30.0)),
+        constraints=Constraints(allowed_servers=("dell-pro-max-gb10",)),
+    )
+    assert missed(catalog, weight, few).more_gpus_help
+    assert not missed(catalog, weight, late).more_gpus_help
+    assert not missed(catalog, weight, small).more_gpus_help
+
+
+def test_outward_is_never_less_and_has_four_digits() -> None:
+    for value in np.geomspace(1e-3, 1e7, 997).tolist():
+        assert value <= outward(value) <= value * 1.002
+        assert float(f"{outward(value):.4g}") == outward(value)
+    assert outward(1.6 * 1.54) == 2.464
