@@ -1,12 +1,15 @@
 """A fixed deployment is evaluated at once, inside the request."""
 
+import dataclasses
+
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.catalog.together import both
+from service.errors import FieldError, InvalidRequestError
 from service.runtime import Runtime
 from service.sizing import estimate as engine
 from service.sizing.inference.context import check_context
 from service.sizing.result import Estimate
-from service.sizing.workload import Deployment, InferenceWorkload, Workload
+from service.sizing.workload import Deployment, InferenceWorkload, Pool, Serving, Workload
 
 
 def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Estimate:
@@ -17,11 +20,36 @@ def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Es
     )
     if isinstance(resolved, InferenceWorkload) and architecture is not None:
         check_context(resolved, architecture)
-    return engine.estimate(
+    found = engine.estimate(
         resolved,
-        fixed,
+        _apart(fixed),
         hardware=catalog.hardware,
         architecture=architecture,
         application=application,
         calibration=catalog.calibration,
     )
+    if found.mode == Serving.DISAGGREGATED and found.decode is None:
+        raise _one_instance(found)
+    return found
+
+
+def _apart(deployment: Deployment) -> Deployment:
+    """A disaggregated deployment as two pools: of the degrees that it states, else of those that the engine chooses.
+
+    A pipeline or copies that are stated stay what they are: pools have neither.
+    """
+    together = (deployment.pp or 1) > 1 or deployment.dp is not None or deployment.replicas is not None
+    stated = deployment.prefill is not None or deployment.decode is not None
+    if deployment.mode is not Serving.DISAGGREGATED or together or stated:
+        return deployment
+    pool = Pool(tp=deployment.tp, ep=deployment.ep, attention_dp=deployment.attention_dp)
+    return dataclasses.replace(deployment, prefill=pool, decode=pool)
+
+
+def _one_instance(found: Estimate) -> InvalidRequestError:
+    """The error for GPUs that hold the model once: two pools would each need to hold it."""
+    layout = found.layout
+    instance = layout.tp * layout.pp * layout.attention_dp
+    message = f"is too few for two pools: each holds the model, which takes {instance} GPUs here"
+    error = FieldError(field="deployment.gpus", message=message, value=str(found.gpus), limit=str(2 * instance))
+    return InvalidRequestError(f"deployment.gpus {message}", errors=(error,))

@@ -17,6 +17,7 @@ from service.schemas.result import (
     memory_field,
     memory_used_field,
     metrics_field,
+    pool_field,
 )
 from service.schemas.science import SCIENCE_ESTIMATE_SCHEMAS
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
@@ -63,6 +64,7 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
 # Callers ask what their hardware does; what was the best that somebody published only measured runs say.
 _LOADS = tuple(kind for kind in LoadKind if kind is not LoadKind.BEST_PUBLISHED)
 _POOLS = ("prefill", "decode")
+_FEWEST_OF_POOLS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +207,22 @@ class EstimateRequestSchema(RecordSchema):
             raise ValidationError({"deployment": wrong})
 
     @validates_schema(skip_on_field_errors=True)
+    def _slo_of_load(self, data: dict[str, Any], **_: Any) -> None:
+        workload, load = data["workload"], data["deployment"].load
+        within = load is not None and load.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO
+        if within and isinstance(workload, InferenceWorkload) and workload.slo is None:
+            message = f"The load {load.kind} needs an slo: the bounds that the rate must keep."
+            raise ValidationError({"workload": {"slo": [Issue(message)]}})
+
+    @validates_schema(skip_on_field_errors=True)
+    def _two_pools(self, data: dict[str, Any], **_: Any) -> None:
+        deployment = data["deployment"]
+        if deployment.mode is Serving.DISAGGREGATED and deployment.gpus < _FEWEST_OF_POOLS:
+            message = "Two pools need at least two GPUs: one that prefills and one that decodes."
+            issue = Issue(message, value=deployment.gpus, limit=f"at least {_FEWEST_OF_POOLS}")
+            raise ValidationError({"deployment": {"gpus": [issue]}})
+
+    @validates_schema(skip_on_field_errors=True)
     def _one_engine(self, data: dict[str, Any], **_: Any) -> None:
         workload, engine = data["workload"], data["deployment"].engine
         if isinstance(workload, InferenceWorkload) and workload.engine not in {None, engine} and engine is not None:
@@ -223,6 +241,8 @@ class EstimateSchema(AnswerSchema):
     layout = one(LayoutSchema, "Layout of one instance.")
     replicas = count("Independent copies.")
     mode = text("How it runs, such as aggregated or disaggregated.")
+    prefill = pool_field("prefill")
+    decode = pool_field("decode")
     weight_precision = text("Number format of the weights.", allow_none=True)
     kv_precision = text("Number format of the KV cache.", allow_none=True)
     precision = text("Number format of the arithmetic.", allow_none=True)
@@ -232,7 +252,12 @@ class EstimateSchema(AnswerSchema):
     memory_gb_gpu = memory_field()
     memory_used_gb_gpu = memory_used_field()
     memory_usable_gb_gpu = figure("Memory usable on it.")
-    bottleneck = text("What binds.")
+    bottleneck = text("What binds; of a load within the slo, which bound is out of reach.")
+    meets_slo = fields.Boolean(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Whether the load keeps the slo, as the working predicts it; null without an slo."},
+    )
     utilisation = figures_field("Shares of what the hardware could do.")
     assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
     working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")

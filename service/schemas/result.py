@@ -27,6 +27,7 @@ from service.sizing.result import (
     MemoryPart,
     NetworkPlan,
     ParallelLayout,
+    PoolPlan,
     Quantity,
     Rejection,
     Sensitivity,
@@ -95,6 +96,18 @@ class LayoutSchema(AnswerSchema):
     sharding = text("Which training states are sharded.", **_OPTIONAL)
 
 
+class PoolPlanSchema(AnswerSchema):
+    """The instances of one side of disaggregated serving, all of one layout."""
+
+    record = PoolPlan
+
+    instances = count("Model instances in the pool.")
+    tp = count("Tensor parallelism of an instance.")
+    pp = count("Pipeline parallelism of an instance.")
+    ep = count("Expert parallelism of an instance.")
+    attention_dp = count("Data parallelism of its attention part.")
+
+
 class WorkingStepSchema(AnswerSchema):
     """One line of the working."""
 
@@ -113,6 +126,11 @@ class WorkingStepSchema(AnswerSchema):
     formula = text("By which formula.")
     inputs = figures_field("From what.")
     source = text("Where the formula and its coefficients are from.")
+
+
+def pool_field(does: str) -> fields.Nested:
+    """One side of disaggregated serving."""
+    return one(PoolPlanSchema, f"The instances that only {does}; null unless mode is disaggregated.", **_OPTIONAL)
 
 
 class NetworkSchema(AnswerSchema):
@@ -179,6 +197,8 @@ class OptionSchema(AnswerSchema):
     replicas = count("Independent copies.")
     layout = one(LayoutSchema, "Layout of one instance.")
     mode = text("How it runs, such as aggregated or disaggregated.")
+    prefill = pool_field("prefill")
+    decode = pool_field("decode")
     weight_precision = text("Number format of the weights.", **_OPTIONAL)
     kv_precision = text("Number format of the KV cache.", **_OPTIONAL)
     precision = text("Number format of the arithmetic.", **_OPTIONAL)

@@ -23,6 +23,17 @@ class ParallelLayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPlan:
+    """The instances of one side of disaggregated serving, all of one layout."""
+
+    instances: int
+    tp: int
+    pp: int
+    ep: int
+    attention_dp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPart:
     """One part of the memory of the fullest GPU."""
 
@@ -109,6 +120,9 @@ class SizingOption:
     replicas: int
     layout: ParallelLayout
     mode: str
+    # Where prefill and decode have GPUs of their own.
+    prefill: PoolPlan | None = None
+    decode: PoolPlan | None = None
     weight_precision: str | None
     kv_precision: str | None
     precision: str | None
@@ -231,6 +245,8 @@ class Estimate:
     layout: ParallelLayout
     replicas: int
     mode: str
+    prefill: PoolPlan | None = None
+    decode: PoolPlan | None = None
     weight_precision: str | None
     kv_precision: str | None
     precision: str | None
@@ -241,6 +257,8 @@ class Estimate:
     memory_used_gb_gpu: float
     memory_usable_gb_gpu: float
     bottleneck: str
+    # None where the workload has no SLO.
+    meets_slo: bool | None = None
     utilisation: tuple[Quantity, ...]
     assumed: tuple[Assumed, ...]
     working: tuple[WorkingStep, ...]

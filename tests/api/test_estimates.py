@@ -197,3 +197,63 @@ def test_two_engines_in_one_estimate_are_422(acme: Speaker):
     assert answer.status_code == 422, answer.text
     (error,) = answer.json["errors"]
     assert (error["field"], error["value"], error["limit"]) == ("deployment.engine", "sglang", "vllm")
+
+
+WITHIN = changed(CHAT, "deployment.load", {"kind": "highest_rate_within_slo"})
+
+
+def test_the_highest_rate_within_an_slo_needs_one(acme: Speaker):
+    answer = acme.post("/v1/estimates", WITHIN)
+    assert answer.status_code == 422
+    (error,) = answer.json["errors"]
+    assert error["field"] == "workload.slo"
+    assert "needs an slo" in error["message"]
+
+
+@pytest.mark.parametrize(("tpot_ms", "met"), [(200.0, True), (0.01, False)])
+def test_an_slo_that_no_rate_meets_is_said_to_be_missed(tpot_ms, met, acme: Speaker):
+    estimate = acme.post("/v1/estimates", changed(WITHIN, "workload.slo", {"tpot_ms": tpot_ms})).json
+    assert estimate["meets_slo"] is met
+    assert ("no rate meets slo.tpot_ms of 0.01" in estimate["bottleneck"]) is not met
+
+
+def test_without_an_slo_nothing_is_said_of_one(acme: Speaker):
+    assert acme.post("/v1/estimates", CHAT).json["meets_slo"] is None
+
+
+APART = changed(CHAT, "deployment", {"gpu": "b200-sxm", "gpus": 8, "mode": "disaggregated"})
+
+
+@pytest.mark.parametrize("deployment", [{"gpus": 1}, {"gpus": 8, "tp": 8}, {"gpus": 8, "tp": 4, "dp": 1}])
+def test_one_instance_is_not_two_pools(deployment, acme: Speaker):
+    asked = changed(APART, "deployment", {"gpu": "b200-sxm", "mode": "disaggregated", **deployment})
+    answer = acme.post("/v1/estimates", asked)
+    assert answer.status_code == 422
+    (error,) = answer.json["errors"]
+    assert error["field"] in {"deployment.gpus", "deployment.dp"}
+    assert "pools" in error["message"]
+
+
+@pytest.mark.parametrize("stated", [{}, {"tp": 2}, {"replicas": 4}, {"decode": {"tp": 4}}])
+def test_both_pools_of_a_disaggregated_deployment_are_named(stated, acme: Speaker):
+    asked = changed(APART, "deployment", {**APART["deployment"], **stated})
+    estimate = acme.post("/v1/estimates", asked).json
+    pools = [estimate["prefill"], estimate["decode"]]
+    assert all(pool["instances"] >= 1 for pool in pools)
+    taken = sum(pool["instances"] * pool["tp"] * pool["pp"] * pool["attention_dp"] for pool in pools)
+    assert 2 <= taken <= 8
+    together = acme.post("/v1/estimates", CHAT).json
+    assert (together["prefill"], together["decode"]) == (None, None)
+
+
+@pytest.mark.parametrize("asked", [CHAT, APART, changed(CHAT, "deployment", {"gpu": "b200-sxm", "gpus": 8})])
+def test_what_was_chosen_is_said_and_not_that_something_was(asked, acme: Speaker):
+    asked = changed(changed(asked, "workload.weight_precision", "auto"), "workload.kv_precision", "auto")
+    estimate = acme.post("/v1/estimates", asked).json
+    told = {entry["field"]: entry["value"] for entry in estimate["assumed"]}
+    assert not {"auto", "chosen"} & set(told.values())
+    assert told["workload.weight_precision"] == estimate["weight_precision"]
+    assert told["workload.kv_precision"] == estimate["kv_precision"]
+    for degree in ("tp", "pp", "attention_dp", "ep"):
+        field = f"deployment.{degree}"
+        assert field not in told or told[field] == str(estimate["layout"][degree])

@@ -11,7 +11,8 @@ from service.sizing.inference.explain import (
     serving_utilisation,
     step_floor,
 )
-from service.sizing.inference.layout import parallel_layout
+from service.sizing.inference.layout import parallel_layout, pool_plan
+from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.predict import (
     FleetFlow,
@@ -23,16 +24,15 @@ from service.sizing.inference.predict import (
     spreads_of,
 )
 from service.sizing.inference.settle import Notes, Setting, operating_point, settle
-from service.sizing.inference.stated import (
-    has_stated_layout,
-)
-from service.sizing.inference.traffic import longest_tokens
+from service.sizing.inference.stated import Placement, has_stated_layout
+from service.sizing.inference.traffic import longest_tokens, slo_seconds
 from service.sizing.interval import Interval, combined, interval
 from service.sizing.place import memory_parts
-from service.sizing.result import Assumed, Estimate
-from service.sizing.units import GB
+from service.sizing.precision import Precision
+from service.sizing.result import Assumed, Estimate, PoolPlan
+from service.sizing.units import GB, MS
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Deployment, InferenceWorkload, LoadKind, Serving
+from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
 
 
 def estimate_inference(
@@ -81,6 +81,7 @@ def _estimate(
         in_flight=values.in_flight,
         traffic=setting.traffic,
     )
+    decode, prefill, split = _pools(setting, notes.placement, values)
     return Estimate(
         kind="inference",
         gpu=deployment.gpu,
@@ -88,6 +89,8 @@ def _estimate(
         layout=parallel_layout(layouts, 0, ep=notes.placement.ep),
         replicas=notes.placement.replicas,
         mode=str(Serving.DISAGGREGATED if setting.bench.disaggregated else Serving.AGGREGATED),
+        prefill=prefill,
+        decode=decode,
         weight_precision=str(load.weight_precision),
         kv_precision=str(load.kv_precision),
         precision=None,
@@ -109,12 +112,61 @@ def _estimate(
         ),
         memory_used_gb_gpu=(float(memory.fixed[0]) + kv_cache) / GB,
         memory_usable_gb_gpu=float(memory.usable[0]) / GB,
-        bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, 0)),
+        bottleneck=_out_of_reach(values, spreads, workload, notes.asked)
+        or serving_bottleneck(floor, values, held=held_sequences(memory, layouts, 0)),
+        meets_slo=_meets_slo(values, workload),
         utilisation=serving_utilisation(floor, values),
-        assumed=_assumed(notes, deployment),
+        assumed=(*_assumed(notes, deployment, workload, load), *split),
         working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=0),
         engine_version=ENGINE_VERSION,
     )
+
+
+def _pools(
+    setting: Setting, placement: Placement, values: PointValues
+) -> tuple[PoolPlan | None, PoolPlan | None, tuple[Assumed, ...]]:
+    """Decode and prefill instances, and what was assumed of their number; nothing where both share GPUs.
+
+    Pools that were not stated are predicted in the ratio that matches their rates; whole instances come nearest to it.
+    None where the GPUs hold one instance, which cannot be both.
+    """
+    layouts, copies = setting.bench.layouts, placement.replicas
+    if not setting.bench.disaggregated or (placement.prefill is None and copies < 2):
+        return None, None, ()
+    if placement.prefill is not None:
+        return pool_plan(layouts, 0, instances=copies), placement.prefill, ()
+    matched = copies / (1.0 + values.prefill_instances)
+    decode = min(copies - 1, max(1, round(matched)))
+    told = Assumed(
+        field="deployment.decode.instances",
+        value=f"{decode} of {copies}",
+        why=f"not given: the rates of {matched:.3g} decode and {copies - matched:.3g} prefill instances match",
+    )
+    decoding, prefilling = (pool_plan(layouts, 0, instances=n) for n in (decode, copies - decode))
+    return decoding, prefilling, (told,)
+
+
+def _meets_slo(values: PointValues, workload: InferenceWorkload) -> bool | None:
+    """Whether both tails keep the bounds, as predicted; None without bounds."""
+    ttft_s, tpot_s = slo_seconds(workload.slo)
+    return None if workload.slo is None else values.ttft_tail_s <= ttft_s and values.tpot_tail_s <= tpot_s
+
+
+def _out_of_reach(values: PointValues, spreads: Spreads, workload: InferenceWorkload, asked: Load) -> str:
+    """Which bound even the lowest rate misses, where the highest within the bounds is asked; else nothing."""
+    if asked.kind is not LoadKind.HIGHEST_RATE_WITHIN_SLO or _meets_slo(values, workload) is not False:
+        return ""
+    ttft_s, tpot_s = slo_seconds(workload.slo)
+    found = (
+        ("ttft_ms", values.ttft_tail_s, ttft_s, spreads.ttft),
+        ("tpot_ms", values.tpot_tail_s, tpot_s, spreads.tpot),
+    )
+    missed = [
+        f"slo.{name} of {bound / MS:g}: {interval(tail / MS, spread).p50:.4g} ms even at the lowest rate"
+        for name, tail, bound, spread in found
+        if tail > bound
+    ]
+    return "no rate meets " + " and ".join(missed)
 
 
 def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
@@ -145,14 +197,14 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
     return FleetFlow(requests_s=interval(carried, spread), in_flight=held, capacity_requests_s=None)
 
 
-def _assumed(notes: Notes, deployment: Deployment) -> tuple[Assumed, ...]:
+def _assumed(notes: Notes, deployment: Deployment, workload: InferenceWorkload, load: ModelLoad) -> tuple[Assumed, ...]:
     found = list(notes.pools)
     if notes.server:
         found.append(Assumed(field="deployment.server", value=notes.server, why="the catalog's system with this GPU"))
+    if deployment.mode is Serving.AUTO:
+        found.append(Assumed(field="deployment.mode", value=str(Serving.AGGREGATED), why="no mode was given"))
     if not has_stated_layout(deployment) and not notes.pools:
-        found.append(
-            Assumed(field="deployment.tp", value="chosen", why="highest throughput among the layouts that fit")
-        )
+        found += _chosen_layout(notes.placement)
     if notes.placement.idle_gpus:
         found.append(
             Assumed(
@@ -162,7 +214,10 @@ def _assumed(notes: Notes, deployment: Deployment) -> tuple[Assumed, ...]:
             )
         )
     if notes.formats.why:
-        found.append(Assumed(field="workload.weight_precision", value="auto", why=notes.formats.why))
+        found.append(Assumed(field="workload.weight_precision", value=str(notes.formats.weight), why=notes.formats.why))
+    if workload.kv_precision is Precision.AUTO:
+        why = "as wide as the serving engine makes it for such weights"
+        found.append(Assumed(field="workload.kv_precision", value=str(load.kv_precision), why=why))
     if not notes.native:
         found.append(
             Assumed(
@@ -174,3 +229,11 @@ def _assumed(notes: Notes, deployment: Deployment) -> tuple[Assumed, ...]:
     if deployment.load is None:
         found.append(Assumed(field="deployment.load", value=str(notes.asked.kind), why="no load was given"))
     return tuple(found)
+
+
+def _chosen_layout(placement: Placement) -> list[Assumed]:
+    """Every degree of the layout that was left open, as it was chosen."""
+    layouts = placement.layouts
+    degrees = {"tp": layouts.tp, "pp": layouts.pp, "attention_dp": layouts.attention_dp, "ep": layouts.ep}
+    why = "left open: highest throughput among the layouts that fit"
+    return [Assumed(field=f"deployment.{name}", value=str(degree[0]), why=why) for name, degree in degrees.items()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.inference.load import ModelLoad
-from service.sizing.result import ParallelLayout
+from service.sizing.result import ParallelLayout, PoolPlan
 from service.sizing.table import HardwareTable, IntArray
 
 _DEGREES = (1, 2, 4, 8, 16, 32, 64, 72)
@@ -84,3 +84,9 @@ def _degree_grid(attention: tuple[int, ...]) -> IntArray:
     return np.array(
         [(tp, pp, adp) for tp in _DEGREES for pp in (1, 2, 4, 8) for adp in attention if tp * adp <= 72], dtype=np.int64
     )
+
+
+def pool_plan(layouts: InferenceLayouts, row: int, *, instances: int) -> PoolPlan:
+    """So many instances of the layout of a row, as a result states them."""
+    degrees = {name: int(getattr(layouts, name)[row]) for name in ("tp", "pp", "ep", "attention_dp")}
+    return PoolPlan(instances=instances, **degrees)

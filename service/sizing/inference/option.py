@@ -17,7 +17,7 @@ from service.sizing.inference.explain import (
     step_floor,
 )
 from service.sizing.inference.fleet import Fleet, Group, needs_fabric
-from service.sizing.inference.layout import parallel_layout
+from service.sizing.inference.layout import parallel_layout, pool_plan
 from service.sizing.inference.operate import batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
     FleetFlow,
@@ -34,7 +34,7 @@ from service.sizing.inference.serving import ServingPoint
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
 from service.sizing.interval import Interval, Metric, interval
 from service.sizing.place import memory_parts
-from service.sizing.result import MemoryPart, Quantity, SizingOption, WorkingStep
+from service.sizing.result import MemoryPart, PoolPlan, Quantity, SizingOption, WorkingStep
 from service.sizing.storage import inference_storage
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.units import GB
@@ -191,6 +191,8 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         replicas=one.replicas,
         layout=parallel_layout(group.layouts, row, ep=int(group.layouts.ep[row])),
         mode=str(Serving.DISAGGREGATED if group.disaggregated else Serving.AGGREGATED),
+        prefill=_pool(one, one.fleet.prefill_instances[row]),
+        decode=_pool(one, one.fleet.instances[row]),
         weight_precision=str(group.load.weight_precision),
         kv_precision=str(group.load.kv_precision),
         precision=None,
@@ -220,6 +222,11 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         notes=(*_notes(one, spare), *_preferred_to(one, scene, contest)),
         working=served.working,
     )
+
+
+def _pool(one: Picked, instances: float) -> PoolPlan | None:
+    """Both pools are of one layout."""
+    return pool_plan(one.group.layouts, one.row, instances=int(instances)) if one.group.disaggregated else None
 
 
 def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:

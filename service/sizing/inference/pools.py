@@ -18,11 +18,15 @@ _MOST_WEIGHTS_FRACTION = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pools:
-    """One layout per pool, and every number of instances (decode, prefill) that the deployment may mean."""
+    """One layout per pool, and every number of instances (decode, prefill) that the deployment may mean.
+
+    `stated` are the numbers that it says.
+    """
 
     decode: InferenceLayouts
     prefill: InferenceLayouts
     splits: tuple[tuple[int, int], ...]
+    stated: tuple[int | None, int | None]
     assumed: tuple[Assumed, ...]
 
 
@@ -44,15 +48,21 @@ def stated_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) 
         message = f"is less than the pools take: an instance of decode has {sizes[0]} GPUs, one of prefill {sizes[1]}"
         error = FieldError(field="deployment.gpus", message=message, value=str(deployment.gpus), limit=str(sum(sizes)))
         raise InvalidRequestError(f"deployment.gpus {message}", errors=(error,))
-    if None in stated:
-        assumed.append(
-            Assumed(
-                field="deployment.decode.instances",
-                value="chosen",
-                why="not given: the split of the GPUs that carries most at this load",
-            )
+    return Pools(decode=decode, prefill=prefill, splits=splits, stated=stated, assumed=tuple(assumed))
+
+
+def split_assumed(stated: tuple[int | None, int | None], *, decode: int, prefill: int) -> tuple[Assumed, ...]:
+    """The numbers of instances that were not stated, as they were chosen."""
+    chosen = (("decode", stated[0], decode), ("prefill", stated[1], prefill))
+    return tuple(
+        Assumed(
+            field=f"deployment.{name}.instances",
+            value=str(count),
+            why="not given: the split of the GPUs that carries most at this load",
         )
-    return Pools(decode=decode, prefill=prefill, splits=splits, assumed=tuple(assumed))
+        for name, given, count in chosen
+        if given is None
+    )
 
 
 def _layout(
@@ -63,7 +73,7 @@ def _layout(
     if pool.tp is None and pool.attention_dp is None:
         chosen = Assumed(
             field=f"deployment.{name}",
-            value=f"tp {int(smallest.tp[0])}, attention_dp {int(smallest.attention_dp[0])}",
+            value=f"tp {smallest.tp[0]}, attention_dp {smallest.attention_dp[0]}, ep {smallest.ep[0]}",
             why="not given: the smallest instance that holds the model and a cache",
         )
         return smallest, (chosen,)

@@ -9,11 +9,11 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.formats import Formats, choose_formats, has_format
-from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.layout import InferenceLayouts, pool_plan
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
 from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
-from service.sizing.inference.pools import Pools, stated_pools
+from service.sizing.inference.pools import Pools, split_assumed, stated_pools
 from service.sizing.inference.predict import (
     PointValues,
     point_values,
@@ -26,6 +26,7 @@ from service.sizing.inference.stated import (
     open_layouts,
     placed,
     require_known,
+    require_two,
     stated_layout,
 )
 from service.sizing.inference.traffic import slo_seconds, traffic_of
@@ -101,19 +102,22 @@ def settle(
         calibration=calibration,
         traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
     )
+    split: tuple[Assumed, ...] = ()
     pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
     if pools is None:
         placement = _placement(site, deployment)
         setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
     else:
         placement, setting = _pooled(site, pools, deployment, workload, asked)
+        prefill = 0 if placement.prefill is None else placement.prefill.instances
+        split = split_assumed(pools.stated, decode=placement.replicas, prefill=prefill)
     notes = Notes(
         server=chosen_server,
         formats=formats,
         native=has_format(gpu, formats.weight),
         asked=asked,
         placement=placement,
-        pools=() if pools is None else pools.assumed,
+        pools=() if pools is None else (*pools.assumed, *split),
     )
     return Settled(setting=setting, notes=notes)
 
@@ -183,7 +187,11 @@ def _pooled(
     _, decode, prefill, setting = max(tried, key=lambda t: t[0])
     used = decode * int(pools.decode.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
     placement = Placement(
-        layouts=pools.decode, replicas=decode, ep=int(pools.decode.ep[0]), idle_gpus=max(0, deployment.gpus - used)
+        layouts=pools.decode,
+        replicas=decode,
+        ep=int(pools.decode.ep[0]),
+        idle_gpus=max(0, deployment.gpus - used),
+        prefill=pool_plan(pools.prefill, 0, instances=prefill),
     )
     return placement, setting
 
@@ -192,7 +200,10 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
     """The stated layout, or of those that fit the one with the highest throughput over all copies."""
     load = site.load
     if has_stated_layout(deployment):
-        return placed(stated_layout(load, deployment), deployment)
+        stated = placed(stated_layout(load, deployment), deployment)
+        if deployment.mode is Serving.DISAGGREGATED:
+            require_two(stated, deployment)
+        return stated
     legal = open_layouts(load, deployment, site.table)
     if not legal.tp.size:
         raise InvalidRequestError(

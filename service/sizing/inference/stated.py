@@ -9,18 +9,26 @@ from service.sizing.hardware import GpuSpec
 from service.sizing.inference.layout import InferenceLayouts, default_ep, legal_layouts, query_heads
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import multiply_flop_s
+from service.sizing.result import PoolPlan
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.workload import Deployment
+
+# One instance that prefills, and one that decodes.
+_FEWEST_OF_POOLS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Placement:
-    """One model instance (a single row), its copies, its expert ranks, and the GPUs that nothing runs on."""
+    """One model instance (a single row), its copies, its expert ranks, and the GPUs that nothing runs on.
+
+    Disaggregated and stated as pools, it is the decode pool, and `prefill` are so many instances of the other layout.
+    """
 
     layouts: InferenceLayouts
     replicas: int
     ep: int
     idle_gpus: int
+    prefill: PoolPlan | None = None
 
 
 def require_known(load: ModelLoad, table: HardwareTable, gpu: GpuSpec) -> None:
@@ -99,6 +107,19 @@ def placed(layouts: InferenceLayouts, deployment: Deployment) -> Placement:
         ep=int(layouts.ep[0]),
         idle_gpus=deployment.gpus - replicas * instance,
     )
+
+
+def require_two(placement: Placement, deployment: Deployment) -> None:
+    """Raises InvalidRequestError where one instance alone would have to be both pools."""
+    if placement.replicas >= _FEWEST_OF_POOLS:
+        return
+    instance = int(placement.layouts.gpus_instance[0])
+    if _copies(deployment) is not None:
+        field = "dp" if deployment.dp is not None else "replicas"
+        message = "is less than two pools take: an instance that prefills and one that decodes"
+        raise _wrong(field, message, value=placement.replicas, limit=_FEWEST_OF_POOLS)
+    message = f"is less than two pools take: {instance} that prefill and {instance} that decode"
+    raise _wrong("gpus", message, value=deployment.gpus, limit=_FEWEST_OF_POOLS * instance)
 
 
 def _copies(deployment: Deployment) -> int | None:

@@ -345,3 +345,14 @@ def test_a_model_too_large_for_every_server_says_what_would_fit(catalog: Catalog
     assert result.shortfall.limit is Limit.MEMORY
     assert result.shortfall.required > result.shortfall.best
     assert "weight_precision fp" in result.shortfall.relaxation
+
+
+def test_a_disaggregated_option_names_both_pools(catalog: Catalog, weight: FloatArray) -> None:
+    apart = sized(catalog, weight, inference_workload(serving=Serving.DISAGGREGATED))
+    for option in apart.options:
+        assert option.prefill is not None
+        assert option.decode is not None
+        assert option.prefill.instances + option.decode.instances == option.replicas
+        assert (option.prefill.tp, option.decode.pp) == (option.layout.tp, option.layout.pp)
+    together = sized(catalog, weight, inference_workload(serving=Serving.AGGREGATED))
+    assert all(option.prefill is None and option.decode is None for option in together.options)
