@@ -61,6 +61,12 @@ def layout(option: Answer) -> str:
     return f"{'; '.join(parts)}; {option['mode']}"
 
 
+def pool(side: Answer) -> str:
+    """The instances of one side of disaggregated serving, and the degrees of each that are not 1."""
+    degrees = [f"{name} {side[name]}" for name in _DEGREES if side.get(name, 1) != 1]
+    return f"{number(side['instances'])} of {', '.join(degrees) or 'one GPU each'}"
+
+
 def precision(option: Answer) -> str:
     """The number formats."""
     named = (("weights", "weight_precision"), ("KV cache", "kv_precision"), ("arithmetic", "precision"))

@@ -3,7 +3,18 @@
 from rich.console import Console
 from rich.markup import escape
 
-from service.client.answers import Answer, assumed, basis, interval, layout, memory, number, plain_table, precision
+from service.client.answers import (
+    Answer,
+    assumed,
+    basis,
+    interval,
+    layout,
+    memory,
+    number,
+    plain_table,
+    pool,
+    precision,
+)
 
 
 def print_estimate(console: Console, name: str, estimate: Answer) -> None:
@@ -15,6 +26,7 @@ def print_estimate(console: Console, name: str, estimate: Answer) -> None:
     verdict = "fits" if estimate["fits"] else "DOES NOT FIT"
     for label, value in (
         ("layout", layout(estimate)),
+        *((name, pool(estimate[name])) for name in ("prefill", "decode") if estimate.get(name)),
         ("precision", precision(estimate)),
         ("memory per GPU", f"{memory(estimate)}: {verdict}\n{parts}"),
     ):
@@ -32,6 +44,8 @@ def print_estimate(console: Console, name: str, estimate: Answer) -> None:
     console.print(table)
     if not estimate["fits"]:
         console.print("It does not fit into memory; the speeds are those of a GPU that had enough.")
+    if estimate.get("meets_slo") is False:
+        console.print("The slo is not met at this load.")
     for sentence in assumed(estimate["assumed"]):
         console.print(escape(sentence))
     console.print(f"{len(estimate['working'])} steps of working with --json; engine {estimate['engine_version']}.")

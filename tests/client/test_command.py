@@ -44,6 +44,14 @@ def test_hardware_that_is_too_small_is_told_and_has_an_ending(command, file):
     assert "DOES NOT FIT" in done.out
 
 
+def test_both_pools_and_a_missed_slo_are_told(command, file):
+    hardware = {"gpu": "b200-sxm", "gpus": 8, "mode": "disaggregated", "load": {"kind": "highest_rate_within_slo"}}
+    strict = ON_B200["workload"] | {"slo": {"tpot_ms": 0.01}}
+    done = command("estimate", file(ON_B200 | {"workload": strict, "deployment": hardware}))
+    for words in ("prefill", "decode", "The slo is not met", "no rate meets slo.tpot_ms"):
+        assert words in done.out
+
+
 def test_an_estimate_with_a_demand_is_refused_with_the_way_out(command, file):
     done = command("estimate", file(ON_B200 | {"workload": ON_B200["workload"] | {"demand": {"concurrency": 3}}}))
     assert done.code == Ending.REFUSED
