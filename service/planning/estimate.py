@@ -9,7 +9,8 @@ from service.runtime import Runtime
 from service.sizing import estimate as engine
 from service.sizing.inference.context import check_context
 from service.sizing.result import Estimate
-from service.sizing.workload import Deployment, InferenceWorkload, Pool, Serving, Workload
+from service.sizing.training.context import check_sequence
+from service.sizing.workload import Deployment, InferenceWorkload, Pool, Serving, TrainingWorkload, Workload
 
 
 def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Estimate:
@@ -20,6 +21,8 @@ def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Es
     )
     if isinstance(resolved, InferenceWorkload) and architecture is not None:
         check_context(resolved, architecture)
+    if isinstance(resolved, TrainingWorkload) and architecture is not None:
+        check_sequence(resolved, architecture)
     found = engine.estimate(
         resolved,
         _apart(fixed),

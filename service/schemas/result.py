@@ -335,7 +335,9 @@ class PricedSchema(Schema):
     )
     rejected = many(RejectionSchema, "Servers that do not appear, and why.")
     shortfall = one(ShortfallSchema, "Why nothing fits; null when something does.", **_OPTIONAL)
-    sensitivity = many(SensitivitySchema, "Which assumptions move the answer most.")
+    sensitivity = many(
+        SensitivitySchema, "Which assumptions move the answer most; those that do not move it are left out."
+    )
     assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
     candidates = count("How many candidates were judged.")
     engine_version = text("Version of the engine.")

@@ -9,7 +9,7 @@ from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one, some_of
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
-from service.sizing.workload import Method, Optimizer, TrainingTarget, TrainingWorkload
+from service.sizing.workload import DEFAULT_BATCH_SEQUENCES, Method, Optimizer, TrainingTarget, TrainingWorkload
 
 _TARGETS = ("deadline_days", "gpus", "budget_usd")
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
@@ -46,7 +46,12 @@ class TrainingWorkloadSchema(RecordSchema):
     target = fields.Nested(TrainingTargetSchema, required=True, metadata={"description": "Exactly one kind of target."})
     precision = Choice("Number format of the matrix products.", MODEL_PRECISIONS, load_default=Precision.BF16)
     seq_len_tokens = Count("Tokens of one training sequence.", low=1, high=10_000_000, load_default=4096)
-    global_batch_sequences = Count("Sequences per optimizer step.", low=1, high=1_000_000, load_default=1024)
+    global_batch_sequences = Count(
+        "Sequences per optimizer step; the default gives way to the nearest number that given GPUs divide.",
+        low=1,
+        high=1_000_000,
+        load_default=DEFAULT_BATCH_SEQUENCES,
+    )
     checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
     dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)
     lora_rank = Count("Rank of the adapters of lora and qlora.", low=1, high=4096, load_default=16)

@@ -6,6 +6,7 @@ from service.sizing.inference.context import check_context
 from service.sizing.science.application import Application
 from service.sizing.science.describe import describe
 from service.sizing.training.choices import searched_layouts
+from service.sizing.training.context import check_sequence
 from service.sizing.training.job import job_of
 from service.sizing.workload import InferenceWorkload, TrainingWorkload, Workload
 
@@ -24,6 +25,7 @@ def check(
     if isinstance(workload, InferenceWorkload) and architecture is not None:
         check_context(workload, architecture)
     elif isinstance(workload, TrainingWorkload) and architecture is not None:
+        check_sequence(workload, architecture)
         job = job_of(workload, architecture, calibration)
         searched_layouts(job, gpus=workload.target.gpus, most_gpus=int(calibration.assumption("fleet.max_gpus")))
     elif application is not None and not isinstance(workload, InferenceWorkload | TrainingWorkload):

@@ -8,7 +8,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.search import size_inference
 from service.sizing.result import Assumed, SizingResult
-from service.sizing.round_result import rounded
+from service.sizing.round_result import rounded, significant
 from service.sizing.science.application import Application
 from service.sizing.science.search import size_science
 from service.sizing.table import FloatArray
@@ -49,6 +49,7 @@ def size(
             # By id, so that the order of the catalog shows nowhere.
             rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
             assumed=(*found.assumed, *_not_evaluated(question)),
+            sensitivity=tuple(s for s in found.sensitivity if significant(s.at_low) != significant(s.at_high)),
         )
     )
 

@@ -257,3 +257,10 @@ def test_what_was_chosen_is_said_and_not_that_something_was(asked, acme: Speaker
     for degree in ("tp", "pp", "attention_dp", "ep"):
         field = f"deployment.{degree}"
         assert field not in told or told[field] == str(estimate["layout"][degree])
+
+
+def test_a_tuning_on_sequences_beyond_the_context_is_422(acme: Speaker):
+    tuned = changed(changed(TRAIN, "workload.method", "sft"), "workload.seq_len_tokens", 200_000)
+    answer = acme.post("/v1/estimates", tuned)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json["errors"]] == ["workload.seq_len_tokens"]

@@ -1,4 +1,4 @@
-"""Which assumption moves the recommended option's GPUs most, when each goes from its lower to its upper bound."""
+"""Which assumption moves the recommended option most, when each goes from its lower to its upper bound."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,6 +45,7 @@ def inference_sensitivity(
 ) -> tuple[Sensitivity, ...]:
     """GPUs of the option's instances at both bounds of each watched assumption, the largest swing first.
 
+    Where the GPUs are given it is what they carry.
     Every bound is a candidate of its own, so that all of them are planned in one call.
     """
     watched = [calibration.assumptions[name] for name in _watched(workload)]
@@ -65,17 +66,19 @@ def inference_sensitivity(
         tpot_sigma_fraction=_column(bent, "inference.tpot_tail_sigma_fraction"),
     )
     # An assumption that the demand rests on may be the one that is bent.
-    wanted = np.array([fleet_demand(workload, moved).wanted for moved in bent])
+    wanted = np.array([fleet_demand(workload, one_bent).wanted for one_bent in bent])
     fleet = plan(replace(group, bench=bench, memory=memory), wanted)
+    given = workload.demand.saturate_gpus is not None
     gpus = (fleet.instances + fleet.prefill_instances) * one.layouts.gpus_instance
+    moved = fleet.predicted * fleet.instances if given else gpus
     found = [
         Sensitivity(
             assumption=entry.id,
             low=entry.low,
             high=entry.high,
-            metric="gpus",
-            at_low=float(gpus[2 * place]),
-            at_high=float(gpus[2 * place + 1]),
+            metric="requests_s" if given else "gpus",
+            at_low=float(moved[2 * place]),
+            at_high=float(moved[2 * place + 1]),
         )
         for place, entry in enumerate(watched)
     ]

@@ -1,11 +1,13 @@
 """Which layouts are worth trying for a question: degrees in powers of two, data ranks that divide the batch."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from service.errors import FieldError, InvalidRequestError
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Choices, Layouts, batch_divides, divisors, enumerate_layouts, legal
-from service.sizing.workload import Deployment, Recompute, Sharding
+from service.sizing.workload import DEFAULT_BATCH_SEQUENCES, Deployment, Recompute, Sharding
 
 _TP = (1, 2, 4, 8)
 _PP = (1, 2, 4, 6, 8, 12, 16, 32)
@@ -41,10 +43,10 @@ def _context_degrees(job: Job) -> tuple[int, ...]:
     return tuple(c for c in _CP if c <= max(1, job.workload.seq_len_tokens // _CP_TOKENS))
 
 
-def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> Layouts:
-    """Legal layouts whose data ranks divide the global batch: on exactly `gpus`, or on any count up to `most_gpus`.
+def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> tuple[Job, Layouts]:
+    """The job, and legal layouts whose data ranks divide its batch: on exactly `gpus`, or on any count to `most_gpus`.
 
-    Raises InvalidRequestError with the nearest global batch when none divides it on exactly `gpus`.
+    Raises InvalidRequestError with the nearest global batch when none divides a stated one on exactly `gpus`.
     """
     batch = job.workload.global_batch_sequences
     data = divisors(gpus) if gpus is not None else divisors(batch)
@@ -61,20 +63,36 @@ def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> Layouts:
     layouts = enumerate_layouts(choices)
     count = layouts.gpus
     layouts = layouts.take((count == gpus) if gpus is not None else (count <= most_gpus))
-    layouts = layouts.take(legal(layouts, job.shape))
+    return _dividing(job, layouts.take(legal(layouts, job.shape)))
+
+
+def _dividing(job: Job, layouts: Layouts) -> tuple[Job, Layouts]:
+    """The layouts that divide the global batch; the default gives way to the nearest that some of them divide.
+
+    Raises InvalidRequestError where none divides another batch.
+    """
+    batch = job.workload.global_batch_sequences
     dividing = batch_divides(layouts, batch)
-    if not np.any(dividing):
-        raise indivisible(layouts, batch)
-    return layouts.take(dividing)
+    if np.any(dividing):
+        return job, layouts.take(dividing)
+    nearest = nearest_batch(layouts, batch)
+    if batch != DEFAULT_BATCH_SEQUENCES or not len(layouts):
+        raise indivisible(batch, nearest)
+    workload = replace(job.workload, global_batch_sequences=nearest)
+    return replace(job, workload=workload), layouts.take(batch_divides(layouts, nearest))
 
 
-def indivisible(layouts: Layouts, batch: int) -> InvalidRequestError:
-    """The error for a global batch that no layout divides, with the nearest that works."""
+def nearest_batch(layouts: Layouts, batch: int) -> int:
+    """The nearest global batch that some layout divides; the smaller of two as near."""
     shares = np.unique(layouts.dp * layouts.micro_batch) if len(layouts) else np.array([1])
     below = np.maximum(1, batch // shares) * shares
     above = -(-batch // shares) * shares
     near = np.concatenate([below, above])
-    best = int(near[np.lexsort((near, np.abs(near - batch)))][0])
+    return int(near[np.lexsort((near, np.abs(near - batch)))][0])
+
+
+def indivisible(batch: int, best: int) -> InvalidRequestError:
+    """The error for a global batch that no layout divides, with the nearest that works."""
     message = f"no layout divides a global batch of {batch} sequences; the nearest that works is {best}"
     return InvalidRequestError(
         message,
@@ -89,16 +107,16 @@ def indivisible(layouts: Layouts, batch: int) -> InvalidRequestError:
     )
 
 
-def deployed_layouts(job: Job, deployment: Deployment) -> Layouts:
-    """Layouts of a fixed deployment: what it states as stated, every legal choice for what it leaves open.
+def deployed_layouts(job: Job, deployment: Deployment) -> tuple[Job, Layouts]:
+    """The job, and the layouts of a fixed deployment: as stated, and every legal choice for what it leaves open.
 
-    Raises InvalidRequestError when the degrees do not divide the GPUs, or no layout divides the global batch.
+    Raises InvalidRequestError when the degrees do not divide the GPUs, or no layout divides a stated global batch.
     """
 
     def either(given: int | None, tried: tuple[int, ...]) -> tuple[int, ...]:
         return tried if given is None else (given,)
 
-    batch, gpus = job.workload.global_batch_sequences, deployment.gpus
+    gpus = deployment.gpus
     stage = None if deployment.sharding is None else SHARDING_STAGE[deployment.sharding]
     # A pipeline that says nothing of interleaving or of context parallelism runs without.
     choices = Choices(
@@ -122,8 +140,4 @@ def deployed_layouts(job: Job, deployment: Deployment) -> Layouts:
         )
     allowed = layouts.take(legal(layouts, job.shape))
     # What somebody really ran is evaluated even where public stacks would refuse it.
-    layouts = allowed if len(allowed) else layouts
-    dividing = batch_divides(layouts, batch)
-    if not np.any(dividing):
-        raise indivisible(layouts, batch)
-    return layouts.take(dividing)
+    return _dividing(job, allowed if len(allowed) else layouts)

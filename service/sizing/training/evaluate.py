@@ -45,7 +45,8 @@ def estimate_training(
     table = build_table((server,), (gpu,))
     job = job_of(workload, architecture, calibration, month=deployment.software_month)
     require_known(job, table, gpu)
-    found = _fitted(job, deployment, table)
+    job, layouts = deployed_layouts(job, deployment)
+    found = _fitted(job, layouts, deployment, table)
     row = _best(job, found, table=table, calibration=calibration)
     point = point_at(job, found.layouts, row=row, table=table, server=0, calibration=calibration)
     certainty = certainty_of(job, calibration, subject=architecture.id, gpu=gpu.id, gpus=point.gpus)
@@ -59,7 +60,7 @@ def estimate_training(
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
-        batch=float(workload.global_batch_sequences),
+        batch=float(job.workload.global_batch_sequences),
         fits=bool(found.used_bytes[row] <= table.memory_bytes[0]),
         metrics=training_metrics(point, certainty, goodput=goodput_interval(job, point, calibration), servers=None),
         memory_gb_gpu=training_memory_parts(point.memory),
@@ -70,7 +71,7 @@ def estimate_training(
         assumed=(
             *_placed(placed),
             *_chosen(deployment, found.layouts.layout(row)),
-            *recipe_assumptions(job, calibration),
+            *training_assumptions(workload, job, architecture, calibration),
         ),
         working=training_working(point, calibration, certainty),
         engine_version=ENGINE_VERSION,
@@ -95,8 +96,7 @@ def _unknown(gpu: GpuSpec, message: str, *others: FieldError) -> UnsupportedWork
     return UnsupportedWorkloadError(message, errors=(error, *others))
 
 
-def _fitted(job: Job, deployment: Deployment, table: HardwareTable) -> Fitted:
-    layouts = deployed_layouts(job, deployment)
+def _fitted(job: Job, layouts: Layouts, deployment: Deployment, table: HardwareTable) -> Fitted:
     usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[0]))
     if deployment.recompute is None:
         return fitted(job, layouts, usable_bytes=usable)
@@ -135,7 +135,22 @@ def _chosen(deployment: Deployment, layout: ParallelLayout) -> tuple[Assumed, ..
     )
 
 
-def recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
+def training_assumptions(
+    workload: TrainingWorkload, job: Job, architecture: ModelArchitecture, calibration: Calibration
+) -> tuple[Assumed, ...]:
+    """The batch and the sequence as they were taken, and the judgement that every training answer rests on."""
+    found = []
+    batch = job.workload.global_batch_sequences
+    if batch != workload.global_batch_sequences:
+        why = f"no layout on these GPUs divides the default of {workload.global_batch_sequences}: this is the nearest"
+        found.append(Assumed(field="workload.global_batch_sequences", value=str(batch), why=why))
+    if architecture.max_context_tokens is None:
+        why = f"the context of {architecture.id} is unknown: the sequence was not held against it"
+        found.append(Assumed(field="workload.seq_len_tokens", value=str(workload.seq_len_tokens), why=why))
+    return (*found, *_recipe_assumptions(job, calibration))
+
+
+def _recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
     """The judgement that every training answer rests on."""
     names = [
         "training.weight_bytes_param",

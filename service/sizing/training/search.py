@@ -7,11 +7,12 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.rank import Verdict, admissible, pareto_front, rejections
-from service.sizing.result import Rejection, Sensitivity, SizingResult
+from service.sizing.result import Assumed, Rejection, Sensitivity, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight
 from service.sizing.table import FloatArray, IntArray, table_of
 from service.sizing.training.choices import searched_layouts
-from service.sizing.training.evaluate import recipe_assumptions
+from service.sizing.training.context import check_sequence
+from service.sizing.training.evaluate import training_assumptions
 from service.sizing.training.explain import Certainty, certainty_of
 from service.sizing.training.fleet import Fleet, search
 from service.sizing.training.job import job_of
@@ -45,10 +46,11 @@ def size_training(
     workload = question.workload
     if not isinstance(workload, TrainingWorkload):
         raise InvalidRequestError("workload.kind must be 'training' here")
+    check_sequence(workload, architecture)
     table = table_of(hardware)
     job = job_of(workload, architecture, calibration)
     most = int(calibration.assumption("fleet.max_gpus"))
-    layouts = searched_layouts(job, gpus=workload.target.gpus, most_gpus=most)
+    job, layouts = searched_layouts(job, gpus=workload.target.gpus, most_gpus=most)
     rows, refused = admissible(table, question.constraints)
     fleet = search(job, layouts, rows=rows, table=table, calibration=calibration)
     certainties = {
@@ -68,10 +70,13 @@ def size_training(
         limit=_ceiling(workload, weight_limit),
         desktop_most_systems=calibration.assumption("fleet.desktop_most_systems"),
     )
+    assumed = training_assumptions(workload, job, architecture, calibration)
     context = OptionContext(
         job=job, hardware=hardware, table=table, calibration=calibration, constraints=question.constraints
     )
-    return _result(fleet, verdict, context=context, certainties=certainties, weight=weight, refused=refused)
+    return _result(
+        fleet, verdict, context=context, certainties=certainties, weight=weight, refused=refused, assumed=assumed
+    )
 
 
 def _ceiling(workload: TrainingWorkload, weight_limit: float | None) -> float | None:
@@ -95,6 +100,7 @@ def _result(
     certainties: dict[int, Certainty],
     weight: FloatArray,
     refused: tuple[Rejection, ...],
+    assumed: tuple[Assumed, ...],
 ) -> SizingResult:
     job, table = context.job, context.table
     ranked = ranked_rows(fleet, verdict, job=job, table=table, weight=weight)
@@ -124,7 +130,7 @@ def _result(
         rejected=rejected,
         shortfall=None if options else nearest_miss(fleet, rejected, context),
         sensitivity=_sensitivity(fleet, ranked, context),
-        assumed=recipe_assumptions(job, context.calibration),
+        assumed=assumed,
         candidates=fleet.tried,
         engine_version=ENGINE_VERSION,
     )

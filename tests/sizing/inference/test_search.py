@@ -356,3 +356,13 @@ def test_a_disaggregated_option_names_both_pools(catalog: Catalog, weight: Float
         assert (option.prefill.tp, option.decode.pp) == (option.layout.tp, option.layout.pp)
     together = sized(catalog, weight, inference_workload(serving=Serving.AGGREGATED))
     assert all(option.prefill is None and option.decode is None for option in together.options)
+
+
+@pytest.mark.parametrize("demand", [Demand(concurrency=5.0), Demand(requests_s=300.0), Demand(saturate_gpus=8)])
+def test_only_what_moves_the_answer_is_among_its_sensitivities(
+    catalog: Catalog, weight: FloatArray, demand: Demand
+) -> None:
+    result = sized(catalog, weight, inference_workload(demand=demand))
+    assert all(found.at_low != found.at_high for found in result.sensitivity)
+    if demand.saturate_gpus:
+        assert {found.metric for found in result.sensitivity} == {"requests_s"}

@@ -31,7 +31,7 @@ def test_degrees_are_thinned_evenly_on_the_logarithm() -> None:
 
 def test_every_searched_layout_divides_the_batch_and_the_gpus(catalog: Catalog) -> None:
     found = job(catalog, model="deepseek-v3", global_batch_sequences=1536)
-    tried = searched_layouts(found, gpus=256, most_gpus=16384)
+    _, tried = searched_layouts(found, gpus=256, most_gpus=16384)
     assert len(tried) > 100
     assert np.all(batch_divides(tried, 1536))
     assert np.all(tried.gpus == 256)
@@ -48,7 +48,7 @@ def test_a_batch_that_nothing_divides_names_the_nearest_that_works(catalog: Cata
 
 def test_a_deployment_keeps_what_it_states(catalog: Catalog) -> None:
     asked = Deployment(gpu="b200-sxm", gpus=64, tp=4, pp=2, vpp=2, micro_batch=2, sharding=Sharding.ZERO1)
-    found = deployed_layouts(job(catalog, model="llama-3.1-70b"), asked)
+    _, found = deployed_layouts(job(catalog, model="llama-3.1-70b"), asked)
     assert len(found) == 1
     assert (found.tp[0], found.pp[0], found.vpp[0], found.dp[0], found.micro_batch[0]) == (4, 2, 2, 8, 2)
 
@@ -63,3 +63,20 @@ def test_int4_is_for_the_frozen_weights_of_qlora() -> None:
     for method in (Method.SFT, Method.LORA, Method.PRETRAIN):
         with pytest.raises(UnsupportedWorkloadError, match="qlora"):
             compute_precision(training_workload(method=method, precision=Precision.INT4))
+
+
+def test_the_default_batch_gives_way_to_what_the_gpus_divide(catalog: Catalog) -> None:
+    """Nobody who asks for seven GPUs has sent a batch: the nearest to the default is taken."""
+    asked = job(catalog, global_batch_sequences=1024)
+    found, layouts = searched_layouts(asked, gpus=7, most_gpus=16384)
+    assert found.workload.global_batch_sequences == 1022
+    assert len(layouts)
+    again, deployed = deployed_layouts(asked, Deployment(gpu="b200-sxm", gpus=7))
+    assert (again.workload.global_batch_sequences, len(deployed) > 0) == (1022, True)
+    kept, _ = searched_layouts(asked, gpus=8, most_gpus=16384)
+    assert kept is asked
+
+
+def test_a_stated_batch_that_nothing_divides_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequestError, match="1029"):
+        searched_layouts(job(catalog, global_batch_sequences=1030), gpus=7, most_gpus=16384)

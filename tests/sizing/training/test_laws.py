@@ -56,7 +56,7 @@ def steps(found: Job, columns: Layouts, server: str) -> StepTime:
 @settings(deadline=None, max_examples=25)
 @given(jobs, st.sampled_from(SERVERS), st.data())
 def test_one_candidate_alone_equals_its_row_among_many(found: Job, server: str, data: st.DataObject) -> None:
-    many = searched_layouts(found, gpus=None, most_gpus=512)
+    _, many = searched_layouts(found, gpus=None, most_gpus=512)
     row = data.draw(st.integers(0, len(many) - 1))
     alone = many.take(np.array([row]))
     assert found.memory(alone).total[0] == found.memory(many).total[row]
@@ -91,7 +91,7 @@ def test_each_stage_of_zero_needs_less(found: Job, dp: int) -> None:
 def test_more_gpus_are_never_slower_at_the_best_layout(found: Job) -> None:
     spec = CATALOG.hardware.server(SERVERS[0])
     table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
-    tried = searched_layouts(found, gpus=None, most_gpus=2048)
+    _, tried = searched_layouts(found, gpus=None, most_gpus=2048)
     fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
     assert np.all(np.diff(fleet.gpus) > 0)
     if fleet.gpus[0] > 0:
@@ -102,7 +102,7 @@ def test_the_law_of_more_gpus_is_about_many_counts() -> None:
     found = job(CATALOG, model="llama-3.1-8b", global_batch_sequences=1024)
     spec = CATALOG.hardware.server(SERVERS[0])
     table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
-    tried = searched_layouts(found, gpus=None, most_gpus=2048)
+    _, tried = searched_layouts(found, gpus=None, most_gpus=2048)
     fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
     assert len(fleet.gpus) >= 8
     assert fleet.gpus[0] <= 8
@@ -126,7 +126,7 @@ def test_the_search_equals_brute_force_on_one_server(model: str) -> None:
     found = job(CATALOG, model=model, precision=Precision.FP8, global_batch_sequences=64)
     spec = CATALOG.hardware.server(SERVERS[1])
     table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
-    tried = searched_layouts(found, gpus=64, most_gpus=64)
+    _, tried = searched_layouts(found, gpus=64, most_gpus=64)
     fleet = search(found, tried, rows=np.array([0]), table=table, calibration=CATALOG.calibration)
     usable = np.full(len(tried), found.usable_bytes(table.memory_bytes[0]))
     each = fitted(found, tried, usable_bytes=usable)

@@ -240,3 +240,33 @@ def test_desktops_that_cannot_be_that_many_are_refused_for_their_number(sizer: S
     refused = {r.server: r for r in found.rejected}
     assert refused["dell-pro-max-gb10"].limit is Limit.FLEET
     assert refused["dell-pro-max-gb10"].required == 64
+
+
+def test_a_batch_that_was_not_sent_is_told_as_it_was_taken(sizer: Sizer) -> None:
+    told = {a.field: a.value for a in sizer(target=TrainingTarget(gpus=7), global_batch_sequences=1024).assumed}
+    assert told["workload.global_batch_sequences"] == "1022"
+    plain = {a.field for a in sizer(target=TrainingTarget(gpus=8), global_batch_sequences=1024).assumed}
+    assert "workload.global_batch_sequences" not in plain
+
+
+@pytest.mark.parametrize("method", [Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO])
+def test_no_model_is_tuned_on_sequences_beyond_its_context(sizer: Sizer, method: Method) -> None:
+    changes = {"method": method, "tokens": 1e9, "global_batch_sequences": 64}
+    with pytest.raises(InvalidRequestError) as raised:
+        sizer(**changes, seq_len_tokens=131_073)
+    (error,) = raised.value.detail.errors
+    assert (error.field, error.limit) == ("workload.seq_len_tokens", "131072")
+    sizer(**changes, seq_len_tokens=131_072)
+    sizer(**changes | {"method": Method.CONTINUED_PRETRAIN}, seq_len_tokens=131_073)
+
+
+def test_a_context_that_nobody_states_is_said_to_be_unknown(catalog: Catalog, weight: FloatArray) -> None:
+    architecture = replace(catalog.models["llama-3.1-8b"].architecture, max_context_tokens=None)
+    found = size_training(
+        Question(workload=training_workload(method=Method.SFT, tokens=1e9, target=TrainingTarget(gpus=8))),
+        hardware=catalog.hardware,
+        architecture=architecture,
+        calibration=catalog.calibration,
+        weight=weight,
+    )
+    assert any(a.field == "workload.seq_len_tokens" and "unknown" in a.why for a in found.assumed)
