@@ -47,8 +47,8 @@ class Contest:
     def notes(self, group: Group, *, server: int, servers: int, mode_asked: bool) -> tuple[str, ...]:
         """What an option's format and mode were preferred to, and by how much."""
         mode, place = int(group.disaggregated), self.formats.index(group.formats)
-        # An option that is there for its speed may take more than its mode has to.
-        mine = float(self.best[place, mode, server]) if self.by_output else float(servers)
+        # An option that is there for its speed may take more than its format and mode have to.
+        mine = float(self.best[place, mode, server])
         found = []
         if not mode_asked:
             other = float(self.best[place, 1 - mode, server])
@@ -61,6 +61,8 @@ class Contest:
         ]
         if others:
             found.append(self._compared("weight_precision", (str(group.formats.weight), mine), others))
+        if found and not self.by_output and servers > mine:
+            found.append(f"{servers} servers for the speed of a user, {mine:g} would carry the demand")
         return tuple(found)
 
     def _compared(self, field: str, mine: tuple[str, float], others: list[tuple[str, float]]) -> str:

@@ -169,7 +169,7 @@ def plan_fleet(
     grid = batch_grid(limit, points=_COARSE)
 
     def at(batches: FloatArray) -> ServingPoint:
-        return serve(group.bench, batch=batches, traffic=traffic)
+        return serve(group.bench, batch=batches, traffic=traffic, ttft_s=slo_s[0] / margins.ttft[:, None])
 
     coarse = at(grid)
     verdict = _slo_verdict(verdict, coarse, margins, slo_s)
@@ -277,6 +277,10 @@ def _fleet(
         total = np.minimum(np.floor(demand.gpus / instance), placed)
         decoding = np.where(ratio > 0.0, np.maximum(1.0, np.floor(total / (1.0 + ratio))), total)
         prefilling = np.where(ratio > 0.0, np.maximum(0.0, total - decoding), 0.0)
+        # One decode instance may be more than the other instances can prefill for.
+        fed = np.minimum(1.0, prefilling / np.where(ratio > 0.0, decoding * ratio, 1.0))
+        predicted = np.where(ratio > 0.0, predicted * fed, predicted)
+        capacity = np.where(ratio > 0.0, capacity * fed, capacity)
         verdict = refuse(
             verdict,
             (total < 1.0) | ((ratio > 0.0) & (prefilling < 1.0)),
@@ -286,7 +290,9 @@ def _fleet(
         )
     else:
         decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
-        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(wanted / capacity * ratio - 1e-9)), 0.0)
+        # With fewer requests in flight than it holds, a decode instance still comes near to its full rate.
+        fed = decoding if by_flight else wanted / capacity
+        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(fed * ratio - 1e-9)), 0.0)
         servers = _servers(decoding + prefilling, instance=instance, size=size)
         # Whole servers are bought: copies fill them, and each carries less.
         filled = np.where(instance <= size, servers * (size // instance), decoding)

@@ -6,6 +6,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
 _SMALLEST_BATCH = 0.02
@@ -33,7 +34,7 @@ def solve_batch(
     limit: FloatArray,
     traffic: Traffic,
     pooled: bool = False,
-    prefill_ratio: float | None = None,
+    prefill_ratio: Numeric | None = None,
 ) -> FloatArray:
     """The decode batch per instance that carries `wanted` requests/s (or requests in flight), at most `limit`."""
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
@@ -48,6 +49,6 @@ def solve_batch(
     return np.array(solved, dtype=np.float64)
 
 
-def operate(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: float | None = None) -> ServingPoint:
+def operate(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None = None) -> ServingPoint:
     """The steady state of every candidate at its own batch."""
     return serve(bench, batch=batch[:, None], traffic=traffic, prefill_ratio=prefill_ratio)

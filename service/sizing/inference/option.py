@@ -99,17 +99,21 @@ def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
 
 
 def _operated(group: Group, fleet: Fleet, rows: IntArray, scene: Scene) -> ServingPoint:
-    bench, traffic = group.bench.take(rows), traffic_of(scene.workload)
+    bench, traffic, given = group.bench.take(rows), traffic_of(scene.workload), scene.demand.gpus is not None
+    # As many prefill instances as there are: whole ones wait less than those that match the rate.
+    ratio = (fleet.prefill_instances / fleet.instances)[rows, None] if group.disaggregated else None
     batch = fleet.batch[rows]
-    if scene.demand.gpus is None:
-        batch = solve_batch(
+    if group.disaggregated or not given:
+        solved = solve_batch(
             bench,
-            wanted=scene.demand.wanted / fleet.instances[rows],
+            wanted=fleet.predicted[rows] if given else scene.demand.wanted / fleet.instances[rows],
             by_rate=scene.demand.in_flight is None,
             limit=batch_limit(group.memory, group.layouts, scene.calibration)[rows],
             traffic=traffic,
+            prefill_ratio=ratio,
         )
-    return operate(bench, batch=batch, traffic=traffic)
+        batch = np.minimum(solved, batch) if given else solved
+    return operate(bench, batch=batch, traffic=traffic, prefill_ratio=ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

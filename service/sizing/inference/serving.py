@@ -183,15 +183,23 @@ class ServingPoint:
     collectives_s: FloatArray
 
 
-def serve(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: float | None = None) -> ServingPoint:
+def serve(
+    bench: Bench,
+    *,
+    batch: FloatArray,
+    traffic: Traffic,
+    prefill_ratio: Numeric | None = None,
+    ttft_s: Numeric = np.inf,
+) -> ServingPoint:
     """The steady state at `batch` decoding sequences per instance, shaped (candidates, 1) or (candidates, batches).
 
-    `prefill_ratio` fixes how many prefill instances there are to a decode instance; without it they follow the load.
+    `prefill_ratio` fixes how many prefill instances there are to a decode instance; without it they follow the load,
+    and `ttft_s` where a tail of that needs shorter queues before them.
     """
     if bench.prefill is None:
         state = aggregated(passes_of(bench, batch, traffic), traffic.stream, bench.overheads)
         return _point(bench, state, batch, traffic, prefill_instances=np.zeros_like(state.cycle_s))
-    return _disaggregated(bench, bench.prefill, batch, traffic, prefill_ratio)
+    return _disaggregated(bench, bench.prefill, batch, traffic, ratio=prefill_ratio, ttft_s=ttft_s)
 
 
 def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
@@ -282,7 +290,7 @@ def _prefill(bench: Bench, prefill: Bench, traffic: Traffic) -> tuple[FloatArray
 
 
 def _disaggregated(
-    bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic, ratio: float | None
+    bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic, *, ratio: Numeric | None, ttft_s: Numeric
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode."""
     pooled = pooled_passes_of(bench, prefill, batch, traffic)
@@ -297,6 +305,7 @@ def _disaggregated(
         servers=pooled.servers,
         ratio=ratio,
         utilisation=bench.pool_utilisation_fraction,
+        ttft_s=ttft_s,
     )
     return _point(bench, state, batch, traffic, prefill_instances=instances)
 

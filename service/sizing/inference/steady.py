@@ -12,6 +12,8 @@ from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
+# Utilisations of a prefill pool that are tried.
+_SHARES = 64
 _BUSIEST = 0.95
 
 
@@ -151,6 +153,16 @@ def wait_tail_s(service_s: Numeric, busy: Numeric, fraction: float) -> FloatArra
     return np.asarray(mean * np.log(np.maximum(1.0, busy / (1.0 - fraction))), dtype=np.float64)
 
 
+def busiest(waits: FloatArray, *, most: float, fraction: float) -> FloatArray:
+    """Largest share of time, at most `most`, that a queue may be busy so that `fraction` of its waits stay under these.
+
+    `waits` are in services; below 1 - `fraction` nobody of that many waits, and less is not bought for.
+    """
+    shares = np.linspace(min(most, 1.0 - fraction), most, _SHARES)
+    reached = np.searchsorted(wait_tail_s(1.0, shares, fraction), waits, side="right") - 1
+    return np.asarray(shares[np.maximum(0, reached)], dtype=np.float64)
+
+
 def prefilling(
     alone: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -174,25 +186,28 @@ def decoding(
     servers: Numeric,
     ratio: Numeric | None,
     utilisation: float,
+    ttft_s: Numeric = np.inf,
 ) -> tuple[SteadyState, FloatArray]:
     """Decode without prompts beside it, and the prefill instances that one decode instance needs.
 
     A prefill instance serves `servers` prompts at once. With a given `ratio` of prefill to decode instances the pool
-    that is short sets the pace; without one, prefill is bought for `utilisation`.
+    that is short sets the pace; without one, prefill is bought for `utilisation`, or for less where only shorter queues
+    keep the tail of the TTFT under `ttft_s`.
     """
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     step = passes.decode.elapsed_s(overheads) + host
     wanted = passes.batch / (stream.steps * step)
+    fixed = transfer_s + 0.5 * step + _admission_s(stream, overheads)
     if ratio is None:
-        busy = np.full(step.shape, utilisation)
+        slack = (ttft_s - prefill_tail_s - fixed) * servers / prefill_s
+        busy = busiest(np.broadcast_to(slack, step.shape), most=utilisation, fraction=stream.tail_fraction)
         instances = wanted * prefill_s / (busy * servers)
         carried, cycle = wanted, step
     else:
         most = ratio * servers / prefill_s
         carried = np.minimum(wanted, most * _BUSIEST)
         busy = np.asarray(carried / most, dtype=np.float64)
-        instances, cycle = np.full(step.shape, ratio), step
-    fixed = transfer_s + 0.5 * step + _admission_s(stream, overheads)
+        instances, cycle = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape), step
     state = SteadyState(
         ttft_s=prefill_s + wait_s(prefill_s / servers, busy) + fixed,
         ttft_tail_s=prefill_tail_s + wait_tail_s(prefill_s / servers, busy, stream.tail_fraction) + fixed,

@@ -33,6 +33,16 @@ LONG_PROMPTS = replace(
     slo=None,
 )
 
+# Prompts that would slow decoding down beyond the bound where both share GPUs.
+MANY_PROMPTS = replace(
+    LONG_PROMPTS,
+    model="gpt-oss-120b",
+    isl_tokens=TokenLength(mean=8000.0),
+    osl_tokens=TokenLength(mean=200.0),
+    demand=Demand(saturate_gpus=256),
+    slo=Slo(tpot_ms=20.0),
+)
+
 
 def sized(
     catalog: Catalog,
@@ -86,10 +96,63 @@ def test_of_every_server_the_better_mode_wins(
 
 
 def test_disaggregated_is_taken_where_it_carries_more_and_says_so(catalog: Catalog, weight: FloatArray) -> None:
-    option = best(sized(catalog, weight, replace(LONG_PROMPTS, weight_precision=Precision.FP4)))[B200]
+    option = best(sized(catalog, weight, MANY_PROMPTS))[B200]
     assert option.mode == "disaggregated"
     assert "for the same output aggregated takes 1." in note(option, "serving")
     assert option.replicas >= 2
+
+
+def test_an_option_for_speed_does_not_pass_for_what_its_mode_takes(catalog: Catalog, weight: FloatArray) -> None:
+    """The fewest servers of either mode are compared, and beside them stands what the speed takes."""
+    workload = replace(MANY_PROMPTS, demand=Demand(requests_s=200.0), serving=Serving.AUTO)
+    result = sized(catalog, weight, workload)
+    fewest = {
+        mode: {
+            server: option.servers
+            for server, option in best(sized(catalog, weight, replace(workload, serving=mode))).items()
+        }
+        for mode in (Serving.AGGREGATED, Serving.DISAGGREGATED)
+    }
+    told = 0
+    for option in result.options:
+        least = fewest[Serving(option.mode)].get(option.server)
+        if least is not None and option.servers > least:
+            assert f"{option.mode} takes {least:g} server" in note(option, "serving")
+            assert any(n.startswith(f"{option.servers} servers for the speed") for n in option.notes)
+            told += 1
+    assert told
+
+
+def test_given_gpus_carry_no_more_than_the_prefill_pool_feeds(catalog: Catalog, weight: FloatArray) -> None:
+    """A decode instance alone would carry more than the one prefill instance beside it."""
+    asked = replace(MANY_PROMPTS, slo=None, demand=Demand(saturate_gpus=2), serving=Serving.DISAGGREGATED)
+    option = best(sized(catalog, weight, asked))[B200]
+    assert option.prefill is not None
+    assert option.decode is not None
+    step = {s.name: float(s.value or 0.0) for s in option.working if s.name in {"prefill_ms", "requests_s_instance"}}
+    busy = step["requests_s_instance"] * option.decode.instances * step["prefill_ms"] / 1000.0
+    ranks = option.prefill.instances * option.prefill.attention_dp * option.prefill.pp
+    assert busy <= ranks
+
+
+@pytest.mark.parametrize("concurrency", [50.0, 300.0])
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "llama-3.1-8b"])
+def test_whole_pools_keep_the_slo_that_they_were_sized_for(
+    catalog: Catalog, weight: FloatArray, model: str, concurrency: float
+) -> None:
+    """Fewer requests than a decode instance holds still come at nearly its full rate, and all of them are prefilled."""
+    asked = replace(
+        MANY_PROMPTS,
+        model=model,
+        isl_tokens=TokenLength(mean=1000.0),
+        osl_tokens=TokenLength(mean=500.0),
+        demand=Demand(concurrency=concurrency),
+        slo=Slo(ttft_ms=2500.0, tpot_ms=100.0, percentile=99.0),
+        serving=Serving.DISAGGREGATED,
+    )
+    options = sized(catalog, weight, asked).options
+    assert options
+    assert min(option.confidence_fraction for option in options) >= 0.8
 
 
 def test_of_equals_aggregated_stands(catalog: Catalog, weight: FloatArray) -> None:

@@ -11,6 +11,7 @@ from service.sizing.inference.steady import (
     Stream,
     aggregated,
     arriving,
+    busiest,
     decoding,
     pass_tokens,
     prefilling,
@@ -157,3 +158,13 @@ def test_prefill_is_bought_for_the_rate_that_decode_carries() -> None:
         utilisation=0.5,
     )
     assert instances[0, 0] == pytest.approx(10 * 0.05 / (0.5 * 2))
+
+
+def test_a_queue_is_as_busy_as_its_waits_allow_and_no_busier_than_asked() -> None:
+    waits = np.concatenate([[-1.0, 0.0], np.geomspace(1e-3, 1e3, 200), [np.inf]])
+    for fraction in (0.5, 0.95, 0.99):
+        found = busiest(waits, most=0.7, fraction=fraction)
+        assert np.all(np.diff(found) >= 0.0)
+        assert np.all(wait_tail_s(1.0, found, fraction)[1:] <= waits[1:])
+        assert found[0] == pytest.approx(min(0.7, 1.0 - fraction))
+        assert found[-1] == 0.7
