@@ -181,6 +181,7 @@ def plan_fleet(
         group,
         fine,
         column,
+        coarse=coarse,
         verdict=verdict,
         demand=demand,
         wanted=wanted,
@@ -191,13 +192,16 @@ def plan_fleet(
     return fleet if demand.gpus is not None else _at_demand(fleet, coarse, demand, wanted)
 
 
+def _reached(carried: FloatArray, share: FloatArray) -> IntArray:
+    """The first batch that carries as much; the first of all where none does."""
+    return np.asarray(np.argmax(np.maximum.accumulate(carried, axis=1) >= share[:, None], axis=1), dtype=np.int64)
+
+
 def _at_demand(fleet: Fleet, point: ServingPoint, demand: FleetDemand, wanted: Numeric) -> Fleet:
     """The same fleets with their speeds at their share of the demand instead of at the most that they carry."""
     carried = point.in_flight if demand.in_flight is not None else point.requests_s
-    # Shares beyond the SLO's batch are read there: the demand never takes an instance so far.
     share = np.minimum(wanted / fleet.instances, carried.max(axis=1))
-    reached = np.maximum.accumulate(carried, axis=1) >= share[:, None]
-    after = np.maximum(1, np.argmax(reached, axis=1))
+    after = np.maximum(1, _reached(carried, share))
     rows = np.arange(after.size)
     low, high = carried[rows, after - 1], carried[rows, after]
     part = np.clip((share - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
@@ -252,6 +256,7 @@ def _fleet(
     point: ServingPoint,
     column: IntArray,
     *,
+    coarse: ServingPoint,
     verdict: Verdict,
     demand: FleetDemand,
     wanted: Numeric,
@@ -291,8 +296,12 @@ def _fleet(
     else:
         decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
         # With fewer requests in flight than it holds, a decode instance still comes near to its full rate.
-        fed = decoding if by_flight else wanted / capacity
-        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(fed * ratio - 1e-9)), 0.0)
+        needed = (
+            decoding * np.minimum(ratio, _ratio_at(coarse, wanted / decoding))
+            if by_flight
+            else wanted / capacity * ratio
+        )
+        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(needed - 1e-9)), 0.0)
         servers = _servers(decoding + prefilling, instance=instance, size=size)
         # Whole servers are bought: copies fill them, and each carries less.
         filled = np.where(instance <= size, servers * (size // instance), decoding)
@@ -316,6 +325,12 @@ def _fleet(
         requests_s=picked(point.requests_s) * decoding,
         verdict=verdict,
     )
+
+
+def _ratio_at(point: ServingPoint, in_flight: FloatArray) -> FloatArray:
+    """Prefill instances to a decode instance with so many requests in flight; infinite beyond what it was tried at."""
+    ratio = point.prefill_instances[np.arange(in_flight.size), _reached(point.in_flight, in_flight)]
+    return np.where(point.in_flight.max(axis=1) >= in_flight, ratio, np.inf)
 
 
 def _servers(instances: FloatArray, *, instance: IntArray, size: IntArray) -> FloatArray:
