@@ -104,7 +104,11 @@ class LoadSchema(RecordSchema):
 
     record = Load
 
-    kind = Choice("concurrency and rate need their number.", _LOADS, required=True)
+    kind = Choice(
+        "concurrency and rate need their number, highest_rate_within_slo the slo of the workload.",
+        _LOADS,
+        required=True,
+    )
     value = Count("Requests in flight, for concurrency.", low=1, high=1_000_000, **_OPTIONAL)
     requests_s = Amount("Requests arriving per second, for rate.", low=1e-6, high=1e7, **_OPTIONAL)
     arrival = Choice(
