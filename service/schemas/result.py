@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load
+from marshmallow import Schema, fields, post_load, pre_load
 
 from service.quoting.indicative import CostLine, IndicativeCost, PricedResult
 from service.schemas.plain import (
@@ -215,6 +215,11 @@ class OptionSchema(AnswerSchema):
     facility = one(FacilitySchema, "Power, cooling and space.")
     requirements = figures_field("What else the workload asks for.")
     notes = texts("What to know about this option.")
+
+    @pre_load
+    def _older(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Answers of older engines are kept, and named no pools."""
+        return {"prefill": None, "decode": None, **data}
 
 
 class RejectionSchema(AnswerSchema):

@@ -250,3 +250,13 @@ def test_callers_read_no_working():
     assert "working" not in OptionSchema().fields
     assert isinstance(WorkedOptionSchema().fields["working"], fields.List)
     assert "working" in EstimateSchema().fields
+
+
+def test_an_answer_of_an_older_engine_is_still_read():
+    """Runs of two engines are compared; the older one named no pools."""
+    written = PricedResultSchema().dump(result())
+    for option in written["options"]:
+        del option["prefill"], option["decode"]
+    read = PricedResultSchema().load(written)
+    assert read.result.options
+    assert all(option.prefill is None and option.decode is None for option in read.result.options)
