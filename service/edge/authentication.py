@@ -5,12 +5,13 @@ from typing import cast
 
 import structlog
 from flask import Blueprint, Flask, current_app, g, request
+from flask.sansio.blueprints import Blueprint as SansioBlueprint
 
 from service.access import Caller, Permission
 from service.edge.context import runtime, runtime_of
 from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.recent_keys import RecentKeys
-from service.errors import ForbiddenError, TenantDisabledError, UnauthenticatedError
+from service.errors import ForbiddenError, PlannerError, TenantDisabledError, UnauthenticatedError
 from service.planning import keys
 
 _EXTENSION = "headroom-recent-keys"
@@ -58,6 +59,26 @@ def open_to_all(blueprint: Blueprint) -> None:
         """Nothing to check."""
 
     _hook(blueprint, check, None)
+
+
+def spend_without_route() -> None:
+    """Count a call that ends before its route asks who calls, where a valid key came with it: RateLimitedError then.
+
+    Without one it stays uncounted, as do the routes that are open to all.
+    """
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    if blueprint is not None and not _protected(blueprint):
+        return
+    try:
+        caller = _authenticate()
+    except PlannerError:
+        return
+    spend_for_tenant(caller.tenant_id)
+
+
+def _protected(blueprint: SansioBlueprint) -> bool:
+    hooks = blueprint.before_request_funcs.get(None, [])
+    return any(getattr(hook, "permission", None) is not None for hook in hooks)
 
 
 def permission_of(hook: Callable[[], None]) -> Permission | None:
