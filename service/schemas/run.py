@@ -85,7 +85,9 @@ class RunSummarySchema(WordedSchema):
     )
     digest = text("Identity of the question under these versions.")
     attempts = count("How often a worker has taken it.")
-    progress_fraction = figure("Share that is done.")
+    progress_fraction = figure(
+        "Share of the answer that is there; a run that failed or was cancelled keeps what it had reached."
+    )
     created_at = moment("When it was asked.")
     started_at = moment("When a worker first took it.", **_OPTIONAL)
     finished_at = moment("When it ended.", **_OPTIONAL)
