@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.settings import Settings
+from service.settings import BEAT_EVERY_S, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -191,6 +191,7 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds(
         "HEADROOM_WORKER_DEAF_AFTER_S", "worker_deaf_after_s", "a worker that takes no waiting message ends itself"
     ),
+    _seconds("HEADROOM_SILENT_AFTER_S", "silent_after_s", "`/readyz` misses a worker or dispatcher after this"),
     _seconds("HEADROOM_QUEUE_AGE_MAX_S", "queue_age_max_s", "`/readyz` is not ready when a run waits for longer"),
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_KEY_MEMORY_S", "key_memory_s", "a key that was just checked is trusted for this long"),
@@ -229,6 +230,11 @@ def _check_clocks(settings: Settings) -> None:
         raise SettingsError(
             "HEADROOM_WORKER_DEAF_AFTER_S must be above HEADROOM_TASK_HARD_LIMIT_S "
             f"({settings.task_hard_limit_s}), not {settings.worker_deaf_after_s:g}: a busy worker would end itself."
+        )
+    if settings.silent_after_s <= 2 * BEAT_EVERY_S:
+        raise SettingsError(
+            f"HEADROOM_SILENT_AFTER_S must be above {2 * BEAT_EVERY_S:g}, not {settings.silent_after_s:g}: a process "
+            f"says every {BEAT_EVERY_S:g} s that it lives, and one word may come late."
         )
 
 
