@@ -211,6 +211,12 @@ class CheckedClient(FlaskClient):
         return answer
 
 
+class _AsItIs(Response):
+    """An answer to which nothing is added."""
+
+    default_mimetype = None
+
+
 @dataclass
 class Witness:
     """A WSGI application around another one that keeps how its answers break the document."""
@@ -219,7 +225,7 @@ class Witness:
     broken: list[str] = field(default_factory=list)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        answer = Response.from_app(self.app, environ, buffered=True)
+        answer = _AsItIs.from_app(self.app, environ, buffered=True)
         exchange = Exchange(
             method=environ["REQUEST_METHOD"],
             path=environ["PATH_INFO"],

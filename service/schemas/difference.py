@@ -40,7 +40,9 @@ class ChangeSchema(WordedSchema):
     quantity = text("What changed; a number's name ends in its unit.")
     old = Either("In the first run; null where it has none.")
     new = Either("In the second run; null where it has none.")
-    change_fraction = figure("new / old - 1; null for words and where old is 0 or unknown.", allow_none=True)
+    change_fraction = figure(
+        "new / old - 1; null for words, for the rank, and where old is 0 or there is none.", allow_none=True
+    )
 
 
 class OptionChangesSchema(WordedSchema):
