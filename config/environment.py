@@ -171,10 +171,15 @@ VARIABLES: tuple[Variable, ...] = (
         name="HEADROOM_PORT", setting="web_port", parse=_port, expects="a port, 1 to 65535", meaning="and on which port"
     ),
     _count("HEADROOM_WEB_WORKERS", "web_workers", "web processes"),
-    _count("HEADROOM_WEB_THREADS", "web_threads", "threads of each web process; half of them may wait for a run"),
+    _count(
+        "HEADROOM_WEB_THREADS",
+        "web_threads",
+        "requests that each web process works on at a time; half of them may wait for a run",
+    ),
     _count("HEADROOM_WORKER_CONCURRENCY", "worker_concurrency", "runs that one worker sizes at a time"),
     _whole_seconds("HEADROOM_WAIT_MAX_S", "wait_max_s", "longest `Prefer: wait`"),
     _count("HEADROOM_BODY_LIMIT_BYTES", "body_limit_bytes", "largest request body"),
+    _seconds("HEADROOM_BODY_TIMEOUT_S", "body_timeout_s", "a body that has not arrived after this is refused (408)"),
     _whole_seconds("HEADROOM_RATE_WINDOW_S", "rate_window_s", "the window in which calls are counted"),
     _count("HEADROOM_RATE_LIMIT_READS", "rate_limit_reads", "calls that read, per tenant and window"),
     _count("HEADROOM_RATE_LIMIT_WRITES", "rate_limit_writes", "calls that write or compute, per tenant and window"),

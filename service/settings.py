@@ -55,6 +55,8 @@ class Settings:
     wait_max_s: int = 30
     worker_concurrency: int = 2
     body_limit_bytes: int = 1_000_000
+    # A body that takes longer than this to arrive is refused.
+    body_timeout_s: float = 10.0
     # Per tenant and window; the last one per address, for calls without a valid key.
     rate_window_s: int = 10
     rate_limit_reads: int = 6_000
