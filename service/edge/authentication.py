@@ -81,7 +81,7 @@ def spend_without_route() -> None:
     if blueprint is not None and not _protected(blueprint):
         return
     try:
-        caller = _authenticate()
+        caller = caller_of(current_app, request.environ.get("HTTP_AUTHORIZATION", ""))
     except PlannerError:
         return
     spend_for_tenant(caller.tenant_id)
