@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.settings import Settings
+from service.settings import BEAT_EVERY_S, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -171,10 +171,15 @@ VARIABLES: tuple[Variable, ...] = (
         name="HEADROOM_PORT", setting="web_port", parse=_port, expects="a port, 1 to 65535", meaning="and on which port"
     ),
     _count("HEADROOM_WEB_WORKERS", "web_workers", "web processes"),
-    _count("HEADROOM_WEB_THREADS", "web_threads", "threads of each web process; half of them may wait for a run"),
+    _count(
+        "HEADROOM_WEB_THREADS",
+        "web_threads",
+        "requests that each web process works on at a time; half of them may wait for a run",
+    ),
     _count("HEADROOM_WORKER_CONCURRENCY", "worker_concurrency", "runs that one worker sizes at a time"),
     _whole_seconds("HEADROOM_WAIT_MAX_S", "wait_max_s", "longest `Prefer: wait`"),
     _count("HEADROOM_BODY_LIMIT_BYTES", "body_limit_bytes", "largest request body"),
+    _seconds("HEADROOM_BODY_TIMEOUT_S", "body_timeout_s", "a body that has not arrived after this is refused (408)"),
     _whole_seconds("HEADROOM_RATE_WINDOW_S", "rate_window_s", "the window in which calls are counted"),
     _count("HEADROOM_RATE_LIMIT_READS", "rate_limit_reads", "calls that read, per tenant and window"),
     _count("HEADROOM_RATE_LIMIT_WRITES", "rate_limit_writes", "calls that write or compute, per tenant and window"),
@@ -191,6 +196,7 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds(
         "HEADROOM_WORKER_DEAF_AFTER_S", "worker_deaf_after_s", "a worker that takes no waiting message ends itself"
     ),
+    _seconds("HEADROOM_SILENT_AFTER_S", "silent_after_s", "`/readyz` misses a worker or dispatcher after this"),
     _seconds("HEADROOM_QUEUE_AGE_MAX_S", "queue_age_max_s", "`/readyz` is not ready when a run waits for longer"),
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_KEY_MEMORY_S", "key_memory_s", "a key that was just checked is trusted for this long"),
@@ -229,6 +235,11 @@ def _check_clocks(settings: Settings) -> None:
         raise SettingsError(
             "HEADROOM_WORKER_DEAF_AFTER_S must be above HEADROOM_TASK_HARD_LIMIT_S "
             f"({settings.task_hard_limit_s}), not {settings.worker_deaf_after_s:g}: a busy worker would end itself."
+        )
+    if settings.silent_after_s <= 2 * BEAT_EVERY_S:
+        raise SettingsError(
+            f"HEADROOM_SILENT_AFTER_S must be above {2 * BEAT_EVERY_S:g}, not {settings.silent_after_s:g}: a process "
+            f"says every {BEAT_EVERY_S:g} s that it lives, and one word may come late."
         )
 
 

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 
+from service.edge.gate import THREADS_PER_PLACE
 from service.queue import QueueName
 from service.settings import Settings
 
@@ -27,8 +28,14 @@ MIGRATE = Process(name="migrate", arguments=("-m", "service.store.migrate"))
 DISPATCHER = Process(name="dispatcher", arguments=("-m", "workers.dispatcher"))
 
 
-def web(settings: Settings, *, name: str = "web", factory: str = "service.app:create_app") -> Process:
-    """The API, or another application that is served like it.
+def web(settings: Settings) -> Process:
+    """The API. Most of its threads only wait for bodies."""
+    threads = settings.web_threads * THREADS_PER_PLACE
+    return served(settings, name="web", factory="service.app:create_app", threads=threads)
+
+
+def served(settings: Settings, *, name: str, factory: str, threads: int) -> Process:
+    """A WSGI application in as many processes as the API.
 
     Blocking threads are always given: the server's own default grows with the machine.
     """
@@ -37,7 +44,7 @@ def web(settings: Settings, *, name: str = "web", factory: str = "service.app:cr
         arguments=(
             *("-m", "granian", "--interface", "wsgi", "--factory", factory),
             *("--host", settings.web_host, "--port", str(settings.web_port)),
-            *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
+            *("--workers", str(settings.web_workers), "--blocking-threads", str(threads)),
             # A request that waits for its run may finish; a process that hangs may not.
             *("--workers-kill-timeout", str(settings.wait_max_s + 5), "--respawn-failed-workers", "--no-ws"),
             *("--log-config", "config/granian_logs.json"),

@@ -153,18 +153,35 @@ def install(lock: Path, python: Path, folder: Path) -> None:
 
 
 def add_command(python: Path) -> None:
-    """Put `headroom` beside the environment's Python: it starts the client of this tree from any folder."""
+    """Put `headroom` beside the environment's Python: it starts the client of this tree from any folder.
+
+    Another tree that shares the environment keeps the command that it has put there.
+    """
     launcher = python.with_name("headroom")
     # Neither the folder that it is called in nor the caller's PYTHONPATH may lend it another `service`.
-    start = f'PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(str(python))} -P -m service.client "$@"'
-    text = f"#!/bin/sh\n{start}\n"
-    if launcher.exists() and launcher.read_text(encoding="utf-8") == text:
+    path, client = f"PYTHONPATH={shlex.quote(str(ROOT))}", f"{shlex.quote(str(python))} -P -m service.client"
+    text = f'#!/bin/sh\n{path} exec {client} "$@"\n'
+    there = launcher.read_text(encoding="utf-8") if launcher.exists() else ""
+    if there == text:
+        return
+    owner = _tree_of(there)
+    if owner not in {None, ROOT}:
+        say(f"{launcher} starts the code of {owner}; the command of {ROOT} is: {path} {client}")
         return
     # Replaced whole: somebody may be starting it just now.
     fresh = launcher.with_name(f"headroom.{os.getpid()}")
     fresh.write_text(text, encoding="utf-8")
     fresh.chmod(0o755)
     fresh.replace(launcher)
+
+
+def _tree_of(launcher: str) -> Path | None:
+    """The tree whose client a launcher starts; None when there is no such tree (any more)."""
+    found = re.search(r"^PYTHONPATH=.*", launcher, flags=re.MULTILINE)
+    if found is None:
+        return None
+    tree = Path(shlex.split(found[0])[0].removeprefix("PYTHONPATH="))
+    return tree if (tree / "service" / "client").is_dir() else None
 
 
 def set_up(command: str) -> Path:

@@ -121,6 +121,12 @@ class TenantDisabledError(PlannerError):
     code = "tenant_disabled"
 
 
+class BodyTooSlowError(PlannerError):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
+
+
 class RateLimitedError(PlannerError):
     """The tenant, or the address, has made more calls than it may."""
 

@@ -102,7 +102,9 @@ class Gathering(Generic[Item, Outcome]):
         with self._lock:
             if own not in self._waiting:
                 return
-            self._all_here.wait_for(self._complete, self._patience_s)
+            if not self._all_here.wait_for(self._complete, self._patience_s):
+                # Whoever takes longer than that is not waited for again.
+                self._expected.clear()
             tickets, self._waiting = self._waiting, []
         try:
             if len(tickets) == 1:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# So often a worker or dispatcher says that it lives.
+BEAT_EVERY_S = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -32,6 +35,8 @@ class Settings:
     dispatcher_lease_s: float = 10.0
     # A worker that took none of the waiting messages for this long ends itself; above the hard limit, it may be busy.
     worker_deaf_after_s: float = 30.0
+    # Whoever has not said for this long that it lives is taken to be dead.
+    silent_after_s: float = 10.0
     # The service is not ready while a run waits for longer than this.
     queue_age_max_s: float = 60.0
     cache_ttl_s: int = 7 * 24 * 3600
@@ -50,6 +55,8 @@ class Settings:
     wait_max_s: int = 30
     worker_concurrency: int = 2
     body_limit_bytes: int = 1_000_000
+    # A body that takes longer than this to arrive is refused.
+    body_timeout_s: float = 10.0
     # Per tenant and window; the last one per address, for calls without a valid key.
     rate_window_s: int = 10
     rate_limit_reads: int = 6_000

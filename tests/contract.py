@@ -96,7 +96,7 @@ class Contract:
         return [*self._header_faults(exchange, described), *self._content_faults(exchange, described, pointer)]
 
     def _of_no_operation(self, exchange: Exchange, methods: Mapping[str, Any]) -> Iterator[str]:
-        wrong_method = {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_ACCEPTABLE}
+        wrong_method = {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.TOO_MANY_REQUESTS}
         if exchange.status < HTTPStatus.BAD_REQUEST or (methods and exchange.status not in wrong_method):
             yield f"status {exchange.status} of a path or method that is not in the document"
         if methods and exchange.status == HTTPStatus.METHOD_NOT_ALLOWED and not exchange.headers.get("Allow"):
@@ -127,6 +127,8 @@ class Contract:
         if not content or exchange.status in _NO_BODY:
             if exchange.body or content:
                 yield f"a body where the document or the status {exchange.status} has none"
+            if "Content-Type" in exchange.headers:
+                yield f"the media type {exchange.media_type!r} of no body"
             return
         if exchange.media_type not in content:
             yield f"media type {exchange.media_type!r} is not one of {sorted(content)}"
@@ -209,6 +211,12 @@ class CheckedClient(FlaskClient):
         return answer
 
 
+class _AsItIs(Response):
+    """An answer to which nothing is added."""
+
+    default_mimetype = None
+
+
 @dataclass
 class Witness:
     """A WSGI application around another one that keeps how its answers break the document."""
@@ -217,7 +225,7 @@ class Witness:
     broken: list[str] = field(default_factory=list)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        answer = Response.from_app(self.app, environ, buffered=True)
+        answer = _AsItIs.from_app(self.app, environ, buffered=True)
         exchange = Exchange(
             method=environ["REQUEST_METHOD"],
             path=environ["PATH_INFO"],

@@ -13,10 +13,11 @@ from service.errors import PlannerError, UnavailableError
 from service.logs.process import own_logs
 from service.metrics import shared_metrics
 from service.planning import leadership
-from service.planning.heartbeat import BEAT_EVERY_S, DISPATCHER, beat, process_name, silence
+from service.planning.heartbeat import DISPATCHER, beat, process_name, silence
 from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
 from service.runtime import Runtime, build_runtime
+from service.settings import BEAT_EVERY_S
 from service.tracing import make_tracing
 
 log = structlog.get_logger(__name__)

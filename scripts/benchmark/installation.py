@@ -14,7 +14,7 @@ from config.environment import ROOT
 from scripts import folder
 from scripts.benchmark import procfs
 from scripts.children import free_port
-from scripts.processes import Process, product, web
+from scripts.processes import Process, product, served
 from scripts.serve import (
     Plan,
     address_of,
@@ -89,7 +89,7 @@ class Installation:
     def served_beside(self, name: str, factory: str) -> tuple[Child, str]:
         """Serve another application with the product's own server and settings; the process and its address."""
         settings = replace(self.plan.settings, web_port=free_port())
-        child = self.beside(web(settings, name=name, factory=factory))
+        child = self.beside(served(settings, name=name, factory=factory, threads=settings.web_threads))
         wait_for_web_workers(child, settings.web_workers)
         return child, address_of(settings)
 

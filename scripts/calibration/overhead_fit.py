@@ -6,17 +6,16 @@ priors pull factors to one and bases to what is plausible; a run weighs less the
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from scripts.calibration.served_runs import GRID, ServedRun, stacked
-from service.sizing.inference.overheads import Overheads
+from service.sizing.inference.overheads import Overheads, assembled
 from service.sizing.inference.steady import Passes, SteadyState, Stream, aggregated, decoding, prefilling
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
-from service.sizing.units import MS, US
 from service.sizing.workload import LoadKind, ServingEngine
 
 ENGINES = tuple(str(engine) for engine in ServingEngine)
@@ -147,29 +146,9 @@ class Runs:
 
     def overheads(self, vector: FloatArray) -> Overheads:
         """The overheads of every run."""
-
-        def of(name: str) -> FloatArray:
-            return self._of(name, vector)
-
-        return Overheads(
-            products=of("product_factor"),
-            generation=of("generation_factor"),
-            context=of("context_factor"),
-            experts=of("expert_factor"),
-            streams=of("stream_passes"),
-            collectives=of("collective_factor"),
-            layer_s=of("layer_gap_us") * US,
-            exchange_s=of("exchange_gap_us") * US,
-            step_s=of("step_gap_us") * US,
-            sequence_s=of("sequence_us") * US,
-            prefill_layer_s=of("prefill_layer_gap_us") * US,
-            gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** self.age,
-            host_vintage=(1.0 + of("host_improvement_fraction_year")) ** self.age,
-            interference=of("prefill_interference"),
-            wave=np.minimum(1.0, of("closed_loop_wave_fraction")),
-            ttft_s=of("ttft_overhead_ms") * MS,
-            ttft_token_s=of("ttft_token_us") * US,
-        )
+        found = assembled(lambda name: self._of(name, vector), age_years=self.age)
+        # The fit may try more than all of the clients.
+        return replace(found, wave=np.minimum(1.0, found.wave))
 
     def state(self, vector: FloatArray) -> SteadyState:
         """Every run at every batch."""

@@ -13,10 +13,9 @@ from scipy.optimize import least_squares
 
 from scripts.calibration.training_runs import TrainingRun, joined
 from service.sizing.table import FloatArray
-from service.sizing.training.coefficients import StepCoefficients, software_kind
+from service.sizing.training.coefficients import StepCoefficients, assembled, software_kind
 from service.sizing.training.layouts import micro_batches
 from service.sizing.training.step import step_time
-from service.sizing.units import MS, US
 
 PRECISIONS = ("bf16", "fp8", "fp4")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
@@ -198,37 +197,18 @@ class StackedRuns:
         return np.asarray(np.log(step.total) - self._measured, dtype=np.float64)
 
     def _coefficients(self, vector: FloatArray) -> StepCoefficients:
-        def of(name: str) -> float:
-            return value_at(vector, name)
+        def of(name: str) -> FloatArray:
+            if name == "expert_factor":
+                return np.asarray(np.exp(vector[self._grouped]), dtype=np.float64)
+            if name == "expert_imbalance_factor":
+                # Not fitted: the measured runs force balance.
+                return np.ones(1)
+            if (name, KINDS[0]) in _AT:
+                gains = np.array([value_at(vector, name, kind) for kind in KINDS])
+                return np.asarray(gains[self._kind], dtype=np.float64)
+            return np.array([value_at(vector, name)])
 
-        def aged(name: str) -> FloatArray:
-            gains = np.array([value_at(vector, name, kind) for kind in KINDS])
-            return np.asarray((1.0 + gains[self._kind]) ** self._age, dtype=np.float64)
-
-        host = aged("host_improvement_fraction_year")
-        return StepCoefficients(
-            expert_factor=np.exp(vector[self._grouped]),
-            expert_half_tokens=of("expert_half_tokens"),
-            expert_half_width=of("expert_half_width"),
-            scan_factor=of("scan_factor"),
-            vector_passes=of("vector_passes"),
-            selective_passes=of("selective_passes"),
-            launch_s=of("layer_launch_us") * US * host,
-            moe_launch_s=of("moe_layer_launch_us") * US * host,
-            expert_launch_s=of("expert_launch_us") * US * host,
-            adapter_launch_factor=of("adapter_launch_factor"),
-            tp_exposed=of("tp_exposed_fraction"),
-            cp_exposed=of("cp_exposed_fraction"),
-            ep_exposed=of("ep_exposed_fraction"),
-            pp_exposed=of("pp_exposed_fraction"),
-            dp_overlap=of("dp_overlap_fraction"),
-            dp_exposed=of("dp_exposed_fraction"),
-            fixed_s=of("fixed_step_ms") * MS,
-            imbalance=1.0,
-            vintage=aged("improvement_fraction_year"),
-            rollout_gap_s=of("rollout_layer_gap_us") * US,
-            rollout_factor=of("rollout_factor"),
-        )
+        return assembled(of, age_years=self._age)
 
 
 def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps: int) -> FloatArray:

@@ -36,7 +36,9 @@ def get_health() -> Any:
     description="A part is missing; its reason is beside it.",
 )
 @blueprint.described(
-    operationId="getReadiness", description="Each process looks once a second at most, however often it is asked."
+    operationId="getReadiness",
+    description="Each process looks once a second at most, however often it is asked. Worker and dispatcher are missed "
+    "once the last of them has been silent for HEADROOM_SILENT_AFTER_S: 10 s, unless the operator has set it.",
 )
 def get_readiness() -> Any:
     """Ask whether every part that the service needs is there, and why not."""

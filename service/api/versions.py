@@ -3,11 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
-
 from service.access import Permission
 from service.api.runs import OPEN_RUN_DOC, answer_run
 from service.api.workloads import LOCATION_DOC, identity
+from service.edge.answers import without_content
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, documents_if_match, entity_tag, if_match, tagged
 from service.edge.context import caller, request_id, runtime
@@ -85,7 +84,7 @@ def delete_workload(workload_id: str) -> Any:
     """Archive a workload."""
     version = _named_version(get_workload(runtime(), caller(), workload_id))
     archive(runtime(), caller(), workload_id, version=version, request_id=request_id())
-    return Response(status=HTTPStatus.NO_CONTENT)
+    return without_content(HTTPStatus.NO_CONTENT)
 
 
 def _named_version(workload: WorkloadView) -> int | None:

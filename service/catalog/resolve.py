@@ -99,7 +99,7 @@ def find(name: str, known: Mapping[str, str], *, field: str, what: str) -> str:
 def _not_there(name: str, known: Iterable[str], *, field: str, what: str) -> FieldError:
     """What to tell of a name that the catalog does not have."""
     names = tuple(known)
-    near = nearest(name, names) or nearest(folded(name), names)
+    near = nearest(name, names)
     hint = f" Did you mean {near[0]}?" if near else f" The catalog lists {len(set(names))} names."
     message = f"There is no {what} of this name in the catalog.{hint}"
     shown = name if len(name) <= 80 else name[:77] + "..."

@@ -5,7 +5,7 @@ from rich.markup import escape
 
 from service.client.answers import Answer, plain_table
 
-_FIGURES = ("points", "median", "p90", "bias", "inside", "groups", "median")
+_FIGURES = ("points", "median error", "p90 error", "bias", "inside", "groups", "group median")
 
 
 def print_accuracy(console: Console, summary: Answer) -> None:
@@ -19,8 +19,8 @@ def print_accuracy(console: Console, summary: Answer) -> None:
     console.print(table)
     console.print(
         f"{summary['predicted']} of {summary['points']} published points are predicted. Error over measured; bias: "
-        "predicted over measured, less one; inside: share within the 80 % interval. In the last median each group of "
-        "source, model, GPU, precision and mode has one voice.",
+        "predicted over measured, less one; inside: share within the 80 % interval. In the group median each group "
+        "of source, model, GPU, precision and mode has one voice.",
         markup=False,
     )
     if summary["stale"]:

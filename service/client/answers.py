@@ -16,12 +16,14 @@ OPTIONS_A_TABLE = 3
 # Where no terminal says how wide it is.
 WIDTH = 120
 _UNKNOWN = "unknown"
+# The unit of a shortfall where no server came far enough to be measured.
+_NO_FIGURES = "servers"
 _DEGREES = ("tp", "pp", "dp", "ep", "cp", "attention_dp", "vpp")
 _COST_UNITS = (
     ("usd_per_million_tokens", "per million tokens"),
     ("usd_per_run", "per run"),
-    ("usd_per_target", "per item"),
 )
+_A_DAY = "_day"
 
 
 def number(value: float | None) -> str:
@@ -108,13 +110,20 @@ def _usd(amount: str | None) -> str:
     return f"${value:,.0f}" if value >= 1000 else f"${value:,.4g}"
 
 
+def _unit_of_work(option: Answer) -> str:
+    """One of what a scientific job does so many of a day: target of targets_day, ns of ns_day."""
+    many = next((name.removesuffix(_A_DAY) for name in option["metrics"] if name.endswith(_A_DAY)), "items")
+    return many if many == "ns" else many.removesuffix("s")
+
+
 def _cost(option: Answer) -> str:
     cost = option.get("cost")
     if not cost or cost["total_usd"] is None:
         return "no price known"
     spread = f" [{_usd(cost['low_usd'])} .. {_usd(cost['high_usd'])}]" if cost.get("low_usd") else ""
     parts = [f"{_usd(cost['total_usd'])}{spread} indicative"]
-    parts += [f"{_usd(cost[key])} {unit}" for key, unit in _COST_UNITS if cost.get(key)]
+    units = (*_COST_UNITS, ("usd_per_target", f"per {_unit_of_work(option)}"))
+    parts += [f"{_usd(cost[key])} {unit}" for key, unit in units if cost.get(key)]
     return "\n".join(parts)
 
 
@@ -176,11 +185,14 @@ def _table(options: Sequence[Answer], pareto: Sequence[int]) -> Table:
 
 
 def _shortfall(shortfall: Answer) -> Iterator[str]:
-    yield (
-        f"Nothing fits. {shortfall['limit']} binds: {number(shortfall['required'])} {shortfall['unit']} required, "
-        f"{number(shortfall['best'])} at best ({shortfall['server']}), "
-        f"{shortfall['distance_fraction']:.0%} away."
-    )
+    if shortfall["unit"] == _NO_FIGURES:
+        yield f"Nothing fits. {shortfall['limit']} leaves no server."
+    else:
+        yield (
+            f"Nothing fits. {shortfall['limit']} binds: {number(shortfall['required'])} {shortfall['unit']} required, "
+            f"{number(shortfall['best'])} at best ({shortfall['server']}), "
+            f"{shortfall['distance_fraction']:.0%} away."
+        )
     yield f"Cheapest change: {shortfall['relaxation']}"
     yield "More GPUs would help." if shortfall["more_gpus_help"] else "More GPUs would not help."
 

@@ -14,6 +14,7 @@ from service.client.run import RunStatus
 KINDS = ("inference", "training", "science")
 PAGE = 500
 Decorator = Callable[[Callable[..., Ending]], Callable[..., Ending]]
+_TIME = "TIME"
 _TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
@@ -49,8 +50,21 @@ def _label(of: str) -> Option:
 
 def _times(of: str) -> tuple[Option, Option]:
     return (
-        click.option("--since", "created_after", type=_TIMES, help=f"List only {of} of this time (here) or later."),
-        click.option("--before", "created_before", type=_TIMES, help=f"List only {of} before this time (here)."),
+        click.option(
+            "--since",
+            "created_after",
+            type=_TIMES,
+            metavar=_TIME,
+            help=f"List only {of} of this time or later: 2026-11-20 or 2026-11-20T12:00:00, here unless a zone is "
+            "given.",
+        ),
+        click.option(
+            "--before",
+            "created_before",
+            type=_TIMES,
+            metavar=_TIME,
+            help=f"List only {of} before this time, which is written in the same way.",
+        ),
     )
 
 

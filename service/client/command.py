@@ -14,7 +14,7 @@ from service.client.call import Call, calling, complain
 from service.client.choice import RunChoice
 from service.client.choosing import PAGE, choosing_runs, paging
 from service.client.completion import SHELLS, record_ids, run_ids, script
-from service.client.default import WithDefault
+from service.client.default import DefaultCommand, WithDefault
 from service.client.differences import print_difference
 from service.client.ending import EXIT_CODES, Ending, ending_of_run
 from service.client.estimates import print_estimate
@@ -104,7 +104,7 @@ def runs() -> None:
     """List your runs, show one, or cancel one."""
 
 
-@runs.command("show", epilog=EXIT_CODES)
+@runs.command("show", cls=DefaultCommand, epilog=EXIT_CODES)
 @click.argument("run_id", metavar="[ID]", required=False, shell_complete=run_ids)
 @_top
 @_within

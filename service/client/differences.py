@@ -65,7 +65,8 @@ def _rows(items: Sequence[dict[str, Any]]) -> RenderableType:
 
 def _cell(name: str, value: Any) -> str:
     if name != _CHANGE:
-        return brief(value)
+        # One of the two runs has no such field: nothing about it is unknown.
+        return "none" if value is None else brief(value)
     return "" if value is None else f"{value:+.1%}"
 
 

@@ -12,7 +12,7 @@ from service.client.call import Call, calling
 from service.client.choice import WorkloadChoice
 from service.client.choosing import choosing_workloads, paging
 from service.client.completion import workload_ids
-from service.client.default import WithDefault
+from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
 from service.client.listings import brief, moment, print_older
 from service.client.progress import Watch
@@ -27,7 +27,7 @@ def workloads() -> None:
     """List your workloads, show one, or archive one."""
 
 
-@workloads.command("show", epilog=EXIT_CODES)
+@workloads.command("show", cls=DefaultCommand, epilog=EXIT_CODES)
 @click.argument("workload_id", metavar="[ID]", required=False, shell_complete=workload_ids)
 @click.option("--versions", is_flag=True, help="List what the workload ID asked before, and who wrote it.")
 @choosing_workloads

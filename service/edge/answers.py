@@ -1,16 +1,25 @@
 """JSON answers: written by orjson, in UTF-8, and without the numbers that JSON does not have."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import orjson
+from flask import Response
 from flask.json.provider import JSONProvider
 
 MEDIA_TYPE = "application/json"
 HTML_MEDIA_TYPE = "text/html"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _MAY_HOLD = (float, dict, list, tuple)
+
+
+def without_content(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer of a status and headers alone; of what is not there, no type is told."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
 
 
 class NotFiniteError(ValueError):

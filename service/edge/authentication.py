@@ -5,12 +5,13 @@ from typing import cast
 
 import structlog
 from flask import Blueprint, Flask, current_app, g, request
+from flask.sansio.blueprints import Blueprint as SansioBlueprint
 
 from service.access import Caller, Permission
-from service.edge.context import runtime, runtime_of
+from service.edge.context import runtime_of
 from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.recent_keys import RecentKeys
-from service.errors import ForbiddenError, TenantDisabledError, UnauthenticatedError
+from service.errors import ForbiddenError, PlannerError, TenantDisabledError, UnauthenticatedError
 from service.planning import keys
 
 _EXTENSION = "headroom-recent-keys"
@@ -34,12 +35,23 @@ def recent_caller(app: Flask, authorization: str) -> Caller | None:
         return None
 
 
+def caller_of(app: Flask, authorization: str) -> Caller:
+    """Who sends this header; UnauthenticatedError and TenantDisabledError say why nobody does."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != _SCHEME or not token:
+        raise UnauthenticatedError("Send an API key: Authorization: Bearer <key>.")
+    if len(token) > _LONGEST_KEY or not token.isascii():
+        raise UnauthenticatedError("This is not an API key of this service.")
+    return _recent(app).caller(token, lambda: keys.authenticate(runtime_of(app), token))
+
+
 def protect(blueprint: Blueprint, permission: Permission) -> None:
     """Every route of the blueprint needs a key whose role grants the permission."""
 
     def check() -> None:
         try:
-            caller = g.caller = _authenticate()
+            caller = g.caller = caller_of(current_app, request.environ.get("HTTP_AUTHORIZATION", ""))
         except (UnauthenticatedError, TenantDisabledError):
             spend_for_address()
             raise
@@ -60,6 +72,26 @@ def open_to_all(blueprint: Blueprint) -> None:
     _hook(blueprint, check, None)
 
 
+def spend_without_route() -> None:
+    """Count a call that ends before its route asks who calls, where a valid key came with it: RateLimitedError then.
+
+    Without one it stays uncounted, as do the routes that are open to all.
+    """
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    if blueprint is not None and not _protected(blueprint):
+        return
+    try:
+        caller = caller_of(current_app, request.environ.get("HTTP_AUTHORIZATION", ""))
+    except PlannerError:
+        return
+    spend_for_tenant(caller.tenant_id)
+
+
+def _protected(blueprint: SansioBlueprint) -> bool:
+    hooks = blueprint.before_request_funcs.get(None, [])
+    return any(getattr(hook, "permission", None) is not None for hook in hooks)
+
+
 def permission_of(hook: Callable[[], None]) -> Permission | None:
     """What an authentication hook asks for; AttributeError when the function is no such hook."""
     permission: Permission | None = hook.permission  # type: ignore[attr-defined]
@@ -69,16 +101,6 @@ def permission_of(hook: Callable[[], None]) -> Permission | None:
 def _hook(blueprint: Blueprint, check: Callable[[], None], permission: Permission | None) -> None:
     check.permission = permission  # type: ignore[attr-defined]
     blueprint.before_request(check)
-
-
-def _authenticate() -> Caller:
-    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    token = token.strip()
-    if scheme.lower() != _SCHEME or not token:
-        raise UnauthenticatedError("Send an API key: Authorization: Bearer <key>.")
-    if len(token) > _LONGEST_KEY or not token.isascii():
-        raise UnauthenticatedError("This is not an API key of this service.")
-    return _recent(current_app).caller(token, lambda: keys.authenticate(runtime(), token))
 
 
 def _recent(app: Flask) -> RecentKeys:

@@ -81,7 +81,11 @@ class ExpressLane:
         """Answer at once, or let Flask answer."""
         started = time.perf_counter()
         answer, request_id = None, ""
-        if not environ.get("QUERY_STRING") and environ.get("HTTP_ACCEPT", "") in EVERYBODY_ACCEPTS:
+        if (
+            FAILED_BEFORE not in environ
+            and not environ.get("QUERY_STRING")
+            and environ.get("HTTP_ACCEPT", "") in EVERYBODY_ACCEPTS
+        ):
             request_id = request_id_of(environ)
             # Either way the request has one id.
             environ["HTTP_X_REQUEST_ID"] = request_id
@@ -168,7 +172,11 @@ class ExpressLane:
         length = environ.get("CONTENT_LENGTH", "")
         if environ.get("CONTENT_TYPE") != MEDIA_TYPE or not length.isdigit() or not 0 < int(length) < self._body_limit:
             return None
-        body = environ["wsgi.input"].read(int(length))
+        try:
+            body = environ["wsgi.input"].read(int(length))
+        except PlannerError as error:
+            environ[FAILED_BEFORE] = error
+            return None
         environ["wsgi.input"] = io.BytesIO(body)
         try:
             return request_in_known_words(parse_json(body))

@@ -14,6 +14,7 @@ from service.edge.answers import PROBLEM_MEDIA_TYPE
 from service.edge.body import MalformedBodyError, UnsupportedMediaTypeError
 from service.edge.context import request_id
 from service.errors import (
+    BodyTooSlowError,
     ConflictError,
     FieldError,
     ForbiddenError,
@@ -43,6 +44,7 @@ STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     TenantDisabledError: (HTTPStatus.FORBIDDEN, "The tenant of the key is disabled"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "Nothing is here"),
     ConflictError: (HTTPStatus.CONFLICT, "The object is in a state that forbids this"),
+    BodyTooSlowError: (HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly"),
     PreconditionFailedError: (HTTPStatus.PRECONDITION_FAILED, "The object was changed meanwhile"),
     PreconditionRequiredError: (HTTPStatus.PRECONDITION_REQUIRED, "The request must say which version it is for"),
     KeyInProgressError: (HTTPStatus.CONFLICT, "The first request with this idempotency key is still being answered"),

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import NotAcceptable
 
 from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE
+from service.edge.authentication import spend_without_route
 from service.edge.problems import PROBLEM_PATH
 from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
@@ -43,6 +44,7 @@ EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
 # What reads these asks for the formats of its own trade, and takes the one there is.
 _NOT_JSON = (_METRICS_PATH, "/docs")
+_ROOT = "/"
 _PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
@@ -50,7 +52,7 @@ def register_request_hooks(app: Flask, tracing: Tracing) -> None:
     """Install the hooks; the id comes first, so that every later failure carries it."""
     app.before_request(_begin)
     log_traces(app, tracing)
-    app.before_request(_check_accept)
+    app.before_request(_refuse_early)
     app.after_request(_finish(structlog.get_logger(__name__).bind()))
     app.teardown_request(_forget)
 
@@ -73,20 +75,30 @@ def _forget(_error: BaseException | None) -> None:
     structlog.contextvars.clear_contextvars()
 
 
-def _check_accept() -> None:
+def _refuse_early() -> None:
+    """What no route will answer: its failure is known, nothing is there, or nothing that the caller can read."""
     if FAILED_BEFORE in request.environ:
         raise request.environ[FAILED_BEFORE]
+    readable = _can_read()
+    if not readable or request.routing_exception is not None:
+        # A route would have counted the call.
+        spend_without_route()
+    if not readable:
+        raise NotAcceptable
+
+
+def _can_read() -> bool:
+    """Whether the caller accepts what the path has to offer."""
     if request.environ.get("HTTP_ACCEPT", "*/*") in EVERYBODY_ACCEPTS:
-        return
+        return True
+    if request.path == _ROOT or request.path.startswith(_NOT_JSON):
+        return True
     accepted = request.accept_mimetypes
     offered = [MEDIA_TYPE, PROBLEM_MEDIA_TYPE]
     if request.path.startswith(PROBLEM_PATH):
         # People follow the type of a problem with a browser.
         offered.append(HTML_MEDIA_TYPE)
-    if request.path.startswith(_NOT_JSON):
-        return
-    if accepted and not any(accepted.quality(media_type) for media_type in offered):
-        raise NotAcceptable
+    return not accepted or any(accepted.quality(media_type) for media_type in offered)
 
 
 def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:

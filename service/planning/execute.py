@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from service.errors import PlannerError
 from service.planning.answer import Answer, answer
-from service.planning.transact import transact
+from service.planning.transact import read, transact
 from service.queue import TimeLimitReached
 from service.runtime import Runtime
 from service.store import outbox, results, runs, tenants
+from service.store.tables.runs import RunStatus
 from service.tracing import now_ns, trace_id_of
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,9 @@ Solve = Callable[[Runtime, str], Answer]
 
 _DISABLED = "tenant_disabled"
 _TAKEN_OVER = "taken_over"
+_CANCELLED = "cancelled"
 # Somebody else ended the run, or nobody has.
-_NOT_ENDED = (_DISABLED, _TAKEN_OVER)
+_NOT_ENDED = (_DISABLED, _TAKEN_OVER, _CANCELLED)
 _TRACEBACK_CHARACTERS = 20_000
 
 
@@ -74,7 +76,7 @@ def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
         span.set(digest=claim.digest)
         with structlog.contextvars.bound_contextvars(**claim.ids, **({"trace_id": trace_id} if trace_id else {})):
             code = _bring_to_end(runtime, claim, solve, began_ns)
-        if code is not None:
+        if code is not None and code != _CANCELLED:
             span.fail(code)
         return code not in _NOT_ENDED
 
@@ -93,8 +95,7 @@ def _bring_to_end(runtime: Runtime, claim: _Claim, solve: Solve, began_ns: int) 
     with runtime.tracing.span("store"):
         stored = _store(runtime, claim, outcome)
     if not stored:
-        log.warning("run_taken_over", token=claim.token)
-        return _TAKEN_OVER
+        return _lost(runtime, claim)
     duration_ms = round((now_ns() - began_ns) / 1e6, 2)
     if isinstance(outcome, _Failure):
         log.warning("run_failed", code=outcome.code, duration_ms=duration_ms)
@@ -102,6 +103,16 @@ def _bring_to_end(runtime: Runtime, claim: _Claim, solve: Solve, began_ns: int) 
     runtime.cache.put(claim.tenant_id, outcome.digest, outcome.stored.body)
     log.info("run_done", feasible=outcome.stored.feasible, duration_ms=duration_ms)
     return None
+
+
+def _lost(runtime: Runtime, claim: _Claim) -> str:
+    """Why the answer came too late: its caller wants it no more, or another worker has the run."""
+    row = read(runtime, lambda session: runs.get(session, claim.tenant_id, claim.run_id))
+    if row is not None and row.status == RunStatus.CANCELLED:
+        log.info("run_was_cancelled")
+        return _CANCELLED
+    log.warning("run_taken_over", token=claim.token)
+    return _TAKEN_OVER
 
 
 def _claim(runtime: Runtime, run_id: str) -> _Claim | None:

@@ -1,7 +1,6 @@
 """Readiness: each part that the service needs, whether it works, and why not. Reads only."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -13,7 +12,6 @@ from service.runtime import Runtime
 from service.store import processes, runs
 from service.store.migrate import current_revision, head_revision
 
-SILENT_AFTER = timedelta(seconds=10)
 _OK = "ok"
 _UNKNOWN = "unknown while the database does not answer"
 QUEUE = "queue"
@@ -75,9 +73,9 @@ def _heartbeat(runtime: Runtime, role: str) -> Check:
         seen_at = processes.last_seen(session, role)
         if seen_at is None:
             return Check(name=role, ok=False, reason=f"no {role} has been seen")
-        silent = runtime.clock() - seen_at
-        if silent > SILENT_AFTER:
-            reason = f"no {role} has been seen for {silent.total_seconds():.0f} s"
+        silent_s = (runtime.clock() - seen_at).total_seconds()
+        if silent_s > runtime.settings.silent_after_s:
+            reason = f"no {role} has been seen for {silent_s:.0f} s"
             return Check(name=role, ok=False, reason=reason)
         return Check(name=role, ok=True, reason=_OK)
 

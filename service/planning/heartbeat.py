@@ -10,13 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.errors import UnavailableError
 from service.planning.transact import transact
 from service.runtime import Runtime
+from service.settings import BEAT_EVERY_S
 from service.store import processes
 
 log = structlog.get_logger(__name__)
 
 WORKER = "worker"
 DISPATCHER = "dispatcher"
-BEAT_EVERY_S = 2.0
 
 
 def process_name(role: str) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.errors import UnavailableError
-from service.planning.health import SILENT_AFTER
 from service.planning.heartbeat import DISPATCHER, WORKER
 from service.planning.transact import read
 from service.queue import QueueName
@@ -44,7 +44,7 @@ def _stored(runtime: Runtime) -> Stored | None:
 
     def query(session: Session) -> Stored:
         since = runs.waiting_since(session)
-        alive = processes.count_alive(session, since=now - SILENT_AFTER)
+        alive = processes.count_alive(session, since=now - timedelta(seconds=runtime.settings.silent_after_s))
         return Stored(
             open_runs=runs.open_counts(session),
             oldest_waiting_s=0.0 if since is None else max(0.0, (now - since).total_seconds()),

@@ -9,6 +9,8 @@ from typing import Any
 from service.quoting.indicative import PricedResult
 from service.sizing.result import SizingOption
 
+# A place among others: no share of one tells anything of another.
+_ORDINAL = frozenset({"rank"})
 Value = bool | int | float | str | Decimal | None
 
 
@@ -162,7 +164,8 @@ def _changes(old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Cha
     for quantity in dict.fromkeys((*old, *new)):
         before, after = old.get(quantity), new.get(quantity)
         if before != after:
-            yield Change(quantity=quantity, old=before, new=after, change_fraction=_relative(before, after))
+            share = None if quantity in _ORDINAL else _relative(before, after)
+            yield Change(quantity=quantity, old=before, new=after, change_fraction=share)
 
 
 def _relative(old: Value, new: Value) -> float | None:

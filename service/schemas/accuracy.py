@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import ValidationError, fields
 
 from service.schemas.coordinates import NAMES
 from service.schemas.issue import Issue, nearest
@@ -13,6 +13,7 @@ from service.schemas.page import CursorField, PageQuerySchema, ordinal
 from service.schemas.plain import AnswerSchema, count, figure, flag, many, one, text
 from service.schemas.run import PageSchema
 from service.schemas.strict import Choice, StrictSchema, Text
+from service.schemas.words import WordedSchema
 from service.sizing.interval import Basis, Interval
 from service.sizing.kind import Kind
 
@@ -66,7 +67,7 @@ class IntervalSchema(AnswerSchema):
     p90 = figure("Nine of ten measurements lie below.")
 
 
-class AccuracyPointSchema(Schema):
+class AccuracyPointSchema(WordedSchema):
     """One metric of one published run, predicted and measured."""
 
     id = text("Id of the run; a run has a point for each metric that was published of it.")
@@ -89,7 +90,7 @@ class AccuracyPointSchema(Schema):
     refused = Choice("Why there is no prediction.", Refused, required=True, allow_none=True)
 
 
-class MadeUnderSchema(Schema):
+class MadeUnderSchema(WordedSchema):
     """What the predictions were made under; null where none are stored."""
 
     engine_version = text("Version of the engine.", allow_none=True)
@@ -104,7 +105,7 @@ class AccuracyPageSchema(PageSchema, MadeUnderSchema):
     items = many(AccuracyPointSchema, "The points of this page.")
 
 
-class ErrorsSchema(Schema):
+class ErrorsSchema(WordedSchema):
     """How far predictions lie from measurements."""
 
     n = count("How many rows, or groups.")
@@ -114,7 +115,7 @@ class ErrorsSchema(Schema):
     inside_fraction = figure("Share of the measurements inside the 80 % interval.")
 
 
-class ScoreSchema(Schema):
+class ScoreSchema(WordedSchema):
     """Errors of one metric."""
 
     metric = text("The metric.")

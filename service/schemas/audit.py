@@ -1,12 +1,11 @@
 """Audit events on the wire."""
 
-from marshmallow import Schema
-
 from service.schemas.plain import many, text
 from service.schemas.run import PageSchema, moment
+from service.schemas.words import WordedSchema
 
 
-class AuditEventSchema(Schema):
+class AuditEventSchema(WordedSchema):
     """An accepted change: who did what to which resource, when, from which request."""
 
     id = text("Id of the event.")

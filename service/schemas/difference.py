@@ -3,11 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from service.quoting.difference import CauseKind
 from service.schemas.plain import figure, many, text, texts
 from service.schemas.strict import whole
+from service.schemas.words import WordedSchema
 
 _SCALARS = ["number", "string", "boolean"]
 
@@ -24,7 +25,7 @@ class Either(fields.Raw):
         return whole(value) if isinstance(value, float) else value
 
 
-class CauseSchema(Schema):
+class CauseSchema(WordedSchema):
     """A field of the question, or a version, that differs."""
 
     kind = fields.Enum(CauseKind, by_value=True, required=True, metadata={"description": "Where the cause lies."})
@@ -33,23 +34,25 @@ class CauseSchema(Schema):
     new = Either("In the second run; null where it has none.", "array", "object")
 
 
-class ChangeSchema(Schema):
+class ChangeSchema(WordedSchema):
     """A quantity of the answer that differs."""
 
     quantity = text("What changed; a number's name ends in its unit.")
     old = Either("In the first run; null where it has none.")
     new = Either("In the second run; null where it has none.")
-    change_fraction = figure("new / old - 1; null for words and where old is 0 or unknown.", allow_none=True)
+    change_fraction = figure(
+        "new / old - 1; null for words, for the rank, and where old is 0 or there is none.", allow_none=True
+    )
 
 
-class OptionChangesSchema(Schema):
+class OptionChangesSchema(WordedSchema):
     """What differs between the best options of one server."""
 
     server = text("Server configuration, by id; both runs offer it.")
     changes = many(ChangeSchema, "Quantity by quantity.")
 
 
-class DifferenceSchema(Schema):
+class DifferenceSchema(WordedSchema):
     """What changed from one run to another, and why; every list is empty when nothing did."""
 
     old_run_id = text("The first run.")

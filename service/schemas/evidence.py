@@ -33,6 +33,7 @@ from service.schemas.measured import (
     Speculation,
 )
 from service.schemas.strict import Amount, Choice, Count, Flag, Text
+from service.schemas.words import WordedSchema
 from service.sizing.kind import Kind
 from service.sizing.workload import Arrival, LoadKind, Method, Recompute, Serving, ServingEngine, Sharding
 
@@ -80,7 +81,7 @@ def _words(what: str) -> Text:
     return Text(what, longest=2_000, shortest=0, **_OPTIONAL)
 
 
-class _LenientSchema(Schema):
+class _LenientSchema(WordedSchema):
     """Reads the fields that it knows and leaves the others aside."""
 
     class Meta:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import ValidationError, fields
 
 from service.schemas.issue import Issue, nearest
+from service.schemas.words import WordedSchema
 
 _DAY = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
 CATALOG_SOURCE = "catalog"
@@ -133,7 +134,7 @@ def with_default_date(fact: Fact, date: str | None) -> Fact:
     return fact if fact.date is not None else dataclasses.replace(fact, date=date)
 
 
-class FactSchema(Schema):
+class FactSchema(WordedSchema):
     """One fact, as callers see it."""
 
     field = fields.String(metadata={"description": "What the value says; the name ends in its unit."})
@@ -144,7 +145,7 @@ class FactSchema(Schema):
     date = fields.String(allow_none=True, metadata={"description": "When it was gathered."})
 
 
-class FactSheetSchema(Schema):
+class FactSheetSchema(WordedSchema):
     """A record of the catalog with every fact."""
 
     id = fields.String(metadata={"description": "Id to use in requests."})

@@ -1,17 +1,16 @@
 """Health as an answer: every part, whether it works, and why not."""
 
-from marshmallow import Schema
-
 from service.schemas.plain import flag, many, text
+from service.schemas.words import WordedSchema
 
 
-class AliveSchema(Schema):
+class AliveSchema(WordedSchema):
     """The process answers."""
 
     status = text("alive")
 
 
-class CheckSchema(Schema):
+class CheckSchema(WordedSchema):
     """One part that the service needs."""
 
     name = text("The part.")
@@ -20,7 +19,7 @@ class CheckSchema(Schema):
     required = flag("Whether the service is not ready without it.")
 
 
-class ReadinessSchema(Schema):
+class ReadinessSchema(WordedSchema):
     """Every part that the service needs."""
 
     ready = flag("Whether every required part works.")

@@ -1,6 +1,7 @@
 """What is wrong with one field: a message that also carries the value, the limit and the nearest known names."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -11,6 +12,8 @@ MAX_ISSUES = 50
 
 _SHOWN_CHARACTERS = 80
 _SCHEMA_KEY = "_schema"
+_WORDS = re.compile(r"[^\s_./-]+")
+_VENDOR_WORDS = frozenset({"dell", "nvidia", "poweredge"})
 
 
 class Issue(str):
@@ -46,16 +49,33 @@ def shown(value: Any) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
-    """The known names that a typo was probably meant to be, best first."""
+    """The known names that were probably meant, best first; a name that only begins with a better one is left out."""
     if len(name) > _SHOWN_CHARACTERS:
         return ()
-    typed = name.lower()
-    by_folded = {candidate.lower(): candidate for candidate in known}
+    # Who types nothing but a vendor's word means what bears it.
+    spell = _bare if _bare(name) else _joined
+    typed = spell(name)
+    spelled: dict[str, str] = {}
+    for candidate in known:
+        spelled.setdefault(spell(candidate), candidate)
     # Who types `b200` has left something out, not mistyped `gb200`.
-    begun = sorted((c for c in by_folded if len(typed) > 1 and c.startswith(typed)), key=lambda c: (len(c), c))
-    close = difflib.get_close_matches(typed, by_folded, n=count, cutoff=0.6)
-    matches = list(dict.fromkeys([*begun, *close]))[:count]
-    return tuple(by_folded[match] for match in matches)
+    begun = sorted((c for c in spelled if len(typed) > 1 and c.startswith(typed)), key=lambda c: (len(c), c))
+    close = difflib.get_close_matches(typed, spelled, n=max(1, len(spelled)), cutoff=0.6)
+    chosen: list[str] = []
+    for match in dict.fromkeys([*begun, *close]):
+        if not any(spelled[match].startswith(f"{better}-") for better in chosen):
+            chosen.append(spelled[match])
+    return tuple(chosen[:count])
+
+
+def _joined(name: str) -> str:
+    """A name without case, blanks, dashes and their like."""
+    return "".join(_WORDS.findall(name.lower()))
+
+
+def _bare(name: str) -> str:
+    """The same without the words that say whose product it is; many leave them out, and many add them."""
+    return "".join(word for word in _WORDS.findall(name.lower()) if word not in _VENDOR_WORDS)
 
 
 def field_errors(messages: Any, *, prefix: str = "") -> tuple[FieldError, ...]:

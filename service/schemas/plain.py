@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load
 
 from service.schemas.strict import whole
+from service.schemas.words import WordedSchema
 
 
 class Figure(fields.Float):
@@ -94,7 +95,7 @@ class Figures(fields.Dict):
         return tuple(self.record(**{self.key: name, self.value: number}) for name, number in numbers.items())
 
 
-class AnswerSchema(Schema):
+class AnswerSchema(WordedSchema):
     """A part of an answer: written from a dataclass, and read back into one."""
 
     record: type

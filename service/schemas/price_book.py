@@ -12,6 +12,10 @@ _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 _BASES = ("seen", "seen_secondary", "inferred", "recalled", "estimated", "unknown")
 
 
+def _one_of(*values: str) -> validate.OneOf:
+    return validate.OneOf(values, error=f"Must be {' or '.join(values)}.")
+
+
 class PriceField(fields.Field[Decimal]):
     """A positive amount of money as a decimal string."""
 
@@ -41,9 +45,9 @@ class PriceLineSchema(RecordSchema):
     list_price_usd = PriceField(**_OPTIONAL)
     low_usd = PriceField(**_OPTIONAL)
     high_usd = PriceField(**_OPTIONAL)
-    basis = fields.String(required=True, validate=validate.OneOf(_BASES))
+    basis = fields.String(required=True, validate=_one_of(*_BASES))
     sources = fields.List(fields.String(), required=True)
-    confidence = fields.String(required=True, validate=validate.OneOf(("high", "medium", "low", "none")))
+    confidence = fields.String(required=True, validate=_one_of("high", "medium", "low", "none"))
     note = fields.String(load_default="")
 
     @validates_schema(skip_on_field_errors=True)
@@ -76,7 +80,7 @@ class PriceBookFileSchema(StrictSchema):
 
     name = Text("Name of the book.", required=True)
     date = fields.Date(required=True)
-    currency = fields.String(required=True, validate=validate.Equal("USD"))
+    currency = fields.String(required=True, validate=_one_of("USD"))
     indicative = fields.Boolean(required=True)
     sources = fields.Dict(keys=fields.String(), values=fields.Nested(SourceSchema), required=True)
     lines = fields.List(fields.Nested(PriceLineSchema), required=True)

@@ -1,9 +1,11 @@
 """Problem documents: what every answer that is not a success looks like (RFC 9457)."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
+
+from service.schemas.words import WordedSchema
 
 
-class FieldErrorSchema(Schema):
+class FieldErrorSchema(WordedSchema):
     """One wrong field, and the way out."""
 
     field = fields.String(
@@ -15,7 +17,7 @@ class FieldErrorSchema(Schema):
     did_you_mean = fields.List(fields.String(), metadata={"description": "The nearest known names, best first."})
 
 
-class ProblemSchema(Schema):
+class ProblemSchema(WordedSchema):
     """An error document of type application/problem+json."""
 
     type = fields.String(
@@ -33,7 +35,7 @@ class ProblemSchema(Schema):
     )
 
 
-class ProblemKindSchema(Schema):
+class ProblemKindSchema(WordedSchema):
     """What one kind of problem means, and the way out."""
 
     type = fields.String(

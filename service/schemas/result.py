@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, pre_load
+from marshmallow import fields, post_load, pre_load
 
 from service.quoting.indicative import CostLine, IndicativeCost, PricedResult
 from service.schemas.plain import (
@@ -19,6 +19,7 @@ from service.schemas.plain import (
     text,
     texts,
 )
+from service.schemas.words import WordedSchema
 from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.result import (
     Assumed,
@@ -65,7 +66,7 @@ def figures_field(what: str) -> Figures:
     return Figures(what, Quantity, key="name", value="value")
 
 
-class MetricSchema(Schema):
+class MetricSchema(WordedSchema):
     """One predicted quantity; the key that leads here ends in its unit."""
 
     p10 = figure("One measurement in ten would lie below.", attribute="interval.p10")
@@ -328,7 +329,7 @@ class PricedOptionSchema(OptionSchema):
         return self.record(**{"working": (), **data}), cost
 
 
-class PricedSchema(Schema):
+class PricedSchema(WordedSchema):
     """A result without its options."""
 
     kind = text("Kind of workload.")

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from service.schemas.constraints import ConstraintsSchema
 from service.schemas.plain import count, figure, flag, many, one, text
 from service.schemas.result import ResultSchema
 from service.schemas.strict import whole
+from service.schemas.words import WordedSchema
 from service.schemas.workload import QUESTION
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
@@ -52,7 +53,7 @@ class StoredResult(fields.Field[Any]):
         return None if value is None else orjson.loads(value)
 
 
-class VersionsSchema(Schema):
+class VersionsSchema(WordedSchema):
     """Under which versions a question was asked or answered."""
 
     catalog = text("Digest of the facts.")
@@ -61,14 +62,14 @@ class VersionsSchema(Schema):
     price_book_digest = text("Digest of the price book that ranks the options.", **_OPTIONAL)
 
 
-class RunErrorSchema(Schema):
+class RunErrorSchema(WordedSchema):
     """Why a run failed."""
 
     code = text("Stable code, such as poison, time_limit or engine_error.")
     message = text("In words.")
 
 
-class RunSummarySchema(Schema):
+class RunSummarySchema(WordedSchema):
     """One execution of the engine for one workload."""
 
     id = text("Id of the run.")
@@ -84,7 +85,9 @@ class RunSummarySchema(Schema):
     )
     digest = text("Identity of the question under these versions.")
     attempts = count("How often a worker has taken it.")
-    progress_fraction = figure("Share that is done.")
+    progress_fraction = figure(
+        "Share of the answer that is there; a run that failed or was cancelled keeps what it had reached."
+    )
     created_at = moment("When it was asked.")
     started_at = moment("When a worker first took it.", **_OPTIONAL)
     finished_at = moment("When it ended.", **_OPTIONAL)
@@ -113,7 +116,7 @@ def run_chunks(summary: bytes, result: bytes | None) -> tuple[bytes, ...]:
     return summary[:-1], b',"result":', b"null" if result is None else result, b"}"
 
 
-class AskedSchema(Schema):
+class AskedSchema(WordedSchema):
     """What was asked, with every default spelled out."""
 
     version = count("1 is what was posted; every change makes the next.")
@@ -151,7 +154,7 @@ class WorkloadVersionSchema(AskedSchema):
     replaced_at = moment("When the next version replaced it; null for the newest.", **_OPTIONAL)
 
 
-class PageSchema(Schema):
+class PageSchema(WordedSchema):
     """What every list has."""
 
     next_cursor = fields.String(metadata={"description": "Where the next page begins; absent at the end."})

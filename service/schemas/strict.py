@@ -8,11 +8,11 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from marshmallow import Schema, ValidationError, fields, missing, post_load, pre_load, validate
+from marshmallow import ValidationError, fields, missing, post_load, pre_load, validate
 
 from service.schemas.issue import MAX_ISSUES, Issue, nearest
+from service.schemas.words import UNKNOWN_FIELD, WordedSchema
 
-_REQUIRED: dict[str, Any] = {"required": "This field is required.", "null": "null is not a value here."}
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INT64 = 2**63
 
@@ -52,7 +52,7 @@ class Amount(fields.Float):
     def __init__(self, what: str, *, low: float, high: float, above: bool = False, **kwargs: Any) -> None:
         self.bounds = Bounds(low, high, above=above)
         extra = {"exclusiveMinimum": low} if above else None
-        super().__init__(validate=self.bounds, metadata=_metadata(what, extra), error_messages=_REQUIRED, **kwargs)
+        super().__init__(validate=self.bounds, metadata=_metadata(what, extra), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         number = _number(value, self.bounds)
@@ -69,7 +69,7 @@ class Count(fields.Integer):
 
     def __init__(self, what: str, *, low: int, high: int, **kwargs: Any) -> None:
         self.bounds = Bounds(low, high)
-        super().__init__(validate=self.bounds, metadata=_metadata(what, None), error_messages=_REQUIRED, **kwargs)
+        super().__init__(validate=self.bounds, metadata=_metadata(what, None), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         number = _number(value, self.bounds)
@@ -89,7 +89,7 @@ class Flag(fields.Boolean):
     """true or false, and nothing that only looks like it."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
-        super().__init__(metadata=_metadata(what, None), error_messages=_REQUIRED, **kwargs)
+        super().__init__(metadata=_metadata(what, None), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -103,7 +103,7 @@ class Text(fields.String):
     def __init__(self, what: str, *, longest: int = 200, shortest: int = 1, **kwargs: Any) -> None:
         self.longest, self.shortest = longest, shortest
         extra = {"minLength": shortest, "maxLength": longest}
-        super().__init__(metadata=_metadata(what, extra), error_messages=_REQUIRED, **kwargs)
+        super().__init__(metadata=_metadata(what, extra), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -130,7 +130,7 @@ class Choice(fields.String):
     def __init__(self, what: str, members: type[StrEnum] | tuple[StrEnum, ...], **kwargs: Any) -> None:
         self.choices = {str(member): member for member in members}
         enum: list[str | None] = [*self.choices, None] if kwargs.get("allow_none") else [*self.choices]
-        super().__init__(metadata=_metadata(what, {"enum": enum}), error_messages=_REQUIRED, **kwargs)
+        super().__init__(metadata=_metadata(what, {"enum": enum}), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         limit = ", ".join(self.choices)
@@ -151,7 +151,7 @@ class Names(fields.List[str]):
     def __init__(self, what: str, *, most: int = 100, **kwargs: Any) -> None:
         self.most = most
         extra = {"minItems": 1, "maxItems": most, "uniqueItems": False}
-        super().__init__(Text("A name"), metadata=_metadata(what, extra), error_messages=_REQUIRED, **kwargs)
+        super().__init__(Text("A name"), metadata=_metadata(what, extra), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         limit = f"1 to {self.most} names"
@@ -171,7 +171,6 @@ class Money(fields.String):
     def __init__(self, what: str, **kwargs: Any) -> None:
         super().__init__(
             metadata=_metadata(what, {"pattern": self.pattern, "examples": ["250000.00"]}),
-            error_messages=_REQUIRED,
             **kwargs,
         )
 
@@ -194,7 +193,7 @@ class Money(fields.String):
         return format(amount.normalize(), "f")
 
 
-class StrictSchema(Schema):
+class StrictSchema(WordedSchema):
     """Refuses what it does not know, and says what was probably meant."""
 
     # JSON Schema beyond the fields: what a body must meet as a whole.
@@ -202,16 +201,11 @@ class StrictSchema(Schema):
     # Fields that belong to a sibling of this schema: name -> why not here and what to do instead.
     refused: ClassVar[Mapping[str, str]] = {}
 
-    error_messages: ClassVar[dict[str, str]] = {  # type: ignore[misc]
-        "unknown": "There is no such field.",
-        "type": "Must be an object.",
-    }
-
     @pre_load
     def _refuse_a_flood(self, data: Any, **_: Any) -> Any:
         if isinstance(data, Mapping) and len(data) > len(self.load_fields) + MAX_ISSUES:
             surplus = sorted(str(key) for key in data if key not in self._wire_names())[:MAX_ISSUES]
-            raise ValidationError({key: [self.error_messages["unknown"]] for key in surplus})
+            raise ValidationError({key: [UNKNOWN_FIELD] for key in surplus})
         return data
 
     def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
@@ -229,7 +223,7 @@ class StrictSchema(Schema):
         near = nearest(key, known)
         if near:
             return Issue(f"There is no such field. Did you mean {near[0]}?", did_you_mean=near)
-        return Issue("There is no such field.", limit=f"one of {', '.join(known)}")
+        return Issue(UNKNOWN_FIELD, limit=f"one of {', '.join(known)}")
 
     def _wire_names(self) -> list[str]:
         return [field.data_key or name for name, field in self.load_fields.items()]

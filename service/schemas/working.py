@@ -1,13 +1,12 @@
 """The working of an option as an answer: how each number was found, under which versions."""
 
-from marshmallow import Schema
-
 from service.schemas.plain import count, many, one, text
 from service.schemas.result import WorkingStepSchema
 from service.schemas.run import VersionsSchema
+from service.schemas.words import WordedSchema
 
 
-class WorkingSchema(Schema):
+class WorkingSchema(WordedSchema):
     """Every quantity of one ranked option, with its formula, its inputs and their source."""
 
     run_id = text("The run.")

@@ -13,6 +13,7 @@ from service.sizing.workload import Constraints
 # Later limits are met later on the way to an option: of a server's candidates the one that got farthest speaks.
 STAGES: tuple[Limit, ...] = (
     Limit.NOT_ALLOWED,
+    Limit.GPU_NOT_CARRIED,
     Limit.REFERENCE,
     Limit.COOLING,
     Limit.RACK_POWER,
@@ -73,6 +74,7 @@ _ASKED: dict[Limit, str] = {
 _FALLBACK: dict[Limit, str] = {
     Limit.REFERENCE: "allow GPUs that are offered (GET /v1/catalog/gpus, reference: false)",
     Limit.NOT_ALLOWED: "allow more servers or GPUs",
+    Limit.GPU_NOT_CARRIED: "allow a GPU that it carries, or a server that carries an allowed GPU",
 }
 
 _UNKNOWN: dict[Limit, str] = {
@@ -131,12 +133,9 @@ def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray
     rows: list[int] = []
     rejected: list[Rejection] = []
     for row, server in enumerate(table.servers):
-        if server.reference:
-            if _named(server, constraints):
-                reason = "is a reference system: measured runs name it, nobody can order it here"
-                rejected.append(_rejection(server, Limit.REFERENCE, reason))
+        if server.reference and not _asked_for(server, table, constraints):
             continue
-        refusal = _server_refusal(server, constraints)
+        refusal = _server_refusal(server, table, constraints)
         if refusal is None:
             rows.append(row)
         else:
@@ -144,20 +143,49 @@ def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray
     return np.array(rows, dtype=np.int64), tuple(rejected)
 
 
-def _named(server: ServerSpec, constraints: Constraints) -> bool:
-    """Whether the constraints ask for this very server or its GPU."""
-    by_server = constraints.allowed_servers is not None and (
-        server.id in constraints.allowed_servers or server.family in constraints.allowed_servers
-    )
-    return by_server or (constraints.allowed_gpus is not None and server.gpu in constraints.allowed_gpus)
+def _asked_for(server: ServerSpec, table: HardwareTable, constraints: Constraints) -> bool:
+    """Whether the constraints ask for this very server: by its name, where no name is given by its GPU."""
+    if constraints.allowed_servers is None:
+        return constraints.allowed_gpus is not None and server.gpu in constraints.allowed_gpus
+    only = all(other.reference for other in _namesakes(server, table, constraints))
+    return _server_allowed(server, constraints) and (only or _gpu_allowed(server, constraints))
 
 
-def _server_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | None:
-    allowed_servers, allowed_gpus = constraints.allowed_servers, constraints.allowed_gpus
-    if allowed_servers is not None and server.id not in allowed_servers and server.family not in allowed_servers:
-        return _rejection(server, Limit.NOT_ALLOWED, "not among constraints.allowed_servers")
-    if allowed_gpus is not None and server.gpu not in allowed_gpus:
+def _server_allowed(server: ServerSpec, constraints: Constraints) -> bool:
+    allowed = constraints.allowed_servers
+    return allowed is None or server.id in allowed or server.family in allowed
+
+
+def _gpu_allowed(server: ServerSpec, constraints: Constraints) -> bool:
+    return constraints.allowed_gpus is None or server.gpu in constraints.allowed_gpus
+
+
+def _namesakes(server: ServerSpec, table: HardwareTable, constraints: Constraints) -> tuple[ServerSpec, ...]:
+    """What the name by which a server is allowed stands for: its whole family, or the server alone."""
+    if server.family not in (constraints.allowed_servers or ()):
+        return (server,)
+    return tuple(other for other in table.servers if other.family == server.family)
+
+
+def _gpu_refusal(server: ServerSpec, table: HardwareTable, constraints: Constraints) -> Rejection:
+    """Why a server whose GPU is not allowed is refused: where it was named, it is the wrong server for those GPUs."""
+    namesakes = _namesakes(server, table, constraints)
+    if constraints.allowed_servers is None or any(_gpu_allowed(other, constraints) for other in namesakes):
         return _rejection(server, Limit.NOT_ALLOWED, f"its GPU {server.gpu} is not among constraints.allowed_gpus")
+    carried = sorted({other.gpu for other in namesakes if not other.reference} or {other.gpu for other in namesakes})
+    who = server.family if server.family in constraints.allowed_servers else "it"
+    wanted = " or ".join(constraints.allowed_gpus or ())
+    return _rejection(server, Limit.GPU_NOT_CARRIED, f"does not carry {wanted}; {who} carries {' or '.join(carried)}")
+
+
+def _server_refusal(server: ServerSpec, table: HardwareTable, constraints: Constraints) -> Rejection | None:
+    if not _server_allowed(server, constraints):
+        return _rejection(server, Limit.NOT_ALLOWED, "not among constraints.allowed_servers")
+    if not _gpu_allowed(server, constraints):
+        return _gpu_refusal(server, table, constraints)
+    if server.reference:
+        reason = "is a reference system: measured runs name it, nobody can order it here"
+        return _rejection(server, Limit.REFERENCE, reason)
     if constraints.cooling is not None and server.cooling != constraints.cooling:
         return _rejection(
             server, Limit.COOLING, f"is cooled by {server.cooling}, the site allows {constraints.cooling}"

@@ -161,6 +161,7 @@ class Limit(StrEnum):
     BUDGET = "max_budget_usd"
     TARGET_BUDGET = "budget_usd"
     NOT_ALLOWED = "not_allowed"
+    GPU_NOT_CARRIED = "gpu_not_carried"
     REFERENCE = "reference"
     UNKNOWN_FACT = "unknown_fact"
     FLEET = "fleet_size"

@@ -83,6 +83,7 @@ def test_a_wrong_answer_around_the_body_is_found(contract: Contract, finished: E
         "header retry-after: 'soon'": having("Retry-After", "soon"),
         "media type 'text/html'": having("Content-Type", "text/html"),
         "a body where": replace(finished, status=304),
+        "the media type 'application/json' of no body": replace(finished, status=304, body=b""),
         "of a path or method that is not in the document": replace(finished, path="/v1/nowhere"),
         "status 200 of a path or method": replace(finished, method="DELETE"),
     }

@@ -48,6 +48,33 @@ def test_a_call_that_was_refused_for_its_body_counts_too(acme: Speaker):
     assert [acme.post("/v1/workloads", {}).status_code for _ in range(3)] == [422, 422, 429]
 
 
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        (lambda acme: acme.get("/v1/nowhere"), 404),
+        (lambda acme: acme.get("/nowhere"), 404),
+        (lambda acme: acme.get("/v1/runs/run_0/cancel"), 405),
+        (lambda acme: acme.get("/v1/runs", Accept="text/html"), 406),
+        (lambda acme: acme.get("/v1/nowhere", Accept="text/html"), 406),
+        (lambda acme: acme.get("/v1/runs/run_0"), 404),
+    ],
+)
+def test_who_has_a_key_and_looks_around_spends_too(call, status, acme: Speaker):
+    assert [call(acme).status_code for _ in range(5)] == [status] * 4 + [429]
+    assert acme.get("/v1/runs").status_code == 429
+
+
+@pytest.mark.parametrize("token", ["", "Bearer hr_x_y"])
+def test_without_a_key_nothing_that_is_nowhere_is_counted(token, app: Flask):
+    answers = [app.test_client().get("/v1/nowhere", headers={"Authorization": token}) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [404] * 5
+
+
+def test_what_is_open_to_all_is_not_limited_with_a_key_either(acme: Speaker):
+    answers = [acme.get("/healthz", Accept="text/html") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [406] * 5
+
+
 def test_a_successful_answer_says_nothing_of_later(acme: Speaker):
     answer = acme.get("/v1/runs")
     assert answer.status_code == 200
@@ -118,7 +145,7 @@ def test_limited_routes_say_so_in_the_document(document):
                 continue
             limited = path.startswith("/v1/")
             assert ("429" in operation["responses"]) == limited, path
-            good = next(response for status, response in operation["responses"].items() if status.startswith("2"))
+            good = next(r for status, r in operation["responses"].items() if status.startswith(("2", "3")))
             assert ("RateLimit-Remaining" in good.get("headers", {})) == limited, path
     refused = document["components"]["responses"]["TOO_MANY_REQUESTS"]["headers"]
     assert set(refused) >= {"Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}

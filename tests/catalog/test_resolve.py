@@ -92,6 +92,8 @@ def test_constraints_take_servers_and_families_in_any_writing(catalog: Catalog) 
     [
         ({"allowed_gpus": ("b200-sxm", "b300-sxn")}, "constraints.allowed_gpus.1", "b300-sxm"),
         ({"allowed_servers": ("poweredge-xe9870",)}, "constraints.allowed_servers.0", "poweredge-xe9780"),
+        ({"allowed_servers": ("xe9680",)}, "constraints.allowed_servers.0", "poweredge-xe9780"),
+        ({"allowed_gpus": ("RTX PRO 6000",)}, "constraints.allowed_gpus.0", "rtx-pro-6000-se"),
     ],
 )
 def test_an_unknown_constraint_names_its_place(

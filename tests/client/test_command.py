@@ -147,6 +147,12 @@ def test_a_difference_is_shown_whatever_its_members_are(capsys):
     assert re.search(r"servers +2 +3", shown)
 
 
+def test_what_one_of_two_runs_has_not_is_none_and_a_place_changes_by_no_share(capsys):
+    change = {"quantity": "rank", "old": None, "new": 3, "change_fraction": None}
+    print_difference(make_console(), {"outcome": [change]}, of="run_1", against="run_2")
+    assert re.search(r"rank +none +3 *\n", capsys.readouterr().out)
+
+
 def test_two_runs_are_compared_with_causes_and_effects(command, question, file):
     on_8, on_16 = question(target={"gpus": 8}), question(target={"gpus": 16})
     on_16["workload"]["tokens"] = on_8["workload"]["tokens"]
@@ -343,6 +349,35 @@ def test_help_tells_every_exit_code_and_every_command_takes_json(command):
     first = {"size", "estimate", "runs", "diff", "catalog", "completion"}
     assert set(cli.commands) == first | {name.split()[0] for name in NEWER}
     assert all(f"{code:>3}  " in command("--help").out for code in Ending)
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        ("runs", "headroom runs [OPTIONS] [ID]"),
+        ("runs show", "headroom runs show [OPTIONS] [ID]"),
+        ("runs cancel", "headroom runs cancel [OPTIONS] ID"),
+        ("workloads", "headroom workloads [OPTIONS] [ID]"),
+        ("workloads archive", "headroom workloads archive [OPTIONS] ID"),
+    ],
+)
+def test_the_usage_is_what_was_typed(command, words, usage):
+    assert command(*words.split(), "--help").out.startswith(f"Usage: {usage}\n")
+    refused = command(*words.split(), "--nothing")
+    assert refused.err.startswith(f"Usage: {usage}\nTry 'headroom {words} --help'")
+
+
+def test_no_two_columns_of_the_accuracy_have_one_name(command):
+    head = command("accuracy").out.splitlines()[0]
+    columns = re.split(r" {2,}", head.strip())
+    assert len(set(columns)) == len(columns)
+    assert {"median error", "group median"} <= set(columns)
+
+
+def test_when_is_asked_for_in_words(command):
+    told = command("runs", "--help").out
+    assert "--since TIME" in told
+    assert "%Y" not in told
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -30,6 +30,24 @@ def test_every_example_is_shown_as_a_table(command, path):
     assert named(done.err) in done.out
 
 
+@pytest.mark.parametrize(
+    ("name", "unit"), [("science-folding-boltz-2", "per target"), ("science-dynamics-gromacs", "per ns")]
+)
+def test_the_cost_of_science_is_that_of_its_unit_of_work(command, name, unit):
+    out = command("size", EXAMPLES / f"{name}.json").out
+    assert re.search(rf"\$[\d.,]+ {unit}\b", out)
+    assert "per item" not in out
+
+
+def test_where_no_server_is_left_no_figures_are_made_up(command, file):
+    body = json.loads(CHAT.read_bytes())
+    body["constraints"] = {"allowed_gpus": ["b300-sxm"], "allowed_servers": ["poweredge-xe7740"]}
+    done = command("size", file(body))
+    assert done.code == Ending.NOTHING_FITS
+    assert "gpu_not_carried leaves no server." in done.out
+    assert "does not carry b300-sxm; poweredge-xe7740 carries" in done.out
+
+
 def test_a_run_is_named_before_it_is_waited_for(command, served, question, file):
     path = file(question())
     run_id = named(command("size", path).err)

@@ -106,3 +106,8 @@ def test_a_wrong_address_is_named_without_its_password(name):
 def test_clocks_that_contradict_each_other_are_refused(changes):
     with pytest.raises(SettingsError, match="HEADROOM_TASK_HARD_LIMIT_S"):
         settings_from_environment({**SERVERS, **changes})
+
+
+def test_one_late_word_of_a_process_is_not_its_death():
+    with pytest.raises(SettingsError, match=r"HEADROOM_SILENT_AFTER_S must be above 4, not 4"):
+        settings_from_environment({**SERVERS, "HEADROOM_SILENT_AFTER_S": "4"})

@@ -60,7 +60,8 @@ def library(written: list[bytes]) -> Callable[..., None]:
 
 def only(written: list[bytes]) -> dict[str, object]:
     """The one line, which breaks at nothing that any reader may take for the end of a line, and is short."""
-    (line,) = written
+    assert len(written) == 1, written
+    line = written[0]
     assert len(line) < LONGEST_LINE_BYTES
     assert line.isascii()
     assert min(line) >= 0x20

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from service.errors import ConflictError, NotFoundError
 from service.planning.answer import answer
@@ -60,6 +61,7 @@ def test_a_queued_run_ends_and_needs_no_ringing(runtime, caller, queue, clock):
     clock.advance(2)
     ended = cancel(runtime, caller, run.id, request_id="req_c")
     assert (ended.status, ended.finished_at, ended.started_at, ended.result) == ("cancelled", clock.now, None, None)
+    assert ended.progress_fraction == 0.0
     assert rows(runtime, OutboxRow) == 0
     queue.up = True
     clock.advance(3600)
@@ -83,9 +85,13 @@ def test_a_cancel_while_the_engine_works_leaves_no_result(runtime, caller, queue
         assert cancel(runtime, caller, run.id, request_id="req_c").status == "cancelled"
         return answer(other, question)
 
-    assert not execute(runtime, queue.take(), solve=meanwhile)
+    with capture_logs() as lines:
+        assert not execute(runtime, queue.take(), solve=meanwhile)
+    told = {line["event"]: line["log_level"] for line in lines if line["log_level"] != "debug"}
+    assert told == {"run_claimed": "info", "run_cancelled": "info", "run_was_cancelled": "info"}
     found = get_run(runtime, caller, run.id)
     assert (found.status, found.feasible, found.result, found.attempts) == ("cancelled", None, None, 1)
+    assert found.progress_fraction == 0.0
     assert rows(runtime, ResultRow) == 0
     assert runtime.cache.get(caller.tenant_id, run.digest) is None
 

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from service.cache import ResultCache
+from service.edge.recent_readiness import KEPT_S
 from service.errors import UnavailableError
 from service.planning import leadership
 from service.planning.execute import execute
@@ -12,6 +13,7 @@ from service.planning.heartbeat import DISPATCHER, WORKER, beat, beat_in_backgro
 from service.planning.submit import submit
 from service.planning.transact import read, transact
 from service.runtime import build_runtime
+from service.settings import Settings
 from tests.planning.conftest import chat
 
 
@@ -38,6 +40,19 @@ def test_without_a_worker_it_is_not_ready(runtime):
         "worker": "no worker has been seen",
         "dispatcher": "no dispatcher has been seen",
     }
+
+
+def test_how_long_a_worker_may_be_silent_is_a_setting(alive, clock):
+    patient = replace(alive, settings=replace(alive.settings, silent_after_s=60.0))
+    clock.advance(59)
+    assert readiness(patient).ready
+    clock.advance(2)
+    assert reasons(patient)["worker"] == "no worker has been seen for 61 s"
+
+
+def test_a_dead_group_of_workers_is_noticed_within_a_quarter_of_a_minute():
+    # A look is kept for a moment.
+    assert Settings.__dataclass_fields__["silent_after_s"].default + KEPT_S <= 15
 
 
 def test_a_silent_worker_is_missed(alive, clock):

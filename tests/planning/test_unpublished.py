@@ -5,6 +5,7 @@ import pytest
 from config.environment import ROOT
 from service.catalog.load import load_catalog
 from service.planning.rerun import unpublished
+from service.planning.rerun.publication import month_of
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
 from service.sizing.precision import Precision
@@ -25,10 +26,18 @@ def run(*, workload: dict[str, object], deployment: dict[str, object], **others:
 
 
 @pytest.mark.parametrize(
-    ("published", "month"), [("2025-06", "2025-06"), ("2023-20", "2023-06"), ("soon", None), (None, None)]
+    ("published", "month"),
+    [
+        ("2025-06", "2025-06"),
+        ("2023-20", "2023-06"),
+        ("2023", "2023-06"),
+        ("soon", None),
+        ("1066-10", None),
+        (None, None),
+    ],
 )
 def test_a_month_is_read_or_the_middle_of_its_year_taken(published: str | None, month: str | None) -> None:
-    assert unpublished.month(published) == month
+    assert month_of(published) == month
 
 
 def test_data_ranks_and_micro_batch_follow_from_batch_and_accumulation() -> None:

@@ -1,6 +1,7 @@
 """Setting up: a lock is installed once, trouble is one sentence with the way out, and no address is shown."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,50 @@ def test_a_wrong_option_is_told_before_anything_is_installed(tmp_path):
     assert done.returncode == 2
     assert "--port" in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def python(tmp_path):
+    """The Python of an environment that two trees share."""
+    path = tmp_path / "an environment" / "bin" / "python"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another tree of the product, whose folder has a blank."""
+    tree = tmp_path / "another tree"
+    (tree / "service" / "client").mkdir(parents=True)
+    return tree
+
+
+def test_the_command_of_another_tree_is_left_alone_and_told(python, other, monkeypatch, capsys):
+    with monkeypatch.context() as there:
+        there.setattr(setup_env, "ROOT", other)
+        setup_env.add_command(python)
+    launcher = python.with_name("headroom")
+    before = launcher.read_text()
+    setup_env.add_command(python)
+    assert launcher.read_text() == before
+    told = capsys.readouterr().err
+    assert f"{launcher} starts the code of {other}" in told
+    assert f"PYTHONPATH={ROOT} " in told
+
+
+def test_the_command_of_a_tree_that_is_gone_is_taken_over(python, other, monkeypatch, capsys):
+    with monkeypatch.context() as there:
+        there.setattr(setup_env, "ROOT", other)
+        setup_env.add_command(python)
+    shutil.rmtree(other)
+    setup_env.add_command(python)
+    assert f"PYTHONPATH={ROOT} " in python.with_name("headroom").read_text()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_of_this_tree_follows_it_silently(python, capsys):
+    launcher = python.with_name("headroom")
+    launcher.write_text(f"#!/bin/sh\nPYTHONPATH={ROOT} exec /gone/python -m service.client\n")
+    setup_env.add_command(python)
+    assert "/gone/" not in launcher.read_text()
+    assert capsys.readouterr().err == ""

@@ -1,12 +1,12 @@
 """A served model, as published -> the engine's workload and deployment, and the metrics that people publish."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun.legal import evaluate
+from service.planning.rerun.publication import month_of
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
 from service.sizing.architecture import ModelArchitecture
@@ -27,7 +27,6 @@ from service.sizing.workload import (
     TokenLength,
 )
 
-_MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])", re.ASCII)
 # How many GPUs one instance may take where nobody said: a server, then whole racks.
 _INSTANCE_GPUS = (1, 2, 4, 8, 16, 32, 64, 72)
 _BOUNDS = ("ttft_ms", "tpot_ms")
@@ -150,7 +149,7 @@ def _deployment(run: MeasuredInference) -> Deployment:
         attention_dp=layout.attention_dp,
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
-        software_month=_month(run),
+        software_month=month_of(run.published),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),
@@ -230,10 +229,6 @@ def _speculation(
             draft_tokens=1, acceptance_fraction=calibration.assumption("evidence.unsaid_acceptance_fraction")
         )
     return None
-
-
-def _month(run: MeasuredInference) -> str | None:
-    return run.published if run.published is not None and _MONTH.fullmatch(run.published) else None
 
 
 def _told(rerun: Rerun, run: MeasuredInference) -> Rerun:

@@ -7,6 +7,7 @@ from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun import unpublished
 from service.planning.rerun.legal import evaluate
+from service.planning.rerun.publication import month_of
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
@@ -161,9 +162,7 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "micro_batch": unpublished.micro_batch(run),
         "recompute": unpublished.recompute(run),
     } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) else {})
-    return Deployment(
-        gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=unpublished.month(run.published)
-    )
+    return Deployment(gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=month_of(run.published))
 
 
 def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:

@@ -1,7 +1,5 @@
 """What a training run did not publish and what follows from the rest of it, or from how such runs usually are."""
 
-import re
-
 import numpy as np
 
 from service.catalog.catalog import Catalog
@@ -12,16 +10,7 @@ from service.sizing.precision import Precision
 from service.sizing.workload import Deployment, Method, Recompute
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _COPIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-
-
-def month(published: str | None) -> str | None:
-    """Month of publication as YYYY-MM; the middle of the year where only that can be read."""
-    if published is None or _MONTH.fullmatch(published):
-        return published
-    year = published[:4]
-    return f"{year}-06" if year.isdigit() else None
 
 
 def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:

@@ -1,12 +1,18 @@
 """Overheads: what a running engine adds to its kernels, as served runs show it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.sizing.calibration import Calibration
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.software import Software
 from service.sizing.numeric import Numeric
+from service.sizing.table import FloatArray
 from service.sizing.units import MS, US
+
+# One number, or one of each run that is fitted.
+Fitted = TypeVar("Fitted", float, FloatArray)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +48,11 @@ def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) 
     """The fitted numbers, most specific scope first: engine and model kind, engine, model kind, all."""
     scopes = (f"{software.engine}/{load.label}", str(software.engine), load.label)
 
-    def of(name: str) -> float:
-        return calibration.coefficient(f"inference.{name}", *scopes)
+    return assembled(lambda name: calibration.coefficient(f"inference.{name}", *scopes), age_years=software.age_years)
 
+
+def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
+    """The overheads that the coefficients of these names make for software of an age [years]."""
     return Overheads(
         products=of("product_factor"),
         generation=of("generation_factor"),
@@ -57,8 +65,8 @@ def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) 
         step_s=of("step_gap_us") * US,
         sequence_s=of("sequence_us") * US,
         prefill_layer_s=of("prefill_layer_gap_us") * US,
-        gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** software.age_years,
-        host_vintage=(1.0 + of("host_improvement_fraction_year")) ** software.age_years,
+        gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
+        host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),
         wave=of("closed_loop_wave_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,

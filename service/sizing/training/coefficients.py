@@ -1,14 +1,20 @@
 """The fitted numbers that a step needs, read once from the calibration."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.sizing.calibration import Calibration
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
+from service.sizing.table import FloatArray
 from service.sizing.units import MS, US
 
 _NARROW = frozenset({Precision.FP8, Precision.FP4})
 _MONTHS_YEAR = 12.0
+
+# One number, or one of each run that is fitted.
+Fitted = TypeVar("Fitted", float, FloatArray)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,29 +66,34 @@ def coefficients_of(
     calibration: Calibration, compute: Precision, *, moe: bool, age_years: float = 0.0
 ) -> StepCoefficients:
     """The coefficients at a precision of the products, for software of an age."""
-    get = calibration.coefficient
-    kind = software_kind(compute, moe=moe)
-    host = (1.0 + get("training.host_improvement_fraction_year", kind)) ** age_years
+    # Each is fitted for one sort of scope or for all; those of precisions and of kinds have no name in common.
+    scopes = (compute.value, software_kind(compute, moe=moe))
+    return assembled(lambda name: calibration.coefficient(f"training.{name}", *scopes), age_years=age_years)
+
+
+def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoefficients:
+    """What the coefficients of these names make for software of an age [years]."""
+    host = (1.0 + of("host_improvement_fraction_year")) ** age_years
     return StepCoefficients(
-        expert_factor=get("training.expert_factor", compute.value),
-        expert_half_tokens=get("training.expert_half_tokens"),
-        expert_half_width=get("training.expert_half_width"),
-        scan_factor=get("training.scan_factor"),
-        vector_passes=get("training.vector_passes"),
-        selective_passes=get("training.selective_passes"),
-        launch_s=get("training.layer_launch_us") * US * host,
-        moe_launch_s=get("training.moe_layer_launch_us") * US * host,
-        expert_launch_s=get("training.expert_launch_us") * US * host,
-        adapter_launch_factor=get("training.adapter_launch_factor"),
-        tp_exposed=get("training.tp_exposed_fraction"),
-        cp_exposed=get("training.cp_exposed_fraction"),
-        ep_exposed=get("training.ep_exposed_fraction"),
-        pp_exposed=get("training.pp_exposed_fraction"),
-        dp_overlap=get("training.dp_overlap_fraction"),
-        dp_exposed=get("training.dp_exposed_fraction"),
-        fixed_s=get("training.fixed_step_ms") * MS,
-        imbalance=get("training.expert_imbalance_factor"),
-        rollout_gap_s=get("training.rollout_layer_gap_us") * US,
-        rollout_factor=get("training.rollout_factor"),
-        vintage=(1.0 + get("training.improvement_fraction_year", kind)) ** age_years,
+        expert_factor=of("expert_factor"),
+        expert_half_tokens=of("expert_half_tokens"),
+        expert_half_width=of("expert_half_width"),
+        scan_factor=of("scan_factor"),
+        vector_passes=of("vector_passes"),
+        selective_passes=of("selective_passes"),
+        launch_s=of("layer_launch_us") * US * host,
+        moe_launch_s=of("moe_layer_launch_us") * US * host,
+        expert_launch_s=of("expert_launch_us") * US * host,
+        adapter_launch_factor=of("adapter_launch_factor"),
+        tp_exposed=of("tp_exposed_fraction"),
+        cp_exposed=of("cp_exposed_fraction"),
+        ep_exposed=of("ep_exposed_fraction"),
+        pp_exposed=of("pp_exposed_fraction"),
+        dp_overlap=of("dp_overlap_fraction"),
+        dp_exposed=of("dp_exposed_fraction"),
+        fixed_s=of("fixed_step_ms") * MS,
+        imbalance=of("expert_imbalance_factor"),
+        rollout_gap_s=of("rollout_layer_gap_us") * US,
+        rollout_factor=of("rollout_factor"),
+        vintage=(1.0 + of("improvement_fraction_year")) ** age_years,
     )

@@ -1,0 +1,173 @@
+"""Whoever sends a body slowly, or stops half way, gets 408 and holds up nobody else: over real sockets."""
+
+import json
+import select
+import socket
+import threading
+import time
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from config.environment import settings_from_environment
+from scripts.children import free_port
+from scripts.processes import web as web_process
+from service.access import Role
+from service.edge.gate import THREADS_PER_PLACE
+from service.planning.keys import create_key, create_tenant
+from service.planning.view import RunStatus
+from tests.schemas.requests import SMALL_CHAT
+from tests.workers.conftest import (  # noqa: F401 - fixtures
+    build,
+    clock,
+    database_url,
+    emptied_postgresql,
+    eventually,
+    facts,
+    gate,
+    limits,
+    migrated_file,
+    migrated_postgresql,
+    own_limits,
+    processes,
+    queue,
+    web,
+)
+
+pytestmark = [pytest.mark.slow, own_limits, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
+BODY = json.dumps(SMALL_CHAT).encode()
+PLACES = 2
+# Three quarters of the threads may read, half of those for one tenant.
+SEATS = PLACES * THREADS_PER_PLACE * 3 // 8
+TIMEOUT_S = 3
+
+
+class Server:
+    """One web process with few places and little patience."""
+
+    def __init__(self, web, processes) -> None:  # noqa: F811
+        self.port = free_port()
+        changes = {
+            "HEADROOM_PORT": str(self.port),
+            "HEADROOM_WEB_WORKERS": "1",
+            "HEADROOM_WEB_THREADS": str(PLACES),
+            "HEADROOM_BODY_TIMEOUT_S": str(TIMEOUT_S),
+        }
+        processes.environment.update(changes)
+        processes.start("web", *web_process(settings_from_environment(processes.environment)).arguments)
+        self.keys = {}
+        for name in ("slow", "quick"):
+            tenant = create_tenant(web, name)
+            self.keys[name] = create_key(web, tenant, principal=name, role=Role.REQUESTER).token
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=5, trust_env=False)
+        eventually(self._up, say=lambda: processes.log("web"))
+
+    def _up(self) -> bool:
+        try:
+            return self.client.get("/healthz").is_success
+        except httpx.HTTPError:
+            return False
+
+    def post(self, who: str) -> httpx.Response:
+        return self.client.post("/v1/workloads", json=SMALL_CHAT, headers={"Authorization": f"Bearer {self.keys[who]}"})
+
+    def begin(self, who: str, *, framing: str = f"Content-Length: {len(BODY)}", sent: bytes = BODY[:10]):
+        """A connection whose body has begun and does not go on."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        head = (
+            f"POST /v1/workloads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.keys[who]}\r\n"
+            f"Content-Type: application/json\r\n{framing}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + sent)
+        return connection
+
+
+@pytest.fixture
+def server(web, processes):  # noqa: F811
+    started = Server(web, processes)
+    yield started
+    started.client.close()
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, object]]:
+    """Status, headers and body of what comes."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    while len(body) < int(headers["content-length"]):
+        body += connection.recv(65536)
+    return int(first.split()[1]), headers, json.loads(body)
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [{}, {"framing": CHUNKED, "sent": b'5\r\n{"nam\r\n'}, {"sent": b""}],
+    ids=["stops", "chunked", "nothing"],
+)
+def test_a_body_that_stops_is_answered_408(begun, server):
+    with server.begin("slow", **begun) as connection:
+        status, headers, problem = answer_of(connection)
+    assert (status, problem["type"], headers["connection"]) == (408, "/problems/request-timeout", "close")
+    assert (problem["status"], problem["request_id"]) == (408, headers["x-request-id"])
+    assert f"{TIMEOUT_S} s" in problem["detail"]
+    assert "x-content-type-options" in headers
+
+
+def test_a_body_that_trickles_is_answered_408_and_makes_nothing(server):
+    with server.begin("slow", sent=b"") as connection:
+        stop = threading.Event()
+
+        def trickle() -> None:
+            for byte in BODY[:-1]:
+                if stop.wait(0.05):
+                    return
+                connection.sendall(bytes([byte]))
+
+        sender = threading.Thread(target=trickle, daemon=True)
+        sender.start()
+        status, _, _ = answer_of(connection)
+        stop.set()
+        sender.join()
+        # Too late: it was answered.
+        connection.sendall(BODY[-1:])
+    assert status == 408
+    listed = server.client.get("/v1/workloads", headers={"Authorization": f"Bearer {server.keys['slow']}"})
+    assert listed.json()["items"] == []
+
+
+def test_many_that_stop_hold_up_nobody_else(server):
+    with ExitStack() as open_:
+        begun = [open_.enter_context(server.begin("slow")) for _ in range(SEATS + 4)]
+        refused = eventually(lambda: len(found := select.select(begun, [], [], 0)[0]) == 4 and found)
+        for connection in refused:
+            status, headers, problem = answer_of(connection)
+            assert (status, headers["retry-after"], problem["type"]) == (429, "1", "/problems/rate-limited")
+        # Others read and write, and the same tenant reads.
+        assert server.client.get("/healthz").status_code == 200
+        assert server.post("quick").status_code == 202
+        assert server.client.get("/v1/runs", headers={"Authorization": f"Bearer {server.keys['slow']}"}).is_success
+        assert server.post("slow").status_code == 429
+        stuck = [connection for connection in begun if connection not in refused]
+        assert [answer_of(connection)[0] for connection in stuck] == [408] * SEATS
+    eventually(lambda: server.post("slow").status_code == 202)
+
+
+def test_a_body_in_two_parts_is_read_whole(server):
+    with server.begin("quick") as connection:
+        time.sleep(0.5)
+        connection.sendall(BODY[10:])
+        status, _, run = answer_of(connection)
+    assert (status, run["status"]) == (202, RunStatus.QUEUED)
+
+
+def test_without_a_key_nobody_waits(server):
+    server.keys["slow"] = "hr_nobody_0000"
+    with server.begin("slow") as connection:
+        assert answer_of(connection)[0] == 401
