@@ -2,18 +2,16 @@
 
 The server lets a thread wait for a body for as long as its sender likes: it has no time limit for bodies (its issue
 728), and a thread that reads cannot be interrupted. So it has many more threads than there are places where requests
-are worked on: whoever reads gives its place away. Only some of the threads may read at once, and half of those for one
-tenant; and after a while another thread answers 408. Whoever sends slowly holds up nobody else.
+are worked on: whoever reads for a while gives its place away. Only some of the threads may read at once, and half of
+those for one tenant; and after a while another thread answers 408. Whoever sends slowly holds up nobody else.
 """
 
 import io
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -32,7 +30,8 @@ log = structlog.get_logger(__name__)
 # So many threads of the server for each place where a request is worked on, and the part of them that may read bodies.
 THREADS_PER_PLACE = 8
 _READERS = 0.75
-_WATCH_S = 0.5
+# Who reads for longer than this gives its place away: most bodies are there at once, and then that would cost more.
+_WATCH_S = 0.25
 _RETRY_AFTER_S = 1
 
 Environ = dict[str, Any]
@@ -47,87 +46,96 @@ class ServerProtocol(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Reading:
-    """A thread that reads a body, since when, and the right to answer: whoever takes it first has it."""
+    """A thread that reads a body. What becomes of it is settled once: it ends in time, or it is answered for."""
 
-    environ: Environ
-    protocol: ServerProtocol
-    since_s: float
-    right: threading.Lock = field(default_factory=threading.Lock)
+    __slots__ = ("_lock", "answered", "ended", "environ", "place_given", "protocol", "since_s", "tenant_id")
 
-    def take_right(self) -> bool:
-        return self.right.acquire(blocking=False)
+    def __init__(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str) -> None:
+        self.environ = environ
+        self.protocol = protocol
+        self.tenant_id = tenant_id
+        self.since_s = time.monotonic()
+        self.ended = self.answered = self.place_given = False
+        self._lock = threading.Lock()
+
+    def end(self) -> None:
+        """The body is there, or will never be."""
+        with self._lock:
+            self.ended = True
+
+    def gives_place(self) -> bool:
+        """Whether its place is to be given away now."""
+        with self._lock:
+            gives = not self.ended and not self.place_given
+            self.place_given |= gives
+        return gives
+
+    def is_to_be_answered(self) -> bool:
+        """Whether it is to be answered for now."""
+        with self._lock:
+            answers = not self.ended and not self.answered and self.protocol is not None
+            self.answered |= answers
+        return answers
 
 
-class Seats:
-    """So many threads may read bodies at once, and so many of them for one tenant."""
+class Readers:
+    """The threads that read bodies: so many at once, and so many of them for one tenant."""
 
     def __init__(self, *, most: int, most_tenant: int) -> None:
         self._most = most
         self._most_tenant = most_tenant
         self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
-
-    @contextmanager
-    def taken(self, tenant_id: str) -> Iterator[None]:
-        """A seat. RateLimitedError when the tenant has too many already, UnavailableError when all are taken."""
-        with self._lock:
-            if self._taken[tenant_id] >= self._most_tenant:
-                raise RateLimitedError(
-                    f"{self._most_tenant} bodies of your tenant are still on their way; send fewer at once.",
-                    retry_after_s=_RETRY_AFTER_S,
-                )
-            if self._taken.total() >= self._most:
-                raise UnavailableError(
-                    "Too many bodies are still on their way; ask again later.", retry_after_s=_RETRY_AFTER_S
-                )
-            self._taken[tenant_id] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken[tenant_id] -= 1
-
-
-class Watch:
-    """Answers for the threads whose body does not come."""
-
-    def __init__(self, answer: Callable[[_Reading], None], *, within_s: float) -> None:
-        self._answer = answer
-        self._within_s = within_s
         self._reading: set[_Reading] = set()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def over(self, environ: Environ, protocol: ServerProtocol) -> Iterator[_Reading]:
-        """While this thread reads, the time is watched."""
-        if self._thread is None:
-            self._begin()
-        reading = _Reading(environ, protocol, time.monotonic())
-        self._reading.add(reading)
-        try:
-            yield reading
-        finally:
+    def begin(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str) -> _Reading:
+        """One more. RateLimitedError when the tenant has too many already, UnavailableError when all have."""
+        reading = _Reading(environ, protocol, tenant_id)
+        with self._lock:
+            if len(self._reading) >= self._most_tenant:
+                self._refuse(tenant_id)
+            self._reading.add(reading)
+        return reading
+
+    def _refuse(self, tenant_id: str) -> None:
+        if sum(one.tenant_id == tenant_id for one in self._reading) >= self._most_tenant:
+            raise RateLimitedError(
+                f"{self._most_tenant} bodies of your tenant are still on their way; send fewer at once.",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        if len(self._reading) >= self._most:
+            raise UnavailableError(
+                "Too many bodies are still on their way; ask again later.", retry_after_s=_RETRY_AFTER_S
+            )
+
+    def end(self, reading: _Reading) -> None:
+        """One less."""
+        reading.end()
+        with self._lock:
             self._reading.discard(reading)
 
-    def _begin(self) -> None:
+    def since(self, before_s: float) -> list[_Reading]:
+        """Those who have read since then, or for longer."""
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="bodies", daemon=True)
-                self._thread.start()
+            return [reading for reading in self._reading if reading.since_s <= before_s]
 
-    def _look(self) -> None:
-        while True:
-            time.sleep(_WATCH_S)
-            before_s = time.monotonic() - self._within_s
-            for reading in [one for one in self._reading.copy() if one.since_s < before_s]:
-                if reading.take_right():
-                    try:
-                        self._answer(reading)
-                    except Exception as error:
-                        log.exception("late_body_not_answered", error=type(error).__name__)
+
+class Places:
+    """Where requests are worked on."""
+
+    def __init__(self, count: int) -> None:
+        # A queue of tokens: a semaphore is made of Python, and every request takes a place.
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count):
+            self._free.put(None)
+
+    def take(self) -> None:
+        """Wait for a place."""
+        self._free.get()
+
+    def give(self) -> None:
+        """Let somebody else have it."""
+        self._free.put(None)
 
 
 class _AlreadyAnsweredError(BaseException):
@@ -160,19 +168,21 @@ class Gate:
         self._inner = inner
         self._within_s = settings.body_timeout_s
         self._most_bytes = int(app.config["MAX_CONTENT_LENGTH"])
-        self._places = threading.Semaphore(settings.web_threads)
-        self._seats = Seats(most=readers, most_tenant=readers // 2)
-        self._watch = Watch(self._refuse, within_s=settings.body_timeout_s)
+        self._places = Places(settings.web_threads)
+        self._readers = Readers(most=readers, most_tenant=readers // 2)
+        self._watching = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Let the request in once there is a place."""
         environ["wsgi.input"] = _Body(self, environ)
-        with self._places:
-            try:
-                return self._inner(environ, start_response)
-            except _AlreadyAnsweredError:
-                start_response("408 REQUEST TIMEOUT", [])
-                return []
+        self._places.take()
+        try:
+            return self._inner(environ, start_response)
+        except _AlreadyAnsweredError:
+            start_response("408 REQUEST TIMEOUT", [])
+            return []
+        finally:
+            self._places.give()
 
     def read_body(self, environ: Environ, stream: Any) -> bytes:
         """The whole body; one that is too long is cut off after one byte more than it may have."""
@@ -180,30 +190,47 @@ class Gate:
         most_bytes = self._most_bytes + 1 if length_bytes is None else min(length_bytes, self._most_bytes + 1)
         # Nobody reads whose caller was not found, and a caller that was found is remembered.
         caller = caller_of(self._app, environ.get("HTTP_AUTHORIZATION", ""))
-        with self._seats.taken(caller.tenant_id):
-            self._places.release()
-            try:
-                return self._watched(environ, stream, most_bytes)
-            finally:
-                self._places.acquire()
-
-    def _watched(self, environ: Environ, stream: Any, most_bytes: int) -> bytes:
-        protocol = _protocol_of_server()
-        if protocol is None:
-            return cast("bytes", stream.read(most_bytes))
-        with self._watch.over(environ, protocol) as reading:
+        reading = self._readers.begin(environ, _protocol_of_server(), caller.tenant_id)
+        self._have_watched()
+        try:
             body = cast("bytes", stream.read(most_bytes))
-        if not reading.take_right():
+        finally:
+            self._readers.end(reading)
+            if reading.place_given:
+                self._places.take()
+        if reading.answered:
             raise _AlreadyAnsweredError
         return body
+
+    def _have_watched(self) -> None:
+        """Begun with the first body: a process that is forked has no threads."""
+        if self._watching.acquire(blocking=False):
+            threading.Thread(target=self._watch, name="bodies", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_WATCH_S)
+            self.look(now_s=time.monotonic())
+
+    def look(self, *, now_s: float) -> None:
+        """Give away the places of those who read for a while, and answer for those who do so for too long."""
+        for reading in self._readers.since(now_s - _WATCH_S):
+            if reading.gives_place():
+                self._places.give()
+            if reading.since_s <= now_s - self._within_s and reading.is_to_be_answered():
+                self._refuse(reading)
 
     def _refuse(self, reading: _Reading) -> None:
         """Answer for a thread that still reads; it may go on for as long as the connection is open."""
         error = BodyTooSlowError(f"The body did not arrive within {self._within_s:g} s; send the request again.")
         environ = {**reading.environ, "wsgi.input": io.BytesIO(), FAILED_BEFORE: error}
-        chunks, status, headers = run_wsgi_app(self._inner, environ, buffered=True)
-        answered = [*headers.to_wsgi_list(), ("Connection", "close")]
-        reading.protocol.response_bytes(int(status[:3]), answered, b"".join(chunks))
+        try:
+            chunks, status, headers = run_wsgi_app(self._inner, environ, buffered=True)
+            answered = [*headers.to_wsgi_list(), ("Connection", "close")]
+            assert reading.protocol is not None
+            reading.protocol.response_bytes(int(status[:3]), answered, b"".join(chunks))
+        except Exception as error:
+            log.exception("late_body_not_answered", error=type(error).__name__)
 
 
 def let_in_through_gate(app: Flask) -> None:

@@ -1,75 +1,67 @@
-"""The gate: places, seats and the right to answer, without a server."""
-
-import io
-import threading
+"""The gate: places, readers, and who answers, without a server."""
 
 import pytest
 
-from service.edge.gate import Seats, Watch
+from service.edge.gate import Places, Readers
 from service.errors import RateLimitedError, UnavailableError
 
 
 def test_a_tenant_has_half_of_the_seats_and_gets_them_back():
-    seats = Seats(most=4, most_tenant=2)
-    with seats.taken("acme"), seats.taken("acme"):
-        with pytest.raises(RateLimitedError) as refused, seats.taken("acme"):
-            pytest.fail("a third seat")
-        assert refused.value.detail.retry_after_s == 1
-        with seats.taken("rival"):
-            pass
-    with seats.taken("acme"), seats.taken("acme"):
-        pass
+    readers = Readers(most=4, most_tenant=2)
+    first, _ = readers.begin({}, None, "acme"), readers.begin({}, None, "acme")
+    with pytest.raises(RateLimitedError) as refused:
+        readers.begin({}, None, "acme")
+    assert refused.value.detail.retry_after_s == 1
+    readers.begin({}, None, "rival")
+    readers.end(first)
+    readers.begin({}, None, "acme")
 
 
 def test_all_tenants_together_have_all_of_them():
-    seats = Seats(most=3, most_tenant=2)
-    with seats.taken("a"), seats.taken("a"), seats.taken("b"):
-        with pytest.raises(UnavailableError) as refused, seats.taken("c"):
-            pytest.fail("a fourth seat")
-        assert refused.value.detail.retry_after_s == 1
+    readers = Readers(most=3, most_tenant=2)
+    for tenant_id in ("a", "a", "b"):
+        readers.begin({}, None, tenant_id)
+    with pytest.raises(UnavailableError) as refused:
+        readers.begin({}, None, "c")
+    assert refused.value.detail.retry_after_s == 1
 
 
-def test_a_seat_is_free_again_whatever_happened():
-    seats = Seats(most=2, most_tenant=1)
-    with pytest.raises(OSError, match="gone"), seats.taken("a"):
-        raise OSError("gone")
-    with seats.taken("a"):
-        pass
+def test_those_who_have_read_for_a_while_are_found():
+    readers = Readers(most=3, most_tenant=2)
+    reading = readers.begin({}, None, "a")
+    assert readers.since(reading.since_s) == [reading]
+    assert readers.since(reading.since_s - 0.01) == []
+    readers.end(reading)
+    assert readers.since(reading.since_s) == []
 
 
-def test_whoever_reads_in_time_answers_itself():
-    answered: list[object] = []
-    watch = Watch(answered.append, within_s=60)
-    with watch.over({}, io.BytesIO()) as reading:
-        pass
-    assert reading.take_right()
-    assert answered == []
+def test_a_place_is_given_away_once_and_only_while_its_thread_reads():
+    readers = Readers(most=3, most_tenant=2)
+    slow, quick = readers.begin({}, None, "a"), readers.begin({}, None, "a")
+    assert [slow.gives_place(), slow.gives_place(), slow.place_given] == [True, False, True]
+    readers.end(quick)
+    assert [quick.gives_place(), quick.place_given] == [False, False]
 
 
-def test_whoever_reads_too_long_is_answered_for_once():
-    answered, told = [], threading.Event()
-
-    def answer(reading) -> None:
-        answered.append(reading)
-        told.set()
-
-    watch = Watch(answer, within_s=0.01)
-    with watch.over({}, io.BytesIO()) as reading:
-        assert told.wait(30)
-        assert not reading.take_right()
-    assert answered == [reading]
+@pytest.mark.parametrize("ended", [False, True])
+def test_one_answers_who_reads_or_who_watches(ended):
+    readers = Readers(most=3, most_tenant=2)
+    reading = readers.begin({}, object(), "a")
+    if ended:
+        readers.end(reading)
+    assert reading.is_to_be_answered() is not ended
+    assert reading.answered is not ended
+    assert not reading.is_to_be_answered()
 
 
-def test_an_answer_that_fails_ends_no_watch():
-    told: list[object] = []
-    both = threading.Event()
+def test_where_the_server_takes_no_answer_of_another_thread_none_is_given():
+    assert not Readers(most=1, most_tenant=1).begin({}, None, "a").is_to_be_answered()
 
-    def fail(reading) -> None:
-        told.append(reading)
-        if len(told) == 2:
-            both.set()
-        raise OSError("gone")
 
-    watch = Watch(fail, within_s=0.01)
-    with watch.over({}, io.BytesIO()), watch.over({}, io.BytesIO()):
-        assert both.wait(30)
+def test_there_are_as_many_places_as_were_asked_for():
+    places = Places(2)
+    places.take()
+    places.take()
+    places.give()
+    places.take()
+    assert places._free.empty()
