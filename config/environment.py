@@ -171,11 +171,7 @@ VARIABLES: tuple[Variable, ...] = (
         name="HEADROOM_PORT", setting="web_port", parse=_port, expects="a port, 1 to 65535", meaning="and on which port"
     ),
     _count("HEADROOM_WEB_WORKERS", "web_workers", "web processes"),
-    _count(
-        "HEADROOM_WEB_THREADS",
-        "web_threads",
-        "requests that each web process works on at a time; half of them may wait for a run",
-    ),
+    _count("HEADROOM_WEB_THREADS", "web_threads", "requests a web process works on at once; half may wait for a run"),
     _count("HEADROOM_WORKER_CONCURRENCY", "worker_concurrency", "runs that one worker sizes at a time"),
     _whole_seconds("HEADROOM_WAIT_MAX_S", "wait_max_s", "longest `Prefer: wait`"),
     _count("HEADROOM_BODY_LIMIT_BYTES", "body_limit_bytes", "largest request body"),

@@ -106,40 +106,45 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-@pytest.mark.parametrize(
-    "begun",
-    [{}, {"framing": CHUNKED, "sent": b'5\r\n{"nam\r\n'}, {"sent": b""}],
-    ids=["stops", "chunked", "nothing"],
-)
-def test_a_body_that_stops_is_answered_408(begun, server):
-    with server.begin("slow", **begun) as connection:
-        status, headers, problem = answer_of(connection)
-    assert (status, problem["type"], headers["connection"]) == (408, "/problems/request-timeout", "close")
-    assert (problem["status"], problem["request_id"]) == (408, headers["x-request-id"])
-    assert f"{TIMEOUT_S} s" in problem["detail"]
-    assert "x-content-type-options" in headers
+def trickled(connection: socket.socket, stop: threading.Event) -> None:
+    """Nearly the whole body, byte by byte."""
+    for byte in BODY[:-1]:
+        if stop.wait(0.05):
+            return
+        connection.sendall(bytes([byte]))
 
 
-def test_a_body_that_trickles_is_answered_408_and_makes_nothing(server):
-    with server.begin("slow", sent=b"") as connection:
-        stop = threading.Event()
-
-        def trickle() -> None:
-            for byte in BODY[:-1]:
-                if stop.wait(0.05):
-                    return
-                connection.sendall(bytes([byte]))
-
-        sender = threading.Thread(target=trickle, daemon=True)
+def test_bodies_that_do_not_come_in_time_are_answered_408_and_make_nothing(server):
+    stop = threading.Event()
+    with ExitStack() as open_:
+        stopped = open_.enter_context(server.begin("slow"))
+        chunked = open_.enter_context(server.begin("slow", framing=CHUNKED, sent=b'5\r\n{"nam\r\n'))
+        nothing = open_.enter_context(server.begin("slow", sent=b""))
+        trickling = open_.enter_context(server.begin("slow", sent=b""))
+        in_parts = open_.enter_context(server.begin("quick"))
+        sender = threading.Thread(target=trickled, args=(trickling, stop), daemon=True)
         sender.start()
-        status, _, _ = answer_of(connection)
+        time.sleep(0.5)
+        in_parts.sendall(BODY[10:])
+        status, _, run = answer_of(in_parts)
+        assert (status, run["status"]) == (202, RunStatus.QUEUED)
+        for connection in (stopped, chunked, nothing, trickling):
+            status, headers, problem = answer_of(connection)
+            assert (status, problem["type"], headers["connection"]) == (408, "/problems/request-timeout", "close")
+            assert (problem["status"], problem["request_id"]) == (408, headers["x-request-id"])
+            assert f"{TIMEOUT_S} s" in problem["detail"]
+            assert "x-content-type-options" in headers
         stop.set()
         sender.join()
         # Too late: it was answered.
-        connection.sendall(BODY[-1:])
-    assert status == 408
+        trickling.sendall(BODY[-1:])
+        stopped.sendall(BODY[10:])
     listed = server.client.get("/v1/workloads", headers={"Authorization": f"Bearer {server.keys['slow']}"})
     assert listed.json()["items"] == []
+    server.keys["slow"] = "hr_nobody_0000"
+    with server.begin("slow") as connection:
+        # Nobody waits for the body of somebody without a key.
+        assert answer_of(connection)[0] == 401
 
 
 def test_many_that_stop_hold_up_nobody_else(server):
@@ -157,17 +162,3 @@ def test_many_that_stop_hold_up_nobody_else(server):
         stuck = [connection for connection in begun if connection not in refused]
         assert [answer_of(connection)[0] for connection in stuck] == [408] * SEATS
     eventually(lambda: server.post("slow").status_code == 202)
-
-
-def test_a_body_in_two_parts_is_read_whole(server):
-    with server.begin("quick") as connection:
-        time.sleep(0.5)
-        connection.sendall(BODY[10:])
-        status, _, run = answer_of(connection)
-    assert (status, run["status"]) == (202, RunStatus.QUEUED)
-
-
-def test_without_a_key_nobody_waits(server):
-    server.keys["slow"] = "hr_nobody_0000"
-    with server.begin("slow") as connection:
-        assert answer_of(connection)[0] == 401
