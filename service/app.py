@@ -15,7 +15,6 @@ from service.edge.answers import OrjsonProvider
 from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.document import make_api
-from service.edge.express import take_express_lane
 from service.edge.gate import let_in_through_gate
 from service.edge.limits import limit_rates, register_rate_headers
 from service.edge.measuring import measure_answers
@@ -89,7 +88,6 @@ def _application(runtime: Runtime) -> Flask:
         api.register_blueprint(blueprint)
     register_error_handlers(app)
     add_document(app, api, examples=settings.config_dir / "examples")
-    take_express_lane(app)
     let_in_through_gate(app)
     return app
 

@@ -22,6 +22,7 @@ from werkzeug.wsgi import get_content_length
 
 from service.edge.authentication import caller_of
 from service.edge.context import runtime_of
+from service.edge.express import with_express_lane
 from service.edge.requests import FAILED_BEFORE
 from service.errors import BodyTooSlowError, RateLimitedError, UnavailableError
 
@@ -33,6 +34,7 @@ _READERS = 0.75
 # Who reads for longer than this gives its place away: most bodies are there at once, and then that would cost more.
 _WATCH_S = 0.25
 _RETRY_AFTER_S = 1
+_HAS_PLACE = "headroom.has_place"
 
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -161,11 +163,13 @@ class _Body:
 class Gate:
     """The outermost WSGI application."""
 
-    def __init__(self, app: Flask, inner: Wsgi) -> None:
+    def __init__(self, app: Flask, long_way: Wsgi) -> None:
         settings = runtime_of(app).settings
         readers = int(settings.web_threads * THREADS_PER_PLACE * _READERS)
         self._app = app
-        self._inner = inner
+        self._long_way = long_way
+        # The short way waits for nothing but its body, so it takes no place.
+        self._inner = with_express_lane(app, self._in_a_place)
         self._within_s = settings.body_timeout_s
         self._most_bytes = int(app.config["MAX_CONTENT_LENGTH"])
         self._places = Places(settings.web_threads)
@@ -173,14 +177,19 @@ class Gate:
         self._watching = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Let the request in once there is a place."""
+        """Let the request in."""
         environ["wsgi.input"] = _Body(self, environ)
-        self._places.take()
         try:
             return self._inner(environ, start_response)
         except _AlreadyAnsweredError:
             start_response("408 REQUEST TIMEOUT", [])
             return []
+
+    def _in_a_place(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        self._places.take()
+        environ[_HAS_PLACE] = True
+        try:
+            return self._long_way(environ, start_response)
         finally:
             self._places.give()
 
@@ -215,7 +224,7 @@ class Gate:
     def look(self, *, now_s: float) -> None:
         """Give away the places of those who read for a while, and answer for those who do so for too long."""
         for reading in self._readers.since(now_s - _WATCH_S):
-            if reading.gives_place():
+            if _HAS_PLACE in reading.environ and reading.gives_place():
                 self._places.give()
             if reading.since_s <= now_s - self._within_s and reading.is_to_be_answered():
                 self._refuse(reading)
@@ -225,7 +234,7 @@ class Gate:
         error = BodyTooSlowError(f"The body did not arrive within {self._within_s:g} s; send the request again.")
         environ = {**reading.environ, "wsgi.input": io.BytesIO(), FAILED_BEFORE: error}
         try:
-            chunks, status, headers = run_wsgi_app(self._inner, environ, buffered=True)
+            chunks, status, headers = run_wsgi_app(self._long_way, environ, buffered=True)
             answered = [*headers.to_wsgi_list(), ("Connection", "close")]
             assert reading.protocol is not None
             reading.protocol.response_bytes(int(status[:3]), answered, b"".join(chunks))
