@@ -44,7 +44,7 @@ class Webs:
     """Web processes on the same database, and a key that they all know."""
 
     token: str
-    start: Callable[[str], str]
+    start: Callable[..., list[str]]
     client: httpx.Client
     addresses: list[str] = field(default_factory=list)
 
@@ -68,20 +68,24 @@ def webs(web, processes) -> Iterator[Webs]:  # noqa: F811
     tenant = create_tenant(web, "acme")
     token = create_key(web, tenant, principal="ann", role=Role.REQUESTER).token
 
-    def start(factory: str) -> str:
+    def begin(factory: str) -> str:
         port = free_port()
         options = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--blocking-threads", "8", "--no-ws")
         processes.start(f"web-{port}", "-m", "granian", "--interface", "wsgi", "--factory", factory, *options)
+        return f"http://127.0.0.1:{port}"
 
-        def up() -> bool:
-            try:
-                return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).is_success
-            except httpx.HTTPError:
-                return False
+    def up(address: str) -> bool:
+        try:
+            return httpx.get(f"{address}/healthz", trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
 
-        eventually(up, say=lambda: processes.log(f"web-{port}"))
-        found.addresses.append(f"http://127.0.0.1:{port}")
-        return found.addresses[-1]
+    def start(*factories: str) -> list[str]:
+        started = [begin(factory) for factory in factories]
+        for address in started:
+            eventually(lambda address=address: up(address), say=lambda at=address: processes.log(f"web-{at[17:]}"))
+        found.addresses += started
+        return started
 
     # One client for all: fifty of their own would take the CPU that the product needs.
     with httpx.Client(timeout=40, trust_env=False, limits=httpx.Limits(max_connections=64)) as client:
@@ -95,23 +99,23 @@ def rows(web) -> dict[str, int]:  # noqa: F811
         return {table.__tablename__: session.scalar(select(func.count()).select_from(table)) for table in tables}
 
 
-def until_answered(webs: Webs, number: int, **headers: str) -> list[httpx.Response]:
+def until_answered(webs: Webs, number: int, body, **headers: str) -> list[httpx.Response]:
     """Every answer to one caller who sends the same again for as long as that is what the answer asks for."""
-    answers = [webs.post(number, **headers)]
+    answers = [webs.post(number, body, **headers)]
     while answers[-1].status_code == httpx.codes.CONFLICT:
         assert answers[-1].json()["type"] == "/problems/idempotency-in-progress"
         assert answers[-1].headers["Retry-After"] == "1"
         threading.Event().wait(int(answers[-1].headers["Retry-After"]))
-        answers.append(webs.post(number, **headers))
+        answers.append(webs.post(number, body, **headers))
     return answers
 
 
-def at_once(many: int, webs: Webs, **headers: str) -> list[list[httpx.Response]]:
+def at_once(many: int, webs: Webs, body, **headers: str) -> list[list[httpx.Response]]:
     barrier, outcomes = threading.Barrier(many), []
 
     def ask(number: int) -> None:
         barrier.wait()
-        outcomes.append(until_answered(webs, number, **headers))
+        outcomes.append(until_answered(webs, number, body, **headers))
 
     threads = [threading.Thread(target=ask, args=[number]) for number in range(many)]
     for thread in threads:
@@ -121,12 +125,23 @@ def at_once(many: int, webs: Webs, **headers: str) -> list[list[httpx.Response]]
     return outcomes
 
 
-@pytest.mark.parametrize("wait", [{}, {"Prefer": "wait=20"}], ids=["at once", "waited for"])
-def test_fifty_at_once_over_two_processes_make_one_run(wait, web, webs, processes):  # noqa: F811
-    for _ in range(2):
-        webs.start(PRODUCT)
-    threading.Timer(0 if not wait else 1.0, processes.worker, args=["workers.app"]).start()
-    outcomes = at_once(50, webs, Idempotency_Key="once", **wait)
+def test_fifty_at_once_over_two_processes_make_one_run(web, webs, processes):  # noqa: F811
+    webs.start(PRODUCT, PRODUCT)
+    threading.Timer(1.0, processes.worker, args=["workers.app"]).start()
+    for made, wait in enumerate(({"Prefer": "wait=20"}, {}), 1):
+        body = changed(SMALL_CHAT, "workload.isl_tokens", 100 * made)
+        ends = fifty_make_one(webs, body, f"once-{made}", wait)
+        webs.wait_until_done(ends[0].headers["Location"])
+        assert rows(web) == {"workloads": made, "runs": made, "results": made, "idempotency_keys": made}
+        again = webs.post(1, body, Idempotency_Key=f"once-{made}")
+        assert (again.status_code, again.content) == (ends[0].status_code, ends[0].content)
+        other = webs.post(0, changed(body, "name", "other"), Idempotency_Key=f"once-{made}")
+        assert other.status_code == 422
+
+
+def fifty_make_one(webs: Webs, body, key: str, wait: dict[str, str]) -> list[httpx.Response]:
+    """Fifty callers with one key, who wait or not, get one answer."""
+    outcomes = at_once(50, webs, body, Idempotency_Key=key, **wait)
     ends = [answers[-1] for answers in outcomes]
     assert len(ends) == 50
     assert {answer.status_code for answer in ends} == {200 if wait else 202}
@@ -134,11 +149,7 @@ def test_fifty_at_once_over_two_processes_make_one_run(wait, web, webs, processe
     assert len({(answer.headers["Location"], answer.headers.get("Preference-Applied")) for answer in ends}) == 1
     assert sum("Idempotency-Replayed" not in answer.headers for answer in ends) == 1
     assert any(len(answers) > 1 for answers in outcomes) == bool(wait)
-    webs.wait_until_done(ends[0].headers["Location"])
-    assert rows(web) == {"workloads": 1, "runs": 1, "results": 1, "idempotency_keys": 1}
-    again = webs.post(1, Idempotency_Key="once")
-    assert (again.status_code, again.content) == (ends[0].status_code, ends[0].content)
-    assert webs.post(0, changed(SMALL_CHAT, "name", "other"), Idempotency_Key="once").status_code == 422
+    return ends
 
 
 def killed(webs: Webs, gate, **headers: str) -> None:  # noqa: F811
@@ -150,8 +161,7 @@ def killed(webs: Webs, gate, **headers: str) -> None:  # noqa: F811
 
 
 def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, processes, gate):  # noqa: F811
-    webs.start(DYING)
-    webs.start(PRODUCT)
+    webs.start(DYING, PRODUCT)
     killed(webs, gate)
     assert rows(web) == {"workloads": 1, "runs": 1, "results": 0, "idempotency_keys": 1}
     answer = webs.post(0, Idempotency_Key="once")
@@ -167,8 +177,7 @@ def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, 
 
 @on_sqlite
 def test_a_client_whose_server_was_killed_while_it_waited_gets_the_same_run(web, webs, gate):  # noqa: F811
-    webs.start(DYING)
-    address = webs.start(PRODUCT)
+    _, address = webs.start(DYING, PRODUCT)
     killed(webs, gate, Prefer="wait=1")
     assert webs.post(0, Idempotency_Key="once").status_code == 409
     told = []
