@@ -35,5 +35,6 @@ version. A release that writes a resource in another form gives it another tag. 
 of the next page, opaque, and absent on the last page.
 
 **Rate limits.** Routes that are limited tell in `RateLimit` headers what is left; beyond it, and when a part of the \
-service is down, the answer is 429 or 503 with `Retry-After`, in seconds.
+service is down, the answer is 429 or 503 with `Retry-After`, in seconds. Bodies that are slow to arrive count too: \
+many of one tenant's at once are 429, and one that takes too long is 408.
 """
