@@ -88,7 +88,7 @@ def build_runtime(
     return Runtime(
         settings=settings,
         sessions=sessionmaker(engine, expire_on_commit=False),
-        kept_open=KeptOpen(engine),
+        kept_open=KeptOpen(engine, most_idle=settings.web_threads),
         cache=ResultCache(
             settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s, metrics=metrics
         ),

@@ -73,15 +73,20 @@ def open_to_all(blueprint: Blueprint) -> None:
 
 
 def spend_without_route() -> None:
-    """Count a call that ends before its route asks who calls, where a valid key came with it: RateLimitedError then.
-
-    Without one it stays uncounted, as do the routes that are open to all.
+    """Count a call that ends before its route asks who calls: for the tenant of its key, for its address where the key
+    is not valid. RateLimitedError when it is one too many. Without a key it stays uncounted, like routes open to all.
     """
+    authorization = request.environ.get("HTTP_AUTHORIZATION", "")
+    if not authorization:
+        return
     blueprint = current_app.blueprints.get(request.blueprint or "")
     if blueprint is not None and not _protected(blueprint):
         return
     try:
-        caller = caller_of(current_app, request.environ.get("HTTP_AUTHORIZATION", ""))
+        caller = caller_of(current_app, authorization)
+    except (UnauthenticatedError, TenantDisabledError):
+        spend_for_address()
+        return
     except PlannerError:
         return
     spend_for_tenant(caller.tenant_id)

@@ -24,6 +24,7 @@ from service.edge.body import parse_json
 from service.edge.conditional import REVALIDATE, entity_tag
 from service.edge.context import runtime_of
 from service.edge.limits import SPENT, rate_headers, spend_read, spend_write
+from service.edge.places import Places
 from service.edge.requests import (
     DEFAULT_HEADERS,
     EVERYBODY_ACCEPTS,
@@ -72,20 +73,17 @@ class _Answer:
 class ExpressLane:
     """The WSGI application in front of Flask's."""
 
-    def __init__(self, app: Flask, long_way: Wsgi) -> None:
+    def __init__(self, app: Flask, long_way: Wsgi, places: Places) -> None:
         self._app = app
         self._long_way = long_way
+        self._places = places
         self._body_limit = int(app.config["MAX_CONTENT_LENGTH"])
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer at once, or let Flask answer."""
         started = time.perf_counter()
         answer, request_id = None, ""
-        if (
-            FAILED_BEFORE not in environ
-            and not environ.get("QUERY_STRING")
-            and environ.get("HTTP_ACCEPT", "") in EVERYBODY_ACCEPTS
-        ):
+        if not environ.get("QUERY_STRING") and environ.get("HTTP_ACCEPT", "") in EVERYBODY_ACCEPTS:
             request_id = request_id_of(environ)
             # Either way the request has one id.
             environ["HTTP_X_REQUEST_ID"] = request_id
@@ -141,7 +139,8 @@ class ExpressLane:
                 return answer
 
             try:
-                return submit_known(runtime, caller, request, request_id=request_id, then=then)
+                with self._places.taken():
+                    return submit_known(runtime, caller, request, request_id=request_id, then=then)
             except PlannerError as error:
                 # It may have been written, so it is not tried again: Flask says what happened.
                 environ[FAILED_BEFORE] = error
@@ -203,9 +202,9 @@ class ExpressLane:
         )
 
 
-def with_express_lane(app: Flask, long_way: Wsgi) -> Wsgi:
+def with_express_lane(app: Flask, long_way: Wsgi, places: Places) -> Wsgi:
     """The short way in front of the long one, unless requests are traced: spans are made by the long way."""
-    return ExpressLane(app, long_way) if runtime_of(app).tracing.provider is None else long_way
+    return ExpressLane(app, long_way, places) if runtime_of(app).tracing.provider is None else long_way
 
 
 def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, tuple[bytes, ...]]:

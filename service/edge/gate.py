@@ -2,8 +2,9 @@
 
 The server lets a thread wait for a body for as long as its sender likes: it has no time limit for bodies (its issue
 728), and a thread that reads cannot be interrupted. So it has many more threads than there are places where requests
-are worked on: whoever reads for a while gives its place away. Only some of the threads may read at once, and half of
-those for one tenant; and after a while another thread answers 408. Whoever sends slowly holds up nobody else.
+are worked on: whoever reads for a while gives its place away. Only some of the threads may read at once, and a quarter
+of those for one tenant; and after a while another thread answers 408. Whoever sends slowly holds up nobody else, but a
+sender that does not hang up after its 408 keeps its thread: four tenants that all do that can keep others from writing.
 """
 
 import io
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -23,6 +24,7 @@ from werkzeug.wsgi import get_content_length
 from service.edge.authentication import caller_of
 from service.edge.context import runtime_of
 from service.edge.express import with_express_lane
+from service.edge.places import Places
 from service.edge.requests import FAILED_BEFORE
 from service.errors import BodyTooSlowError, RateLimitedError, UnavailableError
 
@@ -122,24 +124,6 @@ class Readers:
             return [reading for reading in self._reading if reading.since_s <= before_s]
 
 
-class Places:
-    """Where requests are worked on."""
-
-    def __init__(self, count: int) -> None:
-        # A queue of tokens: a semaphore is made of Python, and every request takes a place.
-        self._free: SimpleQueue[None] = SimpleQueue()
-        for _ in range(count):
-            self._free.put(None)
-
-    def take(self) -> None:
-        """Wait for a place."""
-        self._free.get()
-
-    def give(self) -> None:
-        """Let somebody else have it."""
-        self._free.put(None)
-
-
 class _AlreadyAnsweredError(BaseException):
     """The thread that read has nothing more to say; nothing but the gate may catch this."""
 
@@ -168,12 +152,12 @@ class Gate:
         readers = int(settings.web_threads * THREADS_PER_PLACE * _READERS)
         self._app = app
         self._long_way = long_way
-        # The short way waits for nothing but its body, so it takes no place.
-        self._inner = with_express_lane(app, self._in_a_place)
+        self._places = Places(settings.web_threads)
+        # The short way takes a place for what it writes, and none for its body.
+        self._inner = with_express_lane(app, self._in_a_place, self._places)
         self._within_s = settings.body_timeout_s
         self._most_bytes = int(app.config["MAX_CONTENT_LENGTH"])
-        self._places = Places(settings.web_threads)
-        self._readers = Readers(most=readers, most_tenant=readers // 2)
+        self._readers = Readers(most=readers, most_tenant=readers // 4)
         self._watching = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -199,8 +183,8 @@ class Gate:
         most_bytes = self._most_bytes + 1 if length_bytes is None else min(length_bytes, self._most_bytes + 1)
         # Nobody reads whose caller was not found, and a caller that was found is remembered.
         caller = caller_of(self._app, environ.get("HTTP_AUTHORIZATION", ""))
-        reading = self._readers.begin(environ, _protocol_of_server(), caller.tenant_id)
         self._have_watched()
+        reading = self._readers.begin(environ, _protocol_of_server(), caller.tenant_id)
         try:
             body = cast("bytes", stream.read(most_bytes))
         finally:
@@ -214,12 +198,19 @@ class Gate:
     def _have_watched(self) -> None:
         """Begun with the first body: a process that is forked has no threads."""
         if self._watching.acquire(blocking=False):
-            threading.Thread(target=self._watch, name="bodies", daemon=True).start()
+            try:
+                threading.Thread(target=self._watch, name="bodies", daemon=True).start()
+            except RuntimeError:
+                # No thread is to be had at the moment: the next one tries again.
+                self._watching.release()
+                raise
 
     def _watch(self) -> None:
         while True:
             time.sleep(_WATCH_S)
-            self.look(now_s=time.monotonic())
+            # Nobody else would do what this thread does.
+            with suppress(Exception):
+                self.look(now_s=time.monotonic())
 
     def look(self, *, now_s: float) -> None:
         """Give away the places of those who read for a while, and answer for those who do so for too long."""
@@ -231,6 +222,7 @@ class Gate:
 
     def _refuse(self, reading: _Reading) -> None:
         """Answer for a thread that still reads; it may go on for as long as the connection is open."""
+        log.warning("body_too_slow", tenant_id=reading.tenant_id, path=reading.environ["PATH_INFO"][:200])
         error = BodyTooSlowError(f"The body did not arrive within {self._within_s:g} s; send the request again.")
         environ = {**reading.environ, "wsgi.input": io.BytesIO(), FAILED_BEFORE: error}
         try:

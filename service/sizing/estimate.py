@@ -1,5 +1,7 @@
 """estimate: one fixed deployment, evaluated by the physics that size searches."""
 
+from dataclasses import replace
+
 from service.errors import InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
@@ -10,7 +12,7 @@ from service.sizing.round_result import rounded
 from service.sizing.science.application import Application
 from service.sizing.science.evaluate import estimate_science
 from service.sizing.training.evaluate import estimate_training
-from service.sizing.workload import Deployment, InferenceWorkload, TrainingWorkload, Workload
+from service.sizing.workload import Deployment, InferenceWorkload, Serving, TrainingWorkload, Workload
 
 
 def estimate(
@@ -28,7 +30,11 @@ def estimate(
             raise InvalidRequestError("a model workload needs its architecture")
         if isinstance(workload, InferenceWorkload):
             found = estimate_inference(
-                workload, deployment, hardware=hardware, architecture=architecture, calibration=calibration
+                workload,
+                _as_served(workload, deployment),
+                hardware=hardware,
+                architecture=architecture,
+                calibration=calibration,
             )
         else:
             found = estimate_training(
@@ -41,3 +47,8 @@ def estimate(
             workload, deployment, hardware=hardware, application=application, calibration=calibration
         )
     return rounded(found)
+
+
+def _as_served(workload: InferenceWorkload, deployment: Deployment) -> Deployment:
+    """The deployment in the mode that the workload asks for, where it says none itself."""
+    return replace(deployment, mode=workload.serving) if deployment.mode is Serving.AUTO else deployment

@@ -15,6 +15,8 @@ Path = tuple[str, ...]
 Changes = dict[Path, float | int | str]
 
 _MOST_STEPS = 12
+# A question is sized so often in search of advice, and no more: whoever waits has the rest of the answer already.
+_MOST_SIZINGS = 30
 _MOST_DOUBLINGS = 12
 # By how much bounds are loosened further while a fleet that meets them is larger than fleets may be.
 _FURTHER = 1.25
@@ -33,6 +35,13 @@ _FIELDS: dict[Limit, Path] = {
     Limit.BUDGET: ("constraints", "max_budget_usd"),
     Limit.TARGET_BUDGET: ("workload", "target", "budget_usd"),
 }
+# Nobody can type more than that.
+_MOST: dict[Path, float] = {
+    _DEADLINE: 3650,
+    ("constraints", "max_rack_kw"): 1000,
+    ("workload", "demand", "saturate_gpus"): 100_000,
+    ("workload", "target", "gpus"): 200_000,
+}
 _GPUS: tuple[Path, ...] = (("workload", "target", "gpus"), ("workload", "demand", "saturate_gpus"))
 
 
@@ -41,14 +50,37 @@ def with_way_out(question: Question, found: SizingResult, *, again: Again) -> Si
     missed = found.shortfall
     if missed is None:
         return found
-    changes, answer = _way_out(question, missed, again)
+    try:
+        changes, answer = _way_out(question, missed, _at_most(again))
+    except _LongEnoughError:
+        changes, answer = {}, None
     short = missed.limit is Limit.FLEET and missed.required > missed.best
     missed = replace(missed, more_gpus_help=short or any(path in changes for path in _GPUS))
     if answer is not None:
         told = " and ".join(f"{'.'.join(path)} of {_shown(value)}" for path, value in changes.items())
         advice = f"with {told} {answer.options[0].server} would do"
         missed = replace(missed, relaxation=f"{advice}; {missed.relaxation}" if missed.relaxation else advice)
+    elif not missed.relaxation:
+        missed = replace(missed, relaxation=f"relax {missed.limit}; that alone is not enough")
     return replace(found, shortfall=missed)
+
+
+class _LongEnoughError(Exception):
+    """The question was sized as often as it may be."""
+
+
+def _at_most(again: Again) -> Again:
+    """Sizes a question so often and no more, and none twice."""
+    found: dict[Question, SizingResult] = {}
+
+    def once(question: Question) -> SizingResult:
+        if question not in found:
+            if len(found) >= _MOST_SIZINGS:
+                raise _LongEnoughError
+            found[question] = again(question)
+        return found[question]
+
+    return once
 
 
 def _way_out(question: Question, missed: Shortfall, again: Again) -> tuple[Changes, SizingResult | None]:
@@ -56,7 +88,7 @@ def _way_out(question: Question, missed: Shortfall, again: Again) -> tuple[Chang
     changes: Changes = {}
     for _ in range(_MOST_STEPS):
         step = _step(question, missed, changes, again)
-        if not step or any(_at(question, path) is None for path in step):
+        if not step or any(_at(question, path) is None for path in step) or _beyond(step):
             return {}, None
         changes |= step
         found = again(_changed(question, changes))
@@ -97,9 +129,16 @@ def _more_gpus(question: Question, again: Again) -> Changes:
         given = _at(question, path)
         for doublings in range(1, _MOST_DOUBLINGS) if given is not None else ():
             more = given * (1 << doublings)
+            if _beyond({path: more}):
+                break
             if _fits(question, {path: more}, again):
                 return {path: more}
     return {}
+
+
+def _beyond(changes: Changes) -> bool:
+    """Whether a value is more than its field takes."""
+    return any(float(value) > _MOST.get(path, float("inf")) for path, value in changes.items())
 
 
 def _fits(question: Question, changes: Changes, again: Again) -> bool:
@@ -139,5 +178,5 @@ def _with(record: Any, path: Path, value: object) -> Any:
 
 
 def _shown(value: float | str) -> str:
-    """As it may be typed back."""
-    return value if isinstance(value, str) else f"{value:.15g}"
+    """As it may be typed back: money is a string."""
+    return f'"{value}"' if isinstance(value, str) else f"{value:.15g}"

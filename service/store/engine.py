@@ -53,8 +53,10 @@ class KeptOpen:
     writing a row. There are as many as ever wrote at once; one that something went wrong on is closed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, most_idle: int = 8) -> None:
+        """Of the engine's connections so many may stay open here; the others are for everybody."""
         self._engine = engine
+        self._most_idle = most_idle
         self._idle: list[Connection] = []
         event.listen(engine, "engine_disposed", self._close)
 
@@ -70,7 +72,10 @@ class KeptOpen:
         except BaseException:
             _end(connection)
             raise
-        self._idle.append(connection)
+        if len(self._idle) < self._most_idle:
+            self._idle.append(connection)
+        else:
+            _end(connection)
 
     def _close(self, _engine: Engine) -> None:
         while self._idle:

@@ -64,10 +64,15 @@ def test_who_has_a_key_and_looks_around_spends_too(call, status, acme: Speaker):
     assert acme.get("/v1/runs").status_code == 429
 
 
-@pytest.mark.parametrize("token", ["", "Bearer hr_x_y"])
-def test_without_a_key_nothing_that_is_nowhere_is_counted(token, app: Flask):
-    answers = [app.test_client().get("/v1/nowhere", headers={"Authorization": token}) for _ in range(5)]
-    assert [answer.status_code for answer in answers] == [404] * 5
+def test_without_a_key_nothing_that_is_nowhere_is_counted(app: Flask):
+    assert [app.test_client().get("/v1/nowhere").status_code for _ in range(5)] == [404] * 5
+
+
+def test_made_up_keys_are_counted_by_address_where_nothing_is_too(app: Flask, runtime):
+    limit_rates(app, dataclasses.replace(runtime.settings, rate_limit_unknown=3, rate_window_s=1_000_000_000))
+    client = app.test_client()
+    answers = [client.get("/v1/nowhere", headers={"Authorization": f"Bearer hr_x_{n}"}) for n in range(5)]
+    assert [answer.status_code for answer in answers] == [404] * 3 + [429] * 2
 
 
 def test_what_is_open_to_all_is_not_limited_with_a_key_either(acme: Speaker):

@@ -37,9 +37,9 @@ from tests.workers.conftest import (  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.slow, own_limits, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
 BODY = json.dumps(SMALL_CHAT).encode()
-PLACES = 2
-# Three quarters of the threads may read, half of those for one tenant.
-SEATS = PLACES * THREADS_PER_PLACE * 3 // 8
+PLACES = 3
+# Three quarters of the threads may read, a quarter of those for one tenant.
+SEATS = PLACES * THREADS_PER_PLACE * 3 // 16
 TIMEOUT_S = 3
 
 

@@ -12,6 +12,7 @@ from service.sizing.rank import outward
 from service.sizing.result import Limit, Shortfall, SizingResult
 from service.sizing.size import size
 from service.sizing.table import FloatArray
+from service.sizing.way_out import with_way_out
 from service.sizing.workload import (
     Constraints,
     Demand,
@@ -25,7 +26,7 @@ from service.sizing.workload import (
 from tests.build import inference_workload
 from tests.sizing.training.jobs import training_workload
 
-_CHANGE = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) of ([0-9.]+)")
+_CHANGE = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) of \"?([0-9.]+)")
 _TEXT = {"max_budget_usd", "budget_usd"}
 _WHOLE = {"max_racks", "gpus", "saturate_gpus"}
 
@@ -188,3 +189,31 @@ def test_outward_is_never_less_and_has_four_digits() -> None:
         assert value <= outward(value) <= value * 1.002
         assert float(f"{outward(value):.4g}") == outward(value)
     assert outward(1.6 * 1.54) == 2.464
+
+
+def test_no_advice_is_empty_and_none_is_more_than_its_field_takes(catalog: Catalog, weight: FloatArray) -> None:
+    tuned = training_workload(model="llama-3.1-405b", method=Method.SFT, target=TrainingTarget(gpus=4), tokens=1e9)
+    narrow = Question(workload=tuned, constraints=Constraints(max_rack_kw=2.9, allowed_gpus=("b200-sxm",)))
+    desk = Question(
+        workload=training_workload(model="llama-3.1-8b", target=TrainingTarget(deadline_days=1.0), tokens=15e12),
+        constraints=Constraints(allowed_gpus=("gb10",)),
+    )
+    for question in (narrow, desk):
+        told = missed(catalog, weight, question).relaxation
+        assert told
+        assert all(float(text) <= 3650 for path, text in _CHANGE.findall(told) if path.endswith("deadline_days")), told
+
+
+def test_advice_is_looked_for_so_long_and_no_longer(catalog: Catalog, weight: FloatArray) -> None:
+    asked: list[Question] = []
+    question = Question(
+        workload=inference_workload(demand=Demand(saturate_gpus=50_000), slo=Slo(ttft_ms=10.0, tpot_ms=0.1))
+    )
+    found = answered(catalog, weight, question)
+
+    def again(changed_question: Question) -> SizingResult:
+        asked.append(changed_question)
+        return found
+
+    assert with_way_out(question, found, again=again).shortfall is not None
+    assert len(asked) == len(set(asked)) <= 30

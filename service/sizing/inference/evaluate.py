@@ -204,7 +204,7 @@ def _assumed(notes: Notes, deployment: Deployment, workload: InferenceWorkload, 
     if deployment.mode is Serving.AUTO:
         found.append(Assumed(field="deployment.mode", value=str(Serving.AGGREGATED), why="no mode was given"))
     if not has_stated_layout(deployment) and not notes.pools:
-        found += _chosen_layout(notes.placement)
+        found += _chosen_layout(notes.placement, deployment)
     if notes.placement.idle_gpus:
         found.append(
             Assumed(
@@ -231,9 +231,11 @@ def _assumed(notes: Notes, deployment: Deployment, workload: InferenceWorkload, 
     return tuple(found)
 
 
-def _chosen_layout(placement: Placement) -> list[Assumed]:
+def _chosen_layout(placement: Placement, deployment: Deployment) -> list[Assumed]:
     """Every degree of the layout that was left open, as it was chosen."""
     layouts = placement.layouts
-    degrees = {"tp": layouts.tp, "pp": layouts.pp, "attention_dp": layouts.attention_dp, "ep": layouts.ep}
+    degrees = {"tp": layouts.tp, "pp": layouts.pp, "attention_dp": layouts.attention_dp}
+    if deployment.ep is None and deployment.moe_tp is None:
+        degrees["ep"] = layouts.ep
     why = "left open: highest throughput among the layouts that fit"
     return [Assumed(field=f"deployment.{name}", value=str(degree[0]), why=why) for name, degree in degrees.items()]

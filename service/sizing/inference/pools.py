@@ -42,11 +42,16 @@ def stated_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) 
     prefill, also = _layout(load, deployment.prefill or Pool(), "prefill", smallest=smallest)
     assumed = [*said, *also]
     sizes = int(decode.gpus_instance[0]), int(prefill.gpus_instance[0])
-    stated = _instances(deployment.decode, sizes[0]), _instances(deployment.prefill, sizes[1])
+    stated = _instances(deployment.decode, "decode", sizes[0]), _instances(deployment.prefill, "prefill", sizes[1])
     splits = _splits(stated, sizes=sizes, gpus=deployment.gpus)
     if not splits:
-        message = f"is less than the pools take: an instance of decode has {sizes[0]} GPUs, one of prefill {sizes[1]}"
-        error = FieldError(field="deployment.gpus", message=message, value=str(deployment.gpus), limit=str(sum(sizes)))
+        counts = stated[0] or 1, stated[1] or 1
+        needed = counts[0] * sizes[0] + counts[1] * sizes[1]
+        message = (
+            f"is less than the pools take: {counts[0]} to decode with {sizes[0]} GPUs each and {counts[1]} to prefill "
+            f"with {sizes[1]} each are {needed}"
+        )
+        error = FieldError(field="deployment.gpus", message=message, value=str(deployment.gpus), limit=str(needed))
         raise InvalidRequestError(f"deployment.gpus {message}", errors=(error,))
     return Pools(decode=decode, prefill=prefill, splits=splits, stated=stated, assumed=tuple(assumed))
 
@@ -107,12 +112,18 @@ def _smallest(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> 
     return legal.take(fits[order[:1]])
 
 
-def _instances(pool: Pool | None, size: int) -> int | None:
+def _instances(pool: Pool | None, name: str, size: int) -> int | None:
+    """How many instances are stated, or the GPUs of the pool make. Raises InvalidRequestError where the two differ."""
     if pool is None:
         return None
-    if pool.instances is not None:
-        return pool.instances
-    return None if pool.gpus is None else max(1, pool.gpus // size)
+    if pool.instances is None or pool.gpus is None:
+        return pool.instances if pool.gpus is None else max(1, pool.gpus // size)
+    if pool.instances * size != pool.gpus:
+        field, most = f"deployment.{name}.gpus", pool.instances * size
+        message = f"must be {most}: {pool.instances} instances have {size} GPUs each"
+        error = FieldError(field=field, message=message, value=str(pool.gpus), limit=str(most))
+        raise InvalidRequestError(f"{field} {message}", errors=(error,))
+    return pool.instances
 
 
 def _splits(stated: tuple[int | None, int | None], *, sizes: tuple[int, int], gpus: int) -> tuple[tuple[int, int], ...]:

@@ -261,7 +261,7 @@ def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
     return PointValues(**fields)
 
 
-def _largest_within(setting: Setting, workload: InferenceWorkload, limit: np.ndarray) -> float:
+def _largest_within(setting: Setting, workload: InferenceWorkload, limit: FloatArray) -> float:
     """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
     ttft_s, tpot_s = slo_seconds(workload.slo)
     grid = batch_grid(limit, points=160, smallest=0.05)

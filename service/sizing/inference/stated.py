@@ -1,6 +1,6 @@
 """A deployment taken at its word: the stated degrees and copies, checked; the engine's choice where it is silent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,10 +85,30 @@ def _stated_ep(load: ModelLoad, deployment: Deployment, *, otherwise: IntArray) 
 
 
 def open_layouts(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> InferenceLayouts:
-    """Every legal layout that the GPUs hold, as often as copies were asked for."""
+    """Every legal layout that the GPUs hold, as often as copies were asked for, with experts split as was stated.
+
+    Raises InvalidRequestError where no layout can split them so.
+    """
     legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
     copies = _copies(deployment) or 1
-    return legal.take(np.flatnonzero(legal.gpus_instance * copies <= deployment.gpus))
+    held = legal.take(np.flatnonzero(legal.gpus_instance * copies <= deployment.gpus))
+    return held if deployment.ep is None and deployment.moe_tp is None else _split_experts(load, deployment, held)
+
+
+def _split_experts(load: ModelLoad, deployment: Deployment, held: InferenceLayouts) -> InferenceLayouts:
+    """Those layouts whose GPUs the stated expert parallelism, or cut of each expert, divides."""
+    ranks = held.tp * held.attention_dp if load.is_moe else np.ones_like(held.tp)
+    for field, value in (("ep", deployment.ep), ("moe_tp", deployment.moe_tp)):
+        if value is None:
+            continue
+        able = np.flatnonzero(ranks % value == 0)
+        if not able.size:
+            most = int(ranks.max(initial=1))
+            why = f"must divide the GPUs that experts are split over, {most} at most here"
+            raise _wrong(field, why if load.is_moe else "must be 1: the model has no experts", value=value, limit=most)
+        held, ranks = held.take(able), ranks[able]
+    ep = np.full_like(ranks, deployment.ep) if deployment.ep is not None else ranks // (deployment.moe_tp or 1)
+    return replace(held, ep=ep)
 
 
 def placed(layouts: InferenceLayouts, deployment: Deployment) -> Placement:

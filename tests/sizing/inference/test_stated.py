@@ -9,7 +9,7 @@ from service.errors import InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.estimate import estimate
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate
-from service.sizing.workload import InferenceWorkload, Load, LoadKind, Serving, TokenLength
+from service.sizing.workload import InferenceWorkload, Load, LoadKind, Pool, Serving, TokenLength
 from tests.build import deployment, inference_workload
 
 
@@ -39,12 +39,50 @@ def p50(found: Estimate, name: str) -> float:
         ({"gpus": 4, "tp": 8}, "deployment.gpus"),
         ({"gpus": 256, "tp": 1, "pp": 128}, "deployment.pp"),
         ({"tp": 8, "ep": 3}, "deployment.ep"),
+        ({"ep": 2}, "deployment.ep"),
+        ({"moe_tp": 2}, "deployment.moe_tp"),
+        (
+            {"mode": Serving.DISAGGREGATED, "prefill": Pool(tp=1, gpus=6), "decode": Pool(tp=1, gpus=6)},
+            "deployment.gpus",
+        ),
+        (
+            {"mode": Serving.DISAGGREGATED, "prefill": Pool(tp=2, instances=3, gpus=4), "decode": Pool(tp=1)},
+            "deployment.prefill.gpus",
+        ),
     ],
 )
 def test_degrees_that_contradict_each_other_are_refused_by_name(catalog, stated, field) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         estimated(catalog, **stated)
     assert caught.value.detail.errors[0].field == field
+
+
+@pytest.mark.parametrize(("stated", "ep"), [({"ep": 8}, 8), ({"ep": 2}, 2), ({"moe_tp": 8}, 1)])
+def test_experts_are_split_as_was_asked_where_all_else_is_left_open(catalog: Catalog, stated, ep) -> None:
+    workload = inference_workload(model="gpt-oss-120b")
+    found = estimated(catalog, workload, gpus=8, **stated)
+    assert found.layout is not None
+    assert found.layout.ep == ep
+    assert not any(a.field == "deployment.ep" for a in found.assumed)
+    with pytest.raises(InvalidRequestError) as caught:
+        estimated(catalog, workload, gpus=8, ep=3)
+    assert caught.value.detail.errors[0].limit == "8"
+
+
+def test_the_pools_that_are_too_large_are_told_with_what_they_take(catalog: Catalog) -> None:
+    pools = {"prefill": Pool(tp=1, gpus=6), "decode": Pool(tp=1, gpus=6)}
+    with pytest.raises(InvalidRequestError, match="are 12") as caught:
+        estimated(catalog, gpus=8, mode=Serving.DISAGGREGATED, **pools)
+    assert caught.value.detail.errors[0].limit == "12"
+
+
+def test_the_mode_that_the_workload_asks_for_is_taken_where_the_deployment_says_none(catalog: Catalog) -> None:
+    workload = inference_workload(serving=Serving.DISAGGREGATED)
+    asked, stated = (
+        estimated(catalog, workload, gpus=8, tp=2, mode=mode) for mode in (Serving.AUTO, Serving.DISAGGREGATED)
+    )
+    assert asked.metrics == stated.metrics
+    assert asked.prefill == stated.prefill is not None
 
 
 def test_copies_are_what_was_asked_and_idle_gpus_are_said(catalog: Catalog) -> None:
