@@ -23,6 +23,9 @@ from service.sizing.workload import (
 )
 
 _SEPARATORS = re.compile(r"[\s_./]+")
+# People say "xe9780" and "Dell PowerEdge XE9780", "B200" and "NVIDIA B200 SXM".
+_VENDORS = ("dell-", "nvidia-", "poweredge-")
+_FORM_FACTORS = ("-sxm", "-se")
 # What publishers append to the name of one architecture; a number format is no part of a name here.
 _SUFFIXES = ("-instruct", "-chat", "-it", "-base", "-hf")
 
@@ -66,31 +69,37 @@ def resolve_deployment(catalog: Catalog, deployment: Deployment) -> Deployment:
         lambda: find(deployment.gpu, _gpu_names(catalog), field="deployment.gpu", what="GPU"),
         lambda: _server(catalog, deployment.server),
     )
-    if server is not None:
-        _require_carrier(catalog, server, gpu)
-    return dataclasses.replace(deployment, gpu=gpu, server=server)
+    return dataclasses.replace(deployment, gpu=gpu, server=None if server is None else _carrier(catalog, server, gpu))
 
 
 def _server(catalog: Catalog, name: str | None) -> str | None:
-    return None if name is None else find(name, _server_ids(catalog), field="deployment.server", what="server")
+    return None if name is None else find(name, _server_names(catalog), field="deployment.server", what="server")
 
 
-def _require_carrier(catalog: Catalog, server: str, gpu: str) -> None:
-    """Raises InvalidRequestError naming the servers that carry the GPU when this one does not."""
-    carriers = tuple(sorted(spec.id for spec in catalog.hardware.servers if spec.gpu == gpu))
-    if server in carriers:
-        return
+def _carrier(catalog: Catalog, server: str, gpu: str) -> str:
+    """The server, or the one of this family, that carries the GPU.
+
+    Raises InvalidRequestError naming the servers that do when it does not.
+    """
+    carriers = {spec.id: spec.family for spec in catalog.hardware.servers if spec.gpu == gpu}
+    meant = [carrier for carrier, family in carriers.items() if server in (carrier, family)]
+    if meant:
+        return meant[0]
+    raise _does_not_carry(server, gpu, tuple(sorted(carriers)))
+
+
+def _does_not_carry(server: str, gpu: str, carriers: tuple[str, ...]) -> InvalidRequestError:
     way_out = f"these do: {', '.join(carriers)}" if carriers else "no server of the catalog does; leave the server out"
     message = f"{server} does not carry {gpu}; {way_out}."
     error = FieldError(field="deployment.server", message=message, value=server, did_you_mean=carriers)
-    raise InvalidRequestError(f"deployment.server: {message}", errors=(error,))
+    return InvalidRequestError(f"deployment.server: {message}", errors=(error,))
 
 
 def find(name: str, known: Mapping[str, str], *, field: str, what: str) -> str:
-    """The id that a name stands for: exactly, else with other case and separators. `known` is name -> id."""
+    """The id that a name stands for: exactly, else with other case, separators and vendor. `known` is name -> id."""
     if name in known:
         return known[name]
-    found = {known[candidate] for candidate in known if folded(candidate) == folded(name)}
+    found = {known[candidate] for candidate in known if _bare(candidate) == _bare(name)}
     if len(found) == 1:
         return found.pop()
     raise unknown(_not_there(name, known, field=field, what=what))
@@ -109,6 +118,14 @@ def _not_there(name: str, known: Iterable[str], *, field: str, what: str) -> Fie
 def folded(name: str) -> str:
     """A name without case and separators: `GPT_OSS 120B` and `gpt-oss-120b` are one."""
     return _SEPARATORS.sub("-", name.strip().lower())
+
+
+def _bare(name: str) -> str:
+    """A folded name without its vendor."""
+    bare = folded(name)
+    for vendor in _VENDORS:
+        bare = bare.removeprefix(vendor)
+    return bare
 
 
 def _model_id(catalog: Catalog, name: str) -> str:
@@ -169,10 +186,9 @@ def _measured_gpu(catalog: Catalog, workload: ScienceWorkload) -> str | None:
 
 def _constraints(catalog: Catalog, constraints: Constraints) -> Constraints:
     """GPUs and servers by canonical id, sorted; a server family stays a family."""
-    families = {spec.family: spec.family for spec in catalog.hardware.servers}
     gpus, servers = both(
         lambda: _allowed(constraints.allowed_gpus, _gpu_names(catalog), kind="gpus", what="GPU"),
-        lambda: _allowed(constraints.allowed_servers, _server_ids(catalog) | families, kind="servers", what="server"),
+        lambda: _allowed(constraints.allowed_servers, _server_names(catalog), kind="servers", what="server"),
     )
     return dataclasses.replace(constraints, allowed_gpus=gpus, allowed_servers=servers)
 
@@ -188,11 +204,18 @@ def _allowed(
 
 
 def _gpu_names(catalog: Catalog) -> dict[str, str]:
-    return {gpu.id: gpu.id for gpu in catalog.hardware.gpus}
+    """Ids, and what those that can be ordered are called for short: each comes in one form."""
+    names = {gpu.id: gpu.id for gpu in catalog.hardware.gpus}
+    for gpu in catalog.hardware.gpus:
+        for form in () if gpu.reference else _FORM_FACTORS:
+            names.setdefault(gpu.id.removesuffix(form), gpu.id)
+    return names
 
 
-def _server_ids(catalog: Catalog) -> dict[str, str]:
-    return {server.id: server.id for server in catalog.hardware.servers}
+def _server_names(catalog: Catalog) -> dict[str, str]:
+    """Ids and families, each as itself."""
+    servers = catalog.hardware.servers
+    return {server.id: server.id for server in servers} | {server.family: server.family for server in servers}
 
 
 def _model_names(catalog: Catalog) -> dict[str, str]:

@@ -92,8 +92,8 @@ def test_constraints_take_servers_and_families_in_any_writing(catalog: Catalog) 
     [
         ({"allowed_gpus": ("b200-sxm", "b300-sxn")}, "constraints.allowed_gpus.1", "b300-sxm"),
         ({"allowed_servers": ("poweredge-xe9870",)}, "constraints.allowed_servers.0", "poweredge-xe9780"),
-        ({"allowed_servers": ("xe9680",)}, "constraints.allowed_servers.0", "poweredge-xe9780"),
-        ({"allowed_gpus": ("RTX PRO 6000",)}, "constraints.allowed_gpus.0", "rtx-pro-6000-se"),
+        ({"allowed_servers": ("xe9880",)}, "constraints.allowed_servers.0", "poweredge-xe9780"),
+        ({"allowed_gpus": ("RTX PRO 6001",)}, "constraints.allowed_gpus.0", "rtx-pro-6000"),
     ],
 )
 def test_an_unknown_constraint_names_its_place(
@@ -130,12 +130,33 @@ def test_a_deployment_names_a_gpu_and_perhaps_a_server(catalog: Catalog) -> None
     got = resolve_deployment(catalog, Deployment(gpu="B200-SXM", gpus=8, server="POWEREDGE-XE9780-B200"))
     assert (got.gpu, got.server) == ("b200-sxm", "poweredge-xe9780-b200")
     for deployment, field in (
-        (Deployment(gpu="b200", gpus=8), "deployment.gpu"),
-        (Deployment(gpu="b200-sxm", gpus=8, server="xe9780"), "deployment.server"),
+        (Deployment(gpu="b201", gpus=8), "deployment.gpu"),
+        (Deployment(gpu="b200-sxm", gpus=8, server="xe9781"), "deployment.server"),
     ):
         with pytest.raises(UnknownReferenceError) as refused:
             resolve_deployment(catalog, deployment)
         assert refused.value.detail.errors[0].field == field
+
+
+@pytest.mark.parametrize(
+    ("gpu", "server", "found"),
+    [
+        ("B200", "xe9780", ("b200-sxm", "poweredge-xe9780-b200")),
+        ("NVIDIA B300", "Dell PowerEdge XE9780", ("b300-sxm", "poweredge-xe9780-b300")),
+        ("rtx pro 6000", "PowerEdge XE7740", ("rtx-pro-6000-se", "poweredge-xe7740-rtx-pro-6000-se")),
+        ("gb300", "xe9712", ("gb300", "poweredge-xe9712-gb300")),
+    ],
+)
+def test_a_deployment_may_be_named_as_people_speak(
+    catalog: Catalog, gpu: str, server: str, found: tuple[str, str]
+) -> None:
+    got = resolve_deployment(catalog, Deployment(gpu=gpu, gpus=8, server=server))
+    assert (got.gpu, got.server) == found
+
+
+def test_a_family_without_the_gpu_is_refused_with_those_that_carry_it(catalog: Catalog) -> None:
+    with pytest.raises(InvalidRequestError, match=r"does not carry b300-sxm; these do: .*poweredge-xe9780-b300"):
+        resolve_deployment(catalog, Deployment(gpu="b300", gpus=8, server="xe7740"))
 
 
 def test_a_server_without_the_gpu_is_refused_with_those_that_carry_it(catalog: Catalog) -> None:
@@ -183,7 +204,7 @@ def test_of_very_many_unknown_names_some_are_told(catalog: Catalog) -> None:
 
 def test_a_deployment_tells_gpu_and_server(catalog: Catalog) -> None:
     with pytest.raises(UnknownReferenceError) as refused:
-        resolve_deployment(catalog, Deployment(gpu="b200", gpus=8, server="xe9780"))
+        resolve_deployment(catalog, Deployment(gpu="b201", gpus=8, server="xe9781"))
     assert [error.field for error in refused.value.detail.errors] == ["deployment.gpu", "deployment.server"]
 
 
@@ -192,7 +213,7 @@ def test_what_is_wrong_in_another_way_waits_for_the_names(catalog: Catalog) -> N
         raise InvalidRequestError("does not fit")
 
     def missing() -> None:
-        resolve_deployment(catalog, Deployment(gpu="b200", gpus=8))
+        resolve_deployment(catalog, Deployment(gpu="b201", gpus=8))
 
     with pytest.raises(UnknownReferenceError):
         both(missing, unfit)
