@@ -6,13 +6,15 @@ from rich.markup import escape
 from service.client.answers import Answer, plain_table
 
 _FIGURES = ("points", "median error", "p90 error", "bias", "inside", "groups", "group median")
+# Names that may be folded; the others are short, and look broken when they are.
+_LONG = frozenset({"source", "model"})
 
 
 def print_accuracy(console: Console, summary: Answer) -> None:
     """Print the errors of each metric by row, and their median by group; --json has the rest."""
     items = summary["items"]
     names = list(items[0]["by"]) if items else ["kind"]
-    table = plain_table("metric", *names, *_FIGURES)
+    table = plain_table("metric", *names, *_FIGURES, whole=set(names) - _LONG)
     for item in items:
         words = (item["metric"], *(item["by"][name] or "-" for name in names))
         table.add_row(*(escape(word) for word in words), *_figures(item["rows"]), *_figures(item["groups"])[:2])
