@@ -90,6 +90,7 @@ TRAINING_SPECS = (
     TrainingSpec(name="layer_launch_us", start=500.0, deviation=0.2, what="launches of a layer, forward and backward"),
     TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.4, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
+    TrainingSpec(name="adapter_factor", start=1.1, deviation=0.2, what="frozen products with adapters over plain ones"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
     TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),

@@ -9,7 +9,14 @@ from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one, some_of
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
-from service.sizing.workload import DEFAULT_BATCH_SEQUENCES, Method, Optimizer, TrainingTarget, TrainingWorkload
+from service.sizing.workload import (
+    DEFAULT_BATCH_SEQUENCES,
+    LoraTargets,
+    Method,
+    Optimizer,
+    TrainingTarget,
+    TrainingWorkload,
+)
 
 _TARGETS = ("deadline_days", "gpus", "budget_usd")
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
@@ -55,6 +62,11 @@ class TrainingWorkloadSchema(RecordSchema):
     checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
     dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)
     lora_rank = Count("Rank of the adapters of lora and qlora.", low=1, high=4096, load_default=16)
+    lora_targets = Choice(
+        "Which matrices have adapters: all, experts included, or those of attention and other mixers alone.",
+        LoraTargets,
+        load_default=LoraTargets.ALL,
+    )
     optimizer = Choice(
         "What AdamW keeps: FP32 master and moments, BF16 moments, 8-bit moments without a master, or states in host "
         "memory with gradients applied layer by layer; auto is FP32, BF16 moments for mixture-of-experts models.",

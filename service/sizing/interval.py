@@ -55,6 +55,10 @@ class Spread:
         arm = self.up if z >= 0.0 else self.down
         return float(np.exp(self.shift + arm * z / _Z90))
 
+    def centred(self) -> "Spread":
+        """The spread of a prediction that already holds the median shift."""
+        return Spread(shift=0.0, down=self.down, up=self.up)
+
     def inverted(self) -> "Spread":
         """The spread of 1/x: a rate whose time scatters like this."""
         return Spread(shift=-self.shift, down=self.up, up=self.down)

@@ -114,6 +114,13 @@ class Optimizer(StrEnum):
     ADAMW_HOST = "adamw_host"
 
 
+class LoraTargets(StrEnum):
+    """Which matrices have adapters: those of every layer, experts included, or those of attention and its like."""
+
+    ALL = "all"
+    ATTENTION = "attention"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTarget:
     """Exactly one is set."""
@@ -141,6 +148,7 @@ class TrainingWorkload:
     checkpoint_interval_min: float = 60.0
     dataset_tb: float | None = None
     lora_rank: int = 16
+    lora_targets: LoraTargets = LoraTargets.ALL
     optimizer: Optimizer = Optimizer.AUTO
     kind: Kind = field(default=Kind.TRAINING, init=False)
 

@@ -7,9 +7,10 @@ from service.schemas.measured import MeasuredTraining
 from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Method, Recompute
+from service.sizing.workload import Deployment, Method, Recompute, Sharding
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
+_SHARDS_MORE = frozenset({Sharding.ZERO2, Sharding.ZERO3})
 _COPIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
@@ -68,6 +69,20 @@ def micro_batch(run: MeasuredTraining) -> int | None:
 def is_plain(run: MeasuredTraining) -> bool:
     """Whether a run is tuning that does not even state its lengths: nothing is split or made again."""
     return run.workload.method in TUNED and run.workload.seq_len_tokens is None
+
+
+def only_shards(run: MeasuredTraining) -> bool:
+    """Whether a run shards gradients or weights and says nothing of other degrees: such stacks split nothing else."""
+    said = run.deployment
+    return said.sharding in _SHARDS_MORE and all(degree is None for degree in (said.tp, said.pp, said.cp, said.ep))
+
+
+def sharding(run: MeasuredTraining) -> Sharding | None:
+    """As published; the optimizer's states in stacks that state a tensor, pipeline or expert degree."""
+    said = run.deployment
+    if said.sharding is not None or all(degree is None for degree in (said.tp, said.pp, said.ep)):
+        return said.sharding
+    return Sharding.ZERO1
 
 
 def is_unsplit(run: MeasuredTraining) -> bool:

@@ -31,6 +31,7 @@ class StepCoefficients:
     moe_launch_s: Numeric
     expert_launch_s: Numeric
     adapter_launch_factor: Numeric
+    adapter_factor: Numeric
     tp_exposed: Numeric
     cp_exposed: Numeric
     ep_exposed: Numeric
@@ -85,6 +86,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoeffici
         moe_launch_s=of("moe_layer_launch_us") * US * host,
         expert_launch_s=of("expert_launch_us") * US * host,
         adapter_launch_factor=of("adapter_launch_factor"),
+        adapter_factor=of("adapter_factor"),
         tp_exposed=of("tp_exposed_fraction"),
         cp_exposed=of("cp_exposed_fraction"),
         ep_exposed=of("ep_exposed_fraction"),

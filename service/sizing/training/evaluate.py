@@ -9,7 +9,7 @@ from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.place import placed_server
 from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout
-from service.sizing.table import HardwareTable, build_table
+from service.sizing.table import FloatArray, HardwareTable, build_table
 from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
 from service.sizing.training.explain import (
     bottleneck,
@@ -18,15 +18,16 @@ from service.sizing.training.explain import (
     training_metrics,
     utilisation,
 )
-from service.sizing.training.job import Fitted, Job, fitted, job_of, run_rates, table_rates
+from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.rates import peak_flop_s
 from service.sizing.training.recipe import optimizer_entry
+from service.sizing.training.recompute import Fitted, fitted
 from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Deployment, TrainingWorkload
+from service.sizing.workload import Deployment, Recompute, TrainingWorkload
 
 
 def estimate_training(
@@ -61,7 +62,7 @@ def estimate_training(
         kv_precision=None,
         precision=str(job.recipe.compute),
         batch=float(job.workload.global_batch_sequences),
-        fits=bool(found.used_bytes[row] <= table.memory_bytes[0]),
+        fits=bool(found.used_bytes[row] <= job.usable_bytes(table.memory_bytes[0], stated=True)),
         metrics=training_metrics(point, certainty, goodput=goodput_interval(job, point, calibration), servers=None),
         memory_gb_gpu=training_memory_parts(point.memory),
         memory_used_gb_gpu=float(point.memory.total[0]) / GB,
@@ -97,10 +98,19 @@ def _unknown(gpu: GpuSpec, message: str, *others: FieldError) -> UnsupportedWork
 
 
 def _fitted(job: Job, layouts: Layouts, deployment: Deployment, table: HardwareTable) -> Fitted:
-    usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[0]))
-    if deployment.recompute is None:
-        return fitted(job, layouts, usable_bytes=usable)
-    level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute], dtype=np.int64)
+    """With room for most measured peaks; where no layout has that, what fits as a stated one would have to."""
+    stated = deployment.recompute is not None
+    for as_stated in (False, True):
+        usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[0], stated=as_stated))
+        found = _under(job, layouts, deployment, usable) if stated else fitted(job, layouts, usable_bytes=usable)
+        if np.any(found.fits):
+            break
+    return found
+
+
+def _under(job: Job, layouts: Layouts, deployment: Deployment, usable: FloatArray) -> Fitted:
+    """Candidates under the recompute that is stated."""
+    level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute or Recompute.NONE], dtype=np.int64)
     layouts = layouts.with_recompute(level)
     used = job.memory(layouts).total
     return Fitted(layouts=layouts, used_bytes=used, fits=np.asarray(used <= usable))

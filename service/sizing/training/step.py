@@ -102,8 +102,10 @@ def _products_s(
         side_bytes=_BF16 * tokens * (shape.hidden + shape.head_matmul_params / shape.hidden / layouts.tp),
         depth=shape.hidden,
     )
+    # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
+    layers = (dense + routed) * passes * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
-    return np.asarray((dense + routed) * passes + head_s, dtype=np.float64)
+    return np.asarray(layers + head_s, dtype=np.float64)
 
 
 def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:

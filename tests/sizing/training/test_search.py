@@ -222,7 +222,8 @@ def test_nothing_in_a_result_is_nan(sizer: Sizer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "step"), [("peak_memory_gb", "peak_memory_p50_gb"), ("time_to_train_days", "time_to_train_p50_days")]
+    ("metric", "step"),
+    [("allocated_memory_gb", "allocated_memory_p50_gb"), ("time_to_train_days", "time_to_train_p50_days")],
 )
 def test_the_working_leads_to_the_median_that_the_answer_shows(sizer: Sizer, metric: str, step: str) -> None:
     """From the sum of the memory's parts to the peak there is a factor, and it has a name."""
