@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from scripts.calibration.training_fit import (
     ATTENTION_SINCE_YEAR,
     GENERATIONS,
+    GROUPED,
     PEAK_FRACTION,
     PRECISIONS,
     TRAINED,
@@ -138,7 +139,9 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
         for generation in GENERATIONS:
             own = common * value_at(vector, "generation_factor", f"{generation}/{fitted}")
             yield _coefficient("product_factor", f"{generation}/{precision}", own, what["product_factor"])
-        yield _coefficient("expert_factor", precision, value_at(vector, "expert_factor", fitted), what["expert_factor"])
+        if fitted in GROUPED:
+            own = value_at(vector, "expert_factor", fitted)
+            yield _coefficient("expert_factor", precision, own, what["expert_factor"])
     yield _coefficient("product_peak_fraction", "*", 0.0, "no training was measured: the rate of the kernels")
     for generation in TRAINED:
         yield _coefficient("product_peak_fraction", generation, PEAK_FRACTION, "the share that product_factor is over")
@@ -152,8 +155,6 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
         if spec.name not in _SPECIAL:
             for scope in spec.scopes:
                 yield _coefficient(spec.name, scope, value_at(vector, spec.name, scope), spec.what)
-    balanced = "the measured runs force balance: slowest expert rank over the mean, not fitted"
-    yield _coefficient("expert_imbalance_factor", "*", 1.0, balanced)
 
 
 def _coefficient(name: str, scope: str, value: float, source: str) -> str:

@@ -18,6 +18,8 @@ from service.sizing.training.layouts import micro_batches
 from service.sizing.training.step import step_time
 
 PRECISIONS = ("bf16", "fp8", "fp4")
+# What routed experts are multiplied in.
+GROUPED = ("bf16", "fp8")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
 # FlashAttention-3 doubled what FlashAttention-2 reached on Hopper (Shah et al. 2024, arXiv 2407.08608).
 ATTENTION_SINCE_YEAR = {"hopper": 2024.5}
@@ -26,7 +28,7 @@ TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
 # Experts in narrow formats are young: their software improves apart.
 KINDS = ("dense", "moe", "moe/narrow")
-_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.2, 0.15, 2.5
+_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.2, 0.5, 2.5
 _GROUP_POWER = -0.35
 
 
@@ -60,7 +62,7 @@ TRAINING_SPECS = (
         name="expert_factor",
         start=1.5,
         deviation=0.25,
-        scopes=PRECISIONS,
+        scopes=GROUPED,
         what="grouped products over plain ones of their size",
     ),
     TrainingSpec(
@@ -163,7 +165,12 @@ class StackedRuns:
         self._measured = np.log(np.array([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
-        self._grouped = np.array([_AT["expert_factor", name] for name in precisions])
+        narrow = [name if name in GROUPED else "fp8" for name in precisions]
+        self._experts = np.array([_AT["expert_factor", name] for name in narrow])
+        self._grouped = np.array([_AT["product_factor", name] for name in narrow])
+        self._grouped_generation = np.array(
+            [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, narrow, strict=True)]
+        )
         self._generation = np.array(
             [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
         )
@@ -181,6 +188,7 @@ class StackedRuns:
         rates = replace(
             self._rates,
             product_factor=np.exp(vector[self._precision] + vector[self._generation]),
+            grouped_factor=np.exp(vector[self._grouped] + vector[self._grouped_generation]),
             attention_factor=value_at(vector, "attention_factor") * early,
             latent_factor=value_at(vector, "latent_factor") * early,
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
@@ -200,10 +208,7 @@ class StackedRuns:
     def _coefficients(self, vector: FloatArray) -> StepCoefficients:
         def of(name: str) -> FloatArray:
             if name == "expert_factor":
-                return np.asarray(np.exp(vector[self._grouped]), dtype=np.float64)
-            if name == "expert_imbalance_factor":
-                # Not fitted: the measured runs force balance.
-                return np.ones(1)
+                return np.asarray(np.exp(vector[self._experts]), dtype=np.float64)
             if (name, KINDS[0]) in _AT:
                 gains = np.array([value_at(vector, name, kind) for kind in KINDS])
                 return np.asarray(gains[self._kind], dtype=np.float64)

@@ -73,3 +73,9 @@ class TrainingWorkloadSchema(RecordSchema):
         Optimizer,
         load_default=Optimizer.AUTO,
     )
+    expert_imbalance_factor = Amount(
+        "Tokens of the busiest expert rank over the mean: 1 is balance by force; a usual one where it is left out.",
+        low=1.0,
+        high=100.0,
+        **_OPTIONAL,
+    )

@@ -150,6 +150,8 @@ class TrainingWorkload:
     lora_rank: int = 16
     lora_targets: LoraTargets = LoraTargets.ALL
     optimizer: Optimizer = Optimizer.AUTO
+    # Tokens of the busiest expert rank over the mean; None is the usual.
+    expert_imbalance_factor: float | None = None
     kind: Kind = field(default=Kind.TRAINING, init=False)
 
 

@@ -159,6 +159,8 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
         target=TrainingTarget(),
         precision=unpublished.precision(catalog, run, deployment.gpu),
         global_batch_sequences=said.global_batch_sequences or 1,
+        # Measured runs force balance.
+        expert_imbalance_factor=1.0,
         # What reference recipes and the defaults of tuning tools adapt where nothing is said.
         lora_targets=LoraTargets.ATTENTION,
     )

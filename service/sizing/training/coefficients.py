@@ -8,6 +8,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray
+from service.sizing.training.recipe import grouped_precision
 from service.sizing.units import MS, US
 
 _NARROW = frozenset({Precision.FP8, Precision.FP4})
@@ -39,7 +40,6 @@ class StepCoefficients:
     dp_overlap: Numeric
     dp_exposed: Numeric
     fixed_s: Numeric
-    imbalance: Numeric
     vintage: Numeric
     rollout_gap_s: Numeric
     rollout_factor: Numeric
@@ -68,7 +68,7 @@ def coefficients_of(
 ) -> StepCoefficients:
     """The coefficients at a precision of the products, for software of an age."""
     # Each is fitted for one sort of scope or for all; those of precisions and of kinds have no name in common.
-    scopes = (compute.value, software_kind(compute, moe=moe))
+    scopes = (grouped_precision(compute).value, software_kind(compute, moe=moe))
     return assembled(lambda name: calibration.coefficient(f"training.{name}", *scopes), age_years=age_years)
 
 
@@ -94,7 +94,6 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoeffici
         dp_overlap=of("dp_overlap_fraction"),
         dp_exposed=of("dp_exposed_fraction"),
         fixed_s=of("fixed_step_ms") * MS,
-        imbalance=of("expert_imbalance_factor"),
         rollout_gap_s=of("rollout_layer_gap_us") * US,
         rollout_factor=of("rollout_factor"),
         vintage=(1.0 + of("improvement_fraction_year")) ** age_years,

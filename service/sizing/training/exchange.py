@@ -76,7 +76,7 @@ def expert_exchange_s(
     domains = np.maximum(1.0, layouts.ep / rates.domain)
     # Expected domains that top_k independent choices visit (balls in bins), the own one not counted.
     visited = domains * (1.0 - (1.0 - 1.0 / domains) ** np.maximum(shape.top_k, 1.0))
-    mine = tokens / layouts.tp * shape.expert_width * _BF16
+    mine = tokens / layouts.tp * shape.expert_width * _BF16 * recipe.imbalance
     outside = mine * visited * (domains - 1.0) / domains / rates.scale_out_bytes_s
     inside = all_to_all_s(
         sent_bytes=mine * shape.top_k,

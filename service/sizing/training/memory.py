@@ -120,7 +120,10 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     # Frozen weights need no gradient, so the inputs of products without an adapter are not kept.
     unkept = shape.ffn_input_bytes_token * (1.0 - np.asarray(recipe.keeps_inputs, dtype=np.float64))
     saved = (shape.gemm_input_bytes_token - unkept) * (1.0 - recipe.stored_input_factor)
-    none = shape.stored_bytes_token - unkept - saved
+    # Stacks that split no layer are those whose norms and activations are plain ones.
+    plain = recipe.unfused & (layouts.tp * layouts.pp * layouts.cp == 1)
+    unfused = np.where(plain, shape.unfused_bytes_token, 0.0)
+    none = shape.stored_bytes_token + unfused - unkept - saved
     lightest = shape.stored_selective_bytes_token - np.minimum(saved, shape.stored_selective_bytes_token / 4.0)
     selective = none - recipe.selective_fraction * np.maximum(0.0, none - lightest)
     full = _BF16 * shape.hidden * shape.layers

@@ -27,6 +27,11 @@ class Recipe:
     method: Method
     compute: Precision
     multiplied_bytes: float
+    # Of the routed experts' products: FP4 recipes keep them, as other parts that lose much, in 8 bit.
+    grouped: Precision
+    grouped_bytes: float
+    # Tokens of the busiest expert rank over the mean.
+    imbalance: float
     weight_bytes: float
     gradient_bytes: float
     optimizer_bytes: float
@@ -49,6 +54,8 @@ class Recipe:
     keeps_inputs: bool
     # Whether sequences are decoded before they train.
     rolls_out: bool
+    # Whether norms and activations are not fused: tuning in 16 bit; narrow formats come with fused layers.
+    unfused: bool
     # Whether only adapters are trained.
     is_adapter: bool
 
@@ -65,6 +72,17 @@ def compute_precision(workload: TrainingWorkload) -> Precision:
     if workload.method is Method.QLORA or workload.precision is Precision.AUTO:
         return Precision.BF16
     return workload.precision
+
+
+def grouped_precision(compute: Precision) -> Precision:
+    """Precision of the routed experts' products."""
+    return Precision.FP8 if compute is Precision.FP4 else compute
+
+
+def imbalance_of(workload: TrainingWorkload, calibration: Calibration) -> float:
+    """Tokens of the busiest expert rank over the mean: as stated, or the usual."""
+    said = workload.expert_imbalance_factor
+    return calibration.assumption("training.expert_imbalance_factor") if said is None else said
 
 
 def optimizer_entry(optimizer: Optimizer, *, moe: bool) -> str:
@@ -91,6 +109,9 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         method=method,
         compute=compute,
         multiplied_bytes=BYTES_ELEMENT[compute],
+        grouped=grouped_precision(compute),
+        grouped_bytes=BYTES_ELEMENT[grouped_precision(compute)],
+        imbalance=imbalance_of(workload, calibration) if moe else 1.0,
         weight_bytes=calibration.assumption("training.weight_bytes_param"),
         # States in host memory take each layer's gradient as it comes.
         gradient_bytes=0.0 if on_host else calibration.assumption("training.gradient_bytes_param"),
@@ -110,6 +131,7 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         # Products of weights that are unpacked on the way keep their inputs, as the calibration runs of QLoRA show.
         keeps_inputs=method is not Method.LORA or workload.lora_targets is LoraTargets.ALL,
         rolls_out=method is Method.GRPO,
+        unfused=method not in _TRAINED_FAST and compute not in _QUANTISED,
         is_adapter=adapter,
     )
 

@@ -48,6 +48,7 @@ class Shape:
     stored_selective_bytes_token: float
     gemm_input_bytes_token: float
     ffn_input_bytes_token: float
+    unfused_bytes_token: float
     experts: float
     top_k: float
     expert_width: float
@@ -135,6 +136,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         stored_selective_bytes_token=sum(s[1] for s in stored),
         gemm_input_bytes_token=sum(s[2] for s in stored),
         ffn_input_bytes_token=sum(_ffn_stored_bytes(f, hidden)[2] for f in architecture.ffns),
+        unfused_bytes_token=sum(_unfused_bytes(f, hidden) for f in architecture.ffns),
         experts=float(max((f.experts for f in moe), default=0)),
         top_k=float(max((f.top_k for f in moe), default=0)),
         expert_width=float(max((f.latent or architecture.hidden for f in moe), default=0)),
@@ -281,6 +283,18 @@ def _ffn_stored_bytes(ffn: Ffn, hidden: float) -> tuple[float, float, float]:
     selective = hidden + copies + projections * width
     inputs = hidden + width + copies
     return _BF16 * ffn.count * stored, _BF16 * ffn.count * selective, _BF16 * ffn.count * inputs
+
+
+def _unfused_bytes(ffn: Ffn, hidden: float) -> float:
+    """What a gated layer stores besides where norms and activations are not fused [bytes a token].
+
+    Root-mean-square norms, two a layer, keep their input in FP32, and the product keeps the activated gate. Layers
+    without a gate have norms and activations that every framework fuses.
+    """
+    if not ffn.gated or ffn.kind is FfnKind.NONE:
+        return 0.0
+    width = ffn.intermediate if ffn.kind is FfnKind.DENSE else ffn.top_k * ffn.intermediate + ffn.shared_intermediate
+    return _BF16 * ffn.count * (2.0 * hidden + float(width))
 
 
 def _combined_bytes(ffn: Ffn, hidden: float) -> float:

@@ -98,6 +98,7 @@ def test_adapters_on_attention_leave_what_the_feed_forward_part_needs_alone(cata
     )
     # The norm's output and the product of gate and up projection, in BF16, of 32 layers and one sequence.
     unkept = 2 * 32 * 4096 * (4096 + 14336)
+    # Nothing of it is stored twice where layers are not fused.
     assert every.activations[0] - some.activations[0] == pytest.approx(unkept)
     assert every.optimizer[0] - some.optimizer[0] == pytest.approx(12 * 16 * 32 * 3 * (4096 + 14336))
 
