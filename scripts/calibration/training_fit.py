@@ -154,9 +154,7 @@ class StackedRuns:
         self._shape = joined([run.job.shape for run in runs])
         self._recipe = joined([run.job.recipe for run in runs])
         self._rates = joined([run.rates for run in runs])
-        self._rounds = np.array(
-            [max(1, int(micro_batches(r.layouts, r.job.workload.global_batch_sequences)[0])) for r in runs]
-        )
+        self._rounds = np.array([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._age = np.array([run.age_years for run in runs])
         self._linked = np.array([run.linked for run in runs])

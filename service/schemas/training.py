@@ -10,7 +10,6 @@ from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, d
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
 from service.sizing.workload import (
-    DEFAULT_BATCH_SEQUENCES,
     LoraTargets,
     Method,
     Optimizer,
@@ -54,10 +53,10 @@ class TrainingWorkloadSchema(RecordSchema):
     precision = Choice("Number format of the matrix products.", MODEL_PRECISIONS, load_default=Precision.BF16)
     seq_len_tokens = Count("Tokens of one training sequence.", low=1, high=10_000_000, load_default=4096)
     global_batch_sequences = Count(
-        "Sequences per optimizer step; the default gives way to the nearest number that given GPUs divide.",
+        "Sequences per optimizer step. Left out: 1024, or the nearest number that given GPUs divide.",
         low=1,
         high=1_000_000,
-        load_default=DEFAULT_BATCH_SEQUENCES,
+        **_OPTIONAL,
     )
     checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
     dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)

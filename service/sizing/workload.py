@@ -130,10 +130,6 @@ class TrainingTarget:
     budget_usd: str | None = None
 
 
-# Of a training that states none: where the GPUs do not divide it, the nearest that they divide.
-DEFAULT_BATCH_SEQUENCES: int = 1024
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingWorkload:
     """Training one language model for `tokens` tokens."""
@@ -144,7 +140,8 @@ class TrainingWorkload:
     target: TrainingTarget
     precision: Precision = Precision.BF16
     seq_len_tokens: int = 4096
-    global_batch_sequences: int = DEFAULT_BATCH_SEQUENCES
+    # None is the usual one, or the nearest to it that the GPUs divide.
+    global_batch_sequences: int | None = None
     checkpoint_interval_min: float = 60.0
     dataset_tb: float | None = None
     lora_rank: int = 16

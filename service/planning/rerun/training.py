@@ -8,7 +8,7 @@ from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun import unpublished
 from service.planning.rerun.legal import evaluate
 from service.planning.rerun.publication import month_of
-from service.planning.rerun.run import Evaluated, Rerun, times
+from service.planning.rerun.run import Evaluated, Rerun, spread_too, times
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.interval import Metric
@@ -96,7 +96,8 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
     evaluated = evaluate(catalog, rerun)
     share = unpublished.evaluation_fraction(run, rerun.architecture, catalog.calibration)
-    evaluated = replace(evaluated, unmodelled_fraction=share)
+    length = unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method)
+    evaluated = replace(evaluated, unmodelled_fraction=share, length=length)
     if typical == longest:
         return evaluated
     peak = evaluate(catalog, replace(evaluated.rerun, workload=replace(workload, seq_len_tokens=longest)))
@@ -110,7 +111,7 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
     assert isinstance(workload, TrainingWorkload)
     assert rerun.architecture is not None
     accumulation = run.deployment.gradient_accumulation or 1
-    step = found["step_time_s"]
+    step, stepping = found["step_time_s"], 1.0 - evaluated.unmodelled_fraction
     return {
         "tokens_s_gpu": found["tokens_s_gpu"],
         "tokens_s": found["tokens_s"],
@@ -118,8 +119,8 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         "step_time_s": step,
         # Frameworks that print it count micro-batches.
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
-        "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN / (1.0 - evaluated.unmodelled_fraction)),
-        "gpu_hours": times(found["run_gpu_h"], 1.0 / (1.0 - evaluated.unmodelled_fraction)),
+        "time_to_train_min": times(spread_too(found["time_to_train_days"], evaluated.length), _DAY_MIN / stepping),
+        "gpu_hours": times(spread_too(found["run_gpu_h"], evaluated.length), 1.0 / stepping),
         "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
     }

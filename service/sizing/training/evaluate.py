@@ -61,7 +61,7 @@ def estimate_training(
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
-        batch=float(job.workload.global_batch_sequences),
+        batch=float(job.batch_sequences),
         fits=bool(found.used_bytes[row] <= job.usable_bytes(table.memory_bytes[0], stated=True)),
         metrics=training_metrics(point, certainty, goodput=goodput_interval(job, point, calibration), servers=None),
         memory_gb_gpu=training_memory_parts(point.memory),
@@ -150,14 +150,27 @@ def training_assumptions(
 ) -> tuple[Assumed, ...]:
     """The batch and the sequence as they were taken, and the judgement that every training answer rests on."""
     found = []
-    batch = job.workload.global_batch_sequences
-    if batch != workload.global_batch_sequences:
-        why = f"no layout on these GPUs divides the default of {workload.global_batch_sequences}: this is the nearest"
-        found.append(Assumed(field="workload.global_batch_sequences", value=str(batch), why=why))
-    if architecture.max_context_tokens is None:
-        why = f"the context of {architecture.id} is unknown: the sequence was not held against it"
-        found.append(Assumed(field="workload.seq_len_tokens", value=str(workload.seq_len_tokens), why=why))
+    if workload.global_batch_sequences is None:
+        found.append(_batch_assumption(job, calibration))
+    length, context = workload.seq_len_tokens, architecture.max_context_tokens
+    if context is None or length > context:
+        why = (
+            f"the context of {architecture.id} is unknown: the sequence was not held against it"
+            if context is None
+            else f"longer than the context of {architecture.id}, {context:,} tokens, which this training extends"
+        )
+        found.append(Assumed(field="workload.seq_len_tokens", value=str(length), why=why))
     return (*found, *_recipe_assumptions(job, calibration))
+
+
+def _batch_assumption(job: Job, calibration: Calibration) -> Assumed:
+    usual = calibration.assumptions["training.global_batch_sequences"]
+    why = "not stated"
+    if job.batch_sequences != usual.value:
+        why = f"not stated, and no layout on these GPUs divides the usual {usual.value:g}: this is the nearest"
+    return Assumed(
+        field="workload.global_batch_sequences", value=str(job.batch_sequences), why=why, source=usual.source
+    )
 
 
 def _recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:

@@ -26,6 +26,7 @@ class Job:
     """One workload with its model's shape, its recipe and the numbers of the calibration that it needs."""
 
     workload: TrainingWorkload
+    batch_sequences: int
     shape: Shape
     recipe: Recipe
     software_years: float
@@ -43,7 +44,7 @@ class Job:
     @property
     def step_tokens(self) -> float:
         """Tokens of one optimizer step."""
-        return float(self.workload.global_batch_sequences * self.workload.seq_len_tokens)
+        return float(self.batch_sequences * self.workload.seq_len_tokens)
 
     @property
     def step_flop(self) -> float:
@@ -71,7 +72,7 @@ class Job:
             layouts,
             self.shape,
             recipe=self.recipe,
-            micro_batches=micro_batches(layouts, self.workload.global_batch_sequences),
+            micro_batches=micro_batches(layouts, self.batch_sequences),
             measured_factor=float(np.exp(self.memory_spread.shift)),
             reserve_bytes=self.reserve_bytes,
             fragmentation_fraction=self.fragmentation_fraction,
@@ -84,7 +85,7 @@ class Job:
             self.shape,
             recipe=self.recipe,
             rates=rates,
-            micro_batches=np.maximum(1, micro_batches(layouts, self.workload.global_batch_sequences)),
+            micro_batches=np.maximum(1, micro_batches(layouts, self.batch_sequences)),
             k=self.coefficients,
         )
 
@@ -121,8 +122,10 @@ def job_of(
     recipe = recipe_of(workload, calibration, moe=shape.is_moe)
     trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
     age_years = software_age_years(calibration, month)
+    usual_batch = int(calibration.assumption("training.global_batch_sequences"))
     return Job(
         workload=workload,
+        batch_sequences=workload.global_batch_sequences or usual_batch,
         shape=shape,
         recipe=recipe,
         software_years=software_years(calibration, month),

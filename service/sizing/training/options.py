@@ -80,7 +80,7 @@ def training_option(
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
-        batch=float(job.workload.global_batch_sequences),
+        batch=float(job.batch_sequences),
         metrics=training_metrics(
             point,
             certainty,

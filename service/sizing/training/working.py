@@ -99,7 +99,7 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
     shape = job.shape
     multiplied = shape.dense_params + shape.active_routed_params + shape.head_matmul_params
     product_flop = 2.0 * multiplied * job.step_tokens * (job.recipe.passes + job.recipe.reference_passes)
-    rounds = micro_batches(point.layouts, job.workload.global_batch_sequences)
+    rounds = micro_batches(point.layouts, job.batch_sequences)
     head = (
         WorkingStep(
             name="step_flop",
@@ -130,7 +130,7 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
             unit="per step and pipeline",
             formula="global batch / (dp x micro batch)",
             inputs=(
-                Quantity(name="global_batch_sequences", value=float(job.workload.global_batch_sequences)),
+                Quantity(name="global_batch_sequences", value=float(job.batch_sequences)),
                 *_degrees(point),
             ),
             source=_METHOD,
