@@ -9,9 +9,9 @@ from service.sizing.fabric import network_plan
 from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware, ServerSpec
 from service.sizing.interval import confidence_below
-from service.sizing.result import Quantity, SizingOption, StoragePlan
-from service.sizing.storage import training_storage
+from service.sizing.result import SizingOption
 from service.sizing.table import HardwareTable
+from service.sizing.training.demand import run_demands, storage_plan
 from service.sizing.training.explain import (
     Certainty,
     Point,
@@ -25,7 +25,7 @@ from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.working import training_working
-from service.sizing.units import GB, GB_S, MINUTE_S, TB
+from service.sizing.units import GB
 from service.sizing.workload import Constraints, Method
 
 
@@ -63,6 +63,13 @@ def training_option(
     spec = table.servers[server]
     point = point_at(job, layouts, row=row, table=table, server=server, calibration=context.calibration)
     network = network_plan(spec, servers, context.hardware.switches)
+    facility = facility_plan(
+        spec,
+        servers,
+        context.hardware.facility,
+        switch_power_kw=network.switch_power_kw,
+        max_rack_kw=context.constraints.max_rack_kw,
+    )
     return SizingOption(
         rank=rank,
         server=spec.id,
@@ -94,19 +101,9 @@ def training_option(
         bottleneck=bottleneck(point.step),
         utilisation=utilisation(point),
         network=network,
-        storage=_storage(context, point),
-        facility=facility_plan(
-            spec,
-            servers,
-            context.hardware.facility,
-            switch_power_kw=network.switch_power_kw,
-            max_rack_kw=context.constraints.max_rack_kw,
-        ),
-        requirements=(
-            Quantity(name="checkpoint_size_gb", value=job.checkpoint_bytes / GB),
-            Quantity(name="checkpoint_best_interval_min", value=point.best_interval_s / MINUTE_S),
-            Quantity(name="steps", value=job.steps),
-        ),
+        storage=storage_plan(point, context.calibration),
+        facility=facility,
+        requirements=run_demands(point, facility_power_kw=facility.facility_power_kw),
         notes=_notes(job, point, spec, servers),
         working=training_working(point, context.calibration, certainty),
     )
@@ -119,20 +116,6 @@ def _confidence(point: Point, certainty: Certainty) -> float:
     if deadline is None:
         return fits
     return fits * float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
-
-
-def _storage(context: OptionContext, point: Point) -> StoragePlan:
-    job, get = context.job, context.calibration.assumption
-    dataset_tb = job.workload.dataset_tb
-    return training_storage(
-        dataset_bytes=None if dataset_tb is None else dataset_tb * TB,
-        trained_params=job.trained_params,
-        checkpoints_kept=int(get("training.checkpoints_kept")),
-        interval_s=job.workload.checkpoint_interval_min * MINUTE_S,
-        stall_fraction=get("training.checkpoint_stall_fraction"),
-        gpus=point.gpus,
-        read_bytes_s_gpu=get("training.dataset_read_gb_s_gpu") * GB_S,
-    )
 
 
 def _notes(job: Job, point: Point, spec: ServerSpec, servers: int) -> tuple[str, ...]:
