@@ -125,8 +125,8 @@ TRAINING_SPECS = (
         scopes=KINDS,
         what="what a year of software takes off launches",
     ),
-    TrainingSpec(name="rollout_layer_gap_us", start=150.0, deviation=0.7, what="gap of a layer while decoding"),
-    TrainingSpec(name="rollout_factor", start=1.0, deviation=0.5, what="rollouts over one decoded sequence"),
+    TrainingSpec(name="rollout_layer_gap_us", start=50.0, deviation=0.7, what="further gap of a layer in rollouts"),
+    TrainingSpec(name="rollout_factor", start=1.8, deviation=0.3, what="rollouts over a pass for each token"),
 )
 """Every coefficient, in the order of the fitted vector."""
 _AT = {

@@ -181,10 +181,12 @@ def _traffic_s(
 def _rollout_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, rounds: IntArray, k: StepCoefficients
 ) -> FloatArray:
-    if not np.any(recipe.rolls_out):
+    if rates.decoding is None:
         return np.zeros(np.shape(rounds))
-    found = rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k)
-    return np.where(recipe.rolls_out, found, 0.0)
+    gaps_s = np.asarray(shape.layers * k.rollout_gap_s)
+    length = np.asarray(shape.seq_len_tokens)
+    found = rollout_s(layouts, rates.decoding, length_tokens=length, gaps_s=gaps_s, rounds=rounds)
+    return np.where(recipe.rolls_out, k.rollout_factor * found, 0.0)
 
 
 def step_time(
