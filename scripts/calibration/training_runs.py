@@ -49,6 +49,7 @@ class TrainingPlace:
     regime: str
     group: tuple[str, ...]
     generation: str
+    recipe: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,6 +134,7 @@ def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str | None, group: 
         regime=regime(job.recipe, moe=job.shape.is_moe),
         group=group,
         generation=generation(gpu),
+        recipe=str(rerun.workload.precision_recipe),
     )
 
 

@@ -103,7 +103,7 @@ def _products_s(
         depth=shape.hidden,
     )
     # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
-    layers = (dense + routed) * passes * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
+    layers = (dense + routed) * passes * k.recipe_factor * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
     return np.asarray(layers + head_s, dtype=np.float64)
 
