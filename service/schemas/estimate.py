@@ -56,6 +56,7 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "vpp": (Kind.TRAINING,),
     "cp": (Kind.TRAINING,),
     "recompute": (Kind.TRAINING,),
+    "recompute_fraction": (Kind.TRAINING,),
     "sharding": (Kind.TRAINING,),
     "replicas": (Kind.INFERENCE, Kind.SCIENCE),
     "host_cores": (Kind.SCIENCE,),
@@ -164,6 +165,12 @@ class DeploymentSchema(RecordSchema):
     micro_batch = Count("Sequences per step and rank.", low=1, high=100_000, **_OPTIONAL)
     vpp = Count("Virtual pipeline stages per GPU.", low=1, high=1024, **_OPTIONAL)
     recompute = Choice("Which activations are computed again.", tuple(Recompute), **_OPTIONAL)
+    recompute_fraction = Amount(
+        "Share of the layers that full recompute makes again; all where it is left out.",
+        low=0.001,
+        high=1.0,
+        **_OPTIONAL,
+    )
     sharding = Choice("Which training states are sharded.", tuple(Sharding), **_OPTIONAL)
     replicas = Count("Independent copies of the model or job.", low=1, high=1_000_000, **_OPTIONAL)
     host_cores = Count("CPU cores of all servers.", low=1, high=10_000_000, **_OPTIONAL)

@@ -277,6 +277,8 @@ class Deployment:
     micro_batch: int | None = None
     vpp: int | None = None
     recompute: Recompute | None = None
+    # Share of the layers that full recompute makes again; None is all of them.
+    recompute_fraction: float | None = None
     sharding: Sharding | None = None
     replicas: int | None = None
     host_cores: int | None = None

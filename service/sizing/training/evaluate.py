@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from service.errors import FieldError, UnsupportedWorkloadError
+from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
@@ -27,7 +27,7 @@ from service.sizing.training.recompute import Fitted, fitted
 from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Deployment, Recompute, TrainingWorkload
+from service.sizing.workload import Deployment, LoraTargets, Recompute, TrainingWorkload
 
 
 def estimate_training(
@@ -42,6 +42,7 @@ def estimate_training(
 
     Raises InvalidRequestError when degrees or batch do not divide, UnsupportedWorkloadError for a missing figure.
     """
+    _check_recompute(deployment)
     server, gpu, placed = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
     job = job_of(workload, architecture, calibration, month=deployment.software_month)
@@ -79,6 +80,17 @@ def estimate_training(
     )
 
 
+def _check_recompute(deployment: Deployment) -> None:
+    share = deployment.recompute_fraction
+    if share is None or deployment.recompute is Recompute.FULL:
+        return
+    message = "is the share of the layers that full recompute makes again; set deployment.recompute to full"
+    raise InvalidRequestError(
+        f"deployment.recompute_fraction {message}",
+        errors=(FieldError(field="deployment.recompute_fraction", message=message, value=f"{share:g}"),),
+    )
+
+
 def require_known(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
     """Raises UnsupportedWorkloadError when the GPU's record lacks its bandwidth or a dense peak that the job needs."""
     if np.isnan(table.bandwidth_bytes_s[0]):
@@ -111,7 +123,7 @@ def _fitted(job: Job, layouts: Layouts, deployment: Deployment, table: HardwareT
 def _under(job: Job, layouts: Layouts, deployment: Deployment, usable: FloatArray) -> Fitted:
     """Candidates under the recompute that is stated."""
     level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute or Recompute.NONE], dtype=np.int64)
-    layouts = layouts.with_recompute(level)
+    layouts = layouts.with_recompute(level, np.full(len(layouts), deployment.recompute_fraction or 1.0))
     used = job.memory(layouts).total
     return Fitted(layouts=layouts, used_bytes=used, fits=np.asarray(used <= usable))
 
@@ -160,7 +172,20 @@ def training_assumptions(
             else f"longer than the context of {architecture.id}, {context:,} tokens, which this training extends"
         )
         found.append(Assumed(field="workload.seq_len_tokens", value=str(length), why=why))
+    if job.recipe.is_adapter:
+        found.append(_adapter_assumption(workload, job))
     return (*found, *_recipe_assumptions(job, calibration))
+
+
+def _adapter_assumption(workload: TrainingWorkload, job: Job) -> Assumed:
+    """Nobody sees whether rank and targets were sent or left out, so both are told."""
+    where = "every matrix, experts included" if workload.lora_targets is LoraTargets.ALL else "attention alone"
+    return Assumed(
+        field="workload.lora_rank",
+        value=str(workload.lora_rank),
+        why=f"adapters on {where}: {job.trained_params:.3g} trained parameters",
+        source="Hu et al. 2021, arXiv 2106.09685",
+    )
 
 
 def _batch_assumption(job: Job, calibration: Calibration) -> Assumed:
@@ -180,6 +205,8 @@ def _recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ..
         "training.gradient_bytes_param",
         optimizer_entry(job.workload.optimizer, moe=job.shape.is_moe),
     ]
+    if job.shape.is_moe and job.workload.expert_imbalance_factor is None:
+        names.append("training.expert_imbalance_factor")
     names += ["training.failure_interval_gpu_h", "training.checkpoint_stall_fraction", "training.evaluation_fraction"]
     entries = [calibration.assumptions[name] for name in names]
     return tuple(

@@ -10,11 +10,11 @@ from service.catalog.catalog import Catalog
 from service.errors import InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.hardware import Hardware
 from service.sizing.precision import Precision
-from service.sizing.result import Limit, SizingOption, SizingResult
+from service.sizing.result import Estimate, Limit, SizingOption, SizingResult
 from service.sizing.table import FloatArray
 from service.sizing.training.evaluate import estimate_training
 from service.sizing.training.search import size_training
-from service.sizing.workload import Constraints, Deployment, Method, Question, TrainingTarget
+from service.sizing.workload import Constraints, Deployment, Method, Question, Recompute, Sharding, TrainingTarget
 from tests.sizing.training.jobs import training_workload
 
 Sizer = Callable[..., SizingResult]
@@ -175,6 +175,53 @@ def test_size_finds_what_estimate_finds(sizer: Sizer, catalog: Catalog) -> None:
     times = {m.name: m.interval.p50 for m in found.metrics}
     assert times["step_time_s"] == pytest.approx(p50(option, "step_time_s"))
     assert found.layout == option.layout
+
+
+def test_adapters_and_balance_are_told(sizer: Sizer) -> None:
+    tuned = sizer(method=Method.LORA, tokens=1e9, model="qwen3-30b-a3b", global_batch_sequences=64)
+    told = {a.field: a for a in tuned.assumed}
+    assert told["workload.lora_rank"].value == "16"
+    assert "experts included" in told["workload.lora_rank"].why
+    assert told["training.expert_imbalance_factor"].value == "1.1"
+    forced = sizer(tokens=1e9, model="qwen3-30b-a3b", global_batch_sequences=64, expert_imbalance_factor=1.0)
+    assert "training.expert_imbalance_factor" not in {a.field for a in forced.assumed}
+
+
+def test_a_layout_that_was_found_is_estimated_as_it_was_found(sizer: Sizer, catalog: Catalog) -> None:
+    """Also where full recompute makes a part of the layers again."""
+    changes = {"model": "llama-3.1-70b", "method": Method.SFT, "tokens": 1e9, "global_batch_sequences": 64}
+    changes |= {"seq_len_tokens": 32_768, "target": TrainingTarget(gpus=16)}
+    found = next(
+        o for o in sizer(**changes).options if o.layout.recompute == "full" and (o.layout.recompute_fraction or 1.0) < 1
+    )
+    layout = found.layout
+    names = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "recompute_fraction")
+    stated = Deployment(
+        gpu=found.gpu,
+        gpus=16,
+        server=found.server,
+        recompute=Recompute.FULL,
+        sharding=Sharding(str(layout.sharding)),
+        **{name: getattr(layout, name) for name in names},
+    )
+    workload = training_workload(**changes)
+
+    def estimated(deployment: Deployment) -> Estimate:
+        return estimate_training(
+            workload,
+            deployment,
+            hardware=catalog.hardware,
+            architecture=catalog.models["llama-3.1-70b"].architecture,
+            calibration=catalog.calibration,
+        )
+
+    again = estimated(stated)
+    step = {m.name: m.interval.p50 for m in again.metrics}["step_time_s"]
+    assert step == pytest.approx(p50(found, "step_time_s"))
+    assert again.memory_used_gb_gpu == pytest.approx(found.memory_used_gb_gpu)
+    with pytest.raises(InvalidRequestError, match="recompute to full") as raised:
+        estimated(replace(stated, recompute=Recompute.NONE))
+    assert [e.field for e in raised.value.detail.errors] == ["deployment.recompute_fraction"]
 
 
 @pytest.mark.parametrize(
