@@ -22,15 +22,19 @@ class Permission(StrEnum):
     ESTIMATES = "estimates"
     CATALOG = "catalog"
     AUDIT = "audit"
+    PRICE_BOOKS = "price_books"
+    PRICE_BOOK_CHANGES = "price_book_changes"
 
 
-_TENANT_WORK = frozenset({Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG})
+_TENANT_WORK = frozenset(
+    {Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG, Permission.PRICE_BOOKS}
+)
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.REQUESTER: _TENANT_WORK,
     Role.SELLER: _TENANT_WORK,
     Role.APPROVER: _TENANT_WORK,
-    Role.ADMIN: _TENANT_WORK | {Permission.AUDIT},
+    Role.ADMIN: _TENANT_WORK | {Permission.AUDIT, Permission.PRICE_BOOK_CHANGES},
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),
 }

@@ -11,6 +11,8 @@ _REQUESTS = {
     "postWorkload": (".", f"{_MORE}/workloads"),
     "putWorkload": (".", f"{_MORE}/workloads"),
     "postEstimate": (f"{_MORE}/estimates",),
+    "postPriceBook": (f"{_MORE}/price-books",),
+    "activatePriceBook": (f"{_MORE}/price-book-activations",),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 ANSWERS = f"{_MORE}/answers.json"

@@ -47,12 +47,23 @@ def _of_workload(workload_id: str) -> dict[str, Link]:
     }
 
 
+def _of_price_book(price_book_id: str) -> dict[str, Link]:
+    of_book = {"price_book_id": price_book_id}
+    return {
+        "price_book": Link("getPriceBook", "The book with its lines.", of_book),
+        "activate": Link("activatePriceBook", "Put the book in force.", of_book),
+    }
+
+
 LINKS: dict[str, dict[str, Link]] = {
     "Run": _of_run(_ID, _WORKLOAD_ID),
     "RunPage": _of_run(_FIRST_ID, "$response.body#/items/0/workload_id"),
     "Workload": _of_workload(_ID),
     "WorkloadPage": _of_workload(_FIRST_ID),
     "WorkloadVersion": _of_workload(_WORKLOAD_ID),
+    "PriceBook": _of_price_book(_ID),
+    "WholePriceBook": _of_price_book(_ID),
+    "PriceBookPage": _of_price_book(_FIRST_ID),
     "AuditEventPage": {
         "workload": Link(
             "getWorkload",

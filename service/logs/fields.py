@@ -14,6 +14,7 @@ _IDS = {
         "follows",
         "key_id",
         "kind",
+        "price_book_id",
         "request_id",
         "resource_id",
         "run_id",

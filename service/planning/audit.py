@@ -26,6 +26,7 @@ class ResourceKind(StrEnum):
     RUN = "run"
     KEY = "key"
     TENANT = "tenant"
+    PRICE_BOOK = "price_book"
 
 
 class Action(StrEnum):
@@ -41,6 +42,8 @@ class Action(StrEnum):
     TENANT_CREATED = "tenant.created"
     TENANT_DISABLED = "tenant.disabled"
     TENANT_ENABLED = "tenant.enabled"
+    PRICE_BOOK_CREATED = "price_book.created"
+    PRICE_BOOK_ACTIVATED = "price_book.activated"
 
     @property
     def resource_kind(self) -> ResourceKind:

@@ -6,6 +6,7 @@ from service.store.tables.audit import AuditEventRow
 from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.outbox import OutboxRow
+from service.store.tables.price_books import PriceBookLineRow, PriceBookRow
 from service.store.tables.processes import HeartbeatRow, LeaseRow
 from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
@@ -27,5 +28,7 @@ TABLES = (
     ReleaseRow,
     IdempotencyRow,
     AuditEventRow,
+    PriceBookRow,
+    PriceBookLineRow,
 )
 METADATA: MetaData = Row.metadata
