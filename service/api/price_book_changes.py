@@ -44,7 +44,7 @@ _ACTIVATE = (
 _TABLE = {
     "content": {
         CSV_MEDIA_TYPE: {
-            "schema": {"type": "string", "maxLength": 1_000_000},
+            "schema": {"type": "string"},
             "examples": {
                 "table": {
                     "value": "part,kind,unit,list_price,sku,lead_time_weeks\n"
