@@ -39,7 +39,7 @@ class AuditQuerySchema(PageQuerySchema):
 @blueprint.described(
     operationId="listAuditEvents",
     description="For administrators. One event per accepted change that a caller or an operator on the host made: "
-    "workloads, cancelled runs, keys, the tenant itself. What was refused, repeated or changed nothing has none. Nor "
+    "workloads, cancelled runs, price books, keys, the tenant itself. What was refused, repeated or changed nothing has none. Nor "
     "has what the service does by itself: how far a run has come is in the run (`started_at`, `finished_at`, "
     "`attempts`, `error`).",
 )
