@@ -1,7 +1,5 @@
 """Candidates by number formats and serving mode: what one vectorised call evaluates together."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from service.sizing.architecture import ModelArchitecture
@@ -82,7 +80,7 @@ def candidate_groups(
         )
         found += [
             Group(
-                bench=replace(alone, prefill=alone) if disaggregated else alone,
+                bench=alone.apart(alone, calibration) if disaggregated else alone,
                 memory=memory.take(fits),
                 formats=chosen,
                 servers=np.array(rows, dtype=np.int64),
