@@ -24,7 +24,7 @@ from service.sizing.inference.steady import (
     pass_tokens,
     prefilling,
 )
-from service.sizing.inference.step import Pass, StepParts, step_parts
+from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -171,8 +171,8 @@ class ServingPoint:
 
     Latencies and rates carry the medians of the bench. `in_flight` counts waiting and prefilling requests too, as the
     steady state has them before that: at so many the measured runs were compared. `prefill_instances` is how many
-    prefill instances one decode instance needs: zero when both share GPUs. The last five are what the decode step is
-    made of, gaps and host work apart.
+    prefill instances one decode instance needs: zero when both share GPUs. The decode step is made of `decode`, gaps
+    and host work apart.
     """
 
     batch: FloatArray
@@ -186,11 +186,36 @@ class ServingPoint:
     prefill_fraction: FloatArray
     decode_step_s: FloatArray
     prefill_s: FloatArray
-    products_s: FloatArray
-    attention_s: FloatArray
-    experts_s: FloatArray
-    streams_s: FloatArray
-    collectives_s: FloatArray
+    decode: StepParts
+    overheads: Overheads
+
+    @property
+    def products_s(self) -> FloatArray:
+        """Matrix products of the decode step, as this and the next four are told of the few points that are shown."""
+        return self._part(self.overheads.products, self.decode.products)
+
+    @property
+    def attention_s(self) -> FloatArray:
+        """Attention of the decode step."""
+        return self._part(self.overheads.generation, self.decode.generation)
+
+    @property
+    def experts_s(self) -> FloatArray:
+        """Routed experts of the decode step."""
+        return self._part(self.overheads.experts, self.decode.experts)
+
+    @property
+    def streams_s(self) -> FloatArray:
+        """Norms and residuals of the decode step."""
+        return self._part(self.overheads.streams, self.decode.streams)
+
+    @property
+    def collectives_s(self) -> FloatArray:
+        """Collectives of the decode step."""
+        return self._part(self.overheads.collectives, self.decode.collectives)
+
+    def _part(self, factor: Numeric, kernels_s: FloatArray) -> FloatArray:
+        return np.asarray(self.overheads.gpu_vintage * factor * kernels_s, dtype=np.float64)
 
 
 def serve(
@@ -219,20 +244,18 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
-    # Both kinds of pass in one call, side by side along the batches.
-    both = step_parts(
+    decode, mixed = paired_parts(
         bench.load,
         machine,
         Pass(
-            decode=np.concatenate([sequences, sequences], axis=1),
+            decode=sequences,
             query_tokens=traffic.query_tokens,
             context_tokens=traffic.decode_context_tokens,
-            prefill_tokens=np.concatenate([np.zeros_like(carried), carried], axis=1),
+            prefill_tokens=carried,
             prompt_tokens=traffic.new_tokens,
             cached_tokens=traffic.isl_tokens - traffic.new_tokens,
         ),
     )
-    decode, mixed = both.halves()
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
@@ -324,7 +347,7 @@ def _point(
     bench: Bench, state: SteadyState, batch: FloatArray, traffic: Traffic, *, prefill_instances: FloatArray
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
-    shape, scale, parts, medians = state.cycle_s.shape, bench.overheads, state.decode, bench.medians
+    shape, medians = state.cycle_s.shape, bench.medians
     tpot = state.tpot_s * medians.tpot
     return ServingPoint(
         batch=_full(batch, shape),
@@ -338,11 +361,8 @@ def _point(
         prefill_fraction=_full(state.prefill_fraction, shape),
         decode_step_s=state.step_s,
         prefill_s=_full(state.prefill_s, shape),
-        products_s=scale.gpu_vintage * scale.products * parts.products,
-        attention_s=scale.gpu_vintage * scale.generation * parts.generation,
-        experts_s=scale.gpu_vintage * scale.experts * parts.experts,
-        streams_s=scale.gpu_vintage * scale.streams * parts.streams,
-        collectives_s=scale.gpu_vintage * scale.collectives * parts.collectives,
+        decode=state.decode,
+        overheads=bench.overheads,
     )
 
 
