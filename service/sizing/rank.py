@@ -251,11 +251,10 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
     found: list[Rejection] = []
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = _or_inf(np.abs(verdict.available - verdict.required) / np.abs(verdict.required))
-    for row in np.unique(server).tolist():
+    offered = set(server[verdict.stage == FEASIBLE].tolist())
+    for row in sorted(set(server.tolist()) - offered):
         mine = np.flatnonzero(server == row)
         stages = verdict.stage[mine]
-        if np.any(stages == FEASIBLE):
-            continue
         stage = int(stages.max())
         at_limit = mine[stages == stage]
         nearest = int(at_limit[np.argmin(distance[at_limit])])

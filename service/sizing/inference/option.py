@@ -22,14 +22,14 @@ from service.sizing.inference.operate import batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
-    Spreads,
     at_most,
     confidence_of,
+    held_interval,
     point_values,
     receipts_of,
     serving_metrics,
-    spreads_of,
 )
+from service.sizing.inference.residuals import Spreads, spreads_of
 from service.sizing.inference.serving import ServingPoint
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
 from service.sizing.interval import Interval, Metric, interval
@@ -169,9 +169,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
         memory_used_gb=(float(memory.fixed[row]) + kv_cache) / GB,
         bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, row)),
         utilisation=serving_utilisation(floor, values),
-        working=inference_working(
-            group.bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=row
-        ),
+        working=inference_working(group.bench, values, memory=memory, table=table, traffic=traffic, row=row),
     )
 
 
@@ -235,16 +233,17 @@ def _pool(one: Picked, instances: float) -> PoolPlan | None:
 
 def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:
     """The demand, as far as the fleet carries it, and beside it the most that it carries within the SLO."""
-    demand, instances = scene.demand, float(one.fleet.instances[one.row])
-    carried = interval(values.requests_s * instances, spreads.rate)
-    # By Little's law the requests in flight scatter as the time that each of them takes.
-    held = interval(values.in_flight * instances, spreads.tpot)
+    demand, traffic = scene.demand, traffic_of(scene.workload)
+    carried = interval(values.requests_s * float(one.fleet.instances[one.row]), spreads.rate)
     if demand.requests_s is not None:
         capacity = interval(_capacity(one), spreads.rate)
-        return FleetFlow(requests_s=at_most(demand.requests_s, capacity), in_flight=held, capacity_requests_s=capacity)
+        asked = at_most(demand.requests_s, capacity)
+        held = held_interval(asked, values, traffic, spreads)
+        return FleetFlow(requests_s=asked, in_flight=held, capacity_requests_s=capacity)
     if demand.in_flight is not None:
-        asked = Interval(p10=demand.in_flight, p50=demand.in_flight, p90=demand.in_flight)
-        return FleetFlow(requests_s=carried, in_flight=asked, capacity_requests_s=None)
+        in_flight = Interval(p10=demand.in_flight, p50=demand.in_flight, p90=demand.in_flight)
+        return FleetFlow(requests_s=carried, in_flight=in_flight, capacity_requests_s=None)
+    held = held_interval(carried, values, traffic, spreads)
     return FleetFlow(requests_s=carried, in_flight=held, capacity_requests_s=None)
 
 

@@ -386,8 +386,9 @@ def _ranked(chosen: _Chosen, speed: FloatArray) -> tuple[IntArray, list[bool]]:
         place=chosen.place, cost_weight=chosen.cost, power_w=chosen.power, servers=chosen.servers, speed=speed
     )
     front = pareto_front(cost_weight=chosen.cost, speed=speed, power_w=chosen.power)
-    best = np.isin(ranked, first_per_server(ranked, chosen.server))
-    kept = ranked[best | front[ranked]][:_MOST_OPTIONS]
+    best = np.zeros(ranked.size, dtype=np.bool_)
+    best[first_per_server(ranked, chosen.server)] = True
+    kept = ranked[(best | front)[ranked]][:_MOST_OPTIONS]
     return kept, front[kept].tolist()
 
 
