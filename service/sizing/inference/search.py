@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.choice import Contest, contest_of
@@ -21,6 +20,7 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
+from service.sizing.networks import network_plan
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
