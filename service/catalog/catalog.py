@@ -8,6 +8,7 @@ from service.quoting.approval import DiscountTiers
 from service.quoting.bom_rules import BomRules
 from service.quoting.export_rules import ExportRules
 from service.quoting.supply import LeadTimeNotes
+from service.quoting.tco import CitedFigure
 from service.schemas.fact import Fact, FactSheet
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
@@ -55,3 +56,4 @@ class Catalog:
     bom_rules: BomRules
     discount_tiers: DiscountTiers
     lead_times: LeadTimeNotes
+    tco_context: tuple[CitedFigure, ...]

@@ -13,6 +13,7 @@ from service.catalog.export_rules import load_export_rules
 from service.catalog.hardware import load_hardware
 from service.catalog.lead_times import load_lead_times
 from service.catalog.models import load_not_sized, load_zoo
+from service.catalog.tco_context import load_tco_context
 from service.schemas.digest import sha256_digest
 from service.schemas.fact import CATALOG_SOURCE
 
@@ -45,4 +46,5 @@ def load_catalog(config_dir: Path, *, stored_predictions: bool = True) -> Catalo
         bom_rules=load_bom_rules(config_dir, hardware=hardware.hardware, servers=hardware.sheets["servers"]),
         discount_tiers=load_discounts(config_dir),
         lead_times=load_lead_times(config_dir),
+        tco_context=load_tco_context(config_dir),
     )

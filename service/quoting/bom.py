@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.errors import FieldError
 from service.quoting.bom_rules import BomRule, BomRules, Charge, SpareRatio
 from service.quoting.prices import PartKind
-from service.quoting.quantities import Quantities, Value, counted, holds, names_in, quantities, shown, spelled, told
+from service.quoting.quantities import Quantities, counted, holds, names_in, quantities, shown, spelled, told
 from service.quoting.refusal import field_error, near_names, refusal, refused
 from service.sizing.hardware import Hardware
 from service.sizing.result import SizingOption
@@ -139,26 +139,32 @@ def _stated(line: BomLine, quantity: int) -> BomLine:
 def _lines(
     rule: BomRule, known: Quantities, rules: BomRules, *, server: str, term_months: int
 ) -> Iterator[BomLine | Uncounted]:
-    members: Iterable[Mapping[str, Value]] = ({},) if rule.each is None else known.groups.get(rule.each, ())
-    unknown: Uncounted | None = None
-    for place, member in enumerate(members):
-        scope = known.within(member)
-        if not holds(rule.when, scope):
-            continue
-        found = _line(rule, scope, rules, server=server, term_months=term_months)
-        if found is None:
-            continue
-        if isinstance(found, BomLine) and rule.each is not None:
-            own = member.get("network") or member.get("block") or str(place + 1)
-            found = dataclasses.replace(found, id=f"{rule.id}-{shown(own)}")
-        if isinstance(found, Uncounted) and rule.first:
-            unknown = unknown or dataclasses.replace(found, name=rule.title or found.name)
-            continue
-        yield found
-        if rule.first:
-            return
-    if unknown is not None:
-        yield unknown
+    if rule.each is None:
+        found = _line(rule, known, rules, server=server, term_months=term_months) if holds(rule.when, known) else None
+        if found is not None:
+            yield found
+        return
+    members = known.groups.get(rule.each, ())
+    made = [_of_member(rule, known.within(member), rules, server=server, term_months=term_months) for member in members]
+    if not rule.first:
+        yield from (found for found in made if found is not None)
+    elif members:
+        counted_ones = [found for found in made if isinstance(found, BomLine)]
+        none = Uncounted(rule=rule.id, kind=rule.kind, name=rule.title or rule.id, why=told(rule.unknown, known))
+        yield counted_ones[0] if counted_ones else none
+
+
+def _of_member(
+    rule: BomRule, known: Quantities, rules: BomRules, *, server: str, term_months: int
+) -> BomLine | Uncounted | None:
+    """The line of one member of a group, called after the network or the block that it is."""
+    if not holds(rule.when, known):
+        return None
+    found = _line(rule, known, rules, server=server, term_months=term_months)
+    if not isinstance(found, BomLine):
+        return found
+    own = known.values.get("network") or known.values.get("block") or found.part
+    return dataclasses.replace(found, id=f"{rule.id}-{shown(own)}")
 
 
 def _line(

@@ -84,7 +84,8 @@ def holds(conditions: Iterable[Condition], known: Quantities) -> bool:
 
 def told(text: str, known: Quantities) -> str:
     """The text with a value for every name in braces; `unknown` where there is none."""
-    return _ONE.sub(r"1 \1", _NAME.sub(lambda found: shown(known.values.get(found[1])), text))
+    said = _NAME.sub(lambda found: shown(known.values.get(found[1])).replace("_", " "), text)
+    return _ONE.sub(r"1 \1", said)
 
 
 def spelled(text: str, known: Quantities) -> str:

@@ -36,6 +36,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "bom_rules.yaml",
         "discounts.yaml",
         "lead_times.yaml",
+        "tco_context.yaml",
         "export_rules.yaml",
         "not_sized.yaml",
     ):
