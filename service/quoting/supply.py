@@ -20,7 +20,7 @@ class LeadTimeNote:
     id: str
     about: str
     said: str
-    text: str
+    statement: str
     basis: str
     confidence: str
     sources: tuple[str, ...]
@@ -82,14 +82,14 @@ class PartSupply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
-    """All parts that are shipped. `longest_weeks` is of the known ones, `unknown` are parts without a lead time."""
+    """All parts that are shipped. `longest_weeks` is of the known ones, `without_lead_time` are the parts of which the seller states none."""
 
     ordered_on: str
     deliver_by: str | None
     delivery: Delivery
     longest_weeks: int | None
     parts: tuple[PartSupply, ...]
-    unknown: tuple[str, ...]
+    without_lead_time: tuple[str, ...]
     notes: tuple[LeadTimeNote, ...]
     backlog: tuple[BacklogFact, ...]
 
@@ -116,7 +116,7 @@ def supply(
         delivery=_delivery(parts, deliver_by),
         longest_weeks=max(weeks, default=None),
         parts=parts,
-        unknown=tuple(part.part for part in parts if part.weeks is None),
+        without_lead_time=tuple(part.part for part in parts if part.weeks is None),
         notes=context.notes,
         backlog=context.backlog,
     )

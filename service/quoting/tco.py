@@ -69,7 +69,7 @@ class CitedFigure:
 
     id: str
     about: str
-    text: str
+    statement: str
     date: str
     basis: str
     sources: tuple[str, ...]
