@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 
 from service.errors import FieldError
 from service.quoting.bom_rules import BomRule, BomRules, Charge, SpareRatio
@@ -252,7 +253,7 @@ def _spares(lines: tuple[BomLine, ...], rules: BomRules, availability: str) -> I
 
 
 def _spare(line: BomLine, quantity: int, ratio: SpareRatio, rules: BomRules) -> BomLine:
-    spares = max(ratio.at_least, -int(-quantity * ratio.ratio // 1))
+    spares = max(ratio.at_least, int((quantity * ratio.ratio).to_integral_value(rounding=ROUND_CEILING)))
     return dataclasses.replace(
         line,
         id=f"spare-{line.part}",

@@ -82,7 +82,7 @@ class PartSupply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
-    """All parts that are shipped. `longest_weeks` is of the known ones, `without_lead_time` are the parts of which the seller states none."""
+    """All parts that are shipped. `longest_weeks` is of the known ones; of parts `without_lead_time` nothing is stated."""
 
     ordered_on: str
     deliver_by: str | None
