@@ -1,14 +1,11 @@
-"""Currency codes: ISO 4217, those that are legal tender somewhere today."""
+"""Currency codes: ISO 4217, those in circulation."""
 
 from typing import Any
 
-from babel.numbers import get_territory_currencies
 from marshmallow import ValidationError, fields
 
-from service.schemas.country import COUNTRIES
+from service.quoting.currency import MINOR_DIGITS
 from service.schemas.issue import Issue, nearest
-
-CURRENCIES = frozenset(code for country in COUNTRIES for code in get_territory_currencies(country))
 
 
 class CurrencyField(fields.String):
@@ -21,7 +18,7 @@ class CurrencyField(fields.String):
         super().__init__(metadata={"description": what, **extra}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        if not isinstance(value, str) or value.upper() not in CURRENCIES:
-            near = nearest(value.upper(), sorted(CURRENCIES)) if isinstance(value, str) else ()
+        if not isinstance(value, str) or value.upper() not in MINOR_DIGITS:
+            near = nearest(value.upper(), MINOR_DIGITS) if isinstance(value, str) else ()
             raise ValidationError(Issue(f"Must be {self.limit}.", value=value, limit=self.limit, did_you_mean=near))
         return value.upper()

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.tables.audit import AuditEventRow
 from service.store.tables.price_books import PriceBookRow
+from service.store.tables.quotes import QuoteRow, QuoteState
 from service.store.tables.runs import RunRow, RunStatus
 from service.store.tables.workloads import WorkloadRow
 
@@ -66,6 +67,18 @@ class PriceBookFilter:
     created_before: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteFilter:
+    """Which revisions of quotes are asked for."""
+
+    state: QuoteState | None = None
+    number: str | None = None
+    run_id: str | None = None
+    customer: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
 ANY_RUN = RunFilter()
 LISTED_WORKLOADS = WorkloadFilter()
 
@@ -101,6 +114,11 @@ def of_price_books(only: PriceBookFilter) -> list[ColumnElement[bool]]:
         activated = PriceBookRow.activated_at
         found.append(activated.is_not(None) if only.activated else activated.is_(None))
     return found
+
+
+def of_quotes(only: QuoteFilter) -> list[ColumnElement[bool]]:
+    """The conditions on quotes."""
+    return _same(QuoteRow, only, ("state", "number", "run_id", "customer")) + _created(QuoteRow, only)
 
 
 def _same(table: Any, only: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
