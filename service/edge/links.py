@@ -55,6 +55,22 @@ def _of_price_book(price_book_id: str) -> dict[str, Link]:
     }
 
 
+def _of_quote(quote_id: str) -> dict[str, Link]:
+    of_quote = {"quote_id": quote_id}
+    return {
+        "quote": Link("getQuote", "The revision.", of_quote),
+        "json": Link("getQuoteJson", "What it says, to the byte.", of_quote),
+        "submit": Link("submitQuote", "Ask for its approval.", of_quote),
+        "issue": Link("issueQuote", "Issue it once it is approved.", of_quote),
+        "revisions": Link("listQuoteRevisions", "All revisions of its number.", of_quote),
+        "difference": Link(
+            "getQuoteDifference",
+            "What changed since the revision: here, nothing.",
+            of_quote | {"other_quote_id": quote_id},
+        ),
+    }
+
+
 LINKS: dict[str, dict[str, Link]] = {
     "Run": _of_run(_ID, _WORKLOAD_ID),
     "RunPage": _of_run(_FIRST_ID, "$response.body#/items/0/workload_id"),
@@ -64,6 +80,9 @@ LINKS: dict[str, dict[str, Link]] = {
     "PriceBook": _of_price_book(_ID),
     "WholePriceBook": _of_price_book(_ID),
     "PriceBookPage": _of_price_book(_FIRST_ID),
+    "Quote": _of_quote(_ID),
+    "QuotePage": _of_quote(_FIRST_ID),
+    "QuoteDifference": _of_quote("$response.body#/new_quote_id"),
     "AuditEventPage": {
         "workload": Link(
             "getWorkload",

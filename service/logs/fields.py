@@ -15,6 +15,7 @@ _IDS = {
         "key_id",
         "kind",
         "price_book_id",
+        "quote_id",
         "request_id",
         "resource_id",
         "run_id",

@@ -17,6 +17,7 @@ from service.store.filters import AuditFilter
 from service.store.ids import new_id
 
 OPERATOR = "operator on the host"
+SERVICE = "the service itself"
 
 
 class ResourceKind(StrEnum):
@@ -27,6 +28,7 @@ class ResourceKind(StrEnum):
     KEY = "key"
     TENANT = "tenant"
     PRICE_BOOK = "price_book"
+    QUOTE = "quote"
 
 
 class Action(StrEnum):
@@ -44,6 +46,19 @@ class Action(StrEnum):
     TENANT_ENABLED = "tenant.enabled"
     PRICE_BOOK_CREATED = "price_book.created"
     PRICE_BOOK_ACTIVATED = "price_book.activated"
+    QUOTE_CREATED = "quote.created"
+    QUOTE_CHANGED = "quote.changed"
+    QUOTE_SUBMITTED = "quote.submitted"
+    QUOTE_APPROVED = "quote.approved"
+    QUOTE_REJECTED = "quote.rejected"
+    QUOTE_RETURNED = "quote.returned"
+    QUOTE_ISSUED = "quote.issued"
+    QUOTE_SUPERSEDED = "quote.superseded"
+    QUOTE_ACCEPTED = "quote.accepted"
+    QUOTE_DECLINED = "quote.declined"
+    QUOTE_EXPIRED = "quote.expired"
+    QUOTE_WITHDRAWN = "quote.withdrawn"
+    QUOTE_REVISED = "quote.revised"
 
     @property
     def resource_kind(self) -> ResourceKind:

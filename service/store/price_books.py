@@ -1,6 +1,6 @@
 """Price books: functions (session, ...) -> row, every one of one tenant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
@@ -28,6 +28,12 @@ def next_version(session: Session, tenant_id: str, name: str) -> int:
 def get(session: Session, tenant_id: str, book_id: str) -> PriceBookRow | None:
     """The tenant's book of that id; None for another tenant's."""
     return session.scalar(select(PriceBookRow).where(PriceBookRow.tenant_id == tenant_id, PriceBookRow.id == book_id))
+
+
+def several(session: Session, tenant_id: str, book_ids: Collection[str]) -> Sequence[PriceBookRow]:
+    """The tenant's books of these ids, in any order."""
+    query = select(PriceBookRow).where(PriceBookRow.tenant_id == tenant_id, PriceBookRow.id.in_(book_ids))
+    return session.scalars(query).all()
 
 
 def lines(session: Session, tenant_id: str, book_id: str) -> Sequence[PriceBookLineRow]:

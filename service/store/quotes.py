@@ -1,11 +1,11 @@
-"""Quotes: functions (session, ...) -> row, every one of one tenant; of two changes at once the database lets one through."""
+"""Quotes: functions (session, ...) -> row, every one of one tenant; of two changes at once one gets through."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import CursorResult, Select, select, update
+from sqlalchemy.orm import Session, defer
 
 from service.store.filters import QuoteFilter, of_quotes
 from service.store.insert import insert_into
@@ -69,7 +69,7 @@ def newest(
     session: Session, tenant_id: str, *, only: QuoteFilter, before_id: str | None, limit: int
 ) -> Sequence[QuoteRow]:
     """The tenant's revisions, newest first, older than `before_id`."""
-    query = select(QuoteRow).where(QuoteRow.tenant_id == tenant_id, *of_quotes(only))
+    query = _without_texts().where(QuoteRow.tenant_id == tenant_id, *of_quotes(only))
     if before_id is not None:
         query = query.where(QuoteRow.id < before_id)
     return session.scalars(query.order_by(QuoteRow.id.desc()).limit(limit)).all()
@@ -77,7 +77,7 @@ def newest(
 
 def revisions(session: Session, tenant_id: str, number: str, *, before: int | None, limit: int) -> Sequence[QuoteRow]:
     """The revisions of a number, newest first, older than revision `before`."""
-    query = select(QuoteRow).where(QuoteRow.tenant_id == tenant_id, QuoteRow.number == number)
+    query = _without_texts().where(QuoteRow.tenant_id == tenant_id, QuoteRow.number == number)
     if before is not None:
         query = query.where(QuoteRow.revision < before)
     return session.scalars(query.order_by(QuoteRow.revision.desc()).limit(limit)).all()
@@ -98,9 +98,13 @@ def live(
     session: Session, tenant_id: str, *, states: Collection[QuoteState], before_id: str | None, limit: int
 ) -> Sequence[QuoteRow]:
     """The tenant's revisions in these states, newest first, older than `before_id`."""
-    query = select(QuoteRow).where(
-        QuoteRow.tenant_id == tenant_id, QuoteRow.state.in_([state.value for state in states])
-    )
+    of_states = QuoteRow.state.in_([state.value for state in states])
+    query = _without_texts().where(QuoteRow.tenant_id == tenant_id, of_states)
     if before_id is not None:
         query = query.where(QuoteRow.id < before_id)
     return session.scalars(query.order_by(QuoteRow.id.desc()).limit(limit)).all()
+
+
+def _without_texts() -> Select[QuoteRow]:
+    """For lists: what was asked and what the quote says is long, and stays in the database."""
+    return select(QuoteRow).options(defer(QuoteRow.request, raiseload=True), defer(QuoteRow.snapshot, raiseload=True))
