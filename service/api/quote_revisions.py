@@ -27,10 +27,10 @@ blueprint = ResourceBlueprint(
 )
 _REVISIONS = "quote-revisions"
 _REVISE = (
-    "Makes a draft of the same number, with what the old revision asked, the price book of today and the newest answer "
-    "to the workload; discounts and counts of parts that it does not take any more are left out. The old revision stays "
-    "out until the new one is issued, which supersedes it. For the newest revision of a number, once it was issued, has "
-    "expired, or was declined or withdrawn; 409 for others."
+    "Makes a draft of the same number, with what the old revision asked, the price book of today and the newest "
+    "answer to the workload; discounts and counts of parts that it does not take any more are left out. The old "
+    "revision stays out until the new one is issued, which supersedes it. For the newest revision of a number, once "
+    "it was issued, has expired, or was declined or withdrawn; 409 for others."
 )
 
 

@@ -22,19 +22,19 @@ blueprint = ResourceBlueprint(
     description="The life of a quote.",
 )
 _SUBMIT = (
-    "A draft waits for approval then. Where its discount tier needs none, it is approved at once, by nobody; the hash of "
-    "what was approved is kept in either case."
+    "A draft waits for approval then. Where its discount tier needs none, it is approved at once, by nobody; the hash"
+    " of what was approved is kept in either case."
 )
 _ISSUE = (
-    "An approved quote is frozen, with the day of issue, and the revision that is out is superseded in the same moment. "
-    "409 while its prices are indicative or a part has none, after the end of its validity or of its price book, and "
-    "when a revision of the number was accepted. It is screened by the export rules of today: where other rules match "
-    "than those that were approved, it goes back to draft with that reason, and the answer is 409."
+    "An approved quote is frozen, with the day of issue, and the revision that is out is superseded in the same "
+    "moment. 409 while its prices are indicative or a part has none, after the end of its validity or of its price "
+    "book, and when a revision of the number was accepted. It is screened by the export rules of today: where other "
+    "rules match than those that were approved, it goes back to draft with that reason, and the answer is 409."
 )
 _ACCEPT = (
-    "For a quote that is issued, until midnight ends its last day where its time zone says; then it is expired, and the "
-    "answer is 409. So it is when another revision was issued since, or other export rules match than when it was "
-    "issued."
+    "For a quote that is issued, until midnight ends its last day where its time zone says; then it is expired, and "
+    "the answer is 409. So it is when another revision was issued since, or other export rules match than when it was"
+    " issued."
 )
 
 
@@ -42,7 +42,7 @@ def documented(blueprint: ResourceBlueprint, operation_id: str, description: str
     """Decorator of a step: its condition, its refusals, and the quote as it stands then."""
 
     def decorate(view: View) -> View:
-        words = {"description": description} if description else {}
+        words: dict[str, Any] = {"description": description} if description else {}
         view = blueprint.response(200, QuoteSchema, headers=ETAG_DOC)(view)
         for status, name in ((404, "NOT_FOUND"), (409, "CONFLICT")):
             view = blueprint.alt_response(status, response=name)(view)

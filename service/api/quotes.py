@@ -36,11 +36,11 @@ _QUOTES = "quotes"
 _DAYS_AHEAD = 14
 QUOTE = QuoteSchema()
 _POST = (
-    "Counts the parts of the option, prices them from your price book in force (from the installation's indicative one "
-    "where you have none: such a quote says INDICATIVE everywhere and cannot be issued), screens it by the export rules "
-    "of today, and stores a draft under a number that is never given out again. A part without a price makes it "
-    "incomplete, and is named; it is never zero. 404 for a run or a price book that is not yours, 409 for a run that is "
-    "not done or in which nothing fits."
+    "Counts the parts of the option, prices them from your price book in force (from the installation's indicative "
+    "one where you have none: such a quote says INDICATIVE everywhere and cannot be issued), screens it by the export"
+    " rules of today, and stores a draft under a number that is never given out again. A part without a price makes "
+    "it incomplete, and is named; it is never zero. 404 for a run or a price book that is not yours, 409 for a run "
+    "that is not done or in which nothing fits."
 )
 _PUT = (
     "Writes a revision anew, all of it, with the prices, the rules and the screening of today. One that waits for "
@@ -49,8 +49,8 @@ _PUT = (
 )
 _LIST = (
     "`at_risk=true` lists live quotes (those that are being written, and issued ones) whose workload was sized again "
-    "with another answer, whose price book was replaced or ends within `within_days` (14 unless given), or whose validity ends within as "
-    "many days, each with its reasons; it goes with none of the other filters."
+    "with another answer, whose price book was replaced or ends within `within_days` (14 unless given), or whose "
+    "validity ends within as many days, each with its reasons; it goes with none of the other filters."
 )
 
 

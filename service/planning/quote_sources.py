@@ -15,7 +15,8 @@ from service.planning.view import RunView, run_view
 from service.quoting.book import Book, ListPrice, installation_book
 from service.quoting.prices import PartKind, PriceBook
 from service.schemas.quote_request import QuoteRequest
-from service.schemas.result import AssumedSchema, OptionSchema
+from service.schemas.quoted_option import quoted_option
+from service.schemas.result import AssumedSchema
 from service.schemas.workload import QUESTION
 from service.sizing.result import Assumed, SizingOption
 from service.sizing.workload import Question
@@ -23,10 +24,7 @@ from service.store import price_books, results, runs, workloads
 from service.store.tables.price_books import PriceBookLineRow, PriceBookRow
 from service.store.tables.runs import RunStatus
 
-_OPTION = OptionSchema()
 _ASSUMED = AssumedSchema(many=True)
-# What stands beside an option in a result and is none of its facts.
-_COST = "cost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +83,10 @@ def _sized(session: Session, caller: Caller, request: QuoteRequest) -> Sized:
 def _option(options: list[Mapping[str, Any]], rank: int) -> SizingOption:
     for raw in options:
         if raw["rank"] == rank:
-            option: SizingOption = _OPTION.load({"working": (), **_without_cost(raw)})
-            return option
+            return quoted_option(raw)
     limit = f"1 to {len(options)}"
     error = FieldError(field="option", message=f"The run's options are ranked {limit}.", value=str(rank), limit=limit)
     raise InvalidRequestError(f"option: {error.message}", errors=(error,))
-
-
-def _without_cost(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in raw.items() if name != _COST}
 
 
 def _book(session: Session, caller: Caller, request: QuoteRequest, *, on: date, installation: PriceBook) -> Book:
