@@ -9,7 +9,7 @@ import pytest
 from service.access import Caller, Role
 from service.planning.execute import execute
 from service.planning.price_books import activate, upload
-from service.planning.quote_steps import accept, approve, issue, submit
+from service.planning.quote_steps import accept, approve, issue, submit, withdraw
 from service.planning.quotes import create
 from service.planning.submit import submit as post
 from service.runtime import Runtime
@@ -80,7 +80,9 @@ class Desk:
 
     def parts(self) -> list[tuple[str, str]]:
         if not hasattr(self, "_parts"):
-            lines = orjson.loads(self.draft().snapshot)["lines"]
+            quote = self.draft()
+            lines = orjson.loads(quote.snapshot)["lines"]
+            self.step(withdraw, quote, reason="only its parts were asked for")
             self._parts = list({line["part"]: line["kind"] for line in lines}.items())
         return self._parts
 
