@@ -255,9 +255,10 @@ def _print_list(console: Console, items: Sequence[Answer], *, more: str | None) 
         number = f"{item['number']}/{item['revision']}"
         cells = (item["id"], number, _words(item["state"]), item["customer"], _sum(item), item["valid_until"])
         table.add_row(*(escape(cell) for cell in cells), moment(item["created_at"]))
-        for risk in item["risks"]:
-            table.add_row("", "", _words(risk["kind"]), escape(risk["message"]), "", "", "")
     console.print(table)
+    for item in items:
+        for risk in item["risks"]:
+            console.print(f"{item['id']}: {_words(risk['kind'])}: {risk['message']}", markup=False, soft_wrap=True)
     print_older(console, more)
 
 

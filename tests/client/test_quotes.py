@@ -82,6 +82,7 @@ def test_a_quote_goes_through_its_life(of, seller, stocked, file):
 def test_an_issued_quote_is_revised_and_compared(of, seller, stocked, file):
     quote_id = seller("quotes", "create", file(stocked), "--json").json["id"]
     seller("quotes", "submit", quote_id)
+    of(Role.APPROVER)("quotes", "approve", quote_id)
     assert seller("quotes", "issue", quote_id).code == Ending.DONE
     revised = seller("quotes", "revise", quote_id, "--valid-days", "9")
     assert revised.code == Ending.DONE, revised.err
