@@ -164,3 +164,13 @@ def test_the_order_of_records_changes_nothing_but_the_digest(copied: Path) -> No
     plain = load_catalog(copied)
     rewrite(copied / GPUS, lambda parsed: {**parsed, "records": parsed["records"][::-1]})
     assert load_catalog(copied).hardware == plain.hardware
+
+
+@pytest.mark.parametrize("file", ["bom_rules.yaml", "discounts.yaml", "lead_times.yaml", "tco_context.yaml"])
+def test_rules_of_quotes_are_no_part_of_the_version_that_a_sizing_has(copied: Path, file: str) -> None:
+    plain = load_catalog(copied)
+    rewrite(copied / file, put("date", value="2030-01-01"))
+    dated = load_catalog(copied)
+    assert dated.version == plain.version
+    digests = [(one.bom_rules.digest, one.discount_tiers.digest, one.lead_times.digest) for one in (plain, dated)]
+    assert (digests[0] != digests[1]) == (file != "tco_context.yaml")
