@@ -211,9 +211,17 @@ def _rejection(server: ServerSpec, limit: Limit, detail: str) -> Rejection:
 
 
 def order(
-    *, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray, speed: FloatArray
+    *,
+    place: IntArray,
+    cost_weight: FloatArray,
+    power_w: FloatArray,
+    servers: IntArray,
+    speed: FloatArray,
+    racks: FloatArray | None = None,
 ) -> IntArray:
-    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, place of the id.
+    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, racks, place.
+
+    Racks count where they are given (unknown last); the place is that of the server's id.
 
     So nothing that costs and draws no more, and is faster, ranks after what it beats. Candidates of one server that
     are still equal keep the order in which their layouts are listed.
@@ -223,6 +231,7 @@ def order(
         (
             np.arange(place.size),
             place,
+            np.zeros(place.size) if racks is None else _or_inf(racks),
             -speed,
             servers,
             _or_inf(power_w),

@@ -1,10 +1,12 @@
 """Site and purse limits on whole fleets: facility power, racks, budget; shared by all kinds."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from service.sizing.fabric import fabric_power_kw
-from service.sizing.facility import facility_power_kw, facility_table, it_power_kw, racks
-from service.sizing.hardware import Hardware
+from service.sizing.facility import FacilityTable, facility_power_kw, facility_table, it_power_kw, racks
+from service.sizing.hardware import FacilityPreset, Hardware
 from service.sizing.rank import Verdict, refuse
 from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -45,7 +47,7 @@ def site_verdict(
     """
     if constraints.max_facility_kw is None and constraints.max_racks is None and weight_limit is None:
         return verdict
-    table_kw = facility_table(table.servers, hardware.facility, max_rack_kw=constraints.max_rack_kw)
+    table_kw = _facility(table, hardware.facility, constraints.max_rack_kw)
     switches_kw = np.where(east_west, switch_power_kw(table, hardware, server=server, servers=servers), 0.0)
     it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=switches_kw)
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
@@ -58,6 +60,19 @@ def site_verdict(
             refused = np.isnan(needed) | (needed > ceiling * (1.0 + _NOISE))
             verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
+
+
+def fleet_racks(
+    table: HardwareTable, hardware: Hardware, *, max_rack_kw: float | None, server: IntArray, servers: IntArray
+) -> FloatArray:
+    """Racks [count] of each fleet; NaN where they are unknown."""
+    return racks(_facility(table, hardware.facility, max_rack_kw), server, servers=servers)
+
+
+@lru_cache(maxsize=64)
+def _facility(table: HardwareTable, preset: FacilityPreset, max_rack_kw: float | None) -> FacilityTable:
+    """Every sizing of this catalog under this limit shares it."""
+    return facility_table(table.servers, preset, max_rack_kw=max_rack_kw)
 
 
 def switch_power_kw(table: HardwareTable, hardware: Hardware, *, server: IntArray, servers: IntArray) -> FloatArray:
