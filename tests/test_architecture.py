@@ -191,10 +191,12 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# design.md section 4 and its glossary: what a name may end in, when what it is "per" is set aside.
+# design.md section 4 and its glossary: what a name may end in, when what it is "per" is set aside. TPP and performance
+# density are the units of 15 CFR 774.
 UNITS = words("""
     bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms us ns fs s min h days months years w kw kwh j
     tokens tokens_s requests_s usd fraction mlups ns_day percent mm2
+    tpp performance_density
 """)
 # What is counted. `b` is a count of parameters in billions, as models are named.
 COUNTED = words("""

@@ -124,13 +124,16 @@ def _names(hardware: Hardware) -> dict[str, str]:
 
 
 def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -> tuple[CostLine, ...]:
-    network = option.network
     lines = [_line(option.server, option.servers, book=book, names=names, included=True)]
-    switches = (network.leaf_switches or 0) + (network.spine_switches or 0)
-    if network.switch is not None and switches:
-        lines.append(_line(network.switch, switches, book=book, names=names, included=True))
-    if network.optics:
-        lines.append(_line(_OPTIC, network.optics, book=book, names=names, included=True))
+    switches: dict[str, int] = {}
+    for part in option.network.networks:
+        count = (part.leaf_switches or 0) + (part.spine_switches or 0)
+        if part.switch is not None and count:
+            switches[part.switch] = switches.get(part.switch, 0) + count
+    lines += [_line(part, many, book=book, names=names, included=True) for part, many in switches.items()]
+    optics = sum(part.optics or 0 for part in option.network.networks)
+    if optics:
+        lines.append(_line(_OPTIC, optics, book=book, names=names, included=True))
     lines.append(_line(_SOFTWARE, option.gpus, book=book, names=names, included=False))
     lines.append(_line(_SUPPORT, option.servers, book=book, names=names, included=False))
     return tuple(lines)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
-from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.choice import Contest
 from service.sizing.inference.explain import (
@@ -32,6 +30,7 @@ from service.sizing.inference.predict import (
 from service.sizing.inference.residuals import Spreads, spreads_of
 from service.sizing.inference.serving import ServingPoint
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
+from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import Interval, Metric, interval
 from service.sizing.place import memory_parts
 from service.sizing.result import MemoryPart, PoolPlan, Quantity, SizingOption, WorkingStep
@@ -177,7 +176,21 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
     group, row = one.group, one.row
     server = scene.table.servers[one.server]
     crosses = bool(needs_fabric(group, scene.table)[row])
-    network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
+    around = infrastructure(
+        server,
+        scene.table.gpus[one.server],
+        servers=one.servers,
+        east_west=crosses,
+        storage=inference_storage(
+            weights_bytes=group.load.checkpoint_bytes,
+            versions=_VERSIONS_KEPT,
+            servers=one.servers,
+            load_s=scene.calibration.assumption("inference.cold_start_load_s"),
+        ),
+        hardware=scene.hardware,
+        constraints=scene.constraints,
+        calibration=scene.calibration,
+    )
     spare = 1 if scene.workload.availability is Availability.N_PLUS_1 else 0
     return SizingOption(
         rank=rank,
@@ -206,23 +219,12 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         memory_usable_gb_gpu=float(group.memory.usable[row]) / GB,
         bottleneck=served.bottleneck,
         utilisation=served.utilisation,
-        network=network,
-        storage=inference_storage(
-            weights_bytes=group.load.checkpoint_bytes,
-            versions=_VERSIONS_KEPT,
-            servers=one.servers,
-            load_s=scene.calibration.assumption("inference.cold_start_load_s"),
-        ),
-        facility=facility_plan(
-            server,
-            one.servers,
-            scene.hardware.facility,
-            switch_power_kw=network.switch_power_kw,
-            max_rack_kw=scene.constraints.max_rack_kw,
-        ),
+        network=around.network,
+        storage=around.storage,
+        facility=around.facility,
         requirements=(),
         notes=(*_notes(one, spare), *_preferred_to(one, scene, contest)),
-        working=served.working,
+        working=(*served.working, *around.working),
     )
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.choice import Contest, contest_of
@@ -21,6 +20,7 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
+from service.sizing.networks import network_plan
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
@@ -383,11 +383,7 @@ def _pick(pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, b
         servers=servers[both],
         place=place[both],
         racks=fleet_racks(
-            table,
-            scene.hardware,
-            max_rack_kw=scene.constraints.max_rack_kw,
-            server=server[both],
-            servers=servers[both],
+            table, scene.hardware.facility, scene.constraints, server=server[both], servers=servers[both]
         ),
         cost=cost[both],
         power=power[both] + np.array(switches) / output[both],
