@@ -58,8 +58,9 @@ def with_way_out(question: Question, found: SizingResult, *, again: Again) -> Si
         changes, answer = _way_out(question, missed, _at_most(again))
     except _LongEnoughError:
         changes, answer = {}, None
-    short = missed.limit is Limit.FLEET and missed.required > missed.best
-    missed = replace(missed, more_gpus_help=short or any(path in changes for path in _GPUS))
+    short = missed.limit is Limit.FLEET and missed.required > missed.best and not _fewer_gpus(question, missed)
+    raised = any(path in changes and float(changes[path]) > _at(question, path) for path in _GPUS)
+    missed = replace(missed, more_gpus_help=short or raised)
     if answer is not None:
         told = " and ".join(f"{'.'.join(path)} of {_shown(value)}" for path, value in changes.items())
         advice = f"with {told} {answer.options[0].server} would do"
@@ -106,6 +107,9 @@ def _step(question: Question, missed: Shortfall, changes: Changes, again: Again)
     """What this miss asks to change; nothing where no number does."""
     if missed.limit not in {Limit.MEMORY, Limit.FLEET}:
         return _loosened(missed)
+    fewer = _fewer_gpus(question, missed)
+    if fewer:
+        return fewer
     more = _more_gpus(question, again)
     return more if more or missed.limit is Limit.MEMORY else _further(_changed(question, changes))
 
@@ -125,6 +129,14 @@ def _loosened(missed: Shortfall) -> Changes:
         return {path: ceil(missed.best)}
     money = missed.limit in {Limit.BUDGET, Limit.TARGET_BUDGET}
     return {path: str(ceil(missed.best)) if money else missed.best}
+
+
+def _fewer_gpus(question: Question, missed: Shortfall) -> Changes:
+    """The largest fleet, where more GPUs are given than a fleet may have."""
+    if missed.limit is not Limit.FLEET:
+        return {}
+    most = int(missed.best)
+    return {path: most for path in _GPUS if (_at(question, path) or 0) > most}
 
 
 def _more_gpus(question: Question, again: Again) -> Changes:
