@@ -54,8 +54,11 @@ def with_way_out(question: Question, found: SizingResult, *, again: Again) -> Si
     missed = found.shortfall
     if missed is None:
         return found
+    once = _at_most(again)
     try:
-        changes, answer = _way_out(question, missed, _at_most(again))
+        changes, answer = _way_out(question, missed, once)
+        if answer is None:
+            changes, answer = _past_racks(question, found, once)
     except _LongEnoughError:
         changes, answer = {}, None
     short = missed.limit is Limit.FLEET and missed.required > missed.best and not _fewer_gpus(question, missed)
@@ -101,6 +104,30 @@ def _way_out(question: Question, missed: Shortfall, again: Again) -> tuple[Chang
             return _needed(question, changes, found, again)
         missed = found.shortfall
     return {}, None
+
+
+def _past_racks(question: Question, found: SizingResult, again: Again) -> tuple[Changes, SizingResult | None]:
+    """Racks that take any server, and what else those then ask for; in the end only what the one takes that would do.
+
+    A desktop stands in no rack: it comes nearer than what the racks refuse, and may never be enough.
+    """
+    racks = _FIELDS[Limit.RACK_POWER]
+    refused = {r.server: outward(r.required) for r in found.rejected if r.limit is Limit.RACK_POWER and r.required}
+    if not refused or _at(question, racks) is None:
+        return {}, None
+    changes: Changes = {racks: max(refused.values())}
+    if _beyond(changes):
+        return {}, None
+    opened = _changed(question, changes)
+    answer: SizingResult | None = again(opened)
+    if answer is not None and answer.shortfall is not None:
+        further, answer = _way_out(opened, answer.shortfall, again)
+        changes |= further
+    if answer is None:
+        return {}, None
+    least = changes | {racks: refused.get(answer.options[0].server, max(refused.values()))}
+    closer = again(_changed(question, least))
+    return _needed(question, least, closer, again) if closer.shortfall is None else (changes, answer)
 
 
 def _step(question: Question, missed: Shortfall, changes: Changes, again: Again) -> Changes:

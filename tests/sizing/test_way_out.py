@@ -92,6 +92,12 @@ DENSE: Workload = training_workload(tokens=1e12)
             ["constraints.max_rack_kw", "constraints.max_facility_kw"],
         ),
         (
+            # Desktops stand in no rack and come nearest; two of them are all there may be.
+            Question(workload=inference_workload(), constraints=Constraints(max_rack_kw=2.0, max_budget_usd="5000")),
+            Limit.FLEET,
+            ["constraints.max_rack_kw", "constraints.max_budget_usd"],
+        ),
+        (
             Question(workload=replace(HEAVY, slo=Slo(ttft_ms=1.0, tpot_ms=0.1))),
             Limit.TTFT,
             ["workload.slo.ttft_ms", "workload.slo.tpot_ms"],
