@@ -5,7 +5,7 @@ from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 
-from service.sizing.hardware import ServerSpec
+from service.sizing.hardware import ServerSpec, air_heat_kw
 from service.sizing.result import Limit, Rejection, Shortfall
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
@@ -17,6 +17,8 @@ STAGES: tuple[Limit, ...] = (
     Limit.REFERENCE,
     Limit.COOLING,
     Limit.RACK_POWER,
+    Limit.RACK_AIR,
+    Limit.RACK_WEIGHT,
     Limit.PRECISION,
     Limit.UNKNOWN_FACT,
     Limit.HOST,
@@ -43,6 +45,8 @@ UNITS: dict[Limit, str] = {
     Limit.TPOT: "ms",
     Limit.DEADLINE: "days",
     Limit.RACK_POWER: "kW",
+    Limit.RACK_AIR: "kW",
+    Limit.RACK_WEIGHT: "kg",
     Limit.FACILITY_POWER: "kW",
     Limit.RACKS: "racks",
     Limit.BUDGET: "USD",
@@ -54,7 +58,17 @@ UNITS: dict[Limit, str] = {
 
 
 # Caps of the caller's on what a fleet takes: what is required is the cap, the best is the least that a fleet takes.
-CAPS = frozenset({Limit.RACK_POWER, Limit.FACILITY_POWER, Limit.RACKS, Limit.BUDGET, Limit.TARGET_BUDGET})
+CAPS = frozenset(
+    {
+        Limit.RACK_POWER,
+        Limit.RACK_AIR,
+        Limit.RACK_WEIGHT,
+        Limit.FACILITY_POWER,
+        Limit.RACKS,
+        Limit.BUDGET,
+        Limit.TARGET_BUDGET,
+    }
+)
 # Bounds whose best figure, typed back, must suffice.
 _BOUNDS = CAPS | {Limit.TTFT, Limit.TPOT, Limit.DEADLINE, Limit.CONFIDENCE}
 _SHOWN_DIGITS = 4
@@ -190,18 +204,34 @@ def _server_refusal(server: ServerSpec, table: HardwareTable, constraints: Const
         return _rejection(
             server, Limit.COOLING, f"is cooled by {server.cooling}, the site allows {constraints.cooling}"
         )
-    if constraints.max_rack_kw is not None and server.rack_units is not None:
-        if server.plan_power_kw is None:
-            return _rejection(server, Limit.UNKNOWN_FACT, "its power is unknown, so max_rack_kw cannot be checked")
-        if server.plan_power_kw > constraints.max_rack_kw:
+    return _rack_refusal(server, constraints)
+
+
+def _rack_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | None:
+    """The first limit of a rack that one server alone is over; an unknown figure cannot be checked."""
+    if server.rack_units is None:
+        return None
+    checks = (
+        (Limit.RACK_POWER, constraints.max_rack_kw, server.plan_power_kw, "draws", "may draw"),
+        (Limit.RACK_AIR, constraints.max_rack_air_kw, air_heat_kw(server), "heats the air with", "may heat it with"),
+        (Limit.RACK_WEIGHT, constraints.max_rack_kg, server.weight_kg, "weighs", "carries"),
+    )
+    for limit, most, needed, does, may in checks:
+        if most is None:
+            continue
+        if needed is None:
+            what = {Limit.RACK_POWER: "power", Limit.RACK_AIR: "split of heat"}.get(limit, "weight")
+            return _rejection(server, Limit.UNKNOWN_FACT, f"its {what} is unknown, so {limit} cannot be checked")
+        if needed > most:
+            unit = UNITS[limit]
             return Rejection(
                 server=server.id,
-                limit=Limit.RACK_POWER,
+                limit=limit,
                 candidates=1,
-                detail=f"one server draws {server.plan_power_kw:g} kW, a rack may draw {constraints.max_rack_kw:g} kW",
-                required=server.plan_power_kw,
-                available=constraints.max_rack_kw,
-                unit="kW",
+                detail=f"one server {does} {needed:g} {unit}, a rack {may} {most:g} {unit}",
+                required=needed,
+                available=most,
+                unit=unit,
             )
     return None
 
@@ -251,11 +281,10 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
     found: list[Rejection] = []
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = _or_inf(np.abs(verdict.available - verdict.required) / np.abs(verdict.required))
-    for row in np.unique(server).tolist():
+    offered = set(server[verdict.stage == FEASIBLE].tolist())
+    for row in sorted(set(server.tolist()) - offered):
         mine = np.flatnonzero(server == row)
         stages = verdict.stage[mine]
-        if np.any(stages == FEASIBLE):
-            continue
         stage = int(stages.max())
         at_limit = mine[stages == stage]
         nearest = int(at_limit[np.argmin(distance[at_limit])])

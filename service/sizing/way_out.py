@@ -30,6 +30,8 @@ _FIELDS: dict[Limit, Path] = {
     Limit.DEADLINE: _DEADLINE,
     Limit.CONFIDENCE: _DEADLINE,
     Limit.RACK_POWER: ("constraints", "max_rack_kw"),
+    Limit.RACK_AIR: ("constraints", "max_rack_air_kw"),
+    Limit.RACK_WEIGHT: ("constraints", "max_rack_kg"),
     Limit.FACILITY_POWER: ("constraints", "max_facility_kw"),
     Limit.RACKS: ("constraints", "max_racks"),
     Limit.BUDGET: ("constraints", "max_budget_usd"),
@@ -39,6 +41,8 @@ _FIELDS: dict[Limit, Path] = {
 _MOST: dict[Path, float] = {
     _DEADLINE: 3650,
     ("constraints", "max_rack_kw"): 1000,
+    ("constraints", "max_rack_air_kw"): 1000,
+    ("constraints", "max_rack_kg"): 10_000,
     ("workload", "demand", "saturate_gpus"): 100_000,
     ("workload", "target", "gpus"): 200_000,
 }

@@ -17,12 +17,12 @@ from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
-    Spreads,
     at_most,
+    held_interval,
     receipts_of,
     serving_metrics,
-    spreads_of,
 )
+from service.sizing.inference.residuals import Spreads, spreads_of
 from service.sizing.inference.settle import Notes, Setting, operating_point, settle
 from service.sizing.inference.stated import Placement, has_stated_layout
 from service.sizing.inference.traffic import longest_tokens, slo_seconds
@@ -117,7 +117,7 @@ def _estimate(
         meets_slo=_meets_slo(values, workload),
         utilisation=serving_utilisation(floor, values),
         assumed=(*_assumed(notes, deployment, workload, load), *split),
-        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=0),
+        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, row=0),
         engine_version=ENGINE_VERSION,
     )
 
@@ -147,7 +147,7 @@ def _pools(
 
 
 def _meets_slo(values: PointValues, workload: InferenceWorkload) -> bool | None:
-    """Whether both tails keep the bounds, as predicted; None without bounds."""
+    """Whether the medians of both tails, as shown, keep the bounds; None without bounds."""
     ttft_s, tpot_s = slo_seconds(workload.slo)
     return None if workload.slo is None else values.ttft_tail_s <= ttft_s and values.tpot_tail_s <= tpot_s
 
@@ -175,7 +175,6 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
     Raises InvalidRequestError for a rate above what the deployment carries: its queue would grow without bound.
     """
     asked = notes.asked
-    held = interval(carried * values.in_flight / values.requests_s, spreads.tpot)
     if asked.kind is LoadKind.RATE:
         rate = asked.requests_s or 0.0
         full = setting.point(float(setting.limit[0]))
@@ -188,13 +187,16 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
             )
             raise InvalidRequestError(f"deployment.load.requests_s {message}", errors=(error,))
         can = interval(capacity, spreads.rate)
-        return FleetFlow(requests_s=at_most(rate, can), in_flight=held, capacity_requests_s=can)
-    if asked.kind is LoadKind.CONCURRENCY:
-        in_flight = float(asked.value or 1)
-        held = Interval(p10=in_flight, p50=in_flight, p90=in_flight)
+        arriving = at_most(rate, can)
+        held = held_interval(arriving, values, setting.traffic, spreads)
+        return FleetFlow(requests_s=arriving, in_flight=held, capacity_requests_s=can)
     within_slo = asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO
-    spread = combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate
-    return FleetFlow(requests_s=interval(carried, spread), in_flight=held, capacity_requests_s=None)
+    flow = interval(carried, combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate)
+    if asked.kind is LoadKind.CONCURRENCY:
+        held = Interval(p10=float(asked.value or 1), p50=float(asked.value or 1), p90=float(asked.value or 1))
+    else:
+        held = held_interval(flow, values, setting.traffic, spreads)
+    return FleetFlow(requests_s=flow, in_flight=held, capacity_requests_s=None)
 
 
 def _assumed(notes: Notes, deployment: Deployment, workload: InferenceWorkload, load: ModelLoad) -> tuple[Assumed, ...]:

@@ -11,7 +11,7 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit
-from service.sizing.inference.predict import spreads_of
+from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
 from service.sizing.inference.traffic import FleetDemand
 from service.sizing.numeric import Numeric
@@ -120,7 +120,7 @@ def _factors(
         (
             spreads.ttft.quantile_factor(confidence),
             spreads.tpot.quantile_factor(confidence),
-            # Capacity is only ever lowered: a fit that is slow on average is no licence to buy less.
+            # Capacity is only ever lowered: who is content with little confidence may not buy less than the median.
             min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
         )
         for spreads in each

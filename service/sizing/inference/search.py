@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.choice import Contest, contest_of
@@ -21,6 +20,7 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
+from service.sizing.networks import network_plan
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
@@ -386,8 +386,9 @@ def _ranked(chosen: _Chosen, speed: FloatArray) -> tuple[IntArray, list[bool]]:
         place=chosen.place, cost_weight=chosen.cost, power_w=chosen.power, servers=chosen.servers, speed=speed
     )
     front = pareto_front(cost_weight=chosen.cost, speed=speed, power_w=chosen.power)
-    best = np.isin(ranked, first_per_server(ranked, chosen.server))
-    kept = ranked[best | front[ranked]][:_MOST_OPTIONS]
+    best = np.zeros(ranked.size, dtype=np.bool_)
+    best[first_per_server(ranked, chosen.server)] = True
+    kept = ranked[(best | front)[ranked]][:_MOST_OPTIONS]
     return kept, front[kept].tolist()
 
 

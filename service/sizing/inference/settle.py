@@ -18,6 +18,7 @@ from service.sizing.inference.predict import (
     PointValues,
     point_values,
 )
+from service.sizing.inference.residuals import Medians
 from service.sizing.inference.serving import Bench, Traffic, bench_of, serve, within
 from service.sizing.inference.software import Software, software_of
 from service.sizing.inference.stated import (
@@ -246,14 +247,14 @@ def operating_point(
     values = setting.point(batch)
     decoding = replicas if setting.prefill_ratio is not None else replicas / (1.0 + values.prefill_instances)
     if asked.kind is LoadKind.CONCURRENCY:
-        values = _with_waiting(values, float(asked.value or 1) / decoding)
+        values = _with_waiting(values, float(asked.value or 1) / decoding, medians=setting.bench.medians)
     return values, values.requests_s * decoding
 
 
-def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
+def _with_waiting(values: PointValues, in_flight: float, *, medians: Medians) -> PointValues:
     """Requests beyond what the instance holds wait: Little's law turns their number into time to first token."""
     waiting = max(0.0, in_flight - values.in_flight)
-    extra = waiting / values.requests_s
+    extra = waiting / values.requests_s * medians.rate * medians.ttft
     if extra <= 0.0:
         return values
     fields = {name: getattr(values, name) for name in PointValues.__dataclass_fields__}

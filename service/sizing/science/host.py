@@ -118,15 +118,18 @@ def _msa_notes(needs: MsaNeeds) -> list[str]:
 
 def _storage(job: Job, *, calibration: Calibration) -> StoragePlan:
     host, items = job.application.host, job.demand_day or 0.0
-    unknown = []
-    if host is None or host.input_gb_item is None:
-        unknown.append("inputs")
-    if host is None or host.output_gb_item is None:
-        unknown.append("outputs")
+
+    def daily(gb_item: float | None) -> float | None:
+        return None if gb_item is None else items * gb_item * GB
+
+    def sized(tb: float | None) -> float | None:
+        return None if tb is None else tb * TB
+
     return science_storage(
-        database_bytes=0.0 if host is None or host.database_tb is None else host.database_tb * TB,
-        input_bytes_day=items * (0.0 if host is None else host.input_gb_item or 0.0) * GB,
-        output_bytes_day=items * (0.0 if host is None else host.output_gb_item or 0.0) * GB,
+        database_bytes=None if host is None else sized(host.database_tb),
+        input_bytes_day=None if host is None else daily(host.input_gb_item),
+        output_bytes_day=None if host is None else daily(host.output_gb_item),
+        local_bytes_server=None if host is None else sized(host.nvme_tb_server),
         retention_days=calibration.assumption("science.output_retention_days"),
-        unknown=tuple(unknown),
+        source=f"config/science/{job.application.id}.yaml: host",
     )
