@@ -63,7 +63,7 @@ def _flags(line: Mapping[str, Any]) -> Iterator[str]:
     if line["quantity"] and line["list_price"] is None:
         yield "no price in this book"
     if line["quantity"] and not line["orderable"]:
-        yield f"no SKU known ({line['part']}): cannot be ordered by this list alone"
+        yield f"no SKU known; part {line['part']}"
     if line["disputed"] is not None:
         yield f"{whole(line['disputed']['quantity'])} by another reading: {line['disputed']['why']}"
 

@@ -18,11 +18,6 @@ def amount(value: str | None, currency: str, *, dash: str = DASH) -> str:
     return format_currency(Decimal(value), currency, format="#,##0.00", locale=_LOCALE, currency_digits=True)
 
 
-def money(value: str | None, currency: str) -> str:
-    """The same with its ISO code."""
-    return DASH if value is None else f"{currency} {amount(value, currency)}"
-
-
 def unit_price(value: str | None, currency: str) -> str:
     """A price of one, with up to six decimals where a rate has made it long."""
     if value is None:

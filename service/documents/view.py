@@ -8,7 +8,7 @@ from service.documents.export_block import export_block
 from service.documents.ownership_block import ownership_block
 from service.documents.price_block import price_block
 from service.documents.site_block import site_block
-from service.documents.spelled import TIMES, amount, day, figure, money, percent, share, whole, words
+from service.documents.spelled import TIMES, amount, day, figure, percent, share, whole, words
 
 Quote = Mapping[str, Any]
 Row = dict[str, Any]
@@ -57,7 +57,7 @@ def _dated(quote: Quote) -> str:
 
 def _banners(quote: Quote, state: str) -> Iterator[str]:
     if state not in _ISSUED:
-        yield f"DRAFT ({words(state)}): this revision has not been issued."
+        yield f"DRAFT{'' if state == 'draft' else f', {words(state)}'}: this revision has not been issued."
     yield from (text for text in quote["disclaimers"] if text.isupper() or text.partition(":")[0].isupper())
 
 
@@ -81,13 +81,13 @@ def _facts(quote: Quote) -> Iterator[Row]:
     totals, currency, facility = quote["totals"], quote["currency"], quote["option"]["facility"]
     once, recurring = totals["one_time"], totals["recurring"]
     yield {
-        "name": "Once, net",
-        "value": money(once["net_amount"], currency),
+        "name": f"Once, net, {currency}",
+        "value": amount(once["net_amount"], currency),
         "note": f"list {amount(once['list_amount'], currency)}",
     }
     yield {
-        "name": f"Over {totals['term_months']} months, net",
-        "value": money(recurring["net_amount"], currency),
+        "name": f"{totals['term_months']} months, net, {currency}",
+        "value": amount(recurring["net_amount"], currency),
         "note": f"list {amount(recurring['list_amount'], currency)}",
     }
     yield {
