@@ -33,6 +33,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "models/gpt-oss-20b.yaml",
         "science/gromacs.yaml",
         "assumptions.yaml",
+        "bom_rules.yaml",
+        "discounts.yaml",
+        "lead_times.yaml",
+        "tco_context.yaml",
         "export_rules.yaml",
         "not_sized.yaml",
     ):
