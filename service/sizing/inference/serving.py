@@ -338,7 +338,7 @@ def _disaggregated(
         servers=pooled.servers,
         ratio=ratio,
         utilisation=bench.pool_utilisation_fraction,
-        ttft_s=ttft_s / bench.medians.ttft,
+        ttft_s=ttft_s / bench.medians.ttft_factor,
     )
     return _point(bench, state, batch, traffic, prefill_instances=instances)
 
@@ -348,14 +348,14 @@ def _point(
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
-    tpot = state.tpot_s * medians.tpot
+    tpot = state.tpot_s * medians.tpot_factor
     return ServingPoint(
         batch=_full(batch, shape),
-        ttft_s=state.ttft_s * medians.ttft,
-        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft,
+        ttft_s=state.ttft_s * medians.ttft_factor,
+        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
-        requests_s=state.requests_s * medians.rate,
+        requests_s=state.requests_s * medians.rate_factor,
         in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_full(state.prefill_fraction, shape),
