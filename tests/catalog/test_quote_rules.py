@@ -20,7 +20,7 @@ NAMED = {"switch_name", "block_name", "network.switch_name"}
 
 
 def names_of(rule: BomRule) -> Iterator[str]:
-    for text in (rule.part, rule.name, rule.why, rule.unknown, rule.note or "", *rule.configuration):
+    for text in (rule.part, rule.name, rule.why, rule.unknown, rule.note or "", rule.sku or "", *rule.configuration):
         yield from names_in(text)
     for counted in (rule.count, rule.included.count if rule.included else None):
         if counted is not None:
