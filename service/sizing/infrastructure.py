@@ -1,6 +1,7 @@
 """Everything around an option's GPUs, for every kind: networks, storage, facility, and how each count follows."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.fabric import compute_ports
 from service.sizing.facility import Site, facility_plan
 from service.sizing.front_end import fleet_switches
-from service.sizing.hardware import GpuSpec, Hardware, ServerSpec
+from service.sizing.hardware import GpuSpec, Hardware, ServerSpec, SwitchSpec
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
@@ -44,30 +45,39 @@ def infrastructure(
 ) -> Infrastructure:
     """Networks, storage, racks and power of `servers`. `east_west`: their GPUs talk to each other."""
     site = site_of(hardware.facility, constraints, calibration)
-    fleet = fleet_switches(
-        server, hardware.switches, servers=np.array([float(servers)]), east_west=np.array([east_west])
-    )
-    network = network_plan(server, servers, hardware.switches, east_west=east_west, nvlink_gb_s=gpu.nvlink_gb_s)
-    facility = facility_plan(
-        server,
-        servers,
-        site,
-        switch_power_kw=float(fleet.power_kw[0]),
-        switch_units=float(fleet.rack_units[0]),
-    )
+    network, facility, working = _built(server, gpu.nvlink_gb_s, servers, east_west, hardware.switches, site)
     stored = with_blocks(storage, hardware.storage)
-    return Infrastructure(
-        network=network,
-        storage=stored,
-        facility=facility,
-        working=(
-            *_network_steps(server, network),
-            *_storage_steps(stored),
-            *_facility_steps(
-                server, servers, facility, site, switch_kw=float(fleet.power_kw[0]), units=float(fleet.rack_units[0])
-            ),
-        ),
+    steps = (*working.network, *_storage_steps(stored), *working.facility)
+    return Infrastructure(network=network, storage=stored, facility=facility, working=steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Working:
+    """The steps of what does not depend on the workload."""
+
+    network: tuple[WorkingStep, ...]
+    facility: tuple[WorkingStep, ...]
+
+
+@lru_cache(maxsize=4096)
+def _built(  # noqa: PLR0917 - a cache's key, positional so that equal questions are equal keys
+    server: ServerSpec,
+    nvlink_gb_s: float | None,
+    servers: int,
+    east_west: bool,  # noqa: FBT001 - as above
+    switches: tuple[SwitchSpec, ...],
+    site: Site,
+) -> tuple[NetworkPlan, FacilityPlan, _Working]:
+    """Networks and facility of one fleet with their working: options of many questions share them."""
+    fleet = fleet_switches(server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]))
+    switch_kw, units = float(fleet.power_kw[0]), float(fleet.rack_units[0])
+    network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s)
+    facility = facility_plan(server, servers, site, switch_power_kw=switch_kw, switch_units=units)
+    working = _Working(
+        network=tuple(_network_steps(server, network)),
+        facility=tuple(_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units)),
     )
+    return network, facility, working
 
 
 def _network_steps(server: ServerSpec, network: NetworkPlan) -> list[WorkingStep]:
