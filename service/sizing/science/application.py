@@ -16,6 +16,7 @@ class Template(StrEnum):
     ROOFLINE = "roofline"
     LATTICE = "lattice"
     SEQUENCE_TRAINING = "sequence_training"
+    RECIPE_TRAINING = "recipe_training"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,8 @@ class HostNeeds:
     basis: str
     source: str
     note: str = ""
+    # What each working server leaves on disk in a day, where that was published instead.
+    output_gb_server_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,59 @@ class HaloLaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardingLaw:
+    """One item over n GPUs: 1/E - 1 = coefficient (n - 1) (reference size / size)**power; memory is shared by all."""
+
+    coefficient: float
+    power: float
+    reference_size_tokens: float
+    most_gpus: int
+    ln_arm: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardedRoute:
+    """A published way to compute an item that no GPU holds alone."""
+
+    method: str
+    tokens: float
+    gpus: int
+    gpu: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpillLaw:
+    """What does not fit moves through host memory: `s_gb` seconds a GB of it at the reference link.
+
+    `most_factor` of the GPU's memory at most; `ln_arm` is added to the interval.
+    """
+
+    s_gb: float
+    reference_link_gb_s: float
+    most_factor: float
+    ln_arm: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialLaw:
+    """A run of a fixed recipe on n GPUs: E = 1 / (1 + n / half_gpus); what does not split stays."""
+
+    half_gpus: float
+    most_gpus: int
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """What config/science/*.yaml states about one application."""
 
@@ -188,6 +244,14 @@ class Application:
     default_variant: str = "default"
     scaling: tuple[ScalingPoint, ...] = ()
     halo: HaloLaw | None = None
+    sharding: ShardingLaw | None = None
+    sharded: tuple[ShardedRoute, ...] = ()
+    spill: SpillLaw | None = None
+    serial: SerialLaw | None = None
+    # An application whose curves this one takes, and the 80 % band that it adds: nobody timed this one.
+    borrows: str | None = None
+    borrowed_ln_arm: float = 0.0
+    borrowed_factor: float = 1.0
     notes: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = field(default=())
 

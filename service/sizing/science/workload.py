@@ -82,6 +82,8 @@ class WeatherWorkload(ScienceWorkload):
     steps: float
     forecasts_day: float | None = None
     members: int = 1
+    # Of the application; None is the newest that was measured.
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,4 +142,11 @@ class SequenceTrainingWorkload(ScienceWorkload):
     tokens: float
     precision: Precision = Precision.BF16
     packed: bool = True
+    target: DeadlineTarget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeTrainingWorkload(ScienceWorkload):
+    """One training by a published recipe to its target: data, model and batch are the recipe's."""
+
     target: DeadlineTarget | None = None
