@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from scripts.calibration.science_fit import FEW_GPUS_ARM, LEAST_GPUS, Fitted, fit_application, fit_law, fit_science
+from scripts.calibration.science_fit import FEW_GPUS_ARM, LEAST_GPUS, Fitted, fit_application, fit_science, with_laws
 from scripts.calibration.science_runs import ScienceRun, predictions, with_padding
 from service.catalog.catalog import Catalog
-from service.sizing.science.application import Application
+from service.sizing.science.application import Application, TransferLaw
 from service.sizing.version import ENGINE_VERSION
 
 _HEADER = """\
@@ -24,7 +24,7 @@ _HEADER = """\
 # errors: absolute error over measured, median over groups (source x application x GPU x precision) and over rows, p90
 # over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval. left_out: gpu =
 # neither curves nor law had seen the GPU; source = the application's runs of one source, by those of the others.
-# An application that is left out whole has no rate: it is sized by the customer's own, or borrows a curve as its file says.
+# An application that is left out whole has no rate: the customer gives one, or it borrows a curve as its file says.
 """
 _FIT, _GPU, _SOURCE = "nothing", "gpu", "source"
 
@@ -72,10 +72,20 @@ def _fitted_without(
     again = fit_application(catalog, facts, kept)
     if whole.law is None:
         return again
-    law = fit_law(catalog, again, kept, without=gpu) or whole.law
+    again = with_laws(catalog, again, kept, without=gpu)
     few = len({run.gpu for run in kept}) < LEAST_GPUS
-    arm = math.hypot(whole.law.ln_high, FEW_GPUS_ARM) if few else whole.law.ln_high
-    return replace(again, law=replace(law, ln_low=-arm, ln_high=arm))
+
+    def banded(law: TransferLaw | None, of: TransferLaw | None) -> TransferLaw | None:
+        if law is None or of is None:
+            return law
+        arm = math.hypot(of.ln_high, FEW_GPUS_ARM) if few else of.ln_high
+        return replace(law, ln_low=-arm, ln_high=arm)
+
+    return replace(
+        again,
+        law=banded(again.law, whole.law),
+        variant_laws=tuple(law for own in again.variant_laws if (law := banded(own, whole.law_of(str(own.variant))))),
+    )
 
 
 def _errors(
@@ -110,8 +120,7 @@ def write_science(
         "schema_version: 1",
         f'fitted: "{today.isoformat()}"',
         f"inputs: {runs} lines of config/evidence/science.jsonl whose split is calibration and scope is timing",
-        "method: non-negative relative least squares of curves, ridge regression of laws on the logarithm "
-        "(scripts/calibration/science_fit.py)",
+        "method: non-negative relative least squares of curves, ridge of laws (scripts/calibration/science_fit.py)",
         f'code_version: "{ENGINE_VERSION}"',
         "errors:",
         *_error_lines(errors),
@@ -123,6 +132,7 @@ def write_science(
             for a in applications
             if a.law is not None and a.law != catalog.applications[a.id].law
         ),
+        *(_line({"application": a.id, **_record(law)}) for a in applications for law in a.variant_laws),
         "factors:",
         *_factor_lines(applications, catalog),
         "constants:",
@@ -164,7 +174,7 @@ def _constant_lines(applications: Sequence[Application]) -> Iterator[str]:
         "halo": ("coefficient",),
         "sharding": ("coefficient", "power"),
         "spill": ("s_gb",),
-        "serial": ("half_gpus",),
+        "serial": ("serial_fraction",),
     }
     for application in applications:
         for law, numbers in names.items():
@@ -175,7 +185,8 @@ def _constant_lines(applications: Sequence[Application]) -> Iterator[str]:
 
 
 def _record(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {name: value for name, value in values if value is not None}
 
 
 def _line(values: Mapping[str, Any]) -> str:

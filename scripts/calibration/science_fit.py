@@ -36,6 +36,7 @@ _SPECS: dict[Template, tuple[bool, bool, bool]] = {
     Template.SEQUENCE_TRAINING: (False, False, True),
 }
 LEAST_GPUS = 3
+VARIANT_GPUS = 8
 # Added to the band where exponents are those of another application, or of too few GPUs.
 FEW_GPUS_ARM = 0.3
 # How strongly exponents are pulled to those of config/science, in runs.
@@ -72,7 +73,7 @@ def fit_application(catalog: Catalog, application: Application, runs: Sequence[S
     fitted = _with_variant_factors(fitted, plain)
     fitted = _with_germline(fitted)
     fitted = _with_constants(catalog, fitted, runs)
-    return replace(fitted, law=fit_law(catalog, fitted, plain))
+    return with_laws(catalog, fitted, plain)
 
 
 def _alone(run: ScienceRun) -> bool:
@@ -280,32 +281,30 @@ def _with_constants(catalog: Catalog, application: Application, runs: Sequence[S
 
 
 def _with_serial(application: Application, runs: Sequence[ScienceRun]) -> Application:
-    """Seconds on one GPU of each kind, and the number of GPUs at which half of them is lost."""
+    """Seconds on one GPU of each kind, and the share of a run that does not split."""
     law = application.serial
     assert law is not None
 
-    def split(half: float) -> dict[str, list[float]]:
-        tried = replace(law, half_gpus=half)
+    def split(serial: float) -> dict[str, list[float]]:
+        tried = replace(law, serial_fraction=serial)
         found: dict[str, list[float]] = {}
         for run in runs:
             # The probe already divided by the efficiency of the law as it stands.
-            before = float(serial_efficiency(run.gpus, law))
-            found.setdefault(run.gpu, []).append(
-                math.log(run.unit_s / before * float(serial_efficiency(run.gpus, tried)))
-            )
+            before, after = float(serial_efficiency(run.gpus, law)), float(serial_efficiency(run.gpus, tried))
+            found.setdefault(run.gpu, []).append(math.log(run.unit_s / before * after))
         return found
 
-    def scatter(log_half: float) -> float:
-        return sum(float(np.sum((np.array(x) - np.mean(x)) ** 2)) for x in split(math.exp(log_half)).values())
+    def scatter(log_serial: float) -> float:
+        return sum(float(np.sum((np.array(x) - np.mean(x)) ** 2)) for x in split(math.exp(log_serial)).values())
 
-    half = math.exp(float(minimize_scalar(scatter, bounds=(1.0, 10.0), method="bounded").x))
+    serial = math.exp(float(minimize_scalar(scatter, bounds=(-12.0, 0.0), method="bounded").x))
     curves = []
-    for gpu, logs in sorted(split(half).items()):
+    for gpu, logs in sorted(split(serial).items()):
         mine = [run for run in runs if run.gpu == gpu]
         curve = _fit_curve(application.template, mine, variant="default", gpu=gpu)
         arm = _arm([x - float(np.median(logs)) for x in logs])
         curves.append(replace(curve, coefficients_s=(math.exp(float(np.median(logs))),), q10=-arm, q90=arm))
-    return replace(application, curves=tuple(curves), serial=replace(law, half_gpus=half))
+    return replace(application, curves=tuple(curves), serial=replace(law, serial_fraction=serial))
 
 
 def _with_halo(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> Application:
@@ -412,6 +411,21 @@ def _with_spill(
 # --- between GPUs
 
 
+def with_laws(
+    catalog: Catalog, application: Application, runs: Sequence[ScienceRun], *, without: str | None = None
+) -> Application:
+    """The application with its law between GPUs, and laws of variants that enough GPUs ran: their bounds differ."""
+    common = fit_law(catalog, application, runs, without=without)
+    variants = sorted({run.variant for run in runs if run.variant == run.base})
+    found = []
+    for variant in variants if len(variants) > 1 else ():
+        mine = [run for run in runs if run.variant == variant]
+        if len({run.gpu for run in mine}) >= VARIANT_GPUS:
+            own = fit_law(catalog, replace(application, law=common), mine, without=without)
+            found += [] if own is None else [replace(own, variant=variant)]
+    return replace(application, law=common, variant_laws=tuple(found))
+
+
 def fit_law(
     catalog: Catalog, application: Application, runs: Sequence[ScienceRun], *, without: str | None = None
 ) -> TransferLaw | None:
@@ -483,7 +497,11 @@ def _unseen_residuals(
         exponents = _exponents(catalog, others, prior, mask)
         law = replace(prior, fp32_exponent=exponents[0], bandwidth_exponent=exponents[1], bf16_exponent=exponents[2])
         unseen = replace(
-            application, law=law, transfers=(), curves=tuple(c for c in application.curves if c.gpu != gpu)
+            application,
+            law=law,
+            variant_laws=(),
+            transfers=(),
+            curves=tuple(c for c in application.curves if c.gpu != gpu),
         )
         for run in (r for r in runs if r.gpu == gpu):
             rate = rates_of(

@@ -56,9 +56,9 @@ def load_facts(folder: Path, *, gpus: frozenset[str]) -> dict[str, Application]:
         found[application.id] = application
     _check_aliases(folder, found)
     for name, application in found.items():
-        if application.borrows is not None and application.borrows not in found:
-            path = folder / f"{name}.yaml"
-            raise wrong(path, name, "borrows", f"There is no application '{application.borrows}'.")
+        lender = None if application.borrows is None else application.borrows.application
+        if lender is not None and lender not in found:
+            raise wrong(folder / f"{name}.yaml", name, "borrows.application", f"There is no application '{lender}'.")
     return found
 
 

@@ -9,6 +9,7 @@ from service.catalog.files import naming, read_yaml, wrong
 from service.schemas.typed import load_typed
 from service.sizing.science.application import Application, Curve, TransferLaw
 
+_SECTIONS = frozenset({"rates", "laws", "factors", "constants"})
 _LAWS = ("halo", "sharding", "spill", "serial")
 
 
@@ -33,18 +34,20 @@ class FittedConstant:
 def with_fitted(path: Path, applications: Mapping[str, Application]) -> dict[str, Application]:
     """The applications with the rates, laws, factors and constants of the file; as they are where there is none.
 
-    Raises FactsError naming file, entry and field.
+    What was fitted for an application that is not offered is set aside. Raises FactsError naming file, entry and field.
     """
     found = dict(applications)
     if not path.exists():
         return found
-    parsed = read_yaml(path)
+    parsed = {name: _offered(entries, found) for name, entries in read_yaml(path).items() if name in _SECTIONS}
     for place, raw in enumerate(parsed.get("rates") or []):
         name, curve = _entry(path, found, raw, f"rates[{place}]", Curve)
         found[name] = replace(found[name], curves=(*found[name].curves, curve))
     for place, raw in enumerate(parsed.get("laws") or []):
         name, law = _entry(path, found, raw, f"laws[{place}]", TransferLaw)
-        found[name] = replace(found[name], law=law)
+        own = law.variant is not None
+        laws = (*found[name].variant_laws, law) if own else found[name].variant_laws
+        found[name] = replace(found[name], law=found[name].law if own else law, variant_laws=laws)
     for place, raw in enumerate(parsed.get("factors") or []):
         name, factor = _entry(path, found, raw, f"factors[{place}]", FittedFactor)
         found[name] = _with_factor(path, found[name], factor)
@@ -52,6 +55,12 @@ def with_fitted(path: Path, applications: Mapping[str, Application]) -> dict[str
         name, constant = _entry(path, found, raw, f"constants[{place}]", FittedConstant)
         found[name] = _with_constant(path, found[name], constant)
     return found
+
+
+def _offered(entries: Any, found: Mapping[str, Application]) -> list[Any]:
+    """Entries but those that name another application."""
+    known = entries if isinstance(entries, list) else []
+    return [raw for raw in known if not isinstance(raw, Mapping) or raw.get("application", "") in {"", *found}]
 
 
 def _entry(path: Path, found: Mapping[str, Application], raw: Any, label: str, record: type) -> tuple[str, Any]:
@@ -87,8 +96,8 @@ def with_borrowed(application: Application, applications: Mapping[str, Applicati
     """The application with the curves of the one that it borrows from: not measured, and within its own wide band."""
     if application.borrows is None:
         return application
-    lender = applications[application.borrows]
-    arm, factor = application.borrowed_ln_arm, application.borrowed_factor
+    lender = applications[application.borrows.application]
+    arm, factor = application.borrows.ln_arm, application.borrows.factor
     source = next(iter(dict(application.sources)), "")
     curves = tuple(
         replace(

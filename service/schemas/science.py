@@ -92,8 +92,10 @@ class FoldingSchema(ScienceSchema):
         "Residues, ligand atoms and nucleotides of a target: a number or {mean, p95}.", low=1, high=1e6, required=True
     )
     seeds = Count("Seeds per target.", low=1, high=100_000, load_default=1)
-    samples = Count("Diffusion samples per seed.", low=1, high=1000, load_default=5)
-    recycles = Count("Recycles.", low=0, high=100, load_default=10)
+    samples = Count(
+        "Diffusion samples per seed; null is what the application is published with.", low=1, high=1000, **_OPTIONAL
+    )
+    recycles = Count("Recycles; null is what the application is published with.", low=0, high=100, **_OPTIONAL)
     msa = fields.Nested(MsaSchema, load_default=Msa, metadata={"description": "The alignment stage."})
 
 

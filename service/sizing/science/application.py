@@ -70,6 +70,8 @@ class TransferLaw:
     ln_high: float
     basis: str
     source: str
+    # The curves that it is for; None is all without a law of their own.
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,9 @@ class MsaRoute:
     basis: str
     source: str
     note: str = ""
+    # What its disks must read, and the most GPU seconds of one chain that were published.
+    nvme_gb_s: float | None = None
+    gpu_s_chain_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,13 +218,22 @@ class SpillLaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SerialLaw:
-    """A run of a fixed recipe on n GPUs: E = 1 / (1 + n / half_gpus); what does not split stays."""
+    """A run of a fixed recipe on n GPUs: E = 1 / (1 + serial_fraction x n); what does not split stays (Amdahl 1967)."""
 
-    half_gpus: float
+    serial_fraction: float
     most_gpus: int
     basis: str
     source: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed:
+    """The application whose curves another takes that nobody timed: times `factor`, within `ln_arm`."""
+
+    application: str
+    ln_arm: float
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +251,7 @@ class Application:
     curves: tuple[Curve, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     law: TransferLaw | None = None
+    variant_laws: tuple[TransferLaw, ...] = ()
     memory: MemoryLaw | None = None
     host: HostNeeds | None = None
     folding: FoldingFacts | None = None
@@ -248,12 +263,16 @@ class Application:
     sharded: tuple[ShardedRoute, ...] = ()
     spill: SpillLaw | None = None
     serial: SerialLaw | None = None
-    # An application whose curves this one takes, and the 80 % band that it adds: nobody timed this one.
-    borrows: str | None = None
-    borrowed_ln_arm: float = 0.0
-    borrowed_factor: float = 1.0
+    borrows: Borrowed | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = field(default=())
+
+    def law_of(self, variant_id: str) -> TransferLaw | None:
+        """The law between GPUs of a variant's curves: its own, else that of the application."""
+        for law in self.variant_laws:
+            if law.variant == variant_id:
+                return law
+        return self.law
 
     def variant(self, variant_id: str | None) -> Variant | None:
         """The variant of that id, the default one for None; None when the application has no such variant."""

@@ -219,9 +219,9 @@ def sharding_efficiency(gpus: Numeric, law: ShardingLaw, *, size_tokens: float) 
 
 
 def serial_efficiency(gpus: Numeric, law: SerialLaw) -> FloatArray:
-    """Efficiency of a run of a fixed recipe: 1 / (1 + n / half); NaN beyond what was measured (MLPerf HPC v3.0)."""
+    """Efficiency of a run of a fixed recipe: 1 / (1 + serial x n); NaN beyond what was measured (MLPerf HPC v3.0)."""
     counts = np.asarray(gpus, dtype=np.float64)
-    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + counts / law.half_gpus), np.nan)
+    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + law.serial_fraction * counts), np.nan)
 
 
 def _efficiency(

@@ -99,6 +99,7 @@ def rates_of(
     """
     resolver = _Resolver(
         application=application,
+        law=application.law_of(curve_variant),
         curves=_curves_of(application, curve_variant, variant=variant, factor=base_factor),
         size=size,
         specs={gpu.id: gpu for gpu in (*hardware.gpus, *gpus)},
@@ -135,6 +136,7 @@ def _scaled(curve: Curve, factor: float, *, ln_arm: float) -> Curve:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Resolver:
     application: Application
+    law: TransferLaw | None
     curves: dict[str, Curve]
     size: WorkSize
     specs: dict[str, GpuSpec]
@@ -170,7 +172,7 @@ class _Resolver:
 
     def _by_law(self, gpu: str) -> Rate | None:
         """From every measured GPU by the ratios of the data sheets, the more alike the more it counts."""
-        law, target = self.application.law, self.specs.get(gpu)
+        law, target = self.law, self.specs.get(gpu)
         if law is None or target is None or target.memory_bandwidth_tb_s is None:
             return None
         anchors = [self.specs[c] for c in sorted(self.curves) if c in self.specs]

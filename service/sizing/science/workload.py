@@ -50,8 +50,9 @@ class FoldingWorkload(ScienceWorkload):
     tokens: SizeDistribution
     targets_day: float | None = None
     seeds: int = 1
-    samples: int = 5
-    recycles: int = 10
+    # None: those that the application is published with.
+    samples: int | None = None
+    recycles: int | None = None
     msa: Msa = field(default_factory=Msa)
 
 
