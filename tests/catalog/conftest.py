@@ -10,14 +10,14 @@ import yaml
 
 from service.catalog.catalog import Catalog
 from service.catalog.files import read_yaml
-from service.catalog.load import load_catalog
+from tests.facts import own_catalog
 
 CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return load_catalog(CONFIG)
+    return own_catalog()
 
 
 @pytest.fixture(scope="session")
