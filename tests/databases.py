@@ -30,6 +30,16 @@ def migrated_postgresql(postgresql_server: str) -> str:
     return url
 
 
+@pytest.fixture(scope="module")
+def copied_postgresql(postgresql_server: str, migrated_postgresql: str) -> str:
+    """A migrated database of a module's own, for what it fills once and then only reads."""
+    name = f"copied_{uuid4().hex}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        template = migrated_postgresql.rpartition("/")[2]
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+    return postgresql_server.replace("postgresql://", "postgresql+psycopg://").removesuffix("postgres") + name
+
+
 @pytest.fixture
 def emptied_postgresql(migrated_postgresql: str) -> str:
     """The same, as empty as after its migration; a database for every test would cost a second each."""
