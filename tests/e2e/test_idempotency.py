@@ -145,6 +145,7 @@ def killed(webs: Webs, gate, **headers: str) -> None:
     del webs.addresses[0]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, processes, gate):
     webs.start(DYING, PRODUCT)
     killed(webs, gate)

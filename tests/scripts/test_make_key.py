@@ -11,16 +11,7 @@ from scripts.installation import database_url, settings_of_installation
 from scripts.make_key import main
 from service.errors import TenantDisabledError, UnauthenticatedError
 from service.planning.keys import authenticate
-from service.runtime import build_runtime
 from service.store.migrate import upgrade
-
-
-@pytest.fixture
-def runtime(settings, facts):
-    upgrade(settings.database_url)
-    built = build_runtime(settings, facts=facts)
-    yield built
-    built.sessions.kw["bind"].dispose()
 
 
 @pytest.fixture
