@@ -46,7 +46,9 @@ def emptied_postgresql(migrated_postgresql: str) -> str:
     with psycopg.connect(migrated_postgresql, autocommit=True) as connection:
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-        connection.execute(f"TRUNCATE {', '.join(METADATA.tables)} RESTART IDENTITY CASCADE")
+        # TRUNCATE writes new files for every table and index, which takes a hundred times as long.
+        connection.execute("; ".join(f"DELETE FROM {table.name}" for table in reversed(METADATA.sorted_tables)))
+        connection.execute("SELECT setval(sequencename::regclass, start_value, false) FROM pg_sequences")
         connection.execute("UPDATE alembic_version SET version_num = %s", (head_revision(),))
     return migrated_postgresql.replace("postgresql://", "postgresql+psycopg://")
 
