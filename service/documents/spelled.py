@@ -4,7 +4,9 @@ from datetime import date
 from decimal import Decimal
 
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent
+
+from service.quoting.currency import MINOR_DIGITS
 
 _LOCALE = "en_GB"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -15,7 +17,8 @@ def amount(value: str | None, currency: str, *, dash: str = DASH) -> str:
     """An amount in the minor units of its currency, without its code; a dash where there is none."""
     if value is None:
         return dash
-    return format_currency(Decimal(value), currency, format="#,##0.00", locale=_LOCALE, currency_digits=True)
+    digits = MINOR_DIGITS[currency]
+    return format_decimal(Decimal(value), format="#,##0" + (f".{'0' * digits}" if digits else ""), locale=_LOCALE)
 
 
 def unit_price(value: str | None, currency: str) -> str:
