@@ -2,16 +2,15 @@
 
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.planning.rerun import unpublished
 from service.planning.rerun.publication import month_of
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
 from service.sizing.precision import Precision
 from service.sizing.workload import Deployment, Method, Optimizer, Recompute, Sharding, TrainingWorkload
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 
 
 def run(*, workload: dict[str, object], deployment: dict[str, object], **others: object) -> MeasuredTraining:
