@@ -130,7 +130,8 @@ def test_a_run_that_does_not_say_how_long_it_is_has_wide_bounds_on_its_length_al
     assert unsaid["step_time_s"] == said["step_time_s"]
     ratio = {name: each["time_to_train_min"].p90 / each["time_to_train_min"].p50 for name, each in found.items()}
     # Up to 500 tokens a parameter instead of 20.
-    assert ratio[None] > 25 > 2 > ratio[1_000_000]
+    assert ratio[None] > 25
+    assert ratio[1_000_000] < 2
     assert unsaid["time_to_train_min"].p10 < unsaid["time_to_train_min"].p50 / 4
 
 
