@@ -29,7 +29,7 @@ def load_catalog(config_dir: Path, *, stored_predictions: bool = True) -> Catalo
     hardware = load_hardware(config_dir / "hardware")
     zoo = load_zoo(config_dir / "models")
     gpus = frozenset(gpu.id for gpu in hardware.hardware.gpus)
-    science = load_applications(config_dir / "science", gpus=gpus)
+    science = load_applications(config_dir / "science", gpus=gpus, fitted=config_dir / "calibration" / "science.yaml")
     sheets: dict[str, Mapping[str, FactSheet]] = {**hardware.sheets, "models": zoo.sheets}
     return Catalog(
         version=sha256_digest({"hardware": hardware.parsed, "models": zoo.parsed, "science": science.parsed}),

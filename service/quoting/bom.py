@@ -183,7 +183,7 @@ def _line(
     if covered is not None and months > covered:
         # What an entitlement covers for a while is bought for the months that remain.
         months, bought = months - covered, count
-    sku = rule.sku or dict(rule.sku_by_months).get(str(term_months))
+    sku = _sku(rule, known, term_months)
     return BomLine(
         id=rule.id,
         rule=rule.id,
@@ -205,6 +205,13 @@ def _line(
         disputed=_dispute(rule, known, rules, count),
         note=None if rule.note is None else told(rule.note, known),
     )
+
+
+def _sku(rule: BomRule, known: Quantities, term_months: int) -> str | None:
+    """The SKU that the option or the rule knows, where there is one of this term."""
+    if rule.sku is None:
+        return dict(rule.sku_by_months).get(str(term_months))
+    return spelled(rule.sku, known) if all(known.values.get(name) for name in names_in(rule.sku)) else None
 
 
 def _included(rule: BomRule, known: Quantities, count: int) -> tuple[int, int | None]:

@@ -64,7 +64,7 @@ class BomRule:
 
     `each` is a group of the option, such as its networks: the rule makes a line of each member, or of the first that
     can be counted (`first`); where none can, `title` names what they are. A rule without a count names a part that
-    nobody knows how to count, and `unknown` says why. `sku_by_months` are SKUs of a stated term.
+    nobody knows how to count, and `unknown` says why. `sku_by_months` are SKUs of a stated term, `sku` is of any.
     """
 
     id: str

@@ -82,7 +82,7 @@ class PartSupply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
-    """All parts that are shipped. `longest_weeks` is of the known ones; of parts `without_lead_time` nothing is stated."""
+    """All parts that are shipped; `longest_weeks` is of those that the seller states a lead time of."""
 
     ordered_on: str
     deliver_by: str | None

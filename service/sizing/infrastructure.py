@@ -1,6 +1,7 @@
 """Everything around an option's GPUs, for every kind: networks, storage, facility, and how each count follows."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.fabric import compute_ports
 from service.sizing.facility import Site, facility_plan
 from service.sizing.front_end import fleet_switches
-from service.sizing.hardware import GpuSpec, Hardware, ServerSpec
+from service.sizing.hardware import GpuSpec, Hardware, ServerSpec, SwitchSpec
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
@@ -43,30 +44,54 @@ def infrastructure(
     calibration: Calibration,
 ) -> Infrastructure:
     """Networks, storage, racks and power of `servers`. `east_west`: their GPUs talk to each other."""
-    site = site_of(hardware.facility, constraints, calibration)
-    fleet = fleet_switches(
-        server, hardware.switches, servers=np.array([float(servers)]), east_west=np.array([east_west])
-    )
-    network = network_plan(server, servers, hardware.switches, east_west=east_west, nvlink_gb_s=gpu.nvlink_gb_s)
-    facility = facility_plan(
+    around = _around(
         server,
         servers,
-        site,
-        switch_power_kw=float(fleet.power_kw[0]),
-        switch_units=float(fleet.rack_units[0]),
+        site_of(hardware.facility, constraints, calibration),
+        hardware.switches,
+        east_west=east_west,
+        nvlink_gb_s=gpu.nvlink_gb_s,
     )
     stored = with_blocks(storage, hardware.storage)
+    network_steps, facility_steps = around.network_steps, around.facility_steps
     return Infrastructure(
-        network=network,
+        network=around.network,
         storage=stored,
+        facility=around.facility,
+        working=(*network_steps, *_storage_steps(stored), *facility_steps),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """Networks and facility of so many servers, whatever they run, with the working of both."""
+
+    network: NetworkPlan
+    facility: FacilityPlan
+    network_steps: tuple[WorkingStep, ...]
+    facility_steps: tuple[WorkingStep, ...]
+
+
+@lru_cache(maxsize=4096)
+def _around(
+    server: ServerSpec,
+    servers: int,
+    site: Site,
+    switches: tuple[SwitchSpec, ...],
+    *,
+    east_west: bool,
+    nvlink_gb_s: float | None,
+) -> _Around:
+    """The same for every question that comes to so many servers on such a site."""
+    fleet = fleet_switches(server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]))
+    network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s)
+    switch_kw, units = float(fleet.power_kw[0]), float(fleet.rack_units[0])
+    facility = facility_plan(server, servers, site, switch_power_kw=switch_kw, switch_units=units)
+    return _Around(
+        network=network,
         facility=facility,
-        working=(
-            *_network_steps(server, network),
-            *_storage_steps(stored),
-            *_facility_steps(
-                server, servers, facility, site, switch_kw=float(fleet.power_kw[0]), units=float(fleet.rack_units[0])
-            ),
-        ),
+        network_steps=tuple(_network_steps(server, network)),
+        facility_steps=tuple(_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units)),
     )
 
 

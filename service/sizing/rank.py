@@ -1,12 +1,13 @@
 """Feasibility with reasons, ordering, the Pareto front, rejections and the shortfall when nothing fits."""
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
 from service.sizing.hardware import ServerSpec, air_heat_kw
 from service.sizing.result import Limit, Rejection, Shortfall
+from service.sizing.spoken import spoken
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
 
@@ -241,9 +242,17 @@ def _rejection(server: ServerSpec, limit: Limit, detail: str) -> Rejection:
 
 
 def order(
-    *, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray, speed: FloatArray
+    *,
+    place: IntArray,
+    cost_weight: FloatArray,
+    power_w: FloatArray,
+    servers: IntArray,
+    speed: FloatArray,
+    racks: FloatArray | None = None,
 ) -> IntArray:
-    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, place of the id.
+    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, racks, place.
+
+    Racks count where they are given (unknown last); the place is that of the server's id.
 
     So nothing that costs and draws no more, and is faster, ranks after what it beats. Candidates of one server that
     are still equal keep the order in which their layouts are listed.
@@ -253,6 +262,7 @@ def order(
         (
             np.arange(place.size),
             place,
+            np.zeros(place.size) if racks is None else _or_inf(racks),
             -speed,
             servers,
             _or_inf(power_w),
@@ -306,10 +316,19 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
 
 def outward(value: float) -> float:
     """The next number of 4 digits that is no smaller: what is shown and typed back must suffice."""
+    return _shown(value, ROUND_CEILING)
+
+
+def inward(value: float) -> float:
+    """The next number of 4 digits that is no larger: a rate that is shown as carried, and typed back, must be."""
+    return _shown(value, ROUND_FLOOR)
+
+
+def _shown(value: float, rounding: str) -> float:
     if value <= 0.0:
         return value
     exact = Decimal(f"{value:.{_EXACT_DIGITS}g}")
-    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - _SHOWN_DIGITS + 1), rounding=ROUND_CEILING))
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - _SHOWN_DIGITS + 1), rounding=rounding))
 
 
 def shortfall(rejected: tuple[Rejection, ...], hints: dict[Limit, str]) -> Shortfall | None:
@@ -338,8 +357,8 @@ def shortfall(rejected: tuple[Rejection, ...], hints: dict[Limit, str]) -> Short
         distance_fraction=abs(best - required) / abs(required) if required else 1.0,
         relaxation=told.format(
             limit=nearest.limit,
-            required=f"{required:,.4g} {nearest.unit}".strip(),
-            best=f"{best:,.4g} {nearest.unit}".strip(),
+            required=f"{spoken(required)} {nearest.unit}".strip(),
+            best=f"{spoken(best)} {nearest.unit}".strip(),
             server=nearest.server,
         ),
         more_gpus_help=False,
@@ -382,5 +401,7 @@ def _detail(limit: Limit, required: float, available: float) -> str:
     if not (np.isfinite(required) and np.isfinite(available)):
         return _UNKNOWN.get(limit, f"refused by {limit}: a figure that it needs is unknown")
     if limit in _ASKED:
-        return f"{_ASKED[limit]} {required:,.4g} {unit}, the best that is reached is {available:,.4g} {unit}".strip()
-    return f"takes {required:,.4g} {unit}, there are {available:,.4g} {unit}".strip()
+        return (
+            f"{_ASKED[limit]} {spoken(required)} {unit}, the best that is reached is {spoken(available)} {unit}".strip()
+        )
+    return f"takes {spoken(required)} {unit}, there are {spoken(available)} {unit}".strip()

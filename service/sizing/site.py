@@ -1,12 +1,14 @@
 """Site and purse limits on whole fleets: facility power, racks, budget; shared by all kinds."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.facility import Site, facility_power_kw, facility_table, it_power_kw, racks
 from service.sizing.front_end import FleetSwitches, fleet_switches
 from service.sizing.hardware import FacilityPreset, Hardware
-from service.sizing.racks import rack_limits
+from service.sizing.racks import RackLimits, RackTable, rack_limits, rack_table, server_racks
 from service.sizing.rank import Verdict, refuse
 from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -61,6 +63,19 @@ def site_verdict(
             refused = np.isnan(needed) | (needed > ceiling * (1.0 + _NOISE))
             verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
+
+
+def fleet_racks(
+    table: HardwareTable, preset: FacilityPreset, constraints: Constraints, *, server: IntArray, servers: IntArray
+) -> FloatArray:
+    """Racks [count] of the servers of each fleet, without those of its switches; NaN where they are unknown."""
+    return server_racks(_rack_table(table, preset, rack_limits(constraints)), server, servers=servers)
+
+
+@lru_cache(maxsize=64)
+def _rack_table(table: HardwareTable, preset: FacilityPreset, limits: RackLimits) -> RackTable:
+    """Every sizing of this catalog under these limits shares it."""
+    return rack_table(table.servers, preset, limits)
 
 
 def site_of(preset: FacilityPreset, constraints: Constraints, calibration: Calibration | None = None) -> Site:

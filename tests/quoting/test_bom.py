@@ -62,6 +62,11 @@ def test_servers_bring_their_configuration_and_their_arithmetic(bill):
     assert not line.orderable
 
 
+def test_a_server_with_a_known_sku_can_be_ordered(bill):
+    line = line_of(bill(sizing_option(sku="210-BXYZ", orderable=True)), "server")
+    assert (line.sku, line.orderable) == ("210-BXYZ", True)
+
+
 def test_what_a_server_record_does_not_say_is_said_to_be_so(bill):
     option = sizing_option(server="poweredge-xe9785-b300")
     assert "NVMe: not published" in line_of(bill(option), "server").configuration

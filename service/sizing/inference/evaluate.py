@@ -29,7 +29,9 @@ from service.sizing.inference.traffic import longest_tokens, slo_seconds
 from service.sizing.interval import Interval, combined, interval
 from service.sizing.place import memory_parts
 from service.sizing.precision import Precision
+from service.sizing.rank import inward
 from service.sizing.result import Assumed, Estimate, PoolPlan
+from service.sizing.spoken import spoken
 from service.sizing.units import GB, MS
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
@@ -140,7 +142,7 @@ def _pools(
     told = Assumed(
         field="deployment.decode.instances",
         value=f"{decode} of {copies}",
-        why=f"not given: the rates of {matched:.3g} decode and {copies - matched:.3g} prefill instances match",
+        why=f"not given: the rates of {spoken(matched)} decode and {spoken(copies - matched)} prefill instances match",
     )
     decoding, prefilling = (pool_plan(layouts, 0, instances=n) for n in (decode, copies - decode))
     return decoding, prefilling, (told,)
@@ -162,7 +164,7 @@ def _out_of_reach(values: PointValues, spreads: Spreads, workload: InferenceWork
         ("tpot_ms", values.tpot_tail_s, tpot_s, spreads.tpot),
     )
     missed = [
-        f"slo.{name} of {bound / MS:g}: {interval(tail / MS, spread).p50:.4g} ms even at the lowest rate"
+        f"slo.{name} of {bound / MS:g}: {spoken(interval(tail / MS, spread).p50)} ms even at the lowest rate"
         for name, tail, bound, spread in found
         if tail > bound
     ]
@@ -181,9 +183,10 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
         pooled = 1.0 if setting.prefill_ratio is not None else 1.0 + full.prefill_instances
         capacity = full.requests_s * notes.placement.replicas / pooled
         if rate > capacity:
-            message = f"is more than the deployment carries, {capacity:.4g} requests/s: its queue grows without bound"
+            most = inward(capacity)
+            message = f"is more than the deployment carries, {spoken(most)} requests/s: its queue grows without bound"
             error = FieldError(
-                field="deployment.load.requests_s", message=message, value=f"{rate:g}", limit=f"{capacity:.4g}"
+                field="deployment.load.requests_s", message=message, value=f"{rate:.15g}", limit=f"{most:.15g}"
             )
             raise InvalidRequestError(f"deployment.load.requests_s {message}", errors=(error,))
         can = interval(capacity, spreads.rate)

@@ -140,7 +140,7 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
     overheads, medians = bench.overheads, bench.medians
     tpot = WorkingStep(
         name="tpot_ms",
-        value=values.tpot_s / medians.tpot / MS,
+        value=values.tpot_s / medians.tpot_factor / MS,
         unit="ms",
         formula="(decode_step + interference x prompts of others per step x what each adds) / accepted tokens",
         inputs=(
@@ -151,7 +151,7 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
     )
     ttft = WorkingStep(
         name="ttft_ms",
-        value=values.ttft_s / medians.ttft / MS,
+        value=values.ttft_s / medians.ttft_factor / MS,
         unit="ms",
         formula="prefill + wait behind other prompts + half a step + host, per request and per prompt token",
         inputs=(
@@ -162,7 +162,7 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
     )
     rate = WorkingStep(
         name="requests_s_instance",
-        value=values.requests_s / medians.rate,
+        value=values.requests_s / medians.rate_factor,
         unit="requests/s",
         formula="batch / (osl / accepted tokens x step)",
         inputs=(
@@ -173,11 +173,11 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
     )
     return (
         tpot,
-        median_step(tpot, medians.tpot, name="tpot_p50_ms", source=_FIT),
+        median_step(tpot, medians.tpot_factor, name="tpot_p50_ms", source=_FIT),
         ttft,
-        median_step(ttft, medians.ttft, name="ttft_p50_ms", source=_FIT),
+        median_step(ttft, medians.ttft_factor, name="ttft_p50_ms", source=_FIT),
         rate,
-        median_step(rate, medians.rate, name="requests_s_instance_p50", source=_FIT),
+        median_step(rate, medians.rate_factor, name="requests_s_instance_p50", source=_FIT),
     )
 
 

@@ -80,8 +80,8 @@ class Fleet:
     """Per candidate of one group: the fleet that carries the demand, or why there is none.
 
     `predicted` is what one decode instance carries within the SLO, in the demand's own unit (requests/s or requests in
-    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. The last but
-    one are what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
+    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. Speeds are
+    what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
     """
 
     idle_gpus: FloatArray
@@ -93,6 +93,7 @@ class Fleet:
     servers: IntArray
     tokens_s_user: FloatArray
     requests_s: FloatArray
+    margins: Margins
     verdict: Verdict
 
 
@@ -323,6 +324,7 @@ def _fleet(
         servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
         requests_s=picked(point.requests_s) * decoding,
+        margins=margins,
         verdict=verdict,
     )
 

@@ -15,12 +15,12 @@ _QUANTITIES = {"ttft": "ttft_ms", "tpot": "tpot_ms", "rate": "output_tokens_s"}
 class Medians:
     """Median of measured over predicted: factors that every point carries, before anything is shown, solved or judged.
 
-    `rate` corrects requests/s, the others TTFT and TPOT, their tails included.
+    That of the rate corrects requests/s, the others TTFT and TPOT, their tails included.
     """
 
-    ttft: float
-    tpot: float
-    rate: float
+    ttft_factor: float
+    tpot_factor: float
+    rate_factor: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Spreads:
 def medians_of(label: str, calibration: Calibration, *, disaggregated: bool) -> Medians:
     """The medians of a kind of model (`ModelLoad.label`) and mode."""
     bands = _bands(label, calibration, disaggregated=disaggregated)
-    return Medians(**{name: math.exp(band.q50) for name, band in bands.items()})
+    return Medians(**{f"{name}_factor": math.exp(band.q50) for name, band in bands.items()})
 
 
 @lru_cache(maxsize=1000)

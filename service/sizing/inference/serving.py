@@ -24,7 +24,7 @@ from service.sizing.inference.steady import (
     pass_tokens,
     prefilling,
 )
-from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
+from service.sizing.inference.step import Pass, StepParts, step_parts
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -244,18 +244,20 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
-    decode, mixed = paired_parts(
+    # Both kinds of pass in one call, side by side along the batches.
+    both = step_parts(
         bench.load,
         machine,
         Pass(
-            decode=sequences,
+            decode=np.concatenate([sequences, sequences], axis=1),
             query_tokens=traffic.query_tokens,
             context_tokens=traffic.decode_context_tokens,
-            prefill_tokens=carried,
+            prefill_tokens=np.concatenate([np.zeros_like(carried), carried], axis=1),
             prompt_tokens=traffic.new_tokens,
             cached_tokens=traffic.isl_tokens - traffic.new_tokens,
         ),
     )
+    decode, mixed = both.halves()
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
@@ -338,7 +340,7 @@ def _disaggregated(
         servers=pooled.servers,
         ratio=ratio,
         utilisation=bench.pool_utilisation_fraction,
-        ttft_s=ttft_s / bench.medians.ttft,
+        ttft_s=ttft_s / bench.medians.ttft_factor,
     )
     return _point(bench, state, batch, traffic, prefill_instances=instances)
 
@@ -348,14 +350,14 @@ def _point(
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
-    tpot = state.tpot_s * medians.tpot
+    tpot = state.tpot_s * medians.tpot_factor
     return ServingPoint(
         batch=_full(batch, shape),
-        ttft_s=state.ttft_s * medians.ttft,
-        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft,
+        ttft_s=state.ttft_s * medians.ttft_factor,
+        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
-        requests_s=state.requests_s * medians.rate,
+        requests_s=state.requests_s * medians.rate_factor,
         in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_full(state.prefill_fraction, shape),

@@ -47,7 +47,13 @@ def science_option(
     at = int(rows.server[row])
     server, gpu = table.servers[at], table.gpus[at]
     around = surroundings(
-        job, workload, server=server, servers=servers, gpus_server=float(usable[at]), calibration=calibration
+        job,
+        workload,
+        server=server,
+        servers=servers,
+        gpus_server=float(usable[at]),
+        memory_bytes=float(table.memory_bytes[at]),
+        calibration=calibration,
     )
     built = infrastructure(
         server,

@@ -15,6 +15,7 @@ from service.sizing.estimate import estimate
 from service.sizing.interval import Interval
 from service.sizing.result import Estimate, SizingOption
 from service.sizing.size import size
+from service.sizing.spoken import spoken
 from service.sizing.workload import Demand, Deployment, InferenceWorkload, Load, LoadKind, Serving, Slo, TokenLength
 from tests.build import inference_workload, question
 
@@ -81,7 +82,7 @@ def test_the_highest_rate_within_bounds_is_shown_within_them(
             assert tail <= bound * (1.0 + ROUNDING)
             assert "no rate meets" not in found.bottleneck
         elif tail > bound * (1.0 + ROUNDING):
-            assert f"slo.{name} of {bound:g}: {tail:.4g} ms" in found.bottleneck
+            assert f"slo.{name} of {bound:g}: {spoken(tail)} ms" in found.bottleneck
 
 
 @settings(max_examples=30, deadline=None)
@@ -97,7 +98,10 @@ def test_a_rate_has_one_capacity(workload: InferenceWorkload, mode: Serving, sha
     assert shown(at(most * share), "requests_s").p50 == pytest.approx(most * share, rel=ROUNDING)
     with pytest.raises(InvalidRequestError) as caught:
         at(most * 1.001)
-    assert float(caught.value.detail.errors[0].limit or 0.0) == pytest.approx(most, rel=1e-3)
+    told = float(caught.value.detail.errors[0].limit or 0.0)
+    assert told == pytest.approx(most, rel=1e-3)
+    # What is told is carried when it is asked for.
+    assert shown(at(told), "requests_s").p50 == pytest.approx(told, rel=ROUNDING)
 
 
 @settings(max_examples=30, deadline=None)
