@@ -23,8 +23,6 @@ from service.store.tables.price_books import PriceBookRow
 
 log = structlog.get_logger(__name__)
 
-_LINE = ("part", "kind", "unit", "list_price", "sku", "lead_time_weeks", "note")
-
 
 def upload(
     runtime: Runtime,
@@ -154,7 +152,7 @@ def _columns_of_book(caller: Caller, request: PriceBookRequest, *, now: datetime
 
 
 def _columns(line: Any) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in _LINE} | {"kind": line.kind.value}
+    return {name: getattr(line, name) for name in price_books.LINE} | {"kind": line.kind.value}
 
 
 def _digest(request: PriceBookRequest) -> str:

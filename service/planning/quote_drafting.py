@@ -37,15 +37,21 @@ _DOCUMENT = QuoteDocumentSchema()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenQuote:
-    """A quote that may be stored. `snapshot` are the bytes that are hashed, approved and issued."""
+class Composed:
+    """A quote that is found to be possible, and has no number yet."""
 
     request: str
     document: QuoteDocument
-    snapshot: bytes
-    sha256: str
     approval: Approval
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenQuote(Composed):
+    """A quote that may be stored. `snapshot` are the bytes that are hashed, approved and issued."""
+
+    snapshot: bytes
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +63,9 @@ class Identity:
     created_on: date
 
 
-def write(
+def compose(
     runtime: Runtime, caller: Caller, request: QuoteRequest, *, now: datetime, carried: bool = False
-) -> WrittenQuote:
+) -> Composed:
     """The quote that is asked for, without a number yet; whatever cannot be is refused, and nothing is stored.
 
     One that is `carried` over from an older revision is fitted to what it finds: what it says of parts that the option
@@ -72,24 +78,26 @@ def write(
     )
     if carried:
         request = _fitted(request, _bom(runtime, request, found.sized), found.book)
-    return _written(runtime, caller, request, found, today=today, now=now)
+    return _composed(runtime, caller, request, found, today=today, now=now)
 
 
-def named(written: WrittenQuote, identity: Identity) -> WrittenQuote:
-    """The same quote under its number and revision."""
+def named(composed: Composed, identity: Identity) -> WrittenQuote:
+    """The quote under its number and revision."""
     document = dataclasses.replace(
-        written.document,
+        composed.document,
         number=identity.number,
         revision=identity.revision,
         created_on=identity.created_on.isoformat(),
     )
-    snapshot = snapshot_of(document)
-    return dataclasses.replace(written, document=document, snapshot=snapshot, sha256=sha256_of(snapshot))
-
-
-def snapshot_of(document: QuoteDocument) -> bytes:
-    """What a quote says, as canonical JSON."""
-    return canonical_json(_DOCUMENT.dump(document))
+    snapshot = canonical_json(_DOCUMENT.dump(document))
+    return WrittenQuote(
+        request=composed.request,
+        document=document,
+        approval=composed.approval,
+        expires_at=composed.expires_at,
+        snapshot=snapshot,
+        sha256=sha256_of(snapshot),
+    )
 
 
 def sha256_of(snapshot: bytes) -> str:
@@ -97,9 +105,9 @@ def sha256_of(snapshot: bytes) -> str:
     return f"sha256:{hashlib.sha256(snapshot).hexdigest()}"
 
 
-def _written(
+def _composed(
     runtime: Runtime, caller: Caller, request: QuoteRequest, found: Sources, *, today: date, now: datetime
-) -> WrittenQuote:
+) -> Composed:
     request, valid_until = _with_validity(request, today=today)
     expires_at = end_of_validity(valid_until, request.time_zone).astimezone(UTC)
     if expires_at <= now:
@@ -108,12 +116,9 @@ def _written(
     needed = approval(priced, runtime.catalog.discount_tiers, caller.role)
     parts = _Parts(request=request, sized=found.sized, book=found.book, bom=bom, priced=priced, approval=needed)
     document = _document(runtime, caller, parts, today=today, valid_until=valid_until)
-    snapshot = snapshot_of(document)
-    return WrittenQuote(
+    return Composed(
         request=canonical_json(QUOTE_REQUEST.dump(request)).decode(),
         document=document,
-        snapshot=snapshot,
-        sha256=sha256_of(snapshot),
         approval=needed,
         expires_at=expires_at,
     )

@@ -13,7 +13,7 @@ from service.access import Caller
 from service.errors import ConflictError, InvalidRequestError
 from service.planning.audit import Action, author_of
 from service.planning.idempotency import Once, claimed, taken
-from service.planning.quote_drafting import Identity, named, write
+from service.planning.quote_drafting import Identity, compose, named
 from service.planning.quote_screening import rescreen
 from service.planning.quote_step import expire
 from service.planning.quote_view import QuoteView, checked, quote_view
@@ -63,7 +63,7 @@ def revise(
     old = get_quote(runtime, caller, quote_id)
     now = runtime.clock()
     request = _request(runtime, caller, old, asked)
-    written = write(runtime, caller, request, now=now, carried=True)
+    composed = compose(runtime, caller, request, now=now, carried=True)
 
     def work(session: Session) -> QuoteView:
         row, others = all_held(session, caller, quote_id, version=version)
@@ -72,7 +72,7 @@ def revise(
         identity = Identity(number=row.number, revision=row.revision + 1, created_on=now.date())
         screening = rescreen(runtime, orjson.loads(checked(row)), at="revise", on=now.date())
         made = new_row(
-            caller, named(written, identity), row_id=new_id("quo", now), now=now, screenings=(screening.record,)
+            caller, named(composed, identity), row_id=new_id("quo", now), now=now, screenings=(screening.record,)
         )
         view = quote_view(made, now=now)
         if once is not None and not claimed(

@@ -1,6 +1,6 @@
 """What a quote is made from: a done run's option, what was asked of it, and the book that prices on a day."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -21,7 +21,7 @@ from service.schemas.workload import QUESTION
 from service.sizing.result import Assumed, SizingOption
 from service.sizing.workload import Question
 from service.store import price_books, results, runs, workloads
-from service.store.tables.price_books import PriceBookLineRow, PriceBookRow
+from service.store.tables.price_books import PriceBookRow
 from service.store.tables.runs import RunStatus
 
 _ASSUMED = AssumedSchema(many=True)
@@ -101,7 +101,7 @@ def _book(session: Session, caller: Caller, request: QuoteRequest, *, on: date, 
         if not in_force:
             return installation_book(installation)
         row = in_force.get(request.currency) or max(in_force.values(), key=_came_into_force)
-    return book_of(row, price_books.lines(session, caller.tenant_id, row.id))
+    return book_of(row, price_books.line_columns(session, caller.tenant_id, row.id))
 
 
 def _came_into_force(row: PriceBookRow) -> tuple[Any, ...]:
@@ -120,7 +120,7 @@ def _check_prices(row: PriceBookRow, *, on: date) -> None:
     raise InvalidRequestError(f"price_book_id: {message}", errors=(error,))
 
 
-def book_of(row: PriceBookRow, lines: Any) -> Book:
+def book_of(row: PriceBookRow, lines: Iterable[Any]) -> Book:
     """A stored book as quotes are priced from it."""
     return Book(
         id=row.id,
@@ -135,13 +135,5 @@ def book_of(row: PriceBookRow, lines: Any) -> Book:
     )
 
 
-def _list_price(line: PriceBookLineRow) -> ListPrice:
-    return ListPrice(
-        part=line.part,
-        kind=PartKind(line.kind),
-        unit=line.unit,
-        list_price=line.list_price,
-        sku=line.sku,
-        lead_time_weeks=line.lead_time_weeks,
-        note=line.note,
-    )
+def _list_price(line: Any) -> ListPrice:
+    return ListPrice(**{**line._mapping, "kind": PartKind(line.kind)})  # noqa: SLF001 - how SQLAlchemy publishes it

@@ -10,7 +10,7 @@ from service.access import Caller
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError
 from service.planning.audit import Action, Author, Change, author_of, record
 from service.planning.idempotency import Once, claimed, taken
-from service.planning.quote_drafting import Identity, WrittenQuote, named, write
+from service.planning.quote_drafting import Identity, WrittenQuote, compose, named
 from service.planning.quote_view import QuoteSummary, QuoteView, quote_summary, quote_view
 from service.planning.races import OvertakenError, until_settled
 from service.planning.transact import read, transact
@@ -35,8 +35,8 @@ def create(
     With `once` only where its key is new, else KeyInProgressError, and nothing is written.
     """
     now = runtime.clock()
-    written = write(runtime, caller, request, now=now)
-    written = named(written, _new_identity(runtime, caller, now=now))
+    composed = compose(runtime, caller, request, now=now)
+    written = named(composed, _new_identity(runtime, caller, now=now))
     row_id = new_id("quo", now)
 
     def work(session: Session) -> QuoteView:
@@ -68,7 +68,7 @@ def rewrite(
     identity = Identity(
         number=before.number, revision=before.revision, created_on=before.created_at.astimezone(UTC).date()
     )
-    written = named(write(runtime, caller, request, now=now), identity)
+    written = named(compose(runtime, caller, request, now=now), identity)
 
     def work(session: Session) -> QuoteView:
         row = held(session, caller, quote_id, version=version)
