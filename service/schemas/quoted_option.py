@@ -3,26 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import post_load
-
-from service.schemas.result import OptionSchema
+from service.schemas.result import PricedOptionSchema
 from service.sizing.result import SizingOption
 
-_COST = "cost"
-
-
-class _WithoutWorking(OptionSchema):
-    """The working has an address of its own."""
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> SizingOption:
-        return SizingOption(**data, working=())
-
-
-_OPTION = _WithoutWorking()
+_OPTION = PricedOptionSchema()
 
 
 def quoted_option(kept: Mapping[str, Any]) -> SizingOption:
-    """The option that an answer holds."""
-    option: SizingOption = _OPTION.load({name: value for name, value in kept.items() if name != _COST})
+    """The option that an answer holds; its indicative cost is not even read."""
+    option: SizingOption
+    option, _ = _OPTION.load({**kept, "cost": None})
     return option
