@@ -11,6 +11,7 @@ from service.edge.conditional import ETAG_DOC, documents_etag, documents_if_matc
 from service.edge.context import caller, request_id, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, idempotent
 from service.edge.posting import PostedNow, created, created_doc
+from service.planning.idempotency import Once
 from service.planning.quote_revise import quote_difference, revise
 from service.planning.quote_view import QuoteView
 from service.planning.quotes import get_quote, list_revisions
@@ -49,11 +50,16 @@ class QuoteRevisionQuerySchema(PageQuerySchema):
 @blueprint.described(operationId="reviseQuote", description=_REVISE, parameters=[IDEMPOTENCY_KEY])
 def revise_quote(revision_request: RevisionRequest, quote_id: str) -> Any:
     """Write the next revision of a quote: a draft."""
-    version = named_version(get_quote(runtime(), caller(), quote_id))
-    posting: PostedNow[QuoteView] = PostedNow(
-        making=lambda once: revise(
+
+    def make(once: Once[QuoteView] | None) -> QuoteView:
+        # In here, so that a request that is sent again gets its first answer, whatever became of the old revision.
+        version = named_version(get_quote(runtime(), caller(), quote_id))
+        return revise(
             runtime(), caller(), quote_id, revision_request, version=version, request_id=request_id(), once=once
-        ),
+        )
+
+    posting: PostedNow[QuoteView] = PostedNow(
+        making=make,
         reading=lambda made_id: get_quote(runtime(), caller(), made_id),
         schema=QUOTE,
         place=PLACE,

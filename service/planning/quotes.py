@@ -167,9 +167,12 @@ def add_row(session: Session, row: QuoteRow, *, author: Author, action: Action, 
 
 
 def use_book(session: Session, row: QuoteRow, *, now: datetime) -> None:
-    """From now on nothing about the book changes."""
-    if row.price_book_id is not None:
-        price_books.mark_used(session, row.tenant_id, row.price_book_id, now=now)
+    """From now on nothing about the book changes; ConflictError where it was put off while it was being priced from."""
+    if row.price_book_id is None:
+        return
+    today = now.astimezone(UTC).date()
+    if not price_books.mark_used(session, row.tenant_id, row.price_book_id, on=today, now=now):
+        raise ConflictError(f"Price book {row.price_book_id} was activated for a later day meanwhile; send it again.")
 
 
 def note(session: Session, row: QuoteRow, action: Action, *, author: Author, old: str | None, at: datetime) -> None:

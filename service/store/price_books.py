@@ -93,15 +93,21 @@ def activate(session: Session, read: PriceBookRow, *, effective_from: date, now:
     return _update(session, read, values)
 
 
-def mark_used(session: Session, tenant_id: str, book_id: str, *, now: datetime) -> None:
-    """A quote is priced from the book: from now on nothing about it changes."""
+def mark_used(session: Session, tenant_id: str, book_id: str, *, on: date, now: datetime) -> bool:
+    """A quote is priced from the book: from now on nothing about it changes.
+
+    False when it is not in force on that day: it was activated for a later one since it was read.
+    """
+    this = (PriceBookRow.tenant_id == tenant_id, PriceBookRow.id == book_id)
     query = (
         update(PriceBookRow)
-        .where(PriceBookRow.tenant_id == tenant_id, PriceBookRow.id == book_id, PriceBookRow.used_at.is_(None))
+        .where(*this, PriceBookRow.used_at.is_(None), PriceBookRow.effective_from <= on)
         .values(used_at=now)
         .execution_options(synchronize_session=False)
     )
-    session.execute(query)
+    if cast("CursorResult[Any]", session.execute(query)).rowcount == 1:
+        return True
+    return session.scalar(select(PriceBookRow.id).where(*this, PriceBookRow.used_at.is_not(None))) is not None
 
 
 def _update(session: Session, read: PriceBookRow, values: dict[str, Any]) -> bool:

@@ -1,14 +1,19 @@
 """/v1/quotes: the whole life over HTTP, who may, what is refused and leaves nothing, tags, keys, and other tenants."""
 
 import hashlib
+import random
 from decimal import Decimal
 
 import pytest
 
+from config.environment import ROOT
 from service.access import Role
+from service.edge.examples import request_examples
 from tests.api.conftest import Speaker
 from tests.api.selling import QUOTES, REASON, Shop, open_shop
+from tests.api.test_mutations import mutated
 
+QUOTE_BODIES = request_examples("postQuote", ROOT / "config" / "examples")
 ACCEPTANCE = {"accepted_by": "Head of purchasing", "reference": "PO 1"}
 STEPS = {
     "submit": None, "approve": None, "issue": None, "reject": REASON, "decline": REASON, "withdraw": REASON,
@@ -209,6 +214,13 @@ def test_under_a_key_it_is_written_once_and_revised_once(shop: Shop):
     path = f"{QUOTES}/{issued['id']}/revise"
     revised = [shop.seller.post(path, {}, If_Match="*", Idempotency_Key="two") for _ in range(2)]
     assert revised[0].data == revised[1].data
+    tag = shop.seller.get(f"{QUOTES}/{issued['id']}").headers["ETag"]
+    for name in ("submit", "approve", "issue"):
+        shop.step(name, revised[0].json["id"])
+    # The old revision is superseded by now; the request that was sent again is answered as it was.
+    late = shop.seller.post(path, {}, If_Match=tag, Idempotency_Key="two")
+    assert (late.status_code, late.data) == (201, revised[0].data)
+    assert shop.seller.post(path, {}, If_Match=tag, Idempotency_Key="three").status_code == 412
     revisions = shop.seller.get(f"{QUOTES}/{issued['id']}/revisions").json["items"]
     assert [each["revision"] for each in revisions] == [2, 1]
 
@@ -275,3 +287,25 @@ def test_a_run_that_cannot_be_quoted_is_told_why(shop: Shop, acme: Speaker):
     refused = shop.draft(run_id=queued)
     assert (refused.status_code, "Retry-After" in refused.headers) == (409, True)
     assert shop.draft(run_id="run_0").status_code == 404
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_body_breaks_the_service(seed, shop: Shop):
+    chance = random.Random(seed)
+    whole = {
+        **QUOTE_BODIES["quote-with-end-user-and-tco"],
+        **{
+            name: value
+            for name, value in QUOTE_BODIES["quote-with-discounts"].items()
+            if name not in ("fx", "currency")
+        },
+        "run_id": shop.run_id,
+        "line_discounts": {"prosupport": "0.12"},
+    }
+    seen = set()
+    for _ in range(60):
+        body = mutated(whole, chance)
+        answer = shop.seller.post(QUOTES, body)
+        assert answer.status_code in {201, 404, 422}, (seed, body, answer.text)
+        seen.add(answer.status_code)
+    assert seen >= {201, 422}

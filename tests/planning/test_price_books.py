@@ -51,7 +51,9 @@ def enforce(runtime, caller, book_id, *, day=TODAY, changes=None):
 def use(runtime, caller, book_id):
     transact(
         runtime,
-        lambda session: price_books.mark_used(session, caller.tenant_id, book_id, now=runtime.clock()),
+        lambda session: price_books.mark_used(
+            session, caller.tenant_id, book_id, on=runtime.clock().date(), now=runtime.clock()
+        ),
     )
 
 

@@ -17,13 +17,13 @@ from service.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from service.planning.audit import list_events
+from service.planning.audit import Action, author_of, list_events
 from service.planning.cancel import cancel
 from service.planning.idempotency import FirstAnswer, Once
-from service.planning.price_books import get_price_book
-from service.planning.quote_drafting import sha256_of
+from service.planning.price_books import activate, get_price_book
+from service.planning.quote_drafting import Identity, compose, named, sha256_of
 from service.planning.quote_steps import accept, approve, issue, submit
-from service.planning.quotes import create, get_quote, list_quotes, rewrite
+from service.planning.quotes import add_row, create, get_quote, list_quotes, new_row, rewrite
 from service.planning.submit import submit as post
 from service.planning.transact import transact
 from service.store import quotes
@@ -363,3 +363,21 @@ def test_a_number_stays_drawn_when_its_own_transaction_is_over(runtime, caller):
     assert draw() == 1
     fail()
     assert draw() == 2
+
+
+def test_a_book_that_is_put_off_while_it_is_priced_from_is_not_used(desk, runtime, clock):
+    book = desk.book()
+    request = asked(desk.run_id)
+    composed = compose(runtime, desk.seller, request, now=clock.now)
+    activate(runtime, desk.admin, book.id, effective_from="2026-12-01", changes=None, request_id="r")
+    identity = Identity(number="Q-2026-000099", revision=1, created_on=clock.now.date())
+    row = new_row(desk.seller, named(composed, identity), row_id="quo_0", now=clock.now)
+    author = author_of(desk.seller, "r")
+    with pytest.raises(ConflictError, match="later day"):
+        transact(
+            runtime,
+            lambda session: add_row(session, row, author=author, action=Action.QUOTE_CREATED, now=clock.now),
+        )
+    assert not get_price_book(runtime, desk.admin, book.id).used
+    with pytest.raises(NotFoundError):
+        get_quote(runtime, desk.seller, "quo_0")

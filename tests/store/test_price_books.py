@@ -108,7 +108,7 @@ def test_another_tenants_book_is_none(session):
     assert price_books.lines(session, "ten_b", "pbk_1") == []
     assert price_books.in_force(session, "ten_b", on=DAY) == {}
     assert price_books.newest(session, "ten_b", only=PriceBookFilter(), before_id=None, limit=9) == []
-    price_books.mark_used(session, "ten_b", "pbk_1", now=NOON)
+    assert not price_books.mark_used(session, "ten_b", "pbk_1", on=DAY, now=NOON)
     session.expire_all()
     assert price_books.get(session, "ten_a", "pbk_1").used_at is None
 
@@ -159,5 +159,7 @@ def test_a_book_is_activated_over_what_was_read_only_and_never_once_used(session
     assert price_books.activate(session, row, effective_from=DAY, now=NOON)
     assert not price_books.activate(session, stale, effective_from=date(2026, 12, 1), now=NOON)
     session.refresh(row)
-    price_books.mark_used(session, "ten_a", row.id, now=NOON)
+    assert not price_books.mark_used(session, "ten_a", row.id, on=date(2026, 11, 19), now=NOON)
+    for _ in range(2):
+        assert price_books.mark_used(session, "ten_a", row.id, on=DAY, now=NOON)
     assert not price_books.activate(session, row, effective_from=date(2026, 12, 1), now=NOON)
