@@ -21,6 +21,7 @@ from service.client.estimates import print_estimate
 from service.client.files import read_file
 from service.client.headroom import RUN_WITHIN_S, Headroom
 from service.client.listings import print_runs, timing, told
+from service.client.price_books import price_books
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
 from service.client.reader import ReadGroup, while_read
@@ -228,6 +229,7 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
 
 cli.add_command(working)
 cli.add_command(workloads)
+cli.add_command(price_books)
 cli.add_command(audit)
 
 

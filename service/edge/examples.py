@@ -11,6 +11,15 @@ _REQUESTS = {
     "postWorkload": (".", f"{_MORE}/workloads"),
     "putWorkload": (".", f"{_MORE}/workloads"),
     "postEstimate": (f"{_MORE}/estimates",),
+    "postPriceBook": (f"{_MORE}/price-books",),
+    "activatePriceBook": (f"{_MORE}/price-book-activations",),
+    "postQuote": (f"{_MORE}/quotes",),
+    "putQuote": (f"{_MORE}/quotes",),
+    "reviseQuote": (f"{_MORE}/quote-revisions",),
+    "acceptQuote": (f"{_MORE}/quote-acceptances",),
+    "declineQuote": (f"{_MORE}/quote-reasons",),
+    "withdrawQuote": (f"{_MORE}/quote-reasons",),
+    "rejectQuote": (f"{_MORE}/quote-reasons",),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 ANSWERS = f"{_MORE}/answers.json"

@@ -16,6 +16,7 @@ from service.edge.context import request_id
 from service.errors import (
     BodyTooSlowError,
     ConflictError,
+    DamagedError,
     FieldError,
     ForbiddenError,
     InvalidRequestError,
@@ -55,6 +56,7 @@ STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     RateLimitedError: (HTTPStatus.TOO_MANY_REQUESTS, "Too many calls"),
     KeyReusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The idempotency key stands for another request"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "A part of the service is down"),
+    DamagedError: (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored is not what was written"),
 }
 """Status and title per error; an error that is not in the table is ours and answers 500."""
 _TITLES = {kind.code: title for kind, (_, title) in STATUS.items()}
@@ -168,6 +170,8 @@ def _of_planner_error(error: PlannerError) -> Response:
     for kind in type(error).__mro__:
         if kind in STATUS:
             status, title = STATUS[kind]
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR and kind is not UnavailableError:
+                _log.error(error.code)
             retry = error.detail.retry_after_s
             if retry is None and status == HTTPStatus.SERVICE_UNAVAILABLE:
                 retry = _RETRY_AFTER_S

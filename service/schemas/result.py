@@ -110,6 +110,7 @@ class LayoutSchema(AnswerSchema):
     vpp = count("Virtual pipeline stages per GPU.")
     micro_batch = count("Sequences per step and rank.", **_OPTIONAL)
     recompute = text("Which activations are computed again.", **_OPTIONAL)
+    recompute_fraction = figure("Share of the layers that full recompute makes again.", **_OPTIONAL)
     sharding = text("Which training states are sharded.", **_OPTIONAL)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from tests.contract import Contract
 FOLDER = ROOT / "config" / "examples"
 WORKLOADS = request_examples("postWorkload", FOLDER)
 ESTIMATES = request_examples("postEstimate", FOLDER)
+PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
+ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
 JSON = "application/json"
 # Few servers and one option, so that an example can be read.
 SMALL = {
@@ -88,6 +91,17 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         acme.get(f"/v1/workloads/{workload}/versions?limit=1"),
         acme.get(f"/v1/workloads/{workload}/versions/1"),
         speaker("acme", Role.ADMIN).get(f"/v1/audit-events?resource_id={workload}&limit=1"),
+    ]
+    admin = speaker("acme", Role.ADMIN)
+    book = admin.post("/v1/price-books", PRICE_BOOKS["price-book-with-lead-times"])
+    tag = {"If_Match": book.headers["ETag"]}
+    taken += [
+        book,
+        acme.get("/v1/price-books?limit=1"),
+        acme.get(book.headers["Location"]),
+        admin.post(
+            f"{book.headers['Location']}/activate", {"effective_from": datetime.now(UTC).date().isoformat()}, **tag
+        ),
     ]
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
@@ -161,3 +175,12 @@ def test_every_estimate_that_is_shown_is_answered(name, acme: Speaker):
     answer = acme.post("/v1/estimates", ESTIMATES[name])
     assert answer.status_code == 200, answer.text
     assert answer.json["fits"] is True
+
+
+@pytest.mark.parametrize("name", sorted(PRICE_BOOKS))
+def test_every_price_book_that_is_shown_is_stored_and_every_activation_taken(name, speaker):
+    admin = speaker("acme", Role.ADMIN)
+    posted = admin.post("/v1/price-books", {**PRICE_BOOKS[name], "expires_on": None})
+    assert posted.status_code == 201, posted.text
+    for body in ACTIVATIONS.values():
+        assert admin.post(f"{posted.headers['Location']}/activate", body, If_Match="*").status_code == 200

@@ -25,7 +25,8 @@ ON_B200 = {
     "deployment": {"gpu": "b200-sxm", "gpus": 8},
 }
 ON_B200["workload"]["osl_tokens"] = 300
-NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy")
+PRICES = ("price-books", "price-books upload", "price-books activate")
+NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy", *PRICES)
 
 
 def test_an_estimate_is_a_table(command, file):

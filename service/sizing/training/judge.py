@@ -82,7 +82,9 @@ def _time_verdict(
     if deadline is None:
         return verdict
     confidence = question.constraints.min_confidence_fraction
-    factors = {row: c.step.quantile_factor(confidence) for row, c in certainties.items()}
+    # What was chosen fits at a confidence of its own; time must keep the rest of what is asked.
+    of_time = confidence / job.memory_confidence_fraction
+    factors = {row: c.step.quantile_factor(of_time) for row, c in certainties.items()}
     factor = np.array([factors[row] for row in fleet.server.tolist()], dtype=np.float64)
     bound = np.full(fleet.server.size, deadline)
     # A deadline that would be met must be met at the asked confidence too, so that is the time that both name.

@@ -88,7 +88,7 @@ def training_option(
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
-        batch=float(job.workload.global_batch_sequences),
+        batch=float(job.batch_sequences),
         metrics=training_metrics(
             point,
             certainty,
@@ -115,11 +115,12 @@ def training_option(
 
 
 def _confidence(point: Point, certainty: Certainty) -> float:
-    """How sure the deadline is met; a GPU count or a budget is met by construction."""
-    deadline = point.job.workload.target.deadline_days
+    """How sure it fits into memory and meets the deadline; a GPU count or a budget is met by construction."""
+    job, deadline = point.job, point.job.workload.target.deadline_days
+    fits = float(job.fit_confidence(point.table.memory_bytes[point.server], point.memory.total)[0])
     if deadline is None:
-        return 1.0
-    return float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
+        return fits
+    return fits * float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
 
 
 def _storage(context: OptionContext, point: Point) -> StoragePlan:
