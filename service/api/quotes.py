@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Response
+from werkzeug.exceptions import MethodNotAllowed
 
 from service.access import Permission
 from service.edge.answers import MEDIA_TYPE
@@ -34,6 +35,7 @@ blueprint = ResourceBlueprint(
 PLACE = "/v1/quotes"
 _QUOTES = "quotes"
 _DAYS_AHEAD = 14
+_WRITTEN_FORMS = (".json",)
 QUOTE = QuoteSchema()
 _POST = (
     "Counts the parts of the option, prices them from your price book in force (from the installation's indicative "
@@ -141,6 +143,9 @@ def get_one_quote(quote_id: str) -> Any:
 @blueprint.described(operationId="putQuote", description=_PUT)
 def put_quote(quote_request: QuoteRequest, quote_id: str) -> Any:
     """Write a draft anew."""
+    if quote_id.endswith(_WRITTEN_FORMS):
+        # What a quote says is read under such a path, and never written.
+        raise MethodNotAllowed
     version = named_version(get_quote(runtime(), caller(), quote_id))
     return answered(rewrite(runtime(), caller(), quote_id, quote_request, version=version, request_id=request_id()))
 

@@ -24,6 +24,7 @@ from service.client.listings import print_runs, timing, told
 from service.client.price_books import price_books
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
+from service.client.quotes import quotes
 from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
@@ -229,6 +230,7 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
 
 cli.add_command(working)
 cli.add_command(workloads)
+cli.add_command(quotes)
 cli.add_command(price_books)
 cli.add_command(audit)
 

@@ -261,6 +261,58 @@ class Headroom:
         body = {"effective_from": effective_from or f"{datetime.now(UTC):%Y-%m-%d}"}
         return self._change("POST", f"{path}/activate", body, tag=tag)
 
+    def quotes(
+        self,
+        *,
+        at_risk: bool | None = None,
+        within_days: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **only: str | None,
+    ) -> Page:
+        """Revisions of quotes, newest first; `only`: state, number, run_id, customer, created_after, created_before."""
+        risk = None if at_risk is None else str(at_risk).lower()
+        return self._page("/v1/quotes", at_risk=risk, within_days=within_days, limit=limit, cursor=cursor, **only)
+
+    def quote(self, quote_id: str) -> dict[str, Any]:
+        """One revision of a quote: what was asked, what it says, and how it stands."""
+        return _document(self._send("GET", _path("quotes", quote_id)))
+
+    def quote_revisions(self, quote_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
+        """All revisions of the number of a quote, newest first."""
+        return self._page(f"{_path('quotes', quote_id)}/revisions", limit=limit, cursor=cursor)
+
+    def quote_diff(self, quote_id: str, other_id: str) -> dict[str, Any]:
+        """What changed from one revision of a quote to another."""
+        return _document(self._send("GET", f"{_path('quotes', quote_id)}/diff/{_quoted(other_id)}"))
+
+    def create_quote(self, request: Body, *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Write a quote from an option of a run: a draft."""
+        return _document(self._post("/v1/quotes", request, idempotency_key=idempotency_key))
+
+    def change_quote(self, quote_id: str, request: Body, *, tag: str | None = None) -> dict[str, Any]:
+        """Write a draft anew over the version of this ETag, or of now; refused (412) when it was changed since."""
+        return self._change("PUT", _path("quotes", quote_id), request, tag=tag or self._tag(quote_id))
+
+    def quote_step(
+        self, quote_id: str, step: str, body: Body | None = None, *, tag: str | None = None
+    ) -> dict[str, Any]:
+        """submit, approve, reject, issue, accept, decline or withdraw: over the version of this ETag, or of now."""
+        return self._change(
+            "POST", f"{_path('quotes', quote_id)}/{_quoted(step)}", body, tag=tag or self._tag(quote_id)
+        )
+
+    def revise_quote(
+        self, quote_id: str, request: Body, *, tag: str | None = None, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Write the next revision of a quote: a draft at the prices of today."""
+        headers = {"If-Match": tag or self._tag(quote_id)}
+        path = f"{_path('quotes', quote_id)}/revise"
+        return _document(self._post(path, request, headers=headers, idempotency_key=idempotency_key))
+
+    def _tag(self, quote_id: str) -> str:
+        return str(self._send("GET", _path("quotes", quote_id)).headers.get("ETag", "*"))
+
     def _change(self, method: str, path: str, body: Body | None, *, tag: str) -> dict[str, Any]:
         """A change of the version that has this tag."""
         sent: dict[str, Any] = {} if body is None else {"content": _content(body)}

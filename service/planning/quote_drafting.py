@@ -101,7 +101,7 @@ def _written(
     runtime: Runtime, caller: Caller, request: QuoteRequest, found: Sources, *, today: date, now: datetime
 ) -> WrittenQuote:
     request, valid_until = _with_validity(request, today=today)
-    expires_at = end_of_validity(valid_until, request.time_zone)
+    expires_at = end_of_validity(valid_until, request.time_zone).astimezone(UTC)
     if expires_at <= now:
         raise _wrong("valid_until", f"Its validity would have ended on {valid_until}; give a later day.", valid_until)
     bom, priced = _priced(runtime, request, found)

@@ -26,7 +26,9 @@ ON_B200 = {
 }
 ON_B200["workload"]["osl_tokens"] = 300
 PRICES = ("price-books", "price-books upload", "price-books activate")
-NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy", *PRICES)
+STEPS = ("create", "change", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw", "revise", "diff")
+QUOTES = ("quotes", *(f"quotes {step}" for step in STEPS))
+NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES)
 
 
 def test_an_estimate_is_a_table(command, file):
