@@ -15,8 +15,8 @@ from service.store.bells import Bell
 log = structlog.get_logger(__name__)
 
 
-# What is rung for, as log lines and spans name it.
-_CALLED = {TaskName.SIZE_WORKLOAD: "run", TaskName.RENDER_QUOTE: "quote"}
+# What is rung for, as log lines and spans name it: the id, and the line.
+_CALLED = {TaskName.SIZE_WORKLOAD: ("run_id", "run_rung"), TaskName.RENDER_QUOTE: ("quote_id", "quote_rung")}
 
 
 class RungBy(StrEnum):
@@ -29,13 +29,13 @@ class RungBy(StrEnum):
 
 def enqueue(runtime: Runtime, bell: Bell, *, task: TaskName = TaskName.SIZE_WORKLOAD, rung_by: RungBy) -> bool:
     """Ring once; the line that says so carries the ids of what is rung for, whichever process rang."""
-    called = _CALLED[task]
-    ids = {f"{called}_id" if name == "run_id" else name: value for name, value in bell.ids.items()}
+    id_name, line = _CALLED[task]
+    ids = {id_name if name == "run_id" else name: value for name, value in bell.ids.items()}
     with runtime.tracing.span("ring", parent=bell.traceparent, began_ns=None, rung_by=rung_by, **ids) as span:
         if not runtime.queue.enqueue(task, bell.run_id):
             span.fail("broker_unreachable")
             return False
-    log.info(f"{called}_rung", rung_by=rung_by, **ids)
+    log.info(line, rung_by=rung_by, **ids)
     return True
 
 
