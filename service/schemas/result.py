@@ -113,6 +113,11 @@ class LayoutSchema(AnswerSchema):
     recompute_fraction = figure("Share of the layers that full recompute makes again.", **_OPTIONAL)
     sharding = text("Which training states are sharded.", **_OPTIONAL)
 
+    @pre_load
+    def _older(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Answers of older engines are kept, and made all layers again or none."""
+        return {"recompute_fraction": None, **data}
+
 
 class PoolPlanSchema(AnswerSchema):
     """The instances of one side of disaggregated serving, all of one layout."""

@@ -60,6 +60,12 @@ class TrainingWorkloadSchema(RecordSchema):
     )
     checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
     dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)
+    storage_gb_s = Amount(
+        "What the storage sustains when checkpoints are written and read; left out, it is sized for them.",
+        low=0.01,
+        high=100_000,
+        **_OPTIONAL,
+    )
     lora_rank = Count("Rank of the adapters of lora and qlora.", low=1, high=4096, load_default=16)
     lora_targets = Choice(
         "Which matrices have adapters: all, experts included, or those of attention and other mixers alone.",

@@ -69,7 +69,7 @@ class _Runs:
     length_tokens: FloatArray
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1000)
 def _runs(evidence: Evidence, place: tuple[str, str, str]) -> _Runs:
     points = evidence.by_place[place]
     return _Runs(

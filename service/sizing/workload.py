@@ -144,6 +144,8 @@ class TrainingWorkload:
     global_batch_sequences: int | None = None
     checkpoint_interval_min: float = 60.0
     dataset_tb: float | None = None
+    # What the storage sustains; None is storage that is sized for the checkpoints.
+    storage_gb_s: float | None = None
     lora_rank: int = 16
     lora_targets: LoraTargets = LoraTargets.ALL
     optimizer: Optimizer = Optimizer.AUTO

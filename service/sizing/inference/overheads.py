@@ -1,7 +1,7 @@
 """Overheads: what a running engine adds to its kernels, as served runs show it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from service.sizing.calibration import Calibration
@@ -42,10 +42,6 @@ class Overheads:
     wave: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
-
-    def in_step(self) -> "Overheads":
-        """The same where every client sends its request at the same moment."""
-        return replace(self, wave=1.0)
 
 
 def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) -> Overheads:

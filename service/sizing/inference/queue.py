@@ -6,10 +6,13 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.residuals import Medians
 from service.sizing.inference.serving import Bench, Traffic
 
+# All prompts of a burst arrive together.
+_TOGETHER = 1.0
+
 
 def in_step(bench: Bench) -> Bench:
     """The same instances when every client sends its request at the same moment."""
-    return replace(bench, overheads=bench.overheads.in_step())
+    return replace(bench, overheads=replace(bench.overheads, wave=_TOGETHER))
 
 
 def with_waiting(values: PointValues, clients: float, *, medians: Medians) -> PointValues:

@@ -24,7 +24,7 @@ from service.sizing.inference.steady import (
     pass_tokens,
     prefilling,
 )
-from service.sizing.inference.step import Pass, StepParts, step_parts
+from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -244,20 +244,18 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
-    # Both kinds of pass in one call, side by side along the batches.
-    both = step_parts(
+    decode, mixed = paired_parts(
         bench.load,
         machine,
         Pass(
-            decode=np.concatenate([sequences, sequences], axis=1),
+            decode=sequences,
             query_tokens=traffic.query_tokens,
             context_tokens=traffic.decode_context_tokens,
-            prefill_tokens=np.concatenate([np.zeros_like(carried), carried], axis=1),
+            prefill_tokens=carried,
             prompt_tokens=traffic.new_tokens,
             cached_tokens=traffic.isl_tokens - traffic.new_tokens,
         ),
     )
-    decode, mixed = both.halves()
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,

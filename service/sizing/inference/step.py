@@ -10,7 +10,7 @@ from service.sizing.inference.attention import AttentionGroup, attended_tokens
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ExpertKind, ModelLoad
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.product_times import PassTokens
+from service.sizing.inference.product_times import PairedTokens, PassTokens
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.operation import Line, Work
@@ -48,23 +48,6 @@ class StepParts:
     collectives: FloatArray
     layers: Numeric
     exchanges: Numeric
-
-    def halves(self) -> tuple["StepParts", "StepParts"]:
-        """Two kinds of pass that were evaluated side by side along the batches."""
-        middle = self.products.shape[1] // 2
-        return self._batches(slice(None, middle)), self._batches(slice(middle, None))
-
-    def _batches(self, which: slice) -> "StepParts":
-        return StepParts(
-            products=self.products[:, which],
-            generation=self.generation[:, which],
-            context=self.context[:, which],
-            experts=self.experts[:, which],
-            streams=self.streams[:, which],
-            collectives=self.collectives[:, which],
-            layers=self.layers,
-            exchanges=self.exchanges,
-        )
 
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
         """Time [s] of the pass in a running engine: scaled parts, and gaps per layer, collective and step."""
@@ -106,6 +89,47 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         layers=float(load.architecture.layers),
         exchanges=_exchanges(load, machine),
     )
+
+
+def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[StepParts, StepParts]:
+    """Two passes: the decoding sequences alone, and with the prompt tokens beside them, (candidates, batches).
+
+    As `step_parts` has each of them, with what they have in common computed once and the rest side by side.
+    """
+    sequences = np.asarray(carried.decode, dtype=np.float64)
+    decode = sequences * carried.query_tokens
+    prefill = np.asarray(carried.prefill_tokens, dtype=np.float64)
+    lines = _lines(
+        load,
+        machine,
+        query_tokens=carried.query_tokens,
+        context_tokens=carried.context_tokens,
+        prompt_tokens=carried.prompt_tokens,
+        cached_tokens=carried.cached_tokens,
+    )
+    middle = decode.shape[1]
+    tokens = np.concatenate([decode, decode + prefill], axis=1)
+    sampled = np.concatenate([decode, decode + prefill / max(1.0, carried.prompt_tokens)], axis=1)
+    products = machine.products.paired_s(PairedTokens(decode=decode, prefill=prefill, both=tokens, sampled=sampled))
+    generation = _attention_s(lines.generation, sequences, sequences.shape)
+    context = _attention_s(lines.context, prefill, prefill.shape)
+    experts, streams = _experts_s(load, machine, tokens=tokens), _streams_s(load, machine, tokens=tokens)
+    collectives = _collectives_s(load, machine, lines, tokens=tokens)
+    layers, exchanges = float(load.architecture.layers), _exchanges(load, machine)
+
+    def half(which: slice, context: FloatArray) -> StepParts:
+        return StepParts(
+            products=products[:, which],
+            generation=generation,
+            context=context,
+            experts=experts[:, which],
+            streams=streams[:, which],
+            collectives=collectives[:, which],
+            layers=layers,
+            exchanges=exchanges,
+        )
+
+    return half(slice(None, middle), np.zeros_like(context)), half(slice(middle, None), context)
 
 
 def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:

@@ -17,7 +17,7 @@ from service.sizing.training.rates import Rates, rates_of
 from service.sizing.training.recipe import Recipe, recipe_of, regime
 from service.sizing.training.shape import Shape, shape_of
 from service.sizing.training.step import StepTime, step_flop, step_time
-from service.sizing.units import DAY_S, GB, MINUTE_S
+from service.sizing.units import DAY_S, GB, GB_S, MINUTE_S
 from service.sizing.workload import TrainingWorkload
 
 
@@ -89,14 +89,36 @@ class Job:
             k=self.coefficients,
         )
 
-    def goodput(self, gpus: IntArray, step_s: FloatArray) -> Goodput:
-        """What failures and checkpoints leave at each GPU count and step [s]."""
+    @property
+    def interval_s(self) -> float:
+        """Seconds between checkpoints."""
+        return self.workload.checkpoint_interval_min * MINUTE_S
+
+    @property
+    def checkpoint_write_s(self) -> float:
+        """Seconds that writing or reading a checkpoint takes."""
+        stated = self.workload.storage_gb_s
+        return self.reliability.write_s(
+            self.checkpoint_bytes,
+            interval_s=self.interval_s,
+            storage_bytes_s=None if stated is None else stated * GB_S,
+        )
+
+    def goodput(
+        self,
+        gpus: IntArray,
+        step_s: FloatArray,
+        *,
+        interval_s: float | None = None,
+        reliability: Reliability | None = None,
+    ) -> Goodput:
+        """What failures and checkpoints leave at each GPU count and step [s], at the asked interval or another."""
         return goodput(
             gpus,
-            checkpoint_bytes=self.checkpoint_bytes,
-            interval_s=self.workload.checkpoint_interval_min * MINUTE_S,
+            write_s=self.checkpoint_write_s,
+            interval_s=self.interval_s if interval_s is None else interval_s,
             productive_s=self.steps * step_s,
-            reliability=self.reliability,
+            reliability=reliability or self.reliability,
         )
 
     def days(self, step_s: FloatArray, fraction: FloatArray) -> FloatArray:

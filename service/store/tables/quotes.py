@@ -114,13 +114,21 @@ class QuoteNumberRow(Row):
 
 
 class QuoteDocumentRow(Row):
-    """A revision as a document, rendered once from its snapshot; `sha256` is of the bytes."""
+    """A revision as a document: asked for, then rendered once by a worker from its snapshot.
+
+    `snapshot_sha256` is of the snapshot that it is of, `issued` whether it shows an issued quote; `sha256` is of the
+    bytes. `attempts` counts the workers that began: one that ends them all is not begun for ever.
+    """
 
     __tablename__ = "quote_documents"
+    __table_args__ = (CheckConstraint("(content IS NULL) = (sha256 IS NULL)", name="rendered"),)
 
     quote_id: Mapped[str] = mapped_column(ForeignKey("quotes.id"), primary_key=True)
     format: Mapped[str] = mapped_column(Text, primary_key=True)
     snapshot_sha256: Mapped[str] = mapped_column(Text)
-    sha256: Mapped[str] = mapped_column(Text)
-    content: Mapped[bytes] = mapped_column(LargeBinary)
-    rendered_at: Mapped[datetime] = mapped_column(Moment)
+    issued: Mapped[bool]
+    attempts: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[datetime] = mapped_column(Moment)
+    sha256: Mapped[str | None] = mapped_column(Text)
+    content: Mapped[bytes | None] = mapped_column(LargeBinary)
+    rendered_at: Mapped[datetime | None] = mapped_column(Moment)
