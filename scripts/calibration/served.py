@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from scripts.calibration.overhead_fit import ENGINES, METRICS, SPECS, Runs, Slots, fit_overheads, slots
+from scripts.calibration.overhead_fit import ENGINES, SPECS, Fitting, Slots, fit_overheads, slots
+from scripts.calibration.run_arrays import METRICS, Runs
 from scripts.calibration.served_runs import Place, ServedRun, served_run
 from service.catalog.catalog import Catalog
 from service.schemas.evidence import read_measured
@@ -58,17 +59,17 @@ def calibration_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -
     return found
 
 
-def _sets(runs: Sequence[ServedRun], place: Slots) -> list[Runs]:
+def _sets(runs: Sequence[ServedRun], place: Slots) -> list[Fitting]:
     modes = [[run for run in runs if (run.prefill is not None) is pooled] for pooled in (False, True)]
-    return [Runs(some, place) for some in modes if some]
+    return [Fitting(Runs(some), place) for some in modes if some]
 
 
-def _errors(sets: Sequence[Runs], vector: FloatArray, fold: str) -> list[Error]:
+def _errors(sets: Sequence[Fitting], vector: FloatArray, fold: str) -> list[Error]:
     return [
         Error(place=run.place, metric=metric, fold=fold, log_error=float(error))
-        for runs in sets
-        for metric, errors in runs.log_errors(vector).items()
-        for run, error in zip(runs.runs, errors, strict=True)
+        for one in sets
+        for metric, errors in one.log_errors(vector).items()
+        for run, error in zip(one.runs.runs, errors, strict=True)
         if np.isfinite(error)
     ]
 
