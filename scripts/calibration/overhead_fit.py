@@ -22,6 +22,8 @@ _WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_s": 0.8}
 _PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.6, 0.25, 2.5
 _STEP = 1e-4
 _GROUP_POWER, _WEAK_FACTOR = -0.45, 0.6
+# How many instances the pools had was not published: the run says little of one instance.
+_UNCOUNTED_FACTOR = 0.3
 # Unpinned builds on older pages, and bursts whose lengths nobody ran: they count less.
 _WEAK_SOURCES = frozenset({"sgl-cookbook-md"})
 
@@ -53,6 +55,7 @@ SPECS = (
     Spec(name="host_improvement_fraction_year", start=0.3, base=0.5),
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="closed_loop_wave_fraction", start=0.1, base=1.0, by_engine=0.6),
+    Spec(name="pool_wave_fraction", start=0.2, base=0.8, by_engine=0.4),
     Spec(name="ttft_overhead_ms", start=30.0, base=0.8, by_engine=0.6),
     Spec(name="ttft_token_us", start=5.0, base=1.0, by_engine=0.5),
 )
@@ -138,6 +141,7 @@ def _weights(runs: Sequence[ServedRun]) -> FloatArray:
     raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
     weak = np.array([run.burst or run.place.source in _WEAK_SOURCES for run in runs])
     raw = np.where(weak, raw * _WEAK_FACTOR, raw)
+    raw = np.where(np.array([run.uncounted for run in runs]), raw * _UNCOUNTED_FACTOR, raw)
     return np.asarray(raw / raw.mean(), dtype=np.float64)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from scripts.calibration.served_runs import GRID, ServedRun, stacked
 from service.sizing.inference.overheads import Overheads, assembled
-from service.sizing.inference.steady import Passes, SteadyState, Stream, aggregated, decoding, prefilling
+from service.sizing.inference.steady import BUSIEST, Passes, SteadyState, Stream, aggregated, decoding, prefilling
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray
 from service.sizing.workload import LoadKind
@@ -45,6 +45,7 @@ class Runs:
             decode=stacked([run.passes.decode for run in runs], points=GRID),
             mixed=stacked([run.passes.mixed for run in runs], points=GRID),
             pass_tokens=np.concatenate([run.passes.pass_tokens for run in runs]),
+            most_tokens=column([run.passes.most_tokens for run in runs]),
         )
         self._stream = Stream(
             new_tokens=column([run.stream.new_tokens for run in runs]),
@@ -55,7 +56,7 @@ class Runs:
             tail_fraction=0.99,
         )
         if self.pooled:
-            self._prefill = stacked([run.prefill for run in runs if run.prefill is not None], points=1)
+            self._prefill = stacked([run.prefill for run in runs if run.prefill is not None], points=2)
             self._chunk = np.concatenate([run.chunk_tokens for run in runs])
             self._servers = column([run.servers for run in runs])
             self._ratio = column([1.0 if np.isnan(run.ratio) else run.ratio for run in runs])
@@ -80,20 +81,25 @@ class Runs:
         """The overheads of every run."""
         found = assembled(lambda name: np.asarray(np.exp(logs[name])[:, None], dtype=np.float64), age_years=self.age)
         # The fit may try more than all of the clients.
-        return replace(found, wave=np.minimum(1.0, found.wave))
+        return replace(found, wave=np.minimum(1.0, found.wave), pool_wave=np.minimum(1.0, found.pool_wave))
 
     def state(self, logs: Logs) -> SteadyState:
         """Every run at every batch."""
         overheads = self.overheads(logs)
         if not self.pooled:
             return aggregated(self._passes, self._stream, overheads)
-        service, tail = prefilling(self._prefill, self._stream, overheads, pass_tokens=self._chunk)
+        prefill = prefilling(
+            self._prefill,
+            self._stream,
+            overheads,
+            pass_tokens=self._chunk,
+            most_tokens=self._passes.most_tokens,
+        )
         state, _ = decoding(
             self._passes,
             self._stream,
             overheads,
-            prefill_s=service,
-            prefill_tail_s=tail,
+            prefill=prefill,
             transfer_s=self._transfer,
             servers=self._servers,
             ratio=self._ratio,
@@ -113,9 +119,13 @@ class Runs:
         held = np.maximum.accumulate(held, axis=1)
         best = np.argmax(state.requests_s, axis=1).astype(np.float64)
         at = np.where(self.closed, _place(np.log(held), np.log(np.maximum(1e-12, self.clients))), best)
+        if self.pooled:
+            busy = np.log(np.maximum.accumulate(np.maximum(1e-12, state.prefill_fraction), axis=1))
+            at = np.minimum(at, _place(busy, np.full(at.shape, np.log(BUSIEST))))
+        room = _at(held, at)
         tpot, ttft, rate = (_at(values, at) for values in (state.tpot_s, state.ttft_s, state.requests_s))
         # Who finds no room waits: Little's law turns their number into time to first token.
-        waiting = np.where(self.closed, np.maximum(0.0, self.clients - held[:, -1]), 0.0)
+        waiting = np.where(self.closed, np.maximum(0.0, self.clients - np.maximum(held[:, 0], room)), 0.0)
         return tpot, ttft + waiting / rate, rate
 
 

@@ -51,6 +51,7 @@ class ServedRun:
     layers: float
     load: LoadKind
     burst: bool
+    uncounted: bool
     clients: float
     copies: float
     gpus: float
@@ -104,6 +105,7 @@ def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedR
         layers=float(bench.load.architecture.layers),
         load=asked.kind,
         burst=asked.arrival is Arrival.BURST,
+        uncounted=pooled is not None and run.deployment.gpus is None,
         clients=float(asked.value or 0),
         copies=float(settled.notes.placement.replicas),
         gpus=float(deployment.gpus),

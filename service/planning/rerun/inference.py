@@ -33,6 +33,8 @@ _BOUNDS = ("ttft_ms", "tpot_ms")
 _SERVER_GPUS = 8
 # How many instances of each pool are tried where nobody said how many there were.
 _POOLS = (1, 2, 4, 8, 16)
+# A prefill pool that is busier than this lets prompts pile up.
+_SHORT_OF_PREFILL = 0.9
 
 
 def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
@@ -289,14 +291,23 @@ def _told_load(rerun: Rerun, run: MeasuredInference) -> Rerun:
 
 
 def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evaluated:
-    """As many instances of each pool as hold the requests in flight, where nobody said how many there were."""
+    """As many instances of each pool as hold the requests in flight and keep pace with their prompts, where nobody said
+    how many there were.
+    """
     one = rerun.deployment.gpus
     for many in _POOLS[1:]:
-        if not evaluated.estimate.bottleneck.startswith("GPU memory"):
+        if not _short_of_pools(evaluated):
             break
         more = replace(rerun, deployment=replace(rerun.deployment, gpus=one * many))
         evaluated = evaluate(catalog, more.with_default("deployment.gpus", one * many, widens=False))
     return evaluated
+
+
+def _short_of_pools(evaluated: Evaluated) -> bool:
+    """Whether requests wait for room in the decode pool, or prompts for the prefill pool."""
+    estimate = evaluated.estimate
+    busy = max((one.value for one in estimate.utilisation if one.name == "prefill_fraction"), default=0.0)
+    return estimate.bottleneck.startswith("GPU memory") or busy > _SHORT_OF_PREFILL
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:

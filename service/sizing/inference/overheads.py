@@ -21,8 +21,8 @@ class Overheads:
 
     The vintages are how much slower older software ran kernels and host work; `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it; `wave` the share of the clients of a closed loop whose
-    prompts arrive together; Scalars, or arrays when
-    many runs are evaluated at once.
+    prompts arrive together, `pool_wave` the same before a prefill pool. Scalars, or arrays when many runs are evaluated at
+    once.
     """
 
     products: Numeric
@@ -40,6 +40,7 @@ class Overheads:
     host_vintage: Numeric
     interference: Numeric
     wave: Numeric
+    pool_wave: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -69,6 +70,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),
         wave=of("closed_loop_wave_fraction"),
+        pool_wave=of("pool_wave_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

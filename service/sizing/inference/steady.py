@@ -14,7 +14,7 @@ from service.sizing.table import FloatArray
 
 # Utilisations of a prefill pool that are tried.
 _SHARES = 64
-_BUSIEST = 0.95
+BUSIEST = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +42,8 @@ class Stream:
 class Passes:
     """Passes of one instance at `batch` decoding sequences: decode alone, and with `pass_tokens` of prompts beside it.
 
-    `rank_sequences` are the sequences of one attention rank in one pipeline micro-batch.
+    `most_tokens` is how many tokens of prompts a pass can carry; `rank_sequences` are the sequences of one attention
+    rank in one pipeline micro-batch.
     """
 
     batch: FloatArray
@@ -51,6 +52,7 @@ class Passes:
     decode: StepParts
     mixed: StepParts
     pass_tokens: FloatArray
+    most_tokens: Numeric
 
     @property
     def rank_sequences(self) -> FloatArray:
@@ -90,16 +92,19 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     mixed = passes.mixed.elapsed_s(overheads) + _eager_s(passes.mixed, overheads) + host
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
-    load = overheads.interference * _others(passes, stream) * arriving(passes.rank_sequences, stream) * extra
+    arrived = arriving(passes.rank_sequences, stream)
+    others = overheads.interference * _others(passes, stream) * arrived * extra
+    ahead = _ahead_s(passes, stream, overheads, extra=extra)
+    # Prompts that a request waits for before its first token do not delay its later ones.
+    load = np.maximum(0.0, others - overheads.interference * ahead / stream.steps)
     cycle = step + load
-    busy = np.minimum(_BUSIEST, load / cycle)
+    busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
-    peers = np.maximum(0.0, passes.batch / passes.attention_dp - 1.0)
-    wave = stream.closed * overheads.wave * peers * extra / passes.pp
+    apart = 1.0 - stream.closed * overheads.wave
     fixed = 0.5 * cycle + _admission_s(stream, overheads)
     return SteadyState(
-        ttft_s=own + wait_s(extra, busy) + wave + fixed,
-        ttft_tail_s=tail + wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * wave + fixed,
+        ttft_s=own + apart * wait_s(extra, busy) + ahead + fixed,
+        ttft_tail_s=tail + apart * wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * ahead + fixed,
         tpot_s=np.asarray(cycle / stream.accepted_tokens, dtype=np.float64),
         cycle_s=cycle,
         step_s=step,
@@ -128,6 +133,22 @@ def _others(passes: Passes, stream: Stream) -> FloatArray:
     """
     clients = np.maximum(1.0, passes.batch / passes.attention_dp)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
+
+
+def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
+    """Time [s] that prompts of clients in step take before a request has its first token.
+
+    Clients of a closed loop that started together end together, and their next prompts come together. In n equal
+    passes of C prompts the mean first token comes after C (1 + 1 / n) / 2 of them; one of these is the own.
+    """
+    clients = passes.batch / passes.attention_dp
+    before = _before(clients, clients * stream.new_tokens / passes.most_tokens)
+    return np.asarray(stream.closed * overheads.wave * before * extra / passes.pp, dtype=np.float64)
+
+
+def _before(clients: FloatArray, passes: FloatArray) -> FloatArray:
+    """Prompts other than its own that a client waits for in the mean when all clients send theirs at once."""
+    return np.maximum(0.0, 0.5 * clients * (1.0 + 1.0 / np.maximum(1.0, passes)) - 1.0)
 
 
 def _own_s(passes: Passes, stream: Stream, overheads: Overheads, *, mixed: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -163,16 +184,47 @@ def busiest(waits: FloatArray, *, most: float, fraction: float) -> FloatArray:
     return np.asarray(shares[np.maximum(0, reached)], dtype=np.float64)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prefill:
+    """What one attention rank of a prefill instance takes, seconds: a pass with one prompt, and each one more in it.
+
+    `tail_s` is the pass of a long prompt; a pass carries at most `most` prompts.
+    """
+
+    one_s: FloatArray
+    more_s: FloatArray
+    tail_s: FloatArray
+    most: FloatArray
+
+    def prompts(self, requests_s: FloatArray) -> FloatArray:
+        """Prompts per pass that keep a rank within its time at this rate: none waits for others without need."""
+        free = BUSIEST - requests_s * self.more_s
+        needed = requests_s * (self.one_s - self.more_s) / np.maximum(1e-12, free)
+        return np.where(free > 0.0, np.clip(needed, 1.0, self.most), self.most)
+
+    def pass_s(self, prompts: FloatArray) -> FloatArray:
+        """Time [s] of a pass with so many prompts."""
+        return np.asarray(self.one_s + (prompts - 1.0) * self.more_s, dtype=np.float64)
+
+
 def prefilling(
-    alone: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Time [s] that a prompt occupies one attention rank of a prefill instance, of the mean and of the tail."""
-    one = alone.elapsed_s(overheads) + _eager_s(alone, overheads)
+    passes: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray, most_tokens: Numeric
+) -> Prefill:
+    """Times of the two kinds of pass: `passes` carry one prompt (or its largest chunk), and as many as they can."""
+    took = passes.elapsed_s(overheads) + _eager_s(passes, overheads)
+    one, full = took[:, :1], took[:, 1:]
+    most = np.maximum(1.0, most_tokens / stream.new_tokens)
     growth = stream.tail_tokens / stream.new_tokens
-    attention = overheads.context * overheads.gpu_vintage * alone.context
+    attention = overheads.context * overheads.gpu_vintage * passes.context[:, :1]
     mean = np.maximum(1.0, stream.new_tokens / pass_tokens) * one
     tail = np.maximum(1.0, stream.tail_tokens / pass_tokens) * (one + (growth - 1.0) * attention)
-    return mean, np.maximum(mean, tail)
+    more = np.where(most > 1.0, (full - one) / np.maximum(1e-9, most - 1.0), mean)
+    return Prefill(
+        one_s=mean,
+        more_s=np.clip(more, 0.0, mean),
+        tail_s=np.maximum(mean, tail),
+        most=np.broadcast_to(np.asarray(most, dtype=np.float64), mean.shape),
+    )
 
 
 def decoding(
@@ -180,8 +232,7 @@ def decoding(
     stream: Stream,
     overheads: Overheads,
     *,
-    prefill_s: FloatArray,
-    prefill_tail_s: FloatArray,
+    prefill: Prefill,
     transfer_s: FloatArray,
     servers: Numeric,
     ratio: Numeric | None,
@@ -190,33 +241,58 @@ def decoding(
 ) -> tuple[SteadyState, FloatArray]:
     """Decode without prompts beside it, and the prefill instances that one decode instance needs.
 
-    A prefill instance serves `servers` prompts at once. With a given `ratio` of prefill to decode instances the pool
-    that is short sets the pace; without one, prefill is bought for `utilisation`, or for less where only shorter queues
-    keep the tail of the TTFT under `ttft_s`.
+    A prefill instance serves `servers` streams of prompts at once. With a given `ratio` of prefill to decode instances
+    the pool that is short sets the pace: `prefill_fraction` says how much of what prefill can do the batch asks for,
+    above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
+    shorter queues keep the tail of the TTFT under `ttft_s`.
     """
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     step = passes.decode.elapsed_s(overheads) + host
     wanted = passes.batch / (stream.steps * step)
     fixed = transfer_s + 0.5 * step + _admission_s(stream, overheads)
+    ahead: Numeric = 0.0
     if ratio is None:
-        slack = (ttft_s - prefill_tail_s - fixed) * servers / prefill_s
+        slack = (ttft_s - prefill.tail_s - fixed) * servers / prefill.one_s
         busy = busiest(np.broadcast_to(slack, step.shape), most=utilisation, fraction=stream.tail_fraction)
-        instances = wanted * prefill_s / (busy * servers)
-        carried, cycle = wanted, step
+        instances = wanted * prefill.one_s / (busy * servers)
+        carried, asked, took = wanted, busy, np.broadcast_to(prefill.one_s, step.shape)
+        each = took
     else:
-        most = ratio * servers / prefill_s
-        carried = np.minimum(wanted, most * _BUSIEST)
-        busy = np.asarray(carried / most, dtype=np.float64)
-        instances, cycle = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape), step
+        most = ratio * servers * prefill.most / prefill.pass_s(prefill.most)
+        carried = np.minimum(wanted, most * BUSIEST)
+        prompts = prefill.prompts(carried / (ratio * servers))
+        took = prefill.pass_s(prompts)
+        each = took / prompts
+        asked = wanted * each / (ratio * servers)
+        busy = np.minimum(BUSIEST, asked)
+        clients = passes.batch / (ratio * servers)
+        full = prefill.pass_s(prefill.most) / prefill.most
+        ahead = stream.closed * overheads.pool_wave * _before(clients, clients / prefill.most) * full
+        instances = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape)
     state = SteadyState(
-        ttft_s=prefill_s + wait_s(prefill_s / servers, busy) + fixed,
-        ttft_tail_s=prefill_tail_s + wait_tail_s(prefill_s / servers, busy, stream.tail_fraction) + fixed,
+        ttft_s=took + wait_s(each / servers, busy) + ahead + fixed,
+        ttft_tail_s=np.maximum(took, prefill.tail_s)
+        + wait_tail_s(each / servers, busy, stream.tail_fraction)
+        + 2.0 * ahead
+        + fixed,
         tpot_s=np.asarray(step / stream.accepted_tokens, dtype=np.float64),
-        cycle_s=cycle,
+        cycle_s=step,
         step_s=step,
-        prefill_s=np.broadcast_to(prefill_s, step.shape),
-        prefill_fraction=busy,
+        prefill_s=took,
+        prefill_fraction=np.asarray(asked, dtype=np.float64),
         requests_s=np.asarray(carried, dtype=np.float64),
         decode=passes.decode,
     )
     return state, np.asarray(instances, dtype=np.float64)
+
+
+def balanced(batches: FloatArray, prefill_fraction: FloatArray) -> FloatArray:
+    """The batch of each row at which its prefill pool has no time left; the last where it always has.
+
+    More clients than that wait for their prompts and never decode at once.
+    """
+    found = [
+        np.exp(np.interp(np.log(BUSIEST), np.log(np.maximum(1e-12, np.maximum.accumulate(busy))), np.log(row)))
+        for row, busy in zip(batches, prefill_fraction, strict=True)
+    ]
+    return np.array(found, dtype=np.float64)
