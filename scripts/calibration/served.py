@@ -18,7 +18,7 @@ from service.schemas.measured import MeasuredInference
 from service.sizing.table import FloatArray
 from service.sizing.version import ENGINE_VERSION
 
-_STEPS, _FOLD_STEPS = 12, 4
+_STEPS, _FOLD_STEPS = 20, 8
 _FOLD_ROWS = 20
 _FOLDS = ("source", "model", "gpu")
 # One rate of disaggregated serving is not a distribution: the inverse of its TPOT stands in.

@@ -156,6 +156,6 @@ def stacked(parts: Sequence[StepParts], *, points: int) -> StepParts:
 
     return StepParts(
         **{name: rows(name) for name in _PARTS},
-        layers=np.array([[float(np.max(one.layers))] for one in parts]),
+        kernels=np.array([[float(np.max(one.kernels))] for one in parts]),
         exchanges=np.array([[float(np.max(one.exchanges))] for one in parts]),
     )

@@ -31,11 +31,11 @@ class Overheads:
     experts: Numeric
     streams: Numeric
     collectives: Numeric
-    layer_s: Numeric
+    kernel_s: Numeric
     exchange_s: Numeric
     step_s: Numeric
     sequence_s: Numeric
-    prefill_layer_s: Numeric
+    prefill_kernel_s: Numeric
     gpu_vintage: Numeric
     host_vintage: Numeric
     interference: Numeric
@@ -61,11 +61,11 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         experts=of("expert_factor"),
         streams=of("stream_passes"),
         collectives=of("collective_factor"),
-        layer_s=of("layer_gap_us") * US,
+        kernel_s=of("kernel_gap_us") * US,
         exchange_s=of("exchange_gap_us") * US,
         step_s=of("step_gap_us") * US,
         sequence_s=of("sequence_us") * US,
-        prefill_layer_s=of("prefill_layer_gap_us") * US,
+        prefill_kernel_s=of("prefill_kernel_gap_us") * US,
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),

@@ -89,7 +89,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     step = passes.decode.elapsed_s(overheads) + host
-    mixed = passes.mixed.elapsed_s(overheads) + _eager_s(passes.mixed, overheads) + host
+    mixed = _eager_s(passes.mixed, overheads) + host
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
@@ -122,8 +122,9 @@ def _admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
 
 
 def _eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
-    """Passes with prompts are launched kernel by kernel, not replayed from a graph."""
-    return np.asarray(parts.layers * overheads.prefill_layer_s * overheads.host_vintage, dtype=np.float64)
+    """A pass with prompts [s]: launched kernel by kernel, not replayed from a graph; long kernels hide the launches."""
+    launches = parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage
+    return np.asarray(np.hypot(parts.elapsed_s(overheads), launches), dtype=np.float64)
 
 
 def _others(passes: Passes, stream: Stream) -> FloatArray:
@@ -211,7 +212,7 @@ def prefilling(
     passes: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray, most_tokens: Numeric
 ) -> Prefill:
     """Times of the two kinds of pass: `passes` carry one prompt (or its largest chunk), and as many as they can."""
-    took = passes.elapsed_s(overheads) + _eager_s(passes, overheads)
+    took = _eager_s(passes, overheads)
     one, full = took[:, :1], took[:, 1:]
     most = np.maximum(1.0, most_tokens / stream.new_tokens)
     growth = stream.tail_tokens / stream.new_tokens

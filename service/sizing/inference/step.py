@@ -11,6 +11,7 @@ from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ExpertK
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
 from service.sizing.inference.product_times import PassTokens
+from service.sizing.inference.products import Phase
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.operation import Line, Work
@@ -37,7 +38,7 @@ class Pass:
 class StepParts:
     """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
-    `layers` and `exchanges` count what brings a gap of its own: layers, and collectives between GPUs.
+    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs.
     """
 
     products: FloatArray
@@ -46,7 +47,7 @@ class StepParts:
     experts: FloatArray
     streams: FloatArray
     collectives: FloatArray
-    layers: Numeric
+    kernels: Numeric
     exchanges: Numeric
 
     def halves(self) -> tuple["StepParts", "StepParts"]:
@@ -62,12 +63,12 @@ class StepParts:
             experts=self.experts[:, which],
             streams=self.streams[:, which],
             collectives=self.collectives[:, which],
-            layers=self.layers,
+            kernels=self.kernels,
             exchanges=self.exchanges,
         )
 
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
-        """Time [s] of the pass in a running engine: scaled parts, and gaps per layer, collective and step."""
+        """Time [s] of the pass in a running engine: scaled parts, and gaps per kernel, collective and step."""
         gpu = (
             overheads.products * self.products
             + overheads.generation * self.generation
@@ -76,7 +77,7 @@ class StepParts:
             + overheads.streams * self.streams
             + overheads.collectives * self.collectives
         )
-        gaps = self.layers * overheads.layer_s + self.exchanges * overheads.exchange_s + overheads.step_s
+        gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
         return np.asarray(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, dtype=np.float64)
 
 
@@ -103,9 +104,17 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         experts=_experts_s(load, machine, tokens=tokens),
         streams=_streams_s(load, machine, tokens=tokens),
         collectives=_collectives_s(load, machine, lines, tokens=tokens),
-        layers=float(load.architecture.layers),
+        kernels=_kernels(load),
         exchanges=_exchanges(load, machine),
     )
+
+
+def _kernels(load: ModelLoad) -> float:
+    """Kernels of one pass that some time lies between: products, attention, routed experts, and a norm a layer."""
+    products = sum(one.layers for one in load.products if one.phase is not Phase.PREFILL)
+    attention = sum(group.layers for group in load.groups)
+    experts = sum(kind.layers for kind in load.experts)
+    return float(products + attention + experts + load.architecture.layers)
 
 
 def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:

@@ -29,11 +29,11 @@ PLAIN = Overheads(
     experts=1.0,
     streams=1.0,
     collectives=1.0,
-    layer_s=0.0,
+    kernel_s=0.0,
     exchange_s=0.0,
     step_s=0.0,
     sequence_s=0.0,
-    prefill_layer_s=0.0,
+    prefill_kernel_s=0.0,
     gpu_vintage=1.0,
     host_vintage=1.0,
     interference=1.0,
@@ -53,7 +53,7 @@ def parts(*products_s: float, context_s: float = 0.0) -> StepParts:
         experts=nothing,
         streams=nothing,
         collectives=nothing,
-        layers=10.0,
+        kernels=10.0,
         exchanges=4.0,
     )
 
@@ -120,7 +120,7 @@ def test_accepted_drafts_shorten_the_time_per_token_and_bring_prompts_sooner() -
 
 
 def test_gaps_belong_to_the_host_and_kernels_to_the_gpu() -> None:
-    aged = replace(PLAIN, layer_s=1e-3, exchange_s=1e-3, step_s=1e-3, gpu_vintage=2.0, host_vintage=3.0)
+    aged = replace(PLAIN, kernel_s=1e-3, exchange_s=1e-3, step_s=1e-3, gpu_vintage=2.0, host_vintage=3.0)
     # 10 layers, 4 collectives and the step are 15 ms of gaps.
     assert parts(0.02).elapsed_s(aged)[0, 0] == pytest.approx(2 * 0.02 + 3 * 0.015)
 
