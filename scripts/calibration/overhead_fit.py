@@ -46,6 +46,7 @@ SPECS = (
     Spec(name="expert_factor", start=1.0, base=0.25, by_engine=0.2),
     Spec(name="stream_passes", start=4.0, base=0.5),
     Spec(name="collective_factor", start=1.0, base=0.3, by_engine=0.2),
+    Spec(name="launch_factor", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="kernel_gap_us", start=1.3, base=0.8, by_engine=0.5, moe=0.5),
     Spec(name="exchange_gap_us", start=2.0, base=0.8, by_engine=0.4),
     Spec(name="step_gap_us", start=400.0, base=0.6, by_engine=0.5),

@@ -20,7 +20,7 @@ from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
 GRID = 40
 _SMALLEST_BATCH = 0.05
-_PARTS = ("products", "generation", "context", "experts", "streams", "collectives")
+_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ class Overheads:
     experts: Numeric
     streams: Numeric
     collectives: Numeric
+    launches: Numeric
     kernel_s: Numeric
     exchange_s: Numeric
     step_s: Numeric
@@ -61,6 +62,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         experts=of("expert_factor"),
         streams=of("stream_passes"),
         collectives=of("collective_factor"),
+        launches=of("launch_factor"),
         kernel_s=of("kernel_gap_us") * US,
         exchange_s=of("exchange_gap_us") * US,
         step_s=of("step_gap_us") * US,

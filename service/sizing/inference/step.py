@@ -38,6 +38,7 @@ class Pass:
 class StepParts:
     """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
+    `launches` is what each kernel takes however little it has to do; collectives keep theirs.
     `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs.
     """
 
@@ -47,6 +48,7 @@ class StepParts:
     experts: FloatArray
     streams: FloatArray
     collectives: FloatArray
+    launches: FloatArray
     kernels: Numeric
     exchanges: Numeric
 
@@ -63,6 +65,7 @@ class StepParts:
             experts=self.experts[:, which],
             streams=self.streams[:, which],
             collectives=self.collectives[:, which],
+            launches=self.launches[:, which],
             kernels=self.kernels,
             exchanges=self.exchanges,
         )
@@ -76,6 +79,7 @@ class StepParts:
             + overheads.experts * self.experts
             + overheads.streams * self.streams
             + overheads.collectives * self.collectives
+            + overheads.launches * self.launches
         )
         gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
         return np.asarray(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, dtype=np.float64)
@@ -97,13 +101,16 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         cached_tokens=carried.cached_tokens,
     )
     shape = np.broadcast(tokens, machine.tp).shape
+    multiplied = PassTokens(decode=decode, prefill=prefill, sampled=sampled)
+    launches = machine.products.launches_s(multiplied) + _launches_s(load, machine, lines, carried)
     return StepParts(
-        products=machine.products.time_s(PassTokens(decode=decode, prefill=prefill, sampled=sampled)),
+        products=machine.products.time_s(multiplied),
         generation=_attention_s(lines.generation, np.asarray(carried.decode, dtype=np.float64), shape),
         context=_attention_s(lines.context, prefill, shape),
         experts=_experts_s(load, machine, tokens=tokens),
         streams=_streams_s(load, machine, tokens=tokens),
         collectives=_collectives_s(load, machine, lines, tokens=tokens),
+        launches=np.broadcast_to(launches, shape),
         kernels=_kernels(load),
         exchanges=_exchanges(load, machine),
     )
@@ -160,13 +167,24 @@ def _lines(
     )
 
 
+def _launches_s(load: ModelLoad, machine: Machine, lines: _Lines, carried: Pass) -> FloatArray:
+    """Launches [s] of attention, where there is something to attend, and of routed experts."""
+    total: FloatArray = np.zeros((1, 1))
+    for kinds, number in ((lines.generation, carried.decode), (lines.context, carried.prefill_tokens)):
+        for layers, line in kinds:
+            total = total + np.where(np.asarray(number) > 0.0, layers * line.launch_s, 0.0)
+    if machine.experts is not None:
+        total = total + sum(kind.layers for kind in load.experts) * machine.experts.launch_s
+    return total
+
+
 def _attention_s(kinds: tuple[tuple[int, Line], ...], number: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Attention [s] of all layers for so many sequences or prompt tokens; none of them takes no time."""
     total = np.zeros(shape)
     if not np.any(number > 0.0):
         return total
     for layers, line in kinds:
-        total += layers * line.time_s(number)
+        total += layers * line.work_s(number)
     return np.where(number > 0.0, total, 0.0)
 
 
@@ -225,7 +243,7 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
             side_bytes=ACTIVATION_BYTES * routed * (2.0 * kind.hidden + 3.0 * kind.intermediate / cut),
             padding_flop=2.0 * matrix * touched,
         )
-        total = total + kind.layers * machine.experts.time_s(work)
+        total = total + kind.layers * machine.experts.work_s(work)
     return total
 
 
@@ -273,9 +291,9 @@ def _collectives_s(load: ModelLoad, machine: Machine, lines: _Lines, *, tokens: 
     moe_layers = sum(kind.layers for kind in load.experts)
     apart = machine.attention_dp > 1
     reduces = 2.0 * load.architecture.layers - np.where(apart, moe_layers, 0.0)
-    total = np.where(machine.tp > 1, reduces * (lines.reduce.time_s(tokens) + machine.crosses_s), 0.0)
+    total = np.where(machine.tp > 1, reduces * (lines.reduce.launch_s + lines.reduce.work_s(tokens) + machine.crosses_s), 0.0)
     if lines.exchange is not None:
-        total += np.where(apart, 2.0 * moe_layers * (lines.exchange.time_s(tokens) + machine.crosses_s), 0.0)
+        total += np.where(apart, 2.0 * moe_layers * (lines.exchange.launch_s + lines.exchange.work_s(tokens) + machine.crosses_s), 0.0)
     hand_over = point_to_point_s(
         sent_bytes=tokens * (_stream_bytes(load) / machine.tp),
         bytes_s=machine.stage_bytes_s,
