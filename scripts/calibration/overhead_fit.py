@@ -55,6 +55,7 @@ SPECS = (
     Spec(name="gpu_improvement_fraction_year", start=0.08, base=0.5, moe=0.8),
     Spec(name="host_improvement_fraction_year", start=0.3, base=0.5),
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
+    Spec(name="rank_stall_fraction", start=0.4, base=0.7, by_engine=0.4),
     Spec(name="closed_loop_wave_fraction", start=0.1, base=1.0, by_engine=0.6),
     Spec(name="pool_wave_fraction", start=0.2, base=0.8, by_engine=0.4),
     Spec(name="ttft_overhead_ms", start=30.0, base=0.8, by_engine=0.6),

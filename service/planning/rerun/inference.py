@@ -11,8 +11,10 @@ from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
+from service.sizing.inference.pools import MOST_WEIGHTS_FRACTION
 from service.sizing.interval import Metric
 from service.sizing.precision import Precision
+from service.sizing.result import Estimate
 from service.sizing.workload import (
     Arrival,
     Demand,
@@ -114,7 +116,11 @@ def _corrected(rerun: Rerun, run: MeasuredInference) -> Rerun:
     if said.attention_dp_unknown and saturated and (was.tp or 1) > 1:
         apart = replace(was, tp=1, attention_dp=was.tp, ep=None, moe_tp=None)
         return replace(rerun, deployment=apart).with_default("deployment.attention_dp", was.tp, widens=False)
-    ranks = (was.tp or 1) * (was.attention_dp or 1)
+    within = was.attention_dp or 1
+    if within > 1 and was.tp == was.gpus and was.tp % within == 0:
+        inside = replace(was, tp=was.tp // within)
+        return replace(rerun, deployment=inside).with_default("deployment.tp", inside.tp, widens=False)
+    ranks = (was.tp or 1) * within
     if was.ep is not None and was.ep == was.moe_tp and was.ep**2 == ranks > _SERVER_GPUS:
         once = replace(
             was,
@@ -315,6 +321,12 @@ def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:
     for gpus in _INSTANCE_GPUS:
         tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
         evaluated = evaluate(catalog, tried)
-        if evaluated.estimate.fits:
+        if evaluated.estimate.fits and _has_room(evaluated.estimate):
             break
     return evaluated
+
+
+def _has_room(estimate: Estimate) -> bool:
+    """Whether weights leave room for a cache worth serving from."""
+    weights = sum(one.gb for one in estimate.memory_gb_gpu if one.part == "weights")
+    return weights <= MOST_WEIGHTS_FRACTION * estimate.memory_usable_gb_gpu

@@ -20,7 +20,8 @@ class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
     The vintages are how much slower older software ran kernels and host work; `interference` is the share of a prompt's
-    passes that delays the sequences which decode beside it; `wave` the share of the clients of a closed loop whose
+    passes that delays the sequences which decode beside it; `stall` the share of prompts on other ranks of attention data
+    parallelism that a rank stands still for; `wave` the share of the clients of a closed loop whose
     prompts arrive together, `pool_wave` the same before a prefill pool. Scalars, or arrays when many runs are evaluated at
     once.
     """
@@ -40,6 +41,7 @@ class Overheads:
     gpu_vintage: Numeric
     host_vintage: Numeric
     interference: Numeric
+    stall: Numeric
     wave: Numeric
     pool_wave: Numeric
     ttft_s: Numeric
@@ -71,6 +73,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),
+        stall=of("rank_stall_fraction"),
         wave=of("closed_loop_wave_fraction"),
         pool_wave=of("pool_wave_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,

@@ -93,7 +93,8 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
-    others = overheads.interference * _others(passes, stream) * arrived * extra
+    stalled = overheads.stall * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
+    others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
     ahead = _ahead_s(passes, stream, overheads, extra=extra)
     # Prompts that a request waits for before its first token do not delay its later ones.
     load = np.maximum(0.0, others - overheads.interference * ahead / stream.steps)
@@ -134,6 +135,23 @@ def _others(passes: Passes, stream: Stream) -> FloatArray:
     """
     clients = np.maximum(1.0, passes.batch / passes.attention_dp)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
+
+
+def _stalls(passes: Passes, passes_rank: FloatArray) -> FloatArray:
+    """Passes per step in which a rank waits for another rank's prompt, beyond those with prompts of its own.
+
+    Ranks of attention data parallelism meet in every layer, at the experts. With prompts of n ranks arriving
+    independently, 1 - exp(-n a) of the steps carry one somewhere (Poisson), and only a of the passes are a rank's own.
+    """
+    anywhere = 1.0 - np.exp(-passes.attention_dp * passes_rank)
+    return np.asarray(np.maximum(0.0, anywhere - passes_rank), dtype=np.float64)
+
+
+def _trunk_s(passes: Passes, overheads: Overheads) -> FloatArray:
+    """What the prompt of another rank adds to a step [s]: all but experts, which everybody shares."""
+    mixed, decode = passes.mixed, passes.decode
+    added = overheads.products * (mixed.products - decode.products) + overheads.context * mixed.context
+    return np.asarray(np.maximum(0.0, added * overheads.gpu_vintage), dtype=np.float64)
 
 
 def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
