@@ -81,7 +81,12 @@ class Runs:
         """The overheads of every run."""
         found = assembled(lambda name: np.asarray(np.exp(logs[name])[:, None], dtype=np.float64), age_years=self.age)
         # The fit may try more than all of the clients.
-        return replace(found, stall=np.minimum(1.0, found.stall), wave=np.minimum(1.0, found.wave), pool_wave=np.minimum(1.0, found.pool_wave))
+        return replace(
+            found,
+            stall=np.minimum(1.0, found.stall),
+            wave=np.minimum(1.0, found.wave),
+            pool_wave=np.minimum(1.0, found.pool_wave),
+        )
 
     def state(self, logs: Logs) -> SteadyState:
         """Every run at every batch."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun.legal import evaluate
-from service.planning.rerun.publication import month_of
+from service.planning.rerun.publication import software_month
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
 from service.sizing.architecture import ModelArchitecture
-from service.sizing.calibration import Calibration
+from service.sizing.calibration import Calibration, Release
 from service.sizing.inference.pools import MOST_WEIGHTS_FRACTION
 from service.sizing.interval import Metric
 from service.sizing.precision import Precision
@@ -95,7 +95,7 @@ def _rerun(catalog: Catalog, run: MeasuredInference) -> Rerun:
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, InferenceWorkload)
     resolved = replace(resolved, speculative_decoding=_speculation(run, architecture, calibration))
-    deployment = resolve_deployment(catalog, _deployment(run))
+    deployment = resolve_deployment(catalog, _deployment(run, calibration.releases))
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
     told = _corrected(_told(rerun, run), run)
     pools = [pool for pool in (run.deployment.prefill, run.deployment.decode) if pool is not None]
@@ -140,7 +140,7 @@ def _without_pools(rerun: Rerun) -> Rerun:
     return replace(rerun, deployment=opened).with_default("deployment.decode", f"open instead of tp {was.tp}")
 
 
-def _deployment(run: MeasuredInference) -> Deployment:
+def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Release]) -> Deployment:
     """The deployment as published; `gpus` 0 where neither they nor the degrees of an instance are known."""
     said = run.deployment
     layout: PublishedServing | PublishedPool = said
@@ -157,7 +157,7 @@ def _deployment(run: MeasuredInference) -> Deployment:
         attention_dp=layout.attention_dp,
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
-        software_month=month_of(run.published),
+        software_month=software_month(said.software, run.published, releases),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),

@@ -50,9 +50,7 @@ def solve_batch(
     return np.minimum(solved, balanced(grid, point.prefill_fraction)) if prefill_ratio is not None else np.array(solved)
 
 
-def most_decoding(
-    bench: Bench, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None
-) -> FloatArray:
+def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None) -> FloatArray:
     """Most sequences that an instance decodes at once: `limit`, or what a short prefill pool brings it."""
     if prefill_ratio is None:
         return limit

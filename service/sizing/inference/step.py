@@ -291,9 +291,13 @@ def _collectives_s(load: ModelLoad, machine: Machine, lines: _Lines, *, tokens: 
     moe_layers = sum(kind.layers for kind in load.experts)
     apart = machine.attention_dp > 1
     reduces = 2.0 * load.architecture.layers - np.where(apart, moe_layers, 0.0)
-    total = np.where(machine.tp > 1, reduces * (lines.reduce.launch_s + lines.reduce.work_s(tokens) + machine.crosses_s), 0.0)
+    total = np.where(
+        machine.tp > 1, reduces * (lines.reduce.launch_s + lines.reduce.work_s(tokens) + machine.crosses_s), 0.0
+    )
     if lines.exchange is not None:
-        total += np.where(apart, 2.0 * moe_layers * (lines.exchange.launch_s + lines.exchange.work_s(tokens) + machine.crosses_s), 0.0)
+        total += np.where(
+            apart, 2.0 * moe_layers * (lines.exchange.launch_s + lines.exchange.work_s(tokens) + machine.crosses_s), 0.0
+        )
     hand_over = point_to_point_s(
         sent_bytes=tokens * (_stream_bytes(load) / machine.tp),
         bytes_s=machine.stage_bytes_s,
