@@ -80,7 +80,7 @@ class Runs:
     def overheads(self, logs: Logs) -> Overheads:
         """The overheads of every run."""
         found = assembled(lambda name: np.asarray(np.exp(logs[name])[:, None], dtype=np.float64), age_years=self.age)
-        # The fit may try more than all of the clients.
+        # The fit may try more than all of them.
         return replace(
             found,
             stall=np.minimum(1.0, found.stall),

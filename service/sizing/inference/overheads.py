@@ -19,11 +19,11 @@ Fitted = TypeVar("Fitted", float, FloatArray)
 class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
-    The vintages are how much slower older software ran kernels and host work; `interference` is the share of a prompt's
-    passes that delays the sequences which decode beside it; `stall` the share of prompts on other ranks of attention data
-    parallelism that a rank stands still for; `wave` the share of the clients of a closed loop whose
-    prompts arrive together, `pool_wave` the same before a prefill pool. Scalars, or arrays when many runs are evaluated at
-    once.
+    The vintages are how much slower older software ran kernels and host work. `interference` is the share of a prompt's
+    passes that delays the sequences which decode beside it, `stall` the share of prompts on other ranks of attention
+    data parallelism that a rank stands still for, `wave` the share of the clients of a closed loop whose prompts arrive
+    together, `pool_wave` the same before a prefill pool, `drift` by what part of its decode time a request falls out of
+    step. Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
@@ -44,6 +44,7 @@ class Overheads:
     stall: Numeric
     wave: Numeric
     pool_wave: Numeric
+    drift: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -76,6 +77,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         stall=of("rank_stall_fraction"),
         wave=of("closed_loop_wave_fraction"),
         pool_wave=of("pool_wave_fraction"),
+        drift=of("drift_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

@@ -95,7 +95,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     arrived = arriving(passes.rank_sequences, stream)
     stalled = overheads.stall * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
-    ahead = _ahead_s(passes, stream, overheads, extra=extra)
+    ahead = _ahead_s(passes, stream, overheads, extra=extra, step=step)
     # Prompts that a request waits for before its first token do not delay its later ones.
     load = np.maximum(0.0, others - overheads.interference * ahead / stream.steps)
     cycle = step + load
@@ -154,7 +154,9 @@ def _trunk_s(passes: Passes, overheads: Overheads) -> FloatArray:
     return np.asarray(np.maximum(0.0, added * overheads.gpu_vintage), dtype=np.float64)
 
 
-def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
+def _ahead_s(
+    passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray, step: FloatArray
+) -> FloatArray:
     """Time [s] that prompts of clients in step take before a request has its first token.
 
     Clients of a closed loop that started together end together, and their next prompts come together. In n equal
@@ -162,7 +164,16 @@ def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: Flo
     """
     clients = passes.batch / passes.attention_dp
     before = _before(clients, clients * stream.new_tokens / passes.most_tokens)
-    return np.asarray(stream.closed * overheads.wave * before * extra / passes.pp, dtype=np.float64)
+    wave = _in_step(overheads.wave, overheads, burst_s=clients * extra / passes.pp, decode_s=stream.steps * step)
+    return np.asarray(stream.closed * wave * before * extra / passes.pp, dtype=np.float64)
+
+
+def _in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode_s: FloatArray) -> FloatArray:
+    """Share of the clients that still come together: requests drift apart while they decode, by a part of that time.
+
+    Prompts that come over a time much longer than all of them take do not meet.
+    """
+    return np.asarray(wave * burst_s / (burst_s + overheads.drift * decode_s), dtype=np.float64)
 
 
 def _before(clients: FloatArray, passes: FloatArray) -> FloatArray:
@@ -286,7 +297,8 @@ def decoding(
         busy = np.minimum(BUSIEST, asked)
         clients = passes.batch / (ratio * servers)
         full = prefill.pass_s(prefill.most) / prefill.most
-        ahead = stream.closed * overheads.pool_wave * _before(clients, clients / prefill.most) * full
+        wave = _in_step(overheads.pool_wave, overheads, burst_s=clients * full, decode_s=stream.steps * step)
+        ahead = stream.closed * wave * _before(clients, clients / prefill.most) * full
         instances = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape)
     state = SteadyState(
         ttft_s=took + wait_s(each / servers, busy) + ahead + fixed,
