@@ -193,7 +193,8 @@ def _latent(folder: Path) -> Iterator[Measured]:
 def _experts(folder: Path) -> Iterator[Measured]:
     names = ["num_tokens", "hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
     rows = pd.read_parquet(folder / "moe.parquet")
-    rows = rows[rows["distribution"] == _DISTRIBUTION]
+    # Whole on one rank or cut: what the busiest of several ranks took tells of the routing, not of the kernel.
+    rows = rows[(rows["distribution"] == _DISTRIBUTION) & (rows["moe_ep_size"] == 1)]
     rows = rows.assign(precision=rows["moe_dtype"].map(_EXPERT_FORMATS)).dropna(subset=["precision"])
     rows = _quickest(rows, ["gpu", "engine", "precision", *names])
 
