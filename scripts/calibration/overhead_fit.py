@@ -20,7 +20,8 @@ ENGINES = tuple(str(engine) for engine in ServingEngine)
 # How much the logarithm of an error counts: times to first token scatter most.
 _WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_s": 0.8}
 _PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.6, 0.25, 2.5
-_STEP = 1e-4
+# An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.
+_STEP, _STEEPEST = 0.01, 3.0
 _GROUP_POWER, _WEAK_FACTOR = -0.45, 0.6
 # How many instances the pools had was not published: the run says little of one instance.
 _UNCOUNTED_FACTOR = 0.3
@@ -123,7 +124,7 @@ class Fitting:
         found = np.zeros((base.size, vector.size))
         for name, members in self._slots.items():
             moved = self._weighted(self.runs.log_errors({**logs, name: logs[name] + _STEP}))
-            slope = (moved - base) / _STEP
+            slope = np.clip((moved - base) / _STEP, -_STEEPEST, _STEEPEST)
             for slot, rows in members:
                 found[:, slot] = slope * self._rows(rows)
         return found
@@ -148,7 +149,7 @@ def _weights(runs: Sequence[ServedRun]) -> FloatArray:
     return np.asarray(raw / raw.mean(), dtype=np.float64)
 
 
-def fit_overheads(sets: Sequence[Fitting], place: Slots, *, start: FloatArray | None = None, steps: int) -> FloatArray:
+def fit_overheads(sets: Sequence[Fitting], place: Slots, *, steps: int) -> FloatArray:
     """The vector that fits the runs best, after at most `steps` evaluations of the Jacobian."""
     pull = _PRIOR_WEIGHT / place.prior
 
@@ -158,6 +159,7 @@ def fit_overheads(sets: Sequence[Fitting], place: Slots, *, start: FloatArray | 
     def slopes(vector: FloatArray) -> FloatArray:
         return np.concatenate([np.diag(pull), *(one.slopes(vector) for one in sets)])
 
-    first = place.start if start is None else start
-    found = least_squares(residuals, first, jac=slopes, loss="soft_l1", f_scale=_LOSS_SCALE, max_nfev=steps)
+    found = least_squares(
+        residuals, place.start, jac=slopes, x_scale="jac", loss="soft_l1", f_scale=_LOSS_SCALE, max_nfev=steps
+    )
     return np.asarray(found.x, dtype=np.float64)

@@ -18,7 +18,7 @@ from service.schemas.measured import MeasuredInference
 from service.sizing.table import FloatArray
 from service.sizing.version import ENGINE_VERSION
 
-_STEPS, _FOLD_STEPS = 20, 8
+_STEPS = 14
 _FOLD_ROWS = 20
 _FOLDS = ("source", "model", "gpu")
 # One rate of disaggregated serving is not a distribution: the inverse of its TPOT stands in.
@@ -86,7 +86,8 @@ def calibrate(runs: Sequence[ServedRun], say: Callable[[str], None]) -> tuple[Fl
             say(f"leaving out {name} {value}")
             kept = [run for run in runs if getattr(run.place, name) != value]
             left = [run for run in runs if getattr(run.place, name) == value]
-            found = fit_overheads(_sets(kept, place), place, start=vector, steps=_FOLD_STEPS)
+            # From the priors again: the runs left out have never been seen.
+            found = fit_overheads(_sets(kept, place), place, steps=_STEPS)
             errors += _errors(_sets(left, place), found, name)
     return vector, errors
 
