@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from service.sizing.inference.load import touched_fraction
 from service.sizing.operation import ANY_ENGINE, Operation, Work
 from service.sizing.table import FloatArray
 from service.sizing.units import MS, US
@@ -201,7 +202,7 @@ def _experts(folder: Path) -> Iterator[Measured]:
     def work(points: pd.DataFrame, precision: str) -> Work:
         tokens, hidden, width, top_k, experts, cut, ranks = _columns(points, *names)
         routed = tokens * top_k / ranks
-        touched = experts / ranks * (1.0 - (1.0 - top_k / experts) ** tokens)
+        touched = experts / ranks * touched_fraction(tokens * top_k / experts)
         matrix = 3.0 * hidden * width / cut
         return Work(
             flop=2.0 * matrix * routed,

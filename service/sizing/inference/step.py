@@ -1,13 +1,12 @@
 """Time of one forward pass on one model instance, operation by operation; arrays (candidates x batches) or scalars."""
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.inference.attention import AttentionGroup, attended_tokens
-from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ExpertKind, ModelLoad
+from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad, touched_fraction
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
 from service.sizing.inference.product_times import PassTokens
@@ -236,7 +235,7 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
     for kind in load.experts:
         matrix = kind.params / cut
         routed = everywhere * kind.top_k / machine.ep
-        touched = kind.experts / machine.ep * (1.0 - _untouched(kind, everywhere))
+        touched = kind.experts / machine.ep * touched_fraction(everywhere * (kind.top_k / kind.experts))
         work = Work(
             flop=2.0 * matrix * routed,
             main_bytes=touched * matrix * load.weight_bytes,
@@ -245,12 +244,6 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
         )
         total = total + kind.layers * machine.experts.work_s(work)
     return total
-
-
-def _untouched(kind: ExpertKind, tokens: FloatArray) -> FloatArray:
-    """Share of experts that none of the tokens chose, (1 - k/E)^tokens; an exponential is far cheaper than a power."""
-    missed = 1.0 - kind.top_k / kind.experts
-    return np.exp(tokens * math.log(missed)) if missed > 0.0 else np.zeros_like(tokens)
 
 
 def _streams_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
