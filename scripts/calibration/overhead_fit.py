@@ -22,7 +22,7 @@ _WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_s": 0.8}
 _PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.6, 0.25, 2.5
 # An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.
 _STEP, _STEEPEST = 0.01, 3.0
-_GROUP_POWER, _WEAK_FACTOR = -0.45, 0.6
+_GROUP_POWER, _WEAK_FACTOR = -0.45, 0.3
 # How many instances the pools had was not published: the run says little of one instance.
 _UNCOUNTED_FACTOR = 0.3
 # Unpinned builds on older pages, and bursts whose lengths nobody ran: they count less.
