@@ -23,6 +23,8 @@ from service.sizing.operation import CurveBook
 
 # What a file says about its fit; it is part of the version and of nothing else.
 _ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version", "errors"})
+# Fitted numbers of scientific applications: service/catalog/fitted_science.py reads them.
+_ELSEWHERE = frozenset({"rates", "laws", "factors", "constants"})
 # What today's software is taken to be where no serving run says when it was published.
 _NO_MONTH = "2026-01"
 
@@ -43,7 +45,7 @@ def load_calibration(config_dir: Path) -> Calibration:
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
         parsed[path.stem] = read_yaml(path)
-        _only(path, parsed[path.stem], frozenset(schemas) | _ABOUT)
+        _only(path, parsed[path.stem], frozenset(schemas) | _ABOUT | _ELSEWHERE)
         for name, (schema, key) in schemas.items():
             for entry, value in _load(path, parsed[path.stem], name, schema=schema, key=key).items():
                 if entry in found[name]:

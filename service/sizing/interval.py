@@ -55,6 +55,15 @@ class Spread:
         arm = self.up if z >= 0.0 else self.down
         return float(np.exp(self.shift + arm * z / _Z90))
 
+    @property
+    def median_factor(self) -> float:
+        """Median of measured over predicted."""
+        return float(np.exp(self.shift))
+
+    def centred(self) -> "Spread":
+        """The same arms around a point that carries the median already."""
+        return Spread(shift=0.0, down=self.down, up=self.up)
+
     def inverted(self) -> "Spread":
         """The spread of 1/x: a rate whose time scatters like this."""
         return Spread(shift=-self.shift, down=self.up, up=self.down)

@@ -55,9 +55,9 @@ class PromptQueue(ListQueue):
 
 
 @pytest.fixture
-def served(settings: Settings, facts: Facts, migrated, tmp_path) -> Flask:
+def served(settings: Settings, facts: Facts, migrated_sqlite, tmp_path) -> Flask:
     """An application that is ready, answers its runs, waits for nobody and has limits that nobody reaches."""
-    (tmp_path / "headroom.db").write_bytes(migrated.read_bytes())
+    (tmp_path / "headroom.db").write_bytes(migrated_sqlite.read_bytes())
     queue = PromptQueue()
     roomy = replace(settings, rate_limit_reads=MANY, rate_limit_writes=MANY, rate_limit_unknown=MANY, wait_max_s=0)
     queue.runtime = build_runtime(roomy, facts=facts, queue=queue, clock=FixedClock())

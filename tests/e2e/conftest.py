@@ -17,6 +17,7 @@ import pytest
 from config.environment import ROOT
 from scripts.children import free_port
 from tests.contract import Contract
+from tests.workers.conftest import gate, limits, processes, web  # noqa: F401 - fixtures
 
 READY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 40.0

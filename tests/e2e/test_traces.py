@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from config.environment import ROOT
-from service.settings import Settings
 from tests.e2e.collector import collecting
 from tests.e2e.conftest import READY_WITHIN_S, running, server_of
 from tests.e2e.test_logs import lines_of
@@ -149,34 +148,54 @@ class TestTraced:
             collector.start()
 
 
+# How a process of the product comes by what it works with, once more whenever it is asked.
 PROCESSES = {
-    "web": "from service.app import create_app; create_app()",
-    "worker": "import workers.sizing; from workers.app import runtime; runtime()",
-    "dispatcher": "import workers.dispatcher as d; d.build_runtime(d.settings_from_environment(), "
-    "tracing=d.make_tracing(d.settings_from_environment(), role='dispatcher'))",
+    "web": "from service.app import create_app as start",
+    "worker": """
+import workers.sizing
+from workers import app
+def start():
+    app.settings.cache_clear()
+    app._runtime.cache_clear()
+    app.runtime()
+""",
+    "dispatcher": """
+import workers.dispatcher as d
+def start():
+    settings = d.settings_from_environment()
+    d.build_runtime(settings, tracing=d.make_tracing(settings, role="dispatcher"))
+""",
 }
+# What of it is loaded with redis-py alone, in a process without a collector, and in one with a collector.
 LOADED = """
 import json, os, sys
+import redis
 heads = ("opentelemetry", "service.tracing_otel", "service.edge.spans")
-os.write(1, json.dumps([name for name in sys.modules if name.startswith(heads)]).encode())
+def loaded(): return [name for name in sys.modules if name.startswith(heads)]
+found = [loaded()]
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = ""
+{start}
+start()
+found.append(loaded())
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"
+start()
+found.append(loaded())
+os.write(1, json.dumps(found).encode())
 """
-
-
-def loaded(code: str, settings: Settings, endpoint: str) -> set[str]:
-    environ = {
-        **os.environ,
-        "DATABASE_URL": settings.database_url,
-        "BROKER_URL": settings.broker_url,
-        "CACHE_URL": settings.cache_url,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-    }
-    command = [sys.executable, "-c", f"{code}\n{LOADED}"]
-    return set(json.loads(subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True).stdout))
 
 
 @pytest.mark.parametrize("role", sorted(PROCESSES))
 def test_open_telemetry_is_loaded_where_it_is_configured_only(settings, role):
     """redis-py loads the metrics of its SDK wherever that is installed; we load nothing beyond that."""
-    unconfigured = loaded(PROCESSES[role], settings, "")
-    assert unconfigured <= loaded("import redis", settings, "")
-    assert loaded(PROCESSES[role], settings, "http://127.0.0.1:1") >= {"service.tracing_otel", "opentelemetry.exporter"}
+    environ = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url,
+        "BROKER_URL": settings.broker_url,
+        "CACHE_URL": settings.cache_url,
+    }
+    command = [sys.executable, "-c", LOADED.format(start=PROCESSES[role])]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    of_redis, unconfigured, configured = map(set, json.loads(done.stdout))
+    assert unconfigured <= of_redis
+    assert configured >= {"service.tracing_otel", "opentelemetry.exporter"}

@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_predicted_and_said(catalog):
         (SERVED, {"deployment__gpu": ABSENT}, Refused.UNKNOWN_GPU),
         (TRAINED, {"deployment": ABSENT}, Refused.UNKNOWN_GPU),
         (FOLDED, {"workload__application": "tarot"}, Refused.UNKNOWN_MODEL),
-        (FOLDED, {"measured": {"max_tokens": 5120.0}}, Refused.UNSUPPORTED_METRIC),
+        (FOLDED, {"measured": {"peak_memory_gb": 61.0}}, Refused.UNSUPPORTED_METRIC),
         (TRAINED, {"measured": {"checkpoint_size_gb": 4.0}}, Refused.UNSUPPORTED_METRIC),
         (SERVED, {"measured": {"happiness": 11}}, Refused.UNSUPPORTED_METRIC),
     ],

@@ -2,8 +2,6 @@
 
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.planning.rerun import unpublished
 from service.planning.rerun.publication import month_of, software_month
 from service.planning.rerun.training import evaluate_training, training_metrics
@@ -11,8 +9,9 @@ from service.schemas.measured import MeasuredTraining, PublishedTrainer, Publish
 from service.sizing.calibration import Release
 from service.sizing.precision import Precision
 from service.sizing.workload import Deployment, Method, Optimizer, Recompute, Sharding, TrainingWorkload
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 
 
 def run(*, workload: dict[str, object], deployment: dict[str, object], **others: object) -> MeasuredTraining:

@@ -18,10 +18,10 @@ from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, slot
 from scripts.calibration.run_arrays import Runs
 from scripts.calibration.served import Error, calibration_runs, write_served
 from service.catalog.calibration import load_calibration
-from service.catalog.load import load_catalog
 from service.sizing.operation import Curves, Operation, Work
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 PEAKS = Peaks(flop_s=1e15, bytes_s=4e12)
 
 

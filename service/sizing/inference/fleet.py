@@ -11,7 +11,7 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit
-from service.sizing.inference.predict import spreads_of
+from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
 from service.sizing.inference.traffic import FleetDemand
 from service.sizing.numeric import Numeric
@@ -80,8 +80,8 @@ class Fleet:
     """Per candidate of one group: the fleet that carries the demand, or why there is none.
 
     `predicted` is what one decode instance carries within the SLO, in the demand's own unit (requests/s or requests in
-    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. The last but
-    one are what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
+    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. Speeds are
+    what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
     """
 
     idle_gpus: FloatArray
@@ -93,6 +93,7 @@ class Fleet:
     servers: IntArray
     tokens_s_user: FloatArray
     requests_s: FloatArray
+    margins: Margins
     verdict: Verdict
 
 
@@ -120,7 +121,7 @@ def _factors(
         (
             spreads.ttft.quantile_factor(confidence),
             spreads.tpot.quantile_factor(confidence),
-            # Capacity is only ever lowered: a fit that is slow on average is no licence to buy less.
+            # Capacity is only ever lowered: who is content with little confidence may not buy less than the median.
             min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
         )
         for spreads in each
@@ -323,6 +324,7 @@ def _fleet(
         servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
         requests_s=picked(point.requests_s) * decoding,
+        margins=margins,
         verdict=verdict,
     )
 

@@ -26,6 +26,16 @@ class PassTokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairedTokens:
+    """Tokens of a pass without prompts and of one with them; `both` and `sampled` hold the two side by side."""
+
+    decode: FloatArray
+    prefill: FloatArray
+    both: FloatArray
+    sampled: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Stack:
     """Products that see the same tokens, (products, candidates, 1), each counted as often as there are layers of it."""
 
@@ -49,6 +59,20 @@ class _Stack:
     def launches_s(self, carried: PassTokens) -> FloatArray:
         tokens = carried.of(self.phase, head=self.head)
         return self.launch_s if self.phase is None else np.where(tokens > 0.0, self.launch_s, 0.0)
+
+    def add_paired_s(self, total: FloatArray, carried: PairedTokens) -> None:
+        """Adds its products to two passes that lie side by side: prompts are in the second alone."""
+        if self.phase is None:
+            for took in self.line.work_s(carried.sampled if self.head else carried.both):
+                total += took
+            return
+        middle = carried.decode.shape[1]
+        tokens = carried.decode if self.phase is Phase.DECODE else carried.prefill
+        for each in self.line.work_s(tokens):
+            took = np.where(tokens > 0.0, each, 0.0)
+            total[:, middle:] += took
+            if self.phase is Phase.DECODE:
+                total[:, :middle] += took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,6 +99,13 @@ class ProductTimes:
         total: FloatArray = np.zeros((1, 1))
         for stack in self.stacks:
             total = total + stack.launches_s(carried)
+        return total
+
+    def paired_s(self, carried: PairedTokens) -> FloatArray:
+        """Time [s] of all of them in two passes side by side, summed in the order of `time_s`."""
+        total = np.zeros(carried.both.shape)
+        for stack in self.stacks:
+            stack.add_paired_s(total, carried)
         return total
 
 

@@ -9,7 +9,7 @@ from service.sizing.inference.attention import AttentionGroup, attended_tokens
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad, touched_fraction
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.product_times import PassTokens
+from service.sizing.inference.product_times import PairedTokens, PassTokens
 from service.sizing.inference.products import Phase
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
@@ -51,24 +51,6 @@ class StepParts:
     kernels: Numeric
     exchanges: Numeric
 
-    def halves(self) -> tuple["StepParts", "StepParts"]:
-        """Two kinds of pass that were evaluated side by side along the batches."""
-        middle = self.products.shape[1] // 2
-        return self._batches(slice(None, middle)), self._batches(slice(middle, None))
-
-    def _batches(self, which: slice) -> "StepParts":
-        return StepParts(
-            products=self.products[:, which],
-            generation=self.generation[:, which],
-            context=self.context[:, which],
-            experts=self.experts[:, which],
-            streams=self.streams[:, which],
-            collectives=self.collectives[:, which],
-            launches=self.launches[:, which],
-            kernels=self.kernels,
-            exchanges=self.exchanges,
-        )
-
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
         """Time [s] of the pass in a running engine: scaled parts, and gaps per kernel, collective and step."""
         gpu = (
@@ -101,7 +83,9 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     )
     shape = np.broadcast(tokens, machine.tp).shape
     multiplied = PassTokens(decode=decode, prefill=prefill, sampled=sampled)
-    launches = machine.products.launches_s(multiplied) + _launches_s(load, machine, lines, carried)
+    launches = machine.products.launches_s(multiplied) + _launches_s(
+        load, machine, lines, decode=carried.decode, prefill=carried.prefill_tokens
+    )
     return StepParts(
         products=machine.products.time_s(multiplied),
         generation=_attention_s(lines.generation, np.asarray(carried.decode, dtype=np.float64), shape),
@@ -121,6 +105,53 @@ def _kernels(load: ModelLoad) -> float:
     attention = sum(group.layers for group in load.groups)
     experts = sum(kind.layers for kind in load.experts)
     return float(products + attention + experts + load.architecture.layers)
+
+
+def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[StepParts, StepParts]:
+    """Two passes: the decoding sequences alone, and with the prompt tokens beside them, (candidates, batches).
+
+    As `step_parts` has each of them, with what they have in common computed once and the rest side by side.
+    """
+    sequences = np.asarray(carried.decode, dtype=np.float64)
+    decode = sequences * carried.query_tokens
+    prefill = np.asarray(carried.prefill_tokens, dtype=np.float64)
+    lines = _lines(
+        load,
+        machine,
+        query_tokens=carried.query_tokens,
+        context_tokens=carried.context_tokens,
+        prompt_tokens=carried.prompt_tokens,
+        cached_tokens=carried.cached_tokens,
+    )
+    middle = decode.shape[1]
+    tokens = np.concatenate([decode, decode + prefill], axis=1)
+    sampled = np.concatenate([decode, decode + prefill / max(1.0, carried.prompt_tokens)], axis=1)
+    products = machine.products.paired_s(PairedTokens(decode=decode, prefill=prefill, both=tokens, sampled=sampled))
+    generation = _attention_s(lines.generation, sequences, sequences.shape)
+    context = _attention_s(lines.context, prefill, prefill.shape)
+    experts, streams = _experts_s(load, machine, tokens=tokens), _streams_s(load, machine, tokens=tokens)
+    collectives = _collectives_s(load, machine, lines, tokens=tokens)
+    exchanges = _exchanges(load, machine)
+    alone, mixed = (
+        machine.products.launches_s(PassTokens(decode=decode, prefill=carrying, sampled=decode))
+        + _launches_s(load, machine, lines, decode=sequences, prefill=carrying)
+        for carrying in (np.zeros((1, 1)), prefill)
+    )
+
+    def half(which: slice, context: FloatArray, launches: FloatArray) -> StepParts:
+        return StepParts(
+            products=products[:, which],
+            generation=generation,
+            context=context,
+            experts=experts[:, which],
+            streams=streams[:, which],
+            collectives=collectives[:, which],
+            launches=np.broadcast_to(launches, generation.shape),
+            kernels=_kernels(load),
+            exchanges=exchanges,
+        )
+
+    return half(slice(None, middle), np.zeros_like(context), alone), half(slice(middle, None), context, mixed)
 
 
 def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:
@@ -166,10 +197,12 @@ def _lines(
     )
 
 
-def _launches_s(load: ModelLoad, machine: Machine, lines: _Lines, carried: Pass) -> FloatArray:
+def _launches_s(
+    load: ModelLoad, machine: Machine, lines: _Lines, *, decode: Numeric, prefill: Numeric
+) -> FloatArray:
     """Launches [s] of attention, where there is something to attend, and of routed experts."""
     total: FloatArray = np.zeros((1, 1))
-    for kinds, number in ((lines.generation, carried.decode), (lines.context, carried.prefill_tokens)):
+    for kinds, number in ((lines.generation, decode), (lines.context, prefill)):
         for layers, line in kinds:
             total = total + np.where(np.asarray(number) > 0.0, layers * line.launch_s, 0.0)
     if machine.experts is not None:

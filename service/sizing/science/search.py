@@ -133,7 +133,7 @@ def size_science(
         options=options,
         pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
         rejected=rejected,
-        shortfall=None if options else shortfall(rejected, _HINTS),
+        shortfall=None if options else shortfall(rejected, _hints(job)),
         sensitivity=_sensitivity(scene, found, int(picked[0])) if options else (),
         assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),
@@ -299,7 +299,7 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
     if rejection.limit is Limit.CONTEXT and rejection.available is not None:
         detail = (
             f"the longest target has {rejection.required:g} tokens, {gpu.name} holds {rejection.available:g}; "
-            f"sharding one target over several GPUs costs 2.2 to 5.7 times the GPU seconds where an application can"
+            f"{_sharded(scene.job)}"
         )
         return replace(rejection, detail=detail)
     if rejection.limit is Limit.THROUGHPUT and rejection.available is not None:
@@ -311,6 +311,22 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
         detail = "cores or RAM of the server do not feed the GPUs of one instance; put this stage on CPU-only servers"
         return replace(rejection, detail=detail, unit="GPUs")
     return rejection
+
+
+def _sharded(job: Job) -> str:
+    """What was published of computing one item on several GPUs."""
+    routes = job.application.sharded
+    if not routes:
+        return f"no way to shard one target of {job.application.name} was published with its size"
+    told = (f"{r.method} reached {r.tokens:g} tokens on {r.gpus} {r.gpu} ({r.note or r.source})" for r in routes)
+    return f"published of several GPUs: {'; '.join(told)}"
+
+
+def _hints(job: Job) -> dict[Limit, str]:
+    """Of a target that no GPU holds the advice says what was published."""
+    if job.longest is None:
+        return _HINTS
+    return {**_HINTS, Limit.CONTEXT: f"shorten the longest target to {{best}}; {_sharded(job)}"}
 
 
 def _sensitivity(scene: _Scene, found: _Candidates, row: int) -> tuple[Sensitivity, ...]:

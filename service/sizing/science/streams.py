@@ -54,8 +54,7 @@ def md_job(workload: MdWorkload, application: Application, calibration: Calibrat
         size=point_size(workload.atoms),
         curve_variant=variant.curve_variant,
         variant=variant,
-        time_factor=variant.time_factor,
-        ln_arm=variant.ln_arm,
+        base_factor=variant.time_factor,
         max_instances=float(workload.replicas),
         memory_bytes=used,
         memory_sharded=True,
@@ -84,7 +83,7 @@ def genomics_job(workload: GenomicsWorkload, application: Application, calibrati
 def weather_job(workload: WeatherWorkload, application: Application, calibration: Calibration) -> Job:
     """One item is one forecast: `members` samples of t0 + c steps."""
     del calibration
-    variant = chosen_variant(application, None, "workload.application")
+    variant = chosen_variant(application, workload.release, "workload.release")
     return Job(
         application=application,
         metric="forecasts_day",
@@ -95,7 +94,7 @@ def weather_job(workload: WeatherWorkload, application: Application, calibration
         curve_variant=variant.curve_variant,
         variant=variant,
         memory_bytes=_base_bytes(application),
-        assumed=_default(None, "release", variant),
+        assumed=_default(workload.release, "workload.release", variant),
     )
 
 

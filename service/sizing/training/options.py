@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
-from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware, ServerSpec
+from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import confidence_below
 from service.sizing.result import Quantity, SizingOption, StoragePlan
 from service.sizing.storage import training_storage
@@ -62,7 +61,16 @@ def training_option(
     job, table = context.job, context.table
     spec = table.servers[server]
     point = point_at(job, layouts, row=row, table=table, server=server, calibration=context.calibration)
-    network = network_plan(spec, servers, context.hardware.switches)
+    around = infrastructure(
+        spec,
+        table.gpus[server],
+        servers=servers,
+        east_west=True,
+        storage=_storage(context, point),
+        hardware=context.hardware,
+        constraints=context.constraints,
+        calibration=context.calibration,
+    )
     return SizingOption(
         rank=rank,
         server=spec.id,
@@ -93,22 +101,16 @@ def training_option(
         memory_usable_gb_gpu=float(table.memory_bytes[server]) / GB,
         bottleneck=bottleneck(point.step),
         utilisation=utilisation(point),
-        network=network,
-        storage=_storage(context, point),
-        facility=facility_plan(
-            spec,
-            servers,
-            context.hardware.facility,
-            switch_power_kw=network.switch_power_kw,
-            max_rack_kw=context.constraints.max_rack_kw,
-        ),
+        network=around.network,
+        storage=around.storage,
+        facility=around.facility,
         requirements=(
             Quantity(name="checkpoint_size_gb", value=job.checkpoint_bytes / GB),
             Quantity(name="checkpoint_best_interval_min", value=point.best_interval_s / MINUTE_S),
             Quantity(name="steps", value=job.steps),
         ),
         notes=_notes(job, point, spec, servers),
-        working=training_working(point, context.calibration, certainty),
+        working=(*training_working(point, context.calibration, certainty), *around.working),
     )
 
 

@@ -27,10 +27,10 @@ def training_working(point: Point, calibration: Calibration, certainty: Certaint
     memory, step, run = _memory_working(point), _step_working(point, calibration), _run_working(point)
     return (
         *memory,
-        median_step(memory[-1], certainty.memory, name="peak_memory_p50_gb", source=_FIT),
+        median_step(memory[-1], certainty.memory.median_factor, name="peak_memory_p50_gb", source=_FIT),
         *step,
         *run,
-        median_step(run[-1], certainty.step, name="time_to_train_p50_days", source=_FIT),
+        median_step(run[-1], certainty.step.median_factor, name="time_to_train_p50_days", source=_FIT),
     )
 
 

@@ -2,12 +2,11 @@
 
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.sizing.architecture import count
 from service.sizing.inference.products import Cut, Part, Phase, products_of
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 SIZED = sorted(name for name, model in CATALOG.models.items() if model.usable)
 
 
