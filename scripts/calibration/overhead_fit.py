@@ -58,7 +58,7 @@ SPECS = (
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="rank_stall_fraction", start=0.4, base=0.7, by_engine=0.4),
     Spec(name="closed_loop_wave_fraction", start=0.3, base=0.6, by_engine=0.6),
-    Spec(name="pool_wave_fraction", start=0.2, base=0.8, by_engine=0.4),
+    Spec(name="pool_wave_fraction", start=0.6, base=0.6, by_engine=0.4),
     Spec(name="drift_fraction", start=0.2, base=0.8),
     Spec(name="ttft_overhead_ms", start=30.0, base=0.8, by_engine=0.6),
     Spec(name="ttft_token_us", start=5.0, base=1.0, by_engine=0.5),

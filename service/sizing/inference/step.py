@@ -197,9 +197,7 @@ def _lines(
     )
 
 
-def _launches_s(
-    load: ModelLoad, machine: Machine, lines: _Lines, *, decode: Numeric, prefill: Numeric
-) -> FloatArray:
+def _launches_s(load: ModelLoad, machine: Machine, lines: _Lines, *, decode: Numeric, prefill: Numeric) -> FloatArray:
     """Launches [s] of attention, where there is something to attend, and of routed experts."""
     total: FloatArray = np.zeros((1, 1))
     for kinds, number in ((lines.generation, decode), (lines.context, prefill)):
