@@ -312,8 +312,8 @@ def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evalu
 def _short_of_pools(evaluated: Evaluated) -> bool:
     """Whether requests wait for room in the decode pool, or prompts for the prefill pool."""
     estimate = evaluated.estimate
-    busy = max((one.value for one in estimate.utilisation if one.name == "prefill_fraction"), default=0.0)
-    return estimate.bottleneck.startswith("GPU memory") or busy > _SHORT_OF_PREFILL
+    busy = [one.value for one in estimate.utilisation if one.name == "prefill_fraction" and one.value is not None]
+    return estimate.bottleneck.startswith("GPU memory") or max(busy, default=0.0) > _SHORT_OF_PREFILL
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:

@@ -29,6 +29,7 @@ PLAIN = Overheads(
     experts=1.0,
     streams=1.0,
     collectives=1.0,
+    launches=1.0,
     kernel_s=0.0,
     exchange_s=0.0,
     step_s=0.0,
@@ -37,8 +38,10 @@ PLAIN = Overheads(
     gpu_vintage=1.0,
     host_vintage=1.0,
     interference=1.0,
+    stall=0.0,
     wave=0.0,
     pool_wave=0.0,
+    drift=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -53,6 +56,7 @@ def parts(*products_s: float, context_s: float = 0.0) -> StepParts:
         experts=nothing,
         streams=nothing,
         collectives=nothing,
+        launches=nothing,
         kernels=10.0,
         exchanges=4.0,
     )
@@ -105,6 +109,35 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
     assert apart.tpot_s[0, 0] == pytest.approx(0.02 + 19 * 0.03 / 100)
     waited = step.ttft_s[0, 0] - 0.05 - 0.5 * step.cycle_s[0, 0]
     assert waited == pytest.approx(13 * 0.03)
+
+
+def test_clients_that_drift_apart_meet_less() -> None:
+    together, apart = (
+        aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=1.0, drift=drift)).ttft_s[0, 0]
+        for drift in (0.0, 0.3)
+    )
+    # 20 prompts of 0.03 s come over 0.3 of 100 steps of 0.02 s: half of the time they take themselves.
+    alone = 0.05 + 0.5 * aggregated(passes(), stream(closed=1.0), PLAIN).cycle_s[0, 0]
+    assert alone < apart < together
+
+
+def test_ranks_stand_still_for_prompts_of_each_other() -> None:
+    eight = replace(passes(batch=160.0), attention_dp=8.0)
+    own, all_of_them = (
+        aggregated(eight, stream(), replace(PLAIN, stall=stall)).tpot_s[0, 0] for stall in (0.0, 1.0)
+    )
+    # A fifth of a prompt per step on each of eight ranks: 1 - exp(-1.6) of the steps carry one somewhere.
+    assert own == pytest.approx(0.02 + 0.2 * 0.03)
+    assert all_of_them == pytest.approx(own + (1.0 - np.exp(-1.6) - 0.2) * 0.03)
+
+
+def test_launches_hide_behind_long_passes() -> None:
+    eager = replace(PLAIN, prefill_kernel_s=4e-3)
+    # 10 kernels of 4 ms to launch beside 30 ms of work: as the sides of a right angle.
+    assert prompts(0.03, 0.03).one_s[0, 0] == pytest.approx(0.03)
+    assert prefilling(
+        parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
+    ).one_s[0, 0] == pytest.approx(0.05)
 
 
 def test_a_prompt_of_several_chunks_takes_several_passes() -> None:
