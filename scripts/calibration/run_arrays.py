@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from scripts.calibration.served_runs import GRID, ServedRun, stacked
+from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.overheads import Overheads, assembled
-from service.sizing.inference.steady import BUSIEST, Passes, SteadyState, Stream, aggregated, decoding, prefilling
+from service.sizing.inference.steady import BUSIEST, Passes, SteadyState, Stream, aggregated
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray
 from service.sizing.workload import LoadKind

@@ -3,10 +3,10 @@
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.disaggregated import balanced
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
-from service.sizing.inference.steady import balanced
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 

@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
@@ -20,9 +21,7 @@ from service.sizing.inference.steady import (
     Stream,
     aggregated,
     arriving,
-    decoding,
     pass_tokens,
-    prefilling,
 )
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s

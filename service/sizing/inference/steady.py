@@ -12,8 +12,7 @@ from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
-# Utilisations of a prefill pool that are tried.
-_SHARES = 64
+# Queues that are busier never end.
 BUSIEST = 0.95
 
 
@@ -89,7 +88,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     step = passes.decode.elapsed_s(overheads) + host
-    mixed = _eager_s(passes.mixed, overheads) + host
+    mixed = eager_s(passes.mixed, overheads) + host
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
@@ -102,7 +101,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
     apart = 1.0 - stream.closed * overheads.wave
-    fixed = 0.5 * cycle + _admission_s(stream, overheads)
+    fixed = 0.5 * cycle + admission_s(stream, overheads)
     return SteadyState(
         ttft_s=own + apart * wait_s(extra, busy) + ahead + fixed,
         ttft_tail_s=tail + apart * wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * ahead + fixed,
@@ -116,13 +115,13 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     )
 
 
-def _admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
+def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
     """Host work [s] before and after the first token: tokenise, admit, stream back."""
     work = (overheads.ttft_s + overheads.ttft_token_s * stream.new_tokens) * overheads.host_vintage
     return np.asarray(work, dtype=np.float64)
 
 
-def _eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
+def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     """A pass with prompts [s]: launched kernel by kernel, not replayed from a graph; long kernels hide the launches."""
     launches = parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage
     return np.asarray(np.hypot(parts.elapsed_s(overheads), launches), dtype=np.float64)
@@ -163,12 +162,12 @@ def _ahead_s(
     passes of C prompts the mean first token comes after C (1 + 1 / n) / 2 of them; one of these is the own.
     """
     clients = passes.batch / passes.attention_dp
-    before = _before(clients, clients * stream.new_tokens / passes.most_tokens)
-    wave = _in_step(overheads.wave, overheads, burst_s=clients * extra / passes.pp, decode_s=stream.steps * step)
-    return np.asarray(stream.closed * wave * before * extra / passes.pp, dtype=np.float64)
+    waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
+    wave = in_step(overheads.wave, overheads, burst_s=clients * extra / passes.pp, decode_s=stream.steps * step)
+    return np.asarray(stream.closed * wave * waited * extra / passes.pp, dtype=np.float64)
 
 
-def _in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode_s: FloatArray) -> FloatArray:
+def in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode_s: FloatArray) -> FloatArray:
     """Share of the clients that still come together: requests drift apart while they decode, by a part of that time.
 
     Prompts that come over a time much longer than all of them take do not meet.
@@ -176,7 +175,7 @@ def _in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode
     return np.asarray(wave * burst_s / (burst_s + overheads.drift * decode_s), dtype=np.float64)
 
 
-def _before(clients: FloatArray, passes: FloatArray) -> FloatArray:
+def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
     """Prompts other than its own that a client waits for in the mean when all clients send theirs at once."""
     return np.maximum(0.0, 0.5 * clients * (1.0 + 1.0 / np.maximum(1.0, passes)) - 1.0)
 
@@ -202,128 +201,3 @@ def wait_tail_s(service_s: Numeric, busy: Numeric, fraction: float) -> FloatArra
     """Wait [s] that `fraction` of the requests stay under: the exponential tail of half an M/M/1 wait."""
     mean = service_s / (2.0 * (1.0 - busy))
     return np.asarray(mean * np.log(np.maximum(1.0, busy / (1.0 - fraction))), dtype=np.float64)
-
-
-def busiest(waits: FloatArray, *, most: float, fraction: float) -> FloatArray:
-    """Largest share of time, at most `most`, that a queue may be busy so that `fraction` of its waits stay under these.
-
-    `waits` are in services; below 1 - `fraction` nobody of that many waits, and less is not bought for.
-    """
-    shares = np.linspace(min(most, 1.0 - fraction), most, _SHARES)
-    reached = np.searchsorted(wait_tail_s(1.0, shares, fraction), waits, side="right") - 1
-    return np.asarray(shares[np.maximum(0, reached)], dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prefill:
-    """What one attention rank of a prefill instance takes, seconds: a pass with one prompt, and each one more in it.
-
-    `tail_s` is the pass of a long prompt; a pass carries at most `most` prompts.
-    """
-
-    one_s: FloatArray
-    more_s: FloatArray
-    tail_s: FloatArray
-    most: FloatArray
-
-    def prompts(self, requests_s: FloatArray) -> FloatArray:
-        """Prompts per pass that keep a rank within its time at this rate: none waits for others without need."""
-        free = BUSIEST - requests_s * self.more_s
-        needed = requests_s * (self.one_s - self.more_s) / np.maximum(1e-12, free)
-        return np.where(free > 0.0, np.clip(needed, 1.0, self.most), self.most)
-
-    def pass_s(self, prompts: FloatArray) -> FloatArray:
-        """Time [s] of a pass with so many prompts."""
-        return np.asarray(self.one_s + (prompts - 1.0) * self.more_s, dtype=np.float64)
-
-
-def prefilling(
-    passes: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray, most_tokens: Numeric
-) -> Prefill:
-    """Times of the two kinds of pass: `passes` carry one prompt (or its largest chunk), and as many as they can."""
-    took = _eager_s(passes, overheads)
-    one, full = took[:, :1], took[:, 1:]
-    most = np.maximum(1.0, most_tokens / stream.new_tokens)
-    growth = stream.tail_tokens / stream.new_tokens
-    attention = overheads.context * overheads.gpu_vintage * passes.context[:, :1]
-    mean = np.maximum(1.0, stream.new_tokens / pass_tokens) * one
-    tail = np.maximum(1.0, stream.tail_tokens / pass_tokens) * (one + (growth - 1.0) * attention)
-    more = np.where(most > 1.0, (full - one) / np.maximum(1e-9, most - 1.0), mean)
-    return Prefill(
-        one_s=mean,
-        more_s=np.clip(more, 0.0, mean),
-        tail_s=np.maximum(mean, tail),
-        most=np.broadcast_to(np.asarray(most, dtype=np.float64), mean.shape),
-    )
-
-
-def decoding(
-    passes: Passes,
-    stream: Stream,
-    overheads: Overheads,
-    *,
-    prefill: Prefill,
-    transfer_s: FloatArray,
-    servers: Numeric,
-    ratio: Numeric | None,
-    utilisation: float,
-    ttft_s: Numeric = np.inf,
-) -> tuple[SteadyState, FloatArray]:
-    """Decode without prompts beside it, and the prefill instances that one decode instance needs.
-
-    A prefill instance serves `servers` streams of prompts at once. With a given `ratio` of prefill to decode instances
-    the pool that is short sets the pace: `prefill_fraction` says how much of what prefill can do the batch asks for,
-    above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
-    shorter queues keep the tail of the TTFT under `ttft_s`.
-    """
-    host = overheads.sequence_s * passes.batch * overheads.host_vintage
-    step = passes.decode.elapsed_s(overheads) + host
-    wanted = passes.batch / (stream.steps * step)
-    fixed = transfer_s + 0.5 * step + _admission_s(stream, overheads)
-    ahead: Numeric = 0.0
-    if ratio is None:
-        slack = (ttft_s - prefill.tail_s - fixed) * servers / prefill.one_s
-        busy = busiest(np.broadcast_to(slack, step.shape), most=utilisation, fraction=stream.tail_fraction)
-        instances = wanted * prefill.one_s / (busy * servers)
-        carried, asked, took = wanted, busy, np.broadcast_to(prefill.one_s, step.shape)
-        each = took
-    else:
-        most = ratio * servers * prefill.most / prefill.pass_s(prefill.most)
-        carried = np.minimum(wanted, most * BUSIEST)
-        prompts = prefill.prompts(carried / (ratio * servers))
-        took = prefill.pass_s(prompts)
-        each = took / prompts
-        asked = wanted * each / (ratio * servers)
-        busy = np.minimum(BUSIEST, asked)
-        clients = passes.batch / (ratio * servers)
-        full = prefill.pass_s(prefill.most) / prefill.most
-        wave = _in_step(overheads.pool_wave, overheads, burst_s=clients * full, decode_s=stream.steps * step)
-        ahead = stream.closed * wave * _before(clients, clients / prefill.most) * full
-        instances = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape)
-    state = SteadyState(
-        ttft_s=took + wait_s(each / servers, busy) + ahead + fixed,
-        ttft_tail_s=np.maximum(took, prefill.tail_s)
-        + wait_tail_s(each / servers, busy, stream.tail_fraction)
-        + 2.0 * ahead
-        + fixed,
-        tpot_s=np.asarray(step / stream.accepted_tokens, dtype=np.float64),
-        cycle_s=step,
-        step_s=step,
-        prefill_s=took,
-        prefill_fraction=np.asarray(asked, dtype=np.float64),
-        requests_s=np.asarray(carried, dtype=np.float64),
-        decode=passes.decode,
-    )
-    return state, np.asarray(instances, dtype=np.float64)
-
-
-def balanced(batches: FloatArray, prefill_fraction: FloatArray) -> FloatArray:
-    """The batch of each row at which its prefill pool has no time left; the last where it always has.
-
-    More clients than that wait for their prompts and never decode at once.
-    """
-    found = [
-        np.exp(np.interp(np.log(BUSIEST), np.log(np.maximum(1e-12, np.maximum.accumulate(busy))), np.log(row)))
-        for row, busy in zip(batches, prefill_fraction, strict=True)
-    ]
-    return np.array(found, dtype=np.float64)

@@ -5,21 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from service.sizing.inference.disaggregated import Prefill, balanced, busiest, decoding, prefilling
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.steady import (
-    Passes,
-    Prefill,
-    Stream,
-    aggregated,
-    arriving,
-    balanced,
-    busiest,
-    decoding,
-    pass_tokens,
-    prefilling,
-    wait_s,
-    wait_tail_s,
-)
+from service.sizing.inference.steady import Passes, Stream, aggregated, arriving, pass_tokens, wait_s, wait_tail_s
 from service.sizing.inference.step import StepParts
 
 PLAIN = Overheads(
@@ -123,9 +111,7 @@ def test_clients_that_drift_apart_meet_less() -> None:
 
 def test_ranks_stand_still_for_prompts_of_each_other() -> None:
     eight = replace(passes(batch=160.0), attention_dp=8.0)
-    own, all_of_them = (
-        aggregated(eight, stream(), replace(PLAIN, stall=stall)).tpot_s[0, 0] for stall in (0.0, 1.0)
-    )
+    own, all_of_them = (aggregated(eight, stream(), replace(PLAIN, stall=stall)).tpot_s[0, 0] for stall in (0.0, 1.0))
     # A fifth of a prompt per step on each of eight ranks: 1 - exp(-1.6) of the steps carry one somewhere.
     assert own == pytest.approx(0.02 + 0.2 * 0.03)
     assert all_of_them == pytest.approx(own + (1.0 - np.exp(-1.6) - 0.2) * 0.03)
@@ -135,9 +121,9 @@ def test_launches_hide_behind_long_passes() -> None:
     eager = replace(PLAIN, prefill_kernel_s=4e-3)
     # 10 kernels of 4 ms to launch beside 30 ms of work: as the sides of a right angle.
     assert prompts(0.03, 0.03).one_s[0, 0] == pytest.approx(0.03)
-    assert prefilling(
-        parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
-    ).one_s[0, 0] == pytest.approx(0.05)
+    assert prefilling(parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0).one_s[
+        0, 0
+    ] == pytest.approx(0.05)
 
 
 def test_a_prompt_of_several_chunks_takes_several_passes() -> None:
