@@ -149,7 +149,8 @@ def _band_lines(errors: Sequence[Error]) -> list[str]:
                 continue
             middle = _quantile(own, 0.5)
             found.append(_band(own, metric, name, middle=middle))
-            for engine in ENGINES:
+            # What scatters with pools is what nobody published of them, whatever the engine.
+            for engine in ENGINES if name != "disaggregated" else ():
                 run_by = [e for e in own if e.place.engine == engine]
                 if len(run_by) >= _ENGINE_POINTS:
                     found.append(_band(run_by, metric, f"{name}/{engine}", middle=middle))

@@ -58,5 +58,5 @@ def _bands(
     mode = "disaggregated" if disaggregated else "aggregated"
     regimes = [f"{mode}/{label}", mode, label]
     if engine is not None:
-        regimes = [f"{mode}/{label}/{engine}", f"{mode}/{engine}", *regimes]
+        regimes = [f"{mode}/{label}/{engine}", *regimes]
     return {name: calibration.residual(f"inference.{metric}", *regimes) for name, metric in _QUANTITIES.items()}
