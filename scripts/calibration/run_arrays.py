@@ -84,9 +84,9 @@ class Runs:
         # The fit may try more than all of them.
         return replace(
             found,
-            stall=np.minimum(1.0, found.stall),
+            stall_fraction=np.minimum(1.0, found.stall_fraction),
             wave=np.minimum(1.0, found.wave),
-            pool_wave=np.minimum(1.0, found.pool_wave),
+            pool_wave_fraction=np.minimum(1.0, found.pool_wave_fraction),
         )
 
     def state(self, logs: Logs) -> SteadyState:

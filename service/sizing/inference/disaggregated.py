@@ -62,7 +62,7 @@ class Prefill:
     def ahead_s(self, clients: FloatArray, stream: Stream, overheads: Overheads, *, decode_s: FloatArray) -> FloatArray:
         """Time [s] that prompts of clients in step take before an own one, of so many clients on a rank."""
         each = self.pass_s(self.most) / self.most
-        wave = in_step(overheads.pool_wave, overheads, burst_s=clients * each, decode_s=decode_s)
+        wave = in_step(overheads.pool_wave_fraction, overheads, burst_s=clients * each, decode_s=decode_s)
         return np.asarray(stream.closed * wave * before(clients, clients / self.most) * each, dtype=np.float64)
 
 

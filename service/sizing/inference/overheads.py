@@ -20,10 +20,10 @@ class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
     The vintages are how much slower older software ran kernels and host work. `interference` is the share of a prompt's
-    passes that delays the sequences which decode beside it, `stall` the share of prompts on other ranks of attention
-    data parallelism that a rank stands still for, `wave` the share of the clients of a closed loop whose prompts arrive
-    together, `pool_wave` the same before a prefill pool, `drift` by what part of its decode time a request falls out of
-    step. Scalars, or arrays when many runs are evaluated at once.
+    passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
+    attention data parallelism that a rank stands still for, `wave` the share of the clients of a closed loop whose
+    prompts arrive together, `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its
+    decode time a request falls out of step. Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
@@ -32,7 +32,7 @@ class Overheads:
     experts: Numeric
     streams: Numeric
     collectives: Numeric
-    launches: Numeric
+    launch_factor: Numeric
     kernel_s: Numeric
     exchange_s: Numeric
     step_s: Numeric
@@ -41,10 +41,10 @@ class Overheads:
     gpu_vintage: Numeric
     host_vintage: Numeric
     interference: Numeric
-    stall: Numeric
+    stall_fraction: Numeric
     wave: Numeric
-    pool_wave: Numeric
-    drift: Numeric
+    pool_wave_fraction: Numeric
+    drift_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -65,7 +65,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         experts=of("expert_factor"),
         streams=of("stream_passes"),
         collectives=of("collective_factor"),
-        launches=of("launch_factor"),
+        launch_factor=of("launch_factor"),
         kernel_s=of("kernel_gap_us") * US,
         exchange_s=of("exchange_gap_us") * US,
         step_s=of("step_gap_us") * US,
@@ -74,10 +74,10 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),
-        stall=of("rank_stall_fraction"),
+        stall_fraction=of("rank_stall_fraction"),
         wave=of("closed_loop_wave_fraction"),
-        pool_wave=of("pool_wave_fraction"),
-        drift=of("drift_fraction"),
+        pool_wave_fraction=of("pool_wave_fraction"),
+        drift_fraction=of("drift_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

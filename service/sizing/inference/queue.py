@@ -12,7 +12,7 @@ _TOGETHER, _NEVER = 1.0, 0.0
 
 def in_step(bench: Bench) -> Bench:
     """The same instances when every client sends its request at the same moment."""
-    overheads = replace(bench.overheads, wave=_TOGETHER, pool_wave=_TOGETHER, drift=_NEVER)
+    overheads = replace(bench.overheads, wave=_TOGETHER, pool_wave_fraction=_TOGETHER, drift_fraction=_NEVER)
     return replace(bench, overheads=overheads)
 
 

@@ -92,7 +92,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
-    stalled = overheads.stall * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
+    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
     ahead = _ahead_s(passes, stream, overheads, extra=extra, step=step)
     # Prompts that a request waits for before its first token do not delay its later ones.
@@ -172,7 +172,7 @@ def in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode_
 
     Prompts that come over a time much longer than all of them take do not meet.
     """
-    return np.asarray(wave * burst_s / (burst_s + overheads.drift * decode_s), dtype=np.float64)
+    return np.asarray(wave * burst_s / (burst_s + overheads.drift_fraction * decode_s), dtype=np.float64)
 
 
 def before(clients: FloatArray, passes: FloatArray) -> FloatArray:

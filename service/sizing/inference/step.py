@@ -60,7 +60,7 @@ class StepParts:
             + overheads.experts * self.experts
             + overheads.streams * self.streams
             + overheads.collectives * self.collectives
-            + overheads.launches * self.launches
+            + overheads.launch_factor * self.launches
         )
         gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
         return np.asarray(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, dtype=np.float64)

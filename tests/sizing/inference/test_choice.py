@@ -249,17 +249,17 @@ def user_speed(options: list[SizingOption]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("isl", "osl", "users", "mode"),
-    [(60_000.0, 60.0, 1000.0, "disaggregated"), (300.0, 800.0, 300.0, "aggregated")],
+    ("lengths", "users", "mode"),
+    [((60_000.0, 60.0), 1000.0, "disaggregated"), ((300.0, 800.0), 300.0, "aggregated")],
 )
 def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
-    catalog: Catalog, weight: FloatArray, isl: float, osl: float, users: float, mode: str
+    catalog: Catalog, weight: FloatArray, lengths: tuple[float, float], users: float, mode: str
 ) -> None:
     """Of equals aggregated serving stands, and what is faster at the asked confidence is not equal."""
     workload = inference_workload(
         model="nemotron-3-nano-30b-a3b",
-        isl_tokens=TokenLength(mean=isl),
-        osl_tokens=TokenLength(mean=osl),
+        isl_tokens=TokenLength(mean=lengths[0]),
+        osl_tokens=TokenLength(mean=lengths[1]),
         demand=Demand(users=users),
         slo=None,
         engine=ServingEngine.SGLANG,

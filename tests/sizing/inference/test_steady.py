@@ -17,7 +17,7 @@ PLAIN = Overheads(
     experts=1.0,
     streams=1.0,
     collectives=1.0,
-    launches=1.0,
+    launch_factor=1.0,
     kernel_s=0.0,
     exchange_s=0.0,
     step_s=0.0,
@@ -26,10 +26,10 @@ PLAIN = Overheads(
     gpu_vintage=1.0,
     host_vintage=1.0,
     interference=1.0,
-    stall=0.0,
+    stall_fraction=0.0,
     wave=0.0,
-    pool_wave=0.0,
-    drift=0.0,
+    pool_wave_fraction=0.0,
+    drift_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -101,7 +101,7 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
 
 def test_clients_that_drift_apart_meet_less() -> None:
     together, apart = (
-        aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=1.0, drift=drift)).ttft_s[0, 0]
+        aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=1.0, drift_fraction=drift)).ttft_s[0, 0]
         for drift in (0.0, 0.3)
     )
     # 20 prompts of 0.03 s come over 0.3 of 100 steps of 0.02 s: half of the time they take themselves.
@@ -111,7 +111,9 @@ def test_clients_that_drift_apart_meet_less() -> None:
 
 def test_ranks_stand_still_for_prompts_of_each_other() -> None:
     eight = replace(passes(batch=160.0), attention_dp=8.0)
-    own, all_of_them = (aggregated(eight, stream(), replace(PLAIN, stall=stall)).tpot_s[0, 0] for stall in (0.0, 1.0))
+    own, all_of_them = (
+        aggregated(eight, stream(), replace(PLAIN, stall_fraction=stall)).tpot_s[0, 0] for stall in (0.0, 1.0)
+    )
     # A fifth of a prompt per step on each of eight ranks: 1 - exp(-1.6) of the steps carry one somewhere.
     assert own == pytest.approx(0.02 + 0.2 * 0.03)
     assert all_of_them == pytest.approx(own + (1.0 - np.exp(-1.6) - 0.2) * 0.03)
@@ -171,7 +173,7 @@ def pooled(batch: float = 20.0, *, prefill: Prefill, ratio: float | None, utilis
     return decoding(
         passes(batch),
         stream(closed=closed),
-        replace(PLAIN, pool_wave=how.get("pool_wave", 0.0)),
+        replace(PLAIN, pool_wave_fraction=how.get("pool_wave_fraction", 0.0)),
         prefill=prefill,
         transfer_s=np.array([[0.01]]),
         servers=servers,
@@ -205,7 +207,7 @@ def test_prompts_share_passes_only_where_the_pool_has_no_time_for_one_after_anot
 
 def test_clients_that_come_together_wait_for_each_others_prompts() -> None:
     alone, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0)
-    together, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0, pool_wave=1.0)
+    together, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0, pool_wave_fraction=1.0)
     # 10 clients on each of two prefill instances: in passes of eight, 1.25 of them.
     before = 0.5 * 10.0 * (1.0 + 1.0 / 1.25) - 1.0
     assert together.ttft_s[0, 0] - alone.ttft_s[0, 0] == pytest.approx(before * 0.05)
