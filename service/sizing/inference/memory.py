@@ -109,6 +109,12 @@ def sequence_bytes(
     return np.asarray(held / layouts.pp, dtype=np.float64)
 
 
+def _windowed_fraction(load: ModelLoad, software: Software) -> float:
+    """Engines share memory out between layers with a window and such without one, not where all layers are compressed."""
+    compressed = any(mixer.compress_ratio for mixer in load.architecture.mixers)
+    return 0.0 if compressed else software.windowed_cache_fraction
+
+
 def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: Numeric) -> FloatArray:
     """Working buffers [bytes per GPU] of one prefill chunk: residual stream, mixer and FFN inputs and outputs."""
     hidden = 6.0 * load.architecture.hidden
@@ -133,7 +139,7 @@ def inference_memory(
         layouts,
         context_tokens=isl_tokens + software.held_output_fraction * osl_tokens,
         state_copies=software.state_copies,
-        windowed_fraction=software.windowed_cache_fraction,
+        windowed_fraction=_windowed_fraction(load, software),
     )
     return InferenceMemory(
         weights=weight_bytes(load, layouts),
