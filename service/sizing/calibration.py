@@ -1,7 +1,8 @@
 """Calibration: efficiencies, reserves, residual quantiles and evidence as loaded; the engine holds no such number."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from service.errors import CalibrationError
 from service.sizing.operation import CurveBook
@@ -43,6 +44,15 @@ class ResidualBand:
     q50: float
     q90: float
     n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The month (YYYY-MM) in which a version of a serving engine came out; patches of it belong to it."""
+
+    engine: str
+    version: str
+    month: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +106,8 @@ class Calibration:
     evidence: Evidence
     # Month (YYYY-MM) of the newest measured serving run: what "today's software" means.
     newest_software: str
+    # By engine and version.
+    releases: Mapping[tuple[str, str], Release] = field(default_factory=lambda: MappingProxyType({}))
 
     def assumption(self, assumption_id: str) -> float:
         """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""

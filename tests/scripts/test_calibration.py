@@ -14,7 +14,8 @@ from config.environment import ROOT
 from scripts.calibration.curve_fit import Peaks, fit_curve
 from scripts.calibration.kernels import write_kernels
 from scripts.calibration.measured_kernels import Measured, measured_kernels
-from scripts.calibration.overhead_fit import SPECS, Runs, fit_overheads, slots
+from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, slots
+from scripts.calibration.run_arrays import Runs
 from scripts.calibration.served import Error, calibration_runs, write_served
 from service.catalog.calibration import load_calibration
 from service.sizing.operation import Curves, Operation, Work
@@ -100,10 +101,10 @@ def test_overheads_are_found_again_from_runs_that_obey_them(runs) -> None:
     place = slots()
     draw = np.random.default_rng(3)
     truth = place.start + 0.7 * place.prior * draw.normal(size=place.start.size)
-    sets = [Runs(some, place) for some in _by_mode(runs)]
+    sets = [Fitting(Runs(some), place) for some in _by_mode(runs)]
     for one in sets:
         for metric, error in one.log_errors(truth).items():
-            one.measured[metric] = one.measured[metric] * np.exp(error)
+            one.runs.measured[metric] = one.runs.measured[metric] * np.exp(error)
     found = fit_overheads(sets, place, steps=8)
     # The priors hold some of it back: there are few runs here.
     assert _typical(sets, found) < 0.6 * _typical(sets, place.start)

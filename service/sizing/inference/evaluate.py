@@ -54,7 +54,11 @@ def estimate_inference(
     setting, notes = settled.setting, settled.notes
     values, carried = operating_point(setting, workload, notes.asked, notes.placement.replicas)
     spreads = spreads_of(
-        setting.bench.load.label, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated
+        setting.bench.load.label,
+        calibration,
+        gpu=deployment.gpu,
+        disaggregated=setting.bench.disaggregated,
+        engine=setting.bench.engine,
     )
     return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
 

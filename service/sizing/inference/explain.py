@@ -6,7 +6,7 @@ import numpy as np
 
 from service.sizing.inference.attention import decode_attention_flop, decode_read_elements
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.load import ModelLoad, touched_fraction
 from service.sizing.inference.machine import multiply_flop_s
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.predict import PointValues
@@ -40,7 +40,7 @@ def step_floor(bench: Bench, values: PointValues, *, table: HardwareTable, conte
     peak = float(multiply_flop_s(load.weight_precision, table, layouts.server[row : row + 1])[0])
     ranks = float(layouts.tp[row] * layouts.attention_dp[row])
     sequences = values.batch / float(layouts.attention_dp[row] * layouts.pp[row])
-    touched = 1.0 - (1.0 - load.expert_fraction) ** max(1.0, values.batch)
+    touched = float(touched_fraction(load.expert_fraction * max(1.0, values.batch)))
     moved = load.trunk_bytes / float(tp) + load.weight_bytes * load.expert_params * touched / ranks
     read = decode_read_elements(load.groups, context_tokens=context, tp=tp)
     score = decode_attention_flop(load.groups, context_tokens=context)

@@ -6,13 +6,14 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.residuals import Medians
 from service.sizing.inference.serving import Bench, Traffic
 
-# All prompts of a burst arrive together.
-_TOGETHER = 1.0
+# All prompts of a burst arrive together, and fall out of step only once.
+_TOGETHER, _NEVER = 1.0, 0.0
 
 
 def in_step(bench: Bench) -> Bench:
     """The same instances when every client sends its request at the same moment."""
-    return replace(bench, overheads=replace(bench.overheads, wave=_TOGETHER))
+    overheads = replace(bench.overheads, wave=_TOGETHER, pool_wave_fraction=_TOGETHER, drift_fraction=_NEVER)
+    return replace(bench, overheads=overheads)
 
 
 def with_waiting(values: PointValues, clients: float, *, medians: Medians) -> PointValues:
@@ -32,9 +33,10 @@ def burst_values(
     """So many requests, all sent at once to one instance, each answered once.
 
     `together` is the point at which the first of them decode, all prompts ahead of it; those that find no place come in
-    one after another as others end. `steady` has the rate: as many prompts and steps as in a closed loop, in another
-    order.
+    one after another as others end, and decode as in a closed loop. `steady` has the rate: as many prompts and steps as
+    there, in another order.
     """
+    first = min(1.0, together.batch / clients)
     late = max(0.0, clients - together.batch)
     tail = max(0.0, traffic.percentile_fraction * clients - together.batch)
     each = _each_s(steady, medians)
@@ -42,6 +44,8 @@ def burst_values(
         together,
         ttft_s=together.ttft_s + 0.5 * late * late / clients * each,
         ttft_tail_s=together.ttft_tail_s + tail * each,
+        tpot_s=steady.tpot_s + first * (together.tpot_s - steady.tpot_s),
+        tpot_tail_s=steady.tpot_tail_s + first * (together.tpot_tail_s - steady.tpot_tail_s),
         requests_s=steady.requests_s,
         in_flight=clients,
     )

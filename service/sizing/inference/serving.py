@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
@@ -20,9 +21,7 @@ from service.sizing.inference.steady import (
     Stream,
     aggregated,
     arriving,
-    decoding,
     pass_tokens,
-    prefilling,
 )
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
@@ -103,6 +102,7 @@ class Bench:
 
     load: ModelLoad
     layouts: InferenceLayouts
+    engine: str
     machine: Machine
     overheads: Overheads
     medians: Medians
@@ -151,6 +151,7 @@ def bench_of(
         return Bench(
             load=load,
             layouts=of,
+            engine=str(software.engine),
             machine=machine_of(load, of, software=software, table=table, calibration=calibration),
             overheads=overheads_of(load, software, calibration),
             medians=medians_of(load.label, calibration, disaggregated=False),
@@ -263,6 +264,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
         decode=decode,
         mixed=mixed,
         pass_tokens=carried,
+        most_tokens=bench.chunk_tokens,
     )
 
 
@@ -297,6 +299,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
             decode=decode,
             mixed=decode,
             pass_tokens=np.full(batch.shape, traffic.new_tokens),
+            most_tokens=bench.chunk_tokens,
         ),
         prefill=alone,
         chunk_tokens=chunk,
@@ -309,13 +312,16 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
 
 @lru_cache(maxsize=8)
 def _prefill(bench: Bench, prefill: Bench, traffic: Traffic) -> tuple[FloatArray, StepParts]:
-    """Tokens and pass of a prefill instance: the same at every decode batch, so that one search asks for it once."""
-    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (bench.layouts.tp.size, 1))
+    """Tokens and passes of a prefill instance: the same at every decode batch, so that one search asks for it once."""
+    rows = bench.layouts.tp.size
+    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (rows, 1))
+    full = np.broadcast_to(np.asarray(bench.chunk_tokens, dtype=np.float64), (rows, 1))
     carried = Pass(
         decode=0.0,
         query_tokens=1.0,
         context_tokens=traffic.isl_tokens,
-        prefill_tokens=chunk,
+        # A pass with one prompt, and one with as many as it can carry.
+        prefill_tokens=np.concatenate([chunk, np.maximum(chunk, full)], axis=1),
         prompt_tokens=traffic.new_tokens,
         cached_tokens=traffic.isl_tokens - traffic.new_tokens,
     )
@@ -327,13 +333,18 @@ def _disaggregated(
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode."""
     pooled = pooled_passes_of(bench, prefill, batch, traffic)
-    service, tail = prefilling(pooled.prefill, traffic.stream, bench.overheads, pass_tokens=pooled.chunk_tokens)
+    prefill_s = prefilling(
+        pooled.prefill,
+        traffic.stream,
+        bench.overheads,
+        pass_tokens=pooled.chunk_tokens,
+        most_tokens=bench.chunk_tokens,
+    )
     state, instances = decoding(
         pooled.decode,
         traffic.stream,
         bench.overheads,
-        prefill_s=service,
-        prefill_tail_s=tail,
+        prefill=prefill_s,
         transfer_s=pooled.transfer_s,
         servers=pooled.servers,
         ratio=ratio,

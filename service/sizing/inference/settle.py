@@ -12,7 +12,7 @@ from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import InferenceLayouts, pool_plan
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
-from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
+from service.sizing.inference.operate import batch_grid, batch_limit, most_decoding, operate, solve_batch
 from service.sizing.inference.pools import Pools, split_assumed, stated_pools
 from service.sizing.inference.predict import (
     PointValues,
@@ -228,7 +228,10 @@ def operating_point(
     """The steady state that the load leads to, and the requests/s that the fleet then carries."""
     limit = setting.limit
     if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
-        batch = float(limit[0])
+        within_pools = most_decoding(
+            setting.bench, limit=limit, traffic=setting.traffic, prefill_ratio=setting.prefill_ratio
+        )
+        batch = float(within_pools[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
         batch = _largest_within(setting, workload, limit)
     else:

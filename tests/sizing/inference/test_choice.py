@@ -10,7 +10,7 @@ from service.sizing.precision import Precision
 from service.sizing.result import SizingOption, SizingResult
 from service.sizing.size import size
 from service.sizing.table import FloatArray
-from service.sizing.workload import Demand, InferenceWorkload, Serving, Slo, TokenLength
+from service.sizing.workload import Demand, InferenceWorkload, Serving, ServingEngine, Slo, TokenLength
 from tests.build import inference_workload, question
 
 B200 = "poweredge-xe9680l-b200"
@@ -248,17 +248,21 @@ def user_speed(options: list[SizingOption]) -> tuple[float, float]:
     return max((i.p10 for i in found), default=0.0), max((i.p50 for i in found), default=0.0)
 
 
-@pytest.mark.parametrize(("isl", "osl", "mode"), [(15_540.0, 113.0, "disaggregated"), (300.0, 800.0, "aggregated")])
+@pytest.mark.parametrize(
+    ("lengths", "users", "mode"),
+    [((60_000.0, 60.0), 1000.0, "disaggregated"), ((300.0, 800.0), 300.0, "aggregated")],
+)
 def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
-    catalog: Catalog, weight: FloatArray, isl: float, osl: float, mode: str
+    catalog: Catalog, weight: FloatArray, lengths: tuple[float, float], users: float, mode: str
 ) -> None:
     """Of equals aggregated serving stands, and what is faster at the asked confidence is not equal."""
     workload = inference_workload(
         model="nemotron-3-nano-30b-a3b",
-        isl_tokens=TokenLength(mean=isl),
-        osl_tokens=TokenLength(mean=osl),
-        demand=Demand(users=300.0),
+        isl_tokens=TokenLength(mean=lengths[0]),
+        osl_tokens=TokenLength(mean=lengths[1]),
+        demand=Demand(users=users),
         slo=None,
+        engine=ServingEngine.SGLANG,
     )
     apart, together, either = (
         sized(catalog, weight, replace(workload, serving=serving), min_confidence_fraction=0.9).options
