@@ -142,6 +142,7 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
         if fitted in GROUPED:
             own = value_at(vector, "expert_factor", fitted)
             yield _coefficient("expert_factor", precision, own, what["expert_factor"])
+    yield _coefficient("recipe_factor", "*", 1.0, "the usual way of scaling")
     yield _coefficient("product_peak_fraction", "*", 0.0, "no training was measured: the rate of the kernels")
     for generation in TRAINED:
         yield _coefficient("product_peak_fraction", generation, PEAK_FRACTION, "the share that product_factor is over")

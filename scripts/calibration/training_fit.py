@@ -20,6 +20,8 @@ from service.sizing.training.step import step_time
 PRECISIONS = ("bf16", "fp8", "fp4")
 # What routed experts are multiplied in.
 GROUPED = ("bf16", "fp8")
+# Ways of scaling that runs state; others are the usual one of their precision.
+RECIPES = ("fp8-current-scaling", "mxfp8")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
 # FlashAttention-3 doubled what FlashAttention-2 reached on Hopper (Shah et al. 2024, arXiv 2407.08608).
 ATTENTION_SINCE_YEAR = {"hopper": 2024.5}
@@ -50,6 +52,13 @@ class TrainingSpec:
 TRAINING_SPECS = (
     TrainingSpec(
         name="product_factor", start=1.05, deviation=0.15, scopes=PRECISIONS, what="products over their kernels alone"
+    ),
+    TrainingSpec(
+        name="recipe_factor",
+        start=1.0,
+        deviation=0.1,
+        scopes=RECIPES,
+        what="products under a way of scaling narrow numbers over those of the usual one",
     ),
     TrainingSpec(
         name="generation_factor",
@@ -125,8 +134,8 @@ TRAINING_SPECS = (
         scopes=KINDS,
         what="what a year of software takes off launches",
     ),
-    TrainingSpec(name="rollout_layer_gap_us", start=150.0, deviation=0.7, what="gap of a layer while decoding"),
-    TrainingSpec(name="rollout_factor", start=1.0, deviation=0.5, what="rollouts over one decoded sequence"),
+    TrainingSpec(name="rollout_layer_gap_us", start=50.0, deviation=0.7, what="further gap of a layer in rollouts"),
+    TrainingSpec(name="rollout_factor", start=1.8, deviation=0.3, what="rollouts over a pass for each token"),
 )
 """Every coefficient, in the order of the fitted vector."""
 _AT = {
@@ -156,6 +165,7 @@ class StackedRuns:
         self._rates = joined([run.rates for run in runs])
         self._rounds = np.array([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
+        self._recipes = [RECIPES.index(r.place.recipe) if r.place.recipe in RECIPES else len(RECIPES) for r in runs]
         self._age = np.array([run.age_years for run in runs])
         self._linked = np.array([run.linked for run in runs])
         self._up = np.array([run.bare_up_bytes_s for run in runs])
@@ -207,6 +217,9 @@ class StackedRuns:
         def of(name: str) -> FloatArray:
             if name == "expert_factor":
                 return np.asarray(np.exp(vector[self._experts]), dtype=np.float64)
+            if name == "recipe_factor":
+                factors = [value_at(vector, name, recipe) for recipe in RECIPES]
+                return np.array([*factors, 1.0])[self._recipes]
             if (name, KINDS[0]) in _AT:
                 gains = np.array([value_at(vector, name, kind) for kind in KINDS])
                 return np.asarray(gains[self._kind], dtype=np.float64)

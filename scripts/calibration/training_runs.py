@@ -25,6 +25,7 @@ from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts
 from service.sizing.training.products import LayerProducts
 from service.sizing.training.rates import Rates, generation
 from service.sizing.training.recipe import Recipe, regime
+from service.sizing.training.rollout import Decoding
 from service.sizing.training.shape import Shape
 from service.sizing.workload import Recompute, Sharding, TrainingWorkload
 
@@ -32,6 +33,8 @@ from service.sizing.workload import Recompute, Sharding, TrainingWorkload
 _TIMES = {"step_time_s": 1.0, "time_per_1000_iterations_min": 1.0}
 _RATES = {"tokens_s_gpu": -1.0, "tokens_s": -1.0, "samples_s": -1.0, "model_tflops_gpu": -1.0}
 _PACE = _TIMES | _RATES
+# The logarithm of a time that nobody can measure.
+_NO_TIME = -700.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class TrainingPlace:
     regime: str
     group: tuple[str, ...]
     generation: str
+    recipe: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,6 +134,7 @@ def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str | None, group: 
         regime=regime(job.recipe, moe=job.shape.is_moe),
         group=group,
         generation=generation(gpu),
+        recipe=str(rerun.workload.precision_recipe),
     )
 
 
@@ -163,8 +168,18 @@ def joined(records: Sequence[_Record]) -> _Record:
     return type(first)(**values)
 
 
+def _decodings(values: Sequence[Decoding | None], *, like: Decoding) -> Decoding:
+    """Rows of runs that decode, and rows that take no time for those that do not."""
+    none = Decoding(together=np.ones(1), stages=np.ones(1), log_pass_s=np.full_like(like.log_pass_s, _NO_TIME))
+    rows = [none if value is None else value for value in values]
+    return Decoding(**{f.name: np.concatenate([getattr(row, f.name) for row in rows]) for f in fields(Decoding)})
+
+
 def _column(values: list[Any]) -> Any:
     first = values[0]
+    decoding = [value for value in values if isinstance(value, Decoding)]
+    if decoding:
+        return _decodings(values, like=decoding[0])
     if isinstance(first, LayerProducts | Curves):
         return joined(values)
     if isinstance(first, int | float | np.ndarray | np.bool_):

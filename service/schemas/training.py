@@ -13,6 +13,7 @@ from service.sizing.workload import (
     LoraTargets,
     Method,
     Optimizer,
+    PrecisionRecipe,
     TrainingTarget,
     TrainingWorkload,
 )
@@ -51,6 +52,11 @@ class TrainingWorkloadSchema(RecordSchema):
     tokens = Amount("Tokens to train on, over all epochs.", low=1e3, high=1e16, required=True)
     target = fields.Nested(TrainingTargetSchema, required=True, metadata={"description": "Exactly one kind of target."})
     precision = Choice("Number format of the matrix products.", MODEL_PRECISIONS, load_default=Precision.BF16)
+    precision_recipe = Choice(
+        "How a narrow format is scaled; auto is what most runs of the precision do.",
+        PrecisionRecipe,
+        load_default=PrecisionRecipe.AUTO,
+    )
     seq_len_tokens = Count("Tokens of one training sequence.", low=1, high=10_000_000, load_default=4096)
     global_batch_sequences = Count(
         "Sequences per optimizer step. Left out: 1024, or the nearest number that given GPUs divide.",

@@ -114,6 +114,17 @@ class Optimizer(StrEnum):
     ADAMW_HOST = "adamw_host"
 
 
+class PrecisionRecipe(StrEnum):
+    """How numbers of a narrow format are scaled: by tensor, with the last or the current maximum, or by blocks."""
+
+    AUTO = "auto"
+    FP8_DELAYED_SCALING = "fp8-delayed-scaling"
+    FP8_CURRENT_SCALING = "fp8-current-scaling"
+    FP8_BLOCKWISE = "fp8-blockwise"
+    MXFP8 = "mxfp8"
+    NVFP4 = "nvfp4"
+
+
 class LoraTargets(StrEnum):
     """Which matrices have adapters: those of every layer, experts included, or those of attention and its like."""
 
@@ -139,6 +150,7 @@ class TrainingWorkload:
     tokens: float
     target: TrainingTarget
     precision: Precision = Precision.BF16
+    precision_recipe: PrecisionRecipe = PrecisionRecipe.AUTO
     seq_len_tokens: int = 4096
     # None is the usual one, or the nearest to it that the GPUs divide.
     global_batch_sequences: int | None = None

@@ -10,6 +10,7 @@ from service.sizing.estimate import estimate
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate
 from service.sizing.training.layouts import divisors
+from service.sizing.workload import PrecisionRecipe, TrainingWorkload
 
 # Each change settles one field; a deployment has no more degrees than this.
 _MOST_CHANGES = 12
@@ -82,8 +83,12 @@ def _with_workload(rerun: Rerun, path: list[str], wrong: FieldError) -> Rerun | 
         value = Precision.BF16
     else:
         return None
+    changes: dict[str, Any] = {name: value}
+    if value is Precision.BF16 and isinstance(rerun.workload, TrainingWorkload):
+        # No number of 16 bit is scaled.
+        changes["precision_recipe"] = PrecisionRecipe.AUTO
     workload: Any = rerun.workload
-    changed = replace(rerun, workload=replace(workload, **{name: value}))
+    changed = replace(rerun, workload=replace(workload, **changes))
     return changed.with_default(f"workload.{name}", f"{value} instead of {was}")
 
 

@@ -159,6 +159,7 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
         tokens=1.0,
         target=TrainingTarget(),
         precision=unpublished.precision(catalog, run, deployment.gpu),
+        precision_recipe=unpublished.recipe(run),
         global_batch_sequences=said.global_batch_sequences or 1,
         # Measured runs force balance.
         expert_imbalance_factor=1.0,

@@ -10,7 +10,7 @@ from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Spread
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Method, Recompute, Sharding
+from service.sizing.workload import Deployment, Method, PrecisionRecipe, Recompute, Sharding
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
 _SHARDS_MORE = frozenset({Sharding.ZERO2, Sharding.ZERO3})
@@ -25,6 +25,14 @@ def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
         return Precision.BF16
     known = {spec.id: spec for spec in catalog.hardware.gpus}.get(gpu)
     return Precision.FP8 if known is not None and known.fp8_dense_tflops else Precision.BF16
+
+
+def recipe(run: MeasuredTraining) -> PrecisionRecipe:
+    """The way of scaling that is published, where the engine knows it and it goes with the precision."""
+    said, known = run.workload.precision_recipe, {str(each): each for each in PrecisionRecipe}
+    narrow = {Precision.FP8: said != PrecisionRecipe.NVFP4, Precision.FP4: said == PrecisionRecipe.NVFP4}
+    fitting = run.workload.precision is not None and narrow.get(run.workload.precision, False)
+    return known.get(said or "", PrecisionRecipe.AUTO) if fitting else PrecisionRecipe.AUTO
 
 
 def lengths(

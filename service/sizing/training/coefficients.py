@@ -10,6 +10,7 @@ from service.sizing.precision import Precision
 from service.sizing.table import FloatArray
 from service.sizing.training.recipe import grouped_precision
 from service.sizing.units import MS, US
+from service.sizing.workload import PrecisionRecipe
 
 _NARROW = frozenset({Precision.FP8, Precision.FP4})
 _MONTHS_YEAR = 12.0
@@ -33,6 +34,7 @@ class StepCoefficients:
     expert_launch_s: Numeric
     adapter_launch_factor: Numeric
     adapter_factor: Numeric
+    recipe_factor: Numeric
     tp_exposed: Numeric
     cp_exposed: Numeric
     ep_exposed: Numeric
@@ -64,11 +66,16 @@ def software_kind(compute: Precision, *, moe: bool) -> str:
 
 
 def coefficients_of(
-    calibration: Calibration, compute: Precision, *, moe: bool, age_years: float = 0.0
+    calibration: Calibration,
+    compute: Precision,
+    *,
+    moe: bool,
+    age_years: float = 0.0,
+    recipe: PrecisionRecipe = PrecisionRecipe.AUTO,
 ) -> StepCoefficients:
     """The coefficients at a precision of the products, for software of an age."""
     # Each is fitted for one sort of scope or for all; those of precisions and of kinds have no name in common.
-    scopes = (grouped_precision(compute).value, software_kind(compute, moe=moe))
+    scopes = (grouped_precision(compute).value, software_kind(compute, moe=moe), recipe.value)
     return assembled(lambda name: calibration.coefficient(f"training.{name}", *scopes), age_years=age_years)
 
 
@@ -87,6 +94,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoeffici
         expert_launch_s=of("expert_launch_us") * US * host,
         adapter_launch_factor=of("adapter_launch_factor"),
         adapter_factor=of("adapter_factor"),
+        recipe_factor=of("recipe_factor"),
         tp_exposed=of("tp_exposed_fraction"),
         cp_exposed=of("cp_exposed_fraction"),
         ep_exposed=of("ep_exposed_fraction"),

@@ -8,6 +8,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.evidence import nearest_evidence
 from service.sizing.interval import Basis, Interval, Metric, Spread, interval, spread_of
 from service.sizing.place import memory_parts
+from service.sizing.precision import Precision
 from service.sizing.result import MemoryPart, Quantity
 from service.sizing.table import HardwareTable
 from service.sizing.training.job import Job
@@ -19,6 +20,8 @@ from service.sizing.training.recipe import regime
 from service.sizing.training.step import StepTime
 from service.sizing.units import DAY_S, GB, HOUR_S, KW, TFLOP_S
 
+# Data sheets that count two of four weights as zero state so many times the dense peak.
+_SPARSE = 2.0
 PARTS: dict[str, str] = {
     "products": "matrix products (GPU arithmetic)",
     "attention": "attention arithmetic",
@@ -171,6 +174,9 @@ def utilisation(point: Point) -> tuple[Quantity, ...]:
     return (
         Quantity(name="mfu", value=point.mfu),
         Quantity(name="mfu_full_attention", value=point.mfu * _full_attention(point)),
+        Quantity(name="mfu_parameters_only", value=point.mfu * _parameters_only(point)),
+        Quantity(name="mfu_bf16_peak", value=point.mfu * point.peak_flop_s / _bf16_flop_s(point)),
+        Quantity(name="mfu_sparse_peak", value=_of_sparse_peak(point)),
         Quantity(name="hfu", value=point.mfu * _recomputed(point)),
         Quantity(name="memory_fraction", value=float(point.memory.total[0]) / usable),
         Quantity(name="network_fraction", value=float(network[0]) / total),
@@ -182,6 +188,21 @@ def utilisation(point: Point) -> tuple[Quantity, ...]:
 def _full_attention(point: Point) -> float:
     """What who counts the whole square of causal attention multiplies the MFU by."""
     return 1.0 + point.job.shape.uncounted_attention_flop_token / point.job.shape.flop_token
+
+
+def _parameters_only(point: Point) -> float:
+    """What who counts 6 FLOP a parameter and token, and no attention, multiplies the MFU by."""
+    shape = point.job.shape
+    return 1.0 - (shape.attention_flop_token + shape.scan_flop_token) / shape.flop_token
+
+
+def _bf16_flop_s(point: Point) -> float:
+    return float(peak_flop_s(point.table, Precision.BF16)[point.server])
+
+
+def _of_sparse_peak(point: Point) -> float | None:
+    """MFU over the peak with sparsity; of FP4 the ratio to the dense peak is another on every generation."""
+    return None if point.job.recipe.compute is Precision.FP4 else point.mfu / _SPARSE
 
 
 def _recomputed(point: Point) -> float:

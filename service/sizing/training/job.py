@@ -15,6 +15,7 @@ from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.memory import Memory, adapter_params, training_memory
 from service.sizing.training.rates import Rates, rates_of
 from service.sizing.training.recipe import Recipe, recipe_of, regime
+from service.sizing.training.rollout import decoding_of
 from service.sizing.training.shape import Shape, shape_of
 from service.sizing.training.step import StepTime, step_flop, step_time
 from service.sizing.units import DAY_S, GB, GB_S, MINUTE_S
@@ -26,6 +27,9 @@ class Job:
     """One workload with its model's shape, its recipe and the numbers of the calibration that it needs."""
 
     workload: TrainingWorkload
+    architecture: ModelArchitecture
+    # Month of the software, today's where None.
+    month: str | None
     batch_sequences: int
     shape: Shape
     recipe: Recipe
@@ -147,11 +151,19 @@ def job_of(
     usual_batch = int(calibration.assumption("training.global_batch_sequences"))
     return Job(
         workload=workload,
+        architecture=architecture,
+        month=month,
         batch_sequences=workload.global_batch_sequences or usual_batch,
         shape=shape,
         recipe=recipe,
         software_years=software_years(calibration, month),
-        coefficients=coefficients_of(calibration, recipe.compute, moe=shape.is_moe, age_years=age_years),
+        coefficients=coefficients_of(
+            calibration,
+            recipe.compute,
+            moe=shape.is_moe,
+            age_years=age_years,
+            recipe=workload.precision_recipe,
+        ),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
@@ -173,7 +185,23 @@ def memory_spread(recipe: Recipe, calibration: Calibration, *, moe: bool) -> Spr
 
 def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
-    return rates_of(table, compute=job.recipe.compute, calibration=calibration, software_years=job.software_years)
+    decoding = None
+    if job.recipe.rolls_out:
+        decoding = decoding_of(
+            job.architecture,
+            table,
+            calibration,
+            precision=job.recipe.compute,
+            length_tokens=float(job.workload.seq_len_tokens),
+            month=job.month,
+        )
+    return rates_of(
+        table,
+        compute=job.recipe.compute,
+        calibration=calibration,
+        software_years=job.software_years,
+        decoding=decoding,
+    )
 
 
 def gpus_used_server(gpus: IntArray, gpus_server: IntArray) -> IntArray:

@@ -11,6 +11,7 @@ from service.sizing.operation import ANY_ENGINE, Curves, Formats, Operation, cur
 from service.sizing.precision import Precision
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.training.recipe import grouped_precision
+from service.sizing.training.rollout import Decoding
 from service.sizing.units import US
 
 # Factors on kernels are fitted per generation of tensor cores, which the compute capability names.
@@ -45,6 +46,8 @@ class Rates:
     attention: Curves
     latent: Curves
     scan: Curves
+    # Passes of the policy where sequences are decoded before they train.
+    decoding: Decoding | None
     product_factor: FloatArray
     grouped_factor: FloatArray
     wide_factor: FloatArray
@@ -64,6 +67,7 @@ class Rates:
         """The rates of each candidate, given the candidate's row of the table."""
         return replace(
             self,
+            decoding=None if self.decoding is None else self.decoding.take(rows),
             **{name: getattr(self, name).take(rows) for name in _CURVES},
             **{name: getattr(self, name)[rows] for name in _COLUMNS},
         )
@@ -119,7 +123,14 @@ def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, 
     return Curves(**{field.name: getattr(found, field.name)[:, 0] for field in fields(Curves)})
 
 
-def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibration, software_years: float) -> Rates:
+def rates_of(
+    table: HardwareTable,
+    *,
+    compute: Precision,
+    calibration: Calibration,
+    software_years: float,
+    decoding: Decoding | None = None,
+) -> Rates:
     """Rates of every server of the table at one compute precision under software of a (fractional) year."""
     generations = [generation(gpu) for gpu in table.gpus]
 
@@ -154,6 +165,7 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
         attention=curves(Operation.CONTEXT_ATTENTION),
         latent=curves(Operation.CONTEXT_MLA),
         scan=curves(Operation.CONTEXT_RECURRENCE),
+        decoding=decoding,
         product_factor=factor("training.product_factor", compute),
         grouped_factor=factor("training.product_factor", grouped),
         wide_factor=factor("training.product_factor", Precision.BF16),

@@ -6,10 +6,14 @@ from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.precision import BYTES_ELEMENT, Precision
 from service.sizing.units import GB_S
-from service.sizing.workload import LoraTargets, Method, Optimizer, TrainingWorkload
+from service.sizing.workload import LoraTargets, Method, Optimizer, PrecisionRecipe, TrainingWorkload
 
 ADAPTER_METHODS = frozenset({Method.LORA, Method.QLORA})
 _QUANTISED = frozenset({Precision.FP8, Precision.FP4})
+_RECIPES = {
+    Precision.FP8: frozenset(PrecisionRecipe) - {PrecisionRecipe.NVFP4},
+    Precision.FP4: frozenset({PrecisionRecipe.AUTO, PrecisionRecipe.NVFP4}),
+}
 _ALLOWED = frozenset({Precision.BF16, Precision.FP16, Precision.FP8, Precision.FP4, Precision.INT4, Precision.AUTO})
 # A fused cross-entropy works on FP32 logits and writes their gradient in their place; stacks that tune mostly use a
 # plain one: BF16 logits, an FP32 copy of them and its gradient in FP32.
@@ -69,6 +73,12 @@ def compute_precision(workload: TrainingWorkload) -> Precision:
             message += ", or the method qlora, which keeps frozen weights in int4"
         error = FieldError(field="workload.precision", message=message, value=str(workload.precision))
         raise UnsupportedWorkloadError(f"workload.precision: {message}", errors=(error,))
+    asked = workload.precision_recipe
+    if asked not in _RECIPES.get(workload.precision, {PrecisionRecipe.AUTO}):
+        known = " or ".join(precision for precision, recipes in _RECIPES.items() if asked in recipes)
+        message = f"{asked} is no recipe of {workload.precision}; use the precision {known}, or the recipe auto"
+        error = FieldError(field="workload.precision_recipe", message=message, value=str(asked))
+        raise UnsupportedWorkloadError(f"workload.precision_recipe: {message}", errors=(error,))
     if workload.method is Method.QLORA or workload.precision is Precision.AUTO:
         return Precision.BF16
     return workload.precision

@@ -103,7 +103,7 @@ def _products_s(
         depth=shape.hidden,
     )
     # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
-    layers = (dense + routed) * passes * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
+    layers = (dense + routed) * passes * k.recipe_factor * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
     return np.asarray(layers + head_s, dtype=np.float64)
 
@@ -181,10 +181,12 @@ def _traffic_s(
 def _rollout_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, rounds: IntArray, k: StepCoefficients
 ) -> FloatArray:
-    if not np.any(recipe.rolls_out):
+    if rates.decoding is None:
         return np.zeros(np.shape(rounds))
-    found = rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k)
-    return np.where(recipe.rolls_out, found, 0.0)
+    gaps_s = np.asarray(shape.layers * k.rollout_gap_s)
+    length = np.asarray(shape.seq_len_tokens)
+    found = rollout_s(layouts, rates.decoding, length_tokens=length, gaps_s=gaps_s, rounds=rounds)
+    return np.where(recipe.rolls_out, k.rollout_factor * found, 0.0)
 
 
 def step_time(

@@ -9,7 +9,7 @@ from service.sizing.precision import Precision
 from service.sizing.training.choices import deployed_layouts, searched_layouts, thinned
 from service.sizing.training.layouts import batch_divides, divisors
 from service.sizing.training.recipe import compute_precision
-from service.sizing.workload import Deployment, Method, Sharding
+from service.sizing.workload import Deployment, Method, PrecisionRecipe, Sharding
 from tests.sizing.training.jobs import job, training_workload
 
 
@@ -63,6 +63,18 @@ def test_int4_is_for_the_frozen_weights_of_qlora() -> None:
     for method in (Method.SFT, Method.LORA, Method.PRETRAIN):
         with pytest.raises(UnsupportedWorkloadError, match="qlora"):
             compute_precision(training_workload(method=method, precision=Precision.INT4))
+
+
+def test_a_way_of_scaling_goes_with_its_precision() -> None:
+    fits = training_workload(precision=Precision.FP8, precision_recipe=PrecisionRecipe.MXFP8)
+    assert compute_precision(fits) is Precision.FP8
+    for precision, recipe, known in (
+        (Precision.BF16, PrecisionRecipe.MXFP8, "fp8"),
+        (Precision.FP8, PrecisionRecipe.NVFP4, "fp4"),
+    ):
+        with pytest.raises(UnsupportedWorkloadError, match=known) as raised:
+            compute_precision(training_workload(precision=precision, precision_recipe=recipe))
+        assert raised.value.detail.errors[0].field == "workload.precision_recipe"
 
 
 def test_the_default_batch_gives_way_to_what_the_gpus_divide(catalog: Catalog) -> None:

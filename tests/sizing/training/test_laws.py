@@ -1,5 +1,7 @@
 """Laws of the physics of training that hold for any workload."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,14 +12,16 @@ from service.sizing.table import build_table
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.explain import certainty_of, training_metrics
 from service.sizing.training.fleet import search
-from service.sizing.training.job import Job, run_rates, table_rates
+from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.recompute import fitted, lightest_recompute, memory_by_recompute
+from service.sizing.training.search import size_training
 from service.sizing.training.step import StepTime
-from service.sizing.workload import Method
+from service.sizing.training.traffic import traffic_of
+from service.sizing.workload import Constraints, Method, Question, TrainingTarget
 from tests.facts import own_catalog
-from tests.sizing.training.jobs import job, layouts
+from tests.sizing.training.jobs import job, layouts, training_workload
 
 CATALOG = own_catalog()
 MODELS = ("llama-3.1-8b", "llama-3.1-405b", "deepseek-v3", "gpt-oss-120b", "nemotron-3-nano-30b-a3b", "llama-3.2-3b")
@@ -153,3 +157,45 @@ def test_the_search_equals_brute_force_on_one_server(model: str) -> None:
         assert fleet.step_s[0] == min(times)
     else:
         assert fleet.gpus[0] == 0
+
+
+@settings(deadline=None, max_examples=20)
+@given(jobs, st.sampled_from((1.0, 10.0, 100.0)), st.sampled_from((8, 256)))
+def test_faster_storage_and_better_balance_never_cost_time(found: Job, storage_gb_s: float, gpus: int) -> None:
+    def days(**changes: object) -> float:
+        other = job_of(replace(found.workload, **changes), found.architecture, CATALOG.calibration)
+        step_s = steps(other, layouts(dp=gpus, sharding=1), SERVERS[0]).total
+        return float(other.days(step_s, other.goodput(np.array([gpus]), step_s).fraction)[0])
+
+    assert days(storage_gb_s=10 * storage_gb_s) <= days(storage_gb_s=storage_gb_s)
+    assert days(expert_imbalance_factor=1.0) <= days(expert_imbalance_factor=1.5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(jobs, st.sampled_from((8, 64)))
+def test_traffic_is_sent_on_axes_of_more_than_one_rank_alone(found: Job, dp: int) -> None:
+    alone = traffic_of(found, layouts(dp=1))
+    for axis in ("tensor", "context", "expert", "pipeline", "data"):
+        assert getattr(alone, axis)[0] == 0.0
+    apart = traffic_of(found, layouts(dp=dp, sharding=[1, 3]))
+    assert np.all(apart.data > 0.0)
+    assert np.all(apart.tensor == 0.0)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.sampled_from(MODELS), st.sampled_from((20.0, 60.0)))
+def test_a_looser_deadline_never_needs_more_servers(model: str, deadline_days: float) -> None:
+    def fewest(allowed: float) -> int:
+        workload = training_workload(
+            model=model, tokens=2e11, global_batch_sequences=512, target=TrainingTarget(deadline_days=allowed)
+        )
+        sized = size_training(
+            Question(workload=workload, constraints=Constraints(allowed_servers=(SERVERS[0],))),
+            hardware=CATALOG.hardware,
+            architecture=CATALOG.models[model].architecture,
+            calibration=CATALOG.calibration,
+            weight=np.ones(len(CATALOG.hardware.servers)),
+        )
+        return min((option.servers for option in sized.options), default=10**9)
+
+    assert fewest(2 * deadline_days) <= fewest(deadline_days)
