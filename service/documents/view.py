@@ -27,8 +27,7 @@ def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
         "paper": "us-letter" if quote["export"]["shipment"]["destination"] in _LETTER else "a4",
         "heading": f"Quote {quote['number']}",
         "subheading": f"Revision {quote['revision']}, {_dated(quote)}",
-        "footer": f"{quote['number']} revision {quote['revision']}"
-        + ("" if sha256 is None else f" · {sha256}"),
+        "footer": f"{quote['number']} revision {quote['revision']}" + ("" if sha256 is None else f" · {sha256}"),
         "banners": list(_banners(quote, state)),
         "customer": _customer(quote["customer"]),
         "seller": [quote["seller"]],
