@@ -30,7 +30,18 @@ _ABOUT = {
 }
 _RETRY_AFTER_S = "1"
 _BYTES = {"type": "string", "format": "binary"}
-_RETRY_DOC = {"Retry-After": {"description": "Seconds until it is worth another look.", "schema": {"type": "string"}}}
+_RETRY_DOC = {
+    "Retry-After": {
+        "description": "Seconds until it is worth another look.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "Location": {
+        "description": "Where it will be: here.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+}
 _SAVED_AS = {"Content-Disposition": {"description": "The name to save it under.", "schema": {"type": "string"}}}
 
 
@@ -62,7 +73,8 @@ def _offer(form: Form) -> None:
 
         found, applied = waited_for(look(), ended=lambda seen: seen is not None, look=look)
         if found is None:
-            return Response(status=202, headers={"Retry-After": _RETRY_AFTER_S, **applied})
+            place = f"/v1/quotes/{quote_id}.{form.value}"
+            return Response(status=202, headers={"Retry-After": _RETRY_AFTER_S, "Location": place, **applied})
         headers = tagged("quote_document", quote_id, form.value, found.sha256)
         saved_as = f'attachment; filename="{found.filename}"'
         return Response(

@@ -30,12 +30,12 @@ class RungBy(StrEnum):
 def enqueue(runtime: Runtime, bell: Bell, *, task: TaskName = TaskName.SIZE_WORKLOAD, rung_by: RungBy) -> bool:
     """Ring once; the line that says so carries the ids of what is rung for, whichever process rang."""
     id_name, line = _CALLED[task]
-    ids = {id_name if name == "run_id" else name: value for name, value in bell.ids.items()}
+    ids = {id_name: bell.run_id, "tenant_id": bell.tenant_id, "request_id": bell.request_id}
     with runtime.tracing.span("ring", parent=bell.traceparent, began_ns=None, rung_by=rung_by, **ids) as span:
         if not runtime.queue.enqueue(task, bell.run_id):
             span.fail("broker_unreachable")
             return False
-    log.info(line, rung_by=rung_by, **ids)
+    log.info(line, rung_by=rung_by, **{**bell.ids, **ids} if id_name == "run_id" else ids)
     return True
 
 
