@@ -23,7 +23,7 @@ def read_body(request: Request, as_table: OfTable) -> Any:
     """The body of a request, JSON or table; only beside a table the query says what it has no place for."""
     body = read_bytes(request, MEDIA_TYPE, CSV_MEDIA_TYPE)
     if request.mimetype == MEDIA_TYPE:
-        _refuse(request.args.keys(), "Stands in the body; only beside a table it stands in the query.")
+        _refuse(request.args.keys(), "There is no such field beside a JSON body; only a table has it in the query.")
         return parse_json(body)
     _refuse((name for name, values in request.args.lists() if len(values) > 1), "Is given twice; it has one value.")
     try:
