@@ -35,7 +35,7 @@ blueprint = ResourceBlueprint(
 PLACE = "/v1/quotes"
 _QUOTES = "quotes"
 _DAYS_AHEAD = 14
-_WRITTEN_FORMS = (".json",)
+_WRITTEN_FORMS = (".json", ".pdf", ".xlsx", ".csv")
 QUOTE = QuoteSchema()
 _POST = (
     "Counts the parts of the option, prices them from your price book in force (from the installation's indicative "

@@ -52,7 +52,7 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         """The body, however wrong its Content-Type: read_json says what is wrong."""
         as_table = of_table(schema)
-        g.body = read_json(req) if as_table is None else read_body(req, as_table, known=schema.fields)
+        g.body = read_json(req) if as_table is None else read_body(req, as_table)
         return g.body
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:

@@ -1,6 +1,6 @@
 """Tables as bodies: a route whose schema takes one reads text/csv as the JSON body that it stands for."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Request
@@ -19,15 +19,11 @@ def of_table(schema: Any) -> OfTable | None:
     return found
 
 
-def read_body(request: Request, as_table: OfTable, *, known: Container[str]) -> Any:
-    """The body of a request, JSON or table; only beside a table the query says what it has no place for.
-
-    `known` are the fields of the body.
-    """
+def read_body(request: Request, as_table: OfTable) -> Any:
+    """The body of a request, JSON or table; only beside a table the query says what it has no place for."""
     body = read_bytes(request, MEDIA_TYPE, CSV_MEDIA_TYPE)
     if request.mimetype == MEDIA_TYPE:
-        _refuse((name for name in request.args if name not in known), "There is no such field.")
-        _refuse(request.args.keys(), "Stands in the body; only beside a table it stands in the query.")
+        _refuse(request.args.keys(), "There is no such field beside a JSON body; only a table has it in the query.")
         return parse_json(body)
     _refuse((name for name, values in request.args.lists() if len(values) > 1), "Is given twice; it has one value.")
     try:

@@ -31,6 +31,7 @@ _FACTS = {
         "cached",
         "code",
         "concurrency",
+        "documents",
         "error",
         "feasible",
         "file",

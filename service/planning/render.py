@@ -39,7 +39,7 @@ def render(runtime: Runtime, quote_id: str) -> int:
     quote = quote_view(row, now=runtime.clock())
     snapshot = orjson.loads(quote.snapshot)
     stored = sum(_made(runtime, quote, snapshot, document) for document in taken if is_of(document, quote))
-    log.info("quote_rendered", quote_id=quote_id, count=stored)
+    log.info("quote_rendered", quote_id=quote_id, documents=stored)
     return stored
 
 

@@ -154,7 +154,7 @@ def test_numbers_count_by_tenant_and_year(session):
 def test_a_document_is_kept_once_in_each_format(session):
     quotes.add(session, quote_row())
     kept = {"quote_id": "quo_1", "format": "pdf", "snapshot_sha256": "sha256:s", "sha256": "sha256:d"}
-    kept |= {"issued": False, "asked_at": NOON}
+    kept |= {"issued": True, "asked_at": NOON}
     session.add(QuoteDocumentRow(**kept, content=b"%PDF\x00", rendered_at=NOON))
     session.commit()
     session.expire_all()
