@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from config.environment import ROOT
@@ -67,18 +70,33 @@ def _environ() -> dict[str, str]:
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     if "HEADROOM_VENV" in os.environ:
         kept["HEADROOM_VENV"] = os.environ["HEADROOM_VENV"]
-    return {**kept, **_scratch(), "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', os.defpath)}"}
+    return {**kept, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', os.defpath)}"}
 
 
-def _scratch() -> dict[str, str]:
-    """Where temporary files go: into memory, where there is enough of it and programs in it may be run."""
-    if "TMPDIR" in os.environ or not os.access(IN_MEMORY, os.W_OK):
-        return {}
-    if os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC or shutil.disk_usage(IN_MEMORY).free < _ENOUGH_BYTES:
-        return {}
-    folder = IN_MEMORY / f"headroom-tests-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
-    return {"TMPDIR": str(folder)}
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """Temporary files go into memory, where there is enough of it and programs in it may be run.
+
+    They are gone afterwards: to keep those of a test that failed, set TMPDIR.
+    """
+    if "TMPDIR" in os.environ or not _is_roomy(IN_MEMORY):
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="headroom-tests-", dir=IN_MEMORY)
+    # PostgreSQL is another user, who has a folder in it.
+    Path(folder).chmod(0o755)
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_roomy(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(folder).free >= _ENOUGH_BYTES
 
 
 def run(name: str, command: tuple[str, ...], *, hold: bool = False) -> bool:
@@ -132,7 +150,8 @@ def main(arguments: list[str]) -> int:
         return trouble.code
     tests = _pytest(options.pytest, slow=not options.no_slow)
     # Arguments for pytest mean that somebody works on some tests: the rest can wait.
-    failed = ([] if run("tests", tests) else ["tests"]) if options.pytest else _all(tests)
+    with _scratch():
+        failed = ([] if run("tests", tests) else ["tests"]) if options.pytest else _all(tests)
     say(f"\nscripts/test: {'failed: ' + ', '.join(failed) if failed else 'everything passed'}")
     return 1 if failed else 0
 

@@ -24,6 +24,7 @@ class TaskName(StrEnum):
     """Every task that a worker registers; `workers/` must register exactly these."""
 
     SIZE_WORKLOAD = "size_workload"
+    RENDER_QUOTE = "render_quote"
 
 
 class QueueName(StrEnum):
@@ -33,7 +34,10 @@ class QueueName(StrEnum):
     BATCH = "batch"
 
 
-ROUTES: dict[TaskName, QueueName] = {TaskName.SIZE_WORKLOAD: QueueName.INTERACTIVE}
+ROUTES: dict[TaskName, QueueName] = {
+    TaskName.SIZE_WORKLOAD: QueueName.INTERACTIVE,
+    TaskName.RENDER_QUOTE: QueueName.INTERACTIVE,
+}
 
 
 class Queue(Protocol):

@@ -59,8 +59,8 @@ class Contract:
     def __post_init__(self) -> None:
         resource = Resource(contents=self.document, specification=DRAFT202012)
         object.__setattr__(self, "_registry", Registry().with_resource(_DOCUMENT, resource))
-        # Where a literal path and a template both match, the literal one is meant.
-        templates = sorted(self.document["paths"], key=lambda path: path.count("{"))
+        # Where a literal path and a template both match, the literal one is meant; of two templates the longer one.
+        templates = sorted(self.document["paths"], key=lambda path: (path.count("{"), -len(path)))
         object.__setattr__(self, "_routes", [(_pattern(path), path) for path in templates])
 
     def resolve(self, node: dict[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student
 
 from scripts.calibration.training_fit import (
     ATTENTION_SINCE_YEAR,
     GENERATIONS,
+    GROUPED,
     PEAK_FRACTION,
     PRECISIONS,
     TRAINED,
@@ -21,22 +23,24 @@ from scripts.calibration.training_fit import (
 )
 from scripts.calibration.training_memory import MemoryRun
 from scripts.calibration.training_runs import TrainingPlace, TrainingRun
+from service.sizing.calibration import ANY_SCOPE
 from service.sizing.table import FloatArray
 from service.sizing.version import ENGINE_VERSION
 
 STEP, MEMORY = "training.step_time_s", "training.peak_memory_gb"
-_ROLLOUTS = "grpo"
+_ROLLOUTS, _ADAPTERS = "grpo", "adapter"
 _STEPS, _FOLD_STEPS = 40, 12
 _FOLD_ROWS = 20
 _FOLDS = ("source", "model", "gpu")
-_REGIMES = ("dense", "moe", "adapter", _ROLLOUTS)
+_REGIMES = ("dense", "moe", _ADAPTERS, _ROLLOUTS)
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
 _SPECIAL = frozenset({"product_factor", "generation_factor", "attention_before_factor", "expert_factor"})
 _HEADER = """\
 # What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do
 # not edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
-# residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU.
+# residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU, widest of
+# the three; of memory a prediction interval of Student's t over groups.
 # errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows,
 # p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval of below.
 # Memory is a formula whose assumptions were judged with these lines in view, so no fold tests it.
@@ -51,6 +55,8 @@ class TrainingError:
     metric: str
     fold: str
     log_error: float
+    # By what the interval of a run that states less than others is stretched.
+    widening: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,10 @@ def calibrate_training(
         left = [run for run in runs if getattr(run.place, name) == value and run.place.regime in alike]
         found = fit_training(StackedRuns(kept), start=vector, steps=_FOLD_STEPS)
         errors += _step_errors(left, found, name) if left else []
-    memory = [TrainingError(place=run.place, metric=MEMORY, fold="fit", log_error=run.log_error) for run in memories]
+    memory = [
+        TrainingError(place=run.place, metric=MEMORY, fold="fit", log_error=run.log_error, widening=run.widening)
+        for run in memories
+    ]
     return TrainingFit(vector=vector, errors=(*errors, *memory), runs=len(runs))
 
 
@@ -130,7 +139,9 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
         for generation in GENERATIONS:
             own = common * value_at(vector, "generation_factor", f"{generation}/{fitted}")
             yield _coefficient("product_factor", f"{generation}/{precision}", own, what["product_factor"])
-        yield _coefficient("expert_factor", precision, value_at(vector, "expert_factor", fitted), what["expert_factor"])
+        if fitted in GROUPED:
+            own = value_at(vector, "expert_factor", fitted)
+            yield _coefficient("expert_factor", precision, own, what["expert_factor"])
     yield _coefficient("product_peak_fraction", "*", 0.0, "no training was measured: the rate of the kernels")
     for generation in TRAINED:
         yield _coefficient("product_peak_fraction", generation, PEAK_FRACTION, "the share that product_factor is over")
@@ -144,8 +155,6 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
         if spec.name not in _SPECIAL:
             for scope in spec.scopes:
                 yield _coefficient(spec.name, scope, value_at(vector, spec.name, scope), spec.what)
-    balanced = "the measured runs force balance: slowest expert rank over the mean, not fitted"
-    yield _coefficient("expert_imbalance_factor", "*", 1.0, balanced)
 
 
 def _coefficient(name: str, scope: str, value: float, source: str) -> str:
@@ -165,28 +174,62 @@ class Band:
 
 
 def _bands(errors: Sequence[TrainingError]) -> Iterator[Band]:
-    """Every metric in every regime that has enough points, and over all regimes but rollouts."""
-    for metric in (STEP, MEMORY):
-        # Nothing of memory is fitted, so there is nothing to leave out.
-        unseen = [e for e in errors if e.metric == metric and (e.fold != "fit" or metric == MEMORY)]
-        for name in _REGIMES:
-            own = [e for e in unseen if e.place.regime == name]
-            if len(own) >= _LEAST_POINTS:
-                yield _band(own, metric, name)
-        # A fit that nobody checked on what it had not seen is judged by itself.
-        common = [e for e in unseen if e.place.regime != _ROLLOUTS]
-        yield _band(common or [e for e in errors if e.metric == STEP], metric, "*")
+    """Every metric in every regime that has enough points, and over all regimes but those that stand apart."""
+    for name in (*_REGIMES, ANY_SCOPE):
+        own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=_ROLLOUTS)]
+        if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
+            yield _outermost(own, name)
+    peaks = [e for e in errors if e.metric == MEMORY]
+    # Without a measured peak nothing is known of memory, and the step's scatter stands in.
+    yield _of_few(peaks) if len(peaks) > 1 else replace(_outermost(errors, ANY_SCOPE), metric=MEMORY)
 
 
-def _band(errors: Sequence[TrainingError], metric: str, regime: str) -> Band:
-    ratios = np.array([-error.log_error for error in errors])
-    many = Counter(error.place.group for error in errors)
-    # A group counts with the square root of its runs.
-    weights = np.array([many[error.place.group] ** -0.5 for error in errors])
+def _belongs(error: TrainingError, regime: str, *, apart: str) -> bool:
+    return error.place.regime == regime if regime != ANY_SCOPE else error.place.regime != apart
+
+
+def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
+    """The widest arms of the ways of leaving out, so that what is new in any of them lies inside; the mean middle.
+
+    A fit that nobody checked on what it had not seen is judged by itself.
+    """
+    ways = [[e for e in errors if e.fold == fold and e.metric == STEP] for fold in _FOLDS]
+    known = [way for way in ways if len(way) >= _LEAST_POINTS]
+    found = [_quantiles(way) for way in known or [[e for e in errors if e.metric == STEP]]]
+    return Band(
+        metric=STEP,
+        regime=regime,
+        low=min(low for low, _, _ in found),
+        middle=float(np.mean([middle for _, middle, _ in found])),
+        high=max(high for _, _, high in found),
+        many=sum(len(way) for way in known),
+    )
+
+
+def _quantiles(errors: Sequence[TrainingError]) -> tuple[float, float, float]:
+    ratios, weights = _weighed(errors)
     order = np.argsort(ratios)
     total = np.cumsum(weights[order])
     low, middle, high = (float(np.interp(q * total[-1], total, ratios[order])) for q in (0.1, 0.5, 0.9))
-    return Band(metric=metric, regime=regime, low=low, middle=middle, high=high, many=len(errors))
+    return low, middle, high
+
+
+def _weighed(errors: Sequence[TrainingError]) -> tuple[FloatArray, FloatArray]:
+    """ln(measured / predicted) and weights: a group counts with the square root of its runs."""
+    many = Counter(error.place.group for error in errors)
+    ratios = np.array([-error.log_error for error in errors])
+    return ratios, np.array([many[error.place.group] ** -0.5 for error in errors])
+
+
+def _of_few(errors: Sequence[TrainingError]) -> Band:
+    """A prediction interval of Student's t with as many degrees of freedom as there are other groups."""
+    ratios, weights = _weighed(errors)
+    groups = len({error.place.group for error in errors})
+    _, middle, _ = _quantiles(errors)
+    stretched = np.array([error.widening for error in errors])
+    deviation = float(np.sqrt(np.average(((ratios - middle) / stretched) ** 2, weights=weights)))
+    arm = float(student.ppf(0.9, max(1, groups - 1))) * deviation * np.sqrt(1.0 + 1.0 / groups)
+    return Band(metric=MEMORY, regime=ANY_SCOPE, low=middle - arm, middle=middle, high=middle + arm, many=len(errors))
 
 
 def _error_lines(errors: Sequence[TrainingError], bands: Sequence[Band]) -> Iterator[str]:
@@ -222,4 +265,5 @@ def _words(errors: Sequence[TrainingError], bands: Sequence[Band], name: str, fo
 def _inside(error: TrainingError, bands: Sequence[Band]) -> bool:
     own = [b for b in bands if b.metric == error.metric and b.regime in {error.place.regime, "*"}]
     band = min(own, key=lambda b: b.regime == "*")
-    return band.low <= -error.log_error <= band.high
+    off = (-error.log_error - band.middle) / error.widening
+    return band.low - band.middle <= off <= band.high - band.middle

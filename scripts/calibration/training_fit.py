@@ -18,6 +18,8 @@ from service.sizing.training.layouts import micro_batches
 from service.sizing.training.step import step_time
 
 PRECISIONS = ("bf16", "fp8", "fp4")
+# What routed experts are multiplied in.
+GROUPED = ("bf16", "fp8")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
 # FlashAttention-3 doubled what FlashAttention-2 reached on Hopper (Shah et al. 2024, arXiv 2407.08608).
 ATTENTION_SINCE_YEAR = {"hopper": 2024.5}
@@ -26,7 +28,7 @@ TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
 # Experts in narrow formats are young: their software improves apart.
 KINDS = ("dense", "moe", "moe/narrow")
-_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.2, 0.15, 2.5
+_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.2, 0.5, 2.5
 _GROUP_POWER = -0.35
 
 
@@ -60,7 +62,7 @@ TRAINING_SPECS = (
         name="expert_factor",
         start=1.5,
         deviation=0.25,
-        scopes=PRECISIONS,
+        scopes=GROUPED,
         what="grouped products over plain ones of their size",
     ),
     TrainingSpec(
@@ -90,6 +92,7 @@ TRAINING_SPECS = (
     TrainingSpec(name="layer_launch_us", start=500.0, deviation=0.2, what="launches of a layer, forward and backward"),
     TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.4, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
+    TrainingSpec(name="adapter_factor", start=1.1, deviation=0.2, what="frozen products with adapters over plain ones"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
     TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),
@@ -151,9 +154,7 @@ class StackedRuns:
         self._shape = joined([run.job.shape for run in runs])
         self._recipe = joined([run.job.recipe for run in runs])
         self._rates = joined([run.rates for run in runs])
-        self._rounds = np.array(
-            [max(1, int(micro_batches(r.layouts, r.job.workload.global_batch_sequences)[0])) for r in runs]
-        )
+        self._rounds = np.array([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._age = np.array([run.age_years for run in runs])
         self._linked = np.array([run.linked for run in runs])
@@ -162,7 +163,12 @@ class StackedRuns:
         self._measured = np.log(np.array([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
-        self._grouped = np.array([_AT["expert_factor", name] for name in precisions])
+        narrow = [name if name in GROUPED else "fp8" for name in precisions]
+        self._experts = np.array([_AT["expert_factor", name] for name in narrow])
+        self._grouped = np.array([_AT["product_factor", name] for name in narrow])
+        self._grouped_generation = np.array(
+            [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, narrow, strict=True)]
+        )
         self._generation = np.array(
             [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
         )
@@ -180,6 +186,7 @@ class StackedRuns:
         rates = replace(
             self._rates,
             product_factor=np.exp(vector[self._precision] + vector[self._generation]),
+            grouped_factor=np.exp(vector[self._grouped] + vector[self._grouped_generation]),
             attention_factor=value_at(vector, "attention_factor") * early,
             latent_factor=value_at(vector, "latent_factor") * early,
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
@@ -199,10 +206,7 @@ class StackedRuns:
     def _coefficients(self, vector: FloatArray) -> StepCoefficients:
         def of(name: str) -> FloatArray:
             if name == "expert_factor":
-                return np.asarray(np.exp(vector[self._grouped]), dtype=np.float64)
-            if name == "expert_imbalance_factor":
-                # Not fitted: the measured runs force balance.
-                return np.ones(1)
+                return np.asarray(np.exp(vector[self._experts]), dtype=np.float64)
             if (name, KINDS[0]) in _AT:
                 gains = np.array([value_at(vector, name, kind) for kind in KINDS])
                 return np.asarray(gains[self._kind], dtype=np.float64)

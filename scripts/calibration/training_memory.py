@@ -10,22 +10,24 @@ import orjson
 from scripts.calibration.training_runs import TrainingPlace, place_of
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
+from service.planning.accuracy import widening_of
 from service.planning.rerun.training import evaluate_training
 from service.schemas.coordinates import coordinates
 from service.schemas.evidence import read_measured
 from service.schemas.measured import MeasuredTraining
 
 _PEAK = "peak_memory_gb"
-# Parts that what frameworks print as allocated does not hold.
-_OUTSIDE = frozenset({"fragmentation", "reserve"})
+# Parts that the formulas of what is allocated do not hold.
+_OUTSIDE = frozenset({"fragmentation", "reserve", "measured_correction"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryRun:
-    """One measured peak: ln(predicted / measured)."""
+    """One measured peak: ln(predicted / measured), and by what its interval is stretched for what it leaves unsaid."""
 
     place: TrainingPlace
     log_error: float
+    widening: float
 
 
 def memory_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[MemoryRun]:
@@ -43,9 +45,11 @@ def memory_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> lis
             evaluated = evaluate_training(catalog, run)
         except PlannerError:
             continue
-        outside = _OUTSIDE - ({"fragmentation"} if run.memory_statistic == "reserved" else set())
-        point = sum(part.gb for part in evaluated.estimate.memory_gb_gpu if part.part not in outside)
+        point = sum(part.gb for part in evaluated.estimate.memory_gb_gpu if part.part not in _OUTSIDE)
+        if run.memory_statistic == "reserved":
+            point *= 1.0 + catalog.calibration.assumption("training.fragmentation_fraction")
+        widening = widening_of(catalog.calibration, evaluated.rerun, _PEAK)
         place = place_of(evaluated, catalog, run.id, coordinates(raw).group)
-        found.append(MemoryRun(place=place, log_error=float(np.log(point / measured))))
+        found.append(MemoryRun(place=place, log_error=float(np.log(point / measured)), widening=widening))
     say(f"compared {len(found)} peaks of memory")
     return found

@@ -20,12 +20,11 @@ from service.sizing.place import placed_server
 from service.sizing.result import ParallelLayout
 from service.sizing.table import HardwareTable, IntArray, build_table
 from service.sizing.training.coefficients import software_age_years
-from service.sizing.training.explain import regime
 from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts
 from service.sizing.training.products import LayerProducts
 from service.sizing.training.rates import Rates, generation
-from service.sizing.training.recipe import Recipe
+from service.sizing.training.recipe import Recipe, regime
 from service.sizing.training.shape import Shape
 from service.sizing.workload import Recompute, Sharding, TrainingWorkload
 
@@ -145,6 +144,7 @@ def _row(layout: ParallelLayout) -> Layouts:
         **degrees,
         sharding=one(SHARDINGS.index(Sharding(str(layout.sharding)))),
         recompute=one(RECOMPUTES.index(Recompute(str(layout.recompute)))),
+        recompute_fraction=np.array([1.0 if layout.recompute_fraction is None else layout.recompute_fraction]),
     )
 
 

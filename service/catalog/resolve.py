@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from service.catalog.catalog import Catalog
 from service.catalog.together import both, each, unknown
-from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
+from service.errors import FieldError, InvalidRequestError, PlannerError, UnsupportedWorkloadError
 from service.schemas.issue import nearest
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.science.application import Application
@@ -85,6 +85,22 @@ def resolve_deployment(catalog: Catalog, deployment: Deployment) -> Deployment:
         lambda: _server(catalog, deployment.server),
     )
     return dataclasses.replace(deployment, gpu=gpu, server=None if server is None else _carrier(catalog, server, gpu))
+
+
+def model_meant(catalog: Catalog, name: str) -> str:
+    """The id of the model that a filter means; the name itself where no model goes by it."""
+    try:
+        return _model_names(catalog)[_model_name(catalog, name)]
+    except PlannerError:
+        return name
+
+
+def gpu_meant(catalog: Catalog, name: str) -> str:
+    """The id of the GPU that a filter means; the name itself where no GPU goes by it."""
+    try:
+        return find(name, _gpu_names(catalog), field="gpu", what="GPU")
+    except PlannerError:
+        return name
 
 
 def _server(catalog: Catalog, name: str | None) -> str | None:

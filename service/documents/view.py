@@ -28,7 +28,7 @@ def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
         "heading": f"Quote {quote['number']}",
         "subheading": f"Revision {quote['revision']}, {_dated(quote)}",
         "footer": f"{quote['number']} revision {quote['revision']}"
-        + ("" if sha256 is None else f" · SHA-256 {sha256}"),
+        + ("" if sha256 is None else f" · {sha256}"),
         "banners": list(_banners(quote, state)),
         "customer": _customer(quote["customer"]),
         "seller": [quote["seller"]],

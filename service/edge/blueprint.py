@@ -14,6 +14,7 @@ from service.edge.authentication import open_to_all, protect
 from service.edge.body import read_json
 from service.edge.limits import RATE_HEADERS_DOC
 from service.edge.refusals import REQUEST_ID_DOC
+from service.edge.tables import of_table, read_body
 from service.errors import FieldError, InvalidRequestError, NotFoundError
 from service.schemas.issue import field_errors
 from service.schemas.query import NoQuerySchema
@@ -48,9 +49,10 @@ class StrictParser(FlaskParser):
         _QUERY: marshmallow.RAISE,
     }
 
-    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002 - webargs passes it
+    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         """The body, however wrong its Content-Type: read_json says what is wrong."""
-        g.body = read_json(req)
+        as_table = of_table(schema)
+        g.body = read_json(req) if as_table is None else read_body(req, as_table)
         return g.body
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
@@ -124,7 +126,7 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         """Load the body or the query with a schema; the view gets what it makes."""
         # One instance for all requests: of a class, webargs makes one for each.
         decorator: Decorator = super().arguments(schema(), **options)
-        if options.get("location") != _QUERY:
+        if options.get("location") != _QUERY and of_table(schema) is None:
             return decorator
 
         def decorate(view: View) -> View:

@@ -38,6 +38,8 @@ _KEY_SCHEME = "hr_"
 _IDS_IN_PATHS = (
     ("run_id", re.compile(r"run_[0-9a-f]{1,32}", re.ASCII)),
     ("workload_id", re.compile(r"wkl_[0-9a-f]{1,32}", re.ASCII)),
+    ("quote_id", re.compile(r"quo_[0-9a-f]{1,32}", re.ASCII)),
+    ("price_book_id", re.compile(r"pbk_[0-9a-f]{1,32}", re.ASCII)),
 )
 # Not worth parsing.
 EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})

@@ -14,6 +14,8 @@ _IDS = {
         "follows",
         "key_id",
         "kind",
+        "price_book_id",
+        "quote_id",
         "request_id",
         "resource_id",
         "run_id",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError, UnknownReferenceError
 from service.planning.rerun.inference import evaluate_inference, inference_metrics
-from service.planning.rerun.run import Evaluated, widened
+from service.planning.rerun.run import Evaluated, Rerun, widened
 from service.planning.rerun.science import evaluate_science, science_metrics
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import (
@@ -17,6 +17,7 @@ from service.schemas.measured import (
     Refused,
     RefusedLine,
 )
+from service.sizing.calibration import Calibration
 from service.sizing.interval import Basis, Interval, Metric
 
 
@@ -66,10 +67,7 @@ def _prediction(
     if metric is None:
         return Prediction(metric=name, fits=fits, refused=Refused.UNSUPPORTED_METRIC)
     defaults = evaluated.rerun.defaults_of(name)
-    get = catalog.calibration.assumption
-    missing = sum(default.widens for default in defaults)
-    factor = min(get("evidence.most_widening_factor"), get("evidence.unpublished_widening_factor") ** missing)
-    found = widened(metric, factor)
+    found = widened(metric, widening_of(catalog.calibration, evaluated.rerun, name))
     if not all(math.isfinite(value) for value in (found.interval.p10, found.interval.p50, found.interval.p90)):
         return Prediction(metric=name, fits=fits, refused=Refused.UNSUPPORTED_METRIC)
     unreadable = tuple(f"{field} unreadable" for field in run.unreadable)
@@ -80,6 +78,13 @@ def _prediction(
         fits=fits,
         assumed=(*unreadable, *(default.word for default in defaults)),
     )
+
+
+def widening_of(calibration: Calibration, rerun: Rerun, metric: str) -> float:
+    """By what the arms of an interval are stretched for the fields that most runs state and this one does not."""
+    missing = sum(default.widens for default in rerun.defaults_of(metric))
+    get = calibration.assumption
+    return min(get("evidence.most_widening_factor"), get("evidence.unpublished_widening_factor") ** missing)
 
 
 def _refused(names: tuple[str, ...], reason: Refused) -> tuple[Prediction, ...]:

@@ -17,6 +17,7 @@ from service.store.filters import AuditFilter
 from service.store.ids import new_id
 
 OPERATOR = "operator on the host"
+SERVICE = "the service itself"
 
 
 class ResourceKind(StrEnum):
@@ -26,6 +27,8 @@ class ResourceKind(StrEnum):
     RUN = "run"
     KEY = "key"
     TENANT = "tenant"
+    PRICE_BOOK = "price_book"
+    QUOTE = "quote"
 
 
 class Action(StrEnum):
@@ -41,6 +44,21 @@ class Action(StrEnum):
     TENANT_CREATED = "tenant.created"
     TENANT_DISABLED = "tenant.disabled"
     TENANT_ENABLED = "tenant.enabled"
+    PRICE_BOOK_CREATED = "price_book.created"
+    PRICE_BOOK_ACTIVATED = "price_book.activated"
+    QUOTE_CREATED = "quote.created"
+    QUOTE_CHANGED = "quote.changed"
+    QUOTE_SUBMITTED = "quote.submitted"
+    QUOTE_APPROVED = "quote.approved"
+    QUOTE_REJECTED = "quote.rejected"
+    QUOTE_RETURNED = "quote.returned"
+    QUOTE_ISSUED = "quote.issued"
+    QUOTE_SUPERSEDED = "quote.superseded"
+    QUOTE_ACCEPTED = "quote.accepted"
+    QUOTE_DECLINED = "quote.declined"
+    QUOTE_EXPIRED = "quote.expired"
+    QUOTE_WITHDRAWN = "quote.withdrawn"
+    QUOTE_REVISED = "quote.revised"
 
     @property
     def resource_kind(self) -> ResourceKind:

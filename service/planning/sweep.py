@@ -1,4 +1,4 @@
-"""What was lost or is due: unsent outbox rows, runs that nobody claimed, leases that ran out, followers left behind."""
+"""What was lost or is due: unsent outbox rows, unclaimed runs, lapsed leases, followers left behind, overdue quotes."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.metrics import Mended
 from service.planning.idempotency import expired_before
+from service.planning.quote_expiry import expire_overdue
 from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
@@ -37,6 +38,7 @@ class Swept:
     rung: int
     poisoned: int
     settled: int
+    expired: int
 
 
 def sweep(runtime: Runtime) -> Swept:
@@ -48,6 +50,7 @@ def sweep(runtime: Runtime) -> Swept:
         rung=ring_again(runtime, lapsed) + ring_again(runtime, lost(runtime)),
         poisoned=poisoned,
         settled=settled,
+        expired=expire_overdue(runtime),
     )
     runtime.metrics.swept("done")
     runtime.metrics.mended(Mended.LEASE_EXPIRED, poisoned + len(lapsed))

@@ -110,7 +110,13 @@ class LayoutSchema(AnswerSchema):
     vpp = count("Virtual pipeline stages per GPU.")
     micro_batch = count("Sequences per step and rank.", **_OPTIONAL)
     recompute = text("Which activations are computed again.", **_OPTIONAL)
+    recompute_fraction = figure("Share of the layers that full recompute makes again.", **_OPTIONAL)
     sharding = text("Which training states are sharded.", **_OPTIONAL)
+
+    @pre_load
+    def _older(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Answers of older engines are kept, and made all layers again or none."""
+        return {"recompute_fraction": None, **data}
 
 
 class PoolPlanSchema(AnswerSchema):

@@ -9,7 +9,13 @@ from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Money, RecordSchema, drop_absent, require_exactly_one, some_of
 from service.sizing.kind import Kind
 from service.sizing.precision import Precision
-from service.sizing.workload import DEFAULT_BATCH_SEQUENCES, Method, Optimizer, TrainingTarget, TrainingWorkload
+from service.sizing.workload import (
+    LoraTargets,
+    Method,
+    Optimizer,
+    TrainingTarget,
+    TrainingWorkload,
+)
 
 _TARGETS = ("deadline_days", "gpus", "budget_usd")
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
@@ -47,17 +53,34 @@ class TrainingWorkloadSchema(RecordSchema):
     precision = Choice("Number format of the matrix products.", MODEL_PRECISIONS, load_default=Precision.BF16)
     seq_len_tokens = Count("Tokens of one training sequence.", low=1, high=10_000_000, load_default=4096)
     global_batch_sequences = Count(
-        "Sequences per optimizer step; the default gives way to the nearest number that given GPUs divide.",
+        "Sequences per optimizer step. Left out: 1024, or the nearest number that given GPUs divide.",
         low=1,
         high=1_000_000,
-        load_default=DEFAULT_BATCH_SEQUENCES,
+        **_OPTIONAL,
     )
     checkpoint_interval_min = Amount("Minutes between checkpoints.", low=1, high=10_080, load_default=60.0)
     dataset_tb = Amount("Size of the data set.", low=1e-6, high=1e6, **_OPTIONAL)
+    storage_gb_s = Amount(
+        "What the storage sustains when checkpoints are written and read; left out, it is sized for them.",
+        low=0.01,
+        high=100_000,
+        **_OPTIONAL,
+    )
     lora_rank = Count("Rank of the adapters of lora and qlora.", low=1, high=4096, load_default=16)
+    lora_targets = Choice(
+        "Which matrices have adapters: all, experts included, or those of attention and other mixers alone.",
+        LoraTargets,
+        load_default=LoraTargets.ALL,
+    )
     optimizer = Choice(
         "What AdamW keeps: FP32 master and moments, BF16 moments, 8-bit moments without a master, or states in host "
         "memory with gradients applied layer by layer; auto is FP32, BF16 moments for mixture-of-experts models.",
         Optimizer,
         load_default=Optimizer.AUTO,
+    )
+    expert_imbalance_factor = Amount(
+        "Tokens of the busiest expert rank over the mean: 1 is balance by force; a usual one where it is left out.",
+        low=1.0,
+        high=100.0,
+        **_OPTIONAL,
     )

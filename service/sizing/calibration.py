@@ -76,7 +76,10 @@ class EvidencePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """Measured runs, and the same by (kind, subject, gpu); an empty subject collects all runs of a GPU."""
+    """Measured runs, and the same by (kind, subject, gpu).
+
+    An empty subject collects all runs of a GPU, an empty GPU all runs of a subject.
+    """
 
     points: tuple[EvidencePoint, ...]
     by_place: Mapping[tuple[str, str, str], tuple[EvidencePoint, ...]]
@@ -86,8 +89,8 @@ def index_evidence(points: tuple[EvidencePoint, ...]) -> Evidence:
     """The runs with their index; made once, when the calibration is loaded."""
     places: dict[tuple[str, str, str], list[EvidencePoint]] = {}
     for point in points:
-        for subject in (point.subject, ""):
-            places.setdefault((point.kind, subject, point.gpu), []).append(point)
+        for subject, gpu in ((point.subject, point.gpu), ("", point.gpu), (point.subject, "")):
+            places.setdefault((point.kind, subject, gpu), []).append(point)
     return Evidence(points=points, by_place={place: tuple(found) for place, found in places.items()})
 
 

@@ -19,6 +19,8 @@ class ParallelLayout:
     vpp: int = 1
     micro_batch: int | None = None
     recompute: str | None = None
+    # Share of the layers that full recompute makes again; the others keep their activations.
+    recompute_fraction: float | None = None
     sharding: str | None = None
 
 

@@ -114,6 +114,13 @@ class Optimizer(StrEnum):
     ADAMW_HOST = "adamw_host"
 
 
+class LoraTargets(StrEnum):
+    """Which matrices have adapters: those of every layer, experts included, or those of attention and its like."""
+
+    ALL = "all"
+    ATTENTION = "attention"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTarget:
     """Exactly one is set."""
@@ -121,10 +128,6 @@ class TrainingTarget:
     deadline_days: float | None = None
     gpus: int | None = None
     budget_usd: str | None = None
-
-
-# Of a training that states none: where the GPUs do not divide it, the nearest that they divide.
-DEFAULT_BATCH_SEQUENCES: int = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +140,17 @@ class TrainingWorkload:
     target: TrainingTarget
     precision: Precision = Precision.BF16
     seq_len_tokens: int = 4096
-    global_batch_sequences: int = DEFAULT_BATCH_SEQUENCES
+    # None is the usual one, or the nearest to it that the GPUs divide.
+    global_batch_sequences: int | None = None
     checkpoint_interval_min: float = 60.0
     dataset_tb: float | None = None
+    # What the storage sustains; None is storage that is sized for the checkpoints.
+    storage_gb_s: float | None = None
     lora_rank: int = 16
+    lora_targets: LoraTargets = LoraTargets.ALL
     optimizer: Optimizer = Optimizer.AUTO
+    # Tokens of the busiest expert rank over the mean; None is the usual.
+    expert_imbalance_factor: float | None = None
     kind: Kind = field(default=Kind.TRAINING, init=False)
 
 

@@ -6,7 +6,9 @@ from service.store.tables.audit import AuditEventRow
 from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.outbox import OutboxRow
+from service.store.tables.price_books import PriceBookLineRow, PriceBookRow
 from service.store.tables.processes import HeartbeatRow, LeaseRow
+from service.store.tables.quotes import QuoteDocumentRow, QuoteNumberRow, QuoteRow
 from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
@@ -27,5 +29,10 @@ TABLES = (
     ReleaseRow,
     IdempotencyRow,
     AuditEventRow,
+    PriceBookRow,
+    PriceBookLineRow,
+    QuoteRow,
+    QuoteNumberRow,
+    QuoteDocumentRow,
 )
 METADATA: MetaData = Row.metadata

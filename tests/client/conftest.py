@@ -119,7 +119,7 @@ class Done:
         return json.loads(self.out)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_server(facts: Facts, migrated_sqlite: Path, tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     shutil.copyfile(migrated_sqlite, folder / "headroom.db")

@@ -164,9 +164,9 @@ def running(folder: Path, *options: str, **environ: str) -> Iterator[Started]:
                 raise
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """One product for all tests that leave it as they found it."""
+    """One product for all tests that leave it as they found it; while others run, it would only take their time."""
     with running(tmp_path_factory.mktemp("product") / "data", "--no-examples") as started:
         started.wait_until(started.ready, within_s=READY_WITHIN_S, what="ready")
         yield started

@@ -2,9 +2,11 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from service.access import Caller, Role
 from service.planning.keys import authenticate as authenticate_key
@@ -83,3 +85,23 @@ def caller(runtime: Runtime) -> Caller:
 @pytest.fixture
 def stranger(runtime: Runtime) -> Caller:
     return caller_of(runtime, "other")
+
+
+@pytest.fixture
+def statements() -> Callable[[Runtime], AbstractContextManager[list[str]]]:
+    """Counts what a runtime asks its database while the block lasts."""
+
+    @contextmanager
+    def counting(runtime: Runtime) -> Iterator[list[str]]:
+        engine, seen = runtime.sessions.kw["bind"], []
+
+        def told(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        event.listen(engine, "before_cursor_execute", told)
+        try:
+            yield seen
+        finally:
+            event.remove(engine, "before_cursor_execute", told)
+
+    return counting

@@ -156,6 +156,35 @@ def test_a_race_to_a_target_evaluates_on_the_way() -> None:
     assert times["plain"] == pytest.approx(1.0)
 
 
+def test_a_run_that_does_not_say_how_long_it_is_has_wide_bounds_on_its_length_alone() -> None:
+    asked = {"seq_len_tokens": 8192, "global_batch_sequences": 128}
+    found = {}
+    for samples in (None, 1_000_000):
+        one = run(workload=asked | {"samples_to_target": samples}, deployment={"gpus": 64})
+        metrics = training_metrics(one, evaluate_training(CATALOG, one))
+        found[samples] = {name: metrics[name].interval for name in ("time_to_train_min", "step_time_s")}
+    unsaid, said = found[None], found[1_000_000]
+    assert unsaid["step_time_s"] == said["step_time_s"]
+    ratio = {name: each["time_to_train_min"].p90 / each["time_to_train_min"].p50 for name, each in found.items()}
+    # Up to 500 tokens a parameter instead of 20.
+    assert ratio[None] > 25
+    assert ratio[1_000_000] < 2
+    assert unsaid["time_to_train_min"].p10 < unsaid["time_to_train_min"].p50 / 4
+
+
+def test_degrees_that_no_such_stack_has_are_one() -> None:
+    sharded = run(
+        workload={"seq_len_tokens": 2048, "global_batch_sequences": 64},
+        deployment={"gpus": 64, "sharding": Sharding.ZERO3},
+    )
+    layout = evaluate_training(CATALOG, sharded).estimate.layout
+    assert (layout.tp, layout.pp, layout.cp) == (1, 1, 1)
+    split = run(
+        workload={"seq_len_tokens": 2048, "global_batch_sequences": 64}, deployment={"gpus": 64, "tp": 2, "pp": 2}
+    )
+    assert evaluate_training(CATALOG, split).estimate.layout.sharding == Sharding.ZERO1
+
+
 def test_allocated_and_reserved_are_two_peaks() -> None:
     allocated, reserved = (
         run(workload={}, deployment={"gpus": 8}, memory_statistic=statistic) for statistic in ("allocated", "reserved")

@@ -1,10 +1,11 @@
 """Rerun: a published run put as a question to the engine, with every default that it took on the way."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.sizing.architecture import ModelArchitecture
-from service.sizing.interval import Interval, Metric
+from service.sizing.interval import Interval, Metric, Spread
 from service.sizing.result import Estimate
 from service.sizing.science.application import Application
 from service.sizing.workload import Deployment, Workload
@@ -62,6 +63,8 @@ class Evaluated:
     pace: Estimate | None = None
     # Share of a whole run that the engine's answer leaves out: a race to a target stops often to see whether it is met.
     unmodelled_fraction: float = 0.0
+    # How far the length of the whole run may lie from what was taken.
+    length: Spread = field(default_factory=lambda: Spread(shift=0.0, down=0.0, up=0.0))
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -74,6 +77,15 @@ def times(metric: Metric, factor: float) -> Metric:
     found = metric.interval
     scaled = Interval(p10=found.p10 * factor, p50=found.p50 * factor, p90=found.p90 * factor)
     return replace(metric, interval=scaled)
+
+
+def spread_too(metric: Metric, other: Spread) -> Metric:
+    """The same quantity times one that scatters on its own: the arms of both, at right angles on the logarithm."""
+    found = metric.interval
+    down = math.hypot(math.log(found.p50 / found.p10), other.down)
+    up = math.hypot(math.log(found.p90 / found.p50), other.up)
+    interval = Interval(p10=found.p50 * math.exp(-down), p50=found.p50, p90=found.p50 * math.exp(up))
+    return replace(metric, interval=interval)
 
 
 def widened(metric: Metric, factor: float) -> Metric:

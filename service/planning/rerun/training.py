@@ -8,14 +8,23 @@ from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun import unpublished
 from service.planning.rerun.legal import evaluate
 from service.planning.rerun.publication import month_of
-from service.planning.rerun.run import Evaluated, Rerun, times
+from service.planning.rerun.run import Evaluated, Rerun, spread_too, times
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.interval import Metric
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
-from service.sizing.workload import Deployment, Method, Optimizer, Sharding, TrainingTarget, TrainingWorkload
+from service.sizing.workload import (
+    Deployment,
+    LoraTargets,
+    Method,
+    Optimizer,
+    Sharding,
+    TrainingTarget,
+    TrainingWorkload,
+)
 
 _DEGREES = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "sharding", "recompute")
+_CHOSEN_FIT = "training.memory_confidence_fraction"
 _DAY_MIN = 24.0 * HOUR_S / MINUTE_S
 _ITERATIONS = 1000.0
 _OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
@@ -27,6 +36,7 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     Not published: lengths as config/assumptions.yaml says, BF16, a batch of one micro-batch on every rank, degrees that
     the engine chooses, the fewest GPUs that hold it. Raises PlannerError.
     """
+    catalog = _as_tried(catalog)
     rerun = _rerun(catalog, run)
     if rerun.deployment.gpus > 0:
         return _evaluated(catalog, _batched(rerun, run), run)
@@ -38,6 +48,15 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     return evaluated
 
 
+def _as_tried(catalog: Catalog) -> Catalog:
+    """Who really ran a training had tried whether it fits: its open degrees leave no more room than stated ones."""
+    known = catalog.calibration.assumptions
+    fraction = known["training.stated_memory_confidence_fraction"].value
+    tried = replace(known[_CHOSEN_FIT], value=fraction)
+    calibration = replace(catalog.calibration, assumptions={**known, _CHOSEN_FIT: tried})
+    return replace(catalog, calibration=calibration)
+
+
 def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     """The engine's answer; data ranks that are said to shard nothing shard what must be for it to fit.
 
@@ -46,13 +65,13 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
     evaluated = _paced(catalog, rerun, run)
     if unpublished.is_unsplit(run):
         return _with_optimizer_that_fits(catalog, evaluated, run)
-    if rerun.deployment.sharding is not Sharding.NONE:
+    if rerun.deployment.sharding is not Sharding.NONE and run.deployment.sharding is not None:
         return evaluated
     for sharding in (Sharding.ZERO1, Sharding.ZERO3):
         if evaluated.estimate.fits:
             break
         sharded = replace(rerun, deployment=replace(rerun.deployment, sharding=sharding))
-        told = sharded.with_default("deployment.sharding", f"{sharding} instead of none", widens=False)
+        told = sharded.with_default("deployment.sharding", f"{sharding} so that it fits", widens=False)
         evaluated = _paced(catalog, told, run)
     return evaluated
 
@@ -77,7 +96,8 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
     evaluated = evaluate(catalog, rerun)
     share = unpublished.evaluation_fraction(run, rerun.architecture, catalog.calibration)
-    evaluated = replace(evaluated, unmodelled_fraction=share)
+    length = unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method)
+    evaluated = replace(evaluated, unmodelled_fraction=share, length=length)
     if typical == longest:
         return evaluated
     peak = evaluate(catalog, replace(evaluated.rerun, workload=replace(workload, seq_len_tokens=longest)))
@@ -91,7 +111,7 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
     assert isinstance(workload, TrainingWorkload)
     assert rerun.architecture is not None
     accumulation = run.deployment.gradient_accumulation or 1
-    step = found["step_time_s"]
+    step, stepping = found["step_time_s"], 1.0 - evaluated.unmodelled_fraction
     return {
         "tokens_s_gpu": found["tokens_s_gpu"],
         "tokens_s": found["tokens_s"],
@@ -99,8 +119,8 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         "step_time_s": step,
         # Frameworks that print it count micro-batches.
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
-        "time_to_train_min": times(found["time_to_train_days"], _DAY_MIN / (1.0 - evaluated.unmodelled_fraction)),
-        "gpu_hours": times(found["run_gpu_h"], 1.0 / (1.0 - evaluated.unmodelled_fraction)),
+        "time_to_train_min": times(spread_too(found["time_to_train_days"], evaluated.length), _DAY_MIN / stepping),
+        "gpu_hours": times(spread_too(found["run_gpu_h"], evaluated.length), 1.0 / stepping),
         "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
     }
@@ -140,6 +160,10 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
         target=TrainingTarget(),
         precision=unpublished.precision(catalog, run, deployment.gpu),
         global_batch_sequences=said.global_batch_sequences or 1,
+        # Measured runs force balance.
+        expert_imbalance_factor=1.0,
+        # What reference recipes and the defaults of tuning tools adapt where nothing is said.
+        lora_targets=LoraTargets.ATTENTION,
     )
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, TrainingWorkload)
@@ -161,7 +185,8 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "dp": unpublished.data_ranks(run),
         "micro_batch": unpublished.micro_batch(run),
         "recompute": unpublished.recompute(run),
-    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) else {})
+        "sharding": unpublished.sharding(run),
+    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) or unpublished.only_shards(run) else {})
     return Deployment(gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=month_of(run.published))
 
 

@@ -1,15 +1,19 @@
 """What a training run did not publish and what follows from the rest of it, or from how such runs usually are."""
 
+import math
+
 import numpy as np
 
 from service.catalog.catalog import Catalog
 from service.schemas.measured import MeasuredTraining
 from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
+from service.sizing.interval import Spread
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Method, Recompute
+from service.sizing.workload import Deployment, Method, Recompute, Sharding
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
+_SHARDS_MORE = frozenset({Sharding.ZERO2, Sharding.ZERO3})
 _COPIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
@@ -70,6 +74,20 @@ def is_plain(run: MeasuredTraining) -> bool:
     return run.workload.method in TUNED and run.workload.seq_len_tokens is None
 
 
+def only_shards(run: MeasuredTraining) -> bool:
+    """Whether a run shards gradients or weights and says nothing of other degrees: such stacks split nothing else."""
+    said = run.deployment
+    return said.sharding in _SHARDS_MORE and all(degree is None for degree in (said.tp, said.pp, said.cp, said.ep))
+
+
+def sharding(run: MeasuredTraining) -> Sharding | None:
+    """As published; the optimizer's states in stacks that state a tensor, pipeline or expert degree."""
+    said = run.deployment
+    if said.sharding is not None or all(degree is None for degree in (said.tp, said.pp, said.ep)):
+        return said.sharding
+    return Sharding.ZERO1
+
+
 def is_unsplit(run: MeasuredTraining) -> bool:
     """Whether a run is tuning of all parameters that says nothing of degrees or sharding."""
     said = run.deployment
@@ -102,8 +120,24 @@ def tokens(
     """Tokens of the whole run; where nobody said, what runs of this method usually take."""
     if run.workload.samples_to_target is not None:
         return float(run.workload.samples_to_target * length)
+    value = calibration.assumption(usual_length(architecture, method=method))
+    if method in TUNED or architecture.encoder:
+        return value * length
+    return value * float(np.asarray(count(architecture).total_params))
+
+
+def usual_length(architecture: ModelArchitecture, *, method: Method) -> str:
+    """The assumption on how long a run is that does not say: sequences, or tokens per parameter."""
     if method in TUNED:
-        return calibration.assumption("evidence.tuning_sequences") * length
-    return calibration.assumption("evidence.pretrain_tokens_param") * float(
-        np.asarray(count(architecture).total_params)
-    )
+        return "evidence.tuning_sequences"
+    return "evidence.encoder_sequences" if architecture.encoder else "evidence.pretrain_tokens_param"
+
+
+def length_spread(
+    run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method
+) -> Spread:
+    """How far the length of a run may lie from what was taken: bounds of the assumption; not at all where stated."""
+    if run.workload.samples_to_target is not None:
+        return Spread(shift=0.0, down=0.0, up=0.0)
+    entry = calibration.assumptions[usual_length(architecture, method=method)]
+    return Spread(shift=0.0, down=math.log(entry.value / entry.low), up=math.log(entry.high / entry.value))

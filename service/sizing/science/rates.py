@@ -8,11 +8,15 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.interval import Basis, Spread
-from service.sizing.science.application import Application, Curve, Transfer, TransferLaw, Variant
+from service.sizing.science.application import Application, Curve, Template, Transfer, TransferLaw, Variant
 from service.sizing.table import FloatArray
 
 # Added to the band where a data sheet that the law needs is missing.
 _MISSING_SPEC_LN_ARM = 0.3
+# Jobs whose settings differ from one published table to the next.
+_WITH_SETTINGS = frozenset({Template.FOLDING, Template.MD, Template.GENOMICS, Template.WEATHER})
+# The source of a curve that a caller measured.
+CUSTOMER = "customer"
 # GPUs as unlike as this count a quarter of one with the same data sheet.
 _ALIKE = 0.3
 
@@ -105,9 +109,16 @@ def rates_of(
         specs={gpu.id: gpu for gpu in (*hardware.gpus, *gpus)},
         floor=calibration.assumption("science.measured_arm_floor_fraction"),
         size_arm=calibration.assumption("science.size_ln_arm_fraction"),
+        ln_arm=_settings_ln_arm(application, calibration),
     )
     known = {gpu.id: resolver.rate(gpu.id, ()) for gpu in gpus}
     return rate_table(tuple(known[gpu.id] for gpu in gpus))
+
+
+def _settings_ln_arm(application: Application, calibration: Calibration) -> float:
+    if application.template not in _WITH_SETTINGS:
+        return 0.0
+    return calibration.assumption("science.settings_ln_arm_fraction")
 
 
 def _curves_of(
@@ -142,6 +153,8 @@ class _Resolver:
     specs: dict[str, GpuSpec]
     floor: float
     size_arm: float
+    # What settings and release of a caller's own job may change.
+    ln_arm: float
 
     def rate(self, gpu: str, seen: tuple[str, ...]) -> Rate | None:
         """Measured, else transferred from a GPU that somebody compared it with, else by the law."""
@@ -157,7 +170,7 @@ class _Resolver:
     def _measured(self, curve: Curve) -> Rate:
         beyond = _beyond(curve, self.size)
         inside = beyond <= math.log(1.25)
-        extra = self.size_arm * beyond
+        extra = math.hypot(self.size_arm * beyond, self.ln_arm if curve.source != CUSTOMER else 0.0)
         basis = (Basis.MEASURED if inside else Basis.CALIBRATED) if curve.measured else Basis.EXTRAPOLATED
         return Rate(
             unit_s=curve_s(curve, self.size),

@@ -5,7 +5,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Curve, Variant
 from service.sizing.science.job import Job
-from service.sizing.science.rates import point_size
+from service.sizing.science.rates import CUSTOMER, point_size
 from service.sizing.science.workload import (
     DesignWorkload,
     DockingWorkload,
@@ -17,7 +17,6 @@ from service.sizing.units import GB, MEGA
 
 # The GPU that a customer's own rate is taken to be from when it names none.
 _DEFAULT_MEASURED_GPU = "h100-sxm"
-_CUSTOMER = "customer"
 
 
 def chosen_variant(application: Application, asked: str | None, field: str) -> Variant:
@@ -166,7 +165,7 @@ def _customer_curve(item_s: float, gpu: str | None, calibration: Calibration) ->
         measured=True,
         evidence=(),
         basis="seen",
-        source=_CUSTOMER,
+        source=CUSTOMER,
         date="",
         note="the customer's own measurement",
     )

@@ -7,7 +7,7 @@ import numpy as np
 from service.errors import FieldError, InvalidRequestError
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Choices, Layouts, batch_divides, divisors, enumerate_layouts, legal
-from service.sizing.workload import DEFAULT_BATCH_SEQUENCES, Deployment, Recompute, Sharding
+from service.sizing.workload import Deployment, Recompute, Sharding
 
 _TP = (1, 2, 4, 8)
 _PP = (1, 2, 4, 6, 8, 12, 16, 32)
@@ -48,7 +48,7 @@ def searched_layouts(job: Job, *, gpus: int | None, most_gpus: int) -> tuple[Job
 
     Raises InvalidRequestError with the nearest global batch when none divides a stated one on exactly `gpus`.
     """
-    batch = job.workload.global_batch_sequences
+    batch = job.batch_sequences
     data = divisors(gpus) if gpus is not None else divisors(batch)
     choices = Choices(
         tp=_TP,
@@ -71,15 +71,14 @@ def _dividing(job: Job, layouts: Layouts) -> tuple[Job, Layouts]:
 
     Raises InvalidRequestError where none divides another batch.
     """
-    batch = job.workload.global_batch_sequences
+    batch = job.batch_sequences
     dividing = batch_divides(layouts, batch)
     if np.any(dividing):
         return job, layouts.take(dividing)
     nearest = nearest_batch(layouts, batch)
-    if batch != DEFAULT_BATCH_SEQUENCES or not len(layouts):
+    if job.workload.global_batch_sequences is not None or not len(layouts):
         raise indivisible(batch, nearest)
-    workload = replace(job.workload, global_batch_sequences=nearest)
-    return replace(job, workload=workload), layouts.take(batch_divides(layouts, nearest))
+    return replace(job, batch_sequences=nearest), layouts.take(batch_divides(layouts, nearest))
 
 
 def nearest_batch(layouts: Layouts, batch: int) -> int:

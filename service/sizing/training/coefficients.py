@@ -8,6 +8,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray
+from service.sizing.training.recipe import grouped_precision
 from service.sizing.units import MS, US
 
 _NARROW = frozenset({Precision.FP8, Precision.FP4})
@@ -31,6 +32,7 @@ class StepCoefficients:
     moe_launch_s: Numeric
     expert_launch_s: Numeric
     adapter_launch_factor: Numeric
+    adapter_factor: Numeric
     tp_exposed: Numeric
     cp_exposed: Numeric
     ep_exposed: Numeric
@@ -38,7 +40,6 @@ class StepCoefficients:
     dp_overlap: Numeric
     dp_exposed: Numeric
     fixed_s: Numeric
-    imbalance: Numeric
     vintage: Numeric
     rollout_gap_s: Numeric
     rollout_factor: Numeric
@@ -67,7 +68,7 @@ def coefficients_of(
 ) -> StepCoefficients:
     """The coefficients at a precision of the products, for software of an age."""
     # Each is fitted for one sort of scope or for all; those of precisions and of kinds have no name in common.
-    scopes = (compute.value, software_kind(compute, moe=moe))
+    scopes = (grouped_precision(compute).value, software_kind(compute, moe=moe))
     return assembled(lambda name: calibration.coefficient(f"training.{name}", *scopes), age_years=age_years)
 
 
@@ -85,6 +86,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoeffici
         moe_launch_s=of("moe_layer_launch_us") * US * host,
         expert_launch_s=of("expert_launch_us") * US * host,
         adapter_launch_factor=of("adapter_launch_factor"),
+        adapter_factor=of("adapter_factor"),
         tp_exposed=of("tp_exposed_fraction"),
         cp_exposed=of("cp_exposed_fraction"),
         ep_exposed=of("ep_exposed_fraction"),
@@ -92,7 +94,6 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoeffici
         dp_overlap=of("dp_overlap_fraction"),
         dp_exposed=of("dp_exposed_fraction"),
         fixed_s=of("fixed_step_ms") * MS,
-        imbalance=of("expert_imbalance_factor"),
         rollout_gap_s=of("rollout_layer_gap_us") * US,
         rollout_factor=of("rollout_factor"),
         vintage=(1.0 + of("improvement_fraction_year")) ** age_years,

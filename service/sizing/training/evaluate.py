@@ -9,7 +9,7 @@ from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.place import placed_server
 from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout
-from service.sizing.table import HardwareTable, build_table
+from service.sizing.table import FloatArray, HardwareTable, build_table
 from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
 from service.sizing.training.explain import (
     bottleneck,
@@ -18,15 +18,16 @@ from service.sizing.training.explain import (
     training_metrics,
     utilisation,
 )
-from service.sizing.training.job import Fitted, Job, fitted, job_of, run_rates, table_rates
+from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.rates import peak_flop_s
 from service.sizing.training.recipe import optimizer_entry
+from service.sizing.training.recompute import Fitted, fitted
 from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Deployment, TrainingWorkload
+from service.sizing.workload import Deployment, Recompute, TrainingWorkload
 
 
 def estimate_training(
@@ -60,8 +61,8 @@ def estimate_training(
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
-        batch=float(job.workload.global_batch_sequences),
-        fits=bool(found.used_bytes[row] <= table.memory_bytes[0]),
+        batch=float(job.batch_sequences),
+        fits=bool(found.used_bytes[row] <= job.usable_bytes(table.memory_bytes[0], stated=True)),
         metrics=training_metrics(point, certainty, goodput=goodput_interval(job, point, calibration), servers=None),
         memory_gb_gpu=training_memory_parts(point.memory),
         memory_used_gb_gpu=float(point.memory.total[0]) / GB,
@@ -97,10 +98,19 @@ def _unknown(gpu: GpuSpec, message: str, *others: FieldError) -> UnsupportedWork
 
 
 def _fitted(job: Job, layouts: Layouts, deployment: Deployment, table: HardwareTable) -> Fitted:
-    usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[0]))
-    if deployment.recompute is None:
-        return fitted(job, layouts, usable_bytes=usable)
-    level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute], dtype=np.int64)
+    """With room for most measured peaks; where no layout has that, what fits as a stated one would have to."""
+    stated = deployment.recompute is not None
+    for as_stated in (False, True):
+        usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[0], stated=as_stated))
+        found = _under(job, layouts, deployment, usable) if stated else fitted(job, layouts, usable_bytes=usable)
+        if np.any(found.fits):
+            break
+    return found
+
+
+def _under(job: Job, layouts: Layouts, deployment: Deployment, usable: FloatArray) -> Fitted:
+    """Candidates under the recompute that is stated."""
+    level = np.full(len(layouts), RECOMPUTE_LEVEL[deployment.recompute or Recompute.NONE], dtype=np.int64)
     layouts = layouts.with_recompute(level)
     used = job.memory(layouts).total
     return Fitted(layouts=layouts, used_bytes=used, fits=np.asarray(used <= usable))
@@ -140,14 +150,27 @@ def training_assumptions(
 ) -> tuple[Assumed, ...]:
     """The batch and the sequence as they were taken, and the judgement that every training answer rests on."""
     found = []
-    batch = job.workload.global_batch_sequences
-    if batch != workload.global_batch_sequences:
-        why = f"no layout on these GPUs divides the default of {workload.global_batch_sequences}: this is the nearest"
-        found.append(Assumed(field="workload.global_batch_sequences", value=str(batch), why=why))
-    if architecture.max_context_tokens is None:
-        why = f"the context of {architecture.id} is unknown: the sequence was not held against it"
-        found.append(Assumed(field="workload.seq_len_tokens", value=str(workload.seq_len_tokens), why=why))
+    if workload.global_batch_sequences is None:
+        found.append(_batch_assumption(job, calibration))
+    length, context = workload.seq_len_tokens, architecture.max_context_tokens
+    if context is None or length > context:
+        why = (
+            f"the context of {architecture.id} is unknown: the sequence was not held against it"
+            if context is None
+            else f"longer than the context of {architecture.id}, {context:,} tokens, which this training extends"
+        )
+        found.append(Assumed(field="workload.seq_len_tokens", value=str(length), why=why))
     return (*found, *_recipe_assumptions(job, calibration))
+
+
+def _batch_assumption(job: Job, calibration: Calibration) -> Assumed:
+    usual = calibration.assumptions["training.global_batch_sequences"]
+    why = "not stated"
+    if job.batch_sequences != usual.value:
+        why = f"not stated, and no layout on these GPUs divides the usual {usual.value:g}: this is the nearest"
+    return Assumed(
+        field="workload.global_batch_sequences", value=str(job.batch_sequences), why=why, source=usual.source
+    )
 
 
 def _recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:

@@ -10,7 +10,7 @@ from service.sizing.network import all_gather_s, all_to_all_s, span_bytes_s, spa
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.coefficients import StepCoefficients
 from service.sizing.training.layouts import Layouts
-from service.sizing.training.memory import expert_data_ranks, params_gpu, stage_layers_fraction
+from service.sizing.training.memory import expert_data_ranks, params_gpu, stage_layers_fraction, trained_params_gpu
 from service.sizing.training.passes import FULL_PASSES, layer_passes
 from service.sizing.training.rates import Rates
 from service.sizing.training.recipe import Recipe
@@ -76,7 +76,7 @@ def expert_exchange_s(
     domains = np.maximum(1.0, layouts.ep / rates.domain)
     # Expected domains that top_k independent choices visit (balls in bins), the own one not counted.
     visited = domains * (1.0 - (1.0 - 1.0 / domains) ** np.maximum(shape.top_k, 1.0))
-    mine = tokens / layouts.tp * shape.expert_width * _BF16
+    mine = tokens / layouts.tp * shape.expert_width * _BF16 * recipe.imbalance
     outside = mine * visited * (domains - 1.0) / domains / rates.scale_out_bytes_s
     inside = all_to_all_s(
         sent_bytes=mine * shape.top_k,
@@ -114,10 +114,8 @@ def data_exchange_s(
     ZeRO-3 gathers twice and scatters once per micro-batch behind its work; others once per step behind one micro-batch.
     """
     dense, routed = params_gpu(layouts, shape)
-    adapters = shape.adapter_params_per_rank * recipe.adapter_rank / (layouts.tp * layouts.pp)
     zero3 = layouts.sharding >= _ZERO3
-    moved_dense = np.where(recipe.is_adapter, adapters, dense)
-    moved_routed = np.where(recipe.is_adapter, 0.0, routed)
+    moved_dense, moved_routed = trained_params_gpu(layouts, shape, recipe)
     frozen = np.where(recipe.is_adapter, (dense + routed) * recipe.frozen_bytes, 0.0)
     gather_twice = 2.0 * _BF16
     width = np.where(zero3, gather_twice + _BF16, _BF16 + recipe.gradient_bytes)

@@ -15,10 +15,9 @@ from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
 from service.sizing.training.passes import layer_passes
 from service.sizing.training.rates import peak_flop_s
-from service.sizing.training.recipe import Recipe
+from service.sizing.training.recipe import regime
 from service.sizing.training.step import StepTime
 from service.sizing.units import DAY_S, GB, HOUR_S, KW, TFLOP_S
-from service.sizing.workload import Method
 
 PARTS: dict[str, str] = {
     "products": "matrix products (GPU arithmetic)",
@@ -82,15 +81,6 @@ class Point:
         return self.job.step_flop / self.step_s / (self.gpus * self.peak_flop_s)
 
 
-def regime(recipe: Recipe, *, moe: bool) -> str:
-    """The regime of residuals: adapters and reinforcement learning apart, then dense and MoE."""
-    if recipe.method is Method.GRPO:
-        return "grpo"
-    if recipe.is_adapter:
-        return "adapter"
-    return "moe" if moe else "dense"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
     """How measured step times and memories scatter around predicted ones in this regime, and what is near."""
@@ -118,7 +108,7 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
     name = regime(job.recipe, moe=job.shape.is_moe)
     return Certainty(
         step=spread_of(calibration.residual("training.step_time_s", name), widen=widen, floor=floor),
-        memory=spread_of(calibration.residual("training.peak_memory_gb", name), widen=widen, floor=floor),
+        memory=job.memory_spread.centred(),
         basis=basis,
         nearest=nearest,
     )
@@ -161,6 +151,7 @@ def training_memory_parts(memory: Memory) -> tuple[MemoryPart, ...]:
         activations=float(memory.activations[0]),
         logits=float(memory.logits[0]),
         gathered_layers=float(memory.gathered[0]),
+        measured_correction=float(memory.correction[0]),
         fragmentation=float(memory.fragmentation[0]),
         reserve=float(memory.reserve[0]),
     )

@@ -10,14 +10,13 @@ from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.training.job import (
     Job,
     gpus_used_server,
-    lightest_recompute,
-    memory_by_recompute,
     run_rates,
     servers_needed,
     table_rates,
 )
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.rates import Rates
+from service.sizing.training.recompute import RecomputeMemory, lightest_recompute, memory_by_recompute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +109,7 @@ def _fleet_part(
     job: Job,
     layouts: Layouts,
     *,
-    used: tuple[FloatArray, ...],
+    used: RecomputeMemory,
     group: IntArray,
     table: HardwareTable,
     rates: Rates,
@@ -120,14 +119,14 @@ def _fleet_part(
     first = int(group[0])
     size = table.gpus_server[first]
     usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[first]))
-    level, fits = lightest_recompute(used, usable)
+    found = lightest_recompute(layouts, used, usable)
     inside = gpus_used_server(layouts.gpus, size)
     placed = (inside > 0) & (layouts.tp <= inside) & (servers_needed(layouts.gpus, size) <= most_servers)
     known = np.isfinite(rates.products.flop_s[first]) & np.isfinite(rates.bandwidth_bytes_s[first])
-    index = np.flatnonzero(fits & placed & known)
+    index = np.flatnonzero(found.fits & placed & known)
     if not index.size:
         return _nothing_fits(layouts, used=used, group=group, placed=placed, known=bool(known))
-    chosen = layouts.take(index).with_recompute(level[index])
+    chosen = found.layouts.take(index)
     where = np.full(index.size, first, dtype=np.int64)
     rates = run_rates(rates.take(where), chosen.gpus, table.gpus_server[where])
     step_s = job.step(chosen, rates).total
@@ -149,11 +148,9 @@ def _fleet_part(
     )
 
 
-def _nothing_fits(
-    layouts: Layouts, *, used: tuple[FloatArray, ...], group: IntArray, placed: BoolArray, known: bool
-) -> Fleet:
+def _nothing_fits(layouts: Layouts, *, used: RecomputeMemory, group: IntArray, placed: BoolArray, known: bool) -> Fleet:
     """One row per server that says how much memory the lightest candidate needs (NaN: the precision is missing)."""
-    least = used[-1]
+    least = used.full
     index = int(np.argmin(np.where(placed, least, np.inf))) if np.any(placed) else int(np.argmin(least))
     size = group.size
     return Fleet(

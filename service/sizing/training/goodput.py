@@ -25,6 +25,16 @@ class Reliability:
     write_bytes_s_most: float
     evaluation_fraction: float
 
+    def write_s(self, checkpoint_bytes: float, *, interval_s: float, storage_bytes_s: float | None) -> float:
+        """Seconds that a checkpoint takes to write, or to read back.
+
+        At the rate of the storage where it is stated; else the storage is sized so that it takes its share of the
+        interval, up to what one file system can do.
+        """
+        if storage_bytes_s is not None:
+            return checkpoint_bytes / storage_bytes_s
+        return max(self.stall_fraction * interval_s, checkpoint_bytes / self.write_bytes_s_most)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Goodput:
@@ -49,16 +59,15 @@ def reliability_of(calibration: Calibration) -> Reliability:
 
 
 def goodput(
-    gpus: IntArray, *, checkpoint_bytes: float, interval_s: float, productive_s: FloatArray, reliability: Reliability
+    gpus: IntArray, *, write_s: float, interval_s: float, productive_s: FloatArray, reliability: Reliability
 ) -> Goodput:
     """Progress per hour: (1 - evaluation) / (1 + write/interval + failures (interval/2 + restart + read) / run).
 
-    Storage is sized so that a write takes its share of the interval, up to what one file system can do; a failure
-    loses half an interval, or half of a run that is shorter, then the restart and reading the checkpoint back at the
-    same rate. A run that ends within its first interval writes once. `productive_s` is the run without losses.
+    A failure loses half an interval, or half of a run that is shorter, then the restart and reading the checkpoint
+    back at the same rate. A run that ends within its first interval writes once. `productive_s` is the run without
+    losses.
     """
     failure_interval_s = reliability.gpu_hours_per_failure * HOUR_S / gpus
-    write_s = max(reliability.stall_fraction * interval_s, checkpoint_bytes / reliability.write_bytes_s_most)
     between_s = np.minimum(interval_s, productive_s)
     failures = _median_failures(productive_s / failure_interval_s)
     lost = write_s / interval_s + failures * (between_s / 2.0 + reliability.restart_s + write_s) / productive_s

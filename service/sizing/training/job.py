@@ -6,17 +6,18 @@ import numpy as np
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
+from service.sizing.interval import Spread, confidence_below, spread_of
 from service.sizing.storage import checkpoint_bytes
-from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years, software_years
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
-from service.sizing.training.layouts import RECOMPUTES, Layouts, micro_batches
-from service.sizing.training.memory import Memory, training_memory
+from service.sizing.training.layouts import Layouts, micro_batches
+from service.sizing.training.memory import Memory, adapter_params, training_memory
 from service.sizing.training.rates import Rates, rates_of
-from service.sizing.training.recipe import Recipe, recipe_of
+from service.sizing.training.recipe import Recipe, recipe_of, regime
 from service.sizing.training.shape import Shape, shape_of
 from service.sizing.training.step import StepTime, step_flop, step_time
-from service.sizing.units import DAY_S, GB, MINUTE_S
+from service.sizing.units import DAY_S, GB, GB_S, MINUTE_S
 from service.sizing.workload import TrainingWorkload
 
 
@@ -25,6 +26,7 @@ class Job:
     """One workload with its model's shape, its recipe and the numbers of the calibration that it needs."""
 
     workload: TrainingWorkload
+    batch_sequences: int
     shape: Shape
     recipe: Recipe
     software_years: float
@@ -32,14 +34,17 @@ class Job:
     reliability: Reliability
     reserve_bytes: float
     fragmentation_fraction: float
-    headroom_fraction: float
+    # How measured peaks scatter around the formula, and with what confidence a chosen and a stated layout must fit.
+    memory_spread: Spread
+    memory_confidence_fraction: float
+    stated_memory_confidence_fraction: float
     trained_params: float
     checkpoint_bytes: float
 
     @property
     def step_tokens(self) -> float:
         """Tokens of one optimizer step."""
-        return float(self.workload.global_batch_sequences * self.workload.seq_len_tokens)
+        return float(self.batch_sequences * self.workload.seq_len_tokens)
 
     @property
     def step_flop(self) -> float:
@@ -51,9 +56,15 @@ class Job:
         """Optimizer steps of the whole run."""
         return float(np.ceil(self.workload.tokens / self.step_tokens))
 
-    def usable_bytes(self, memory_bytes: FloatArray) -> FloatArray:
-        """What a layout that the engine chooses may take [bytes]: predictions scatter, so some memory stays free."""
-        return np.asarray(memory_bytes * (1.0 - self.headroom_fraction), dtype=np.float64)
+    def usable_bytes(self, memory_bytes: FloatArray, *, stated: bool = False) -> FloatArray:
+        """What the median of a layout may take [bytes], so that it fits at its confidence: chosen, or `stated`."""
+        fraction = self.stated_memory_confidence_fraction if stated else self.memory_confidence_fraction
+        room = self.memory_spread.centred().quantile_factor(fraction)
+        return np.asarray(memory_bytes / room, dtype=np.float64)
+
+    def fit_confidence(self, memory_bytes: FloatArray, used_bytes: FloatArray) -> FloatArray:
+        """Share of measured peaks around `used_bytes` that `memory_bytes` hold."""
+        return confidence_below(memory_bytes, used_bytes, self.memory_spread.centred())
 
     def memory(self, layouts: Layouts) -> Memory:
         """Bytes per GPU of every candidate."""
@@ -61,7 +72,8 @@ class Job:
             layouts,
             self.shape,
             recipe=self.recipe,
-            micro_batches=micro_batches(layouts, self.workload.global_batch_sequences),
+            micro_batches=micro_batches(layouts, self.batch_sequences),
+            measured_factor=float(np.exp(self.memory_spread.shift)),
             reserve_bytes=self.reserve_bytes,
             fragmentation_fraction=self.fragmentation_fraction,
         )
@@ -73,18 +85,40 @@ class Job:
             self.shape,
             recipe=self.recipe,
             rates=rates,
-            micro_batches=np.maximum(1, micro_batches(layouts, self.workload.global_batch_sequences)),
+            micro_batches=np.maximum(1, micro_batches(layouts, self.batch_sequences)),
             k=self.coefficients,
         )
 
-    def goodput(self, gpus: IntArray, step_s: FloatArray) -> Goodput:
-        """What failures and checkpoints leave at each GPU count and step [s]."""
+    @property
+    def interval_s(self) -> float:
+        """Seconds between checkpoints."""
+        return self.workload.checkpoint_interval_min * MINUTE_S
+
+    @property
+    def checkpoint_write_s(self) -> float:
+        """Seconds that writing or reading a checkpoint takes."""
+        stated = self.workload.storage_gb_s
+        return self.reliability.write_s(
+            self.checkpoint_bytes,
+            interval_s=self.interval_s,
+            storage_bytes_s=None if stated is None else stated * GB_S,
+        )
+
+    def goodput(
+        self,
+        gpus: IntArray,
+        step_s: FloatArray,
+        *,
+        interval_s: float | None = None,
+        reliability: Reliability | None = None,
+    ) -> Goodput:
+        """What failures and checkpoints leave at each GPU count and step [s], at the asked interval or another."""
         return goodput(
             gpus,
-            checkpoint_bytes=self.checkpoint_bytes,
-            interval_s=self.workload.checkpoint_interval_min * MINUTE_S,
+            write_s=self.checkpoint_write_s,
+            interval_s=self.interval_s if interval_s is None else interval_s,
             productive_s=self.steps * step_s,
-            reliability=self.reliability,
+            reliability=reliability or self.reliability,
         )
 
     def days(self, step_s: FloatArray, fraction: FloatArray) -> FloatArray:
@@ -93,18 +127,27 @@ class Job:
 
 
 def job_of(
-    workload: TrainingWorkload, architecture: ModelArchitecture, calibration: Calibration, *, month: str | None = None
+    workload: TrainingWorkload,
+    architecture: ModelArchitecture,
+    calibration: Calibration,
+    *,
+    month: str | None = None,
+    confidence_fraction: float = 0.0,
 ) -> Job:
     """The job of a workload under software of a month (YYYY-MM), today's where None.
+
+    What the engine chooses fits at the usual confidence, or at a share of the asked one that leaves as much to time.
 
     Raises UnsupportedWorkloadError for a precision that cannot train.
     """
     shape = shape_of(architecture, workload.seq_len_tokens)
     recipe = recipe_of(workload, calibration, moe=shape.is_moe)
-    trained = shape.adapter_params_per_rank * recipe.adapter_rank if recipe.is_adapter else shape.total_params
+    trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
     age_years = software_age_years(calibration, month)
+    usual_batch = int(calibration.assumption("training.global_batch_sequences"))
     return Job(
         workload=workload,
+        batch_sequences=workload.global_batch_sequences or usual_batch,
         shape=shape,
         recipe=recipe,
         software_years=software_years(calibration, month),
@@ -112,50 +155,25 @@ def job_of(
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
-        headroom_fraction=calibration.assumption("training.memory_headroom_fraction"),
+        memory_spread=memory_spread(recipe, calibration, moe=shape.is_moe),
+        memory_confidence_fraction=max(
+            calibration.assumption("training.memory_confidence_fraction"), float(np.sqrt(confidence_fraction))
+        ),
+        stated_memory_confidence_fraction=calibration.assumption("training.stated_memory_confidence_fraction"),
         trained_params=trained,
         checkpoint_bytes=float(checkpoint_bytes(trained)),
     )
 
 
+def memory_spread(recipe: Recipe, calibration: Calibration, *, moe: bool) -> Spread:
+    """How measured peaks of memory scatter around computed ones; no GPU has a formula of its own."""
+    band = calibration.residual("training.peak_memory_gb", regime(recipe, moe=moe))
+    return spread_of(band, floor=calibration.assumption("interval.floor_fraction"))
+
+
 def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rates:
     """Sustained rates of every server of the table at the job's precision."""
     return rates_of(table, compute=job.recipe.compute, calibration=calibration, software_years=job.software_years)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fitted:
-    """Each candidate under the lightest recompute that fits its GPU; `fits` is False where even full does not."""
-
-    layouts: Layouts
-    used_bytes: FloatArray
-    fits: BoolArray
-
-
-def lightest_recompute(used_bytes: tuple[FloatArray, ...], usable_bytes: FloatArray) -> tuple[IntArray, BoolArray]:
-    """Index of the first recompute mode whose memory fits, full where none does, and whether it fits.
-
-    Less recompute is never slower with everything else equal, so nothing is lost by not trying the others.
-    """
-    level = np.full(np.shape(used_bytes[0]), len(used_bytes) - 1, dtype=np.int64)
-    for index in reversed(range(len(used_bytes))):
-        level = np.where(used_bytes[index] <= usable_bytes, index, level)
-    return level, np.asarray(np.choose(level, used_bytes) <= usable_bytes)
-
-
-def memory_by_recompute(job: Job, layouts: Layouts) -> tuple[FloatArray, ...]:
-    """Total bytes per GPU of every candidate under each recompute mode."""
-    return tuple(
-        job.memory(layouts.with_recompute(np.full(len(layouts), index, dtype=np.int64))).total
-        for index in range(len(RECOMPUTES))
-    )
-
-
-def fitted(job: Job, layouts: Layouts, *, usable_bytes: FloatArray) -> Fitted:
-    """Candidates with their lightest recompute."""
-    used = memory_by_recompute(job, layouts)
-    level, fits = lightest_recompute(used, usable_bytes)
-    return Fitted(layouts=layouts.with_recompute(level), used_bytes=np.choose(level, used), fits=fits)
 
 
 def gpus_used_server(gpus: IntArray, gpus_server: IntArray) -> IntArray:

@@ -12,6 +12,7 @@ from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.explain import Certainty, bottleneck
 from service.sizing.training.fleet import Fleet
 from service.sizing.training.job import Job
+from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.options import OptionContext
 from service.sizing.training.point import point_at
 from service.sizing.units import GB
@@ -82,7 +83,9 @@ def _time_verdict(
     if deadline is None:
         return verdict
     confidence = question.constraints.min_confidence_fraction
-    factors = {row: c.step.quantile_factor(confidence) for row, c in certainties.items()}
+    # What was chosen fits at a confidence of its own; time must keep the rest of what is asked.
+    of_time = confidence / job.memory_confidence_fraction
+    factors = {row: c.step.quantile_factor(of_time) for row, c in certainties.items()}
     factor = np.array([factors[row] for row in fleet.server.tolist()], dtype=np.float64)
     bound = np.full(fleet.server.size, deadline)
     # A deadline that would be met must be met at the asked confidence too, so that is the time that both name.
@@ -121,6 +124,13 @@ def _late(rejection: Rejection) -> str:
     return f"takes {found:.4g} days at the asked confidence at best, {asked:.4g} days are asked"
 
 
+def _batch_limit(job: Job, layouts: Layouts) -> str:
+    """Says so where more data ranks would find no sequence to work on."""
+    if int(micro_batches(layouts, job.batch_sequences)[0]) > 1:
+        return ""
+    return f", and by the batch: each of {int(layouts.dp[0])} data ranks has one micro-batch of it"
+
+
 def nearest_miss(fleet: Fleet, rejected: tuple[Rejection, ...], context: OptionContext) -> Shortfall | None:
     """The nearest miss, and for a deadline what limits the fastest fleet of that server."""
     missed = shortfall(rejected, _HINTS)
@@ -138,7 +148,8 @@ def nearest_miss(fleet: Fleet, rejected: tuple[Rejection, ...], context: OptionC
     )
     hint = (
         f"the fastest reachable, on {int(fleet.gpus[fastest])} GPUs of {missed.server}, is limited by "
-        f"{bottleneck(point.step)}: a larger workload.global_batch_sequences, fewer tokens or a lower "
+        f"{bottleneck(point.step)}{_batch_limit(context.job, point.layouts)}: "
+        f"a larger workload.global_batch_sequences, fewer tokens or a lower "
         f"min_confidence_fraction lower that figure"
     )
     return replace(missed, relaxation=hint)

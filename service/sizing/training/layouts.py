@@ -6,17 +6,21 @@ from typing import Self
 import numpy as np
 
 from service.sizing.result import ParallelLayout
-from service.sizing.table import BoolArray, IntArray
+from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.training.shape import Shape
 from service.sizing.workload import Recompute, Sharding
 
 SHARDINGS: tuple[Sharding, ...] = (Sharding.NONE, Sharding.ZERO1, Sharding.ZERO2, Sharding.ZERO3)
+_FULL = 2
 RECOMPUTES: tuple[Recompute, ...] = (Recompute.NONE, Recompute.SELECTIVE, Recompute.FULL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layouts:
-    """One row per candidate. `sharding` is the ZeRO stage 0..3, `recompute` an index into RECOMPUTES."""
+    """One row per candidate. `sharding` is the ZeRO stage 0..3, `recompute` an index into RECOMPUTES.
+
+    `recompute_fraction` is the share of the layers that full recompute makes again; without it nothing reads it.
+    """
 
     tp: IntArray
     pp: IntArray
@@ -27,6 +31,7 @@ class Layouts:
     micro_batch: IntArray
     sharding: IntArray
     recompute: IntArray
+    recompute_fraction: FloatArray
 
     @property
     def gpus(self) -> IntArray:
@@ -40,10 +45,16 @@ class Layouts:
         """The rows that an index or a mask selects."""
         return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
-    def with_recompute(self, recompute: IntArray) -> Self:
-        """The same rows under another recompute."""
+    def with_recompute(self, recompute: IntArray, fraction: FloatArray | None = None) -> Self:
+        """The same rows under another recompute, of a share of the layers or of all."""
         changed = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(**(changed | {"recompute": recompute}))
+        share = np.ones(np.shape(recompute)) if fraction is None else fraction
+        return type(self)(**(changed | {"recompute": recompute, "recompute_fraction": share}))
+
+    @property
+    def made_again(self) -> FloatArray:
+        """Share of the layers whose forward pass runs again."""
+        return np.where(self.recompute >= _FULL, self.recompute_fraction, 0.0)
 
     def layout(self, row: int) -> ParallelLayout:
         """One row as a result states it."""
@@ -56,6 +67,7 @@ class Layouts:
             vpp=int(self.vpp[row]),
             micro_batch=int(self.micro_batch[row]),
             recompute=RECOMPUTES[int(self.recompute[row])].value,
+            recompute_fraction=float(self.recompute_fraction[row]) if self.recompute[row] == _FULL else None,
             sharding=SHARDINGS[int(self.sharding[row])].value,
         )
 
@@ -142,4 +154,5 @@ def enumerate_layouts(choices: Choices) -> Layouts:
         micro_batch=micro_batch,
         sharding=sharding,
         recompute=np.zeros_like(tp),
+        recompute_fraction=np.ones(tp.shape),
     )

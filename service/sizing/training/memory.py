@@ -14,10 +14,7 @@ from service.sizing.training.layouts import Layouts
 from service.sizing.training.recipe import Recipe
 from service.sizing.training.shape import Shape
 
-# A fused cross-entropy works on FP32 logits and writes their gradient in their place.
-_LOGIT_BYTES = 4.0
 _BF16 = 2.0
-_FULL = 2
 _ZERO1, _ZERO2, _ZERO3 = 1, 2, 3
 # ZeRO-3 holds the layer at work and the one that is fetched ahead.
 _GATHERED_LAYERS = 2.0
@@ -33,13 +30,19 @@ class Memory:
     activations: FloatArray
     logits: FloatArray
     gathered: FloatArray
+    correction: FloatArray
     fragmentation: FloatArray
     reserve: FloatArray
 
     @property
-    def allocated(self) -> FloatArray:
-        """What tensors take at the peak [bytes]."""
+    def computed(self) -> FloatArray:
+        """What the formulas of the parts come to [bytes]."""
         return self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.gathered
+
+    @property
+    def allocated(self) -> FloatArray:
+        """What tensors take at the peak [bytes]: the formulas, and by how much measured peaks differ in the median."""
+        return self.computed + self.correction
 
     @property
     def reserved(self) -> FloatArray:
@@ -78,6 +81,24 @@ def table_params_gpu(layouts: Layouts, shape: Shape) -> FloatArray:
     return np.where(layouts.pp > 1, larger, both) / layouts.tp
 
 
+def trained_params_gpu(layouts: Layouts, shape: Shape, recipe: Recipe) -> tuple[FloatArray, FloatArray]:
+    """As `params_gpu`, of what is trained: everything, or the adapters."""
+    dense, routed = params_gpu(layouts, shape)
+    adapters, expert_adapters = adapter_params(shape, recipe)
+    share = stage_layers_fraction(layouts, shape.layers)
+    return (
+        np.where(recipe.is_adapter, adapters * share / layouts.tp, dense),
+        np.where(recipe.is_adapter, expert_adapters * share / layouts.ep, routed),
+    )
+
+
+def adapter_params(shape: Shape, recipe: Recipe) -> tuple[FloatArray, FloatArray]:
+    """Parameters of the adapters of the whole model: those that all data ranks share, and those of routed experts."""
+    of_ffn = np.asarray(recipe.adapts_ffn, dtype=np.float64) * recipe.adapter_rank
+    dense = shape.mixer_adapter_params_per_rank * recipe.adapter_rank + shape.ffn_adapter_params_per_rank * of_ffn
+    return np.asarray(dense, dtype=np.float64), np.asarray(shape.routed_adapter_params_per_rank * of_ffn)
+
+
 def expert_data_ranks(layouts: Layouts) -> FloatArray:
     """Copies of each expert: the GPUs of a stage divided by ep."""
     return np.maximum(1.0, layouts.tp * layouts.cp * layouts.dp / layouts.ep)
@@ -96,24 +117,34 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     Sequence parallelism divides everything by tp; interleaving holds 1 + (pp-1)/(pp vpp) times as much.
     """
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp / layouts.tp
-    saved = shape.gemm_input_bytes_token * (1.0 - recipe.stored_input_factor)
-    none = shape.stored_bytes_token - saved
-    selective = shape.stored_selective_bytes_token - np.minimum(saved, shape.stored_selective_bytes_token / 4.0)
+    # Frozen weights need no gradient, so the inputs of products without an adapter are not kept.
+    unkept = shape.ffn_input_bytes_token * (1.0 - np.asarray(recipe.keeps_inputs, dtype=np.float64))
+    saved = (shape.gemm_input_bytes_token - unkept) * (1.0 - recipe.stored_input_factor)
+    # Stacks that split no layer are those whose norms and activations are plain ones.
+    plain = recipe.unfused & (layouts.tp * layouts.pp * layouts.cp == 1)
+    unfused = np.where(plain, shape.unfused_bytes_token, 0.0)
+    none = shape.stored_bytes_token + unfused - unkept - saved
+    lightest = shape.stored_selective_bytes_token - np.minimum(saved, shape.stored_selective_bytes_token / 4.0)
+    selective = none - recipe.selective_fraction * np.maximum(0.0, none - lightest)
     full = _BF16 * shape.hidden * shape.layers
-    per_token = np.where(layouts.recompute >= _FULL, full, np.where(layouts.recompute == 1, selective, none))
+    again = layouts.made_again
+    kept = np.where(layouts.recompute == 1, selective, none)
+    per_token = kept - again * (kept - full)
     share = stage_layers_fraction(layouts, shape.layers)
     in_flight = np.minimum(micro_batches, layouts.pp) * np.where(
         layouts.vpp > 1, 1.0 + (layouts.pp - 1) / (layouts.pp * layouts.vpp), 1.0
     )
     # Under full recompute one layer at a time is rebuilt in full.
-    rebuilt = np.where(layouts.recompute >= _FULL, none / shape.layers, 0.0)
+    rebuilt = np.where(again > 0.0, none / shape.layers, 0.0)
     return np.asarray(tokens * (per_token * share * in_flight + rebuilt), dtype=np.float64)
 
 
-def logit_bytes(layouts: Layouts, shape: Shape) -> FloatArray:
+def logit_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe) -> FloatArray:
     """Logits and their gradient [bytes] of one micro-batch on the last stage, split over tp."""
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
-    return np.asarray(tokens * shape.head_matmul_params / shape.hidden * _LOGIT_BYTES / layouts.tp, dtype=np.float64)
+    return np.asarray(
+        tokens * shape.head_matmul_params / shape.hidden * recipe.logit_bytes / layouts.tp, dtype=np.float64
+    )
 
 
 def training_memory(
@@ -122,13 +153,13 @@ def training_memory(
     *,
     recipe: Recipe,
     micro_batches: IntArray,
+    measured_factor: float,
     reserve_bytes: float,
     fragmentation_fraction: float,
 ) -> Memory:
-    """Bytes per part on the fullest GPU [bytes]."""
+    """Bytes per part on the fullest GPU [bytes]; `measured_factor` is the median of measured over computed peaks."""
     parts = params_gpu(layouts, shape)
-    adapters = shape.adapter_params_per_rank * recipe.adapter_rank / (layouts.tp * layouts.pp)
-    trained = (np.where(recipe.is_adapter, adapters, parts[0]), np.where(recipe.is_adapter, 0.0, parts[1]))
+    trained = trained_params_gpu(layouts, shape, recipe)
     zero3 = layouts.sharding >= _ZERO3
     # Narrow formats of frozen weights spare the vocabulary's tables.
     tables = _sharded(layouts, _ZERO3, (table_params_gpu(layouts, shape), np.zeros_like(parts[1])))
@@ -137,11 +168,8 @@ def training_memory(
     activations = activation_bytes(layouts, shape, recipe=recipe, micro_batches=micro_batches)
     # The last stage holds one micro-batch and the logits, the first one all in flight: the larger counts.
     last = activations / np.maximum(1.0, np.minimum(micro_batches, layouts.pp))
-    logits = np.where(
-        layouts.pp > 1,
-        np.maximum(0.0, last + logit_bytes(layouts, shape) - activations),
-        logit_bytes(layouts, shape),
-    )
+    all_logits = logit_bytes(layouts, shape, recipe=recipe)
+    logits = np.where(layouts.pp > 1, np.maximum(0.0, last + all_logits - activations), all_logits)
     routed = np.asarray(shape.routed_params) > 0
     layer_bytes = shape.largest_layer_params / layouts.tp * np.where(routed, 1.0 / layouts.ep, 1.0)
     gathered_bytes = np.where(recipe.is_adapter, recipe.frozen_bytes, recipe.weight_bytes)
@@ -157,6 +185,7 @@ def training_memory(
         activations=activations,
         logits=logits,
         gathered=gathered,
-        fragmentation=np.asarray(fragmentation_fraction * used, dtype=np.float64),
+        correction=np.asarray((measured_factor - 1.0) * used, dtype=np.float64),
+        fragmentation=np.asarray(fragmentation_fraction * measured_factor * used, dtype=np.float64),
         reserve=np.full(np.shape(used), reserve_bytes),
     )

@@ -8,9 +8,9 @@ from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware, ServerSpec
 from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import confidence_below
-from service.sizing.result import Quantity, SizingOption, StoragePlan
-from service.sizing.storage import training_storage
+from service.sizing.result import SizingOption
 from service.sizing.table import HardwareTable
+from service.sizing.training.demand import run_demands, storage_plan
 from service.sizing.training.explain import (
     Certainty,
     Point,
@@ -24,7 +24,7 @@ from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.working import training_working
-from service.sizing.units import GB, GB_S, MINUTE_S, TB
+from service.sizing.units import GB
 from service.sizing.workload import Constraints, Method
 
 
@@ -66,7 +66,7 @@ def training_option(
         table.gpus[server],
         servers=servers,
         east_west=True,
-        storage=_storage(context, point),
+        storage=storage_plan(point, context.calibration),
         hardware=context.hardware,
         constraints=context.constraints,
         calibration=context.calibration,
@@ -88,7 +88,7 @@ def training_option(
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
-        batch=float(job.workload.global_batch_sequences),
+        batch=float(job.batch_sequences),
         metrics=training_metrics(
             point,
             certainty,
@@ -104,36 +104,19 @@ def training_option(
         network=around.network,
         storage=around.storage,
         facility=around.facility,
-        requirements=(
-            Quantity(name="checkpoint_size_gb", value=job.checkpoint_bytes / GB),
-            Quantity(name="checkpoint_best_interval_min", value=point.best_interval_s / MINUTE_S),
-            Quantity(name="steps", value=job.steps),
-        ),
+        requirements=run_demands(point, facility_power_kw=around.facility.facility_power_kw),
         notes=_notes(job, point, spec, servers),
         working=(*training_working(point, context.calibration, certainty), *around.working),
     )
 
 
 def _confidence(point: Point, certainty: Certainty) -> float:
-    """How sure the deadline is met; a GPU count or a budget is met by construction."""
-    deadline = point.job.workload.target.deadline_days
+    """How sure it fits into memory and meets the deadline; a GPU count or a budget is met by construction."""
+    job, deadline = point.job, point.job.workload.target.deadline_days
+    fits = float(job.fit_confidence(point.table.memory_bytes[point.server], point.memory.total)[0])
     if deadline is None:
-        return 1.0
-    return float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
-
-
-def _storage(context: OptionContext, point: Point) -> StoragePlan:
-    job, get = context.job, context.calibration.assumption
-    dataset_tb = job.workload.dataset_tb
-    return training_storage(
-        dataset_bytes=None if dataset_tb is None else dataset_tb * TB,
-        trained_params=job.trained_params,
-        checkpoints_kept=int(get("training.checkpoints_kept")),
-        interval_s=job.workload.checkpoint_interval_min * MINUTE_S,
-        stall_fraction=get("training.checkpoint_stall_fraction"),
-        gpus=point.gpus,
-        read_bytes_s_gpu=get("training.dataset_read_gb_s_gpu") * GB_S,
-    )
+        return fits
+    return fits * float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
 
 
 def _notes(job: Job, point: Point, spec: ServerSpec, servers: int) -> tuple[str, ...]:

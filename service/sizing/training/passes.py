@@ -6,12 +6,11 @@ from service.sizing.table import FloatArray
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.recipe import Recipe
 
-_FULL = 2
 # Forward, gradient of the inputs, gradient of the weights.
 FULL_PASSES = 3.0
 
 
 def layer_passes(layouts: Layouts, recipe: Recipe) -> FloatArray:
     """Passes over the layers of one micro-batch, recompute included."""
-    again = np.where(layouts.recompute >= _FULL, recipe.recompute_passes, 0.0)
+    again = layouts.made_again * recipe.recompute_passes
     return np.asarray(recipe.passes + recipe.reference_passes + again, dtype=np.float64)

@@ -8,10 +8,8 @@ from service.sizing.calibration import Calibration
 from service.sizing.interval import Interval
 from service.sizing.table import HardwareTable
 from service.sizing.training.explain import Point
-from service.sizing.training.goodput import goodput
 from service.sizing.training.job import Job, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
-from service.sizing.units import MINUTE_S
 
 _FAILURES = "training.failure_interval_gpu_h"
 
@@ -45,12 +43,8 @@ def goodput_interval(job: Job, point: Point, calibration: Calibration) -> Interv
     count = np.array([point.gpus], dtype=np.int64)
 
     def at(gpu_hours: float) -> float:
-        found = goodput(
-            count,
-            checkpoint_bytes=job.checkpoint_bytes,
-            interval_s=job.workload.checkpoint_interval_min * MINUTE_S,
-            productive_s=job.steps * point.step.total,
-            reliability=replace(job.reliability, gpu_hours_per_failure=gpu_hours),
+        found = job.goodput(
+            count, point.step.total, reliability=replace(job.reliability, gpu_hours_per_failure=gpu_hours)
         )
         return float(found.fraction[0])
 

@@ -10,6 +10,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.operation import ANY_ENGINE, Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.training.recipe import grouped_precision
 from service.sizing.units import US
 
 # Factors on kernels are fitted per generation of tensor cores, which the compute capability names.
@@ -39,11 +40,13 @@ class Rates:
     """
 
     products: Curves
+    grouped: Curves
     wide: Curves
     attention: Curves
     latent: Curves
     scan: Curves
     product_factor: FloatArray
+    grouped_factor: FloatArray
     wide_factor: FloatArray
     attention_factor: FloatArray
     latent_factor: FloatArray
@@ -75,9 +78,10 @@ class Rates:
         return replace(self, domain=domain)
 
 
-_CURVES = ("products", "wide", "attention", "latent", "scan")
+_CURVES = ("products", "grouped", "wide", "attention", "latent", "scan")
 _COLUMNS = (
     "product_factor",
+    "grouped_factor",
     "wide_factor",
     "attention_factor",
     "latent_factor",
@@ -128,7 +132,11 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
     def curves(operation: Operation, formats: Formats = _WIDE) -> Curves:
         return kernel_curves(table, operation, formats, calibration)
 
-    products = _sustained(curves(Operation.PRODUCT, _FORMATS.get(compute, _WIDE)), table, compute, calibration)
+    def products(precision: Precision) -> Curves:
+        found = curves(Operation.PRODUCT, _FORMATS.get(precision, _WIDE))
+        return _sustained(found, table, precision, calibration)
+
+    multiplied, grouped = products(compute), grouped_precision(compute)
     since, before = (
         np.array([calibration.coefficient(name, g) for g in generations])
         for name in ("training.attention_since_year", "training.attention_before_factor")
@@ -140,12 +148,14 @@ def rates_of(table: HardwareTable, *, compute: Precision, calibration: Calibrati
     nvlink = table.domain_gpus > 1
     return Rates(
         # Curves of a wider format stand in for kernels, never for a format that the GPU lacks.
-        products=replace(products, flop_s=products.flop_s * known),
-        wide=_sustained(curves(Operation.PRODUCT), table, Precision.BF16, calibration),
+        products=replace(multiplied, flop_s=multiplied.flop_s * known),
+        grouped=multiplied if grouped is compute else products(grouped),
+        wide=products(Precision.BF16),
         attention=curves(Operation.CONTEXT_ATTENTION),
         latent=curves(Operation.CONTEXT_MLA),
         scan=curves(Operation.CONTEXT_RECURRENCE),
         product_factor=factor("training.product_factor", compute),
+        grouped_factor=factor("training.product_factor", grouped),
         wide_factor=factor("training.product_factor", Precision.BF16),
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,

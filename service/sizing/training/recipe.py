@@ -6,11 +6,15 @@ from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.precision import BYTES_ELEMENT, Precision
 from service.sizing.units import GB_S
-from service.sizing.workload import Method, Optimizer, TrainingWorkload
+from service.sizing.workload import LoraTargets, Method, Optimizer, TrainingWorkload
 
 ADAPTER_METHODS = frozenset({Method.LORA, Method.QLORA})
 _QUANTISED = frozenset({Precision.FP8, Precision.FP4})
 _ALLOWED = frozenset({Precision.BF16, Precision.FP16, Precision.FP8, Precision.FP4, Precision.INT4, Precision.AUTO})
+# A fused cross-entropy works on FP32 logits and writes their gradient in their place; stacks that tune mostly use a
+# plain one: BF16 logits, an FP32 copy of them and its gradient in FP32.
+_FUSED_LOGIT_BYTES, _PLAIN_LOGIT_BYTES = 4.0, 10.0
+_TRAINED_FAST = frozenset({Method.PRETRAIN, Method.CONTINUED_PRETRAIN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,11 @@ class Recipe:
     method: Method
     compute: Precision
     multiplied_bytes: float
+    # Of the routed experts' products: FP4 recipes keep them, as other parts that lose much, in 8 bit.
+    grouped: Precision
+    grouped_bytes: float
+    # Tokens of the busiest expert rank over the mean.
+    imbalance: float
     weight_bytes: float
     gradient_bytes: float
     optimizer_bytes: float
@@ -30,14 +39,23 @@ class Recipe:
     host_bytes: float
     host_bytes_s: float
     stored_input_factor: float
+    # Of the head's outputs, and of their gradient where it takes another place.
+    logit_bytes: float
+    # Share of what selective recompute could make again that is made again.
+    selective_fraction: float
     passes: float
     recompute_passes: float
     reference_passes: float
     frozen_copies: float
     frozen_bytes: float
     adapter_rank: float
+    # Whether feed-forward parts have adapters, and whether products without one keep their inputs all the same.
+    adapts_ffn: bool
+    keeps_inputs: bool
     # Whether sequences are decoded before they train.
     rolls_out: bool
+    # Whether norms and activations are not fused: tuning in 16 bit; narrow formats come with fused layers.
+    unfused: bool
     # Whether only adapters are trained.
     is_adapter: bool
 
@@ -54,6 +72,17 @@ def compute_precision(workload: TrainingWorkload) -> Precision:
     if workload.method is Method.QLORA or workload.precision is Precision.AUTO:
         return Precision.BF16
     return workload.precision
+
+
+def grouped_precision(compute: Precision) -> Precision:
+    """Precision of the routed experts' products."""
+    return Precision.FP8 if compute is Precision.FP4 else compute
+
+
+def imbalance_of(workload: TrainingWorkload, calibration: Calibration) -> float:
+    """Tokens of the busiest expert rank over the mean: as stated, or the usual."""
+    said = workload.expert_imbalance_factor
+    return calibration.assumption("training.expert_imbalance_factor") if said is None else said
 
 
 def optimizer_entry(optimizer: Optimizer, *, moe: bool) -> str:
@@ -80,12 +109,17 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         method=method,
         compute=compute,
         multiplied_bytes=BYTES_ELEMENT[compute],
+        grouped=grouped_precision(compute),
+        grouped_bytes=BYTES_ELEMENT[grouped_precision(compute)],
+        imbalance=imbalance_of(workload, calibration) if moe else 1.0,
         weight_bytes=calibration.assumption("training.weight_bytes_param"),
         # States in host memory take each layer's gradient as it comes.
         gradient_bytes=0.0 if on_host else calibration.assumption("training.gradient_bytes_param"),
         optimizer_bytes=calibration.assumption(optimizer_entry(workload.optimizer, moe=moe)),
         host_bytes=calibration.assumption(optimizer_entry(Optimizer.ADAMW_FP32, moe=moe)) if on_host else 0.0,
         host_bytes_s=calibration.assumption("training.host_link_gb_s") * GB_S,
+        logit_bytes=_FUSED_LOGIT_BYTES if method in _TRAINED_FAST else _PLAIN_LOGIT_BYTES,
+        selective_fraction=calibration.assumption("training.selective_recompute_fraction"),
         stored_input_factor=0.5 if compute in _QUANTISED else 1.0,
         passes=2.0 if adapter else 3.0,
         recompute_passes=1.0,
@@ -93,6 +127,19 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         frozen_copies=1.0 if adapter or reference else 0.0,
         frozen_bytes=BYTES_ELEMENT[frozen] if adapter else BYTES_ELEMENT[Precision.BF16],
         adapter_rank=float(workload.lora_rank) if adapter else 0.0,
+        adapts_ffn=adapter and workload.lora_targets is LoraTargets.ALL,
+        # Products of weights that are unpacked on the way keep their inputs, as the calibration runs of QLoRA show.
+        keeps_inputs=method is not Method.LORA or workload.lora_targets is LoraTargets.ALL,
         rolls_out=method is Method.GRPO,
+        unfused=method not in _TRAINED_FAST and compute not in _QUANTISED,
         is_adapter=adapter,
     )
+
+
+def regime(recipe: Recipe, *, moe: bool) -> str:
+    """The regime of residuals: adapters and reinforcement learning apart, then dense and MoE."""
+    if recipe.method is Method.GRPO:
+        return "grpo"
+    if recipe.is_adapter:
+        return "adapter"
+    return "moe" if moe else "dense"

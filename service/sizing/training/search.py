@@ -48,7 +48,7 @@ def size_training(
         raise InvalidRequestError("workload.kind must be 'training' here")
     check_sequence(workload, architecture)
     table = table_of(hardware)
-    job = job_of(workload, architecture, calibration)
+    job = job_of(workload, architecture, calibration, confidence_fraction=question.constraints.min_confidence_fraction)
     most = int(calibration.assumption("fleet.max_gpus"))
     job, layouts = searched_layouts(job, gpus=workload.target.gpus, most_gpus=most)
     rows, refused = admissible(table, question.constraints)

@@ -36,7 +36,9 @@ class Shape:
     head_params: float
     head_matmul_params: float
     largest_layer_params: float
-    adapter_params_per_rank: float
+    mixer_adapter_params_per_rank: float
+    ffn_adapter_params_per_rank: float
+    routed_adapter_params_per_rank: float
     attention_flop_token: float
     # The half of the square that causality leaves out.
     uncounted_attention_flop_token: float
@@ -45,6 +47,8 @@ class Shape:
     moved_bytes_token: float
     stored_selective_bytes_token: float
     gemm_input_bytes_token: float
+    ffn_input_bytes_token: float
+    unfused_bytes_token: float
     experts: float
     top_k: float
     expert_width: float
@@ -113,7 +117,9 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         # An encoder predicts the masked positions alone.
         head_matmul_params=float(architecture.vocab * architecture.hidden) * (_MASKED if encoder else 1.0),
         largest_layer_params=(dense + counts.routed_expert_params) / layers,
-        adapter_params_per_rank=_adapter_params(architecture, counts.mixer_params, counts.dense_ffn_params),
+        mixer_adapter_params_per_rank=_mixer_adapter_params(architecture, counts.mixer_params),
+        ffn_adapter_params_per_rank=_ffn_adapter_params(architecture),
+        routed_adapter_params_per_rank=sum(f.count * f.experts * _expert_adapter_params(f, hidden) for f in moe),
         uncounted_attention_flop_token=sum(
             m.count * _attention_flop(m, float(seq_len_tokens), causal=True)
             for m in architecture.mixers
@@ -129,6 +135,8 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
         stored_selective_bytes_token=sum(s[1] for s in stored),
         gemm_input_bytes_token=sum(s[2] for s in stored),
+        ffn_input_bytes_token=sum(_ffn_stored_bytes(f, hidden)[2] for f in architecture.ffns),
+        unfused_bytes_token=sum(_unfused_bytes(f, hidden) for f in architecture.ffns),
         experts=float(max((f.experts for f in moe), default=0)),
         top_k=float(max((f.top_k for f in moe), default=0)),
         expert_width=float(max((f.latent or architecture.hidden for f in moe), default=0)),
@@ -277,17 +285,46 @@ def _ffn_stored_bytes(ffn: Ffn, hidden: float) -> tuple[float, float, float]:
     return _BF16 * ffn.count * stored, _BF16 * ffn.count * selective, _BF16 * ffn.count * inputs
 
 
+def _unfused_bytes(ffn: Ffn, hidden: float) -> float:
+    """What a gated layer stores besides where norms and activations are not fused [bytes a token].
+
+    Root-mean-square norms, two a layer, keep their input in FP32, and the product keeps the activated gate. Layers
+    without a gate have norms and activations that every framework fuses.
+    """
+    if not ffn.gated or ffn.kind is FfnKind.NONE:
+        return 0.0
+    width = ffn.intermediate if ffn.kind is FfnKind.DENSE else ffn.top_k * ffn.intermediate + ffn.shared_intermediate
+    return _BF16 * ffn.count * (2.0 * hidden + float(width))
+
+
 def _combined_bytes(ffn: Ffn, hidden: float) -> float:
     """Outputs of a token's experts [bytes], which are moved to be combined and not kept."""
     return _BF16 * ffn.count * ffn.top_k * float(ffn.latent or hidden)
 
 
-def _adapter_params(architecture: ModelArchitecture, mixer_params: float, dense_ffn_params: float) -> float:
-    """LoRA parameters per rank: in + out of each adapted matrix (Hu et al. 2021, arXiv 2106.09685).
+def _mixer_adapter_params(architecture: ModelArchitecture, mixer_params: float) -> float:
+    """LoRA parameters per rank of the mixers: in + out of each adapted matrix (Hu et al. 2021, arXiv 2106.09685).
 
-    Adapters sit on the mixers and dense feed-forward parts; a matrix of hidden x w has w = params / hidden.
+    A matrix of hidden x w has w = params / hidden.
     """
     hidden = float(architecture.hidden)
     mixers = sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)
-    ffns = sum((3.0 if f.gated else 2.0) * f.count for f in architecture.ffns if f.kind is FfnKind.DENSE)
-    return 4.0 * hidden * mixers + hidden * ffns + (mixer_params + dense_ffn_params) / hidden
+    return 4.0 * hidden * mixers + mixer_params / hidden
+
+
+def _ffn_adapter_params(architecture: ModelArchitecture) -> float:
+    """LoRA parameters per rank of dense feed-forward parts and shared experts."""
+    found = 0.0
+    for ffn in architecture.ffns:
+        if ffn.kind is FfnKind.NONE:
+            continue
+        dense = ffn.kind is FfnKind.DENSE
+        width = ffn.intermediate if dense else ffn.shared_intermediate + (ffn.dense_parallel_intermediate or 0)
+        projections = 3.0 if ffn.gated else 2.0
+        found += ffn.count * projections * (architecture.hidden + width) * (width > 0)
+    return float(found)
+
+
+def _expert_adapter_params(ffn: Ffn, hidden: float) -> float:
+    """LoRA parameters per rank of one routed expert."""
+    return (3.0 if ffn.gated else 2.0) * (float(ffn.latent or hidden) + ffn.intermediate)

@@ -102,8 +102,10 @@ def _products_s(
         side_bytes=_BF16 * tokens * (shape.hidden + shape.head_matmul_params / shape.hidden / layouts.tp),
         depth=shape.hidden,
     )
+    # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
+    layers = (dense + routed) * passes * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
-    return np.asarray((dense + routed) * passes + head_s, dtype=np.float64)
+    return np.asarray(layers + head_s, dtype=np.float64)
 
 
 def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:
@@ -122,16 +124,16 @@ def _routed_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray, k: StepCoefficients
 ) -> FloatArray:
     """One pass [s] over the grouped products of the routed experts; few tokens and narrow ones reach less."""
-    mine = tokens / layouts.tp
+    mine = tokens / layouts.tp * recipe.imbalance
     rows = mine * np.maximum(shape.top_k, 1.0) * layouts.ep / np.maximum(shape.experts, 1.0)
     width = np.maximum(shape.expert_intermediate, 1.0)
     small = (1.0 + k.expert_half_tokens / rows) * (1.0 + k.expert_half_width / width)
     work = Work(
         flop=2.0 * shape.active_routed_params * mine * small,
-        main_bytes=recipe.multiplied_bytes * shape.routed_params / layouts.ep,
+        main_bytes=recipe.grouped_bytes * shape.routed_params / layouts.ep,
         side_bytes=_BF16 * mine * shape.expert_elements_token,
     )
-    grouped = rates.product_factor * k.expert_factor * k.imbalance * rates.products.time_s(work)
+    grouped = rates.grouped_factor * k.expert_factor * rates.grouped.time_s(work)
     return np.asarray(np.where(np.asarray(shape.routed_params) > 0, grouped, 0.0), dtype=np.float64)
 
 

@@ -27,7 +27,6 @@ def training_working(point: Point, calibration: Calibration, certainty: Certaint
     memory, step, run = _memory_working(point), _step_working(point, calibration), _run_working(point)
     return (
         *memory,
-        median_step(memory[-1], certainty.memory.median_factor, name="peak_memory_p50_gb", source=_FIT),
         *step,
         *run,
         median_step(run[-1], certainty.step.median_factor, name="time_to_train_p50_days", source=_FIT),
@@ -68,11 +67,19 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         ),
         source="arXiv 2205.05198",
     )
+    computed = WorkingStep(
+        name="memory_computed_gb",
+        value=float(point.memory.computed[0]) / GB,
+        unit="GB per GPU",
+        formula="weights + gradients + optimizer + activations + logits + gathered layers",
+        inputs=(),
+        source=_METHOD,
+    )
     total = WorkingStep(
         name="memory_used_gb",
         value=float(point.memory.total[0]) / GB,
         unit="GB per GPU",
-        formula="sum of the parts + reserve + fragmentation",
+        formula="allocated p50 x (1 + fragmentation) + reserve: the p50 of the answer",
         inputs=(
             Quantity(name="reserve_gb", value=job.reserve_bytes / GB),
             Quantity(name="fragmentation_fraction", value=job.fragmentation_fraction),
@@ -80,7 +87,8 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         ),
         source=f"{_ASSUMPTIONS}; config/hardware/gpus.yaml",
     )
-    return (*states, layers, total)
+    shift = median_step(computed, job.memory_spread.median_factor, name="allocated_memory_p50_gb", source=_FIT)
+    return (*states, layers, computed, shift, total)
 
 
 def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
@@ -91,7 +99,7 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
     shape = job.shape
     multiplied = shape.dense_params + shape.active_routed_params + shape.head_matmul_params
     product_flop = 2.0 * multiplied * job.step_tokens * (job.recipe.passes + job.recipe.reference_passes)
-    rounds = micro_batches(point.layouts, job.workload.global_batch_sequences)
+    rounds = micro_batches(point.layouts, job.batch_sequences)
     head = (
         WorkingStep(
             name="step_flop",
@@ -122,7 +130,7 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
             unit="per step and pipeline",
             formula="global batch / (dp x micro batch)",
             inputs=(
-                Quantity(name="global_batch_sequences", value=float(job.workload.global_batch_sequences)),
+                Quantity(name="global_batch_sequences", value=float(job.batch_sequences)),
                 *_degrees(point),
             ),
             source=_METHOD,

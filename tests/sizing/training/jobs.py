@@ -40,4 +40,5 @@ def layouts(**columns: int | list[int]) -> Layouts:
         "recompute": 0,
     } | columns
     arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, dtype=np.int64)) for v in fields.values()))
-    return Layouts(**{name: np.array(a) for name, a in zip(fields, arrays, strict=True)})
+    found = {name: np.array(a) for name, a in zip(fields, arrays, strict=True)}
+    return Layouts(**found, recompute_fraction=np.ones(found["tp"].shape))

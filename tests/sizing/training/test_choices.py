@@ -67,12 +67,12 @@ def test_int4_is_for_the_frozen_weights_of_qlora() -> None:
 
 def test_the_default_batch_gives_way_to_what_the_gpus_divide(catalog: Catalog) -> None:
     """Nobody who asks for seven GPUs has sent a batch: the nearest to the default is taken."""
-    asked = job(catalog, global_batch_sequences=1024)
+    asked = job(catalog, global_batch_sequences=None)
     found, layouts = searched_layouts(asked, gpus=7, most_gpus=16384)
-    assert found.workload.global_batch_sequences == 1022
+    assert found.batch_sequences == 1022
     assert len(layouts)
     again, deployed = deployed_layouts(asked, Deployment(gpu="b200-sxm", gpus=7))
-    assert (again.workload.global_batch_sequences, len(deployed) > 0) == (1022, True)
+    assert (again.batch_sequences, len(deployed) > 0) == (1022, True)
     kept, _ = searched_layouts(asked, gpus=8, most_gpus=16384)
     assert kept is asked
 

@@ -20,7 +20,7 @@ WEEKS_S = np.array([30 * 86_400.0])
 def losses(gpus: list[int], *, checkpoint_bytes: float, productive_s: np.ndarray = WEEKS_S) -> Goodput:
     return goodput(
         np.array(gpus),
-        checkpoint_bytes=checkpoint_bytes,
+        write_s=CALM.write_s(checkpoint_bytes, interval_s=3600.0, storage_bytes_s=None),
         interval_s=3600.0,
         productive_s=productive_s,
         reliability=CALM,

@@ -10,9 +10,10 @@ from service.sizing.table import build_table
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.explain import certainty_of, training_metrics
 from service.sizing.training.fleet import search
-from service.sizing.training.job import Job, fitted, run_rates, table_rates
+from service.sizing.training.job import Job, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.training.recompute import fitted, lightest_recompute, memory_by_recompute
 from service.sizing.training.step import StepTime
 from service.sizing.workload import Method
 from tests.facts import own_catalog
@@ -76,6 +77,20 @@ def test_recompute_trades_memory_for_time(found: Job, dp: int) -> None:
     columns = layouts(dp=dp, recompute=[0, 1, 2], sharding=1)
     assert np.all(np.diff(found.memory(columns).total) <= 0)
     assert np.all(np.diff(steps(found, columns, SERVERS[0]).total) >= 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(jobs, st.sampled_from((1, 4, 16)), st.floats(0.3, 1.0))
+def test_full_recompute_takes_no_more_layers_than_it_needs(found: Job, dp: int, share: float) -> None:
+    columns = layouts(dp=dp, pp=2, sharding=1)
+    used = memory_by_recompute(found, columns)
+    room = used.full + share * (used.none - used.full)
+    each = lightest_recompute(columns, used, room)
+    assert np.all(each.fits)
+    assert np.all(found.memory(each.layouts).total <= room * (1.0 + 1e-6))
+    assert np.all(each.used_bytes >= found.memory(each.layouts).total * (1.0 - 1e-6))
+    of_all = steps(found, columns.with_recompute(np.array([2])), SERVERS[0]).total
+    assert np.all(steps(found, each.layouts, SERVERS[0]).total <= of_all * (1.0 + 1e-6))
 
 
 @settings(deadline=None, max_examples=40)

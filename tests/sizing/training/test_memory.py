@@ -1,12 +1,14 @@
 """Memory against numbers worked out by hand from the papers."""
 
+import math
+
 import pytest
 
 from service.catalog.catalog import Catalog
 from service.sizing.training.layouts import micro_batches
 from service.sizing.training.memory import activation_bytes, expert_data_ranks, params_gpu, stage_layers_fraction
 from service.sizing.units import GB
-from service.sizing.workload import Method, Optimizer
+from service.sizing.workload import LoraTargets, Method, Optimizer
 from tests.sizing.training.jobs import job, layouts
 
 PARAMS_8B = 8.0303e9
@@ -87,6 +89,32 @@ def test_lora_keeps_a_frozen_copy_and_trains_adapters_only(catalog: Catalog) -> 
     assert lora.trained_params == pytest.approx(adapters)
     assert memory.weights[0] == pytest.approx(2 * PARAMS_8B + 2 * adapters, rel=1e-3)
     assert memory.optimizer[0] == pytest.approx(12 * adapters)
+
+
+def test_adapters_on_attention_leave_what_the_feed_forward_part_needs_alone(catalog: Catalog) -> None:
+    every, some = (
+        job(catalog, method=Method.LORA, lora_targets=targets).memory(layouts())
+        for targets in (LoraTargets.ALL, LoraTargets.ATTENTION)
+    )
+    # The norm's output and the product of gate and up projection, in BF16, of 32 layers and one sequence.
+    unkept = 2 * 32 * 4096 * (4096 + 14336)
+    # Nothing of it is stored twice where layers are not fused.
+    assert every.activations[0] - some.activations[0] == pytest.approx(unkept)
+    assert every.optimizer[0] - some.optimizer[0] == pytest.approx(12 * 16 * 32 * 3 * (4096 + 14336))
+
+
+def test_experts_have_adapters_of_their_own(catalog: Catalog) -> None:
+    shape = job(catalog, model="qwen3-30b-a3b", method=Method.LORA).shape
+    assert shape.routed_adapter_params_per_rank == 48 * 128 * 3 * (2048 + 768)
+
+
+def test_the_memory_of_an_answer_is_the_median_of_measured_peaks(catalog: Catalog) -> None:
+    found = job(catalog)
+    memory = found.memory(layouts())
+    assert memory.allocated[0] / memory.computed[0] == pytest.approx(math.exp(found.memory_spread.shift))
+    room = found.usable_bytes(memory.total)
+    assert found.fit_confidence(memory.total, room)[0] == pytest.approx(0.95, abs=1e-6)
+    assert found.usable_bytes(memory.total, stated=True)[0] == pytest.approx(memory.total[0])
 
 
 def test_qlora_holds_the_base_in_four_bits_and_dpo_a_second_copy(catalog: Catalog) -> None:

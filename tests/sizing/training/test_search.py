@@ -133,7 +133,7 @@ def test_a_precision_that_a_gpu_lacks_is_refused(catalog: Catalog) -> None:
     assert [e.field for e in raised.value.detail.errors] == ["deployment.gpu", "workload.precision"]
 
 
-@pytest.mark.parametrize("gpu", ["h100-sxm-96gb", "rtx-pro-5000"])
+@pytest.mark.parametrize("gpu", ["h100-sxm-96gb", "v100"])
 def test_a_gpu_whose_figures_are_not_known_is_refused(gpu: str, catalog: Catalog) -> None:
     with pytest.raises(UnsupportedWorkloadError, match=gpu) as raised:
         estimate_training(
@@ -222,7 +222,8 @@ def test_nothing_in_a_result_is_nan(sizer: Sizer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "step"), [("peak_memory_gb", "peak_memory_p50_gb"), ("time_to_train_days", "time_to_train_p50_days")]
+    ("metric", "step"),
+    [("allocated_memory_gb", "allocated_memory_p50_gb"), ("time_to_train_days", "time_to_train_p50_days")],
 )
 def test_the_working_leads_to_the_median_that_the_answer_shows(sizer: Sizer, metric: str, step: str) -> None:
     """From the sum of the memory's parts to the peak there is a factor, and it has a name."""
@@ -243,10 +244,26 @@ def test_desktops_that_cannot_be_that_many_are_refused_for_their_number(sizer: S
 
 
 def test_a_batch_that_was_not_sent_is_told_as_it_was_taken(sizer: Sizer) -> None:
-    told = {a.field: a.value for a in sizer(target=TrainingTarget(gpus=7), global_batch_sequences=1024).assumed}
-    assert told["workload.global_batch_sequences"] == "1022"
+    told = {a.field: a for a in sizer(target=TrainingTarget(gpus=7), global_batch_sequences=None).assumed}
+    assert told["workload.global_batch_sequences"].value == "1022"
+    assert "nearest" in told["workload.global_batch_sequences"].why
+    usual = {a.field: a for a in sizer(target=TrainingTarget(gpus=8), global_batch_sequences=None).assumed}
+    assert (usual["workload.global_batch_sequences"].value, usual["workload.global_batch_sequences"].why) == (
+        "1024",
+        "not stated",
+    )
     plain = {a.field for a in sizer(target=TrainingTarget(gpus=8), global_batch_sequences=1024).assumed}
     assert "workload.global_batch_sequences" not in plain
+
+
+def test_a_batch_that_was_sent_is_kept_even_where_it_is_the_usual_one(sizer: Sizer) -> None:
+    with pytest.raises(InvalidRequestError, match="nearest that works is 1022"):
+        sizer(target=TrainingTarget(gpus=7), global_batch_sequences=1024)
+
+
+def test_pre_training_beyond_the_context_is_told(sizer: Sizer) -> None:
+    long = sizer(method=Method.CONTINUED_PRETRAIN, tokens=1e9, global_batch_sequences=64, seq_len_tokens=262_144)
+    assert any(a.field == "workload.seq_len_tokens" and "131,072" in a.why for a in long.assumed)
 
 
 @pytest.mark.parametrize("method", [Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO])
