@@ -29,19 +29,24 @@ _HEADER = """\
 # What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.
 # coefficients: a factor on kernels, gaps between them, host work; scope = engine/model kind, engine, model kind, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU, the median
-# of a regime for all engines; where one source alone has such runs the arms are at least 0.25.
+# of a regime for all engines, and of folds that kept runs of it; where one source alone has such runs the arms are at
+# least 0.25.
 # errors: absolute error over measured; median over groups (source x model x GPU x precision x mode), p90 over rows.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
-    """ln(predicted / measured) of one metric of one run, in the fit itself or in one way of leaving runs out."""
+    """ln(predicted / measured) of one metric of one run, in the fit itself or in one way of leaving runs out.
+
+    `blind`: hardly a run of its regime was left to fit on, so that it tells of the priors and not of what was fitted.
+    """
 
     place: Place
     metric: str
     fold: str
     log_error: float
+    blind: bool = False
 
 
 def calibration_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[ServedRun]:
@@ -64,9 +69,16 @@ def _sets(runs: Sequence[ServedRun], place: Slots) -> list[Fitting]:
     return [Fitting(Runs(some), place) for some in modes if some]
 
 
-def _errors(sets: Sequence[Fitting], vector: FloatArray, fold: str) -> list[Error]:
+def _errors(sets: Sequence[Fitting], vector: FloatArray, fold: str, *, fitted: Sequence[ServedRun]) -> list[Error]:
+    seen = Counter(regime(run.place) for run in fitted)
     return [
-        Error(place=run.place, metric=metric, fold=fold, log_error=float(error))
+        Error(
+            place=run.place,
+            metric=metric,
+            fold=fold,
+            log_error=float(error),
+            blind=seen[regime(run.place)] < _FOLD_ROWS,
+        )
         for one in sets
         for metric, errors in one.log_errors(vector).items()
         for run, error in zip(one.runs.runs, errors, strict=True)
@@ -79,7 +91,7 @@ def calibrate(runs: Sequence[ServedRun], say: Callable[[str], None]) -> tuple[Fl
     place = slots()
     say(f"fitting {place.start.size} numbers on {len(runs)} runs")
     vector = fit_overheads(_sets(runs, place), place, steps=_STEPS)
-    errors = _errors(_sets(runs, place), vector, "fit")
+    errors = _errors(_sets(runs, place), vector, "fit", fitted=runs)
     for name in _FOLDS:
         counted = Counter(str(getattr(run.place, name)) for run in runs)
         for value in sorted(value for value, many in counted.items() if many >= _FOLD_ROWS):
@@ -88,7 +100,7 @@ def calibrate(runs: Sequence[ServedRun], say: Callable[[str], None]) -> tuple[Fl
             left = [run for run in runs if getattr(run.place, name) == value]
             # From the priors again: the runs left out have never been seen.
             found = fit_overheads(_sets(kept, place), place, steps=_STEPS)
-            errors += _errors(_sets(left, place), found, name)
+            errors += _errors(_sets(left, place), found, name, fitted=kept)
     return vector, errors
 
 
@@ -147,7 +159,8 @@ def _band_lines(errors: Sequence[Error]) -> list[str]:
                 own = [replace(e, log_error=-e.log_error) for e in other]
             if len(own) < _LEAST_POINTS:
                 continue
-            middle = _quantile(own, 0.5)
+            sighted = [e for e in own if not e.blind]
+            middle = _quantile(sighted if len(sighted) >= _LEAST_POINTS else own, 0.5)
             found.append(_band(own, metric, name, middle=middle))
             # What scatters with pools is what nobody published of them, whatever the engine.
             for engine in ENGINES if name != "disaggregated" else ():

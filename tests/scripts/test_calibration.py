@@ -140,3 +140,21 @@ def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
     assert found.curves.curves == CATALOG.calibration.curves.curves
     assert found.curves.kin == CATALOG.calibration.curves.kin
     assert found.residual("inference.tpot_ms", "aggregated/dense").q10 < 0.0
+
+
+def test_the_median_is_told_by_folds_that_kept_runs_of_the_regime(runs, tmp_path: Path) -> None:
+    """What was fitted without any such run is off by its priors: it widens the arms and moves nothing."""
+    place = next(run.place for run in runs if run.place.mode == "disaggregated")
+    draw = np.random.default_rng(0)
+    errors = [
+        Error(place=place, metric="ttft_ms", fold=fold, log_error=float(draw.normal(-away, 0.1)), blind=away > 0.0)
+        for fold, away in (("gpu", 0.0), ("source", 1.5))
+        for _ in range(100)
+    ]
+    path = tmp_path / "inference.yaml"
+    write_served(path, slots().start, errors, today=date(2026, 11, 28), runs=1)
+    band = next(line for line in path.read_text().splitlines() if "regime: disaggregated" in line and "q50" in line)
+    q10, q50, q90 = (float(band.partition(f"{name}: ")[2].partition(",")[0]) for name in ("q10", "q50", "q90"))
+    assert abs(q50) < 0.1
+    assert q90 > 1.4
+    assert q10 < q50

@@ -110,7 +110,7 @@ def sequence_bytes(
 
 
 def _windowed_fraction(load: ModelLoad, software: Software) -> float:
-    """Engines share memory out between layers with and without a window, not where all layers are compressed."""
+    """Memory is shared out between layers with a window and such without, not where all layers are compressed."""
     compressed = any(mixer.compress_ratio for mixer in load.architecture.mixers)
     return 0.0 if compressed else software.windowed_cache_fraction
 
