@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from service.edge.answers import PROBLEM_MEDIA_TYPE
-from service.edge.body import MalformedBodyError, UnsupportedMediaTypeError
+from service.edge.body import UnsupportedMediaTypeError
 from service.edge.context import request_id
 from service.errors import (
     BodyTooSlowError,
@@ -34,6 +34,7 @@ from service.errors import (
     UnknownReferenceError,
     UnsupportedWorkloadError,
 )
+from service.schemas.json_text import MalformedBodyError
 
 STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     MalformedBodyError: (HTTPStatus.BAD_REQUEST, "The body cannot be read"),

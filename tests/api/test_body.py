@@ -7,7 +7,7 @@ from io import RawIOBase
 import pytest
 
 from service.edge import body
-from service.edge.body import MalformedBodyError, parse_json
+from service.schemas.json_text import MalformedBodyError, parse_json
 from tests.api.conftest import Speaker
 from tests.schemas.requests import SMALL_CHAT, changed
 
