@@ -89,10 +89,20 @@ def add_items(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None
         insert_many(connection, BatchItemRow, rows)
 
 
-def accept(session: Session, batch_id: str, *, ended: Ended, chunks: Sequence[Mapping[str, Any]], items: int) -> bool:
+def accept(
+    session: Session,
+    batch_id: str,
+    *,
+    refused: int,
+    chunks: Sequence[Mapping[str, Any]],
+    items: int,
+    now: datetime,
+) -> bool:
     """All of it is here: from now on it is seen and worked on. False when it was given up meanwhile."""
     received = and_(BatchRow.id == batch_id, BatchRow.status == BatchStatus.RECEIVING.value)
-    values = {"status": BatchStatus.ACCEPTED.value, "items": items, "refused": ended.refused}
+    values: dict[str, Any] = {"status": BatchStatus.ACCEPTED.value, "items": items, "refused": refused}
+    if refused == items:
+        values |= {"status": BatchStatus.DONE.value, "finished_at": now}
     if _rows(session, update(BatchRow).where(received).values(**values)) != 1:
         return False
     if chunks:

@@ -140,23 +140,20 @@ def settle(
     ended: Sequence[EndedItem],
     *,
     counts: batches.Ended,
-    more: bool,
-    keep_attempts: bool,
+    then: ChunkStatus,
+    begin_anew: bool,
     now: datetime,
 ) -> bool:
     """Write the ends of items of a held chunk, all or none; False when it is not held any more, or cancelled.
 
-    With `more` the chunk is queued again for the items that are left.
+    `then` it is done, queued for the items that are left, or still held; `begin_anew` counts its attempts from zero.
     """
     if not batches.count(session, claimed.batch_id, counts, now=now):
         return False
-    values: dict[str, Any] = {
-        "status": (ChunkStatus.QUEUED if more else ChunkStatus.DONE).value,
-        "open_items": BatchChunkRow.open_items - len(ended),
-        "lease_until": None,
-        "sent_at": None,
-    }
-    if not keep_attempts:
+    values: dict[str, Any] = {"status": then.value, "open_items": BatchChunkRow.open_items - len(ended)}
+    if then is not ChunkStatus.RUNNING:
+        values |= {"lease_until": None, "sent_at": None}
+    if begin_anew:
         values["attempts"] = 0
     if not _held(session, claimed, values):
         return False
@@ -264,9 +261,9 @@ def mark_sent(session: Session, one: Waiting, *, now: datetime) -> bool:
     return _rows(session, update(BatchChunkRow).where(mine).values(sent_at=now)) == 1
 
 
-def unmark(session: Session, one: Waiting, *, sent_at: datetime) -> None:
+def unmark(session: Session, one: Waiting) -> None:
     """The bell could not be rung after all."""
-    mine = and_(_this(one.batch_id, one.number), BatchChunkRow.sent_at == sent_at)
+    mine = and_(_this(one.batch_id, one.number), _IS_OPEN)
     _rows(session, update(BatchChunkRow).where(mine).values(sent_at=one.sent_at))
 
 
