@@ -20,11 +20,14 @@ class Permission(StrEnum):
     WORKLOADS = "workloads"
     RUNS = "runs"
     ESTIMATES = "estimates"
+    BATCHES = "batches"
     CATALOG = "catalog"
     AUDIT = "audit"
 
 
-_TENANT_WORK = frozenset({Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG})
+_TENANT_WORK = frozenset(
+    {Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.BATCHES, Permission.CATALOG}
+)
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.REQUESTER: _TENANT_WORK,
