@@ -18,7 +18,7 @@ from service.edge.idempotency import IDEMPOTENCY_KEY, REPLAYED_DOC, answer_once,
 from service.edge.upload import uploaded_file
 from service.planning.batch.cancel import cancel
 from service.planning.batch.reading import get_batch, list_batches, list_items, results
-from service.planning.batch.receive import dry_run, receive
+from service.planning.batch.receive import MOST_ITEMS, dry_run, receive
 from service.planning.batch.view import BatchView, ItemView
 from service.planning.idempotency import FirstAnswer, Once, earlier, taken
 from service.schemas.batch import (
@@ -60,9 +60,11 @@ _LOCATION_DOC = {
     },
     "Retry-After": {**_RETRY_AFTER, "required": True},
 }
+# A wrong item makes no wrong upload.
+_ITEM = {"anyOf": [SizingRequestSchema, {"description": "Anything else is an item that is refused alone."}]}
 _UPLOAD = {
-    NDJSON: {"schema": SizingRequestSchema},
-    JSON: {"schema": {"type": "array", "items": SizingRequestSchema, "maxItems": 100_000}},
+    NDJSON: {"schema": _ITEM},
+    JSON: {"schema": {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": MOST_ITEMS}},
     CSV: {"schema": {"type": "string"}},
 }
 _FORMS = {
@@ -226,10 +228,10 @@ def get_batch_items(query: dict[str, Any], batch_id: str) -> Any:
 @blueprint.response(200, {}, content_type=NDJSON)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(
-    operationId="getBatchResults",
+    operationId="downloadBatchResults",
     description="All items in the order of their lines, one per line (application/x-ndjson) or as CSV, whichever is "
     "accepted. While the batch is worked on each item is as it is when its turn comes: open ones have no answer yet.",
-    responses={"200": {"content": _FORMS}},
+    responses={200: {"content": _FORMS}},
 )
 def get_batch_results(query: dict[str, Any], batch_id: str) -> Any:
     """Read all items of a batch in one answer, which comes as it is read."""
