@@ -25,7 +25,7 @@ ON_B200 = {
     "deployment": {"gpu": "b200-sxm", "gpus": 8},
 }
 ON_B200["workload"]["osl_tokens"] = 300
-NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy")
+NEWER = ("batch", "batches", "batches cancel", "working", "workloads", "workloads archive", "audit", "accuracy")
 
 
 def test_an_estimate_is_a_table(command, file):
