@@ -18,11 +18,11 @@ from service.catalog.resolve import resolve
 from service.client.answers import make_console, print_result
 from service.client.files import FileError, read_file
 from service.client.reader import while_read
-from service.edge.body import parse_json
 from service.errors import FactsError, FieldError, PlannerError
 from service.quoting.indicative import priced, weights
 from service.quoting.prices import PriceBook
 from service.schemas.issue import field_errors
+from service.schemas.json_text import parse_json
 from service.schemas.result import PricedResultSchema
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.sizing.size import size

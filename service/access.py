@@ -20,6 +20,7 @@ class Permission(StrEnum):
     WORKLOADS = "workloads"
     RUNS = "runs"
     ESTIMATES = "estimates"
+    BATCHES = "batches"
     CATALOG = "catalog"
     AUDIT = "audit"
     PRICE_BOOKS = "price_books"
@@ -29,7 +30,14 @@ class Permission(StrEnum):
 
 
 _TENANT_WORK = frozenset(
-    {Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG, Permission.PRICE_BOOKS}
+    {
+        Permission.WORKLOADS,
+        Permission.RUNS,
+        Permission.ESTIMATES,
+        Permission.BATCHES,
+        Permission.CATALOG,
+        Permission.PRICE_BOOKS,
+    }
 )
 
 _SALES = _TENANT_WORK | {Permission.QUOTES}

@@ -3,6 +3,7 @@
 from service.api import (
     accuracy,
     audit,
+    batches,
     catalog,
     differences,
     docs,
@@ -30,6 +31,7 @@ BLUEPRINTS = (
     runs.blueprint,
     working.blueprint,
     differences.blueprint,
+    batches.blueprint,
     estimates.blueprint,
     catalog.blueprint,
     accuracy.blueprint,

@@ -10,6 +10,7 @@ import click
 from service.client.accuracy import print_accuracy
 from service.client.answers import make_console, print_result
 from service.client.audit import audit
+from service.client.batching import batch, batches
 from service.client.call import Call, calling, complain
 from service.client.choice import RunChoice
 from service.client.choosing import PAGE, choosing_runs, paging
@@ -233,6 +234,8 @@ cli.add_command(workloads)
 cli.add_command(quotes)
 cli.add_command(price_books)
 cli.add_command(audit)
+cli.add_command(batch)
+cli.add_command(batches)
 
 
 @cli.command()

@@ -4,7 +4,8 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from service.client.address import checked_key, checked_url, on_this_machine
+from service.client.batch_calls import BatchCalls
 from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventChoice, RunChoice, WorkloadChoice
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
@@ -88,6 +90,11 @@ class Headroom:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    @property
+    def batches(self) -> BatchCalls:
+        """The calls of batches: many workloads at once."""
+        return BatchCalls(_Calls(self), path_of=_path)
 
     def submit(
         self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf
@@ -392,6 +399,35 @@ class Headroom:
         if isinstance(error, httpx.TimeoutException):
             return f"{self.url} took the request and did not answer in time."
         return f"The connection to {self.url} broke ({str(error) or type(error).__name__})."
+
+
+class _Calls:
+    """The connection, as other calls use it."""
+
+    def __init__(self, headroom: Headroom) -> None:
+        self._headroom = headroom
+
+    def send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer, after tries again where that may help."""
+        return self._headroom._send(method, path, **request)  # noqa: SLF001 - one class in two files
+
+    def document(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
+        """The JSON of it."""
+        return _document(self.send(method, path, **request))
+
+    @contextmanager
+    def streamed(self, path: str, **request: Any) -> Iterator[httpx.Response]:
+        """An answer that is read as it comes; one that breaks off is UnreachableError, and asked for again by hand."""
+        headroom = self._headroom
+        timeout = _timeout(headroom._answer_within_s)  # noqa: SLF001
+        try:
+            with headroom._http.stream("GET", path, timeout=timeout, **request) as answer:  # noqa: SLF001
+                if not answer.is_success:
+                    answer.read()
+                    raise _problem(answer)
+                yield answer
+        except httpx.RequestError as error:
+            raise UnreachableError(headroom._why(error)) from error  # noqa: SLF001
 
 
 def _content(body: Body) -> bytes:

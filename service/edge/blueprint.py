@@ -37,6 +37,7 @@ _NO_QUERY = NoQuerySchema()
 _QUERY = "query"
 _READS_QUERY = "headroom_reads_query"
 _PARAMETERS = "headroom_parameters"
+_UPLOAD = "headroom_upload"
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
 
@@ -106,7 +107,9 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, *, permission: Permission | None, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
         self.permission = permission
-        self._prepare_doc_cbks.extend((self._prepare_parameters_doc, self._prepare_errors_doc))
+        self._prepare_doc_cbks.extend(
+            (self._prepare_parameters_doc, self._prepare_upload_doc, self._prepare_errors_doc)
+        )
         if permission is None:
             open_to_all(self)
         else:
@@ -164,6 +167,22 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     def _prepare_parameters_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
         if added := doc_info.get(_PARAMETERS):
             doc["parameters"] = [*doc.get("parameters", []), *added]
+        return doc
+
+    def uploads(self, content: dict[str, Any]) -> Decorator:
+        """Describe a body that the view reads itself: media type -> what it holds."""
+
+        def decorate(view: View) -> View:
+            described: Any = self.doc()(view)
+            described._apidoc[_UPLOAD] = content  # noqa: SLF001 - flask-smorest keeps it so
+            documented: View = described
+            return documented
+
+        return decorate
+
+    def _prepare_upload_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if content := doc_info.get(_UPLOAD):
+            doc["requestBody"] = {"required": True, "content": content}
         return doc
 
     def _prepare_errors_doc(self, doc: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:

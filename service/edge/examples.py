@@ -20,6 +20,7 @@ _REQUESTS = {
     "declineQuote": (f"{_MORE}/quote-reasons",),
     "withdrawQuote": (f"{_MORE}/quote-reasons",),
     "rejectQuote": (f"{_MORE}/quote-reasons",),
+    "postBatch": (f"{_MORE}/batches",),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 _STEPS = ("put", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw")
@@ -68,8 +69,9 @@ def add_examples(document: dict[str, Any], folder: Path) -> None:
                     content[MEDIA_TYPE]["examples"] = _references({key: body})
 
 
-def _example(body: dict[str, Any]) -> dict[str, Any]:
-    summary = {"summary": body["name"]} if "name" in body else {}
+def _example(body: Any) -> dict[str, Any]:
+    named = [body] if isinstance(body, dict) else body
+    summary = {"summary": ", ".join(one["name"] for one in named)} if all("name" in one for one in named) else {}
     return {**summary, "value": body}
 
 

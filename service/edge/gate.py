@@ -36,9 +36,13 @@ class Gate:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Let the request in."""
-        environ["wsgi.input"] = self._bodies.on_its_way(environ)
+        body = environ["wsgi.input"] = self._bodies.on_its_way(environ)
         try:
-            return self._inner(environ, start_response)
+            try:
+                return self._inner(environ, start_response)
+            finally:
+                # Whoever refused an upload half way has left it open.
+                body.close()
         except AlreadyAnsweredError:
             start_response("408 REQUEST TIMEOUT", [])
             return []

@@ -71,7 +71,20 @@ def _of_quote(quote_id: str) -> dict[str, Link]:
     }
 
 
+def _of_batch(batch_id: str) -> dict[str, Link]:
+    of_batch = {"batch_id": batch_id}
+    return {
+        "batch": Link("getBatch", "How far the batch is.", of_batch),
+        "items": Link("listBatchItems", "Its items, each with its answer in short.", of_batch),
+        "results": Link("downloadBatchResults", "All of its items in one answer.", of_batch),
+        "cancel": Link("cancelBatch", "End the batch while it is open.", of_batch),
+    }
+
+
 LINKS: dict[str, dict[str, Link]] = {
+    "Batch": _of_batch(_ID),
+    "BatchPage": _of_batch(_FIRST_ID),
+    "BatchItemPage": _of_batch("$request.path.batch_id"),
     "Run": _of_run(_ID, _WORKLOAD_ID),
     "RunPage": _of_run(_FIRST_ID, "$response.body#/items/0/workload_id"),
     "Workload": _of_workload(_ID),

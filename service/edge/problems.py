@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from service.edge.answers import PROBLEM_MEDIA_TYPE
-from service.edge.body import MalformedBodyError, UnsupportedMediaTypeError
+from service.edge.body import UnsupportedMediaTypeError
 from service.edge.context import request_id
 from service.errors import (
     BodyTooSlowError,
@@ -36,6 +36,7 @@ from service.errors import (
     UnknownReferenceError,
     UnsupportedWorkloadError,
 )
+from service.schemas.json_text import MalformedBodyError
 
 STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     MalformedBodyError: (HTTPStatus.BAD_REQUEST, "The body cannot be read"),

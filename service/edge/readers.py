@@ -15,12 +15,13 @@ Environ = dict[str, Any]
 class Reading:
     """A thread that reads a body. What becomes of it is settled once: it ends in time, or it is answered for."""
 
-    __slots__ = ("_lock", "answered", "ended", "environ", "place_given", "protocol", "since_s", "tenant_id")
+    __slots__ = ("_lock", "answered", "ended", "environ", "place_given", "protocol", "since_s", "tenant_id", "within_s")
 
-    def __init__(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str) -> None:
+    def __init__(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str, *, within_s: float) -> None:
         self.environ = environ
         self.protocol = protocol
         self.tenant_id = tenant_id
+        self.within_s = within_s
         self.since_s = time.monotonic()
         self.ended = self.answered = self.place_given = False
         self._lock = threading.Lock()
@@ -54,9 +55,9 @@ class Readers:
         self._lock = threading.Lock()
         self._reading: set[Reading] = set()
 
-    def begin(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str) -> Reading:
+    def begin(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str, *, within_s: float) -> Reading:
         """One more. RateLimitedError when the tenant has too many already, UnavailableError when all have."""
-        reading = Reading(environ, protocol, tenant_id)
+        reading = Reading(environ, protocol, tenant_id, within_s=within_s)
         with self._lock:
             if len(self._reading) >= self._most_tenant:
                 self._refuse(tenant_id)

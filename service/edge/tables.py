@@ -6,8 +6,9 @@ from typing import Any
 from flask import Request
 
 from service.edge.answers import MEDIA_TYPE
-from service.edge.body import MalformedBodyError, parse_json, read_bytes
+from service.edge.body import read_bytes
 from service.errors import FieldError, InvalidRequestError
+from service.schemas.json_text import MalformedBodyError, parse_json
 
 CSV_MEDIA_TYPE = "text/csv"
 OfTable = Callable[[str, Mapping[str, str]], Any]

@@ -10,6 +10,8 @@ _IDS = {
     *(
         "attempt",
         "attempts",
+        "batch_id",
+        "chunk",
         "digest",
         "follows",
         "key_id",
@@ -37,6 +39,8 @@ _FACTS = {
         "file",
         "folder",
         "how",
+        "items",
+        "line",
         "pause_s",
         "poisoned",
     ),

@@ -25,6 +25,7 @@ class ResourceKind(StrEnum):
 
     WORKLOAD = "workload"
     RUN = "run"
+    BATCH = "batch"
     KEY = "key"
     TENANT = "tenant"
     PRICE_BOOK = "price_book"
@@ -39,6 +40,8 @@ class Action(StrEnum):
     WORKLOAD_ARCHIVED = "workload.archived"
     RUN_CREATED = "run.created"
     RUN_CANCELLED = "run.cancelled"
+    BATCH_CREATED = "batch.created"
+    BATCH_CANCELLED = "batch.cancelled"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
     TENANT_CREATED = "tenant.created"

@@ -13,7 +13,7 @@ from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
-from service.store import idempotency, outbox, processes, runs
+from service.store import batches, idempotency, outbox, processes, runs
 from service.store.bells import Bell, bell_of
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import RunRow
@@ -24,6 +24,7 @@ _BATCH = 500
 # Other tasks were written by a newer version during a rolling upgrade; its own dispatcher will know them.
 _KNOWN = tuple(TaskName)
 _HEARTBEATS_KEPT = timedelta(hours=1)
+_RECEIVED_WITHIN = timedelta(hours=1)
 # Removed in small transactions, so that writers get their turn in between, and no more than this in one go, so that
 # the dispatcher keeps its lease. It comes back soon: more keys than this nobody makes in the meantime.
 _KEYS_AT_ONCE = 1000
@@ -171,7 +172,15 @@ def prune(runtime: Runtime) -> int:
     """Remove what nobody needs any more; returns how many rows."""
     before = runtime.clock() - _HEARTBEATS_KEPT
     silent = transact(runtime, lambda session: processes.forget_silent(session, before=before))
-    return silent + forget_keys(runtime)
+    return silent + forget_keys(runtime) + _forget_unfinished(runtime)
+
+
+def _forget_unfinished(runtime: Runtime) -> int:
+    """Batches whose request died while it was received: one at a time, for they may be long."""
+    before, total = runtime.clock() - _RECEIVED_WITHIN, 0
+    while transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=1)):
+        total += 1
+    return total
 
 
 def forget_keys(runtime: Runtime, *, at_once: int = _KEYS_AT_ONCE, most: int = _KEYS_MOST) -> int:

@@ -3,6 +3,7 @@
 from sqlalchemy import MetaData
 
 from service.store.tables.audit import AuditEventRow
+from service.store.tables.batches import BatchAnswerRow, BatchChunkRow, BatchItemRow, BatchRow
 from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.outbox import OutboxRow
@@ -34,5 +35,9 @@ TABLES = (
     QuoteRow,
     QuoteNumberRow,
     QuoteDocumentRow,
+    BatchRow,
+    BatchChunkRow,
+    BatchItemRow,
+    BatchAnswerRow,
 )
 METADATA: MetaData = Row.metadata

@@ -18,8 +18,10 @@ from service.edge.context import attach
 from service.edge.limits import limit_rates
 from service.edge.recent_readiness import keep_readiness
 from service.edge.waiting import open_waiting_room
+from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
+from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
 from tests.contract import Contract, contract_of
@@ -121,7 +123,11 @@ def work(runtime: Runtime, queue: ListQueue):
     def run() -> int:
         done = 0
         while queue.sent:
-            done += execute(runtime, queue.take())
+            task, ids = queue.sent.pop(0)
+            if task is TaskName.SIZE_CHUNK:
+                done += size_chunk(runtime, ids[0], int(ids[1]))
+            else:
+                done += execute(runtime, *ids)
         return done
 
     return run

@@ -23,7 +23,11 @@ ESTIMATES = request_examples("postEstimate", FOLDER)
 PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
 ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
 QUOTE_BODIES = request_examples("postQuote", FOLDER)
+BATCHES = request_examples("postBatch", FOLDER)
 JSON = "application/json"
+
+
+SMALL_BATCH = [SMALL, {**SMALL, "workload": {**SMALL["workload"], "model": "lama-3.1-8b"}}]
 
 
 def operations(document) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -67,11 +71,20 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         acme.get(f"/v1/runs/{run}/options/1/working"),
         acme.get("/v1/accuracy?limit=1"),
         acme.get("/v1/accuracy/summary?kind=training&gpu=b300-sxm"),
+        posted_batch := acme.post("/v1/batches", SMALL_BATCH),
+        acme.post("/v1/batches?dry_run=true", SMALL_BATCH),
         acme.get("/healthz"),
         acme.get("/readyz"),
         acme.get("/problems/unknown-reference", Accept=JSON),
     ]
     work()
+    batch = f"/v1/batches/{posted_batch.json['id']}"
+    taken += [
+        acme.get(batch),
+        acme.get(f"{batch}/items"),
+        acme.get("/v1/batches?limit=1"),
+        acme.post(f"{acme.post('/v1/batches', [SMALL]).headers['Location']}/cancel"),
+    ]
     longer = {**SMALL, "workload": {**SMALL["workload"], "isl_tokens": 2000}}
     taken += [
         acme.get(f"/v1/runs/{run}/diff/{other}"),
@@ -192,6 +205,15 @@ def test_every_workload_that_is_shown_is_answered(name, acme: Speaker, work):
     run = acme.get(posted.headers["Location"]).json
     assert run["status"] == "done"
     assert run["feasible"] is True
+
+
+@pytest.mark.parametrize("name", sorted(BATCHES))
+def test_every_batch_that_is_shown_is_answered(name, acme: Speaker, work):
+    posted = acme.post("/v1/batches", BATCHES[name])
+    assert posted.status_code == 202, posted.text
+    work()
+    counts = acme.get(posted.headers["Location"]).json["counts"]
+    assert counts["done"] == len(BATCHES[name]) - ("wrong" in name)
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATES))

@@ -94,6 +94,7 @@ def size_inference(
     calibration: Calibration,
     weight: FloatArray,
     weight_limit: float | None = None,
+    best_only: bool = False,
 ) -> SizingResult:
     """Ranked options, rejections and, when nothing fits, the nearest miss.
 
@@ -115,6 +116,7 @@ def size_inference(
         architecture=architecture,
         weight=weight,
         weight_limit=weight_limit,
+        best_only=best_only,
     )
     found = search.run()
     return SizingResult(
@@ -139,6 +141,7 @@ class _Search:
     architecture: ModelArchitecture
     weight: FloatArray
     weight_limit: float | None
+    best_only: bool = False
 
     def run(self) -> _Found:
         """Every candidate planned, limited by the site, ranked, and the best of each server operated."""
@@ -165,8 +168,14 @@ class _Search:
         ]
         values = operating_values(candidates, scene)
         kept, front = _ranked(chosen, _operated_speed(candidates, values, scene.workload))
+        told = kept[:1] if self.best_only else kept
         return _Found(
-            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene, contest=contest),
+            options=inference_options(
+                [candidates[i] for i in told],
+                [values[i] for i in told],
+                scene,
+                contest=contest,
+            ),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
             rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
             formats=_answered(groups, [candidates[i] for i in kept]),
@@ -217,7 +226,7 @@ class _Search:
 
     def sensitivity(self, found: _Found) -> tuple[Sensitivity, ...]:
         """How the recommended option moves with the engine's assumptions."""
-        if found.first is None:
+        if found.first is None or self.best_only:
             return ()
         return inference_sensitivity(
             found.first.group,

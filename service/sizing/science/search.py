@@ -85,6 +85,7 @@ def size_science(
     calibration: Calibration,
     weight: FloatArray,
     weight_limit: float | None = None,
+    best_only: bool = False,
 ) -> SizingResult:
     """Ranked options, rejections and, when nothing fits, the nearest miss."""
     workload, constraints = question.workload, question.constraints
@@ -124,7 +125,7 @@ def size_science(
             calibration=calibration,
             constraints=constraints,
         )
-        for rank, row in enumerate(picked, 1)
+        for rank, row in enumerate(picked[:1] if best_only else picked, 1)
     )
     rejected = (*refused, *_explained(rejections(found.verdict, server=found.rows.server, table=table), scene))
     return SizingResult(
@@ -134,7 +135,7 @@ def size_science(
         pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
         rejected=rejected,
         shortfall=None if options else shortfall(rejected, _hints(job)),
-        sensitivity=_sensitivity(scene, found, int(picked[0])) if options else (),
+        sensitivity=_sensitivity(scene, found, int(picked[0])) if options and not best_only else (),
         assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),
         engine_version=ENGINE_VERSION,
