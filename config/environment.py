@@ -176,6 +176,8 @@ VARIABLES: tuple[Variable, ...] = (
     _whole_seconds("HEADROOM_WAIT_MAX_S", "wait_max_s", "longest `Prefer: wait`"),
     _count("HEADROOM_BODY_LIMIT_BYTES", "body_limit_bytes", "largest request body"),
     _seconds("HEADROOM_BODY_TIMEOUT_S", "body_timeout_s", "a body that has not arrived after this is refused (408)"),
+    _count("HEADROOM_BATCH_LIMIT_BYTES", "batch_limit_bytes", "largest uploaded batch"),
+    _seconds("HEADROOM_BATCH_TIMEOUT_S", "batch_timeout_s", "a batch that has not arrived after this is refused (408)"),
     _whole_seconds("HEADROOM_RATE_WINDOW_S", "rate_window_s", "the window in which calls are counted"),
     _count("HEADROOM_RATE_LIMIT_READS", "rate_limit_reads", "calls that read, per tenant and window"),
     _count("HEADROOM_RATE_LIMIT_WRITES", "rate_limit_writes", "calls that write or compute, per tenant and window"),

@@ -1,9 +1,14 @@
-"""scripts/test: lint, format, types, import contracts and tests, in the order in which they are quick to tell."""
+"""scripts/test: lint, format, import contracts, tests and, beside them, types: first what is quick to tell."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from config.environment import ROOT
@@ -12,6 +17,7 @@ from scripts.options import parse
 from scripts.postgresql import binaries
 from scripts.setup_env import environment_folder, install
 from scripts.trouble import Trouble
+from service.sizing.units import GIB
 
 POSTGRESQL_LOCK = ROOT / "tests" / "postgresql.lock"
 BIN = Path(sys.executable).parent
@@ -20,8 +26,12 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
     ("import contracts", ("lint-imports",)),
-    ("types", ("mypy",)),
 )
+TYPES = ("types", ("mypy",))
+
+# What tests write nobody reads again, and most of them write a database, whose every commit waits for a disk.
+IN_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of one's own is made in it
+_ENOUGH_BYTES = 2 * GIB
 
 
 def say(text: str) -> None:
@@ -56,18 +66,70 @@ def _environ() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADROOM_")}
     for name in ("DATABASE_URL", "BROKER_URL", "CACHE_URL"):
         kept.pop(name, None)
+    # The tests start a hundred processes: each would compile the whole product again.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     if "HEADROOM_VENV" in os.environ:
         kept["HEADROOM_VENV"] = os.environ["HEADROOM_VENV"]
     return {**kept, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', os.defpath)}"}
 
 
-def run(name: str, command: tuple[str, ...]) -> bool:
-    """Run one check and say how it went."""
-    say(f"\n== {name}: {' '.join(command)}")
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """Temporary files go into memory, where there is enough of it and programs in it may be run.
+
+    They are gone afterwards: to keep those of a test that failed, set TMPDIR.
+    """
+    if "TMPDIR" in os.environ or not _is_roomy(IN_MEMORY):
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="headroom-tests-", dir=IN_MEMORY)
+    # PostgreSQL is another user, who has a folder in it.
+    Path(folder).chmod(0o755)
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_roomy(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(folder).free >= _ENOUGH_BYTES
+
+
+def run(name: str, command: tuple[str, ...], *, hold: bool = False) -> bool:
+    """Run one check and say how it went; what it prints may be held back until it has ended."""
+    began = f"\n== {name}: {' '.join(command)}"
+    if not hold:
+        say(began)
     started = time.monotonic()
-    done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, env=_environ(), check=False)
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]],
+        cwd=ROOT,
+        env=_environ(),
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE if hold else None,
+        stderr=subprocess.STDOUT if hold else None,
+    )
+    if hold:
+        say(f"{began}\n{done.stdout.rstrip()}")
     say(f"== {name}: {'ok' if done.returncode == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
     return done.returncode == 0
+
+
+def _all(tests: tuple[str, ...]) -> list[str]:
+    """The names of the checks that failed. Types are told among the tests, which leave a processor idle at times."""
+    failed = [name for name, command in CHECKS if not run(name, command)]
+    with ThreadPoolExecutor(1) as pool:
+        types = pool.submit(run, *TYPES, hold=True)
+        if not run("tests", tests):
+            failed.append("tests")
+        if not types.result():
+            failed.append(TYPES[0])
+    return failed
 
 
 def _pytest(options: list[str], *, slow: bool) -> tuple[str, ...]:
@@ -86,9 +148,10 @@ def main(arguments: list[str]) -> int:
     except Trouble as trouble:
         print(f"headroom: {trouble}", file=sys.stderr)
         return trouble.code
-    tests = ("tests", _pytest(options.pytest, slow=not options.no_slow))
+    tests = _pytest(options.pytest, slow=not options.no_slow)
     # Arguments for pytest mean that somebody works on some tests: the rest can wait.
-    failed = [name for name, command in ((tests,) if options.pytest else (*CHECKS, tests)) if not run(name, command)]
+    with _scratch():
+        failed = ([] if run("tests", tests) else ["tests"]) if options.pytest else _all(tests)
     say(f"\nscripts/test: {'failed: ' + ', '.join(failed) if failed else 'everything passed'}")
     return 1 if failed else 0
 

@@ -59,8 +59,9 @@ def _size() -> argparse.ArgumentParser:
 def _calibrate() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/calibrate",
-        description="Fit config/calibration: what serving engines and trainings add to kernels, on the runs of "
-        "config/evidence whose split is calibration, leaving out whole sources, models and GPUs in turn.",
+        description="Fit config/calibration: what serving engines and trainings add to kernels, and rates of "
+        "scientific applications, on the runs of config/evidence whose split is calibration, leaving out whole "
+        "sources, models and GPUs in turn.",
         epilog="Takes about 10 minutes, of which training is two. Afterwards scripts/validate shows the errors, and "
         "its --help how the file of /v1/accuracy is written anew. Exit code 0: written; 2: an option is wrong.",
     )
@@ -73,8 +74,8 @@ def _calibrate() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--only",
-        choices=("inference", "training"),
-        help="fit this kind alone; the file of the other stays as it is",
+        choices=("inference", "training", "science"),
+        help="fit this kind alone; the files of the others stay as they are",
     )
     return parser
 
@@ -159,7 +160,7 @@ def _validate() -> argparse.ArgumentParser:
     return parser
 
 
-BENCH_PARTS = ("engine", "http", "tasks", "memory", "peers")
+BENCH_PARTS = ("engine", "http", "tasks", "batch", "memory", "peers")
 PARSERS = {"bench": _bench, "calibrate": _calibrate, "run": _run, "test": _test, "size": _size, "validate": _validate}
 
 

@@ -11,16 +11,18 @@ from rich.console import Console
 
 from config.environment import ROOT
 from scripts.options import parse
+from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.catalog.resolve import resolve
 from service.client.answers import make_console, print_result
 from service.client.files import FileError, read_file
 from service.client.reader import while_read
-from service.edge.body import parse_json
 from service.errors import FactsError, FieldError, PlannerError
 from service.quoting.indicative import priced, weights
+from service.quoting.prices import PriceBook
 from service.schemas.issue import field_errors
+from service.schemas.json_text import parse_json
 from service.schemas.result import PricedResultSchema
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.sizing.size import size
@@ -28,11 +30,17 @@ from service.sizing.size import size
 WRONG_FILE = 2
 LARGEST_BYTES = 1_000_000
 
+Facts = tuple[Catalog, PriceBook]
 
-def answer(body: bytes) -> tuple[SizingRequest, dict[str, Any]]:
+
+def _own_facts() -> Facts:
+    return load_catalog(ROOT / "config"), load_price_book(ROOT / "config")
+
+
+def answer(body: bytes, given: Facts | None) -> tuple[SizingRequest, dict[str, Any]]:
     """The request in the file and its priced result, as it would be on the wire."""
     request: SizingRequest = SizingRequestSchema().load(parse_json(body))
-    catalog, book = load_catalog(ROOT / "config"), load_price_book(ROOT / "config")
+    catalog, book = given or _own_facts()
     resolved = resolve(catalog, request.question)
     result = size(
         resolved.question,
@@ -53,13 +61,16 @@ def _sentences(errors: tuple[FieldError, ...]) -> Iterator[str]:
         yield f"{error.field}: {error.message}{given}{meant}"
 
 
-def main(arguments: list[str]) -> int:
-    """Size the file and print the answer; 2 when the file is not a workload that can be sized."""
+def main(arguments: list[str], given: Facts | None = None) -> int:
+    """Size the file and print the answer; 2 when the file is not a workload that can be sized.
+
+    A caller from Python may give facts that it has read.
+    """
     options = parse("size", arguments)
     complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.perf_counter()
     try:
-        request, result = answer(read_file(options.file, most_bytes=LARGEST_BYTES))
+        request, result = answer(read_file(options.file, most_bytes=LARGEST_BYTES), given)
     except ValidationError as error:
         sentences = list(_sentences(field_errors(error.messages)))
     except FactsError as error:

@@ -20,17 +20,33 @@ class Permission(StrEnum):
     WORKLOADS = "workloads"
     RUNS = "runs"
     ESTIMATES = "estimates"
+    BATCHES = "batches"
     CATALOG = "catalog"
     AUDIT = "audit"
+    PRICE_BOOKS = "price_books"
+    PRICE_BOOK_CHANGES = "price_book_changes"
+    QUOTES = "quotes"
+    QUOTE_APPROVALS = "quote_approvals"
 
 
-_TENANT_WORK = frozenset({Permission.WORKLOADS, Permission.RUNS, Permission.ESTIMATES, Permission.CATALOG})
+_TENANT_WORK = frozenset(
+    {
+        Permission.WORKLOADS,
+        Permission.RUNS,
+        Permission.ESTIMATES,
+        Permission.BATCHES,
+        Permission.CATALOG,
+        Permission.PRICE_BOOKS,
+    }
+)
+
+_SALES = _TENANT_WORK | {Permission.QUOTES}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.REQUESTER: _TENANT_WORK,
-    Role.SELLER: _TENANT_WORK,
-    Role.APPROVER: _TENANT_WORK,
-    Role.ADMIN: _TENANT_WORK | {Permission.AUDIT},
+    Role.SELLER: _SALES,
+    Role.APPROVER: _SALES | {Permission.QUOTE_APPROVALS},
+    Role.ADMIN: _SALES | {Permission.QUOTE_APPROVALS, Permission.AUDIT, Permission.PRICE_BOOK_CHANGES},
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),
 }

@@ -139,6 +139,12 @@ class UnavailableError(PlannerError):
     code = "unavailable"
 
 
+class DamagedError(PlannerError):
+    """What is stored is not what was written: it is never shown."""
+
+    code = "stored_content_damaged"
+
+
 class FactsError(PlannerError):
     """A file under config/ is wrong; the message names file, record and field."""
 

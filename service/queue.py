@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import structlog
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
+from kombu.utils.scheduling import round_robin_cycle
 
 from service.breaker import Breaker
 from service.settings import Settings
@@ -24,6 +25,8 @@ class TaskName(StrEnum):
     """Every task that a worker registers; `workers/` must register exactly these."""
 
     SIZE_WORKLOAD = "size_workload"
+    RENDER_QUOTE = "render_quote"
+    SIZE_CHUNK = "size_chunk"
 
 
 class QueueName(StrEnum):
@@ -33,7 +36,24 @@ class QueueName(StrEnum):
     BATCH = "batch"
 
 
-ROUTES: dict[TaskName, QueueName] = {TaskName.SIZE_WORKLOAD: QueueName.INTERACTIVE}
+ROUTES: dict[TaskName, QueueName] = {
+    TaskName.SIZE_WORKLOAD: QueueName.INTERACTIVE,
+    TaskName.RENDER_QUOTE: QueueName.INTERACTIVE,
+    TaskName.SIZE_CHUNK: QueueName.BATCH,
+}
+
+
+class InteractiveFirst(round_robin_cycle):
+    """In which order a worker looks into its queues: always into that of people first."""
+
+    def rotate(self, last_used: Any) -> Any:
+        """The order stays."""
+        return last_used
+
+    def consume(self, n: int) -> list[str]:
+        """So many queues, in the order of QueueName, however the keys of the broker spell their names."""
+        order = {name.value: place for place, name in enumerate(QueueName)}
+        return sorted(self.items, key=lambda name: order.get(name, len(order)))[:n]
 
 
 class Queue(Protocol):
@@ -96,6 +116,7 @@ def _transport_options(settings: Settings, socket_timeout_s: float | None) -> di
         "visibility_timeout": settings.visibility_timeout_s,
         "unacked_restore_interval": min(5, max(1, settings.visibility_timeout_s // 2)),
         "unacked_restore_throttle": 1,
+        "queue_order_strategy": f"{__name__}:{InteractiveFirst.__name__}",
         "global_keyprefix": KEY_PREFIX,
         "socket_connect_timeout": settings.broker_connect_timeout_s,
         "socket_keepalive": True,

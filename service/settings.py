@@ -57,6 +57,9 @@ class Settings:
     body_limit_bytes: int = 1_000_000
     # A body that takes longer than this to arrive is refused.
     body_timeout_s: float = 10.0
+    # The same of an uploaded batch, which goes to a file as it comes.
+    batch_limit_bytes: int = 64_000_000
+    batch_timeout_s: float = 120.0
     # Per tenant and window; the last one per address, for calls without a valid key.
     rate_window_s: int = 10
     rate_limit_reads: int = 6_000

@@ -9,10 +9,12 @@ from config.environment import ROOT
 from service.settings import Settings
 from tests import loopback
 from tests.contract import CheckedClient
+from tests.plain_logs import log_plainly
 
-pytest_plugins = ["tests.servers", "tests.product"]
+pytest_plugins = ["tests.servers", "tests.databases", "tests.product"]
 
 loopback.install()
+log_plainly()
 # Every answer that any test gets from an application is held against the OpenAPI document.
 Flask.test_client_class = CheckedClient
 

@@ -59,8 +59,8 @@ class Contract:
     def __post_init__(self) -> None:
         resource = Resource(contents=self.document, specification=DRAFT202012)
         object.__setattr__(self, "_registry", Registry().with_resource(_DOCUMENT, resource))
-        # Where a literal path and a template both match, the literal one is meant.
-        templates = sorted(self.document["paths"], key=lambda path: path.count("{"))
+        # Where a literal path and a template both match, the literal one is meant; of two templates the longer one.
+        templates = sorted(self.document["paths"], key=lambda path: (path.count("{"), -len(path)))
         object.__setattr__(self, "_routes", [(_pattern(path), path) for path in templates])
 
     def resolve(self, node: dict[str, Any]) -> dict[str, Any]:
@@ -136,10 +136,9 @@ class Contract:
             if exchange.body:
                 yield "an answer to HEAD has a body"
         else:
-            is_json = exchange.media_type.endswith("json")
-            value = json.loads(exchange.body) if is_json else exchange.body.decode(errors="replace")
             where = f"{pointer}/content/{_escaped(exchange.media_type)}/schema"
-            yield from self.body_faults(value, where)
+            for value in _values(exchange):
+                yield from self.body_faults(value, where)
 
     def check_httpx(self, answer: httpx.Response) -> None:
         """The same for an answer that came over a real connection."""
@@ -157,6 +156,14 @@ class Contract:
         """AssertionError that names everything wrong with the answer."""
         found = self.faults(exchange)
         assert not found, f"{exchange} breaks the OpenAPI document:\n  " + "\n  ".join(found)
+
+
+def _values(exchange: Exchange) -> list[Any]:
+    """What the schema of the body speaks of: of lines of JSON each line."""
+    if exchange.media_type == "application/x-ndjson":
+        return [json.loads(line) for line in exchange.body.splitlines()]
+    is_json = exchange.media_type.endswith("json")
+    return [json.loads(exchange.body) if is_json else exchange.body.decode(errors="replace")]
 
 
 def pointed(document: dict[str, Any], reference: str) -> Any:

@@ -8,26 +8,17 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from config.environment import ROOT
 from service.app import create_app
-from service.runtime import Facts, Runtime, build_runtime, load_facts
+from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
-from service.store.migrate import upgrade
+from tests.facts import own_facts
 from tests.fakes import ListQueue
 
 
 @pytest.fixture(scope="session")
 def facts() -> Facts:
-    """The real catalog and prices, read once."""
-    return load_facts(Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT / "config", data_dir=ROOT))
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database at the newest schema, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
-    upgrade(f"sqlite:///{path}")
-    return path
+    """The real catalog and prices."""
+    return own_facts()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Tasks that size."""
 
+from service.planning.batch.chunk import size_chunk as size_items
 from service.planning.execute import execute
 from service.queue import TaskName
 from workers.app import app, runtime
@@ -9,3 +10,9 @@ from workers.app import app, runtime
 def size_workload(run_id: str) -> None:
     """Size one run."""
     execute(runtime(), run_id)
+
+
+@app.task(name=TaskName.SIZE_CHUNK.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def size_chunk(batch_id: str, number: str) -> None:
+    """Size the items of one chunk of a batch."""
+    size_items(runtime(), batch_id, int(number))

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from config.environment import ROOT, SettingsError
 from scripts.benchmark import (
+    batch,
+    batch_table,
     engine,
     engine_table,
     memory,
@@ -28,6 +30,7 @@ from scripts.benchmark import (
     web_table,
     wrk,
 )
+from scripts.benchmark.batch import BatchFigures
 from scripts.benchmark.engine import EngineFigures
 from scripts.benchmark.installation import Installation, installed
 from scripts.benchmark.machine import Machine, this_machine
@@ -44,7 +47,7 @@ from service.errors import PlannerError
 
 INTERRUPTED = 130
 Say = Callable[[str], None]
-Figures = EngineFigures | WebFigures | TaskFigures | MemoryFigures | PeerFigures
+Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | MemoryFigures | PeerFigures
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "engine" in parts:
         of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
-    if {"http", "tasks", "memory"} & set(parts):
+    if {"http", "tasks", "batch", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)
     if "peers" in parts:
@@ -113,6 +116,12 @@ def _of_installation(report: Report, installation: Installation, parts: Sequence
         of_tasks = tasks.measure(installation, rounds=2 if report.quick else 20, say=say)
         report.add("tasks", of_tasks, tasks_table.section(of_tasks))
         loads.append("the round trips")
+    if "batch" in parts:
+        items, loop_items = (500, 50) if report.quick else (10_000, 500)
+        of_batch = batch.measure(installation, items=items, loop_items=loop_items, say=say)
+        report.add("batch", of_batch, batch_table.section(of_batch))
+        report.verdicts.append(batch_table.judge(of_batch))
+        loads.append("the batches")
     if "memory" in parts:
         say("memory: looking at each process")
         load = " and ".join(loads) or memory.own_load(installation)

@@ -14,9 +14,9 @@ from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.catalog.resolve import resolve, resolve_deployment, resolve_workload
-from service.edge.body import parse_json
 from service.quoting.indicative import weights
 from service.schemas.estimate import EstimateRequest, EstimateRequestSchema
+from service.schemas.json_text import parse_json
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.sizing.estimate import estimate
 from service.sizing.size import size

@@ -1,15 +1,19 @@
-"""scripts/calibrate: fit config/calibration from measured kernels, served runs and trainings."""
+"""scripts/calibrate: fit config/calibration from measured kernels, served runs, trainings and scientific jobs."""
 
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from config.environment import ROOT
 from scripts.calibration.kernels import fit_kernels, write_kernels
+from scripts.calibration.science import calibrate_science, write_science
+from scripts.calibration.science_runs import science_runs
 from scripts.calibration.served import calibrate, calibration_runs, write_served
 from scripts.calibration.training import calibrate_training, write_training
 from scripts.calibration.training_memory import memory_runs
 from scripts.calibration.training_runs import training_runs
 from scripts.options import parse
+from service.catalog.applications import load_facts
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.sizing.place import placed_server
@@ -43,12 +47,14 @@ def main(arguments: list[str]) -> int:
         write_kernels(_FOLDER / "kernels.yaml", curves, today=today)
         say(f"wrote {len(curves)} curves")
         catalog = load_catalog(_CONFIG)
-    if asked.only != "training":
+    if asked.only in {None, "inference"}:
         runs = calibration_runs(catalog, _CONFIG / "evidence" / "inference.jsonl", say)
         vector, errors = calibrate(runs, say)
         write_served(_FOLDER / "inference.yaml", vector, errors, today=today, runs=len(runs))
-    if asked.only != "inference":
+    if asked.only in {None, "training"}:
         calibrate_trainings(catalog, today=today)
+    if asked.only in {None, "science"}:
+        calibrate_sciences(today=today)
     say("wrote config/calibration; scripts/validate shows what it does, scripts/compare what it moves")
     return 0
 
@@ -61,6 +67,19 @@ def calibrate_trainings(catalog: Catalog, *, today: date) -> None:
     catalog = load_catalog(_CONFIG)
     runs, memories = training_runs(catalog, evidence, say), memory_runs(catalog, evidence, say)
     write_training(written, calibrate_training(runs, memories, say), today=today)
+
+
+def calibrate_sciences(*, today: date) -> None:
+    """Curves and laws of scientific applications; what was fitted before is set aside first."""
+    written = _FOLDER / "science.yaml"
+    catalog = load_catalog(_CONFIG)
+    bare = replace(
+        catalog,
+        applications=dict(load_facts(_CONFIG / "science", gpus=frozenset(gpu.id for gpu in catalog.hardware.gpus))),
+    )
+    runs = science_runs(bare, _CONFIG / "evidence" / "science.jsonl", say)
+    fitted, errors = calibrate_science(bare, runs, say)
+    write_science(written, fitted, errors, catalog=bare, today=today, runs=len(runs))
 
 
 if __name__ == "__main__":

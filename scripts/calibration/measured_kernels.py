@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from service.sizing.inference.load import touched_fraction
 from service.sizing.operation import ANY_ENGINE, Operation, Work
 from service.sizing.table import FloatArray
 from service.sizing.units import MS, US
@@ -193,14 +194,15 @@ def _latent(folder: Path) -> Iterator[Measured]:
 def _experts(folder: Path) -> Iterator[Measured]:
     names = ["num_tokens", "hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
     rows = pd.read_parquet(folder / "moe.parquet")
-    rows = rows[rows["distribution"] == _DISTRIBUTION]
+    # Whole on one rank or cut: what the busiest of several ranks took tells of the routing, not of the kernel.
+    rows = rows[(rows["distribution"] == _DISTRIBUTION) & (rows["moe_ep_size"] == 1)]
     rows = rows.assign(precision=rows["moe_dtype"].map(_EXPERT_FORMATS)).dropna(subset=["precision"])
     rows = _quickest(rows, ["gpu", "engine", "precision", *names])
 
     def work(points: pd.DataFrame, precision: str) -> Work:
         tokens, hidden, width, top_k, experts, cut, ranks = _columns(points, *names)
         routed = tokens * top_k / ranks
-        touched = experts / ranks * (1.0 - (1.0 - top_k / experts) ** tokens)
+        touched = experts / ranks * touched_fraction(tokens * top_k / experts)
         matrix = 3.0 * hidden * width / cut
         return Work(
             flop=2.0 * matrix * routed,

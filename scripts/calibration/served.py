@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import orjson
 
-from scripts.calibration.overhead_fit import ENGINES, METRICS, SPECS, Runs, Slots, fit_overheads, slots
+from scripts.calibration.overhead_fit import ENGINES, SPECS, Fitting, Slots, fit_overheads, slots
+from scripts.calibration.run_arrays import METRICS, Runs
 from scripts.calibration.served_runs import Place, ServedRun, served_run
 from service.catalog.catalog import Catalog
 from service.schemas.evidence import read_measured
@@ -17,30 +18,35 @@ from service.schemas.measured import MeasuredInference
 from service.sizing.table import FloatArray
 from service.sizing.version import ENGINE_VERSION
 
-_STEPS, _FOLD_STEPS = 12, 4
+_STEPS = 14
 _FOLD_ROWS = 20
 _FOLDS = ("source", "model", "gpu")
 # One rate of disaggregated serving is not a distribution: the inverse of its TPOT stands in.
-_LEAST_POINTS = 20
+_LEAST_POINTS, _ENGINE_POINTS = 20, 60
 # One source cannot show how sources differ: submitters of one benchmark differ by up to 24 % on one box.
 _SEVERAL, _ONE_SOURCE_ARM = 2, 0.25
 _HEADER = """\
 # What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.
 # coefficients: a factor on kernels, gaps between them, host work; scope = engine/model kind, engine, model kind, or *.
-# residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU; where one
-# source alone has such runs the arms are at least 0.25.
+# residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU, the median
+# of a regime for all engines, and of folds that kept runs of it; where one source alone has such runs the arms are at
+# least 0.25.
 # errors: absolute error over measured; median over groups (source x model x GPU x precision x mode), p90 over rows.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
-    """ln(predicted / measured) of one metric of one run, in the fit itself or in one way of leaving runs out."""
+    """ln(predicted / measured) of one metric of one run, in the fit itself or in one way of leaving runs out.
+
+    `blind`: hardly a run of its regime was left to fit on, so that it tells of the priors and not of what was fitted.
+    """
 
     place: Place
     metric: str
     fold: str
     log_error: float
+    blind: bool = False
 
 
 def calibration_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[ServedRun]:
@@ -58,17 +64,24 @@ def calibration_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -
     return found
 
 
-def _sets(runs: Sequence[ServedRun], place: Slots) -> list[Runs]:
+def _sets(runs: Sequence[ServedRun], place: Slots) -> list[Fitting]:
     modes = [[run for run in runs if (run.prefill is not None) is pooled] for pooled in (False, True)]
-    return [Runs(some, place) for some in modes if some]
+    return [Fitting(Runs(some), place) for some in modes if some]
 
 
-def _errors(sets: Sequence[Runs], vector: FloatArray, fold: str) -> list[Error]:
+def _errors(sets: Sequence[Fitting], vector: FloatArray, fold: str, *, fitted: Sequence[ServedRun]) -> list[Error]:
+    seen = Counter(regime(run.place) for run in fitted)
     return [
-        Error(place=run.place, metric=metric, fold=fold, log_error=float(error))
-        for runs in sets
-        for metric, errors in runs.log_errors(vector).items()
-        for run, error in zip(runs.runs, errors, strict=True)
+        Error(
+            place=run.place,
+            metric=metric,
+            fold=fold,
+            log_error=float(error),
+            blind=seen[regime(run.place)] < _FOLD_ROWS,
+        )
+        for one in sets
+        for metric, errors in one.log_errors(vector).items()
+        for run, error in zip(one.runs.runs, errors, strict=True)
         if np.isfinite(error)
     ]
 
@@ -78,15 +91,16 @@ def calibrate(runs: Sequence[ServedRun], say: Callable[[str], None]) -> tuple[Fl
     place = slots()
     say(f"fitting {place.start.size} numbers on {len(runs)} runs")
     vector = fit_overheads(_sets(runs, place), place, steps=_STEPS)
-    errors = _errors(_sets(runs, place), vector, "fit")
+    errors = _errors(_sets(runs, place), vector, "fit", fitted=runs)
     for name in _FOLDS:
         counted = Counter(str(getattr(run.place, name)) for run in runs)
         for value in sorted(value for value, many in counted.items() if many >= _FOLD_ROWS):
             say(f"leaving out {name} {value}")
             kept = [run for run in runs if getattr(run.place, name) != value]
             left = [run for run in runs if getattr(run.place, name) == value]
-            found = fit_overheads(_sets(kept, place), place, start=vector, steps=_FOLD_STEPS)
-            errors += _errors(_sets(left, place), found, name)
+            # From the priors again: the runs left out have never been seen.
+            found = fit_overheads(_sets(kept, place), place, steps=_STEPS)
+            errors += _errors(_sets(left, place), found, name, fitted=kept)
     return vector, errors
 
 
@@ -134,26 +148,35 @@ def regime(place: Place) -> str:
 
 
 def _band_lines(errors: Sequence[Error]) -> list[str]:
-    """Quantiles over the folds, every metric in every regime that has enough points."""
+    """Quantiles over the folds, every metric in every regime that has enough points, and there by engine."""
     found = []
     for metric in METRICS:
         for name in ("aggregated/dense", "aggregated/moe", "disaggregated"):
             own = [e for e in errors if e.metric == metric and e.fold != "fit" and regime(e.place) == name]
             if len(own) < _LEAST_POINTS and metric == "output_tokens_s":
                 other = [e for e in errors if e.metric == "tpot_ms" and e.fold != "fit" and regime(e.place) == name]
-                ratios, weights = np.array([e.log_error for e in other]), _balanced(other)
-            else:
-                ratios, weights = np.array([-e.log_error for e in own]), _balanced(own)
-            if ratios.size < _LEAST_POINTS:
+                # The inverse of a time.
+                own = [replace(e, log_error=-e.log_error) for e in other]
+            if len(own) < _LEAST_POINTS:
                 continue
-            low, middle, high = (_quantile(ratios, weights, q) for q in (0.1, 0.5, 0.9))
-            if len(_sources(own)) < _SEVERAL:
-                low, high = min(low, middle - _ONE_SOURCE_ARM), max(high, middle + _ONE_SOURCE_ARM)
-            found.append(
-                f"  - {{metric: inference.{metric}, regime: {name}, q10: {low:.4g}, q50: {middle:.4g}, "
-                f"q90: {high:.4g}, n: {ratios.size}}}"
-            )
+            sighted = [e for e in own if not e.blind]
+            middle = _quantile(sighted if len(sighted) >= _LEAST_POINTS else own, 0.5)
+            found.append(_band(own, metric, name, middle=middle))
+            # What scatters with pools is what nobody published of them, whatever the engine.
+            for engine in ENGINES if name != "disaggregated" else ():
+                run_by = [e for e in own if e.place.engine == engine]
+                if len(run_by) >= _ENGINE_POINTS:
+                    found.append(_band(run_by, metric, f"{name}/{engine}", middle=middle))
     return found
+
+
+def _band(errors: Sequence[Error], metric: str, name: str, *, middle: float) -> str:
+    """The band of some runs about a median that is the same for all engines."""
+    low, high = min(middle, _quantile(errors, 0.1)), max(middle, _quantile(errors, 0.9))
+    if len(_sources(errors)) < _SEVERAL:
+        low, high = min(low, middle - _ONE_SOURCE_ARM), max(high, middle + _ONE_SOURCE_ARM)
+    numbers = f"q10: {low:.4g}, q50: {middle:.4g}, q90: {high:.4g}, n: {len(errors)}"
+    return f"  - {{metric: inference.{metric}, regime: {name}, {numbers}}}"
 
 
 def _sources(errors: Sequence[Error]) -> list[str]:
@@ -168,7 +191,9 @@ def _balanced(errors: Sequence[Error]) -> FloatArray:
     return np.array([many[error.place.group] ** -0.5 for error in errors])
 
 
-def _quantile(values: FloatArray, weights: FloatArray, fraction: float) -> float:
+def _quantile(errors: Sequence[Error], fraction: float) -> float:
+    """Of ln(measured / predicted)."""
+    values, weights = np.array([-error.log_error for error in errors]), _balanced(errors)
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(np.interp(fraction * total[-1], total, values[order]))

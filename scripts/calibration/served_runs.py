@@ -20,7 +20,7 @@ from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
 GRID = 40
 _SMALLEST_BATCH = 0.05
-_PARTS = ("products", "generation", "context", "experts", "streams", "collectives")
+_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class ServedRun:
     layers: float
     load: LoadKind
     burst: bool
+    uncounted: bool
     clients: float
     copies: float
     gpus: float
@@ -104,6 +105,7 @@ def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedR
         layers=float(bench.load.architecture.layers),
         load=asked.kind,
         burst=asked.arrival is Arrival.BURST,
+        uncounted=pooled is not None and run.deployment.gpus is None,
         clients=float(asked.value or 0),
         copies=float(settled.notes.placement.replicas),
         gpus=float(deployment.gpus),
@@ -154,6 +156,6 @@ def stacked(parts: Sequence[StepParts], *, points: int) -> StepParts:
 
     return StepParts(
         **{name: rows(name) for name in _PARTS},
-        layers=np.array([[float(np.max(one.layers))] for one in parts]),
+        kernels=np.array([[float(np.max(one.kernels))] for one in parts]),
         exchanges=np.array([[float(np.max(one.exchanges))] for one in parts]),
     )

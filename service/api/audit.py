@@ -39,9 +39,9 @@ class AuditQuerySchema(PageQuerySchema):
 @blueprint.described(
     operationId="listAuditEvents",
     description="For administrators. One event per accepted change that a caller or an operator on the host made: "
-    "workloads, cancelled runs, keys, the tenant itself. What was refused, repeated or changed nothing has none. Nor "
-    "has what the service does by itself: how far a run has come is in the run (`started_at`, `finished_at`, "
-    "`attempts`, `error`).",
+    "workloads, cancelled runs, price books, quotes, keys, the tenant itself; and one, by the service, when the "
+    "validity of an issued quote ends. What was refused, repeated or changed nothing has none. Nor has what else the "
+    "service does by itself: how far a run has come is in the run (`started_at`, `finished_at`, `attempts`, `error`).",
 )
 def get_audit_events(query: dict[str, Any]) -> Any:
     """List what was changed, and by whom, newest first."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.catalog.files import naming, read_yaml, wrong
+from service.catalog.fitted_science import with_borrowed, with_fitted
 from service.errors import FactsError
 from service.schemas.typed import load_typed
 from service.sizing.science.application import Application
@@ -21,13 +22,32 @@ class LoadedApplications:
     parsed: Mapping[str, Any]
 
 
-def load_applications(folder: Path, *, gpus: frozenset[str]) -> LoadedApplications:
-    """Every application of the folder. Raises FactsError naming file, record and field. `gpus` are the known ids."""
-    parsed = {path: read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
-    if not parsed:
+def load_applications(folder: Path, *, gpus: frozenset[str], fitted: Path) -> LoadedApplications:
+    """Every application of the folder with what was fitted for it. Raises FactsError naming file, record and field.
+
+    `gpus` are the known ids.
+    """
+    facts = load_facts(folder, gpus=gpus)
+    found = with_fitted(fitted, facts)
+    for name, application in found.items():
+        if application != facts[name]:
+            _check(fitted, application, gpus=gpus)
+    whole = {name: with_borrowed(application, found) for name, application in found.items()}
+    return LoadedApplications(
+        applications={name: whole[name] for name in sorted(whole)},
+        sources={f"science/{name}/{source}": what for name in sorted(whole) for source, what in whole[name].sources},
+        parsed={path.stem: read_yaml(path) for path in sorted(folder.glob("*.yaml"))},
+    )
+
+
+def load_facts(folder: Path, *, gpus: frozenset[str]) -> dict[str, Application]:
+    """Every application of the folder as its file states it, without what is fitted or borrowed."""
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
         raise FactsError(f"{folder.name}: there is no application file in this folder")
     found: dict[str, Application] = {}
-    for path, raw in parsed.items():
+    for path in paths:
+        raw = read_yaml(path)
         with naming(path, str(raw.get("id", path.stem))):
             application: Application = load_typed(Application, raw)
         if application.id != path.stem:
@@ -35,11 +55,11 @@ def load_applications(folder: Path, *, gpus: frozenset[str]) -> LoadedApplicatio
         _check(path, application, gpus=gpus)
         found[application.id] = application
     _check_aliases(folder, found)
-    return LoadedApplications(
-        applications={name: found[name] for name in sorted(found)},
-        sources={f"science/{name}/{source}": what for name in sorted(found) for source, what in found[name].sources},
-        parsed={path.stem: raw for path, raw in parsed.items()},
-    )
+    for name, application in found.items():
+        lender = None if application.borrows is None else application.borrows.application
+        if lender is not None and lender not in found:
+            raise wrong(folder / f"{name}.yaml", name, "borrows.application", f"There is no application '{lender}'.")
+    return found
 
 
 def _check(path: Path, application: Application, *, gpus: frozenset[str]) -> None:

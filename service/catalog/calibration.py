@@ -8,7 +8,14 @@ from marshmallow import Schema
 
 from service.catalog.evidence import load_evidence
 from service.catalog.files import naming, read_yaml, wrong
-from service.schemas.calibration import AssumptionSchema, BandSchema, CoefficientSchema, CurveSchema, KinSchema
+from service.schemas.calibration import (
+    AssumptionSchema,
+    BandSchema,
+    CoefficientSchema,
+    CurveSchema,
+    KinSchema,
+    ReleaseSchema,
+)
 from service.schemas.digest import sha256_digest
 from service.sizing.calibration import Calibration, index_evidence
 from service.sizing.kind import Kind
@@ -16,6 +23,8 @@ from service.sizing.operation import CurveBook
 
 # What a file says about its fit; it is part of the version and of nothing else.
 _ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version", "errors"})
+# Fitted numbers of scientific applications: service/catalog/fitted_science.py reads them.
+_ELSEWHERE = frozenset({"rates", "laws", "factors", "constants"})
 # What today's software is taken to be where no serving run says when it was published.
 _NO_MONTH = "2026-01"
 
@@ -26,16 +35,17 @@ def load_calibration(config_dir: Path) -> Calibration:
     parsed: dict[str, Any] = {"assumptions": read_yaml(judged)}
     _only(judged, parsed["assumptions"], frozenset({"assumptions"}))
     assumptions = _load(judged, parsed["assumptions"], "assumptions", schema=AssumptionSchema(), key=lambda a: a.id)
-    found: dict[str, dict[Any, Any]] = {"coefficients": {}, "residuals": {}, "curves": {}, "kin": {}}
+    found: dict[str, dict[Any, Any]] = {"coefficients": {}, "residuals": {}, "curves": {}, "kin": {}, "releases": {}}
     schemas: dict[str, tuple[Schema, Callable[[Any], Any]]] = {
         "coefficients": (CoefficientSchema(), lambda c: (c.name, c.scope)),
         "residuals": (BandSchema(), lambda b: (b.metric, b.regime)),
         "curves": (CurveSchema(), lambda c: (c.operation, c.gpu, c.engine, c.precision)),
         "kin": (KinSchema(), lambda k: (k.gpu,)),
+        "releases": (ReleaseSchema(), lambda r: (r.engine, r.version)),
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
         parsed[path.stem] = read_yaml(path)
-        _only(path, parsed[path.stem], frozenset(schemas) | _ABOUT)
+        _only(path, parsed[path.stem], frozenset(schemas) | _ABOUT | _ELSEWHERE)
         for name, (schema, key) in schemas.items():
             for entry, value in _load(path, parsed[path.stem], name, schema=schema, key=key).items():
                 if entry in found[name]:
@@ -53,6 +63,7 @@ def load_calibration(config_dir: Path) -> Calibration:
         ),
         evidence=index_evidence(evidence),
         newest_software=max((p.published for p in evidence if p.kind == Kind.INFERENCE), default="") or _NO_MONTH,
+        releases={key: found["releases"][key] for key in sorted(found["releases"])},
     )
 
 

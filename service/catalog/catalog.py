@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.catalog.accuracy import PublishedAccuracy
+from service.quoting.approval import DiscountTiers
+from service.quoting.bom_rules import BomRules
 from service.quoting.export_rules import ExportRules
+from service.quoting.supply import LeadTimeNotes
+from service.quoting.tco import CitedFigure
 from service.schemas.fact import Fact, FactSheet
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
@@ -33,7 +37,8 @@ class ZooModel:
 class Catalog:
     """Read once at start and never changed. Mappings are ordered by id.
 
-    `version` covers hardware, models and applications; calibration and export rules carry digests of their own.
+    `version` covers hardware, models and applications; calibration, export rules and the rules of
+    quotes carry digests of their own, for no sizing depends on them.
     """
 
     version: str
@@ -48,3 +53,7 @@ class Catalog:
     accuracy: PublishedAccuracy
     sources: Mapping[str, str]
     export_rules: ExportRules
+    bom_rules: BomRules
+    discount_tiers: DiscountTiers
+    lead_times: LeadTimeNotes
+    tco_context: tuple[CitedFigure, ...]

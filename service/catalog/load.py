@@ -5,11 +5,15 @@ from pathlib import Path
 
 from service.catalog.accuracy import NOT_READ, load_accuracy
 from service.catalog.applications import load_applications
+from service.catalog.bom_rules import load_bom_rules
 from service.catalog.calibration import load_calibration
 from service.catalog.catalog import Catalog, FactSheet
+from service.catalog.discounts import load_discounts
 from service.catalog.export_rules import load_export_rules
 from service.catalog.hardware import load_hardware
+from service.catalog.lead_times import load_lead_times
 from service.catalog.models import load_not_sized, load_zoo
+from service.catalog.tco_context import load_tco_context
 from service.schemas.digest import sha256_digest
 from service.schemas.fact import CATALOG_SOURCE
 
@@ -25,7 +29,7 @@ def load_catalog(config_dir: Path, *, stored_predictions: bool = True) -> Catalo
     hardware = load_hardware(config_dir / "hardware")
     zoo = load_zoo(config_dir / "models")
     gpus = frozenset(gpu.id for gpu in hardware.hardware.gpus)
-    science = load_applications(config_dir / "science", gpus=gpus)
+    science = load_applications(config_dir / "science", gpus=gpus, fitted=config_dir / "calibration" / "science.yaml")
     sheets: dict[str, Mapping[str, FactSheet]] = {**hardware.sheets, "models": zoo.sheets}
     return Catalog(
         version=sha256_digest({"hardware": hardware.parsed, "models": zoo.parsed, "science": science.parsed}),
@@ -39,4 +43,8 @@ def load_catalog(config_dir: Path, *, stored_predictions: bool = True) -> Catalo
         accuracy=load_accuracy(config_dir) if stored_predictions else NOT_READ,
         sources={CATALOG_SOURCE: _OWN, **hardware.sources, **zoo.sources, **science.sources},
         export_rules=load_export_rules(config_dir, gpus=gpus),
+        bom_rules=load_bom_rules(config_dir, hardware=hardware.hardware, servers=hardware.sheets["servers"]),
+        discount_tiers=load_discounts(config_dir),
+        lead_times=load_lead_times(config_dir),
+        tco_context=load_tco_context(config_dir),
     )

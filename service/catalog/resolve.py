@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from service.catalog.catalog import Catalog
 from service.catalog.together import both, each, unknown
-from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
+from service.errors import FieldError, InvalidRequestError, PlannerError, UnsupportedWorkloadError
 from service.schemas.issue import nearest
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.science.application import Application
@@ -32,9 +32,14 @@ _SUFFIXES = ("-instruct", "-chat", "-it", "-base", "-hf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """The question with canonical ids, and what its model or application is."""
+    """The question with canonical ids, and what its model or application is.
+
+    `called` is the same with the model by the name that was asked for, as the zoo spells it: two names of one
+    architecture are one question, and whoever asked for one is not told of the other.
+    """
 
     question: Question
+    called: Question
     architecture: ModelArchitecture | None
     application: Application | None
 
@@ -44,11 +49,21 @@ def resolve(catalog: Catalog, question: Question) -> Resolved:
     (workload, architecture, application), constraints = both(
         lambda: resolve_workload(catalog, question.workload), lambda: _constraints(catalog, question.constraints)
     )
+    canonical = dataclasses.replace(question, workload=workload, constraints=constraints)
     return Resolved(
-        question=dataclasses.replace(question, workload=workload, constraints=constraints),
+        question=canonical,
+        called=_called(catalog, canonical, question.workload),
         architecture=architecture,
         application=application,
     )
+
+
+def _called(catalog: Catalog, canonical: Question, asked: Workload) -> Question:
+    workload = canonical.workload
+    if not isinstance(workload, InferenceWorkload | TrainingWorkload) or not isinstance(workload.model, str):
+        return canonical
+    name = _model_name(catalog, str(getattr(asked, "model", workload.model)))
+    return dataclasses.replace(canonical, workload=dataclasses.replace(workload, model=name))
 
 
 def resolve_workload(
@@ -70,6 +85,22 @@ def resolve_deployment(catalog: Catalog, deployment: Deployment) -> Deployment:
         lambda: _server(catalog, deployment.server),
     )
     return dataclasses.replace(deployment, gpu=gpu, server=None if server is None else _carrier(catalog, server, gpu))
+
+
+def model_meant(catalog: Catalog, name: str) -> str:
+    """The id of the model that a filter means; the name itself where no model goes by it."""
+    try:
+        return _model_names(catalog)[_model_name(catalog, name)]
+    except PlannerError:
+        return name
+
+
+def gpu_meant(catalog: Catalog, name: str) -> str:
+    """The id of the GPU that a filter means; the name itself where no GPU goes by it."""
+    try:
+        return find(name, _gpu_names(catalog), field="gpu", what="GPU")
+    except PlannerError:
+        return name
 
 
 def _server(catalog: Catalog, name: str | None) -> str | None:
@@ -130,13 +161,21 @@ def _bare(name: str) -> str:
 
 def _model_id(catalog: Catalog, name: str) -> str:
     known = _model_names(catalog)
+    return _usable(catalog, known[_model_name(catalog, name)])
+
+
+def _model_name(catalog: Catalog, name: str) -> str:
+    """The id or alias that a name means, as the zoo spells it. Raises UnknownReferenceError for none."""
+    known = _model_names(catalog)
     # Publishers prefix their organisation and append what the weights were tuned for.
     last = name.rsplit("/", 1)[-1]
     shortened = [last.lower().removesuffix(suffix) for suffix in _SUFFIXES if last.lower().endswith(suffix)]
     for candidate in (name, last, *shortened):
-        if candidate in known or len(_folded_names(catalog).get(folded(candidate), ())) == 1:
-            model = known[candidate] if candidate in known else next(iter(_folded_names(catalog)[folded(candidate)]))
-            return _usable(catalog, model)
+        alike = _folded_names(catalog).get(folded(candidate), ())
+        if candidate in known:
+            return candidate
+        if len({known[one] for one in alike}) == 1:
+            return alike[0]
     for other, kind in catalog.not_sized.items():
         if folded(other) == folded(last):
             message = f"{other} is a model for {kind}; Headroom sizes language models and the applications it lists."
@@ -222,13 +261,14 @@ def _model_names(catalog: Catalog) -> dict[str, str]:
     return {**{name: name for name in catalog.models}, **catalog.aliases}
 
 
-def _folded_names(catalog: Catalog) -> dict[str, frozenset[str]]:
-    return _folded(tuple(sorted(_model_names(catalog).items())))
+def _folded_names(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    return _folded(tuple(sorted(_model_names(catalog))))
 
 
 @lru_cache(maxsize=4)
-def _folded(names: tuple[tuple[str, str], ...]) -> dict[str, frozenset[str]]:
-    groups: dict[str, set[str]] = {}
-    for name, model in names:
-        groups.setdefault(folded(name), set()).add(model)
-    return {name: frozenset(models) for name, models in groups.items()}
+def _folded(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Names by what is left of them without case and separators."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(folded(name), []).append(name)
+    return {name: tuple(alike) for name, alike in groups.items()}

@@ -94,13 +94,37 @@ def _power(option: Answer) -> str:
 
 def _racks(option: Answer) -> str:
     plan = option["facility"]
-    return f"{number(plan['racks'])} ({number(plan['rack_units'])} U in all, {plan['cooling']})"
+    feeds = plan.get("feeds")
+    told = "" if feeds is None else f", {number(feeds)} power feeds"
+    return f"{number(plan['racks'])} ({number(plan['rack_units'])} U in all, {plan['cooling']}{told})"
+
+
+def _energy(option: Answer) -> str:
+    plan = option["facility"]
+    energy, carbon = plan.get("energy_kwh_year"), plan.get("carbon_kg_year")
+    if energy is None or carbon is None:
+        return _UNKNOWN
+    return f"{number(energy)} kWh and {number(carbon)} kg of CO2 a year, at {number(plan['grid_kg_co2_kwh'])} kg a kWh"
 
 
 def _network(option: Answer) -> str:
     plan = option["network"]
-    switches = (plan["leaf_switches"] or 0) + (plan["spine_switches"] or 0)
-    return f"{plan['fabric']}, {switches} switches" if switches else str(plan["fabric"])
+    parts = plan.get("networks") or [{**plan, "network": "compute", "cables": None}]
+    told = [f"{_switches(part)} {part['network'].replace('_', '-')} switches" for part in parts if _switches(part)]
+    cables = sum(part["cables"] or 0 for part in parts)
+    return ", ".join([str(plan["fabric"]), *told, *([f"{number(cables)} cables"] if cables else [])])
+
+
+def _storage(option: Answer) -> str:
+    plan = option["storage"]
+    rates = [
+        f"{number(plan[f'{way}_gb_s'])} GB/s {way}" for way in ("read", "write") if plan[f"{way}_gb_s"] is not None
+    ]
+    return ", ".join([f"{number(plan['capacity_tb'])} TB", *rates])
+
+
+def _switches(part: Answer) -> int:
+    return (part["leaf_switches"] or 0) + (part["spine_switches"] or 0)
 
 
 def _usd(amount: str | None) -> str:
@@ -142,6 +166,8 @@ _LATER_ROWS = (
     ("power", _power),
     ("racks", _racks),
     ("network", _network),
+    ("storage", _storage),
+    ("energy", _energy),
     ("cost", _cost),
 )
 

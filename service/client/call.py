@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from rich.console import Console
@@ -14,11 +14,18 @@ from service.client.address import DEFAULT_URL
 from service.client.ending import Ending, ending_of_failure
 from service.client.headroom import Headroom
 from service.client.problem import HeadroomError, ProblemError, UnreachableError
-from service.client.progress import Watch
 
 NO_KEY = (
     "No API key: set HEADROOM_KEY, or give --key. scripts/run prints one of each role and keeps them in its keys.json."
 )
+
+
+class Watching(Protocol):
+    """Whoever tells a person how a call goes."""
+
+    def pause(self, error: HeadroomError, pause_s: float) -> None:
+        """Tell why a request is tried again, and when."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +36,7 @@ class Call:
     key: str | None
     as_json: bool
 
-    def connect(self, watch: Watch) -> Headroom:
+    def connect(self, watch: Watching) -> Headroom:
         """The server, which tells `watch` when it has to be asked again."""
         if not self.key:
             raise click.UsageError(NO_KEY)

@@ -91,7 +91,7 @@ _WORKLOADS = (
 _EVENTS = (
     click.option("--action", help="List only events of this action, such as workload.changed."),
     click.option("--principal", help="List only what this principal did."),
-    click.option("--resource-kind", help="List only what was done to workload, run, key or tenant."),
+    click.option("--resource-kind", help="List only what was done to workload, run, price_book, quote, key or tenant."),
     click.option("--resource", "resource_id", help="List only what was done to this resource."),
     *_times("events"),
 )

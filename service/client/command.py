@@ -10,6 +10,7 @@ import click
 from service.client.accuracy import print_accuracy
 from service.client.answers import make_console, print_result
 from service.client.audit import audit
+from service.client.batching import batch, batches
 from service.client.call import Call, calling, complain
 from service.client.choice import RunChoice
 from service.client.choosing import PAGE, choosing_runs, paging
@@ -21,8 +22,10 @@ from service.client.estimates import print_estimate
 from service.client.files import read_file
 from service.client.headroom import RUN_WITHIN_S, Headroom
 from service.client.listings import print_runs, timing, told
+from service.client.price_books import price_books
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
+from service.client.quotes import quotes
 from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
@@ -228,7 +231,11 @@ def catalog(call: Call, kind: str, record_id: str | None) -> Ending:
 
 cli.add_command(working)
 cli.add_command(workloads)
+cli.add_command(quotes)
+cli.add_command(price_books)
 cli.add_command(audit)
+cli.add_command(batch)
+cli.add_command(batches)
 
 
 @cli.command()

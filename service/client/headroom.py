@@ -4,8 +4,10 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -13,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from service.client.address import checked_key, checked_url, on_this_machine
+from service.client.batch_calls import BatchCalls
 from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventChoice, RunChoice, WorkloadChoice
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
@@ -32,6 +35,24 @@ _LEAST_POLL_S = 0.1
 _SERVER_WAIT_S = 2
 # So much of the time that is left is for the last look.
 _LAST_LOOK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHead:
+    """What a table of prices has no place for; whether it is enough is the server's to say."""
+
+    name: str | None = None
+    currency: str | None = None
+    date: str | None = None
+    expires_on: str | None = None
+    indicative: bool = False
+    note: str | None = None
+
+    def query(self) -> dict[str, str]:
+        """The query beside the table; what is None is left out."""
+        given = {name: getattr(self, name) for name in ("name", "currency", "date", "expires_on", "note")}
+        flags = {"indicative": "true"} if self.indicative else {}
+        return {name: value for name, value in given.items() if value is not None} | flags
 
 
 class Headroom:
@@ -69,6 +90,11 @@ class Headroom:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    @property
+    def batches(self) -> BatchCalls:
+        """The calls of batches: many workloads at once."""
+        return BatchCalls(_Calls(self), path_of=_path)
 
     def submit(
         self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf
@@ -201,6 +227,105 @@ class Headroom:
         params = {name: value for name, value in {**only, "by": by}.items() if value is not None}
         return _document(self._send("GET", "/v1/accuracy/summary", params=params))
 
+    def price_books(
+        self,
+        *,
+        name: str | None = None,
+        currency: str | None = None,
+        activated: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page:
+        """The tenant's price books without their lines, newest first."""
+        put_in_force = None if activated is None else str(activated).lower()
+        return self._page(
+            "/v1/price-books", name=name, currency=currency, activated=put_in_force, limit=limit, cursor=cursor
+        )
+
+    def price_book(self, book_id: str) -> dict[str, Any]:
+        """One price book with its lines."""
+        return _document(self._send("GET", _path("price-books", book_id)))
+
+    def upload_price_book(
+        self, content: Body, *, head: TableHead | None = None, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Store a price book; with a head the content is a table (CSV). For administrators."""
+        if head is None:
+            return _document(self._post("/v1/price-books", content, idempotency_key=idempotency_key))
+        answer = self._post(
+            "/v1/price-books",
+            content,
+            headers={"Content-Type": "text/csv"},
+            idempotency_key=idempotency_key,
+            params=head.query(),
+        )
+        return _document(answer)
+
+    def activate_price_book(self, book_id: str, *, effective_from: str | None = None) -> dict[str, Any]:
+        """Put a price book in force from a day on (today in UTC); refused (412) when somebody else does meanwhile."""
+        path = _path("price-books", book_id)
+        tag = self._send("GET", path).headers.get("ETag", "*")
+        body = {"effective_from": effective_from or f"{datetime.now(UTC):%Y-%m-%d}"}
+        return self._change("POST", f"{path}/activate", body, tag=tag)
+
+    def quotes(
+        self,
+        *,
+        at_risk: bool | None = None,
+        within_days: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **only: str | None,
+    ) -> Page:
+        """Revisions of quotes, newest first; `only`: state, number, run_id, customer, created_after, created_before."""
+        risk = None if at_risk is None else str(at_risk).lower()
+        return self._page("/v1/quotes", at_risk=risk, within_days=within_days, limit=limit, cursor=cursor, **only)
+
+    def quote(self, quote_id: str) -> dict[str, Any]:
+        """One revision of a quote: what was asked, what it says, and how it stands."""
+        return _document(self._send("GET", _path("quotes", quote_id)))
+
+    def quote_revisions(self, quote_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
+        """All revisions of the number of a quote, newest first."""
+        return self._page(f"{_path('quotes', quote_id)}/revisions", limit=limit, cursor=cursor)
+
+    def quote_diff(self, quote_id: str, other_id: str) -> dict[str, Any]:
+        """What changed from one revision of a quote to another."""
+        return _document(self._send("GET", f"{_path('quotes', quote_id)}/diff/{_quoted(other_id)}"))
+
+    def create_quote(self, request: Body, *, idempotency_key: str | None = None) -> dict[str, Any]:
+        """Write a quote from an option of a run: a draft."""
+        return _document(self._post("/v1/quotes", request, idempotency_key=idempotency_key))
+
+    def change_quote(self, quote_id: str, request: Body, *, tag: str | None = None) -> dict[str, Any]:
+        """Write a draft anew over the version of this ETag, or of now; refused (412) when it was changed since."""
+        return self._change("PUT", _path("quotes", quote_id), request, tag=tag or self._tag(quote_id))
+
+    def quote_step(
+        self, quote_id: str, step: str, body: Body | None = None, *, tag: str | None = None
+    ) -> dict[str, Any]:
+        """submit, approve, reject, issue, accept, decline or withdraw: over the version of this ETag, or of now."""
+        return self._change(
+            "POST", f"{_path('quotes', quote_id)}/{_quoted(step)}", body, tag=tag or self._tag(quote_id)
+        )
+
+    def revise_quote(
+        self, quote_id: str, request: Body, *, tag: str | None = None, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Write the next revision of a quote: a draft at the prices of today."""
+        headers = {"If-Match": tag or self._tag(quote_id)}
+        path = f"{_path('quotes', quote_id)}/revise"
+        return _document(self._post(path, request, headers=headers, idempotency_key=idempotency_key))
+
+    def _tag(self, quote_id: str) -> str:
+        return str(self._send("GET", _path("quotes", quote_id)).headers.get("ETag", "*"))
+
+    def _change(self, method: str, path: str, body: Body | None, *, tag: str) -> dict[str, Any]:
+        """A change of the version that has this tag."""
+        sent: dict[str, Any] = {} if body is None else {"content": _content(body)}
+        headers = {"If-Match": tag, **({} if body is None else {"Content-Type": "application/json"})}
+        return _document(self._send(method, path, headers=headers, **sent))
+
     def _page(self, path: str, **query: str | int | list[str] | None) -> Page:
         params = {name: value for name, value in query.items() if value is not None}
         return page_of(_document(self._send("GET", path, params=params)))
@@ -214,15 +339,23 @@ class Headroom:
         idempotency_key: str | None = None,
         patience: Patience | None = None,
         extra_s: float = 0,
+        params: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        content = request if isinstance(request, bytes) else json.dumps(request).encode()
         # One key for all tries: the server makes one workload of them.
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": idempotency_key or uuid.uuid4().hex,
             **(headers or {}),
         }
-        return self._send("POST", path, patience=patience, extra_s=extra_s, content=content, headers=headers)
+        return self._send(
+            "POST",
+            path,
+            patience=patience,
+            extra_s=extra_s,
+            content=_content(request),
+            headers=headers,
+            params=params,
+        )
 
     def _send(
         self,
@@ -266,6 +399,39 @@ class Headroom:
         if isinstance(error, httpx.TimeoutException):
             return f"{self.url} took the request and did not answer in time."
         return f"The connection to {self.url} broke ({str(error) or type(error).__name__})."
+
+
+class _Calls:
+    """The connection, as other calls use it."""
+
+    def __init__(self, headroom: Headroom) -> None:
+        self._headroom = headroom
+
+    def send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer, after tries again where that may help."""
+        return self._headroom._send(method, path, **request)  # noqa: SLF001 - one class in two files
+
+    def document(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
+        """The JSON of it."""
+        return _document(self.send(method, path, **request))
+
+    @contextmanager
+    def streamed(self, path: str, **request: Any) -> Iterator[httpx.Response]:
+        """An answer that is read as it comes; one that breaks off is UnreachableError, and asked for again by hand."""
+        headroom = self._headroom
+        timeout = _timeout(headroom._answer_within_s)  # noqa: SLF001
+        try:
+            with headroom._http.stream("GET", path, timeout=timeout, **request) as answer:  # noqa: SLF001
+                if not answer.is_success:
+                    answer.read()
+                    raise _problem(answer)
+                yield answer
+        except httpx.RequestError as error:
+            raise UnreachableError(headroom._why(error)) from error  # noqa: SLF001
+
+
+def _content(body: Body) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 def _timeout(answer_s: float) -> httpx.Timeout:

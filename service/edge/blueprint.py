@@ -14,6 +14,7 @@ from service.edge.authentication import open_to_all, protect
 from service.edge.body import read_json
 from service.edge.limits import RATE_HEADERS_DOC
 from service.edge.refusals import REQUEST_ID_DOC
+from service.edge.tables import of_table, read_body
 from service.errors import FieldError, InvalidRequestError, NotFoundError
 from service.schemas.issue import field_errors
 from service.schemas.query import NoQuerySchema
@@ -36,6 +37,7 @@ _NO_QUERY = NoQuerySchema()
 _QUERY = "query"
 _READS_QUERY = "headroom_reads_query"
 _PARAMETERS = "headroom_parameters"
+_UPLOAD = "headroom_upload"
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
 
@@ -48,9 +50,10 @@ class StrictParser(FlaskParser):
         _QUERY: marshmallow.RAISE,
     }
 
-    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002 - webargs passes it
+    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         """The body, however wrong its Content-Type: read_json says what is wrong."""
-        g.body = read_json(req)
+        as_table = of_table(schema)
+        g.body = read_json(req) if as_table is None else read_body(req, as_table)
         return g.body
 
     def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
@@ -104,7 +107,9 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     def __init__(self, name: str, import_name: str, *, permission: Permission | None, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
         self.permission = permission
-        self._prepare_doc_cbks.extend((self._prepare_parameters_doc, self._prepare_errors_doc))
+        self._prepare_doc_cbks.extend(
+            (self._prepare_parameters_doc, self._prepare_upload_doc, self._prepare_errors_doc)
+        )
         if permission is None:
             open_to_all(self)
         else:
@@ -124,7 +129,7 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
         """Load the body or the query with a schema; the view gets what it makes."""
         # One instance for all requests: of a class, webargs makes one for each.
         decorator: Decorator = super().arguments(schema(), **options)
-        if options.get("location") != _QUERY:
+        if options.get("location") != _QUERY and of_table(schema) is None:
             return decorator
 
         def decorate(view: View) -> View:
@@ -162,6 +167,22 @@ class ResourceBlueprint(SmorestBlueprint):  # type: ignore[misc]
     def _prepare_parameters_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
         if added := doc_info.get(_PARAMETERS):
             doc["parameters"] = [*doc.get("parameters", []), *added]
+        return doc
+
+    def uploads(self, content: dict[str, Any]) -> Decorator:
+        """Describe a body that the view reads itself: media type -> what it holds."""
+
+        def decorate(view: View) -> View:
+            described: Any = self.doc()(view)
+            described._apidoc[_UPLOAD] = content  # noqa: SLF001 - flask-smorest keeps it so
+            documented: View = described
+            return documented
+
+        return decorate
+
+    def _prepare_upload_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if content := doc_info.get(_UPLOAD):
+            doc["requestBody"] = {"required": True, "content": content}
         return doc
 
     def _prepare_errors_doc(self, doc: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:

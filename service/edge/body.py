@@ -1,27 +1,14 @@
-"""Request bodies: small, UTF-8, JSON, shallow, each key once, every number finite; anything else is refused early."""
+"""Request bodies: small, uncompressed, JSON by the rules of service/schemas/json_text.py; anything else is refused."""
 
-import json
 import math
-import re
 from typing import Any
 
-import orjson
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.edge.answers import MEDIA_TYPE
 from service.errors import PlannerError
-
-MAX_DEPTH = 64
-MAX_MEMBERS = 10_000
-# More would not fit into a floating-point number.
-_MAX_DIGITS = 308
-
-
-class MalformedBodyError(PlannerError):
-    """The body is not JSON as this service reads it."""
-
-    code = "malformed_body"
+from service.schemas.json_text import MalformedBodyError, parse_json
 
 
 class UnsupportedMediaTypeError(PlannerError):
@@ -32,129 +19,26 @@ class UnsupportedMediaTypeError(PlannerError):
 
 def read_json(request: Request) -> Any:
     """The value of the request's body; the size limit is the application's MAX_CONTENT_LENGTH."""
-    _check_headers(request)
+    return parse_json(read_bytes(request, MEDIA_TYPE))
+
+
+def read_bytes(request: Request, *media_types: str) -> bytes:
+    """The body of a request in one of these media types, in UTF-8 and as it is."""
+    _check_headers(request, media_types)
     body = request.get_data(cache=False)
     # A chunked body has no length to refuse it by: werkzeug stops reading at the limit, so it may be cut off.
     if request.content_length is None and len(body) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
-    return parse_json(body)
+    return body
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a JSON text; MalformedBodyError says what is wrong with it."""
-    if not body:
-        raise MalformedBodyError("The body is empty; send a JSON object.")
-    if (known := _plain(body)) is not None:
-        return known
-    try:
-        value = _DECODER.decode(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise MalformedBodyError(f"The body is not UTF-8: byte {error.start} cannot be read.") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise MalformedBodyError(f"The body is not JSON: {error.msg} at {where}.") from error
-    except RecursionError as error:
-        raise MalformedBodyError(_TOO_DEEP) from error
-    # What is refused in there can only be written with an escape, or with a bracket for each level.
-    if b"\\u" in body or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-        _check_nesting_and_text(value)
-    return value
-
-
-def _plain(body: bytes) -> Any:
-    """The value of a body that has nothing to look twice at, in a fifth of the time; None for all others.
-
-    Without escapes every string has two quotes, so as many of them in what was read as in the body mean that no key
-    stood twice. orjson would make a rounded number of a long one.
-    """
-    if b"\\" in body or _LONG_NUMBER.search(body) or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-        return None
-    quotes = body.count(b'"')
-    if quotes > MAX_MEMBERS:
-        return None
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None  # said in our own words
-    return value if orjson.dumps(value).count(b'"') == quotes else None
-
-
-_LONG_NUMBER = re.compile(rb"\d{18}")
-_TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
-
-
-def _check_headers(request: Request) -> None:
-    if request.mimetype != MEDIA_TYPE:
+def _check_headers(request: Request, media_types: tuple[str, ...]) -> None:
+    if request.mimetype not in media_types:
         given = f"this is {request.mimetype}" if request.mimetype else "there is no Content-Type"
-        raise UnsupportedMediaTypeError(f"Send the body as {MEDIA_TYPE}; {given}.")
+        raise UnsupportedMediaTypeError(f"Send the body as {' or '.join(media_types)}; {given}.")
     charset = request.mimetype_params.get("charset", "utf-8")
     if charset.lower().replace("_", "-") not in {"utf-8", "utf8", "us-ascii"}:
-        raise MalformedBodyError("JSON is written in UTF-8; leave charset out of Content-Type.")
+        written = "JSON is" if request.mimetype == MEDIA_TYPE else "Bodies are"
+        raise MalformedBodyError(f"{written} written in UTF-8; leave charset out of Content-Type.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaTypeError("Send the body uncompressed, without Content-Encoding.")
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > MAX_MEMBERS:
-        raise MalformedBodyError(f"An object of the body has more than {MAX_MEMBERS} members.")
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise MalformedBodyError(f"The key {_quoted(key)} stands twice in one object.")
-            seen.add(key)
-    return members
-
-
-def _quoted(key: str) -> str:
-    return json.dumps(key if len(key) <= 60 else key[:57] + "...")
-
-
-def _refuse_constant(name: str) -> Any:
-    raise MalformedBodyError(f"{name} is not JSON; every number must be finite.")
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise MalformedBodyError(f"The number {text[:40]} is too large to be read.")
-    return value
-
-
-def _int(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise MalformedBodyError(f"A number of the body has more than {_MAX_DIGITS} digits.")
-    return int(text)
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_members, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
-)
-
-
-def _check_nesting_and_text(value: Any) -> None:
-    """Walks without recursion, so that no body can exhaust the stack."""
-    waiting: list[tuple[Any, int]] = [(value, 1)]
-    while waiting:
-        node, depth = waiting.pop()
-        if isinstance(node, str):
-            _check_text(node)
-        elif isinstance(node, dict | list):
-            if depth > MAX_DEPTH:
-                raise MalformedBodyError(_TOO_DEEP)
-            if isinstance(node, dict):
-                waiting.extend((key, depth) for key in node)
-                waiting.extend((inner, depth + 1) for inner in node.values())
-            else:
-                waiting.extend((inner, depth + 1) for inner in node)
-
-
-def _check_text(text: str) -> None:
-    if "\x00" in text:
-        raise MalformedBodyError("A string of the body contains the character NUL.")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise MalformedBodyError("A string of the body contains half of a surrogate pair.") from error

@@ -1,7 +1,7 @@
 """What holds for every route, as the OpenAPI document tells it: one paragraph for each convention."""
 
 CONVENTIONS = """\
-AI infrastructure capacity planning: a workload becomes sized servers, with intervals and receipts.
+A workload becomes sized servers, with intervals and receipts.
 
 **Bodies.** JSON in UTF-8, names in `snake_case` with the unit in the name, times in RFC 3339 UTC, money as decimal \
 strings beside a `currency`. A field that is not described is refused, so that a typo is never silently ignored; so \

@@ -11,8 +11,24 @@ _REQUESTS = {
     "postWorkload": (".", f"{_MORE}/workloads"),
     "putWorkload": (".", f"{_MORE}/workloads"),
     "postEstimate": (f"{_MORE}/estimates",),
+    "postPriceBook": (f"{_MORE}/price-books",),
+    "activatePriceBook": (f"{_MORE}/price-book-activations",),
+    "postQuote": (f"{_MORE}/quotes",),
+    "putQuote": (f"{_MORE}/quotes",),
+    "reviseQuote": (f"{_MORE}/quote-revisions",),
+    "acceptQuote": (f"{_MORE}/quote-acceptances",),
+    "declineQuote": (f"{_MORE}/quote-reasons",),
+    "withdrawQuote": (f"{_MORE}/quote-reasons",),
+    "rejectQuote": (f"{_MORE}/quote-reasons",),
+    "postBatch": (f"{_MORE}/batches",),
 }
 """By operation: the folders of its bodies, below that of all examples."""
+_STEPS = ("put", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw")
+ALIKE: dict[str, tuple[str, str]] = {
+    **{f"{step}Quote": ("getQuote", "200") for step in _STEPS},
+    "reviseQuote": ("postQuote", "201"),
+}
+"""By operation: whose example, of which status, shows its success too, for it is long."""
 ANSWERS = f"{_MORE}/answers.json"
 """One answer per operation and status, as a test wrote it down."""
 
@@ -43,17 +59,19 @@ def add_examples(document: dict[str, Any], folder: Path) -> None:
                 bodies = request_examples(name, folder)
                 components.update({key: _example(body) for key, body in bodies.items()})
                 operation["requestBody"]["content"][MEDIA_TYPE]["examples"] = _references(bodies)
-            for status, body in answers.get(name, {}).items():
+            of, only = ALIKE.get(name, (name, None))
+            for status, body in answers.get(of, {}).items():
                 # A stale file must keep nobody from starting: the tests say what of it has no place any more.
                 content = operation["responses"].get(status, {}).get("content", {})
-                if MEDIA_TYPE in content:
-                    key = f"{name}.{status}"
+                if MEDIA_TYPE in content and only in {None, status}:
+                    key = f"{of}.{status}"
                     components[key] = {"value": body}
                     content[MEDIA_TYPE]["examples"] = _references({key: body})
 
 
-def _example(body: dict[str, Any]) -> dict[str, Any]:
-    summary = {"summary": body["name"]} if "name" in body else {}
+def _example(body: Any) -> dict[str, Any]:
+    named = [body] if isinstance(body, dict) else body
+    summary = {"summary": ", ".join(one["name"] for one in named)} if all("name" in one for one in named) else {}
     return {**summary, "value": body}
 
 

@@ -20,7 +20,6 @@ from service.access import Caller, Permission
 from service.edge.allowance import Standing
 from service.edge.answers import MEDIA_TYPE
 from service.edge.authentication import recent_caller
-from service.edge.body import parse_json
 from service.edge.conditional import REVALIDATE, entity_tag
 from service.edge.context import runtime_of
 from service.edge.limits import SPENT, rate_headers, spend_read, spend_write
@@ -37,6 +36,7 @@ from service.logs.quick import QuickLog
 from service.planning.reading import RunAnswer, kept_run, run_answer
 from service.planning.submit import submit_known
 from service.planning.view import RunView
+from service.schemas.json_text import parse_json
 from service.schemas.workload import request_in_known_words
 
 log = QuickLog(__name__)

@@ -47,12 +47,55 @@ def _of_workload(workload_id: str) -> dict[str, Link]:
     }
 
 
+def _of_price_book(price_book_id: str) -> dict[str, Link]:
+    of_book = {"price_book_id": price_book_id}
+    return {
+        "price_book": Link("getPriceBook", "The book with its lines.", of_book),
+        "activate": Link("activatePriceBook", "Put the book in force.", of_book),
+    }
+
+
+def _of_quote(quote_id: str) -> dict[str, Link]:
+    of_quote = {"quote_id": quote_id}
+    return {
+        "quote": Link("getQuote", "The revision.", of_quote),
+        "json": Link("getQuoteJson", "What it says, to the byte.", of_quote),
+        "submit": Link("submitQuote", "Ask for its approval.", of_quote),
+        "issue": Link("issueQuote", "Issue it once it is approved.", of_quote),
+        "revisions": Link("listQuoteRevisions", "All revisions of its number.", of_quote),
+        "difference": Link(
+            "getQuoteDifference",
+            "What changed since the revision: here, nothing.",
+            of_quote | {"other_quote_id": quote_id},
+        ),
+    }
+
+
+def _of_batch(batch_id: str) -> dict[str, Link]:
+    of_batch = {"batch_id": batch_id}
+    return {
+        "batch": Link("getBatch", "How far the batch is.", of_batch),
+        "items": Link("listBatchItems", "Its items, each with its answer in short.", of_batch),
+        "results": Link("downloadBatchResults", "All of its items in one answer.", of_batch),
+        "cancel": Link("cancelBatch", "End the batch while it is open.", of_batch),
+    }
+
+
 LINKS: dict[str, dict[str, Link]] = {
+    "Batch": _of_batch(_ID),
+    "BatchPage": _of_batch(_FIRST_ID),
+    "BatchItemPage": _of_batch("$request.path.batch_id"),
     "Run": _of_run(_ID, _WORKLOAD_ID),
     "RunPage": _of_run(_FIRST_ID, "$response.body#/items/0/workload_id"),
     "Workload": _of_workload(_ID),
     "WorkloadPage": _of_workload(_FIRST_ID),
     "WorkloadVersion": _of_workload(_WORKLOAD_ID),
+    "PriceBook": _of_price_book(_ID),
+    "WholePriceBook": _of_price_book(_ID),
+    "PriceBookPage": _of_price_book(_FIRST_ID),
+    "Quote": _of_quote(_ID),
+    "QuotePage": _of_quote(_FIRST_ID),
+    "QuoteDifference": _of_quote("$response.body#/new_quote_id"),
     "AuditEventPage": {
         "workload": Link(
             "getWorkload",

@@ -95,7 +95,8 @@ MEANINGS: dict[str, Meaning] = {
     "conflict": Meaning(
         meaning="The object is in a state that forbids the call.",
         cause="The working or the difference of a run was asked for before the run was done, or after it failed; a "
-        "run that has ended was to be cancelled; or an archived workload was to be changed.",
+        "run that has ended was to be cancelled; an archived workload or a used price book was to be changed; or a "
+        "quote was to take a step that its state, its prices or its validity do not allow.",
         way_out="Read the object's state; where Retry-After is given, ask again after that many seconds.",
     ),
     "malformed_condition": Meaning(
@@ -150,6 +151,11 @@ MEANINGS: dict[str, Meaning] = {
         meaning="The service failed; the request may have been perfectly fine.",
         cause="A fault of ours. It is logged under the request id.",
         way_out="Try again; if it happens again, quote the request id to whoever runs the service.",
+    ),
+    "stored_content_damaged": Meaning(
+        meaning="What is stored of an object does not have the hash that was kept with it, so it is not shown.",
+        cause="Somebody changed the database by hand, or its storage is failing.",
+        way_out="Quote the request id to whoever runs the service; a backup holds what was written.",
     ),
     "unavailable": Meaning(
         meaning="A part that the call needs, such as the database, does not answer at the moment.",

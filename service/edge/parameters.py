@@ -5,8 +5,12 @@ from typing import Any
 _ID = {"type": "string", "minLength": 1, "maxLength": 64}
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "workload_id": {"description": "Id of a workload of yours, as `workload_id` of its run.", "schema": _ID},
+    "batch_id": {"description": "Id of a batch of yours.", "schema": _ID},
     "run_id": {"description": "Id of a run of yours; of two, the first, old one.", "schema": _ID},
     "other_id": {"description": "Id of the second, new run.", "schema": _ID},
+    "price_book_id": {"description": "Id of a version of a price book of yours.", "schema": _ID},
+    "quote_id": {"description": "Id of a revision of a quote of yours; of two, the first, old one.", "schema": _ID},
+    "other_quote_id": {"description": "Id of the second, new revision.", "schema": _ID},
     "rank": {
         "description": "Rank of the option in the run's result; 1 is recommended.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000},

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
+# In the environment of a request: its thread has a place, or has given it away while it reads.
+HAS_PLACE = "headroom.has_place"
+
 
 class Places:
     """Where requests are worked on."""

@@ -1,5 +1,6 @@
 """One table from exceptions to problem documents (RFC 9457); nothing else decides what a failure looks like."""
 
+import functools
 import re
 from http import HTTPStatus
 from urllib.parse import quote
@@ -8,14 +9,15 @@ import structlog
 from flask import Flask, Response, current_app, request
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from service.edge.answers import PROBLEM_MEDIA_TYPE
-from service.edge.body import MalformedBodyError, UnsupportedMediaTypeError
+from service.edge.body import UnsupportedMediaTypeError
 from service.edge.context import request_id
 from service.errors import (
     BodyTooSlowError,
     ConflictError,
+    DamagedError,
     FieldError,
     ForbiddenError,
     InvalidRequestError,
@@ -34,6 +36,7 @@ from service.errors import (
     UnknownReferenceError,
     UnsupportedWorkloadError,
 )
+from service.schemas.json_text import MalformedBodyError
 
 STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     MalformedBodyError: (HTTPStatus.BAD_REQUEST, "The body cannot be read"),
@@ -55,6 +58,7 @@ STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     RateLimitedError: (HTTPStatus.TOO_MANY_REQUESTS, "Too many calls"),
     KeyReusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The idempotency key stands for another request"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "A part of the service is down"),
+    DamagedError: (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored is not what was written"),
 }
 """Status and title per error; an error that is not in the table is ours and answers 500."""
 _TITLES = {kind.code: title for kind, (_, title) in STATUS.items()}
@@ -74,6 +78,7 @@ _DATABASE_DOWN = "The database does not answer; try again."
 _RETRY_AFTER_S = 5
 _LONGEST_INSTANCE = 500
 _PLAIN_IN_PATHS = "/:@!$&'()*+,;="
+_VARIABLE = re.compile(r"<[^<>]+>")
 _CUT_ESCAPE = re.compile(r"%[0-9A-F]?$")
 
 _log = structlog.get_logger(__name__)
@@ -136,10 +141,26 @@ def of_http_exception(error: HTTPException) -> Response:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = f"The body may have at most {request.max_content_length} bytes."
     response = problem(status, code, title=title, detail=detail)
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers["Allow"] = value
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(_methods_of(request.path)))
     return response
+
+
+def _methods_of(path: str) -> set[str]:
+    """The methods of the rules that are meant by a path: of two patterns that it fits, the one with more of its own."""
+    fitting: dict[int, set[str]] = {}
+    for rule in current_app.url_map.iter_rules():
+        pattern, own = _pattern(rule.rule)
+        if pattern.fullmatch(path):
+            fitting.setdefault(own, set()).update(rule.methods or ())
+    return fitting[max(fitting)] if fitting else set()
+
+
+@functools.cache
+def _pattern(rule: str) -> tuple[re.Pattern[str], int]:
+    """A rule as a pattern, and how many characters of it are no variable."""
+    parts = _VARIABLE.split(rule)
+    return re.compile("[^/]+".join(map(re.escape, parts))), sum(map(len, parts))
 
 
 def _of_status(status: int) -> tuple[str, str, str]:
@@ -168,6 +189,8 @@ def _of_planner_error(error: PlannerError) -> Response:
     for kind in type(error).__mro__:
         if kind in STATUS:
             status, title = STATUS[kind]
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR and kind is not UnavailableError:
+                _log.error(error.code)
             retry = error.detail.retry_after_s
             if retry is None and status == HTTPStatus.SERVICE_UNAVAILABLE:
                 retry = _RETRY_AFTER_S

@@ -16,6 +16,7 @@ from service.edge.authentication import spend_without_route
 from service.edge.problems import PROBLEM_PATH
 from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
+from service.schemas.uploaded import CSV, NDJSON
 from service.tracing import Tracing
 
 # Where the short way leaves an error for Flask to tell.
@@ -34,10 +35,15 @@ _DEFAULTS = tuple((name.lower(), name, value) for name, value in DEFAULT_HEADERS
 _LONGEST_PATH = 200
 _LONGEST_METHOD = 20
 _RUNS = "/v1/runs/"
+_BATCHES = "/v1/batches/"
+_RESULTS = re.compile(rf"{_BATCHES}[^/]+/results", re.ASCII)
 _KEY_SCHEME = "hr_"
 _IDS_IN_PATHS = (
+    ("batch_id", re.compile(r"bat_[0-9a-f]{1,32}", re.ASCII)),
     ("run_id", re.compile(r"run_[0-9a-f]{1,32}", re.ASCII)),
     ("workload_id", re.compile(r"wkl_[0-9a-f]{1,32}", re.ASCII)),
+    ("quote_id", re.compile(r"quo_[0-9a-f]{1,32}", re.ASCII)),
+    ("price_book_id", re.compile(r"pbk_[0-9a-f]{1,32}", re.ASCII)),
 )
 # Not worth parsing.
 EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
@@ -98,6 +104,8 @@ def _can_read() -> bool:
     if request.path.startswith(PROBLEM_PATH):
         # People follow the type of a problem with a browser.
         offered.append(HTML_MEDIA_TYPE)
+    if _RESULTS.fullmatch(request.path):
+        offered += [NDJSON, CSV]
     return not accepted or any(accepted.quality(media_type) for media_type in offered)
 
 
@@ -139,6 +147,8 @@ def _named(view_args: dict[str, Any] | None, location: str) -> dict[str, str]:
     """What the request was about, so that a search for an id finds it: named by the path, or made."""
     if location.startswith(_RUNS):
         return {"run_id": location.removeprefix(_RUNS)}
+    if location.startswith(_BATCHES):
+        return {"batch_id": location.removeprefix(_BATCHES)}
     if not view_args:
         return {}
     # Whoever puts a key or a name where an id belongs finds it in no line.

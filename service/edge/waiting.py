@@ -3,9 +3,9 @@
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TypeVar, cast
 
 from flask import Flask, current_app, request
 
@@ -14,6 +14,7 @@ from service.planning.reading import get_run
 from service.planning.view import RunView
 from service.store.tables.runs import OPEN
 
+Seen = TypeVar("Seen")
 _EXTENSION = "headroom-waiting-room"
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
 _FIRST_PAUSE_S = 0.02
@@ -24,8 +25,8 @@ PREFER = {
     "in": "header",
     "name": "Prefer",
     "schema": {"type": "string", "examples": ["wait=10"]},
-    "description": "wait=N: answer once the run has ended, after at most N (<= 30) seconds. When too many callers "
-    "wait already the answer comes at once, without Preference-Applied.",
+    "description": "wait=N: answer once the run has ended, or the document is there, after at most N (<= 30) seconds. "
+    "When too many callers wait already the answer comes at once, without Preference-Applied.",
 }
 
 
@@ -67,25 +68,32 @@ def asked_wait_s() -> int:
 
 def as_preferred(run: RunView) -> tuple[RunView, dict[str, str]]:
     """The run after the wait that the caller prefers, and the header that says how long that may have been."""
+    return waited_for(
+        run, ended=lambda seen: seen.status not in OPEN, look=lambda: get_run(runtime(), caller(), run.id)
+    )
+
+
+def waited_for(first: Seen, *, ended: Callable[[Seen], bool], look: Callable[[], Seen]) -> tuple[Seen, dict[str, str]]:
+    """What `look` sees after the wait that the caller prefers, and the header that says how long that may have been."""
     wait_s = asked_wait_s()
     if not wait_s:
-        return run, {}
+        return first, {}
     applied = {"Preference-Applied": f"wait={wait_s}"}
-    if run.status not in OPEN:
-        return run, applied
+    if ended(first):
+        return first, applied
     room = cast("WaitingRoom", current_app.extensions[_EXTENSION])
     with room.seat() as seated:
         if not seated:
-            return run, {}
-        return _watch(run, wait_s), applied
+            return first, {}
+        return _watch(first, wait_s, ended=ended, look=look), applied
 
 
-def _watch(run: RunView, wait_s: float) -> RunView:
+def _watch(seen: Seen, wait_s: float, *, ended: Callable[[Seen], bool], look: Callable[[], Seen]) -> Seen:
     """Looks now and then, holding neither a connection nor a lock in between."""
     deadline = time.monotonic() + wait_s
     pause_s = _FIRST_PAUSE_S
-    while run.status in OPEN and (left_s := deadline - time.monotonic()) > 0:
+    while not ended(seen) and (left_s := deadline - time.monotonic()) > 0:
         time.sleep(min(pause_s, left_s))
         pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
-        run = get_run(runtime(), caller(), run.id)
-    return run
+        seen = look()
+    return seen

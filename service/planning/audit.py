@@ -17,6 +17,7 @@ from service.store.filters import AuditFilter
 from service.store.ids import new_id
 
 OPERATOR = "operator on the host"
+SERVICE = "the service itself"
 
 
 class ResourceKind(StrEnum):
@@ -24,8 +25,11 @@ class ResourceKind(StrEnum):
 
     WORKLOAD = "workload"
     RUN = "run"
+    BATCH = "batch"
     KEY = "key"
     TENANT = "tenant"
+    PRICE_BOOK = "price_book"
+    QUOTE = "quote"
 
 
 class Action(StrEnum):
@@ -36,11 +40,28 @@ class Action(StrEnum):
     WORKLOAD_ARCHIVED = "workload.archived"
     RUN_CREATED = "run.created"
     RUN_CANCELLED = "run.cancelled"
+    BATCH_CREATED = "batch.created"
+    BATCH_CANCELLED = "batch.cancelled"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
     TENANT_CREATED = "tenant.created"
     TENANT_DISABLED = "tenant.disabled"
     TENANT_ENABLED = "tenant.enabled"
+    PRICE_BOOK_CREATED = "price_book.created"
+    PRICE_BOOK_ACTIVATED = "price_book.activated"
+    QUOTE_CREATED = "quote.created"
+    QUOTE_CHANGED = "quote.changed"
+    QUOTE_SUBMITTED = "quote.submitted"
+    QUOTE_APPROVED = "quote.approved"
+    QUOTE_REJECTED = "quote.rejected"
+    QUOTE_RETURNED = "quote.returned"
+    QUOTE_ISSUED = "quote.issued"
+    QUOTE_SUPERSEDED = "quote.superseded"
+    QUOTE_ACCEPTED = "quote.accepted"
+    QUOTE_DECLINED = "quote.declined"
+    QUOTE_EXPIRED = "quote.expired"
+    QUOTE_WITHDRAWN = "quote.withdrawn"
+    QUOTE_REVISED = "quote.revised"
 
     @property
     def resource_kind(self) -> ResourceKind:

@@ -29,7 +29,10 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A request that may be written. `question` is canonical JSON, `digest` its identity under `versions`."""
+    """A request that may be written. `question` is canonical JSON with its model called as it was asked for.
+
+    `digest` is its identity under `versions`, whatever the model was called.
+    """
 
     request: SizingRequest
     caller: Caller
@@ -81,7 +84,7 @@ def _look_through(runtime: Runtime, question: Question, versions: Versions) -> _
     return _Asked(
         kind=resolved.question.workload.kind.value,
         resolved=resolved,
-        question=canonical_json(QUESTION.dump(resolved.question)).decode(),
+        question=canonical_json(QUESTION.dump(resolved.called)).decode(),
         digest=digest_of(resolved.question, versions),
         versions=versions,
     )

@@ -29,11 +29,12 @@ def finished_run(runtime: Runtime, caller: Caller, run_id: str) -> FinishedRun:
     """The run of the caller's tenant; NotFoundError when there is none, ConflictError while it is not done."""
     run = get_run(runtime, caller, run_id)
     if run.result is None:
-        raise _without_answer(run)
+        raise without_answer(run)
     return FinishedRun(run=run, question=orjson.loads(run.question), answer=orjson.loads(run.result))
 
 
-def _without_answer(run: RunView) -> ConflictError:
+def without_answer(run: RunView) -> ConflictError:
+    """Why there is nothing to be had from a run that is not done."""
     if run.status in OPEN:
         return ConflictError(f"Run {run.id} is {run.status}; ask again once it is done.", retry_after_s=_RETRY_AFTER_S)
     return ConflictError(f"Run {run.id} is {run.status} and has no answer; post its workload again.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.catalog.catalog import Catalog
+from service.catalog.resolve import gpu_meant, model_meant
 from service.planning.scoring import Errors, Scored, score
 from service.schemas.accuracy import AccuracyPoint
 from service.sizing.version import ENGINE_VERSION
@@ -47,10 +48,12 @@ def made_under(catalog: Catalog) -> MadeUnder:
 
 
 def chosen(catalog: Catalog, only: Mapping[str, str | None]) -> tuple[AccuracyPoint, ...]:
-    """The points that have each of these values; None does not ask. A model goes by its aliases too."""
+    """The points that have each of these values; None does not ask. Models and GPUs go by all of their names."""
     asked = {name: str(value) for name, value in only.items() if value is not None}
     if "model" in asked:
-        asked["model"] = catalog.aliases.get(asked["model"], asked["model"])
+        asked["model"] = model_meant(catalog, asked["model"])
+    if "gpu" in asked:
+        asked["gpu"] = gpu_meant(catalog, asked["gpu"])
     return tuple(
         point
         for point in catalog.accuracy.points

@@ -15,6 +15,10 @@ from service.store.bells import Bell
 log = structlog.get_logger(__name__)
 
 
+# What is rung for, as log lines and spans name it: the id, and the line.
+_CALLED = {TaskName.SIZE_WORKLOAD: ("run_id", "run_rung"), TaskName.RENDER_QUOTE: ("quote_id", "quote_rung")}
+
+
 class RungBy(StrEnum):
     """Who rang for a run."""
 
@@ -24,13 +28,14 @@ class RungBy(StrEnum):
 
 
 def enqueue(runtime: Runtime, bell: Bell, *, task: TaskName = TaskName.SIZE_WORKLOAD, rung_by: RungBy) -> bool:
-    """Ring once; the line that says so carries the ids of the run, whichever process rang."""
-    ids = {"run_id": bell.run_id, "tenant_id": bell.tenant_id, "request_id": bell.request_id}
+    """Ring once; the line that says so carries the ids of what is rung for, whichever process rang."""
+    id_name, line = _CALLED[task]
+    ids = {id_name: bell.run_id, "tenant_id": bell.tenant_id, "request_id": bell.request_id}
     with runtime.tracing.span("ring", parent=bell.traceparent, began_ns=None, rung_by=rung_by, **ids) as span:
         if not runtime.queue.enqueue(task, bell.run_id):
             span.fail("broker_unreachable")
             return False
-    log.info("run_rung", rung_by=rung_by, **bell.ids)
+    log.info(line, rung_by=rung_by, **{**bell.ids, **ids} if id_name == "run_id" else ids)
     return True
 
 

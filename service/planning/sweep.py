@@ -1,4 +1,4 @@
-"""What was lost or is due: unsent outbox rows, runs that nobody claimed, leases that ran out, followers left behind."""
+"""What was lost or is due: unsent outbox rows, unclaimed runs, lapsed leases, followers left behind, overdue quotes."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from service.metrics import Mended
 from service.planning.idempotency import expired_before
+from service.planning.quote_expiry import expire_overdue
 from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
-from service.store import idempotency, outbox, processes, runs
+from service.store import batches, idempotency, outbox, processes, runs
 from service.store.bells import Bell, bell_of
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import RunRow
@@ -23,6 +24,7 @@ _BATCH = 500
 # Other tasks were written by a newer version during a rolling upgrade; its own dispatcher will know them.
 _KNOWN = tuple(TaskName)
 _HEARTBEATS_KEPT = timedelta(hours=1)
+_RECEIVED_WITHIN = timedelta(hours=1)
 # Removed in small transactions, so that writers get their turn in between, and no more than this in one go, so that
 # the dispatcher keeps its lease. It comes back soon: more keys than this nobody makes in the meantime.
 _KEYS_AT_ONCE = 1000
@@ -37,6 +39,7 @@ class Swept:
     rung: int
     poisoned: int
     settled: int
+    expired: int
 
 
 def sweep(runtime: Runtime) -> Swept:
@@ -48,6 +51,7 @@ def sweep(runtime: Runtime) -> Swept:
         rung=ring_again(runtime, lapsed) + ring_again(runtime, lost(runtime)),
         poisoned=poisoned,
         settled=settled,
+        expired=expire_overdue(runtime),
     )
     runtime.metrics.swept("done")
     runtime.metrics.mended(Mended.LEASE_EXPIRED, poisoned + len(lapsed))
@@ -168,7 +172,15 @@ def prune(runtime: Runtime) -> int:
     """Remove what nobody needs any more; returns how many rows."""
     before = runtime.clock() - _HEARTBEATS_KEPT
     silent = transact(runtime, lambda session: processes.forget_silent(session, before=before))
-    return silent + forget_keys(runtime)
+    return silent + forget_keys(runtime) + _forget_unfinished(runtime)
+
+
+def _forget_unfinished(runtime: Runtime) -> int:
+    """Batches whose request died while it was received: one at a time, for they may be long."""
+    before, total = runtime.clock() - _RECEIVED_WITHIN, 0
+    while transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=1)):
+        total += 1
+    return total
 
 
 def forget_keys(runtime: Runtime, *, at_once: int = _KEYS_AT_ONCE, most: int = _KEYS_MOST) -> int:

@@ -78,11 +78,11 @@ def difference(old: Answered, new: Answered) -> Difference:
     before, after = _best_by_server(old.priced), _best_by_server(new.priced)
     return Difference(
         causes=(*_question_causes(old.question, new.question), *_version_causes(old, new)),
-        outcome=tuple(_changes(_outcome(old.priced), _outcome(new.priced))),
+        outcome=tuple(changes(_outcome(old.priced), _outcome(new.priced))),
         options=tuple(
-            OptionChanges(server=server, changes=changes)
+            OptionChanges(server=server, changes=found)
             for server in before
-            if server in after and (changes := tuple(_changes(before[server], after[server])))
+            if server in after and (found := tuple(changes(before[server], after[server])))
         ),
         servers_gone=tuple(server for server in before if server not in after),
         servers_added=tuple(server for server in after if server not in before),
@@ -160,7 +160,8 @@ def _outcome(priced: PricedResult) -> dict[str, Value]:
     return found
 
 
-def _changes(old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Change]:
+def changes(old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Change]:
+    """Every quantity that differs; one that only one of them has differs from nothing."""
     for quantity in dict.fromkeys((*old, *new)):
         before, after = old.get(quantity), new.get(quantity)
         if before != after:

@@ -54,9 +54,13 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRule:
-    """One rule with the days it is in force; `to` is the last day, None is open."""
+    """One rule with the days it is in force; `to` is the last day, None is open.
+
+    What `about` does not hold for the rule says nothing of; for the others its result is `result` or `otherwise`.
+    """
 
     id: str
+    about: Predicate
     when: Predicate
     destination: Destination
     result: str
@@ -80,8 +84,13 @@ class ControlledPart:
     id: str
     dense: Mapping[str, float]
     die_mm2: int | None
+    # Bounds of a die area that is an estimate.
+    die_mm2_low: int | None
+    die_mm2_high: int | None
     memory_bandwidth_gb_s: float | None
+    io_gb_s: float | None
     data_centre: bool | None
+    on_sale_us_2026_01_15: bool | None
     basis: str
     sources: tuple[str, ...]
     note: str | None

@@ -7,24 +7,17 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 from numpy.typing import NDArray
 
+from service.quoting.output import MILLION, SECONDS_DAY, days_of, run_days, six_digits, targets_day, tokens_s
 from service.quoting.prices import PriceBook, PriceLine
 from service.sizing.hardware import Hardware
-from service.sizing.kind import Kind
 from service.sizing.result import SizingOption, SizingResult
 
 TERM_MONTHS = 36
 UTILISATION_FRACTION = Decimal("0.6")
-_DAYS_MONTH = Decimal("30.4375")
-_SECONDS_DAY = Decimal(86_400)
-_MILLION = Decimal(1_000_000)
 _CENT = Decimal("0.01")
 _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
-_PER_DAY_SUFFIX = "_day"
-# What a token price divides by: the first of these metrics that an option has.
-_TOKEN_METRICS = ("total_tokens_s", "output_tokens_s", "tokens_s")
-_RUN_METRICS = ("time_to_train_days", "elapsed_days")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +117,16 @@ def _names(hardware: Hardware) -> dict[str, str]:
 
 
 def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -> tuple[CostLine, ...]:
-    network = option.network
     lines = [_line(option.server, option.servers, book=book, names=names, included=True)]
-    switches = (network.leaf_switches or 0) + (network.spine_switches or 0)
-    if network.switch is not None and switches:
-        lines.append(_line(network.switch, switches, book=book, names=names, included=True))
-    if network.optics:
-        lines.append(_line(_OPTIC, network.optics, book=book, names=names, included=True))
+    switches: dict[str, int] = {}
+    for part in option.network.networks:
+        count = (part.leaf_switches or 0) + (part.spine_switches or 0)
+        if part.switch is not None and count:
+            switches[part.switch] = switches.get(part.switch, 0) + count
+    lines += [_line(part, many, book=book, names=names, included=True) for part, many in switches.items()]
+    optics = sum(part.optics or 0 for part in option.network.networks)
+    if optics:
+        lines.append(_line(_OPTIC, optics, book=book, names=names, included=True))
     lines.append(_line(_SOFTWARE, option.gpus, book=book, names=names, included=False))
     lines.append(_line(_SUPPORT, option.servers, book=book, names=names, included=False))
     return tuple(lines)
@@ -161,50 +157,29 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum((amount or Decimal(0) for amount in amounts), Decimal(0)).quantize(_CENT)
 
 
-def _metric(option: SizingOption, names: tuple[str, ...]) -> Decimal | None:
-    by_name = {metric.name: metric.interval.p50 for metric in option.metrics}
-    for name in names:
-        value = by_name.get(name)
-        if value is not None and np.isfinite(value) and value > 0:
-            return Decimal(repr(float(value)))
-    return None
-
-
-def _term_days() -> Decimal:
-    return _DAYS_MONTH * TERM_MONTHS
-
-
 def _per_million_tokens(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
     """Total / (tokens/s x seconds of the term x utilisation) x 10^6."""
-    rate = _metric(option, _TOKEN_METRICS) if result_kind == Kind.INFERENCE else None
+    rate = tokens_s(option, result_kind)
     if total is None or rate is None:
         return None
-    tokens = rate * _SECONDS_DAY * _term_days() * UTILISATION_FRACTION
-    return _six_digits(total / tokens * _MILLION)
+    tokens = rate * SECONDS_DAY * days_of(TERM_MONTHS) * UTILISATION_FRACTION
+    return six_digits(total / tokens * MILLION)
 
 
 def _per_run(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
     """Total x days of the run / days of the term that are used."""
-    days = _metric(option, _RUN_METRICS) if result_kind != Kind.INFERENCE else None
+    days = run_days(option, result_kind)
     if total is None or days is None:
         return None
-    return _six_digits(total * days / (_term_days() * UTILISATION_FRACTION))
+    return six_digits(total * days / (days_of(TERM_MONTHS) * UTILISATION_FRACTION))
 
 
 def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
     """Total / (items per day x days of the term x utilisation)."""
-    if total is None or result_kind != Kind.SCIENCE:
+    rate = targets_day(option, result_kind)
+    if total is None or rate is None:
         return None
-    names = tuple(metric.name for metric in option.metrics if metric.name.endswith(_PER_DAY_SUFFIX))
-    rate = _metric(option, names[:1])
-    return None if rate is None else _six_digits(total / (rate * _term_days() * UTILISATION_FRACTION))
-
-
-def _six_digits(amount: Decimal) -> Decimal:
-    """Six significant digits: more would pretend to know."""
-    if not amount:
-        return amount
-    return amount.quantize(Decimal(1).scaleb(amount.adjusted() - 5), rounding=ROUND_HALF_UP)
+    return six_digits(total / (rate * days_of(TERM_MONTHS) * UTILISATION_FRACTION))
 
 
 def _note(lines: tuple[CostLine, ...]) -> str:

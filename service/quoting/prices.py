@@ -12,9 +12,14 @@ class PartKind(StrEnum):
     SERVER = "server"
     SWITCH = "switch"
     OPTIC = "optic"
+    CABLE = "cable"
+    RACK = "rack"
+    POWER = "power"
+    COOLING = "cooling"
     STORAGE = "storage"
     SOFTWARE = "software"
     SUPPORT = "support"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,6 +175,8 @@ class _FilterSchema(StrictSchema):
     kind = Choice("Only this kind of workload.", Kind, **_FILTER)
     model = Text("Only this model or scientific application; an alias will do.", **_FILTER)
     gpu = Text("Only runs on this GPU.", **_FILTER)
+    id = Text("Only this run: the options of a sizing name the nearest ones.", **_FILTER)
+    mode = Text("Only runs of this serving mode, training method or stage of an application.", **_FILTER)
     precision = Text("Only this number format.", **_FILTER)
     source = Text("Only what this source published.", **_FILTER)
     split = Choice("Only what the engine was fitted on, or only what it never saw.", Split, **_FILTER)

@@ -7,8 +7,9 @@ from marshmallow import ValidationError, fields, validates_schema
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
-from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, ResidualBand
+from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, Release, ResidualBand
 from service.sizing.operation import Kin, Operation, OperationCurve
+from service.sizing.workload import ServingEngine
 
 
 class AssumptionSchema(RecordSchema):
@@ -82,6 +83,16 @@ class CurveSchema(RecordSchema):
     points = Count("Measured points behind it.", low=1, high=100_000_000, required=True)
     median_error_fraction = Amount("On points held back.", low=0, high=100, required=True)
     p90_error_fraction = Amount("On points held back.", low=0, high=1000, required=True)
+
+
+class ReleaseSchema(RecordSchema):
+    """When a version of a serving engine came out."""
+
+    record = Release
+
+    engine = Choice("Serving engine.", ServingEngine, required=True)
+    version = Text("Version; those that begin so belong to it.", longest=20, required=True)
+    month = Text("Month, YYYY-MM.", longest=7, shortest=7, required=True)
 
 
 class KinSchema(RecordSchema):

@@ -147,6 +147,8 @@ class ServerSchema(HardwareSchema):
     servers_rack = whole(1, 100)
     # Only a system whose GPUs show another amount than the GPU record says so.
     gpu_memory_usable_gib = FactField(Amount("", low=0, high=10_000, above=True), required=False)
+    nodes = FactField(Count("", low=1, high=100), required=False)
+    nics_node = FactField(Count("", low=1, high=64), required=False)
 
 
 class SwitchSchema(HardwareSchema):
@@ -155,6 +157,7 @@ class SwitchSchema(HardwareSchema):
     spec = SwitchSpec
 
     fabric = Text("What it switches.", longest=60, required=True)
+    family = Text("The product line.", longest=30, required=True)
     preferred_rank = Count("Among switches with as many ports the lowest is taken.", low=1, high=99, load_default=9)
     ports = whole(1, 10_000)
     port_gbit_s = positive(1e5)
@@ -182,6 +185,8 @@ class StorageSchema(HardwareSchema):
     capacity_tb = positive(1e7)
     rack_units = positive(100)
     plan_power_w = positive(1e7)
+    front_end_gb_s = FactField(Amount("", low=0, high=1e6, above=True), required=False)
+    nodes_least = FactField(Count("", low=1, high=1000), required=False)
 
 
 class FacilitySchema(HardwareSchema):
@@ -196,6 +201,10 @@ class FacilitySchema(HardwareSchema):
     air_rack_max_kw = positive(10_000, known=True)
     liquid_rack_max_kw = positive(10_000, known=True)
     rack_units_usable = positive(100, known=True)
+    switch_rack_units = positive(20, known=True)
+    feed_kw = positive(1000, known=True)
+    feed_sides = whole(1, 4, known=True)
+    cdu_kw = positive(10_000, known=True)
 
 
 class PublishedSchema(StrictSchema):

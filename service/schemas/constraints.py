@@ -61,6 +61,16 @@ class ConstraintsSchema(RecordSchema):
     allowed_servers = Names("Only these servers or server families, by id.", **_OPTIONAL)
     cooling = Choice("Only servers cooled like this.", tuple(Cooling), **_OPTIONAL)
     max_rack_kw = Amount("Power that one rack may draw.", low=1, high=1000, **_OPTIONAL)
+    max_rack_air_kw = Amount(
+        "Heat of one rack that the air of the room takes away: all of an air-cooled rack, of a liquid-cooled one the "
+        "part that goes into air.",
+        low=1,
+        high=1000,
+        **_OPTIONAL,
+    )
+    max_rack_kg = Amount(
+        "Weight of servers that one rack and the floor under it carry.", low=10, high=10_000, **_OPTIONAL
+    )
     max_facility_kw = Amount(
         "Power that the whole installation may draw, cooling included.", low=1, high=1e6, **_OPTIONAL
     )
@@ -76,6 +86,10 @@ class ConstraintsSchema(RecordSchema):
         "quotes will.",
         **_OPTIONAL,
     )
+    pue = Amount(
+        "Power usage effectiveness of the site, in place of the preset of the cooling.", low=1, high=5, **_OPTIONAL
+    )
+    grid_kg_co2_kwh = Amount("Carbon dioxide of a kilowatt-hour from the site's grid.", low=0, high=2, **_OPTIONAL)
     min_confidence_fraction = Amount(
         "Confidence at which an option must meet the target.", low=0.5, high=0.99, load_default=0.8
     )

@@ -12,6 +12,7 @@ from service.schemas.workload import QUESTION
 from service.sizing.workload import Question
 
 _INT64 = 2**63
+_AS_IT_IS = frozenset({str, bool, type(None)})
 
 
 def canonical_json(value: Any) -> bytes:
@@ -45,6 +46,16 @@ def question_digest(
 
 
 def _canonical(value: Any) -> Any:
+    # Nearly everything is one of these, and their exact type is quicker to see than what they are a kind of.
+    kind = value.__class__
+    if kind in _AS_IT_IS:
+        return value
+    if kind is dict:
+        return {name if name.__class__ is str else str(name): _canonical(inner) for name, inner in value.items()}
+    return _of_other_kind(value)
+
+
+def _of_other_kind(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _canonical(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load
 
 from service.quoting.export_rules import Comparison, ControlledPart, Destination, ExportRule, Join, Predicate
+from service.quoting.screening import BITS
 from service.schemas.country import COUNTRIES
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue, nearest
@@ -37,7 +38,6 @@ SEVERITIES = (
     "classification",
     "no_rule_in_table_matched",
 )
-_BITS = {"fp4": 4, "fp8": 8, "int8": 8, "fp16": 16}
 _DEEPEST = 8
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
@@ -120,6 +120,7 @@ class ExportRuleSchema(StrictSchema):
     complied_from = Text("", longest=10, **_OPTIONAL)
     suspended = fields.Nested(SuspensionSchema, **_OPTIONAL)
     enforced = Flag("", load_default=True)
+    about = PredicateField(load_default=Predicate(join=Join.ALWAYS))
     when = PredicateField(required=True)
     destination = fields.Nested(DestinationSchema, required=True)
     result = fields.String(required=True)
@@ -141,6 +142,7 @@ class ExportRuleSchema(StrictSchema):
         suspended = data["suspended"] or {"from_": None, "to": None}
         return ExportRule(
             id=data["id"],
+            about=data["about"],
             when=data["when"],
             destination=data["destination"],
             result=data["result"],
@@ -164,16 +166,20 @@ class ControlledPartSchema(StrictSchema):
     id = Text("", longest=60, required=True)
     dense = fields.Dict(keys=Text("", longest=8), values=Amount("", low=0, high=1e7, above=True), required=True)
     die_mm2 = Count("", low=1, high=100_000, required=True, allow_none=True)
+    die_mm2_low = Count("", low=1, high=100_000, **_OPTIONAL)
+    die_mm2_high = Count("", low=1, high=100_000, **_OPTIONAL)
     memory_bandwidth_gb_s = Amount("", low=0, high=1e6, above=True, required=True, allow_none=True)
+    io_gb_s = Amount("", low=0, high=1e6, above=True, **_OPTIONAL)
     data_centre = Flag("", required=True, allow_none=True)
+    on_sale_us_2026_01_15 = Flag("", **_OPTIONAL)
     basis = Choice("", FactBasis, required=True)
     sources = fields.List(Text("", longest=40), required=True)
     note = Text("", longest=400, **_OPTIONAL)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ControlledPart:
-        if not data["dense"] or not set(data["dense"]) <= set(_BITS):
-            limit = ", ".join(_BITS)
+        if not data["dense"] or not set(data["dense"]) <= set(BITS):
+            limit = ", ".join(BITS)
             raise ValidationError({"dense": [Issue(f"Must give figures by {limit}.", limit=limit)]})
         return ControlledPart(**{**data, "basis": str(data["basis"]), "sources": tuple(data["sources"])})
 
@@ -195,8 +201,3 @@ class ExportRulesFileSchema(StrictSchema):
     rules = fields.List(fields.Raw(), required=True)
     parts = fields.List(fields.Raw(), required=True)
     checks = fields.List(fields.Dict(), required=True)
-
-
-def performance(dense: Mapping[str, float]) -> float:
-    """Total processing performance: the largest of dense TOPS x bit length (15 CFR 774, 3A090 technical notes)."""
-    return max(value * _BITS[name] for name, value in dense.items())

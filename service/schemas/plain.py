@@ -32,14 +32,14 @@ def text(what: str, **kwargs: Any) -> fields.String:
     return fields.String(required=True, metadata={"description": what}, **kwargs)
 
 
-def flag(what: str) -> fields.Boolean:
+def flag(what: str, **kwargs: Any) -> fields.Boolean:
     """True or false."""
-    return fields.Boolean(required=True, metadata={"description": what})
+    return fields.Boolean(required=True, metadata={"description": what}, **kwargs)
 
 
-def texts(what: str) -> "Tuple":
+def texts(what: str, **kwargs: Any) -> "Tuple":
     """Strings in an order that means something."""
-    return Tuple(fields.String(), required=True, metadata={"description": what})
+    return Tuple(fields.String(), required=True, metadata={"description": what}, **kwargs)
 
 
 def many(schema: type[Schema], what: str) -> "Tuple":

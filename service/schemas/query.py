@@ -54,6 +54,22 @@ class YesOrNo(fields.Boolean):
         return self.words[value]
 
 
+class DaysField(fields.Integer):
+    """A number of days from 0 on."""
+
+    def __init__(self, what: str, *, most: int) -> None:
+        self.most = most
+        super().__init__(
+            load_default=None, allow_none=False, metadata={"description": what, "minimum": 0, "maximum": most}
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        text, limit = str(value), f"0 to {self.most}"
+        if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) <= self.most):
+            raise ValidationError(Issue(f"Must be {limit}.", value=value, limit=limit))
+        return int(text)
+
+
 class LabelField(fields.String):
     """`key:value`; the key ends at the first colon."""
 

@@ -20,6 +20,7 @@ from service.sizing.science.workload import (
     MdWorkload,
     Msa,
     MsaSearch,
+    RecipeTrainingWorkload,
     RooflineWorkload,
     SequenceTrainingWorkload,
     WeatherWorkload,
@@ -31,7 +32,8 @@ _TRAINING_PRECISIONS = (Precision.BF16, Precision.FP8, Precision.FP4)
 
 APPLICATION_TEMPLATES: dict[str, Template] = {
     **dict.fromkeys(
-        ("alphafold-2", "alphafold-3", "boltz-2", "chai-1", "esmfold", "openfold-3", "protenix"), Template.FOLDING
+        ("alphafold-2", "alphafold-3", "boltz-2", "chai-1", "esmfold", "openfold-2", "openfold-3", "protenix"),
+        Template.FOLDING,
     ),
     **dict.fromkeys(("amber", "gromacs", "lammps", "namd", "openmm"), Template.MD),
     "parabricks": Template.GENOMICS,
@@ -41,6 +43,7 @@ APPLICATION_TEMPLATES: dict[str, Template] = {
     **dict.fromkeys(("gemm", "roofline"), Template.ROOFLINE),
     "fluidx3d": Template.LATTICE,
     **dict.fromkeys(("esm-2", "evo-2"), Template.SEQUENCE_TRAINING),
+    "openfold-training": Template.RECIPE_TRAINING,
 }
 """Which fields an application has. A test holds this against config/science, which a schema must not read."""
 
@@ -89,8 +92,10 @@ class FoldingSchema(ScienceSchema):
         "Residues, ligand atoms and nucleotides of a target: a number or {mean, p95}.", low=1, high=1e6, required=True
     )
     seeds = Count("Seeds per target.", low=1, high=100_000, load_default=1)
-    samples = Count("Diffusion samples per seed.", low=1, high=1000, load_default=5)
-    recycles = Count("Recycles.", low=0, high=100, load_default=10)
+    samples = Count(
+        "Diffusion samples per seed; null is what the application is published with.", low=1, high=1000, **_OPTIONAL
+    )
+    recycles = Count("Recycles; null is what the application is published with.", low=0, high=100, **_OPTIONAL)
     msa = fields.Nested(MsaSchema, load_default=Msa, metadata={"description": "The alignment stage."})
 
 
@@ -124,6 +129,7 @@ class WeatherSchema(ScienceSchema):
     forecasts_day = _per_day("Forecasts")
     members = Count("Members of one forecast.", low=1, high=1_000_000, load_default=1)
     steps = Amount("Diffusion steps or lead-time steps of one member.", low=1, high=1e6, required=True)
+    release = Text("Release of the application, as it lists them.", longest=40, **_OPTIONAL)
 
 
 class DockingSchema(ScienceSchema):
@@ -188,6 +194,14 @@ class SequenceTrainingSchema(ScienceSchema):
     target = _target()
 
 
+class RecipeTrainingSchema(ScienceSchema):
+    """One training by a published recipe to its target."""
+
+    record = RecipeTrainingWorkload
+
+    target = _target()
+
+
 SCIENCE_SCHEMAS: dict[str, type[Schema]] = {
     Template.FOLDING: FoldingSchema,
     Template.MD: MdSchema,
@@ -198,6 +212,7 @@ SCIENCE_SCHEMAS: dict[str, type[Schema]] = {
     Template.ROOFLINE: RooflineSchema,
     Template.LATTICE: LatticeSchema,
     Template.SEQUENCE_TRAINING: SequenceTrainingSchema,
+    Template.RECIPE_TRAINING: RecipeTrainingSchema,
 }
 """By template."""
 
@@ -211,6 +226,7 @@ DEMAND_FIELDS: dict[str, str] = {
     Template.ROOFLINE: "target",
     Template.LATTICE: "target",
     Template.SEQUENCE_TRAINING: "target",
+    Template.RECIPE_TRAINING: "target",
 }
 """The field that says how much is asked: required in a sizing, refused in an estimate."""
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -88,7 +89,20 @@ def _scalar(hint: Any, raw: Any) -> Any:
         if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
             raise ValidationError([Issue("Must be a finite number.", value=raw)])
         return float(raw)
+    if hint is Decimal:
+        return _decimal(raw)
     if not isinstance(raw, hint) or (hint is int and isinstance(raw, bool)):
         names = {str: "a text", int: "a whole number", bool: "true or false"}
         raise ValidationError([Issue(f"Must be {names.get(hint, hint)}.", value=raw)])
     return raw
+
+
+def _decimal(raw: Any) -> Decimal:
+    """An exact number: written as text, so that no digit is lost on the way."""
+    try:
+        amount = Decimal(raw) if isinstance(raw, str) else None
+    except InvalidOperation:
+        amount = None
+    if amount is None or not amount.is_finite():
+        raise ValidationError([Issue("Must be a decimal number written as a text.", value=raw)])
+    return amount

@@ -1,7 +1,8 @@
 """Calibration: efficiencies, reserves, residual quantiles and evidence as loaded; the engine holds no such number."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from service.errors import CalibrationError
 from service.sizing.operation import CurveBook
@@ -46,6 +47,15 @@ class ResidualBand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The month (YYYY-MM) in which a version of a serving engine came out; patches of it belong to it."""
+
+    engine: str
+    version: str
+    month: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePoint:
     """A measured run, as far as it serves to tell what is near: id and the coordinates of its regime.
 
@@ -66,7 +76,10 @@ class EvidencePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """Measured runs, and the same by (kind, subject, gpu); an empty subject collects all runs of a GPU."""
+    """Measured runs, and the same by (kind, subject, gpu).
+
+    An empty subject collects all runs of a GPU, an empty GPU all runs of a subject.
+    """
 
     points: tuple[EvidencePoint, ...]
     by_place: Mapping[tuple[str, str, str], tuple[EvidencePoint, ...]]
@@ -76,8 +89,8 @@ def index_evidence(points: tuple[EvidencePoint, ...]) -> Evidence:
     """The runs with their index; made once, when the calibration is loaded."""
     places: dict[tuple[str, str, str], list[EvidencePoint]] = {}
     for point in points:
-        for subject in (point.subject, ""):
-            places.setdefault((point.kind, subject, point.gpu), []).append(point)
+        for subject, gpu in ((point.subject, point.gpu), ("", point.gpu), (point.subject, "")):
+            places.setdefault((point.kind, subject, gpu), []).append(point)
     return Evidence(points=points, by_place={place: tuple(found) for place, found in places.items()})
 
 
@@ -93,6 +106,8 @@ class Calibration:
     evidence: Evidence
     # Month (YYYY-MM) of the newest measured serving run: what "today's software" means.
     newest_software: str
+    # By engine and version.
+    releases: Mapping[tuple[str, str], Release] = field(default_factory=lambda: MappingProxyType({}))
 
     def assumption(self, assumption_id: str) -> float:
         """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""

@@ -1,15 +1,22 @@
 """The nearest measured runs of a prediction, and what that says about its basis."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
-from service.sizing.calibration import Calibration, EvidencePoint
+import numpy as np
+from numpy.typing import NDArray
+
+from service.sizing.calibration import Calibration, Evidence
 from service.sizing.interval import Basis
+from service.sizing.table import FloatArray
 
 # A size more than this factor away from every measured one is not "measured".
 _SAME_SIZE = 1.25
 _NEAREST = 3
 _DECIMALS = 6
+# Doublings between a figure and one that nobody published.
+_FAR = 8.0
 
 
 def has_evidence(calibration: Calibration, *, kind: str, gpu: str) -> bool:
@@ -29,32 +36,54 @@ def nearest_evidence(
     size: float,
     length_tokens: float = 0.0,
 ) -> tuple[Basis, tuple[str, ...]]:
-    """Basis and ids of the nearest runs of the same subject and GPU; `size` is the kind's own measure of a run.
+    """Basis and ids of the nearest runs; `size` is the kind's own measure of a run.
 
+    The runs are those of the same subject on this GPU, else of the same subject on others, else of others on this GPU.
     Measured: a run of the same subject, GPU, precision and GPU count, within 25 % of the size and the sequence length.
     Calibrated: the GPU has runs of this kind. Extrapolated: it has none.
     """
-    places = calibration.evidence.by_place
-    same = places.get((kind, subject, gpu), ())
-
-    def distance(point: EvidencePoint) -> tuple[float, str]:
-        steps = _octaves(point.gpus, gpus) + _octaves(point.size, size) + _octaves(point.length_tokens, length_tokens)
-        # Rounded, so that equal distances are ties, which the id breaks, however the size was computed.
-        return round((point.precision != precision) + steps, _DECIMALS), point.id
-
-    ids = tuple(p.id for p in sorted(same, key=distance)[:_NEAREST])
-    limit = math.log2(_SAME_SIZE)
-    for point in same:
-        alike = point.precision == precision and point.gpus == gpus
-        if alike and max(_octaves(point.size, size), _octaves(point.length_tokens, length_tokens)) <= limit:
-            return Basis.MEASURED, ids
-    if (kind, "", gpu) in places:
-        return Basis.CALIBRATED, ids
-    return Basis.EXTRAPOLATED, ids
+    evidence = calibration.evidence
+    places = ((kind, subject, gpu), (kind, subject, ""), (kind, "", gpu))
+    place = next((place for place in places if place in evidence.by_place), None)
+    known = Basis.CALIBRATED if has_evidence(calibration, kind=kind, gpu=gpu) else Basis.EXTRAPOLATED
+    if place is None:
+        return known, ()
+    runs = _runs(evidence, place)
+    other = runs.precision != precision
+    steps = [_octaves(runs.gpus, gpus), _octaves(runs.size, size), _octaves(runs.length_tokens, length_tokens)]
+    # Rounded, so that equal distances are ties, which the id breaks, however the size was computed.
+    distance = np.round(other + (steps[0] + steps[1] + steps[2]), _DECIMALS)
+    ids = tuple(runs.ids[np.lexsort((runs.ids, distance))[:_NEAREST]].tolist())
+    alike = ~other & (runs.gpus == gpus) & (np.maximum(steps[1], steps[2]) <= math.log2(_SAME_SIZE))
+    return Basis.MEASURED if place == places[0] and alike.any() else known, ids
 
 
-def _octaves(one: float, other: float) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Runs:
+    """The runs of one place as columns."""
+
+    ids: NDArray[np.str_]
+    precision: NDArray[np.str_]
+    gpus: FloatArray
+    size: FloatArray
+    length_tokens: FloatArray
+
+
+@lru_cache(maxsize=1000)
+def _runs(evidence: Evidence, place: tuple[str, str, str]) -> _Runs:
+    points = evidence.by_place[place]
+    return _Runs(
+        ids=np.array([point.id for point in points]),
+        precision=np.array([point.precision for point in points]),
+        gpus=np.array([float(point.gpus) for point in points]),
+        size=np.array([point.size for point in points]),
+        length_tokens=np.array([point.length_tokens for point in points]),
+    )
+
+
+def _octaves(measured: FloatArray, asked: float) -> FloatArray:
     """How many doublings lie between two sizes; far where only one of them is known."""
-    if one <= 0.0 or other <= 0.0:
-        return 0.0 if one == other else 8.0
-    return abs(math.log2(one / other))
+    if asked <= 0.0:
+        return np.where(measured == asked, 0.0, _FAR)
+    known = measured > 0.0
+    return np.where(known, np.abs(np.log2(np.where(known, measured, 1.0) / asked)), _FAR)

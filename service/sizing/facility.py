@@ -1,4 +1,4 @@
-"""Racks, power, cooling and weight of servers; human units, arrays or scalars, NaN (None in a plan) for the unknown."""
+"""Power, cooling, racks, feeds, energy and weight of an option; human units, NaN (None in a plan) for the unknown."""
 
 import math
 from dataclasses import dataclass
@@ -6,22 +6,38 @@ from functools import lru_cache
 
 import numpy as np
 
-from service.sizing.hardware import Cooling, FacilityPreset, ServerSpec
+from service.sizing.hardware import Cooling, FacilityPreset, ServerSpec, air_heat_kw
 from service.sizing.numeric import Numeric
+from service.sizing.racks import RackLimits, RackTable, rack_fill, rack_table, server_racks, switch_racks
 from service.sizing.result import FacilityPlan
-from service.sizing.table import BoolArray, FloatArray, IntArray
+from service.sizing.table import FloatArray, IntArray
+from service.sizing.units import KW, YEAR_H
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FacilityTable:
-    """Per server configuration: what one takes and gives off, and how many go into one rack of the site."""
+    """Per server configuration: what one takes, the PUE of its cooling, and how it goes into racks."""
 
     server_power_kw: FloatArray
     pue: FloatArray
-    servers_rack: FloatArray
-    rack_units: FloatArray
-    weight_kg: FloatArray
-    desktop: BoolArray
+    racks: RackTable
+
+
+_NO_LIMITS = RackLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a site is: presets, the caller's own limits and figures, and how much of the planned power is drawn.
+
+    `load_fraction` of the planned power is drawn over the year; its energy carries `grid_kg_co2_kwh`.
+    """
+
+    preset: FacilityPreset
+    limits: RackLimits = _NO_LIMITS
+    pue: float | None = None
+    load_fraction: float = 1.0
+    grid_kg_co2_kwh: float | None = None
 
 
 def _number(value: float | None) -> float:
@@ -32,66 +48,23 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def servers_per_rack(
-    *, rack_units: Numeric, server_power_kw: Numeric, rack_units_usable: Numeric, rack_max_kw: Numeric
-) -> FloatArray:
-    """Servers [count] that fit by space and by power: min(floor(U / u), floor(kW / kw)); 0 when one is too much.
-
-    NaN where the height or the power is unknown.
-    """
-    by_space = np.floor(np.asarray(rack_units_usable) / rack_units)
-    by_power = np.floor(np.asarray(rack_max_kw) / server_power_kw)
-    return np.asarray(np.minimum(by_space, by_power), dtype=np.float64)
-
-
-def _rack_limit_kw(server: ServerSpec, preset: FacilityPreset, max_rack_kw: float | None) -> float:
-    """The ceiling [kW] of one rack: the site's own figure, else the preset of the server's cooling."""
-    if max_rack_kw is not None:
-        return max_rack_kw
-    return preset.liquid_rack_max_kw if server.cooling is Cooling.LIQUID else preset.air_rack_max_kw
-
-
-def _servers_rack(server: ServerSpec, preset: FacilityPreset, max_rack_kw: float | None) -> float:
-    if server.rack_units is None:
-        return math.nan
-    limit_kw = _rack_limit_kw(server, preset, max_rack_kw)
-    power_kw = _number(server.plan_power_kw)
-    if server.rack_units >= preset.rack_units_usable or server.servers_rack == 1:
-        # A system that fills a rack brings the rack, its power shelves and its manifold along.
-        return 1.0 if max_rack_kw is None or not power_kw > limit_kw else 0.0
-    fitting = float(
-        servers_per_rack(
-            rack_units=server.rack_units,
-            server_power_kw=power_kw,
-            rack_units_usable=preset.rack_units_usable,
-            rack_max_kw=limit_kw,
-        )
-    )
-    known_most = math.inf if server.servers_rack is None else float(server.servers_rack)
-    return min(fitting, known_most) if not math.isnan(fitting) else math.nan
-
-
-def facility_table(
-    servers: tuple[ServerSpec, ...], preset: FacilityPreset, *, max_rack_kw: float | None = None
-) -> FacilityTable:
+def facility_table(servers: tuple[ServerSpec, ...], site: Site) -> FacilityTable:
     """Rows in the order of `servers`."""
     liquid = np.array([s.cooling is Cooling.LIQUID for s in servers], dtype=np.bool_)
+    preset = np.where(liquid, site.preset.pue_liquid, site.preset.pue_air)
     return FacilityTable(
         server_power_kw=np.array([_number(s.plan_power_kw) for s in servers], dtype=np.float64),
-        pue=np.where(liquid, preset.pue_liquid, preset.pue_air),
-        servers_rack=np.array([_servers_rack(s, preset, max_rack_kw) for s in servers], dtype=np.float64),
-        rack_units=np.array([_number(s.rack_units) for s in servers], dtype=np.float64),
-        weight_kg=np.array([_number(s.weight_kg) for s in servers], dtype=np.float64),
-        desktop=np.array([s.rack_units is None for s in servers], dtype=np.bool_),
+        pue=preset if site.pue is None else np.full(liquid.shape, site.pue),
+        racks=rack_table(servers, site.preset, site.limits),
     )
 
 
-def racks(table: FacilityTable, row: IntArray, *, servers: Numeric) -> FloatArray:
-    """Racks [count] for `servers` of each row: ceil(servers / servers per rack); 0 for desktops, inf when none fits."""
-    per_rack = table.servers_rack[row]
-    with np.errstate(divide="ignore"):
-        needed = np.ceil(servers / per_rack)
-    return np.where(table.desktop[row], 0.0, needed)
+def racks(
+    table: FacilityTable, row: IntArray, *, servers: Numeric, switch_units: Numeric = 0.0, switch_kw: Numeric = 0.0
+) -> FloatArray:
+    """Racks [count] of `servers` of each row and of their switches; 0 for desktops, inf when no server fits."""
+    own = server_racks(table.racks, row, servers=servers)
+    return own + switch_racks(table.racks, row, servers=servers, switch_units=switch_units, switch_kw=switch_kw)
 
 
 def it_power_kw(table: FacilityTable, row: IntArray, *, servers: Numeric, switch_power_kw: Numeric) -> FloatArray:
@@ -106,41 +79,63 @@ def facility_power_kw(table: FacilityTable, row: IntArray, *, it_kw: Numeric) ->
 
 def liquid_heat_kw(server: ServerSpec, *, servers: int) -> float | None:
     """Heat [kW] that leaves through liquid; the rest leaves through air. None where the split is unknown."""
-    if server.plan_power_kw is None:
+    air_kw = air_heat_kw(server)
+    if air_kw is None or server.plan_power_kw is None:
         return None
-    if server.cooling is Cooling.AIR:
-        return 0.0
-    if server.liquid_heat_fraction is None:
+    return (server.plan_power_kw - air_kw) * servers
+
+
+def rack_feeds(server: ServerSpec, preset: FacilityPreset, *, servers: float) -> int | None:
+    """Feeds [count] of a rack of so many servers: sides x ceil(bound for breakers / feed). None where it is unknown."""
+    if server.max_power_w is None or not math.isfinite(servers):
         return None
-    return server.plan_power_kw * servers * server.liquid_heat_fraction
+    return preset.feed_sides * math.ceil(server.max_power_w / KW * servers / preset.feed_kw)
+
+
+def coolant_units(liquid_kw: float | None, preset: FacilityPreset) -> int | None:
+    """Coolant distribution units of a row [count]: liquid heat / what one takes, and one spare; none without liquid."""
+    if liquid_kw is None:
+        return None
+    return math.ceil(liquid_kw / preset.cdu_kw) + 1 if liquid_kw > 0.0 else 0
 
 
 @lru_cache(maxsize=4096)
 def facility_plan(
-    server: ServerSpec,
-    servers: int,
-    preset: FacilityPreset,
-    *,
-    switch_power_kw: float | None,
-    max_rack_kw: float | None = None,
+    server: ServerSpec, servers: int, site: Site, *, switch_power_kw: float, switch_units: float
 ) -> FacilityPlan:
-    """Racks, IT and facility power, and weight of one option; what is unknown stays None."""
-    table = facility_table((server,), preset, max_rack_kw=max_rack_kw)
-    row, count = np.array([0]), np.array([servers])
-    it_kw = float(it_power_kw(table, row, servers=count, switch_power_kw=np.array([switch_power_kw or 0.0]))[0])
-    rack_count = float(racks(table, row, servers=count)[0])
-    per_rack = float(table.servers_rack[0])
-    known_rack = not math.isnan(per_rack) and per_rack >= 1.0
-    in_one_rack = min(per_rack, float(servers)) if known_rack else math.nan
+    """Racks, feeds, IT and facility power, heat, energy and weight of one option; what is unknown stays None."""
+    table = facility_table((server,), site)
+    row, count = np.array([0]), np.array([float(servers)])
+    it_kw = float(it_power_kw(table, row, servers=count, switch_power_kw=switch_power_kw)[0])
+    own = float(server_racks(table.racks, row, servers=count)[0])
+    more = float(switch_racks(table.racks, row, servers=count, switch_units=switch_units, switch_kw=switch_power_kw)[0])
+    fill = rack_fill(server, site.preset, site.limits)
+    stands = math.isfinite(fill.servers) and fill.servers >= 1.0
+    in_one = min(fill.servers, float(servers)) if stands else math.nan
+    facility_kw = float(facility_power_kw(table, row, it_kw=np.array([it_kw]))[0])
+    energy_kwh = facility_kw * site.load_fraction * YEAR_H
+    liquid_kw = liquid_heat_kw(server, servers=servers)
+    feeds_rack = rack_feeds(server, site.preset, servers=in_one)
+    counted = math.isfinite(own)
     return FacilityPlan(
         it_power_kw=_known(it_kw),
-        facility_power_kw=_known(float(facility_power_kw(table, row, it_kw=np.array([it_kw]))[0])),
+        facility_power_kw=_known(facility_kw),
         pue=float(table.pue[0]),
-        racks=int(rack_count) if math.isfinite(rack_count) else None,
-        servers_rack=int(per_rack) if known_rack else None,
-        rack_power_kw=_known(in_one_rack * float(table.server_power_kw[0])),
+        racks=int(own + more) if counted else None,
+        servers_rack=int(fill.servers) if stands else None,
+        rack_power_kw=_known(in_one * _number(server.plan_power_kw)),
         rack_units=_known(_number(server.rack_units) * servers),
         cooling=str(server.cooling),
         weight_kg=_known(_number(server.weight_kg) * servers),
-        liquid_heat_kw=liquid_heat_kw(server, servers=servers),
+        liquid_heat_kw=liquid_kw,
+        air_heat_kw=None if liquid_kw is None else _known(it_kw - liquid_kw),
+        switch_racks=int(more) if counted else None,
+        rack_weight_kg=_known(in_one * _number(server.weight_kg)),
+        rack_binds=fill.binds if stands else None,
+        rack_feeds=feeds_rack,
+        feeds=None if feeds_rack is None or not counted else feeds_rack * int(own) + site.preset.feed_sides * int(more),
+        coolant_units=coolant_units(liquid_kw, site.preset),
+        energy_kwh_year=_known(energy_kwh),
+        carbon_kg_year=_known(energy_kwh * _number(site.grid_kg_co2_kwh)),
+        grid_kg_co2_kwh=site.grid_kg_co2_kwh,
     )

@@ -73,6 +73,21 @@ class ServerSpec:
     reference: bool
     # What each GPU shows in this system, where that differs from the GPU's own record (GB200 NVL4).
     gpu_memory_usable_gib: float | None = None
+    # Compute trays of a system that fills a rack; every other server is one node.
+    nodes: int = 1
+    # Network cards of the compute network in one node; None: what the reference pattern says, else one per GPU.
+    nics_node: int | None = None
+
+
+def air_heat_kw(server: ServerSpec) -> float | None:
+    """Heat [kW] that one server gives to the air of the room; None where its power or its split is unknown."""
+    if server.plan_power_kw is None:
+        return None
+    if server.cooling is Cooling.AIR:
+        return server.plan_power_kw
+    if server.liquid_heat_fraction is None:
+        return None
+    return server.plan_power_kw * (1.0 - server.liquid_heat_fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +103,8 @@ class SwitchSpec:
     rack_units: float | None
     # Among switches with as many ports the lowest is taken.
     preferred_rank: int = 9
+    # The product line: PowerSwitch, Spectrum-X, Quantum.
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +120,29 @@ class RackSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacilityPreset:
-    """Site defaults that a caller may override: PUE per cooling, rack limits."""
+    """Site defaults that a caller may override: PUE per cooling, rack limits, power feeds.
+
+    `rack_units_usable` are for servers, `switch_rack_units` beside them for switches. A rack has `feed_sides` sets of
+    feeds of `feed_kw` each, and each set carries the whole rack.
+    """
 
     pue_air: float
     pue_liquid: float
     air_rack_max_kw: float
     liquid_rack_max_kw: float
     rack_units_usable: float
+    switch_rack_units: float
+    feed_kw: float
+    feed_sides: int
+    cdu_kw: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSpec:
-    """A storage building block; throughput stays None where nobody published it."""
+    """A storage building block; throughput stays None where nobody published it.
+
+    `front_end_gb_s` is what its network ports let through at most, `nodes_least` the smallest cluster.
+    """
 
     id: str
     name: str
@@ -123,6 +151,8 @@ class StorageSpec:
     capacity_tb: float | None
     rack_units: float | None
     plan_power_w: float | None
+    front_end_gb_s: float | None = None
+    nodes_least: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

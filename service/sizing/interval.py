@@ -55,8 +55,13 @@ class Spread:
         arm = self.up if z >= 0.0 else self.down
         return float(np.exp(self.shift + arm * z / _Z90))
 
+    @property
+    def median_factor(self) -> float:
+        """Median of measured over predicted."""
+        return float(np.exp(self.shift))
+
     def centred(self) -> "Spread":
-        """The spread of a prediction that already holds the median shift."""
+        """The same arms around a point that carries the median already."""
         return Spread(shift=0.0, down=self.down, up=self.up)
 
     def inverted(self) -> "Spread":

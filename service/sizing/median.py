@@ -1,14 +1,10 @@
 """From a prediction to the median that an answer shows: by what factor measured runs differ from predicted ones."""
 
-import math
-
-from service.sizing.interval import Spread
 from service.sizing.result import Quantity, WorkingStep
 
 
-def median_step(predicted: WorkingStep, spread: Spread, *, name: str, source: str) -> WorkingStep:
+def median_step(predicted: WorkingStep, factor: float, *, name: str, source: str) -> WorkingStep:
     """The line of a working after `predicted`: its value as the answer's p50 has it."""
-    factor = math.exp(spread.shift)
     point = float(predicted.value or 0.0)
     return WorkingStep(
         name=name,

@@ -101,11 +101,15 @@ class Curves:
         return Curves(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
     def time_s(self, work: Work) -> FloatArray:
-        """Time [s]: launch + the longer of arithmetic and traffic + the unhidden share of the shorter."""
+        """Time [s]: launch + work."""
+        return np.asarray(self.launch_s + self.work_s(work), dtype=np.float64)
+
+    def work_s(self, work: Work) -> FloatArray:
+        """Time [s] once it is launched: the longer of arithmetic and traffic + the unhidden share of the shorter."""
         arithmetic = (work.flop + self.padding_rows * work.padding_flop) / self.flop_s + self.depth_s * work.depth
         traffic = (work.main_bytes + self.side_weight * work.side_bytes) / self.bytes_s
         longer = np.maximum(arithmetic, traffic)
-        return np.asarray(self.launch_s + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
+        return np.asarray(longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
 
     def line(self, *, each: Work, depth: Numeric = 0.0, main_bytes: Numeric = 0.0) -> "Line":
         """The time of work that is `each` times a number, beside a serial depth and bytes that stay what they are."""
@@ -135,8 +139,8 @@ class Line:
     traffic_each_s: FloatArray
     unhidden: FloatArray
 
-    def time_s(self, number: Numeric) -> FloatArray:
-        """Time [s] for this number, as `Curves.time_s`; in place, because these are the engine's largest arrays."""
+    def work_s(self, number: Numeric) -> FloatArray:
+        """Time [s] for this number, as `Curves.work_s`; in place, because these are the engine's largest arrays."""
         arithmetic = np.asarray(number * self.arithmetic_each_s, dtype=np.float64)
         arithmetic += self.arithmetic_s
         traffic = np.asarray(number * self.traffic_each_s, dtype=np.float64)
@@ -145,7 +149,6 @@ class Line:
         shorter *= self.unhidden
         longer = np.maximum(arithmetic, traffic, out=arithmetic)
         longer += shorter
-        longer += self.launch_s
         return longer
 
 

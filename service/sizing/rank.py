@@ -1,12 +1,13 @@
 """Feasibility with reasons, ordering, the Pareto front, rejections and the shortfall when nothing fits."""
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
-from service.sizing.hardware import ServerSpec
+from service.sizing.hardware import ServerSpec, air_heat_kw
 from service.sizing.result import Limit, Rejection, Shortfall
+from service.sizing.spoken import spoken
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
 
@@ -17,6 +18,8 @@ STAGES: tuple[Limit, ...] = (
     Limit.REFERENCE,
     Limit.COOLING,
     Limit.RACK_POWER,
+    Limit.RACK_AIR,
+    Limit.RACK_WEIGHT,
     Limit.PRECISION,
     Limit.UNKNOWN_FACT,
     Limit.HOST,
@@ -43,6 +46,8 @@ UNITS: dict[Limit, str] = {
     Limit.TPOT: "ms",
     Limit.DEADLINE: "days",
     Limit.RACK_POWER: "kW",
+    Limit.RACK_AIR: "kW",
+    Limit.RACK_WEIGHT: "kg",
     Limit.FACILITY_POWER: "kW",
     Limit.RACKS: "racks",
     Limit.BUDGET: "USD",
@@ -54,7 +59,17 @@ UNITS: dict[Limit, str] = {
 
 
 # Caps of the caller's on what a fleet takes: what is required is the cap, the best is the least that a fleet takes.
-CAPS = frozenset({Limit.RACK_POWER, Limit.FACILITY_POWER, Limit.RACKS, Limit.BUDGET, Limit.TARGET_BUDGET})
+CAPS = frozenset(
+    {
+        Limit.RACK_POWER,
+        Limit.RACK_AIR,
+        Limit.RACK_WEIGHT,
+        Limit.FACILITY_POWER,
+        Limit.RACKS,
+        Limit.BUDGET,
+        Limit.TARGET_BUDGET,
+    }
+)
 # Bounds whose best figure, typed back, must suffice.
 _BOUNDS = CAPS | {Limit.TTFT, Limit.TPOT, Limit.DEADLINE, Limit.CONFIDENCE}
 _SHOWN_DIGITS = 4
@@ -190,18 +205,34 @@ def _server_refusal(server: ServerSpec, table: HardwareTable, constraints: Const
         return _rejection(
             server, Limit.COOLING, f"is cooled by {server.cooling}, the site allows {constraints.cooling}"
         )
-    if constraints.max_rack_kw is not None and server.rack_units is not None:
-        if server.plan_power_kw is None:
-            return _rejection(server, Limit.UNKNOWN_FACT, "its power is unknown, so max_rack_kw cannot be checked")
-        if server.plan_power_kw > constraints.max_rack_kw:
+    return _rack_refusal(server, constraints)
+
+
+def _rack_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | None:
+    """The first limit of a rack that one server alone is over; an unknown figure cannot be checked."""
+    if server.rack_units is None:
+        return None
+    checks = (
+        (Limit.RACK_POWER, constraints.max_rack_kw, server.plan_power_kw, "draws", "may draw"),
+        (Limit.RACK_AIR, constraints.max_rack_air_kw, air_heat_kw(server), "heats the air with", "may heat it with"),
+        (Limit.RACK_WEIGHT, constraints.max_rack_kg, server.weight_kg, "weighs", "carries"),
+    )
+    for limit, most, needed, does, may in checks:
+        if most is None:
+            continue
+        if needed is None:
+            what = {Limit.RACK_POWER: "power", Limit.RACK_AIR: "split of heat"}.get(limit, "weight")
+            return _rejection(server, Limit.UNKNOWN_FACT, f"its {what} is unknown, so {limit} cannot be checked")
+        if needed > most:
+            unit = UNITS[limit]
             return Rejection(
                 server=server.id,
-                limit=Limit.RACK_POWER,
+                limit=limit,
                 candidates=1,
-                detail=f"one server draws {server.plan_power_kw:g} kW, a rack may draw {constraints.max_rack_kw:g} kW",
-                required=server.plan_power_kw,
-                available=constraints.max_rack_kw,
-                unit="kW",
+                detail=f"one server {does} {needed:g} {unit}, a rack {may} {most:g} {unit}",
+                required=needed,
+                available=most,
+                unit=unit,
             )
     return None
 
@@ -211,9 +242,17 @@ def _rejection(server: ServerSpec, limit: Limit, detail: str) -> Rejection:
 
 
 def order(
-    *, place: IntArray, cost_weight: FloatArray, power_w: FloatArray, servers: IntArray, speed: FloatArray
+    *,
+    place: IntArray,
+    cost_weight: FloatArray,
+    power_w: FloatArray,
+    servers: IntArray,
+    speed: FloatArray,
+    racks: FloatArray | None = None,
 ) -> IntArray:
-    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, place of the id.
+    """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, racks, place.
+
+    Racks count where they are given (unknown last); the place is that of the server's id.
 
     So nothing that costs and draws no more, and is faster, ranks after what it beats. Candidates of one server that
     are still equal keep the order in which their layouts are listed.
@@ -223,6 +262,7 @@ def order(
         (
             np.arange(place.size),
             place,
+            np.zeros(place.size) if racks is None else _or_inf(racks),
             -speed,
             servers,
             _or_inf(power_w),
@@ -251,11 +291,10 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
     found: list[Rejection] = []
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = _or_inf(np.abs(verdict.available - verdict.required) / np.abs(verdict.required))
-    for row in np.unique(server).tolist():
+    offered = set(server[verdict.stage == FEASIBLE].tolist())
+    for row in sorted(set(server.tolist()) - offered):
         mine = np.flatnonzero(server == row)
         stages = verdict.stage[mine]
-        if np.any(stages == FEASIBLE):
-            continue
         stage = int(stages.max())
         at_limit = mine[stages == stage]
         nearest = int(at_limit[np.argmin(distance[at_limit])])
@@ -277,10 +316,19 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
 
 def outward(value: float) -> float:
     """The next number of 4 digits that is no smaller: what is shown and typed back must suffice."""
+    return _shown(value, ROUND_CEILING)
+
+
+def inward(value: float) -> float:
+    """The next number of 4 digits that is no larger: a rate that is shown as carried, and typed back, must be."""
+    return _shown(value, ROUND_FLOOR)
+
+
+def _shown(value: float, rounding: str) -> float:
     if value <= 0.0:
         return value
     exact = Decimal(f"{value:.{_EXACT_DIGITS}g}")
-    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - _SHOWN_DIGITS + 1), rounding=ROUND_CEILING))
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - _SHOWN_DIGITS + 1), rounding=rounding))
 
 
 def shortfall(rejected: tuple[Rejection, ...], hints: dict[Limit, str]) -> Shortfall | None:
@@ -309,8 +357,8 @@ def shortfall(rejected: tuple[Rejection, ...], hints: dict[Limit, str]) -> Short
         distance_fraction=abs(best - required) / abs(required) if required else 1.0,
         relaxation=told.format(
             limit=nearest.limit,
-            required=f"{required:,.4g} {nearest.unit}".strip(),
-            best=f"{best:,.4g} {nearest.unit}".strip(),
+            required=f"{spoken(required)} {nearest.unit}".strip(),
+            best=f"{spoken(best)} {nearest.unit}".strip(),
             server=nearest.server,
         ),
         more_gpus_help=False,
@@ -353,5 +401,7 @@ def _detail(limit: Limit, required: float, available: float) -> str:
     if not (np.isfinite(required) and np.isfinite(available)):
         return _UNKNOWN.get(limit, f"refused by {limit}: a figure that it needs is unknown")
     if limit in _ASKED:
-        return f"{_ASKED[limit]} {required:,.4g} {unit}, the best that is reached is {available:,.4g} {unit}".strip()
-    return f"takes {required:,.4g} {unit}, there are {available:,.4g} {unit}".strip()
+        return (
+            f"{_ASKED[limit]} {spoken(required)} {unit}, the best that is reached is {spoken(available)} {unit}".strip()
+        )
+    return f"takes {spoken(required)} {unit}, there are {spoken(available)} {unit}".strip()

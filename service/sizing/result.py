@@ -64,8 +64,46 @@ class WorkingStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleUpPlan:
+    """What links GPUs inside a server or rack; it comes with the server. One direction."""
+
+    link: str
+    domain_gpus: int
+    domains: int
+    gb_s_gpu: float | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPart:
+    """One network of an option, or another way to make it. `endpoints` are the ports of servers that it reaches.
+
+    Every cable has two ends: `endpoints` at servers, `switch_ports` links at switches, the rest (`site_ports`) at
+    switches that the site has.
+    """
+
+    network: str
+    switch: str | None
+    family: str | None
+    leaf_switches: int | None
+    spine_switches: int | None
+    endpoints: int
+    port_gbit_s: float
+    cables: int | None
+    switch_ports: int | None
+    site_ports: int
+    optics: int | None
+    switch_power_kw: float | None
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkPlan:
-    """The fabric between servers; a count is None where the facts do not allow one."""
+    """The networks of an option; a count is None where the facts do not allow one.
+
+    What stands beside `networks` is the compute network, between the GPUs of different servers.
+    """
 
     fabric: str
     pattern: str | None
@@ -76,21 +114,55 @@ class NetworkPlan:
     optics: int | None
     switch_power_kw: float | None
     note: str
+    cables: int | None = None
+    scale_up: ScaleUpPlan | None = None
+    # Compute, front end and management; `alternatives` are the compute network by other product lines.
+    networks: tuple[NetworkPart, ...] = ()
+    alternatives: tuple[NetworkPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageStage:
+    """What one use of storage asks for; None where nobody stated or published it."""
+
+    stage: str
+    place: str
+    capacity_tb: float | None
+    read_gb_s: float | None
+    write_gb_s: float | None
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageBlocks:
+    """How many of a building block the shared stages take: at least, where only a bound of the block is known."""
+
+    block: str
+    blocks: int | None
+    at_least: bool
+    binds: str
+    unpublished: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoragePlan:
-    """What the workload asks of storage."""
+    """What the workload asks of shared storage, in all and by stage."""
 
     capacity_tb: float
     read_gb_s: float | None
     write_gb_s: float | None
     note: str
+    stages: tuple[StorageStage, ...] = ()
+    blocks: tuple[StorageBlocks, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacilityPlan:
-    """Power, cooling and space; None where a server's figure is unknown."""
+    """Power, cooling and space; None where a server's figure is unknown. `racks` are those of servers and of switches.
+
+    Heat is that of the IT power: what leaves through liquid, and the rest through air.
+    """
 
     it_power_kw: float | None
     facility_power_kw: float | None
@@ -101,8 +173,17 @@ class FacilityPlan:
     rack_units: float | None
     cooling: str
     weight_kg: float | None
-    # What the servers give off into liquid; the rest of the IT power goes into air.
     liquid_heat_kw: float | None = None
+    air_heat_kw: float | None = None
+    switch_racks: int | None = None
+    rack_weight_kg: float | None = None
+    rack_binds: str | None = None
+    rack_feeds: int | None = None
+    feeds: int | None = None
+    coolant_units: int | None = None
+    energy_kwh_year: float | None = None
+    carbon_kg_year: float | None = None
+    grid_kg_co2_kwh: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +239,8 @@ class Limit(StrEnum):
     CONFIDENCE = "min_confidence_fraction"
     COOLING = "cooling"
     RACK_POWER = "max_rack_kw"
+    RACK_AIR = "max_rack_air_kw"
+    RACK_WEIGHT = "max_rack_kg"
     FACILITY_POWER = "max_facility_kw"
     RACKS = "max_racks"
     BUDGET = "max_budget_usd"

@@ -1,10 +1,14 @@
 """Site and purse limits on whole fleets: facility power, racks, budget; shared by all kinds."""
 
+from functools import lru_cache
+
 import numpy as np
 
-from service.sizing.fabric import fabric_power_kw
-from service.sizing.facility import facility_power_kw, facility_table, it_power_kw, racks
-from service.sizing.hardware import Hardware
+from service.sizing.calibration import Calibration
+from service.sizing.facility import Site, facility_power_kw, facility_table, it_power_kw, racks
+from service.sizing.front_end import FleetSwitches, fleet_switches
+from service.sizing.hardware import FacilityPreset, Hardware
+from service.sizing.racks import RackLimits, RackTable, rack_limits, rack_table, server_racks
 from service.sizing.rank import Verdict, refuse
 from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -45,12 +49,13 @@ def site_verdict(
     """
     if constraints.max_facility_kw is None and constraints.max_racks is None and weight_limit is None:
         return verdict
-    table_kw = facility_table(table.servers, hardware.facility, max_rack_kw=constraints.max_rack_kw)
-    switches_kw = np.where(east_west, switch_power_kw(table, hardware, server=server, servers=servers), 0.0)
+    table_kw = facility_table(table.servers, site_of(hardware.facility, constraints))
+    units, switches_kw = _switches(table, hardware, server=server, servers=servers, east_west=east_west)
     it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=switches_kw)
+    stands = racks(table_kw, server, servers=servers, switch_units=units, switch_kw=switches_kw)
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
         (Limit.FACILITY_POWER, facility_power_kw(table_kw, server, it_kw=it_kw), constraints.max_facility_kw),
-        (Limit.RACKS, racks(table_kw, server, servers=servers), _number(constraints.max_racks)),
+        (Limit.RACKS, stands, _number(constraints.max_racks)),
         (budget, fleet_weight(weight, server, servers), weight_limit),
     )
     for limit, needed, ceiling in limits:
@@ -60,13 +65,48 @@ def site_verdict(
     return verdict
 
 
-def switch_power_kw(table: HardwareTable, hardware: Hardware, *, server: IntArray, servers: IntArray) -> FloatArray:
-    """Power [kW] of the fabric of each fleet; zero where no switch of known power fits, as the plan then shows none."""
-    power = np.zeros(server.size)
+def fleet_racks(
+    table: HardwareTable, preset: FacilityPreset, constraints: Constraints, *, server: IntArray, servers: IntArray
+) -> FloatArray:
+    """Racks [count] of the servers of each fleet, without those of its switches; NaN where they are unknown."""
+    return server_racks(_rack_table(table, preset, rack_limits(constraints)), server, servers=servers)
+
+
+@lru_cache(maxsize=64)
+def _rack_table(table: HardwareTable, preset: FacilityPreset, limits: RackLimits) -> RackTable:
+    """Every sizing of this catalog under these limits shares it."""
+    return rack_table(table.servers, preset, limits)
+
+
+def site_of(preset: FacilityPreset, constraints: Constraints, calibration: Calibration | None = None) -> Site:
+    """The site that the constraints describe; with `calibration` also what it draws over a year and from which grid."""
+    stated = constraints.grid_kg_co2_kwh
+    if calibration is None:
+        return Site(preset=preset, limits=rack_limits(constraints), pue=constraints.pue)
+    return Site(
+        preset=preset,
+        limits=rack_limits(constraints),
+        pue=constraints.pue,
+        load_fraction=calibration.assumption("facility.load_fraction"),
+        grid_kg_co2_kwh=calibration.assumption("facility.grid_kg_co2_kwh") if stated is None else stated,
+    )
+
+
+def _switches(
+    table: HardwareTable, hardware: Hardware, *, server: IntArray, servers: IntArray, east_west: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Height [rack units] and power [kW] of all switches of each fleet."""
+    units, power = np.zeros(server.size), np.zeros(server.size)
     for row in np.unique(server):
         mine = server == row
-        power[mine] = fabric_power_kw(table.servers[row], hardware.switches, servers=servers[mine])
-    return np.nan_to_num(power, nan=0.0)
+        found: FleetSwitches = fleet_switches(
+            table.servers[row],
+            hardware.switches,
+            servers=servers[mine].astype(np.float64),
+            east_west=np.asarray(east_west[mine], dtype=np.bool_),
+        )
+        units[mine], power[mine] = found.rack_units, found.power_kw
+    return units, power
 
 
 def _number(value: int | None) -> float | None:

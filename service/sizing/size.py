@@ -25,11 +25,14 @@ def size(
     application: Application | None,
     calibration: Calibration,
     weight: FloatArray,
+    best_only: bool = False,
 ) -> SizingResult:
     """Ranked options of a question over the whole catalog; pure and deterministic.
 
     `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price); fleets above the
     stated budget are refused. Nothing that fits is a result, not an error: its advice was evaluated.
+    `best_only` gives the first of those options alone, number by number the same, and no sensitivity; advice where
+    nothing fits is given either way.
     """
 
     def sized(asked: Question) -> SizingResult:
@@ -40,6 +43,7 @@ def size(
             application=application,
             calibration=calibration,
             weight=weight,
+            best_only=best_only,
         )
 
     found = with_way_out(question, sized(question), again=sized)
@@ -62,6 +66,7 @@ def _sized(
     application: Application | None,
     calibration: Calibration,
     weight: FloatArray,
+    best_only: bool,
 ) -> SizingResult:
     """The result of the question's kind."""
     limit = budget_usd(question)
@@ -76,6 +81,7 @@ def _sized(
             calibration=calibration,
             weight=weight,
             weight_limit=limit,
+            best_only=best_only,
         )
     if application is None:
         raise InvalidRequestError("a scientific workload needs its application")
@@ -86,6 +92,7 @@ def _sized(
         calibration=calibration,
         weight=weight,
         weight_limit=limit,
+        best_only=best_only,
     )
 
 

@@ -1,14 +1,18 @@
-"""Capacity and bandwidth of the storage that a workload asks for; bytes and seconds in, TB and GB/s out."""
+"""Storage that a workload asks for, by use: capacity and bandwidth; bytes and seconds in, TB and GB/s out."""
+
+import math
 
 import numpy as np
 
 from service.sizing.numeric import Numeric
-from service.sizing.result import StoragePlan
+from service.sizing.result import StoragePlan, StorageStage
 from service.sizing.table import FloatArray
 from service.sizing.units import DAY_S, GB_S, TB
 
 # Bytes of a full training state per parameter: BF16 weights 2, FP32 master weights 4, two Adam moments 8.
 FULL_STATE_BYTES_PARAM = 14.0
+SHARED, IN_SERVER = "shared", "server"
+_ASSUMPTIONS = "config/assumptions.yaml"
 
 
 def checkpoint_bytes(params: Numeric, *, bytes_param: float = FULL_STATE_BYTES_PARAM) -> FloatArray:
@@ -26,14 +30,59 @@ def model_load_bytes_s(weights_bytes: Numeric, *, servers: Numeric, load_s: floa
     return np.asarray(weights_bytes * servers / load_s, dtype=np.float64)
 
 
+def stage(  # noqa: PLR0917 - one line of a table, read across
+    name: str,
+    capacity_bytes: float | None,
+    read_bytes_s: float | None,
+    write_bytes_s: float | None,
+    rule: str,
+    source: str,
+    *,
+    place: str = SHARED,
+) -> StorageStage:
+    """One use of storage, in human units."""
+    return StorageStage(
+        stage=name,
+        place=place,
+        capacity_tb=None if capacity_bytes is None else capacity_bytes / TB,
+        read_gb_s=None if read_bytes_s is None else read_bytes_s / GB_S,
+        write_gb_s=None if write_bytes_s is None else write_bytes_s / GB_S,
+        rule=rule,
+        source=source,
+    )
+
+
+def staged(stages: tuple[StorageStage, ...], *, note: str) -> StoragePlan:
+    """The plan of several uses: capacities and rates of the shared ones add up; what is unknown adds nothing."""
+    shared = [one for one in stages if one.place == SHARED]
+    return StoragePlan(
+        capacity_tb=math.fsum(one.capacity_tb or 0.0 for one in shared),
+        read_gb_s=_sum([one.read_gb_s for one in shared]),
+        write_gb_s=_sum([one.write_gb_s for one in shared]),
+        note=note,
+        stages=stages,
+    )
+
+
+def _sum(rates: list[float | None]) -> float | None:
+    known = [rate for rate in rates if rate is not None]
+    return math.fsum(known) if known else None
+
+
 def inference_storage(*, weights_bytes: float, versions: int, servers: int, load_s: float) -> StoragePlan:
     """The model store: `versions` of the weights, read by all servers at a cold start."""
     read = float(model_load_bytes_s(weights_bytes, servers=servers, load_s=load_s))
-    return StoragePlan(
-        capacity_tb=weights_bytes * versions / TB,
-        read_gb_s=read / GB_S,
-        write_gb_s=None,
-        note=f"model store: {versions} versions of the weights; all servers load them within {load_s:g} s",
+    rule = f"{versions} versions of the weights; all {servers} servers load one within {load_s:g} s"
+    store = stage(
+        "model_store",
+        weights_bytes * versions,
+        read,
+        None,
+        rule,
+        f"weights of the zoo; {_ASSUMPTIONS}: inference.cold_start_load_s",
+    )
+    return staged(
+        (store,), note=f"model store: {versions} versions of the weights; all servers load them within {load_s:g} s"
     )
 
 
@@ -51,10 +100,27 @@ def training_storage(
     one = float(checkpoint_bytes(trained_params))
     write = float(checkpoint_write_bytes_s(one, interval_s=interval_s, stall_fraction=stall_fraction))
     known = "" if dataset_bytes is not None else "; the data set is not included, its size was not given"
-    return StoragePlan(
-        capacity_tb=((dataset_bytes or 0.0) + one * checkpoints_kept) / TB,
-        read_gb_s=gpus * read_bytes_s_gpu / GB_S,
-        write_gb_s=write / GB_S,
+    stages = (
+        stage(
+            "dataset",
+            dataset_bytes,
+            gpus * read_bytes_s_gpu,
+            None,
+            f"as given; read at {read_bytes_s_gpu / GB_S:g} GB/s by each of {gpus} GPUs",
+            f"workload.dataset_tb; {_ASSUMPTIONS}: training.dataset_read_gb_s_gpu",
+        ),
+        stage(
+            "checkpoints",
+            one * checkpoints_kept,
+            None,
+            write,
+            f"{checkpoints_kept} x {one / TB:.3g} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter; "
+            f"one written in {stall_fraction:.0%} of {interval_s:g} s",
+            f"{_ASSUMPTIONS}: training.checkpoints_kept, training.checkpoint_stall_fraction",
+        ),
+    )
+    return staged(
+        stages,
         note=f"{checkpoints_kept} checkpoints of {one / TB:.3g} TB ({FULL_STATE_BYTES_PARAM:g} bytes a parameter), "
         f"each written in {stall_fraction:.0%} of the interval{known}",
     )
@@ -62,18 +128,36 @@ def training_storage(
 
 def science_storage(
     *,
-    database_bytes: float,
-    input_bytes_day: float,
-    output_bytes_day: float,
+    database_bytes: float | None,
+    input_bytes_day: float | None,
+    output_bytes_day: float | None,
+    local_bytes_server: float | None,
     retention_days: float,
-    unknown: tuple[str, ...],
+    source: str,
 ) -> StoragePlan:
-    """Databases, inputs and outputs of `retention_days`; what nobody published is named, not guessed."""
-    daily = input_bytes_day + output_bytes_day
+    """Databases, inputs and outputs of `retention_days`; None is what nobody published: named, not guessed."""
+    kept = f"a day's volume x {retention_days:g} days; the rate is the daily mean"
+    stages = [
+        stage(
+            "inputs", _times(input_bytes_day, retention_days), _times(input_bytes_day, 1 / DAY_S), None, kept, source
+        ),
+        stage(
+            "outputs", _times(output_bytes_day, retention_days), None, _times(output_bytes_day, 1 / DAY_S), kept, source
+        ),
+    ]
+    if database_bytes is not None:
+        rule = "one copy that the servers are filled from; searches read their own disks"
+        stages.insert(0, stage("databases", database_bytes, None, None, rule, source))
+    if local_bytes_server is not None:
+        rule = "disks inside every server, for databases, inputs in work and scratch"
+        stages.append(stage("local_disk", local_bytes_server, None, None, rule, source, place=IN_SERVER))
+    unknown = [name for name, size in (("inputs", input_bytes_day), ("outputs", output_bytes_day)) if size is None]
     missing = f"; not included because unpublished: {', '.join(unknown)}" if unknown else ""
-    return StoragePlan(
-        capacity_tb=(database_bytes + daily * retention_days) / TB,
-        read_gb_s=input_bytes_day / DAY_S / GB_S if input_bytes_day else None,
-        write_gb_s=output_bytes_day / DAY_S / GB_S if output_bytes_day else None,
+    return staged(
+        tuple(stages),
         note=f"databases once, inputs and outputs kept {retention_days:g} days; rates are daily means{missing}",
     )
+
+
+def _times(amount: float | None, factor: float) -> float | None:
+    return None if amount is None else amount * factor

@@ -27,3 +27,5 @@ HOUR_S = 3600.0
 DAY_S = 86_400.0
 
 KW = 1e3
+YEAR_H = 365.25 * 24.0
+"""Hours in a mean year."""

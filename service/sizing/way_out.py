@@ -30,6 +30,8 @@ _FIELDS: dict[Limit, Path] = {
     Limit.DEADLINE: _DEADLINE,
     Limit.CONFIDENCE: _DEADLINE,
     Limit.RACK_POWER: ("constraints", "max_rack_kw"),
+    Limit.RACK_AIR: ("constraints", "max_rack_air_kw"),
+    Limit.RACK_WEIGHT: ("constraints", "max_rack_kg"),
     Limit.FACILITY_POWER: ("constraints", "max_facility_kw"),
     Limit.RACKS: ("constraints", "max_racks"),
     Limit.BUDGET: ("constraints", "max_budget_usd"),
@@ -39,6 +41,8 @@ _FIELDS: dict[Limit, Path] = {
 _MOST: dict[Path, float] = {
     _DEADLINE: 3650,
     ("constraints", "max_rack_kw"): 1000,
+    ("constraints", "max_rack_air_kw"): 1000,
+    ("constraints", "max_rack_kg"): 10_000,
     ("workload", "demand", "saturate_gpus"): 100_000,
     ("workload", "target", "gpus"): 200_000,
 }
@@ -50,12 +54,16 @@ def with_way_out(question: Question, found: SizingResult, *, again: Again) -> Si
     missed = found.shortfall
     if missed is None:
         return found
+    once = _at_most(again)
     try:
-        changes, answer = _way_out(question, missed, _at_most(again))
+        changes, answer = _way_out(question, missed, once)
+        if answer is None:
+            changes, answer = _past_racks(question, found, once)
     except _LongEnoughError:
         changes, answer = {}, None
-    short = missed.limit is Limit.FLEET and missed.required > missed.best
-    missed = replace(missed, more_gpus_help=short or any(path in changes for path in _GPUS))
+    short = missed.limit is Limit.FLEET and missed.required > missed.best and not _fewer_gpus(question, missed)
+    raised = any(path in changes and float(changes[path]) > _at(question, path) for path in _GPUS)
+    missed = replace(missed, more_gpus_help=short or raised)
     if answer is not None:
         told = " and ".join(f"{'.'.join(path)} of {_shown(value)}" for path, value in changes.items())
         advice = f"with {told} {answer.options[0].server} would do"
@@ -98,10 +106,37 @@ def _way_out(question: Question, missed: Shortfall, again: Again) -> tuple[Chang
     return {}, None
 
 
+def _past_racks(question: Question, found: SizingResult, again: Again) -> tuple[Changes, SizingResult | None]:
+    """Racks that take any server, and what else those then ask for; in the end only what the one takes that would do.
+
+    A desktop stands in no rack: it comes nearer than what the racks refuse, and may never be enough.
+    """
+    racks = _FIELDS[Limit.RACK_POWER]
+    refused = {r.server: outward(r.required) for r in found.rejected if r.limit is Limit.RACK_POWER and r.required}
+    if not refused or _at(question, racks) is None:
+        return {}, None
+    changes: Changes = {racks: max(refused.values())}
+    if _beyond(changes):
+        return {}, None
+    opened = _changed(question, changes)
+    answer: SizingResult | None = again(opened)
+    if answer is not None and answer.shortfall is not None:
+        further, answer = _way_out(opened, answer.shortfall, again)
+        changes |= further
+    if answer is None:
+        return {}, None
+    least = changes | {racks: refused.get(answer.options[0].server, max(refused.values()))}
+    closer = again(_changed(question, least))
+    return _needed(question, least, closer, again) if closer.shortfall is None else (changes, answer)
+
+
 def _step(question: Question, missed: Shortfall, changes: Changes, again: Again) -> Changes:
     """What this miss asks to change; nothing where no number does."""
     if missed.limit not in {Limit.MEMORY, Limit.FLEET}:
         return _loosened(missed)
+    fewer = _fewer_gpus(question, missed)
+    if fewer:
+        return fewer
     more = _more_gpus(question, again)
     return more if more or missed.limit is Limit.MEMORY else _further(_changed(question, changes))
 
@@ -121,6 +156,14 @@ def _loosened(missed: Shortfall) -> Changes:
         return {path: ceil(missed.best)}
     money = missed.limit in {Limit.BUDGET, Limit.TARGET_BUDGET}
     return {path: str(ceil(missed.best)) if money else missed.best}
+
+
+def _fewer_gpus(question: Question, missed: Shortfall) -> Changes:
+    """The largest fleet, where more GPUs are given than a fleet may have."""
+    if missed.limit is not Limit.FLEET:
+        return {}
+    most = int(missed.best)
+    return {path: most for path in _GPUS if (_at(question, path) or 0) > most}
 
 
 def _more_gpus(question: Question, again: Again) -> Changes:

@@ -177,11 +177,17 @@ class Constraints:
     allowed_servers: tuple[str, ...] | None = None
     cooling: str | None = None
     max_rack_kw: float | None = None
+    # Heat of one rack that the air of the room takes away; of a liquid-cooled rack only the part that goes into air.
+    max_rack_air_kw: float | None = None
+    max_rack_kg: float | None = None
     max_facility_kw: float | None = None
     max_racks: int | None = None
     max_budget_usd: str | None = None
     deliver_by: str | None = None
     destination_country: str | None = None
+    # The site's own figures in place of the presets.
+    pue: float | None = None
+    grid_kg_co2_kwh: float | None = None
     min_confidence_fraction: float = 0.8
 
 

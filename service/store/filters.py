@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.tables.audit import AuditEventRow
+from service.store.tables.price_books import PriceBookRow
+from service.store.tables.quotes import QuoteRow, QuoteState
 from service.store.tables.runs import RunRow, RunStatus
 from service.store.tables.workloads import WorkloadRow
 
@@ -54,6 +56,29 @@ class AuditFilter:
     created_before: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBookFilter:
+    """Which price books are asked for; `activated` are those that were ever put in force."""
+
+    name: str | None = None
+    currency: str | None = None
+    activated: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteFilter:
+    """Which revisions of quotes are asked for."""
+
+    state: QuoteState | None = None
+    number: str | None = None
+    run_id: str | None = None
+    customer: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
 ANY_RUN = RunFilter()
 LISTED_WORKLOADS = WorkloadFilter()
 
@@ -80,6 +105,20 @@ def of_events(only: AuditFilter) -> list[ColumnElement[bool]]:
     """The conditions on audit events."""
     names = ("action", "principal", "resource_kind", "resource_id")
     return _same(AuditEventRow, only, names) + _created(AuditEventRow, only)
+
+
+def of_price_books(only: PriceBookFilter) -> list[ColumnElement[bool]]:
+    """The conditions on price books."""
+    found = _same(PriceBookRow, only, ("name", "currency")) + _created(PriceBookRow, only)
+    if only.activated is not None:
+        activated = PriceBookRow.activated_at
+        found.append(activated.is_not(None) if only.activated else activated.is_(None))
+    return found
+
+
+def of_quotes(only: QuoteFilter) -> list[ColumnElement[bool]]:
+    """The conditions on quotes."""
+    return _same(QuoteRow, only, ("state", "number", "run_id", "customer")) + _created(QuoteRow, only)
 
 
 def _same(table: Any, only: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:

@@ -3,10 +3,13 @@
 from sqlalchemy import MetaData
 
 from service.store.tables.audit import AuditEventRow
+from service.store.tables.batches import BatchAnswerRow, BatchChunkRow, BatchItemRow, BatchRow
 from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.outbox import OutboxRow
+from service.store.tables.price_books import PriceBookLineRow, PriceBookRow
 from service.store.tables.processes import HeartbeatRow, LeaseRow
+from service.store.tables.quotes import QuoteDocumentRow, QuoteNumberRow, QuoteRow
 from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
@@ -27,5 +30,14 @@ TABLES = (
     ReleaseRow,
     IdempotencyRow,
     AuditEventRow,
+    PriceBookRow,
+    PriceBookLineRow,
+    QuoteRow,
+    QuoteNumberRow,
+    QuoteDocumentRow,
+    BatchRow,
+    BatchChunkRow,
+    BatchItemRow,
+    BatchAnswerRow,
 )
 METADATA: MetaData = Row.metadata

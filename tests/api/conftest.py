@@ -13,18 +13,17 @@ from werkzeug.test import TestResponse
 from config.environment import ROOT
 from service.access import Role
 from service.app import create_app
-from service.catalog.load import load_catalog
-from service.catalog.prices import load_price_book
 from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.limits import limit_rates
 from service.edge.recent_readiness import keep_readiness
 from service.edge.waiting import open_waiting_room
+from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
+from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
-from service.store.migrate import upgrade
 from tests.contract import Contract, contract_of
 from tests.fakes import ListQueue
 
@@ -57,40 +56,22 @@ class Speaker:
         return {"Authorization": f"Bearer {self.token}", **named}
 
 
-@pytest.fixture(scope="session")
-def facts() -> Facts:
-    return Facts(catalog=load_catalog(ROOT / "config"), price_book=load_price_book(ROOT / "config"))
-
-
 @pytest.fixture
-def queue() -> ListQueue:
-    return ListQueue()
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its tables and nothing in them, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "headroom.db"
-    upgrade(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def runtime(settings: Settings, facts: Facts, queue: ListQueue, migrated: Path) -> Runtime:
-    shutil.copy(migrated, settings.database_url.removeprefix("sqlite:///"))
+def runtime(settings: Settings, facts: Facts, queue: ListQueue, migrated_sqlite: Path) -> Runtime:
+    shutil.copy(migrated_sqlite, settings.database_url.removeprefix("sqlite:///"))
     return build_runtime(settings, facts=facts, queue=queue)
 
 
 @pytest.fixture(scope="session")
-def shared_app(facts: Facts, migrated: Path) -> Flask:
+def shared_app(facts: Facts, migrated_sqlite: Path) -> Flask:
     """Describing every route takes a while, so it is done once."""
     nowhere = "redis://127.0.0.1:1/0"
     settings = Settings(
-        database_url=f"sqlite:///{migrated}",
+        database_url=f"sqlite:///{migrated_sqlite}",
         broker_url=nowhere,
         cache_url=nowhere,
         config_dir=ROOT / "config",
-        data_dir=migrated.parent,
+        data_dir=migrated_sqlite.parent,
         log_level="WARNING",
     )
     return create_app(build_runtime(settings, facts=facts, queue=ListQueue()))
@@ -142,7 +123,11 @@ def work(runtime: Runtime, queue: ListQueue):
     def run() -> int:
         done = 0
         while queue.sent:
-            done += execute(runtime, queue.take())
+            task, ids = queue.sent.pop(0)
+            if task is TaskName.SIZE_CHUNK:
+                done += size_chunk(runtime, ids[0], int(ids[1]))
+            else:
+                done += execute(runtime, *ids)
         return done
 
     return run

@@ -11,6 +11,7 @@ from service.access import Role
 from service.planning.accuracy import predict
 from service.schemas.evidence import read_measured
 from tests.api.conftest import Speaker
+from tests.schemas.requests import SMALL_CHAT
 
 
 def everything(speaker: Speaker, query: str):
@@ -51,7 +52,7 @@ def test_a_point_tells_both_numbers_and_where_it_is_from(acme: Speaker, timings)
 @pytest.mark.parametrize(
     "query",
     ["kind=training", "gpu=b300-sxm", "model=qwen3-32b", "precision=fp4", "source=mlperf-v5.1", "split=validation",
-     "metric=tpot_ms", "kind=inference&gpu=h200-sxm&metric=ttft_ms"],
+     "metric=tpot_ms", "kind=inference&gpu=h200-sxm&metric=ttft_ms", "mode=disaggregated", "id=trtllm-perf-v1.0-0001"],
 )  # fmt: skip
 def test_filters_choose(query, acme: Speaker):
     (first, *_) = items = acme.get(f"/v1/accuracy?{query}&limit=500").json["items"]
@@ -64,6 +65,29 @@ def test_a_model_is_found_under_its_aliases(acme: Speaker, runtime):
     alias = next(alias for alias, model in runtime.catalog.aliases.items() if model == "deepseek-v3")
     items = acme.get(f"/v1/accuracy?model={alias}&limit=2").json["items"]
     assert {item["model"] for item in items} == {"deepseek-v3"}
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "meant"), [("gpu=B200", "gpu", "b200-sxm"), ("model=DeepSeek V3", "model", "deepseek-v3")]
+)
+def test_filters_take_the_names_that_questions_take(acme: Speaker, query: str, field: str, meant: str):
+    items = acme.get(f"/v1/accuracy?{query}&limit=2").json["items"]
+    assert {item[field] for item in items} == {meant}
+
+
+def test_the_runs_beside_an_option_are_found_by_their_ids(acme: Speaker, work):
+    """Every option has some: of its model on its GPU, else of its model elsewhere, else of its GPU."""
+    run = acme.post("/v1/workloads", SMALL_CHAT).json
+    work()
+    options = acme.get(f"/v1/runs/{run['id']}").json["result"]["options"]
+    assert options
+    for option in options:
+        for metric in option["metrics"].values():
+            assert metric["nearest"]
+        near = metric["nearest"][0]
+        points = acme.get(f"/v1/accuracy?id={near}").json["items"]
+        assert {point["id"] for point in points} == {near}
+        assert all(point["measured"] for point in points)
 
 
 def test_nothing_chosen_is_an_empty_page(acme: Speaker):

@@ -6,8 +6,8 @@ from io import RawIOBase
 
 import pytest
 
-from service.edge import body
-from service.edge.body import MalformedBodyError, parse_json
+from service.schemas import json_text
+from service.schemas.json_text import MalformedBodyError, parse_json
 from tests.api.conftest import Speaker
 from tests.schemas.requests import SMALL_CHAT, changed
 
@@ -64,7 +64,7 @@ PLAIN = {
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_both_ways_read_the_same_value(name):
-    read, long = parse_json(PLAIN[name]), body._DECODER.decode(PLAIN[name].decode())
+    read, long = parse_json(PLAIN[name]), json_text._DECODER.decode(PLAIN[name].decode())
     assert repr(read) == repr(long)
 
 

@@ -2,36 +2,32 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from config.environment import ROOT
 from service.access import Role
-from service.edge.examples import ANSWERS, answer_examples, request_examples
+from service.edge.examples import ALIKE, ANSWERS, answer_examples, request_examples
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
 from service.runtime import Runtime
 from service.schemas.science import APPLICATION_TEMPLATES
 from tests.api.conftest import Speaker
+from tests.api.selling import QUOTES, SMALL, Shop, open_shop
 from tests.contract import Contract
 
 FOLDER = ROOT / "config" / "examples"
 WORKLOADS = request_examples("postWorkload", FOLDER)
 ESTIMATES = request_examples("postEstimate", FOLDER)
+PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
+ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
+QUOTE_BODIES = request_examples("postQuote", FOLDER)
+BATCHES = request_examples("postBatch", FOLDER)
 JSON = "application/json"
-# Few servers and one option, so that an example can be read.
-SMALL = {
-    "name": "a chat for one team",
-    "labels": {"team": "care"},
-    "workload": {
-        "kind": "inference",
-        "model": "llama-3.1-8b",
-        "isl_tokens": 1000,
-        "osl_tokens": 200,
-        "demand": {"concurrency": 16},
-    },
-    "constraints": {"allowed_servers": ["poweredge-xe7745"], "max_racks": 1},
-}
+
+
+SMALL_BATCH = [SMALL, {**SMALL, "workload": {**SMALL["workload"], "model": "lama-3.1-8b"}}]
 
 
 def operations(document) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -75,11 +71,20 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         acme.get(f"/v1/runs/{run}/options/1/working"),
         acme.get("/v1/accuracy?limit=1"),
         acme.get("/v1/accuracy/summary?kind=training&gpu=b300-sxm"),
+        posted_batch := acme.post("/v1/batches", SMALL_BATCH),
+        acme.post("/v1/batches?dry_run=true", SMALL_BATCH),
         acme.get("/healthz"),
         acme.get("/readyz"),
         acme.get("/problems/unknown-reference", Accept=JSON),
     ]
     work()
+    batch = f"/v1/batches/{posted_batch.json['id']}"
+    taken += [
+        acme.get(batch),
+        acme.get(f"{batch}/items"),
+        acme.get("/v1/batches?limit=1"),
+        acme.post(f"{acme.post('/v1/batches', [SMALL]).headers['Location']}/cancel"),
+    ]
     longer = {**SMALL, "workload": {**SMALL["workload"], "isl_tokens": 2000}}
     taken += [
         acme.get(f"/v1/runs/{run}/diff/{other}"),
@@ -89,6 +94,18 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         acme.get(f"/v1/workloads/{workload}/versions/1"),
         speaker("acme", Role.ADMIN).get(f"/v1/audit-events?resource_id={workload}&limit=1"),
     ]
+    admin = speaker("acme", Role.ADMIN)
+    book = admin.post("/v1/price-books", PRICE_BOOKS["price-book-with-lead-times"])
+    tag = {"If_Match": book.headers["ETag"]}
+    taken += [
+        book,
+        acme.get("/v1/price-books?limit=1"),
+        acme.get(book.headers["Location"]),
+        admin.post(
+            f"{book.headers['Location']}/activate", {"effective_from": datetime.now(UTC).date().isoformat()}, **tag
+        ),
+    ]
+    taken += quoted(open_shop(speaker, work, "seller"))
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
         ("models", "llama-3.1-8b"), ("applications", "roofline"),
@@ -100,8 +117,42 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
     for answer in taken:
         assert answer.status_code < 300, answer.request.path
         operation = document["paths"][contract.template(answer.request.path)][answer.request.method.lower()]
-        by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = answer.json
+        if operation["operationId"] not in ALIKE:
+            by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = answer.json
     return by_operation
+
+
+def quoted(shop: Shop) -> list[Any]:
+    """An answer of every operation of quotes; each is short."""
+    shop.stock()
+    first, second = shop.draft(tco={"electricity_price_kwh": "0.18"}), shop.draft(discount_fraction="0.2")
+    ended = shop.draft(valid_days=2)
+    path = first.headers["Location"]
+    reason = {"reason": "The discount on support is above what this customer got before."}
+    taken = [
+        first,
+        shop.step("submit", first.json["id"]),
+        shop.step("reject", first.json["id"], reason),
+        shop.seller.put(path, shop.body(), If_Match="*"),
+        shop.seller.get(path),
+        shop.seller.get(f"{path}.json"),
+        shop.seller.get(f"{QUOTES}?at_risk=true&limit=1"),
+    ]
+    for name in ("submit", "approve", "issue"):
+        taken += [shop.step(name, first.json["id"]), shop.step(name, second.json["id"])]
+    taken += [
+        shop.step("accept", first.json["id"], {"accepted_by": "Head of purchasing", "reference": "PO 4711"}),
+        shop.step("decline", second.json["id"], {"reason": "The project was postponed to next year."}),
+        shop.step("withdraw", ended.json["id"], reason),
+    ]
+    shop.stock(price="1050.00")
+    revised = shop.step("revise", second.json["id"], {})
+    taken += [
+        revised,
+        shop.seller.get(f"{path}/revisions"),
+        shop.seller.get(f"{second.headers['Location']}/diff/{revised.json['id']}"),
+    ]
+    return taken
 
 
 def test_the_answers_in_the_document_have_what_answers_have_today(tour, pytestconfig):
@@ -156,8 +207,34 @@ def test_every_workload_that_is_shown_is_answered(name, acme: Speaker, work):
     assert run["feasible"] is True
 
 
+@pytest.mark.parametrize("name", sorted(BATCHES))
+def test_every_batch_that_is_shown_is_answered(name, acme: Speaker, work):
+    posted = acme.post("/v1/batches", BATCHES[name])
+    assert posted.status_code == 202, posted.text
+    work()
+    counts = acme.get(posted.headers["Location"]).json["counts"]
+    assert counts["done"] == len(BATCHES[name]) - ("wrong" in name)
+
+
 @pytest.mark.parametrize("name", sorted(ESTIMATES))
 def test_every_estimate_that_is_shown_is_answered(name, acme: Speaker):
     answer = acme.post("/v1/estimates", ESTIMATES[name])
     assert answer.status_code == 200, answer.text
     assert answer.json["fits"] is True
+
+
+@pytest.mark.parametrize("name", sorted(PRICE_BOOKS))
+def test_every_price_book_that_is_shown_is_stored_and_every_activation_taken(name, speaker):
+    admin = speaker("acme", Role.ADMIN)
+    posted = admin.post("/v1/price-books", {**PRICE_BOOKS[name], "expires_on": None})
+    assert posted.status_code == 201, posted.text
+    for body in ACTIVATIONS.values():
+        assert admin.post(f"{posted.headers['Location']}/activate", body, If_Match="*").status_code == 200
+
+
+def test_every_quote_that_is_shown_is_written(speaker, work):
+    shop = open_shop(speaker, work)
+    for name, body in QUOTE_BODIES.items():
+        lines = {} if "line_discounts" not in body else {"line_discounts": {"prosupport": "0.12"}}
+        answer = shop.seller.post(QUOTES, {**body, "run_id": shop.run_id, **lines})
+        assert answer.status_code == 201, (name, answer.text)

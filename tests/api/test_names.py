@@ -1,6 +1,5 @@
 """Characters that no id has, and PostgreSQL no text: in paths nothing is there, in queries they are refused."""
 
-import shutil
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -10,7 +9,6 @@ from service.access import Role
 from service.app import create_app
 from service.planning.keys import create_key, create_tenant
 from service.runtime import build_runtime
-from service.store.migrate import upgrade
 from tests.api.conftest import Speaker
 
 PATHS = (
@@ -40,15 +38,10 @@ QUERIES = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def admin(request, settings, facts, queue, migrated):
+@pytest.fixture
+def admin(settings, database_url, facts, queue):
     """Whoever may do everything, on each database."""
-    if request.param == "postgresql":
-        settings = replace(settings, database_url=request.getfixturevalue("postgresql_url"))
-        upgrade(settings.database_url)
-    else:
-        shutil.copy(migrated, settings.database_url.removeprefix("sqlite:///"))
-    runtime = build_runtime(settings, facts=facts, queue=queue)
+    runtime = build_runtime(replace(settings, database_url=database_url), facts=facts, queue=queue)
     tenant_id = create_tenant(runtime, "acme")
     key = create_key(runtime, tenant_id, principal="ann", role=Role.ADMIN)
     yield Speaker(client=create_app(runtime).test_client(), tenant_id=tenant_id, token=key.token)

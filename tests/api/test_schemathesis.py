@@ -1,5 +1,6 @@
 """Schemathesis reads the document and tries every operation: examples, edges, random data, and walks along links."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,9 +56,9 @@ class PromptQueue(ListQueue):
 
 
 @pytest.fixture
-def served(settings: Settings, facts: Facts, migrated, tmp_path) -> Flask:
+def served(settings: Settings, facts: Facts, migrated_sqlite, tmp_path) -> Flask:
     """An application that is ready, answers its runs, waits for nobody and has limits that nobody reaches."""
-    (tmp_path / "headroom.db").write_bytes(migrated.read_bytes())
+    (tmp_path / "headroom.db").write_bytes(migrated_sqlite.read_bytes())
     queue = PromptQueue()
     roomy = replace(settings, rate_limit_reads=MANY, rate_limit_writes=MANY, rate_limit_unknown=MANY, wait_max_s=0)
     queue.runtime = build_runtime(roomy, facts=facts, queue=queue, clock=FixedClock())
@@ -70,6 +71,12 @@ def served(settings: Settings, facts: Facts, migrated, tmp_path) -> Flask:
 def token(served: Flask) -> str:
     runtime = served.extensions["headroom"]
     return create_key(runtime, create_tenant(runtime, "acme"), principal="tester", role=Role.ADMIN).token
+
+
+@schemathesis.serializer("application/x-ndjson")
+def one_line(_context: Any, value: Any) -> bytes:
+    """What a line of an upload may hold, as one line of it."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode() + b"\n"
 
 
 @pytest.fixture(autouse=True)

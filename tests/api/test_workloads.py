@@ -95,6 +95,26 @@ def test_an_alias_is_the_same_question(acme: Speaker, work, app):
     assert acme.post("/v1/workloads", changed(SMALL_CHAT, "workload.model", alias)).json["cached"] is True
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("llama-3.3-70b", "llama-3.3-70b"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "llama-3.3-70b"),
+        ("Llama 3.1 70B", "llama-3.1-70b"),
+    ],
+)
+def test_a_model_is_told_by_the_name_that_was_asked_for(acme: Speaker, asked: str, told: str):
+    """Though its architecture goes by another, and the question is the same one."""
+    body = changed(SMALL_CHAT, "workload.model", asked)
+    run = acme.post("/v1/workloads", body).json
+    kept = acme.get(f"/v1/workloads/{run['workload_id']}").json
+    assert kept["workload"]["model"] == told
+    assert (
+        run["digest"]
+        == acme.post("/v1/workloads", changed(SMALL_CHAT, "workload.model", "llama-3.1-70b")).json["digest"]
+    )
+
+
 def test_nothing_fits_is_an_answer(acme: Speaker, work):
     impossible = changed(SMALL_CHAT, "workload.slo", {"ttft_ms": 1, "tpot_ms": 0.1})
     posted = acme.post("/v1/workloads", impossible)

@@ -10,14 +10,14 @@ import yaml
 
 from service.catalog.catalog import Catalog
 from service.catalog.files import read_yaml
-from service.catalog.load import load_catalog
+from tests.facts import own_catalog
 
 CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return load_catalog(CONFIG)
+    return own_catalog()
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +33,17 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "models/gpt-oss-20b.yaml",
         "science/gromacs.yaml",
         "assumptions.yaml",
+        "bom_rules.yaml",
+        "discounts.yaml",
+        "lead_times.yaml",
+        "tco_context.yaml",
         "export_rules.yaml",
         "not_sized.yaml",
     ):
         shutil.copy(CONFIG / name, copy / name)
+    for path in (copy / "calibration").glob("accuracy.*"):
+        path.unlink()
+    rewrite(copy / "calibration" / "kernels.yaml", lambda parsed: {**parsed, "curves": parsed["curves"][:9]})
     rewrite(copy / "hardware" / "servers.yaml", lambda parsed: _only(parsed, "xe9780"))
     rewrite(copy / "export_rules.yaml", lambda parsed: {**parsed, "parts": parsed["parts"][:2]})
     return copy

@@ -10,6 +10,7 @@ from service.catalog.load import load_catalog
 from service.errors import FactsError
 from tests.catalog.conftest import record, rewrite
 
+FITTED = "calibration/science.yaml"
 GPUS, SERVERS, LLAMA = "hardware/gpus.yaml", "hardware/servers.yaml", "models/llama-3.1-8b.yaml"
 
 
@@ -37,6 +38,10 @@ def take(*path: str) -> Callable[[Any], None]:
         del target[path[-1]]
 
     return change
+
+
+def on_gromacs(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda parsed: change(next(rate for rate in parsed["rates"] if rate["application"] == "gromacs"))
 
 
 FAULTS: list[tuple[str, Callable[[Any], Any], tuple[str, ...]]] = [
@@ -77,9 +82,10 @@ FAULTS: list[tuple[str, Callable[[Any], Any], tuple[str, ...]]] = [
     (LLAMA, put("overrides", value={"hiden": {"basis": "seen"}}), ("llama-3.1-8b", "overrides.hiden")),
     ("not_sized.yaml", put("models", "0", "id", value="llama-3-8b"), ("not_sized.yaml", "llama-3-8b", "id")),
     ("science/gromacs.yaml", put("template", value="magic"), ("gromacs", "template", "magic")),
-    ("science/gromacs.yaml", put("curves", "0", "gpu", value="h900"), ("gromacs", "curves.0.gpu", "h900")),
-    ("science/gromacs.yaml", put("curves", "0", "source", value="S99"), ("gromacs", "curves.0.source", "S99")),
-    ("science/gromacs.yaml", put("curves", "0", "runs", value="4"), ("gromacs", "curves.0.runs", "whole number")),
+    (FITTED, on_gromacs(put("gpu", value="h900")), ("gromacs", "curves.0.gpu", "h900")),
+    (FITTED, on_gromacs(put("source", value="S99")), ("gromacs", "curves.0.source", "S99")),
+    (FITTED, on_gromacs(put("runs", value="4")), ("rates[0]", "runs", "whole number")),
+    (FITTED, on_gromacs(take("application")), ("rates[0]", "application", "Must name")),
     ("assumptions.yaml", put("assumptions", "0", "value", value=99), ("assumptions.yaml", "value", "low and high")),
     ("assumptions.yaml", put("assumptions", "0", "source", value=""), ("assumptions.yaml", "source")),
     ("calibration/inference.yaml", put("residuals", "0", "q10", value=5), ("inference.yaml", "q50", "between")),
@@ -164,3 +170,13 @@ def test_the_order_of_records_changes_nothing_but_the_digest(copied: Path) -> No
     plain = load_catalog(copied)
     rewrite(copied / GPUS, lambda parsed: {**parsed, "records": parsed["records"][::-1]})
     assert load_catalog(copied).hardware == plain.hardware
+
+
+@pytest.mark.parametrize("file", ["bom_rules.yaml", "discounts.yaml", "lead_times.yaml", "tco_context.yaml"])
+def test_rules_of_quotes_are_no_part_of_the_version_that_a_sizing_has(copied: Path, file: str) -> None:
+    plain = load_catalog(copied)
+    rewrite(copied / file, put("date", value="2030-01-01"))
+    dated = load_catalog(copied)
+    assert dated.version == plain.version
+    digests = [(one.bom_rules.digest, one.discount_tiers.digest, one.lead_times.digest) for one in (plain, dated)]
+    assert (digests[0] != digests[1]) == (file != "tco_context.yaml")

@@ -18,8 +18,10 @@ from config.environment import ROOT
 from service.access import Role
 from service.app import create_app
 from service.client.command import main
+from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
+from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
 from tests.contract import Witness
@@ -90,8 +92,11 @@ class Served:
         while not stop.wait(0.02):
             with self.at_work:
                 if self.queue.sent and not self.held.is_set():
-                    run_id = self.queue.take()
-                    if self.breaking.is_set():
+                    task, ids = self.queue.sent.pop(0)
+                    run_id = ids[0]
+                    if task is TaskName.SIZE_CHUNK:
+                        size_chunk(self.runtime, run_id, int(ids[1]))
+                    elif self.breaking.is_set():
                         execute(self.runtime, run_id, solve=_broken)
                     else:
                         execute(self.runtime, run_id)
@@ -119,7 +124,7 @@ class Done:
         return json.loads(self.out)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_server(facts: Facts, migrated_sqlite: Path, tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     shutil.copyfile(migrated_sqlite, folder / "headroom.db")

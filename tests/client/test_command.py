@@ -25,7 +25,11 @@ ON_B200 = {
     "deployment": {"gpu": "b200-sxm", "gpus": 8},
 }
 ON_B200["workload"]["osl_tokens"] = 300
-NEWER = ("working", "workloads", "workloads archive", "audit", "accuracy")
+PRICES = ("price-books", "price-books upload", "price-books activate")
+STEPS = ("create", "change", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw", "revise", "diff")
+QUOTES = ("quotes", *(f"quotes {step}" for step in STEPS))
+BATCHES = ("batch", "batches", "batches cancel")
+NEWER = (*BATCHES, "working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES)
 
 
 def test_an_estimate_is_a_table(command, file):

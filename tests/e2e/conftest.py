@@ -17,6 +17,7 @@ import pytest
 from config.environment import ROOT
 from scripts.children import free_port
 from tests.contract import Contract
+from tests.workers.conftest import gate, limits, processes, web  # noqa: F401 - fixtures
 
 READY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 40.0
@@ -163,9 +164,9 @@ def running(folder: Path, *options: str, **environ: str) -> Iterator[Started]:
                 raise
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """One product for all tests that leave it as they found it."""
+    """One product for all tests that leave it as they found it; while others run, it would only take their time."""
     with running(tmp_path_factory.mktemp("product") / "data", "--no-examples") as started:
         started.wait_until(started.ready, within_s=READY_WITHIN_S, what="ready")
         yield started

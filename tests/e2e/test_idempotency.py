@@ -17,22 +17,7 @@ from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.workloads import WorkloadRow
 from tests.schemas.requests import SMALL_CHAT, changed
-from tests.workers.conftest import (  # noqa: F401 - fixtures
-    build,
-    clock,
-    database_url,
-    emptied_postgresql,
-    eventually,
-    facts,
-    gate,
-    limits,
-    migrated_file,
-    migrated_postgresql,
-    own_limits,
-    processes,
-    queue,
-    web,
-)
+from tests.workers.conftest import eventually, own_limits
 
 pytestmark = [pytest.mark.slow, own_limits]
 PRODUCT, DYING = "service.app:create_app", "tests.e2e.dying_app:create_app"
@@ -64,7 +49,7 @@ class Webs:
 
 
 @pytest.fixture
-def webs(web, processes) -> Iterator[Webs]:  # noqa: F811
+def webs(web, processes) -> Iterator[Webs]:
     tenant = create_tenant(web, "acme")
     token = create_key(web, tenant, principal="ann", role=Role.REQUESTER).token
 
@@ -93,7 +78,7 @@ def webs(web, processes) -> Iterator[Webs]:  # noqa: F811
         yield found
 
 
-def rows(web) -> dict[str, int]:  # noqa: F811
+def rows(web) -> dict[str, int]:
     tables = (WorkloadRow, RunRow, ResultRow, IdempotencyRow)
     with web.sessions() as session:
         return {table.__tablename__: session.scalar(select(func.count()).select_from(table)) for table in tables}
@@ -125,7 +110,7 @@ def at_once(many: int, webs: Webs, body, **headers: str) -> list[list[httpx.Resp
     return outcomes
 
 
-def test_fifty_at_once_over_two_processes_make_one_run(web, webs, processes):  # noqa: F811
+def test_fifty_at_once_over_two_processes_make_one_run(web, webs, processes):
     webs.start(PRODUCT, PRODUCT)
     threading.Timer(1.0, processes.worker, args=["workers.app"]).start()
     for made, wait in enumerate(({"Prefer": "wait=20"}, {}), 1):
@@ -152,7 +137,7 @@ def fifty_make_one(webs: Webs, body, key: str, wait: dict[str, str]) -> list[htt
     return ends
 
 
-def killed(webs: Webs, gate, **headers: str) -> None:  # noqa: F811
+def killed(webs: Webs, gate, **headers: str) -> None:
     (gate / "fatal").touch()
     with pytest.raises(httpx.TransportError):
         webs.post(0, Idempotency_Key="once", **headers)
@@ -160,7 +145,8 @@ def killed(webs: Webs, gate, **headers: str) -> None:  # noqa: F811
     del webs.addresses[0]
 
 
-def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, processes, gate):  # noqa: F811
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, processes, gate):
     webs.start(DYING, PRODUCT)
     killed(webs, gate)
     assert rows(web) == {"workloads": 1, "runs": 1, "results": 0, "idempotency_keys": 1}
@@ -176,7 +162,7 @@ def test_a_process_killed_before_its_answer_is_spoken_for_by_another(web, webs, 
 
 
 @on_sqlite
-def test_a_client_whose_server_was_killed_while_it_waited_gets_the_same_run(web, webs, gate):  # noqa: F811
+def test_a_client_whose_server_was_killed_while_it_waited_gets_the_same_run(web, webs, gate):
     _, address = webs.start(DYING, PRODUCT)
     killed(webs, gate, Prefer="wait=1")
     assert webs.post(0, Idempotency_Key="once").status_code == 409

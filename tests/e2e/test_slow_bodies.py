@@ -18,22 +18,7 @@ from service.edge.gate import THREADS_PER_PLACE
 from service.planning.keys import create_key, create_tenant
 from service.planning.view import RunStatus
 from tests.schemas.requests import SMALL_CHAT
-from tests.workers.conftest import (  # noqa: F401 - fixtures
-    build,
-    clock,
-    database_url,
-    emptied_postgresql,
-    eventually,
-    facts,
-    gate,
-    limits,
-    migrated_file,
-    migrated_postgresql,
-    own_limits,
-    processes,
-    queue,
-    web,
-)
+from tests.workers.conftest import eventually, own_limits
 
 pytestmark = [pytest.mark.slow, own_limits, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
 BODY = json.dumps(SMALL_CHAT).encode()
@@ -46,7 +31,7 @@ TIMEOUT_S = 3
 class Server:
     """One web process with few places and little patience."""
 
-    def __init__(self, web, processes) -> None:  # noqa: F811
+    def __init__(self, web, processes) -> None:
         self.port = free_port()
         changes = {
             "HEADROOM_PORT": str(self.port),
@@ -84,7 +69,7 @@ class Server:
 
 
 @pytest.fixture
-def server(web, processes):  # noqa: F811
+def server(web, processes):
     started = Server(web, processes)
     yield started
     started.client.close()

@@ -7,7 +7,7 @@ import time
 import pytest
 import redis
 
-from tests.e2e.conftest import READY_WITHIN_S, running, server_of, worker_of
+from tests.e2e.conftest import server_of, worker_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
 
@@ -126,52 +126,3 @@ def test_logs_hold_no_key_and_no_password(product):
     for log in logs:
         text = log.read_text(encoding="utf-8", errors="replace")
         assert not any(secret in text for secret in secrets), log
-
-
-SHORT_CLOCKS = {
-    "HEADROOM_TASK_SOFT_LIMIT_S": "2",
-    "HEADROOM_TASK_HARD_LIMIT_S": "3",
-    "HEADROOM_LEASE_S": "4",
-    "HEADROOM_VISIBILITY_TIMEOUT_S": "5",
-    "HEADROOM_SWEEP_INTERVAL_S": "1",
-    "HEADROOM_OUTBOX_POLL_S": "0.5",
-}
-
-
-def caught_running(client, started):
-    """A run whose worker was killed (-9, the whole group) while it was sizing."""
-    for load in range(1, 30):
-        body = {
-            "workload": {
-                "kind": "inference",
-                "model": "deepseek-v3",
-                "isl_tokens": 2000 + load,
-                "osl_tokens": 1000,
-                "demand": {"requests_s": 5},
-                "slo": {"ttft_ms": 5000, "tpot_ms": 60},
-            }
-        }
-        run = client.post("/v1/workloads", json=body).json()
-        while run["status"] == "queued":
-            run = client.get(f"/v1/runs/{run['id']}").json()
-        if run["status"] == "running":
-            os.killpg(worker_of(started), signal.SIGKILL)
-            run = client.get(f"/v1/runs/{run['id']}").json()
-            if run["status"] == "running":
-                return run
-            started.wait_until(started.ready, within_s=30, what="ready again")
-    pytest.fail("no run was slow enough to be caught in the middle")
-
-
-def test_a_run_whose_worker_is_killed_in_the_middle_is_completed_exactly_once(tmp_path):
-    with running(tmp_path / "data", "--no-examples", **SHORT_CLOCKS) as started:
-        started.wait_until(started.ready, within_s=READY_WITHIN_S, what="ready")
-        with started.client() as client:
-            run = follow(client, caught_running(client, started))
-            assert run["status"] == "done", run
-            assert run["attempts"] == 2
-            assert run["result"]["options"]
-            finished_at = run["finished_at"]
-            # Whoever else may still hold the message must not write again.
-            time.sleep(6)
-            assert client.get(f"/v1/runs/{run['id']}").json()["finished_at"] == finished_at

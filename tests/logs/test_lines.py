@@ -18,6 +18,7 @@ from service.logs.fields import ALLOWED, ALWAYS, LONGEST_TEXT
 from service.logs.line import LONGEST_LINE_BYTES
 from service.logs.quick import QuickLog
 from service.store.bells import Bell
+from tests.plain_logs import log_plainly
 
 SECRET = "hr_0011223344ff_c2VjcmV0LXBhcnQtb2YtYS1rZXk"
 HOSTILE = {
@@ -44,7 +45,7 @@ def written() -> Iterator[list[bytes]]:
     structlog.contextvars.clear_contextvars()
     yield lines
     structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
+    log_plainly()
 
 
 @pytest.fixture

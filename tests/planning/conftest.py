@@ -1,24 +1,19 @@
 """A Runtime with the real catalog, on each database, with a real cache, a list for a queue and a clock that stands."""
 
 import copy
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
+from sqlalchemy import event
 
-from config.environment import ROOT
 from service.access import Caller, Role
 from service.planning.keys import authenticate as authenticate_key
 from service.planning.keys import create_key, create_tenant
-from service.runtime import Facts, Runtime, build_runtime, load_facts
+from service.runtime import Facts, Runtime, build_runtime
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.settings import Settings
-from service.store.migrate import head_revision, upgrade
-from service.store.schema import METADATA
 from tests.fakes import FixedClock, ListQueue
 
 CHAT: dict[str, Any] = {
@@ -43,58 +38,9 @@ def chat(**workload: Any) -> SizingRequest:
     return SizingRequestSchema().load(body)
 
 
-@pytest.fixture(scope="session")
-def facts() -> Facts:
-    settings = Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT / "config", data_dir=ROOT)
-    return load_facts(settings)
-
-
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock()
-
-
-@pytest.fixture
-def queue() -> ListQueue:
-    return ListQueue()
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
-    file = tmp_path_factory.mktemp("migrated") / "empty.db"
-    upgrade(f"sqlite:///{file}")
-    return file
-
-
-@pytest.fixture(scope="session")
-def migrated_postgresql(postgresql_server: str) -> str:
-    """A migrated PostgreSQL database."""
-    name = f"planning_{uuid4().hex}"
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy')
-    url = postgresql_server.removesuffix("postgres") + name
-    upgrade(url)
-    return url
-
-
-@pytest.fixture
-def emptied_postgresql(migrated_postgresql: str) -> str:
-    """The same, as empty as after its migration; a database for every test would cost a second each."""
-    with psycopg.connect(migrated_postgresql, autocommit=True) as connection:
-        others = "pid <> pg_backend_pid() AND datname = current_database()"
-        connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-        connection.execute(f"TRUNCATE {', '.join(METADATA.tables)} RESTART IDENTITY CASCADE")
-        connection.execute("UPDATE alembic_version SET version_num = %s", (head_revision(),))
-    return migrated_postgresql.replace("postgresql://", "postgresql+psycopg://")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> str:
-    """A migrated database of each kind."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("emptied_postgresql"))
-    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'planning.db')}"
 
 
 @pytest.fixture
@@ -139,3 +85,23 @@ def caller(runtime: Runtime) -> Caller:
 @pytest.fixture
 def stranger(runtime: Runtime) -> Caller:
     return caller_of(runtime, "other")
+
+
+@pytest.fixture
+def statements() -> Callable[[Runtime], AbstractContextManager[list[str]]]:
+    """Counts what a runtime asks its database while the block lasts."""
+
+    @contextmanager
+    def counting(runtime: Runtime) -> Iterator[list[str]]:
+        engine, seen = runtime.sessions.kw["bind"], []
+
+        def told(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        event.listen(engine, "before_cursor_execute", told)
+        try:
+            yield seen
+        finally:
+            event.remove(engine, "before_cursor_execute", told)
+
+    return counting

@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_predicted_and_said(catalog):
         (SERVED, {"deployment__gpu": ABSENT}, Refused.UNKNOWN_GPU),
         (TRAINED, {"deployment": ABSENT}, Refused.UNKNOWN_GPU),
         (FOLDED, {"workload__application": "tarot"}, Refused.UNKNOWN_MODEL),
-        (FOLDED, {"measured": {"max_tokens": 5120.0}}, Refused.UNSUPPORTED_METRIC),
+        (FOLDED, {"measured": {"peak_memory_gb": 61.0}}, Refused.UNSUPPORTED_METRIC),
         (TRAINED, {"measured": {"checkpoint_size_gb": 4.0}}, Refused.UNSUPPORTED_METRIC),
         (SERVED, {"measured": {"happiness": 11}}, Refused.UNSUPPORTED_METRIC),
     ],
@@ -256,3 +256,35 @@ def test_almost_every_published_timing_is_answered(catalog, evidence):
     timings = [raw for raw in evidence if raw["scope"] == "timing"]
     found = [all(p.refused is None for p in predict(catalog, read_measured(raw))) for raw in timings]
     assert sum(found) / len(found) > 0.95
+
+
+def test_degrees_that_count_the_same_gpus_twice_are_counted_once(catalog):
+    """Some engines say all GPUs of an instance as tp, and attention data parallelism inside it."""
+    deepseek = {"workload__model": "deepseek-v3", "deployment__ep": 8}
+    twice = line(deployment__tp=8, deployment__attention_dp=8, **deepseek)
+    once = line(deployment__tp=1, deployment__attention_dp=8, **deepseek)
+    assert medians(catalog, twice) == medians(catalog, once)
+    assert "deployment.tp=1" in words(catalog, twice)
+
+
+def test_pools_that_nobody_counted_keep_pace_with_their_prompts(catalog):
+    pool = {"tp": 4, "attention_dp": 1}
+    asked = line(
+        deployment__mode="disaggregated",
+        deployment__gpus=ABSENT,
+        deployment__tp=ABSENT,
+        deployment__prefill=pool,
+        deployment__decode=pool,
+        deployment__load={"kind": "concurrency", "value": 400},
+        workload__isl_tokens=8192.0,
+    )
+    # One instance of each, 8 GPUs, would let hundreds of prompts pile up.
+    assert "deployment.gpus=16" in words(catalog, asked)
+
+
+def test_software_ages_with_its_version(catalog):
+    old, new = (
+        medians(catalog, line(deployment__software=name, published="2026-07"))["tpot_ms"]
+        for name in ("TensorRT-LLM 1.0", "TensorRT-LLM 9.9")
+    )
+    assert old > new

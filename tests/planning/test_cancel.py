@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-import structlog
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
@@ -22,6 +21,7 @@ from service.planning.transact import transact
 from service.store import runs
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import ResultRow, RunRow
+from tests.plain_logs import log_plainly
 from tests.planning.conftest import chat
 
 ENDED = {"done", "failed", "cancelled"}
@@ -87,7 +87,7 @@ def test_a_cancel_while_the_engine_works_leaves_no_result(runtime, caller, queue
         return answer(other, question)
 
     # Whatever ran before in this process may have left only warnings to be written.
-    structlog.reset_defaults()
+    log_plainly()
     with capture_logs() as lines:
         assert not execute(runtime, queue.take(), solve=meanwhile)
     told = {line["event"]: line["log_level"] for line in lines if line["log_level"] != "debug"}

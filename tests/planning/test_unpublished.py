@@ -2,16 +2,16 @@
 
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.planning.rerun import unpublished
-from service.planning.rerun.publication import month_of
+from service.planning.rerun.publication import month_of, software_month
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
+from service.sizing.calibration import Release
 from service.sizing.precision import Precision
 from service.sizing.workload import Deployment, Method, Optimizer, Recompute, Sharding, TrainingWorkload
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 
 
 def run(*, workload: dict[str, object], deployment: dict[str, object], **others: object) -> MeasuredTraining:
@@ -38,6 +38,42 @@ def run(*, workload: dict[str, object], deployment: dict[str, object], **others:
 )
 def test_a_month_is_read_or_the_middle_of_its_year_taken(published: str | None, month: str | None) -> None:
     assert month_of(published) == month
+
+
+RELEASES = {
+    (engine, version): Release(engine=engine, version=version, month=month)
+    for engine, version, month in (
+        ("tensorrt-llm", "1.0", "2025-09"),
+        ("tensorrt-llm", "1.0.0rc3", "2025-07"),
+        ("sglang", "0.5.1", "2025-08"),
+        ("vllm", "0.12", "2025-12"),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("software", "month"),
+    [
+        ("trtllm 1.0.0rc3", "2025-07"),
+        ("TensorRT-LLM 1.0 (PyTorch backend)", "2025-09"),
+        ("vLLM 0.12.0, CUDA 13.0", "2025-12"),
+        ("sglang 0.5.1.post1", "2025-08"),
+        # Another version, a shell with versions of its own, nothing, and a range of months.
+        ("sglang 0.5.16", "2026-04"),
+        ("dynamo-trtllm 1.0", "2026-04"),
+        (None, "2026-04"),
+        ("SGLang (2025-10..2026-03)", "2025-12"),
+        # What is not out yet is not published.
+        ("vllm (2026-08)", "2026-04"),
+    ],
+)
+def test_software_is_as_old_as_its_version(software: str | None, month: str) -> None:
+    assert software_month(software, "2026-04", RELEASES) == month
+
+
+def test_software_may_be_dated_where_its_publication_is_not() -> None:
+    assert software_month("vllm 0.12.1", None, RELEASES) == "2025-12"
+    assert software_month("vllm", None, RELEASES) is None
 
 
 def test_data_ranks_and_micro_batch_follow_from_batch_and_accumulation() -> None:

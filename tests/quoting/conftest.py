@@ -2,16 +2,14 @@
 
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
-from service.catalog.prices import load_price_book
+from tests.facts import own_book, own_catalog
 
 
 @pytest.fixture(scope="session")
 def catalog():
-    return load_catalog(ROOT / "config")
+    return own_catalog()
 
 
 @pytest.fixture(scope="session")
 def book():
-    return load_price_book(ROOT / "config")
+    return own_book()

@@ -8,6 +8,7 @@ import pytest
 
 from service.quoting.indicative import TERM_MONTHS, UTILISATION_FRACTION, indicative_cost, priced, weights
 from service.sizing.interval import Basis, Interval, Metric
+from service.sizing.networks import network_plan
 from service.sizing.science.search import size_science
 from service.sizing.science.workload import FoldingWorkload, SizeDistribution
 from service.sizing.workload import Constraints, Question
@@ -85,12 +86,7 @@ def test_the_cost_of_a_target_is_over_the_stated_term(result, catalog, book):
 
 def test_switches_and_optics_without_a_price_are_named(result, catalog, book):
     option = option_of(result, "poweredge-xe9780-b300")
-    wired = replace(
-        option,
-        network=replace(
-            option.network, leaf_switches=16, spine_switches=8, switch="powerswitch-z9864f-on", optics=2048
-        ),
-    )
+    wired = replace(option, network=network_plan(catalog.hardware.server(option.server), 64, catalog.hardware.switches))
     cost = indicative_cost(wired, "science", catalog.hardware, book)
 
     assert {"powerswitch-z9864f-on", "optic"} <= set(cost.missing)

@@ -30,6 +30,7 @@ BODIES = {
         "tokens": 1e12,
         "target": {"deadline_days": 30},
     },
+    Template.RECIPE_TRAINING: {"application": "openfold-training", "target": {"deadline_days": 1}},
 }
 
 
@@ -57,8 +58,8 @@ def test_every_default_is_spelled_out():
         "targets_day": 2000,
         "tokens": {"mean": 900},
         "seeds": 1,
-        "samples": 5,
-        "recycles": 10,
+        "samples": None,
+        "recycles": None,
         "msa": {"route": "precomputed", "unique_chains_per_target": 1},
     }
 

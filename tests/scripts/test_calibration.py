@@ -14,13 +14,14 @@ from config.environment import ROOT
 from scripts.calibration.curve_fit import Peaks, fit_curve
 from scripts.calibration.kernels import write_kernels
 from scripts.calibration.measured_kernels import Measured, measured_kernels
-from scripts.calibration.overhead_fit import SPECS, Runs, fit_overheads, slots
+from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, slots
+from scripts.calibration.run_arrays import Runs
 from scripts.calibration.served import Error, calibration_runs, write_served
 from service.catalog.calibration import load_calibration
-from service.catalog.load import load_catalog
 from service.sizing.operation import Curves, Operation, Work
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 PEAKS = Peaks(flop_s=1e15, bytes_s=4e12)
 
 
@@ -100,10 +101,10 @@ def test_overheads_are_found_again_from_runs_that_obey_them(runs) -> None:
     place = slots()
     draw = np.random.default_rng(3)
     truth = place.start + 0.7 * place.prior * draw.normal(size=place.start.size)
-    sets = [Runs(some, place) for some in _by_mode(runs)]
+    sets = [Fitting(Runs(some), place) for some in _by_mode(runs)]
     for one in sets:
         for metric, error in one.log_errors(truth).items():
-            one.measured[metric] = one.measured[metric] * np.exp(error)
+            one.runs.measured[metric] = one.runs.measured[metric] * np.exp(error)
     found = fit_overheads(sets, place, steps=8)
     # The priors hold some of it back: there are few runs here.
     assert _typical(sets, found) < 0.6 * _typical(sets, place.start)
@@ -139,3 +140,21 @@ def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
     assert found.curves.curves == CATALOG.calibration.curves.curves
     assert found.curves.kin == CATALOG.calibration.curves.kin
     assert found.residual("inference.tpot_ms", "aggregated/dense").q10 < 0.0
+
+
+def test_the_median_is_told_by_folds_that_kept_runs_of_the_regime(runs, tmp_path: Path) -> None:
+    """What was fitted without any such run is off by its priors: it widens the arms and moves nothing."""
+    place = next(run.place for run in runs if run.place.mode == "disaggregated")
+    draw = np.random.default_rng(0)
+    errors = [
+        Error(place=place, metric="ttft_ms", fold=fold, log_error=float(draw.normal(-away, 0.1)), blind=away > 0.0)
+        for fold, away in (("gpu", 0.0), ("source", 1.5))
+        for _ in range(100)
+    ]
+    path = tmp_path / "inference.yaml"
+    write_served(path, slots().start, errors, today=date(2026, 11, 28), runs=1)
+    band = next(line for line in path.read_text().splitlines() if "regime: disaggregated" in line and "q50" in line)
+    q10, q50, q90 = (float(band.partition(f"{name}: ")[2].partition(",")[0]) for name in ("q10", "q50", "q90"))
+    assert abs(q50) < 0.1
+    assert q90 > 1.4
+    assert q10 < q50

@@ -6,28 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from config.environment import ROOT
 from scripts.embedded import EmbeddedServer, ServerRole, written_url
 from scripts.installation import database_url, settings_of_installation
 from scripts.make_key import main
 from service.errors import TenantDisabledError, UnauthenticatedError
 from service.planning.keys import authenticate
-from service.runtime import Facts, build_runtime, load_facts
-from service.settings import Settings
 from service.store.migrate import upgrade
-
-
-@pytest.fixture(scope="module")
-def facts() -> Facts:
-    return load_facts(Settings(database_url="", broker_url="", cache_url="", config_dir=ROOT / "config", data_dir=ROOT))
-
-
-@pytest.fixture
-def runtime(settings, facts):
-    upgrade(settings.database_url)
-    built = build_runtime(settings, facts=facts)
-    yield built
-    built.sessions.kw["bind"].dispose()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from config.environment import ROOT
 from scripts import size_file
+from tests.facts import own_book, own_catalog
 
 EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.json"))
 CHAT = ROOT / "config" / "examples" / "inference-chat-llama-3.3-70b.json"
@@ -22,6 +23,10 @@ def workload(tmp_path):
     return write
 
 
+def sized(arguments):
+    return size_file.main(arguments, (own_catalog(), own_book()))
+
+
 def changed(**workload):
     body = json.loads(CHAT.read_bytes())
     body["workload"] |= workload
@@ -30,7 +35,7 @@ def changed(**workload):
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_sized_and_fits(path, capsys):
-    assert size_file.main([str(path)]) == 0
+    assert sized([str(path)]) == 0
     shown = capsys.readouterr().out
     assert json.loads(path.read_bytes())["name"] in shown
     for words in ("option 1 (recommended)", "PowerEdge", "layout", "confidence", "what binds", "racks", "indicative"):
@@ -43,6 +48,7 @@ def test_there_is_an_example_of_each_kind():
 
 
 def test_json_is_the_whole_result_with_its_working(capsys):
+    # Reads the facts itself, as a person's command does.
     assert size_file.main([str(CHAT), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["feasible"] is True
@@ -51,7 +57,7 @@ def test_json_is_the_whole_result_with_its_working(capsys):
 
 
 def test_top_says_how_many(capsys):
-    assert size_file.main([str(CHAT), "--top", "1"]) == 0
+    assert sized([str(CHAT), "--top", "1"]) == 0
     shown = capsys.readouterr().out
     assert "option 1" in shown
     assert "option 2" not in shown
@@ -60,7 +66,7 @@ def test_top_says_how_many(capsys):
 def test_nothing_fits_is_an_answer(workload, capsys):
     body = changed(demand={"requests_s": 5})
     body["constraints"] = {"max_facility_kw": 1}
-    assert size_file.main([workload(body)]) == 0
+    assert sized([workload(body)]) == 0
     shown = capsys.readouterr().out
     assert "Nothing fits." in shown
     assert "Cheapest change:" in shown
@@ -81,7 +87,7 @@ def test_nothing_fits_is_an_answer(workload, capsys):
     ],
 )
 def test_a_wrong_file_is_told_in_sentences(workload, capsys, body, sentence):
-    assert size_file.main([workload(body)]) == 2
+    assert sized([workload(body)]) == 2
     told = capsys.readouterr()
     assert re.search(sentence, told.err), told.err
     assert "Traceback" not in told.err
@@ -90,12 +96,12 @@ def test_a_wrong_file_is_told_in_sentences(workload, capsys, body, sentence):
 
 @pytest.mark.parametrize("name", ["no-such-file.json", "."])
 def test_a_file_that_cannot_be_read_is_one_sentence(capsys, name):
-    assert size_file.main([name]) == 2
+    assert sized([name]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_file_of_many_megabytes_is_refused(tmp_path, capsys):
     path = tmp_path / "large.json"
     path.write_bytes(b" " * 2_000_000)
-    assert size_file.main([str(path)]) == 2
+    assert sized([str(path)]) == 2
     assert "larger than" in capsys.readouterr().err

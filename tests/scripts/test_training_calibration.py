@@ -24,12 +24,12 @@ from scripts.calibration.training_fit import START, TRAINING_SPECS, StackedRuns,
 from scripts.calibration.training_memory import memory_runs
 from scripts.calibration.training_runs import TrainingRun, training_runs
 from service.catalog.calibration import load_calibration
-from service.catalog.load import load_catalog
 from service.sizing.precision import Precision
 from service.sizing.training.coefficients import coefficients_of
+from tests.facts import own_catalog
 from tests.sizing.training.jobs import job
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 EVIDENCE = ROOT / "config" / "evidence" / "training.jsonl"
 
 

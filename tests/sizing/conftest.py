@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
-from config.environment import ROOT
 from service.catalog.catalog import Catalog
-from service.catalog.load import load_catalog
 from service.sizing.table import FloatArray
+from tests.facts import own_catalog
 
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """Everything under config/."""
-    return load_catalog(ROOT / "config")
+    return own_catalog()
 
 
 @pytest.fixture(scope="session")

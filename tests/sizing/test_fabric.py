@@ -10,13 +10,13 @@ from service.sizing.fabric import (
     fabric_counts,
     fabric_power_kw,
     leaf_count,
-    network_plan,
     pattern_of,
     ports_at,
     spine_count,
     two_tier_limit,
 )
 from service.sizing.hardware import SwitchSpec
+from service.sizing.networks import network_plan
 
 
 def server(catalog, name):

@@ -6,23 +6,28 @@ import numpy as np
 import pytest
 
 from service.sizing.facility import (
+    Site,
     facility_plan,
     facility_power_kw,
     facility_table,
     it_power_kw,
     liquid_heat_kw,
     racks,
-    servers_per_rack,
 )
+from service.sizing.racks import RackLimits, servers_per_rack
 
 
 def server(catalog, name):
     return catalog.hardware.server(name)
 
 
+def with_rack_kw(site, most):
+    return replace(site, limits=RackLimits(max_rack_kw=most))
+
+
 @pytest.fixture(scope="module")
-def preset(catalog):
-    return catalog.hardware.facility
+def site(catalog):
+    return Site(preset=catalog.hardware.facility)
 
 
 def test_space_and_power_decide_together():
@@ -36,50 +41,54 @@ def test_space_and_power_decide_together():
     assert found.tolist() == [3, 2, 3]
 
 
-def test_three_xe9780_fill_an_air_rack(catalog, preset):
-    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, preset, switch_power_kw=3.0)
+def test_three_xe9780_fill_an_air_rack(catalog, site):
+    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, site, switch_power_kw=3.0, switch_units=0.0)
 
     assert plan.servers_rack == 3
     assert plan.racks == 3
     assert plan.it_power_kw == pytest.approx(7 * 14.0 + 3.0)
-    assert plan.facility_power_kw == pytest.approx((7 * 14.0 + 3.0) * preset.pue_air)
+    assert plan.facility_power_kw == pytest.approx((7 * 14.0 + 3.0) * site.preset.pue_air)
     assert plan.rack_power_kw == pytest.approx(42.0)
     assert plan.rack_units == 70
     assert plan.weight_kg == pytest.approx(7 * 163.2)
 
 
-def test_an_nvl72_is_a_rack_by_itself(catalog, preset):
-    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 3, preset, switch_power_kw=None)
+def test_an_nvl72_is_a_rack_by_itself(catalog, site):
+    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 3, site, switch_power_kw=0.0, switch_units=0.0)
 
     assert (plan.racks, plan.servers_rack) == (3, 1)
-    assert plan.pue == preset.pue_liquid
+    assert plan.pue == site.preset.pue_liquid
     assert plan.rack_power_kw == pytest.approx(142.0)
 
 
-def test_a_site_limit_lowers_the_servers_per_rack(catalog, preset):
-    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, preset, switch_power_kw=0.0, max_rack_kw=30.0)
+def test_a_site_limit_lowers_the_servers_per_rack(catalog, site):
+    plan = facility_plan(
+        server(catalog, "poweredge-xe9780-b300"), 7, with_rack_kw(site, 30.0), switch_power_kw=0.0, switch_units=0.0
+    )
 
     assert (plan.servers_rack, plan.racks) == (2, 4)
 
 
-def test_a_rack_that_takes_no_server_has_no_number_of_racks(catalog, preset):
-    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 2, preset, switch_power_kw=0.0, max_rack_kw=10.0)
+def test_a_rack_that_takes_no_server_has_no_number_of_racks(catalog, site):
+    plan = facility_plan(
+        server(catalog, "poweredge-xe9780-b300"), 2, with_rack_kw(site, 10.0), switch_power_kw=0.0, switch_units=0.0
+    )
 
     assert plan.racks is None
     assert plan.servers_rack is None
 
 
-def test_a_desktop_takes_no_rack(catalog, preset):
-    plan = facility_plan(server(catalog, "dell-pro-max-gb10"), 5, preset, switch_power_kw=0.0)
+def test_a_desktop_takes_no_rack(catalog, site):
+    plan = facility_plan(server(catalog, "dell-pro-max-gb10"), 5, site, switch_power_kw=0.0, switch_units=0.0)
 
     assert plan.racks == 0
     assert plan.rack_units is None
     assert plan.it_power_kw == pytest.approx(1.2)
 
 
-def test_unknown_power_and_weight_stay_unknown(catalog, preset):
+def test_unknown_power_and_weight_stay_unknown(catalog, site):
     blank = replace(server(catalog, "poweredge-xe9780-b300"), plan_power_kw=None, weight_kg=None)
-    plan = facility_plan(blank, 2, preset, switch_power_kw=1.0)
+    plan = facility_plan(blank, 2, site, switch_power_kw=1.0, switch_units=0.0)
 
     assert plan.it_power_kw is None
     assert plan.facility_power_kw is None
@@ -96,30 +105,30 @@ def test_heat_goes_where_the_server_says(catalog):
     assert liquid_heat_kw(replace(liquid, plan_power_kw=None), servers=2) is None
 
 
-def test_a_plan_splits_heat_between_liquid_and_air(catalog, preset):
-    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 2, preset, switch_power_kw=3.0)
+def test_a_plan_splits_heat_between_liquid_and_air(catalog, site):
+    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 2, site, switch_power_kw=3.0, switch_units=0.0)
 
     assert plan.liquid_heat_kw == pytest.approx(2 * 142.0 * 0.87)
     assert plan.it_power_kw - plan.liquid_heat_kw == pytest.approx(2 * 142.0 * 0.13 + 3.0)
 
 
-def test_a_published_number_of_servers_a_rack_is_a_ceiling(catalog, preset):
+def test_a_published_number_of_servers_a_rack_is_a_ceiling(catalog, site):
     one = replace(server(catalog, "poweredge-xe9780-b300"), servers_rack=None)
-    computed = facility_plan(one, 7, preset, switch_power_kw=0.0).servers_rack
+    computed = facility_plan(one, 7, site, switch_power_kw=0.0, switch_units=0.0).servers_rack
     for published in (computed - 1, computed, computed + 5):
-        plan = facility_plan(replace(one, servers_rack=published), 7, preset, switch_power_kw=0.0)
+        plan = facility_plan(replace(one, servers_rack=published), 7, site, switch_power_kw=0.0, switch_units=0.0)
         assert plan.servers_rack == min(published, computed)
 
 
-def test_arrays_say_what_the_plan_of_one_says(catalog, preset):
+def test_arrays_say_what_the_plan_of_one_says(catalog, site):
     servers = tuple(s for s in catalog.hardware.servers if not s.reference)
-    table = facility_table(servers, preset)
+    table = facility_table(servers, site)
     row, count = np.arange(len(servers)), np.arange(1, len(servers) + 1)
     it_kw = it_power_kw(table, row, servers=count, switch_power_kw=np.zeros(row.size))
     site_kw = facility_power_kw(table, row, it_kw=it_kw)
     needed = racks(table, row, servers=count)
     for i, one in enumerate(servers):
-        plan = facility_plan(one, int(count[i]), preset, switch_power_kw=0.0)
+        plan = facility_plan(one, int(count[i]), site, switch_power_kw=0.0, switch_units=0.0)
         assert plan.it_power_kw == (None if np.isnan(it_kw[i]) else it_kw[i])
         assert plan.facility_power_kw == (None if np.isnan(site_kw[i]) else site_kw[i])
         assert plan.racks == (int(needed[i]) if np.isfinite(needed[i]) else None)

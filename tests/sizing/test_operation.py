@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.errors import CalibrationError
 from service.sizing.operation import CurveBook, Curves, Kin, Operation, OperationCurve, Work, peak_flop_s
 from service.sizing.table import table_of
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 
 
 def curve(**changes: object) -> OperationCurve:

@@ -1,12 +1,17 @@
 """Which servers the constraints leave, and what is said of the others."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
-from service.sizing.rank import admissible, shortfall
+from service.sizing.rank import admissible, order, shortfall
 from service.sizing.result import Limit, Rejection
-from service.sizing.table import table_of
-from service.sizing.workload import Constraints
+from service.sizing.size import size
+from service.sizing.table import FloatArray, table_of
+from service.sizing.workload import Constraints, Demand
+from tests.build import inference_workload, question
 
 
 def refused(catalog: Catalog, **constraints: tuple[str, ...]) -> dict[str, Rejection]:
@@ -52,3 +57,41 @@ def test_of_a_family_that_carries_the_gpu_the_other_configurations_are_not_allow
     assert [table.servers[row].id for row in rows] == ["poweredge-xe7740-rtx-pro-6000-se"]
     mine = {r.server: r.limit for r in rejected if r.server.startswith("poweredge-xe7740")}
     assert mine == {"poweredge-xe7740-rtx-pro-4500-se": Limit.NOT_ALLOWED}
+
+
+def test_what_is_equal_but_for_its_racks_stands_by_fewer_of_them() -> None:
+    """Weight, power, servers and speed come first, the id last; racks that nobody knows are the most."""
+    alike = np.ones(4)
+    ranked = order(
+        place=np.arange(4),
+        cost_weight=alike,
+        power_w=alike,
+        servers=np.ones(4, dtype=np.int64),
+        speed=np.array([1.0, 1.0, 1.0, 2.0]),
+        racks=np.array([np.nan, 3.0, 2.0, 9.0]),
+    )
+    assert ranked.tolist() == [3, 2, 1, 0]
+
+
+def test_equal_options_of_a_sizing_stand_by_racks(catalog: Catalog, weight: FloatArray) -> None:
+    """Server by server the same but for the racks: of two chassis of one kind, the lower one under its own limit."""
+    hardware = catalog.hardware
+    place = next(i for i, server in enumerate(hardware.servers) if server.id == "poweredge-xe9780-b200")
+    tall = hardware.servers[place]
+    low = replace(
+        tall, id="z-the-same-in-half-the-height", rack_units=(tall.rack_units or 0.0) / 2.0, servers_rack=None
+    )
+    result = size(
+        question(
+            inference_workload(demand=Demand(requests_s=300.0)), allowed_servers=(tall.id, low.id), max_rack_kw=80.0
+        ),
+        hardware=replace(hardware, servers=(*hardware.servers, low)),
+        architecture=catalog.models["llama-3.1-70b"].architecture,
+        application=None,
+        calibration=catalog.calibration,
+        weight=np.append(weight, weight[place]),
+    )
+    first, second = result.options[:2]
+    assert (first.server, second.server) == (low.id, tall.id)
+    assert first.servers == second.servers
+    assert (first.facility.racks or 0) < (second.facility.racks or 0)

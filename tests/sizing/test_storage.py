@@ -63,12 +63,18 @@ def test_science_keeps_databases_and_names_what_is_missing():
     plan = science_storage(
         database_bytes=0.63e12,
         input_bytes_day=7.2e12,
-        output_bytes_day=0.0,
+        output_bytes_day=None,
+        local_bytes_server=1e12,
         retention_days=30.0,
-        unknown=("outputs",),
+        source="s",
     )
 
     assert plan.capacity_tb == pytest.approx(0.63 + 216.0)
     assert plan.read_gb_s == pytest.approx(7200 / 86_400)
     assert plan.write_gb_s is None
     assert "outputs" in plan.note
+    stages = {one.stage: one for one in plan.stages}
+    assert stages["databases"].capacity_tb == pytest.approx(0.63)
+    assert stages["outputs"].capacity_tb is None
+    # Disks inside servers are bought with them.
+    assert stages["local_disk"].place == "server"

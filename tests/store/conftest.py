@@ -1,29 +1,18 @@
-"""A database of each kind, migrated from empty."""
+"""A session on a migrated database of each kind."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from service.store.engine import WRITES, make_engine
-from service.store.migrate import upgrade
 from service.store.tables.runs import RunRow, RunStatus
 from tests.fakes import NOON
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite:///{tmp_path / 'store.db'}"
-
-
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    upgrade(database_url)
     engine = make_engine(database_url)
     yield engine
     engine.dispose()

@@ -1,12 +1,16 @@
 """Filters of lists, on SQLite and PostgreSQL: what they choose, and that they look at one tenant's rows only."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from service.store import audit, runs, workloads
+from service.store.engine import WRITES, make_engine
 from service.store.filters import ANY_RUN, LISTED_WORKLOADS, AuditFilter, RunFilter, WorkloadFilter
 from service.store.tables.audit import AuditEventRow
 from service.store.tables.runs import RunStatus
@@ -22,8 +26,7 @@ def at(minutes: float):
     return NOON + timedelta(minutes=minutes)
 
 
-@pytest.fixture
-def session(session: Session) -> Session:
+def fill(session: Session) -> None:
     """Two tenants with five workloads each, named a0 to a4 and b0 to b4, and a run of each."""
     for tenant in ("a", "b"):
         session.add(TenantRow(id=f"ten_{tenant}", name=tenant, created_at=NOON))
@@ -72,7 +75,39 @@ def session(session: Session) -> Session:
             )
             session.flush()
     session.commit()
-    return session
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A filled database of each kind: every test of this module only reads."""
+    if request.param == "postgresql":
+        engine = make_engine(request.getfixturevalue("copied_postgresql"))
+    else:
+        migrated = request.getfixturevalue("migrated_sqlite")
+        engine = make_engine(f"sqlite:///{shutil.copy(migrated, tmp_path_factory.mktemp('filters'))}")
+    with Session(engine, execution_options=WRITES) as session:
+        fill(session)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def asked(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """The statements of a test, with their parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        found.append((given[2], given[3]))
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield found
+    event.remove(engine, "before_cursor_execute", note)
 
 
 RUNS = {
@@ -147,11 +182,9 @@ def test_every_key_of_a_label_is_found_and_is_nothing_but_a_key(key, session):
 
 
 @pytest.mark.parametrize(("newest", "only", "expected"), CASES)
-def test_no_list_looks_through_the_rows_of_other_tenants(newest, only, expected, session, engine):
-    if engine.dialect.name != "sqlite":
+def test_no_list_looks_through_the_rows_of_other_tenants(newest, only, expected, session, asked):
+    if session.bind.dialect.name != "sqlite":
         pytest.skip("PostgreSQL reads small tables whole, whatever indexes they have")
-    asked = []
-    event.listen(engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
     newest(session, "ten_a", only=only, before_id="z", limit=9)
     [(statement, parameters)] = [pair for pair in asked if pair[0].startswith("SELECT")]
     plan = [row[-1] for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]

@@ -13,19 +13,7 @@ import pytest
 
 from config.environment import ROOT
 from service.runtime import Runtime, build_runtime
-from tests.planning.conftest import (  # noqa: F401 - fixtures
-    build,
-    caller,
-    caller_of,
-    clock,
-    database_url,
-    emptied_postgresql,
-    facts,
-    migrated_file,
-    migrated_postgresql,
-    queue,
-    runtime,
-)
+from tests.planning.conftest import build, caller, caller_of, clock, runtime  # noqa: F401 - fixtures
 
 
 def limits_of(*, soft_s: int, hard_s: int, lease_s: float, visibility_s: int) -> dict[str, str]:
@@ -118,7 +106,7 @@ def limits(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture
 def processes(
     settings: Any,
-    database_url: str,  # noqa: F811
+    database_url: str,
     gate: Path,
     limits: dict[str, str],
     tmp_path: Path,
@@ -138,12 +126,12 @@ def processes(
 
 
 @pytest.fixture
-def web(settings: Any, database_url: str, facts: Any) -> Iterator[Runtime]:  # noqa: F811
+def web(settings: Any, database_url: str, facts: Any) -> Iterator[Runtime]:
     """What a web process holds: real queue, real clock."""
     values = {name: getattr(settings, name) for name in settings.__slots__}
-    runtime = build_runtime(type(settings)(**{**values, "database_url": database_url}), facts=facts)  # noqa: F811
-    yield runtime
-    runtime.sessions.kw["bind"].dispose()
+    held = build_runtime(type(settings)(**{**values, "database_url": database_url}), facts=facts)
+    yield held
+    held.sessions.kw["bind"].dispose()
 
 
 def eventually(what: Callable[[], Any], *, within_s: float = 30, say: Callable[[], str] = str) -> Any:

@@ -9,9 +9,14 @@ import time
 from pathlib import Path
 
 from service.planning.answer import Answer, answer
+from service.planning.batch.asking import Asked
+from service.planning.batch.brief import Brief, sized
+from service.planning.batch.chunk import size_chunk as size_items
 from service.planning.execute import execute
 from service.queue import TaskName
 from service.runtime import Runtime
+from service.sizing.table import FloatArray
+from service.store.runs import Versions
 from workers.app import app, runtime
 
 FOLDER = Path(os.environ["HEADROOM_TEST_GATE"])
@@ -32,3 +37,22 @@ def gated(held: Runtime, question: str) -> Answer:
 def size_workload(run_id: str) -> None:
     """Size one run, slowly."""
     execute(runtime(), run_id, solve=gated)
+
+
+def gated_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatArray) -> Brief:
+    """The same for an item of a batch; the one named so always kills its worker."""
+    (FOLDER / "started").write_text(str(os.getpid()))
+    if asked.name == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    while (FOLDER / "gate").exists():
+        time.sleep(0.02)
+    return sized(held, asked, versions, weight)
+
+
+@app.task(name=TaskName.SIZE_CHUNK.value)
+def size_chunk(batch_id: str, number: str) -> None:
+    """Size a chunk of a batch, slowly; die once between storing and acknowledging, where somebody wants that."""
+    size_items(runtime(), batch_id, int(number), solve=gated_item)
+    if (FOLDER / "die stored").exists():
+        (FOLDER / "die stored").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -15,6 +15,7 @@ from scripts.embedded import EmbeddedServer, ServerRole, start_server
 from service.planning.health import readiness
 from service.planning.reading import get_run
 from service.planning.submit import submit
+from service.queue import TaskName
 from service.runtime import Facts, build_runtime
 from service.store.tables.runs import ResultRow, RunRow
 from tests.planning.conftest import caller_of, chat
@@ -71,10 +72,16 @@ def test_a_worker_killed_in_the_middle_completes_exactly_once_after_restart(web,
     done = wait_for_end(web, acme, run.id, processes)
     assert (done.status, done.attempts) == ("done", 2)
     assert answers(web) == 1
-    again = submit(web, acme, chat(), request_id="req_2")
+    # Whoever else may still hold the message must not write again: it comes before the next one, to the only process.
+    assert web.queue.enqueue(TaskName.SIZE_WORKLOAD, run.id)
+    after = submit(web, acme, chat(isl_tokens=700), request_id="req_2")
+    assert wait_for_end(web, acme, after.id, processes).status == "done"
+    assert get_run(web, acme, run.id) == done
+    again = submit(web, acme, chat(), request_id="req_3")
     assert (again.status, again.cached, again.result) == ("done", True, done.result)
 
 
+@on_sqlite
 def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate):
     (gate / "gate").touch()
     processes.dispatcher()
@@ -88,19 +95,6 @@ def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate)
     assert done.status == "done"
     assert done.attempts <= 2
     assert answers(web) == 1
-
-
-@on_sqlite
-def test_poison_stops_after_three_attempts_and_others_go_on(web, acme, processes, gate):
-    (gate / "poison").touch()
-    processes.dispatcher()
-    processes.worker()
-    run = submit(web, acme, chat(), request_id="req_1")
-    failed = wait_for_end(web, acme, run.id, processes, within_s=60)
-    assert (failed.status, failed.error.code, failed.attempts) == ("failed", "poison", 3)
-    (gate / "poison").unlink()
-    other = submit(web, acme, chat(isl_tokens=700), request_id="req_2")
-    assert wait_for_end(web, acme, other.id, processes).status == "done"
 
 
 @on_sqlite

@@ -10,9 +10,11 @@ import redis
 from service.planning.reading import get_run
 from service.planning.submit import submit
 from tests.planning.conftest import caller_of, chat
-from tests.workers.conftest import eventually, own_limits
+from tests.workers.conftest import eventually, limits_of, own_limits
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
+# The lease of a worker that died is waited for three times.
+SHORT_LEASE = limits_of(soft_s=2, hard_s=3, lease_s=3.2, visibility_s=7)
 
 
 def lines(processes, name):
@@ -63,13 +65,16 @@ def test_runs_that_nobody_rang_are_relayed_in_a_line_each(web, processes, broker
     assert rung["rung_by"] == "relay"
 
 
-def test_a_worker_that_dies_in_the_middle_leaves_lines_that_can_be_read(web, processes, gate):
+@pytest.mark.parametrize("limits", [SHORT_LEASE], ids=["short lease"], indirect=True)
+def test_a_run_that_kills_its_worker_is_given_up_after_three_attempts_and_its_lines_can_be_read(web, processes, gate):
     acme = caller_of(web, "acme")
     (gate / "poison").touch()
     processes.dispatcher()
     processes.worker()
     run = submit(web, acme, chat(), request_id="req_poison")
     eventually(lambda: ended(web, acme, run), within_s=60, say=lambda: processes.log("worker"))
+    failed = get_run(web, acme, run.id)
+    assert (failed.status, failed.error.code, failed.attempts) == ("failed", "poison", 3)
     (poisoned,) = eventually(lambda: about(processes, "dispatcher", run, "run_poisoned"))
     assert (poisoned["level"], poisoned["attempts"], poisoned["kind"]) == ("error", 3, "inference")
     claimed = about(processes, "worker", run, "run_claimed")
@@ -84,6 +89,7 @@ def test_a_worker_that_dies_in_the_middle_leaves_lines_that_can_be_read(web, pro
     (gate / "poison").unlink()
     other = submit(web, acme, chat(isl_tokens=700), request_id="req_other")
     eventually(lambda: about(processes, "worker", other, "run_done"))
+    assert get_run(web, acme, other.id).status == "done"
     assert not [line for line in lines(processes, "worker") if {run.id, "req_other"} <= set(map(str, line.values()))]
 
 

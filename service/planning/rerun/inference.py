@@ -6,13 +6,15 @@ from dataclasses import replace
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun.legal import evaluate
-from service.planning.rerun.publication import month_of
+from service.planning.rerun.publication import software_month
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
 from service.sizing.architecture import ModelArchitecture
-from service.sizing.calibration import Calibration
+from service.sizing.calibration import Calibration, Release
+from service.sizing.inference.pools import MOST_WEIGHTS_FRACTION
 from service.sizing.interval import Metric
 from service.sizing.precision import Precision
+from service.sizing.result import Estimate
 from service.sizing.workload import (
     Arrival,
     Demand,
@@ -33,6 +35,8 @@ _BOUNDS = ("ttft_ms", "tpot_ms")
 _SERVER_GPUS = 8
 # How many instances of each pool are tried where nobody said how many there were.
 _POOLS = (1, 2, 4, 8, 16)
+# A prefill pool that is busier than this lets prompts pile up.
+_SHORT_OF_PREFILL = 0.9
 
 
 def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
@@ -91,7 +95,7 @@ def _rerun(catalog: Catalog, run: MeasuredInference) -> Rerun:
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, InferenceWorkload)
     resolved = replace(resolved, speculative_decoding=_speculation(run, architecture, calibration))
-    deployment = resolve_deployment(catalog, _deployment(run))
+    deployment = resolve_deployment(catalog, _deployment(run, calibration.releases))
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
     told = _corrected(_told(rerun, run), run)
     pools = [pool for pool in (run.deployment.prefill, run.deployment.decode) if pool is not None]
@@ -112,7 +116,11 @@ def _corrected(rerun: Rerun, run: MeasuredInference) -> Rerun:
     if said.attention_dp_unknown and saturated and (was.tp or 1) > 1:
         apart = replace(was, tp=1, attention_dp=was.tp, ep=None, moe_tp=None)
         return replace(rerun, deployment=apart).with_default("deployment.attention_dp", was.tp, widens=False)
-    ranks = (was.tp or 1) * (was.attention_dp or 1)
+    within = was.attention_dp or 1
+    if within > 1 and was.tp == was.gpus and was.tp % within == 0:
+        inside = replace(was, tp=was.tp // within)
+        return replace(rerun, deployment=inside).with_default("deployment.tp", inside.tp, widens=False)
+    ranks = (was.tp or 1) * within
     if was.ep is not None and was.ep == was.moe_tp and was.ep**2 == ranks > _SERVER_GPUS:
         once = replace(
             was,
@@ -132,7 +140,7 @@ def _without_pools(rerun: Rerun) -> Rerun:
     return replace(rerun, deployment=opened).with_default("deployment.decode", f"open instead of tp {was.tp}")
 
 
-def _deployment(run: MeasuredInference) -> Deployment:
+def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Release]) -> Deployment:
     """The deployment as published; `gpus` 0 where neither they nor the degrees of an instance are known."""
     said = run.deployment
     layout: PublishedServing | PublishedPool = said
@@ -149,7 +157,7 @@ def _deployment(run: MeasuredInference) -> Deployment:
         attention_dp=layout.attention_dp,
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
-        software_month=month_of(run.published),
+        software_month=software_month(said.software, run.published, releases),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),
@@ -289,14 +297,23 @@ def _told_load(rerun: Rerun, run: MeasuredInference) -> Rerun:
 
 
 def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evaluated:
-    """As many instances of each pool as hold the requests in flight, where nobody said how many there were."""
+    """As many instances of each pool as hold the requests in flight and keep pace with their prompts, where nobody said
+    how many there were.
+    """
     one = rerun.deployment.gpus
     for many in _POOLS[1:]:
-        if not evaluated.estimate.bottleneck.startswith("GPU memory"):
+        if not _short_of_pools(evaluated):
             break
         more = replace(rerun, deployment=replace(rerun.deployment, gpus=one * many))
         evaluated = evaluate(catalog, more.with_default("deployment.gpus", one * many, widens=False))
     return evaluated
+
+
+def _short_of_pools(evaluated: Evaluated) -> bool:
+    """Whether requests wait for room in the decode pool, or prompts for the prefill pool."""
+    estimate = evaluated.estimate
+    busy = [one.value for one in estimate.utilisation if one.name == "prefill_fraction" and one.value is not None]
+    return estimate.bottleneck.startswith("GPU memory") or max(busy, default=0.0) > _SHORT_OF_PREFILL
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:
@@ -304,6 +321,12 @@ def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:
     for gpus in _INSTANCE_GPUS:
         tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
         evaluated = evaluate(catalog, tried)
-        if evaluated.estimate.fits:
+        if evaluated.estimate.fits and _has_room(evaluated.estimate):
             break
     return evaluated
+
+
+def _has_room(estimate: Estimate) -> bool:
+    """Whether weights leave room for a cache worth serving from."""
+    weights = sum(one.gb for one in estimate.memory_gb_gpu if one.part == "weights")
+    return weights <= MOST_WEIGHTS_FRACTION * estimate.memory_usable_gb_gpu

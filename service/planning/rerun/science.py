@@ -17,20 +17,24 @@ from service.sizing.science.workload import (
     GenomicsWorkload,
     LatticeWorkload,
     MdWorkload,
+    RecipeTrainingWorkload,
     RooflineWorkload,
     ScienceWorkload,
     SequenceTrainingWorkload,
     SizeDistribution,
     WeatherWorkload,
 )
+from service.sizing.units import MINUTE_S
 from service.sizing.workload import Deployment
 
 # A rate does not depend on how long one looks: jobs long enough to be in their steady state.
 _STEPS, _CELLS_GPU, _STEP_FLOP, _TOKENS = 10_000.0, 100_000_000.0, 1e15, 1e12
 _OWN_NAMES = {"ns_day": "ns_day_replica", "gpu_seconds_target": "gpu_seconds_item"}
-_METRICS = ("elapsed_s", "mlups", "tflops", "tokens_s_gpu", "steps_s", "model_tflops_gpu")
+_METRICS = ("elapsed_s", "mlups", "tflops", "tokens_s_gpu", "steps_s", "model_tflops_gpu", "max_tokens")
 # The longest name first: MXFP8 holds FP8, TF32 is not FP32.
 _FORMATS = ("fp64", "tf32", "fp32", "bf16", "fp16", "fp8", "fp4", "int8")
+# Sequences in rows of one length (BSHD, plain FlashAttention-2 recipes) carry padding; THD ones are packed.
+_PADDED = re.compile(r"\bBSHD\b|\bFA2\b")
 _Built = tuple[ScienceWorkload, tuple[Default, ...]]
 
 
@@ -63,6 +67,11 @@ def science_metrics(run: MeasuredScience, evaluated: Evaluated) -> Mapping[str, 
     assert application is not None
     named = {name: found[name] for name in _METRICS if name in found}
     named |= {name: found[own] for name, own in _OWN_NAMES.items() if own in found}
+    if application.template is Template.RECIPE_TRAINING:
+        named["time_to_train_min"] = times(found["elapsed_s"], 1.0 / MINUTE_S)
+    # Some tables time the whole job, what the host does beside the GPU included.
+    if "wall_s" in found and re.search(r"\bwall\b", run.workload.settings or ""):
+        named["elapsed_s"] = found["wall_s"]
     # A target of AlphaFold 2 is five models; some tables time one.
     models = 1 if application.folding is None else application.folding.models_target
     if models > 1 and re.search(r"\bone model\b", run.workload.settings or ""):
@@ -81,14 +90,21 @@ def _folding(job: PublishedJob, application: Application, gpus: int) -> _Built:
     del gpus
     size, defaults = _size(job, ("tokens", "residues"), otherwise=1024.0)
     facts = application.folding
-    seeds = re.search(r"(\d+) seeds?\b", job.settings or "")
     return FoldingWorkload(
         application=application.id,
         tokens=SizeDistribution(mean=size),
-        seeds=max(1, int(seeds[1])) if seeds else 1,
-        samples=5 if facts is None else facts.published_samples,
-        recycles=10 if facts is None else facts.published_recycles,
+        seeds=_stated(job, r"(\d+) seeds?\b", otherwise=1),
+        samples=_stated(
+            job, r"(\d+) (?:diffusion )?samples?\b", otherwise=5 if facts is None else facts.published_samples
+        ),
+        recycles=_stated(job, r"(\d+) recycles\b", otherwise=10 if facts is None else facts.published_recycles),
     ), defaults
+
+
+def _stated(job: PublishedJob, pattern: str, *, otherwise: int) -> int:
+    """A count that the settings name, within what a workload may ask."""
+    found = re.search(pattern, job.settings or "")
+    return min(1000, max(1, int(found[1]))) if found else otherwise
 
 
 def _md(job: PublishedJob, application: Application, gpus: int) -> _Built:
@@ -113,7 +129,11 @@ def _genomics(job: PublishedJob, application: Application, gpus: int) -> _Built:
 def _weather(job: PublishedJob, application: Application, gpus: int) -> _Built:
     del gpus
     steps, defaults = _size(job, ("diffusion_steps", "steps"), otherwise=18.0)
-    return WeatherWorkload(application=application.id, steps=steps), defaults
+    releases = [variant.id for variant in application.variants]
+    release = job.version if job.version in releases else None
+    taken = application.variant(None)
+    told = () if release or taken is None else (Default(field="workload.release", value=taken.id, widens=False),)
+    return WeatherWorkload(application=application.id, steps=steps, release=release), (*defaults, *told)
 
 
 def _roofline(job: PublishedJob, application: Application, gpus: int) -> _Built:
@@ -144,8 +164,17 @@ def _sequence(job: PublishedJob, application: Application, gpus: int) -> _Built:
     taken = precision or Precision.BF16
     told = () if precision else (Default(field="workload.precision", value=taken),)
     return SequenceTrainingWorkload(
-        application=application.id, parameters=parameters, tokens=_TOKENS, precision=taken
+        application=application.id,
+        parameters=parameters,
+        tokens=_TOKENS,
+        precision=taken,
+        packed=not _PADDED.search(job.settings or ""),
     ), (*defaults, *told)
+
+
+def _recipe(job: PublishedJob, application: Application, gpus: int) -> _Built:
+    del job, gpus
+    return RecipeTrainingWorkload(application=application.id), ()
 
 
 _BUILDERS: dict[Template, Callable[[PublishedJob, Application, int], _Built]] = {
@@ -156,6 +185,7 @@ _BUILDERS: dict[Template, Callable[[PublishedJob, Application, int], _Built]] = 
     Template.ROOFLINE: _roofline,
     Template.LATTICE: _lattice,
     Template.SEQUENCE_TRAINING: _sequence,
+    Template.RECIPE_TRAINING: _recipe,
 }
 
 

@@ -10,7 +10,10 @@ from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.workload import Serving
 
 _MODES = (Serving.AGGREGATED, Serving.DISAGGREGATED)
-_TIE = "of equals the one stands that was measured far more often"
+_TIES = (
+    "of equals the one stands that was measured far more often",
+    "of equals the one stands that is faster at the asked confidence",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,13 +39,28 @@ class Contest:
         return np.asarray(np.argmax(least <= least.min(axis=0) * (1.0 + margin), axis=0), dtype=np.int64)
 
     def stands(
-        self, groups: list[Group], *, group: IntArray, server: IntArray, cost: FloatArray, margin: float
+        self,
+        groups: list[Group],
+        *,
+        group: IntArray,
+        server: IntArray,
+        cost: FloatArray,
+        speed: FloatArray,
+        margin: float,
     ) -> BoolArray:
-        """Candidates in the format that their server is offered in; of modes that take equally much the aggregated."""
+        """Candidates in the format that their server is offered in.
+
+        Of modes that take equally much the aggregated, unless the other is faster; `speed` is that at the asked
+        confidence, so that a mode of which less is known has to be faster by as much.
+        """
         place = self.places(groups)[group]
         pooled = np.array([g.disaggregated for g in groups], dtype=np.bool_)[group]
-        equal = pooled & (cost == self.best[place, 0, server])
-        return np.asarray((place == self.preferred(margin)[server]) & ~equal, dtype=np.bool_)
+        equal = cost == self.best[place, 0, server]
+        fastest = np.zeros(self.best.shape[::2])
+        alike = equal & ~pooled
+        np.maximum.at(fastest, (place[alike], server[alike]), speed[alike])
+        slow = pooled & equal & (speed <= fastest[place, server])
+        return np.asarray((place == self.preferred(margin)[server]) & ~slow, dtype=np.bool_)
 
     def notes(self, group: Group, *, server: int, servers: int, mode_asked: bool) -> tuple[str, ...]:
         """What an option's format and mode were preferred to, and by how much."""
@@ -53,7 +71,7 @@ class Contest:
         if not mode_asked:
             other = float(self.best[place, 1 - mode, server])
             told = self._compared("serving", (_MODES[mode], mine), [(_MODES[1 - mode], other)])
-            found.append(f"{told}; {_TIE}" if other == mine and mode == 0 else told)
+            found.append(f"{told}; {_TIES[mode]}" if other == mine else told)
         others = [
             (str(one.weight), float(self.best[at, :, server].min()))
             for at, one in enumerate(self.formats)

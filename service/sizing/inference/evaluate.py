@@ -17,19 +17,21 @@ from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
-    Spreads,
     at_most,
+    held_interval,
     receipts_of,
     serving_metrics,
-    spreads_of,
 )
+from service.sizing.inference.residuals import Spreads, spreads_of
 from service.sizing.inference.settle import Notes, Setting, operating_point, settle
 from service.sizing.inference.stated import Placement, has_stated_layout
 from service.sizing.inference.traffic import longest_tokens, slo_seconds
 from service.sizing.interval import Interval, combined, interval
 from service.sizing.place import memory_parts
 from service.sizing.precision import Precision
+from service.sizing.rank import inward
 from service.sizing.result import Assumed, Estimate, PoolPlan
+from service.sizing.spoken import spoken
 from service.sizing.units import GB, MS
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
@@ -52,7 +54,11 @@ def estimate_inference(
     setting, notes = settled.setting, settled.notes
     values, carried = operating_point(setting, workload, notes.asked, notes.placement.replicas)
     spreads = spreads_of(
-        setting.bench.load.label, calibration, gpu=deployment.gpu, disaggregated=setting.bench.disaggregated
+        setting.bench.load.label,
+        calibration,
+        gpu=deployment.gpu,
+        disaggregated=setting.bench.disaggregated,
+        engine=setting.bench.engine,
     )
     return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
 
@@ -117,7 +123,7 @@ def _estimate(
         meets_slo=_meets_slo(values, workload),
         utilisation=serving_utilisation(floor, values),
         assumed=(*_assumed(notes, deployment, workload, load), *split),
-        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=0),
+        working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, row=0),
         engine_version=ENGINE_VERSION,
     )
 
@@ -140,14 +146,14 @@ def _pools(
     told = Assumed(
         field="deployment.decode.instances",
         value=f"{decode} of {copies}",
-        why=f"not given: the rates of {matched:.3g} decode and {copies - matched:.3g} prefill instances match",
+        why=f"not given: the rates of {spoken(matched)} decode and {spoken(copies - matched)} prefill instances match",
     )
     decoding, prefilling = (pool_plan(layouts, 0, instances=n) for n in (decode, copies - decode))
     return decoding, prefilling, (told,)
 
 
 def _meets_slo(values: PointValues, workload: InferenceWorkload) -> bool | None:
-    """Whether both tails keep the bounds, as predicted; None without bounds."""
+    """Whether the medians of both tails, as shown, keep the bounds; None without bounds."""
     ttft_s, tpot_s = slo_seconds(workload.slo)
     return None if workload.slo is None else values.ttft_tail_s <= ttft_s and values.tpot_tail_s <= tpot_s
 
@@ -162,7 +168,7 @@ def _out_of_reach(values: PointValues, spreads: Spreads, workload: InferenceWork
         ("tpot_ms", values.tpot_tail_s, tpot_s, spreads.tpot),
     )
     missed = [
-        f"slo.{name} of {bound / MS:g}: {interval(tail / MS, spread).p50:.4g} ms even at the lowest rate"
+        f"slo.{name} of {bound / MS:g}: {spoken(interval(tail / MS, spread).p50)} ms even at the lowest rate"
         for name, tail, bound, spread in found
         if tail > bound
     ]
@@ -175,26 +181,29 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
     Raises InvalidRequestError for a rate above what the deployment carries: its queue would grow without bound.
     """
     asked = notes.asked
-    held = interval(carried * values.in_flight / values.requests_s, spreads.tpot)
     if asked.kind is LoadKind.RATE:
         rate = asked.requests_s or 0.0
         full = setting.point(float(setting.limit[0]))
         pooled = 1.0 if setting.prefill_ratio is not None else 1.0 + full.prefill_instances
         capacity = full.requests_s * notes.placement.replicas / pooled
         if rate > capacity:
-            message = f"is more than the deployment carries, {capacity:.4g} requests/s: its queue grows without bound"
+            most = inward(capacity)
+            message = f"is more than the deployment carries, {spoken(most)} requests/s: its queue grows without bound"
             error = FieldError(
-                field="deployment.load.requests_s", message=message, value=f"{rate:g}", limit=f"{capacity:.4g}"
+                field="deployment.load.requests_s", message=message, value=f"{rate:.15g}", limit=f"{most:.15g}"
             )
             raise InvalidRequestError(f"deployment.load.requests_s {message}", errors=(error,))
         can = interval(capacity, spreads.rate)
-        return FleetFlow(requests_s=at_most(rate, can), in_flight=held, capacity_requests_s=can)
-    if asked.kind is LoadKind.CONCURRENCY:
-        in_flight = float(asked.value or 1)
-        held = Interval(p10=in_flight, p50=in_flight, p90=in_flight)
+        arriving = at_most(rate, can)
+        held = held_interval(arriving, values, setting.traffic, spreads)
+        return FleetFlow(requests_s=arriving, in_flight=held, capacity_requests_s=can)
     within_slo = asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO
-    spread = combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate
-    return FleetFlow(requests_s=interval(carried, spread), in_flight=held, capacity_requests_s=None)
+    flow = interval(carried, combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate)
+    if asked.kind is LoadKind.CONCURRENCY:
+        held = Interval(p10=float(asked.value or 1), p50=float(asked.value or 1), p90=float(asked.value or 1))
+    else:
+        held = held_interval(flow, values, setting.traffic, spreads)
+    return FleetFlow(requests_s=flow, in_flight=held, capacity_requests_s=None)
 
 
 def _assumed(notes: Notes, deployment: Deployment, workload: InferenceWorkload, load: ModelLoad) -> tuple[Assumed, ...]:

@@ -6,10 +6,10 @@ import numpy as np
 
 from service.sizing.inference.attention import decode_attention_flop, decode_read_elements
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.load import ModelLoad, touched_fraction
 from service.sizing.inference.machine import multiply_flop_s
 from service.sizing.inference.memory import InferenceMemory
-from service.sizing.inference.predict import PointValues, Spreads
+from service.sizing.inference.predict import PointValues
 from service.sizing.inference.serving import Bench, Traffic
 from service.sizing.median import median_step
 from service.sizing.result import Quantity, WorkingStep
@@ -40,7 +40,7 @@ def step_floor(bench: Bench, values: PointValues, *, table: HardwareTable, conte
     peak = float(multiply_flop_s(load.weight_precision, table, layouts.server[row : row + 1])[0])
     ranks = float(layouts.tp[row] * layouts.attention_dp[row])
     sequences = values.batch / float(layouts.attention_dp[row] * layouts.pp[row])
-    touched = 1.0 - (1.0 - load.expert_fraction) ** max(1.0, values.batch)
+    touched = float(touched_fraction(load.expert_fraction * max(1.0, values.batch)))
     moved = load.trunk_bytes / float(tp) + load.weight_bytes * load.expert_params * touched / ranks
     read = decode_read_elements(load.groups, context_tokens=context, tp=tp)
     score = decode_attention_flop(load.groups, context_tokens=context)
@@ -93,7 +93,6 @@ def inference_working(
     memory: InferenceMemory,
     table: HardwareTable,
     traffic: Traffic,
-    spreads: Spreads,
     row: int,
 ) -> tuple[WorkingStep, ...]:
     """Every quantity in the order it is computed, with its formula, inputs and where they stand."""
@@ -132,16 +131,16 @@ def inference_working(
             ),
             source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
-        *_served_steps(bench, values, traffic, spreads),
+        *_served_steps(bench, values, traffic),
     )
 
 
-def _served_steps(bench: Bench, values: PointValues, traffic: Traffic, spreads: Spreads) -> tuple[WorkingStep, ...]:
-    """What a request sees and an instance carries: as predicted, then as the answer's median has it."""
-    overheads = bench.overheads
+def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[WorkingStep, ...]:
+    """What a request sees and an instance carries: as the steady state has it, then with the median, as it is shown."""
+    overheads, medians = bench.overheads, bench.medians
     tpot = WorkingStep(
         name="tpot_ms",
-        value=values.tpot_s / MS,
+        value=values.tpot_s / medians.tpot_factor / MS,
         unit="ms",
         formula="(decode_step + interference x prompts of others per step x what each adds) / accepted tokens",
         inputs=(
@@ -152,7 +151,7 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic, spreads: 
     )
     ttft = WorkingStep(
         name="ttft_ms",
-        value=values.ttft_s / MS,
+        value=values.ttft_s / medians.ttft_factor / MS,
         unit="ms",
         formula="prefill + wait behind other prompts + half a step + host, per request and per prompt token",
         inputs=(
@@ -163,7 +162,7 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic, spreads: 
     )
     rate = WorkingStep(
         name="requests_s_instance",
-        value=values.requests_s,
+        value=values.requests_s / medians.rate_factor,
         unit="requests/s",
         formula="batch / (osl / accepted tokens x step)",
         inputs=(
@@ -174,11 +173,11 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic, spreads: 
     )
     return (
         tpot,
-        median_step(tpot, spreads.tpot, name="tpot_p50_ms", source=_FIT),
+        median_step(tpot, medians.tpot_factor, name="tpot_p50_ms", source=_FIT),
         ttft,
-        median_step(ttft, spreads.ttft, name="ttft_p50_ms", source=_FIT),
+        median_step(ttft, medians.ttft_factor, name="ttft_p50_ms", source=_FIT),
         rate,
-        median_step(rate, spreads.rate, name="requests_s_instance_p50", source=_FIT),
+        median_step(rate, medians.rate_factor, name="requests_s_instance_p50", source=_FIT),
     )
 
 

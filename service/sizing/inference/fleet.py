@@ -11,7 +11,7 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit
-from service.sizing.inference.predict import spreads_of
+from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
 from service.sizing.inference.traffic import FleetDemand
 from service.sizing.numeric import Numeric
@@ -80,8 +80,8 @@ class Fleet:
     """Per candidate of one group: the fleet that carries the demand, or why there is none.
 
     `predicted` is what one decode instance carries within the SLO, in the demand's own unit (requests/s or requests in
-    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. The last but
-    one are what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
+    flight), `capacity` the same at the asked confidence; `instances` decode, `prefill_instances` prefill. Speeds are
+    what a user gets (tokens/s) and what the fleet carries (requests/s) at the demand, read off a coarse grid.
     """
 
     idle_gpus: FloatArray
@@ -93,6 +93,7 @@ class Fleet:
     servers: IntArray
     tokens_s_user: FloatArray
     requests_s: FloatArray
+    margins: Margins
     verdict: Verdict
 
 
@@ -104,23 +105,25 @@ def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
 
 def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
     """Quantile factors by the GPU of each candidate."""
-    regime = group.load.label, group.disaggregated
+    regime = group.load.label, group.disaggregated, group.bench.engine
     ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, group.layouts.server]
     return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
 @lru_cache(maxsize=256)
 def _factors(
-    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool]
+    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool, str]
 ) -> FloatArray:
     """Factors on TTFT, TPOT and rate of every server."""
-    label, disaggregated = regime
-    each = [spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated) for gpu in table.gpus]
+    label, disaggregated, engine = regime
+    each = [
+        spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated, engine=engine) for gpu in table.gpus
+    ]
     factors = [
         (
             spreads.ttft.quantile_factor(confidence),
             spreads.tpot.quantile_factor(confidence),
-            # Capacity is only ever lowered: a fit that is slow on average is no licence to buy less.
+            # Capacity is only ever lowered: who is content with little confidence may not buy less than the median.
             min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
         )
         for spreads in each
@@ -323,6 +326,7 @@ def _fleet(
         servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
         requests_s=picked(point.requests_s) * decoding,
+        margins=margins,
         verdict=verdict,
     )
 

@@ -1,6 +1,6 @@
 """Candidates by number formats and serving mode: what one vectorised call evaluates together."""
 
-from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from service.sizing.calibration import Calibration
 from service.sizing.inference.fleet import Group, Misfit, memory_verdict
 from service.sizing.inference.formats import Formats, formats_to_try, has_format
 from service.sizing.inference.layout import legal_layouts
-from service.sizing.inference.load import model_load
+from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import inference_memory, reserves_of
-from service.sizing.inference.serving import bench_of
+from service.sizing.inference.serving import Bench, bench_of
 from service.sizing.inference.software import Software
 from service.sizing.inference.traffic import longest_tokens
 from service.sizing.result import Limit, Rejection
@@ -45,6 +45,15 @@ def servers_by_formats(
     return {one: found[one] for one in ordered}, tuple(rejected)
 
 
+@lru_cache(maxsize=32)
+def _every_layout(
+    load: ModelLoad, table: HardwareTable, kinds: tuple[int, ...], *, software: Software, calibration: Calibration
+) -> Bench:
+    """Every legal layout on one server of each kind: all questions about this model share it, whatever they ask."""
+    layouts = legal_layouts(load, table, np.array(kinds, dtype=np.int64))
+    return bench_of(load, layouts, software=software, table=table, calibration=calibration, disaggregated=False)
+
+
 def candidate_groups(
     workload: InferenceWorkload,
     architecture: ModelArchitecture,
@@ -64,7 +73,9 @@ def candidate_groups(
     found: list[Group] = []
     for chosen, rows in formats.items():
         load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
-        layouts = legal_layouts(load, table, np.unique(table.twin[rows]))
+        kinds = tuple(np.unique(table.twin[rows]).tolist())
+        every = _every_layout(load, table, kinds, software=software, calibration=calibration)
+        layouts = every.layouts
         memory = inference_memory(
             load,
             layouts,
@@ -77,13 +88,11 @@ def candidate_groups(
         verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
         fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)
         misfit = Misfit(server=layouts.server[refused], verdict=verdict.take(refused))
-        alone = bench_of(
-            load, layouts.take(fits), software=software, table=table, calibration=calibration, disaggregated=False
-        )
+        alone, held = every.take(fits), memory.take(fits)
         found += [
             Group(
-                bench=replace(alone, prefill=alone) if disaggregated else alone,
-                memory=memory.take(fits),
+                bench=alone.apart(alone, calibration) if disaggregated else alone,
+                memory=held,
                 formats=chosen,
                 servers=np.array(rows, dtype=np.int64),
                 misfit=misfit,

@@ -16,6 +16,7 @@ from service.sizing.operation import Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
+from service.sizing.workload import ServingEngine
 
 # Formats in which a product may have been measured, the nearest first; INT4 weights are unpacked to 16 bit.
 _PLAIN: Formats = (("bf16",),)
@@ -123,7 +124,7 @@ def machine_of(
         generation=find.attention(
             Operation.GENERATION_ATTENTION, latent=Operation.GENERATION_MLA, recurrent=Operation.GENERATION_RECURRENCE
         ),
-        experts=find.memory(Operation.EXPERTS, _expert_formats(load)) if load.is_moe else None,
+        experts=find.memory(Operation.EXPERTS, _expert_formats(load, software.engine)) if load.is_moe else None,
         all_reduce=find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out)),
         exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
         stream_bytes_s=bandwidth[:, None],
@@ -137,12 +138,16 @@ def _span(ranks: IntArray, domain: IntArray, up: FloatArray, out: FloatArray) ->
     return span_bytes_s(ranks=ranks, domain_gpus=domain, scale_up_bytes_s=up, scale_out_bytes_s=out)
 
 
-def _expert_formats(load: ModelLoad) -> Formats:
-    """MLA models are published with FP8 scales by block, most others with one by tensor; gpt-oss in MXFP4."""
+def _expert_formats(load: ModelLoad, engine: ServingEngine) -> Formats:
+    """MLA models are published with FP8 scales by block, most others with one by tensor; gpt-oss in MXFP4.
+
+    TensorRT-LLM brings block-scaled kernels of its own, which nobody measured on most GPUs: those with one scale by
+    tensor are nearer to them than the general kernels of other engines.
+    """
     if load.weight_precision is Precision.FP4 and load.architecture.expert_native_precision == "mxfp4":
         return _MXFP4_EXPERTS
     latent = any(mixer.kind is MixerKind.MLA for mixer in load.architecture.mixers)
-    if load.weight_precision is Precision.FP8 and latent:
+    if load.weight_precision is Precision.FP8 and latent and engine is not ServingEngine.TENSORRT_LLM:
         return _BLOCK_EXPERTS
     return _EXPERTS.get(load.weight_precision, _PLAIN)
 

@@ -84,22 +84,35 @@ def weight_bytes(load: ModelLoad, layouts: InferenceLayouts) -> FloatArray:
 
 
 def sequence_bytes(
-    load: ModelLoad, layouts: InferenceLayouts, *, context_tokens: Numeric, state_copies: float = 1.0
+    load: ModelLoad,
+    layouts: InferenceLayouts,
+    *,
+    context_tokens: Numeric,
+    state_copies: float = 1.0,
+    windowed_fraction: float = 0.0,
 ) -> FloatArray:
     """KV cache and recurrent state [bytes per sequence and GPU] at `context_tokens`.
 
+    Layers with a window hold no more than it, but `windowed_fraction` of the context at least.
     GQA heads split over at most kv_heads GPUs; an MLA latent is whole on every tp rank.
     """
     counts = load.counts
     kept = counts.kv_elements_per_token * context_tokens
     for windowed in counts.kv_windowed:
-        kept = kept + windowed.elements_per_token * np.minimum(context_tokens, windowed.window)
+        seen = np.minimum(context_tokens, windowed.window)
+        kept = kept + windowed.elements_per_token * np.maximum(seen, windowed_fraction * context_tokens)
     shards = np.minimum(layouts.tp, max(1, counts.max_kv_heads))
     state = (
         STATE_BYTES * counts.state_elements_per_sequence + ACTIVATION_BYTES * counts.conv_state_elements_per_sequence
     )
     held = kept * load.kv_bytes / shards + state_copies * state / layouts.tp
     return np.asarray(held / layouts.pp, dtype=np.float64)
+
+
+def _windowed_fraction(load: ModelLoad, software: Software) -> float:
+    """Memory is shared out between layers with a window and such without, not where all layers are compressed."""
+    compressed = any(mixer.compress_ratio for mixer in load.architecture.mixers)
+    return 0.0 if compressed else software.windowed_cache_fraction
 
 
 def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: Numeric) -> FloatArray:
@@ -126,6 +139,7 @@ def inference_memory(
         layouts,
         context_tokens=isl_tokens + software.held_output_fraction * osl_tokens,
         state_copies=software.state_copies,
+        windowed_fraction=_windowed_fraction(load, software),
     )
     return InferenceMemory(
         weights=weight_bytes(load, layouts),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.disaggregated import balanced
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
@@ -46,7 +47,16 @@ def solve_batch(
         np.exp(np.interp(np.log(w), np.log(row), np.log(batches)))
         for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)
     ]
-    return np.array(solved, dtype=np.float64)
+    return np.minimum(solved, balanced(grid, point.prefill_fraction)) if prefill_ratio is not None else np.array(solved)
+
+
+def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None) -> FloatArray:
+    """Most sequences that an instance decodes at once: `limit`, or what a short prefill pool brings it."""
+    if prefill_ratio is None:
+        return limit
+    grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
+    point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
+    return balanced(grid, point.prefill_fraction)
 
 
 def operate(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None = None) -> ServingPoint:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
-from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.choice import Contest
 from service.sizing.inference.explain import (
@@ -22,16 +20,17 @@ from service.sizing.inference.operate import batch_limit, operate, solve_batch
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
-    Spreads,
     at_most,
     confidence_of,
+    held_interval,
     point_values,
     receipts_of,
     serving_metrics,
-    spreads_of,
 )
+from service.sizing.inference.residuals import Spreads, spreads_of
 from service.sizing.inference.serving import ServingPoint
 from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
+from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import Interval, Metric, interval
 from service.sizing.place import memory_parts
 from service.sizing.result import MemoryPart, PoolPlan, Quantity, SizingOption, WorkingStep
@@ -135,7 +134,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
     layouts, memory, load = group.layouts, group.memory, group.load
     gpu = table.gpus[one.server].id
     traffic = traffic_of(scene.workload)
-    spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated)
+    spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated, engine=group.bench.engine)
     instance = int(layouts.gpus_instance[row])
     ttft_s, tpot_s = slo_seconds(scene.workload.slo)
     kv_cache = float(memory.sequence[row]) * values.batch / float(layouts.attention_dp[row])
@@ -169,9 +168,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
         memory_used_gb=(float(memory.fixed[row]) + kv_cache) / GB,
         bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, row)),
         utilisation=serving_utilisation(floor, values),
-        working=inference_working(
-            group.bench, values, memory=memory, table=table, traffic=traffic, spreads=spreads, row=row
-        ),
+        working=inference_working(group.bench, values, memory=memory, table=table, traffic=traffic, row=row),
     )
 
 
@@ -179,7 +176,21 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
     group, row = one.group, one.row
     server = scene.table.servers[one.server]
     crosses = bool(needs_fabric(group, scene.table)[row])
-    network = network_plan(server, one.servers, scene.hardware.switches, east_west=crosses)
+    around = infrastructure(
+        server,
+        scene.table.gpus[one.server],
+        servers=one.servers,
+        east_west=crosses,
+        storage=inference_storage(
+            weights_bytes=group.load.checkpoint_bytes,
+            versions=_VERSIONS_KEPT,
+            servers=one.servers,
+            load_s=scene.calibration.assumption("inference.cold_start_load_s"),
+        ),
+        hardware=scene.hardware,
+        constraints=scene.constraints,
+        calibration=scene.calibration,
+    )
     spare = 1 if scene.workload.availability is Availability.N_PLUS_1 else 0
     return SizingOption(
         rank=rank,
@@ -208,23 +219,12 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         memory_usable_gb_gpu=float(group.memory.usable[row]) / GB,
         bottleneck=served.bottleneck,
         utilisation=served.utilisation,
-        network=network,
-        storage=inference_storage(
-            weights_bytes=group.load.checkpoint_bytes,
-            versions=_VERSIONS_KEPT,
-            servers=one.servers,
-            load_s=scene.calibration.assumption("inference.cold_start_load_s"),
-        ),
-        facility=facility_plan(
-            server,
-            one.servers,
-            scene.hardware.facility,
-            switch_power_kw=network.switch_power_kw,
-            max_rack_kw=scene.constraints.max_rack_kw,
-        ),
+        network=around.network,
+        storage=around.storage,
+        facility=around.facility,
         requirements=(),
         notes=(*_notes(one, spare), *_preferred_to(one, scene, contest)),
-        working=served.working,
+        working=(*served.working, *around.working),
     )
 
 
@@ -235,16 +235,17 @@ def _pool(one: Picked, instances: float) -> PoolPlan | None:
 
 def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:
     """The demand, as far as the fleet carries it, and beside it the most that it carries within the SLO."""
-    demand, instances = scene.demand, float(one.fleet.instances[one.row])
-    carried = interval(values.requests_s * instances, spreads.rate)
-    # By Little's law the requests in flight scatter as the time that each of them takes.
-    held = interval(values.in_flight * instances, spreads.tpot)
+    demand, traffic = scene.demand, traffic_of(scene.workload)
+    carried = interval(values.requests_s * float(one.fleet.instances[one.row]), spreads.rate)
     if demand.requests_s is not None:
         capacity = interval(_capacity(one), spreads.rate)
-        return FleetFlow(requests_s=at_most(demand.requests_s, capacity), in_flight=held, capacity_requests_s=capacity)
+        asked = at_most(demand.requests_s, capacity)
+        held = held_interval(asked, values, traffic, spreads)
+        return FleetFlow(requests_s=asked, in_flight=held, capacity_requests_s=capacity)
     if demand.in_flight is not None:
-        asked = Interval(p10=demand.in_flight, p50=demand.in_flight, p90=demand.in_flight)
-        return FleetFlow(requests_s=carried, in_flight=asked, capacity_requests_s=None)
+        in_flight = Interval(p10=demand.in_flight, p50=demand.in_flight, p90=demand.in_flight)
+        return FleetFlow(requests_s=carried, in_flight=in_flight, capacity_requests_s=None)
+    held = held_interval(carried, values, traffic, spreads)
     return FleetFlow(requests_s=carried, in_flight=held, capacity_requests_s=None)
 
 

@@ -19,10 +19,11 @@ Fitted = TypeVar("Fitted", float, FloatArray)
 class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
-    The vintages are how much slower older software ran kernels and host work; `interference` is the share of a prompt's
-    passes that delays the sequences which decode beside it; `wave` the share of the clients of a closed loop whose
-    prompts arrive together; Scalars, or arrays when
-    many runs are evaluated at once.
+    The vintages are how much slower older software ran kernels and host work. `interference` is the share of a prompt's
+    passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
+    attention data parallelism that a rank stands still for, `wave` the share of the clients of a closed loop whose
+    prompts arrive together, `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its
+    decode time a request falls out of step. Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
@@ -31,15 +32,19 @@ class Overheads:
     experts: Numeric
     streams: Numeric
     collectives: Numeric
-    layer_s: Numeric
+    launch_factor: Numeric
+    kernel_s: Numeric
     exchange_s: Numeric
     step_s: Numeric
     sequence_s: Numeric
-    prefill_layer_s: Numeric
+    prefill_kernel_s: Numeric
     gpu_vintage: Numeric
     host_vintage: Numeric
     interference: Numeric
+    stall_fraction: Numeric
     wave: Numeric
+    pool_wave_fraction: Numeric
+    drift_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -60,15 +65,19 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         experts=of("expert_factor"),
         streams=of("stream_passes"),
         collectives=of("collective_factor"),
-        layer_s=of("layer_gap_us") * US,
+        launch_factor=of("launch_factor"),
+        kernel_s=of("kernel_gap_us") * US,
         exchange_s=of("exchange_gap_us") * US,
         step_s=of("step_gap_us") * US,
         sequence_s=of("sequence_us") * US,
-        prefill_layer_s=of("prefill_layer_gap_us") * US,
+        prefill_kernel_s=of("prefill_kernel_gap_us") * US,
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),
+        stall_fraction=of("rank_stall_fraction"),
         wave=of("closed_loop_wave_fraction"),
+        pool_wave_fraction=of("pool_wave_fraction"),
+        drift_fraction=of("drift_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

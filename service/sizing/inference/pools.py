@@ -13,7 +13,7 @@ from service.sizing.table import HardwareTable
 from service.sizing.workload import Deployment, Pool
 
 # What an instance may fill with weights before there is too little left for the cache.
-_MOST_WEIGHTS_FRACTION = 0.8
+MOST_WEIGHTS_FRACTION = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,7 +104,7 @@ def _smallest(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> 
     legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
     legal = legal.take(np.flatnonzero((legal.pp == 1) & (2 * legal.gpus_instance <= max(2, deployment.gpus))))
     share = weight_bytes(load, legal) / table.memory_bytes[0]
-    fits = np.flatnonzero(share <= _MOST_WEIGHTS_FRACTION)
+    fits = np.flatnonzero(share <= MOST_WEIGHTS_FRACTION)
     if not fits.size:
         return legal.take(np.array([int(np.argmin(share))]))
     # Of equal sizes the one whose attention is data-parallel holds most of the cache.

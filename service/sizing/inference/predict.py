@@ -1,40 +1,29 @@
 """From a point of the steady state to metrics with intervals, and how sure a bound is met."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.evidence import has_evidence, nearest_evidence
+from service.sizing.evidence import nearest_evidence
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.residuals import Spreads
 from service.sizing.inference.serving import ServingPoint, Traffic
 from service.sizing.interval import (
     Basis,
     Interval,
     Metric,
-    Spread,
     confidence_above,
     confidence_below,
     interval,
     scaled,
-    spread_of,
 )
 from service.sizing.units import MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spreads:
-    """How measured scatters around predicted for the three quantities that everything else follows from."""
-
-    ttft: Spread
-    tpot: Spread
-    rate: Spread
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PointValues:
-    """One operating point of one candidate as plain numbers, SI units; `instances` decode instances in the fleet."""
+    """One operating point of one candidate as plain numbers, SI units; latencies and rates carry their medians."""
 
     batch: float
     ttft_s: float
@@ -53,25 +42,15 @@ class PointValues:
     streams_s: float
     collectives_s: float
 
+    def request_s(self, traffic: Traffic) -> float:
+        """How long one request takes [s], from when it is sent to its last token."""
+        return self.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * self.tpot_s
+
 
 def point_values(point: ServingPoint, row: int) -> PointValues:
     """The numbers of one row of a (candidates, 1) steady state."""
     values = {name: float(getattr(point, name)[row, 0]) for name in PointValues.__dataclass_fields__}
     return PointValues(**values)
-
-
-@lru_cache(maxsize=1000)
-def spreads_of(label: str, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
-    """Residual bands of a kind of model (`ModelLoad.label`) and mode, wider where the GPU has no measured run."""
-    mode = "disaggregated" if disaggregated else "aggregated"
-    known = has_evidence(calibration, kind="inference", gpu=gpu)
-    widen = 1.0 if known else calibration.assumption("interval.extrapolation_factor")
-
-    def of(metric: str) -> Spread:
-        band = calibration.residual(f"inference.{metric}", f"{mode}/{label}", mode, label)
-        return spread_of(band, widen=widen, floor=calibration.assumption("interval.floor_fraction"))
-
-    return Spreads(ttft=of("ttft_ms"), tpot=of("tpot_ms"), rate=of("output_tokens_s"))
 
 
 def receipts_of(
@@ -108,6 +87,11 @@ def at_most(asked: float, can: Interval) -> Interval:
     return Interval(p10=min(asked, can.p10), p50=min(asked, can.p50), p90=min(asked, can.p90))
 
 
+def held_interval(requests_s: Interval, values: PointValues, traffic: Traffic, spreads: Spreads) -> Interval:
+    """Requests in flight where so many arrive: by Little's law they scatter as the time that each of them takes."""
+    return interval(requests_s.p50 * values.request_s(traffic), spreads.tpot)
+
+
 def serving_metrics(
     values: PointValues,
     spreads: Spreads,
@@ -119,13 +103,12 @@ def serving_metrics(
 ) -> tuple[Metric, ...]:
     """Latencies at the operating point, and what the fleet carries in requests and tokens."""
     percentile = f"p{traffic.percentile_fraction * 100:g}"
-    request_s = values.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * values.tpot_s
     rows = [
         ("ttft_ms", interval(values.ttft_s / MS, spreads.ttft)),
         (f"ttft_{percentile}_ms", interval(values.ttft_tail_s / MS, spreads.ttft)),
         ("tpot_ms", interval(values.tpot_s / MS, spreads.tpot)),
         (f"tpot_{percentile}_ms", interval(values.tpot_tail_s / MS, spreads.tpot)),
-        ("request_latency_ms", interval(request_s / MS, spreads.tpot)),
+        ("request_latency_ms", interval(values.request_s(traffic) / MS, spreads.tpot)),
         ("tokens_s_user", interval(1.0 / values.tpot_s, spreads.tpot.inverted())),
         ("output_tokens_s", scaled(flow.requests_s, traffic.osl_tokens)),
         ("tokens_s_gpu", scaled(flow.requests_s, traffic.osl_tokens / gpus)),

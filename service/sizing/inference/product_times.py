@@ -26,23 +26,53 @@ class PassTokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairedTokens:
+    """Tokens of a pass without prompts and of one with them; `both` and `sampled` hold the two side by side."""
+
+    decode: FloatArray
+    prefill: FloatArray
+    both: FloatArray
+    sampled: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Stack:
     """Products that see the same tokens, (products, candidates, 1), each counted as often as there are layers of it."""
 
     phase: Phase | None
     head: bool
     line: Line
+    # All of them one after another, (candidates, 1).
+    launch_s: FloatArray
 
     def take(self, rows: IntArray) -> "_Stack":
         names = Line.__dataclass_fields__
         line = Line(**{name: getattr(self.line, name)[:, rows] for name in names})
-        return _Stack(phase=self.phase, head=self.head, line=line)
+        return _Stack(phase=self.phase, head=self.head, line=line, launch_s=self.launch_s[rows])
 
     def times_s(self, carried: PassTokens) -> FloatArray:
         tokens = carried.of(self.phase, head=self.head)
-        took = self.line.time_s(tokens)
+        took = self.line.work_s(tokens)
         # A product of a phase that the pass does not have is not launched.
         return took if self.phase is None else np.where(tokens > 0.0, took, 0.0)
+
+    def launches_s(self, carried: PassTokens) -> FloatArray:
+        tokens = carried.of(self.phase, head=self.head)
+        return self.launch_s if self.phase is None else np.where(tokens > 0.0, self.launch_s, 0.0)
+
+    def add_paired_s(self, total: FloatArray, carried: PairedTokens) -> None:
+        """Adds its products to two passes that lie side by side: prompts are in the second alone."""
+        if self.phase is None:
+            for took in self.line.work_s(carried.sampled if self.head else carried.both):
+                total += took
+            return
+        middle = carried.decode.shape[1]
+        tokens = carried.decode if self.phase is Phase.DECODE else carried.prefill
+        for each in self.line.work_s(tokens):
+            took = np.where(tokens > 0.0, each, 0.0)
+            total[:, middle:] += took
+            if self.phase is Phase.DECODE:
+                total[:, :middle] += took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,12 +86,26 @@ class ProductTimes:
         return ProductTimes(stacks=tuple(stack.take(rows) for stack in self.stacks))
 
     def time_s(self, carried: PassTokens) -> FloatArray:
-        """Time [s] of all of them."""
+        """Time [s] of all of them, once they are launched."""
         # One after another: the order of a reduction may depend on the shape.
         each = [took for stack in self.stacks for took in stack.times_s(carried)]
         total: FloatArray = each[0].copy()
         for took in each[1:]:
             total += took
+        return total
+
+    def launches_s(self, carried: PassTokens) -> FloatArray:
+        """Time [s] of all launches."""
+        total: FloatArray = np.zeros((1, 1))
+        for stack in self.stacks:
+            total = total + stack.launches_s(carried)
+        return total
+
+    def paired_s(self, carried: PairedTokens) -> FloatArray:
+        """Time [s] of all of them in two passes side by side, summed in the order of `time_s`."""
+        total = np.zeros(carried.both.shape)
+        for stack in self.stacks:
+            stack.add_paired_s(total, carried)
         return total
 
 
@@ -74,19 +118,28 @@ def product_times(load: ModelLoad, *, tp: IntArray, mixer: Curves, ffn: Curves, 
         alike.setdefault((one.phase, one.part is Part.HEAD), []).append(one)
     return ProductTimes(
         stacks=tuple(
-            _Stack(
+            _stack(
+                products,
+                [curves.get(one.part, head) for one in products],
                 phase=phase,
                 head=is_head,
-                line=_line(
-                    products,
-                    [curves.get(one.part, head) for one in products],
-                    width=[width.get(one.part, ACTIVATION_BYTES) for one in products],
-                    tp=tp,
-                ),
+                width=[width.get(one.part, ACTIVATION_BYTES) for one in products],
+                tp=tp,
             )
             for (phase, is_head), products in alike.items()
         )
     )
+
+
+def _stack(
+    products: list[Product], curves: list[Curves], *, phase: Phase | None, head: bool, width: list[float], tp: IntArray
+) -> _Stack:
+    line = _line(products, curves, width=width, tp=tp)
+    # One after another: the order of a reduction may depend on the shape.
+    launches = line.launch_s[0]
+    for one in line.launch_s[1:]:
+        launches = launches + one
+    return _Stack(phase=phase, head=head, line=line, launch_s=launches)
 
 
 def _line(products: list[Product], curves: list[Curves], *, width: list[float], tp: IntArray) -> Line:

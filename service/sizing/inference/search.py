@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
 from service.sizing.hardware import Hardware
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.choice import Contest, contest_of
@@ -21,11 +20,12 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
+from service.sizing.networks import network_plan
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
-from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
+from service.sizing.site import fleet_power_w, fleet_racks, fleet_weight, site_verdict
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray, table_of
 from service.sizing.units import KW
 from service.sizing.version import ENGINE_VERSION
@@ -59,7 +59,8 @@ class _Pool:
     """All candidates of all servers, one after another; `group` and `local` lead back to a group's own row.
 
     `speed` is what the Pareto front trades against cost and power: tokens/s of one user, or requests/s of the fleet
-    where that is what the question leaves open; `output` is what the fleet carries at most.
+    where that is what the question leaves open, `sure_speed` the same at the asked confidence; `output` is what the
+    fleet carries at most.
     """
 
     group: IntArray
@@ -67,6 +68,7 @@ class _Pool:
     server: IntArray
     servers: IntArray
     speed: FloatArray
+    sure_speed: FloatArray
     output: FloatArray
     east_west: BoolArray
     verdict: Verdict
@@ -92,6 +94,7 @@ def size_inference(
     calibration: Calibration,
     weight: FloatArray,
     weight_limit: float | None = None,
+    best_only: bool = False,
 ) -> SizingResult:
     """Ranked options, rejections and, when nothing fits, the nearest miss.
 
@@ -113,6 +116,7 @@ def size_inference(
         architecture=architecture,
         weight=weight,
         weight_limit=weight_limit,
+        best_only=best_only,
     )
     found = search.run()
     return SizingResult(
@@ -137,6 +141,7 @@ class _Search:
     architecture: ModelArchitecture
     weight: FloatArray
     weight_limit: float | None
+    best_only: bool = False
 
     def run(self) -> _Found:
         """Every candidate planned, limited by the site, ranked, and the best of each server operated."""
@@ -163,8 +168,14 @@ class _Search:
         ]
         values = operating_values(candidates, scene)
         kept, front = _ranked(chosen, _operated_speed(candidates, values, scene.workload))
+        told = kept[:1] if self.best_only else kept
         return _Found(
-            options=inference_options([candidates[i] for i in kept], [values[i] for i in kept], scene, contest=contest),
+            options=inference_options(
+                [candidates[i] for i in told],
+                [values[i] for i in told],
+                scene,
+                contest=contest,
+            ),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
             rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
             formats=_answered(groups, [candidates[i] for i in kept]),
@@ -183,8 +194,14 @@ class _Search:
         )
         if not feasible.size:
             return contest, feasible
-        margin = scene.calibration.assumption("inference.wider_precision_cost_fraction")
-        stands = contest.stands(groups, group=group, server=server, cost=cost, margin=margin)
+        stands = contest.stands(
+            groups,
+            group=group,
+            server=server,
+            cost=cost,
+            speed=pool.sure_speed[feasible],
+            margin=scene.calibration.assumption("inference.wider_precision_cost_fraction"),
+        )
         return contest, feasible[stands]
 
     def plan(self, group: Group, wanted: Numeric) -> Fleet:
@@ -209,7 +226,7 @@ class _Search:
 
     def sensitivity(self, found: _Found) -> tuple[Sensitivity, ...]:
         """How the recommended option moves with the engine's assumptions."""
-        if found.first is None:
+        if found.first is None or self.best_only:
             return ()
         return inference_sensitivity(
             found.first.group,
@@ -265,12 +282,16 @@ def _part(place: int, group: Group, fleet: Fleet, workload: InferenceWorkload, t
     spare = 1 if workload.availability is Availability.N_PLUS_1 else 0
     local, server = stands_for(group.layouts.server, group.servers, table)
     output = fleet.predicted * fleet.instances
+    speed, sure = fleet.tokens_s_user, 1.0 / fleet.margins.tpot
+    if _by_fleet(workload):
+        speed, sure = fleet.requests_s, fleet.margins.rate
     return _Pool(
         group=np.full(local.size, place),
         local=local,
         server=server,
         servers=fleet.servers[local] + spare,
-        speed=(fleet.requests_s if _by_fleet(workload) else fleet.tokens_s_user)[local],
+        speed=speed[local],
+        sure_speed=(speed * sure)[local],
         output=output[local],
         east_west=needs_fabric(group, table)[local],
         verdict=fleet.verdict.take(local),
@@ -287,6 +308,7 @@ def _misfits(place: int, group: Group, table: HardwareTable) -> _Pool:
         server=server,
         servers=np.ones(local.size, dtype=np.int64),
         speed=nothing,
+        sure_speed=nothing,
         output=nothing,
         east_west=np.zeros(local.size, dtype=np.bool_),
         verdict=group.misfit.verdict.take(local),
@@ -302,6 +324,7 @@ def _joined(parts: list[_Pool]) -> _Pool:
         server=_all([part.server for part in parts], np.int64),
         servers=_all([part.servers for part in parts], np.int64),
         speed=_all([part.speed for part in parts], np.float64),
+        sure_speed=_all([part.sure_speed for part in parts], np.float64),
         output=_all([part.output for part in parts], np.float64),
         east_west=_all([part.east_west for part in parts], np.bool_),
         verdict=Verdict(
@@ -331,6 +354,7 @@ class _Chosen:
     server: IntArray
     servers: IntArray
     place: IntArray
+    racks: FloatArray
     cost: FloatArray
     power: FloatArray
 
@@ -352,8 +376,9 @@ def _pick(pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, b
     cost = fleet_weight(weight, server, servers) / output
     power = fleet_power_w(table, server, servers) / output
     place, crosses = table.place[server], pool.east_west[offered]
-    # Of one server the fleets that cost the same have as many servers: first those without a fabric, which draws power.
-    fleet = 2 * servers + crosses
+    # Of one server the fleets that cost the same have as many servers: first those without a fabric, which draws power;
+    # a single server has none.
+    fleet = 2 * servers + (crosses & (servers > 1))
     best = first_per_server(order(place=place, cost_weight=cost, power_w=power, servers=fleet, speed=speed), server)
     fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
@@ -366,6 +391,9 @@ def _pick(pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, b
         server=server[both],
         servers=servers[both],
         place=place[both],
+        racks=fleet_racks(
+            table, scene.hardware.facility, scene.constraints, server=server[both], servers=servers[both]
+        ),
         cost=cost[both],
         power=power[both] + np.array(switches) / output[both],
     )
@@ -383,11 +411,17 @@ def _ranked(chosen: _Chosen, speed: FloatArray) -> tuple[IntArray, list[bool]]:
     Kept are the best of each server and what the front adds, judged at the load that they will carry.
     """
     ranked = order(
-        place=chosen.place, cost_weight=chosen.cost, power_w=chosen.power, servers=chosen.servers, speed=speed
+        place=chosen.place,
+        cost_weight=chosen.cost,
+        power_w=chosen.power,
+        servers=chosen.servers,
+        speed=speed,
+        racks=chosen.racks,
     )
     front = pareto_front(cost_weight=chosen.cost, speed=speed, power_w=chosen.power)
-    best = np.isin(ranked, first_per_server(ranked, chosen.server))
-    kept = ranked[best | front[ranked]][:_MOST_OPTIONS]
+    best = np.zeros(ranked.size, dtype=np.bool_)
+    best[first_per_server(ranked, chosen.server)] = True
+    kept = ranked[(best | front)[ranked]][:_MOST_OPTIONS]
     return kept, front[kept].tolist()
 
 

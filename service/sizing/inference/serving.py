@@ -7,11 +7,13 @@ from statistics import NormalDist
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
 from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.overheads import Overheads, overheads_of
+from service.sizing.inference.residuals import Medians, medians_of
 from service.sizing.inference.software import Software
 from service.sizing.inference.steady import (
     Passes,
@@ -19,11 +21,9 @@ from service.sizing.inference.steady import (
     Stream,
     aggregated,
     arriving,
-    decoding,
     pass_tokens,
-    prefilling,
 )
-from service.sizing.inference.step import Pass, StepParts, step_parts
+from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -95,14 +95,17 @@ class Traffic:
 class Bench:
     """What stays the same while batches are tried: a model in its layouts, the machines, the software's overheads.
 
-    `prefill` is the bench of prefill instances where prefill and decode are apart; they may have layouts of their own.
+    `medians` correct every point of the steady state. `prefill` is the bench of prefill instances where prefill and
+    decode are apart; they may have layouts of their own.
     `chunk_tokens` and `tpot_sigma_fraction` are one number, or one per candidate, shaped (candidates, 1).
     """
 
     load: ModelLoad
     layouts: InferenceLayouts
+    engine: str
     machine: Machine
     overheads: Overheads
+    medians: Medians
     chunk_tokens: Numeric
     tpot_sigma_fraction: Numeric
     pool_utilisation_fraction: float
@@ -117,6 +120,10 @@ class Bench:
     def mode(self) -> str:
         """The regime of residuals."""
         return "disaggregated" if self.disaggregated else "aggregated"
+
+    def apart(self, prefill: "Bench", calibration: Calibration) -> "Bench":
+        """The same instances without prompts, which those of another bench take."""
+        return replace(self, prefill=prefill, medians=medians_of(self.load.label, calibration, disaggregated=True))
 
     def take(self, rows: IntArray) -> "Bench":
         """The candidates of these rows, in their order."""
@@ -144,8 +151,10 @@ def bench_of(
         return Bench(
             load=load,
             layouts=of,
+            engine=str(software.engine),
             machine=machine_of(load, of, software=software, table=table, calibration=calibration),
             overheads=overheads_of(load, software, calibration),
+            medians=medians_of(load.label, calibration, disaggregated=False),
             chunk_tokens=calibration.assumption("inference.prefill_chunk_tokens"),
             tpot_sigma_fraction=calibration.assumption("inference.tpot_tail_sigma_fraction"),
             pool_utilisation_fraction=calibration.assumption("inference.prefill_pool_utilisation_fraction"),
@@ -154,15 +163,17 @@ def bench_of(
     alone = bench(layouts)
     if not disaggregated:
         return alone
-    return replace(alone, prefill=alone if prefill_layouts is None else bench(prefill_layouts))
+    return alone.apart(alone if prefill_layouts is None else bench(prefill_layouts), calibration)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServingPoint:
-    """Per candidate and decode batch of one instance, SI units. `in_flight` counts waiting and prefilling requests too.
+    """Per candidate and decode batch of one instance, SI units: what is shown, solved for and judged.
 
-    `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs. The last
-    five are what the decode step is made of, gaps and host work apart.
+    Latencies and rates carry the medians of the bench. `in_flight` counts waiting and prefilling requests too, as the
+    steady state has them before that: at so many the measured runs were compared. `prefill_instances` is how many
+    prefill instances one decode instance needs: zero when both share GPUs. The decode step is made of `decode`, gaps
+    and host work apart.
     """
 
     batch: FloatArray
@@ -176,11 +187,36 @@ class ServingPoint:
     prefill_fraction: FloatArray
     decode_step_s: FloatArray
     prefill_s: FloatArray
-    products_s: FloatArray
-    attention_s: FloatArray
-    experts_s: FloatArray
-    streams_s: FloatArray
-    collectives_s: FloatArray
+    decode: StepParts
+    overheads: Overheads
+
+    @property
+    def products_s(self) -> FloatArray:
+        """Matrix products of the decode step, as this and the next four are told of the few points that are shown."""
+        return self._part(self.overheads.products, self.decode.products)
+
+    @property
+    def attention_s(self) -> FloatArray:
+        """Attention of the decode step."""
+        return self._part(self.overheads.generation, self.decode.generation)
+
+    @property
+    def experts_s(self) -> FloatArray:
+        """Routed experts of the decode step."""
+        return self._part(self.overheads.experts, self.decode.experts)
+
+    @property
+    def streams_s(self) -> FloatArray:
+        """Norms and residuals of the decode step."""
+        return self._part(self.overheads.streams, self.decode.streams)
+
+    @property
+    def collectives_s(self) -> FloatArray:
+        """Collectives of the decode step."""
+        return self._part(self.overheads.collectives, self.decode.collectives)
+
+    def _part(self, factor: Numeric, kernels_s: FloatArray) -> FloatArray:
+        return np.asarray(self.overheads.gpu_vintage * factor * kernels_s, dtype=np.float64)
 
 
 def serve(
@@ -209,20 +245,18 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
-    # Both kinds of pass in one call, side by side along the batches.
-    both = step_parts(
+    decode, mixed = paired_parts(
         bench.load,
         machine,
         Pass(
-            decode=np.concatenate([sequences, sequences], axis=1),
+            decode=sequences,
             query_tokens=traffic.query_tokens,
             context_tokens=traffic.decode_context_tokens,
-            prefill_tokens=np.concatenate([np.zeros_like(carried), carried], axis=1),
+            prefill_tokens=carried,
             prompt_tokens=traffic.new_tokens,
             cached_tokens=traffic.isl_tokens - traffic.new_tokens,
         ),
     )
-    decode, mixed = both.halves()
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
@@ -230,6 +264,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
         decode=decode,
         mixed=mixed,
         pass_tokens=carried,
+        most_tokens=bench.chunk_tokens,
     )
 
 
@@ -264,6 +299,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
             decode=decode,
             mixed=decode,
             pass_tokens=np.full(batch.shape, traffic.new_tokens),
+            most_tokens=bench.chunk_tokens,
         ),
         prefill=alone,
         chunk_tokens=chunk,
@@ -276,13 +312,16 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
 
 @lru_cache(maxsize=8)
 def _prefill(bench: Bench, prefill: Bench, traffic: Traffic) -> tuple[FloatArray, StepParts]:
-    """Tokens and pass of a prefill instance: the same at every decode batch, so that one search asks for it once."""
-    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (bench.layouts.tp.size, 1))
+    """Tokens and passes of a prefill instance: the same at every decode batch, so that one search asks for it once."""
+    rows = bench.layouts.tp.size
+    chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (rows, 1))
+    full = np.broadcast_to(np.asarray(bench.chunk_tokens, dtype=np.float64), (rows, 1))
     carried = Pass(
         decode=0.0,
         query_tokens=1.0,
         context_tokens=traffic.isl_tokens,
-        prefill_tokens=chunk,
+        # A pass with one prompt, and one with as many as it can carry.
+        prefill_tokens=np.concatenate([chunk, np.maximum(chunk, full)], axis=1),
         prompt_tokens=traffic.new_tokens,
         cached_tokens=traffic.isl_tokens - traffic.new_tokens,
     )
@@ -294,18 +333,23 @@ def _disaggregated(
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode."""
     pooled = pooled_passes_of(bench, prefill, batch, traffic)
-    service, tail = prefilling(pooled.prefill, traffic.stream, bench.overheads, pass_tokens=pooled.chunk_tokens)
+    prefill_s = prefilling(
+        pooled.prefill,
+        traffic.stream,
+        bench.overheads,
+        pass_tokens=pooled.chunk_tokens,
+        most_tokens=bench.chunk_tokens,
+    )
     state, instances = decoding(
         pooled.decode,
         traffic.stream,
         bench.overheads,
-        prefill_s=service,
-        prefill_tail_s=tail,
+        prefill=prefill_s,
         transfer_s=pooled.transfer_s,
         servers=pooled.servers,
         ratio=ratio,
         utilisation=bench.pool_utilisation_fraction,
-        ttft_s=ttft_s,
+        ttft_s=ttft_s / bench.medians.ttft_factor,
     )
     return _point(bench, state, batch, traffic, prefill_instances=instances)
 
@@ -314,24 +358,22 @@ def _point(
     bench: Bench, state: SteadyState, batch: FloatArray, traffic: Traffic, *, prefill_instances: FloatArray
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
-    shape, scale, parts = state.cycle_s.shape, bench.overheads, state.decode
+    shape, medians = state.cycle_s.shape, bench.medians
+    tpot = state.tpot_s * medians.tpot_factor
     return ServingPoint(
         batch=_full(batch, shape),
-        ttft_s=state.ttft_s,
-        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s),
-        tpot_s=state.tpot_s,
-        tpot_tail_s=state.tpot_s * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
-        requests_s=state.requests_s,
+        ttft_s=state.ttft_s * medians.ttft_factor,
+        ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
+        tpot_s=tpot,
+        tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
+        requests_s=state.requests_s * medians.rate_factor,
         in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_full(state.prefill_fraction, shape),
         decode_step_s=state.step_s,
         prefill_s=_full(state.prefill_s, shape),
-        products_s=scale.gpu_vintage * scale.products * parts.products,
-        attention_s=scale.gpu_vintage * scale.generation * parts.generation,
-        experts_s=scale.gpu_vintage * scale.experts * parts.experts,
-        streams_s=scale.gpu_vintage * scale.streams * parts.streams,
-        collectives_s=scale.gpu_vintage * scale.collectives * parts.collectives,
+        decode=state.decode,
+        overheads=bench.overheads,
     )
 
 

@@ -12,16 +12,18 @@ from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import InferenceLayouts, pool_plan
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
-from service.sizing.inference.operate import batch_grid, batch_limit, operate, solve_batch
+from service.sizing.inference.operate import batch_grid, batch_limit, most_decoding, operate, solve_batch
 from service.sizing.inference.pools import Pools, split_assumed, stated_pools
 from service.sizing.inference.predict import (
     PointValues,
     point_values,
 )
+from service.sizing.inference.queue import burst_values, in_step, with_waiting
 from service.sizing.inference.serving import Bench, Traffic, bench_of, serve, within
 from service.sizing.inference.software import Software, software_of
 from service.sizing.inference.stated import (
     Placement,
+    copies_of,
     has_stated_layout,
     open_layouts,
     placed,
@@ -33,7 +35,7 @@ from service.sizing.inference.traffic import slo_seconds, traffic_of
 from service.sizing.place import placed_server
 from service.sizing.result import Assumed
 from service.sizing.table import FloatArray, HardwareTable, build_table
-from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
+from service.sizing.workload import Arrival, Deployment, InferenceWorkload, Load, LoadKind, Serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +217,7 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
     point = operate(bench, batch=batch_limit(memory, legal, site.calibration), traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
-    total = point.requests_s[:, 0] * (deployment.gpus // legal.gpus_instance)
+    total = point.requests_s[:, 0] * copies_of(legal, deployment)
     best = int(np.argmax(np.where(fits, total, 0.0))) if fits.any() else int(np.argmin(memory.fixed))
     return placed(legal.take(np.array([best])), deployment)
 
@@ -226,7 +228,10 @@ def operating_point(
     """The steady state that the load leads to, and the requests/s that the fleet then carries."""
     limit = setting.limit
     if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
-        batch = float(limit[0])
+        within_pools = most_decoding(
+            setting.bench, limit=limit, traffic=setting.traffic, prefill_ratio=setting.prefill_ratio
+        )
+        batch = float(within_pools[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
         batch = _largest_within(setting, workload, limit)
     else:
@@ -246,19 +251,19 @@ def operating_point(
     values = setting.point(batch)
     decoding = replicas if setting.prefill_ratio is not None else replicas / (1.0 + values.prefill_instances)
     if asked.kind is LoadKind.CONCURRENCY:
-        values = _with_waiting(values, float(asked.value or 1) / decoding)
+        clients = float(asked.value or 1) / decoding
+        if asked.arrival is Arrival.BURST:
+            values = _burst(setting, clients)
+        else:
+            values = with_waiting(values, clients, medians=setting.bench.medians)
     return values, values.requests_s * decoding
 
 
-def _with_waiting(values: PointValues, in_flight: float) -> PointValues:
-    """Requests beyond what the instance holds wait: Little's law turns their number into time to first token."""
-    waiting = max(0.0, in_flight - values.in_flight)
-    extra = waiting / values.requests_s
-    if extra <= 0.0:
-        return values
-    fields = {name: getattr(values, name) for name in PointValues.__dataclass_fields__}
-    fields |= {"ttft_s": values.ttft_s + extra, "ttft_tail_s": values.ttft_tail_s + extra, "in_flight": in_flight}
-    return PointValues(**fields)
+def _burst(setting: Setting, clients: float) -> PointValues:
+    """Everything sent at once: as many decode together as there are places."""
+    steady = setting.point(min(clients, float(setting.limit[0])))
+    together = replace(setting, bench=in_step(setting.bench)).point(steady.batch)
+    return burst_values(steady, together, clients, traffic=setting.traffic, medians=setting.bench.medians)
 
 
 def _largest_within(setting: Setting, workload: InferenceWorkload, limit: FloatArray) -> float:

@@ -14,7 +14,8 @@ class Software:
     """A serving engine, and the age of its release in years before the newest measured runs (never negative).
 
     Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
-    the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times.
+    the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times. Layers with a
+    window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so.
     `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another.
     """
 
@@ -23,6 +24,7 @@ class Software:
     memory_fraction: float
     held_output_fraction: float
     state_copies: float
+    windowed_cache_fraction: float
     narrow_cache: bool
 
 
@@ -40,6 +42,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         memory_fraction=of("memory_fraction"),
         held_output_fraction=of("held_output_fraction"),
         state_copies=of("state_copies"),
+        windowed_cache_fraction=of("windowed_cache_fraction"),
         narrow_cache=chosen is ServingEngine.TENSORRT_LLM,
     )
 

@@ -111,6 +111,13 @@ def _split_experts(load: ModelLoad, deployment: Deployment, held: InferenceLayou
     return replace(held, ep=ep)
 
 
+def copies_of(layouts: InferenceLayouts, deployment: Deployment) -> IntArray:
+    """Copies of each layout that run: as many as were asked for, else as the GPUs hold."""
+    stated = _copies(deployment)
+    most = deployment.gpus // layouts.gpus_instance
+    return most if stated is None else np.full_like(most, stated)
+
+
 def placed(layouts: InferenceLayouts, deployment: Deployment) -> Placement:
     """Copies and expert ranks of the chosen row. Raises InvalidRequestError where they contradict the GPUs."""
     instance = int(layouts.gpus_instance[0])

@@ -12,9 +12,8 @@ from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
-# Utilisations of a prefill pool that are tried.
-_SHARES = 64
-_BUSIEST = 0.95
+# Queues that are busier never end.
+BUSIEST = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +41,8 @@ class Stream:
 class Passes:
     """Passes of one instance at `batch` decoding sequences: decode alone, and with `pass_tokens` of prompts beside it.
 
-    `rank_sequences` are the sequences of one attention rank in one pipeline micro-batch.
+    `most_tokens` is how many tokens of prompts a pass can carry; `rank_sequences` are the sequences of one attention
+    rank in one pipeline micro-batch.
     """
 
     batch: FloatArray
@@ -51,6 +51,7 @@ class Passes:
     decode: StepParts
     mixed: StepParts
     pass_tokens: FloatArray
+    most_tokens: Numeric
 
     @property
     def rank_sequences(self) -> FloatArray:
@@ -87,19 +88,23 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     step = passes.decode.elapsed_s(overheads) + host
-    mixed = passes.mixed.elapsed_s(overheads) + _eager_s(passes.mixed, overheads) + host
+    mixed = eager_s(passes.mixed, overheads) + host
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
-    load = overheads.interference * _others(passes, stream) * arriving(passes.rank_sequences, stream) * extra
+    arrived = arriving(passes.rank_sequences, stream)
+    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
+    others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
+    ahead = _ahead_s(passes, stream, overheads, extra=extra, step=step)
+    # Prompts that a request waits for before its first token do not delay its later ones.
+    load = np.maximum(0.0, others - overheads.interference * ahead / stream.steps)
     cycle = step + load
-    busy = np.minimum(_BUSIEST, load / cycle)
+    busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
-    peers = np.maximum(0.0, passes.batch / passes.attention_dp - 1.0)
-    wave = stream.closed * overheads.wave * peers * extra / passes.pp
-    fixed = 0.5 * cycle + _admission_s(stream, overheads)
+    apart = 1.0 - stream.closed * overheads.wave
+    fixed = 0.5 * cycle + admission_s(stream, overheads)
     return SteadyState(
-        ttft_s=own + wait_s(extra, busy) + wave + fixed,
-        ttft_tail_s=tail + wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * wave + fixed,
+        ttft_s=own + apart * wait_s(extra, busy) + ahead + fixed,
+        ttft_tail_s=tail + apart * wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * ahead + fixed,
         tpot_s=np.asarray(cycle / stream.accepted_tokens, dtype=np.float64),
         cycle_s=cycle,
         step_s=step,
@@ -110,15 +115,16 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     )
 
 
-def _admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
+def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
     """Host work [s] before and after the first token: tokenise, admit, stream back."""
     work = (overheads.ttft_s + overheads.ttft_token_s * stream.new_tokens) * overheads.host_vintage
     return np.asarray(work, dtype=np.float64)
 
 
-def _eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
-    """Passes with prompts are launched kernel by kernel, not replayed from a graph."""
-    return np.asarray(parts.layers * overheads.prefill_layer_s * overheads.host_vintage, dtype=np.float64)
+def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
+    """A pass with prompts [s]: launched kernel by kernel, not replayed from a graph; long kernels hide the launches."""
+    launches = parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage
+    return np.asarray(np.hypot(parts.elapsed_s(overheads), launches), dtype=np.float64)
 
 
 def _others(passes: Passes, stream: Stream) -> FloatArray:
@@ -128,6 +134,50 @@ def _others(passes: Passes, stream: Stream) -> FloatArray:
     """
     clients = np.maximum(1.0, passes.batch / passes.attention_dp)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
+
+
+def _stalls(passes: Passes, passes_rank: FloatArray) -> FloatArray:
+    """Passes per step in which a rank waits for another rank's prompt, beyond those with prompts of its own.
+
+    Ranks of attention data parallelism meet in every layer, at the experts. With prompts of n ranks arriving
+    independently, 1 - exp(-n a) of the steps carry one somewhere (Poisson), and only a of the passes are a rank's own.
+    """
+    anywhere = 1.0 - np.exp(-passes.attention_dp * passes_rank)
+    return np.asarray(np.maximum(0.0, anywhere - passes_rank), dtype=np.float64)
+
+
+def _trunk_s(passes: Passes, overheads: Overheads) -> FloatArray:
+    """What the prompt of another rank adds to a step [s]: all but experts, which everybody shares."""
+    mixed, decode = passes.mixed, passes.decode
+    added = overheads.products * (mixed.products - decode.products) + overheads.context * mixed.context
+    return np.asarray(np.maximum(0.0, added * overheads.gpu_vintage), dtype=np.float64)
+
+
+def _ahead_s(
+    passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray, step: FloatArray
+) -> FloatArray:
+    """Time [s] that prompts of clients in step take before a request has its first token.
+
+    Clients of a closed loop that started together end together, and their next prompts come together. In n equal
+    passes of C prompts the mean first token comes after C (1 + 1 / n) / 2 of them; one of these is the own.
+    """
+    clients = passes.batch / passes.attention_dp
+    waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
+    wave = in_step(overheads.wave, overheads, burst_s=clients * extra / passes.pp, decode_s=stream.steps * step)
+    return np.asarray(stream.closed * wave * waited * extra / passes.pp, dtype=np.float64)
+
+
+def in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode_s: FloatArray) -> FloatArray:
+    """Share of the clients that still come together: requests drift apart while they decode, by a part of that time.
+
+    Prompts that come over a time much longer than all of them take do not meet.
+    """
+    return np.asarray(wave * burst_s / (burst_s + overheads.drift_fraction * decode_s), dtype=np.float64)
+
+
+def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
+    """Prompts other than its own that a client waits for in the mean when all clients send theirs at once."""
+    return np.maximum(0.0, 0.5 * clients * (1.0 + 1.0 / np.maximum(1.0, passes)) - 1.0)
 
 
 def _own_s(passes: Passes, stream: Stream, overheads: Overheads, *, mixed: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -151,72 +201,3 @@ def wait_tail_s(service_s: Numeric, busy: Numeric, fraction: float) -> FloatArra
     """Wait [s] that `fraction` of the requests stay under: the exponential tail of half an M/M/1 wait."""
     mean = service_s / (2.0 * (1.0 - busy))
     return np.asarray(mean * np.log(np.maximum(1.0, busy / (1.0 - fraction))), dtype=np.float64)
-
-
-def busiest(waits: FloatArray, *, most: float, fraction: float) -> FloatArray:
-    """Largest share of time, at most `most`, that a queue may be busy so that `fraction` of its waits stay under these.
-
-    `waits` are in services; below 1 - `fraction` nobody of that many waits, and less is not bought for.
-    """
-    shares = np.linspace(min(most, 1.0 - fraction), most, _SHARES)
-    reached = np.searchsorted(wait_tail_s(1.0, shares, fraction), waits, side="right") - 1
-    return np.asarray(shares[np.maximum(0, reached)], dtype=np.float64)
-
-
-def prefilling(
-    alone: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Time [s] that a prompt occupies one attention rank of a prefill instance, of the mean and of the tail."""
-    one = alone.elapsed_s(overheads) + _eager_s(alone, overheads)
-    growth = stream.tail_tokens / stream.new_tokens
-    attention = overheads.context * overheads.gpu_vintage * alone.context
-    mean = np.maximum(1.0, stream.new_tokens / pass_tokens) * one
-    tail = np.maximum(1.0, stream.tail_tokens / pass_tokens) * (one + (growth - 1.0) * attention)
-    return mean, np.maximum(mean, tail)
-
-
-def decoding(
-    passes: Passes,
-    stream: Stream,
-    overheads: Overheads,
-    *,
-    prefill_s: FloatArray,
-    prefill_tail_s: FloatArray,
-    transfer_s: FloatArray,
-    servers: Numeric,
-    ratio: Numeric | None,
-    utilisation: float,
-    ttft_s: Numeric = np.inf,
-) -> tuple[SteadyState, FloatArray]:
-    """Decode without prompts beside it, and the prefill instances that one decode instance needs.
-
-    A prefill instance serves `servers` prompts at once. With a given `ratio` of prefill to decode instances the pool
-    that is short sets the pace; without one, prefill is bought for `utilisation`, or for less where only shorter queues
-    keep the tail of the TTFT under `ttft_s`.
-    """
-    host = overheads.sequence_s * passes.batch * overheads.host_vintage
-    step = passes.decode.elapsed_s(overheads) + host
-    wanted = passes.batch / (stream.steps * step)
-    fixed = transfer_s + 0.5 * step + _admission_s(stream, overheads)
-    if ratio is None:
-        slack = (ttft_s - prefill_tail_s - fixed) * servers / prefill_s
-        busy = busiest(np.broadcast_to(slack, step.shape), most=utilisation, fraction=stream.tail_fraction)
-        instances = wanted * prefill_s / (busy * servers)
-        carried, cycle = wanted, step
-    else:
-        most = ratio * servers / prefill_s
-        carried = np.minimum(wanted, most * _BUSIEST)
-        busy = np.asarray(carried / most, dtype=np.float64)
-        instances, cycle = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape), step
-    state = SteadyState(
-        ttft_s=prefill_s + wait_s(prefill_s / servers, busy) + fixed,
-        ttft_tail_s=prefill_tail_s + wait_tail_s(prefill_s / servers, busy, stream.tail_fraction) + fixed,
-        tpot_s=np.asarray(step / stream.accepted_tokens, dtype=np.float64),
-        cycle_s=cycle,
-        step_s=step,
-        prefill_s=np.broadcast_to(prefill_s, step.shape),
-        prefill_fraction=busy,
-        requests_s=np.asarray(carried, dtype=np.float64),
-        decode=passes.decode,
-    )
-    return state, np.asarray(instances, dtype=np.float64)

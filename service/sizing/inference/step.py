@@ -1,16 +1,16 @@
 """Time of one forward pass on one model instance, operation by operation; arrays (candidates x batches) or scalars."""
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.inference.attention import AttentionGroup, attended_tokens
-from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ExpertKind, ModelLoad
+from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad, touched_fraction
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.product_times import PassTokens
+from service.sizing.inference.product_times import PairedTokens, PassTokens
+from service.sizing.inference.products import Phase
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric
 from service.sizing.operation import Line, Work
@@ -37,7 +37,8 @@ class Pass:
 class StepParts:
     """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
-    `layers` and `exchanges` count what brings a gap of its own: layers, and collectives between GPUs.
+    `launches` is what each kernel takes however little it has to do; collectives keep theirs.
+    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs.
     """
 
     products: FloatArray
@@ -46,28 +47,12 @@ class StepParts:
     experts: FloatArray
     streams: FloatArray
     collectives: FloatArray
-    layers: Numeric
+    launches: FloatArray
+    kernels: Numeric
     exchanges: Numeric
 
-    def halves(self) -> tuple["StepParts", "StepParts"]:
-        """Two kinds of pass that were evaluated side by side along the batches."""
-        middle = self.products.shape[1] // 2
-        return self._batches(slice(None, middle)), self._batches(slice(middle, None))
-
-    def _batches(self, which: slice) -> "StepParts":
-        return StepParts(
-            products=self.products[:, which],
-            generation=self.generation[:, which],
-            context=self.context[:, which],
-            experts=self.experts[:, which],
-            streams=self.streams[:, which],
-            collectives=self.collectives[:, which],
-            layers=self.layers,
-            exchanges=self.exchanges,
-        )
-
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
-        """Time [s] of the pass in a running engine: scaled parts, and gaps per layer, collective and step."""
+        """Time [s] of the pass in a running engine: scaled parts, and gaps per kernel, collective and step."""
         gpu = (
             overheads.products * self.products
             + overheads.generation * self.generation
@@ -75,8 +60,9 @@ class StepParts:
             + overheads.experts * self.experts
             + overheads.streams * self.streams
             + overheads.collectives * self.collectives
+            + overheads.launch_factor * self.launches
         )
-        gaps = self.layers * overheads.layer_s + self.exchanges * overheads.exchange_s + overheads.step_s
+        gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
         return np.asarray(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, dtype=np.float64)
 
 
@@ -96,16 +82,76 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         cached_tokens=carried.cached_tokens,
     )
     shape = np.broadcast(tokens, machine.tp).shape
+    multiplied = PassTokens(decode=decode, prefill=prefill, sampled=sampled)
+    launches = machine.products.launches_s(multiplied) + _launches_s(
+        load, machine, lines, decode=carried.decode, prefill=carried.prefill_tokens
+    )
     return StepParts(
-        products=machine.products.time_s(PassTokens(decode=decode, prefill=prefill, sampled=sampled)),
+        products=machine.products.time_s(multiplied),
         generation=_attention_s(lines.generation, np.asarray(carried.decode, dtype=np.float64), shape),
         context=_attention_s(lines.context, prefill, shape),
         experts=_experts_s(load, machine, tokens=tokens),
         streams=_streams_s(load, machine, tokens=tokens),
         collectives=_collectives_s(load, machine, lines, tokens=tokens),
-        layers=float(load.architecture.layers),
+        launches=np.broadcast_to(launches, shape),
+        kernels=_kernels(load),
         exchanges=_exchanges(load, machine),
     )
+
+
+def _kernels(load: ModelLoad) -> float:
+    """Kernels of one pass that some time lies between: products, attention, routed experts, and a norm a layer."""
+    products = sum(one.layers for one in load.products if one.phase is not Phase.PREFILL)
+    attention = sum(group.layers for group in load.groups)
+    experts = sum(kind.layers for kind in load.experts)
+    return float(products + attention + experts + load.architecture.layers)
+
+
+def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[StepParts, StepParts]:
+    """Two passes: the decoding sequences alone, and with the prompt tokens beside them, (candidates, batches).
+
+    As `step_parts` has each of them, with what they have in common computed once and the rest side by side.
+    """
+    sequences = np.asarray(carried.decode, dtype=np.float64)
+    decode = sequences * carried.query_tokens
+    prefill = np.asarray(carried.prefill_tokens, dtype=np.float64)
+    lines = _lines(
+        load,
+        machine,
+        query_tokens=carried.query_tokens,
+        context_tokens=carried.context_tokens,
+        prompt_tokens=carried.prompt_tokens,
+        cached_tokens=carried.cached_tokens,
+    )
+    middle = decode.shape[1]
+    tokens = np.concatenate([decode, decode + prefill], axis=1)
+    sampled = np.concatenate([decode, decode + prefill / max(1.0, carried.prompt_tokens)], axis=1)
+    products = machine.products.paired_s(PairedTokens(decode=decode, prefill=prefill, both=tokens, sampled=sampled))
+    generation = _attention_s(lines.generation, sequences, sequences.shape)
+    context = _attention_s(lines.context, prefill, prefill.shape)
+    experts, streams = _experts_s(load, machine, tokens=tokens), _streams_s(load, machine, tokens=tokens)
+    collectives = _collectives_s(load, machine, lines, tokens=tokens)
+    exchanges = _exchanges(load, machine)
+    alone, mixed = (
+        machine.products.launches_s(PassTokens(decode=decode, prefill=carrying, sampled=decode))
+        + _launches_s(load, machine, lines, decode=sequences, prefill=carrying)
+        for carrying in (np.zeros((1, 1)), prefill)
+    )
+
+    def half(which: slice, context: FloatArray, launches: FloatArray) -> StepParts:
+        return StepParts(
+            products=products[:, which],
+            generation=generation,
+            context=context,
+            experts=experts[:, which],
+            streams=streams[:, which],
+            collectives=collectives[:, which],
+            launches=np.broadcast_to(launches, generation.shape),
+            kernels=_kernels(load),
+            exchanges=exchanges,
+        )
+
+    return half(slice(None, middle), np.zeros_like(context), alone), half(slice(middle, None), context, mixed)
 
 
 def _exchanges(load: ModelLoad, machine: Machine) -> FloatArray:
@@ -151,13 +197,24 @@ def _lines(
     )
 
 
+def _launches_s(load: ModelLoad, machine: Machine, lines: _Lines, *, decode: Numeric, prefill: Numeric) -> FloatArray:
+    """Launches [s] of attention, where there is something to attend, and of routed experts."""
+    total: FloatArray = np.zeros((1, 1))
+    for kinds, number in ((lines.generation, decode), (lines.context, prefill)):
+        for layers, line in kinds:
+            total = total + np.where(np.asarray(number) > 0.0, layers * line.launch_s, 0.0)
+    if machine.experts is not None:
+        total = total + sum(kind.layers for kind in load.experts) * machine.experts.launch_s
+    return total
+
+
 def _attention_s(kinds: tuple[tuple[int, Line], ...], number: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Attention [s] of all layers for so many sequences or prompt tokens; none of them takes no time."""
     total = np.zeros(shape)
     if not np.any(number > 0.0):
         return total
     for layers, line in kinds:
-        total += layers * line.time_s(number)
+        total += layers * line.work_s(number)
     return np.where(number > 0.0, total, 0.0)
 
 
@@ -209,21 +266,15 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
     for kind in load.experts:
         matrix = kind.params / cut
         routed = everywhere * kind.top_k / machine.ep
-        touched = kind.experts / machine.ep * (1.0 - _untouched(kind, everywhere))
+        touched = kind.experts / machine.ep * touched_fraction(everywhere * (kind.top_k / kind.experts))
         work = Work(
             flop=2.0 * matrix * routed,
             main_bytes=touched * matrix * load.weight_bytes,
             side_bytes=ACTIVATION_BYTES * routed * (2.0 * kind.hidden + 3.0 * kind.intermediate / cut),
             padding_flop=2.0 * matrix * touched,
         )
-        total = total + kind.layers * machine.experts.time_s(work)
+        total = total + kind.layers * machine.experts.work_s(work)
     return total
-
-
-def _untouched(kind: ExpertKind, tokens: FloatArray) -> FloatArray:
-    """Share of experts that none of the tokens chose, (1 - k/E)^tokens; an exponential is far cheaper than a power."""
-    missed = 1.0 - kind.top_k / kind.experts
-    return np.exp(tokens * math.log(missed)) if missed > 0.0 else np.zeros_like(tokens)
 
 
 def _streams_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
@@ -264,9 +315,13 @@ def _collectives_s(load: ModelLoad, machine: Machine, lines: _Lines, *, tokens: 
     moe_layers = sum(kind.layers for kind in load.experts)
     apart = machine.attention_dp > 1
     reduces = 2.0 * load.architecture.layers - np.where(apart, moe_layers, 0.0)
-    total = np.where(machine.tp > 1, reduces * (lines.reduce.time_s(tokens) + machine.crosses_s), 0.0)
+    total = np.where(
+        machine.tp > 1, reduces * (lines.reduce.launch_s + lines.reduce.work_s(tokens) + machine.crosses_s), 0.0
+    )
     if lines.exchange is not None:
-        total += np.where(apart, 2.0 * moe_layers * (lines.exchange.time_s(tokens) + machine.crosses_s), 0.0)
+        total += np.where(
+            apart, 2.0 * moe_layers * (lines.exchange.launch_s + lines.exchange.work_s(tokens) + machine.crosses_s), 0.0
+        )
     hand_over = point_to_point_s(
         sent_bytes=tokens * (_stream_bytes(load) / machine.tp),
         bytes_s=machine.stage_bytes_s,

@@ -16,6 +16,7 @@ class Template(StrEnum):
     ROOFLINE = "roofline"
     LATTICE = "lattice"
     SEQUENCE_TRAINING = "sequence_training"
+    RECIPE_TRAINING = "recipe_training"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,8 @@ class TransferLaw:
     ln_high: float
     basis: str
     source: str
+    # The curves that it is for; None is all without a law of their own.
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,8 @@ class HostNeeds:
     basis: str
     source: str
     note: str = ""
+    # What each working server leaves on disk in a day, where that was published instead.
+    output_gb_server_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,9 @@ class MsaRoute:
     basis: str
     source: str
     note: str = ""
+    # What its disks must read, and the most GPU seconds of one chain that were published.
+    nvme_gb_s: float | None = None
+    gpu_s_chain_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +175,68 @@ class HaloLaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardingLaw:
+    """One item over n GPUs: 1/E - 1 = coefficient (n - 1) (reference size / size)**power; memory is shared by all."""
+
+    coefficient: float
+    power: float
+    reference_size_tokens: float
+    most_gpus: int
+    ln_arm: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardedRoute:
+    """A published way to compute an item that no GPU holds alone."""
+
+    method: str
+    tokens: float
+    gpus: int
+    gpu: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpillLaw:
+    """What does not fit moves through host memory: `s_gb` seconds a GB of it at the reference link.
+
+    `most_factor` of the GPU's memory at most; `ln_arm` is added to the interval.
+    """
+
+    s_gb: float
+    reference_link_gb_s: float
+    most_factor: float
+    ln_arm: float
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialLaw:
+    """A run of a fixed recipe on n GPUs: E = 1 / (1 + serial_fraction x n); what does not split stays (Amdahl 1967)."""
+
+    serial_fraction: float
+    most_gpus: int
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed:
+    """The application whose curves another takes that nobody timed: times `factor`, within `ln_arm`."""
+
+    application: str
+    ln_arm: float
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """What config/science/*.yaml states about one application."""
 
@@ -181,6 +251,7 @@ class Application:
     curves: tuple[Curve, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     law: TransferLaw | None = None
+    variant_laws: tuple[TransferLaw, ...] = ()
     memory: MemoryLaw | None = None
     host: HostNeeds | None = None
     folding: FoldingFacts | None = None
@@ -188,8 +259,20 @@ class Application:
     default_variant: str = "default"
     scaling: tuple[ScalingPoint, ...] = ()
     halo: HaloLaw | None = None
+    sharding: ShardingLaw | None = None
+    sharded: tuple[ShardedRoute, ...] = ()
+    spill: SpillLaw | None = None
+    serial: SerialLaw | None = None
+    borrows: Borrowed | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = field(default=())
+
+    def law_of(self, variant_id: str) -> TransferLaw | None:
+        """The law between GPUs of a variant's curves: its own, else that of the application."""
+        for law in self.variant_laws:
+            if law.variant == variant_id:
+                return law
+        return self.law
 
     def variant(self, variant_id: str | None) -> Variant | None:
         """The variant of that id, the default one for None; None when the application has no such variant."""

@@ -12,6 +12,7 @@ from service.sizing.science.streams import chosen_variant
 from service.sizing.science.workload import (
     DeadlineTarget,
     LatticeWorkload,
+    RecipeTrainingWorkload,
     RooflineWorkload,
     SequenceTrainingWorkload,
 )
@@ -84,7 +85,7 @@ def sequence_job(workload: SequenceTrainingWorkload, application: Application, c
     Source: method notes, section 2 (unpadded tokens; padding costs 2.5 to 2.7 times).
     """
     variant = chosen_variant(application, workload.precision, "workload.precision")
-    padding = 1.0 if workload.packed else calibration.assumption("science.padding_time_factor")
+    padding = 1.0 if workload.packed else calibration.coefficient("science.padding_time_factor")
     law = application.memory
     state_bytes = 0.0 if law is None else law.size_bytes * workload.parameters
     return Job(
@@ -102,4 +103,22 @@ def sequence_job(workload: SequenceTrainingWorkload, application: Application, c
         memory_bytes=state_bytes,
         memory_sharded=True,
         memory_usable_fraction=calibration.assumption("science.memory_usable_fraction"),
+    )
+
+
+def recipe_job(workload: RecipeTrainingWorkload, application: Application, calibration: Calibration) -> Job:
+    """The whole training is one item; a curve gives its seconds on one GPU, what does not split stays (MLPerf HPC)."""
+    del calibration
+    variant = chosen_variant(application, None, "workload.application")
+    law = application.memory
+    return Job(
+        application=application,
+        metric="runs_day",
+        demand_field="workload.target.deadline_days",
+        demand_day=_demand_day(workload.target),
+        units_item=1.0,
+        curve_variant=variant.curve_variant,
+        variant=variant,
+        coupled=True,
+        memory_bytes=0.0 if law is None else law.base_gb * GB,
     )

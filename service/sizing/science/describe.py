@@ -8,7 +8,7 @@ from service.errors import UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Template
-from service.sizing.science.coupled import lattice_job, roofline_job, sequence_job
+from service.sizing.science.coupled import lattice_job, recipe_job, roofline_job, sequence_job
 from service.sizing.science.folding import folding_job
 from service.sizing.science.job import Job
 from service.sizing.science.streams import (
@@ -27,6 +27,7 @@ from service.sizing.science.workload import (
     GenomicsWorkload,
     LatticeWorkload,
     MdWorkload,
+    RecipeTrainingWorkload,
     RooflineWorkload,
     ScienceWorkload,
     SequenceTrainingWorkload,
@@ -43,6 +44,7 @@ TEMPLATE_OF: dict[type[ScienceWorkload], Template] = {
     RooflineWorkload: Template.ROOFLINE,
     LatticeWorkload: Template.LATTICE,
     SequenceTrainingWorkload: Template.SEQUENCE_TRAINING,
+    RecipeTrainingWorkload: Template.RECIPE_TRAINING,
 }
 
 
@@ -58,6 +60,7 @@ _BUILDERS: dict[Template, _Build] = {
     Template.ROOFLINE: roofline_job,
     Template.LATTICE: lattice_job,
     Template.SEQUENCE_TRAINING: sequence_job,
+    Template.RECIPE_TRAINING: recipe_job,
 }
 
 

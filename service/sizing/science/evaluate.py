@@ -14,7 +14,7 @@ from service.sizing.science.explain import science_working
 from service.sizing.science.host import longest_that_fits, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
-from service.sizing.science.performance import Rows, job_rates, lacks_fp64, performance
+from service.sizing.science.performance import Performance, Rows, job_rates, lacks_fp64, performance
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
@@ -63,8 +63,10 @@ def estimate_science(
         kv_precision=None,
         precision=None if job.arithmetic is None else str(job.arithmetic.precision),
         batch=None,
-        fits=bool(physics.fits[0]),
-        metrics=science_metrics(job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration),
+        fits=bool(physics.runs[0]),
+        metrics=science_metrics(
+            job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration, longest=longest
+        ),
         memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[0])),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,
@@ -77,6 +79,7 @@ def estimate_science(
             *assumed(job, calibration),
             *((Assumed(field="deployment.server", value=chosen, why="not given"),) if chosen else ()),
             *_weak_fp64(job, table, calibration),
+            *_spilled(physics),
         ),
         working=science_working(
             job,
@@ -103,8 +106,8 @@ def _fed_gpus(deployment: Deployment, table: HardwareTable, application: Applica
 
 def _unknown(job: Job, gpu: GpuSpec, gpus_instance: int) -> UnsupportedWorkloadError:
     """Why there is no number: nobody measured so many GPUs on one job, or nothing is known of this GPU."""
-    most = max((p.gpus for p in job.application.scaling), default=1)
-    if not job.coupled and gpus_instance > most:
+    most = most_gpus(job.application)
+    if gpus_instance > most and (not job.coupled or job.application.serial is not None):
         message = (
             f"one {job.application.name} job on {gpus_instance} GPUs was never measured, at most on {most}; "
             f"give deployment.replicas so that each has at most {most}"
@@ -112,6 +115,20 @@ def _unknown(job: Job, gpu: GpuSpec, gpus_instance: int) -> UnsupportedWorkloadE
         return UnsupportedWorkloadError(message, errors=(FieldError(field="deployment.replicas", message=message),))
     message = f"no rate of {job.application.name} on {gpu.name} is known, and its data sheet does not give one"
     return UnsupportedWorkloadError(message, errors=(FieldError(field="deployment.gpu", message=message),))
+
+
+def most_gpus(application: Application) -> int:
+    """Most GPUs that one job of the application was measured on together."""
+    laws = (application.sharding, application.serial)
+    return max([1, *(p.gpus for p in application.scaling), *(law.most_gpus for law in laws if law is not None)])
+
+
+def _spilled(physics: Performance) -> tuple[Assumed, ...]:
+    """What runs through host memory is said to."""
+    if physics.fits[0] or not physics.runs[0]:
+        return ()
+    over_gb = float(physics.spilled_bytes[0]) / GB
+    return (Assumed(field="memory", value=f"{over_gb:.3g} GB in host memory", why="the job does not fit: it spills"),)
 
 
 def _weak_fp64(job: Job, table: HardwareTable, calibration: Calibration) -> tuple[Assumed, ...]:

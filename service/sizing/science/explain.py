@@ -71,6 +71,18 @@ def science_working(
             f"{_ASSUMPTIONS}: science.utilisation_fraction",
         )
     )
+    if job.coupled:
+        steps.append(
+            _step(
+                "elapsed_days",
+                item_s / DAY_S / utilisation,
+                "days",
+                "elapsed_s (seconds that the job computes) / 86,400 / utilisation: days on the calendar, with queues, "
+                "faults and restarts",
+                (("elapsed_s", item_s), ("utilisation_fraction", utilisation)),
+                f"{_ASSUMPTIONS}: science.utilisation_fraction",
+            )
+        )
     steps.append(
         _step(
             "memory of the fullest GPU",

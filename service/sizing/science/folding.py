@@ -20,7 +20,6 @@ from service.sizing.units import DAY_S, GB, HOUR_S
 _Z95 = NormalDist().inv_cdf(0.95)
 # Middles of ten slices of equal probability stand for a distribution of lengths.
 _SLICES = tuple((k + 0.5) / 10 for k in range(10))
-# Diffusion beyond so many samples is not inside the published time any more.
 _FACTS_MISSING = "has no folding facts in config/science"
 
 
@@ -98,7 +97,10 @@ def folding_job(workload: FoldingWorkload, application: Application, calibration
         units_item=seeds,
         size=WorkSize(typical=moments[1], largest=longest, moments=moments),
         time_factor=setting_factor(
-            recycles=workload.recycles, samples=workload.samples, facts=facts, diffusion_fraction=diffusion
+            recycles=facts.published_recycles if workload.recycles is None else workload.recycles,
+            samples=workload.samples or facts.published_samples,
+            facts=facts,
+            diffusion_fraction=diffusion,
         ),
         fixed_item_s=facts.host_s_seed * seeds,
         memory_bytes=float(folding_bytes(longest, law)),
@@ -116,6 +118,13 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
             source=facts.source,
         )
     ]
+    for name, value, own in (
+        ("samples", workload.samples, facts.published_samples),
+        ("recycles", workload.recycles, facts.published_recycles),
+    ):
+        if value is None:
+            why = "not given: as the application is published"
+            found.append(Assumed(field=f"workload.{name}", value=f"{own}", why=why, source=facts.source))
     given = workload.tokens.p95
     why = "not given: every target has the mean" if given is None else "memory is checked at this length"
     found.append(Assumed(field="workload.tokens.p95", value=f"{given or workload.tokens.mean:g}", why=why))
@@ -131,6 +140,7 @@ class MsaNeeds:
     cpu_cores: float | None
     cpu_cores_low: float | None
     cpu_cores_high: float | None
+    gpu_hours_high: float | None
 
 
 def msa_needs(workload: FoldingWorkload, facts: FoldingFacts, calibration: Calibration) -> MsaNeeds:
@@ -152,4 +162,5 @@ def msa_needs(workload: FoldingWorkload, facts: FoldingFacts, calibration: Calib
         cpu_cores=cores(route.core_h_chain),
         cpu_cores_low=cores(route.core_h_chain_low),
         cpu_cores_high=cores(route.core_h_chain_high),
+        gpu_hours_high=None if route.gpu_s_chain_high is None else chains_day * route.gpu_s_chain_high / HOUR_S,
     )

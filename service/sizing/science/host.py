@@ -14,7 +14,7 @@ from service.sizing.science.job import Job
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.storage import science_storage
 from service.sizing.table import FloatArray, HardwareTable
-from service.sizing.units import GB, KILO, TB
+from service.sizing.units import DAY_S, GB, HOUR_S, KILO, TB
 
 
 def usable_gpus(table: HardwareTable, host: HostNeeds | None) -> FloatArray:
@@ -48,12 +48,19 @@ def surroundings(
     server: ServerSpec,
     servers: int,
     gpus_server: float,
+    memory_bytes: float,
     calibration: Calibration,
 ) -> Surroundings:
-    """Host, alignment and storage needs of `servers` servers of which `gpus_server` GPUs each work."""
+    """Host, alignment and storage needs of `servers` servers of which `gpus_server` GPUs each work.
+
+    `memory_bytes` are those of one GPU: they bound the longest target.
+    """
     host = job.application.host
     requirements: list[Quantity] = []
     notes: list[str] = []
+    longest = longest_that_fits(job, memory_bytes)
+    if longest is not None:
+        requirements.append(Quantity(name="longest_target_tokens", value=longest))
     if host is not None:
         requirements += [
             Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
@@ -67,9 +74,11 @@ def surroundings(
         needs = msa_needs(workload, job.application.folding, calibration)
         spare = _spare_cores(server, servers, host, gpus_server)
         requirements += _msa_quantities(needs, spare, calibration)
-        notes += _msa_notes(needs)
+        notes += _msa_notes(needs, calibration)
     return Surroundings(
-        requirements=tuple(requirements), notes=tuple(notes), storage=_storage(job, calibration=calibration)
+        requirements=tuple(requirements),
+        notes=tuple(notes),
+        storage=_storage(job, servers=servers, calibration=calibration),
     )
 
 
@@ -92,8 +101,9 @@ def _msa_quantities(needs: MsaNeeds, spare: float, calibration: Calibration) -> 
     if needs.route.core_h_chain == 0.0:
         return []
     cpu_servers = None
-    if needs.cpu_cores is not None:
-        missing = max(0.0, needs.cpu_cores - spare)
+    if needs.cpu_cores_high is not None:
+        # At the most that a chain was seen to take: GPUs must never wait for alignments.
+        missing = max(0.0, needs.cpu_cores_high - spare)
         cpu_servers = float(math.ceil(missing / calibration.assumption("science.cpu_server_cores")))
     return [
         Quantity(name="msa_chains_day", value=needs.chains_day),
@@ -104,29 +114,46 @@ def _msa_quantities(needs: MsaNeeds, spare: float, calibration: Calibration) -> 
         Quantity(name="msa_cpu_servers", value=cpu_servers),
         Quantity(name="msa_ram_gb", value=needs.route.ram_gb),
         Quantity(name="msa_nvme_tb", value=needs.route.nvme_tb),
+        Quantity(name="msa_nvme_gb_s", value=needs.route.nvme_gb_s),
         Quantity(name="msa_gpu_memory_gb", value=needs.route.gpu_memory_gb),
+        Quantity(name="msa_gpus_most", value=_gpus_most(needs, calibration)),
     ]
 
 
-def _msa_notes(needs: MsaNeeds) -> list[str]:
+def _gpus_most(needs: MsaNeeds, calibration: Calibration) -> float | None:
+    """GPUs [count] that searches on GPUs take at most: GPU hours of a day over those that a GPU computes."""
+    if needs.gpu_hours_high is None:
+        return None
+    return needs.gpu_hours_high * HOUR_S / (DAY_S * calibration.assumption("science.utilisation_fraction"))
+
+
+def _msa_notes(needs: MsaNeeds, calibration: Calibration) -> list[str]:
     if needs.route.core_h_chain == 0.0:
         return []
     if needs.cpu_cores is None:
-        return [f"alignments by {needs.route.id}: {needs.route.note}; its share of GPUs is not in the count"]
+        gpus = _gpus_most(needs, calibration)
+        most = "" if gpus is None else f", which is {gpus:.3g} at most"
+        return [f"alignments by {needs.route.id}: {needs.route.note}; its share of GPUs is not in the count{most}"]
     return [f"alignments by {needs.route.id}: {needs.route.note}"]
 
 
-def _storage(job: Job, *, calibration: Calibration) -> StoragePlan:
+def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan:
     host, items = job.application.host, job.demand_day or 0.0
-    unknown = []
-    if host is None or host.input_gb_item is None:
-        unknown.append("inputs")
-    if host is None or host.output_gb_item is None:
-        unknown.append("outputs")
+
+    def daily(gb_item: float | None) -> float | None:
+        return None if gb_item is None else items * gb_item * GB
+
+    def sized(tb: float | None) -> float | None:
+        return None if tb is None else tb * TB
+
+    outputs = None if host is None else daily(host.output_gb_item)
+    if host is not None and host.output_gb_server_day is not None:
+        outputs = host.output_gb_server_day * GB * servers
     return science_storage(
-        database_bytes=0.0 if host is None or host.database_tb is None else host.database_tb * TB,
-        input_bytes_day=items * (0.0 if host is None else host.input_gb_item or 0.0) * GB,
-        output_bytes_day=items * (0.0 if host is None else host.output_gb_item or 0.0) * GB,
+        database_bytes=None if host is None else sized(host.database_tb),
+        input_bytes_day=None if host is None else daily(host.input_gb_item),
+        output_bytes_day=outputs,
+        local_bytes_server=None if host is None else sized(host.nvme_tb_server),
         retention_days=calibration.assumption("science.output_retention_days"),
-        unknown=tuple(unknown),
+        source=f"config/science/{job.application.id}.yaml: host",
     )

@@ -38,6 +38,8 @@ class Job:
     size: WorkSize = UNKNOWN_SIZE
     curve_variant: str = "default"
     variant: Variant | None = None
+    # Curves of the variant itself stand before those of `curve_variant`, which are slower by `base_factor`.
+    base_factor: float = 1.0
     time_factor: float = 1.0
     ln_arm: float = 0.0
     fixed_item_s: float = 0.0

@@ -11,6 +11,9 @@ from service.sizing.science.rates import RateTable
 from service.sizing.science.workload import LatticeWorkload, ScienceWorkload, SequenceTrainingWorkload
 from service.sizing.units import DAY_S, MEGA, TFLOP_S
 
+# Framework and driver take more or less of the memory: two buckets of 512 tokens at the longest.
+_LENGTHS = Spread(shift=0.0, down=0.2, up=0.2)
+
 
 def science_metrics(
     job: Job,
@@ -21,8 +24,12 @@ def science_metrics(
     rates: RateTable,
     row: int,
     calibration: Calibration,
+    longest: float | None = None,
 ) -> tuple[Metric, ...]:
-    """Metrics of one candidate; all follow from the time of one item and scatter with it."""
+    """Metrics of one candidate; all follow from the time of one item and scatter with it.
+
+    `longest` is the longest target that a GPU holds [tokens].
+    """
     server = int(rows.server[row])
     rate = rates.rates[server]
     spread = Spread(shift=float(physics.shift[row]), down=float(physics.down[row]), up=float(physics.up[row]))
@@ -38,6 +45,7 @@ def science_metrics(
     day = float(items_day(item_s, instances=float(rows.instances[row]), utilisation_fraction=utilisation))
     found: list[Metric] = []
     if job.coupled:
+        # Days on the calendar, of which the job computes a share; the seconds are those that it computes.
         found.append(metric("elapsed_days", item_s / DAY_S / utilisation, time=True))
         found.append(metric("elapsed_s", item_s, time=True))
         found += [
@@ -50,6 +58,8 @@ def science_metrics(
         found.append(metric("ns_day_replica", DAY_S / item_s, time=False))
         return tuple(found)
     found.append(metric("elapsed_s", item_s - job.fixed_item_s, time=True))
+    if longest is not None:
+        found.append(Metric(name="max_tokens", interval=interval(longest, _LENGTHS), basis=basis, nearest=nearest))
     if job.fixed_item_s:
         found.append(metric("wall_s", item_s, time=True))
     found.append(metric("gpu_seconds_item", (item_s - job.fixed_item_s) * float(rows.gpus_instance[row]), time=True))

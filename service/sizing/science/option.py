@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
-from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware
+from service.sizing.infrastructure import infrastructure
 from service.sizing.place import memory_parts
 from service.sizing.result import ParallelLayout, Quantity, SizingOption
 from service.sizing.science.explain import science_working
@@ -47,9 +46,24 @@ def science_option(
     job, rows, physics, row, servers = chosen.job, chosen.rows, chosen.physics, chosen.row, chosen.servers
     at = int(rows.server[row])
     server, gpu = table.servers[at], table.gpus[at]
-    network = network_plan(server, servers, hardware.switches, east_west=job.coupled)
     around = surroundings(
-        job, workload, server=server, servers=servers, gpus_server=float(usable[at]), calibration=calibration
+        job,
+        workload,
+        server=server,
+        servers=servers,
+        gpus_server=float(usable[at]),
+        memory_bytes=float(table.memory_bytes[at]),
+        calibration=calibration,
+    )
+    built = infrastructure(
+        server,
+        gpu,
+        servers=servers,
+        east_west=job.coupled,
+        storage=around.storage,
+        hardware=hardware,
+        constraints=constraints,
+        calibration=calibration,
     )
     rate = rates.rates[at]
     return SizingOption(
@@ -80,15 +94,9 @@ def science_option(
         memory_usable_gb_gpu=float(physics.usable_bytes[row]) / GB,
         bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus),
         utilisation=_utilisation(chosen, calibration),
-        network=network,
-        storage=around.storage,
-        facility=facility_plan(
-            server,
-            servers,
-            hardware.facility,
-            switch_power_kw=network.switch_power_kw,
-            max_rack_kw=constraints.max_rack_kw,
-        ),
+        network=built.network,
+        storage=built.storage,
+        facility=built.facility,
         requirements=around.requirements,
         notes=(
             *(() if job.application.licence is None else (f"licence: {job.application.licence}",)),
@@ -97,15 +105,18 @@ def science_option(
             *job.application.notes,
             *around.notes,
         ),
-        working=science_working(
-            job,
-            rows=rows,
-            physics=physics,
-            rates=rates,
-            table=table,
-            row=row,
-            servers=servers,
-            calibration=calibration,
+        working=(
+            *science_working(
+                job,
+                rows=rows,
+                physics=physics,
+                rates=rates,
+                table=table,
+                row=row,
+                servers=servers,
+                calibration=calibration,
+            ),
+            *built.working,
         ),
     )
 

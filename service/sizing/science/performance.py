@@ -12,11 +12,11 @@ from service.sizing.hardware import Hardware
 from service.sizing.interval import Basis, normal_cdf
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
-from service.sizing.science.application import HaloLaw, ScalingPoint, Template
+from service.sizing.science.application import HaloLaw, ScalingPoint, SerialLaw, ShardingLaw, Template
 from service.sizing.science.job import Arithmetic, Job
 from service.sizing.science.rates import Rate, RateTable, rate_table, rates_of
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.units import DAY_S, GB_S, MEGA, TFLOP_S
+from service.sizing.units import DAY_S, GB, GB_S, MEGA, TFLOP_S
 
 _Z90 = NormalDist().inv_cdf(0.9)
 
@@ -44,11 +44,18 @@ class Performance:
     arithmetic_s: FloatArray
     traffic_s: FloatArray
     exchange_s: FloatArray
+    spilled_bytes: FloatArray
+    most_bytes: FloatArray
 
     @property
     def fits(self) -> BoolArray:
         """Whether the job fits into the GPUs of an instance."""
         return np.asarray(self.memory_bytes <= self.usable_bytes)
+
+    @property
+    def runs(self) -> BoolArray:
+        """Whether it runs at all: it fits, or the application spills the rest into host memory."""
+        return np.asarray(self.memory_bytes <= self.most_bytes)
 
     def quantile_s(self, fraction: float) -> FloatArray:
         """Seconds of an item that `fraction` of the outcomes stay under (split log-normal)."""
@@ -95,7 +102,14 @@ def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration
     if job.arithmetic is not None:
         return _arithmetic_rates(job, table, calibration)
     found = rates_of(
-        job.application, job.curve_variant, job.size, gpus=table.gpus, hardware=hardware, calibration=calibration
+        job.application,
+        job.curve_variant,
+        job.size,
+        gpus=table.gpus,
+        hardware=hardware,
+        calibration=calibration,
+        variant=job.variant,
+        base_factor=job.base_factor,
     )
     return RateTable(
         rates=found.rates,
@@ -148,21 +162,66 @@ def performance(
         efficiency = _efficiency(job, rows, table=table, rates=rates, calibration=calibration)
         one_gpu_s = job.units_item * rates.unit_s[server] * job.time_factor
         item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
-    shared = gpus if job.memory_sharded else np.ones(server.size)
+    sharded = job.memory_sharded or job.application.sharding is not None
+    memory_bytes = job.memory_bytes / (gpus if sharded else np.ones(server.size))
+    usable_bytes = table.memory_bytes[server] * job.memory_usable_fraction
+    spilled, spill_s, most_bytes = _spill(job, memory_bytes, usable_bytes, table=table, server=server)
+    item_s += spill_s
     # What several GPUs lose to each other is less sure than what one does.
-    together = np.where(gpus > 1.0, calibration.assumption("science.parallel_ln_arm_fraction"), 0.0)
+    together = np.where(gpus > 1.0, _together_ln_arm(job, calibration), 0.0)
+    if job.application.spill is not None:
+        together = np.hypot(together, np.where(spilled > 0.0, job.application.spill.ln_arm, 0.0))
     return Performance(
         item_s=item_s,
         shift=rates.shift[server],
         down=np.hypot(rates.down[server], together),
         up=np.hypot(rates.up[server], together),
-        memory_bytes=job.memory_bytes / shared,
-        usable_bytes=table.memory_bytes[server] * job.memory_usable_fraction,
+        memory_bytes=memory_bytes,
+        usable_bytes=usable_bytes,
         efficiency_fraction=efficiency,
         arithmetic_s=arithmetic_s,
         traffic_s=traffic_s,
         exchange_s=exchange_s,
+        spilled_bytes=spilled,
+        most_bytes=most_bytes,
     )
+
+
+def _together_ln_arm(job: Job, calibration: Calibration) -> float:
+    sharding = job.application.sharding
+    return calibration.assumption("science.parallel_ln_arm_fraction") if sharding is None else sharding.ln_arm
+
+
+def _spill(
+    job: Job, memory_bytes: FloatArray, usable_bytes: FloatArray, *, table: HardwareTable, server: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Bytes over what fits, the seconds that moving them adds to an item, and the most bytes that run at all.
+
+    Excess bytes cross the host link again and again: seconds go with them (AlphaFold 2 beyond 3,500 residues).
+    """
+    law = job.application.spill
+    over = np.maximum(0.0, memory_bytes - usable_bytes)
+    if law is None:
+        return over, np.zeros(over.shape), usable_bytes
+    link = np.array([g.pcie_gb_s or law.reference_link_gb_s for g in table.gpus], dtype=np.float64)[server]
+    each_s = over / GB * law.s_gb * law.reference_link_gb_s / link
+    return over, each_s * job.units_item * job.time_factor, usable_bytes * law.most_factor
+
+
+def sharding_efficiency(gpus: Numeric, law: ShardingLaw, *, size_tokens: float) -> FloatArray:
+    """Efficiency of one item over `gpus` GPUs: 1 / (1 + k (n - 1) (reference / size)^p); NaN beyond what was measured.
+
+    Source: alphafold3 docs/performance.md, 16 A100 beside one.
+    """
+    counts = np.asarray(gpus, dtype=np.float64)
+    loss = law.coefficient * (counts - 1.0) * (law.reference_size_tokens / size_tokens) ** law.power
+    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + loss), np.nan)
+
+
+def serial_efficiency(gpus: Numeric, law: SerialLaw) -> FloatArray:
+    """Efficiency of a run of a fixed recipe: 1 / (1 + serial x n); NaN beyond what was measured (MLPerf HPC v3.0)."""
+    counts = np.asarray(gpus, dtype=np.float64)
+    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + law.serial_fraction * counts), np.nan)
 
 
 def _efficiency(
@@ -179,6 +238,10 @@ def _efficiency(
             element_bytes=job.variant.element_bytes,
             link_bytes_s=link,
         )
+    if job.template is Template.RECIPE_TRAINING and job.application.serial is not None:
+        return serial_efficiency(gpus, job.application.serial)
+    if job.application.sharding is not None:
+        return sharding_efficiency(gpus, job.application.sharding, size_tokens=job.size.typical)
     if job.template is Template.SEQUENCE_TRAINING:
         return np.where(gpus > 1.0, calibration.assumption("science.weak_scaling_fraction"), 1.0)
     return scaling_efficiency(gpus, job.application.scaling)

@@ -8,11 +8,17 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.interval import Basis, Spread
-from service.sizing.science.application import Application, Curve, Transfer
+from service.sizing.science.application import Application, Curve, Template, Transfer, TransferLaw, Variant
 from service.sizing.table import FloatArray
 
 # Added to the band where a data sheet that the law needs is missing.
 _MISSING_SPEC_LN_ARM = 0.3
+# Jobs whose settings differ from one published table to the next.
+_WITH_SETTINGS = frozenset({Template.FOLDING, Template.MD, Template.GENOMICS, Template.WEATHER})
+# The source of a curve that a caller measured.
+CUSTOMER = "customer"
+# GPUs as unlike as this count a quarter of one with the same data sheet.
+_ALIKE = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,28 +94,67 @@ def rates_of(
     gpus: tuple[GpuSpec, ...],
     hardware: Hardware,
     calibration: Calibration,
+    variant: Variant | None = None,
+    base_factor: float = 1.0,
 ) -> RateTable:
-    """One rate per entry of `gpus`; every distinct GPU is resolved once."""
+    """One rate per entry of `gpus`; every distinct GPU is resolved once.
+
+    A GPU on which `variant` itself was timed takes that curve, any other that of `curve_variant` x `base_factor`.
+    """
     resolver = _Resolver(
         application=application,
-        curves={c.gpu: c for c in application.curves if c.variant == curve_variant},
+        law=application.law_of(curve_variant),
+        curves=_curves_of(application, curve_variant, variant=variant, factor=base_factor),
         size=size,
         specs={gpu.id: gpu for gpu in (*hardware.gpus, *gpus)},
         floor=calibration.assumption("science.measured_arm_floor_fraction"),
         size_arm=calibration.assumption("science.size_ln_arm_fraction"),
+        ln_arm=_settings_ln_arm(application, calibration),
     )
     known = {gpu.id: resolver.rate(gpu.id, ()) for gpu in gpus}
     return rate_table(tuple(known[gpu.id] for gpu in gpus))
 
 
+def _settings_ln_arm(application: Application, calibration: Calibration) -> float:
+    if application.template not in _WITH_SETTINGS:
+        return 0.0
+    return calibration.assumption("science.settings_ln_arm_fraction")
+
+
+def _curves_of(
+    application: Application, curve_variant: str, *, variant: Variant | None, factor: float
+) -> dict[str, Curve]:
+    """Curves by GPU: scaled ones of the other variant first, then those of the variant itself over them."""
+    found = {c.gpu: c for c in application.curves if c.variant == curve_variant}
+    if variant is None or variant.id == curve_variant:
+        return found
+    if factor != 1.0 or variant.ln_arm:
+        found = {gpu: _scaled(curve, factor, ln_arm=variant.ln_arm) for gpu, curve in found.items()}
+    return found | {c.gpu: c for c in application.curves if c.variant == variant.id}
+
+
+def _scaled(curve: Curve, factor: float, *, ln_arm: float) -> Curve:
+    """The curve of something that takes `factor` times as long, give or take `ln_arm`."""
+    return replace(
+        curve,
+        coefficients_s=tuple(c * factor for c in curve.coefficients_s),
+        points=tuple((x, y * factor) for x, y in curve.points),
+        q10=curve.q50 - math.hypot(curve.q50 - curve.q10, ln_arm),
+        q90=curve.q50 + math.hypot(curve.q90 - curve.q50, ln_arm),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Resolver:
     application: Application
+    law: TransferLaw | None
     curves: dict[str, Curve]
     size: WorkSize
     specs: dict[str, GpuSpec]
     floor: float
     size_arm: float
+    # What settings and release of a caller's own job may change.
+    ln_arm: float
 
     def rate(self, gpu: str, seen: tuple[str, ...]) -> Rate | None:
         """Measured, else transferred from a GPU that somebody compared it with, else by the law."""
@@ -125,7 +170,7 @@ class _Resolver:
     def _measured(self, curve: Curve) -> Rate:
         beyond = _beyond(curve, self.size)
         inside = beyond <= math.log(1.25)
-        extra = self.size_arm * beyond
+        extra = math.hypot(self.size_arm * beyond, self.ln_arm if curve.source != CUSTOMER else 0.0)
         basis = (Basis.MEASURED if inside else Basis.CALIBRATED) if curve.measured else Basis.EXTRAPOLATED
         return Rate(
             unit_s=curve_s(curve, self.size),
@@ -139,14 +184,34 @@ class _Resolver:
         )
 
     def _by_law(self, gpu: str) -> Rate | None:
-        law, target = self.application.law, self.specs.get(gpu)
+        """From every measured GPU by the ratios of the data sheets, the more alike the more it counts."""
+        law, target = self.law, self.specs.get(gpu)
         if law is None or target is None or target.memory_bandwidth_tb_s is None:
             return None
         anchors = [self.specs[c] for c in sorted(self.curves) if c in self.specs]
-        distances = [(distance, a) for a in anchors if (distance := _distance(a, target)) is not None]
-        if not distances:
+        near = sorted(
+            ((distance, a.id, a) for a in anchors if (distance := _distance(a, target)) is not None),
+            key=lambda found: found[:2],
+        )
+        if not near:
             return None
-        anchor = min(distances, key=lambda pair: (pair[0], pair[1].id))[1]
+        found = [(1.0 / (distance + _ALIKE) ** 2, *self._one_by_law(law, a, target)) for distance, _, a in near]
+        total = math.fsum(weight for weight, _, _ in found)
+        ln_unit_s = math.fsum(w * math.log(rate.unit_s) for w, rate, _ in found) / total
+        nearest, missing = found[0][1], found[0][2]
+        return replace(
+            nearest,
+            unit_s=math.exp(ln_unit_s),
+            down=math.hypot(nearest.down, law.ln_high + missing),
+            up=math.hypot(nearest.up, -law.ln_low + missing),
+            basis=Basis.EXTRAPOLATED,
+            how=f"by the ratios of the data sheets from {', '.join(name for _, name, _ in near)}, the more alike the "
+            f"more; {nearest.how}",
+            source=law.source,
+        )
+
+    def _one_by_law(self, law: TransferLaw, anchor: GpuSpec, target: GpuSpec) -> tuple[Rate, float]:
+        """The rate that one measured GPU gives another, and what is added to the band for a missing figure."""
         ratios = (
             (law.fp32_exponent, anchor.fp32_dense_tflops, target.fp32_dense_tflops),
             (law.bandwidth_exponent, anchor.memory_bandwidth_tb_s, target.memory_bandwidth_tb_s),
@@ -158,18 +223,8 @@ class _Resolver:
                 ln_speedup += exponent * math.log(at_target / at_anchor)
             elif exponent:
                 missing = _MISSING_SPEC_LN_ARM
-        speedup = math.exp(ln_speedup)
-        transfer = Transfer(
-            from_gpu=anchor.id,
-            to_gpu=gpu,
-            low=speedup * math.exp(law.ln_low - missing),
-            central=speedup,
-            high=speedup * math.exp(law.ln_high + missing),
-            basis=law.basis,
-            source=law.source,
-            note="by the ratios of the data sheets",
-        )
-        return _transferred(self._measured(self.curves[anchor.id]), transfer)
+        measured = self._measured(self.curves[anchor.id])
+        return replace(measured, unit_s=measured.unit_s / math.exp(ln_speedup)), missing
 
 
 def _transferred(origin: Rate, transfer: Transfer) -> Rate:

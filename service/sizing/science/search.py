@@ -85,6 +85,7 @@ def size_science(
     calibration: Calibration,
     weight: FloatArray,
     weight_limit: float | None = None,
+    best_only: bool = False,
 ) -> SizingResult:
     """Ranked options, rejections and, when nothing fits, the nearest miss."""
     workload, constraints = question.workload, question.constraints
@@ -124,7 +125,7 @@ def size_science(
             calibration=calibration,
             constraints=constraints,
         )
-        for rank, row in enumerate(picked, 1)
+        for rank, row in enumerate(picked[:1] if best_only else picked, 1)
     )
     rejected = (*refused, *_explained(rejections(found.verdict, server=found.rows.server, table=table), scene))
     return SizingResult(
@@ -133,8 +134,8 @@ def size_science(
         options=options,
         pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
         rejected=rejected,
-        shortfall=None if options else shortfall(rejected, _HINTS),
-        sensitivity=_sensitivity(scene, found, int(picked[0])) if options else (),
+        shortfall=None if options else shortfall(rejected, _hints(job)),
+        sensitivity=_sensitivity(scene, found, int(picked[0])) if options and not best_only else (),
         assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),
         engine_version=ENGINE_VERSION,
@@ -299,7 +300,7 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
     if rejection.limit is Limit.CONTEXT and rejection.available is not None:
         detail = (
             f"the longest target has {rejection.required:g} tokens, {gpu.name} holds {rejection.available:g}; "
-            f"sharding one target over several GPUs costs 2.2 to 5.7 times the GPU seconds where an application can"
+            f"{_sharded(scene.job)}"
         )
         return replace(rejection, detail=detail)
     if rejection.limit is Limit.THROUGHPUT and rejection.available is not None:
@@ -311,6 +312,22 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
         detail = "cores or RAM of the server do not feed the GPUs of one instance; put this stage on CPU-only servers"
         return replace(rejection, detail=detail, unit="GPUs")
     return rejection
+
+
+def _sharded(job: Job) -> str:
+    """What was published of computing one item on several GPUs."""
+    routes = job.application.sharded
+    if not routes:
+        return f"no way to shard one target of {job.application.name} was published with its size"
+    told = (f"{r.method} reached {r.tokens:g} tokens on {r.gpus} {r.gpu} ({r.note or r.source})" for r in routes)
+    return f"published of several GPUs: {'; '.join(told)}"
+
+
+def _hints(job: Job) -> dict[Limit, str]:
+    """Of a target that no GPU holds the advice says what was published."""
+    if job.longest is None:
+        return _HINTS
+    return {**_HINTS, Limit.CONTEXT: f"shorten the longest target to {{best}}; {_sharded(job)}"}
 
 
 def _sensitivity(scene: _Scene, found: _Candidates, row: int) -> tuple[Sensitivity, ...]:

@@ -5,7 +5,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Curve, Variant
 from service.sizing.science.job import Job
-from service.sizing.science.rates import point_size
+from service.sizing.science.rates import CUSTOMER, point_size
 from service.sizing.science.workload import (
     DesignWorkload,
     DockingWorkload,
@@ -17,7 +17,6 @@ from service.sizing.units import GB, MEGA
 
 # The GPU that a customer's own rate is taken to be from when it names none.
 _DEFAULT_MEASURED_GPU = "h100-sxm"
-_CUSTOMER = "customer"
 
 
 def chosen_variant(application: Application, asked: str | None, field: str) -> Variant:
@@ -54,8 +53,7 @@ def md_job(workload: MdWorkload, application: Application, calibration: Calibrat
         size=point_size(workload.atoms),
         curve_variant=variant.curve_variant,
         variant=variant,
-        time_factor=variant.time_factor,
-        ln_arm=variant.ln_arm,
+        base_factor=variant.time_factor,
         max_instances=float(workload.replicas),
         memory_bytes=used,
         memory_sharded=True,
@@ -84,7 +82,7 @@ def genomics_job(workload: GenomicsWorkload, application: Application, calibrati
 def weather_job(workload: WeatherWorkload, application: Application, calibration: Calibration) -> Job:
     """One item is one forecast: `members` samples of t0 + c steps."""
     del calibration
-    variant = chosen_variant(application, None, "workload.application")
+    variant = chosen_variant(application, workload.release, "workload.release")
     return Job(
         application=application,
         metric="forecasts_day",
@@ -95,7 +93,7 @@ def weather_job(workload: WeatherWorkload, application: Application, calibration
         curve_variant=variant.curve_variant,
         variant=variant,
         memory_bytes=_base_bytes(application),
-        assumed=_default(None, "release", variant),
+        assumed=_default(workload.release, "workload.release", variant),
     )
 
 
@@ -167,7 +165,7 @@ def _customer_curve(item_s: float, gpu: str | None, calibration: Calibration) ->
         measured=True,
         evidence=(),
         basis="seen",
-        source=_CUSTOMER,
+        source=CUSTOMER,
         date="",
         note="the customer's own measurement",
     )

@@ -50,8 +50,9 @@ class FoldingWorkload(ScienceWorkload):
     tokens: SizeDistribution
     targets_day: float | None = None
     seeds: int = 1
-    samples: int = 5
-    recycles: int = 10
+    # None: those that the application is published with.
+    samples: int | None = None
+    recycles: int | None = None
     msa: Msa = field(default_factory=Msa)
 
 
@@ -82,6 +83,8 @@ class WeatherWorkload(ScienceWorkload):
     steps: float
     forecasts_day: float | None = None
     members: int = 1
+    # Of the application; None is the newest that was measured.
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,4 +143,11 @@ class SequenceTrainingWorkload(ScienceWorkload):
     tokens: float
     precision: Precision = Precision.BF16
     packed: bool = True
+    target: DeadlineTarget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeTrainingWorkload(ScienceWorkload):
+    """One training by a published recipe to its target: data, model and batch are the recipe's."""
+
     target: DeadlineTarget | None = None

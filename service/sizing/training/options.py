@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.fabric import network_plan
-from service.sizing.facility import facility_plan
 from service.sizing.hardware import Hardware, ServerSpec
+from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import confidence_below
 from service.sizing.result import SizingOption
 from service.sizing.table import HardwareTable
@@ -62,13 +61,15 @@ def training_option(
     job, table = context.job, context.table
     spec = table.servers[server]
     point = point_at(job, layouts, row=row, table=table, server=server, calibration=context.calibration)
-    network = network_plan(spec, servers, context.hardware.switches)
-    facility = facility_plan(
+    around = infrastructure(
         spec,
-        servers,
-        context.hardware.facility,
-        switch_power_kw=network.switch_power_kw,
-        max_rack_kw=context.constraints.max_rack_kw,
+        table.gpus[server],
+        servers=servers,
+        east_west=True,
+        storage=storage_plan(point, context.calibration),
+        hardware=context.hardware,
+        constraints=context.constraints,
+        calibration=context.calibration,
     )
     return SizingOption(
         rank=rank,
@@ -100,12 +101,12 @@ def training_option(
         memory_usable_gb_gpu=float(table.memory_bytes[server]) / GB,
         bottleneck=bottleneck(point.step),
         utilisation=utilisation(point),
-        network=network,
-        storage=storage_plan(point, context.calibration),
-        facility=facility,
-        requirements=run_demands(point, facility_power_kw=facility.facility_power_kw),
+        network=around.network,
+        storage=around.storage,
+        facility=around.facility,
+        requirements=run_demands(point, facility_power_kw=around.facility.facility_power_kw),
         notes=_notes(job, point, spec, servers),
-        working=training_working(point, context.calibration, certainty),
+        working=(*training_working(point, context.calibration, certainty), *around.working),
     )
 
 

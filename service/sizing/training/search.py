@@ -37,6 +37,7 @@ def size_training(
     calibration: Calibration,
     weight: FloatArray,
     weight_limit: float | None = None,
+    best_only: bool = False,
 ) -> SizingResult:
     """Ranked options for a training workload; feasible=False with the distance when nothing meets the target.
 
@@ -75,7 +76,14 @@ def size_training(
         job=job, hardware=hardware, table=table, calibration=calibration, constraints=question.constraints
     )
     return _result(
-        fleet, verdict, context=context, certainties=certainties, weight=weight, refused=refused, assumed=assumed
+        fleet,
+        verdict,
+        context=context,
+        certainties=certainties,
+        weight=weight,
+        refused=refused,
+        assumed=assumed,
+        best_only=best_only,
     )
 
 
@@ -101,6 +109,7 @@ def _result(
     weight: FloatArray,
     refused: tuple[Rejection, ...],
     assumed: tuple[Assumed, ...],
+    best_only: bool,
 ) -> SizingResult:
     job, table = context.job, context.table
     ranked = ranked_rows(fleet, verdict, job=job, table=table, weight=weight)
@@ -114,7 +123,7 @@ def _result(
             rank=position + 1,
             certainty=certainties[int(fleet.server[row])],
         )
-        for position, row in enumerate(ranked)
+        for position, row in enumerate(ranked[:1] if best_only else ranked)
     )
     rejected = (*refused, *named_in_days(rejections(verdict, server=fleet.server, table=table)))
     front = pareto_front(
@@ -129,7 +138,7 @@ def _result(
         pareto=tuple(int(i) + 1 for i in np.flatnonzero(front)),
         rejected=rejected,
         shortfall=None if options else nearest_miss(fleet, rejected, context),
-        sensitivity=_sensitivity(fleet, ranked, context),
+        sensitivity=() if best_only else _sensitivity(fleet, ranked, context),
         assumed=assumed,
         candidates=fleet.tried,
         engine_version=ENGINE_VERSION,

@@ -29,7 +29,7 @@ def training_working(point: Point, calibration: Calibration, certainty: Certaint
         *memory,
         *step,
         *run,
-        median_step(run[-1], certainty.step, name="time_to_train_p50_days", source=_FIT),
+        median_step(run[-1], certainty.step.median_factor, name="time_to_train_p50_days", source=_FIT),
     )
 
 
@@ -87,7 +87,7 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         ),
         source=f"{_ASSUMPTIONS}; config/hardware/gpus.yaml",
     )
-    shift = median_step(computed, job.memory_spread, name="allocated_memory_p50_gb", source=_FIT)
+    shift = median_step(computed, job.memory_spread.median_factor, name="allocated_memory_p50_gb", source=_FIT)
     return (*states, layers, computed, shift, total)
 
 

@@ -5,12 +5,15 @@ from typing import Any, Literal
 from alembic import context
 
 from service.store.schema import METADATA
+from service.store.tables.exact import Exact
 from service.store.tables.moment import Moment
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """Write a Moment as the type it has in the database: old scripts must not change with the code."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
+    """Write our own types as what they are in the database: old scripts must not change with the code."""
+    if kind != "type" or not isinstance(item, Exact | Moment):
+        return False
+    return "sa.Text()" if isinstance(item, Exact) else "sa.DateTime(timezone=True)"
 
 
 context.configure(

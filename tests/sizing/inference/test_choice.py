@@ -10,7 +10,7 @@ from service.sizing.precision import Precision
 from service.sizing.result import SizingOption, SizingResult
 from service.sizing.size import size
 from service.sizing.table import FloatArray
-from service.sizing.workload import Demand, InferenceWorkload, Serving, Slo, TokenLength
+from service.sizing.workload import Demand, InferenceWorkload, Serving, ServingEngine, Slo, TokenLength
 from tests.build import inference_workload, question
 
 B200 = "poweredge-xe9680l-b200"
@@ -240,3 +240,44 @@ def test_a_format_that_the_gpu_lacks_is_no_rival(catalog: Catalog, weight: Float
     option = best(sized(plain, weight, REASONING))[B200]
     assert option.weight_precision == "fp8"
     assert not any("fp4" in text for text in option.notes)
+
+
+def user_speed(options: list[SizingOption]) -> tuple[float, float]:
+    """The most that a user gets: at 90 % confidence, and in the median."""
+    found = [m.interval for option in options for m in option.metrics if m.name == "tokens_s_user"]
+    return max((i.p10 for i in found), default=0.0), max((i.p50 for i in found), default=0.0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "users", "mode"),
+    [((60_000.0, 60.0), 1000.0, "disaggregated"), ((300.0, 800.0), 300.0, "aggregated")],
+)
+def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
+    catalog: Catalog, weight: FloatArray, lengths: tuple[float, float], users: float, mode: str
+) -> None:
+    """Of equals aggregated serving stands, and what is faster at the asked confidence is not equal."""
+    workload = inference_workload(
+        model="nemotron-3-nano-30b-a3b",
+        isl_tokens=TokenLength(mean=lengths[0]),
+        osl_tokens=TokenLength(mean=lengths[1]),
+        demand=Demand(users=users),
+        slo=None,
+        engine=ServingEngine.SGLANG,
+    )
+    apart, together, either = (
+        sized(catalog, weight, replace(workload, serving=serving), min_confidence_fraction=0.9).options
+        for serving in (Serving.DISAGGREGATED, Serving.AGGREGATED, Serving.AUTO)
+    )
+    found = set()
+    for server in {o.server for o in apart if o.servers == 1} & {o.server for o in together if o.servers == 1}:
+        mine, theirs, offered = (
+            [o for o in options if o.server == server and o.servers == 1] for options in (apart, together, either)
+        )
+        if user_speed(mine)[0] > 1.02 * user_speed(theirs)[0]:
+            assert user_speed(offered)[1] >= user_speed(mine)[1]
+            assert any("faster at the asked confidence" in note(o, "serving") for o in offered)
+            found.add("disaggregated")
+        elif user_speed(mine)[0] < 0.98 * user_speed(theirs)[0]:
+            assert {o.mode for o in offered} <= {"aggregated"}
+            found.add("aggregated")
+    assert mode in found

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.environment import ROOT
 from service.catalog.catalog import Catalog
-from service.catalog.load import load_catalog
-from service.catalog.prices import load_price_book
 from service.quoting.indicative import weights
 from service.sizing.estimate import estimate
 from service.sizing.hardware import Hardware
@@ -34,9 +31,10 @@ from service.sizing.workload import (
     TokenLength,
 )
 from tests.build import deployment, inference_workload, question
+from tests.facts import own_book, own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
-WEIGHT = weights(CATALOG.hardware, load_price_book(ROOT / "config"))
+CATALOG = own_catalog()
+WEIGHT = weights(CATALOG.hardware, own_book())
 B200 = "poweredge-xe9780-b200"
 TRAFFIC = Traffic(
     isl_tokens=1500.0,

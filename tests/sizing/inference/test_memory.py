@@ -6,8 +6,11 @@ import pytest
 from service.catalog.catalog import Catalog
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import model_load
-from service.sizing.inference.memory import sequence_bytes, weight_bytes
+from service.sizing.inference.memory import inference_memory, reserves_of, sequence_bytes, weight_bytes
+from service.sizing.inference.software import software_of
 from service.sizing.precision import BYTES_ELEMENT, Precision
+from service.sizing.table import build_table
+from service.sizing.workload import ServingEngine
 
 
 def layouts(tp: int = 1, pp: int = 1, attention_dp: int = 1) -> InferenceLayouts:
@@ -47,6 +50,46 @@ def test_recurrent_state_is_held_as_often_as_the_engine_holds_it(catalog: Catalo
     once, eight = (sequence_bytes(load, layouts(), context_tokens=1.0, state_copies=n)[0] for n in (1.0, 8.0))
     state = 4 * load.counts.state_elements_per_sequence + 2 * load.counts.conv_state_elements_per_sequence
     assert eight - once == pytest.approx(7 * state)
+
+
+def test_sglang_keeps_most_of_the_cache_of_windowed_layers(catalog: Catalog) -> None:
+    load = model_load(catalog.models["gemma-4-12b"].architecture, weight=Precision.BF16, kv=Precision.BF16)
+    freed, shared = (
+        sequence_bytes(load, layouts(), context_tokens=10_000.0, windowed_fraction=fraction)[0]
+        for fraction in (0.0, 0.8)
+    )
+    elements = [(one.elements_per_token, one.window) for one in load.counts.kv_windowed]
+    assert elements
+    assert shared - freed == pytest.approx(2 * sum(each * (8000 - window) for each, window in elements))
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "fraction"),
+    [
+        (ServingEngine.SGLANG, "gemma-4-12b", 0.8),
+        (ServingEngine.VLLM, "gemma-4-12b", 0.0),
+        # All of its layers are compressed, there is nothing to share out.
+        (ServingEngine.SGLANG, "deepseek-v4-flash", 0.0),
+    ],
+)
+def test_memory_holds_windows_as_the_engine_does(
+    catalog: Catalog, engine: ServingEngine, model: str, fraction: float
+) -> None:
+    load = model_load(catalog.models[model].architecture, weight=Precision.BF16, kv=Precision.BF16)
+    software = software_of(engine, None, catalog.calibration)
+    server = next(server for server in catalog.hardware.servers if server.gpu == "b200-sxm")
+    gpu = next(gpu for gpu in catalog.hardware.gpus if gpu.id == server.gpu)
+    memory = inference_memory(
+        load,
+        layouts(),
+        table=build_table((server,), (gpu,)),
+        isl_tokens=10_000.0,
+        osl_tokens=0.0,
+        software=software,
+        reserves=reserves_of(software, catalog.calibration),
+    )
+    held = sequence_bytes(load, layouts(), context_tokens=10_000.0, windowed_fraction=fraction)
+    assert memory.sequence[0] == pytest.approx(held[0])
 
 
 def test_kv_cache_of_llama_70b_is_160_kib_elements_per_token(catalog: Catalog) -> None:

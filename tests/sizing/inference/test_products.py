@@ -1,13 +1,14 @@
 """The matrix products of a forward pass against the parameters that the architecture counts."""
 
+import numpy as np
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.sizing.architecture import count
+from service.sizing.inference.load import touched_fraction
 from service.sizing.inference.products import Cut, Part, Phase, products_of
+from tests.facts import own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 SIZED = sorted(name for name, model in CATALOG.models.items() if model.usable)
 
 
@@ -42,3 +43,11 @@ def test_a_dense_layer_is_cut_once_by_columns_and_once_by_rows() -> None:
         (Part.FFN, Cut.ROWS, 8192.0, 28672.0, 80),
         (Part.HEAD, Cut.COLUMNS, 128256.0, 8192.0, 1),
     }
+
+
+def test_experts_are_touched_as_unequally_as_they_are_liked() -> None:
+    draws = np.array([0.0, 0.01, 1.0, 3.0, 1000.0])
+    found = touched_fraction(draws)
+    assert found.tolist() == [pytest.approx(value, rel=0.02) for value in (0.0, 0.01, 0.5, 0.75, 1.0)]
+    # Never more than if all were liked equally.
+    assert np.all(found <= 1.0 - np.exp(-draws) + 1e-12)

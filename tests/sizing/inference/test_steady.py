@@ -5,19 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from service.sizing.inference.disaggregated import Prefill, balanced, busiest, decoding, prefilling
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.steady import (
-    Passes,
-    Stream,
-    aggregated,
-    arriving,
-    busiest,
-    decoding,
-    pass_tokens,
-    prefilling,
-    wait_s,
-    wait_tail_s,
-)
+from service.sizing.inference.steady import Passes, Stream, aggregated, arriving, pass_tokens, wait_s, wait_tail_s
 from service.sizing.inference.step import StepParts
 
 PLAIN = Overheads(
@@ -27,30 +17,35 @@ PLAIN = Overheads(
     experts=1.0,
     streams=1.0,
     collectives=1.0,
-    layer_s=0.0,
+    launch_factor=1.0,
+    kernel_s=0.0,
     exchange_s=0.0,
     step_s=0.0,
     sequence_s=0.0,
-    prefill_layer_s=0.0,
+    prefill_kernel_s=0.0,
     gpu_vintage=1.0,
     host_vintage=1.0,
     interference=1.0,
+    stall_fraction=0.0,
     wave=0.0,
+    pool_wave_fraction=0.0,
+    drift_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
 
 
-def parts(products_s: float, context_s: float = 0.0) -> StepParts:
-    nothing = np.zeros((1, 1))
+def parts(*products_s: float, context_s: float = 0.0) -> StepParts:
+    nothing = np.zeros((1, len(products_s)))
     return StepParts(
-        products=np.array([[products_s]]),
+        products=np.array([products_s]),
         generation=nothing,
-        context=np.array([[context_s]]),
+        context=nothing + context_s,
         experts=nothing,
         streams=nothing,
         collectives=nothing,
-        layers=10.0,
+        launches=nothing,
+        kernels=10.0,
         exchanges=4.0,
     )
 
@@ -75,6 +70,7 @@ def passes(batch: float = 20.0, decode_s: float = 0.02, mixed_s: float = 0.05, c
         decode=parts(decode_s),
         mixed=parts(mixed_s),
         pass_tokens=np.array([[carried]]),
+        most_tokens=8000.0,
     )
 
 
@@ -92,6 +88,46 @@ def test_a_single_client_of_a_closed_loop_is_delayed_by_nobody() -> None:
     assert found.ttft_s[0, 0] == pytest.approx(0.05 + 0.5 * 0.02)
 
 
+def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_ones() -> None:
+    apart, step = (
+        aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=wave, interference=1.0)) for wave in (0.0, 1.0)
+    )
+    # 20 prompts of 0.03 s in 2.5 passes: 13 of them come before the own one, the other 6 between its tokens.
+    assert step.tpot_s[0, 0] == pytest.approx(0.02 + 6 * 0.03 / 100)
+    assert apart.tpot_s[0, 0] == pytest.approx(0.02 + 19 * 0.03 / 100)
+    waited = step.ttft_s[0, 0] - 0.05 - 0.5 * step.cycle_s[0, 0]
+    assert waited == pytest.approx(13 * 0.03)
+
+
+def test_clients_that_drift_apart_meet_less() -> None:
+    together, apart = (
+        aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=1.0, drift_fraction=drift)).ttft_s[0, 0]
+        for drift in (0.0, 0.3)
+    )
+    # 20 prompts of 0.03 s come over 0.3 of 100 steps of 0.02 s: half of the time they take themselves.
+    alone = 0.05 + 0.5 * aggregated(passes(), stream(closed=1.0), PLAIN).cycle_s[0, 0]
+    assert alone < apart < together
+
+
+def test_ranks_stand_still_for_prompts_of_each_other() -> None:
+    eight = replace(passes(batch=160.0), attention_dp=8.0)
+    own, all_of_them = (
+        aggregated(eight, stream(), replace(PLAIN, stall_fraction=stall)).tpot_s[0, 0] for stall in (0.0, 1.0)
+    )
+    # A fifth of a prompt per step on each of eight ranks: 1 - exp(-1.6) of the steps carry one somewhere.
+    assert own == pytest.approx(0.02 + 0.2 * 0.03)
+    assert all_of_them == pytest.approx(own + (1.0 - np.exp(-1.6) - 0.2) * 0.03)
+
+
+def test_launches_hide_behind_long_passes() -> None:
+    eager = replace(PLAIN, prefill_kernel_s=4e-3)
+    # 10 kernels of 4 ms to launch beside 30 ms of work: as the sides of a right angle.
+    assert prompts(0.03, 0.03).one_s[0, 0] == pytest.approx(0.03)
+    assert prefilling(parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0).one_s[
+        0, 0
+    ] == pytest.approx(0.05)
+
+
 def test_a_prompt_of_several_chunks_takes_several_passes() -> None:
     found = aggregated(passes(carried=250.0), stream(), PLAIN)
     assert found.prefill_s[0, 0] == pytest.approx(4 * 0.05)
@@ -105,7 +141,7 @@ def test_accepted_drafts_shorten_the_time_per_token_and_bring_prompts_sooner() -
 
 
 def test_gaps_belong_to_the_host_and_kernels_to_the_gpu() -> None:
-    aged = replace(PLAIN, layer_s=1e-3, exchange_s=1e-3, step_s=1e-3, gpu_vintage=2.0, host_vintage=3.0)
+    aged = replace(PLAIN, kernel_s=1e-3, exchange_s=1e-3, step_s=1e-3, gpu_vintage=2.0, host_vintage=3.0)
     # 10 layers, 4 collectives and the step are 15 ms of gaps.
     assert parts(0.02).elapsed_s(aged)[0, 0] == pytest.approx(2 * 0.02 + 3 * 0.015)
 
@@ -124,40 +160,68 @@ def test_a_pass_carries_a_prompt_or_all_that_arrive_but_never_more_than_a_chunk(
     assert arriving(50.0, stream()) == pytest.approx(0.5)
 
 
+def prompts(one_s: float = 0.05, eight_s: float = 0.4, **changes: float) -> Prefill:
+    """Passes with one prompt of a thousand tokens, and with eight of them."""
+    return prefilling(
+        parts(one_s, eight_s), stream(**changes), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
+    )
+
+
+def pooled(batch: float = 20.0, *, prefill: Prefill, ratio: float | None, utilisation: float = 0.7, **how: float):
+    """20 sequences at 20 ms a step finish 10 requests/s."""
+    servers, closed = how.get("servers", 1.0), how.get("closed", 0.0)
+    return decoding(
+        passes(batch),
+        stream(closed=closed),
+        replace(PLAIN, pool_wave_fraction=how.get("pool_wave_fraction", 0.0)),
+        prefill=prefill,
+        transfer_s=np.array([[0.01]]),
+        servers=servers,
+        ratio=ratio,
+        utilisation=utilisation,
+    )
+
+
 @pytest.mark.parametrize(("ratio", "carried"), [(10.0, 10.0), (0.25, 0.95 * 5.0)])
 def test_the_pool_that_is_short_sets_the_pace(ratio: float, carried: float) -> None:
-    """20 sequences at 20 ms a step finish 10 requests/s; a prefill instance takes 20 prompts/s at 50 ms each."""
-    service, tail = prefilling(parts(0.05), stream(), PLAIN, pass_tokens=np.array([[1000.0]]))
-    state, instances = decoding(
-        passes(),
-        stream(),
-        PLAIN,
-        prefill_s=service,
-        prefill_tail_s=tail,
-        transfer_s=np.array([[0.01]]),
-        servers=1.0,
-        ratio=ratio,
-        utilisation=0.7,
-    )
+    """A prefill instance takes 20 prompts/s at 50 ms each."""
+    state, instances = pooled(prefill=prompts(), ratio=ratio)
     assert state.requests_s[0, 0] == pytest.approx(carried)
     assert instances[0, 0] == ratio
     assert state.tpot_s[0, 0] == pytest.approx(0.02)
+    assert state.prefill_fraction[0, 0] == pytest.approx(10.0 / (20.0 * ratio))
+
+
+def test_prompts_share_passes_only_where_the_pool_has_no_time_for_one_after_another() -> None:
+    """Eight prompts in one pass of 0.12 s are 10 ms more for each."""
+    shared = prompts(eight_s=0.12)
+    calm, _ = pooled(prefill=shared, ratio=1.0)
+    assert calm.prefill_s[0, 0] == pytest.approx(0.05)
+    hard, _ = pooled(prefill=shared, ratio=0.25)
+    # 40 prompts/s on one instance: n of them in 0.04 + 0.01 n seconds keep it busy for 0.95 of the time.
+    count = 40.0 * 0.04 / (0.95 - 40.0 * 0.01)
+    assert hard.prefill_s[0, 0] == pytest.approx(0.04 + 0.01 * count)
+    assert hard.requests_s[0, 0] == pytest.approx(10.0)
+    assert hard.prefill_fraction[0, 0] == pytest.approx(0.95)
+
+
+def test_clients_that_come_together_wait_for_each_others_prompts() -> None:
+    alone, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0)
+    together, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0, pool_wave_fraction=1.0)
+    # 10 clients on each of two prefill instances: in passes of eight, 1.25 of them.
+    before = 0.5 * 10.0 * (1.0 + 1.0 / 1.25) - 1.0
+    assert together.ttft_s[0, 0] - alone.ttft_s[0, 0] == pytest.approx(before * 0.05)
 
 
 def test_prefill_is_bought_for_the_rate_that_decode_carries() -> None:
-    service, tail = prefilling(parts(0.05), stream(), PLAIN, pass_tokens=np.array([[1000.0]]))
-    _, instances = decoding(
-        passes(),
-        stream(),
-        PLAIN,
-        prefill_s=service,
-        prefill_tail_s=tail,
-        transfer_s=np.array([[0.0]]),
-        servers=2.0,
-        ratio=None,
-        utilisation=0.5,
-    )
+    _, instances = pooled(prefill=prompts(), ratio=None, utilisation=0.5, servers=2.0)
     assert instances[0, 0] == pytest.approx(10 * 0.05 / (0.5 * 2))
+
+
+def test_a_batch_that_prefill_cannot_keep_up_with_is_never_reached() -> None:
+    batches = np.array([[1.0, 10.0, 100.0], [1.0, 10.0, 100.0]])
+    found = balanced(batches, np.array([[0.095, 0.95, 9.5], [0.01, 0.1, 0.5]]))
+    assert found.tolist() == [pytest.approx(10.0), pytest.approx(100.0)]
 
 
 def test_a_queue_is_as_busy_as_its_waits_allow_and_no_busier_than_asked() -> None:

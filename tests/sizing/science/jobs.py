@@ -16,6 +16,7 @@ from service.sizing.science.workload import (
     GenomicsWorkload,
     LatticeWorkload,
     MdWorkload,
+    RecipeTrainingWorkload,
     RooflineWorkload,
     ScienceWorkload,
     SequenceTrainingWorkload,
@@ -58,6 +59,7 @@ EVERY: tuple[ScienceWorkload, ...] = (
     folding(application="chai-1"),
     folding(application="alphafold-2"),
     folding(application="esmfold"),
+    folding(application="openfold-2"),
     md(),
     md(application="gromacs"),
     md(application="amber"),
@@ -73,6 +75,7 @@ EVERY: tuple[ScienceWorkload, ...] = (
     LatticeWorkload(application="fluidx3d", cells=1e10, steps=1e7, target=MONTH),
     SequenceTrainingWorkload(application="esm-2", parameters=15e9, tokens=1e13, target=MONTH),
     SequenceTrainingWorkload(application="evo-2", parameters=7e9, tokens=1e13, target=MONTH),
+    RecipeTrainingWorkload(application="openfold-training", target=DeadlineTarget(deadline_days=0.5)),
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from config.environment import ROOT
-from service.catalog.applications import load_applications
+from service.catalog.applications import load_facts
 from service.schemas.science import APPLICATION_TEMPLATES, SCIENCE_ESTIMATE_SCHEMAS
 from tests.sizing.science.jobs import estimated
 
@@ -30,7 +30,7 @@ def test_there_are_cases():
 
 
 def test_the_schema_knows_every_application_and_its_template():
-    found = load_applications(ROOT / "config/science", gpus=_gpus()).applications
+    found = load_facts(ROOT / "config/science", gpus=_gpus())
 
     assert {name: app.template for name, app in found.items()} == APPLICATION_TEMPLATES
 

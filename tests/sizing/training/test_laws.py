@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.sizing.precision import Precision
 from service.sizing.table import build_table
 from service.sizing.training.choices import searched_layouts
@@ -22,9 +20,10 @@ from service.sizing.training.search import size_training
 from service.sizing.training.step import StepTime
 from service.sizing.training.traffic import traffic_of
 from service.sizing.workload import Constraints, Method, Question, TrainingTarget
+from tests.facts import own_catalog
 from tests.sizing.training.jobs import job, layouts, training_workload
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 MODELS = ("llama-3.1-8b", "llama-3.1-405b", "deepseek-v3", "gpt-oss-120b", "nemotron-3-nano-30b-a3b", "llama-3.2-3b")
 SERVERS = (
     "poweredge-xe9780-b300",

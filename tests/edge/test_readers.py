@@ -1,8 +1,9 @@
-"""The gate: places, readers, and who answers, without a server."""
+"""Readers and places: who may read, who answers, and what is given back, without a server."""
 
 import pytest
 
-from service.edge.gate import Places, Readers
+from service.edge.places import Places
+from service.edge.readers import Readers
 from service.errors import RateLimitedError, UnavailableError
 
 

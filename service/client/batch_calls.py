@@ -1,0 +1,120 @@
+"""The API of batches for Python programs: `headroom.batches.submit(...)`, `wait`, `results`."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import httpx
+
+from service.client.batch import NDJSON, Batch, batch_of
+from service.client.patience import Patience, retry_after_s
+from service.client.problem import UnfinishedError
+from service.client.run import Page, page_of
+
+_PATH = "/v1/batches"
+# 64 MB on a slow line, and 100,000 items that are written down.
+_UPLOAD_S = 300.0
+_UNREACHABLE_WHILE_WAITING_S = 30.0
+_POLL_S = 0.5
+_LONGEST_POLL_S = 2.0
+_GROWTH = 1.5
+
+
+class Calls(Protocol):
+    """What the calls of batches need of the connection."""
+
+    def send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer, after tries again where that may help."""
+        ...
+
+    def document(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
+        """The JSON of it."""
+        ...
+
+    def streamed(self, path: str, **request: Any) -> AbstractContextManager[httpx.Response]:
+        """An answer that is read as it comes."""
+        ...
+
+
+class BatchCalls:
+    """The calls of /v1/batches."""
+
+    def __init__(self, calls: Calls, *, path_of: Callable[[str, str], str]) -> None:
+        self._calls, self._path_of = calls, path_of
+
+    def submit(
+        self,
+        body: bytes,
+        *,
+        media_type: str = NDJSON,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Post up to 100,000 workloads; the batch is accepted, and sized from now on.
+
+        The same upload under the same `idempotency_key` is the same batch for a day.
+        """
+        return _batch(self._upload(body, media_type, {"name": name}, idempotency_key or uuid.uuid4().hex))
+
+    def dry_run(self, body: bytes, *, media_type: str = NDJSON) -> Mapping[str, Any]:
+        """What would become of an upload; nothing is kept."""
+        answer = self._upload(body, media_type, {"dry_run": "true"}, uuid.uuid4().hex)
+        document: Mapping[str, Any] = answer.json()
+        return document
+
+    def _upload(self, body: bytes, media_type: str, query: Mapping[str, str | None], key: str) -> httpx.Response:
+        params = {name: value for name, value in query.items() if value is not None}
+        headers = {"Content-Type": media_type, "Idempotency-Key": key}
+        return self._calls.send("POST", _PATH, content=body, headers=headers, params=params, extra_s=_UPLOAD_S)
+
+    def get(self, batch_id: str) -> Batch:
+        """How far a batch is."""
+        return _batch(self._calls.send("GET", self._path_of("batches", batch_id)))
+
+    def wait(self, batch: Batch, *, within_s: float, watch: Callable[[Batch], None] | None = None) -> Batch:
+        """Follow a batch to its end, telling `watch` how far it is; UnfinishedError when that takes too long."""
+        deadline, pause_s = time.monotonic() + within_s, _POLL_S
+        patience = Patience(unreachable_s=_UNREACHABLE_WHILE_WAITING_S)
+        while True:
+            if watch is not None:
+                watch(batch)
+            if not batch.open:
+                return batch
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise UnfinishedError(f"Batch {batch.id} was still {batch.status} after {within_s:g} s; it goes on.")
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * _GROWTH, _LONGEST_POLL_S)
+            batch = _batch(self._calls.send("GET", self._path_of("batches", batch.id), patience=patience))
+
+    def list(self, *, status: str | None = None, limit: int | None = None, cursor: str | None = None) -> Page:
+        """Batches, newest first."""
+        return page_of(self._calls.document("GET", _PATH, params=_given(status=status, limit=limit, cursor=cursor)))
+
+    def items(
+        self, batch_id: str, *, state: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """Items in the order of their lines."""
+        params = _given(state=state, limit=limit, cursor=cursor)
+        return page_of(self._calls.document("GET", f"{self._path_of('batches', batch_id)}/items", params=params))
+
+    def results(self, batch_id: str, *, media_type: str = NDJSON) -> Iterator[bytes]:
+        """All items in the order of their lines, in pieces as they come."""
+        path = f"{self._path_of('batches', batch_id)}/results"
+        accept = {"Accept": f"{media_type}, application/problem+json;q=0.1"}
+        with self._calls.streamed(path, headers=accept) as answer:
+            yield from answer.iter_bytes()
+
+    def cancel(self, batch_id: str) -> Batch:
+        """Cancel a batch for good; once it is done, that is refused (409)."""
+        return _batch(self._calls.send("POST", f"{self._path_of('batches', batch_id)}/cancel"))
+
+
+def _given(**query: str | int | None) -> dict[str, str | int]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _batch(answer: httpx.Response) -> Batch:
+    return batch_of(answer.json(), retry_after_s=retry_after_s(answer.headers.get("Retry-After")))

@@ -1,0 +1,27 @@
+"""A quote's lines as CSV: numbers as they are kept, text that no spreadsheet computes."""
+
+import csv
+import io
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from service.documents.columns import COLUMNS, Value
+from service.documents.inert import inert
+
+
+def quote_csv(quote: Mapping[str, Any]) -> bytes:
+    """A heading and a row a line, in UTF-8 with the mark that spreadsheets know it by; every row names its quote."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(["Quote", "Revision", "Currency", *(column.heading for column in COLUMNS)])
+    start = [inert(quote["number"]), quote["revision"], quote["currency"]]
+    for line in quote["lines"]:
+        rows.writerow([*start, *(_cell(column.of(line)) for column in COLUMNS)])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _cell(value: Value) -> str:
+    if value is None:
+        return ""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -1,0 +1,52 @@
+"""The block of the cost of ownership: parts, costs per unit, a cloud beside it, what moves it most."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.documents.spelled import amount, day, share, unit_price, words
+
+Row = dict[str, Any]
+
+
+def ownership_block(tco: Mapping[str, Any]) -> Row:
+    """What the option costs over the horizon."""
+    inputs, currency = tco["inputs"], tco["currency"]
+    basis = (
+        f"Over {inputs['horizon_months']} months at {share(inputs['utilisation_fraction'])} utilisation, in {currency}."
+    )
+    return {"basis": basis, "rows": list(_ownership_rows(tco, currency))}
+
+
+def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
+    for part in tco["parts"]:
+        note = part["why"] if part["amount"] is not None else f"not known: {', '.join(part['missing'])}"
+        yield {
+            "name": words(part["part"]).capitalize(),
+            "value": amount(part["amount"], currency),
+            "note": note,
+            "strong": False,
+        }
+    without = f"without {', '.join(map(words, tco['missing']))}" if tco["missing"] else "every part is in it"
+    yield {"name": "Total", "value": amount(tco["total"], currency), "note": without, "strong": True}
+    for one in tco["figures"]:
+        yield {
+            "name": f"Per {words(one['unit'])}",
+            "value": unit_price(one["amount"], currency),
+            "note": one["why"],
+            "strong": False,
+        }
+    cloud = tco["cloud"]
+    if cloud is not None and cloud["amount"] is not None:
+        note = f"{cloud['name']}, {day(cloud['date'])}: {unit_price(cloud['gpu_hour'], currency)} a GPU-hour"
+        if cloud["break_even_utilisation_fraction"] is not None:
+            note += f"; both cost the same at {share(cloud['break_even_utilisation_fraction'])} utilisation"
+        yield {
+            "name": "The same hours in a cloud",
+            "value": amount(cloud["amount"], currency),
+            "note": note,
+            "strong": False,
+        }
+    for moved in tco["sensitivity"]:
+        low, high = (unit_price(moved[name], currency) for name in ("gpu_hour_at_low", "gpu_hour_at_high"))
+        span = f"{words(moved['input'])} from {moved['low']} to {moved['high']}"
+        yield {"name": "A GPU-hour, if", "value": f"{low} … {high}", "note": span, "strong": False}

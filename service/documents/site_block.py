@@ -1,0 +1,34 @@
+"""The block of power, racks, network and storage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.documents.spelled import figure, whole, words
+
+Row = dict[str, Any]
+
+
+def site_block(option: Mapping[str, Any]) -> Row:
+    """What a site must have, in two columns."""
+    facility, network, storage = option["facility"], option["network"], option["storage"]
+    switches = (network["leaf_switches"] or 0) + (network["spine_switches"] or 0)
+    left = (
+        ("Servers", f"{whole(option['servers'])}, of them spare {whole(option['spare_servers'])}"),
+        ("Racks", whole(facility["racks"])),
+        ("Rack units", figure(facility["rack_units"])),
+        ("Weight", f"{figure(facility['weight_kg'])} kg"),
+        ("Cooling", facility["cooling"]),
+    )
+    right = (
+        ("IT power", f"{figure(facility['it_power_kw'])} kW"),
+        ("At the meter", f"{figure(facility['facility_power_kw'])} kW (PUE {figure(facility['pue'])})"),
+        ("Per rack", f"{figure(facility['rack_power_kw'])} kW"),
+        ("Heat into liquid", f"{figure(facility['liquid_heat_kw'])} kW"),
+        ("Network", f"{words(network['fabric'])}, {whole(switches)} switches for the GPUs"),
+        ("Storage", f"{figure(storage['capacity_tb'])} TB, reads {figure(storage['read_gb_s'])} GB/s"),
+    )
+    return {"left": _pairs(left), "right": _pairs(right)}
+
+
+def _pairs(rows: tuple[tuple[str, str], ...]) -> list[Row]:
+    return [{"name": name, "value": value} for name, value in rows]

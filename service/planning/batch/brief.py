@@ -1,0 +1,114 @@
+"""What a batch keeps of an answer: the best option in short, or why nothing fits; canonical JSON of one or two kB.
+
+The whole answer, its working included, is what the same question gets as a workload: sized again, it is the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from service.planning.batch.asking import Asked
+from service.quoting.indicative import PricedResult, priced
+from service.runtime import Runtime
+from service.schemas.digest import canonical_json
+from service.sizing.size import size
+from service.sizing.table import FloatArray
+from service.store.runs import Versions
+
+_OPTION = (
+    *("server", "server_name", "sku", "orderable", "gpu", "servers", "spare_servers", "gpus", "gpus_instance"),
+    *("replicas", "mode", "weight_precision", "kv_precision", "precision", "batch", "confidence_fraction"),
+    *("memory_used_gb_gpu", "memory_usable_gb_gpu", "bottleneck"),
+)
+_FACILITY = ("it_power_kw", "facility_power_kw", "racks", "rack_power_kw", "cooling", "weight_kg", "energy_kwh_year")
+_COST = ("currency", "total_usd", "low_usd", "high_usd", "usd_per_million_tokens", "usd_per_run", "usd_per_target")
+_METRIC = ("p10", "p50", "p90")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """An answer as a batch keeps it."""
+
+    body: str
+    feasible: bool
+
+
+def sized(runtime: Runtime, asked: Asked, versions: Versions, weight: FloatArray) -> Brief:
+    """Size the question with this process's catalog, calibration, engine and price book."""
+    hardware = runtime.catalog.hardware
+    result = size(
+        asked.resolved.question,
+        hardware=hardware,
+        architecture=asked.resolved.architecture,
+        application=asked.resolved.application,
+        calibration=runtime.catalog.calibration,
+        weight=weight,
+        best_only=True,
+    )
+    return of_result(priced(result, hardware, runtime.price_book), digest=asked.digest, versions=versions)
+
+
+def of_result(found: PricedResult, *, digest: str, versions: Versions) -> Brief:
+    """In short what the engine has found."""
+    result, option = found.result, None
+    if result.options:
+        best, cost = result.options[0], next((cost for cost in found.costs if cost.rank == 1), None)
+        option = {name: getattr(best, name) for name in _OPTION}
+        option["layout"] = _stated(asdict(best.layout))
+        option["metrics"] = {
+            metric.name: {**{name: getattr(metric.interval, name) for name in _METRIC}, "basis": metric.basis}
+            for metric in best.metrics
+        }
+        option["facility"] = {name: getattr(best.facility, name) for name in _FACILITY}
+        option["cost"] = None if cost is None else {name: getattr(cost, name) for name in _COST}
+    shortfall = None if result.shortfall is None else asdict(result.shortfall)
+    body = _body(result.kind, option, shortfall, result.engine_version, digest=digest, versions=versions)
+    return Brief(body=body, feasible=bool(result.options))
+
+
+def of_answer(stored: bytes, *, versions: Versions) -> Brief:
+    """In short what a run was answered."""
+    result = orjson.loads(stored)
+    option = None
+    if result["options"]:
+        best = result["options"][0]
+        option = {name: best[name] for name in _OPTION}
+        option["layout"] = _stated(best["layout"])
+        option["metrics"] = {
+            name: {part: metric[part] for part in (*_METRIC, "basis")} for name, metric in best["metrics"].items()
+        }
+        option["facility"] = {name: best["facility"].get(name) for name in _FACILITY}
+        option["cost"] = None if best["cost"] is None else {name: best["cost"][name] for name in _COST}
+    engine = result["engine_version"]
+    body = _body(result["kind"], option, result["shortfall"], engine, digest=result["digest"], versions=versions)
+    return Brief(body=body, feasible=bool(result["feasible"]))
+
+
+def _stated(layout: Mapping[str, Any]) -> dict[str, Any]:
+    """Degrees that say something: most of a layout is one."""
+    return {name: value for name, value in layout.items() if value is not None and value != 1}
+
+
+def _body(
+    kind: str,
+    option: Mapping[str, Any] | None,
+    shortfall: Mapping[str, Any] | None,
+    engine_version: str,
+    *,
+    digest: str,
+    versions: Versions,
+) -> str:
+    body = {
+        "kind": kind,
+        "feasible": option is not None,
+        "option": option,
+        "shortfall": shortfall,
+        "engine_version": engine_version,
+        "catalog_version": versions.catalog,
+        "calibration_version": versions.calibration,
+        "price_book_digest": versions.price_book_digest,
+        "digest": digest,
+    }
+    return canonical_json(body).decode()

@@ -1,0 +1,301 @@
+"""A chunk of a batch is worked on: claim, size item by item what has no answer yet, store all of it in one transaction.
+
+A worker that dies loses what it had not stored, at most the work of a slice; another claims the chunk when the lease
+has run out. After three deaths without an answer in between, the items are sized one by one, each noted before it is
+begun: the one that kills its worker fails alone. A person's question ends a slice early, and the rest is queued again.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.errors import PlannerError
+from service.planning.batch.asking import REFUSALS, Asked, asked, name_in, problem_of, told
+from service.planning.batch.brief import Brief, of_answer, sized
+from service.planning.batch.feed import feed
+from service.planning.transact import read, transact
+from service.planning.versions import current_versions
+from service.queue import QueueName, TimeLimitReached
+from service.quoting.indicative import weights
+from service.runtime import Runtime
+from service.sizing.table import FloatArray
+from service.store import batches, chunks, results
+from service.store.chunks import Claimed, EndedItem, OpenItem
+from service.store.runs import Versions
+from service.store.tables.batches import ChunkStatus, ItemState
+
+log = structlog.get_logger(__name__)
+
+Solve = Callable[[Runtime, Asked, Versions, FloatArray], Brief]
+
+# A slice leaves the soft limit enough room for one slow item and for storing.
+_SLICE_FRACTION = 0.4
+# So long a person's question may wait for a worker that sizes items.
+_LOOK_EVERY_S = 0.1
+# An item that has had so much of the limit for itself does not get it again.
+_OWN_FAULT_FRACTION = 0.5
+
+
+@dataclass(slots=True)
+class _Slice:
+    """What one look at a chunk comes to: ends of items and the answers that they rest on."""
+
+    ended: list[EndedItem] = field(default_factory=list)
+    answers: dict[str, Brief] = field(default_factory=dict)
+    reused: int = 0
+
+    def end(
+        self,
+        item: OpenItem,
+        state: ItemState,
+        *,
+        of: Asked | None = None,
+        problem: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        """One more item has its end."""
+        self.ended.append(
+            EndedItem(
+                line=item.line,
+                state=state,
+                name=name_in(item.asked) if of is None else of.name,
+                kind=None if of is None else of.kind,
+                digest=None if of is None else of.digest,
+                error_code=code,
+                problem=problem,
+            )
+        )
+
+    def counts(self) -> batches.Ended:
+        """The ends by state."""
+        by_state = Counter(one.state.value for one in self.ended)
+        names = ("done", "infeasible", "refused", "failed")
+        return batches.Ended(**{name: by_state[name] for name in names}, reused_items=self.reused)
+
+
+def size_chunk(
+    runtime: Runtime, batch_id: str, number: int, *, solve: Solve = sized, look_every_s: float = _LOOK_EVERY_S
+) -> bool:
+    """Work on one chunk for a while; False when there was nothing to do, or somebody else did it."""
+    now = runtime.clock()
+    claimed = transact(
+        runtime, lambda session: chunks.claim(session, batch_id, number, now=now, lease_s=runtime.settings.lease_s)
+    )
+    if claimed is None:
+        log.info("chunk_not_claimed", batch_id=batch_id, chunk=number)
+        return False
+    ids: dict[str, str | int] = {
+        "batch_id": batch_id,
+        "chunk": number,
+        "tenant_id": claimed.tenant_id,
+        "request_id": claimed.request_id,
+    }
+    with (
+        structlog.contextvars.bound_contextvars(**ids, attempt=claimed.attempts),
+        runtime.tracing.span("size_chunk", parent=claimed.traceparent, began_ns=None, **ids) as span,
+    ):
+        work = _Work(runtime, claimed, solve=solve, look_every_s=look_every_s)
+        alone = claimed.attempts > runtime.settings.max_attempts
+        stored = work.one_by_one() if alone else work.together()
+        if not stored:
+            span.fail("taken_over")
+            log.warning("chunk_taken_over", token=claimed.token)
+    feed(runtime)
+    return stored
+
+
+class _Work:
+    """The work of one claim."""
+
+    def __init__(self, runtime: Runtime, claimed: Claimed, *, solve: Solve, look_every_s: float) -> None:
+        self._solve, self._look_every_s = solve, look_every_s
+        self._runtime = runtime
+        self._claimed = claimed
+        self._versions: Versions = current_versions(runtime)
+        self._weight: FloatArray = weights(runtime.catalog.hardware, runtime.price_book)
+        self._known: dict[str, bool] = {}
+        self._began_s = self._looked_s = time.monotonic()
+        self._items = read(runtime, lambda session: chunks.open_items(session, claimed.batch_id, claimed.number))
+
+    def together(self) -> bool:
+        """Everything, until the slice is over or somebody waits; stored in one transaction."""
+        part = _Slice()
+        left = self._with_answers(part, self._understood(part, self._items))
+        begun_s = time.monotonic()
+        try:
+            while left and not self._gives_way(part):
+                begun_s = time.monotonic()
+                self._size(part, *left[0])
+                left.pop(0)
+        except TimeLimitReached:
+            if time.monotonic() - begun_s > self._runtime.settings.task_soft_limit_s * _OWN_FAULT_FRACTION:
+                self._too_slow(part, *left[0])
+        more = len(part.ended) < len(self._items)
+        return self._store(part, then=ChunkStatus.QUEUED if more else ChunkStatus.DONE, begin_anew=bool(part.ended))
+
+    def one_by_one(self) -> bool:
+        """Each item noted before it is begun, and stored before the next: one that kills its worker fails alone."""
+        log.warning("chunk_sized_one_by_one", items=len(self._items))
+        for place, item in enumerate(self._items, 1):
+            part = _Slice()
+            if item.attempts:
+                message = "Its worker died or was stopped each time that it was sized, alone too."
+                part.end(item, ItemState.FAILED, code="poison", problem=told("poison", message))
+                log.error("item_poisoned", line=item.line)
+            elif self._note(item):
+                self._alone(part, item)
+            else:
+                return False
+            over = not part.ended or self._gives_way(part)
+            then = ChunkStatus.QUEUED if over else ChunkStatus.RUNNING
+            if not self._store(part, then=ChunkStatus.DONE if place == len(self._items) else then):
+                return False
+            if over:
+                break
+        return True
+
+    def _alone(self, part: _Slice, item: OpenItem) -> None:
+        begun: Asked | None = None
+        try:
+            for one, of in self._with_answers(part, self._understood(part, [item])):
+                begun = of
+                self._size(part, one, of)
+        except TimeLimitReached:
+            if begun is not None:
+                self._too_slow(part, item, begun)
+
+    def _understood(self, part: _Slice, items: list[OpenItem]) -> list[tuple[OpenItem, Asked]]:
+        """The items that can be sized; the others are refused."""
+        found = []
+        for item in items:
+            try:
+                found.append((item, asked(self._runtime, item.asked, self._versions)))
+            except REFUSALS as error:
+                part.end(item, ItemState.REFUSED, code=error.code, problem=problem_of(error))
+            if time.monotonic() - self._began_s > self._slice_s / 2:
+                break
+        return found
+
+    def _with_answers(self, part: _Slice, items: list[tuple[OpenItem, Asked]]) -> list[tuple[OpenItem, Asked]]:
+        """End the items whose question has an answer already; the others, those of one model after another."""
+        tenant_id = self._claimed.tenant_id
+        digests = list(dict.fromkeys(of.digest for _, of in items))
+
+        def look(session: Session) -> tuple[dict[str, bool], dict[str, bytes]]:
+            known = chunks.known_answers(session, tenant_id, digests)
+            asked_by_runs = chunks.stored_results(session, tenant_id, [one for one in digests if one not in known])
+            bodies = {digest: results.body(session, tenant_id, digest) for digest in asked_by_runs}
+            return known, {digest: body for digest, body in bodies.items() if body is not None}
+
+        known, bodies = read(self._runtime, look)
+        for digest, body in bodies.items():
+            part.answers[digest] = brief = of_answer(body, versions=self._versions)
+            known[digest] = brief.feasible
+        self._known = known
+        return sorted(items, key=lambda pair: (pair[1].kind, _subject(pair[1])))
+
+    def _size(self, part: _Slice, item: OpenItem, of: Asked) -> None:
+        """The end of one item."""
+        feasible = self._known.get(of.digest)
+        if feasible is not None:
+            part.reused += 1
+            part.end(item, ItemState.DONE if feasible else ItemState.INFEASIBLE, of=of)
+            return
+        try:
+            brief = self._solve(self._runtime, of, self._versions, self._weight)
+        except TimeLimitReached:
+            raise
+        except REFUSALS as error:
+            part.end(item, ItemState.REFUSED, of=of, code=error.code, problem=problem_of(error))
+        except PlannerError as error:
+            part.end(item, ItemState.FAILED, of=of, code=error.code, problem=problem_of(error))
+        except Exception as error:
+            # What it says may quote the customer's question. The line tells types and places.
+            log.exception("engine_error", error=type(error).__name__, line=item.line)
+            message = "The engine failed on this question; the operator finds the reason under the batch and the line."
+            part.end(item, ItemState.FAILED, of=of, code="engine_error", problem=told("engine_error", message))
+        else:
+            part.answers[of.digest] = brief
+            self._known[of.digest] = brief.feasible
+            part.end(item, ItemState.DONE if brief.feasible else ItemState.INFEASIBLE, of=of)
+
+    def _too_slow(self, part: _Slice, item: OpenItem, of: Asked) -> None:
+        limit_s = self._runtime.settings.task_soft_limit_s
+        message = f"Sizing took longer than {limit_s} s; narrow the constraints."
+        part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
+        log.warning("item_too_slow", line=item.line)
+
+    @property
+    def _slice_s(self) -> float:
+        return self._runtime.settings.task_soft_limit_s * _SLICE_FRACTION
+
+    def _gives_way(self, part: _Slice) -> bool:
+        """Whether to stop here: the slice is over, or a person's question waits that no worker has taken."""
+        now_s = time.monotonic()
+        if not part.ended:
+            return False
+        if now_s - self._began_s > self._slice_s:
+            return True
+        if now_s - self._looked_s < self._look_every_s:
+            return False
+        self._looked_s = now_s
+        return bool(self._runtime.queue.depth(QueueName.INTERACTIVE))
+
+    def _note(self, item: OpenItem) -> bool:
+        """Say that the item is about to be sized, and hold the chunk for another lease."""
+        now, lease_s = self._runtime.clock(), self._runtime.settings.lease_s
+
+        def work(session: Session) -> bool:
+            if not chunks.extend(session, self._claimed, now=now, lease_s=lease_s):
+                return False
+            chunks.attempt(session, self._claimed, item.line)
+            return True
+
+        return transact(self._runtime, work)
+
+    def _store(self, part: _Slice, *, then: ChunkStatus, begin_anew: bool = False) -> bool:
+        """One transaction: answers, ends of items, the chunk, the counts of the batch; all or nothing."""
+        now = self._runtime.clock()
+        rows = [
+            {
+                "tenant_id": self._claimed.tenant_id,
+                "digest": digest,
+                "body": brief.body,
+                "feasible": brief.feasible,
+                "created_at": now,
+            }
+            for digest, brief in part.answers.items()
+        ]
+
+        def work(session: Session) -> bool:
+            stored = chunks.settle(
+                session,
+                self._claimed,
+                part.ended,
+                counts=part.counts(),
+                then=then,
+                begin_anew=begin_anew,
+                now=now,
+            )
+            if stored:
+                chunks.put_answers(session, rows)
+            return stored
+
+        stored = transact(self._runtime, work)
+        if stored:
+            log.info("chunk_stored", items=len(part.ended), how=then.value, duration_ms=self._spent_ms())
+        return stored
+
+    def _spent_ms(self) -> float:
+        return round((time.monotonic() - self._began_s) * 1e3, 1)
+
+
+def _subject(of: Asked) -> str:
+    """What questions have in common that share tables: their model or application."""
+    if of.resolved.architecture is not None:
+        return of.resolved.architecture.id
+    return "" if of.resolved.application is None else of.resolved.application.id

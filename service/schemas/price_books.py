@@ -1,0 +1,214 @@
+"""Price books of tenants on the wire: uploaded whole, as JSON or as a table, and read again with their state."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from service.quoting.prices import PartKind
+from service.schemas.constraints import DayField
+from service.schemas.currency import CurrencyField
+from service.schemas.issue import Issue
+from service.schemas.plain import count, decimal, flag, many, text
+from service.schemas.run import PageSchema, moment
+from service.schemas.strict import Choice, Count, Flag, RecordSchema, Text
+from service.schemas.words import WordedSchema
+
+MOST_LINES = 5000
+LONGEST_LEAD_WEEKS = 260
+STATES = ("uploaded", "scheduled", "in_force", "replaced", "expired")
+_OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookLine:
+    """The price of one part per unit; None is a part without a price, never zero."""
+
+    part: str
+    kind: PartKind
+    unit: str
+    list_price: Decimal | None
+    sku: str | None
+    lead_time_weeks: int | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBookRequest:
+    """A price book as it is uploaded; days are ISO dates."""
+
+    name: str
+    currency: str
+    date: str
+    expires_on: str | None
+    indicative: bool
+    note: str
+    lines: tuple[BookLine, ...]
+
+
+class UnitPrice(fields.String):
+    """A positive amount as a decimal string with at most four decimals, kept as Decimal; never a float."""
+
+    pattern = r"^\d{1,13}(\.\d{1,4})?$"
+    limit = 'more than 0, at most 9999999999999.9999, as a string such as "18250.00"; an unknown price is null'
+    _SHAPE = re.compile(pattern, re.ASCII)
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": what, "pattern": self.pattern, "examples": ["18250.00"]}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValidationError(Issue("Money is written as a decimal string.", value=value, limit=self.limit))
+        if not self._SHAPE.fullmatch(value) or not Decimal(value):
+            raise ValidationError(Issue(f"Must be {self.limit}.", value=value, limit=self.limit))
+        return Decimal(value)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else format(value, "f")
+
+
+class BookLineSchema(RecordSchema):
+    """One part of a price book."""
+
+    record: ClassVar[type] = BookLine
+
+    part = Text("Id of the server, switch or other part, as the bill of materials names it.", longest=80, required=True)
+    kind = Choice("What the price is for.", PartKind, required=True)
+    unit = Text("What one of it is, such as system, piece or gpu_year.", longest=40, required=True)
+    list_price = UnitPrice(
+        "List price of one unit, in the currency of the book; null where there is none.", **_OPTIONAL
+    )
+    sku = Text("What the part is ordered by.", longest=80, **_OPTIONAL)
+    lead_time_weeks = Count(
+        "Weeks from the order to the delivery, as of the date of the book.", low=0, high=LONGEST_LEAD_WEEKS, **_OPTIONAL
+    )
+    note = Text("What to know about it.", longest=400, shortest=0, load_default="")
+
+
+class LinesField(fields.List[Any]):
+    """The lines of a book, each part once."""
+
+    limit = f"1 to {MOST_LINES} lines"
+
+    def __init__(self) -> None:
+        super().__init__(
+            fields.Nested(BookLineSchema),
+            required=True,
+            metadata={"description": "Each part once.", "minItems": 1, "maxItems": MOST_LINES},
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, list):
+            raise ValidationError(Issue("Must be a list of lines.", value=value, limit=self.limit))
+        if not 1 <= len(value) <= MOST_LINES:
+            raise ValidationError(Issue(f"Must hold {self.limit}; this holds {len(value)}.", limit=self.limit))
+        loaded: Any = super()._deserialize(value, attr, data, **kwargs)
+        lines: tuple[BookLine, ...] = tuple(loaded)
+        twice = _stand_twice(lines)
+        if twice:
+            raise ValidationError(twice)
+        return lines
+
+
+def _stand_twice(lines: tuple[BookLine, ...]) -> dict[int, Any]:
+    first: dict[str, int] = {}
+    twice: dict[int, Any] = {}
+    for place, line in enumerate(lines):
+        before = first.setdefault(line.part, place)
+        if before != place:
+            message = f"Stands twice; a part has one price, and lines.{before} has it."
+            twice[place] = {"part": [Issue(message, value=line.part)]}
+    return twice
+
+
+class PriceBookRequestSchema(RecordSchema):
+    """A price book: all of it, or nothing is stored."""
+
+    record: ClassVar[type] = PriceBookRequest
+
+    name = Text("Name of the book; uploaded again, it makes the next version.", longest=100, required=True)
+    currency = CurrencyField("Currency of every price in it.", required=True)
+    date = DayField("As of which day its prices and lead times are.", required=True)
+    expires_on = DayField("The last day on which it prices anything; null for no end.", **_OPTIONAL)
+    indicative = Flag(
+        "Whether its prices are orders of magnitude: everything priced from it says so, and no quote can be issued.",
+        load_default=False,
+    )
+    note = Text("What to know about it.", longest=400, shortest=0, load_default="")
+    lines = LinesField()
+
+    @validates_schema(skip_on_field_errors=True)
+    def _ends_after_it_begins(self, data: dict[str, Any], **_: Any) -> None:
+        if data["expires_on"] is not None and data["expires_on"] < data["date"]:
+            message = Issue(f"Must not be before the date of the book, {data['date']}.", value=data["expires_on"])
+            raise ValidationError({"expires_on": [message]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """From which day a book is in force."""
+
+    effective_from: str
+
+
+class ActivationSchema(RecordSchema):
+    """Puts a price book in force."""
+
+    record: ClassVar[type] = Activation
+
+    effective_from = DayField("The first day (in UTC) on which it prices quotes, today or later.", required=True)
+
+
+class PriceBookSchema(WordedSchema):
+    """A version of a price book without its lines."""
+
+    id = text("Id of this version.")
+    name = text("Name of the book.")
+    version = count("1 is the first upload of that name.")
+    state = fields.String(
+        required=True,
+        metadata={
+            "description": "uploaded until it is activated; scheduled until its first day; in_force while quotes in "
+            "its currency are priced from it; replaced when another one is in force since; expired after its last day.",
+            "enum": list(STATES),
+        },
+    )
+    currency = text("Currency of every price.")
+    date = text("As of which day the prices are.")
+    expires_on = text("The last day on which it prices anything.", allow_none=True)
+    effective_from = text("The first day on which it prices quotes; null until it is activated.", allow_none=True)
+    indicative = flag("Whether its prices are orders of magnitude, from which no quote is issued.")
+    note = text("What to know about it.")
+    line_count = count("How many parts it lists.")
+    without_price = count("How many of them have no price.")
+    digest = text("Identity of what it says of prices.")
+    used = flag("Whether a quote was priced from it: then nothing about it changes any more.")
+    principal = text("Who uploaded it.")
+    created_at = moment("When it was uploaded.")
+    activated_at = moment("When it was last activated.", allow_none=True)
+
+
+class PricedPartSchema(WordedSchema):
+    """One part of a price book."""
+
+    part = text("Id of the part.")
+    kind = text("What the price is for.")
+    unit = text("What one of it is.")
+    list_price = decimal("List price of one unit; null where there is none.", allow_none=True)
+    sku = text("What the part is ordered by.", allow_none=True)
+    lead_time_weeks = count("Weeks from the order to the delivery.", allow_none=True)
+    note = text("What to know about it.")
+
+
+class WholePriceBookSchema(PriceBookSchema):
+    """A version of a price book with its lines."""
+
+    lines = many(PricedPartSchema, "The parts, as they were uploaded.")
+
+
+class PriceBookPageSchema(PageSchema):
+    """Versions of price books, newest first, without their lines."""
+
+    items = many(PriceBookSchema, "The versions of this page.")

@@ -1,0 +1,181 @@
+"""Steady state of prefill and decode on GPUs of their own, from the time of their passes; arrays or scalars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.inference.overheads import Overheads
+from service.sizing.inference.steady import (
+    BUSIEST,
+    Passes,
+    SteadyState,
+    Stream,
+    admission_s,
+    before,
+    eager_s,
+    in_step,
+    wait_s,
+    wait_tail_s,
+)
+from service.sizing.inference.step import StepParts
+from service.sizing.numeric import Numeric
+from service.sizing.table import FloatArray
+
+# Utilisations of a prefill pool that are tried.
+_SHARES = 64
+# Halvings of what is left between a queue that is too long and one that is not.
+_HALVINGS = 12
+
+
+def busiest(waits: FloatArray, *, most: float, fraction: float) -> FloatArray:
+    """Largest share of time, at most `most`, that a queue may be busy so that `fraction` of its waits stay under these.
+
+    `waits` are in services; below 1 - `fraction` nobody of that many waits, and less is not bought for.
+    """
+    shares = np.linspace(min(most, 1.0 - fraction), most, _SHARES)
+    reached = np.searchsorted(wait_tail_s(1.0, shares, fraction), waits, side="right") - 1
+    return np.asarray(shares[np.maximum(0, reached)], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prefill:
+    """What one attention rank of a prefill instance takes, seconds: a pass with one prompt, and each one more in it.
+
+    `tail_s` is the pass of a long prompt; a pass carries at most `most` prompts.
+    """
+
+    one_s: FloatArray
+    more_s: FloatArray
+    tail_s: FloatArray
+    most: FloatArray
+
+    def prompts(self, requests_s: FloatArray) -> FloatArray:
+        """Prompts per pass that keep a rank within its time at this rate: none waits for others without need."""
+        free = BUSIEST - requests_s * self.more_s
+        needed = requests_s * (self.one_s - self.more_s) / np.maximum(1e-12, free)
+        return np.where(free > 0.0, np.clip(needed, 1.0, self.most), self.most)
+
+    def pass_s(self, prompts: FloatArray) -> FloatArray:
+        """Time [s] of a pass with so many prompts."""
+        return np.asarray(self.one_s + (prompts - 1.0) * self.more_s, dtype=np.float64)
+
+    def ahead_s(self, clients: FloatArray, stream: Stream, overheads: Overheads, *, decode_s: FloatArray) -> FloatArray:
+        """Time [s] that prompts of clients in step take before an own one, of so many clients on a rank."""
+        each = self.pass_s(self.most) / self.most
+        wave = in_step(overheads.pool_wave_fraction, overheads, burst_s=clients * each, decode_s=decode_s)
+        return np.asarray(stream.closed * wave * before(clients, clients / self.most) * each, dtype=np.float64)
+
+
+def prefilling(
+    passes: StepParts, stream: Stream, overheads: Overheads, *, pass_tokens: FloatArray, most_tokens: Numeric
+) -> Prefill:
+    """Times of the two kinds of pass: `passes` carry one prompt (or its largest chunk), and as many as they can."""
+    took = eager_s(passes, overheads)
+    one, full = took[:, :1], took[:, 1:]
+    most = np.maximum(1.0, most_tokens / stream.new_tokens)
+    growth = stream.tail_tokens / stream.new_tokens
+    attention = overheads.context * overheads.gpu_vintage * passes.context[:, :1]
+    mean = np.maximum(1.0, stream.new_tokens / pass_tokens) * one
+    tail = np.maximum(1.0, stream.tail_tokens / pass_tokens) * (one + (growth - 1.0) * attention)
+    more = np.where(most > 1.0, (full - one) / np.maximum(1e-9, most - 1.0), mean)
+    return Prefill(
+        one_s=mean,
+        more_s=np.clip(more, 0.0, mean),
+        tail_s=np.maximum(mean, tail),
+        most=np.broadcast_to(np.asarray(most, dtype=np.float64), mean.shape),
+    )
+
+
+def decoding(
+    passes: Passes,
+    stream: Stream,
+    overheads: Overheads,
+    *,
+    prefill: Prefill,
+    transfer_s: FloatArray,
+    servers: Numeric,
+    ratio: Numeric | None,
+    utilisation: float,
+    ttft_s: Numeric = np.inf,
+) -> tuple[SteadyState, FloatArray]:
+    """Decode without prompts beside it, and the prefill instances that one decode instance needs.
+
+    A prefill instance serves `servers` streams of prompts at once. With a given `ratio` of prefill to decode instances
+    the pool that is short sets the pace: `prefill_fraction` says how much of what prefill can do the batch asks for,
+    above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
+    shorter queues keep the tail of the TTFT under `ttft_s`.
+    """
+    host = overheads.sequence_s * passes.batch * overheads.host_vintage
+    step = passes.decode.elapsed_s(overheads) + host
+    wanted = passes.batch / (stream.steps * step)
+    fixed = transfer_s + 0.5 * step + admission_s(stream, overheads)
+    if ratio is None:
+        slack = ttft_s - prefill.tail_s - fixed
+        busy = _bought(prefill, stream, overheads, step=step, slack=slack, servers=servers, most=utilisation)
+        instances = wanted * prefill.one_s / (busy * servers)
+        carried, asked, prompts = wanted, busy, np.ones_like(step)
+    else:
+        capacity = ratio * servers
+        carried = np.minimum(wanted, BUSIEST * capacity * prefill.most / prefill.pass_s(prefill.most))
+        prompts = prefill.prompts(carried / capacity)
+        asked = wanted * prefill.pass_s(prompts) / (prompts * capacity)
+        busy = np.minimum(BUSIEST, asked)
+        instances = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape)
+    took = prefill.pass_s(prompts)
+    each = took / (prompts * servers)
+    ahead = prefill.ahead_s(passes.batch / (instances * servers), stream, overheads, decode_s=stream.steps * step)
+    tail = np.maximum(took, prefill.tail_s) + wait_tail_s(each, busy, stream.tail_fraction) + 2.0 * ahead
+    state = SteadyState(
+        ttft_s=took + wait_s(each, busy) + ahead + fixed,
+        ttft_tail_s=tail + fixed,
+        tpot_s=np.asarray(step / stream.accepted_tokens, dtype=np.float64),
+        cycle_s=step,
+        step_s=step,
+        prefill_s=took,
+        prefill_fraction=np.asarray(asked, dtype=np.float64),
+        requests_s=np.asarray(carried, dtype=np.float64),
+        decode=passes.decode,
+    )
+    return state, np.asarray(instances, dtype=np.float64)
+
+
+def _bought(
+    prefill: Prefill,
+    stream: Stream,
+    overheads: Overheads,
+    *,
+    step: FloatArray,
+    slack: FloatArray,
+    servers: Numeric,
+    most: float,
+) -> FloatArray:
+    """How busy a prefill pool is bought to be: at most `most`, less where tails of waiting would exceed the slack [s].
+
+    Clients of a closed loop that come together wait for each other too, the fewer of them come to a rank the less.
+    """
+    each = prefill.one_s / servers
+    queued = busiest(np.broadcast_to(slack / each, step.shape), most=most, fraction=stream.tail_fraction)
+    if not np.any(np.asarray(stream.closed) > 0.0):
+        return queued
+    decode_s = stream.steps * step
+    low, high = np.full(step.shape, min(most, 1.0 - stream.tail_fraction)), queued
+    for _ in range(_HALVINGS):
+        tried = 0.5 * (low + high)
+        # As many decode as come in the time that they take: clients of a rank that is so busy.
+        ahead = prefill.ahead_s(tried * decode_s / prefill.one_s, stream, overheads, decode_s=decode_s)
+        fits = wait_tail_s(each, tried, stream.tail_fraction) + 2.0 * ahead <= slack
+        low, high = np.where(fits, tried, low), np.where(fits, high, tried)
+    # An open bound leaves the pool as it is.
+    return np.where(np.isinf(slack), queued, low)
+
+
+def balanced(batches: FloatArray, prefill_fraction: FloatArray) -> FloatArray:
+    """The batch of each row at which its prefill pool has no time left; the last where it always has.
+
+    More clients than that wait for their prompts and never decode at once.
+    """
+    found = [
+        np.exp(np.interp(np.log(BUSIEST), np.log(np.maximum(1e-12, np.maximum.accumulate(busy))), np.log(row)))
+        for row, busy in zip(batches, prefill_fraction, strict=True)
+    ]
+    return np.array(found, dtype=np.float64)

@@ -1,0 +1,275 @@
+"""Everything around an option's GPUs, for every kind: networks, storage, facility, and how each count follows."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from service.sizing.calibration import Calibration
+from service.sizing.fabric import compute_ports
+from service.sizing.facility import Site, facility_plan
+from service.sizing.front_end import fleet_switches
+from service.sizing.hardware import GpuSpec, Hardware, ServerSpec, SwitchSpec
+from service.sizing.networks import network_plan
+from service.sizing.published_fabrics import published_fabric
+from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
+from service.sizing.site import site_of
+from service.sizing.storage_blocks import with_blocks
+from service.sizing.units import YEAR_H
+from service.sizing.workload import Constraints
+
+_FACILITY = "config/hardware/facility.yaml"
+_SERVERS = "config/hardware/servers.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infrastructure:
+    """What stands around the servers of one option."""
+
+    network: NetworkPlan
+    storage: StoragePlan
+    facility: FacilityPlan
+    working: tuple[WorkingStep, ...]
+
+
+def infrastructure(
+    server: ServerSpec,
+    gpu: GpuSpec,
+    *,
+    servers: int,
+    east_west: bool,
+    storage: StoragePlan,
+    hardware: Hardware,
+    constraints: Constraints,
+    calibration: Calibration,
+) -> Infrastructure:
+    """Networks, storage, racks and power of `servers`. `east_west`: their GPUs talk to each other."""
+    around = _around(
+        server,
+        servers,
+        site_of(hardware.facility, constraints, calibration),
+        hardware.switches,
+        east_west=east_west,
+        nvlink_gb_s=gpu.nvlink_gb_s,
+    )
+    stored = with_blocks(storage, hardware.storage)
+    network_steps, facility_steps = around.network_steps, around.facility_steps
+    return Infrastructure(
+        network=around.network,
+        storage=stored,
+        facility=around.facility,
+        working=(*network_steps, *_storage_steps(stored), *facility_steps),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """Networks and facility of so many servers, whatever they run, with the working of both."""
+
+    network: NetworkPlan
+    facility: FacilityPlan
+    network_steps: tuple[WorkingStep, ...]
+    facility_steps: tuple[WorkingStep, ...]
+
+
+@lru_cache(maxsize=4096)
+def _around(
+    server: ServerSpec,
+    servers: int,
+    site: Site,
+    switches: tuple[SwitchSpec, ...],
+    *,
+    east_west: bool,
+    nvlink_gb_s: float | None,
+) -> _Around:
+    """The same for every question that comes to so many servers on such a site."""
+    fleet = fleet_switches(server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]))
+    network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s)
+    switch_kw, units = float(fleet.power_kw[0]), float(fleet.rack_units[0])
+    facility = facility_plan(server, servers, site, switch_power_kw=switch_kw, switch_units=units)
+    return _Around(
+        network=network,
+        facility=facility,
+        network_steps=tuple(_network_steps(server, network)),
+        facility_steps=tuple(_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units)),
+    )
+
+
+def _network_steps(server: ServerSpec, network: NetworkPlan) -> list[WorkingStep]:
+    steps = [
+        _step(
+            "compute network ports of a server",
+            compute_ports(server).server,
+            "ports",
+            "cards of a node x nodes; together they carry the Gbit/s of every GPU",
+            (("nic_gbit_s_gpu", server.nic_gbit_s_gpu), ("port_gbit_s", compute_ports(server).gbit_s)),
+            f"{_SERVERS}: {server.id}",
+        )
+    ]
+    for part in network.networks:
+        steps.append(_part_step(part))
+        check = published_fabric(part)
+        if check is not None:
+            steps.append(check)
+    return steps
+
+
+def _part_step(part: NetworkPart) -> WorkingStep:
+    known = part.leaf_switches is not None and part.spine_switches is not None
+    return _step(
+        f"{part.network} switches",
+        float(part.leaf_switches or 0) + float(part.spine_switches or 0) if known else None,
+        part.switch or "switches",
+        part.rule,
+        (
+            ("leaf_switches", part.leaf_switches),
+            ("spine_switches", part.spine_switches),
+            ("endpoints", part.endpoints),
+            ("port_gbit_s", part.port_gbit_s),
+            ("cables", part.cables),
+            ("switch_ports", part.switch_ports),
+            ("site_ports", part.site_ports),
+            ("optics", part.optics),
+            ("switch_power_kw", part.switch_power_kw),
+        ),
+        part.source,
+    )
+
+
+def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
+    stages = [
+        _step(
+            f"storage: {one.stage} ({one.place})",
+            one.capacity_tb,
+            "TB",
+            one.rule,
+            (("read_gb_s", one.read_gb_s), ("write_gb_s", one.write_gb_s)),
+            one.source,
+        )
+        for one in storage.stages
+    ]
+    counts = [
+        _step(
+            f"storage: {one.block}",
+            one.blocks,
+            "blocks at least" if one.at_least else "blocks",
+            f"the most of capacity, reading and writing over what one gives; {one.binds} binds"
+            + (f"; not published: {', '.join(one.unpublished)}" if one.unpublished else ""),
+            (
+                ("capacity_tb", storage.capacity_tb),
+                ("read_gb_s", storage.read_gb_s),
+                ("write_gb_s", storage.write_gb_s),
+            ),
+            f"config/hardware/storage.yaml: {one.block}",
+        )
+        for one in storage.blocks
+    ]
+    return [*stages, *counts]
+
+
+def _facility_steps(
+    server: ServerSpec, servers: int, plan: FacilityPlan, site: Site, *, switch_kw: float, units: float
+) -> list[WorkingStep]:
+    preset, limits = site.preset, site.limits
+    told = "constraints" if site.pue is not None else f"{_FACILITY}: preset"
+    return [
+        _step(
+            "servers in a rack",
+            plan.servers_rack,
+            "servers",
+            f"the least of space, power, air, weight and the published figure; {plan.rack_binds} binds",
+            (
+                ("rack_units_usable", preset.rack_units_usable),
+                ("rack_units", server.rack_units),
+                ("plan_power_kw", server.plan_power_kw),
+                ("weight_kg", server.weight_kg),
+                ("max_rack_kw", limits.max_rack_kw),
+                ("max_rack_air_kw", limits.max_rack_air_kw),
+                ("max_rack_kg", limits.max_rack_kg),
+                ("published_servers_rack", server.servers_rack),
+            ),
+            f"constraints; {_FACILITY}: preset; {_SERVERS}: {server.id}",
+        ),
+        _step(
+            "racks",
+            plan.racks,
+            "racks",
+            "servers / servers of a rack, and racks for switches that do not fit beside them",
+            (("servers", servers), ("switch_racks", plan.switch_racks), ("switch_units", units)),
+            f"{_FACILITY}: preset.switch_rack_units",
+        ),
+        _step(
+            "it_power_kw",
+            plan.it_power_kw,
+            "kW",
+            "servers x planned power + switches of all networks",
+            (("servers", servers), ("plan_power_kw", server.plan_power_kw), ("switch_power_kw", switch_kw)),
+            f"{_SERVERS}: {server.id}; config/hardware/networks.yaml",
+        ),
+        _step(
+            "facility_power_kw",
+            plan.facility_power_kw,
+            "kW",
+            "IT power x PUE of the cooling",
+            (("pue", plan.pue),),
+            told,
+        ),
+        _step(
+            "heat into air",
+            plan.air_heat_kw,
+            "kW",
+            "IT power - heat into liquid; switches give theirs to air",
+            (("liquid_heat_kw", plan.liquid_heat_kw), ("liquid_heat_fraction", server.liquid_heat_fraction)),
+            f"{_SERVERS}: {server.id}",
+        ),
+        _step(
+            "coolant distribution units",
+            plan.coolant_units,
+            "units",
+            "heat into liquid / what a unit takes, and one spare",
+            (("liquid_heat_kw", plan.liquid_heat_kw), ("cdu_kw", preset.cdu_kw)),
+            f"{_FACILITY}: preset.cdu_kw",
+        ),
+        _step(
+            "power feeds",
+            plan.feeds,
+            "feeds",
+            "sides x (bound for breakers of a rack / feed, rounded up) x racks of servers + sides x racks of switches",
+            (("feeds_rack", plan.rack_feeds), ("feed_kw", preset.feed_kw), ("max_power_w", server.max_power_w)),
+            f"{_FACILITY}: preset.feed_kw; {_SERVERS}: {server.id}",
+        ),
+        _step(
+            "energy_kwh_year",
+            plan.energy_kwh_year,
+            "kWh",
+            "facility power x share of it that is drawn x hours of a year",
+            (("load_fraction", site.load_fraction), ("hours_year", YEAR_H)),
+            "config/assumptions.yaml: facility.load_fraction",
+        ),
+        _step(
+            "carbon_kg_year",
+            plan.carbon_kg_year,
+            "kg CO2",
+            "energy x intensity of the grid",
+            (("grid_kg_co2_kwh", site.grid_kg_co2_kwh),),
+            "constraints.grid_kg_co2_kwh, else config/assumptions.yaml: facility.grid_kg_co2_kwh",
+        ),
+    ]
+
+
+def _step(  # noqa: PLR0917 - one line of a table, read across
+    name: str,
+    value: float | None,
+    unit: str,
+    formula: str,
+    inputs: tuple[tuple[str, float | None], ...],
+    source: str,
+) -> WorkingStep:
+    return WorkingStep(
+        name=name,
+        value=None if value is None else float(value),
+        unit=unit,
+        formula=formula,
+        inputs=tuple(Quantity(name=n, value=None if v is None else float(v)) for n, v in inputs),
+        source=source,
+    )

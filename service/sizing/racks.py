@@ -1,0 +1,146 @@
+"""Servers into racks: by space, power, air, weight and what is published; switches into what is left, then racks."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.sizing.hardware import Cooling, FacilityPreset, ServerSpec, air_heat_kw
+from service.sizing.numeric import Numeric
+from service.sizing.table import BoolArray, FloatArray, IntArray
+from service.sizing.workload import Constraints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RackLimits:
+    """What one rack of the site takes, where the caller says so."""
+
+    max_rack_kw: float | None = None
+    max_rack_air_kw: float | None = None
+    max_rack_kg: float | None = None
+
+
+def rack_limits(constraints: Constraints) -> RackLimits:
+    """The rack's part of the constraints."""
+    return RackLimits(
+        max_rack_kw=constraints.max_rack_kw,
+        max_rack_air_kw=constraints.max_rack_air_kw,
+        max_rack_kg=constraints.max_rack_kg,
+    )
+
+
+def servers_per_rack(
+    *, rack_units: Numeric, server_power_kw: Numeric, rack_units_usable: Numeric, rack_max_kw: Numeric
+) -> FloatArray:
+    """Servers [count] that fit by space and by power: min(floor(U / u), floor(kW / kw)); 0 when one is too much.
+
+    NaN where the height or the power is unknown.
+    """
+    by_space = np.floor(np.asarray(rack_units_usable) / rack_units)
+    by_power = np.floor(np.asarray(rack_max_kw) / server_power_kw)
+    return np.asarray(np.minimum(by_space, by_power), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RackFill:
+    """Servers of one rack [count; NaN unknown, 0 one is too much], and what sets the number."""
+
+    servers: float
+    binds: str | None
+
+
+def fills_rack(server: ServerSpec, preset: FacilityPreset) -> bool:
+    """Whether a system brings its own rack, with power shelves and manifold."""
+    return server.rack_units is not None and (server.rack_units >= preset.rack_units_usable or server.servers_rack == 1)
+
+
+def rack_fill(server: ServerSpec, preset: FacilityPreset, limits: RackLimits) -> RackFill:
+    """The least of space, power, air, weight and the published figure; the first of equals is named."""
+    if server.rack_units is None:
+        return RackFill(servers=math.nan, binds=None)
+    power_kw, weight_kg, air_kw = server.plan_power_kw, server.weight_kg, air_heat_kw(server)
+    found: list[tuple[float, str]] = []
+    if fills_rack(server, preset):
+        found.append((1.0, "space"))
+        limit_kw = limits.max_rack_kw
+    else:
+        if power_kw is None:
+            return RackFill(servers=math.nan, binds=None)
+        found.append((math.floor(preset.rack_units_usable / server.rack_units), "space"))
+        limit_kw = _rack_kw(server, preset, limits)
+    for limit, needed, name in (
+        (limit_kw, power_kw, "power"),
+        (limits.max_rack_air_kw, air_kw, "air"),
+        (limits.max_rack_kg, weight_kg, "weight"),
+    ):
+        if limit is not None:
+            if needed is None:
+                return RackFill(servers=math.nan, binds=None)
+            found.append((math.inf if needed == 0.0 else math.floor(limit / needed), name))
+    if server.servers_rack is not None:
+        found.append((float(server.servers_rack), "published"))
+    servers, binds = min(found, key=lambda pair: pair[0])
+    return RackFill(servers=float(servers), binds=binds)
+
+
+def _rack_kw(server: ServerSpec, preset: FacilityPreset, limits: RackLimits) -> float:
+    """The ceiling [kW] of one rack: the site's own figure, else the preset of the server's cooling."""
+    if limits.max_rack_kw is not None:
+        return limits.max_rack_kw
+    return preset.liquid_rack_max_kw if server.cooling is Cooling.LIQUID else preset.air_rack_max_kw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RackTable:
+    """Per server configuration: servers of one rack, and what such racks leave for switches."""
+
+    servers_rack: FloatArray
+    desktop: BoolArray
+    rack_units: FloatArray
+    server_power_kw: FloatArray
+    # Of a rack: units for servers and for switches beside them, and power; zero of a system that fills its rack.
+    units_rack: FloatArray
+    switch_units_rack: FloatArray
+    rack_kw: FloatArray
+    # A rack that only switches stand in.
+    spare_units_rack: float
+    spare_rack_kw: float
+
+
+def rack_table(servers: tuple[ServerSpec, ...], preset: FacilityPreset, limits: RackLimits) -> RackTable:
+    """Rows in the order of `servers`."""
+    # Desktops stand on desks.
+    whole = np.array([s.rack_units is None or fills_rack(s, preset) for s in servers], dtype=np.bool_)
+    air_kw = min(limits.max_rack_kw or preset.air_rack_max_kw, limits.max_rack_air_kw or math.inf)
+    return RackTable(
+        servers_rack=np.array([rack_fill(s, preset, limits).servers for s in servers], dtype=np.float64),
+        desktop=np.array([s.rack_units is None for s in servers], dtype=np.bool_),
+        rack_units=np.where(whole, 0.0, [s.rack_units or 0.0 for s in servers]),
+        server_power_kw=np.where(whole, 0.0, [s.plan_power_kw or 0.0 for s in servers]),
+        units_rack=np.where(whole, 0.0, preset.rack_units_usable),
+        switch_units_rack=np.where(whole, 0.0, preset.switch_rack_units),
+        rack_kw=np.where(whole, 0.0, [_rack_kw(s, preset, limits) for s in servers]),
+        spare_units_rack=preset.rack_units_usable + preset.switch_rack_units,
+        spare_rack_kw=air_kw,
+    )
+
+
+def server_racks(table: RackTable, row: IntArray, *, servers: Numeric) -> FloatArray:
+    """Racks [count] of `servers` of each row: ceil(servers / servers per rack); 0 for desktops, inf when none fits."""
+    with np.errstate(divide="ignore"):
+        needed = np.ceil(servers / table.servers_rack[row])
+    return np.where(table.desktop[row], 0.0, needed)
+
+
+def switch_racks(
+    table: RackTable, row: IntArray, *, servers: Numeric, switch_units: Numeric, switch_kw: Numeric
+) -> FloatArray:
+    """Racks [count] for switches that space or power of the server racks, all taken together, does not hold."""
+    racks = server_racks(table, row, servers=servers)
+    known = np.isfinite(racks)
+    filled = np.where(known, racks, 0.0)
+    units = filled * (table.units_rack + table.switch_units_rack)[row] - servers * table.rack_units[row]
+    power = filled * table.rack_kw[row] - servers * table.server_power_kw[row]
+    by_units = np.ceil(np.maximum(0.0, np.asarray(switch_units) - units) / table.spare_units_rack)
+    by_power = np.ceil(np.maximum(0.0, np.asarray(switch_kw) - power) / table.spare_rack_kw)
+    return np.where(known, np.maximum(by_units, by_power), 0.0)

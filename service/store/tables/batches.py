@@ -1,0 +1,143 @@
+"""Batches: many workloads asked at once. A batch has items, a line each, and is worked on in chunks."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.store.tables.moment import Moment
+from service.store.tables.row import Row
+
+
+class BatchStatus(StrEnum):
+    """accepted -> running -> done, cancelled; never backwards. One that is still being received nobody sees."""
+
+    RECEIVING = "receiving"
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class ChunkStatus(StrEnum):
+    """queued -> running -> done, cancelled; one that gives way to a person's question is queued again."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class ItemState(StrEnum):
+    """How far an item is. Only the ends are written: an open item is as its chunk and its batch are."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    INFEASIBLE = "infeasible"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OPEN_BATCHES = (BatchStatus.ACCEPTED, BatchStatus.RUNNING)
+OPEN_CHUNKS = (ChunkStatus.QUEUED, ChunkStatus.RUNNING)
+ENDS = (ItemState.DONE, ItemState.INFEASIBLE, ItemState.REFUSED, ItemState.FAILED)
+_STATUSES = ", ".join(f"'{status.value}'" for status in BatchStatus)
+_CHUNK_STATUSES = ", ".join(f"'{status.value}'" for status in ChunkStatus)
+_STATES = ", ".join(f"'{state.value}'" for state in (ItemState.QUEUED, *ENDS))
+_IS_OPEN = text("status IN ('queued', 'running')")
+
+
+class BatchRow(Row):
+    """One batch, with counts that each chunk adds to in its own transaction.
+
+    `reused_items` are those that were answered without sizing: their question had an answer already.
+    """
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_STATUSES})", name="status"),
+        CheckConstraint("done + infeasible + refused + failed <= items", name="counts"),
+        CheckConstraint("(status IN ('done', 'cancelled')) = (finished_at IS NOT NULL)", name="finished"),
+        Index(None, "tenant_id", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    name: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    items: Mapped[int] = mapped_column(server_default="0")
+    done: Mapped[int] = mapped_column(server_default="0")
+    infeasible: Mapped[int] = mapped_column(server_default="0")
+    refused: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")
+    reused_items: Mapped[int] = mapped_column(server_default="0")
+    principal: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    started_at: Mapped[datetime | None] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class BatchChunkRow(Row):
+    """Items of a batch that one task sizes. `lease_token` grows with every claim: its newest holder alone may write.
+
+    `attempts` counts claims since the last answer was stored: it grows only where workers die.
+    """
+
+    __tablename__ = "batch_chunks"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_CHUNK_STATUSES})", name="status"),
+        CheckConstraint("open_items >= 0", name="open_items"),
+        Index("ix_batch_chunks_open", "tenant_id", "sent_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+    )
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    status: Mapped[str] = mapped_column(Text)
+    open_items: Mapped[int]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    lease_token: Mapped[int] = mapped_column(server_default="0")
+    lease_until: Mapped[datetime | None] = mapped_column(Moment)
+    sent_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class BatchItemRow(Row):
+    """One line of a batch: `asked` is the request as it came, `problem` (JSON) why it was refused or failed."""
+
+    __tablename__ = "batch_items"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        Index(None, "batch_id", "chunk"),
+    )
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    chunk: Mapped[int]
+    state: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    asked: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str | None] = mapped_column(Text)
+    digest: Mapped[str | None] = mapped_column(Text)
+    error_code: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None] = mapped_column(Text)
+
+
+class BatchAnswerRow(Row):
+    """What a batch keeps of an answer: its best option in short, canonical JSON. One per tenant and question.
+
+    Every batch that asks the question under the same versions reads it.
+    """
+
+    __tablename__ = "batch_answers"
+
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    body: Mapped[str] = mapped_column(Text)
+    feasible: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(Moment)

@@ -1,0 +1,133 @@
+"""headroom quotes: a quote through its life, revised and compared, listed and at risk; refusals in sentences."""
+
+import re
+
+import pytest
+
+from service.access import Role
+from service.client.ending import Ending
+
+
+@pytest.fixture
+def of(command, served, monkeypatch):
+    """The command line with a key of a role."""
+
+    def with_key(role: Role):
+        def run(*arguments, **options):
+            monkeypatch.setenv("HEADROOM_KEY", served.keys[role])
+            return command(*arguments, **options)
+
+        return run
+
+    return with_key
+
+
+@pytest.fixture
+def seller(of):
+    return of(Role.SELLER)
+
+
+@pytest.fixture
+def body(seller, question, file):
+    run = seller("size", file(question()), "--json").json
+    return {"run_id": run["id"], "customer": {"name": "Example University"}, "currency": "CHF"}
+
+
+FX = {"rate": "0.9", "date": "2026-11-20", "source": "a bank"}
+
+
+@pytest.fixture
+def stocked(of, seller, body, file):
+    """A book in Swiss francs with every part; the server keeps it for the tests that follow."""
+    made = seller("quotes", "create", file(body), "--json")
+    draft = (
+        made.json if made.code == Ending.DONE else seller("quotes", "create", file(body | {"fx": FX}), "--json").json
+    )
+    seller("quotes", "withdraw", draft["id"], "--reason", "only its parts were asked for")
+    parts = {line["part"]: line["kind"] for line in draft["document"]["lines"]}
+    lines = [{"part": part, "kind": kind, "unit": "piece", "list_price": "10.00"} for part, kind in parts.items()]
+    book = {"name": "swiss", "currency": "CHF", "date": "2026-11-01", "lines": lines}
+    made = of(Role.ADMIN)("price-books", "upload", file(book), "--json").json
+    of(Role.ADMIN)("price-books", "activate", made["id"])
+    return body
+
+
+def test_a_quote_goes_through_its_life(of, seller, stocked, file):
+    made = seller("quotes", "create", file(stocked | {"discount_fraction": "0.3"}))
+    assert (made.code, made.err) == (Ending.DONE, "")
+    (quote_id,) = re.findall(r"quo_\w+", made.out)
+    assert "revision 1" in made.out
+    assert " is draft: " in made.out
+    pending = seller("quotes", "submit", quote_id)
+    assert " is pending approval: " in pending.out
+    assert "A key of role approver or admin approves it" in pending.out
+    approver = of(Role.APPROVER)
+    assert " is draft: " in approver("quotes", "reject", quote_id, "--reason", "too much").out
+    assert "too much" in approver("quotes", quote_id).out
+    seller("quotes", "change", quote_id, file(stocked | {"discount_fraction": "0.2"}))
+    seller("quotes", "submit", quote_id)
+    assert " is approved: " in approver("quotes", "approve", quote_id).out
+    assert " is issued: " in seller("quotes", "issue", quote_id).out
+    shown = seller("quotes", quote_id)
+    assert re.search(r"state +issued", shown.out)
+    assert re.search(r"Total: \d+\.\d\d CHF", shown.out)
+    done = seller("quotes", "accept", quote_id, "--by", "Head of purchasing", "--order", "PO 1", "--json").json
+    assert (done["state"], done["acceptance"]["reference"]) == ("accepted", "PO 1")
+    assert quote_id in seller("quotes", "--state", "accepted").out
+    assert quote_id in seller("quotes", "--number", done["number"], "--customer", "Example University").out
+    again = seller("quotes", "accept", quote_id)
+    assert (again.code, "is accepted; only one that is issued" in again.err) == (Ending.REFUSED, True)
+
+
+def test_an_issued_quote_is_revised_and_compared(of, seller, stocked, file):
+    quote_id = seller("quotes", "create", file(stocked), "--json").json["id"]
+    seller("quotes", "submit", quote_id)
+    of(Role.APPROVER)("quotes", "approve", quote_id)
+    assert seller("quotes", "issue", quote_id).code == Ending.DONE
+    revised = seller("quotes", "revise", quote_id, "--valid-days", "9")
+    assert revised.code == Ending.DONE, revised.err
+    assert "revision 2" in revised.out
+    assert "valid_until" in revised.out
+    (new_id,) = set(re.findall(r"quo_\w+", revised.out)) - {quote_id}
+    assert "valid_until" in seller("quotes", "diff", quote_id, new_id).out
+    assert seller("quotes", "diff", quote_id, new_id, "--json").json["difference"]["lines"] == []
+    listed = seller("quotes", quote_id, "--revisions")
+    assert re.findall(r"/(\d) ", listed.out) == ["2", "1"]
+    risky = seller("quotes", "--at-risk", "--within", "9")
+    assert new_id in risky.out
+    assert "validity ends" in risky.out
+    page = seller("quotes", "--limit", "1", "--json").json
+    assert seller("quotes", "--limit", "1", "--cursor", page["next_cursor"], "--json").json["items"]
+    declined = seller("quotes", "decline", quote_id, "--reason", "no money")
+    assert " is declined: " in declined.out
+    assert " is withdrawn: " in seller("quotes", "withdraw", new_id, "--reason", "no").out
+
+
+def test_an_indicative_quote_says_so(of, seller, body, file):
+    line = {"part": "optic", "kind": "optic", "unit": "module", "list_price": "10.00"}
+    book = {"name": "rough", "currency": "SEK", "date": "2026-11-01", "indicative": True, "lines": [line]}
+    rough = of(Role.ADMIN)("price-books", "upload", file(book), "--json").json
+    of(Role.ADMIN)("price-books", "activate", rough["id"])
+    made = seller("quotes", "create", file(body | {"currency": "SEK"}))
+    assert made.code == Ending.DONE, made.err
+    assert "is draft: without a total" in made.out
+    assert "INDICATIVE" in made.out
+    assert "INCOMPLETE" in made.out
+    (quote_id,) = re.findall(r"quo_\w+", made.out)
+    assert "no price" in seller("quotes", quote_id).out
+    refused = seller("quotes", "issue", quote_id)
+    assert refused.code == Ending.REFUSED
+
+
+def test_refusals_are_told(seller, stocked, file):
+    wrong = seller("quotes", "create", file(stocked | {"discount_fraction": "1.2", "state": "issued"}))
+    assert wrong.code == Ending.REFUSED
+    for words in ("discount_fraction", "state"):
+        assert words in wrong.err
+    assert seller("quotes", "quo_0").code == Ending.REFUSED
+    assert seller("quotes", "--revisions").code != Ending.DONE
+    assert seller("quotes", "submit", "quo_0", "--json").json["status"] == 404
+    assert seller("quotes", "--number", "Q-0").out == "There are no such quotes.\n"
+    key = ("--idempotency-key", "quote-once")
+    ids = {seller("quotes", "create", file(stocked), *key, "--json").json["id"] for _ in range(2)}
+    assert len(ids) == 1

@@ -1,0 +1,107 @@
+"""The PDF says what the snapshot says, the same every time, and takes nobody's text for more than text."""
+
+import io
+
+import pytest
+from pypdf import PdfReader
+
+from service.documents.pdf import quote_pdf
+from service.quoting.quote import Customer
+from tests.build import metric, sizing_option
+from tests.documents.conftest import HOSTILE
+
+
+def text_of(pdf: bytes) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def test_it_says_who_what_how_much_and_until_when(quote):
+    snapshot = quote()
+    text = text_of(quote_pdf(snapshot, state="draft", sha256=None))
+    for said in (
+        "Q-2026-000123",
+        "A customer",
+        "31 December 2026",
+        "Dell PowerEdge XE9780, 8x B300",
+        "DRAFT",
+        "INCOMPLETE",
+        "no price in this book",
+        "1 USD = 0.92345 EUR",
+        snapshot["export"]["disclaimer"],
+        snapshot["target"]["sentence"],
+    ):
+        assert said in text
+    net = f"{float(snapshot['totals']['one_time']['net_amount']):,.2f}"
+    assert net in text
+
+
+def test_an_issued_quote_is_signed_and_carries_its_hash(quote):
+    issued = quote(issued_on="2026-12-01")
+    text = text_of(quote_pdf(issued, state="issued", sha256="ab" * 32))
+    assert "DRAFT" not in text
+    assert "ab" * 32 in text.replace(" ", "")
+    assert "Customer: name, date, signature" in text
+
+
+def test_it_is_the_same_every_time_and_fits_a_letter(quote):
+    snapshot = quote()
+    first = quote_pdf(snapshot, state="draft", sha256=None)
+    assert first == quote_pdf(snapshot, state="draft", sha256=None)
+    assert 2 <= len(PdfReader(io.BytesIO(first)).pages) <= 4
+
+
+def test_it_is_tagged_and_embeds_its_fonts(quote):
+    reader = PdfReader(io.BytesIO(quote_pdf(quote(), state="draft", sha256=None)))
+    root = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "en"
+    fonts = {
+        str(font["/BaseFont"]) for page in reader.pages for font in page["/Resources"]["/Font"].get_object().values()
+    }
+    assert all("SourceSansPro" in font or "Libertinus" in font for font in fonts)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_text_stays_text(quote, name):
+    text = text_of(quote_pdf(quote(customer=Customer(name=name, reference=name)), state="draft", sha256=None))
+    assert "".join(name.split()) in "".join(text.split())
+
+
+def test_an_objective_is_drawn_and_told_beside_its_bound(quote):
+    metrics = (metric("ttft_p95_ms", 900.0), metric("tpot_p95_ms", 30.0))
+    text = text_of(quote_pdf(quote(option=sizing_option(metrics=metrics)), state="draft", sha256=None))
+    assert "TTFT, p95" in text
+    assert "target: at most" in text
+
+
+def test_paper_is_that_of_the_destination(quote, catalog):
+    def width(country: str) -> float:
+        snapshot = quote()
+        snapshot["export"]["shipment"]["destination"] = country
+        return float(PdfReader(io.BytesIO(quote_pdf(snapshot, state="draft", sha256=None))).pages[0].mediabox.width)
+
+    assert width("US") == pytest.approx(612.0, abs=1)
+    assert width("DE") == pytest.approx(595.3, abs=1)
+
+
+def test_five_hundred_lines_are_set_whole(quote):
+    snapshot = quote()
+    line = snapshot["lines"][0]
+    snapshot["lines"] = [{**line, "id": f"line-{number}", "name": f"Part number {number}"} for number in range(500)]
+    text = text_of(quote_pdf(snapshot, state="draft", sha256=None))
+    assert "Part number 0" in text
+    assert "Part number 499" in text
+
+
+def test_a_quote_without_ownership_has_no_such_block(quote):
+    with_it = text_of(quote_pdf(quote(), state="draft", sha256=None))
+    without = text_of(quote_pdf(quote(tco=None), state="draft", sha256=None))
+    assert "Cost of ownership" in with_it
+    assert "Cost of ownership" not in without
+
+
+def test_letters_that_the_font_lacks_do_not_stop_a_quote(quote):
+    assert quote_pdf(quote(customer=Customer(name="\u682a\u5f0f\u4f1a\u793e")), state="draft", sha256=None).startswith(
+        b"%PDF"
+    )

@@ -1,0 +1,43 @@
+"""Amounts, shares and numbers as documents spell them."""
+
+import pytest
+
+from service.documents.spelled import DASH, amount, day, figure, percent, share, unit_price, whole
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "expected"),
+    [
+        ("1234567.5", "USD", "1,234,567.50"),
+        ("1234567", "JPY", "1,234,567"),
+        ("12.345", "KWD", "12.345"),
+        (None, "EUR", DASH),
+    ],
+)
+def test_an_amount_has_the_minor_units_of_its_currency(value, currency, expected):
+    assert amount(value, currency) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (437.581, "438"),
+        (1209.11, "1,209"),
+        (26.24, "26.2"),
+        (0.012345, "0.0123"),
+        (0, "0"),
+        (None, DASH),
+        (1.5e6, "1,500,000"),
+    ],
+)
+def test_a_number_has_three_digits_that_matter(value, expected):
+    assert figure(value) == expected
+
+
+def test_shares_prices_of_one_counts_and_days():
+    assert share("0.125") == "12.5 %"
+    assert percent(0.8513) == "85 %"
+    assert unit_price("4155.525", "EUR") == "4,155.525"
+    assert unit_price("300000", "USD") == "300,000.00"
+    assert whole(1234) == "1,234"
+    assert day("2026-11-29") == "29 November 2026"

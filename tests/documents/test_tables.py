@@ -1,0 +1,101 @@
+"""The workbook computes what the quote says; in it and in the CSV, text is never computed."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+from openpyxl import load_workbook
+
+from service.documents.csv import quote_csv
+from service.documents.inert import inert
+from service.documents.xlsx import quote_xlsx
+from service.quoting.quote import Customer
+from tests.documents.conftest import HOSTILE
+
+_HEAD = "Line"
+
+
+def opened(quote, *, values=False, **changes):
+    content = quote_xlsx(quote(**changes), state="draft", sha256=None)
+    return load_workbook(io.BytesIO(content), data_only=values)
+
+
+def rows_of(sheet):
+    """Rows of the table, by heading."""
+    rows = list(sheet.iter_rows(values_only=True))
+    start = next(place for place, row in enumerate(rows) if row[0] == _HEAD)
+    found = []
+    for row in rows[start + 1 :]:
+        if row[0] is None:
+            break
+        found.append(dict(zip(rows[start], row, strict=True)))
+    return found
+
+
+def test_amounts_are_formulas_that_carry_their_value(quote):
+    snapshot = quote()
+    formulas, values = (rows_of(opened(quote, values=each)["Quote"]) for each in (False, True))
+    assert len(values) == len(snapshot["lines"])
+    for formula, value, line in zip(formulas, values, snapshot["lines"], strict=True):
+        for heading, member in (("List amount", "extended_list"), ("Net amount", "extended_net")):
+            if line[member] is None:
+                assert formula[heading] is None
+            else:
+                assert formula[heading].startswith("=ROUND(")
+                assert value[heading] == pytest.approx(float(line[member]))
+
+
+def test_the_formulas_compute_the_same_amounts(quote):
+    for row in rows_of(opened(quote, values=True)["Quote"]):
+        if row["List price"] is None:
+            continue
+        years = row["Months"] / 12 if row["Charge"] == "yearly" else 1
+        net = row["List price"] * row["Quantity"] * years * (1 - row["Discount"])
+        assert row["Net amount"] == pytest.approx(net, abs=0.006)
+
+
+def test_sums_are_those_of_the_quote(quote):
+    snapshot = quote()
+    shown = [row[-1] for row in opened(quote, values=True)["Quote"].iter_rows(values_only=True) if row[-1] is not None]
+    formulas = [row[-1] for row in opened(quote)["Quote"].iter_rows(values_only=True) if row[-1] is not None]
+    assert float(snapshot["totals"]["one_time"]["net_amount"]) in shown
+    assert float(snapshot["totals"]["recurring"]["net_amount"]) in shown
+    assert sum(str(formula).startswith("=SUMIF(") for formula in formulas) == 2
+
+
+def test_the_other_sheets_have_sizing_and_screening(quote):
+    book = opened(quote)
+    assert book.sheetnames == ["Quote", "Sizing", "Export screening"]
+    screening = " ".join(str(cell) for row in book["Export screening"].iter_rows(values_only=True) for cell in row)
+    assert quote()["export"]["disclaimer"] in screening
+    assert "US-LIC-a-WORLDWIDE-ON-BOOKS" in screening
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_becomes_a_formula_or_a_link(quote, name):
+    snapshot = quote(customer=Customer(name=name, contact=name))
+    for line in snapshot["lines"]:
+        line["name"] = line["why"] = name
+    book = load_workbook(io.BytesIO(quote_xlsx(snapshot, state="draft", sha256=None)))
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert not [cell for cell in cells if cell.hyperlink is not None]
+    ours = ("=ROUND(", "=SUMIF(", "=0", "=9", "=Q", "=R", "=O", "=P")
+    assert not [cell.value for cell in cells if cell.data_type == "f" and not str(cell.value).startswith(ours)]
+    table = list(csv.DictReader(io.StringIO(quote_csv(snapshot).decode("utf-8-sig"))))
+    assert all(row["Name"] == inert(name) for row in table)
+    assert all(row["Name"][0] not in "=+-@\t\r" for row in table)
+
+
+def test_numbers_of_the_csv_are_exact_and_negative_ones_stay_numbers(quote):
+    snapshot = quote()
+    snapshot["lines"][0]["extended_net"] = "-12.50"
+    table = list(csv.DictReader(io.StringIO(quote_csv(snapshot).decode("utf-8-sig"))))
+    assert table[0]["Net amount"] == "-12.50"
+    assert Decimal(table[1]["List price"]) == Decimal(snapshot["lines"][1]["unit_list"])
+    assert {row["Quote"] for row in table} == {"Q-2026-000123"}
+
+
+def test_a_workbook_is_the_same_every_time(quote):
+    snapshot = quote()
+    assert quote_xlsx(snapshot, state="draft", sha256=None) == quote_xlsx(snapshot, state="draft", sha256=None)

@@ -1,0 +1,65 @@
+"""Batches of a few workloads, received and worked on in this process."""
+
+import copy
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.access import Caller
+from service.planning.batch.chunk import size_chunk
+from service.planning.batch.receive import receive
+from service.planning.batch.view import BatchView
+from service.queue import TaskName
+from service.runtime import Runtime
+from service.schemas.uploaded import NDJSON, uploaded
+from tests.fakes import ListQueue
+from tests.planning.conftest import CHAT
+
+FOLD: dict[str, Any] = {
+    "name": "fold",
+    "workload": {
+        "kind": "science",
+        "application": "boltz-2",
+        "targets_day": 2000,
+        "tokens": {"mean": 900, "p95": 1800},
+        "seeds": 5,
+        "msa": {"route": "mmseqs2-gpu", "unique_chains_per_target": 2},
+    },
+}
+
+
+def asking(name: str, **workload: Any) -> dict[str, Any]:
+    """The example under a name, with some fields of its workload changed."""
+    body = copy.deepcopy(CHAT)
+    body["name"] = name
+    body["workload"] |= workload
+    return body
+
+
+def lines(*items: Any) -> bytes:
+    """NDJSON of values, or of bytes as they are."""
+    return b"".join((item if isinstance(item, bytes) else json.dumps(item).encode()) + b"\n" for item in items)
+
+
+def post(runtime: Runtime, caller: Caller, *items: Any, **more: Any) -> BatchView:
+    """Receive a batch of these items."""
+    found = uploaded(io.BytesIO(lines(*items)), NDJSON, most_bytes=1000_000)
+    return receive(runtime, caller, found, **{"name": None, "request_id": "req_1", **more})
+
+
+@pytest.fixture
+def work(runtime: Runtime, queue: ListQueue) -> Callable[[], int]:
+    """Does what workers would, until no bell is left."""
+
+    def run() -> int:
+        done = 0
+        while queue.sent:
+            task, (batch_id, number) = queue.sent.pop(0)
+            assert task is TaskName.SIZE_CHUNK
+            done += size_chunk(runtime, batch_id, int(number))
+        return done
+
+    return run

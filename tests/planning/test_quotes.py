@@ -1,0 +1,383 @@
+"""Quotes as they are written: what they say, what is refused and leaves nothing, numbers, and two editors at once."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+
+import orjson
+import pytest
+from sqlalchemy import func, select, update
+
+from service.errors import (
+    ConflictError,
+    DamagedError,
+    InvalidRequestError,
+    KeyInProgressError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from service.planning.audit import Action, author_of, list_events
+from service.planning.cancel import cancel
+from service.planning.idempotency import FirstAnswer, Once
+from service.planning.price_books import activate, get_price_book
+from service.planning.quote_drafting import Identity, compose, named, sha256_of
+from service.planning.quote_steps import accept, approve, issue, submit
+from service.planning.quotes import add_row, create, get_quote, list_quotes, new_row, rewrite
+from service.planning.submit import submit as post
+from service.planning.transact import transact
+from service.store import quotes
+from service.store.filters import AuditFilter, QuoteFilter
+from service.store.tables.quotes import QuoteRow
+from tests.planning.conftest import chat
+from tests.planning.selling import LARGE, ONE_DATABASE, SMALL, TODAY, Desk, asked, sized
+
+ANY = QuoteFilter()
+
+
+@pytest.fixture
+def desk(runtime, caller) -> Desk:
+    return Desk(runtime=runtime, caller=caller, run_id=sized(runtime, caller))
+
+
+def count(runtime, table=QuoteRow) -> int:
+    with runtime.sessions() as session:
+        return session.scalar(select(func.count()).select_from(table))
+
+
+def put(desk, quote, caller=None, *, version=None, **changes):
+    request = asked(desk.run_id, **changes)
+    return rewrite(desk.runtime, caller or desk.seller, quote.id, request, version=version, request_id="req_p")
+
+
+def test_a_draft_says_what_was_sized_and_what_it_costs(desk, runtime):
+    book = desk.book()
+    quote = desk.draft()
+    said = orjson.loads(quote.snapshot)
+    assert (quote.state, quote.version, quote.revision, quote.authors) == ("draft", 1, 1, ("sam",))
+    assert (said["number"], said["revision"], said["run"]["id"]) == (quote.number, 1, desk.run_id)
+    assert (said["price_book"]["id"], said["price_book"]["indicative"]) == (book.id, False)
+    assert (quote.complete, quote.indicative, said["missing"]) == (True, False, [])
+    assert quote.total == Decimal(said["totals"]["total"])
+    lines = said["lines"]
+    assert sum(Decimal(line["extended_net"]) for line in lines) == quote.total
+    assert (said["created_on"], said["issued_on"], said["valid_until"]) == (TODAY, None, "2026-12-20")
+    assert said["export"]["shipment"]["destination"] == "DE"
+    assert quote.approval.needs == "approver"
+    assert quote.sha256 == sha256_of(quote.snapshot)
+    assert get_quote(runtime, desk.seller, quote.id) == quote
+
+
+@ONE_DATABASE
+def test_without_a_book_it_is_indicative_and_names_what_has_no_price(desk):
+    quote = desk.draft()
+    said = orjson.loads(quote.snapshot)
+    assert (quote.indicative, quote.complete, quote.total, quote.price_book_id) == (True, False, None, None)
+    assert said["missing"]
+    assert said["disclaimers"][0].startswith("INDICATIVE")
+    unpriced = [line for line in said["lines"] if line["part"] in said["missing"]]
+    assert {line["extended_net"] for line in unpriced} == {None}
+
+
+def test_a_book_is_used_once_a_quote_is_priced_from_it(desk, runtime):
+    book = desk.book()
+    assert not get_price_book(runtime, desk.admin, book.id).used
+    desk.draft()
+    assert get_price_book(runtime, desk.admin, book.id).used
+
+
+@ONE_DATABASE
+def test_the_book_in_the_currency_of_the_quote_prices_it(desk):
+    usd, eur = desk.book(), desk.book(currency="EUR", name="eur")
+    fx = {"rate": "0.9", "date": TODAY, "source": "a bank"}
+    assert desk.draft().price_book_id == usd.id
+    assert desk.draft(currency="EUR").price_book_id == eur.id
+    assert desk.draft(currency="CHF", fx=fx).price_book_id == eur.id
+    assert desk.draft(currency="CHF", fx=fx, price_book_id=usd.id).price_book_id == usd.id
+
+
+REFUSED = [
+    ({"option": 99}, InvalidRequestError, "option"),
+    ({"currency": "EUR"}, InvalidRequestError, "fx"),
+    ({"fx": {"rate": "1", "date": TODAY, "source": "s"}}, InvalidRequestError, "fx"),
+    ({"line_discounts": {"nothing": "0.1"}}, InvalidRequestError, "line_discounts"),
+    ({"quantities": {"nothing": 1}}, InvalidRequestError, "quantities.nothing"),
+    ({"spares": "n+7"}, InvalidRequestError, "spares"),
+    ({"time_zone": "Mars/Olympus"}, InvalidRequestError, "time_zone"),
+    ({"time_zone": "../etc/passwd"}, InvalidRequestError, "time_zone"),
+    ({"valid_until": "2026-11-19"}, InvalidRequestError, "valid_until"),
+    ({"valid_until": "2030-01-01"}, InvalidRequestError, "valid_until"),
+    ({"charges": [{"name": "a", "amount": "0.001"}]}, InvalidRequestError, "charges.0.amount"),
+    ({"tco": {"bounds": {"pue": ["2", "1"]}}}, InvalidRequestError, "tco.bounds.pue"),
+    ({"price_book_id": "pbk_0"}, NotFoundError, None),
+    ({"run_id": "run_0"}, NotFoundError, None),
+]
+
+
+@ONE_DATABASE
+def test_what_cannot_be_is_refused_and_leaves_nothing(desk, runtime):
+    desk.book()
+    before = count(runtime)
+    for changes, error, field in REFUSED:
+        with pytest.raises(error) as refused:
+            desk.draft(**changes)
+        assert field is None or refused.value.detail.errors[0].field == field, changes
+    assert count(runtime) == before
+    # A number is not even drawn for what is refused.
+    assert desk.draft().number == f"Q-2026-{before + 1:06d}"
+
+
+@ONE_DATABASE
+def test_a_run_that_is_not_done_or_not_feasible_or_of_others_is_not_quoted(desk, runtime, caller, stranger):
+    queued = post(runtime, caller, chat(isl_tokens=1500), request_id="r")
+    infeasible = sized(runtime, caller, slo={"ttft_ms": 1, "tpot_ms": 0.1})
+    for run_id, words in ((queued.id, "queued"), (infeasible, "nothing fits")):
+        with pytest.raises(ConflictError, match=words):
+            desk.draft(run_id=run_id)
+    cancel(runtime, caller, queued.id, request_id="r")
+    with pytest.raises(ConflictError, match="cancelled"):
+        desk.draft(run_id=queued.id)
+    with pytest.raises(NotFoundError):
+        create(runtime, stranger, asked(desk.run_id), request_id="r")
+    assert count(runtime) == 0
+
+
+@ONE_DATABASE
+def test_a_book_that_does_not_price_today_is_not_taken(desk, runtime, clock):
+    desk.draft()
+    later = desk.book(day="2026-12-01", name="later")
+    ended = desk.book(expires_on=TODAY, name="ended")
+    for book_id in (later.id, ended.id):
+        clock.advance(0 if book_id == later.id else 86_400)
+        with pytest.raises(InvalidRequestError) as refused:
+            desk.draft(price_book_id=book_id)
+        assert refused.value.detail.errors[0].field == "price_book_id"
+    assert desk.draft().price_book_id is None
+
+
+def test_a_change_writes_it_anew_over_what_was_read(desk, runtime):
+    desk.book()
+    quote = desk.draft()
+    changed = put(desk, quote, version=1, discount_fraction="0.4")
+    assert (changed.version, changed.state, changed.number) == (2, "draft", quote.number)
+    assert changed.total < quote.total
+    assert changed.sha256 != quote.sha256
+    with pytest.raises(PreconditionFailedError, match="version 2"):
+        put(desk, quote, version=1, discount_fraction="0.5")
+    assert get_quote(runtime, desk.seller, quote.id) == changed
+    with pytest.raises(InvalidRequestError):
+        put(desk, quote, option=99)
+    assert get_quote(runtime, desk.seller, quote.id) == changed
+
+
+@ONE_DATABASE
+def test_what_changes_nothing_is_no_change(desk, runtime):
+    desk.book()
+    quote = desk.approved()
+    assert put(desk, quote, version=quote.version) == quote
+    assert list_events(runtime, desk.admin, only=AuditFilter(action="quote.changed")) == ()
+
+
+@ONE_DATABASE
+def test_any_change_of_content_takes_the_approval_back(desk):
+    desk.book()
+    for quote in (desk.step(submit, desk.draft()), desk.approved()):
+        changed = put(desk, quote, customer={"name": "Somebody else"})
+        assert (changed.state, changed.approval.approved_by, changed.approval.approved_sha256) == ("draft", None, None)
+        with pytest.raises(ConflictError):
+            desk.step(issue, quote)
+
+
+@ONE_DATABASE
+def test_an_issued_quote_is_not_written_any_more(desk):
+    desk.book()
+    quote = desk.issued()
+    with pytest.raises(ConflictError, match="revise"):
+        put(desk, quote)
+
+
+def test_of_two_editors_at_once_one_is_told_to_read_again(desk, runtime):
+    quote = desk.draft()
+    start = threading.Barrier(2)
+
+    def edit(discount):
+        start.wait()
+        try:
+            return put(desk, quote, version=1, discount_fraction=discount).version
+        except PreconditionFailedError:
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(edit, ("0.1", "0.2")), key=str) == [2, None]
+    assert get_quote(runtime, desk.seller, quote.id).version == 2
+    assert len(list_events(runtime, desk.admin, only=AuditFilter(action="quote.changed"))) == 1
+
+
+def test_numbers_are_of_a_year_and_never_given_out_twice(desk, runtime, clock, stranger):
+    first = desk.draft()
+    assert first.number == "Q-2026-000001"
+    with ThreadPoolExecutor(4) as pool:
+        numbers = list(pool.map(lambda _: desk.draft().number, range(8)))
+    assert sorted(numbers) == [f"Q-2026-{number:06d}" for number in range(2, 10)]
+    clock.advance(60 * 86_400)
+    assert desk.draft().number == "Q-2027-000001"
+    theirs = Desk(runtime=runtime, caller=stranger, run_id=sized(runtime, stranger))
+    assert theirs.draft().number == "Q-2027-000001"
+
+
+def test_a_number_whose_quote_was_rolled_back_is_not_given_out_again(desk, runtime):
+    once = Once(key="k", fingerprint="f", answer=lambda made: FirstAnswer(status=201, headers={}, body=b"{}"), hold_s=5)
+    create(runtime, desk.seller, asked(desk.run_id), request_id="r", once=once)
+    with pytest.raises(KeyInProgressError):
+        create(runtime, desk.seller, asked(desk.run_id), request_id="r", once=once)
+    assert count(runtime) == 1
+    assert desk.draft().number == "Q-2026-000003"
+
+
+def test_quotes_of_others_are_none(desk, runtime, stranger):
+    quote = desk.draft()
+    for use in (
+        lambda: get_quote(runtime, stranger, quote.id),
+        lambda: rewrite(runtime, stranger, quote.id, asked(desk.run_id), version=None, request_id="r"),
+        lambda: submit(runtime, stranger, quote.id, version=None, request_id="r"),
+        lambda: approve(runtime, stranger, quote.id, version=None, request_id="r"),
+    ):
+        with pytest.raises(NotFoundError):
+            use()
+    assert list_quotes(runtime, stranger, only=ANY) == ()
+    assert get_quote(runtime, desk.seller, quote.id) == quote
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize("column", ["snapshot", "sha256", "approved_sha256"])
+def test_what_is_not_what_was_written_is_never_shown(column, desk, runtime):
+    desk.book()
+    quote = desk.issued()
+    cheaper = quote.snapshot.decode().replace('"quantity":', '"quantity": ', 1)
+    values = {"snapshot": cheaper, "sha256": "sha256:0", "approved_sha256": "sha256:0"}
+    transact(
+        runtime,
+        lambda session: session.execute(
+            update(QuoteRow).values({column: values[column]}).where(QuoteRow.id == quote.id)
+        ),
+    )
+    with pytest.raises(DamagedError, match=quote.number):
+        get_quote(runtime, desk.seller, quote.id)
+    with pytest.raises(DamagedError):
+        desk.step(accept, quote, acceptance={})
+
+
+@ONE_DATABASE
+def test_a_change_of_the_content_and_its_hash_alike_is_found_by_the_approval(desk, runtime):
+    desk.book()
+    quote = desk.issued()
+    forged = orjson.dumps({**orjson.loads(quote.snapshot), "currency": "EUR"}, option=orjson.OPT_SORT_KEYS)
+    values = {"snapshot": forged.decode(), "sha256": sha256_of(forged)}
+    transact(runtime, lambda session: session.execute(update(QuoteRow).values(values).where(QuoteRow.id == quote.id)))
+    with pytest.raises(DamagedError):
+        get_quote(runtime, desk.seller, quote.id)
+
+
+@ONE_DATABASE
+def test_an_issued_quote_is_the_same_to_the_byte_whatever_changes_around_it(desk, runtime):
+    desk.book()
+    quote = desk.issued()
+    desk.book(price="5.00")
+    later = replace(runtime, catalog=replace(runtime.catalog, version="sha256:newer"))
+    assert get_quote(later, desk.seller, quote.id).snapshot == quote.snapshot
+
+
+def test_lists_are_narrowed_and_paged(desk, runtime, clock):
+    made = []
+    for name in ("a", "b", "a"):
+        clock.advance(1)
+        made.append(desk.draft(customer={"name": name}, discount_fraction=SMALL).id)
+    desk.step(submit, get_quote(runtime, desk.seller, made[1]))
+
+    def found(before=None, limit=9, **only):
+        rows = list_quotes(runtime, desk.seller, only=QuoteFilter(**only), before_id=before, limit=limit)
+        return [made.index(each.id) for each in rows]
+
+    assert (found(), found(customer="a"), found(state="draft"), found(state="approved")) == (
+        [2, 1, 0],
+        [2, 0],
+        [2, 0],
+        [1],
+    )
+    assert found(number="Q-2026-000002") == [1]
+    assert (found(run_id=desk.run_id, limit=1), found(before=made[2])) == ([2], [1, 0])
+
+
+def test_a_quote_of_500_lines_takes_as_many_statements_as_a_short_one(desk, runtime, statements):
+    rules = runtime.catalog.bom_rules
+    rule = next(rule for rule in rules.rules if rule.id == "server")
+    many = replace(
+        rules, rules=(*rules.rules, *(replace(rule, id=f"more-{place}", part=f"part-{place}") for place in range(500)))
+    )
+    long_desk = Desk(
+        runtime=replace(runtime, catalog=replace(runtime.catalog, bom_rules=many)),
+        caller=desk.caller,
+        run_id=desk.run_id,
+    )
+    counts = []
+    for each in (desk, long_desk):
+        each.book(name=f"book {len(counts)}")
+        with statements(runtime) as seen:
+            quote = each.draft()
+            put(each, quote, discount_fraction="0.4")
+            get_quote(each.runtime, each.seller, quote.id)
+        counts.append(len(seen))
+    assert len(orjson.loads(quote.snapshot)["lines"]) > 500
+    assert counts[0] == counts[1]
+
+
+def test_each_change_is_noted_once(desk, runtime):
+    desk.book()
+    quote = desk.issued(discount_fraction=LARGE)
+    events = list_events(runtime, desk.admin, only=AuditFilter(resource_id=quote.id))[::-1]
+    assert sorted((event.action, event.principal, event.request_id) for event in events) == sorted(
+        [
+            ("quote.created", "sam", "req_q"),
+            ("quote.submitted", "sam", "req_submit"),
+            ("quote.approved", "pat", "req_approve"),
+            ("quote.issued", "sam", "req_issue"),
+        ]
+    )
+    (issued,) = [event for event in events if event.action == "quote.issued"]
+    assert issued.old_state == f"{quote.number} revision 1: approved, version 3"
+    assert issued.new_state == f"{quote.number} revision 1: issued, version 4"
+
+
+def test_a_number_stays_drawn_when_its_own_transaction_is_over(runtime, caller):
+    def draw():
+        return transact(runtime, lambda session: quotes.next_number(session, caller.tenant_id, 2026))
+
+    def fail():
+        def work(session):
+            quotes.next_number(session, caller.tenant_id, 2026)
+            raise ConflictError("no")
+
+        with pytest.raises(ConflictError):
+            transact(runtime, work)
+
+    assert draw() == 1
+    fail()
+    assert draw() == 2
+
+
+def test_a_book_that_is_put_off_while_it_is_priced_from_is_not_used(desk, runtime, clock):
+    book = desk.book()
+    request = asked(desk.run_id)
+    composed = compose(runtime, desk.seller, request, now=clock.now)
+    activate(runtime, desk.admin, book.id, effective_from="2026-12-01", changes=None, request_id="r")
+    identity = Identity(number="Q-2026-000099", revision=1, created_on=clock.now.date())
+    row = new_row(desk.seller, named(composed, identity), row_id="quo_0", now=clock.now)
+    author = author_of(desk.seller, "r")
+    with pytest.raises(ConflictError, match="later day"):
+        transact(
+            runtime,
+            lambda session: add_row(session, row, author=author, action=Action.QUOTE_CREATED, now=clock.now),
+        )
+    assert not get_price_book(runtime, desk.admin, book.id).used
+    with pytest.raises(NotFoundError):
+        get_quote(runtime, desk.seller, "quo_0")

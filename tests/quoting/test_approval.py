@@ -1,0 +1,71 @@
+"""Discount tiers: the first one that holds the quote, and who must approve there."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from service.access import Role
+from service.quoting.approval import approval
+from service.quoting.pricing import price
+from service.quoting.terms import FxRate
+from tests.build import bom, bom_line, quote_terms, seller_book
+
+
+def priced(*, discount="0", own=None, amount="1000", currency="USD"):
+    bill = bom(bom_line(), bom_line(id="rack", part="rack"))
+    fx = None if currency == "USD" else FxRate(rate=Decimal(1), date="2026-11-28", source="a bank")
+    terms = quote_terms(
+        currency=currency,
+        fx=fx,
+        discount_fraction=Decimal(discount),
+        line_discounts={} if own is None else {"rack": Decimal(own)},
+    )
+    return price(bill, seller_book({"server": amount, "rack": "10"}), terms)
+
+
+@pytest.mark.parametrize(
+    ("asked", "tier", "needs"),
+    [
+        ({}, "standard", None),
+        ({"discount": "0.10"}, "standard", None),
+        ({"discount": "0.101"}, "deal_desk", Role.APPROVER),
+        ({"own": "0.15"}, "standard", None),
+        ({"own": "0.16"}, "deal_desk", Role.APPROVER),
+        ({"own": "1"}, "exceptional", Role.ADMIN),
+        ({"discount": "0.36"}, "exceptional", Role.ADMIN),
+        ({"amount": "1000001"}, "deal_desk", Role.APPROVER),
+        ({"currency": "SEK"}, "deal_desk", Role.APPROVER),
+    ],
+)
+def test_the_first_tier_that_holds_the_quote_is_its_tier(catalog, asked, tier, needs):
+    found = approval(priced(**asked), catalog.discount_tiers, Role.SELLER)
+    assert (found.tier, found.needs) == (tier, needs)
+    assert (found.needs is None) == (tier == "standard")
+
+
+def test_why_names_the_bound_the_value_and_the_tier(catalog):
+    found = approval(priced(own="0.2"), catalog.discount_tiers, Role.SELLER)
+    assert found.why == "a discount of 0.2 on a line is above the 0.15 of tier standard"
+    assert found.approvers == (Role.APPROVER, Role.ADMIN)
+
+
+def test_the_discount_in_all_is_that_of_the_money(catalog):
+    found = approval(priced(own="0.1", amount="990"), catalog.discount_tiers, Role.SELLER)
+    assert found.total_discount_fraction == Decimal("0.001")
+    assert found.line_discount_fraction == Decimal("0.1")
+
+
+def test_a_role_that_no_tier_sets_free_needs_its_approver(catalog):
+    tiers = replace(
+        catalog.discount_tiers,
+        tiers=tuple(replace(tier, free_for=(Role.ADMIN,)) for tier in catalog.discount_tiers.tiers),
+    )
+    assert approval(priced(), tiers, Role.SELLER).needs is Role.APPROVER
+    assert approval(priced(), tiers, Role.ADMIN).needs is None
+
+
+def test_a_quote_without_any_price_has_no_discount(catalog):
+    empty = price(bom(bom_line()), seller_book({}), quote_terms(discount_fraction=Decimal("0.9")))
+    found = approval(empty, catalog.discount_tiers, Role.SELLER)
+    assert found.total_discount_fraction == found.line_discount_fraction == 0
