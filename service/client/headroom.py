@@ -29,6 +29,8 @@ CONNECT_WITHIN_S = 5.0
 RUN_WITHIN_S = 600.0
 # The server restarts now and then; a wait that outlasts that is not lost.
 _UNREACHABLE_WHILE_WAITING_S = 30.0
+# So long the server waits for a document that a worker is making.
+_DOCUMENT_WAIT_S = 10
 _POLL_S = 1.0
 _LEAST_POLL_S = 0.1
 # So long a request waits at the server for the end of a run: most end sooner, and of the others it tells how far.
@@ -284,6 +286,18 @@ class Headroom:
     def quote(self, quote_id: str) -> dict[str, Any]:
         """One revision of a quote: what was asked, what it says, and how it stands."""
         return _document(self._send("GET", _path("quotes", quote_id)))
+
+    def quote_file(self, quote_id: str, form: str = "pdf", *, within_s: float = 60.0) -> bytes:
+        """A revision as pdf, xlsx or csv, once a worker has made it; UnfinishedError when that takes too long."""
+        started, path = time.monotonic(), f"{_path('quotes', quote_id)}.{form}"
+        asked = {"Accept": "*/*", "Prefer": f"wait={_DOCUMENT_WAIT_S}"}
+        while (
+            answer := self._send("GET", path, headers=asked, extra_s=_DOCUMENT_WAIT_S)
+        ).status_code == httpx.codes.ACCEPTED:
+            if time.monotonic() - started > within_s:
+                raise UnfinishedError(f"The {form} of {quote_id} is not made yet; ask again.")
+            time.sleep(retry_after_s(answer.headers.get("Retry-After")) or 1.0)
+        return answer.content
 
     def quote_revisions(self, quote_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
         """All revisions of the number of a quote, newest first."""

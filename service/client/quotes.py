@@ -13,7 +13,7 @@ from service.client.choosing import paging
 from service.client.default import DefaultCommand, WithDefault
 from service.client.differences import print_difference
 from service.client.ending import EXIT_CODES, Ending
-from service.client.files import read_file
+from service.client.files import read_file, write_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
 from service.client.progress import Watch
@@ -23,6 +23,7 @@ _LARGEST_BYTES = 64_000_000
 _STATES = (
     *("draft", "pending_approval", "approved", "issued", "accepted", "declined", "expired", "withdrawn", "superseded"),
 )
+_FORMS = ("pdf", "xlsx", "csv")
 _HEAD = ("state", "customer", "valid_until", "time_zone", "currency", "run_id", "option", "reason")
 _file = click.argument("file", type=click.Path(allow_dash=True))
 _quote = click.argument("quote_id", metavar="ID")
@@ -200,6 +201,25 @@ def diff_quotes(call: Call, quote_id: str, other_id: str) -> Ending:
         call.print_json(answer)
     else:
         print_difference(make_console(), answer["difference"], of=quote_id, against=other_id)
+    return Ending.DONE
+
+
+@quotes.command("save", epilog=EXIT_CODES)
+@_quote
+@click.option("--as", "form", type=click.Choice(_FORMS), default="pdf", show_default=True, help="As what.")
+@click.option("--to", "file", type=click.Path(allow_dash=True), help="The file; - is standard output. [its number]")
+@calling
+def save_quote(call: Call, quote_id: str, *, form: str, file: str | None) -> Ending:
+    """Save a revision as a document for the customer.
+
+    A worker makes it once from what the quote says; a draft says on every page that it is one.
+    """
+    with Watch() as watch, call.connect(watch) as headroom:
+        content = headroom.quote_file(quote_id, form)
+        name = file or "{number}-revision-{revision}.{form}".format(**headroom.quote(quote_id), form=form)
+    write_file(name, content)
+    if name != "-":
+        click.echo(f"{name}: {len(content):,} bytes")
     return Ending.DONE
 
 

@@ -21,6 +21,7 @@ from service.client.command import main
 from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
+from service.planning.render import render
 from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
@@ -96,6 +97,8 @@ class Served:
                     run_id = ids[0]
                     if task is TaskName.SIZE_CHUNK:
                         size_chunk(self.runtime, run_id, int(ids[1]))
+                    elif task is TaskName.RENDER_QUOTE:
+                        render(self.runtime, run_id)
                     elif self.breaking.is_set():
                         execute(self.runtime, run_id, solve=_broken)
                     else:

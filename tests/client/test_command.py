@@ -26,8 +26,21 @@ ON_B200 = {
 }
 ON_B200["workload"]["osl_tokens"] = 300
 PRICES = ("price-books", "price-books upload", "price-books activate")
-STEPS = ("create", "change", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw", "revise", "diff")
-QUOTES = ("quotes", *(f"quotes {step}" for step in STEPS))
+STEPS = (
+    "create",
+    "change",
+    "submit",
+    "approve",
+    "reject",
+    "issue",
+    "accept",
+    "decline",
+    "withdraw",
+    "revise",
+    "diff",
+    "save",
+)
+QUOTES = ("quotes", "quotes diff", "quotes save", *(f"quotes {step}" for step in STEPS))
 BATCHES = ("batch", "batches", "batches cancel")
 NEWER = (*BATCHES, "working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES)
 

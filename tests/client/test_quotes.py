@@ -131,3 +131,20 @@ def test_refusals_are_told(seller, stocked, file):
     key = ("--idempotency-key", "quote-once")
     ids = {seller("quotes", "create", file(stocked), *key, "--json").json["id"] for _ in range(2)}
     assert len(ids) == 1
+
+
+def test_a_quote_is_saved_as_a_document(seller, stocked, file, tmp_path, monkeypatch):
+    quote = seller("quotes", "create", file(stocked), "--json").json
+    for form, start in (("pdf", b"%PDF"), ("xlsx", b"PK"), ("csv", b"\xef\xbb\xbf")):
+        place = tmp_path / f"offer.{form}"
+        done = seller("quotes", "save", quote["id"], "--as", form, "--to", str(place))
+        assert (done.code, done.err) == (Ending.DONE, "")
+        assert place.read_bytes().startswith(start)
+        assert f"{place.stat().st_size:,} bytes" in done.out
+    monkeypatch.chdir(tmp_path)
+    assert seller("quotes", "save", quote["id"]).code == Ending.DONE
+    assert (tmp_path / f"{quote['number']}-revision-1.pdf").exists()
+    refused = seller("quotes", "save", quote["id"], "--to", str(tmp_path / "nowhere" / "offer.pdf"))
+    assert refused.code != Ending.DONE
+    assert "cannot be written" in refused.err
+    assert not list(tmp_path.glob("**/*.part"))
