@@ -272,6 +272,12 @@ def order(
     )
 
 
+def lowest(cost_weight: FloatArray) -> BoolArray:
+    """The candidates that `order` may put first: of the lowest weight, or all where none is known."""
+    known = ~np.isnan(cost_weight)
+    return np.asarray(cost_weight == cost_weight[known].min() if known.any() else ~known, dtype=np.bool_)
+
+
 def first_per_server(ordered: IntArray, server: IntArray) -> IntArray:
     """Of each server configuration only its best candidate, still best first."""
     _, first = np.unique(server[ordered], return_index=True)

@@ -23,7 +23,16 @@ from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_s
 from service.sizing.networks import network_plan
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
-from service.sizing.rank import Verdict, admissible, first_per_server, order, pareto_front, rejections, shortfall
+from service.sizing.rank import (
+    Verdict,
+    admissible,
+    first_per_server,
+    lowest,
+    order,
+    pareto_front,
+    rejections,
+    shortfall,
+)
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
 from service.sizing.site import fleet_power_w, fleet_racks, fleet_weight, site_verdict
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray, table_of
@@ -155,7 +164,7 @@ class _Search:
         fleets = [self.plan(group, scene.demand.wanted) for group in groups]
         pool = self._limited(_pool(groups, fleets, scene.workload, table))
         contest, offered = self._contest(groups, pool)
-        chosen = _pick(pool, scene, self.weight, offered=offered, by_output=contest.by_output)
+        chosen = _pick(pool, scene, self.weight, offered=offered, by_output=contest.by_output, cheapest=self.best_only)
         candidates = [
             Picked(
                 group=groups[pool.group[i]],
@@ -177,7 +186,9 @@ class _Search:
                 contest=contest,
             ),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
-            rejected=(*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
+            rejected=()
+            if self.best_only and told.size
+            else (*refused, *unformatted, *rejections(pool.verdict, server=pool.server, table=table)),
             formats=_answered(groups, [candidates[i] for i in kept]),
             candidates=int(pool.server.size),
             first=candidates[kept[0]] if candidates else None,
@@ -365,10 +376,13 @@ def _answered(groups: list[Group], options: list[Picked]) -> tuple[Formats, ...]
     return tuple(dict.fromkeys(group.formats for group in groups if group.formats in found))
 
 
-def _pick(pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, by_output: bool) -> _Chosen:
+def _pick(
+    pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, by_output: bool, cheapest: bool
+) -> _Chosen:
     """Of each server its best and its fastest candidate of those `offered`.
 
-    `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does.
+    `by_output` ranks by weight and power per unit of output: a given number of GPUs differs in what it does. With
+    `cheapest` only those of the lowest weight are left, one of which ranks first.
     """
     table = scene.table
     server, servers, speed = pool.server[offered], pool.servers[offered], pool.speed[offered]
@@ -382,6 +396,8 @@ def _pick(pool: _Pool, scene: Scene, weight: FloatArray, *, offered: IntArray, b
     best = first_per_server(order(place=place, cost_weight=cost, power_w=power, servers=fleet, speed=speed), server)
     fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
     both = np.unique(np.concatenate([best, fastest]))
+    if cheapest:
+        both = both[lowest(cost[both])]
     switches = [
         _switches_w(scene, i, j) if across else 0.0
         for i, j, across in zip(server[both].tolist(), servers[both].tolist(), crosses[both].tolist(), strict=True)

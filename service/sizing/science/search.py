@@ -127,7 +127,9 @@ def size_science(
         )
         for rank, row in enumerate(picked[:1] if best_only else picked, 1)
     )
-    rejected = (*refused, *_explained(rejections(found.verdict, server=found.rows.server, table=table), scene))
+    rejected: tuple[Rejection, ...] = ()
+    if not (best_only and options):
+        rejected = (*refused, *_explained(rejections(found.verdict, server=found.rows.server, table=table), scene))
     return SizingResult(
         kind="science",
         feasible=bool(options),

@@ -125,7 +125,9 @@ def _result(
         )
         for position, row in enumerate(ranked[:1] if best_only else ranked)
     )
-    rejected = (*refused, *named_in_days(rejections(verdict, server=fleet.server, table=table)))
+    rejected: tuple[Rejection, ...] = ()
+    if not (best_only and options):
+        rejected = (*refused, *named_in_days(rejections(verdict, server=fleet.server, table=table)))
     front = pareto_front(
         cost_weight=fleet_weight(weight, fleet.server[ranked], fleet.servers[ranked]),
         speed=1.0 / fleet.days[ranked],
