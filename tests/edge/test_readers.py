@@ -9,27 +9,27 @@ from service.errors import RateLimitedError, UnavailableError
 
 def test_a_tenant_has_half_of_the_seats_and_gets_them_back():
     readers = Readers(most=4, most_tenant=2)
-    first, _ = readers.begin({}, None, "acme"), readers.begin({}, None, "acme")
+    first, _ = readers.begin({}, None, "acme", within_s=1), readers.begin({}, None, "acme", within_s=1)
     with pytest.raises(RateLimitedError) as refused:
-        readers.begin({}, None, "acme")
+        readers.begin({}, None, "acme", within_s=1)
     assert refused.value.detail.retry_after_s == 1
-    readers.begin({}, None, "rival")
+    readers.begin({}, None, "rival", within_s=1)
     readers.end(first)
-    readers.begin({}, None, "acme")
+    readers.begin({}, None, "acme", within_s=1)
 
 
 def test_all_tenants_together_have_all_of_them():
     readers = Readers(most=3, most_tenant=2)
     for tenant_id in ("a", "a", "b"):
-        readers.begin({}, None, tenant_id)
+        readers.begin({}, None, tenant_id, within_s=1)
     with pytest.raises(UnavailableError) as refused:
-        readers.begin({}, None, "c")
+        readers.begin({}, None, "c", within_s=1)
     assert refused.value.detail.retry_after_s == 1
 
 
 def test_those_who_have_read_for_a_while_are_found():
     readers = Readers(most=3, most_tenant=2)
-    reading = readers.begin({}, None, "a")
+    reading = readers.begin({}, None, "a", within_s=1)
     assert readers.since(reading.since_s) == [reading]
     assert readers.since(reading.since_s - 0.01) == []
     readers.end(reading)
@@ -38,7 +38,7 @@ def test_those_who_have_read_for_a_while_are_found():
 
 def test_a_place_is_given_away_once_and_only_while_its_thread_reads():
     readers = Readers(most=3, most_tenant=2)
-    slow, quick = readers.begin({}, None, "a"), readers.begin({}, None, "a")
+    slow, quick = readers.begin({}, None, "a", within_s=1), readers.begin({}, None, "a", within_s=1)
     assert [slow.gives_place(), slow.gives_place(), slow.place_given] == [True, False, True]
     readers.end(quick)
     assert [quick.gives_place(), quick.place_given] == [False, False]
@@ -47,7 +47,7 @@ def test_a_place_is_given_away_once_and_only_while_its_thread_reads():
 @pytest.mark.parametrize("ended", [False, True])
 def test_one_answers_who_reads_or_who_watches(ended):
     readers = Readers(most=3, most_tenant=2)
-    reading = readers.begin({}, object(), "a")
+    reading = readers.begin({}, object(), "a", within_s=1)
     if ended:
         readers.end(reading)
     assert reading.is_to_be_answered() is not ended
@@ -56,7 +56,7 @@ def test_one_answers_who_reads_or_who_watches(ended):
 
 
 def test_where_the_server_takes_no_answer_of_another_thread_none_is_given():
-    assert not Readers(most=1, most_tenant=1).begin({}, None, "a").is_to_be_answered()
+    assert not Readers(most=1, most_tenant=1).begin({}, None, "a", within_s=1).is_to_be_answered()
 
 
 def test_there_are_as_many_places_as_were_asked_for():
