@@ -1,0 +1,92 @@
+"""Uploads are cut into items: line by line, row by row, member by member, and never all of it at once."""
+
+import io
+import json
+
+import pytest
+
+from service.errors import InvalidRequestError
+from service.schemas.json_text import MalformedBodyError
+from service.schemas.uploaded import CSV, JSON, NDJSON, uploaded
+
+
+def cut(data: bytes, media_type: str, *, most_bytes: int = 1000):
+    return list(uploaded(io.BufferedReader(io.BytesIO(data)), media_type, most_bytes=most_bytes))
+
+
+def values(data: bytes, media_type: str, **more):
+    return [(item.line, None if item.wrong else json.loads(item.asked)) for item in cut(data, media_type, **more)]
+
+
+def test_lines_count_empty_ones_too():
+    assert values(b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"a": 2}', NDJSON) == [(1, {"a": 1}), (4, {"a": 2})]
+
+
+def test_a_line_that_is_too_long_is_an_item_of_its_own():
+    long = b'{"a": "' + b"x" * 200_000 + b'"}'
+    found = cut(b'{"a": 1}\n' + long + b'\n{"a": 2}\n' + long, NDJSON)
+    assert [(item.line, item.wrong is None) for item in found] == [(1, True), (2, False), (3, True), (4, False)]
+    assert "at most 1000 bytes" in found[1].wrong
+
+
+def test_a_line_of_exactly_the_limit_is_taken():
+    line = b'{"a": "' + b"x" * 991 + b'"}'
+    assert len(line) == 1000
+    assert [item.wrong for item in cut(line + b"\n" + line, NDJSON)] == [None, None]
+
+
+def test_what_no_database_keeps_is_wrong():
+    found = cut(b'{"a": "\xff"}\n{"a": "\x00"}\n', NDJSON)
+    assert [("UTF-8" in item.wrong, "NUL" in item.wrong) for item in found] == [(True, False), (False, True)]
+
+
+def test_cells_are_json_or_text():
+    data = (
+        b"name,labels.a.b,workload.n,workload.flag,workload.text,workload.list,constraints.max_budget_usd\n"
+        b'12,true,1e3,true,x-1,"[1, 2]",250000\n'
+        b",,,,-,,\n"
+    )
+    assert values(data, CSV) == [
+        (
+            2,
+            {
+                "name": "12",
+                "labels": {"a.b": "true"},
+                "workload": {"n": 1000.0, "flag": True, "text": "x-1", "list": [1, 2]},
+                "constraints": {"max_budget_usd": "250000"},
+            },
+        ),
+        (3, {"workload": {"text": "-"}}),
+    ]
+
+
+def test_rows_that_do_not_fit_the_heading_are_wrong_alone():
+    found = cut(b'a,a.b,c\n1,2,3\n1,,3,4\n"x\ny",,\n{"": 1},2,\n', CSV)
+    assert [(item.line, item.wrong is None) for item in found] == [(2, False), (3, False), (4, True), (6, True)]
+
+
+@pytest.mark.parametrize("heading", [b"", b"a,,b", b"a..b", "\u00e4".encode(), b"a,a", b",".join([b"x"] * 300)])
+def test_a_heading_that_names_no_fields_is_refused(heading):
+    with pytest.raises(InvalidRequestError):
+        cut(heading + b"\n1,2\n" if heading else b'""\n', CSV) or cut(b"a.\n1\n", CSV)
+
+
+def test_members_are_found_across_pieces():
+    members = [{"n": n, "text": "x" * 400, "more": [[n], {"a": "]},{"}]} for n in range(1000)]
+    assert values(json.dumps(members, indent=2).encode(), JSON) == list(enumerate(members, 1))
+    assert values(b" [ 1 , 2.5e3 , null ] ", JSON) == [(1, 1), (2, 2500.0), (3, None)]
+    assert values(b"[12" + b" " * 70_000 + b"]", JSON) == [(1, 12)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{}", b"[1", b"[1,", b"[1,]", b"[1 2]", b"[1]]", b"[tru]", b"[\xff]", b'["\x00"]', b"[" * 900],
+)
+def test_what_is_no_list_is_malformed(data):
+    with pytest.raises(MalformedBodyError):
+        cut(data, JSON)
+
+
+def test_a_member_that_never_ends_is_refused():
+    with pytest.raises(InvalidRequestError, match="Item 2 is longer"):
+        cut(b'[1, "' + b"x" * 300_000, JSON)
