@@ -31,8 +31,8 @@ def size(
 
     `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price); fleets above the
     stated budget are refused. Nothing that fits is a result, not an error: its advice was evaluated.
-    `best_only` gives the first of those options alone, number by number the same, and no sensitivity; rejections and advice where
-    nothing fits are given either way.
+    `best_only` gives the first of those options alone, number by number the same, and no sensitivity; rejections
+    and advice are given where nothing fits.
     """
 
     def sized(asked: Question) -> SizingResult:
