@@ -38,6 +38,7 @@ class Server:
             "HEADROOM_WEB_WORKERS": "1",
             "HEADROOM_WEB_THREADS": str(PLACES),
             "HEADROOM_BODY_TIMEOUT_S": str(TIMEOUT_S),
+            "HEADROOM_BATCH_TIMEOUT_S": str(2 * TIMEOUT_S),
         }
         processes.environment.update(changes)
         processes.start("web", *web_process(settings_from_environment(processes.environment)).arguments)
@@ -57,12 +58,23 @@ class Server:
     def post(self, who: str) -> httpx.Response:
         return self.client.post("/v1/workloads", json=SMALL_CHAT, headers={"Authorization": f"Bearer {self.keys[who]}"})
 
-    def begin(self, who: str, *, framing: str = f"Content-Length: {len(BODY)}", sent: bytes = BODY[:10]):
+    @staticmethod
+    def media_type(path: str) -> str:
+        return "application/x-ndjson" if path == "/v1/batches" else "application/json"
+
+    def begin(
+        self,
+        who: str,
+        *,
+        framing: str = f"Content-Length: {len(BODY)}",
+        sent: bytes = BODY[:10],
+        path: str = "/v1/workloads",
+    ):
         """A connection whose body has begun and does not go on."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         head = (
-            f"POST /v1/workloads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.keys[who]}\r\n"
-            f"Content-Type: application/json\r\n{framing}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.keys[who]}\r\n"
+            f"Content-Type: {self.media_type(path)}\r\n{framing}\r\n\r\n"
         )
         connection.sendall(head.encode() + sent)
         return connection
@@ -147,3 +159,27 @@ def test_many_that_stop_hold_up_nobody_else(server):
         stuck = [connection for connection in begun if connection not in refused]
         assert [answer_of(connection)[0] for connection in stuck] == [408] * SEATS
     eventually(lambda: server.post("slow").status_code == 202)
+
+
+def test_an_upload_has_more_time_and_holds_up_nobody(server):
+    """It comes in pieces; what stops half way is 408 and leaves no batch, whatever was read of it."""
+    line = BODY + b"\n"
+    long = f"Content-Length: {1000 * len(line)}"
+    with ExitStack() as open_:
+        stopped = open_.enter_context(server.begin("slow", path="/v1/batches", framing=long, sent=line * 500))
+        in_parts = open_.enter_context(server.begin("quick", path="/v1/batches", framing=long, sent=line * 300))
+        chunked = open_.enter_context(server.begin("quick", path="/v1/batches", framing=CHUNKED, sent=b""))
+        piece = line * 100
+        chunked.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        time.sleep(TIMEOUT_S + 1)
+        assert server.post("quick").status_code == 202
+        in_parts.sendall(line * 700)
+        chunked.sendall(b"0\r\n\r\n")
+        assert [(status, batch["items"]) for status, _, batch in map(answer_of, (in_parts, chunked))] == [
+            (202, 1000),
+            (202, 100),
+        ]
+        status, _, problem = answer_of(stopped)
+        assert (status, problem["type"]) == (408, "/problems/request-timeout")
+    listed = server.client.get("/v1/batches", headers={"Authorization": f"Bearer {server.keys['slow']}"})
+    assert listed.json()["items"] == []
