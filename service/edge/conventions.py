@@ -23,6 +23,10 @@ the role may not do is 403.
 `Location` and in `Retry-After` how long to wait before reading it; the same question asked again is 200 with the \
 finished run. `Prefer: wait=N` waits for at most N seconds first, here and when the run is read.
 
+**Many at once.** POST /v1/batches takes up to 100,000 workloads and gives 202 with the batch's address; its counts, \
+rate and time left are read there, items by page, all results as NDJSON or CSV while it runs. A wrong item is refused \
+alone, with its line. An item keeps its answer in short; the same workload posted by itself gets all of it.
+
 **Idempotency.** A POST that creates may carry an `Idempotency-Key` of at most 255 characters, which is kept for 24 \
 hours: the same key with the same body gives the first answer again, with another body it is 422, and while the first \
 request is still at work it is 409.
