@@ -51,6 +51,9 @@ def _varied(number: int, example: Example, changes: dict[str, Any]) -> dict[str,
         workload["demand"] = {"requests_s": round(5 + 40 * factor + number / 1e5, 5)}
     elif workload["kind"] == "training":
         workload["tokens"] = round(workload["tokens"] * factor) + number
+        # Trainings of one model, sequence and batch share their steps; nobody's batches have all of them in common.
+        workload["seq_len_tokens"] = (4096, 8192)[number % 2]
+        workload["global_batch_sequences"] *= (1, 2, 4, 8)[number // 10 % 4]
     else:
         for name in ("targets_day", "ns_day", "steps"):
             if name in workload:
