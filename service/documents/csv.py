@@ -8,14 +8,19 @@ from typing import Any
 
 from service.documents.columns import COLUMNS, Value
 from service.documents.inert import inert
+from service.documents.view import banners
 
 
-def quote_csv(quote: Mapping[str, Any]) -> bytes:
-    """A heading and a row a line, in UTF-8 with the mark that spreadsheets know it by; every row names its quote."""
+def quote_csv(quote: Mapping[str, Any], *, state: str) -> bytes:
+    """A heading and a row a line, in UTF-8 with the mark that spreadsheets know it by.
+
+    Every row names its quote and what must be known of it, for rows are copied away from each other.
+    """
     text = io.StringIO(newline="")
     rows = csv.writer(text)
-    rows.writerow(["Quote", "Revision", "Currency", *(column.heading for column in COLUMNS)])
-    start = [inert(quote["number"]), quote["revision"], quote["currency"]]
+    rows.writerow(["Quote", "Revision", "Customer", "Marks", "Currency", *(column.heading for column in COLUMNS)])
+    marks = "; ".join(banners(quote, state))
+    start = [inert(quote["number"]), quote["revision"], inert(quote["customer"]["name"]), marks, quote["currency"]]
     for line in quote["lines"]:
         rows.writerow([*start, *(_cell(column.of(line)) for column in COLUMNS)])
     return text.getvalue().encode("utf-8-sig")

@@ -24,7 +24,7 @@ def _match(match: Mapping[str, Any]) -> Row:
     said.append(None if match["enforced"] else "on the books, announced not to be enforced")
     why = "; ".join(text for text in said if text)
     return {
-        "flag": words(match["severity"]),
+        "flag": words(match["severity"]) + (f"; review: {words(match['review'])}" if match["review"] else ""),
         "rule": f"{match['rule']} ({', '.join(match['parts'])})",
         "why": f"{why}. {'; '.join(match['sources'])}" if why else "; ".join(match["sources"]),
     }

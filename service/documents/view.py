@@ -28,11 +28,11 @@ def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
         "heading": f"Quote {quote['number']}",
         "subheading": f"Revision {quote['revision']}, {_dated(quote)}",
         "footer": f"{quote['number']} revision {quote['revision']}" + ("" if sha256 is None else f" · {sha256}"),
-        "banners": list(_banners(quote, state)),
+        "banners": list(banners(quote, state)),
         "customer": _customer(quote["customer"]),
         "seller": [quote["seller"]],
         "dates": [
-            _dated(quote).capitalize(),
+            _dated(quote)[:1].upper() + _dated(quote)[1:],
             f"Valid until {day(quote['valid_until'])}",
             f"(end of that day, {quote['time_zone']})",
         ],
@@ -54,7 +54,8 @@ def _dated(quote: Quote) -> str:
     return f"written {day(quote['created_on'])}" if issued is None else f"issued {day(issued)}"
 
 
-def _banners(quote: Quote, state: str) -> Iterator[str]:
+def banners(quote: Quote, state: str) -> Iterator[str]:
+    """What must be seen first: that it is a draft, indicative, incomplete, or changed by hand."""
     if state not in _ISSUED:
         yield f"DRAFT{'' if state == 'draft' else f', {words(state)}'}: this revision has not been issued."
     yield from (text for text in quote["disclaimers"] if text.isupper() or text.partition(":")[0].isupper())

@@ -55,7 +55,7 @@ def _made(runtime: Runtime, quote: QuoteView, snapshot: Mapping[str, Any], row: 
 _RENDERERS: Mapping[Form, Callable[[QuoteView, Mapping[str, Any]], bytes]] = {
     Form.PDF: lambda quote, snapshot: quote_pdf(snapshot, state=_face(quote), sha256=quote.sha256),
     Form.XLSX: lambda quote, snapshot: quote_xlsx(snapshot, state=_face(quote), sha256=quote.sha256),
-    Form.CSV: lambda _, snapshot: quote_csv(snapshot),
+    Form.CSV: lambda quote, snapshot: quote_csv(snapshot, state=_face(quote)),
 }
 
 

@@ -55,15 +55,23 @@ def approval(priced: Priced, tiers: DiscountTiers, role: Role) -> Approval:
         if not broken:
             break
         reasons = broken
-    free = role in tier.free_for
+    special = _special(priced)
+    free = role in tier.free_for and not special
     return Approval(
         tier=tier.id,
         needs=None if free else tier.approvers[0],
         approvers=tier.approvers,
         total_discount_fraction=total,
         line_discount_fraction=line,
-        why="; ".join(reasons) or "within every bound of the first tier",
+        why="; ".join([*reasons, *special]) or "within every bound of the first tier",
     )
+
+
+def _special(priced: Priced) -> list[str]:
+    """What somebody must look at in every tier, in words: no bound was made for it."""
+    stated = [line.bom.id for line in priced.lines if line.bom.stated]
+    found = [f"the seller has stated counts ({', '.join(stated)})"] if stated else []
+    return found if priced.complete else [*found, "parts without a price are in no sum, so no bound can be judged"]
 
 
 def total_discount(priced: Priced) -> Decimal:
@@ -92,7 +100,7 @@ def _broken(tier: DiscountTier, priced: Priced, *, total: Decimal, line: Decimal
         found.append(f"a discount of {line:f} on a line is above the {tier.line_up_to_fraction:f} of tier {tier.id}")
     amounts = dict(tier.amounts_up_to)
     if amounts:
-        currency, net = priced.totals.currency, priced.totals.subtotal
+        currency, net = priced.totals.currency, priced.totals.subtotal + priced.totals.charges_amount
         most = amounts.get(currency)
         if most is None:
             found.append(f"tier {tier.id} states no amount in {currency}")

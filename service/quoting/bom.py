@@ -53,6 +53,8 @@ class BomLine:
     included_months: int | None
     disputed: CountDispute | None
     note: str | None
+    # Whether the seller stated another count than the rule's.
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,8 @@ def adjusted(bom: Bom, quantities: Mapping[str, int]) -> Bom:
     if wrong:
         raise refused(wrong)
     lines = tuple(_stated(line, quantities[line.id]) if line.id in quantities else line for line in bom.lines)
+    if not any(line.quantity for line in lines):
+        raise refusal("quantities", "A quote has at least one part; leave a line in.")
     return dataclasses.replace(bom, lines=lines)
 
 
@@ -134,7 +138,7 @@ def _stated(line: BomLine, quantity: int) -> BomLine:
     if quantity == line.quantity:
         return line
     why = f"{quantity:,} stated by the seller; by the rule {line.quantity:,}: {line.why}"
-    return dataclasses.replace(line, quantity=quantity, why=why)
+    return dataclasses.replace(line, quantity=quantity, why=why, stated=True)
 
 
 def _lines(

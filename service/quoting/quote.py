@@ -27,6 +27,10 @@ _INDICATIVE = (
     "issued."
 )
 _INCOMPLETE = "INCOMPLETE: these parts have no price and are in no sum: {}."
+_STATED = (
+    "CHANGED BY HAND: counts of {} are the seller's own. Speed, confidence, power, racks and all other counts are "
+    "those of the sizing."
+)
 _UNCOUNTED = "Not counted, and in no sum: {}."
 _UNORDERABLE = "Parts without a SKU cannot be ordered by this list alone."
 
@@ -147,6 +151,9 @@ def disclaimers_of(priced: Priced, uncounted: tuple[Uncounted, ...], book: Book)
     said = [_SIZED]
     if book.indicative:
         said.insert(0, _INDICATIVE)
+    stated = [line.bom.name for line in priced.lines if line.bom.stated]
+    if stated:
+        said.append(_STATED.format(", ".join(stated)))
     if priced.missing:
         said.append(_INCOMPLETE.format(", ".join(priced.missing)))
     if uncounted:

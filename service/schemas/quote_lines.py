@@ -48,6 +48,7 @@ class QuoteLineSchema(WordedSchema):
     )
     disputed = one(CountDisputeSchema, "The count by another reading.", attribute="bom.disputed", **_OPTIONAL)
     note = text("What to know about it.", attribute="bom.note", **_OPTIONAL)
+    stated = flag("Whether the seller stated another count than the rule's.", attribute="bom.stated")
     list_price = decimal("List price of one, in the currency of the price book.", **_OPTIONAL)
     unit_list = decimal("The same in the currency of the quote, unrounded.", **_OPTIONAL)
     discount_fraction = decimal("Discount.")

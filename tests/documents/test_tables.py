@@ -82,7 +82,7 @@ def test_no_text_becomes_a_formula_or_a_link(quote, name):
     assert not [cell for cell in cells if cell.hyperlink is not None]
     ours = ("=ROUND(", "=SUMIF(", "=0", "=9", "=Q", "=R", "=O", "=P")
     assert not [cell.value for cell in cells if cell.data_type == "f" and not str(cell.value).startswith(ours)]
-    table = list(csv.DictReader(io.StringIO(quote_csv(snapshot).decode("utf-8-sig"))))
+    table = list(csv.DictReader(io.StringIO(quote_csv(snapshot, state="draft").decode("utf-8-sig"))))
     assert all(row["Name"] == inert(name) for row in table)
     assert all(row["Name"][0] not in "=+-@\t\r" for row in table)
 
@@ -90,7 +90,7 @@ def test_no_text_becomes_a_formula_or_a_link(quote, name):
 def test_numbers_of_the_csv_are_exact_and_negative_ones_stay_numbers(quote):
     snapshot = quote()
     snapshot["lines"][0]["extended_net"] = "-12.50"
-    table = list(csv.DictReader(io.StringIO(quote_csv(snapshot).decode("utf-8-sig"))))
+    table = list(csv.DictReader(io.StringIO(quote_csv(snapshot, state="draft").decode("utf-8-sig"))))
     assert table[0]["Net amount"] == "-12.50"
     assert Decimal(table[1]["List price"]) == Decimal(snapshot["lines"][1]["unit_list"])
     assert {row["Quote"] for row in table} == {"Q-2026-000123"}
@@ -99,3 +99,9 @@ def test_numbers_of_the_csv_are_exact_and_negative_ones_stay_numbers(quote):
 def test_a_workbook_is_the_same_every_time(quote):
     snapshot = quote()
     assert quote_xlsx(snapshot, state="draft", sha256=None) == quote_xlsx(snapshot, state="draft", sha256=None)
+
+
+def test_every_row_of_the_csv_says_what_it_is(quote):
+    table = list(csv.DictReader(io.StringIO(quote_csv(quote(), state="draft").decode("utf-8-sig"))))
+    assert all(row["Marks"].startswith("DRAFT") and "INCOMPLETE" in row["Marks"] for row in table)
+    assert {row["Customer"] for row in table} == {"A customer"}

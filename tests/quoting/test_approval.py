@@ -7,8 +7,9 @@ import pytest
 
 from service.access import Role
 from service.quoting.approval import approval
+from service.quoting.bom import adjusted
 from service.quoting.pricing import price
-from service.quoting.terms import FxRate
+from service.quoting.terms import ExtraCharge, FxRate
 from tests.build import bom, bom_line, quote_terms, seller_book
 
 
@@ -69,3 +70,20 @@ def test_a_quote_without_any_price_has_no_discount(catalog):
     empty = price(bom(bom_line()), seller_book({}), quote_terms(discount_fraction=Decimal("0.9")))
     found = approval(empty, catalog.discount_tiers, Role.SELLER)
     assert found.total_discount_fraction == found.line_discount_fraction == 0
+
+
+def test_what_no_bound_was_made_for_is_looked_at_in_every_tier(catalog):
+    bill = bom(bom_line(), bom_line(id="rack", part="rack"))
+    book = seller_book({"server": "1000", "rack": "10"})
+    by_hand = approval(price(adjusted(bill, {"rack": 7}), book, quote_terms()), catalog.discount_tiers, Role.SELLER)
+    assert (by_hand.tier, by_hand.needs) == ("standard", Role.APPROVER)
+    assert "stated counts (rack)" in by_hand.why
+    partly = approval(price(bill, seller_book({"server": "1000"}), quote_terms()), catalog.discount_tiers, Role.SELLER)
+    assert (partly.tier, partly.needs) == ("standard", Role.APPROVER)
+    assert "without a price" in partly.why
+
+
+def test_charges_count_towards_the_bound(catalog):
+    charge = ExtraCharge(name="everything else", amount=Decimal(900_000_000))
+    dear = price(bom(bom_line()), seller_book({"server": "1000"}), quote_terms(charges=(charge,)))
+    assert approval(dear, catalog.discount_tiers, Role.SELLER).tier == "deal_desk"

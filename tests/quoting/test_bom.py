@@ -268,3 +268,9 @@ def test_conditions_that_are_not_met_leave_the_rule_out(bill, catalog):
         replace(rule, when=(Condition(name="cooling", among=("liquid",)),)) for rule in catalog.bom_rules.rules
     )
     assert not bill(rules=replace(catalog.bom_rules, rules=rules)).lines
+
+
+def test_a_quote_without_any_part_is_refused(bill):
+    made = bill()
+    with pytest.raises(InvalidRequestError, match="at least one part"):
+        adjusted(made, {line.id: 0 for line in made.lines})
