@@ -95,6 +95,9 @@ class Metrics:
             buckets=_SIZING_S,
             registry=registry,
         )
+        self._items = Counter(
+            "headroom_batch_items", "Items of batches by how they ended.", ("state", "reused"), registry=registry
+        )
         self._sweeps = Counter(
             "headroom_dispatcher_sweeps", "Sweeps by how they ended.", ("outcome",), registry=registry
         )
@@ -142,6 +145,11 @@ class Metrics:
         """The engine answered or failed; `outcome` is `feasible`, `infeasible`, or the code of the failure."""
         self._sizings.labels(kind, outcome).inc()
         self._sizing_s.labels(kind).observe(seconds)
+
+    def items_ended(self, state: str, count: int, *, reused: bool = False) -> None:
+        """So many items of a batch came to this end, with an answer that was there already or without."""
+        if count:
+            self._items.labels(state, str(reused).lower()).inc(count)
 
     def mended(self, what: Mended, count: int) -> None:
         """The dispatcher found so many."""

@@ -138,6 +138,12 @@ def newest(
     return session.scalars(query.order_by(BatchRow.id.desc()).limit(limit)).all()
 
 
+def count_open(session: Session, tenant_id: str) -> int:
+    """How many batches of the tenant have not ended, those that are being received among them."""
+    mine = and_(BatchRow.tenant_id == tenant_id, BatchRow.finished_at.is_(None))
+    return session.scalar(select(func.count()).select_from(BatchRow).where(mine)) or 0
+
+
 def running_items(session: Session, batch_ids: Collection[str]) -> dict[str, int]:
     """How many open items of each batch lie in chunks that a worker holds."""
     if not batch_ids:

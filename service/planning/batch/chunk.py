@@ -46,7 +46,8 @@ class _Slice:
 
     ended: list[EndedItem] = field(default_factory=list)
     answers: dict[str, Brief] = field(default_factory=dict)
-    reused: int = 0
+    # The states of those whose question had an answer already.
+    reused: list[str] = field(default_factory=list)
 
     def end(
         self,
@@ -74,7 +75,7 @@ class _Slice:
         """The ends by state."""
         by_state = Counter(one.state.value for one in self.ended)
         names = ("done", "infeasible", "refused", "failed")
-        return batches.Ended(**{name: by_state[name] for name in names}, reused_items=self.reused)
+        return batches.Ended(**{name: by_state[name] for name in names}, reused_items=len(self.reused))
 
 
 def size_chunk(
@@ -202,8 +203,9 @@ class _Work:
         """The end of one item."""
         feasible = self._known.get(of.digest)
         if feasible is not None:
-            part.reused += 1
-            part.end(item, ItemState.DONE if feasible else ItemState.INFEASIBLE, of=of)
+            state = ItemState.DONE if feasible else ItemState.INFEASIBLE
+            part.reused.append(state.value)
+            part.end(item, state, of=of)
             return
         try:
             brief = self._solve(self._runtime, of, self._versions, self._weight)
@@ -287,8 +289,16 @@ class _Work:
 
         stored = transact(self._runtime, work)
         if stored:
+            self._count(part)
             log.info("chunk_stored", items=len(part.ended), how=then.value, duration_ms=self._spent_ms())
         return stored
+
+    def _count(self, part: _Slice) -> None:
+        metrics, states = self._runtime.metrics, Counter(one.state.value for one in part.ended)
+        reused = Counter(part.reused)
+        for state, count in states.items():
+            metrics.items_ended(state, count - reused[state])
+            metrics.items_ended(state, reused[state], reused=True)
 
     def _spent_ms(self) -> float:
         return round((time.monotonic() - self._began_s) * 1e3, 1)

@@ -33,7 +33,13 @@ def feed(runtime: Runtime) -> int:
 
     def choose(session: Session) -> list[Waiting]:
         due = chunks.waiting(session, now=now, resend_before=resend_before, limit=wanted)
-        return [one for one in due if chunks.mark_sent(session, one, now=now)]
+        # In one order everywhere: two that wait for each other's rows would both be stuck.
+        marked = {
+            (one.batch_id, one.number)
+            for one in sorted(due, key=lambda one: (one.batch_id, one.number))
+            if chunks.mark_sent(session, one, now=now)
+        }
+        return [one for one in due if (one.batch_id, one.number) in marked]
 
     # Marked first: rung for twice it would be claimed once, and rung for and forgotten it would hold up the others.
     chosen = transact(runtime, choose)

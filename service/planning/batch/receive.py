@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.access import Caller
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, RateLimitedError
 from service.planning.audit import Action, Change, author_of, record
 from service.planning.batch.asking import REFUSALS, checked, problem_of, told
 from service.planning.batch.feed import feed
@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 MOST_ITEMS = 100_000
 ITEMS_CHUNK = 250
+# What waits lies in the database, and nobody may fill that.
+MOST_OPEN = 50
+_RETRY_AFTER_S = 30
 _WRITTEN_TOGETHER = 1000
 _MOST_REFUSALS = 100
 # Whoever names a thousand models that there are not gets no thousand chunks.
@@ -90,7 +93,8 @@ def receive(
     once: Once[BatchView] | None = None,
     items_chunk: int = ITEMS_CHUNK,
 ) -> BatchView:
-    """Make a batch of the items. With `once` only where its key is new, else KeyInProgressError.
+    """Make a batch of the items. With `once` only where its key is new, else KeyInProgressError; RateLimitedError when
+    too many batches of the tenant are open.
 
     Whatever goes wrong on the way leaves no batch behind.
     """
@@ -105,7 +109,16 @@ def receive(
         traceparent=runtime.tracing.traceparent(),
         created_at=now,
     )
-    transact(runtime, lambda session: batches.add(session, row))
+
+    def begin(session: Session) -> None:
+        if batches.count_open(session, caller.tenant_id) >= MOST_OPEN:
+            raise RateLimitedError(
+                f"Your tenant has {MOST_OPEN} batches that have not ended; send this one when one of them has.",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        batches.add(session, row)
+
+    transact(runtime, begin)
     try:
         view = _received(runtime, caller, row, items, once=once, chunks=_Chunks(items_chunk))
     except BaseException:

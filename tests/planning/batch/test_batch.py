@@ -2,22 +2,29 @@ import json
 import time
 
 import pytest
+from prometheus_client import generate_latest
 
-from service.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.errors import ConflictError, InvalidRequestError, NotFoundError, RateLimitedError
+from service.planning.audit import list_events
 from service.planning.batch.brief import of_answer, sized
 from service.planning.batch.cancel import cancel
 from service.planning.batch.chunk import size_chunk
 from service.planning.batch.feed import feed
 from service.planning.batch.reading import get_batch, list_batches, list_items, results
-from service.planning.batch.receive import dry_run
+from service.planning.batch.receive import MOST_OPEN, dry_run, receive
 from service.planning.execute import execute
+from service.planning.keys import set_tenant_disabled
 from service.planning.reading import get_run
 from service.planning.submit import submit
+from service.planning.sweep import prune
+from service.planning.transact import transact
 from service.queue import QueueName, TaskName, TimeLimitReached
 from service.schemas.uploaded import Uploaded
 from service.schemas.workload import SizingRequestSchema
+from service.store import batches
 from service.store.batches import ItemFilter
-from service.store.tables.batches import BatchStatus, ItemState
+from service.store.filters import AuditFilter
+from service.store.tables.batches import BatchItemRow, BatchRow, BatchStatus, ItemState
 from tests.planning.batch.conftest import FOLD, asking, lines, post
 
 
@@ -285,3 +292,74 @@ def test_a_dry_run_tells_and_writes_nothing(runtime, caller):
     assert (found.items, found.accepted, found.refused) == (3, 1, 2)
     assert [refusal.line for refusal in found.refusals] == [2, 3]
     assert list_batches(runtime, caller) == ()
+
+
+def test_so_many_batches_of_a_tenant_are_open_and_no_more(runtime, caller, stranger, work):
+    for _ in range(MOST_OPEN):
+        post(runtime, caller, asking("one"))
+    with pytest.raises(RateLimitedError, match=f"{MOST_OPEN} batches"):
+        post(runtime, caller, asking("one"))
+    post(runtime, stranger, asking("one"))
+    work()
+    post(runtime, caller, asking("one"))
+
+
+def test_the_batches_of_a_disabled_tenant_pause(runtime, caller, queue, work):
+    batch = post(runtime, caller, asking("one"))
+    set_tenant_disabled(runtime, caller.tenant_id, disabled=True)
+    assert work() == 0
+    assert feed(runtime) == 0
+    set_tenant_disabled(runtime, caller.tenant_id, disabled=False)
+    runtime.clock.advance(runtime.settings.resend_after_s + 1)
+    assert feed(runtime) == 1
+    work()
+    assert get_batch(runtime, caller, batch.id).status is BatchStatus.DONE
+
+
+def test_a_batch_that_was_never_received_to_its_end_goes(runtime, caller, clock):
+    """Its request died: nobody has seen it, and after an hour its items go too."""
+
+    def broken():
+        yield Uploaded(line=1, asked="{}")
+        raise DiedError
+
+    row = BatchRow(
+        id="bat_lost",
+        tenant_id=caller.tenant_id,
+        status=BatchStatus.RECEIVING.value,
+        principal="ann",
+        request_id="req_1",
+        created_at=clock(),
+    )
+    transact(runtime, lambda session: batches.add(session, row))
+    item = {"batch_id": row.id, "line": 1, "chunk": 0, "state": "queued", "asked": "{}"}
+    transact(runtime, lambda session: batches.add_items(session.connection(), [item]))
+    with pytest.raises(NotFoundError):
+        get_batch(runtime, caller, row.id)
+    assert prune(runtime) == 0
+    clock.advance(3601)
+    assert prune(runtime) == 1
+    with pytest.raises(DiedError):
+        receive(runtime, caller, broken(), name=None, request_id="req_1")
+    with runtime.sessions() as session:
+        assert session.query(BatchRow).count() == session.query(BatchItemRow).count() == 0
+
+
+def test_what_is_done_to_a_batch_is_audited(runtime, caller):
+    batch = post(runtime, caller, asking("one"))
+    cancel_it(runtime, caller, batch.id)
+    cancel_it(runtime, caller, batch.id)
+    events = list_events(runtime, caller, only=AuditFilter(resource_id=batch.id))
+    assert sorted((event.action, event.new_state) for event in events) == [
+        ("batch.cancelled", "cancelled"),
+        ("batch.created", "1 items"),
+    ]
+
+
+def test_ends_of_items_are_counted_for_whoever_watches(runtime, caller, work):
+    post(runtime, caller, asking("one"), asking("two"), asking("typo", model="lama"))
+    work()
+    counted = generate_latest(runtime.metrics.collected()).decode()
+    assert 'headroom_batch_items_total{reused="false",state="done"} 1.0' in counted
+    assert 'headroom_batch_items_total{reused="true",state="done"} 1.0' in counted
+    assert 'headroom_batch_items_total{reused="false",state="refused"} 1.0' in counted
