@@ -35,7 +35,7 @@ Solve = Callable[[Runtime, Asked, Versions, FloatArray], Brief]
 # A slice leaves the soft limit enough room for one slow item and for storing.
 _SLICE_FRACTION = 0.4
 # So long a person's question may wait for a worker that sizes items.
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.05
 # An item that has had so much of the limit for itself does not get it again.
 _OWN_FAULT_FRACTION = 0.5
 
