@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.errors import UnsupportedWorkloadError
+from service.sizing.result import Limit
 from service.sizing.science.performance import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
     DeadlineTarget,
@@ -145,3 +146,20 @@ def test_a_borrowed_curve_is_wide_and_says_whose_it_is(catalog):
 
     assert width["borrowed"] > 3 > width["own"]
     assert any("AlphaFold 3" in step.formula for step in borrowed.working)
+
+
+def desktops(result, catalog):
+    return [o for o in result.options if catalog.hardware.server(o.server).rack_units is None]
+
+
+def test_desktops_make_no_cluster(catalog, weight):
+    target = DeadlineTarget(deadline_days=0.02)
+    found = sized(RecipeTrainingWorkload(application="openfold-training", target=target), catalog, weight)
+    most = catalog.calibration.assumption("fleet.desktop_most_systems")
+
+    assert found.feasible
+    assert all(o.servers <= most for o in desktops(found, catalog))
+    # No rack limit makes a farm of them.
+    tight = sized(folding(targets_day=20000.0), catalog, weight, max_rack_kw=2.0)
+    assert all(o.servers <= most for o in desktops(tight, catalog))
+    assert Limit.FLEET in {r.limit for r in tight.rejected}
