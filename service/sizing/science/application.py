@@ -258,6 +258,8 @@ class Application:
     variants: tuple[Variant, ...] = ()
     default_variant: str = "default"
     scaling: tuple[ScalingPoint, ...] = ()
+    # Size (atoms) of the systems that showed those efficiencies.
+    scaling_size: float | None = None
     halo: HaloLaw | None = None
     sharding: ShardingLaw | None = None
     sharded: tuple[ShardedRoute, ...] = ()
