@@ -162,7 +162,8 @@ def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan
     def sized(tb: float | None) -> float | None:
         return None if tb is None else tb * TB
 
-    outputs = None if host is None else daily(host.output_gb_item)
+    one = None if host is None else daily(host.output_gb_item)
+    outputs = None if one is None else one * job.outputs_item
     if host is not None and host.output_gb_server_day is not None:
         outputs = host.output_gb_server_day * GB * servers
     return science_storage(
