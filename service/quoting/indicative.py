@@ -11,6 +11,7 @@ from service.quoting.output import MILLION, SECONDS_DAY, days_of, run_days, six_
 from service.quoting.prices import PriceBook, PriceLine
 from service.sizing.hardware import Hardware
 from service.sizing.result import SizingOption, SizingResult
+from service.sizing.science.host import CPU_SERVERS
 
 TERM_MONTHS = 36
 UTILISATION_FRACTION = Decimal("0.6")
@@ -18,6 +19,7 @@ _CENT = Decimal("0.01")
 _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
+_CPU_SERVER = "cpu-server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,10 @@ def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -
         lines.append(_line(_OPTIC, optics, book=book, names=names, included=True))
     lines.append(_line(_SOFTWARE, option.gpus, book=book, names=names, included=False))
     lines.append(_line(_SUPPORT, option.servers, book=book, names=names, included=False))
+    alone = {q.name: q.value for q in option.requirements}.get(CPU_SERVERS)
+    if alone:
+        # Of another kind than the servers that are sized: what they cost is not known, that they are needed is.
+        lines.append(_line(_CPU_SERVER, int(alone), book=book, names=names, included=False))
     return tuple(lines)
 
 

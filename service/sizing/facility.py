@@ -8,7 +8,16 @@ import numpy as np
 
 from service.sizing.hardware import Cooling, FacilityPreset, ServerSpec, air_heat_kw
 from service.sizing.numeric import Numeric
-from service.sizing.racks import RackLimits, RackTable, rack_fill, rack_table, server_racks, switch_racks
+from service.sizing.racks import (
+    RackLimits,
+    RackTable,
+    SwitchStack,
+    rack_fill,
+    rack_table,
+    server_racks,
+    stacked_kw,
+    switch_racks,
+)
 from service.sizing.result import FacilityPlan
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.units import KW, YEAR_H
@@ -60,11 +69,11 @@ def facility_table(servers: tuple[ServerSpec, ...], site: Site) -> FacilityTable
 
 
 def racks(
-    table: FacilityTable, row: IntArray, *, servers: Numeric, switch_units: Numeric = 0.0, switch_kw: Numeric = 0.0
+    table: FacilityTable, row: IntArray, *, servers: Numeric, switches: tuple[SwitchStack, ...] = ()
 ) -> FloatArray:
     """Racks [count] of `servers` of each row and of their switches; 0 for desktops, inf when no server fits."""
     own = server_racks(table.racks, row, servers=servers)
-    return own + switch_racks(table.racks, row, servers=servers, switch_units=switch_units, switch_kw=switch_kw)
+    return own + switch_racks(table.racks, row, servers=servers, switches=switches)
 
 
 def it_power_kw(table: FacilityTable, row: IntArray, *, servers: Numeric, switch_power_kw: Numeric) -> FloatArray:
@@ -101,14 +110,14 @@ def coolant_units(liquid_kw: float | None, preset: FacilityPreset) -> int | None
 
 @lru_cache(maxsize=4096)
 def facility_plan(
-    server: ServerSpec, servers: int, site: Site, *, switch_power_kw: float, switch_units: float
+    server: ServerSpec, servers: int, site: Site, *, switches: tuple[SwitchStack, ...] = ()
 ) -> FacilityPlan:
     """Racks, feeds, IT and facility power, heat, energy and weight of one option; what is unknown stays None."""
     table = facility_table((server,), site)
     row, count = np.array([0]), np.array([float(servers)])
-    it_kw = float(it_power_kw(table, row, servers=count, switch_power_kw=switch_power_kw)[0])
+    it_kw = float(it_power_kw(table, row, servers=count, switch_power_kw=stacked_kw(switches))[0])
     own = float(server_racks(table.racks, row, servers=count)[0])
-    more = float(switch_racks(table.racks, row, servers=count, switch_units=switch_units, switch_kw=switch_power_kw)[0])
+    more = float(switch_racks(table.racks, row, servers=count, switches=switches)[0])
     fill = rack_fill(server, site.preset, site.limits)
     stands = math.isfinite(fill.servers) and fill.servers >= 1.0
     in_one = min(fill.servers, float(servers)) if stands else math.nan
@@ -116,7 +125,7 @@ def facility_plan(
     energy_kwh = facility_kw * site.load_fraction * YEAR_H
     liquid_kw = liquid_heat_kw(server, servers=servers)
     feeds_rack = rack_feeds(server, site.preset, servers=in_one)
-    counted = math.isfinite(own)
+    counted = math.isfinite(own + more)
     return FacilityPlan(
         it_power_kw=_known(it_kw),
         facility_power_kw=_known(facility_kw),

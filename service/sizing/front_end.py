@@ -22,6 +22,7 @@ from service.sizing.fabric import (
 )
 from service.sizing.hardware import ServerSpec, SwitchSpec
 from service.sizing.numeric import Numeric
+from service.sizing.racks import SwitchStack
 from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.units import KW
 
@@ -91,7 +92,7 @@ def front_choice(server: ServerSpec, switches: tuple[SwitchSpec, ...], *, server
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetSwitches:
-    """Switches of fleets of one server, by network: their number [count], power [kW] and height [rack units].
+    """Switches of fleets of one server, by network: their number [count], and power [kW] and rack units of each one.
 
     Power and height are zero where no switch of known power fits, as the plan then shows none.
     """
@@ -99,8 +100,18 @@ class FleetSwitches:
     compute: FloatArray
     front: FloatArray
     management: FloatArray
-    power_kw: FloatArray
-    rack_units: FloatArray
+    stacks: tuple[SwitchStack, ...]
+
+    def of(self, fleet: int) -> tuple[SwitchStack, ...]:
+        """The stacks of one of the fleets, as plain numbers."""
+        return tuple(
+            SwitchStack(
+                count=float(np.asarray(s.count)[fleet]),
+                power_kw=float(np.asarray(s.power_kw)[fleet]),
+                rack_units=float(np.asarray(s.rack_units)[fleet]),
+            )
+            for s in self.stacks
+        )
 
 
 def fleet_switches(
@@ -133,9 +144,16 @@ def fleet_switches(
         compute=compute,
         front=front,
         management=managers,
-        power_kw=compute * _kw(main) + front * front_kw + managers * _kw(box),
-        rack_units=compute * _units(main) + front * front_units + managers * _units(box),
+        stacks=(
+            _stack(compute, np.full(servers.shape, _kw(main)), np.full(servers.shape, _units(main))),
+            _stack(front, front_kw, front_units),
+            _stack(managers, np.full(servers.shape, _kw(box)), np.full(servers.shape, _units(box))),
+        ),
     )
+
+
+def _stack(count: FloatArray, power_kw: FloatArray, rack_units: FloatArray) -> SwitchStack:
+    return SwitchStack(count=count, power_kw=power_kw, rack_units=rack_units)
 
 
 def _kw(switch: SwitchSpec | None) -> float:

@@ -12,6 +12,7 @@ from service.sizing.front_end import fleet_switches
 from service.sizing.hardware import GpuSpec, Hardware, ServerSpec, SwitchSpec
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
+from service.sizing.racks import stacked_kw
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
 from service.sizing.site import site_of
 from service.sizing.storage_blocks import with_blocks
@@ -85,8 +86,10 @@ def _around(
     """The same for every question that comes to so many servers on such a site."""
     fleet = fleet_switches(server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]))
     network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s)
-    switch_kw, units = float(fleet.power_kw[0]), float(fleet.rack_units[0])
-    facility = facility_plan(server, servers, site, switch_power_kw=switch_kw, switch_units=units)
+    stacks = fleet.of(0)
+    switch_kw = float(stacked_kw(stacks))
+    units = sum(float(s.count) * float(s.rack_units) for s in stacks)
+    facility = facility_plan(server, servers, site, switches=stacks)
     return _Around(
         network=network,
         facility=facility,
@@ -194,7 +197,7 @@ def _facility_steps(
             "racks",
             plan.racks,
             "racks",
-            "servers / servers of a rack, and racks for switches that do not fit beside them",
+            "servers / servers of a rack, and racks for switches that none of those holds by space, power and air",
             (("servers", servers), ("switch_racks", plan.switch_racks), ("switch_units", units)),
             f"{_FACILITY}: preset.switch_rack_units",
         ),

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.hardware import Cooling, FacilityPreset, ServerSpec, air_heat_kw
-from service.sizing.numeric import Numeric
+from service.sizing.numeric import NOISE, Numeric
 from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.workload import Constraints
+
+# Of switches without height and power a rack takes any number.
+_MOST_SWITCHES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ def rack_fill(server: ServerSpec, preset: FacilityPreset, limits: RackLimits) ->
         if limit is not None:
             if needed is None:
                 return RackFill(servers=math.nan, binds=None)
-            found.append((math.inf if needed == 0.0 else math.floor(limit / needed), name))
+            found.append((math.inf if needed == 0.0 else math.floor(limit / needed * (1.0 + NOISE)), name))
     if server.servers_rack is not None:
         found.append((float(server.servers_rack), "published"))
     servers, binds = min(found, key=lambda pair: pair[0])
@@ -90,6 +93,20 @@ def _rack_kw(server: ServerSpec, preset: FacilityPreset, limits: RackLimits) -> 
     return preset.liquid_rack_max_kw if server.cooling is Cooling.LIQUID else preset.air_rack_max_kw
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchStack:
+    """Switches of one type: how many [count], power [kW] and rack units of each one; arrays or scalars."""
+
+    count: Numeric
+    power_kw: Numeric
+    rack_units: Numeric
+
+
+def stacked_kw(switches: tuple[SwitchStack, ...]) -> Numeric:
+    """Power [kW] of all of them."""
+    return sum((np.asarray(s.count) * s.power_kw for s in switches), start=np.float64(0.0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RackTable:
     """Per server configuration: servers of one rack, and what such racks leave for switches."""
@@ -98,10 +115,11 @@ class RackTable:
     desktop: BoolArray
     rack_units: FloatArray
     server_power_kw: FloatArray
-    # Of a rack: units for servers and for switches beside them, and power; zero of a system that fills its rack.
+    server_air_kw: FloatArray
+    # Of a rack: units for servers and for switches, power, and heat into air; zero of a system that fills its rack.
     units_rack: FloatArray
-    switch_units_rack: FloatArray
     rack_kw: FloatArray
+    rack_air_kw: FloatArray
     # A rack that only switches stand in.
     spare_units_rack: float
     spare_rack_kw: float
@@ -111,17 +129,19 @@ def rack_table(servers: tuple[ServerSpec, ...], preset: FacilityPreset, limits: 
     """Rows in the order of `servers`."""
     # Desktops stand on desks.
     whole = np.array([s.rack_units is None or fills_rack(s, preset) for s in servers], dtype=np.bool_)
-    air_kw = min(limits.max_rack_kw or preset.air_rack_max_kw, limits.max_rack_air_kw or math.inf)
+    most_air_kw = math.inf if limits.max_rack_air_kw is None else limits.max_rack_air_kw
+    units = preset.rack_units_usable + preset.switch_rack_units
     return RackTable(
         servers_rack=np.array([rack_fill(s, preset, limits).servers for s in servers], dtype=np.float64),
         desktop=np.array([s.rack_units is None for s in servers], dtype=np.bool_),
         rack_units=np.where(whole, 0.0, [s.rack_units or 0.0 for s in servers]),
         server_power_kw=np.where(whole, 0.0, [s.plan_power_kw or 0.0 for s in servers]),
-        units_rack=np.where(whole, 0.0, preset.rack_units_usable),
-        switch_units_rack=np.where(whole, 0.0, preset.switch_rack_units),
+        server_air_kw=np.where(whole, 0.0, [air_heat_kw(s) or 0.0 for s in servers]),
+        units_rack=np.where(whole, 0.0, units),
         rack_kw=np.where(whole, 0.0, [_rack_kw(s, preset, limits) for s in servers]),
-        spare_units_rack=preset.rack_units_usable + preset.switch_rack_units,
-        spare_rack_kw=air_kw,
+        rack_air_kw=np.where(whole, 0.0, most_air_kw),
+        spare_units_rack=units,
+        spare_rack_kw=min(limits.max_rack_kw or preset.air_rack_max_kw, most_air_kw),
     )
 
 
@@ -132,15 +152,62 @@ def server_racks(table: RackTable, row: IntArray, *, servers: Numeric) -> FloatA
     return np.where(table.desktop[row], 0.0, needed)
 
 
-def switch_racks(
-    table: RackTable, row: IntArray, *, servers: Numeric, switch_units: Numeric, switch_kw: Numeric
-) -> FloatArray:
-    """Racks [count] for switches that space or power of the server racks, all taken together, does not hold."""
+def switch_racks(table: RackTable, row: IntArray, *, servers: Numeric, switches: tuple[SwitchStack, ...]) -> FloatArray:
+    """Racks [count] for switches that no rack of servers holds whole by space, power and air; inf where none can.
+
+    Racks of servers take equal shares of them, the one that is not full what it has room for.
+    """
     racks = server_racks(table, row, servers=servers)
     known = np.isfinite(racks)
-    filled = np.where(known, racks, 0.0)
-    units = filled * (table.units_rack + table.switch_units_rack)[row] - servers * table.rack_units[row]
-    power = filled * table.rack_kw[row] - servers * table.server_power_kw[row]
-    by_units = np.ceil(np.maximum(0.0, np.asarray(switch_units) - units) / table.spare_units_rack)
-    by_power = np.ceil(np.maximum(0.0, np.asarray(switch_kw) - power) / table.spare_rack_kw)
-    return np.where(known, np.maximum(by_units, by_power), 0.0)
+    each = np.where(known & ~table.desktop[row], table.servers_rack[row], 1.0)
+    filled = np.where(table.desktop[row] | ~known, 0.0, np.floor(servers / np.maximum(each, 1.0)))
+    rest = np.where(table.desktop[row] | ~known, 0.0, servers - filled * each)
+    groups = ((_Spare.of(table, row, servers=each), filled), (_Spare.of(table, row, servers=rest), np.sign(rest)))
+    alone = _Spare(
+        units=np.full(racks.shape, table.spare_units_rack),
+        power_kw=np.full(racks.shape, table.spare_rack_kw),
+        air_kw=np.full(racks.shape, table.spare_rack_kw),
+    )
+    more = np.zeros(racks.shape)
+    for stack in switches:
+        left = np.asarray(stack.count, dtype=np.float64) + np.zeros(racks.shape)
+        for spare, count in groups:
+            placed = np.minimum(left, spare.holds(stack) * count)
+            spare.take(stack, np.ceil(placed / np.maximum(count, 1.0)))
+            left = left - placed
+        with np.errstate(divide="ignore", invalid="ignore"):
+            more += np.where(left > 0.0, left / alone.holds(stack), 0.0)
+    return np.where(known, np.ceil(more * (1.0 - NOISE)), 0.0)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Spare:
+    """What one rack of each row has left for switches, which give all their heat to air."""
+
+    units: FloatArray
+    power_kw: FloatArray
+    air_kw: FloatArray
+
+    @classmethod
+    def of(cls, table: RackTable, row: IntArray, *, servers: FloatArray) -> "_Spare":
+        """Of a rack that so many servers stand in."""
+        return cls(
+            units=table.units_rack[row] - servers * table.rack_units[row],
+            power_kw=table.rack_kw[row] - servers * table.server_power_kw[row],
+            air_kw=table.rack_air_kw[row] - servers * table.server_air_kw[row],
+        )
+
+    def holds(self, stack: SwitchStack) -> FloatArray:
+        """Whole switches [count] that it takes."""
+        power = np.minimum(self.power_kw, self.air_kw)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            by_power = np.where(np.asarray(stack.power_kw) > 0.0, power / stack.power_kw, np.inf)
+            by_units = np.where(np.asarray(stack.rack_units) > 0.0, self.units / stack.rack_units, np.inf)
+        most = np.floor(np.minimum(by_power, by_units) * (1.0 + NOISE) + NOISE)
+        return np.asarray(np.clip(most, 0.0, _MOST_SWITCHES), dtype=np.float64)
+
+    def take(self, stack: SwitchStack, count: FloatArray) -> None:
+        """So many switches stand in it from now on."""
+        self.units = self.units - count * stack.rack_units
+        self.power_kw = self.power_kw - count * stack.power_kw
+        self.air_kw = self.air_kw - count * stack.power_kw

@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 import numpy as np
 
 from service.sizing.hardware import ServerSpec, air_heat_kw
+from service.sizing.numeric import NOISE
 from service.sizing.result import Limit, Rejection, Shortfall
 from service.sizing.spoken import spoken
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -223,7 +224,7 @@ def _rack_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | N
         if needed is None:
             what = {Limit.RACK_POWER: "power", Limit.RACK_AIR: "split of heat"}.get(limit, "weight")
             return _rejection(server, Limit.UNKNOWN_FACT, f"its {what} is unknown, so {limit} cannot be checked")
-        if needed > most:
+        if needed > most * (1.0 + NOISE):
             unit = UNITS[limit]
             return Rejection(
                 server=server.id,

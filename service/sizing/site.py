@@ -8,14 +8,20 @@ from service.sizing.calibration import Calibration
 from service.sizing.facility import Site, facility_power_kw, facility_table, it_power_kw, racks
 from service.sizing.front_end import FleetSwitches, fleet_switches
 from service.sizing.hardware import FacilityPreset, Hardware
-from service.sizing.racks import RackLimits, RackTable, rack_limits, rack_table, server_racks
+from service.sizing.numeric import NOISE
+from service.sizing.racks import (
+    RackLimits,
+    RackTable,
+    SwitchStack,
+    rack_limits,
+    rack_table,
+    server_racks,
+    stacked_kw,
+)
 from service.sizing.rank import Verdict, refuse
 from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Constraints
-
-# What sums and products of short decimals are off by: 2.464 kW are within 2.464 kW.
-_NOISE = 1e-12
 
 
 def fleet_power_w(table: HardwareTable, server: IntArray, servers: IntArray) -> FloatArray:
@@ -50,9 +56,9 @@ def site_verdict(
     if constraints.max_facility_kw is None and constraints.max_racks is None and weight_limit is None:
         return verdict
     table_kw = facility_table(table.servers, site_of(hardware.facility, constraints))
-    units, switches_kw = _switches(table, hardware, server=server, servers=servers, east_west=east_west)
-    it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=switches_kw)
-    stands = racks(table_kw, server, servers=servers, switch_units=units, switch_kw=switches_kw)
+    switches = _switches(table, hardware, server=server, servers=servers, east_west=east_west)
+    it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=stacked_kw(switches))
+    stands = racks(table_kw, server, servers=servers, switches=switches)
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
         (Limit.FACILITY_POWER, facility_power_kw(table_kw, server, it_kw=it_kw), constraints.max_facility_kw),
         (Limit.RACKS, stands, _number(constraints.max_racks)),
@@ -60,7 +66,7 @@ def site_verdict(
     )
     for limit, needed, ceiling in limits:
         if ceiling is not None:
-            refused = np.isnan(needed) | (needed > ceiling * (1.0 + _NOISE))
+            refused = np.isnan(needed) | (needed > ceiling * (1.0 + NOISE))
             verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
 
@@ -94,9 +100,10 @@ def site_of(preset: FacilityPreset, constraints: Constraints, calibration: Calib
 
 def _switches(
     table: HardwareTable, hardware: Hardware, *, server: IntArray, servers: IntArray, east_west: BoolArray
-) -> tuple[FloatArray, FloatArray]:
-    """Height [rack units] and power [kW] of all switches of each fleet."""
-    units, power = np.zeros(server.size), np.zeros(server.size)
+) -> tuple[SwitchStack, ...]:
+    """Switches of every network of each fleet."""
+    networks = 3
+    count, power, units = (np.zeros((networks, server.size)) for _ in range(3))
     for row in np.unique(server):
         mine = server == row
         found: FleetSwitches = fleet_switches(
@@ -105,8 +112,10 @@ def _switches(
             servers=servers[mine].astype(np.float64),
             east_west=np.asarray(east_west[mine], dtype=np.bool_),
         )
-        units[mine], power[mine] = found.rack_units, found.power_kw
-    return units, power
+        for network, stack in enumerate(found.stacks):
+            count[network, mine], power[network, mine] = stack.count, stack.power_kw
+            units[network, mine] = stack.rack_units
+    return tuple(SwitchStack(count=count[n], power_kw=power[n], rack_units=units[n]) for n in range(networks))
 
 
 def _number(value: int | None) -> float | None:

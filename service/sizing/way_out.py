@@ -37,6 +37,7 @@ _FIELDS: dict[Limit, Path] = {
     Limit.BUDGET: ("constraints", "max_budget_usd"),
     Limit.TARGET_BUDGET: ("workload", "target", "budget_usd"),
 }
+_RACKS = (Limit.RACK_POWER, Limit.RACK_AIR, Limit.RACK_WEIGHT)
 # Nobody can type more than that.
 _MOST: dict[Path, float] = {
     _DEADLINE: 3650,
@@ -111,11 +112,20 @@ def _past_racks(question: Question, found: SizingResult, again: Again) -> tuple[
 
     A desktop stands in no rack: it comes nearer than what the racks refuse, and may never be enough.
     """
-    racks = _FIELDS[Limit.RACK_POWER]
-    refused = {r.server: outward(r.required) for r in found.rejected if r.limit is Limit.RACK_POWER and r.required}
-    if not refused or _at(question, racks) is None:
-        return {}, None
-    changes: Changes = {racks: max(refused.values())}
+    for limit in _RACKS:
+        refused = {r.server: outward(r.required) for r in found.rejected if r.limit is limit and r.required}
+        if refused and _at(question, _FIELDS[limit]) is not None:
+            changes, answer = _past_rack(question, _FIELDS[limit], refused, again)
+            if answer is not None:
+                return changes, answer
+    return {}, None
+
+
+def _past_rack(
+    question: Question, field: Path, refused: dict[str, float], again: Again
+) -> tuple[Changes, SizingResult | None]:
+    """One limit of a rack raised to what every server takes that it refused, then lowered to what one takes."""
+    changes: Changes = {field: max(refused.values())}
     if _beyond(changes):
         return {}, None
     opened = _changed(question, changes)
@@ -125,7 +135,7 @@ def _past_racks(question: Question, found: SizingResult, again: Again) -> tuple[
         changes |= further
     if answer is None:
         return {}, None
-    least = changes | {racks: refused.get(answer.options[0].server, max(refused.values()))}
+    least = changes | {field: refused.get(answer.options[0].server, max(refused.values()))}
     closer = again(_changed(question, least))
     return _needed(question, least, closer, again) if closer.shortfall is None else (changes, answer)
 

@@ -10,7 +10,7 @@ from service.quoting.indicative import TERM_MONTHS, UTILISATION_FRACTION, indica
 from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.networks import network_plan
 from service.sizing.science.search import size_science
-from service.sizing.science.workload import FoldingWorkload, SizeDistribution
+from service.sizing.science.workload import FoldingWorkload, Msa, MsaSearch, SizeDistribution
 from service.sizing.workload import Constraints, Question
 
 TERM_DAYS = Decimal("30.4375") * TERM_MONTHS
@@ -125,3 +125,27 @@ def test_a_priced_result_has_one_cost_per_option(result, catalog, book):
     assert [c.rank for c in found.costs] == [o.rank for o in result.options]
     assert found.price_book_name == book.name
     assert all(c.indicative for c in found.costs)
+
+
+def test_servers_for_alignments_are_missing_from_the_cost_and_named(catalog, book):
+    workload = FoldingWorkload(
+        application="alphafold-3",
+        tokens=SizeDistribution(mean=1024.0),
+        targets_day=20000.0,
+        msa=Msa(route=MsaSearch.JACKHMMER),
+    )
+    found = size_science(
+        Question(workload=workload, constraints=Constraints()),
+        hardware=catalog.hardware,
+        application=catalog.applications["alphafold-3"],
+        calibration=catalog.calibration,
+        weight=weights(catalog.hardware, book),
+    )
+    option = found.options[0]
+    needed = next(q.value for q in option.requirements if q.name == "msa_cpu_servers")
+    cost = indicative_cost(option, "science", catalog.hardware, book)
+
+    assert needed > 0
+    assert "cpu-server" in cost.missing
+    assert next(line.quantity for line in cost.lines if line.part == "cpu-server") == needed
+    assert any(f"{needed:g} CPU-only servers" in n and "power, racks, network" in n for n in option.notes)

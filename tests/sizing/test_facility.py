@@ -14,11 +14,15 @@ from service.sizing.facility import (
     liquid_heat_kw,
     racks,
 )
-from service.sizing.racks import RackLimits, servers_per_rack
+from service.sizing.racks import RackLimits, SwitchStack, servers_per_rack
 
 
 def server(catalog, name):
     return catalog.hardware.server(name)
+
+
+def stacked(power_kw, units):
+    return (SwitchStack(count=1.0, power_kw=power_kw, rack_units=units),) if power_kw or units else ()
 
 
 def with_rack_kw(site, most):
@@ -42,7 +46,7 @@ def test_space_and_power_decide_together():
 
 
 def test_three_xe9780_fill_an_air_rack(catalog, site):
-    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, site, switch_power_kw=3.0, switch_units=0.0)
+    plan = facility_plan(server(catalog, "poweredge-xe9780-b300"), 7, site, switches=stacked(3.0, 0.0))
 
     assert plan.servers_rack == 3
     assert plan.racks == 3
@@ -54,7 +58,7 @@ def test_three_xe9780_fill_an_air_rack(catalog, site):
 
 
 def test_an_nvl72_is_a_rack_by_itself(catalog, site):
-    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 3, site, switch_power_kw=0.0, switch_units=0.0)
+    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 3, site, switches=stacked(0.0, 0.0))
 
     assert (plan.racks, plan.servers_rack) == (3, 1)
     assert plan.pue == site.preset.pue_liquid
@@ -63,7 +67,7 @@ def test_an_nvl72_is_a_rack_by_itself(catalog, site):
 
 def test_a_site_limit_lowers_the_servers_per_rack(catalog, site):
     plan = facility_plan(
-        server(catalog, "poweredge-xe9780-b300"), 7, with_rack_kw(site, 30.0), switch_power_kw=0.0, switch_units=0.0
+        server(catalog, "poweredge-xe9780-b300"), 7, with_rack_kw(site, 30.0), switches=stacked(0.0, 0.0)
     )
 
     assert (plan.servers_rack, plan.racks) == (2, 4)
@@ -71,7 +75,7 @@ def test_a_site_limit_lowers_the_servers_per_rack(catalog, site):
 
 def test_a_rack_that_takes_no_server_has_no_number_of_racks(catalog, site):
     plan = facility_plan(
-        server(catalog, "poweredge-xe9780-b300"), 2, with_rack_kw(site, 10.0), switch_power_kw=0.0, switch_units=0.0
+        server(catalog, "poweredge-xe9780-b300"), 2, with_rack_kw(site, 10.0), switches=stacked(0.0, 0.0)
     )
 
     assert plan.racks is None
@@ -79,7 +83,7 @@ def test_a_rack_that_takes_no_server_has_no_number_of_racks(catalog, site):
 
 
 def test_a_desktop_takes_no_rack(catalog, site):
-    plan = facility_plan(server(catalog, "dell-pro-max-gb10"), 5, site, switch_power_kw=0.0, switch_units=0.0)
+    plan = facility_plan(server(catalog, "dell-pro-max-gb10"), 5, site, switches=stacked(0.0, 0.0))
 
     assert plan.racks == 0
     assert plan.rack_units is None
@@ -88,7 +92,7 @@ def test_a_desktop_takes_no_rack(catalog, site):
 
 def test_unknown_power_and_weight_stay_unknown(catalog, site):
     blank = replace(server(catalog, "poweredge-xe9780-b300"), plan_power_kw=None, weight_kg=None)
-    plan = facility_plan(blank, 2, site, switch_power_kw=1.0, switch_units=0.0)
+    plan = facility_plan(blank, 2, site, switches=stacked(1.0, 0.0))
 
     assert plan.it_power_kw is None
     assert plan.facility_power_kw is None
@@ -106,7 +110,7 @@ def test_heat_goes_where_the_server_says(catalog):
 
 
 def test_a_plan_splits_heat_between_liquid_and_air(catalog, site):
-    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 2, site, switch_power_kw=3.0, switch_units=0.0)
+    plan = facility_plan(server(catalog, "poweredge-xe9712-gb300"), 2, site, switches=stacked(3.0, 0.0))
 
     assert plan.liquid_heat_kw == pytest.approx(2 * 142.0 * 0.87)
     assert plan.it_power_kw - plan.liquid_heat_kw == pytest.approx(2 * 142.0 * 0.13 + 3.0)
@@ -114,9 +118,9 @@ def test_a_plan_splits_heat_between_liquid_and_air(catalog, site):
 
 def test_a_published_number_of_servers_a_rack_is_a_ceiling(catalog, site):
     one = replace(server(catalog, "poweredge-xe9780-b300"), servers_rack=None)
-    computed = facility_plan(one, 7, site, switch_power_kw=0.0, switch_units=0.0).servers_rack
+    computed = facility_plan(one, 7, site, switches=stacked(0.0, 0.0)).servers_rack
     for published in (computed - 1, computed, computed + 5):
-        plan = facility_plan(replace(one, servers_rack=published), 7, site, switch_power_kw=0.0, switch_units=0.0)
+        plan = facility_plan(replace(one, servers_rack=published), 7, site, switches=stacked(0.0, 0.0))
         assert plan.servers_rack == min(published, computed)
 
 
@@ -128,7 +132,7 @@ def test_arrays_say_what_the_plan_of_one_says(catalog, site):
     site_kw = facility_power_kw(table, row, it_kw=it_kw)
     needed = racks(table, row, servers=count)
     for i, one in enumerate(servers):
-        plan = facility_plan(one, int(count[i]), site, switch_power_kw=0.0, switch_units=0.0)
+        plan = facility_plan(one, int(count[i]), site, switches=stacked(0.0, 0.0))
         assert plan.it_power_kw == (None if np.isnan(it_kw[i]) else it_kw[i])
         assert plan.facility_power_kw == (None if np.isnan(site_kw[i]) else site_kw[i])
         assert plan.racks == (int(needed[i]) if np.isfinite(needed[i]) else None)

@@ -20,7 +20,7 @@ from service.sizing.hardware import ServerSpec
 from service.sizing.infrastructure import Infrastructure, infrastructure
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
-from service.sizing.racks import RackLimits
+from service.sizing.racks import RackLimits, SwitchStack
 from service.sizing.result import NetworkPart, StoragePlan
 from service.sizing.storage import inference_storage
 from service.sizing.workload import Constraints
@@ -183,8 +183,6 @@ def test_racks_keep_their_limits(name, servers, limits, catalog):
         server,
         servers,
         Site(preset=catalog.hardware.facility, limits=RackLimits(**limits)),
-        switch_power_kw=0.0,
-        switch_units=0.0,
     )
     if plan.servers_rack is not None:
         assert plan.rack_power_kw <= limits["max_rack_kw"]
@@ -213,11 +211,37 @@ def test_switches_beyond_what_server_racks_hold_take_racks(catalog):
     server = catalog.hardware.server("poweredge-xe9780-b200")
     site = Site(preset=catalog.hardware.facility)
     # One server leaves 32 U and 4 U for switches.
-    kept = facility_plan(server, 1, site, switch_power_kw=1.0, switch_units=36.0)
-    over = facility_plan(server, 1, site, switch_power_kw=1.0, switch_units=37.0)
+    kept = facility_plan(server, 1, site, switches=(SwitchStack(count=36.0, power_kw=0.02, rack_units=1.0),))
+    over = facility_plan(server, 1, site, switches=(SwitchStack(count=37.0, power_kw=0.02, rack_units=1.0),))
 
     assert (kept.racks, kept.switch_racks) == (1, 0)
     assert (over.racks, over.switch_racks) == (2, 1)
+
+
+def test_switches_keep_the_limit_on_air_of_a_rack(catalog):
+    server = catalog.hardware.server("poweredge-xe9680l-b200")
+    plan = built(catalog, server, 3, max_rack_air_kw=3.5).facility
+
+    # 3.42 kW of each server leave no room for a switch; all the heat fits into the racks that are counted.
+    assert plan.servers_rack == 1
+    assert plan.switch_racks > 0
+    assert plan.air_heat_kw <= plan.racks * 3.5
+
+
+def test_a_switch_is_not_cut_over_racks(catalog):
+    server = catalog.hardware.server("poweredge-xe7740-rtx-pro-6000-se")
+    # One server a rack leaves less than the 0.94 kW of a leaf in each.
+    most = server.plan_power_kw + 0.6
+    plan = built(catalog, server, 7, east_west=False, max_rack_kw=most).facility
+
+    assert plan.servers_rack == 1
+    assert plan.switch_racks > 0
+
+
+def test_what_a_server_gives_to_air_is_within_that_limit(catalog):
+    server = catalog.hardware.server("poweredge-xe9680l-b200")
+
+    assert built(catalog, server, 1, max_rack_air_kw=3.42).facility.servers_rack == 1
 
 
 def test_management_follows_nvidias_tables(catalog):

@@ -272,3 +272,21 @@ def test_advice_is_looked_for_so_long_and_no_longer(catalog: Catalog, weight: Fl
 
     assert with_way_out(question, found, again=again).shortfall is not None
     assert len(asked) == len(set(asked)) <= 30
+
+
+@pytest.mark.parametrize("allowed", [("poweredge-xe9680l-b200",), None])
+def test_a_limit_on_air_goes_up_to_what_one_server_gives_off(allowed, catalog, weight):
+    # 30 % of 11.4 kW: 3.42 kW, whatever the product of the two is in binary. Desktops stand in no rack.
+    workload = inference_workload(model="llama-3.1-405b", demand=Demand(concurrency=5000.0))
+    asked = Question(workload=workload, constraints=Constraints(max_rack_air_kw=1.0, allowed_servers=allowed))
+    told = missed(catalog, weight, asked)
+    loosened, fields = typed_back(asked, told)
+
+    assert fields == ["constraints.max_rack_air_kw"]
+    assert answered(catalog, weight, loosened).feasible
+
+
+def test_a_limit_on_air_that_is_just_kept_is_kept(catalog, weight):
+    limits = Constraints(max_rack_air_kw=3.42, allowed_servers=("poweredge-xe9680l-b200",))
+
+    assert answered(catalog, weight, Question(workload=inference_workload(), constraints=limits)).feasible

@@ -101,6 +101,8 @@ class HostNeeds:
     note: str = ""
     # What each working server leaves on disk in a day, where that was published instead.
     output_gb_server_day: float | None = None
+    # Of a forecast: whether every lead-time step is kept, or one result of each member.
+    output_each_step: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +260,8 @@ class Application:
     variants: tuple[Variant, ...] = ()
     default_variant: str = "default"
     scaling: tuple[ScalingPoint, ...] = ()
+    # Size (atoms) of the systems that showed those efficiencies.
+    scaling_size: float | None = None
     halo: HaloLaw | None = None
     sharding: ShardingLaw | None = None
     sharded: tuple[ShardedRoute, ...] = ()

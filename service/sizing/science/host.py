@@ -16,6 +16,10 @@ from service.sizing.storage import science_storage
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import DAY_S, GB, HOUR_S, KILO, TB
 
+# What the bill of an option looks for.
+CPU_SERVERS = "msa_cpu_servers"
+_ON_TOP = "power, racks, network, energy, cost and rank of this option are without them"
+
 
 def usable_gpus(table: HardwareTable, host: HostNeeds | None) -> FloatArray:
     """GPUs [count] of one server that its cores and RAM can feed: min(GPUs, cores / cores each, RAM / RAM each).
@@ -73,8 +77,9 @@ def surroundings(
     if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
         needs = msa_needs(workload, job.application.folding, calibration)
         spare = _spare_cores(server, servers, host, gpus_server)
-        requirements += _msa_quantities(needs, spare, calibration)
-        notes += _msa_notes(needs, calibration)
+        cpu_servers = _cpu_servers(needs, spare, calibration)
+        requirements += _msa_quantities(needs, spare, cpu_servers, calibration)
+        notes += _msa_notes(needs, cpu_servers, calibration)
     return Surroundings(
         requirements=tuple(requirements),
         notes=tuple(notes),
@@ -97,21 +102,27 @@ def _spare_cores(server: ServerSpec, servers: int, host: HostNeeds | None, gpus_
     return max(0.0, server.cpu_cores - taken) * servers
 
 
-def _msa_quantities(needs: MsaNeeds, spare: float, calibration: Calibration) -> list[Quantity]:
+def _cpu_servers(needs: MsaNeeds, spare: float, calibration: Calibration) -> float | None:
+    """CPU-only servers [count] for alignments; None where no rate was published."""
+    if needs.cpu_cores_high is None:
+        return None
+    # At the most that a chain was seen to take: GPUs must never wait for alignments.
+    missing = max(0.0, needs.cpu_cores_high - spare)
+    return float(math.ceil(missing / calibration.assumption("science.cpu_server_cores")))
+
+
+def _msa_quantities(
+    needs: MsaNeeds, spare: float, cpu_servers: float | None, calibration: Calibration
+) -> list[Quantity]:
     if needs.route.core_h_chain == 0.0:
         return []
-    cpu_servers = None
-    if needs.cpu_cores_high is not None:
-        # At the most that a chain was seen to take: GPUs must never wait for alignments.
-        missing = max(0.0, needs.cpu_cores_high - spare)
-        cpu_servers = float(math.ceil(missing / calibration.assumption("science.cpu_server_cores")))
     return [
         Quantity(name="msa_chains_day", value=needs.chains_day),
         Quantity(name="msa_cpu_cores", value=needs.cpu_cores),
         Quantity(name="msa_cpu_cores_low", value=needs.cpu_cores_low),
         Quantity(name="msa_cpu_cores_high", value=needs.cpu_cores_high),
         Quantity(name="msa_spare_cores_in_gpu_servers", value=spare),
-        Quantity(name="msa_cpu_servers", value=cpu_servers),
+        Quantity(name=CPU_SERVERS, value=cpu_servers),
         Quantity(name="msa_ram_gb", value=needs.route.ram_gb),
         Quantity(name="msa_nvme_tb", value=needs.route.nvme_tb),
         Quantity(name="msa_nvme_gb_s", value=needs.route.nvme_gb_s),
@@ -127,14 +138,19 @@ def _gpus_most(needs: MsaNeeds, calibration: Calibration) -> float | None:
     return needs.gpu_hours_high * HOUR_S / (DAY_S * calibration.assumption("science.utilisation_fraction"))
 
 
-def _msa_notes(needs: MsaNeeds, calibration: Calibration) -> list[str]:
+def _msa_notes(needs: MsaNeeds, cpu_servers: float | None, calibration: Calibration) -> list[str]:
     if needs.route.core_h_chain == 0.0:
         return []
+    told = f"alignments by {needs.route.id}: {needs.route.note}"
     if needs.cpu_cores is None:
         gpus = _gpus_most(needs, calibration)
         most = "" if gpus is None else f", which is {gpus:.3g} at most"
-        return [f"alignments by {needs.route.id}: {needs.route.note}; its share of GPUs is not in the count{most}"]
-    return [f"alignments by {needs.route.id}: {needs.route.note}"]
+        return [f"{told}; its share of GPUs is not in the count{most}; {_ON_TOP}"]
+    if not cpu_servers:
+        return [told]
+    cores = calibration.assumption("science.cpu_server_cores")
+    beside = f"alignments take {cpu_servers:g} CPU-only servers of {cores:g} cores (requirements.{CPU_SERVERS}) beside"
+    return [told, f"{beside} the servers of this option; {_ON_TOP}"]
 
 
 def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan:
@@ -146,7 +162,8 @@ def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan
     def sized(tb: float | None) -> float | None:
         return None if tb is None else tb * TB
 
-    outputs = None if host is None else daily(host.output_gb_item)
+    one = None if host is None else daily(host.output_gb_item)
+    outputs = None if one is None else one * job.outputs_item
     if host is not None and host.output_gb_server_day is not None:
         outputs = host.output_gb_server_day * GB * servers
     return science_storage(

@@ -1,7 +1,7 @@
 """Time, memory and throughput of scientific jobs: the one vectorised physics under size and estimate."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -14,10 +14,12 @@ from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.science.application import HaloLaw, ScalingPoint, SerialLaw, ShardingLaw, Template
 from service.sizing.science.job import Arithmetic, Job
-from service.sizing.science.rates import Rate, RateTable, rate_table, rates_of
+from service.sizing.science.rates import Rate, RateTable, WorkSize, point_size, rate_table, rates_of
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import DAY_S, GB, GB_S, MEGA, TFLOP_S
 
+# Sizes so far apart show what of a step does not go with the size.
+_PROBE = 16.0
 _Z90 = NormalDist().inv_cdf(0.9)
 
 
@@ -86,6 +88,22 @@ def scaling_efficiency(gpus: Numeric, points: tuple[ScalingPoint, ...]) -> Float
     return np.where(counts <= points[-1].gpus, np.interp(np.log2(counts), known, values), np.nan)
 
 
+def sized_efficiency(
+    gpus: Numeric, *, at_reference: FloatArray, step_s: FloatArray, reference_s: FloatArray, launch_s: FloatArray
+) -> FloatArray:
+    """Efficiency of a job of another size than the one whose efficiency is `at_reference`.
+
+    t(n) = t0 + k c N / n: launches do not shrink with more GPUs, and k is such that the measured size has its own
+    efficiency. E = (t0 + c N) / (n t(n)), and never over 1 (method notes, section 3: t0 + c N).
+    """
+    counts = np.asarray(gpus, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        split_s = np.maximum(reference_s / (counts * at_reference) - launch_s, 0.0)
+        factor = np.maximum(split_s * counts / (reference_s - launch_s), 1.0)
+        several_s = launch_s + factor * (step_s - launch_s) / counts
+        return np.where(counts > 1.0, np.minimum(step_s / (counts * several_s), 1.0), at_reference)
+
+
 def halo_efficiency(
     gpus: Numeric, law: HaloLaw, *, update_s: Numeric, element_bytes: float, link_bytes_s: Numeric
 ) -> FloatArray:
@@ -101,22 +119,32 @@ def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration
     """Seconds per unit on the GPU of each row of `table`, with the method's own scatter added."""
     if job.arithmetic is not None:
         return _arithmetic_rates(job, table, calibration)
-    found = rates_of(
-        job.application,
-        job.curve_variant,
-        job.size,
-        gpus=table.gpus,
-        hardware=hardware,
-        calibration=calibration,
-        variant=job.variant,
-        base_factor=job.base_factor,
-    )
-    return RateTable(
-        rates=found.rates,
-        unit_s=found.unit_s,
-        shift=found.shift,
+
+    def at(size: WorkSize) -> RateTable:
+        return rates_of(
+            job.application,
+            job.curve_variant,
+            size,
+            gpus=table.gpus,
+            hardware=hardware,
+            calibration=calibration,
+            variant=job.variant,
+            base_factor=job.base_factor,
+        )
+
+    found = at(job.size)
+    reference_s, launch_s = None, None
+    if job.application.scaling_size is not None:
+        large, small = job.application.scaling_size, job.application.scaling_size / _PROBE
+        reference_s, small_s = at(point_size(large)).unit_s, at(point_size(small)).unit_s
+        # Two points of t0 + c atoms give t0; no step is shorter than that.
+        launch_s = np.clip((_PROBE * small_s - reference_s) / (_PROBE - 1.0), 0.0, np.minimum(found.unit_s, small_s))
+    return replace(
+        found,
         down=np.hypot(found.down, job.ln_arm),
         up=np.hypot(found.up, job.ln_arm),
+        launch_s=launch_s,
+        reference_s=reference_s,
     )
 
 
@@ -168,7 +196,7 @@ def performance(
     spilled, spill_s, most_bytes = _spill(job, memory_bytes, usable_bytes, table=table, server=server)
     item_s += spill_s
     # What several GPUs lose to each other is less sure than what one does.
-    together = np.where(gpus > 1.0, _together_ln_arm(job, calibration), 0.0)
+    together = np.where(gpus > 1.0, np.hypot(_together_ln_arm(job, calibration), _apart_ln_arm(job, calibration)), 0.0)
     if job.application.spill is not None:
         together = np.hypot(together, np.where(spilled > 0.0, job.application.spill.ln_arm, 0.0))
     return Performance(
@@ -190,6 +218,14 @@ def performance(
 def _together_ln_arm(job: Job, calibration: Calibration) -> float:
     sharding = job.application.sharding
     return calibration.assumption("science.parallel_ln_arm_fraction") if sharding is None else sharding.ln_arm
+
+
+def _apart_ln_arm(job: Job, calibration: Calibration) -> float:
+    """What is added to the interval where the size is another than that of the measured efficiencies."""
+    reference = job.application.scaling_size
+    if reference is None:
+        return 0.0
+    return calibration.assumption("science.size_ln_arm_fraction") * abs(math.log(job.size.typical / reference))
 
 
 def _spill(
@@ -244,7 +280,16 @@ def _efficiency(
         return sharding_efficiency(gpus, job.application.sharding, size_tokens=job.size.typical)
     if job.template is Template.SEQUENCE_TRAINING:
         return np.where(gpus > 1.0, calibration.assumption("science.weak_scaling_fraction"), 1.0)
-    return scaling_efficiency(gpus, job.application.scaling)
+    at_reference = scaling_efficiency(gpus, job.application.scaling)
+    if rates.launch_s is None or rates.reference_s is None:
+        return at_reference
+    return sized_efficiency(
+        gpus,
+        at_reference=at_reference,
+        step_s=rates.unit_s[server],
+        reference_s=rates.reference_s[server],
+        launch_s=rates.launch_s[server],
+    )
 
 
 def _roofline_parts(

@@ -58,6 +58,9 @@ class RateTable:
     shift: FloatArray
     down: FloatArray
     up: FloatArray
+    # Of a step: what does not shrink with the size, and the whole at the size that efficiencies were measured at [s].
+    launch_s: FloatArray | None = None
+    reference_s: FloatArray | None = None
 
 
 def point_size(size: float) -> WorkSize:

@@ -253,7 +253,10 @@ def _limited(
     server, servers = found.rows.server, found.servers
     gpus = (servers * scene.table.gpus_server[server]).astype(np.float64)
     most = scene.calibration.assumption("fleet.max_gpus")
-    verdict = refuse(found.verdict, gpus > most, limit=Limit.FLEET, required=gpus, available=np.full(server.size, most))
+    # Desktops are linked by cable and stand on desks: so many are a fleet, as for every other kind of work.
+    desktops = scene.calibration.assumption("fleet.desktop_most_systems") * scene.table.gpus_server[server]
+    here = np.where(scene.table.desktop[server], desktops, most)
+    verdict = refuse(found.verdict, gpus > here, limit=Limit.FLEET, required=gpus, available=here)
     return replace(
         found,
         verdict=site_verdict(

@@ -83,12 +83,14 @@ def weather_job(workload: WeatherWorkload, application: Application, calibration
     """One item is one forecast: `members` samples of t0 + c steps."""
     del calibration
     variant = chosen_variant(application, workload.release, "workload.release")
+    each_step = application.host is not None and application.host.output_each_step
     return Job(
         application=application,
         metric="forecasts_day",
         demand_field="workload.forecasts_day",
         demand_day=workload.forecasts_day,
         units_item=float(workload.members),
+        outputs_item=workload.members * (workload.steps if each_step else 1.0),
         size=point_size(workload.steps),
         curve_variant=variant.curve_variant,
         variant=variant,

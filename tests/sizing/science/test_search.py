@@ -15,6 +15,7 @@ from service.sizing.science.workload import (
     Msa,
     MsaSearch,
     SizeDistribution,
+    WeatherWorkload,
 )
 from tests.sizing.science.jobs import EVERY, MONTH, estimated, folding, md, median, roofline, sized
 
@@ -255,3 +256,14 @@ def test_an_estimate_of_fp64_on_b300_is_small_and_says_so(catalog):
     assert median(strong, "tflops") > 20 * median(weak, "tflops")
     assert any("trades FP64 away" in a.why for a in weak.assumed)
     assert not any("trades FP64 away" in a.why for a in strong.assumed)
+
+
+@pytest.mark.parametrize(("application", "results"), [("fourcastnet", 50 * 60), ("corrdiff", 50)])
+def test_storage_keeps_every_member_of_a_forecast(application, results, catalog, weight):
+    asked = WeatherWorkload(application=application, forecasts_day=24.0, members=50, steps=60.0)
+    option = sized(asked, catalog, weight).options[0]
+    outputs = next(s for s in option.storage.stages if s.stage == "outputs")
+
+    # 0.3 GB each, kept 30 days
+    assert outputs.capacity_tb == pytest.approx(24 * results * 0.3 * 30 / 1000)
+    assert any("Storage keeps" in note for note in option.notes)

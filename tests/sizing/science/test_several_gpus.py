@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.errors import UnsupportedWorkloadError
+from service.sizing.result import Limit
 from service.sizing.science.performance import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
     DeadlineTarget,
@@ -145,3 +146,41 @@ def test_a_borrowed_curve_is_wide_and_says_whose_it_is(catalog):
 
     assert width["borrowed"] > 3 > width["own"]
     assert any("AlphaFold 3" in step.formula for step in borrowed.working)
+
+
+def desktops(result, catalog):
+    return [o for o in result.options if catalog.hardware.server(o.server).rack_units is None]
+
+
+def test_desktops_make_no_cluster(catalog, weight):
+    target = DeadlineTarget(deadline_days=0.02)
+    found = sized(RecipeTrainingWorkload(application="openfold-training", target=target), catalog, weight)
+    most = catalog.calibration.assumption("fleet.desktop_most_systems")
+
+    assert found.feasible
+    assert all(o.servers <= most for o in desktops(found, catalog))
+    # No rack limit makes a farm of them.
+    tight = sized(folding(targets_day=20000.0), catalog, weight, max_rack_kw=2.0)
+    assert all(o.servers <= most for o in desktops(tight, catalog))
+    assert Limit.FLEET in {r.limit for r in tight.rejected}
+
+
+@pytest.mark.parametrize(("application", "gpus"), [("gromacs", 4), ("amber", 8), ("openmm", 4)])
+def test_small_systems_gain_little_from_several_gpus(application, gpus, catalog):
+    def speedup(atoms):
+        asked = md(application=application, atoms=atoms, ns_day=None, replicas=1)
+        one, several = (estimated(asked, catalog, gpu="gh200", gpus=n, replicas=1) for n in (1, gpus))
+        return median(several, "ns_day") / median(one, "ns_day")
+
+    reference = catalog.applications[application].scaling_size
+    efficiency = next(p.efficiency_fraction for p in catalog.applications[application].scaling if p.gpus == gpus)
+    assert speedup(reference) == pytest.approx(gpus * efficiency)
+    assert 1.0 <= speedup(23558.0) < 0.8 * speedup(reference)
+
+
+def test_several_gpus_of_another_size_are_no_measurement(catalog):
+    asked = md(application="gromacs", atoms=23558, ns_day=None, replicas=1)
+    one, four = (estimated(asked, catalog, gpu="gh200", gpus=n, replicas=1) for n in (1, 4))
+
+    assert str(one.metrics[0].basis) == "measured"
+    assert str(four.metrics[0].basis) == "calibrated"
