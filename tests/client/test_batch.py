@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from config.environment import ROOT
 from service.client.batch import media_type_of
 from service.client.ending import Ending
 from service.client.headroom import Headroom
@@ -110,3 +111,18 @@ def test_a_program_reads_items(served, upload, question):
 )
 def test_what_an_upload_is(name, body, expected):
     assert media_type_of(name, body) == expected
+
+
+def test_the_table_of_the_readme_is_a_batch(command, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    table = re.search(r"printf '%s\\n' '([^']*)' \\\n\s+'([^']*)' '([^']*)' > workloads.csv", text)
+    path = tmp_path / "workloads.csv"
+    path.write_text("\n".join(table.groups()) + "\n")
+    assert "Of 2 items 2 would be sized." in command("batch", path, "--dry-run").out
+    done = command("batch", path, "--out", tmp_path / "results.csv")
+    assert done.code == Ending.DONE, done.err
+    assert [row.split(",")[1] for row in (tmp_path / "results.csv").read_text().splitlines()] == [
+        "name",
+        "care",
+        "search",
+    ]

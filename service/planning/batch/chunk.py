@@ -36,6 +36,8 @@ Solve = Callable[[Runtime, Asked, Versions, FloatArray], Brief]
 _SLICE_FRACTION = 0.4
 # So long a person's question may wait for a worker that sizes items.
 _LOOK_EVERY_S = 0.05
+# Items are read and looked up so many at a time, so that a person does not wait for all of a chunk to be read.
+_READ_TOGETHER = 50
 # An item that has had so much of the limit for itself does not get it again.
 _OWN_FAULT_FRACTION = 0.5
 
@@ -119,24 +121,41 @@ class _Work:
         self._versions: Versions = current_versions(runtime)
         self._weight: FloatArray = weights(runtime.catalog.hardware, runtime.price_book)
         self._known: dict[str, bool] = {}
-        self._began_s = self._looked_s = time.monotonic()
+        self._begun: tuple[OpenItem, Asked] | None = None
+        self._began_s = self._looked_s = self._begun_s = time.monotonic()
         self._items = read(runtime, lambda session: chunks.open_items(session, claimed.batch_id, claimed.number))
 
     def together(self) -> bool:
         """Everything, until the slice is over or somebody waits; stored in one transaction."""
         part = _Slice()
-        left = self._with_answers(part, self._understood(part, self._items))
-        begun_s = time.monotonic()
         try:
-            while left and not self._gives_way(part):
-                begun_s = time.monotonic()
-                self._size(part, *left[0])
-                left.pop(0)
+            for start in range(0, len(self._items), _READ_TOGETHER):
+                if not self._sized(part, self._items[start : start + _READ_TOGETHER]):
+                    break
         except TimeLimitReached:
-            if time.monotonic() - begun_s > self._runtime.settings.task_soft_limit_s * _OWN_FAULT_FRACTION:
-                self._too_slow(part, *left[0])
+            self._blame(part)
         more = len(part.ended) < len(self._items)
         return self._store(part, then=ChunkStatus.QUEUED if more else ChunkStatus.DONE, begin_anew=bool(part.ended))
+
+    def _sized(self, part: _Slice, items: list[OpenItem]) -> bool:
+        """Some of the items after another; False when it is time to stop."""
+        for one in self._with_answers(part, self._understood(part, items)):
+            if self._gives_way(part):
+                return False
+            self._begun, self._begun_s = one, time.monotonic()
+            self._size(part, *one)
+            self._begun = None
+        return not self._gives_way(part)
+
+    def _blame(self, part: _Slice) -> None:
+        """The item that was at work when time was up fails, where it had most of the time for itself."""
+        limit_s = self._runtime.settings.task_soft_limit_s
+        if self._begun is None or time.monotonic() - self._begun_s < limit_s * _OWN_FAULT_FRACTION:
+            return
+        item, of = self._begun
+        message = f"Sizing took longer than {limit_s} s; narrow the constraints."
+        part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
+        log.warning("item_too_slow", line=item.line)
 
     def one_by_one(self) -> bool:
         """Each item noted before it is begun, and stored before the next: one that kills its worker fails alone."""
@@ -153,21 +172,18 @@ class _Work:
                 return False
             over = not part.ended or self._gives_way(part)
             then = ChunkStatus.QUEUED if over else ChunkStatus.RUNNING
-            if not self._store(part, then=ChunkStatus.DONE if place == len(self._items) else then):
+            last = place == len(self._items) and part.ended
+            if not self._store(part, then=ChunkStatus.DONE if last else then):
                 return False
             if over:
                 break
         return True
 
     def _alone(self, part: _Slice, item: OpenItem) -> None:
-        begun: Asked | None = None
         try:
-            for one, of in self._with_answers(part, self._understood(part, [item])):
-                begun = of
-                self._size(part, one, of)
+            self._sized(part, [item])
         except TimeLimitReached:
-            if begun is not None:
-                self._too_slow(part, item, begun)
+            self._blame(part)
 
     def _understood(self, part: _Slice, items: list[OpenItem]) -> list[tuple[OpenItem, Asked]]:
         """The items that can be sized; the others are refused."""
@@ -177,12 +193,10 @@ class _Work:
                 found.append((item, asked(self._runtime, item.asked, self._versions)))
             except REFUSALS as error:
                 part.end(item, ItemState.REFUSED, code=error.code, problem=problem_of(error))
-            if time.monotonic() - self._began_s > self._slice_s / 2:
-                break
         return found
 
     def _with_answers(self, part: _Slice, items: list[tuple[OpenItem, Asked]]) -> list[tuple[OpenItem, Asked]]:
-        """End the items whose question has an answer already; the others, those of one model after another."""
+        """The items with what is known of their answers looked up, those of one model after another."""
         tenant_id = self._claimed.tenant_id
         digests = list(dict.fromkeys(of.digest for _, of in items))
 
@@ -196,7 +210,7 @@ class _Work:
         for digest, body in bodies.items():
             part.answers[digest] = brief = of_answer(body, versions=self._versions)
             known[digest] = brief.feasible
-        self._known = known
+        self._known |= known
         return sorted(items, key=lambda pair: (pair[1].kind, _subject(pair[1])))
 
     def _size(self, part: _Slice, item: OpenItem, of: Asked) -> None:
@@ -224,12 +238,6 @@ class _Work:
             part.answers[of.digest] = brief
             self._known[of.digest] = brief.feasible
             part.end(item, ItemState.DONE if brief.feasible else ItemState.INFEASIBLE, of=of)
-
-    def _too_slow(self, part: _Slice, item: OpenItem, of: Asked) -> None:
-        limit_s = self._runtime.settings.task_soft_limit_s
-        message = f"Sizing took longer than {limit_s} s; narrow the constraints."
-        part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
-        log.warning("item_too_slow", line=item.line)
 
     @property
     def _slice_s(self) -> float:
