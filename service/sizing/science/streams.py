@@ -94,7 +94,7 @@ def weather_job(workload: WeatherWorkload, application: Application, calibration
         size=point_size(workload.steps),
         curve_variant=variant.curve_variant,
         variant=variant,
-        memory_bytes=_base_bytes(application),
+        memory_bytes=_base_bytes(application) if variant.memory_gb is None else variant.memory_gb * GB,
         assumed=_default(workload.release, "workload.release", variant),
     )
 

@@ -184,3 +184,11 @@ def test_several_gpus_of_another_size_are_no_measurement(catalog):
 
     assert str(one.metrics[0].basis) == "measured"
     assert str(four.metrics[0].basis) == "calibrated"
+
+
+@pytest.mark.parametrize(("release", "memory_gb"), [("v2", 40.0), ("v3", 60.0)])
+def test_a_release_takes_its_own_memory(release, memory_gb, catalog):
+    # docs.nvidia.com/nim/earth-2/fourcastnet, support matrices of both containers
+    found = estimated(WeatherWorkload(application="fourcastnet", steps=40.0, release=release), catalog, gpu="h100-sxm")
+
+    assert found.memory_used_gb_gpu == pytest.approx(memory_gb)
