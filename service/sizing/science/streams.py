@@ -176,7 +176,16 @@ def _customer_curve(item_s: float, gpu: str | None, calibration: Calibration) ->
 def _measured_gpu(gpu: str | None) -> tuple[Assumed, ...]:
     if gpu is not None:
         return ()
-    return (Assumed(field="workload.measured_gpu", value=_DEFAULT_MEASURED_GPU, why="not given"),)
+    why = "not given: your own rate is taken to be of this GPU, and other GPUs are scaled from it"
+    return (Assumed(field="workload.measured_gpu", value=_DEFAULT_MEASURED_GPU, why=why),)
+
+
+def unnamed_gpu(gpu: str | None) -> tuple[str, ...]:
+    """What an option says where the GPU of the customer's own rate was not named."""
+    if gpu is not None:
+        return ()
+    said = f"workload.measured_gpu is not given: your own rate is taken to be of {_DEFAULT_MEASURED_GPU}"
+    return (f"{said}, and every other GPU is scaled from it; name the GPU that you measured",)
 
 
 def _base_bytes(application: Application) -> float:

@@ -161,6 +161,17 @@ def test_docking_without_a_rate_is_told_apart_and_wide(catalog, weight):
     assert any(a.field == "workload.ligands_s_gpu" for a in sized(blind, catalog, weight).assumed)
 
 
+def test_docking_with_a_rate_is_not_asked_for_one_and_the_gpu_of_it_is_named(catalog, weight):
+    def notes(**given):
+        asked = DockingWorkload(application="docking", ligands_day=1e8, **given)
+        return sized(asked, catalog, weight).options[0].notes
+
+    assert any("Give ligands_s_gpu" in note for note in notes())
+    named = notes(ligands_s_gpu=2.5, measured_gpu="a100-80gb")
+    assert not any("Give ligands_s_gpu" in note or "measured_gpu" in note for note in named)
+    assert any("taken to be of h100-sxm" in note for note in notes(ligands_s_gpu=2.5))
+
+
 def test_a_site_limit_is_a_rejection_with_its_numbers(catalog, weight):
     result = sized(folding(targets_day=200_000.0), catalog, weight, max_facility_kw=20.0)
 
