@@ -93,6 +93,11 @@ def test_padding_takes_as_much_longer_as_was_fitted(catalog):
 
     assert 2.0 < factor < 4.0
     assert median(padded, "elapsed_s") == pytest.approx(median(packed, "elapsed_s") * factor)
+    # What is told is what is counted.
+    assert any(f"costs {factor:.2g} times" in note for note in catalog.applications["esm-2"].notes)
+    told = [one.value for one in padded.assumed if one.field == "science.padding_time_factor"]
+    assert told == [f"{factor:.3g} times"]
+    assert not any(one.field == "science.padding_time_factor" for one in packed.assumed)
 
 
 def test_a_release_has_its_own_time(catalog):
