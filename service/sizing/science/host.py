@@ -7,9 +7,10 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import ServerSpec
-from service.sizing.result import Quantity, StoragePlan
+from service.sizing.result import Quantity, StoragePlan, WorkingStep
 from service.sizing.science.application import HostNeeds
 from service.sizing.science.folding import MsaNeeds, floor_bucket, longest_tokens, msa_needs
+from service.sizing.science.host_working import host_working, placed_figures
 from service.sizing.science.job import Job
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.storage import science_storage
@@ -43,6 +44,7 @@ class Surroundings:
     requirements: tuple[Quantity, ...]
     notes: tuple[str, ...]
     storage: StoragePlan
+    working: tuple[WorkingStep, ...]
 
 
 def surroundings(
@@ -74,6 +76,7 @@ def surroundings(
         ]
     if gpus_server < server.gpus:
         notes.append(f"host cores or RAM feed {gpus_server:g} of the {server.gpus} GPUs of a server")
+    needs: MsaNeeds | None = None
     if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
         needs = msa_needs(workload, job.application.folding, calibration)
         spare = _spare_cores(server, servers, host, gpus_server)
@@ -84,6 +87,16 @@ def surroundings(
         requirements=tuple(requirements),
         notes=tuple(notes),
         storage=_storage(job, servers=servers, calibration=calibration),
+        working=host_working(
+            tuple(requirements),
+            job,
+            workload,
+            needs=needs,
+            placed=placed_figures(
+                cpu_cores=server.cpu_cores, servers=servers, gpus_server=gpus_server, memory_bytes=memory_bytes
+            ),
+            calibration=calibration,
+        ),
     )
 
 

@@ -119,6 +119,7 @@ def science_option(
                 servers=servers,
                 calibration=calibration,
             ),
+            *around.working,
             *built.working,
         ),
     )

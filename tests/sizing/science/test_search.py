@@ -278,3 +278,22 @@ def test_storage_keeps_every_member_of_a_forecast(application, results, catalog,
     # 0.3 GB each, kept 30 days
     assert outputs.capacity_tb == pytest.approx(24 * results * 0.3 * 30 / 1000)
     assert any("Storage keeps" in note for note in option.notes)
+
+
+@pytest.mark.parametrize("route", [MsaSearch.JACKHMMER, MsaSearch.MMSEQS2_GPU])
+def test_every_requirement_stands_in_the_working_with_what_it_follows_from(route, catalog, weight):
+    option = sized(folding(msa=Msa(route=route), targets_day=20000.0), catalog, weight).options[0]
+    steps = {step.name: step for step in option.working}
+
+    for one in option.requirements:
+        assert steps[one.name].value == one.value
+        assert steps[one.name].formula
+        assert "config/science/alphafold-3.yaml" in steps[one.name].source
+    cores = {q.name: q.value for q in steps["host_cores_server"].inputs}
+    assert cores["cores_gpu"] * cores["gpus_server"] == steps["host_cores_server"].value
+    if route is MsaSearch.JACKHMMER:
+        parts = {q.name: q.value for q in steps["msa_cpu_cores_high"].inputs}
+        hours = 24 * parts["utilisation_fraction"]
+        assert parts["msa_chains_day"] * parts["core_h_chain_high"] / hours == pytest.approx(
+            steps["msa_cpu_cores_high"].value
+        )
