@@ -12,8 +12,8 @@ from service.sizing.science.application import HostNeeds
 from service.sizing.science.folding import MsaNeeds, floor_bucket, longest_tokens, msa_needs
 from service.sizing.science.host_working import host_working, placed_figures
 from service.sizing.science.job import Job
-from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
-from service.sizing.storage import science_storage
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload, SequenceTrainingWorkload
+from service.sizing.storage import science_storage, sequence_storage
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import DAY_S, GB, HOUR_S, KILO, TB
 
@@ -86,7 +86,7 @@ def surroundings(
     return Surroundings(
         requirements=tuple(requirements),
         notes=tuple(notes),
-        storage=_storage(job, servers=servers, calibration=calibration),
+        storage=_storage(job, workload, servers=servers, calibration=calibration),
         working=host_working(
             tuple(requirements),
             job,
@@ -166,7 +166,7 @@ def _msa_notes(needs: MsaNeeds, cpu_servers: float | None, calibration: Calibrat
     return [told, f"{beside} the servers of this option; {_ON_TOP}"]
 
 
-def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan:
+def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: Calibration) -> StoragePlan:
     host, items = job.application.host, job.demand_day or 0.0
 
     def daily(gb_item: float | None) -> float | None:
@@ -175,6 +175,16 @@ def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan
     def sized(tb: float | None) -> float | None:
         return None if tb is None else tb * TB
 
+    source = f"config/science/{job.application.id}.yaml: host"
+    local = None if host is None else sized(host.nvme_tb_server)
+    if isinstance(workload, SequenceTrainingWorkload):
+        return sequence_storage(
+            params=workload.parameters,
+            tokens=workload.tokens,
+            checkpoints_kept=int(calibration.assumption("training.checkpoints_kept")),
+            local_bytes_server=local,
+            source=source,
+        )
     one = None if host is None else daily(host.output_gb_item)
     outputs = None if one is None else one * job.outputs_item
     if host is not None and host.output_gb_server_day is not None:
@@ -183,7 +193,7 @@ def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan
         database_bytes=None if host is None else sized(host.database_tb),
         input_bytes_day=None if host is None else daily(host.input_gb_item),
         output_bytes_day=outputs,
-        local_bytes_server=None if host is None else sized(host.nvme_tb_server),
+        local_bytes_server=local,
         retention_days=calibration.assumption("science.output_retention_days"),
-        source=f"config/science/{job.application.id}.yaml: host",
+        source=source,
     )

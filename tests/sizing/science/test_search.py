@@ -14,6 +14,7 @@ from service.sizing.science.workload import (
     LatticeWorkload,
     Msa,
     MsaSearch,
+    SequenceTrainingWorkload,
     SizeDistribution,
     WeatherWorkload,
 )
@@ -297,3 +298,15 @@ def test_every_requirement_stands_in_the_working_with_what_it_follows_from(route
         assert parts["msa_chains_day"] * parts["core_h_chain_high"] / hours == pytest.approx(
             steps["msa_cpu_cores_high"].value
         )
+
+
+def test_training_of_a_sequence_model_stores_its_data_and_its_checkpoints(catalog, weight):
+    asked = SequenceTrainingWorkload(application="esm-2", parameters=3e9, tokens=2e12, target=MONTH)
+    storage = sized(asked, catalog, weight).options[0].storage
+    stages = {s.stage: s.capacity_tb for s in storage.stages}
+    kept = catalog.calibration.assumption("training.checkpoints_kept")
+
+    assert stages["dataset"] == pytest.approx(2.0)
+    # 14 bytes a parameter
+    assert stages["checkpoints"] == pytest.approx(kept * 3e9 * 14 / 1e12)
+    assert storage.capacity_tb == pytest.approx(stages["dataset"] + stages["checkpoints"])
