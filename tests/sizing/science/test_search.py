@@ -310,3 +310,17 @@ def test_training_of_a_sequence_model_stores_its_data_and_its_checkpoints(catalo
     # 14 bytes a parameter
     assert stages["checkpoints"] == pytest.approx(kept * 3e9 * 14 / 1e12)
     assert storage.capacity_tb == pytest.approx(stages["dataset"] + stages["checkpoints"])
+
+
+def test_a_way_out_that_is_none_is_not_told_as_one(catalog, weight):
+    far = sized(folding(tokens=SizeDistribution(mean=40000.0)), catalog, weight).shortfall
+    unknown = sized(
+        roofline(application="gemm", precision=Precision.FP32), catalog, weight, allowed_gpus=("gb300-desktop",)
+    ).shortfall
+
+    assert far is not None
+    assert "no way to compute it was published" in far.relaxation
+    assert unknown is not None
+    assert unknown.limit is Limit.UNKNOWN_FACT
+    assert "relax" not in unknown.relaxation
+    assert "allow other servers or GPUs" in unknown.relaxation
