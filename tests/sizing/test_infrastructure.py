@@ -211,8 +211,8 @@ def test_switches_beyond_what_server_racks_hold_take_racks(catalog):
     server = catalog.hardware.server("poweredge-xe9780-b200")
     site = Site(preset=catalog.hardware.facility)
     # One server leaves 32 U and 4 U for switches.
-    kept = facility_plan(server, 1, site, switches=(SwitchStack(count=36.0, power_kw=0.02, rack_units=1.0),))
-    over = facility_plan(server, 1, site, switches=(SwitchStack(count=37.0, power_kw=0.02, rack_units=1.0),))
+    kept = facility_plan(server, 1, site, switches=(SwitchStack(switches=36.0, power_kw=0.02, rack_units=1.0),))
+    over = facility_plan(server, 1, site, switches=(SwitchStack(switches=37.0, power_kw=0.02, rack_units=1.0),))
 
     assert (kept.racks, kept.switch_racks) == (1, 0)
     assert (over.racks, over.switch_racks) == (2, 1)

@@ -263,7 +263,7 @@ class Application:
     default_variant: str = "default"
     scaling: tuple[ScalingPoint, ...] = ()
     # Size (atoms) of the systems that showed those efficiencies.
-    scaling_size: float | None = None
+    scaling_size_atoms: float | None = None
     halo: HaloLaw | None = None
     sharding: ShardingLaw | None = None
     sharded: tuple[ShardedRoute, ...] = ()

@@ -186,7 +186,7 @@ def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: 
             source=source,
         )
     one = None if host is None else daily(host.output_gb_item)
-    outputs = None if one is None else one * job.outputs_item
+    outputs = None if one is None else one * job.stored_units_item
     if host is not None and host.output_gb_server_day is not None:
         outputs = host.output_gb_server_day * GB * servers
     return science_storage(

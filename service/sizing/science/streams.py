@@ -90,7 +90,7 @@ def weather_job(workload: WeatherWorkload, application: Application, calibration
         demand_field="workload.forecasts_day",
         demand_day=workload.forecasts_day,
         units_item=float(workload.members),
-        outputs_item=workload.members * (workload.steps if each_step else 1.0),
+        stored_units_item=workload.members * (workload.steps if each_step else 1.0),
         size=point_size(workload.steps),
         curve_variant=variant.curve_variant,
         variant=variant,

@@ -178,7 +178,7 @@ def test_small_systems_gain_little_from_several_gpus(application, gpus, catalog)
         one, several = (estimated(asked, catalog, gpu="gh200", gpus=n, replicas=1) for n in (1, gpus))
         return median(several, "ns_day") / median(one, "ns_day")
 
-    reference = catalog.applications[application].scaling_size
+    reference = catalog.applications[application].scaling_size_atoms
     efficiency = next(p.efficiency_fraction for p in catalog.applications[application].scaling if p.gpus == gpus)
     assert speedup(reference) == pytest.approx(gpus * efficiency)
     assert 1.0 <= speedup(23558.0) < 0.8 * speedup(reference)
