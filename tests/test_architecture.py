@@ -199,7 +199,7 @@ UNITS = words("""
 # What is counted. `b` is a count of parameters in billions, as models are named.
 COUNTED = words("""
     params parameters b elements layers heads experts instances steps cells atoms users chains requests passes
-    copies cores units targets ligands designs genomes forecasts hours exchanges kernels rows servers columns
+    copies cores units targets ligands designs genomes forecasts hours exchanges kernels rows servers switches columns
 """)
 # Numbers without a unit, and what says so itself.
 DIMENSIONLESS = words("factor exponent efficiency imbalance exposed overlap percentile ratio vintage mfu pue")

@@ -6,6 +6,7 @@ import numpy as np
 
 from service.sizing.kind import Kind
 from service.sizing.result import SizingOption
+from service.sizing.science.option import PLANNED_MOST
 
 DAYS_MONTH = Decimal("30.4375")
 HOURS_DAY = Decimal(24)
@@ -23,16 +24,24 @@ def tokens_s(option: SizingOption, kind: str) -> Decimal | None:
 
 
 def run_days(option: SizingOption, kind: str) -> Decimal | None:
-    """Median days of one run; None of a service."""
-    return _median(option, _RUN_METRICS) if kind != Kind.INFERENCE else None
+    """Median days of one run without a pause; None of a service."""
+    days = _median(option, _RUN_METRICS) if kind != Kind.INFERENCE else None
+    return days if days is None or kind != Kind.SCIENCE else days * _planned(option)
 
 
 def targets_day(option: SizingOption, kind: str) -> Decimal | None:
-    """Median units of scientific work per day; None of any other kind of work."""
+    """Median units of scientific work in a day without a pause; None of any other kind of work."""
     if kind != Kind.SCIENCE:
         return None
     names = tuple(metric.name for metric in option.metrics if metric.name.endswith(_PER_DAY_SUFFIX))
-    return _median(option, names[:1])
+    rate = _median(option, names[:1])
+    return None if rate is None else rate / _planned(option)
+
+
+def _planned(option: SizingOption) -> Decimal:
+    """Share of the day that the figures of a scientific option count; a price counts its own share, and one only."""
+    planned = {one.name: one.value for one in option.utilisation}.get(PLANNED_MOST)
+    return Decimal(repr(float(planned))) if planned else Decimal(1)
 
 
 def days_of(months: int) -> Decimal:

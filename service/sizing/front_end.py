@@ -106,7 +106,7 @@ class FleetSwitches:
         """The stacks of one of the fleets, as plain numbers."""
         return tuple(
             SwitchStack(
-                count=float(np.asarray(s.count)[fleet]),
+                switches=float(np.asarray(s.switches)[fleet]),
                 power_kw=float(np.asarray(s.power_kw)[fleet]),
                 rack_units=float(np.asarray(s.rack_units)[fleet]),
             )
@@ -152,8 +152,8 @@ def fleet_switches(
     )
 
 
-def _stack(count: FloatArray, power_kw: FloatArray, rack_units: FloatArray) -> SwitchStack:
-    return SwitchStack(count=count, power_kw=power_kw, rack_units=rack_units)
+def _stack(switches: FloatArray, power_kw: FloatArray, rack_units: FloatArray) -> SwitchStack:
+    return SwitchStack(switches=switches, power_kw=power_kw, rack_units=rack_units)
 
 
 def _kw(switch: SwitchSpec | None) -> float:

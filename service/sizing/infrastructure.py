@@ -88,7 +88,7 @@ def _around(
     network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s)
     stacks = fleet.of(0)
     switch_kw = float(stacked_kw(stacks))
-    units = sum(float(s.count) * float(s.rack_units) for s in stacks)
+    units = sum(float(s.switches) * float(s.rack_units) for s in stacks)
     facility = facility_plan(server, servers, site, switches=stacks)
     return _Around(
         network=network,

@@ -30,6 +30,7 @@ from service.sizing.units import KW
 
 COMPUTE, FRONT_END, MANAGEMENT = "compute", "front_end", "management"
 _CLOS = "rail-optimised leaf-spine"
+_ONE_LEAF = "single leaf"
 _DIRECT = "direct link"
 _CLOS_RULE = (
     "leaves = end points / half of their ports, in whole groups of rails; spines = end points / ports, 2 at least"
@@ -287,7 +288,10 @@ def _pattern_name(server: ServerSpec, servers: int, switch: SwitchSpec | None) -
     pattern = pattern_of(server)
     if pattern is not None and in_pattern(server, switch, servers=np.array([float(servers)]))[0]:
         return pattern.name
-    return _DIRECT if server.rack_units is None and servers <= 2 else _CLOS
+    if server.rack_units is None and servers <= 2:
+        return _DIRECT
+    leaves = fabric_counts(server, switch, servers=np.array([float(servers)])).leaves[0]
+    return _CLOS if leaves > 1 else _ONE_LEAF
 
 
 def _note(server: ServerSpec, servers: int, switch: SwitchSpec | None, *, east_west: bool) -> str:

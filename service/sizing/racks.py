@@ -11,7 +11,7 @@ from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.workload import Constraints
 
 # Of switches without height and power a rack takes any number.
-_MOST_SWITCHES = 1_000_000
+_MOST_SWITCHES = 99_999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +97,14 @@ def _rack_kw(server: ServerSpec, preset: FacilityPreset, limits: RackLimits) -> 
 class SwitchStack:
     """Switches of one type: how many [count], power [kW] and rack units of each one; arrays or scalars."""
 
-    count: Numeric
+    switches: Numeric
     power_kw: Numeric
     rack_units: Numeric
 
 
 def stacked_kw(switches: tuple[SwitchStack, ...]) -> Numeric:
     """Power [kW] of all of them."""
-    return sum((np.asarray(s.count) * s.power_kw for s in switches), start=np.float64(0.0))
+    return sum((np.asarray(s.switches) * s.power_kw for s in switches), start=np.float64(0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -170,7 +170,7 @@ def switch_racks(table: RackTable, row: IntArray, *, servers: Numeric, switches:
     )
     more = np.zeros(racks.shape)
     for stack in switches:
-        left = np.asarray(stack.count, dtype=np.float64) + np.zeros(racks.shape)
+        left = np.asarray(stack.switches, dtype=np.float64) + np.zeros(racks.shape)
         for spare, count in groups:
             placed = np.minimum(left, spare.holds(stack) * count)
             spare.take(stack, np.ceil(placed / np.maximum(count, 1.0)))

@@ -113,9 +113,9 @@ def _switches(
             east_west=np.asarray(east_west[mine], dtype=np.bool_),
         )
         for network, stack in enumerate(found.stacks):
-            count[network, mine], power[network, mine] = stack.count, stack.power_kw
+            count[network, mine], power[network, mine] = stack.switches, stack.power_kw
             units[network, mine] = stack.rack_units
-    return tuple(SwitchStack(count=count[n], power_kw=power[n], rack_units=units[n]) for n in range(networks))
+    return tuple(SwitchStack(switches=count[n], power_kw=power[n], rack_units=units[n]) for n in range(networks))
 
 
 def _number(value: int | None) -> float | None:

@@ -11,6 +11,8 @@ from service.sizing.units import DAY_S, GB_S, TB
 
 # Bytes of a full training state per parameter: BF16 weights 2, FP32 master weights 4, two Adam moments 8.
 FULL_STATE_BYTES_PARAM = 14.0
+# A residue or a base is a letter.
+LETTER_BYTES = 1.0
 SHARED, IN_SERVER = "shared", "server"
 _ASSUMPTIONS = "config/assumptions.yaml"
 
@@ -157,6 +159,36 @@ def science_storage(
         tuple(stages),
         note=f"databases once, inputs and outputs kept {retention_days:g} days; rates are daily means{missing}",
     )
+
+
+def sequence_storage(
+    *, params: float, tokens: float, checkpoints_kept: int, local_bytes_server: float | None, source: str
+) -> StoragePlan:
+    """Training of a sequence model without a layer list: its letters at most once each, and its newest checkpoints."""
+    one = float(checkpoint_bytes(params))
+    stages = [
+        stage(
+            "dataset",
+            tokens * LETTER_BYTES,
+            None,
+            None,
+            "one byte a token, residue or base, uncompressed; less where epochs read the same again",
+            "workload.tokens",
+        ),
+        stage(
+            "checkpoints",
+            one * checkpoints_kept,
+            None,
+            None,
+            f"{checkpoints_kept} x {one / TB:.3g} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter",
+            f"{_ASSUMPTIONS}: training.checkpoints_kept",
+        ),
+    ]
+    if local_bytes_server is not None:
+        rule = "disks inside every server, for data in work and scratch"
+        stages.append(stage("local_disk", local_bytes_server, None, None, rule, source, place=IN_SERVER))
+    note = "the data set is at most one byte a token; rates are not included: how often checkpoints are written is open"
+    return staged(tuple(stages), note=note)
 
 
 def _times(amount: float | None, factor: float) -> float | None:

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from service.errors import InvalidRequestError
-from service.sizing.rank import CAPS, outward
+from service.sizing.rank import CAPS, inward, outward
 from service.sizing.result import Limit, Shortfall, SizingResult
 from service.sizing.workload import Question
 
@@ -18,11 +18,16 @@ _MOST_STEPS = 12
 # A question is sized so often in search of advice, and no more: whoever waits has the rest of the answer already.
 _MOST_SIZINGS = 30
 _MOST_DOUBLINGS = 12
+_MOST_HALVINGS = 8
 # By how much bounds are loosened further while a fleet that meets them is larger than fleets may be.
 _FURTHER = 1.25
 _TTFT: Path = ("workload", "slo", "ttft_ms")
 _TPOT: Path = ("workload", "slo", "tpot_ms")
 _DEADLINE: Path = ("workload", "target", "deadline_days")
+_NS_DAY: Path = ("workload", "ns_day")
+_REPLICAS: Path = ("workload", "replicas")
+_ATOMS: Path = ("workload", "atoms")
+_ROOM = 0.98
 _BOUNDS = (_TTFT, _TPOT, _DEADLINE)
 _FIELDS: dict[Limit, Path] = {
     Limit.TTFT: _TTFT,
@@ -95,16 +100,41 @@ def _at_most(again: Again) -> Again:
 def _way_out(question: Question, missed: Shortfall, again: Again) -> tuple[Changes, SizingResult | None]:
     """Changes one after another, as each nearest miss asks, until something fits; then those that are not needed go."""
     changes: Changes = {}
+    leapt = False
     for _ in range(_MOST_STEPS):
         step = _step(question, missed, changes, again)
         if not step or any(_at(question, path) is None for path in step) or _beyond(step):
             return {}, None
         changes |= step
+        leapt = leapt or (missed.limit is Limit.FLEET and any(path in _BOUNDS for path in step))
         found = again(_changed(question, changes))
         if found.shortfall is None:
-            return _needed(question, changes, found, again)
+            changes, found = _needed(question, changes, found, again)
+            return _tightened(question, changes, found, again) if leapt else (changes, found)
         missed = found.shortfall
     return {}, None
+
+
+def _tightened(question: Question, changes: Changes, found: SizingResult, again: Again) -> tuple[Changes, SizingResult]:
+    """A single bound that went up in leaps, halved towards what was asked for until it is near the least that does."""
+    path = next(iter(changes))
+    asked = _at(question, path)
+    if len(changes) != 1 or path not in _BOUNDS or not isinstance(asked, int | float):
+        return changes, found
+    low, high = float(asked), float(changes[path])
+    for _ in range(_MOST_HALVINGS):
+        middle = outward((low * high) ** 0.5)
+        if not low < middle < high:
+            break
+        try:
+            answer = again(_changed(question, {path: middle}))
+        except _LongEnoughError:
+            break
+        if answer.shortfall is None:
+            high, found = middle, answer
+        else:
+            low = middle
+    return {path: high}, found
 
 
 def _past_racks(question: Question, found: SizingResult, again: Again) -> tuple[Changes, SizingResult | None]:
@@ -142,6 +172,9 @@ def _past_rack(
 
 def _step(question: Question, missed: Shortfall, changes: Changes, again: Again) -> Changes:
     """What this miss asks to change; nothing where no number does."""
+    less = _less_work(_changed(question, changes), missed)
+    if less:
+        return less
     if missed.limit not in {Limit.MEMORY, Limit.FLEET}:
         return _loosened(missed)
     fewer = _fewer_gpus(question, missed)
@@ -166,6 +199,17 @@ def _loosened(missed: Shortfall) -> Changes:
         return {path: ceil(missed.best)}
     money = missed.limit in {Limit.BUDGET, Limit.TARGET_BUDGET}
     return {path: str(ceil(missed.best)) if money else missed.best}
+
+
+def _less_work(question: Question, missed: Shortfall) -> Changes:
+    """Of a simulation what its replicas reach together, or the atoms that memory holds; nothing of other work."""
+    speed, atoms = _at(question, _NS_DAY), _at(question, _ATOMS)
+    if missed.limit is Limit.THROUGHPUT and speed is not None:
+        return {_NS_DAY: inward(missed.best * float(_at(question, _REPLICAS) or 1))}
+    if missed.limit is Limit.MEMORY and atoms is not None and missed.required > missed.best:
+        # What does not go with the atoms is in both figures: a little less than their ratio.
+        return {_ATOMS: inward(float(atoms) * missed.best / missed.required * _ROOM)}
+    return {}
 
 
 def _fewer_gpus(question: Question, missed: Shortfall) -> Changes:

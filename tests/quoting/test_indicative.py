@@ -77,7 +77,8 @@ def test_the_cost_of_a_target_is_over_the_stated_term(result, catalog, book):
     option = option_of(result, "poweredge-xe9780-b300")
     cost = indicative_cost(option, "science", catalog.hardware, book)
     rate = Decimal(repr(next(m.interval.p50 for m in option.metrics if m.name == "targets_day")))
-    expected = cost.total_usd / (rate * TERM_DAYS * UTILISATION_FRACTION)
+    # The rate counts 0.8 of a day already: the share of the price stands in its place, not on top of it.
+    expected = cost.total_usd / (rate / Decimal("0.8") * TERM_DAYS * UTILISATION_FRACTION)
 
     assert float(cost.usd_per_target) == pytest.approx(float(expected), rel=1e-5)
     assert cost.term_months == 36

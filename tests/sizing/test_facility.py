@@ -22,7 +22,7 @@ def server(catalog, name):
 
 
 def stacked(power_kw, units):
-    return (SwitchStack(count=1.0, power_kw=power_kw, rack_units=units),) if power_kw or units else ()
+    return (SwitchStack(switches=1.0, power_kw=power_kw, rack_units=units),) if power_kw or units else ()
 
 
 def with_rack_kw(site, most):

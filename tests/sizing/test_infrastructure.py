@@ -211,8 +211,8 @@ def test_switches_beyond_what_server_racks_hold_take_racks(catalog):
     server = catalog.hardware.server("poweredge-xe9780-b200")
     site = Site(preset=catalog.hardware.facility)
     # One server leaves 32 U and 4 U for switches.
-    kept = facility_plan(server, 1, site, switches=(SwitchStack(count=36.0, power_kw=0.02, rack_units=1.0),))
-    over = facility_plan(server, 1, site, switches=(SwitchStack(count=37.0, power_kw=0.02, rack_units=1.0),))
+    kept = facility_plan(server, 1, site, switches=(SwitchStack(switches=36.0, power_kw=0.02, rack_units=1.0),))
+    over = facility_plan(server, 1, site, switches=(SwitchStack(switches=37.0, power_kw=0.02, rack_units=1.0),))
 
     assert (kept.racks, kept.switch_racks) == (1, 0)
     assert (over.racks, over.switch_racks) == (2, 1)
@@ -326,3 +326,24 @@ def test_a_plan_without_demand_on_storage_counts_no_blocks(catalog):
         calibration=catalog.calibration,
     )
     assert all(one.blocks is None for one in found.storage.blocks)
+
+
+def test_one_leaf_is_no_leaf_and_spine(catalog):
+    found = {
+        (part.leaf_switches, part.spine_switches): network.pattern
+        for name in ("poweredge-xe9680l-b200", "poweredge-xe8712-gb200", "poweredge-xe9712-gb300")
+        for servers in range(2, 40)
+        for network in [built(catalog, catalog.hardware.server(name), servers).network]
+        for part in network.networks
+        if part.network == "compute" and network.pattern in {"single leaf", "rail-optimised leaf-spine"}
+    }
+
+    assert found
+    assert all((pattern == "single leaf") == (leaves == 1) for (leaves, _), pattern in found.items())
+    assert "single leaf" in found.values()
+
+
+def test_a_management_switch_is_of_no_line_for_compute(catalog):
+    (box,) = [s for s in catalog.hardware.switches if s.fabric == "management"]
+
+    assert box.family not in {s.family for s in catalog.hardware.switches if s.fabric != "management"}

@@ -10,6 +10,7 @@ import pytest
 from service.catalog.catalog import Catalog
 from service.sizing.rank import inward, outward
 from service.sizing.result import Limit, Shortfall, SizingResult
+from service.sizing.science.workload import DeadlineTarget
 from service.sizing.size import size
 from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray
@@ -25,6 +26,7 @@ from service.sizing.workload import (
     Workload,
 )
 from tests.build import inference_workload
+from tests.sizing.science.jobs import md, roofline
 from tests.sizing.training.jobs import training_workload
 
 _CHANGE = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) of \"?([0-9.]+)")
@@ -290,3 +292,45 @@ def test_a_limit_on_air_that_is_just_kept_is_kept(catalog, weight):
     limits = Constraints(max_rack_air_kw=3.42, allowed_servers=("poweredge-xe9680l-b200",))
 
     assert answered(catalog, weight, Question(workload=inference_workload(), constraints=limits)).feasible
+
+
+def of_science(catalog: Catalog, weight: FloatArray, question: Question) -> SizingResult:
+    return size(
+        question,
+        hardware=catalog.hardware,
+        architecture=None,
+        application=catalog.applications[str(getattr(question.workload, "application", ""))],
+        calibration=catalog.calibration,
+        weight=weight,
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "fields"),
+    [
+        (md(application="amber", ns_day=10000.0, replicas=1), {"workload.ns_day"}),
+        (md(application="amber", ns_day=10000.0, replicas=3), {"workload.ns_day"}),
+        (md(atoms=1e9, ns_day=0.01, replicas=1), {"workload.atoms"}),
+    ],
+)
+def test_a_simulation_that_nothing_runs_is_told_what_would_run(workload, fields, catalog, weight):
+    asked = Question(workload=workload, constraints=Constraints())
+    found = of_science(catalog, weight, asked)
+    assert found.shortfall is not None
+    changed_question, told = typed_back(asked, found.shortfall)
+
+    assert set(told) == fields
+    assert of_science(catalog, weight, changed_question).feasible
+
+
+def test_a_deadline_is_loosened_no_further_than_is_needed(catalog, weight):
+    asked = Question(workload=roofline(target=DeadlineTarget(deadline_days=0.01)), constraints=Constraints())
+    found = of_science(catalog, weight, asked)
+    assert found.shortfall is not None
+    loosened, told = typed_back(asked, found.shortfall)
+
+    assert told == ["workload.target.deadline_days"]
+    assert of_science(catalog, weight, loosened).feasible
+    days = loosened.workload.target.deadline_days
+    tighter = replace(loosened, workload=roofline(target=DeadlineTarget(deadline_days=days * 0.97)))
+    assert not of_science(catalog, weight, tighter).feasible

@@ -153,6 +153,8 @@ class Variant:
     # Lattice codes: bytes of one stored number, and memory relative to the law of the application.
     element_bytes: float = 4.0
     memory_factor: float = 1.0
+    # GPU memory that this one takes, where it is not the application's.
+    memory_gb: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +263,7 @@ class Application:
     default_variant: str = "default"
     scaling: tuple[ScalingPoint, ...] = ()
     # Size (atoms) of the systems that showed those efficiencies.
-    scaling_size: float | None = None
+    scaling_size_atoms: float | None = None
     halo: HaloLaw | None = None
     sharding: ShardingLaw | None = None
     sharded: tuple[ShardedRoute, ...] = ()

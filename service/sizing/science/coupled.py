@@ -20,6 +20,7 @@ from service.sizing.units import GB
 
 # FLOP of one token in training: 2 forward and 4 backward per parameter.
 _FLOP_PARAM_TOKEN = 6.0
+_PADDING = "science.padding_time_factor"
 
 
 def _demand_day(target: DeadlineTarget | None) -> float | None:
@@ -82,10 +83,10 @@ def lattice_job(workload: LatticeWorkload, application: Application, calibration
 def sequence_job(workload: SequenceTrainingWorkload, application: Application, calibration: Calibration) -> Job:
     """The whole training is one item of 6 P T FLOP; a curve gives seconds per FLOP by parameters.
 
-    Source: method notes, section 2 (unpadded tokens; padding costs 2.5 to 2.7 times).
+    Source: method notes, section 2 (unpadded tokens); what padding costs is fitted.
     """
     variant = chosen_variant(application, workload.precision, "workload.precision")
-    padding = 1.0 if workload.packed else calibration.coefficient("science.padding_time_factor")
+    padding = 1.0 if workload.packed else calibration.coefficient(_PADDING)
     law = application.memory
     state_bytes = 0.0 if law is None else law.size_bytes * workload.parameters
     return Job(
@@ -103,6 +104,16 @@ def sequence_job(workload: SequenceTrainingWorkload, application: Application, c
         memory_bytes=state_bytes,
         memory_sharded=True,
         memory_usable_fraction=calibration.assumption("science.memory_usable_fraction"),
+        assumed=()
+        if workload.packed
+        else (
+            Assumed(
+                field=_PADDING,
+                value=f"{padding:.3g} times",
+                why="sequences are padded, not packed: the time of packed ones times this",
+                source="config/calibration/science.yaml",
+            ),
+        ),
     )
 
 

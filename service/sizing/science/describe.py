@@ -18,6 +18,7 @@ from service.sizing.science.streams import (
     docking_job,
     genomics_job,
     md_job,
+    unnamed_gpu,
     weather_job,
 )
 from service.sizing.science.workload import (
@@ -111,4 +112,8 @@ def _timed(workload: ScienceWorkload, application: Application, calibration: Cal
         own = docking_curve(workload, calibration)
     elif isinstance(workload, DesignWorkload):
         own = design_curve(workload, calibration)
-    return application if own is None else replace(application, curves=(own,))
+    if own is None:
+        return application
+    # What the application says to do without a rate is no word to somebody who gave one.
+    kept = application.notes if isinstance(workload, DesignWorkload) else ()
+    return replace(application, curves=(own,), notes=(*kept, *unnamed_gpu(getattr(workload, "measured_gpu", None))))

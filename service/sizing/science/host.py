@@ -7,12 +7,13 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import ServerSpec
-from service.sizing.result import Quantity, StoragePlan
+from service.sizing.result import Quantity, StoragePlan, WorkingStep
 from service.sizing.science.application import HostNeeds
 from service.sizing.science.folding import MsaNeeds, floor_bucket, longest_tokens, msa_needs
+from service.sizing.science.host_working import host_working, placed_figures
 from service.sizing.science.job import Job
-from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
-from service.sizing.storage import science_storage
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload, SequenceTrainingWorkload
+from service.sizing.storage import science_storage, sequence_storage
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import DAY_S, GB, HOUR_S, KILO, TB
 
@@ -43,6 +44,7 @@ class Surroundings:
     requirements: tuple[Quantity, ...]
     notes: tuple[str, ...]
     storage: StoragePlan
+    working: tuple[WorkingStep, ...]
 
 
 def surroundings(
@@ -74,6 +76,7 @@ def surroundings(
         ]
     if gpus_server < server.gpus:
         notes.append(f"host cores or RAM feed {gpus_server:g} of the {server.gpus} GPUs of a server")
+    needs: MsaNeeds | None = None
     if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
         needs = msa_needs(workload, job.application.folding, calibration)
         spare = _spare_cores(server, servers, host, gpus_server)
@@ -83,7 +86,17 @@ def surroundings(
     return Surroundings(
         requirements=tuple(requirements),
         notes=tuple(notes),
-        storage=_storage(job, servers=servers, calibration=calibration),
+        storage=_storage(job, workload, servers=servers, calibration=calibration),
+        working=host_working(
+            tuple(requirements),
+            job,
+            workload,
+            needs=needs,
+            placed=placed_figures(
+                cpu_cores=server.cpu_cores, servers=servers, gpus_server=gpus_server, memory_bytes=memory_bytes
+            ),
+            calibration=calibration,
+        ),
     )
 
 
@@ -153,7 +166,7 @@ def _msa_notes(needs: MsaNeeds, cpu_servers: float | None, calibration: Calibrat
     return [told, f"{beside} the servers of this option; {_ON_TOP}"]
 
 
-def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan:
+def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: Calibration) -> StoragePlan:
     host, items = job.application.host, job.demand_day or 0.0
 
     def daily(gb_item: float | None) -> float | None:
@@ -162,15 +175,25 @@ def _storage(job: Job, *, servers: int, calibration: Calibration) -> StoragePlan
     def sized(tb: float | None) -> float | None:
         return None if tb is None else tb * TB
 
+    source = f"config/science/{job.application.id}.yaml: host"
+    local = None if host is None else sized(host.nvme_tb_server)
+    if isinstance(workload, SequenceTrainingWorkload):
+        return sequence_storage(
+            params=workload.parameters,
+            tokens=workload.tokens,
+            checkpoints_kept=int(calibration.assumption("training.checkpoints_kept")),
+            local_bytes_server=local,
+            source=source,
+        )
     one = None if host is None else daily(host.output_gb_item)
-    outputs = None if one is None else one * job.outputs_item
+    outputs = None if one is None else one * job.stored_units_item
     if host is not None and host.output_gb_server_day is not None:
         outputs = host.output_gb_server_day * GB * servers
     return science_storage(
         database_bytes=None if host is None else sized(host.database_tb),
         input_bytes_day=None if host is None else daily(host.input_gb_item),
         output_bytes_day=outputs,
-        local_bytes_server=None if host is None else sized(host.nvme_tb_server),
+        local_bytes_server=local,
         retention_days=calibration.assumption("science.output_retention_days"),
-        source=f"config/science/{job.application.id}.yaml: host",
+        source=source,
     )

@@ -44,7 +44,7 @@ class Job:
     ln_arm: float = 0.0
     fixed_item_s: float = 0.0
     # Results of one item that are kept on disk.
-    outputs_item: float = 1.0
+    stored_units_item: float = 1.0
     max_instances: float = math.inf
     coupled: bool = False
     memory_bytes: float = 0.0

@@ -34,7 +34,7 @@ def science_metrics(
     rate = rates.rates[server]
     spread = Spread(shift=float(physics.shift[row]), down=float(physics.down[row]), up=float(physics.up[row]))
     basis = Basis.EXTRAPOLATED if rate is None else rate.basis
-    if rows.gpus_instance[row] > 1.0 and job.application.scaling_size is not None and basis is Basis.MEASURED:
+    if rows.gpus_instance[row] > 1.0 and job.application.scaling_size_atoms is not None and basis is Basis.MEASURED:
         # The curve of one GPU was measured, what several do to this size follows a law.
         basis = Basis.CALIBRATED
     nearest = () if rate is None else rate.nearest

@@ -18,6 +18,9 @@ from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import DAY_S, GB
 from service.sizing.workload import Constraints
 
+# The share of a day that every figure per day counts.
+PLANNED_MOST = "planned_most_fraction"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chosen:
@@ -116,6 +119,7 @@ def science_option(
                 servers=servers,
                 calibration=calibration,
             ),
+            *around.working,
             *built.working,
         ),
     )
@@ -136,6 +140,6 @@ def _utilisation(chosen: Chosen, calibration: Calibration) -> tuple[Quantity, ..
     planned = calibration.assumption("science.utilisation_fraction")
     return (
         Quantity(name="gpu_busy_fraction", value=busy_s / DAY_S),
-        Quantity(name="planned_most_fraction", value=planned),
+        Quantity(name=PLANNED_MOST, value=planned),
         Quantity(name="parallel_efficiency_fraction", value=float(chosen.physics.efficiency_fraction[row])),
     )

@@ -134,8 +134,8 @@ def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration
 
     found = at(job.size)
     reference_s, launch_s = None, None
-    if job.application.scaling_size is not None:
-        large, small = job.application.scaling_size, job.application.scaling_size / _PROBE
+    if job.application.scaling_size_atoms is not None:
+        large, small = job.application.scaling_size_atoms, job.application.scaling_size_atoms / _PROBE
         reference_s, small_s = at(point_size(large)).unit_s, at(point_size(small)).unit_s
         # Two points of t0 + c atoms give t0; no step is shorter than that.
         launch_s = np.clip((_PROBE * small_s - reference_s) / (_PROBE - 1.0), 0.0, np.minimum(found.unit_s, small_s))
@@ -222,7 +222,7 @@ def _together_ln_arm(job: Job, calibration: Calibration) -> float:
 
 def _apart_ln_arm(job: Job, calibration: Calibration) -> float:
     """What is added to the interval where the size is another than that of the measured efficiencies."""
-    reference = job.application.scaling_size
+    reference = job.application.scaling_size_atoms
     if reference is None:
         return 0.0
     return calibration.assumption("science.size_ln_arm_fraction") * abs(math.log(job.size.typical / reference))

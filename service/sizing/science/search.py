@@ -325,7 +325,9 @@ def _sharded(job: Job) -> str:
     if not routes:
         return f"no way to shard one target of {job.application.name} was published with its size"
     told = (f"{r.method} reached {r.tokens:g} tokens on {r.gpus} {r.gpu} ({r.note or r.source})" for r in routes)
-    return f"published of several GPUs: {'; '.join(told)}"
+    short = job.longest is not None and all(route.tokens < job.longest for route in routes)
+    warned = ": none of them as long as this one, so no way to compute it was published" if short else ""
+    return f"published of several GPUs: {'; '.join(told)}{warned}"
 
 
 def _hints(job: Job) -> dict[Limit, str]:

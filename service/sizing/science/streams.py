@@ -90,11 +90,11 @@ def weather_job(workload: WeatherWorkload, application: Application, calibration
         demand_field="workload.forecasts_day",
         demand_day=workload.forecasts_day,
         units_item=float(workload.members),
-        outputs_item=workload.members * (workload.steps if each_step else 1.0),
+        stored_units_item=workload.members * (workload.steps if each_step else 1.0),
         size=point_size(workload.steps),
         curve_variant=variant.curve_variant,
         variant=variant,
-        memory_bytes=_base_bytes(application),
+        memory_bytes=_base_bytes(application) if variant.memory_gb is None else variant.memory_gb * GB,
         assumed=_default(workload.release, "workload.release", variant),
     )
 
@@ -176,7 +176,16 @@ def _customer_curve(item_s: float, gpu: str | None, calibration: Calibration) ->
 def _measured_gpu(gpu: str | None) -> tuple[Assumed, ...]:
     if gpu is not None:
         return ()
-    return (Assumed(field="workload.measured_gpu", value=_DEFAULT_MEASURED_GPU, why="not given"),)
+    why = "not given: your own rate is taken to be of this GPU, and other GPUs are scaled from it"
+    return (Assumed(field="workload.measured_gpu", value=_DEFAULT_MEASURED_GPU, why=why),)
+
+
+def unnamed_gpu(gpu: str | None) -> tuple[str, ...]:
+    """What an option says where the GPU of the customer's own rate was not named."""
+    if gpu is not None:
+        return ()
+    said = f"workload.measured_gpu is not given: your own rate is taken to be of {_DEFAULT_MEASURED_GPU}"
+    return (f"{said}, and every other GPU is scaled from it; name the GPU that you measured",)
 
 
 def _base_bytes(application: Application) -> float:

@@ -14,6 +14,7 @@ from service.sizing.science.workload import (
     LatticeWorkload,
     Msa,
     MsaSearch,
+    SequenceTrainingWorkload,
     SizeDistribution,
     WeatherWorkload,
 )
@@ -161,6 +162,17 @@ def test_docking_without_a_rate_is_told_apart_and_wide(catalog, weight):
     assert any(a.field == "workload.ligands_s_gpu" for a in sized(blind, catalog, weight).assumed)
 
 
+def test_docking_with_a_rate_is_not_asked_for_one_and_the_gpu_of_it_is_named(catalog, weight):
+    def notes(**given):
+        asked = DockingWorkload(application="docking", ligands_day=1e8, **given)
+        return sized(asked, catalog, weight).options[0].notes
+
+    assert any("Give ligands_s_gpu" in note for note in notes())
+    named = notes(ligands_s_gpu=2.5, measured_gpu="a100-80gb")
+    assert not any("Give ligands_s_gpu" in note or "measured_gpu" in note for note in named)
+    assert any("taken to be of h100-sxm" in note for note in notes(ligands_s_gpu=2.5))
+
+
 def test_a_site_limit_is_a_rejection_with_its_numbers(catalog, weight):
     result = sized(folding(targets_day=200_000.0), catalog, weight, max_facility_kw=20.0)
 
@@ -267,3 +279,48 @@ def test_storage_keeps_every_member_of_a_forecast(application, results, catalog,
     # 0.3 GB each, kept 30 days
     assert outputs.capacity_tb == pytest.approx(24 * results * 0.3 * 30 / 1000)
     assert any("Storage keeps" in note for note in option.notes)
+
+
+@pytest.mark.parametrize("route", [MsaSearch.JACKHMMER, MsaSearch.MMSEQS2_GPU])
+def test_every_requirement_stands_in_the_working_with_what_it_follows_from(route, catalog, weight):
+    option = sized(folding(msa=Msa(route=route), targets_day=20000.0), catalog, weight).options[0]
+    steps = {step.name: step for step in option.working}
+
+    for one in option.requirements:
+        assert steps[one.name].value == one.value
+        assert steps[one.name].formula
+        assert "config/science/alphafold-3.yaml" in steps[one.name].source
+    cores = {q.name: q.value for q in steps["host_cores_server"].inputs}
+    assert cores["cores_gpu"] * cores["gpus_server"] == steps["host_cores_server"].value
+    if route is MsaSearch.JACKHMMER:
+        parts = {q.name: q.value for q in steps["msa_cpu_cores_high"].inputs}
+        hours = 24 * parts["utilisation_fraction"]
+        assert parts["msa_chains_day"] * parts["core_h_chain_high"] / hours == pytest.approx(
+            steps["msa_cpu_cores_high"].value
+        )
+
+
+def test_training_of_a_sequence_model_stores_its_data_and_its_checkpoints(catalog, weight):
+    asked = SequenceTrainingWorkload(application="esm-2", parameters=3e9, tokens=2e12, target=MONTH)
+    storage = sized(asked, catalog, weight).options[0].storage
+    stages = {s.stage: s.capacity_tb for s in storage.stages}
+    kept = catalog.calibration.assumption("training.checkpoints_kept")
+
+    assert stages["dataset"] == pytest.approx(2.0)
+    # 14 bytes a parameter
+    assert stages["checkpoints"] == pytest.approx(kept * 3e9 * 14 / 1e12)
+    assert storage.capacity_tb == pytest.approx(stages["dataset"] + stages["checkpoints"])
+
+
+def test_a_way_out_that_is_none_is_not_told_as_one(catalog, weight):
+    far = sized(folding(tokens=SizeDistribution(mean=40000.0)), catalog, weight).shortfall
+    unknown = sized(
+        roofline(application="gemm", precision=Precision.FP32), catalog, weight, allowed_gpus=("gb300-desktop",)
+    ).shortfall
+
+    assert far is not None
+    assert "no way to compute it was published" in far.relaxation
+    assert unknown is not None
+    assert unknown.limit is Limit.UNKNOWN_FACT
+    assert "relax" not in unknown.relaxation
+    assert "allow other servers or GPUs" in unknown.relaxation

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.errors import UnsupportedWorkloadError
+from service.sizing.precision import Precision
 from service.sizing.result import Limit
 from service.sizing.science.performance import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
@@ -93,6 +94,11 @@ def test_padding_takes_as_much_longer_as_was_fitted(catalog):
 
     assert 2.0 < factor < 4.0
     assert median(padded, "elapsed_s") == pytest.approx(median(packed, "elapsed_s") * factor)
+    # What is told is what is counted.
+    assert any(f"costs {factor:.2g} times" in note for note in catalog.applications["esm-2"].notes)
+    told = [one.value for one in padded.assumed if one.field == "science.padding_time_factor"]
+    assert told == [f"{factor:.3g} times"]
+    assert not any(one.field == "science.padding_time_factor" for one in packed.assumed)
 
 
 def test_a_release_has_its_own_time(catalog):
@@ -172,7 +178,7 @@ def test_small_systems_gain_little_from_several_gpus(application, gpus, catalog)
         one, several = (estimated(asked, catalog, gpu="gh200", gpus=n, replicas=1) for n in (1, gpus))
         return median(several, "ns_day") / median(one, "ns_day")
 
-    reference = catalog.applications[application].scaling_size
+    reference = catalog.applications[application].scaling_size_atoms
     efficiency = next(p.efficiency_fraction for p in catalog.applications[application].scaling if p.gpus == gpus)
     assert speedup(reference) == pytest.approx(gpus * efficiency)
     assert 1.0 <= speedup(23558.0) < 0.8 * speedup(reference)
@@ -184,3 +190,22 @@ def test_several_gpus_of_another_size_are_no_measurement(catalog):
 
     assert str(one.metrics[0].basis) == "measured"
     assert str(four.metrics[0].basis) == "calibrated"
+
+
+@pytest.mark.parametrize(("release", "memory_gb"), [("v2", 40.0), ("v3", 60.0)])
+def test_a_release_takes_its_own_memory(release, memory_gb, catalog):
+    # docs.nvidia.com/nim/earth-2/fourcastnet, support matrices of both containers
+    found = estimated(WeatherWorkload(application="fourcastnet", steps=40.0, release=release), catalog, gpu="h100-sxm")
+
+    assert found.memory_used_gb_gpu == pytest.approx(memory_gb)
+
+
+@pytest.mark.parametrize(("precision", "tokens_s_gpu"), [("bf16", 26_900.0), ("fp8", 30_500.0)])
+def test_the_interval_of_evo_2_holds_what_was_published(precision, tokens_s_gpu, catalog):
+    # NVIDIA/bionemo-framework, evo2_megatron recipe: 1B on 48 H100. The middle is not fitted to it.
+    asked = SequenceTrainingWorkload(application="evo-2", parameters=1e9, tokens=1e12, precision=Precision(precision))
+    found = estimated(asked, catalog, gpu="h100-sxm", gpus=48)
+    interval = next(m.interval for m in found.metrics if m.name == "tokens_s_gpu")
+
+    assert interval.p10 <= tokens_s_gpu <= interval.p90
+    assert any("26,900" in note and "not fitted" in note for note in catalog.applications["evo-2"].notes)

@@ -1,0 +1,142 @@
+"""The working of what a scientific option asks of its hosts: a line for each requirement, with what it follows from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.sizing.calibration import Calibration
+from service.sizing.result import Quantity, WorkingStep
+from service.sizing.science.application import HostNeeds
+from service.sizing.science.folding import MsaNeeds
+from service.sizing.science.job import Job
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
+from service.sizing.units import GB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """Unit and formula of a requirement, and the names of the figures that go into it."""
+
+    unit: str
+    formula: str
+    inputs: tuple[str, ...] = ()
+
+
+_PUBLISHED = "as published of the application"
+_ROUTE = "as published of the route"
+_CORES = "chains a day x core-hours of a chain / (24 h x utilisation)"
+_RULES: Mapping[str, _Rule] = {
+    "longest_target_tokens": _Rule(
+        unit="tokens",
+        formula="((memory - base) / bytes a token pair) ^ (1 / power), down to a bucket",
+        inputs=("memory_gb", "base_gb", "size_bytes", "power"),
+    ),
+    "host_cores_server": _Rule(unit="cores", formula="cores a GPU x working GPUs", inputs=("cores_gpu", "gpus_server")),
+    "host_ram_gb_server": _Rule(unit="GB", formula="RAM a GPU x working GPUs", inputs=("ram_gb_gpu", "gpus_server")),
+    "local_nvme_tb_server": _Rule(unit="TB", formula=_PUBLISHED),
+    "database_tb": _Rule(unit="TB", formula=_PUBLISHED),
+    "msa_chains_day": _Rule(
+        unit="chains/day",
+        formula="targets a day x chains without an alignment; seeds add none",
+        inputs=("targets_day", "unique_chains_per_target"),
+    ),
+    "msa_cpu_cores": _Rule(
+        unit="cores", formula=_CORES, inputs=("msa_chains_day", "core_h_chain", "utilisation_fraction")
+    ),
+    "msa_cpu_cores_low": _Rule(
+        unit="cores", formula=_CORES, inputs=("msa_chains_day", "core_h_chain_low", "utilisation_fraction")
+    ),
+    "msa_cpu_cores_high": _Rule(
+        unit="cores", formula=_CORES, inputs=("msa_chains_day", "core_h_chain_high", "utilisation_fraction")
+    ),
+    "msa_spare_cores_in_gpu_servers": _Rule(
+        unit="cores",
+        formula="(cores of a server - those that its GPUs take) x servers",
+        inputs=("cpu_cores", "host_cores_server", "servers"),
+    ),
+    "msa_cpu_servers": _Rule(
+        unit="servers",
+        formula="(cores at the most of a chain - spare ones) / cores of a CPU-only server, rounded up",
+        inputs=("msa_cpu_cores_high", "msa_spare_cores_in_gpu_servers", "science.cpu_server_cores"),
+    ),
+    "msa_ram_gb": _Rule(unit="GB", formula=_ROUTE),
+    "msa_nvme_tb": _Rule(unit="TB", formula=_ROUTE),
+    "msa_nvme_gb_s": _Rule(unit="GB/s", formula=_ROUTE),
+    "msa_gpu_memory_gb": _Rule(unit="GB", formula=_ROUTE),
+    "msa_gpus_most": _Rule(
+        unit="GPUs",
+        formula="chains a day x GPU seconds of one at the most / (86,400 x utilisation)",
+        inputs=("msa_chains_day", "gpu_s_chain_high", "utilisation_fraction"),
+    ),
+}
+
+
+def host_working(
+    requirements: tuple[Quantity, ...],
+    job: Job,
+    workload: ScienceWorkload,
+    *,
+    needs: MsaNeeds | None,
+    placed: Mapping[str, float | None],
+    calibration: Calibration,
+) -> tuple[WorkingStep, ...]:
+    """One step for each requirement; `placed` are figures of the server and of how many there are."""
+    host, folding = job.application.host, job.application.folding
+    of_host = f"config/science/{job.application.id}.yaml: host" + ("" if host is None else f" ({host.source})")
+    of_route = "" if needs is None or folding is None else f"config/science/{job.application.id}.yaml: "
+    if needs is not None:
+        of_route += f"folding.msa_routes {needs.route.id} ({needs.route.source})"
+    known = {
+        **{one.name: one.value for one in requirements},
+        **_stated(host, job, workload),
+        **({} if needs is None else _of_route(needs)),
+        **placed,
+        "utilisation_fraction": calibration.assumption("science.utilisation_fraction"),
+        "science.cpu_server_cores": calibration.assumption("science.cpu_server_cores"),
+    }
+    return tuple(
+        WorkingStep(
+            name=one.name,
+            value=one.value,
+            unit=rule.unit,
+            formula=rule.formula,
+            inputs=tuple(Quantity(name=name, value=known.get(name)) for name in rule.inputs),
+            source=of_route if one.name.startswith("msa_") else of_host,
+        )
+        for one in requirements
+        if (rule := _RULES.get(one.name)) is not None
+    )
+
+
+def _stated(host: HostNeeds | None, job: Job, workload: ScienceWorkload) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    if host is not None:
+        found |= {"cores_gpu": host.cores_gpu, "ram_gb_gpu": host.ram_gb_gpu}
+    law = job.application.memory
+    if law is not None:
+        found |= {"base_gb": law.base_gb, "size_bytes": law.size_bytes, "power": law.power}
+    if isinstance(workload, FoldingWorkload):
+        chains = float(workload.msa.unique_chains_per_target)
+        found |= {"targets_day": workload.targets_day, "unique_chains_per_target": chains}
+    return found
+
+
+def _of_route(needs: MsaNeeds) -> dict[str, float | None]:
+    route = needs.route
+    return {
+        "core_h_chain": route.core_h_chain,
+        "core_h_chain_low": route.core_h_chain_low,
+        "core_h_chain_high": route.core_h_chain_high,
+        "gpu_s_chain_high": route.gpu_s_chain_high,
+    }
+
+
+def placed_figures(
+    *, cpu_cores: int | None, servers: int, gpus_server: float, memory_bytes: float
+) -> dict[str, float | None]:
+    """Figures of the chosen server that requirements follow from."""
+    return {
+        "cpu_cores": None if cpu_cores is None else float(cpu_cores),
+        "servers": float(servers),
+        "gpus_server": gpus_server,
+        "memory_gb": memory_bytes / GB,
+    }
