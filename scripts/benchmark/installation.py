@@ -34,7 +34,7 @@ _KEPT = frozenset({"HEADROOM_WEB_WORKERS", "HEADROOM_WEB_THREADS", "HEADROOM_WOR
 _LEFT_ASIDE = frozenset({"DATABASE_URL", "BROKER_URL", "CACHE_URL"})
 # Rate limits stay on. Above what a core answers, and not far: calls are drawn in portions of the limit, and with an
 # endless one they would never be drawn again.
-_CALLS_S_CORE = 10_000
+_CALLS_S_CORE = 100_000
 _WORKER_STARTED = "Started worker-"
 _UP_WITHIN_S = 60.0
 
