@@ -4,6 +4,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -32,7 +33,16 @@ class Gathering(Generic[Item, Outcome]):
     answered in one round tends to ask again at once, and a round costs nearly the same for one as for many.
     """
 
-    def __init__(self, *, linger_s: float = 0.0002, most_linger_s: float = 0.003, idle_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        telling: Callable[[], AbstractContextManager[None]] = nullcontext,
+        linger_s: float = 0.0002,
+        most_linger_s: float = 0.003,
+        idle_s: float = 10.0,
+    ) -> None:
+        """All that are told the outcomes of one round are told within one `telling`."""
+        self._telling = telling
         self._linger_s = linger_s
         self._most_linger_s = most_linger_s
         self._idle_s = idle_s
@@ -112,5 +122,6 @@ class Gathering(Generic[Item, Outcome]):
             for wish in wishes:
                 self._round([wish])
             return
-        for wish, outcome in outcomes:
-            wish.done(outcome)
+        with self._telling():
+            for wish, outcome in outcomes:
+                wish.done(outcome)

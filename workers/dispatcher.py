@@ -19,6 +19,7 @@ from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
 from service.runtime import Runtime, build_runtime
 from service.settings import BEAT_EVERY_S
+from service.store.checkpoints import Checkpoints
 from service.tracing import make_tracing
 
 log = structlog.get_logger(__name__)
@@ -112,8 +113,11 @@ def main() -> None:
         sys.exit(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop.set())
+    checkpoints = Checkpoints(settings.database_url)
+    checkpoints.begin()
     log.info("dispatcher_started")
     dispatcher.run()
+    checkpoints.end()
 
 
 if __name__ == "__main__":

@@ -157,7 +157,14 @@ def _late(session: Session, runtime: Runtime, items: Sequence[_Written]) -> set[
 
 def _created(item: _Written) -> tuple[Author, Change]:
     caller = item.draft.caller
-    created = workload_created(caller.tenant_id, item.workload_id, run_id=item.run_id, status=_DONE, at=item.draft.now)
+    created = workload_created(
+        caller.tenant_id,
+        item.workload_id,
+        run_id=item.run_id,
+        status=_DONE,
+        at=item.draft.now,
+        event_id=item.event_id,
+    )
     return author_of(caller, item.draft.request_id), created
 
 
