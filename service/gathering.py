@@ -37,7 +37,7 @@ class Gathering(Generic[Item, Outcome]):
         self,
         *,
         telling: Callable[[], AbstractContextManager[None]] = nullcontext,
-        linger_s: float = 0.0002,
+        linger_s: float = 0.00005,
         most_linger_s: float = 0.003,
         idle_s: float = 10.0,
     ) -> None:

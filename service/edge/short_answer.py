@@ -10,7 +10,7 @@ from service.access import Caller, Permission
 from service.edge.allowance import Standing
 from service.edge.answering import Environ
 from service.edge.answers import MEDIA_TYPE
-from service.edge.authentication import recent_caller
+from service.edge.authentication import CALLER, recent_caller
 from service.edge.context import runtime_of
 from service.edge.limits import rate_headers
 from service.edge.requests import DEFAULT_HEADERS, REQUEST_ID_HEADER
@@ -61,7 +61,7 @@ def content(chunks: tuple[bytes, ...]) -> Headers:
 
 def caller_with(app: Flask, environ: Environ, permission: Permission) -> Caller | None:
     """Whose key was checked a moment ago and may do this."""
-    caller = recent_caller(app, environ.get("HTTP_AUTHORIZATION", ""))
+    caller = environ[CALLER] = recent_caller(app, environ.get("HTTP_AUTHORIZATION", ""))
     return caller if caller is not None and caller.may(permission) else None
 
 

@@ -35,8 +35,20 @@ class _Clock:
         return f"{begun[1]}.{rest_ns // 1000:06d}Z"
 
 
+class _Process:
+    """Knows its number without asking the operating system for every line."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        os.register_at_fork(after_in_child=self._look)
+
+    def _look(self) -> None:
+        self.pid = os.getpid()
+
+
 _AS_THEY_ARE = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _now = _Clock()
+_process = _Process()
 _Write = Callable[[str, str, EventDict], bool]
 _ways: list[_Write] = []
 _sinks: list[Sink] = []
@@ -58,7 +70,7 @@ def go_quickly(level: int, *, role: str, sink: Sink) -> None:
             return False
         head = (
             f'{{"timestamp":"{_now()}","level":"info","event":"{event}","logger":"{name}",'
-            f'"process":"{role}","pid":{os.getpid()},'
+            f'"process":"{role}","pid":{_process.pid},'
         )
         line = head.encode() + text[1:]
         if (gathered := _gathered.get()) is None:
