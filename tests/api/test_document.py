@@ -13,7 +13,7 @@ from service.schemas.science import APPLICATION_TEMPLATES
 from tests.contract import PROBLEM, PROBLEM_MEDIA_TYPE, Contract, pointed
 
 BODY_LIMIT = "413"
-OPEN = {"/", "/healthz", "/readyz", "/docs", "/docs/{asset}", "/metrics", "/openapi.json", "/problems/{slug}"}
+OPEN = {"/healthz", "/readyz", "/docs", "/docs/{asset}", "/metrics", "/openapi.json", "/problems/{slug}"}
 # Headers whose length HTTP does not bound, and which are never refused for it.
 OF_HTTP = {"If-Match", "If-None-Match", "Prefer"}
 # Their bodies name objects of the caller's: another tenant's looks like none.
