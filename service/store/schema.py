@@ -15,6 +15,7 @@ from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.sessions import BrowserSessionRow
 from service.store.tables.tenants import TenantRow
+from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 TABLES = (
@@ -41,5 +42,8 @@ TABLES = (
     BatchItemRow,
     BatchAnswerRow,
     BrowserSessionRow,
+    WebhookRow,
+    WebhookEventRow,
+    WebhookDeliveryRow,
 )
 METADATA: MetaData = Row.metadata

@@ -30,7 +30,7 @@ def server_name(name: str) -> str:
 def gpu_name(hardware: Hardware, gpu_id: str) -> str:
     """What people call a GPU."""
     name = next((gpu.name for gpu in hardware.gpus if gpu.id == gpu_id), gpu_id)
-    return name.removeprefix("NVIDIA ").removeprefix("HGX ").partition(" (")[0]
+    return name.removeprefix("NVIDIA ").removeprefix("HGX ").partition(" (")[0].partition(" Blackwell ")[0]
 
 
 def hardware_of(option: SizingOption, hardware: Hardware) -> str:

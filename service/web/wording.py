@@ -126,6 +126,11 @@ def label(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def lower_first(text: str) -> str:
+    """Inside a sentence; abbreviations stay as they are."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 def percent(fraction: float | None, places: int = 0) -> str:
     """A share: 92 %."""
     return _UNKNOWN if fraction is None else f"{fraction * 100:.{places}f}{_GAP}%"
@@ -155,6 +160,6 @@ def plural(number: int, word: str, words: str | None = None) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "count": count, "day": day, "digits": digits, "label": label, "minute": minute, "money": money,
-    "percent": percent, "plural": plural, "quantity": quantity, "span": span, "unit": unit,
+    "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first, "minute": minute,
+    "money": money, "percent": percent, "plural": plural, "quantity": quantity, "span": span, "unit": unit,
 }  # fmt: skip
