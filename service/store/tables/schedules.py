@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Double, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
@@ -79,7 +79,7 @@ class ScheduleRow(Row):
     time_zone: Mapped[str] = mapped_column(Text)
     triggers: Mapped[list[str]] = mapped_column(JSON)
     selection: Mapped[dict[str, Any]] = mapped_column(JSON)
-    threshold_fraction: Mapped[float]
+    threshold_fraction: Mapped[float] = mapped_column(Double)
     version: Mapped[int] = mapped_column(server_default="1")
     principal: Mapped[str] = mapped_column(Text)
     seen_release_id: Mapped[int] = mapped_column(server_default="0")
@@ -120,9 +120,9 @@ class OccurrenceRow(Row):
     due_at: Mapped[datetime] = mapped_column(Moment)
     status: Mapped[str] = mapped_column(Text)
     stage: Mapped[str] = mapped_column(Text)
-    after: Mapped[str] = mapped_column(Text, server_default="")
+    after: Mapped[str] = mapped_column(Text)
     selection: Mapped[dict[str, Any]] = mapped_column(JSON)
-    threshold_fraction: Mapped[float]
+    threshold_fraction: Mapped[float] = mapped_column(Double)
     items: Mapped[int] = mapped_column(server_default="0")
     compared: Mapped[int] = mapped_column(server_default="0")
     summary: Mapped[str | None] = mapped_column(Text)
@@ -161,5 +161,5 @@ class OccurrenceItemRow(Row):
     former_version: Mapped[int | None]
     digest: Mapped[str | None] = mapped_column(Text)
     outcome: Mapped[str | None] = mapped_column(Text)
-    moved_fraction: Mapped[float | None]
+    moved_fraction: Mapped[float | None] = mapped_column(Double)
     changes: Mapped[str | None] = mapped_column(Text)

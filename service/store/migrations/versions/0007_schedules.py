@@ -63,7 +63,7 @@ def upgrade() -> None:
         sa.Column("release_id", sa.Integer(), nullable=True),
         _moment("due_at", nullable=False),
         *(_text(name) for name in ("status", "stage")),
-        sa.Column("after", sa.Text(), server_default="", nullable=False),
+        _text("after"),
         _json("selection"),
         sa.Column("threshold_fraction", sa.Double(), nullable=False),
         *(_count(name) for name in ("items", "compared")),
