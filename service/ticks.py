@@ -1,8 +1,8 @@
 """When a schedule is due: cron expressions in a named zone; pure.
 
-Five fields as Debian's cron reads them, with L, LW, MON#1 and 5L beside. Local time that jumps is handled as there: what
-names an hour runs at the end of a gap where the clock jumps over it, and once, the first time, where an hour comes
-twice; what runs every hour or more often goes by the clock that passes.
+Five fields as Debian's cron reads them, with L, LW, MON#1 and 5L beside. Local time that jumps is handled as there:
+what names an hour runs at the end of a gap where the clock jumps over it, and once, the first time, where an hour
+comes twice; what runs every hour or more often goes by the time that passes.
 """
 
 from collections.abc import Iterator

@@ -60,7 +60,9 @@ class LargestMoveSchema(WordedSchema):
     line = count("Its line in the occurrence.")
     workload_id = text("Id of the workload.")
     name = text("Its name.", **_OPTIONAL)
-    moved_fraction = figure("The largest share by which a quantity differs; null where it fits no more, or again.", **_OPTIONAL)
+    moved_fraction = figure(
+        "The largest share by which a quantity differs; null where it fits no more, or again.", **_OPTIONAL
+    )
     changes = many(ChangeSchema, "What differs.")
 
 
@@ -123,7 +125,9 @@ class OccurrenceItemSchema(WordedSchema):
         _word("A cause.", _CAUSES), required=True, metadata={"description": "What differs between the questions."}
     )
     changes = many(ChangeSchema, "What differs between the answers.")
-    error = StoredJson("Why it was refused or failed; null otherwise.", ItemErrorSchema, attribute="problem", **_OPTIONAL)
+    error = StoredJson(
+        "Why it was refused or failed; null otherwise.", ItemErrorSchema, attribute="problem", **_OPTIONAL
+    )
     answer = StoredJson("The new answer in short; null while there is none.", BriefAnswerSchema, **_OPTIONAL)
 
 

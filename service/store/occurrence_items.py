@@ -59,8 +59,15 @@ def sized(session: Session, occurrence: OccurrenceRow, *, after_line: int, limit
     answer = and_(BatchAnswerRow.tenant_id == occurrence.tenant_id, BatchAnswerRow.digest == BatchItemRow.digest)
     query = (
         select(
-            *(item.line, item.workload_id, item.workload_version, BatchItemRow.name),
-            *(item.former_version, item.former_digest, BatchItemRow.state, BatchItemRow.digest, BatchAnswerRow.body),
+            item.line,
+            item.workload_id,
+            item.workload_version,
+            BatchItemRow.name,
+            item.former_version,
+            item.former_digest,
+            BatchItemRow.state,
+            BatchItemRow.digest,
+            BatchAnswerRow.body,
         )
         .join(BatchItemRow, of_batch)
         .outerjoin(BatchAnswerRow, answer)
@@ -101,8 +108,17 @@ def items(
     answer = and_(BatchAnswerRow.tenant_id == occurrence.tenant_id, BatchAnswerRow.digest == BatchItemRow.digest)
     query = (
         select(
-            *(item.line, item.workload_id, item.workload_version, WorkloadRow.name, WorkloadRow.kind, item.outcome),
-            *(item.moved_fraction, item.former_id, item.changes, BatchItemRow.problem, BatchAnswerRow.body),
+            item.line,
+            item.workload_id,
+            item.workload_version,
+            WorkloadRow.name,
+            WorkloadRow.kind,
+            item.outcome,
+            item.moved_fraction,
+            item.former_id,
+            item.changes,
+            BatchItemRow.problem,
+            BatchAnswerRow.body,
         )
         .join(WorkloadRow, WorkloadRow.id == item.workload_id)
         .outerjoin(BatchItemRow, of_batch)

@@ -68,7 +68,12 @@ def _conditions(session: Session, tenant_id: str, only: Selected) -> list[Column
 def _in_state(state: AnswerState) -> ColumnElement[bool]:
     of_workload = and_(RunRow.workload_id == WorkloadRow.id, RunRow.status.in_(_ENDED))
     newest = (
-        select(RunRow.id).where(of_workload).order_by(RunRow.id.desc()).limit(1).correlate(WorkloadRow).scalar_subquery()
+        select(RunRow.id)
+        .where(of_workload)
+        .order_by(RunRow.id.desc())
+        .limit(1)
+        .correlate(WorkloadRow)
+        .scalar_subquery()
     )
     if state is AnswerState.UNANSWERED:
         return newest.is_(None)
@@ -95,7 +100,10 @@ def _of_runs(session: Session, tenant_id: str, workload_ids: Sequence[str]) -> l
     newest = select(func.max(RunRow.id)).where(done).group_by(RunRow.workload_id)
     columns = (RunRow.workload_id, RunRow.id, RunRow.workload_version, RunRow.digest)
     rows = session.execute(select(*columns).where(RunRow.id.in_(newest)))
-    return [(workload_id, Former(id=run_id, version=version, digest=digest)) for workload_id, run_id, version, digest in rows]
+    return [
+        (workload_id, Former(id=run_id, version=version, digest=digest))
+        for workload_id, run_id, version, digest in rows
+    ]
 
 
 def _of_occurrences(session: Session, workload_ids: Sequence[str]) -> list[tuple[str, Former]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from service.quoting.difference import Change, CauseKind, Value, changes
+from service.quoting.difference import CauseKind, Change, Value, changes
 from service.store.tables.schedules import Outcome
 
 # By what a plan is judged; each is compared as a share of what it was.
@@ -87,7 +87,9 @@ def _quantities(answer: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _largest_share(differing: tuple[Change, ...]) -> float | None:
-    shares = [abs(one.change_fraction) for one in differing if one.quantity in _SHARES and one.change_fraction is not None]
+    shares = [
+        abs(one.change_fraction) for one in differing if one.quantity in _SHARES and one.change_fraction is not None
+    ]
     shares += [
         round(abs(one.new - one.old), 6)
         for one in differing
@@ -157,5 +159,6 @@ def summary_of(kept: str | None) -> Summary:
 
 def _rank(moved: Mapping[str, Any]) -> tuple[int, float, int]:
     """What fits no more comes first, then what fits again, then the largest share."""
-    fits = next((change["new"] for change in moved["changes"] if change["quantity"] == "feasible"), None)
-    return {False: 0, True: 1}.get(fits, 2), -(moved["moved_fraction"] or 0.0), moved["line"]
+    fits = [change["new"] for change in moved["changes"] if change["quantity"] == "feasible"]
+    place = 2 if not fits else 1 if fits[0] else 0
+    return place, -(moved["moved_fraction"] or 0.0), moved["line"]

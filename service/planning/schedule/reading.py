@@ -1,4 +1,4 @@
-"""What a tenant may read of its schedules: each with its newest occurrence, occurrences with progress, items by page."""
+"""What a tenant may read of its schedules: each with its newest occurrence, occurrences with progress, their items."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Schedules re-size a selection of workloads again and again; an occurrence is one time, its items are the workloads."""
+"""Schedules re-size a selection of workloads again and again; an occurrence is one time, its items the workloads."""
 
 from datetime import datetime
 from enum import StrEnum
