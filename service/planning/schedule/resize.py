@@ -15,6 +15,7 @@ from service.planning.audit import SERVICE, Action, Author, Change, record
 from service.planning.batch.feed import feed
 from service.planning.schedule import selecting, settling
 from service.planning.schedule.due import ring_one
+from service.planning.schedule.pages import PAGES, Pages
 from service.planning.transact import read, transact
 from service.planning.versions import current_versions
 from service.queue import QueueName, TimeLimitReached
@@ -26,7 +27,7 @@ from service.store.tables.schedules import OccurrenceRow, OccurrenceStatus, Stag
 
 log = structlog.get_logger(__name__)
 
-Step = Callable[[Runtime, Session, OccurrenceRow], Mapping[str, Any]]
+Step = Callable[[Runtime, Session, OccurrenceRow, Pages], Mapping[str, Any]]
 
 # Room enough in the soft limit for one slow step more.
 _SLICE_FRACTION = 0.4
@@ -35,7 +36,7 @@ _RELEASE_WAITS_S = 600.0
 _ENDS: Mapping[str, Any] = {"status": OccurrenceStatus.DONE.value, "stage": Stage.ENDED.value}
 
 
-def resize(runtime: Runtime, occurrence_id: str) -> bool:
+def resize(runtime: Runtime, occurrence_id: str, *, pages: Pages = PAGES) -> bool:
     """Take an occurrence further for a while; False when there was nothing to do, or somebody else does it."""
     now, lease_s = runtime.clock(), runtime.settings.lease_s
     row = transact(runtime, lambda session: occurrences.claim(session, occurrence_id, now=now, lease_s=lease_s))
@@ -48,15 +49,15 @@ def resize(runtime: Runtime, occurrence_id: str) -> bool:
             return _give_up(runtime, row)
         if _waits_for_release(runtime, row):
             return _leave(runtime, row, ring=False)
-        return _steps(runtime, row)
+        return _steps(runtime, row, pages)
 
 
-def _steps(runtime: Runtime, row: OccurrenceRow) -> bool:
+def _steps(runtime: Runtime, row: OccurrenceRow, pages: Pages) -> bool:
     began_s, slice_s = time.monotonic(), runtime.settings.task_soft_limit_s * _SLICE_FRACTION
     step: Step | None
     try:
         while (step := _step_of(runtime, row)) is not None:
-            after = _taken(runtime, row, step)
+            after = _taken(runtime, row, step, pages)
             if after is None:
                 log.warning("occurrence_taken_over", token=row.lease_token)
                 return False
@@ -87,7 +88,7 @@ def _step_of(runtime: Runtime, row: OccurrenceRow) -> Step | None:
     return settling.compare_page
 
 
-def _taken(runtime: Runtime, row: OccurrenceRow, step: Step) -> OccurrenceRow | None:
+def _taken(runtime: Runtime, row: OccurrenceRow, step: Step, pages: Pages) -> OccurrenceRow | None:
     """The occurrence after one step; None when it is not held any more, and then nothing is written."""
     token, occurrence_id, tenant_id = row.lease_token, row.id, row.tenant_id
 
@@ -97,7 +98,7 @@ def _taken(runtime: Runtime, row: OccurrenceRow, step: Step) -> OccurrenceRow | 
             return None
         now_there = occurrences.get(session, tenant_id, occurrence_id)
         assert now_there is not None
-        values = dict(step(runtime, session, now_there))
+        values = dict(step(runtime, session, now_there, pages))
         if values.get("stage") == Stage.ENDED:
             values |= _ended(session, now_there, runtime, error_code=values.get("error_code", now_there.error_code))
         occurrences.write(session, occurrence_id, token, values)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.planning.batch.placing import Places
 from service.planning.schedule.asking import selected
 from service.planning.schedule.comparing import Summary
+from service.planning.schedule.pages import Pages
 from service.planning.schedule.view import selection_of
 from service.runtime import Runtime
 from service.store import batches, occurrences, schedule_batches, selection
@@ -19,19 +20,16 @@ from service.store.tables.batches import OPEN_BATCHES, BatchRow, BatchStatus, Ch
 from service.store.tables.schedules import OccurrenceRow, Stage
 from service.store.tables.workloads import WorkloadRow
 
-PAGE = 500
-MOST_ITEMS = 100_000
 _TOO_LARGE = "selection_too_large"
 
 
-def select_page(runtime: Runtime, session: Session, row: OccurrenceRow) -> Mapping[str, Any]:
+def select_page(runtime: Runtime, session: Session, row: OccurrenceRow, pages: Pages) -> Mapping[str, Any]:
     """One page more; with the last one the batch is accepted, and sized from then on."""
     now = runtime.clock()
     only = selected(selection_of(row.selection), now=row.created_at)
-    room = MOST_ITEMS - row.items
-    found = selection.page(session, row.tenant_id, only, after_id=row.after, limit=min(PAGE, room) + 1)
-    more = len(found) > min(PAGE, room)
-    found = found[: min(PAGE, room)]
+    room = min(pages.selected, pages.most_items - row.items)
+    found = selection.page(session, row.tenant_id, only, after_id=row.after, limit=room + 1)
+    more, found = len(found) > room, found[:room]
     batch_id = row.batch_id
     if batch_id is None and found:
         batch_id = _new_batch(session, row, now=now)
@@ -39,7 +37,7 @@ def select_page(runtime: Runtime, session: Session, row: OccurrenceRow) -> Mappi
         _add(session, row, batch_id, found)
     items = row.items + len(found)
     values = {"batch_id": batch_id, "items": items, "after": found[-1].id if found else row.after}
-    if more and items < MOST_ITEMS:
+    if more and items < pages.most_items:
         return values
     error_code = _TOO_LARGE if more else None
     if batch_id is None:

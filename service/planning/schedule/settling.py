@@ -6,20 +6,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.planning.schedule.comparing import Compared, compared, summary_of
+from service.planning.schedule.pages import Pages
 from service.runtime import Runtime
 from service.store import occurrence_items, occurrences, results
 from service.store.occurrence_items import SizedItem
 from service.store.tables.batches import ItemState
 from service.store.tables.schedules import OccurrenceRow, Outcome, Stage
 
-PAGE = 200
 _ANSWERED = frozenset({ItemState.DONE.value, ItemState.INFEASIBLE.value})
 
 
-def compare_page(_runtime: Runtime, session: Session, row: OccurrenceRow) -> Mapping[str, Any]:
+def compare_page(_runtime: Runtime, session: Session, row: OccurrenceRow, pages: Pages) -> Mapping[str, Any]:
     """One page more; with the last one the occurrence ends."""
     after_line = int(row.after or 0)
-    found = occurrence_items.sized(session, row, after_line=after_line, limit=PAGE)
+    found = occurrence_items.sized(session, row, after_line=after_line, limit=pages.compared)
     former = _former_answers(session, row, found)
     summary = summary_of(row.summary)
     settled: list[dict[str, Any]] = []
@@ -37,7 +37,7 @@ def compare_page(_runtime: Runtime, session: Session, row: OccurrenceRow) -> Map
             }
         )
     occurrences.settle_items(session, settled)
-    over = len(found) < PAGE
+    over = len(found) < pages.compared
     return {
         "compared": row.compared + len(found),
         "after": str(found[-1].line if found else after_line),
