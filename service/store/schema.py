@@ -15,6 +15,7 @@ from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.schedules import OccurrenceItemRow, OccurrenceRow, ScheduleRow
 from service.store.tables.tenants import TenantRow
+from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 TABLES = (
@@ -43,5 +44,8 @@ TABLES = (
     ScheduleRow,
     OccurrenceRow,
     OccurrenceItemRow,
+    WebhookRow,
+    WebhookEventRow,
+    WebhookDeliveryRow,
 )
 METADATA: MetaData = Row.metadata
