@@ -157,6 +157,14 @@ def summary_of(kept: str | None) -> Summary:
     )
 
 
+def counted(kept: str | None) -> dict[str, Any]:
+    """Of a summary what may leave the installation: counts, and nothing that a customer asks or pays."""
+    if kept is None:
+        return {}
+    read = orjson.loads(kept)
+    return {name: read[name] for name in ("outcomes", "causes", "fits_no_more", "fits_now")}
+
+
 def _rank(moved: Mapping[str, Any]) -> tuple[int, float, int]:
     """What fits no more comes first, then what fits again, then the largest share."""
     fits = [change["new"] for change in moved["changes"] if change["quantity"] == "feasible"]

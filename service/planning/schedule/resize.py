@@ -6,6 +6,7 @@ dies loses one step, and the next one goes on where it stopped. Between two step
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
 
 import structlog
@@ -14,10 +15,12 @@ from sqlalchemy.orm import Session
 from service.planning.audit import SERVICE, Action, Author, Change, record
 from service.planning.batch.feed import feed
 from service.planning.schedule import selecting, settling
+from service.planning.schedule.comparing import counted
 from service.planning.schedule.due import ring_one
 from service.planning.schedule.pages import PAGES, Pages
 from service.planning.transact import read, transact
 from service.planning.versions import current_versions
+from service.planning.webhooks import Announcement, EventName, announce
 from service.queue import QueueName, TimeLimitReached
 from service.runtime import Runtime
 from service.store import batches, occurrences, releases
@@ -100,14 +103,19 @@ def _taken(runtime: Runtime, row: OccurrenceRow, step: Step, pages: Pages) -> Oc
         assert now_there is not None
         values = dict(step(runtime, session, now_there, pages))
         if values.get("stage") == Stage.ENDED:
-            values |= _ended(session, now_there, runtime, error_code=values.get("error_code", now_there.error_code))
+            error_code = values.get("error_code", now_there.error_code)
+            summary = values.get("summary", now_there.summary)
+            values |= _ended(session, now_there, runtime, error_code=error_code, summary=summary)
         occurrences.write(session, occurrence_id, token, values)
         return occurrences.get(session, tenant_id, occurrence_id)
 
     return transact(runtime, work)
 
 
-def _ended(session: Session, row: OccurrenceRow, runtime: Runtime, *, error_code: str | None) -> dict[str, Any]:
+def _ended(
+    session: Session, row: OccurrenceRow, runtime: Runtime, *, error_code: str | None, summary: str | None
+) -> dict[str, Any]:
+    """It is done: who changed it and who listens is told in the same transaction."""
     now = runtime.clock()
     done = Change(
         at=now,
@@ -118,6 +126,21 @@ def _ended(session: Session, row: OccurrenceRow, runtime: Runtime, *, error_code
         new_state=OccurrenceStatus.DONE.value if error_code is None else f"{OccurrenceStatus.DONE.value}: {error_code}",
     )
     record(session, (Author(principal=SERVICE, key_id=None, request_id=row.request_id), done))
+    announcement = Announcement(
+        tenant_id=row.tenant_id,
+        name=EventName.OCCURRENCE_DONE,
+        subject_id=row.id,
+        href=f"/v1/occurrences/{row.id}",
+        data={
+            "schedule_id": row.schedule_id,
+            "reason": row.reason,
+            "due_at": row.due_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "error_code": error_code,
+            **counted(summary),
+        },
+        at=now,
+    )
+    announce(runtime, session, announcement)
     return {**_ENDS, "finished_at": now, "lease_until": None, "error_code": error_code}
 
 
@@ -149,7 +172,7 @@ def _give_up(runtime: Runtime, row: OccurrenceRow) -> bool:
     log.error("occurrence_poisoned", stage=row.stage)
 
     def work(session: Session) -> bool:
-        values = _ended(session, row, runtime, error_code="poison")
+        values = _ended(session, row, runtime, error_code="poison", summary=row.summary)
         if not occurrences.write(session, row.id, row.lease_token, values):
             return False
         selecting.withdraw(session, row, now=runtime.clock())
