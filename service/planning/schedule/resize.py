@@ -72,7 +72,7 @@ def _steps(runtime: Runtime, row: OccurrenceRow, pages: Pages) -> bool:
             if over or runtime.queue.depth(QueueName.INTERACTIVE):
                 return _leave(runtime, row, ring=True)
     except TimeLimitReached:
-        log.warning("occurrence_step_too_slow", stage=row.stage)
+        log.warning("occurrence_step_too_slow", how=row.stage)
         return _leave(runtime, row, ring=True)
     left = _leave(runtime, row, ring=False)
     feed(runtime)
@@ -169,7 +169,7 @@ def _waits_for_release(runtime: Runtime, row: OccurrenceRow) -> bool:
 
 def _give_up(runtime: Runtime, row: OccurrenceRow) -> bool:
     """Its workers die over it: it ends with what it has, and its batch is taken along."""
-    log.error("occurrence_poisoned", stage=row.stage)
+    log.error("occurrence_poisoned", how=row.stage)
 
     def work(session: Session) -> bool:
         values = _ended(session, row, runtime, error_code="poison", summary=row.summary)
