@@ -14,6 +14,7 @@ from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.schedules import OccurrenceItemRow, OccurrenceRow, ScheduleRow
+from service.store.tables.sessions import BrowserSessionRow
 from service.store.tables.tenants import TenantRow
 from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
@@ -44,6 +45,7 @@ TABLES = (
     ScheduleRow,
     OccurrenceRow,
     OccurrenceItemRow,
+    BrowserSessionRow,
     WebhookRow,
     WebhookEventRow,
     WebhookDeliveryRow,
