@@ -15,6 +15,7 @@ from service.metrics import shared_metrics
 from service.planning import leadership
 from service.planning.batch.feed import feed
 from service.planning.heartbeat import DISPATCHER, beat, process_name, silence
+from service.planning.schedule.due import begin_due, ring
 from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
 from service.runtime import Runtime, build_runtime
@@ -83,6 +84,8 @@ class Dispatcher:
             sweep(self.runtime)
         else:
             relay(self.runtime)
+        begin_due(self.runtime)
+        ring(self.runtime)
         feed(self.runtime)
         if now_s >= self.rhythm.prune_at:
             self.rhythm.prune_at = now_s + _PRUNE_EVERY_S
