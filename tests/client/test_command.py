@@ -42,7 +42,22 @@ STEPS = (
 )
 QUOTES = ("quotes", "quotes diff", "quotes save", *(f"quotes {step}" for step in STEPS))
 BATCHES = ("batch", "batches", "batches cancel")
-NEWER = (*BATCHES, "working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES)
+SCHEDULES = (
+    "schedules",
+    *(f"schedules {step}" for step in ("create", "change", "preview", "run", "pause", "resume", "remove")),
+)
+NEWER = (
+    *BATCHES,
+    *SCHEDULES,
+    "occurrences",
+    "working",
+    "workloads",
+    "workloads archive",
+    "audit",
+    "accuracy",
+    *PRICES,
+    *QUOTES,
+)
 
 
 def test_an_estimate_is_a_table(command, file):
