@@ -89,11 +89,14 @@ def only_shards(run: MeasuredTraining) -> bool:
 
 
 def sharding(run: MeasuredTraining) -> Sharding | None:
-    """As published; the optimizer's states in stacks that state a tensor, pipeline or expert degree."""
+    """As published; the optimizer's states in stacks that state a tensor, pipeline or expert degree.
+
+    The optimizer of such stacks is always distributed: `none` is what they say of anything beyond it.
+    """
     said = run.deployment
-    if said.sharding is not None or all(degree is None for degree in (said.tp, said.pp, said.ep)):
-        return said.sharding
-    return Sharding.ZERO1
+    unsaid = said.sharding in {None, Sharding.NONE}
+    splits = any(degree is not None for degree in (said.tp, said.pp, said.ep))
+    return Sharding.ZERO1 if unsaid and splits else said.sharding
 
 
 def is_unsplit(run: MeasuredTraining) -> bool:
