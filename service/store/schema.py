@@ -14,6 +14,7 @@ from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.tenants import TenantRow
+from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 TABLES = (
@@ -39,5 +40,8 @@ TABLES = (
     BatchChunkRow,
     BatchItemRow,
     BatchAnswerRow,
+    WebhookRow,
+    WebhookEventRow,
+    WebhookDeliveryRow,
 )
 METADATA: MetaData = Row.metadata
