@@ -45,7 +45,13 @@ def estimate_training(
     _check_recompute(deployment)
     server, gpu, placed = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
-    job = job_of(workload, architecture, calibration, month=deployment.software_month)
+    job = job_of(
+        workload,
+        architecture,
+        calibration,
+        month=deployment.software_month,
+        loads_whole=deployment.loads_whole,
+    )
     require_known(job, table, gpu)
     job, layouts = deployed_layouts(job, deployment)
     found = _fitted(job, layouts, deployment, table)

@@ -42,6 +42,8 @@ class Job:
     memory_spread: Spread
     memory_confidence_fraction: float
     stated_memory_confidence_fraction: float
+    # Whether every GPU holds a whole copy of sharded weights while they are loaded.
+    loads_whole: bool
     trained_params: float
     checkpoint_bytes: float
 
@@ -80,6 +82,7 @@ class Job:
             measured_factor=float(np.exp(self.memory_spread.shift)),
             reserve_bytes=self.reserve_bytes,
             fragmentation_fraction=self.fragmentation_fraction,
+            loads_whole=self.loads_whole,
         )
 
     def step(self, layouts: Layouts, rates: Rates) -> StepTime:
@@ -137,6 +140,7 @@ def job_of(
     *,
     month: str | None = None,
     confidence_fraction: float = 0.0,
+    loads_whole: bool = False,
 ) -> Job:
     """The job of a workload under software of a month (YYYY-MM), today's where None.
 
@@ -172,6 +176,7 @@ def job_of(
             calibration.assumption("training.memory_confidence_fraction"), float(np.sqrt(confidence_fraction))
         ),
         stated_memory_confidence_fraction=calibration.assumption("training.stated_memory_confidence_fraction"),
+        loads_whole=loads_whole,
         trained_params=trained,
         checkpoint_bytes=float(checkpoint_bytes(trained)),
     )

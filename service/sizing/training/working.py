@@ -71,7 +71,7 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         name="memory_computed_gb",
         value=float(point.memory.computed[0]) / GB,
         unit="GB per GPU",
-        formula="weights + gradients + optimizer + activations + logits + gathered layers",
+        formula="weights + gradients + optimizer + activations + logits + gathered layers + what loading takes beyond",
         inputs=(),
         source=_METHOD,
     )
