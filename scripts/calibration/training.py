@@ -46,8 +46,8 @@ _HEADER = """\
 # the three; of memory a prediction interval of Student's t over groups.
 # errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows,
 # p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval of below.
-# Memory is a formula with one fitted number, the median correction: folds fit it, and its interval, without what they
-# leave out; the assumptions of the formula were judged with these lines in view.
+# Memory is a formula without a fitted number, whose assumptions were judged with these lines in view: folds make its
+# interval without what they leave out.
 """
 
 

@@ -102,23 +102,23 @@ def _quantile(values: FloatArray, weights: FloatArray, q: float) -> float:
 
 
 def peak_band(peaks: Sequence[MemoryRun]) -> Band:
-    """Around the median correction the wider of two intervals, both for a group that is one more than those measured.
+    """Around the formula the wider of two intervals, both for a group that is one more than those measured.
 
     Student's t with as many degrees of freedom as there are other groups; the errors that four of five stay below, of
-    as many more as a conformal interval takes (Vovk et al. 2005, "Algorithmic learning in a random world").
+    as many more as a conformal interval takes (Vovk et al. 2005, "Algorithmic learning in a random world"). No
+    correction is fitted: the median of one lot of peaks made others worse.
     """
-    ratios, weights = np.array([-peak.log_error for peak in peaks]), _weights([peak.place for peak in peaks])
+    weights = _weights([peak.place for peak in peaks])
     groups = len({peak.place.group for peak in peaks})
-    middle = _quantile(ratios, weights, 0.5)
-    off = np.abs(ratios - middle) / np.array([peak.widening for peak in peaks])
+    off = np.abs([peak.log_error / peak.widening for peak in peaks])
     deviation = float(np.sqrt(np.average(off**2, weights=weights)))
     normal = float(student.ppf(0.9, max(1, groups - 1))) * deviation * np.sqrt(1.0 + 1.0 / groups)
     arm = max(normal, _quantile(off, weights, min(1.0, 0.8 * (1.0 + 1.0 / groups))))
-    return Band(metric=MEMORY, regime=ANY_SCOPE, low=middle - arm, middle=middle, high=middle + arm, many=len(peaks))
+    return Band(metric=MEMORY, regime=ANY_SCOPE, low=-arm, middle=0.0, high=arm, many=len(peaks))
 
 
 def peak_errors(peaks: Sequence[MemoryRun]) -> Iterator[TrainingError]:
-    """Errors of the peaks that are shown, and of those of each source, model and GPU under the others' correction."""
+    """Errors of the formula, and whether the interval of the others holds those of each source, model and GPU."""
     if len(peaks) > 1:
         yield from _under(peak_band(peaks), peaks, "fit")
     for name in FOLDS:
@@ -130,14 +130,13 @@ def peak_errors(peaks: Sequence[MemoryRun]) -> Iterator[TrainingError]:
 
 def _under(band: Band, peaks: Sequence[MemoryRun], fold: str) -> Iterator[TrainingError]:
     for peak in peaks:
-        off = -peak.log_error - band.middle
         yield TrainingError(
             place=peak.place,
             metric=MEMORY,
             fold=fold,
-            log_error=-off,
+            log_error=peak.log_error,
             widening=peak.widening,
-            inside=band.low - band.middle <= off / peak.widening <= band.high - band.middle,
+            inside=band.low <= -peak.log_error / peak.widening <= band.high,
         )
 
 

@@ -64,7 +64,7 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
     evaluated = _paced(catalog, rerun, run)
     if unpublished.is_unsplit(run):
         return _with_optimizer_that_fits(catalog, evaluated, run)
-    stated = rerun.deployment.sharding is not Sharding.NONE and run.deployment.sharding is not None
+    stated = run.deployment.sharding not in {None, Sharding.NONE}
     if stated or unpublished.shards_plainly(run):
         return evaluated
     for sharding in (Sharding.ZERO1, Sharding.ZERO3):

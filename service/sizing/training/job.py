@@ -37,6 +37,7 @@ class Job:
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
+    collective_bytes: float
     fragmentation_fraction: float
     # How measured peaks scatter around the formula, and with what confidence a chosen and a stated layout must fit.
     memory_spread: Spread
@@ -81,6 +82,7 @@ class Job:
             micro_batches=micro_batches(layouts, self.batch_sequences),
             measured_factor=float(np.exp(self.memory_spread.shift)),
             reserve_bytes=self.reserve_bytes,
+            collective_bytes=self.collective_bytes,
             fragmentation_fraction=self.fragmentation_fraction,
             loads_whole=self.loads_whole,
         )
@@ -170,6 +172,7 @@ def job_of(
         ),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
+        collective_bytes=calibration.assumption("training.collective_buffers_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
         memory_spread=memory_spread(recipe, calibration, moe=shape.is_moe),
         memory_confidence_fraction=max(

@@ -168,13 +168,14 @@ def training_memory(
     micro_batches: IntArray,
     measured_factor: float,
     reserve_bytes: float,
+    collective_bytes: float,
     fragmentation_fraction: float,
     loads_whole: bool,
 ) -> Memory:
     """Bytes per part on the fullest GPU [bytes]; `measured_factor` is the median of measured over computed peaks.
 
-    `loads_whole`: every GPU holds all of a stage's weights beside its shard while they are loaded, and `loading` is
-    what that takes beyond the peak of a step.
+    `loads_whole`: every GPU holds all of a stage's weights beside its shard and the layers in flight while they are
+    loaded, and `loading` is what that takes beyond the peak of a step.
     """
     parts = params_gpu(layouts, shape)
     trained = trained_params_gpu(layouts, shape, recipe)
@@ -196,7 +197,7 @@ def training_memory(
     gradients = _sharded(layouts, _ZERO2, trained) * recipe.gradient_bytes
     optimizer = _sharded(layouts, _ZERO1, trained) * recipe.optimizer_bytes
     stepping = weights + gradients + optimizer + activations + logits + gathered
-    whole = (parts[0] + parts[1]) * gathered_bytes + weights
+    whole = (parts[0] + parts[1]) * gathered_bytes + weights + gathered
     loading = np.where(zero3 & (layouts.dp > 1) & loads_whole, np.maximum(0.0, whole - stepping), 0.0)
     used = stepping + loading
     return Memory(
@@ -209,5 +210,5 @@ def training_memory(
         loading=loading,
         correction=np.asarray((measured_factor - 1.0) * used, dtype=np.float64),
         fragmentation=np.asarray(fragmentation_fraction * measured_factor * used, dtype=np.float64),
-        reserve=np.full(np.shape(used), reserve_bytes),
+        reserve=reserve_bytes + np.where(layouts.gpus > 1, collective_bytes, 0.0),
     )
