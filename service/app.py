@@ -21,6 +21,7 @@ from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
 from service.edge.recent_readiness import keep_readiness
 from service.edge.requests import register_request_hooks
+from service.edge.server import let_requests_leave
 from service.edge.tracing import trace_requests
 from service.edge.waiting import open_waiting_room
 from service.errors import PlannerError
@@ -29,6 +30,7 @@ from service.logs.process import own_logs
 from service.metrics import shared_metrics
 from service.runtime import Runtime, build_runtime, load_facts
 from service.tracing import make_tracing
+from service.web.pages import add_pages
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ def create_app(runtime: Runtime | None = None) -> Flask:
         configure_logging(runtime.settings.log_level, role=_ROLE)
         return _application(runtime)
     own_logs("INFO", role=_ROLE)
+    let_requests_leave()
     try:
         app = _application(_runtime())
     except (SettingsError, PlannerError) as error:
@@ -86,6 +89,7 @@ def _application(runtime: Runtime) -> Flask:
     api = make_api(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    add_pages(app)
     register_error_handlers(app)
     add_document(app, api, examples=settings.config_dir / "examples")
     let_in_through_gate(app)
