@@ -13,7 +13,7 @@ from service.sizing.hardware import Hardware, ServerSpec
 # Details of a server's fact sheet that its configuration is told by, and what each is called on paper.
 _DETAILS = {
     "cpu": "CPU",
-    "nvme": "NVMe bays",
+    "nvme": "NVMe",
     "network": "Network",
     "pcie_slots": "PCIe slots",
     "psu": "Power supplies",
