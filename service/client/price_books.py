@@ -14,8 +14,8 @@ from service.client.choosing import paging
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
 from service.client.files import read_file
-from service.client.headroom import TableHead
 from service.client.listings import moment, print_older
+from service.client.price_book_calls import TableHead
 from service.client.progress import Watch
 
 _LARGEST_BYTES = 64_000_000
@@ -52,9 +52,11 @@ def show_price_books(
     """
     with Watch() as watch, call.connect(watch) as headroom:
         if book_id is not None:
-            book = headroom.price_book(book_id)
+            book = headroom.price_books.get(book_id)
         else:
-            page = headroom.price_books(name=name, currency=currency, activated=activated, limit=limit, cursor=cursor)
+            page = headroom.price_books.list(
+                name=name, currency=currency, activated=activated, limit=limit, cursor=cursor
+            )
     if book_id is not None:
         _tell(call, book)
     elif call.as_json:
@@ -103,7 +105,7 @@ def upload_price_book(
             note=note,
         )
     with Watch() as watch, call.connect(watch) as headroom:
-        book = headroom.upload_price_book(content, head=head, idempotency_key=idempotency_key)
+        book = headroom.price_books.upload(content, head=head, idempotency_key=idempotency_key)
     if call.as_json:
         call.print_json(book)
         return Ending.DONE
@@ -124,7 +126,7 @@ def activate_price_book(call: Call, book_id: str, *, effective_from: datetime | 
     Once a quote was priced from it, nothing about it changes any more.
     """
     with Watch() as watch, call.connect(watch) as headroom:
-        book = headroom.activate_price_book(book_id, effective_from=_day(effective_from))
+        book = headroom.price_books.activate(book_id, effective_from=_day(effective_from))
     if call.as_json:
         call.print_json(book)
     else:

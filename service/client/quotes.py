@@ -65,13 +65,13 @@ def show_quotes(
         raise click.UsageError("--revisions are those of one quote: headroom quotes ID --revisions.")
     with Watch() as watch, call.connect(watch) as headroom:
         if quote_id is None:
-            answer: Page | Answer = headroom.quotes(
+            answer: Page | Answer = headroom.quotes.list(
                 at_risk=at_risk or None, within_days=within_days, limit=limit, cursor=cursor, **only
             )
         elif revisions:
-            answer = headroom.quote_revisions(quote_id, limit=limit, cursor=cursor)
+            answer = headroom.quotes.revisions(quote_id, limit=limit, cursor=cursor)
         else:
-            answer = headroom.quote(quote_id)
+            answer = headroom.quotes.get(quote_id)
     if not isinstance(answer, Page):
         return _tell(call, answer)
     if call.as_json:
@@ -94,7 +94,7 @@ def create_quote(call: Call, file: str, *, idempotency_key: str | None) -> Endin
     {"run_id": "run_01...", "customer": {"name": "Example University"}, "currency": "EUR"}
     """  # noqa: D301  # the backspace is click's mark for lines that stay as they are
     body = read_file(file, most_bytes=_LARGEST_BYTES)
-    return _done(call, lambda headroom: headroom.create_quote(body, idempotency_key=idempotency_key))
+    return _done(call, lambda headroom: headroom.quotes.create(body, idempotency_key=idempotency_key))
 
 
 @quotes.command("change", epilog=EXIT_CODES)
@@ -107,7 +107,7 @@ def change_quote(call: Call, quote_id: str, file: str) -> Ending:
     FILE is a body of PUT /v1/quotes/ID: what `request` of the quote says, changed; - is standard input.
     """
     body = read_file(file, most_bytes=_LARGEST_BYTES)
-    return _done(call, lambda headroom: headroom.change_quote(quote_id, body))
+    return _done(call, lambda headroom: headroom.quotes.change(quote_id, body))
 
 
 @quotes.command("submit", epilog=EXIT_CODES)
@@ -181,8 +181,8 @@ def revise_quote(call: Call, quote_id: str, **asked: Any) -> Ending:
     """Write the next revision, a draft at the prices of today, and tell what changed."""
     body = {name: value for name, value in asked.items() if value is not None}
     with Watch() as watch, call.connect(watch) as headroom:
-        quote = headroom.revise_quote(quote_id, body)
-        difference = None if call.as_json else headroom.quote_diff(quote_id, quote["id"])
+        quote = headroom.quotes.revise(quote_id, body)
+        difference = None if call.as_json else headroom.quotes.diff(quote_id, quote["id"])
     _tell_state(call, quote)
     if difference is not None:
         print_difference(make_console(), difference["difference"], of=quote_id, against=quote["id"])
@@ -196,7 +196,7 @@ def revise_quote(call: Call, quote_id: str, **asked: Any) -> Ending:
 def diff_quotes(call: Call, quote_id: str, other_id: str) -> Ending:
     """Tell what changed from revision A to revision B of a quote, line by line."""
     with Watch() as watch, call.connect(watch) as headroom:
-        answer = headroom.quote_diff(quote_id, other_id)
+        answer = headroom.quotes.diff(quote_id, other_id)
     if call.as_json:
         call.print_json(answer)
     else:
@@ -215,8 +215,8 @@ def save_quote(call: Call, quote_id: str, *, form: str, file: str | None) -> End
     A worker makes it once from what the quote says; a draft says on every page that it is one.
     """
     with Watch() as watch, call.connect(watch) as headroom:
-        content = headroom.quote_file(quote_id, form)
-        name = file or "{number}-revision-{revision}.{form}".format(**headroom.quote(quote_id), form=form)
+        content = headroom.quotes.file(quote_id, form)
+        name = file or "{number}-revision-{revision}.{form}".format(**headroom.quotes.get(quote_id), form=form)
     write_file(name, content)
     if name != "-":
         click.echo(f"{name}: {len(content):,} bytes")
@@ -224,7 +224,7 @@ def save_quote(call: Call, quote_id: str, *, form: str, file: str | None) -> End
 
 
 def _step(call: Call, quote_id: str, name: str, body: Answer | None) -> Ending:
-    return _done(call, lambda headroom: headroom.quote_step(quote_id, name, body))
+    return _done(call, lambda headroom: headroom.quotes.step(quote_id, name, body))
 
 
 def _done(call: Call, change: Callable[[Headroom], Answer]) -> Ending:
