@@ -113,6 +113,8 @@ def upload_price_book(
     lacking = f", {book['without_price']} of them without a price" if book["without_price"] else ""
     way = f"headroom price-books activate {book['id']} puts it in force."
     make_console().print(f"{told}{lacking}. {way}", markup=False, soft_wrap=True)
+    for warning in book["warnings"]:
+        make_console().print(_warning(warning), markup=False, soft_wrap=True)
     return Ending.DONE
 
 
@@ -166,13 +168,20 @@ def _print_one(console: Console, book: Answer) -> None:
         if book[name] not in {None, ""}:
             head.add_row(name, escape(_words(str(book[name]))))
     console.print(head)
-    table = plain_table("part", "kind", "unit", f"list price [{book['currency']}]", "sku", "weeks", "note")
+    price = f"list price [{book['currency']}]"
+    table = plain_table("part", "kind", "unit", price, "sku", "weeks", "note", whole=("unit", price))
     for line in book["lines"]:
         weeks = "" if line["lead_time_weeks"] is None else str(line["lead_time_weeks"])
-        price = line["list_price"] or "none"
-        cells = (line["part"], line["kind"], line["unit"], price, line["sku"] or "", weeks, line["note"])
+        listed = line["list_price"] or "none"
+        cells = (line["part"], line["kind"], line["unit"], listed, line["sku"] or "", weeks, line["note"])
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
+
+
+def _warning(warning: Answer) -> str:
+    place = f"line {warning['line']}" if warning["row"] is None else f"row {warning['row']}"
+    near = f" Did you mean {' or '.join(warning['did_you_mean'])}?" if warning["did_you_mean"] else ""
+    return f"Warning, {place}: {warning['part']}: {warning['message']}{near}"
 
 
 def _words(state: str) -> str:

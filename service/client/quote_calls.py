@@ -8,7 +8,7 @@ import httpx
 
 from service.client.calls import Body, Calls
 from service.client.patience import retry_after_s
-from service.client.problem import UnfinishedError
+from service.client.problem import ChangedSinceError, UnfinishedError
 from service.client.run import Page
 
 _PATH = "/v1/quotes"
@@ -40,9 +40,15 @@ class QuoteCalls:
         """One revision of a quote: what was asked, what it says, and how it stands."""
         return self._calls.document("GET", self._at(quote_id))
 
-    def tag(self, quote_id: str) -> str:
-        """The ETag of the version that is there now."""
-        return self._calls.tag(self._at(quote_id))
+    def tag(self, quote_id: str, *, version: int | None = None) -> str:
+        """The ETag of what is there now; ChangedSinceError where that is not the `version` that was read."""
+        answer = self._calls.send("GET", self._at(quote_id))
+        found = answer.json()["version"]
+        if version is not None and found != version:
+            raise ChangedSinceError(
+                f"Quote {quote_id} is at version {found} by now, and you read {version}: look again."
+            )
+        return str(answer.headers.get("ETag", "*"))
 
     def file(self, quote_id: str, form: str = "pdf", *, within_s: float = _DOCUMENT_WITHIN_S) -> bytes:
         """A revision as pdf, xlsx or csv, once a worker has made it; UnfinishedError when that takes too long."""

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from service.planning.quote_sources import Sized, Sources
 from service.quoting.bom import Bom, bill_of_materials
@@ -46,7 +48,15 @@ def bom_of(runtime: Runtime, request: QuoteRequest, sized: Sized, option: Sizing
     return configured(made, request.configurations)
 
 
-def fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Mapping[str, str]) -> QuoteRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What an older revision was of: the parts of its lines by their ids; and discounts of lines that are asked anew."""
+
+    parts: Mapping[str, str]
+    line_discounts: Mapping[str, Decimal] | None = None
+
+
+def fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Carried) -> QuoteRequest:
     """What an older revision asked, without what is not of the same part any more or cannot be any more."""
     option, site = found.sized.option, site_of(runtime, found.sized)
     quantities = request.quantities if fitting(option, request.quantities, site) else {}
@@ -56,7 +66,7 @@ def fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Map
         found.sized,
         restated(option, quantities, site),
     )
-    most = {line.id: most_pieces(line) for line in plain.lines if carried.get(line.id) == line.part}
+    most = {line.id: most_pieces(line) for line in plain.lines if carried.parts.get(line.id) == line.part}
     last = None if found.book.expires is None else date.fromisoformat(found.book.expires)
     until = day_of(request.valid_until)
     return dataclasses.replace(
@@ -67,7 +77,9 @@ def fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Map
             for name, count in quantities.items()
             if name in most and (name == SERVERS or count <= most[name])
         },
-        line_discounts={name: share for name, share in request.line_discounts.items() if name in most},
+        line_discounts={name: share for name, share in request.line_discounts.items() if name in most}
+        if carried.line_discounts is None
+        else carried.line_discounts,
         configurations={name: text for name, text in request.configurations.items() if name in most},
         valid_until=request.valid_until if until is None or last is None else min(until, last).isoformat(),
     )

@@ -2,14 +2,23 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from service.access import Caller
 from service.errors import FieldError, InvalidRequestError
-from service.planning.quote_counting import as_sized, bom_of, day_of, fitted, rate_day, site_of, terms_of, with_validity
+from service.planning.quote_counting import (
+    Carried,
+    as_sized,
+    bom_of,
+    day_of,
+    fitted,
+    rate_day,
+    site_of,
+    terms_of,
+    with_validity,
+)
 from service.planning.quote_sources import Sized, Sources, sources
 from service.planning.transact import read
 from service.quoting.approval import Approval, approval
@@ -75,11 +84,11 @@ def compose(
     request: QuoteRequest,
     *,
     now: datetime,
-    carried: Mapping[str, str] | None = None,
+    carried: Carried | None = None,
 ) -> Composed:
     """The quote that is asked for, without a number yet; whatever cannot be is refused, and nothing is stored.
 
-    One that is `carried` over from an older revision (the parts of its lines by their ids) is fitted to what it finds:
+    One that is `carried` over from an older revision is fitted to what it finds:
     what it says of lines that are of another part by now is left out of it, and so is a rate that is not needed.
     """
     today = now.astimezone(UTC).date()

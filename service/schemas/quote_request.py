@@ -21,7 +21,7 @@ from service.schemas.plain import Tuple
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
 from service.schemas.tco_request import TcoRequestSchema
 
-_MOST_ENTRIES = 1000
+MOST_ENTRIES = 1000
 _MOST_CONFIGURATIONS = 50
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
@@ -184,7 +184,7 @@ class QuoteRequestSchema(RecordSchema):
     line_discounts = ByName(
         "Line id -> its own discount, in place of that of the quote.",
         Share("A share."),
-        most=_MOST_ENTRIES,
+        most=MOST_ENTRIES,
         load_default=dict,
     )
     quantities = ByName(
@@ -192,7 +192,7 @@ class QuoteRequestSchema(RecordSchema):
         "as are at work by the sizing, at most ten times the option's: all that is counted by servers follows. Of any "
         "other line at most ten times what its rule counts, and a hundred in any case.",
         Count("How many.", low=0, high=MOST_PIECES),
-        most=_MOST_ENTRIES,
+        most=MOST_ENTRIES,
         load_default=dict,
     )
     configurations = ByName(
