@@ -50,7 +50,7 @@ def bom_of(runtime: Runtime, request: QuoteRequest, sized: Sized, option: Sizing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What an older revision was of: the parts of its lines by their ids; and discounts of lines that are asked anew."""
+    """What an older revision was of: parts of its lines by their ids; and discounts of lines that are asked anew."""
 
     parts: Mapping[str, str]
     line_discounts: Mapping[str, Decimal] | None = None
