@@ -22,6 +22,7 @@ from service.client.price_book_calls import PriceBookCalls
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
 from service.client.quote_calls import QuoteCalls
 from service.client.run import Page, Run, page_of, run_of
+from service.client.schedule_calls import ScheduleCalls
 
 ANSWER_WITHIN_S = 30.0
 CONNECT_WITHIN_S = 5.0
@@ -86,6 +87,11 @@ class Headroom:
     def quotes(self) -> QuoteCalls:
         """The calls of quotes."""
         return QuoteCalls(_Calls(self), path_of=_path)
+
+    @property
+    def schedules(self) -> ScheduleCalls:
+        """The calls of schedules: workloads are sized again and again."""
+        return ScheduleCalls(_Calls(self), path_of=_path)
 
     def submit(
         self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf
