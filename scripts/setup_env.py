@@ -23,7 +23,9 @@ RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
 CALIBRATION = "scripts/calibration/requirements.lock"
 LOCKS = {
+    "backup": (RUNTIME,),
     "calibrate": (RUNTIME, CALIBRATION),
+    "compare": (RUNTIME,),
     "bench": (RUNTIME,),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
@@ -31,8 +33,10 @@ LOCKS = {
     "validate": (RUNTIME,),
 }
 MODULES = {
+    "backup": "scripts.upkeep.command",
     "bench": "scripts.benchmark.command",
     "calibrate": "scripts.calibration.command",
+    "compare": "scripts.comparison.command",
     "run": "scripts.serve",
     "size": "scripts.size_file",
     "test": "scripts.checks",
