@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from flask import Response, redirect, request, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response as AnyResponse
@@ -21,6 +22,7 @@ from service.errors import (
     UnsupportedWorkloadError,
 )
 from service.planning.preview import preview
+from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.schemas.issue import field_errors
 from service.schemas.json_text import MalformedBodyError
@@ -60,8 +62,18 @@ def choose_kind() -> AnyResponse:
 @blueprint.get("/size/<kind>")
 def show_form(kind: str) -> Response:
     """The form of a kind, filled with a usual question and its answer."""
+    if (run_id := request.args.get("from")) is not None:
+        return _page(_asked_before(run_id))
     form, initial = _form(kind, request.args.get("application", science.FIRST))
     return _page(asked(form, initial))
+
+
+def _asked_before(run_id: str) -> Asked:
+    """The form with the question of a run."""
+    run = get_run(runtime(), caller(), run_id)
+    body = orjson.loads(run.question)
+    form, _ = _form(run.kind, str(body["workload"].get("application", science.FIRST)))
+    return asked(form, typed_with(body, form))
 
 
 @blueprint.post("/size/<kind>/answer")

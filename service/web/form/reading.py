@@ -123,8 +123,10 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     typed: dict[str, str] = {}
     for field in form.everything:
         value = _at(body, field.path)
-        if value is not None:
-            typed[field.path] = _text(value)
+        text = "" if value is None else _text(value)
+        # What holds anyway is left empty, as its author has probably left it.
+        if text and text != field.default.replace(",", ""):
+            typed[field.path] = text
     for group in form.groups:
         given = _at(body, group.path) if group.path else None
         for one in group.alternatives:
