@@ -58,7 +58,7 @@ def get(session: Session, tenant_id: str, workload_id: str) -> WorkloadRow | Non
 def names(session: Session, tenant_id: str, ids: Collection[str]) -> dict[str, str | None]:
     """What these workloads of the tenant are called, by id."""
     query = select(WorkloadRow.id, WorkloadRow.name).where(WorkloadRow.tenant_id == tenant_id, WorkloadRow.id.in_(ids))
-    return dict(session.execute(query).tuples().all())
+    return {row.id: row.name for row in session.execute(query)}
 
 
 def newest(

@@ -3,10 +3,19 @@
 from flask import Flask
 
 from service.edge.pages import PageBlueprint, show_problems_with
-from service.web import assets, runs, signing, size
+from service.web import accuracy, assets, catalog, compare, runs, signing, size
 from service.web.rendering import problem_page, teach_templates
 
-PAGES: tuple[PageBlueprint, ...] = (assets.blueprint, signing.blueprint, signing.ending, size.blueprint, runs.blueprint)
+PAGES: tuple[PageBlueprint, ...] = (
+    assets.blueprint,
+    signing.blueprint,
+    signing.ending,
+    size.blueprint,
+    runs.blueprint,
+    compare.blueprint,
+    catalog.blueprint,
+    accuracy.blueprint,
+)
 
 
 def add_pages(app: Flask) -> None:
