@@ -73,9 +73,7 @@ def test_an_open_run_asks_again_by_itself(anna, work):
     assert 'hx-trigger="every' not in anna.get(address).text
 
 
-@pytest.mark.parametrize(
-    "path", ["/runs/{}", "/runs/{}/options/1/working", "/compare?run={}", "/size/training?from={}"]
-)
+@pytest.mark.parametrize("path", ["runs/{}", "runs/{}/options/1/working", "compare?run={}", "size/inference?from={}"])
 def test_another_tenants_run_is_a_page_that_is_not_there(anna, visitor, sized, path):
     run = sized(HARDLY)
     stranger = visitor("rival")
