@@ -44,6 +44,7 @@
       }
     }
     showChosen();
+    markWrong();
     if (changed) form().dispatchEvent(new Event("change", { bubbles: true }));
   };
 
@@ -72,9 +73,11 @@
     showChosen();
     markWrong();
   });
-  document.addEventListener("DOMContentLoaded", () => {
-    showChosen();
-    markWrong();
+  // Once, and when htmx listens to the form: it answers to what was restored.
+  let restored = false;
+  document.addEventListener("htmx:after:init", (event) => {
+    if (restored || event.target !== form()) return;
+    restored = true;
     restoreDraft();
   });
 })();
