@@ -16,6 +16,7 @@ PLACES: tuple[tuple[str, str, Permission], ...] = (
     ("/size", "Size", Permission.RUNS),
     ("/runs", "Runs", Permission.RUNS),
     ("/compare", "Compare", Permission.RUNS),
+    ("/quotes", "Quotes", Permission.QUOTES),
     ("/catalog", "Catalog", Permission.CATALOG),
     ("/accuracy", "Accuracy", Permission.CATALOG),
 )

@@ -39,6 +39,10 @@ _SENT = """() => performance.getEntriesByType("navigation").concat(performance.g
   .reduce((sum, one) => sum + one.transferSize, 0)"""
 
 
+# The machine may have much else to do.
+expect.set_options(timeout=20_000)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = chromium.browser()

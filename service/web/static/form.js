@@ -73,11 +73,14 @@
     showChosen();
     markWrong();
   });
-  // Once, and when htmx listens to the form: it answers to what was restored.
+  // Once, and when htmx listens to the form, which may be before or after this script is there: it answers to what
+  // was restored.
   let restored = false;
-  document.addEventListener("htmx:after:init", (event) => {
-    if (restored || event.target !== form()) return;
+  const restoreOnce = () => {
+    if (restored || !form()?.hasAttribute("data-htmx-powered")) return;
     restored = true;
     restoreDraft();
-  });
+  };
+  document.addEventListener("htmx:after:init", restoreOnce);
+  restoreOnce();
 })();
