@@ -42,6 +42,7 @@ from service.web.rendering import page
 blueprint = PageBlueprint("quotes", __name__, permission=Permission.QUOTES)
 
 _PER_PAGE = 30
+_CUSTOMER, _NOBODY_YET = f"{PREFIX}.customer.name", "to be named"
 _TOLD_HERE = (InvalidRequestError, UnknownReferenceError, ConflictError)
 _REVISION = RevisionRequestSchema()
 _MEDIA_TYPES = {
@@ -251,8 +252,10 @@ def _typed_members(base: Mapping[str, Any]) -> list[str]:
 
 def _written(base: Mapping[str, Any], typed: Mapping[str, str]) -> Written:
     now = runtime().clock()
+    # The totals are there before anybody is named.
+    known = dict(typed) if typed.get(_CUSTOMER, "").strip() else {**typed, _CUSTOMER: _NOBODY_YET}
     try:
-        composed = compose(runtime(), caller(), _request(base, typed), now=now)
+        composed = compose(runtime(), caller(), _request(base, known), now=now)
     except _TOLD_HERE as error:
         return Written(typed=typed, base=base, errors=_beside(error))
     number = Identity(number="not given yet", revision=1, created_on=now.date())
