@@ -3,7 +3,7 @@
 from flask import Flask
 
 from service.edge.pages import PageBlueprint, show_problems_with
-from service.web import accuracy, assets, catalog, compare, quotes, runs, signing, size
+from service.web import accuracy, admin, assets, batches, catalog, compare, quotes, runs, signing, size
 from service.web.rendering import problem_page, teach_templates
 
 PAGES: tuple[PageBlueprint, ...] = (
@@ -14,6 +14,10 @@ PAGES: tuple[PageBlueprint, ...] = (
     runs.blueprint,
     compare.blueprint,
     quotes.blueprint,
+    batches.blueprint,
+    batches.schedules,
+    admin.blueprint,
+    admin.prices,
     catalog.blueprint,
     accuracy.blueprint,
 )

@@ -17,8 +17,10 @@ PLACES: tuple[tuple[str, str, Permission], ...] = (
     ("/runs", "Runs", Permission.RUNS),
     ("/compare", "Compare", Permission.RUNS),
     ("/quotes", "Quotes", Permission.QUOTES),
+    ("/batches", "Batches", Permission.BATCHES),
     ("/catalog", "Catalog", Permission.CATALOG),
     ("/accuracy", "Accuracy", Permission.CATALOG),
+    ("/admin", "Admin", Permission.AUDIT),
 )
 
 

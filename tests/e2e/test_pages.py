@@ -3,12 +3,17 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from config.environment import ROOT
 from scripts import chromium
+from tests.api.selling import SMALL
+from tests.build import book_lines
 from tests.e2e.browsing import WIDTHS, Tab, tab
 from tests.e2e.conftest import Started
 
@@ -29,6 +34,13 @@ PAGES = {
     "working": "/runs/{run}/options/1/working",
     "compare": "/compare?run={run}&run={run}:2",
     "compare-choose": "/compare",
+    "quotes": "/quotes",
+    "quote-new": "/quotes/new?run={run}&option=1",
+    "batches": "/batches",
+    "schedules": "/schedules",
+    "price-books": "/price-books",
+    "admin-keys": "/admin/keys",
+    "admin-audit": "/admin/audit",
     "catalog": "/catalog/servers",
     "record": "/catalog/gpus/b200-sxm",
     "accuracy": "/accuracy",
@@ -156,6 +168,66 @@ def test_a_question_is_pasted_and_fills_the_form(visit):
     expect(page.locator(".headline")).to_contain_text("5,000 users")
 
 
+def test_a_batch_with_a_failure_in_it(visit):
+    """Sent, followed while it is worked on, and the one that is wrong told with what was meant."""
+    opened = visit()
+    page = opened.go("/batches")
+    wrong = {"name": "mistyped", "workload": {**CHAT["workload"], "model": "lama-3.3-70b"}}
+    page.fill("#batch-items", "\n".join(json.dumps(one) for one in [CHAT, wrong, {**CHAT, "name": "again"}]))
+    page.fill("#batch-name", "care")
+    page.click("text=Size them")
+    page.wait_for_url("**/batches/bat_*")
+    expect(page.locator("[role=status]")).to_contain_text("100 %")
+    opened.keep_picture("journey-batch")
+    page.click("text=Refused 1")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody")).to_contain_text("meant: llama-3.3-70b")
+
+
+@pytest.fixture(scope="module")
+def sold(product: Started) -> str:
+    """A run of few servers, and a price book in force that has every part of it."""
+    with product.client() as client:
+        run = client.post("/v1/workloads", json=SMALL, headers={"Prefer": "wait=30"}).json()["id"]
+    seller, admin = ({"Authorization": f"Bearer {product.key(role)}"} for role in ("seller", "admin"))
+    with httpx.Client(base_url=product.address, trust_env=False, timeout=40.0) as client:
+        body = {"run_id": run, "customer": {"name": "Nobody"}, "currency": "USD"}
+        lines = client.post("/v1/quotes", json=body, headers=seller).json()["document"]["lines"]
+        book = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": book_lines(lines, "1000.00")}
+        made = client.post("/v1/price-books", json=book, headers=admin).headers["Location"]
+        today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}
+        done = client.post(f"{made}/activate", json=today, headers={**admin, "If-Match": "*"})
+        assert done.status_code == httpx.codes.OK, done.text
+    return run
+
+
+def test_a_quote_from_an_option_to_acceptance(visit, sold):
+    """What a seller and an approver do, and what a customer gets."""
+    seller = visit()
+    page = seller.go(f"/runs/{sold}")
+    page.click("text=Quote this option")
+    expect(page.locator(".totals")).to_contain_text("Total over 36 months")
+    page.fill('[name="quote.customer.name"]', "Example University")
+    page.fill('[name="quote.discount_fraction"]', "30 %")
+    expect(page.locator(".totals")).to_contain_text("discount")
+    page.fill('[name="quote.destination_country"]', "DE")
+    page.click("text=Write the draft")
+    page.wait_for_url("**/quotes/quo_*")
+    seller.keep_picture("journey-quote-draft")
+    page.click("button:text-is('Submit')")
+    expect(page.locator(".title-row")).to_contain_text("Pending approval")
+    address = urlsplit(page.url).path
+    approver = visit(role="approver")
+    approver.go(address).click("button:text-is('Approve')")
+    expect(approver.page.locator(".title-row")).to_contain_text("Approved")
+    seller.go(address).click("button:text-is('Issue')")
+    expect(page.locator(".title-row")).to_contain_text("Issued")
+    page.fill('[name="accepted_by"]', "The dean")
+    page.click("button:text-is('Accept')")
+    expect(page.locator(".title-row")).to_contain_text("Accepted")
+    seller.keep_picture("journey-quote-accepted")
+
+
 def test_a_slider_moves_the_question(visit, run):
     opened = visit()
     page = opened.go(f"/compare?run={run}")
@@ -201,7 +273,8 @@ def test_the_keyboard_reaches_everything(visit, run):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_light_accessible_and_fits_every_screen(visit, run, name):
     for scheme, width in (("light", "laptop"), ("dark", "phone"), ("light", "projector"), ("dark", "laptop")):
-        opened = visit(signed_in=name != "sign-in", width=WIDTHS[width], scheme=scheme)
+        role = "admin" if name.startswith("admin") else "seller"
+        opened = visit(signed_in=name != "sign-in", role=role, width=WIDTHS[width], scheme=scheme)
         opened.page.context.new_cdp_session(opened.page).send("Network.clearBrowserCache")
         page = opened.go(PAGES[name].format(run=run))
         assert page.evaluate(_SENT) < MOST_BYTES
