@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.sizing.science.sequence_model import SequenceModel
+
 
 class Template(StrEnum):
     """Which formulas an application is sized by."""
@@ -270,6 +272,7 @@ class Application:
     spill: SpillLaw | None = None
     serial: SerialLaw | None = None
     borrows: Borrowed | None = None
+    sequence_model: SequenceModel | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = field(default=())
 

@@ -143,6 +143,8 @@ class SequenceTrainingWorkload(ScienceWorkload):
     tokens: float
     precision: Precision = Precision.BF16
     packed: bool = True
+    # Of one sequence; None is that of the application.
+    context_tokens: int | None = None
     target: DeadlineTarget | None = None
 
 
