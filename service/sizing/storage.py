@@ -1,6 +1,7 @@
 """Storage that a workload asks for, by use: capacity and bandwidth; bytes and seconds in, TB and GB/s out."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,8 @@ FULL_STATE_BYTES_PARAM = 14.0
 # A residue or a base is a letter.
 LETTER_BYTES = 1.0
 SHARED, IN_SERVER = "shared", "server"
+DATASET = "dataset"
+_AS_GIVEN = "as given"
 _ASSUMPTIONS = "config/assumptions.yaml"
 
 
@@ -104,11 +107,11 @@ def training_storage(
     known = "" if dataset_bytes is not None else "; the data set is not included, its size was not given"
     stages = (
         stage(
-            "dataset",
+            DATASET,
             dataset_bytes,
             gpus * read_bytes_s_gpu,
             None,
-            f"as given; read at {read_bytes_s_gpu / GB_S:g} GB/s by each of {gpus} GPUs",
+            f"{_AS_GIVEN}; read at {read_bytes_s_gpu / GB_S:g} GB/s by each of {gpus} GPUs",
             f"workload.dataset_tb; {_ASSUMPTIONS}: training.dataset_read_gb_s_gpu",
         ),
         stage(
@@ -161,34 +164,20 @@ def science_storage(
     )
 
 
-def sequence_storage(
-    *, params: float, tokens: float, checkpoints_kept: int, local_bytes_server: float | None, source: str
-) -> StoragePlan:
-    """Training of a sequence model without a layer list: its letters at most once each, and its newest checkpoints."""
-    one = float(checkpoint_bytes(params))
-    stages = [
-        stage(
-            "dataset",
-            tokens * LETTER_BYTES,
-            None,
-            None,
-            "one byte a token, residue or base, uncompressed; less where epochs read the same again",
-            "workload.tokens",
-        ),
-        stage(
-            "checkpoints",
-            one * checkpoints_kept,
-            None,
-            None,
-            f"{checkpoints_kept} x {one / TB:.3g} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter",
-            f"{_ASSUMPTIONS}: training.checkpoints_kept",
-        ),
-    ]
+def sequence_storage(plan: StoragePlan, *, local_bytes_server: float | None, source: str) -> StoragePlan:
+    """The plan of a training whose data set is its letters, with the disks inside every server."""
+    letters = "one byte a token, residue or base, uncompressed; less where epochs read the same again"
+
+    def worded(one: StorageStage) -> StorageStage:
+        if one.stage != DATASET:
+            return one
+        return replace(one, rule=one.rule.replace(_AS_GIVEN, letters), source=f"workload.tokens; {one.source}")
+
+    stages = [worded(one) for one in plan.stages]
     if local_bytes_server is not None:
         rule = "disks inside every server, for data in work and scratch"
         stages.append(stage("local_disk", local_bytes_server, None, None, rule, source, place=IN_SERVER))
-    note = "the data set is at most one byte a token; rates are not included: how often checkpoints are written is open"
-    return staged(tuple(stages), note=note)
+    return replace(plan, stages=tuple(stages), note=f"{plan.note}; the data set is at most one byte a token")
 
 
 def _times(amount: float | None, factor: float) -> float | None:

@@ -83,7 +83,6 @@ _RESTS_ON: dict[Template, tuple[str, ...]] = {
         "science.memory_usable_fraction",
     ),
     Template.LATTICE: ("science.memory_usable_fraction",),
-    Template.SEQUENCE_TRAINING: ("science.weak_scaling_fraction", "science.memory_usable_fraction"),
 }
 
 

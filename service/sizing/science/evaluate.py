@@ -5,16 +5,25 @@ import numpy as np
 from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
-from service.sizing.place import memory_parts, placed_server
+from service.sizing.place import placed_server
 from service.sizing.precision import Precision
-from service.sizing.result import Assumed, Estimate, ParallelLayout, Quantity
+from service.sizing.result import Assumed, Estimate, Quantity
 from service.sizing.science.application import Application
 from service.sizing.science.describe import assumed, describe
 from service.sizing.science.explain import science_working
 from service.sizing.science.host import longest_that_fits, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
-from service.sizing.science.performance import Performance, Rows, job_rates, lacks_fp64, performance
+from service.sizing.science.performance import (
+    Performance,
+    Rows,
+    job_rates,
+    lacks_fp64,
+    performance,
+    trained_performance,
+)
+from service.sizing.science.spread_out import batch_of, layout_of, parts_of, precision_of
+from service.sizing.science.trained import trained_deployment
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
@@ -48,7 +57,11 @@ def estimate_science(
         gpus_instance=np.array([each], dtype=np.float64),
         instances=np.array([replicas], dtype=np.float64),
     )
-    physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
+    if job.training is None:
+        physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
+    else:
+        trained = trained_deployment(job.training, deployment, gpu=gpu, table=table, calibration=calibration)
+        physics = trained_performance(job, trained, rates=rates, calibration=calibration)
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
@@ -56,18 +69,18 @@ def estimate_science(
         kind="science",
         gpu=gpu.id,
         gpus=deployment.gpus,
-        layout=ParallelLayout(dp=each),
+        layout=layout_of(physics, 0, gpus=each),
         replicas=replicas,
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
-        precision=None if job.arithmetic is None else str(job.arithmetic.precision),
-        batch=None,
+        precision=precision_of(job),
+        batch=batch_of(physics),
         fits=bool(physics.runs[0]),
         metrics=science_metrics(
             job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration, longest=longest
         ),
-        memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[0])),
+        memory_gb_gpu=parts_of(physics, 0, table=table, server=0, calibration=calibration),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,
         bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus),

@@ -12,9 +12,11 @@ from service.sizing.science.application import HostNeeds
 from service.sizing.science.folding import MsaNeeds, floor_bucket, longest_tokens, msa_needs
 from service.sizing.science.host_working import host_working, placed_figures
 from service.sizing.science.job import Job
-from service.sizing.science.workload import FoldingWorkload, ScienceWorkload, SequenceTrainingWorkload
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.storage import science_storage, sequence_storage
 from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.training.demand import storage_plan
+from service.sizing.training.explain import Point
 from service.sizing.units import DAY_S, GB, HOUR_S, KILO, TB
 
 # What the bill of an option looks for.
@@ -56,10 +58,11 @@ def surroundings(
     gpus_server: float,
     memory_bytes: float,
     calibration: Calibration,
+    point: Point | None = None,
 ) -> Surroundings:
     """Host, alignment and storage needs of `servers` servers of which `gpus_server` GPUs each work.
 
-    `memory_bytes` are those of one GPU: they bound the longest target.
+    `memory_bytes` are those of one GPU: they bound the longest target. `point` is what the training engine says.
     """
     host = job.application.host
     requirements: list[Quantity] = []
@@ -86,7 +89,7 @@ def surroundings(
     return Surroundings(
         requirements=tuple(requirements),
         notes=tuple(notes),
-        storage=_storage(job, workload, servers=servers, calibration=calibration),
+        storage=_storage(job, servers=servers, calibration=calibration, point=point),
         working=host_working(
             tuple(requirements),
             job,
@@ -166,7 +169,7 @@ def _msa_notes(needs: MsaNeeds, cpu_servers: float | None, calibration: Calibrat
     return [told, f"{beside} the servers of this option; {_ON_TOP}"]
 
 
-def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: Calibration) -> StoragePlan:
+def _storage(job: Job, *, servers: int, calibration: Calibration, point: Point | None) -> StoragePlan:
     host, items = job.application.host, job.demand_day or 0.0
 
     def daily(gb_item: float | None) -> float | None:
@@ -177,14 +180,8 @@ def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: 
 
     source = f"config/science/{job.application.id}.yaml: host"
     local = None if host is None else sized(host.nvme_tb_server)
-    if isinstance(workload, SequenceTrainingWorkload):
-        return sequence_storage(
-            params=workload.parameters,
-            tokens=workload.tokens,
-            checkpoints_kept=int(calibration.assumption("training.checkpoints_kept")),
-            local_bytes_server=local,
-            source=source,
-        )
+    if point is not None:
+        return sequence_storage(storage_plan(point, calibration), local_bytes_server=local, source=source)
     one = None if host is None else daily(host.output_gb_item)
     outputs = None if one is None else one * job.stored_units_item
     if host is not None and host.output_gb_server_day is not None:

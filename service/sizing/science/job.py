@@ -7,6 +7,7 @@ from service.sizing.precision import Precision
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Template, Variant
 from service.sizing.science.rates import WorkSize, point_size
+from service.sizing.training.job import Job as TrainingJob
 
 UNKNOWN_SIZE = point_size(1.0)
 
@@ -52,6 +53,8 @@ class Job:
     memory_usable_fraction: float = 1.0
     longest: float | None = None
     arithmetic: Arithmetic | None = None
+    # What the training engine times; a curve then gives measured over predicted seconds.
+    training: TrainingJob | None = None
     assumed: tuple[Assumed, ...] = ()
 
     @property

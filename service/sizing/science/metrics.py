@@ -11,6 +11,9 @@ from service.sizing.science.rates import RateTable
 from service.sizing.science.workload import LatticeWorkload, ScienceWorkload, SequenceTrainingWorkload
 from service.sizing.units import DAY_S, MEGA, TFLOP_S
 
+# FLOP of one token in training: 2 forward and 4 backward per parameter.
+_FLOP_PARAM_TOKEN = 6.0
+
 # Framework and driver take more or less of the memory: two buckets of 512 tokens at the longest.
 _LENGTHS = Spread(shift=0.0, down=0.2, up=0.2)
 
@@ -78,7 +81,8 @@ def _coupled_rates(job: Job, workload: ScienceWorkload, *, item_s: float, gpus: 
     if isinstance(workload, LatticeWorkload):
         return [("mlups", workload.cells * workload.steps / item_s / MEGA), ("steps_s", workload.steps / item_s)]
     if isinstance(workload, SequenceTrainingWorkload):
-        model_tflops = job.units_item / item_s / gpus / TFLOP_S
+        flop = _FLOP_PARAM_TOKEN * workload.parameters * workload.tokens
+        model_tflops = flop / item_s / gpus / TFLOP_S
         return [("tokens_s_gpu", workload.tokens / item_s / gpus), ("model_tflops_gpu", model_tflops)]
     return []
 

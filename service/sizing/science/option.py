@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.infrastructure import infrastructure
-from service.sizing.place import memory_parts
-from service.sizing.result import ParallelLayout, Quantity, SizingOption
+from service.sizing.result import Quantity, SizingOption
 from service.sizing.science.explain import science_working
 from service.sizing.science.host import surroundings
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
 from service.sizing.science.performance import Performance, Rows
 from service.sizing.science.rates import RateTable
+from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import DAY_S, GB
@@ -57,6 +57,7 @@ def science_option(
         gpus_server=float(usable[at]),
         memory_bytes=float(table.memory_bytes[at]),
         calibration=calibration,
+        point=point_of(physics, row, table=table, server=at, calibration=calibration),
     )
     built = infrastructure(
         server,
@@ -81,18 +82,17 @@ def science_option(
         gpus=servers * server.gpus,
         gpus_instance=int(rows.gpus_instance[row]),
         replicas=int(rows.instances[row]),
-        # The parts of a coupled job are data parallel: each GPU has its share of the domain.
-        layout=ParallelLayout(dp=int(rows.gpus_instance[row])),
+        layout=layout_of(physics, row, gpus=int(rows.gpus_instance[row])),
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
-        precision=None if job.arithmetic is None else str(job.arithmetic.precision),
-        batch=None,
+        precision=precision_of(job),
+        batch=batch_of(physics),
         metrics=science_metrics(
             job, workload, rows=rows, physics=physics, rates=rates, row=row, calibration=calibration
         ),
         confidence_fraction=_confidence(chosen, calibration),
-        memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[row])),
+        memory_gb_gpu=parts_of(physics, row, table=table, server=at, calibration=calibration),
         memory_used_gb_gpu=float(physics.memory_bytes[row]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[row]) / GB,
         bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus),

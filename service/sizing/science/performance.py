@@ -15,6 +15,7 @@ from service.sizing.precision import Precision
 from service.sizing.science.application import HaloLaw, ScalingPoint, SerialLaw, ShardingLaw, Template
 from service.sizing.science.job import Arithmetic, Job
 from service.sizing.science.rates import Rate, RateTable, WorkSize, point_size, rate_table, rates_of
+from service.sizing.science.trained import Trained
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import DAY_S, GB, GB_S, MEGA, TFLOP_S
 
@@ -48,6 +49,8 @@ class Performance:
     exchange_s: FloatArray
     spilled_bytes: FloatArray
     most_bytes: FloatArray
+    # Rows of the training engine, for jobs that it times.
+    trained: Trained | None = None
 
     @property
     def fits(self) -> BoolArray:
@@ -101,7 +104,9 @@ def sized_efficiency(
         split_s = np.maximum(reference_s / (counts * at_reference) - launch_s, 0.0)
         factor = np.maximum(split_s * counts / (reference_s - launch_s), 1.0)
         several_s = launch_s + factor * (step_s - launch_s) / counts
-        return np.where(counts > 1.0, np.minimum(step_s / (counts * several_s), 1.0), at_reference)
+        sized = np.minimum(step_s / (counts * several_s), 1.0)
+    # A step that is all launch has nothing to split: nothing is known of it but what was measured.
+    return np.where((counts > 1.0) & (reference_s > launch_s), sized, at_reference)
 
 
 def halo_efficiency(
@@ -187,7 +192,7 @@ def performance(
         efficiency = work_s / (work_s + exchange_s)
         item_s = work_s + exchange_s
     else:
-        efficiency = _efficiency(job, rows, table=table, rates=rates, calibration=calibration)
+        efficiency = _efficiency(job, rows, table=table, rates=rates)
         one_gpu_s = job.units_item * rates.unit_s[server] * job.time_factor
         item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
     sharded = job.memory_sharded or job.application.sharding is not None
@@ -212,6 +217,31 @@ def performance(
         exchange_s=exchange_s,
         spilled_bytes=spilled,
         most_bytes=most_bytes,
+    )
+
+
+def trained_performance(job: Job, trained: Trained, *, rates: RateTable, calibration: Calibration) -> Performance:
+    """As `performance`, of candidates of the training engine: its seconds x measured over predicted ones."""
+    server, size = trained.server, trained.server.size
+    model = job.application.sequence_model
+    measured_gpus = 1 if model is None else model.measured_gpus
+    # What more GPUs than anybody measured lose to each other is less sure.
+    beyond = np.where(trained.gpus > measured_gpus, calibration.assumption("science.parallel_ln_arm_fraction"), 0.0)
+    nothing = np.zeros(size)
+    return Performance(
+        item_s=trained.whole_s * job.units_item * rates.unit_s[server] * job.time_factor,
+        shift=rates.shift[server],
+        down=np.hypot(rates.down[server], beyond),
+        up=np.hypot(rates.up[server], beyond),
+        memory_bytes=trained.memory_bytes,
+        usable_bytes=trained.usable_bytes,
+        efficiency_fraction=np.ones(size),
+        arithmetic_s=nothing,
+        traffic_s=nothing,
+        exchange_s=nothing,
+        spilled_bytes=np.maximum(0.0, trained.memory_bytes - trained.usable_bytes),
+        most_bytes=trained.usable_bytes,
+        trained=trained,
     )
 
 
@@ -260,9 +290,7 @@ def serial_efficiency(gpus: Numeric, law: SerialLaw) -> FloatArray:
     return np.where(counts <= law.most_gpus, 1.0 / (1.0 + law.serial_fraction * counts), np.nan)
 
 
-def _efficiency(
-    job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
-) -> FloatArray:
+def _efficiency(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable) -> FloatArray:
     server, gpus = rows.server, rows.gpus_instance
     if job.template is Template.LATTICE and job.application.halo is not None and job.variant is not None:
         pcie = np.array([g.pcie_gb_s or np.nan for g in table.gpus], dtype=np.float64) * GB_S
@@ -278,8 +306,6 @@ def _efficiency(
         return serial_efficiency(gpus, job.application.serial)
     if job.application.sharding is not None:
         return sharding_efficiency(gpus, job.application.sharding, size_tokens=job.size.typical)
-    if job.template is Template.SEQUENCE_TRAINING:
-        return np.where(gpus > 1.0, calibration.assumption("science.weak_scaling_fraction"), 1.0)
     at_reference = scaling_efficiency(gpus, job.application.scaling)
     if rates.launch_s is None or rates.reference_s is None:
         return at_reference

@@ -25,8 +25,9 @@ from service.sizing.science.describe import assumed, describe, rests_on
 from service.sizing.science.host import longest_that_fits, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.option import Chosen, science_option
-from service.sizing.science.performance import Performance, Rows, items_day, job_rates, lacks_fp64, performance
+from service.sizing.science.performance import Performance, Rows, items_day, job_rates, lacks_fp64, performance, trained_performance
 from service.sizing.science.rates import RateTable
+from service.sizing.science.trained import Trained, trained_fleets
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
 from service.sizing.table import FloatArray, HardwareTable, IntArray, table_of
@@ -65,6 +66,7 @@ class _Scene:
     usable: FloatArray
     calibration: Calibration
     confidence: float
+    trained: Trained | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,6 +105,9 @@ def size_science(
         usable=usable_gpus(table, job.application.host),
         calibration=calibration,
         confidence=constraints.min_confidence_fraction,
+        trained=None
+        if job.training is None
+        else trained_fleets(job.training, rows, table=table, calibration=calibration),
     )
     found = _limited(
         _candidates(scene, rows),
@@ -147,20 +152,33 @@ def size_science(
 def _candidates(scene: _Scene, admitted: IntArray) -> _Candidates:
     """Coupled jobs: server x number of servers. Streams: server x GPUs per instance, with the servers that it takes."""
     if scene.job.coupled:
-        return _coupled(scene, admitted)
+        return _by_deadline(scene, *_coupled(scene, admitted))
     return _streams(scene, admitted)
 
 
-def _coupled(scene: _Scene, admitted: IntArray) -> _Candidates:
+def _coupled(scene: _Scene, admitted: IntArray) -> tuple[Rows, IntArray, Performance]:
+    """Server x number of servers, or the fleets that the training engine finds worth having."""
+    if scene.trained is not None:
+        trained = scene.trained.on(admitted)
+        rows = Rows(
+            server=trained.server,
+            gpus_instance=trained.gpus.astype(np.float64),
+            instances=np.ones(trained.server.size),
+        )
+        physics = trained_performance(scene.job, trained, rates=scene.rates, calibration=scene.calibration)
+        return rows, trained.servers, physics
     server = np.repeat(admitted, _COUPLED_SERVERS.size)
     servers = np.tile(_COUPLED_SERVERS, admitted.size)
     gpus = np.asarray(np.maximum(1.0, scene.usable[server]) * servers, dtype=np.float64)
     rows = Rows(server=server, gpus_instance=gpus, instances=np.ones(server.size))
-    physics = _physics(scene, rows)
+    return rows, servers, _physics(scene, rows)
+
+
+def _by_deadline(scene: _Scene, rows: Rows, servers: IntArray, physics: Performance) -> _Candidates:
     verdict = _physical_verdict(scene, rows, physics)
     utilisation = scene.calibration.assumption(_UTILISATION)
     days = physics.quantile_s(scene.confidence) / (DAY_S * utilisation)
-    deadline = np.full(server.size, 1.0 / (scene.job.demand_day or np.nan))
+    deadline = np.full(rows.server.size, 1.0 / (scene.job.demand_day or np.nan))
     with np.errstate(invalid="ignore"):
         late = days > deadline
     verdict = refuse(verdict, late, limit=Limit.DEADLINE, required=deadline, available=days)

@@ -33,6 +33,8 @@ class SequenceModel:
 
     vocab: int
     context_tokens: int
+    # Of an optimizer step.
+    batch_tokens: float
     most_context_tokens: int
     encoder: bool
     gated: bool

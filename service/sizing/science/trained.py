@@ -1,6 +1,6 @@
 """Sequence models by the training engine: which layouts train them, in how many seconds, with which memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,14 @@ class Trained:
     memory_bytes: FloatArray
     usable_bytes: FloatArray
 
+    def on(self, admitted: IntArray) -> "Trained":
+        """The rows on these servers."""
+        rows = np.flatnonzero(np.isin(self.server, admitted))
+        arrays = ("server", "servers", "gpus", "whole_s", "memory_bytes", "usable_bytes")
+        return replace(
+            self, layouts=self.layouts.take(rows), **{name: getattr(self, name)[rows] for name in arrays}
+        )
+
     def point(self, row: int, *, table: HardwareTable, server: int, calibration: Calibration) -> Point:
         """One candidate with its memory and its step by part."""
         return point_at(self.job, self.layouts, row=row, table=table, server=server, calibration=calibration)
@@ -59,7 +67,9 @@ def training_job(
         seq_len_tokens=workload.context_tokens or model.context_tokens,
         dataset_tb=workload.tokens * LETTER_BYTES / TB,
     )
-    return job_of(asked, architecture, calibration)
+    sequences = max(1, round(model.batch_tokens / asked.seq_len_tokens))
+    # Not stated: the nearest that the GPUs divide is taken.
+    return replace(job_of(asked, architecture, calibration), batch_sequences=sequences)
 
 
 def trained_fleets(job: Job, admitted: IntArray, *, table: HardwareTable, calibration: Calibration) -> Trained:
