@@ -12,7 +12,8 @@ from service.catalog.catalog import Catalog
 from service.sizing.hardware import GpuSpec
 from service.sizing.science.application import Application, Curve, HaloLaw, Template, TransferLaw
 from service.sizing.science.performance import halo_efficiency, serial_efficiency, sharding_efficiency
-from service.sizing.science.rates import curve_s, point_size, rates_of
+from service.sizing.science.rate import curve_s, point_size
+from service.sizing.science.rates import rates_of
 from service.sizing.table import FloatArray
 from service.sizing.units import GB_S
 

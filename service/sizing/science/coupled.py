@@ -7,7 +7,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application
 from service.sizing.science.job import Arithmetic, Job
-from service.sizing.science.rates import point_size
+from service.sizing.science.rate import point_size
 from service.sizing.science.sequence_model import SequenceModel
 from service.sizing.science.streams import chosen_variant
 from service.sizing.science.trained import training_job
@@ -126,7 +126,7 @@ def _sequence_assumed(
         Assumed(
             field="workload.global_batch_sequences",
             value=f"{training.batch_sequences:,}",
-            why=f"about {spoken(model.batch_tokens)} tokens of an optimizer step; the nearest that the GPUs divide is taken",
+            why=f"about {spoken(model.batch_tokens)} tokens of a step; the nearest count that the GPUs divide is taken",
             source=model.source,
         ),
     ]

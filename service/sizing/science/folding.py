@@ -12,7 +12,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, FoldingFacts, MemoryLaw, MsaRoute
 from service.sizing.science.job import Job
-from service.sizing.science.rates import WorkSize
+from service.sizing.science.rate import WorkSize
 from service.sizing.science.workload import FoldingWorkload, SizeDistribution
 from service.sizing.table import FloatArray
 from service.sizing.units import DAY_S, GB, HOUR_S
@@ -95,7 +95,12 @@ def folding_job(workload: FoldingWorkload, application: Application, calibration
         demand_field="workload.targets_day",
         demand_day=workload.targets_day,
         units_item=seeds,
-        size=WorkSize(typical=moments[1], largest=longest, moments=moments),
+        size=WorkSize(
+            typical=moments[1],
+            largest=longest,
+            moments=moments,
+            slices=tuple(computed) if len(computed) > 1 else (),
+        ),
         time_factor=setting_factor(
             recycles=facts.published_recycles if workload.recycles is None else workload.recycles,
             samples=workload.samples or facts.published_samples,

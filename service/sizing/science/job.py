@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service.sizing.precision import Precision
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Template, Variant
-from service.sizing.science.rates import WorkSize, point_size
+from service.sizing.science.rate import WorkSize, point_size
 from service.sizing.training.job import Job as TrainingJob
 
 UNKNOWN_SIZE = point_size(1.0)

@@ -7,7 +7,7 @@ from service.sizing.interval import Basis, Metric, Spread, interval
 from service.sizing.science.application import Template
 from service.sizing.science.job import Job
 from service.sizing.science.performance import Performance, Rows, items_day
-from service.sizing.science.rates import RateTable
+from service.sizing.science.rate import RateTable
 from service.sizing.science.workload import LatticeWorkload, ScienceWorkload, SequenceTrainingWorkload
 from service.sizing.units import DAY_S, MEGA, TFLOP_S
 

@@ -11,7 +11,7 @@ from service.sizing.science.host import surroundings
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
 from service.sizing.science.performance import Performance, Rows
-from service.sizing.science.rates import RateTable
+from service.sizing.science.rate import RateTable
 from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.table import FloatArray, HardwareTable

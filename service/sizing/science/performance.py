@@ -14,7 +14,8 @@ from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.science.application import HaloLaw, ScalingPoint, SerialLaw, ShardingLaw, Template
 from service.sizing.science.job import Arithmetic, Job
-from service.sizing.science.rates import Rate, RateTable, WorkSize, point_size, rate_table, rates_of
+from service.sizing.science.rate import Rate, RateTable, WorkSize, point_size, rate_table
+from service.sizing.science.rates import rates_of
 from service.sizing.science.trained import Trained
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import DAY_S, GB, GB_S, MEGA, TFLOP_S

@@ -25,8 +25,16 @@ from service.sizing.science.describe import assumed, describe, rests_on
 from service.sizing.science.host import longest_that_fits, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.option import Chosen, science_option
-from service.sizing.science.performance import Performance, Rows, items_day, job_rates, lacks_fp64, performance, trained_performance
-from service.sizing.science.rates import RateTable
+from service.sizing.science.performance import (
+    Performance,
+    Rows,
+    items_day,
+    job_rates,
+    lacks_fp64,
+    performance,
+    trained_performance,
+)
+from service.sizing.science.rate import RateTable
 from service.sizing.science.trained import Trained, trained_fleets
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict

@@ -12,11 +12,11 @@ from service.sizing.storage import LETTER_BYTES
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.choices import deployed_layouts, searched_layouts
 from service.sizing.training.evaluate import fitted_layouts, require_known
+from service.sizing.training.explain import Point
 from service.sizing.training.fleet import search
 from service.sizing.training.job import Job, job_of
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import point_at
-from service.sizing.training.explain import Point
 from service.sizing.units import TB
 from service.sizing.workload import Deployment, Method, TrainingTarget, TrainingWorkload
 
@@ -44,9 +44,7 @@ class Trained:
         """The rows on these servers."""
         rows = np.flatnonzero(np.isin(self.server, admitted))
         arrays = ("server", "servers", "gpus", "whole_s", "memory_bytes", "usable_bytes")
-        return replace(
-            self, layouts=self.layouts.take(rows), **{name: getattr(self, name)[rows] for name in arrays}
-        )
+        return replace(self, layouts=self.layouts.take(rows), **{name: getattr(self, name)[rows] for name in arrays})
 
     def point(self, row: int, *, table: HardwareTable, server: int, calibration: Calibration) -> Point:
         """One candidate with its memory and its step by part."""
