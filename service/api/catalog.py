@@ -20,7 +20,7 @@ from service.schemas.page import CursorField, PageQuerySchema, page
 blueprint = ResourceBlueprint(
     "catalog", __name__, url_prefix="/v1/catalog", permission=Permission.CATALOG, description="Facts with sources."
 )
-RESOURCES = ("gpus", "servers", "networks", "storage", "racks", "models", "applications")
+RESOURCES = ("gpus", "servers", "cpu-servers", "networks", "storage", "racks", "models", "applications")
 
 
 def _list_of(resource: str) -> View:

@@ -184,6 +184,10 @@ class FacilityPlan:
     energy_kwh_year: float | None = None
     carbon_kg_year: float | None = None
     grid_kg_co2_kwh: float | None = None
+    # Servers without GPUs beside those that are sized: in every sum above, in racks of their own.
+    cpu_servers: int = 0
+    cpu_racks: int | None = None
+    cpu_power_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,8 @@ class MsaRoute:
     note: str = ""
     # What its disks must read, and the most GPU seconds of one chain that were published.
     nvme_gb_s: float | None = None
+    # Databases that it searches; None is those of the application.
+    database_tb: float | None = None
     gpu_s_chain_high: float | None = None
 
 

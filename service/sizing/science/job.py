@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.sizing.precision import Precision
 from service.sizing.result import Assumed
+from service.sizing.science.alignments import MsaNeeds
 from service.sizing.science.application import Application, Template, Variant
 from service.sizing.science.rate import WorkSize, point_size
 from service.sizing.training.job import Job as TrainingJob
@@ -55,6 +56,8 @@ class Job:
     arithmetic: Arithmetic | None = None
     # What the training engine times; a curve then gives measured over predicted seconds.
     training: TrainingJob | None = None
+    # Chains of a day that have no alignment yet, and what they take by the route that was asked for.
+    msa: MsaNeeds | None = None
     assumed: tuple[Assumed, ...] = ()
 
     @property

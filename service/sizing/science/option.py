@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from service.sizing.beside import Beside
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.infrastructure import infrastructure
 from service.sizing.result import Quantity, SizingOption
+from service.sizing.science.alignments import search_gpus
 from service.sizing.science.explain import science_working
 from service.sizing.science.host import surroundings
 from service.sizing.science.job import Job
@@ -31,6 +33,8 @@ class Chosen:
     physics: Performance
     row: int
     servers: int
+    # Servers without GPUs.
+    beside: int
 
 
 def science_option(
@@ -54,6 +58,8 @@ def science_option(
         workload,
         server=server,
         servers=servers,
+        beside=chosen.beside,
+        cpu_server=next(iter(hardware.cpu_servers), None),
         gpus_server=float(usable[at]),
         memory_bytes=float(table.memory_bytes[at]),
         calibration=calibration,
@@ -68,6 +74,8 @@ def science_option(
         hardware=hardware,
         constraints=constraints,
         calibration=calibration,
+        beside=_beside(chosen, hardware),
+        busy_fraction=_busy_fraction(chosen, calibration),
     )
     rate = rates.rates[at]
     return SizingOption(
@@ -123,6 +131,22 @@ def science_option(
             *built.working,
         ),
     )
+
+
+def _beside(chosen: Chosen, hardware: Hardware) -> Beside | None:
+    if not chosen.beside:
+        return None
+    return Beside(server=hardware.cpu_servers[0].placed(), servers=chosen.beside)
+
+
+def _busy_fraction(chosen: Chosen, calibration: Calibration) -> float:
+    """Share of the planned time that GPUs compute; those that search alignments do all of it."""
+    job, row = chosen.job, chosen.row
+    busy_s = float(chosen.physics.item_s[row]) * (job.demand_day or 0.0) / float(chosen.rows.instances[row])
+    mine = float(chosen.rows.instances[row] * chosen.rows.gpus_instance[row])
+    searching = search_gpus(job.msa, calibration)
+    share = busy_s / DAY_S / calibration.assumption("science.utilisation_fraction")
+    return (share * mine + searching) / (mine + searching)
 
 
 def _confidence(chosen: Chosen, calibration: Calibration) -> float:

@@ -1,12 +1,13 @@
 """size_science: every server and instance size that does the work in time, ranked."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from service.errors import InvalidRequestError
 from service.sizing.calibration import Calibration
-from service.sizing.hardware import Hardware
+from service.sizing.hardware import CpuServerSpec, Hardware
 from service.sizing.precision import Precision
 from service.sizing.rank import (
     Verdict,
@@ -20,6 +21,7 @@ from service.sizing.rank import (
     shortfall,
 )
 from service.sizing.result import Limit, Rejection, Sensitivity, SizingResult
+from service.sizing.science.alignments import cpu_servers_beside, search_gpus, spare_cores
 from service.sizing.science.application import Application
 from service.sizing.science.describe import assumed, describe, rests_on
 from service.sizing.science.host import longest_that_fits, usable_gpus
@@ -38,8 +40,9 @@ from service.sizing.science.rate import RateTable
 from service.sizing.science.trained import Trained, trained_fleets
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
+from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray, HardwareTable, IntArray, table_of
-from service.sizing.units import DAY_S, GB, TFLOP_S
+from service.sizing.units import DAY_S, GB, KW, TFLOP_S
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Constraints, Question
 
@@ -75,6 +78,7 @@ class _Scene:
     calibration: Calibration
     confidence: float
     trained: Trained | None
+    cpu_servers: tuple[CpuServerSpec, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +89,8 @@ class _Candidates:
     servers: IntArray
     physics: Performance
     verdict: Verdict
+    # Servers without GPUs that alignments take beside each.
+    beside: IntArray
 
 
 def size_science(
@@ -113,6 +119,7 @@ def size_science(
         usable=usable_gpus(table, job.application.host),
         calibration=calibration,
         confidence=constraints.min_confidence_fraction,
+        cpu_servers=hardware.cpu_servers,
         trained=None
         if job.training is None
         else trained_fleets(job.training, rows, table=table, calibration=calibration),
@@ -129,7 +136,14 @@ def size_science(
     options = tuple(
         science_option(
             rank,
-            Chosen(job=job, rows=found.rows, physics=found.physics, row=int(row), servers=int(found.servers[row])),
+            Chosen(
+                job=job,
+                rows=found.rows,
+                physics=found.physics,
+                row=int(row),
+                servers=int(found.servers[row]),
+                beside=int(found.beside[row]),
+            ),
             workload=workload,
             hardware=hardware,
             table=table,
@@ -190,7 +204,8 @@ def _by_deadline(scene: _Scene, rows: Rows, servers: IntArray, physics: Performa
     with np.errstate(invalid="ignore"):
         late = days > deadline
     verdict = refuse(verdict, late, limit=Limit.DEADLINE, required=deadline, available=days)
-    return _Candidates(rows=rows, servers=servers, physics=physics, verdict=verdict)
+    none = np.zeros(servers.size, dtype=np.int64)
+    return _Candidates(rows=rows, servers=servers, physics=physics, verdict=verdict, beside=none)
 
 
 def _streams(scene: _Scene, admitted: IntArray) -> _Candidates:
@@ -205,12 +220,17 @@ def _streams(scene: _Scene, admitted: IntArray) -> _Candidates:
     verdict = _physical_verdict(scene, once, physics)
     demand = scene.job.demand_day or np.nan
     utilisation = scene.calibration.assumption(_UTILISATION)
+    searching = float(search_gpus(scene.job.msa, scene.calibration))
     each_day = items_day(physics.quantile_s(scene.confidence), instances=1.0, utilisation_fraction=utilisation)
     with np.errstate(invalid="ignore", divide="ignore"):
         needed = np.ceil(np.nan_to_num(demand / each_day, nan=np.inf) * (1.0 - 1e-12))
         too_slow = needed > scene.job.max_instances
         per_server = np.floor(scene.usable[server] / gpus)
         servers = np.ceil(needed / per_server)
+        # Searches on GPUs take those that are left over, then servers of their own.
+        left = np.maximum(0.0, servers * scene.usable[server] - needed * gpus)
+        servers += np.ceil(np.maximum(0.0, searching - left) / scene.usable[server])
+    verdict = _small_for_searches(verdict, scene, server)
     verdict = refuse(
         verdict,
         too_slow,
@@ -219,9 +239,22 @@ def _streams(scene: _Scene, admitted: IntArray) -> _Candidates:
         available=each_day,
     )
     counted = np.nan_to_num(servers, nan=1.0, posinf=1.0).astype(np.int64)
-    instances = np.minimum(per_server * counted, scene.job.max_instances)
+    room = np.floor((scene.usable[server] * counted - searching) / gpus)
+    instances = np.minimum(np.minimum(per_server * counted, room), scene.job.max_instances)
     rows = Rows(server=server, gpus_instance=gpus, instances=np.maximum(instances, 1.0))
-    return _Candidates(rows=rows, servers=counted, physics=physics, verdict=verdict)
+    spare = spare_cores(scene.table, server, servers=counted, host=scene.job.application.host, usable=scene.usable)
+    beside = cpu_servers_beside(scene.job.msa, spare, scene.cpu_servers)
+    return _Candidates(rows=rows, servers=counted, physics=physics, verdict=verdict, beside=beside)
+
+
+def _small_for_searches(verdict: Verdict, scene: _Scene, server: IntArray) -> Verdict:
+    """Searches on GPUs hold a database in the memory of one."""
+    least_gb = None if scene.job.msa is None else scene.job.msa.route.gpu_memory_gb
+    if least_gb is None:
+        return verdict
+    memory_gb = scene.table.memory_bytes[server] / GB
+    required = np.full(server.size, least_gb)
+    return refuse(verdict, memory_gb < least_gb, limit=Limit.MEMORY, required=required, available=memory_gb)
 
 
 def _physics(scene: _Scene, rows: Rows) -> Performance:
@@ -295,6 +328,7 @@ def _limited(
             constraints=constraints,
             weight=weight,
             weight_limit=weight_limit,
+            beside=found.beside,
         ),
     )
 
@@ -304,13 +338,19 @@ def _pick(found: _Candidates, scene: _Scene, weight: FloatArray) -> tuple[IntArr
     feasible = np.flatnonzero(found.verdict.feasible)
     server, servers = found.rows.server[feasible], found.servers[feasible]
     cost = fleet_weight(weight, server, servers)
-    power = fleet_power_w(scene.table, server, servers)
+    power = fleet_power_w(scene.table, server, servers) + _beside_power_w(scene, found.beside[feasible])
     speed = 1.0 / found.physics.item_s[feasible]
     best = first_per_server(
         order(place=scene.table.place[server], cost_weight=cost, power_w=power, servers=servers, speed=speed), server
     )
     front = pareto_front(cost_weight=cost[best], speed=speed[best], power_w=power[best])
     return feasible[best], front.tolist()
+
+
+def _beside_power_w(scene: _Scene, servers: IntArray) -> FloatArray:
+    """Planned power [W] of servers without GPUs; of an unknown figure nothing is added, alike for all."""
+    each_kw = next((spec.plan_power_kw for spec in scene.cpu_servers), None)
+    return np.asarray(servers * (each_kw or 0.0) * KW, dtype=np.float64)
 
 
 def _explained(rejected: tuple[Rejection, ...], scene: _Scene) -> tuple[Rejection, ...]:
@@ -322,7 +362,7 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
     gpu = next(g for s, g in zip(scene.table.servers, scene.table.gpus, strict=True) if s.id == rejection.server)
     if rejection.limit is Limit.PRECISION:
         have = gpu.fp64_tensor_dense_tflops or gpu.fp64_dense_tflops
-        known = f"{have:g} TFLOPS of FP64" if have is not None else "no published FP64 rate"
+        known = f"{spoken(have)} TFLOPS of FP64" if have is not None else "no published FP64 rate"
         detail = f"{gpu.name} has {known}: no place for FP64 work; B200 (37 TFLOPS) and GB200 (40 TFLOPS) have it"
         return replace(rejection, detail=detail, unit="TFLOPS")
     if rejection.limit is Limit.UNKNOWN_FACT:
@@ -330,13 +370,20 @@ def _explain(rejection: Rejection, scene: _Scene) -> Rejection:
         return replace(rejection, detail=detail)
     if rejection.limit is Limit.CONTEXT and rejection.available is not None:
         detail = (
-            f"the longest target has {rejection.required:g} tokens, {gpu.name} holds {rejection.available:g}; "
+            f"the longest target has {spoken(rejection.required or math.nan)} tokens, "
+            f"{gpu.name} holds {spoken(rejection.available)}; "
             f"{_sharded(scene.job)}"
         )
         return replace(rejection, detail=detail)
+    if rejection.limit is Limit.MEMORY and scene.job.msa is not None and rejection.required is not None:
+        detail = (
+            f"searches of alignments on GPUs need {spoken(rejection.required)} GB of GPU memory; {gpu.name} has less"
+        )
+        return replace(rejection, detail=detail, unit="GB")
     if rejection.limit is Limit.THROUGHPUT and rejection.available is not None:
         detail = (
-            f"each replica must make {rejection.required:.4g} {scene.job.metric}, {rejection.available:.4g} at most"
+            f"each replica must make {spoken(rejection.required or math.nan)} {scene.job.metric}, "
+            f"{spoken(rejection.available)} at most"
         )
         return replace(rejection, detail=detail, unit=scene.job.metric)
     if rejection.limit is Limit.HOST:
@@ -350,7 +397,7 @@ def _sharded(job: Job) -> str:
     routes = job.application.sharded
     if not routes:
         return f"no way to shard one target of {job.application.name} was published with its size"
-    told = (f"{r.method} reached {r.tokens:g} tokens on {r.gpus} {r.gpu} ({r.note or r.source})" for r in routes)
+    told = (f"{r.method} reached {spoken(r.tokens)} tokens on {r.gpus} {r.gpu} ({r.note or r.source})" for r in routes)
     short = job.longest is not None and all(route.tokens < job.longest for route in routes)
     warned = ": none of them as long as this one, so no way to compute it was published" if short else ""
     return f"published of several GPUs: {'; '.join(told)}{warned}"
