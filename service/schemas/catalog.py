@@ -223,6 +223,7 @@ class FacilitySchema(HardwareSchema):
     feed_kw = positive(1000, known=True)
     feed_sides = whole(1, 4, known=True)
     cdu_kw = positive(10_000, known=True)
+    rack_cdu_kw = positive(10_000, known=True)
 
 
 class PublishedSchema(StrictSchema):

@@ -281,7 +281,10 @@ class FacilitySchema(AnswerSchema):
     rack_binds = text("What sets the servers of a rack: space, power, air, weight or published.", **_OPTIONAL)
     rack_feeds = count("Power feeds of one rack of servers, both sides.", **_OPTIONAL)
     feeds = count("Power feeds of all racks.", **_OPTIONAL)
-    coolant_units = count("Coolant distribution units of a row, one of them spare.", **_OPTIONAL)
+    coolant_units = count(
+        "Coolant distribution units: one inside a rack where that is enough, else of a row with a spare.",
+        **_OPTIONAL,
+    )
     energy_kwh_year = figure("Energy of a year at the meter.", **_OPTIONAL)
     carbon_kg_year = figure("Carbon dioxide of that energy.", **_OPTIONAL)
     grid_kg_co2_kwh = figure("The intensity of the grid that this is at.", **_OPTIONAL)

@@ -102,10 +102,15 @@ def rack_feeds(server: ServerSpec, preset: FacilityPreset, *, servers: float) ->
 
 
 def coolant_units(liquid_kw: float | None, preset: FacilityPreset) -> int | None:
-    """Coolant distribution units of a row [count]: liquid heat / what one takes, and one spare; none without liquid."""
+    """Coolant distribution units [count]; none without liquid.
+
+    One inside a rack where it takes all of the heat; else units of a row: liquid heat / what one takes, and one spare.
+    """
     if liquid_kw is None:
         return None
-    return math.ceil(liquid_kw / preset.cdu_kw) + 1 if liquid_kw > 0.0 else 0
+    if liquid_kw <= preset.rack_cdu_kw:
+        return 1 if liquid_kw > 0.0 else 0
+    return math.ceil(liquid_kw / preset.cdu_kw) + 1
 
 
 @lru_cache(maxsize=4096)

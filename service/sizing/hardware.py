@@ -178,6 +178,7 @@ class FacilityPreset:
     feed_kw: float
     feed_sides: int
     cdu_kw: float
+    rack_cdu_kw: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -290,9 +290,13 @@ def _facility_steps(
             "coolant distribution units",
             plan.coolant_units,
             "units",
-            "heat into liquid / what a unit takes, and one spare",
-            (("liquid_heat_kw", plan.liquid_heat_kw), ("cdu_kw", preset.cdu_kw)),
-            f"{_FACILITY}: preset.cdu_kw",
+            "one inside a rack where it takes all of the heat, else heat / what a unit of a row takes, and one spare",
+            (
+                ("liquid_heat_kw", plan.liquid_heat_kw),
+                ("rack_cdu_kw", preset.rack_cdu_kw),
+                ("cdu_kw", preset.cdu_kw),
+            ),
+            f"{_FACILITY}: preset.rack_cdu_kw, preset.cdu_kw",
         ),
         _step(
             "power feeds",
