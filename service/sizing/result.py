@@ -350,6 +350,12 @@ class Estimate:
     # None where the workload has no SLO.
     meets_slo: bool | None = None
     utilisation: tuple[Quantity, ...]
+    # What stands around the GPUs, as an option tells it. None where no system of the catalog carries them.
+    servers: int | None = None
+    requirements: tuple[Quantity, ...] = ()
+    network: NetworkPlan | None = None
+    storage: StoragePlan | None = None
+    facility: FacilityPlan | None = None
     assumed: tuple[Assumed, ...]
     working: tuple[WorkingStep, ...]
     engine_version: str

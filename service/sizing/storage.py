@@ -14,6 +14,8 @@ from service.sizing.units import DAY_S, GB_S, TB
 FULL_STATE_BYTES_PARAM = 14.0
 # A residue or a base is a letter.
 LETTER_BYTES = 1.0
+# Checkpoint in use and the one before it, for a roll-back.
+VERSIONS_KEPT = 2
 SHARED, IN_SERVER = "shared", "server"
 DATASET = "dataset"
 _AS_GIVEN = "as given"

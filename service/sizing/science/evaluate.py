@@ -1,5 +1,7 @@
 """estimate_science: one fixed deployment, evaluated by the same physics that size_science searches."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from service.errors import FieldError, UnsupportedWorkloadError
@@ -8,23 +10,25 @@ from service.sizing.hardware import GpuSpec, Hardware
 from service.sizing.place import placed_server
 from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, Quantity
+from service.sizing.science.alignments import cpu_servers_beside, msa_needs, spare_cores
 from service.sizing.science.application import Application
 from service.sizing.science.describe import assumed, describe
 from service.sizing.science.explain import science_working
-from service.sizing.science.host import longest_that_fits, usable_gpus
+from service.sizing.science.host import Surroundings, longest_that_fits, surroundings, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
 from service.sizing.science.performance import (
     Performance,
     Rows,
+    items_day,
     job_rates,
     lacks_fp64,
     performance,
     trained_performance,
 )
-from service.sizing.science.spread_out import batch_of, layout_of, parts_of, precision_of
+from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of
 from service.sizing.science.trained import trained_deployment
-from service.sizing.science.workload import ScienceWorkload
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
@@ -65,6 +69,7 @@ def estimate_science(
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
+    around = _around(job, workload, rows, physics, table=table, hardware=hardware, calibration=calibration, fed=fed)
     return Estimate(
         kind="science",
         gpu=gpu.id,
@@ -88,23 +93,66 @@ def estimate_science(
             Quantity(name="parallel_efficiency_fraction", value=float(physics.efficiency_fraction[0])),
             Quantity(name="longest_target_tokens", value=longest),
         ),
+        requirements=around.requirements,
+        storage=around.storage,
         assumed=(
             *assumed(job, calibration),
             *((Assumed(field="deployment.server", value=chosen, why="not given"),) if chosen else ()),
             *_weak_fp64(job, table, calibration),
             *_spilled(physics),
         ),
-        working=science_working(
-            job,
-            rows=rows,
-            physics=physics,
-            rates=rates,
-            table=table,
-            row=0,
-            servers=None,
-            calibration=calibration,
+        working=(
+            *science_working(
+                job,
+                rows=rows,
+                physics=physics,
+                rates=rates,
+                table=table,
+                row=0,
+                servers=None,
+                calibration=calibration,
+            ),
+            *around.working,
         ),
         engine_version=ENGINE_VERSION,
+    )
+
+
+def _around(
+    job: Job,
+    workload: ScienceWorkload,
+    rows: Rows,
+    physics: Performance,
+    *,
+    table: HardwareTable,
+    hardware: Hardware,
+    calibration: Calibration,
+    fed: int,
+) -> Surroundings:
+    """Hosts, alignments and storage of what the deployment does in a day."""
+    utilisation = calibration.assumption("science.utilisation_fraction")
+    day = float(items_day(physics.item_s[0], instances=float(rows.instances[0]), utilisation_fraction=utilisation))
+    job = replace(job, demand_day=day)
+    if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
+        job = replace(job, msa=msa_needs(workload, job.application.folding, calibration, targets_day=day))
+    # Desktops and systems alike: as many as hold the GPUs of all instances.
+    servers = -(-int(rows.gpus_instance[0] * rows.instances[0]) // int(table.gpus_server[0]))
+    each = min(float(table.gpus_server[0]), float(fed))
+    usable = np.array([each], dtype=np.float64)
+    spare = spare_cores(
+        table, np.zeros(1, dtype=np.int64), servers=float(servers), host=job.application.host, usable=usable
+    )
+    return surroundings(
+        job,
+        workload,
+        server=table.servers[0],
+        servers=servers,
+        beside=int(cpu_servers_beside(job.msa, spare, hardware.cpu_servers)[0]),
+        cpu_server=next(iter(hardware.cpu_servers), None),
+        gpus_server=each,
+        memory_bytes=float(table.memory_bytes[0]),
+        calibration=calibration,
+        point=point_of(physics, 0, table=table, server=0, calibration=calibration),
     )
 
 

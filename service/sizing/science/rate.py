@@ -49,7 +49,7 @@ class LawPart:
     bandwidth_ratio: float | None
     bf16_ratio: float | None
     unit_s: float
-    weight: float
+    weight_fraction: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ _UNIT = "s"
 _POLYNOMIAL = "sum of c_k x mean of size^k"
 _POINTS = "between measured points, on the logarithms of size and seconds; the ends are kept"
 _FITTED = "config/calibration/science.yaml"
-_WEIGHTED = "exp(sum of weight x ln(seconds by one) / sum of weights)"
-_LAW = "seconds on it / (FP32 ratio ^ a x bandwidth ratio ^ b x BF16 ratio ^ c); weight = 1 / (unlikeness + 0.3)^2"
+_WEIGHTED = "exp(sum of weight x ln(seconds by one)); weights add up to one"
+_LAW = "seconds on it / (FP32 ratio ^ a x bandwidth ratio ^ b x BF16 ratio ^ c); weight by 1 / (unlikeness + 0.3)^2"
 
 
 def rate_working(rate: Rate, size: WorkSize, *, application: str) -> tuple[WorkingStep, ...]:
@@ -80,7 +80,7 @@ def _by_law(origin: ByLaw, size: WorkSize, facts: str) -> tuple[WorkingStep, ...
             *_powers("fp32", part.fp32_ratio, law.fp32_exponent),
             *_powers("bandwidth", part.bandwidth_ratio, law.bandwidth_exponent),
             *_powers("bf16", part.bf16_ratio, law.bf16_exponent),
-            Quantity(name="weight", value=part.weight),
+            Quantity(name="weight", value=part.weight_fraction),
         )
         name = f"seconds per unit by {part.gpu}"
         steps.append(_step(name, part.unit_s, _UNIT, _LAW, inputs, f"{_FITTED}: laws, else {facts} ({law.source})"))
@@ -102,7 +102,7 @@ def _result(rate: Rate, size: WorkSize, facts: str) -> WorkingStep:
         formula = f"{_WEIGHTED}; {rate.how}"
         for part in rate.origin.parts:
             inputs.append(Quantity(name=f"seconds_by_{part.gpu}", value=part.unit_s))
-            inputs.append(Quantity(name=f"weight_{part.gpu}", value=part.weight))
+            inputs.append(Quantity(name=f"weight_{part.gpu}", value=part.weight_fraction))
     inputs += [Quantity(name="ln_band_down", value=rate.down), Quantity(name="ln_band_up", value=rate.up)]
     return _step("seconds per unit on one GPU", rate.unit_s, _UNIT, formula, tuple(inputs), f"{facts}: {rate.source}")
 

@@ -140,9 +140,8 @@ class _Resolver:
         if not near:
             return None
         found = [self._one_by_law(law, anchor, target, distance=distance) for distance, _, anchor in near]
-        parts, missing = tuple(part for part, _ in found), found[0][1]
-        total = math.fsum(part.weight for part in parts)
-        ln_unit_s = math.fsum(part.weight * math.log(part.unit_s) for part in parts) / total
+        parts, missing = _weighted(tuple(part for part, _ in found)), found[0][1]
+        ln_unit_s = math.fsum(part.weight_fraction * math.log(part.unit_s) for part in parts)
         nearest = parts[0].rate
         return replace(
             nearest,
@@ -178,9 +177,15 @@ class _Resolver:
             bandwidth_ratio=ratios[1],
             bf16_ratio=ratios[2],
             unit_s=rate.unit_s / math.exp(ln_speedup),
-            weight=1.0 / (distance + _ALIKE) ** 2,
+            weight_fraction=1.0 / (distance + _ALIKE) ** 2,
         )
         return part, _MISSING_SPEC_LN_ARM if lacks else 0.0
+
+
+def _weighted(parts: tuple[LawPart, ...]) -> tuple[LawPart, ...]:
+    """The same with weights that add up to one."""
+    total = math.fsum(part.weight_fraction for part in parts)
+    return tuple(replace(part, weight_fraction=part.weight_fraction / total) for part in parts)
 
 
 def _transferred(origin: Rate, transfer: Transfer) -> Rate:

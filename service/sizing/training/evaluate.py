@@ -11,6 +11,7 @@ from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout
 from service.sizing.table import FloatArray, HardwareTable, build_table
 from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
+from service.sizing.training.demand import storage_plan
 from service.sizing.training.explain import (
     bottleneck,
     certainty_of,
@@ -69,6 +70,7 @@ def estimate_training(
         memory_usable_gb_gpu=float(table.memory_bytes[0]) / GB,
         bottleneck=bottleneck(point.step),
         utilisation=utilisation(point),
+        storage=storage_plan(point, calibration),
         assumed=(
             *_placed(placed),
             *_chosen(deployment, chosen.layout(0)),
