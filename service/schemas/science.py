@@ -97,6 +97,7 @@ class FoldingSchema(ScienceSchema):
     )
     recycles = Count("Recycles; null is what the application is published with.", low=0, high=100, **_OPTIONAL)
     msa = fields.Nested(MsaSchema, load_default=Msa, metadata={"description": "The alignment stage."})
+    keep_embeddings = Flag("Whether embeddings are kept on disk beside the structures.", load_default=False)
 
 
 class MdSchema(ScienceSchema):

@@ -141,6 +141,8 @@ class FoldingFacts:
     msa_routes: tuple[MsaRoute, ...]
     basis: str
     source: str
+    # Of one seed where they are kept; None where nobody published it.
+    embedding_bytes_pair: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,9 +110,17 @@ def folding_job(workload: FoldingWorkload, application: Application, calibration
         fixed_item_s=facts.host_s_seed * seeds,
         memory_bytes=float(folding_bytes(longest, law)),
         longest=longest,
+        output_bytes_item=_embedding_bytes(workload, facts, pairs=moments[2]),
         msa=msa_needs(workload, facts, calibration, targets_day=workload.targets_day or 0.0),
         assumed=_assumed(workload, facts),
     )
+
+
+def _embedding_bytes(workload: FoldingWorkload, facts: FoldingFacts, *, pairs: float) -> float | None:
+    """Embeddings of all seeds of one target [bytes]: bytes a pair x mean of tokens^2; None if none are kept."""
+    if not workload.keep_embeddings or facts.embedding_bytes_pair is None:
+        return None
+    return workload.seeds * facts.embedding_bytes_pair * pairs
 
 
 def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, ...]:
@@ -131,6 +139,9 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
         if value is None:
             why = "not given: as the application is published"
             found.append(Assumed(field=f"workload.{name}", value=f"{own}", why=why, source=facts.source))
+    if workload.keep_embeddings and facts.embedding_bytes_pair is None:
+        why = "not in the storage: nobody published how large those of this application are"
+        found.append(Assumed(field="workload.keep_embeddings", value="not counted", why=why, source=facts.source))
     given = workload.tokens.p95
     why = "not given: every target has the mean" if given is None else "memory is checked at this length"
     found.append(Assumed(field="workload.tokens.p95", value=f"{given or workload.tokens.mean:g}", why=why))

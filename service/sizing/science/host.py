@@ -175,6 +175,8 @@ def _storage(job: Job, *, servers: int, calibration: Calibration, point: Point |
         return sequence_storage(storage_plan(point, calibration), local_bytes_server=local, source=source)
     one = None if host is None else daily(host.output_gb_item)
     outputs = None if one is None else one * job.stored_units_item
+    if job.output_bytes_item is not None:
+        outputs = items * job.output_bytes_item
     if host is not None and host.output_gb_server_day is not None:
         outputs = host.output_gb_server_day * GB * servers
     return science_storage(

@@ -47,6 +47,8 @@ class Job:
     fixed_item_s: float = 0.0
     # Results of one item that are kept on disk.
     stored_units_item: float = 1.0
+    # Bytes of them, where they follow from the workload and not from the application alone.
+    output_bytes_item: float | None = None
     max_instances: float = math.inf
     coupled: bool = False
     memory_bytes: float = 0.0

@@ -199,6 +199,16 @@ def test_a_route_brings_the_databases_that_it_searches(catalog, weight):
                 assert needs["database_tb"] <= needs["msa_nvme_tb"]
 
 
+def test_embeddings_that_are_kept_are_in_the_storage(catalog, weight):
+    def outputs(**changes):
+        asked = folding(tokens=SizeDistribution(mean=5120.0), targets_day=100.0, **changes)
+        return {s.stage: s.capacity_tb for s in sized(asked, catalog, weight).options[0].storage.stages}["outputs"]
+
+    # Almost 6 GiB a seed of 5,120 tokens, kept for 30 days.
+    assert outputs() is None
+    assert outputs(keep_embeddings=True, seeds=2) == pytest.approx(100 * 30 * 2 * 6 * 1.0737 / 1000, rel=0.01)
+
+
 def test_energy_goes_with_how_busy_the_gpus_are(catalog, weight):
     busy = sized(folding(targets_day=50_000.0), catalog, weight, allowed_gpus=("b200-sxm",)).options[0]
     idle = sized(folding(targets_day=1.0), catalog, weight, allowed_gpus=("b200-sxm",)).options[0]
