@@ -7,6 +7,7 @@ import numpy as np
 
 from service.sizing.numeric import Numeric
 from service.sizing.result import StoragePlan, StorageStage
+from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray
 from service.sizing.units import DAY_S, GB_S, TB
 
@@ -79,7 +80,7 @@ def _sum(rates: list[float | None]) -> float | None:
 def inference_storage(*, weights_bytes: float, versions: int, servers: int, load_s: float) -> StoragePlan:
     """The model store: `versions` of the weights, read by all servers at a cold start."""
     read = float(model_load_bytes_s(weights_bytes, servers=servers, load_s=load_s))
-    rule = f"{versions} versions of the weights; all {servers} servers load one within {load_s:g} s"
+    rule = f"{versions} versions of the weights; all {servers} servers load one within {spoken(load_s)} s"
     store = stage(
         "model_store",
         weights_bytes * versions,
@@ -89,7 +90,8 @@ def inference_storage(*, weights_bytes: float, versions: int, servers: int, load
         f"weights of the zoo; {_ASSUMPTIONS}: inference.cold_start_load_s",
     )
     return staged(
-        (store,), note=f"model store: {versions} versions of the weights; all servers load them within {load_s:g} s"
+        (store,),
+        note=f"model store: {versions} versions of the weights; all servers load them within {spoken(load_s)} s",
     )
 
 
@@ -113,7 +115,7 @@ def training_storage(
             dataset_bytes,
             gpus * read_bytes_s_gpu,
             None,
-            f"{_AS_GIVEN}; read at {read_bytes_s_gpu / GB_S:g} GB/s by each of {gpus} GPUs",
+            f"{_AS_GIVEN}; read at {spoken(read_bytes_s_gpu / GB_S)} GB/s by each of {gpus} GPUs",
             f"workload.dataset_tb; {_ASSUMPTIONS}: training.dataset_read_gb_s_gpu",
         ),
         stage(
@@ -121,14 +123,14 @@ def training_storage(
             one * checkpoints_kept,
             None,
             write,
-            f"{checkpoints_kept} x {one / TB:.3g} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter; "
-            f"one written in {stall_fraction:.0%} of {interval_s:g} s",
+            f"{checkpoints_kept} x {spoken(one / TB)} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter; "
+            f"one written in {stall_fraction:.0%} of {spoken(interval_s)} s",
             f"{_ASSUMPTIONS}: training.checkpoints_kept, training.checkpoint_stall_fraction",
         ),
     )
     return staged(
         stages,
-        note=f"{checkpoints_kept} checkpoints of {one / TB:.3g} TB ({FULL_STATE_BYTES_PARAM:g} bytes a parameter), "
+        note=f"{checkpoints_kept} checkpoints of {spoken(one / TB)} TB ({FULL_STATE_BYTES_PARAM:g} bytes a parameter), "
         f"each written in {stall_fraction:.0%} of the interval{known}",
     )
 

@@ -140,7 +140,7 @@ def _sequence_assumed(
         found.append(
             Assumed(
                 field=_PADDING,
-                value=f"{padding:.3g} times",
+                value=f"{spoken(padding)} times",
                 why="sequences are padded, not packed: the time of packed ones times this",
                 source="config/calibration/science.yaml",
             )

@@ -29,6 +29,7 @@ from service.sizing.science.performance import (
 from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of
 from service.sizing.science.trained import trained_deployment
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
+from service.sizing.spoken import spoken
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
@@ -189,7 +190,9 @@ def _spilled(physics: Performance) -> tuple[Assumed, ...]:
     if physics.fits[0] or not physics.runs[0]:
         return ()
     over_gb = float(physics.spilled_bytes[0]) / GB
-    return (Assumed(field="memory", value=f"{over_gb:.3g} GB in host memory", why="the job does not fit: it spills"),)
+    return (
+        Assumed(field="memory", value=f"{spoken(over_gb)} GB in host memory", why="the job does not fit: it spills"),
+    )
 
 
 def _weak_fp64(job: Job, table: HardwareTable, calibration: Calibration) -> tuple[Assumed, ...]:

@@ -14,6 +14,7 @@ from service.sizing.science.application import Application, FoldingFacts, Memory
 from service.sizing.science.job import Job
 from service.sizing.science.rate import WorkSize
 from service.sizing.science.workload import FoldingWorkload, SizeDistribution
+from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray
 from service.sizing.units import GB
 
@@ -127,7 +128,7 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
     found = [
         Assumed(
             field="host_s_seed",
-            value=f"{facts.host_s_seed:g} s",
+            value=f"{spoken(facts.host_s_seed)} s",
             why="host time per seed that the GPU waits for: features in, structures out",
             source=facts.source,
         )
@@ -144,5 +145,5 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
         found.append(Assumed(field="workload.keep_embeddings", value="not counted", why=why, source=facts.source))
     given = workload.tokens.p95
     why = "not given: every target has the mean" if given is None else "memory is checked at this length"
-    found.append(Assumed(field="workload.tokens.p95", value=f"{given or workload.tokens.mean:g}", why=why))
+    found.append(Assumed(field="workload.tokens.p95", value=spoken(given or workload.tokens.mean), why=why))
     return tuple(found)

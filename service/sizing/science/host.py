@@ -82,7 +82,7 @@ def surroundings(
             Quantity(name="database_tb", value=database_tb(job)),
         ]
     if gpus_server < server.gpus:
-        notes.append(f"host cores or RAM feed {gpus_server:g} of the {server.gpus} GPUs of a server")
+        notes.append(f"host cores or RAM feed {spoken(gpus_server)} of the {server.gpus} GPUs of a server")
     needs: MsaNeeds | None = None
     if job.msa is not None:
         needs = job.msa

@@ -18,6 +18,7 @@ from service.sizing.science.rate import (
     curve_s,
     rate_table,
 )
+from service.sizing.spoken import spoken
 
 # Added to the band where a data sheet that the law needs is missing.
 _MISSING_SPEC_LN_ARM = 0.3
@@ -196,7 +197,7 @@ def _transferred(origin: Rate, transfer: Transfer) -> Rate:
         down=math.hypot(origin.down, math.log(transfer.high / transfer.central)),
         up=math.hypot(origin.up, math.log(transfer.central / transfer.low)),
         basis=Basis.EXTRAPOLATED,
-        how=f"{transfer.central:.3g} ({transfer.low:.3g}-{transfer.high:.3g}) times the speed of {transfer.from_gpu}"
+        how=f"{spoken(transfer.central)} ({spoken(transfer.low)}-{spoken(transfer.high)}) times the speed of {transfer.from_gpu}"
         f" ({transfer.note or transfer.basis}); {origin.how}",
         source=transfer.source,
         origin=ByTransfer(origin=origin, transfer=transfer),
