@@ -197,8 +197,8 @@ def _transferred(origin: Rate, transfer: Transfer) -> Rate:
         down=math.hypot(origin.down, math.log(transfer.high / transfer.central)),
         up=math.hypot(origin.up, math.log(transfer.central / transfer.low)),
         basis=Basis.EXTRAPOLATED,
-        how=f"{spoken(transfer.central)} ({spoken(transfer.low)}-{spoken(transfer.high)}) times the speed of {transfer.from_gpu}"
-        f" ({transfer.note or transfer.basis}); {origin.how}",
+        how=f"{spoken(transfer.central)} ({spoken(transfer.low)}-{spoken(transfer.high)}) times the speed of "
+        f"{transfer.from_gpu} ({transfer.note or transfer.basis}); {origin.how}",
         source=transfer.source,
         origin=ByTransfer(origin=origin, transfer=transfer),
     )
