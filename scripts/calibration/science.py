@@ -121,7 +121,7 @@ def write_science(
         "schema_version: 1",
         f'fitted: "{today.isoformat()}"',
         f"inputs: {runs} lines of config/evidence/science.jsonl whose split is calibration and scope is timing",
-        "method: non-negative relative least squares of curves, ridge of laws (scripts/calibration/science_curves.py, science_laws.py)",
+        "method: non-negative relative least squares of curves (scripts/calibration/science_curves.py), ridge of laws",
         f'code_version: "{ENGINE_VERSION}"',
         "errors:",
         *_error_lines(errors),
