@@ -11,7 +11,7 @@ from scripts.calibration.science_curves import arm_of, fit_curve
 from scripts.calibration.science_runs import ScienceRun
 from service.catalog.catalog import Catalog
 from service.sizing.science.application import Application, Curve, HaloLaw
-from service.sizing.science.performance import halo_efficiency, serial_efficiency, sharding_efficiency
+from service.sizing.science.efficiency import halo_efficiency, serial_efficiency, sharding_efficiency
 from service.sizing.science.rate import curve_s, point_size
 from service.sizing.science.rates import rates_of
 from service.sizing.table import FloatArray

@@ -26,7 +26,7 @@ from service.sizing.science.performance import (
     performance,
     trained_performance,
 )
-from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of
+from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
 from service.sizing.science.trained import trained_deployment
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.spoken import spoken
@@ -70,6 +70,7 @@ def estimate_science(
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
+    point = point_of(physics, 0, table=table, server=0, calibration=calibration)
     around = _around(job, workload, rows, physics, table=table, hardware=hardware, calibration=calibration, fed=fed)
     return Estimate(
         kind="science",
@@ -89,10 +90,10 @@ def estimate_science(
         memory_gb_gpu=parts_of(physics, 0, table=table, server=0, calibration=calibration),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,
-        bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus),
+        bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus, point=point),
         utilisation=(
-            Quantity(name="parallel_efficiency_fraction", value=float(physics.efficiency_fraction[0])),
-            Quantity(name="longest_target_tokens", value=longest),
+            *shares_of(job, physics, 0, point),
+            *(() if longest is None else (Quantity(name="longest_target_tokens", value=longest),)),
         ),
         requirements=around.requirements,
         storage=around.storage,

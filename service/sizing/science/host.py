@@ -78,7 +78,7 @@ def surroundings(
         requirements += [
             Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
             Quantity(name="host_ram_gb_server", value=host.ram_gb_gpu * gpus_server),
-            Quantity(name="local_nvme_tb_server", value=host.nvme_tb_server),
+            Quantity(name="local_nvme_tb_server", value=local_nvme_tb(job)),
             Quantity(name="database_tb", value=database_tb(job)),
         ]
     if gpus_server < server.gpus:
@@ -117,6 +117,14 @@ def database_tb(job: Job) -> float | None:
     if own is not None:
         return own
     return None if job.application.host is None else job.application.host.database_tb
+
+
+def local_nvme_tb(job: Job) -> float | None:
+    """Disks of every server [TB]: what the application is published with, and no less than searches in it read."""
+    own = None if job.application.host is None else job.application.host.nvme_tb_server
+    searched = None if job.msa is None else job.msa.route.nvme_tb
+    known = [tb for tb in (own, searched) if tb is not None]
+    return max(known, default=None)
 
 
 def longest_that_fits(job: Job, memory_bytes: float) -> float | None:
@@ -170,7 +178,7 @@ def _storage(job: Job, *, servers: int, calibration: Calibration, point: Point |
         return None if tb is None else tb * TB
 
     source = f"config/science/{job.application.id}.yaml: host"
-    local = None if host is None else sized(host.nvme_tb_server)
+    local = sized(local_nvme_tb(job))
     if point is not None:
         return sequence_storage(storage_plan(point, calibration), local_bytes_server=local, source=source)
     one = None if host is None else daily(host.output_gb_item)

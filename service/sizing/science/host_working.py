@@ -32,7 +32,9 @@ _RULES: Mapping[str, _Rule] = {
     ),
     "host_cores_server": _Rule(unit="cores", formula="cores a GPU x working GPUs", inputs=("cores_gpu", "gpus_server")),
     "host_ram_gb_server": _Rule(unit="GB", formula="RAM a GPU x working GPUs", inputs=("ram_gb_gpu", "gpus_server")),
-    "local_nvme_tb_server": _Rule(unit="TB", formula=_PUBLISHED),
+    "local_nvme_tb_server": _Rule(
+        unit="TB", formula=f"{_PUBLISHED}; no less than the route of alignments reads", inputs=("msa_nvme_tb",)
+    ),
     "database_tb": _Rule(unit="TB", formula=_PUBLISHED),
     "msa_chains_day": _Rule(
         unit="chains/day",

@@ -9,6 +9,8 @@ from service.sizing.science.job import Job
 from service.sizing.science.performance import Performance, Rows, items_day
 from service.sizing.science.rate import RateTable
 from service.sizing.science.workload import LatticeWorkload, ScienceWorkload, SequenceTrainingWorkload
+from service.sizing.training.explain import Point
+from service.sizing.training.explain import bottleneck as of_training
 from service.sizing.units import DAY_S, MEGA, TFLOP_S
 
 # FLOP of one token in training: 2 forward and 4 backward per parameter.
@@ -87,8 +89,12 @@ def _coupled_rates(job: Job, workload: ScienceWorkload, *, item_s: float, gpus: 
     return []
 
 
-def bottleneck(job: Job, physics: Performance, row: int, *, gpus_server: float, gpus: int) -> str:
+def bottleneck(
+    job: Job, physics: Performance, row: int, *, gpus_server: float, gpus: int, point: Point | None = None
+) -> str:
     """What binds: arithmetic, memory bandwidth or exchange of a roofline job, the host, else the GPU's own curve."""
+    if point is not None:
+        return of_training(point.step)
     if job.arithmetic is not None:
         parts = {
             "arithmetic": float(physics.arithmetic_s[row]),

@@ -14,7 +14,7 @@ from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
 from service.sizing.science.performance import Performance, Rows
 from service.sizing.science.rate import RateTable
-from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of
+from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.table import FloatArray, HardwareTable
 from service.sizing.units import DAY_S, GB
@@ -53,6 +53,7 @@ def science_option(
     job, rows, physics, row, servers = chosen.job, chosen.rows, chosen.physics, chosen.row, chosen.servers
     at = int(rows.server[row])
     server, gpu = table.servers[at], table.gpus[at]
+    point = point_of(physics, row, table=table, server=at, calibration=calibration)
     around = surroundings(
         job,
         workload,
@@ -63,7 +64,7 @@ def science_option(
         gpus_server=float(usable[at]),
         memory_bytes=float(table.memory_bytes[at]),
         calibration=calibration,
-        point=point_of(physics, row, table=table, server=at, calibration=calibration),
+        point=point,
     )
     built = infrastructure(
         server,
@@ -103,8 +104,8 @@ def science_option(
         memory_gb_gpu=parts_of(physics, row, table=table, server=at, calibration=calibration),
         memory_used_gb_gpu=float(physics.memory_bytes[row]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[row]) / GB,
-        bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus),
-        utilisation=_utilisation(chosen, calibration),
+        bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus, point=point),
+        utilisation=(*_utilisation(chosen, calibration), *shares_of(job, physics, row, point)),
         network=built.network,
         storage=built.storage,
         facility=built.facility,
@@ -165,5 +166,4 @@ def _utilisation(chosen: Chosen, calibration: Calibration) -> tuple[Quantity, ..
     return (
         Quantity(name="gpu_busy_fraction", value=busy_s / DAY_S),
         Quantity(name=PLANNED_MOST, value=planned),
-        Quantity(name="parallel_efficiency_fraction", value=float(chosen.physics.efficiency_fraction[row])),
     )

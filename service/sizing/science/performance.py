@@ -12,13 +12,20 @@ from service.sizing.hardware import Hardware
 from service.sizing.interval import Basis, normal_cdf
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
-from service.sizing.science.application import HaloLaw, ScalingPoint, SerialLaw, ShardingLaw, Template
+from service.sizing.science.application import Template
+from service.sizing.science.efficiency import (
+    halo_efficiency,
+    scaling_efficiency,
+    serial_efficiency,
+    sharding_efficiency,
+    sized_efficiency,
+)
 from service.sizing.science.job import Arithmetic, Job
 from service.sizing.science.rate import Rate, RateTable, WorkSize, point_size, rate_table
 from service.sizing.science.rates import rates_of
 from service.sizing.science.trained import Trained
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.units import DAY_S, GB, GB_S, MEGA, TFLOP_S
+from service.sizing.units import DAY_S, GB, GB_S, TFLOP_S
 
 # Sizes so far apart show what of a step does not go with the size.
 _PROBE = 16.0
@@ -80,45 +87,6 @@ class Performance:
 def items_day(item_s: Numeric, *, instances: Numeric, utilisation_fraction: float) -> FloatArray:
     """Items a day: instances x 86,400 s x utilisation / seconds of an item (method notes, section 0)."""
     return np.asarray(np.asarray(instances, dtype=np.float64) * DAY_S * utilisation_fraction / item_s)
-
-
-def scaling_efficiency(gpus: Numeric, points: tuple[ScalingPoint, ...]) -> FloatArray:
-    """Parallel efficiency of one job on `gpus` GPUs: measured points, interpolated on log2; NaN beyond the last one."""
-    counts = np.asarray(gpus, dtype=np.float64)
-    if not points:
-        return np.where(counts <= 1.0, 1.0, np.nan)
-    known = np.log2(np.array([p.gpus for p in points], dtype=np.float64))
-    values = np.array([p.efficiency_fraction for p in points], dtype=np.float64)
-    return np.where(counts <= points[-1].gpus, np.interp(np.log2(counts), known, values), np.nan)
-
-
-def sized_efficiency(
-    gpus: Numeric, *, at_reference: FloatArray, step_s: FloatArray, reference_s: FloatArray, launch_s: FloatArray
-) -> FloatArray:
-    """Efficiency of a job of another size than the one whose efficiency is `at_reference`.
-
-    t(n) = t0 + k c N / n: launches do not shrink with more GPUs, and k is such that the measured size has its own
-    efficiency. E = (t0 + c N) / (n t(n)), and never over 1 (method notes, section 3: t0 + c N).
-    """
-    counts = np.asarray(gpus, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        split_s = np.maximum(reference_s / (counts * at_reference) - launch_s, 0.0)
-        factor = np.maximum(split_s * counts / (reference_s - launch_s), 1.0)
-        several_s = launch_s + factor * (step_s - launch_s) / counts
-        sized = np.minimum(step_s / (counts * several_s), 1.0)
-    # A step that is all launch has nothing to split: nothing is known of it but what was measured.
-    return np.where((counts > 1.0) & (reference_s > launch_s), sized, at_reference)
-
-
-def halo_efficiency(
-    gpus: Numeric, law: HaloLaw, *, update_s: Numeric, element_bytes: float, link_bytes_s: Numeric
-) -> FloatArray:
-    """Efficiency of a lattice code: 1 / (1 + k n MLUPS bytes reference / link); 1 on one GPU (FluidX3D tables)."""
-    counts = np.asarray(gpus, dtype=np.float64)
-    mlups = 1.0 / (np.asarray(update_s, dtype=np.float64) * MEGA)
-    slower = law.reference_link_gb_s * GB_S / np.asarray(link_bytes_s, dtype=np.float64)
-    loss = law.coefficient * counts * mlups * element_bytes * slower
-    return np.where(counts > 1.0, 1.0 / (1.0 + loss), 1.0)
 
 
 def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration: Calibration) -> RateTable:
@@ -273,22 +241,6 @@ def _spill(
     link = np.array([g.pcie_gb_s or law.reference_link_gb_s for g in table.gpus], dtype=np.float64)[server]
     each_s = over / GB * law.s_gb * law.reference_link_gb_s / link
     return over, each_s * job.units_item * job.time_factor, usable_bytes * law.most_factor
-
-
-def sharding_efficiency(gpus: Numeric, law: ShardingLaw, *, size_tokens: float) -> FloatArray:
-    """Efficiency of one item over `gpus` GPUs: 1 / (1 + k (n - 1) (reference / size)^p); NaN beyond what was measured.
-
-    Source: alphafold3 docs/performance.md, 16 A100 beside one.
-    """
-    counts = np.asarray(gpus, dtype=np.float64)
-    loss = law.coefficient * (counts - 1.0) * (law.reference_size_tokens / size_tokens) ** law.power
-    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + loss), np.nan)
-
-
-def serial_efficiency(gpus: Numeric, law: SerialLaw) -> FloatArray:
-    """Efficiency of a run of a fixed recipe: 1 / (1 + serial x n); NaN beyond what was measured (MLPerf HPC v3.0)."""
-    counts = np.asarray(gpus, dtype=np.float64)
-    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + law.serial_fraction * counts), np.nan)
 
 
 def _efficiency(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable) -> FloatArray:

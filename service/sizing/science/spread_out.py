@@ -2,11 +2,11 @@
 
 from service.sizing.calibration import Calibration
 from service.sizing.place import memory_parts
-from service.sizing.result import MemoryPart, ParallelLayout
+from service.sizing.result import MemoryPart, ParallelLayout, Quantity
 from service.sizing.science.job import Job
 from service.sizing.science.performance import Performance
 from service.sizing.table import HardwareTable
-from service.sizing.training.explain import Point, training_memory_parts
+from service.sizing.training.explain import Point, training_memory_parts, utilisation
 
 
 def layout_of(physics: Performance, row: int, *, gpus: int) -> ParallelLayout:
@@ -43,3 +43,14 @@ def point_of(
     if physics.trained is None:
         return None
     return physics.trained.point(row, table=table, server=server, calibration=calibration)
+
+
+def shares_of(job: Job, physics: Performance, row: int, point: Point | None) -> tuple[Quantity, ...]:
+    """Shares of what the hardware could do: of a training its MFU and where its step goes, else what GPUs lose."""
+    if physics.trained is None or point is None:
+        lost = float(physics.efficiency_fraction[row])
+        return (Quantity(name="parallel_efficiency_fraction", value=lost),)
+    # The engine's own MFU is that of its step, which what was measured corrects.
+    corrected = float(physics.trained.whole_s[row]) * job.units_item / float(physics.item_s[row])
+    shares = tuple(one for one in utilisation(point) if one.name.endswith("_fraction"))
+    return (Quantity(name="mfu", value=point.mfu * corrected), *shares)

@@ -5,7 +5,7 @@ import pytest
 
 from service.errors import UnsupportedWorkloadError
 from service.sizing.result import Limit
-from service.sizing.science.performance import serial_efficiency, sharding_efficiency
+from service.sizing.science.efficiency import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
     DeadlineTarget,
     RecipeTrainingWorkload,
