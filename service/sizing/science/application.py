@@ -142,7 +142,7 @@ class FoldingFacts:
     basis: str
     source: str
     # Of one seed where they are kept; None where nobody published it.
-    embedding_bytes_pair: float | None = None
+    embedding_pair_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

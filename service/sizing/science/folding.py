@@ -119,9 +119,9 @@ def folding_job(workload: FoldingWorkload, application: Application, calibration
 
 def _embedding_bytes(workload: FoldingWorkload, facts: FoldingFacts, *, pairs: float) -> float | None:
     """Embeddings of all seeds of one target [bytes]: bytes a pair x mean of tokens^2; None if none are kept."""
-    if not workload.keep_embeddings or facts.embedding_bytes_pair is None:
+    if not workload.keep_embeddings or facts.embedding_pair_bytes is None:
         return None
-    return workload.seeds * facts.embedding_bytes_pair * pairs
+    return workload.seeds * facts.embedding_pair_bytes * pairs
 
 
 def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, ...]:
@@ -140,7 +140,7 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
         if value is None:
             why = "not given: as the application is published"
             found.append(Assumed(field=f"workload.{name}", value=f"{own}", why=why, source=facts.source))
-    if workload.keep_embeddings and facts.embedding_bytes_pair is None:
+    if workload.keep_embeddings and facts.embedding_pair_bytes is None:
         why = "not in the storage: nobody published how large those of this application are"
         found.append(Assumed(field="workload.keep_embeddings", value="not counted", why=why, source=facts.source))
     given = workload.tokens.p95
