@@ -9,12 +9,10 @@ from service.schemas.inference import InferenceWorkloadSchema
 from service.schemas.issue import Issue
 from service.schemas.month import MonthField
 from service.schemas.plain import AnswerSchema, count, figure, flag, many, one, text
+from service.schemas.plans import FacilitySchema, NetworkSchema, StorageSchema
 from service.schemas.result import (
     AssumedSchema,
-    FacilitySchema,
     LayoutSchema,
-    NetworkSchema,
-    StorageSchema,
     WorkingStepSchema,
     figures_field,
     memory_field,
