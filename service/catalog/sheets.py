@@ -8,7 +8,7 @@ from service.schemas.application_sheet import application_sheet
 from service.schemas.fact import FactSheet
 from service.schemas.issue import nearest
 
-RESOURCES = ("gpus", "servers", "networks", "storage", "racks", "models", "applications")
+RESOURCES = ("gpus", "servers", "cpu-servers", "networks", "storage", "racks", "models", "applications")
 
 
 def sheets_of(catalog: Catalog, resource: str) -> Mapping[str, FactSheet]:

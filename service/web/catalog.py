@@ -20,6 +20,7 @@ blueprint = PageBlueprint("catalog", __name__, permission=Permission.CATALOG)
 _COLUMNS = {
     "gpus": ("memory_gb", "memory_bandwidth_tb_s", "fp8_dense_tflops", "bf16_dense_tflops", "tdp_w"),
     "servers": ("gpu", "gpus", "cooling", "rack_units", "plan_power_kw"),
+    "cpu-servers": ("cpu_cores", "max_memory_tb", "rack_units", "plan_power_kw"),
     "networks": ("ports", "port_gbit_s", "plan_power_w"),
     "storage": ("capacity_tb", "read_gb_s", "write_gb_s"),
     "racks": ("rack_units", "max_weight_kg"),
