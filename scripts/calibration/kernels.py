@@ -60,6 +60,15 @@ _KIN = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A curve and what it was fitted on."""
+
+    points: Measured
+    peaks: Peaks
+    curve: OperationCurve
+
+
 def _fit(job: tuple[Measured, Peaks]) -> OperationCurve | None:
     return fit_curve(job[0], job[1], seed=_SEED)
 
@@ -70,25 +79,16 @@ def fit_kernels(folder: Path, table: HardwareTable, *, processes: int = 2) -> li
     jobs = [(points, peaks_of(points, table)) for points in measured_kernels(folder) if points.gpu in known]
     with ProcessPoolExecutor(processes) as pool:
         fitted = [
-            _Fitted(points=points, peaks=peaks, curve=curve)
+            Fitted(points=points, peaks=peaks, curve=curve)
             for (points, peaks), curve in zip(jobs, pool.map(_fit, jobs), strict=True)
             if curve is not None
         ]
-    return sorted(_chosen(fitted), key=lambda c: (c.operation, c.gpu, c.engine, c.precision))
+    return sorted(chosen_curves(fitted), key=lambda c: (c.operation, c.gpu, c.engine, c.precision))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fitted:
-    """A curve and what it was fitted on."""
-
-    points: Measured
-    peaks: Peaks
-    curve: OperationCurve
-
-
-def _chosen(fitted: Sequence[_Fitted]) -> Iterator[OperationCurve]:
+def chosen_curves(fitted: Sequence[Fitted]) -> Iterator[OperationCurve]:
     """One curve for each GPU, format and engine; of several kernels the quickest, for engines without one of all."""
-    same: dict[tuple[str, ...], list[_Fitted]] = {}
+    same: dict[tuple[str, ...], list[Fitted]] = {}
     for one in fitted:
         curve = one.curve
         same.setdefault((curve.operation, curve.gpu, curve.precision, curve.engine), []).append(one)
@@ -98,10 +98,10 @@ def _chosen(fitted: Sequence[_Fitted]) -> Iterator[OperationCurve]:
         yield replace(_quickest(these), engine=engine)
 
 
-def _quickest(these: Sequence[_Fitted]) -> OperationCurve:
+def _quickest(these: Sequence[Fitted]) -> OperationCurve:
     """The kernel that takes least over the shapes of all of them, by the mean of the logarithm."""
 
-    def took(one: _Fitted) -> float:
+    def took(one: Fitted) -> float:
         logs = [np.log(curve_s(one.curve, other.points, other.peaks)) for other in these]
         return float(np.mean(np.concatenate(logs)))
 

@@ -54,7 +54,7 @@ def measured_kernels(folder: Path) -> Iterator[Measured]:
     yield from _products(folder)
     yield from _attention(folder)
     yield from _latent(folder)
-    yield from _experts(folder)
+    yield from measured_experts(folder)
     yield from _recurrence(folder)
     yield from _all_reduce(folder)
     yield from _exchange(folder)
@@ -194,7 +194,7 @@ def _latent(folder: Path) -> Iterator[Measured]:
         yield from _both(operation, _quickest(named, shape), work)
 
 
-def _experts(folder: Path) -> Iterator[Measured]:
+def measured_experts(folder: Path) -> Iterator[Measured]:
     """Every kernel apart: models of one width bring different ones, and a curve through several fits none of them."""
     names = ["num_tokens", "hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
     rows = pd.read_parquet(folder / "moe.parquet")

@@ -303,7 +303,7 @@ def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evalu
     asks for it. Prefill instances are as many as keep pace.
     """
     was = rerun.deployment
-    if was.load is None or was.load.value is None or was.decode is None or was.prefill is None:
+    if was.load is None or was.load.value is None or (was.tp is None and was.attention_dp is None):
         return evaluated
     calibration = catalog.calibration
     usual = was.load.value / calibration.assumption("evidence.pool_requests")
@@ -321,17 +321,15 @@ def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evalu
 
 
 def _with_pools(rerun: Rerun, *, decode: int, prefill: int) -> Rerun:
-    """So many instances of each pool, each as large as was published."""
+    """So many instances of each pool, each as large as was published; alike where only one layout was."""
     was = rerun.deployment
-    assert was.decode is not None
-    assert was.prefill is not None
-    gpus = decode * _pool_size(was.decode) + prefill * _pool_size(was.prefill)
-    pools = replace(
-        was,
-        gpus=gpus,
-        decode=replace(was.decode, instances=decode, gpus=None),
-        prefill=replace(was.prefill, instances=prefill, gpus=None),
+    alike = Pool(tp=was.tp, ep=was.ep, attention_dp=was.attention_dp)
+    many, few = (
+        replace(pool or alike, instances=instances, gpus=None)
+        for pool, instances in ((was.decode, decode), (was.prefill, prefill))
     )
+    gpus = decode * _pool_size(many) + prefill * _pool_size(few)
+    pools = replace(was, gpus=gpus, decode=many, prefill=few)
     told = replace(rerun, deployment=pools).with_default("deployment.gpus", gpus, widens=False)
     told = told.with_default("deployment.decode.instances", decode, widens=False)
     return told.with_default("deployment.prefill.instances", prefill, widens=False)

@@ -21,10 +21,10 @@ class Overheads:
 
     The vintages are how much slower older software ran kernels and host work. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
-    attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits for prompts on
-    other ranks before a pass takes them together, `wave` the share of the clients of a closed loop whose
-    prompts arrive together, `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its
-    decode time a request falls out of step. Scalars, or arrays when many runs are evaluated at once.
+    attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
+    prompts on other ranks, `wave` the share of the clients of a closed loop whose prompts arrive together,
+    `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its decode time a request
+    falls out of step. Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
