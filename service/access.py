@@ -27,6 +27,8 @@ class Permission(StrEnum):
     PRICE_BOOK_CHANGES = "price_book_changes"
     QUOTES = "quotes"
     QUOTE_APPROVALS = "quote_approvals"
+    SCHEDULES = "schedules"
+    SCHEDULE_CHANGES = "schedule_changes"
 
 
 _TENANT_WORK = frozenset(
@@ -37,6 +39,7 @@ _TENANT_WORK = frozenset(
         Permission.BATCHES,
         Permission.CATALOG,
         Permission.PRICE_BOOKS,
+        Permission.SCHEDULES,
     }
 )
 
@@ -46,7 +49,13 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.REQUESTER: _TENANT_WORK,
     Role.SELLER: _SALES,
     Role.APPROVER: _SALES | {Permission.QUOTE_APPROVALS},
-    Role.ADMIN: _SALES | {Permission.QUOTE_APPROVALS, Permission.AUDIT, Permission.PRICE_BOOK_CHANGES},
+    Role.ADMIN: _SALES
+    | {
+        Permission.QUOTE_APPROVALS,
+        Permission.AUDIT,
+        Permission.PRICE_BOOK_CHANGES,
+        Permission.SCHEDULE_CHANGES,
+    },
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),
 }

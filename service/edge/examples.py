@@ -21,6 +21,7 @@ _REQUESTS = {
     "withdrawQuote": (f"{_MORE}/quote-reasons",),
     "rejectQuote": (f"{_MORE}/quote-reasons",),
     "postBatch": (f"{_MORE}/batches",),
+    **dict.fromkeys(("postSchedule", "putSchedule", "postSchedulePreview"), (f"{_MORE}/schedules",)),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 _STEPS = ("put", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw")
