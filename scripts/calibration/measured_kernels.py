@@ -227,9 +227,9 @@ def measured_experts(folder: Path) -> Iterator[Measured]:
 
 def _gated(top_k: FloatArray, experts: FloatArray) -> BoolArray:
     """Whether an expert has a gate beside its two matrices: only those of Nemotron, known by their number, do not."""
-    return ~((experts == _UNGATED_MANY[0]) & (top_k == _UNGATED_MANY[1])) & ~(
-        (experts == _UNGATED_FEW[0]) & (top_k == _UNGATED_FEW[1])
-    )
+    many = (experts == _UNGATED_MANY[0]) & (top_k == _UNGATED_MANY[1])
+    few = (experts == _UNGATED_FEW[0]) & (top_k == _UNGATED_FEW[1])
+    return np.asarray(~(many | few), dtype=np.bool_)
 
 
 def _recurrence(folder: Path) -> Iterator[Measured]:
