@@ -22,11 +22,12 @@ from scripts.trouble import Trouble  # noqa: E402  # the same
 RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
 CALIBRATION = "scripts/calibration/requirements.lock"
+BROWSER = "scripts/benchmark/requirements.lock"
 LOCKS = {
     "backup": (RUNTIME,),
     "calibrate": (RUNTIME, CALIBRATION),
     "compare": (RUNTIME,),
-    "bench": (RUNTIME,),
+    "bench": (RUNTIME, BROWSER),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
     "test": (RUNTIME, TESTS, CALIBRATION),
