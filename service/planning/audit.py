@@ -30,6 +30,7 @@ class ResourceKind(StrEnum):
     TENANT = "tenant"
     PRICE_BOOK = "price_book"
     QUOTE = "quote"
+    WEBHOOK = "webhook"
 
 
 class Action(StrEnum):
@@ -62,6 +63,11 @@ class Action(StrEnum):
     QUOTE_EXPIRED = "quote.expired"
     QUOTE_WITHDRAWN = "quote.withdrawn"
     QUOTE_REVISED = "quote.revised"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_ROTATED = "webhook.rotated"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_DELETED = "webhook.deleted"
 
     @property
     def resource_kind(self) -> ResourceKind:

@@ -7,13 +7,14 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.metrics import Mended
+from service.planning.heard import run_ended
 from service.planning.idempotency import expired_before
 from service.planning.quote_expiry import expire_overdue
 from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
-from service.store import batches, idempotency, outbox, processes, runs
+from service.store import batches, deliveries, idempotency, outbox, processes, runs
 from service.store.bells import Bell, bell_of
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import RunRow
@@ -140,9 +141,12 @@ def _poison(runtime: Runtime, row: RunRow) -> bool:
 
     def work(session: Session) -> bool:
         token = runs.expel(session, row.id, token=row.lease_token)
-        return token is not None and runs.fail(
+        failed = token is not None and runs.fail(
             session, row.id, token=token, code="poison", message=message, traceback=None, now=now
         )
+        if failed:
+            run_ended(runtime, session, row.tenant_id, row.id, now=now)
+        return failed
 
     ended = transact(runtime, work)
     if ended:
@@ -160,6 +164,7 @@ def settle_orphans(runtime: Runtime) -> int:
         pairs = runs.orphans(session, limit=_BATCH)
         for follower, leader in pairs:
             runs.settle(session, follower, leader, now=now)
+            run_ended(runtime, session, follower.tenant_id, follower.id, now=now)
         return [(bell_of(follower), follower.kind, leader.id, leader.status) for follower, leader in pairs]
 
     settled = transact(runtime, work)
@@ -172,7 +177,7 @@ def prune(runtime: Runtime) -> int:
     """Remove what nobody needs any more; returns how many rows."""
     before = runtime.clock() - _HEARTBEATS_KEPT
     silent = transact(runtime, lambda session: processes.forget_silent(session, before=before))
-    return silent + forget_keys(runtime) + _forget_unfinished(runtime)
+    return silent + forget_keys(runtime) + _forget_unfinished(runtime) + _forget_deliveries(runtime)
 
 
 def _forget_unfinished(runtime: Runtime) -> int:
@@ -180,6 +185,14 @@ def _forget_unfinished(runtime: Runtime) -> int:
     before, total = runtime.clock() - _RECEIVED_WITHIN, 0
     while transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=1)):
         total += 1
+    return total
+
+
+def _forget_deliveries(runtime: Runtime) -> int:
+    """Deliveries that ended long ago, and their events."""
+    before, total = runtime.clock() - timedelta(seconds=runtime.settings.webhook_kept_s), 0
+    while gone := transact(runtime, lambda session: deliveries.forget(session, before=before, limit=_KEYS_AT_ONCE)):
+        total += gone
     return total
 
 

@@ -39,6 +39,7 @@ class EventName(StrEnum):
     QUOTE_EXPIRED = "quote.expired"
     QUOTE_WITHDRAWN = "quote.withdrawn"
     QUOTE_REVISED = "quote.revised"
+    WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_PING = "webhook.ping"
 
 
