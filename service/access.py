@@ -27,6 +27,7 @@ class Permission(StrEnum):
     PRICE_BOOK_CHANGES = "price_book_changes"
     QUOTES = "quotes"
     QUOTE_APPROVALS = "quote_approvals"
+    WEBHOOKS = "webhooks"
 
 
 _TENANT_WORK = frozenset(
@@ -46,7 +47,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.REQUESTER: _TENANT_WORK,
     Role.SELLER: _SALES,
     Role.APPROVER: _SALES | {Permission.QUOTE_APPROVALS},
-    Role.ADMIN: _SALES | {Permission.QUOTE_APPROVALS, Permission.AUDIT, Permission.PRICE_BOOK_CHANGES},
+    Role.ADMIN: _SALES
+    | {Permission.QUOTE_APPROVALS, Permission.AUDIT, Permission.PRICE_BOOK_CHANGES, Permission.WEBHOOKS},
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),
 }

@@ -24,10 +24,14 @@ class Received:
 
 @dataclass(slots=True)
 class Sink:
-    """`answers` are the statuses of the paths that are not known: the next one of the list, then 200."""
+    """`answers` are the statuses of the paths that are not known: the next one of the list, then 200.
+
+    Whatever has `never` in its body gets 500.
+    """
 
     received: list[Received] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    never: bytes | None = None
     connections: int = 0
     port: int = 0
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -52,6 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = {"/410": 410, "/500": 500, "/redirect": 302, "/trickle": 200, "/huge": 200}.get(self.path)
         if status is None:
             status = sink.answers.pop(0) if sink.answers else 200
+        if sink.never is not None and sink.never in body:
+            status = 500
         headers = {name.lower(): value for name, value in self.headers.items()}
         sink.received.append(Received(path=self.path, headers=headers, body=body, answered=status))
         with contextlib.suppress(OSError):

@@ -159,18 +159,14 @@ def claim(session: Session, delivery_id: str, *, now: datetime, lease_s: float) 
     row = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         return None
-    webhook, event, disabled_at = (
-        session.execute(
-            select(WebhookRow, WebhookEventRow, TenantRow.disabled_at)
-            .join(TenantRow, TenantRow.id == WebhookRow.tenant_id)
-            .join(WebhookEventRow, WebhookEventRow.id == row.event_id)
-            .where(WebhookRow.id == row.webhook_id, WebhookRow.tenant_id == row.tenant_id)
-            # What one tenant says never leaves to another one's address, whatever a row may claim.
-            .where(WebhookEventRow.tenant_id == row.tenant_id)
-        )
-        .one()
-        .tuple()
-    )
+    webhook, event, disabled_at = session.execute(
+        select(WebhookRow, WebhookEventRow, TenantRow.disabled_at)
+        .join(TenantRow, TenantRow.id == WebhookRow.tenant_id)
+        .join(WebhookEventRow, WebhookEventRow.id == row.event_id)
+        .where(WebhookRow.id == row.webhook_id, WebhookRow.tenant_id == row.tenant_id)
+        # What one tenant says never leaves to another one's address, whatever a row may claim.
+        .where(WebhookEventRow.tenant_id == row.tenant_id)
+    ).one()
     old = webhook.old_secret_until is not None and now < webhook.old_secret_until
     return Claimed(
         delivery_id=row.id,

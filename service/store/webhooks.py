@@ -73,7 +73,8 @@ def add_events(
 ) -> None:
     """Insert events and what is to be delivered of them, given as their columns."""
     insert_many(connection, WebhookEventRow, events)
-    insert_many(connection, WebhookDeliveryRow, deliveries)
+    if deliveries:
+        insert_many(connection, WebhookDeliveryRow, deliveries)
 
 
 def event(session: Session, tenant_id: str, event_id: str) -> WebhookEventRow | None:

@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import select
 
 from service.planning.transact import read, transact
-from service.planning.webhooks import SUBSCRIBABLE, Announcement, EventName, announce, listened_to
+from service.planning.webhooks import Announcement, EventName, announce, listened_to
+from service.schemas.event import SUBSCRIBABLE
 from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from tests.fakes import NOON
 
