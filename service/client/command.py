@@ -29,6 +29,7 @@ from service.client.quotes import quotes
 from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
+from service.client.webhooks import webhooks
 from service.client.working import working
 from service.client.workloads import workloads
 
@@ -236,6 +237,7 @@ cli.add_command(price_books)
 cli.add_command(audit)
 cli.add_command(batch)
 cli.add_command(batches)
+cli.add_command(webhooks)
 
 
 @cli.command()

@@ -20,6 +20,7 @@ from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventCho
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
 from service.client.run import Page, Run, page_of, run_of
+from service.client.webhook_calls import WebhookCalls
 
 Body = Mapping[str, Any] | bytes
 """A request: a mapping, or the bytes of a JSON text, which are sent as they are for the server to judge."""
@@ -97,6 +98,11 @@ class Headroom:
     def batches(self) -> BatchCalls:
         """The calls of batches: many workloads at once."""
         return BatchCalls(_Calls(self), path_of=_path)
+
+    @property
+    def webhooks(self) -> WebhookCalls:
+        """The calls of webhooks: where the tenant hears of what happens; for administrators."""
+        return WebhookCalls(_Calls(self), path_of=_path)
 
     def submit(
         self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf

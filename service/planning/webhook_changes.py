@@ -59,7 +59,7 @@ def create(
             principal=caller.principal,
             created_at=now,
             changed_at=now,
-            **_asked(request, now=now),
+            **_asked(request, now=now, was_active=True),
         )
         view = webhook_view(row, secret=secret)
         if once is not None and not claimed(
@@ -185,7 +185,7 @@ def _held(session: Session, caller: Caller, webhook_id: str, *, version: int | N
     return row
 
 
-def _asked(request: WebhookRequest, *, now: datetime, was_active: bool = False) -> dict[str, Any]:
+def _asked(request: WebhookRequest, *, now: datetime, was_active: bool) -> dict[str, Any]:
     values: dict[str, Any] = {"name": request.name, "url": request.url, "events": list(request.events)}
     if request.enabled:
         return {**values, "state": WebhookState.ACTIVE.value, **({} if was_active else _FRESH)}
