@@ -42,7 +42,9 @@ STEPS = (
 )
 QUOTES = ("quotes", "quotes diff", "quotes save", *(f"quotes {step}" for step in STEPS))
 BATCHES = ("batch", "batches", "batches cancel")
-NEWER = (*BATCHES, "working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES)
+HOOK_VERBS = ("", "add", "enable", "disable", "rotate", "delete", "ping", "replay", "deliveries")
+HOOKS = tuple(f"webhooks {verb}".strip() for verb in HOOK_VERBS)
+NEWER = (*BATCHES, "working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES, *HOOKS)
 
 
 def test_an_estimate_is_a_table(command, file):
