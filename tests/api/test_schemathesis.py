@@ -15,8 +15,8 @@ from schemathesis.transport.wsgi import WSGITransport
 
 from service.access import Role
 from service.app import create_app
-from service.planning.execute import execute
 from service.outbound import Outbound
+from service.planning.execute import execute
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
 from service.planning.keys import create_key, create_tenant
 from service.queue import QueueName, TaskName
