@@ -1,4 +1,4 @@
-"""The process that delivers, with a real broker: killed while it sends; receivers that hang, and sizings beside them."""
+"""The process that delivers, with a real broker: killed while it sends; receivers that hang beside a sizing."""
 
 import dataclasses
 import json
