@@ -28,6 +28,8 @@ class Permission(StrEnum):
     QUOTES = "quotes"
     QUOTE_APPROVALS = "quote_approvals"
     WEBHOOKS = "webhooks"
+    SCHEDULES = "schedules"
+    SCHEDULE_CHANGES = "schedule_changes"
 
 
 _TENANT_WORK = frozenset(
@@ -38,6 +40,7 @@ _TENANT_WORK = frozenset(
         Permission.BATCHES,
         Permission.CATALOG,
         Permission.PRICE_BOOKS,
+        Permission.SCHEDULES,
     }
 )
 
@@ -48,7 +51,13 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.SELLER: _SALES,
     Role.APPROVER: _SALES | {Permission.QUOTE_APPROVALS},
     Role.ADMIN: _SALES
-    | {Permission.QUOTE_APPROVALS, Permission.AUDIT, Permission.PRICE_BOOK_CHANGES, Permission.WEBHOOKS},
+    | {
+        Permission.QUOTE_APPROVALS,
+        Permission.AUDIT,
+        Permission.PRICE_BOOK_CHANGES,
+        Permission.SCHEDULE_CHANGES,
+        Permission.WEBHOOKS,
+    },
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),
 }

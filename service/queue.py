@@ -28,6 +28,7 @@ class TaskName(StrEnum):
     RENDER_QUOTE = "render_quote"
     SIZE_CHUNK = "size_chunk"
     DELIVER_WEBHOOK = "deliver_webhook"
+    RESIZE_STALE = "resize_stale"
 
 
 class QueueName(StrEnum):
@@ -47,6 +48,7 @@ ROUTES: dict[TaskName, QueueName] = {
     TaskName.RENDER_QUOTE: QueueName.INTERACTIVE,
     TaskName.SIZE_CHUNK: QueueName.BATCH,
     TaskName.DELIVER_WEBHOOK: QueueName.WEBHOOKS,
+    TaskName.RESIZE_STALE: QueueName.BATCH,
 }
 
 

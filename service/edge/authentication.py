@@ -15,6 +15,8 @@ from service.errors import ForbiddenError, PlannerError, TenantDisabledError, Un
 from service.planning import keys
 
 _EXTENSION = "headroom-recent-keys"
+# In the environment of a request: who sends it, or None, where somebody has looked already.
+CALLER = "headroom.caller"
 _SCHEME = "bearer"
 _LONGEST_KEY = 200
 

@@ -24,6 +24,7 @@ _REQUESTS = {
     "postWebhook": (f"{_MORE}/webhooks",),
     "putWebhook": (f"{_MORE}/webhooks",),
     "rotateWebhookSecret": (f"{_MORE}/webhook-rotations",),
+    **dict.fromkeys(("postSchedule", "putSchedule", "postSchedulePreview"), (f"{_MORE}/schedules",)),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 _STEPS = ("put", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw")

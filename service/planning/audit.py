@@ -31,6 +31,8 @@ class ResourceKind(StrEnum):
     PRICE_BOOK = "price_book"
     QUOTE = "quote"
     WEBHOOK = "webhook"
+    SCHEDULE = "schedule"
+    OCCURRENCE = "occurrence"
 
 
 class Action(StrEnum):
@@ -68,6 +70,13 @@ class Action(StrEnum):
     WEBHOOK_ROTATED = "webhook.rotated"
     WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_DELETED = "webhook.deleted"
+    SCHEDULE_CREATED = "schedule.created"
+    SCHEDULE_CHANGED = "schedule.changed"
+    SCHEDULE_PAUSED = "schedule.paused"
+    SCHEDULE_RESUMED = "schedule.resumed"
+    SCHEDULE_REMOVED = "schedule.removed"
+    OCCURRENCE_CREATED = "occurrence.created"
+    OCCURRENCE_DONE = "occurrence.done"
 
     @property
     def resource_kind(self) -> ResourceKind:
