@@ -20,6 +20,7 @@ from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventCho
 from service.client.patience import Patience, pauses_s, retry_after_s
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
 from service.client.run import Page, Run, page_of, run_of
+from service.client.schedule_calls import ScheduleCalls
 from service.client.webhook_calls import WebhookCalls
 
 Body = Mapping[str, Any] | bytes
@@ -103,6 +104,11 @@ class Headroom:
     def webhooks(self) -> WebhookCalls:
         """The calls of webhooks: where the tenant hears of what happens; for administrators."""
         return WebhookCalls(_Calls(self), path_of=_path)
+
+    @property
+    def schedules(self) -> ScheduleCalls:
+        """The calls of schedules: workloads are sized again and again."""
+        return ScheduleCalls(_Calls(self), path_of=_path)
 
     def submit(
         self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf
