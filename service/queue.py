@@ -29,6 +29,7 @@ class TaskName(StrEnum):
     SIZE_CHUNK = "size_chunk"
     DELIVER_WEBHOOK = "deliver_webhook"
     RESIZE_STALE = "resize_stale"
+    PRUNE = "prune"
 
 
 class QueueName(StrEnum):
@@ -49,6 +50,7 @@ ROUTES: dict[TaskName, QueueName] = {
     TaskName.SIZE_CHUNK: QueueName.BATCH,
     TaskName.DELIVER_WEBHOOK: QueueName.WEBHOOKS,
     TaskName.RESIZE_STALE: QueueName.BATCH,
+    TaskName.PRUNE: QueueName.BATCH,
 }
 
 

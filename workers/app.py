@@ -87,7 +87,7 @@ def runtime() -> Runtime:
 
 app = make_celery(settings())
 app.Worker = app.subclass_with_self(Program)
-app.conf.imports = ("workers.sizing", "workers.documents", "workers.webhooks")
+app.conf.imports = ("workers.sizing", "workers.documents", "workers.upkeep", "workers.webhooks")
 app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 
 

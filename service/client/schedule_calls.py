@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from service.client.batch import NDJSON
-from service.client.batch_calls import Calls
+from service.client.calls import Calls
 from service.client.patience import Patience
 from service.client.problem import UnfinishedError
 from service.client.run import Page, page_of

@@ -14,7 +14,7 @@ from service.planning.ring import RungBy, enqueue
 from service.planning.transact import read, transact
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
-from service.store import batches, deliveries, idempotency, outbox, processes, runs
+from service.store import batches, idempotency, outbox, processes, runs
 from service.store.bells import Bell, bell_of
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import RunRow
@@ -177,22 +177,17 @@ def prune(runtime: Runtime) -> int:
     """Remove what nobody needs any more; returns how many rows."""
     before = runtime.clock() - _HEARTBEATS_KEPT
     silent = transact(runtime, lambda session: processes.forget_silent(session, before=before))
-    return silent + forget_keys(runtime) + _forget_unfinished(runtime) + _forget_deliveries(runtime)
+    return silent + forget_keys(runtime) + _forget_unfinished(runtime)
 
 
 def _forget_unfinished(runtime: Runtime) -> int:
-    """Batches whose request died while it was received: one at a time, for they may be long."""
+    """Batches whose request died while it was received: some of their items at a time, for they may be long."""
     before, total = runtime.clock() - _RECEIVED_WITHIN, 0
-    while transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=1)):
-        total += 1
-    return total
-
-
-def _forget_deliveries(runtime: Runtime) -> int:
-    """Deliveries that ended long ago, and their events."""
-    before, total = runtime.clock() - timedelta(seconds=runtime.settings.webhook_kept_s), 0
-    while gone := transact(runtime, lambda session: deliveries.forget(session, before=before, limit=_KEYS_AT_ONCE)):
+    while total < _KEYS_MOST:
+        gone = transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=_KEYS_AT_ONCE))
         total += gone
+        if not gone:
+            break
     return total
 
 

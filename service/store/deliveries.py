@@ -1,11 +1,11 @@
 """Deliveries to webhooks: which are to be rung for, in turn between tenants; who may send one; how it ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, update
+from sqlalchemy import CursorResult, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.store.tables.tenants import TenantRow
@@ -233,23 +233,6 @@ def newest(
     if before_id is not None:
         query = query.where(WebhookDeliveryRow.id < before_id)
     return session.scalars(query.order_by(WebhookDeliveryRow.id.desc()).limit(limit)).all()
-
-
-def pending(session: Session, webhook_ids: Sequence[str]) -> Mapping[str, int]:
-    """How many deliveries of each webhook are on their way."""
-    query = select(WebhookDeliveryRow.webhook_id, func.count()).where(
-        WebhookDeliveryRow.webhook_id.in_(webhook_ids), _PENDING
-    )
-    return {webhook_id: int(count) for webhook_id, count in session.execute(query.group_by("webhook_id"))}
-
-
-def forget(session: Session, *, before: datetime, limit: int) -> int:
-    """Remove deliveries that ended before, so many at a time, and events that nothing is known of any more."""
-    old = select(WebhookDeliveryRow.id).where(WebhookDeliveryRow.ended_at < before, ~_PENDING).limit(limit)
-    gone = _rows(session, delete(WebhookDeliveryRow).where(WebhookDeliveryRow.id.in_(old)))
-    kept = exists().where(WebhookDeliveryRow.event_id == WebhookEventRow.id)
-    unheard = select(WebhookEventRow.id).where(WebhookEventRow.created_at < before, ~kept).limit(limit)
-    return gone + _rows(session, delete(WebhookEventRow).where(WebhookEventRow.id.in_(unheard)))
 
 
 def _rows(session: Session, statement: Any) -> int:

@@ -15,7 +15,6 @@ from service.planning.delivery.deliver import deliver
 from service.planning.delivery.feed import feed_deliveries
 from service.planning.delivery.reading import get_delivery, list_deliveries, ping, replay
 from service.planning.keys import set_tenant_disabled
-from service.planning.sweep import prune
 from service.planning.transact import transact
 from service.planning.webhook_changes import change, create, delete, get_webhook, list_webhooks, rotate
 from service.planning.webhooks import EventName
@@ -423,19 +422,6 @@ def test_a_deleted_webhook_hears_nothing_and_is_not_found(rig):
     assert (rig.sink.received, [one.error for one in rig.deliveries()]) == ([], ["webhook_deleted"])
     with pytest.raises(Exception, match="There is no webhook"):
         get_webhook(rig.runtime, rig.admin, made.id)
-
-
-def test_what_ended_long_ago_is_forgotten(rig):
-    rig.hooked()
-    rig.happen()
-    rig.work()
-    rig.clock.advance(rig.runtime.settings.webhook_kept_s - 60)
-    rig.happen("run_2")
-    prune(rig.runtime)
-    assert len(rig.deliveries()) == 2
-    rig.clock.advance(120)
-    prune(rig.runtime)
-    assert [one.status for one in rig.deliveries()] == ["pending"]
 
 
 def test_there_are_so_many_and_no_more(rig):
