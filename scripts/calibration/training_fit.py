@@ -101,12 +101,6 @@ TRAINING_SPECS = (
     TrainingSpec(name="layer_launch_us", start=500.0, deviation=0.2, what="launches of a layer, forward and backward"),
     TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.4, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
-    TrainingSpec(
-        name="rack_launch_factor",
-        start=1.0,
-        deviation=0.4,
-        what="launches on a system whose NVLink domain is a rack over those on others",
-    ),
     TrainingSpec(name="adapter_factor", start=1.1, deviation=0.2, what="frozen products with adapters over plain ones"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
@@ -173,7 +167,6 @@ class StackedRuns:
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._recipes = [RECIPES.index(r.place.recipe) if r.place.recipe in RECIPES else len(RECIPES) for r in runs]
         self._age = np.array([run.age_years for run in runs])
-        self._racked = np.array([run.racked for run in runs])
         self._linked = np.array([run.linked for run in runs])
         self._up = np.array([run.bare_up_bytes_s for run in runs])
         self._out = np.array([run.bare_out_bytes_s for run in runs])
@@ -207,7 +200,6 @@ class StackedRuns:
             attention_factor=value_at(vector, "attention_factor") * early,
             latent_factor=value_at(vector, "latent_factor") * early,
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
-            launch_factor=np.where(self._racked, value_at(vector, "rack_launch_factor"), 1.0),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
         )

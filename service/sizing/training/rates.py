@@ -28,18 +28,9 @@ _GENERATIONS = {
 }
 
 
-# Largest NVLink domain inside one server; beyond it the domain is a rack.
-_SERVER_GPUS = 8
-
-
 def generation(gpu: GpuSpec) -> str:
     """The tensor-core generation of a GPU, the scope of fitted efficiencies."""
     return _GENERATIONS.get(gpu.compute_capability or "", "unknown")
-
-
-def is_rack(table: HardwareTable) -> BoolArray:
-    """Systems whose NVLink domain is a rack: there layers run as captured graphs, which hardly launch anything."""
-    return np.asarray(table.domain_gpus > _SERVER_GPUS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,8 +53,6 @@ class Rates:
     wide_factor: FloatArray
     attention_factor: FloatArray
     latent_factor: FloatArray
-    # Launches over those of a server of eight GPUs.
-    launch_factor: FloatArray
     memory_bytes: FloatArray
     bandwidth_bytes_s: FloatArray
     scale_up_bytes_s: FloatArray
@@ -100,7 +89,6 @@ _COLUMNS = (
     "wide_factor",
     "attention_factor",
     "latent_factor",
-    "launch_factor",
     "memory_bytes",
     "bandwidth_bytes_s",
     "scale_up_bytes_s",
@@ -183,7 +171,6 @@ def rates_of(
         wide_factor=factor("training.product_factor", Precision.BF16),
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
-        launch_factor=np.where(is_rack(table), calibration.coefficient("training.rack_launch_factor"), 1.0),
         memory_bytes=table.memory_bytes,
         bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.

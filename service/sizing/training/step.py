@@ -209,7 +209,7 @@ def step_time(
     # Experts that share a GPU are multiplied one after the other, each with launches of its own.
     routing = k.moe_launch_s + k.expert_launch_s * shape.experts / layouts.ep
     launches = (k.launch_s * shape.layers + routing * shape.moe_layers) * share
-    launches = launches * rates.launch_factor * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
+    launches = launches * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
     launch = launches * layer_passes(layouts, recipe) / FULL_PASSES
     busy = products + attention + traffic + tensor + context + expert
     # Launches run ahead of the GPU and bind only where there is little to do: a soft maximum of both.
