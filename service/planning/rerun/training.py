@@ -186,7 +186,7 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "micro_batch": unpublished.micro_batch(run),
         "recompute": unpublished.recompute(run),
         "sharding": unpublished.sharding(run),
-    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) or unpublished.only_shards(run) else {})
+    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if _is_whole(run) else {})
     return Deployment(
         gpu=said.gpu or "",
         gpus=gpus,
@@ -194,6 +194,11 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         loads_whole=unpublished.shards_plainly(run),
         software_month=month_of(run.published),
     )
+
+
+def _is_whole(run: MeasuredTraining) -> bool:
+    """Whether nothing of a run says that its model is split."""
+    return unpublished.is_plain(run) or unpublished.only_shards(run) or unpublished.tunes_by_default(run)
 
 
 def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
