@@ -25,6 +25,7 @@ CALIBRATION = "scripts/calibration/requirements.lock"
 LOCKS = {
     "calibrate": (RUNTIME, CALIBRATION),
     "bench": (RUNTIME,),
+    "faults": (RUNTIME,),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
     "test": (RUNTIME, TESTS, CALIBRATION),
@@ -33,6 +34,7 @@ LOCKS = {
 MODULES = {
     "bench": "scripts.benchmark.command",
     "calibrate": "scripts.calibration.command",
+    "faults": "scripts.faulting.command",
     "run": "scripts.serve",
     "size": "scripts.size_file",
     "test": "scripts.checks",

@@ -65,7 +65,7 @@ class Checker:
     def check(self) -> list[Violation]:
         """Everything that does not hold, of the whole history so far."""
         self.wait_until_at_rest()
-        found = [*self._database(), *self._redis(), *self._jobs(), *self._logs()]
+        found = [*self._database(), *self._redis(), *self._jobs(), *self._stored(), *self._secrets()]
         return [*self._ledger.violations, *found]
 
     def _database(self) -> Iterator[Violation]:
@@ -123,7 +123,16 @@ class Checker:
             if len(listed) != len(set(listed)):
                 yield Violation("I8", f"the list of {tenant} names a run twice")
 
-    def _logs(self) -> Iterator[Violation]:
+    def _secrets(self) -> Iterator[Violation]:
+        """No line of any log tells what a customer wrote, or a key."""
+        tokens = [person.token.encode() for people in self._driver.people.values() for person in people.values()]
+        words = {*self._ledger.canaries.values(), *tokens}
+        for member in self._rig.members:
+            told = member.log.read_bytes() if member.log.exists() else b""
+            if any(word in told for word in words):
+                yield Violation("I3", f"the log of {member.process.name} tells what a customer wrote, or a key")
+
+    def _stored(self) -> Iterator[Violation]:
         """What workers say that they stored: per run once, and by whoever holds its newest token."""
         with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
             attempts: dict[str, int] = dict(connection.execute("SELECT id, attempts FROM runs").fetchall())
