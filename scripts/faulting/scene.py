@@ -88,7 +88,10 @@ class Scene:
             ledger.in_window = False
         self.seen.faults += 1
         self.seen.recovery_s.append(time.monotonic() - lifted_s)
-        self.seen.rest_s.append(self.checker.wait_until_at_rest() + time.monotonic() - lifted_s)
+        self.checker.wait_until_at_rest()
+        left = self.checker.open_count()
+        self.expect(not left, "I1", f"{left} runs, batches and messages are open {AT_REST_WITHIN_S:g} s after a fault")
+        self.seen.rest_s.append(time.monotonic() - lifted_s)
 
     def job(self, question: dict[str, object] | None = None, *, tenant: str = TENANTS[0]) -> Job | None:
         """One job of a tenant, under a key of its own; None where it was refused, or not acknowledged in time."""
