@@ -55,7 +55,7 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
         except (UnauthenticatedError, TenantDisabledError):
             spend_for_address()
             raise
-        spend_for_tenant(caller.tenant_id)
+        spend_for_tenant(caller)
         structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
         if not caller.may(permission):
             raise ForbiddenError(f"A key of role {caller.role} may not use {permission}.")
@@ -89,7 +89,7 @@ def spend_without_route() -> None:
         return
     except PlannerError:
         return
-    spend_for_tenant(caller.tenant_id)
+    spend_for_tenant(caller)
 
 
 def _protected(blueprint: SansioBlueprint) -> bool:
