@@ -199,6 +199,7 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds("HEADROOM_QUEUE_AGE_MAX_S", "queue_age_max_s", "`/readyz` is not ready when a run waits for longer"),
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_KEY_MEMORY_S", "key_memory_s", "a key that was just checked is trusted for this long"),
+    _seconds("HEADROOM_WEBHOOK_MEMORY_S", "webhook_memory_s", "after this a new webhook is heard of everywhere"),
     _count("HEADROOM_KEPT_BYTES", "kept_bytes", "memory for finished runs in each web process"),
     _whole_seconds("HEADROOM_IDEMPOTENCY_TTL_S", "idempotency_ttl_s", "how long an `Idempotency-Key` is kept"),
     _seconds("HEADROOM_BROKER_CONNECT_TIMEOUT_S", "broker_connect_timeout_s", "longest wait for the broker"),

@@ -29,6 +29,7 @@ from service.logs.process import own_logs
 from service.metrics import shared_metrics
 from service.runtime import Runtime, build_runtime, load_facts
 from service.tracing import make_tracing
+from service.web.pages import add_pages
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +87,7 @@ def _application(runtime: Runtime) -> Flask:
     api = make_api(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    add_pages(app)
     register_error_handlers(app)
     add_document(app, api, examples=settings.config_dir / "examples")
     let_in_through_gate(app)

@@ -20,6 +20,7 @@ from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
 from service.store.engine import KeptOpen, make_engine
+from service.store.listeners import Listeners
 from service.tracing import NO_TRACING, Tracing
 
 
@@ -48,6 +49,7 @@ class Runtime:
     price_book: PriceBook = field(repr=False)
     clock: Callable[[], datetime] = field(repr=False)
     metrics: Metrics = field(repr=False)
+    listeners: Listeners = field(repr=False)
     # Runs whose answer is at hand, of one moment: written together.
     gathering: Gathering[Any, Any] = field(repr=False, default_factory=Gathering)
     tracing: Tracing = field(repr=False, default=NO_TRACING)
@@ -98,6 +100,7 @@ def build_runtime(
         price_book=facts.price_book,
         clock=clock,
         metrics=metrics,
+        listeners=Listeners(memory_s=settings.webhook_memory_s),
         tracing=tracing,
         writers_turn=threading.RLock() if engine.dialect.name == "sqlite" else nullcontext(),
     )

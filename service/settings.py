@@ -42,6 +42,8 @@ class Settings:
     cache_ttl_s: int = 7 * 24 * 3600
     # A key that was just checked is trusted for this long: so much later a revoked one is refused everywhere.
     key_memory_s: float = 0.25
+    # For so long a process remembers which webhooks of a tenant listen.
+    webhook_memory_s: float = 1.0
     # Finished runs that each web process keeps in memory.
     kept_bytes: int = 64_000_000
     # For so long a request that is sent again under its idempotency key gets the first answer again.

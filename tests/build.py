@@ -1,6 +1,6 @@
 """One builder per dataclass: a plain, valid value, with the changes that a test is about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -152,11 +152,20 @@ def bom(*lines: BomLine, **changes: Any) -> Bom:
     return replace(Bom(lines=lines, uncounted=(), term_months=36, rules_digest="sha256:rules"), **changes)
 
 
-def seller_book(prices: Mapping[str, str | None], **changes: Any) -> Book:
+# How price books call one of what is paid by the year.
+_YEARLY_UNITS = dict.fromkeys(("support", "software", "prosupport"), "server-year") | {
+    "nvidia-ai-enterprise": "GPU-year"
+}
+
+
+def seller_book(prices: Mapping[str, str | None], *, units: Mapping[str, str] = _YEARLY_UNITS, **changes: Any) -> Book:
     """A seller's book in USD: part -> price."""
     lines = {
         part: ListPrice(
-            part=part, kind=PartKind.SERVER, unit="piece", list_price=None if price is None else Decimal(price)
+            part=part,
+            kind=PartKind.SERVER,
+            unit=units.get(part, "piece"),
+            list_price=None if price is None else Decimal(price),
         )
         for part, price in prices.items()
     }
@@ -171,6 +180,15 @@ def seller_book(prices: Mapping[str, str | None], **changes: Any) -> Book:
         lines=lines,
     )
     return replace(plain, **changes)
+
+
+def book_lines(quoted: Iterable[Mapping[str, Any]], price: str, *, without: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Lines of a price book for every part of quoted lines, at one price."""
+    parts = {line["part"]: (line["kind"], line["unit"]) for line in quoted}
+    return [
+        {"part": part, "kind": kind, "unit": unit, "list_price": None if part in without else price}
+        for part, (kind, unit) in parts.items()
+    ]
 
 
 def quote_terms(**changes: Any) -> QuoteTerms:

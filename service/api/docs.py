@@ -1,19 +1,15 @@
-"""/docs: the description of this interface as a page, from files of ours and of the installed Swagger UI alone.
-
-Whoever opens the address of the service without a path lands there.
-"""
+"""/docs: the description of this interface as a page, from files of ours and of the installed Swagger UI alone."""
 
 import functools
 import hashlib
 from dataclasses import dataclass
-from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from flask import Response
 
-from service.edge.answers import HTML_MEDIA_TYPE, without_content
+from service.edge.answers import HTML_MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.errors import NotFoundError
@@ -59,9 +55,6 @@ _PAGE = """\
 </body>
 </html>
 """
-# Relative, for the same reason as the addresses in the page.
-_DOCS = "docs"
-_TO_DOCS = {"Location": {"description": "The page.", "required": True, "schema": {"type": "string", "const": _DOCS}}}
 _TEXT = {"type": "string"}
 _IMAGE = {**_TEXT, "contentMediaType": _PNG}
 
@@ -102,14 +95,6 @@ class AssetQuerySchema(StrictSchema):
         load_default=None,
         allow_none=False,
     )
-
-
-@blueprint.route("/", methods=["GET"])
-@blueprint.response(303, description="Browse this document there.", headers=_TO_DOCS)
-@blueprint.described(operationId="findDocs")
-def find_docs() -> Any:
-    """Find the page for people."""
-    return without_content(HTTPStatus.SEE_OTHER, {"Location": _DOCS, "Cache-Control": _REVALIDATED})
 
 
 @blueprint.route("/docs", methods=["GET"])

@@ -16,7 +16,7 @@ from service.schemas.price_books import (
     Activation,
     ActivationSchema,
     PriceBookRequest,
-    PriceBookSchema,
+    UploadedPriceBookSchema,
     WholePriceBookSchema,
 )
 from service.schemas.price_table import COLUMNS, PriceBookUploadSchema
@@ -31,7 +31,9 @@ blueprint = ResourceBlueprint(
 _PLACE = "/v1/price-books"
 _UPLOAD = (
     "For administrators. All of it is stored, or nothing: each row that cannot be is named in `errors` as lines.N, "
-    "counted from 0. It makes the next version of the book of that name, which prices nothing until it is activated. A "
+    "counted from 0, and by its row where it is a table. A price of another unit than the bill of materials counts, or "
+    "of another kind of part, is refused; a part that no bill of materials names is stored with a word in `warnings`. "
+    "It makes the next version of the book of that name, which prices nothing until it is activated. A "
     f"table (text/csv in UTF-8; commas, semicolons or tabs) names its columns in the first row: {', '.join(COLUMNS)}; "
     "the first three must be there, an empty cell is a field that is not given, rows without anything are not counted. "
     "What a table has no place for stands in the query."
@@ -48,7 +50,7 @@ _TABLE = {
             "examples": {
                 "table": {
                     "value": "part,kind,unit,list_price,sku,lead_time_weeks\n"
-                    "poweredge-xe9680l-b200,server,system,400000.00,EXAMPLE-1,12\n"
+                    "poweredge-xe9680l-b200,server,piece,400000.00,EXAMPLE-1,12\n"
                 }
             },
         }
@@ -73,7 +75,7 @@ _HEAD = (
 @blueprint.route("", methods=["POST"])
 @idempotent(blueprint)
 @blueprint.arguments(PriceBookUploadSchema)
-@blueprint.response(201, PriceBookSchema, description="The book is stored.", headers=created_doc(_PLACE))
+@blueprint.response(201, UploadedPriceBookSchema, description="The book is stored.", headers=created_doc(_PLACE))
 @blueprint.described(
     operationId="postPriceBook", description=_UPLOAD, parameters=[IDEMPOTENCY_KEY, *_HEAD], requestBody=_TABLE
 )
@@ -111,4 +113,4 @@ def activate_price_book(activation: Activation, price_book_id: str) -> Any:
     return book, {"ETag": f'"{entity_tag(*identity(book))}"'}
 
 
-_UPLOADED = PriceBookSchema()
+_UPLOADED = UploadedPriceBookSchema()

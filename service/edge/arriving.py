@@ -12,12 +12,12 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_content_length
 
 from service.edge.answering import protocol_of_server
-from service.edge.authentication import caller_of
 from service.edge.context import runtime_of
 from service.edge.express import Wsgi
 from service.edge.places import HAS_PLACE, Places
 from service.edge.readers import Environ, Readers, Reading
 from service.edge.requests import FAILED_BEFORE
+from service.edge.senders import sender_of
 from service.errors import BodyTooSlowError
 
 log = structlog.get_logger(__name__)
@@ -66,10 +66,10 @@ class Bodies:
 
     def begin(self, environ: Environ, *, within_s: float) -> Reading:
         """From now on the caller reads, for so long at most."""
-        # Nobody reads whose caller was not found, and a caller that was found is remembered.
-        caller = caller_of(self._app, environ.get("HTTP_AUTHORIZATION", ""))
+        # Nobody reads whose sender was not found, and one that was found is remembered.
+        sender = sender_of(self._app, environ)
         self._have_watched()
-        return self._readers.begin(environ, protocol_of_server(), caller.tenant_id, within_s=within_s)
+        return self._readers.begin(environ, protocol_of_server(), sender, within_s=within_s)
 
     def end(self, reading: Reading) -> None:
         """It reads no more; AlreadyAnsweredError where it was answered for."""

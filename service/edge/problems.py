@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from service.edge.answers import PROBLEM_MEDIA_TYPE
 from service.edge.body import UnsupportedMediaTypeError
 from service.edge.context import request_id
+from service.edge.pages import as_page
 from service.errors import (
     BodyTooSlowError,
     ConflictError,
@@ -112,7 +113,9 @@ def problem(
         "request_id": request_id(),
         "errors": [_field(error) for error in errors],
     }
-    response = current_app.response_class(current_app.json.dumps(body), status=status, mimetype=PROBLEM_MEDIA_TYPE)
+    response = as_page(body)
+    if response is None:
+        response = current_app.response_class(current_app.json.dumps(body), status=status, mimetype=PROBLEM_MEDIA_TYPE)
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     if status == HTTPStatus.UNAUTHORIZED:

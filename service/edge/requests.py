@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotAcceptable
 
 from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE
 from service.edge.authentication import spend_without_route
+from service.edge.pages import wants_page
 from service.edge.problems import PROBLEM_PATH
 from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
@@ -50,7 +51,6 @@ EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
 # What reads these asks for the formats of its own trade, and takes the one there is.
 _NOT_JSON = (_METRICS_PATH, "/docs")
-_ROOT = "/"
 _PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
@@ -97,7 +97,7 @@ def _can_read() -> bool:
     """Whether the caller accepts what the path has to offer."""
     if request.environ.get("HTTP_ACCEPT", "*/*") in EVERYBODY_ACCEPTS:
         return True
-    if request.path == _ROOT or request.path.startswith(_NOT_JSON):
+    if request.path.startswith(_NOT_JSON) or wants_page():
         return True
     accepted = request.accept_mimetypes
     offered = [MEDIA_TYPE, PROBLEM_MEDIA_TYPE]

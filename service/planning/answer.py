@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from service.catalog.resolve import resolve
+from service.catalog.resolve import Resolved, resolve
 from service.planning.versions import current_versions, digest_of
 from service.quoting.indicative import PricedResult, priced, weights
 from service.runtime import Runtime
@@ -31,6 +31,11 @@ def answer(runtime: Runtime, question: str) -> Answer:
     """Size the question (canonical JSON) with this process's catalog, calibration, engine and price book."""
     resolved = resolve(runtime.catalog, QUESTION.load(orjson.loads(question)))
     versions = current_versions(runtime)
+    return at_rest(sized(runtime, resolved), digest=digest_of(resolved.question, versions), versions=versions)
+
+
+def sized(runtime: Runtime, resolved: Resolved) -> PricedResult:
+    """The engine's answer to a question whose names are resolved, with what it costs."""
     hardware, book = runtime.catalog.hardware, runtime.price_book
     result = size(
         resolved.question,
@@ -40,7 +45,7 @@ def answer(runtime: Runtime, question: str) -> Answer:
         calibration=runtime.catalog.calibration,
         weight=weights(hardware, book),
     )
-    return at_rest(priced(result, hardware, book), digest=digest_of(resolved.question, versions), versions=versions)
+    return priced(result, hardware, book)
 
 
 def at_rest(result: PricedResult, *, digest: str, versions: Versions) -> Answer:

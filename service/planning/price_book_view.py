@@ -33,6 +33,17 @@ class PricedPartView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BookWarning:
+    """A line that is stored and looks odd; `row` is that of an uploaded table."""
+
+    line: int
+    row: int | None
+    part: str
+    message: str
+    did_you_mean: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBookView:
     """A version of a book as its tenant sees it; `lines` only where they were asked for. Days are ISO dates."""
 
@@ -56,6 +67,7 @@ class PriceBookView:
     created_at: datetime
     activated_at: datetime | None
     lines: tuple[PricedPartView, ...] = ()
+    warnings: tuple[BookWarning, ...] = ()
 
 
 def state_of(row: PriceBookRow, *, on: date, in_force: Mapping[str, PriceBookRow]) -> BookState:
@@ -70,7 +82,13 @@ def state_of(row: PriceBookRow, *, on: date, in_force: Mapping[str, PriceBookRow
     return BookState.IN_FORCE if pricing is not None and pricing.id == row.id else BookState.REPLACED
 
 
-def price_book_view(row: PriceBookRow, *, state: BookState, lines: tuple[PriceBookLineRow, ...] = ()) -> PriceBookView:
+def price_book_view(
+    row: PriceBookRow,
+    *,
+    state: BookState,
+    lines: tuple[PriceBookLineRow, ...] = (),
+    warnings: tuple[BookWarning, ...] = (),
+) -> PriceBookView:
     """The view of a row."""
     return PriceBookView(
         id=row.id,
@@ -95,6 +113,7 @@ def price_book_view(row: PriceBookRow, *, state: BookState, lines: tuple[PriceBo
         lines=tuple(
             PricedPartView(**{name: getattr(line, name) for name in PricedPartView.__slots__}) for line in lines
         ),
+        warnings=warnings,
     )
 
 

@@ -10,6 +10,7 @@ from service.access import Caller
 from service.errors import ConflictError, FieldError, InvalidRequestError, NotFoundError, PreconditionFailedError
 from service.planning.audit import Action, Change, author_of, record
 from service.planning.idempotency import Once, claimed, taken
+from service.planning.price_book_check import check_lines, parts_asked_for, warnings_of
 from service.planning.price_book_view import PriceBookView, price_book_view, state_of
 from service.planning.races import OvertakenError, until_settled
 from service.planning.transact import read, transact
@@ -32,18 +33,21 @@ def upload(
     request_id: str,
     once: Once[PriceBookView] | None = None,
 ) -> PriceBookView:
-    """The next version of the book of that name, in force from no day yet.
+    """The next version of the book of that name, in force from no day yet; InvalidRequestError names each wrong line.
 
     With `once` only where its key is new, else KeyInProgressError, and nothing is written.
     """
     now = runtime.clock()
+    known = parts_asked_for(runtime)
+    check_lines(request.lines, known)
+    warnings = warnings_of(((line.part, line.row) for line in request.lines), known)
     lines = [{"place": place, **_columns(line)} for place, line in enumerate(request.lines)]
     values = _columns_of_book(caller, request, now=now)
 
     def work(session: Session) -> PriceBookView:
         version = price_books.next_version(session, caller.tenant_id, request.name)
         row = PriceBookRow(**values, version=version)
-        view = price_book_view(row, state=state_of(row, on=_today(now), in_force={}))
+        view = price_book_view(row, state=state_of(row, on=_today(now), in_force={}), warnings=warnings)
         if once is not None and not claimed(
             session, runtime, caller.tenant_id, once, once.answer(view), resource_id=row.id, now=now
         ):
@@ -91,13 +95,14 @@ def activate(
 
 def get_price_book(runtime: Runtime, caller: Caller, book_id: str) -> PriceBookView:
     """The book with its lines; NotFoundError when the caller's tenant has no such book."""
-    today = _today(runtime.clock())
+    today, known = _today(runtime.clock()), parts_asked_for(runtime)
 
     def query(session: Session) -> PriceBookView:
         row = _found(session, caller, book_id)
         in_force = price_books.in_force(session, caller.tenant_id, on=today)
         lines = tuple(price_books.lines(session, caller.tenant_id, book_id))
-        return price_book_view(row, state=state_of(row, on=today, in_force=in_force), lines=lines)
+        warnings = warnings_of(((line.part, None) for line in lines), known)
+        return price_book_view(row, state=state_of(row, on=today, in_force=in_force), lines=lines, warnings=warnings)
 
     return read(runtime, query)
 

@@ -63,7 +63,8 @@ def revise(
     old = get_quote(runtime, caller, quote_id)
     now = runtime.clock()
     request = _request(runtime, caller, old, asked)
-    composed = compose(runtime, caller, request, now=now, carried=True)
+    parts = {line["id"]: line["part"] for line in orjson.loads(old.snapshot)["lines"]}
+    composed = compose(runtime, caller, request, now=now, carried=parts)
 
     def work(session: Session) -> QuoteView:
         row, others = all_held(session, caller, quote_id, version=version)

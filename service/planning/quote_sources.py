@@ -14,6 +14,7 @@ from service.planning.finished import without_answer
 from service.planning.view import RunView, run_view
 from service.quoting.book import Book, ListPrice, installation_book
 from service.quoting.prices import PartKind, PriceBook
+from service.quoting.quote import BookInForce, spelled_book
 from service.schemas.quote_request import QuoteRequest
 from service.schemas.quoted_option import quoted_option
 from service.schemas.result import AssumedSchema
@@ -40,10 +41,11 @@ class Sized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Everything stored that a quote is made from."""
+    """Everything stored that a quote is made from; `in_force` is a book that prices instead of the one named."""
 
     sized: Sized
     book: Book
+    in_force: BookInForce | None
 
 
 def sources(session: Session, caller: Caller, request: QuoteRequest, *, on: date, installation: PriceBook) -> Sources:
@@ -52,9 +54,19 @@ def sources(session: Session, caller: Caller, request: QuoteRequest, *, on: date
     Raises NotFoundError for a run or a book that the caller's tenant does not have, ConflictError for a run without an
     answer or in which nothing fits, InvalidRequestError for an option that there is not or a book that does not price.
     """
+    in_force = price_books.in_force(session, caller.tenant_id, on=on)
+    book = _book(session, caller, request, in_force, on=on, installation=installation)
     return Sources(
-        sized=_sized(session, caller, request), book=_book(session, caller, request, on=on, installation=installation)
+        sized=_sized(session, caller, request), book=book, in_force=replacement(in_force, book.id, book.currency)
     )
+
+
+def replacement(in_force: Mapping[str, PriceBookRow], book_id: str | None, currency: str) -> BookInForce | None:
+    """The book that prices in that currency, where it is another one than that of a tenant's quote."""
+    row = in_force.get(currency)
+    if row is None or book_id is None or row.id == book_id:
+        return None
+    return BookInForce(name=spelled_book(row.name, row.version), since=str(row.effective_from))
 
 
 def _sized(session: Session, caller: Caller, request: QuoteRequest) -> Sized:
@@ -89,17 +101,24 @@ def _option(options: list[Mapping[str, Any]], rank: int) -> SizingOption:
     raise InvalidRequestError(f"option: {error.message}", errors=(error,))
 
 
-def _book(session: Session, caller: Caller, request: QuoteRequest, *, on: date, installation: PriceBook) -> Book:
+def _book(
+    session: Session,
+    caller: Caller,
+    request: QuoteRequest,
+    in_force: Mapping[str, PriceBookRow],
+    *,
+    on: date,
+    installation: PriceBook,
+) -> Book:
     """The book that is named; else the one in force in the quote's currency; else the one that came into force last."""
     if request.price_book_id is not None:
         row = price_books.get(session, caller.tenant_id, request.price_book_id)
         if row is None:
             raise NotFoundError(f"There is no price book {request.price_book_id[:64]!r}.")
         _check_prices(row, on=on)
+    elif not in_force:
+        return installation_book(installation)
     else:
-        in_force = price_books.in_force(session, caller.tenant_id, on=on)
-        if not in_force:
-            return installation_book(installation)
         row = in_force.get(request.currency) or max(in_force.values(), key=_came_into_force)
     return book_of(row, price_books.line_columns(session, caller.tenant_id, row.id))
 

@@ -1,18 +1,24 @@
 """The life of a quote: submitted, approved or rejected, issued, accepted, declined, withdrawn."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
+
+import orjson
 
 from service.access import Caller
 from service.errors import ConflictError, ForbiddenError, PlannerError
 from service.planning.audit import Action
 from service.planning.quote_drafting import sha256_of
 from service.planning.quote_screening import rescreen
+from service.planning.quote_sources import replacement
 from service.planning.quote_step import At, Step, expire, take
 from service.planning.quote_view import QuoteView
 from service.planning.quotes import NO_APPROVAL
+from service.quoting.quote import spelled_book
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
+from service.store import price_books
 from service.store.tables.quotes import BEING_WRITTEN, QuoteState
 
 _SUBMIT = Step(verb="submitted", allowed=(QuoteState.DRAFT,))
@@ -70,6 +76,7 @@ def issue(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | Non
     def decide(at: At) -> PlannerError | None:
         snapshot = at.snapshot()
         _check_can_be_issued(at, snapshot)
+        _check_prices_stand(at, snapshot)
         screening = rescreen(runtime, snapshot, at="issue", on=at.today)
         screenings = [*at.row.screenings, screening.record]
         if screening.changed is not None:
@@ -172,6 +179,21 @@ def _check_can_be_issued(at: At, snapshot: Mapping[str, Any]) -> None:
             reason = f"revision {accepted.revision} ({accepted.id}) of it was accepted"
     if reason is not None:
         raise ConflictError(f"Quote {row.number}, revision {row.revision} cannot be issued: {reason}.")
+
+
+def _check_prices_stand(at: At, snapshot: Mapping[str, Any]) -> None:
+    """Nobody issues replaced prices without saying so: by naming their book, which the quote then tells."""
+    if orjson.loads(at.row.request)["price_book_id"] is not None:
+        return
+    in_force = price_books.in_force(at.session, at.row.tenant_id, on=at.now.astimezone(UTC).date())
+    instead = replacement(in_force, at.row.price_book_id, snapshot["price_book"]["currency"])
+    if instead is not None:
+        book = spelled_book(snapshot["price_book"]["name"], snapshot["price_book"]["version"])
+        raise ConflictError(
+            f"Quote {at.row.number}, revision {at.row.revision} cannot be issued: {book} was replaced by "
+            f"{instead.name}, in force since {instead.since}. Write it anew for those prices; or with price_book_id "
+            f"{at.row.price_book_id}, to keep its own and say so."
+        )
 
 
 def _supersede_others(at: At) -> None:

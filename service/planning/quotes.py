@@ -101,7 +101,8 @@ def list_quotes(
     """The tenant's revisions, newest first; `before_id` is the last id of the page before."""
     now = runtime.clock()
     rows = read(
-        runtime, lambda session: quotes.newest(session, caller.tenant_id, only=only, before_id=before_id, limit=limit)
+        runtime,
+        lambda session: quotes.newest(session, caller.tenant_id, only=only, now=now, before_id=before_id, limit=limit),
     )
     return tuple(quote_summary(row, now=now) for row in rows)
 

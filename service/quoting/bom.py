@@ -1,20 +1,21 @@
 """The bill of materials of an option: every part with its count, the rule behind it, and what could not be counted."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING
 
-from service.errors import FieldError
 from service.quoting.bom_rules import BomRule, BomRules, Charge, SpareRatio
 from service.quoting.prices import PartKind
 from service.quoting.quantities import Quantities, counted, holds, names_in, quantities, shown, spelled, told
-from service.quoting.refusal import field_error, near_names, refusal, refused
+from service.quoting.refusal import refusal
 from service.sizing.hardware import Hardware
 from service.sizing.result import SizingOption
 
 MOST_MONTHS = 120
-MOST_PIECES = 10_000_000
+# More than any option takes; what a line may be is bounded by what its rule counts.
+MOST_PIECES = 1_000_000
+_SPARE = "spare-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,34 +98,10 @@ def bill_of_materials(
                 uncounted.append(found)
             else:
                 lines[found.id] = found
-    lines |= {line.id: line for line in _spares(tuple(lines.values()), rules, spares)}
+    lines |= {line.id: line for line in spare_lines(tuple(lines.values()), rules, spares)}
     return Bom(
         lines=tuple(lines.values()), uncounted=tuple(uncounted), term_months=term_months, rules_digest=rules.digest
     )
-
-
-def adjusted(bom: Bom, quantities: Mapping[str, int]) -> Bom:
-    """The bill with counts that the seller states, by id of the line; 0 takes a line out and leaves it to be seen.
-
-    Raises InvalidRequestError for a line that there is not, and for a count below 0 or beyond reason.
-    """
-    ids = [line.id for line in bom.lines]
-    wrong: list[FieldError] = []
-    for name, quantity in quantities.items():
-        field = f"quantities.{name}"
-        if name not in ids:
-            message = "There is no such line; take an id of lines."
-            wrong.append(field_error(field, message, value=name, near=near_names(name, ids)))
-        elif not 0 <= quantity <= MOST_PIECES:
-            limit = f"0 to {MOST_PIECES:,}"
-            message = f"Must be {limit}; 0 takes the line out."
-            wrong.append(field_error(field, message, value=quantity, limit=limit))
-    if wrong:
-        raise refused(wrong)
-    lines = tuple(_stated(line, quantities[line.id]) if line.id in quantities else line for line in bom.lines)
-    if not any(line.quantity for line in lines):
-        raise refusal("quantities", "A quote has at least one part; leave a line in.")
-    return dataclasses.replace(bom, lines=lines)
 
 
 def check_term(term_months: int) -> None:
@@ -132,13 +109,6 @@ def check_term(term_months: int) -> None:
     if not 1 <= term_months <= MOST_MONTHS:
         limit = f"1 to {MOST_MONTHS} months"
         raise refusal("term_months", f"Must be {limit}; 36 and 60 are usual.", value=term_months, limit=limit)
-
-
-def _stated(line: BomLine, quantity: int) -> BomLine:
-    if quantity == line.quantity:
-        return line
-    why = f"{quantity:,} stated by the seller; by the rule {line.quantity:,}: {line.why}"
-    return dataclasses.replace(line, quantity=quantity, why=why, stated=True)
 
 
 def _lines(
@@ -255,20 +225,27 @@ def _dispute(rule: BomRule, known: Quantities, rules: BomRules, count: int) -> C
     )
 
 
-def _spares(lines: tuple[BomLine, ...], rules: BomRules, availability: str) -> Iterator[BomLine]:
-    """A line of cold spares for each part whose kind has a ratio."""
+def spare_lines(lines: tuple[BomLine, ...], rules: BomRules, availability: str) -> Iterator[BomLine]:
+    """A line of cold spares for each part whose kind has a ratio, and of which something is bought."""
     ratios = {ratio.kind: ratio for ratio in rules.spares if ratio.availability == availability}
     for part in dict.fromkeys(line.part for line in lines if line.kind in ratios):
         mine = [line for line in lines if line.part == part]
-        yield _spare(mine[0], sum(line.quantity for line in mine), ratios[mine[0].kind], rules)
+        quantity = sum(line.quantity for line in mine)
+        if quantity:
+            yield _spare(mine[0], quantity, ratios[mine[0].kind], rules)
+
+
+def is_spare(line: BomLine) -> bool:
+    """Whether it is a line of cold spares."""
+    return line.rule.startswith(_SPARE)
 
 
 def _spare(line: BomLine, quantity: int, ratio: SpareRatio, rules: BomRules) -> BomLine:
     spares = max(ratio.at_least, int((quantity * ratio.ratio).to_integral_value(rounding=ROUND_CEILING)))
     return dataclasses.replace(
         line,
-        id=f"spare-{line.part}",
-        rule=f"spare-{ratio.kind}",
+        id=f"{_SPARE}{line.part}",
+        rule=f"{_SPARE}{ratio.kind}",
         name=f"{line.name}, cold spare",
         quantity=spares,
         why=f"{shown(ratio.ratio)} x {quantity:,}, rounded up, at least {ratio.at_least} "
@@ -278,4 +255,5 @@ def _spare(line: BomLine, quantity: int, ratio: SpareRatio, rules: BomRules) -> 
         included_quantity=0,
         disputed=None,
         note=None,
+        stated=False,
     )

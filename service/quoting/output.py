@@ -18,6 +18,11 @@ _TOKEN_METRICS = ("total_tokens_s", "output_tokens_s", "tokens_s")
 _RUN_METRICS = ("time_to_train_days", "elapsed_days")
 
 
+def working_gpus(option: SizingOption) -> int:
+    """GPUs that do the work: those of spare servers cost money and do none."""
+    return option.gpus // option.servers * (option.servers - option.spare_servers)
+
+
 def tokens_s(option: SizingOption, kind: str) -> Decimal | None:
     """Median tokens per second of a service; None of any other kind of work."""
     return _median(option, _TOKEN_METRICS) if kind == Kind.INFERENCE else None

@@ -8,6 +8,7 @@ from decimal import Decimal
 from service.quoting.bom import Bom, BomLine
 from service.quoting.bom_rules import Charge
 from service.quoting.book import Book, ListPrice
+from service.quoting.book_units import same_unit
 from service.quoting.currency import EXACT, nothing, rounded
 from service.quoting.refusal import refusal
 from service.quoting.terms import MOST_AMOUNT, ExtraCharge, QuoteTerms, check_terms, discount_of, rate_of
@@ -77,15 +78,23 @@ def price(bom: Bom, book: Book, terms: QuoteTerms) -> Priced:
     zero to the minor unit of ISO 4217; their difference is the discount. Nothing else is rounded.
     """
     check_terms(terms, bom, book)
-    lines = tuple(_priced(line, book.line(line.part), terms) for line in bom.lines)
+    lines = tuple(_priced(line, _listed(line, book), terms) for line in bom.lines)
     missing = tuple(dict.fromkeys(line.bom.part for line in lines if line.bom.quantity and line.list_price is None))
     return Priced(
         lines=lines, totals=_totals(lines, terms, complete=not missing), missing=missing, complete=not missing
     )
 
 
+def _listed(line: BomLine, book: Book) -> ListPrice | None:
+    """The book's line of the part; None where its price is of another unit, which says nothing of this one."""
+    listed = book.line(line.part)
+    if listed is None or not same_unit(listed.unit, unit=line.unit, kind=line.kind, charge=line.charge):
+        return None
+    return listed
+
+
 def _priced(line: BomLine, listed: ListPrice | None, terms: QuoteTerms) -> PricedLine:
-    discount = discount_of(terms, line.part)
+    discount = discount_of(terms, line.id)
     line = _with_sku(line, listed)
     if listed is None or listed.list_price is None:
         return PricedLine(

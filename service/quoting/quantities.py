@@ -41,7 +41,7 @@ def quantities(
     A plan that learns a new count offers it under its name without a change here. UnknownReferenceError where the
     catalog no longer has the server.
     """
-    server = _server(option, hardware)
+    server = server_of(option, hardware)
     names = {switch.id: switch.name for switch in hardware.switches}
     names |= {block.id: block.name for block in hardware.storage}
     values: dict[str, Value] = dict(_plain("", option))
@@ -113,7 +113,8 @@ def number(value: float) -> Decimal:
     return Decimal(repr(float(value)))
 
 
-def _server(option: SizingOption, hardware: Hardware) -> ServerSpec:
+def server_of(option: SizingOption, hardware: Hardware) -> ServerSpec:
+    """The server as the catalog has it; UnknownReferenceError where it no longer does."""
     try:
         return hardware.server(option.server)
     except KeyError:

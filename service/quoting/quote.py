@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from service.access import Role
 from service.quoting.bom import Uncounted
 from service.quoting.book import Book
+from service.quoting.days import age_of_rate
 from service.quoting.pricing import Priced, PricedLine, Totals
 from service.quoting.refusal import refusal
 from service.quoting.screening import Screening
-from service.quoting.supply import Supply
+from service.quoting.supply import Delivery, Supply
 from service.quoting.target import QuoteTarget
 from service.quoting.tco import Tco
 from service.quoting.terms import FxRate
@@ -27,10 +28,15 @@ _INDICATIVE = (
     "issued."
 )
 _INCOMPLETE = "INCOMPLETE: these parts have no price and are in no sum: {}."
-_STATED = (
-    "CHANGED BY HAND: counts of {} are the seller's own. Speed, confidence, power, racks and all other counts are "
-    "those of the sizing."
+_STATED = "CHANGED BY HAND: counts of {} are the seller's own."
+_RESTATED = (
+    " {} servers are quoted where the sizing counts {}: power, racks, networks and all that is counted by servers are "
+    "of {}; speed and confidence are of the {} at work."
 )
+_LATE = "LATE: by the seller's lead times {} would be ready on {}, and delivery is wished by {}."
+_PERHAPS_LATE = "Nobody states a lead time of {}, so whether all can be delivered by {} is not known."
+_PAST = "LATE: delivery is wished by {}, and this quote was written after that day."
+_REPLACED = "REPLACED PRICES: {} prices this quote, and {} is in force since {}."
 _UNCOUNTED = "Not counted, and in no sum: {}."
 _UNORDERABLE = "Parts without a SKU cannot be ordered by this list alone."
 
@@ -42,6 +48,15 @@ class Customer:
     name: str
     contact: str | None = None
     reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizedServers:
+    """Servers as the sizing counts them, before the seller states another number; `spare` are among them."""
+
+    servers: int
+    spare_servers: int
+    gpus: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +87,14 @@ class BookReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BookInForce:
+    """Another book that prices by now, and since when."""
+
+    name: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RulesReference:
     """Digests of the rules that counted the parts and tiered the discount; the screening names its own."""
 
@@ -96,7 +119,10 @@ class TermsStated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteDocument:
-    """One revision. Dates are ISO; `valid_until` is the last day, in `time_zone`. Nothing of its state is in it."""
+    """One revision. Dates are ISO; `valid_until` is the last day, in `time_zone`. Nothing of its state is in it.
+
+    `option` is what is quoted: with the servers that the seller states, and `sized` are those of the sizing.
+    """
 
     number: str
     revision: int
@@ -111,6 +137,7 @@ class QuoteDocument:
     run: RunReference
     target: QuoteTarget
     option: SizingOption
+    sized: SizedServers
     confidence_fraction: float
     lines: tuple[PricedLine, ...]
     uncounted: tuple[Uncounted, ...]
@@ -146,21 +173,67 @@ def book_reference(book: Book) -> BookReference:
     )
 
 
-def disclaimers_of(priced: Priced, uncounted: tuple[Uncounted, ...], book: Book) -> tuple[str, ...]:
-    """What must stand on every answer and document of the quote; the one of the screening stands in the screening."""
-    said = [_SIZED]
-    if book.indicative:
-        said.insert(0, _INDICATIVE)
+def sized_servers(option: SizingOption) -> SizedServers:
+    """The servers of an option as it was sized."""
+    return SizedServers(servers=option.servers, spare_servers=option.spare_servers, gpus=option.gpus)
+
+
+def disclaimers_of(
+    priced: Priced,
+    uncounted: tuple[Uncounted, ...],
+    book: Book,
+    *,
+    sized: SizedServers,
+    option: SizingOption,
+    supply: Supply,
+    fx: FxRate | None = None,
+    in_force: BookInForce | None = None,
+) -> tuple[str, ...]:
+    """What must stand on every answer and document of the quote; the one of the screening stands in the screening.
+
+    What begins with words in capitals must be seen first. `in_force` is another book that is in force instead.
+    """
+    today = date.fromisoformat(supply.ordered_on)
     stated = [line.bom.name for line in priced.lines if line.bom.stated]
-    if stated:
-        said.append(_STATED.format(", ".join(stated)))
-    if priced.missing:
-        said.append(_INCOMPLETE.format(", ".join(priced.missing)))
-    if uncounted:
-        said.append(_UNCOUNTED.format(", ".join(part.name for part in uncounted)))
-    if any(line.bom.quantity and not line.bom.orderable for line in priced.lines):
-        said.append(_UNORDERABLE)
-    return tuple(said)
+    found = [
+        _INDICATIVE if book.indicative else None,
+        _INCOMPLETE.format(", ".join(priced.missing)) if priced.missing else None,
+        _STATED.format(", ".join(stated)) + _servers_in_words(sized, option) if stated else None,
+        _late(supply, today),
+        None if fx is None else age_of_rate(date.fromisoformat(fx.date), today),
+        None
+        if in_force is None
+        else _REPLACED.format(spelled_book(book.name, book.version), in_force.name, in_force.since),
+        _SIZED,
+        _UNCOUNTED.format(", ".join(part.name for part in uncounted)) if uncounted else None,
+        _UNORDERABLE if any(line.bom.quantity and not line.bom.orderable for line in priced.lines) else None,
+        _PERHAPS_LATE.format(", ".join(supply.without_lead_time), supply.deliver_by)
+        if supply.delivery is Delivery.UNKNOWN
+        else None,
+    ]
+    return tuple(text for text in found if text is not None)
+
+
+def spelled_book(name: str, version: int | None) -> str:
+    """A price book as people name it."""
+    return name if version is None else f"{name}, version {version}"
+
+
+def _servers_in_words(sized: SizedServers, option: SizingOption) -> str:
+    if option.servers == sized.servers:
+        return ""
+    work = sized.servers - sized.spare_servers
+    return _RESTATED.format(f"{option.servers:,}", f"{sized.servers:,}", f"{option.servers:,}", f"{work:,}")
+
+
+def _late(supply: Supply, today: date) -> str | None:
+    if supply.deliver_by is not None and date.fromisoformat(supply.deliver_by) < today:
+        return _PAST.format(supply.deliver_by)
+    late = [part for part in supply.parts if part.late]
+    if not late:
+        return None
+    ready = max(part.ready_on or "" for part in late)
+    return _LATE.format(", ".join(part.part for part in late), ready, supply.deliver_by)
 
 
 def end_of_validity(valid_until: date, time_zone: str) -> datetime:

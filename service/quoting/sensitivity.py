@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from service.quoting.output import six_digits
+from service.quoting.output import six_digits, working_gpus
 from service.quoting.ownership import HOURS_MONTH, Paid, amounts_of, known_sum
 from service.quoting.tco_inputs import FACTORS, RANGES, TcoInputs
 from service.sizing.result import SizingOption
@@ -59,5 +59,5 @@ def _gpu_hour(paid: Paid, option: SizingOption, inputs: TcoInputs, *, name: str,
     else:
         changed: dict[str, Any] = {name: value}
         inputs = dataclasses.replace(inputs, **changed)
-    hours = option.gpus * HOURS_MONTH * inputs.horizon_months * inputs.utilisation_fraction
+    hours = working_gpus(option) * HOURS_MONTH * inputs.horizon_months * inputs.utilisation_fraction
     return six_digits(known_sum(amounts_of(paid, inputs).values()) / hours)

@@ -15,6 +15,7 @@ from service.quoting.output import (
     six_digits,
     targets_day,
     tokens_s,
+    working_gpus,
 )
 from service.quoting.ownership import HOURS_MONTH, Paid, TcoPart, amounts_of, known_sum, paid_by
 from service.quoting.pricing import Priced
@@ -155,8 +156,9 @@ def _figures(
 ) -> Iterable[TcoFigure]:
     used = days_of(inputs.horizon_months) * inputs.utilisation_fraction
     stated = f"{inputs.horizon_months} months x {shown(inputs.utilisation_fraction)} utilisation"
+    gpus = working_gpus(option)
     rate, days, targets = tokens_s(option, kind), run_days(option, kind), targets_day(option, kind)
-    units = {"gpu_hour": (option.gpus * HOURS_DAY * used, f"{option.gpus:,} GPUs, spare ones included, x {stated}")}
+    units = {"gpu_hour": (gpus * HOURS_DAY * used, f"{gpus:,} GPUs at work x {stated}")}
     if rate is not None:
         units["million_tokens"] = (rate * SECONDS_DAY * used / MILLION, f"{shown(rate)} tokens/s x {stated}")
     if days is not None:
@@ -181,7 +183,7 @@ def _cloud(
     if cloud is None:
         return None
     price = cloud.gpu_hour.get(option.gpu)
-    hours = option.gpus * HOURS_MONTH * inputs.horizon_months
+    hours = working_gpus(option) * HOURS_MONTH * inputs.horizon_months
     paid_share = Decimal(1) if cloud.reserved else inputs.utilisation_fraction
     amount = None if price is None else rounded(price * hours * paid_share, currency)
     even = None if cloud.reserved or price is None or total is None else total / (price * hours)

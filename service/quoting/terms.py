@@ -34,7 +34,10 @@ class ExtraCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteTerms:
-    """A part's own discount takes the place of the quote's; they do not add up. `tax_note` is words, no amount."""
+    """`line_discounts` are by id of the line. A line's own discount takes the place of the quote's; they do not add up.
+
+    `tax_note` is words, no amount.
+    """
 
     currency: str
     term_months: int
@@ -54,9 +57,9 @@ def check_terms(terms: QuoteTerms, bom: Bom, book: Book) -> None:
         raise refused(wrong)
 
 
-def discount_of(terms: QuoteTerms, part: str) -> Decimal:
-    """The discount of a part: its own, else that of the quote."""
-    return terms.line_discounts.get(part, terms.discount_fraction)
+def discount_of(terms: QuoteTerms, line_id: str) -> Decimal:
+    """The discount of a line: its own, else that of the quote."""
+    return terms.line_discounts.get(line_id, terms.discount_fraction)
 
 
 def rate_of(terms: QuoteTerms) -> Decimal:
@@ -75,12 +78,15 @@ def _term(terms: QuoteTerms, bom: Bom) -> Iterator[FieldError]:
 
 def _discounts(terms: QuoteTerms, bom: Bom) -> Iterator[FieldError]:
     yield from _share("discount_fraction", terms.discount_fraction)
-    parts = sorted({line.part for line in bom.lines})
-    for part, share in terms.line_discounts.items():
-        if part not in parts:
-            message = "The quote has no such part; take a part of its lines."
-            yield field_error("line_discounts", message, value=part, near=near_names(part, parts))
-        yield from _share(f"line_discounts.{part}", share)
+    ids = [line.id for line in bom.lines]
+    for name, share in terms.line_discounts.items():
+        if name not in ids:
+            of_part = tuple(line.id for line in bom.lines if line.part == name)
+            message = "There is no such line; take an id of lines."
+            near = of_part or near_names(name, ids)
+            yield field_error(f"line_discounts.{name}", message, value=name, near=near)
+            continue
+        yield from _share(f"line_discounts.{name}", share)
 
 
 def _share(name: str, share: Decimal) -> Iterator[FieldError]:

@@ -1,7 +1,8 @@
 """Price books of tenants on the wire: uploaded whole, as JSON or as a table, and read again with their state."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from service.quoting.prices import PartKind
 from service.schemas.constraints import DayField
 from service.schemas.currency import CurrencyField
 from service.schemas.issue import Issue
-from service.schemas.plain import count, decimal, flag, many, text
+from service.schemas.plain import count, decimal, flag, many, text, texts
 from service.schemas.run import PageSchema, moment
 from service.schemas.strict import Choice, Count, Flag, RecordSchema, Text
 from service.schemas.words import WordedSchema
@@ -33,6 +34,8 @@ class BookLine:
     sku: str | None
     lead_time_weeks: int | None
     note: str
+    # The row of the table that it stands in, as a spreadsheet counts them; None in JSON.
+    row: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,11 @@ class BookLineSchema(RecordSchema):
 
     part = Text("Id of the server, switch or other part, as the bill of materials names it.", longest=80, required=True)
     kind = Choice("What the price is for.", PartKind, required=True)
-    unit = Text("What one of it is, such as system, piece or gpu_year.", longest=40, required=True)
+    unit = Text(
+        "What one of it is, as bills of materials count it (GPU-year, server-year); or piece, of what is paid once.",
+        longest=40,
+        required=True,
+    )
     list_price = UnitPrice(
         "List price of one unit, in the currency of the book; null where there is none.", **_OPTIONAL
     )
@@ -85,6 +92,14 @@ class BookLineSchema(RecordSchema):
         "Weeks from the order to the delivery, as of the date of the book.", low=0, high=LONGEST_LEAD_WEEKS, **_OPTIONAL
     )
     note = Text("What to know about it.", longest=400, shortest=0, load_default="")
+
+
+class TableLines(list[Any]):
+    """Lines of a table, each with the row that it stands in."""
+
+    def __init__(self, lines: Iterable[Any], rows: Iterable[int]) -> None:
+        super().__init__(lines)
+        self.rows = tuple(rows)
 
 
 class LinesField(fields.List[Any]):
@@ -104,23 +119,54 @@ class LinesField(fields.List[Any]):
             raise ValidationError(Issue("Must be a list of lines.", value=value, limit=self.limit))
         if not 1 <= len(value) <= MOST_LINES:
             raise ValidationError(Issue(f"Must hold {self.limit}; this holds {len(value)}.", limit=self.limit))
-        loaded: Any = super()._deserialize(value, attr, data, **kwargs)
-        lines: tuple[BookLine, ...] = tuple(loaded)
-        twice = _stand_twice(lines)
-        if twice:
-            raise ValidationError(twice)
-        return lines
+        rows: tuple[int | None, ...] = value.rows if isinstance(value, TableLines) else (None,) * len(value)
+        wrong = _stand_twice(value, rows)
+        loaded: list[Any] = []
+        try:
+            loaded = super()._deserialize(value, attr, data, **kwargs)
+        except ValidationError as error:
+            for place, messages in _by_place(error).items():
+                wrong[place] = {**wrong.get(place, {}), **messages}
+        if wrong:
+            raise ValidationError({place: _in_row(rows[place], wrong[place]) for place in sorted(wrong)})
+        return tuple(replace(line, row=row) for line, row in zip(loaded, rows, strict=True))
 
 
-def _stand_twice(lines: tuple[BookLine, ...]) -> dict[int, Any]:
+def _by_place(error: ValidationError) -> dict[int, Any]:
+    return error.messages if isinstance(error.messages, dict) else {}
+
+
+def _stand_twice(lines: list[Any], rows: tuple[int | None, ...]) -> dict[int, Any]:
     first: dict[str, int] = {}
     twice: dict[int, Any] = {}
     for place, line in enumerate(lines):
-        before = first.setdefault(line.part, place)
+        part = line.get("part") if isinstance(line, Mapping) else None
+        before = first.setdefault(part, place) if isinstance(part, str) else place
         if before != place:
-            message = f"Stands twice; a part has one price, and lines.{before} has it."
-            twice[place] = {"part": [Issue(message, value=line.part)]}
+            where = f"lines.{before}" if rows[before] is None else f"row {rows[before]}"
+            twice[place] = {"part": [Issue(f"Stands twice; a part has one price, and {where} has it.", value=part)]}
     return twice
+
+
+def _in_row(row: int | None, messages: Any) -> Any:
+    """The messages of a line; those of a table say the row, as whoever looks at it counts."""
+    if row is None:
+        return messages
+    if isinstance(messages, Mapping):
+        return {name: _in_row(row, inner) for name, inner in messages.items()}
+    if isinstance(messages, str):
+        return Issue(
+            in_row(row, messages),
+            value=getattr(messages, "value", None),
+            limit=getattr(messages, "limit", None),
+            did_you_mean=getattr(messages, "did_you_mean", ()),
+        )
+    return [_in_row(row, inner) for inner in messages]
+
+
+def in_row(row: int | None, message: str) -> str:
+    """The message with the row of the table that it is about."""
+    return message if row is None else f"Row {row} of the table: {message}"
 
 
 class PriceBookRequestSchema(RecordSchema):
@@ -190,6 +236,22 @@ class PriceBookSchema(WordedSchema):
     activated_at = moment("When it was last activated.", allow_none=True)
 
 
+class BookWarningSchema(WordedSchema):
+    """A line that is stored, and that perhaps prices nothing."""
+
+    line = count("Which of the lines, counted from 0.")
+    row = count("The row of the table; null in a JSON body, and when the book is read again.", allow_none=True)
+    part = text("Its part.")
+    message = text("What is odd about it.")
+    did_you_mean = texts("Parts that were perhaps meant.")
+
+
+class UploadedPriceBookSchema(PriceBookSchema):
+    """A version of a price book as it was just uploaded."""
+
+    warnings = many(BookWarningSchema, "Lines that no bill of materials will ask for.")
+
+
 class PricedPartSchema(WordedSchema):
     """One part of a price book."""
 
@@ -202,7 +264,7 @@ class PricedPartSchema(WordedSchema):
     note = text("What to know about it.")
 
 
-class WholePriceBookSchema(PriceBookSchema):
+class WholePriceBookSchema(UploadedPriceBookSchema):
     """A version of a price book with its lines."""
 
     lines = many(PricedPartSchema, "The parts, as they were uploaded.")

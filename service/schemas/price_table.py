@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from service.errors import FieldError, InvalidRequestError
 from service.schemas.issue import nearest
-from service.schemas.price_books import MOST_LINES, BookLineSchema, PriceBookRequestSchema
+from service.schemas.price_books import MOST_LINES, BookLineSchema, PriceBookRequestSchema, TableLines, in_row
 
 COLUMNS = tuple(BookLineSchema().fields)
 REQUIRED = tuple(name for name, field in BookLineSchema().fields.items() if field.required)
@@ -23,25 +23,28 @@ _LONGEST_CELL = 1000
 def book_of_table(text: str, head: Mapping[str, str]) -> dict[str, Any]:
     """The body of an upload; InvalidRequestError for what is no table of prices. Its values are for the schema.
 
-    Row n below the head is line n of the body, from 0; an empty cell is a field that is not given.
+    Rows are counted as a spreadsheet does, the head is one; an empty cell is a field that is not given.
     """
     rows = _rows(text.removeprefix("\ufeff"))
-    columns = _columns(next(rows, []))
-    lines = [_line(columns, row, place) for place, row in enumerate(rows)]
+    _, head_row = next(rows, (1, []))
+    columns = _columns(head_row)
+    below = list(rows)
+    lines = [_line(columns, row, number, place) for place, (number, row) in enumerate(below)]
     flags = {name: _FLAGS[value] for name, value in head.items() if name in _FLAGGED and value in _FLAGS}
-    return {**head, **flags, "lines": lines}
+    return {**head, **flags, "lines": TableLines(lines, [number for number, _ in below])}
 
 
-def _rows(text: str) -> Iterator[list[str]]:
-    """The rows that hold something; comma, semicolon and tab are told apart by the head."""
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that hold something with their numbers; comma, semicolon and tab are told apart by the head."""
     first = text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     try:
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)):
-            if number > MOST_LINES:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for number, row in enumerate(rows, start=1):
+            if number > MOST_LINES + 1:
                 raise _wrong("lines", f"A table has at most {MOST_LINES} rows below its head.")
             if any(cell.strip() for cell in row):
-                yield row
+                yield number, row
     except csv.Error as error:
         raise _wrong("lines", f"This is no table with commas between its cells: {error}.") from error
 
@@ -73,9 +76,10 @@ def _columns(head: list[str]) -> tuple[str, ...]:
     return columns
 
 
-def _line(columns: tuple[str, ...], row: list[str], place: int) -> dict[str, Any]:
+def _line(columns: tuple[str, ...], row: list[str], number: int, place: int) -> dict[str, Any]:
     if len(row) > len(columns):
-        raise _wrong(f"lines.{place}", f"Has {len(row)} cells, and the head names {len(columns)} columns.")
+        message = f"Has {len(row)} cells, and the head names {len(columns)} columns."
+        raise _wrong(f"lines.{place}", in_row(number, message))
     given = {name: cell.strip() for name, cell in zip(columns, row, strict=False)}
     return {name: _cell(name, cell) for name, cell in given.items() if cell}
 

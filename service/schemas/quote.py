@@ -25,6 +25,14 @@ class CustomerSchema(WordedSchema):
     reference = text("The customer's own reference.", **_OPTIONAL)
 
 
+class SizedServersSchema(WordedSchema):
+    """Servers as the sizing counts them."""
+
+    servers = count("How many.")
+    spare_servers = count("How many of them are spare.")
+    gpus = count("GPUs in all of them.")
+
+
 class RunReferenceSchema(WordedSchema):
     """The sizing behind it."""
 
@@ -106,7 +114,12 @@ class QuoteDocumentSchema(WordedSchema):
     fx = one(FxRateSchema, "Exchange rate; null where book and quote share a currency.", **_OPTIONAL)
     run = one(RunReferenceSchema, "The sizing behind it.")
     target = one(QuoteTargetSchema, "What was asked.")
-    option = one(OptionSchema, "The sized option.")
+    option = one(
+        OptionSchema,
+        "What is quoted: the sized option, with servers, spare servers, GPUs, networks, racks and power of the servers "
+        "that the seller states. Speed, memory and confidence are of the servers at work.",
+    )
+    sized = one(SizedServersSchema, "Servers by the sizing, before the seller states another number.")
     confidence_fraction = figure("Probability that the option meets the target.")
     lines = many(QuoteLineSchema, "Part by part.")
     uncounted = many(UncountedSchema, "Parts that could not be counted.")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, validates_schema
 
 from service.quoting.bom import MOST_MONTHS, MOST_PIECES
+from service.quoting.days import LONGEST_VALIDITY_DAYS, VALID_DAYS
 from service.quoting.quote import Customer
 from service.quoting.screening import EndUse
 from service.quoting.tco_inputs import TcoInputs
@@ -20,8 +21,6 @@ from service.schemas.plain import Tuple
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
 from service.schemas.tco_request import TcoRequestSchema
 
-LONGEST_VALIDITY_DAYS = 730
-VALID_DAYS = 30
 _MOST_ENTRIES = 1000
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
@@ -163,15 +162,17 @@ class QuoteRequestSchema(RecordSchema):
         longest=64,
         **_OPTIONAL,
     )
-    discount_fraction = Share("Discount of every part that has none of its own.", default="0")
+    discount_fraction = Share("Discount of every line that has none of its own.", default="0")
     line_discounts = ByName(
-        "Part -> its own discount, in place of that of the quote.",
+        "Line id -> its own discount, in place of that of the quote.",
         Share("A share."),
         most=_MOST_ENTRIES,
         load_default=dict,
     )
     quantities = ByName(
-        "Line id -> how many, in place of the count; 0 takes the line out and leaves it to be seen.",
+        "Line id -> how many, in place of the count; 0 takes the line out and leaves it to be seen. Of servers as many "
+        "as are at work by the sizing, at most ten times the option's: all that is counted by servers follows. Of any "
+        "other line at most ten times what its rule counts, and a hundred in any case.",
         Count("How many.", low=0, high=MOST_PIECES),
         most=_MOST_ENTRIES,
         load_default=dict,

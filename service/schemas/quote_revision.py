@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
+from service.quoting.days import LONGEST_VALIDITY_DAYS
 from service.quoting.terms import FxRate
 from service.schemas.constraints import DayField
 from service.schemas.issue import Issue
-from service.schemas.quote_request import LONGEST_VALIDITY_DAYS, FxRequestSchema
+from service.schemas.quote_request import FxRequestSchema
 from service.schemas.strict import Count, RecordSchema, Text
 
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -116,9 +116,17 @@ def of_price_books(only: PriceBookFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def of_quotes(only: QuoteFilter) -> list[ColumnElement[bool]]:
-    """The conditions on quotes."""
-    return _same(QuoteRow, only, ("state", "number", "run_id", "customer")) + _created(QuoteRow, only)
+def of_quotes(only: QuoteFilter, *, now: datetime) -> list[ColumnElement[bool]]:
+    """The conditions on quotes; an issued one whose validity has ended is expired, whether that was noted or not."""
+    found = _same(QuoteRow, only, ("number", "run_id", "customer")) + _created(QuoteRow, only)
+    issued, overdue = QuoteRow.state == QuoteState.ISSUED.value, QuoteRow.expires_at <= now
+    if only.state == QuoteState.ISSUED:
+        found += [issued, ~overdue]
+    elif only.state == QuoteState.EXPIRED:
+        found.append(or_(QuoteRow.state == QuoteState.EXPIRED.value, and_(issued, overdue)))
+    elif only.state is not None:
+        found.append(QuoteRow.state == str(only.state))
+    return found
 
 
 def _same(table: Any, only: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:

@@ -71,10 +71,10 @@ def change(session: Session, read: QuoteRow, *, now: datetime, **values: Any) ->
 
 
 def newest(
-    session: Session, tenant_id: str, *, only: QuoteFilter, before_id: str | None, limit: int
+    session: Session, tenant_id: str, *, only: QuoteFilter, now: datetime, before_id: str | None, limit: int
 ) -> Sequence[QuoteRow]:
-    """The tenant's revisions, newest first, older than `before_id`."""
-    query = _without_texts().where(QuoteRow.tenant_id == tenant_id, *of_quotes(only))
+    """The tenant's revisions as they stand at a moment, newest first, older than `before_id`."""
+    query = _without_texts().where(QuoteRow.tenant_id == tenant_id, *of_quotes(only, now=now))
     if before_id is not None:
         query = query.where(QuoteRow.id < before_id)
     return session.scalars(query.order_by(QuoteRow.id.desc()).limit(limit)).all()

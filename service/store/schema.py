@@ -13,7 +13,9 @@ from service.store.tables.quotes import QuoteDocumentRow, QuoteNumberRow, QuoteR
 from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
+from service.store.tables.sessions import BrowserSessionRow
 from service.store.tables.tenants import TenantRow
+from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 TABLES = (
@@ -39,5 +41,9 @@ TABLES = (
     BatchChunkRow,
     BatchItemRow,
     BatchAnswerRow,
+    BrowserSessionRow,
+    WebhookRow,
+    WebhookEventRow,
+    WebhookDeliveryRow,
 )
 METADATA: MetaData = Row.metadata

@@ -8,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from service.access import Role
 from tests.api.conftest import Speaker
+from tests.build import book_lines
 
 QUOTES = "/v1/quotes"
 # Few servers and one option, so that an answer can be read.
@@ -53,8 +54,7 @@ class Shop:
         """A price book with every part, in force from today on."""
         quote = self.draft().json
         self.seller.post(f"{QUOTES}/{quote['id']}/withdraw", REASON, If_Match="*")
-        parts = {line["part"]: line["kind"] for line in quote["document"]["lines"]}
-        lines = [{"part": part, "kind": kind, "unit": "piece", "list_price": price} for part, kind in parts.items()]
+        lines = book_lines(quote["document"]["lines"], price)
         body = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
         made = self.admin.post("/v1/price-books", body)
         today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}

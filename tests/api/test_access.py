@@ -8,16 +8,20 @@ from flask import Flask
 
 from service.access import PERMISSIONS, Permission, Role
 from service.edge.authentication import permission_of
+from service.edge.pages import is_page_endpoint
 from service.planning.keys import revoke_key, set_tenant_disabled
 from tests.api.conftest import Speaker
 from tests.schemas.requests import CHAT, SMALL_CHAT, changed
 
-OPEN_PATHS = {"/", "/healthz", "/readyz", "/openapi.json", "/problems/<slug>", "/metrics", "/docs", "/docs/<asset>"}
+OPEN_PATHS = {"/healthz", "/readyz", "/openapi.json", "/problems/<slug>", "/metrics", "/docs", "/docs/<asset>"}
 CANARY = "canary-of-acme-7f3a"
 
 
 def routes(app: Flask):
+    """Those of the interface: the pages have a session in place of a key, and tests of their own."""
     for rule in app.url_map.iter_rules():
+        if is_page_endpoint(rule.endpoint):
+            continue
         for method in sorted(rule.methods - {"HEAD"}):
             path = rule.rule
             for argument in rule.arguments:

@@ -111,12 +111,3 @@ def test_a_browser_may_ask_for_what_it_likes(client, accept):
 @pytest.mark.parametrize("name", ["nothing", "VERSION", "oauth2-redirect.html", "swagger-ui.js", "..%2fdocs.py"])
 def test_nothing_else_is_served(client, name):
     assert client.get(f"/docs/{name}").status_code == 404
-
-
-def test_who_opens_the_address_lands_on_the_page(client):
-    answer = client.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
-    assert answer.status_code == 303
-    # Relative, so that a proxy may put all of it under a prefix.
-    assert answer.headers["Location"] == "docs"
-    assert "Content-Type" not in answer.headers
-    assert client.get("/", follow_redirects=True).mimetype == "text/html"

@@ -235,6 +235,6 @@ def test_every_price_book_that_is_shown_is_stored_and_every_activation_taken(nam
 def test_every_quote_that_is_shown_is_written(speaker, work):
     shop = open_shop(speaker, work)
     for name, body in QUOTE_BODIES.items():
-        lines = {} if "line_discounts" not in body else {"line_discounts": {"prosupport": "0.12"}}
+        lines = {} if "line_discounts" not in body else {"line_discounts": {"support": "0.12"}}
         answer = shop.seller.post(QUOTES, {**body, "run_id": shop.run_id, **lines})
         assert answer.status_code == 201, (name, answer.text)

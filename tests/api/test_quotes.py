@@ -115,7 +115,7 @@ WRONG = [
     ({"discount_fraction": "1.01"}, "discount_fraction"),
     ({"discount_fraction": "-0.1"}, "discount_fraction"),
     ({"discount_fraction": 0.1}, "discount_fraction"),
-    ({"line_discounts": {"prosupport": "2"}}, "line_discounts.prosupport"),
+    ({"line_discounts": {"support": "2"}}, "line_discounts.support"),
     ({"quantities": {"server": -1}}, "quantities.server"),
     ({"currency": "EUR"}, "fx"),
     ({"option": 99}, "option"),
@@ -300,7 +300,7 @@ def test_no_body_breaks_the_service(seed, shop: Shop):
             if name not in ("fx", "currency")
         },
         "run_id": shop.run_id,
-        "line_discounts": {"prosupport": "0.12"},
+        "line_discounts": {"support": "0.12"},
     }
     seen = set()
     for _ in range(60):

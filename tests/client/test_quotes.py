@@ -6,6 +6,7 @@ import pytest
 
 from service.access import Role
 from service.client.ending import Ending
+from tests.build import book_lines
 
 
 @pytest.fixture
@@ -44,8 +45,7 @@ def stocked(of, seller, body, file):
         made.json if made.code == Ending.DONE else seller("quotes", "create", file(body | {"fx": FX}), "--json").json
     )
     seller("quotes", "withdraw", draft["id"], "--reason", "only its parts were asked for")
-    parts = {line["part"]: line["kind"] for line in draft["document"]["lines"]}
-    lines = [{"part": part, "kind": kind, "unit": "piece", "list_price": "10.00"} for part, kind in parts.items()]
+    lines = book_lines(draft["document"]["lines"], "10.00")
     book = {"name": "swiss", "currency": "CHF", "date": "2026-11-01", "lines": lines}
     made = of(Role.ADMIN)("price-books", "upload", file(book), "--json").json
     of(Role.ADMIN)("price-books", "activate", made["id"])

@@ -15,6 +15,7 @@ from service.planning.submit import submit as post
 from service.runtime import Runtime
 from service.schemas.price_books import PriceBookRequestSchema
 from service.schemas.quote_request import QUOTE_REQUEST, QuoteRequest
+from tests.build import book_lines
 from tests.planning.conftest import chat
 
 TODAY = "2026-11-20"
@@ -68,22 +69,18 @@ class Desk:
 
     def book(self, *, without: tuple[str, ...] = (), price: str = "1000.00", day: str = TODAY, **changes: Any):
         """A book with every part of the option, in force from today on; of two the later one."""
-        parts = self.parts()
+        lines = book_lines(self.parts(), price, without=without)
         self.runtime.clock.advance(1)  # type: ignore[attr-defined]
-        lines = [
-            {"part": part, "kind": kind, "unit": "piece", "list_price": None if part in without else price}
-            for part, kind in parts
-        ]
         body = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
         made = upload(self.runtime, self.admin, PriceBookRequestSchema().load(body | changes), request_id="req_b")
         return activate(self.runtime, self.admin, made.id, effective_from=day, changes=None, request_id="req_b")
 
-    def parts(self) -> list[tuple[str, str]]:
+    def parts(self) -> list[dict[str, Any]]:
+        """The lines of a quote of the option."""
         if not hasattr(self, "_parts"):
             quote = self.draft()
-            lines = orjson.loads(quote.snapshot)["lines"]
+            self._parts = orjson.loads(quote.snapshot)["lines"]
             self.step(withdraw, quote, reason="only its parts were asked for")
-            self._parts = list({line["part"]: line["kind"] for line in lines}.items())
         return self._parts
 
     def step(self, take, quote, caller: Caller | None = None, *, version: int | None = None, **values: Any):

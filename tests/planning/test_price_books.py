@@ -33,8 +33,8 @@ def book(**changes):
         "date": "2026-11-01",
         "lines": [
             {"part": "poweredge-xe9680l-b200", "kind": "server", "unit": "system", "list_price": "400000.00"},
-            {"part": "optic", "kind": "optic", "unit": "module", "list_price": "999.9501", "lead_time_weeks": 8},
-            {"part": "prosupport", "kind": "support", "unit": "server"},
+            {"part": "optic-400g", "kind": "optic", "unit": "module", "list_price": "999.9501", "lead_time_weeks": 8},
+            {"part": "prosupport", "kind": "support", "unit": "server-year"},
         ],
     }
     return PriceBookRequestSchema().load(body | changes)
@@ -69,7 +69,7 @@ def test_a_book_is_stored_whole_and_prices_nothing_yet(runtime, caller):
     assert (made.version, made.state, made.line_count, made.without_price) == (1, "uploaded", 3, 1)
     assert [line.list_price for line in found.lines] == [Decimal("400000.00"), Decimal("999.9501"), None]
     assert [line.lead_time_weeks for line in found.lines] == [None, 8, None]
-    assert [line.part for line in found.lines] == ["poweredge-xe9680l-b200", "optic", "prosupport"]
+    assert [line.part for line in found.lines] == ["poweredge-xe9680l-b200", "optic-400g", "prosupport"]
 
 
 def test_the_digest_is_of_prices_alone(runtime, caller):
@@ -203,3 +203,31 @@ def test_a_book_of_many_lines_takes_few_statements(runtime, caller, statements):
     with statements(runtime) as few:
         assert len(get_price_book(runtime, caller, made.id).lines) == 500
     assert len([each for each in few if each != "BEGIN"]) == 3
+
+
+def test_a_price_of_another_unit_or_kind_is_refused_and_leaves_nothing(runtime, caller):
+    lines = [
+        {"part": "nvidia-ai-enterprise", "kind": "software", "unit": "GPU", "list_price": "13500"},
+        {"part": "prosupport", "kind": "service", "unit": "server_year", "list_price": "900"},
+        {"part": "optic-400g", "kind": "optic", "unit": "pack of 10", "list_price": "9000"},
+    ]
+    with pytest.raises(InvalidRequestError) as refused:
+        put(runtime, caller, book(lines=lines))
+    assert [(error.field, error.limit) for error in refused.value.detail.errors] == [
+        ("lines.0.unit", "GPU-year"),
+        ("lines.1.kind", "support"),
+        ("lines.2.unit", "module or piece"),
+    ]
+    assert not list_price_books(runtime, caller, only=ANY)
+
+
+def test_a_part_that_nobody_asks_for_is_stored_with_a_word(runtime, caller):
+    lines = [
+        {"part": "poweredge-xe9680l-b2000", "kind": "server", "unit": "pallet", "list_price": "1"},
+        {"part": "optic-400g", "kind": "optic", "unit": "piece", "list_price": "1"},
+    ]
+    made = put(runtime, caller, book(lines=lines))
+    (warning,) = made.warnings
+    assert (warning.line, warning.row, warning.part) == (0, None, "poweredge-xe9680l-b2000")
+    assert "poweredge-xe9680l-b200" in warning.did_you_mean
+    assert get_price_book(runtime, caller, made.id).warnings == made.warnings

@@ -46,7 +46,7 @@ def risks(desk, *, within_days=14, **page):
 
 
 def test_a_revision_is_a_draft_at_the_prices_of_today_and_the_old_one_stays_out(desk, runtime):
-    old = desk.issued(line_discounts={desk.parts()[0][0]: "0.2"})
+    old = desk.issued(line_discounts={desk.parts()[0]["id"]: "0.2"})
     desk.book(price="1100.00")
     new = again(desk, old)
     assert (new.number, new.revision, new.state, new.authors) == (old.number, 2, "draft", ("sam",))
@@ -93,13 +93,13 @@ def test_what_is_asked_of_a_revision_is_done(desk):
 
 @ONE_DATABASE
 def test_what_a_part_that_went_was_told_is_left_out(desk, runtime):
-    part = next(part for part, kind in desk.parts() if kind == "server")
-    line = next(each["id"] for each in orjson.loads(desk.draft().snapshot)["lines"] if each["part"] == part)
-    old = desk.issued(line_discounts={part: "0.2"}, quantities={line: 3})
+    part = next(line["part"] for line in desk.parts() if line["kind"] == "server")
+    old = desk.issued(line_discounts={"server": "0.2", "deployment": "0.1"}, quantities={"deployment": 3})
     options = orjson.loads(get_run(runtime, desk.caller, desk.run_id).result)["options"]
     rank = next(option["rank"] for option in options if option["server"] != part)
     asked = orjson.loads(again(desk, old, option=rank).request)
-    assert asked["line_discounts"] == {}
+    assert asked["line_discounts"] == {"deployment": "0.1"}
+    assert asked["quantities"] == {"deployment": 3}
     assert asked["option"] == rank
 
 
@@ -187,11 +187,11 @@ def test_the_same_answer_again_is_no_risk(desk, runtime):
 def test_a_book_that_ends_and_a_quote_without_one_are_at_risk(desk):
     sound = desk.issued(valid_days=90)
     ending = desk.book(name="ending", expires_on="2026-11-25")
-    ends = desk.draft(valid_days=90)
+    ends = desk.draft()
     assert ends.price_book_id == ending.id
-    assert risks(desk)[ends.id] == ["price_book_expires"]
+    assert risks(desk)[ends.id] == ["price_book_expires", "validity_ends"]
     assert risks(desk)[sound.id] == ["price_book_replaced"]
-    accepted = desk.accepted(valid_days=90)
+    accepted = desk.accepted()
     assert accepted.id not in risks(desk)
 
 

@@ -180,7 +180,7 @@ def test_a_rejected_quote_is_a_draft_with_the_reason_until_it_is_submitted_again
 
 @ONE_DATABASE
 def test_what_is_not_priced_in_full_and_for_real_is_not_issued(desk, runtime, clock):
-    missing = desk.parts()[0][0]
+    missing = desk.parts()[0]["part"]
     desk.book(without=(missing,), name="holes")
     quote = desk.approved()
     assert not quote.complete
@@ -192,9 +192,22 @@ def test_what_is_not_priced_in_full_and_for_real_is_not_issued(desk, runtime, cl
     desk.book(name="short", expires_on="2026-11-21")
     quote = desk.approved()
     clock.advance(2 * 86_400)
-    with pytest.raises(ConflictError, match=r"last day of its price book short was 2026-11-21"):
+    with pytest.raises(ConflictError, match=r"its validity ended with 2026-11-21"):
         do(desk, issue, quote)
     assert state(desk, quote) == "approved"
+
+
+@ONE_DATABASE
+def test_prices_that_were_replaced_are_not_issued_unless_the_quote_says_so(desk):
+    old = desk.book()
+    quote = desk.approved()
+    desk.book(name="newer", price="1100.00")
+    with pytest.raises(ConflictError, match=r"list, version \d was replaced by newer, version 1, in force since"):
+        do(desk, issue, quote)
+    assert state(desk, quote) == "approved"
+    kept = desk.approved(price_book_id=old.id)
+    assert do(desk, issue, kept).state == "issued"
+    assert f"REPLACED PRICES: list, version {old.version} prices this quote" in kept.snapshot.decode()
 
 
 @ONE_DATABASE

@@ -28,7 +28,8 @@ from service.planning.submit import submit as post
 from service.planning.transact import transact
 from service.store import quotes
 from service.store.filters import AuditFilter, QuoteFilter
-from service.store.tables.quotes import QuoteRow
+from service.store.tables.quotes import QuoteRow, QuoteState
+from tests.build import book_lines
 from tests.planning.conftest import chat
 from tests.planning.selling import LARGE, ONE_DATABASE, SMALL, TODAY, Desk, asked, sized
 
@@ -100,7 +101,7 @@ REFUSED = [
     ({"option": 99}, InvalidRequestError, "option"),
     ({"currency": "EUR"}, InvalidRequestError, "fx"),
     ({"fx": {"rate": "1", "date": TODAY, "source": "s"}}, InvalidRequestError, "fx"),
-    ({"line_discounts": {"nothing": "0.1"}}, InvalidRequestError, "line_discounts"),
+    ({"line_discounts": {"nothing": "0.1"}}, InvalidRequestError, "line_discounts.nothing"),
     ({"quantities": {"nothing": 1}}, InvalidRequestError, "quantities.nothing"),
     ({"spares": "n+7"}, InvalidRequestError, "spares"),
     ({"time_zone": "Mars/Olympus"}, InvalidRequestError, "time_zone"),
@@ -109,6 +110,14 @@ REFUSED = [
     ({"valid_until": "2030-01-01"}, InvalidRequestError, "valid_until"),
     ({"charges": [{"name": "a", "amount": "0.001"}]}, InvalidRequestError, "charges.0.amount"),
     ({"tco": {"bounds": {"pue": ["2", "1"]}}}, InvalidRequestError, "tco.bounds.pue"),
+    ({"quantities": {"server": 10_000}}, InvalidRequestError, "quantities.server"),
+    ({"quantities": {"support": 10_000}}, InvalidRequestError, "quantities.support"),
+    ({"deliver_by": "2026-11-19"}, InvalidRequestError, "deliver_by"),
+    (
+        {"currency": "EUR", "fx": {"rate": "0.9", "date": "2026-11-21", "source": "s"}},
+        InvalidRequestError,
+        "fx.date",
+    ),
     ({"price_book_id": "pbk_0"}, NotFoundError, None),
     ({"run_id": "run_0"}, NotFoundError, None),
 ]
@@ -382,3 +391,53 @@ def test_a_book_that_is_put_off_while_it_is_priced_from_is_not_used(desk, runtim
     assert not get_price_book(runtime, desk.admin, book.id).used
     with pytest.raises(NotFoundError):
         get_quote(runtime, desk.seller, "quo_0")
+
+
+@ONE_DATABASE
+def test_servers_stated_by_the_seller_move_everything_that_is_counted_by_them(desk):
+    desk.book()
+    plain, more = (orjson.loads(desk.draft(**changes).snapshot) for changes in ({}, {"quantities": {"server": 3}}))
+    sized = plain["option"]
+    assert more["sized"] == {name: sized[name] for name in ("servers", "spare_servers", "gpus")}
+    assert (more["option"]["servers"], more["option"]["gpus"]) == (3, sized["gpus"] // sized["servers"] * 3)
+    assert more["option"]["facility"]["it_power_kw"] > sized["facility"]["it_power_kw"]
+    counts = {line["id"]: line["quantity"] for line in more["lines"]}
+    assert (counts["server"], counts["support"], counts["deployment"]) == (3, 3, 3)
+    assert counts["nvidia-ai-enterprise"] == more["option"]["gpus"]
+    assert any(text.startswith("CHANGED BY HAND: ") and "3 servers are quoted" in text for text in more["disclaimers"])
+    assert Decimal(more["totals"]["subtotal"]) == sum(Decimal(line["extended_net"] or 0) for line in more["lines"])
+
+
+@ONE_DATABASE
+def test_a_validity_ends_with_the_prices(desk):
+    desk.book(expires_on="2026-12-01")
+    assert desk.draft().valid_until == "2026-12-01"
+    for longer in ({"valid_days": 12}, {"valid_until": "2026-12-02"}):
+        with pytest.raises(InvalidRequestError, match="last day of the price book list, version 1"):
+            desk.draft(**longer)
+
+
+@ONE_DATABASE
+def test_late_delivery_old_rates_and_replaced_prices_are_seen_first(desk, clock):
+    lines = [{**line, "lead_time_weeks": 12} for line in book_lines(desk.parts(), "1000.00")]
+    first = desk.book(lines=lines)
+    desk.book(name="newer", price="1100.00")
+    fx = {"rate": "0.9", "date": "2026-11-01", "source": "a bank"}
+    quote = desk.draft(price_book_id=first.id, currency="EUR", fx=fx, deliver_by="2026-12-24")
+    said = [text.partition(":")[0] for text in orjson.loads(quote.snapshot)["disclaimers"]]
+    assert said[:3] == ["LATE", "OLD RATE", "REPLACED PRICES"]
+    clock.advance(1)
+    early = orjson.loads(desk.draft(deliver_by="2026-12-24").snapshot)["disclaimers"]
+    assert not any(text.startswith("LATE") for text in early)
+    assert any(text.startswith("Nobody states a lead time of ") for text in early)
+
+
+@ONE_DATABASE
+def test_a_list_of_issued_quotes_has_none_whose_validity_has_ended(desk, runtime, clock):
+    desk.book()
+    quote = desk.issued(valid_days=1)
+    for state, found in ((QuoteState.ISSUED, [quote.id]), (QuoteState.EXPIRED, [])):
+        assert [each.id for each in list_quotes(runtime, desk.seller, only=QuoteFilter(state=state))] == found
+    clock.advance(3 * 86_400)
+    for state, found in ((QuoteState.ISSUED, []), (QuoteState.EXPIRED, [quote.id])):
+        assert [each.id for each in list_quotes(runtime, desk.seller, only=QuoteFilter(state=state))] == found

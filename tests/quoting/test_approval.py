@@ -7,8 +7,8 @@ import pytest
 
 from service.access import Role
 from service.quoting.approval import approval
-from service.quoting.bom import adjusted
 from service.quoting.pricing import price
+from service.quoting.stated import adjusted
 from service.quoting.terms import ExtraCharge, FxRate
 from tests.build import bom, bom_line, quote_terms, seller_book
 
@@ -75,7 +75,8 @@ def test_a_quote_without_any_price_has_no_discount(catalog):
 def test_what_no_bound_was_made_for_is_looked_at_in_every_tier(catalog):
     bill = bom(bom_line(), bom_line(id="rack", part="rack"))
     book = seller_book({"server": "1000", "rack": "10"})
-    by_hand = approval(price(adjusted(bill, {"rack": 7}), book, quote_terms()), catalog.discount_tiers, Role.SELLER)
+    stated = adjusted(bill, {"rack": 7}, sized=1, rules=catalog.bom_rules, spares="none")
+    by_hand = approval(price(stated, book, quote_terms()), catalog.discount_tiers, Role.SELLER)
     assert (by_hand.tier, by_hand.needs) == ("standard", Role.APPROVER)
     assert "stated counts (rack)" in by_hand.why
     partly = approval(price(bill, seller_book({"server": "1000"}), quote_terms()), catalog.discount_tiers, Role.SELLER)

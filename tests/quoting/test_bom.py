@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from service.errors import InvalidRequestError, UnknownReferenceError
-from service.quoting.bom import adjusted, bill_of_materials
+from service.quoting.bom import bill_of_materials
 from service.quoting.bom_rules import BomRule, Charge, Condition, Count
 from service.quoting.prices import PartKind
 from service.quoting.quantities import counted, quantities, told
@@ -218,24 +218,6 @@ def test_an_availability_that_has_no_ratio_is_refused(bill):
         bill(spares="2n")
 
 
-def test_a_stated_count_takes_the_place_of_the_rules_and_says_so(bill):
-    bom = adjusted(bill(), {"deployment": 0, "server": 5})
-    assert line_of(bom, "deployment").quantity == 0
-    assert line_of(bom, "server").quantity == 5
-    assert (
-        line_of(bom, "server").why == "5 stated by the seller; by the rule 4: 4 servers by the sizing, 1 of them spare"
-    )
-
-
-def test_wrong_counts_are_refused_together(bill):
-    with pytest.raises(InvalidRequestError) as refused:
-        adjusted(bill(), {"server": -1, "deploymnt": 2})
-    errors = {error.field: error for error in refused.value.detail.errors}
-    assert errors["quantities.server"].value == "-1"
-    assert "0 to" in errors["quantities.server"].limit
-    assert errors["quantities.deploymnt"].did_you_mean == ("deployment",)
-
-
 def test_a_rule_that_names_what_nobody_knows_leaves_the_part_uncounted(bill, catalog):
     rule = BomRule(
         id="flux",
@@ -268,9 +250,3 @@ def test_conditions_that_are_not_met_leave_the_rule_out(bill, catalog):
         replace(rule, when=(Condition(name="cooling", among=("liquid",)),)) for rule in catalog.bom_rules.rules
     )
     assert not bill(rules=replace(catalog.bom_rules, rules=rules)).lines
-
-
-def test_a_quote_without_any_part_is_refused(bill):
-    made = bill()
-    with pytest.raises(InvalidRequestError, match="at least one part"):
-        adjusted(made, {line.id: 0 for line in made.lines})

@@ -120,7 +120,7 @@ def test_the_book_of_the_installation_previews(book):
         ({"discount_fraction": Decimal("NaN")}, "discount_fraction", "0 to 1"),
         ({"discount_fraction": Decimal("0.1234567890123")}, "discount_fraction", "12 decimals"),
         ({"line_discounts": {"server": Decimal(2)}}, "line_discounts.server", "0 to 1"),
-        ({"line_discounts": {"sever": Decimal("0.1")}}, "line_discounts", "no such part"),
+        ({"line_discounts": {"sever": Decimal("0.1")}}, "line_discounts.sever", "no such line"),
         ({"currency": "EUR"}, "fx", "EUR for one USD"),
         ({"fx": EUR}, "fx", "both in USD"),
         ({"currency": "EUR", "fx": replace(EUR, rate=Decimal(0))}, "fx.rate", "more than 0"),
@@ -139,7 +139,7 @@ def test_terms_that_cannot_be_are_refused_with_their_field(changes, field, words
 def test_an_unknown_part_gets_the_near_one_and_all_that_is_wrong_is_told_at_once():
     terms = quote_terms(discount_fraction=Decimal(2), line_discounts={"sever": Decimal(3)})
     errors = wrong_fields(bom(bom_line(quantity=-4)), seller_book({"server": "1"}), terms)
-    assert errors["line_discounts"].did_you_mean == ("server",)
+    assert errors["line_discounts.sever"].did_you_mean == ("server",)
     assert errors["discount_fraction"].value == "2"
     assert errors["lines.server.quantity"].value == "-4"
 

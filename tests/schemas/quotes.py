@@ -19,6 +19,7 @@ from service.quoting.quote import (
     book_reference,
     disclaimers_of,
     quote_number,
+    sized_servers,
 )
 from service.quoting.screening import Shipment, screen
 from service.quoting.supply import lead_times_of, supply
@@ -56,6 +57,13 @@ def quote_document(catalog: Catalog, *, fx: FxRate = FX, discount: str = "0.125"
     priced = price(bill, book, terms)
     tier = approval(priced, catalog.discount_tiers, Role.SELLER)
     cloud = CloudPrices(name="A cloud", date="2026-11-01", gpu_hour={"b300-sxm": Decimal("3.5")})
+    supplied = supply(
+        bill,
+        lead_times_of(book),
+        ordered_on=date(2026, 11, 29),
+        deliver_by=date(2027, 3, 1),
+        context=catalog.lead_times,
+    )
     inputs = TcoInputs(electricity_price_kwh=Decimal("0.2"), cloud=cloud, bounds={"pue": (Decimal("1.2"), Decimal(2))})
     plain = QuoteDocument(
         number=quote_number(2026, 123),
@@ -79,6 +87,7 @@ def quote_document(catalog: Catalog, *, fx: FxRate = FX, discount: str = "0.125"
         ),
         target=target_of(question()),
         option=option,
+        sized=sized_servers(option),
         confidence_fraction=option.confidence_fraction,
         lines=priced.lines,
         uncounted=bill.uncounted,
@@ -100,14 +109,10 @@ def quote_document(catalog: Catalog, *, fx: FxRate = FX, discount: str = "0.125"
         ),
         tco=tco(priced, option, kind="inference", inputs=inputs, context=catalog.tco_context),
         export=screen(Shipment(parts=("b300-sxm",), on="2026-11-29", destination="DE"), catalog.export_rules),
-        supply=supply(
-            bill,
-            lead_times_of(book),
-            ordered_on=date(2026, 11, 29),
-            deliver_by=date(2027, 3, 1),
-            context=catalog.lead_times,
-        ),
+        supply=supplied,
         assumed=(Assumed(field="slo.percentile", value="95", why="a default"),),
-        disclaimers=disclaimers_of(priced, bill.uncounted, book),
+        disclaimers=disclaimers_of(
+            priced, bill.uncounted, book, sized=sized_servers(option), option=option, supply=supplied, fx=fx
+        ),
     )
     return replace(plain, **changes)

@@ -131,6 +131,23 @@ def test_each_wrong_row_of_a_table_is_named():
     ]  # fmt: skip
 
 
+def test_rows_are_told_as_a_spreadsheet_counts_them():
+    """The head is row 1, and rows without anything are counted there."""
+    with pytest.raises(ValidationError) as refused:
+        table(f"{ROWS}a,server,system,1,,\n\n,,,,,\nb,server,system,0,,\na,server,system,1,,\n")
+    first, second = sorted(field_errors(refused.value.messages), key=lambda error: error.field)
+    assert (first.field, first.message[:20], first.value) == ("lines.1.list_price", "Row 5 of the table: ", "0")
+    assert (second.field, second.message) == (
+        "lines.2.part",
+        "Row 6 of the table: Stands twice; a part has one price, and row 2 has it.",
+    )
+
+
+def test_a_part_that_stands_twice_is_told_with_all_else():
+    found = wrong(lines=[LINE, {**LINE, "list_price": "0"}, {**LINE, "part": "c", "kind": "unheard"}])
+    assert sorted(found) == ["lines.1.list_price", "lines.1.part", "lines.2.kind"]
+
+
 @pytest.mark.parametrize(
     ("text", "field", "words"),
     [

@@ -99,7 +99,14 @@ def test_the_snapshot_carries_the_disclaimer_and_the_age_of_the_export_rules(sna
 
 def test_an_indicative_book_is_marked_first(document):
     priced = Priced(lines=document.lines, totals=document.totals, missing=document.missing, complete=document.complete)
-    said = disclaimers_of(priced, document.uncounted, seller_book({}, indicative=True))
+    said = disclaimers_of(
+        priced,
+        document.uncounted,
+        seller_book({}, indicative=True),
+        sized=document.sized,
+        option=document.option,
+        supply=document.supply,
+    )
     assert said[0].startswith("INDICATIVE")
     assert said[1:] == document.disclaimers
 

@@ -75,7 +75,7 @@ def test_money_comes_back_to_the_last_digit_and_others_see_nothing(session):
     assert quotes.get(session, "ten_a", "quo_1").total == Decimal("12345678901234.56")
     assert quotes.get(session, "ten_b", "quo_1") is None
     assert quotes.hold_number(session, "ten_b", "quo_1") == []
-    assert quotes.newest(session, "ten_b", only=QuoteFilter(), before_id=None, limit=9) == []
+    assert quotes.newest(session, "ten_b", only=QuoteFilter(), now=NOON, before_id=None, limit=9) == []
     assert quotes.revisions(session, "ten_b", "Q-2026-000001", before=None, limit=9) == []
     assert quotes.live(session, "ten_b", states=tuple(QuoteState), before_id=None, limit=9) == []
 
@@ -138,7 +138,7 @@ def test_lists_leave_what_is_long_in_the_database(session):
     quotes.add(session, quote_row())
     session.commit()
     session.expunge_all()
-    (row,) = quotes.newest(session, "ten_a", only=QuoteFilter(), before_id=None, limit=9)
+    (row,) = quotes.newest(session, "ten_a", only=QuoteFilter(), now=NOON, before_id=None, limit=9)
     for name in ("snapshot", "request"):
         with pytest.raises(InvalidRequestError):
             getattr(row, name)

@@ -1,0 +1,54 @@
+"""Lines of a price book against what bills of materials ask for: prices of another unit are refused, oddities named."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from service.errors import FieldError
+from service.planning.price_book_view import BookWarning
+from service.quoting.book_units import KnownPart, known_parts, same_unit, unit_in_words
+from service.quoting.refusal import field_error, refused
+from service.runtime import Runtime
+from service.schemas.issue import MAX_ISSUES, nearest
+from service.schemas.price_books import BookLine, in_row
+
+_NEVER_ASKED = "No bill of materials names such a part, so this price is never asked for."
+
+
+def parts_asked_for(runtime: Runtime) -> Mapping[str, KnownPart]:
+    """Every part that a bill of materials can name, by id."""
+    return known_parts(runtime.catalog.bom_rules, runtime.catalog.hardware)
+
+
+def check_lines(lines: Iterable[BookLine], known: Mapping[str, KnownPart]) -> None:
+    """Raises InvalidRequestError naming every line whose price would be taken for that of something else."""
+    wrong = [error for place, line in enumerate(lines) for error in _wrong(place, line, known)]
+    if wrong:
+        raise refused(wrong[:MAX_ISSUES])
+
+
+def warnings_of(parts: Iterable[tuple[str, int | None]], known: Mapping[str, KnownPart]) -> tuple[BookWarning, ...]:
+    """A word on each part, with the row that it stands in, that no bill of materials names."""
+    strange = [(place, part, row) for place, (part, row) in enumerate(parts) if part not in known]
+    return tuple(
+        BookWarning(
+            line=place,
+            row=row,
+            part=part,
+            message=_NEVER_ASKED,
+            # Likeness takes a while to judge, and whoever has thousands of parts of his own mistyped none of them.
+            did_you_mean=nearest(part, known) if number < MAX_ISSUES else (),
+        )
+        for number, (place, part, row) in enumerate(strange)
+    )
+
+
+def _wrong(place: int, line: BookLine, known: Mapping[str, KnownPart]) -> Iterator[FieldError]:
+    asked = known.get(line.part)
+    if asked is None:
+        return
+    if line.kind is not asked.kind:
+        message = f"{line.part} is counted as {asked.kind}, and this calls it {line.kind}."
+        yield field_error(f"lines.{place}.kind", in_row(line.row, message), value=line.kind, limit=str(asked.kind))
+    if not same_unit(line.unit, unit=asked.unit, kind=asked.kind, charge=asked.charge):
+        limit = unit_in_words(asked)
+        message = f"{line.part} is counted by the {asked.unit}: give the list price of one {asked.unit}, and that unit."
+        yield field_error(f"lines.{place}.unit", in_row(line.row, message), value=line.unit, limit=limit)

@@ -1,0 +1,178 @@
+"""What was typed into a form becomes the body of a request, and a body what stands in a form."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from service.errors import FieldError
+from service.schemas.json_text import MalformedBodyError, parse_json
+from service.schemas.model import HF_CONFIG
+from service.web.form.field import MEAN, Form, FormField, Shape
+
+PASTED = "pasted"
+"""The field that a configuration or a whole question is pasted into."""
+NAME = "name"
+_MODEL = "workload.model"
+_NUMBER = re.compile(r"([+-]?[\d ,_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([kKMGBT%]?)", re.ASCII)
+_SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
+# A member that marks what was pasted: a whole question, or the configuration of a model.
+_OF_A_QUESTION = "workload"
+_OF_A_CONFIG = ("model_type", "architectures", "text_config")
+
+
+def number(text: str) -> float | str:
+    """1,000, 2.5k, 30 % and 1e9 as numbers; whatever else was typed stays as it is, to be told what is wrong."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        return text
+    try:
+        value = float(re.sub(r"[ ,_]", "", match[1])) * _SCALES[match[2]]
+    except ValueError:
+        return text
+    # 0.1 and not 0.1000000001, where a scale was typed.
+    return float(f"{value:.12g}")
+
+
+def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
+    """The body of a request as this form asks for it; MalformedBodyError when what was pasted cannot be read."""
+    body: dict[str, Any] = {}
+    for path, value in form.fixed:
+        _put(body, path, value)
+    for group in form.groups:
+        chosen = typed.get(group.path, group.alternatives[0].name if group.alternatives else "")
+        for one in group.alternatives:
+            if one.name == chosen:
+                _put_all(body, one.fields, typed)
+        _put_all(body, group.fields, typed)
+        if group.alternatives:
+            _put_default(body, group.path)
+    pasted = typed.get(PASTED, "").strip()
+    if pasted and any(field.shape is Shape.MODEL for field in form.everything):
+        _put(body, _MODEL, _pasted_model(pasted))
+    if name := typed.get(NAME, "").strip():
+        body[NAME] = name
+    return _lengths(body)
+
+
+def _put_all(body: dict[str, Any], fields: tuple[FormField, ...], typed: Mapping[str, str]) -> None:
+    for field in fields:
+        text = typed.get(field.path, "").strip()
+        if text:
+            _put(body, field.path, _value(field, text))
+
+
+def _value(field: FormField, text: str) -> Any:
+    if field.shape is Shape.NUMBER:
+        value = number(text)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+    if field.shape is Shape.NAMES:
+        return [name for name in re.split(r"[\s,;]+", text) if name]
+    if field.shape is Shape.MONEY:
+        value = number(text.removeprefix("$"))
+        return f"{value:.2f}" if isinstance(value, float) else text
+    if field.shape is Shape.FLAG:
+        return {"true": True, "false": False}.get(text, text)
+    return text
+
+
+def _put(body: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    place = body
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+
+
+def _put_default(body: dict[str, Any], path: str) -> None:
+    """A group of which nothing was given is an empty object: then its own error is told, beside it."""
+    *parents, last = path.split(".")
+    place = body
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place.setdefault(last, {})
+
+
+def _lengths(body: dict[str, Any]) -> dict[str, Any]:
+    """A length of which the mean alone is given is a number."""
+    workload = body.get("workload", {})
+    for name, value in workload.items():
+        if isinstance(value, dict) and value.keys() == {MEAN}:
+            workload[name] = value[MEAN]
+    return body
+
+
+def _pasted_model(text: str) -> Any:
+    """The model that was pasted: the contents of a config.json, or an architecture spelled out."""
+    value = parse_json(text.encode())
+    if not isinstance(value, dict):
+        raise MalformedBodyError("Paste a JSON object: a config.json of Hugging Face, or a whole question.")
+    is_config = any(member in value for member in _OF_A_CONFIG)
+    return {HF_CONFIG: value} if is_config else value
+
+
+def question_in(text: str) -> dict[str, Any] | None:
+    """The question that was pasted, where it is one; MalformedBodyError when it cannot be read."""
+    if not text.strip():
+        return None
+    value = parse_json(text.encode())
+    return value if isinstance(value, dict) and _OF_A_QUESTION in value else None
+
+
+def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
+    """What would have to be typed into the form to ask this."""
+    typed: dict[str, str] = {}
+    for field in form.everything:
+        value = _at(body, field.path)
+        if value is not None:
+            typed[field.path] = _text(value)
+    for group in form.groups:
+        given = _at(body, group.path) if group.path else None
+        for one in group.alternatives:
+            if isinstance(given, Mapping) and given.get(one.name) is not None:
+                typed[group.path] = one.name
+    if isinstance(body.get(NAME), str):
+        typed[NAME] = body[NAME]
+    return typed
+
+
+def _at(body: Mapping[str, Any], path: str) -> Any:
+    place: Any = body
+    for part in path.split("."):
+        if part == MEAN and isinstance(place, int | float):
+            return place
+        if not isinstance(place, Mapping):
+            return None
+        place = place.get(part)
+    return None if isinstance(place, Mapping) else place
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(str(part) for part in value)
+    if isinstance(value, float):
+        return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
+    return str(value)
+
+
+def beside_fields(form: Form, errors: tuple[FieldError, ...]) -> dict[str, list[FieldError]]:
+    """The errors by the field, or the group, that they are told beside; those of no field under the empty path."""
+    paths = [field.path for field in form.everything]
+    groups = [group.path for group in form.groups if group.path]
+    found: dict[str, list[FieldError]] = {}
+    for error in errors:
+        found.setdefault(_place(error.field, paths, groups), []).append(error)
+    return found
+
+
+def _place(path: str, paths: list[str], groups: list[str]) -> str:
+    if path in paths or path in groups:
+        return path
+    if path == _MODEL or path.startswith(f"{_MODEL}."):
+        return PASTED if path != _MODEL else _MODEL
+    inside = [known for known in paths if known.startswith(f"{path}.")]
+    if inside:
+        return inside[0]
+    above = [known for known in (*paths, *groups) if path.startswith(f"{known}.")]
+    return max(above, key=len) if above else ""

@@ -1,0 +1,17 @@
+"""Every page, and how the application gets them."""
+
+from flask import Flask
+
+from service.edge.pages import PageBlueprint, show_problems_with
+from service.web import assets, signing, size
+from service.web.rendering import problem_page, teach_templates
+
+PAGES: tuple[PageBlueprint, ...] = (assets.blueprint, signing.blueprint, signing.ending, size.blueprint)
+
+
+def add_pages(app: Flask) -> None:
+    """Register the pages, what their templates know, and how they tell problems."""
+    for blueprint in PAGES:
+        app.register_blueprint(blueprint)
+    teach_templates(app)
+    show_problems_with(app, problem_page)

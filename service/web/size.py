@@ -1,0 +1,181 @@
+"""/size: a short form whose answer follows every change, and from which a sizing is kept as a workload and its run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Response, redirect, request, url_for
+from marshmallow import ValidationError
+from werkzeug.wrappers import Response as AnyResponse
+
+from service.access import Permission
+from service.edge.context import caller, request_id, runtime
+from service.edge.pages import PageBlueprint
+from service.errors import (
+    FieldError,
+    InvalidRequestError,
+    NotFoundError,
+    PlannerError,
+    UnknownReferenceError,
+    UnsupportedWorkloadError,
+)
+from service.planning.preview import preview
+from service.planning.submit import submit
+from service.schemas.issue import field_errors
+from service.schemas.json_text import MalformedBodyError
+from service.schemas.workload import SizingRequest, SizingRequestSchema
+from service.sizing.kind import Kind
+from service.web.answer import AnswerView, answer_view
+from service.web.form import inference, science, training
+from service.web.form.field import Form
+from service.web.form.reading import PASTED, beside_fields, body_of, question_in, typed_of
+from service.web.form.site import SITE
+from service.web.rendering import page
+
+blueprint = PageBlueprint("size", __name__, permission=Permission.WORKLOADS)
+
+APPLICATION = "workload.application"
+_REQUEST = SizingRequestSchema()
+# What is wrong with what was typed, and told beside it; all else is told by a page of its own.
+_TOLD_HERE = (InvalidRequestError, MalformedBodyError, UnknownReferenceError, UnsupportedWorkloadError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A form as it was filled in, and what came of it."""
+
+    form: Form
+    typed: Mapping[str, str]
+    answer: AnswerView | None = None
+    errors: Mapping[str, list[FieldError]] = field(default_factory=dict)
+
+
+@blueprint.get("/size")
+def choose_kind() -> AnyResponse:
+    """The first kind."""
+    return redirect(url_for("pages-size.show_form", kind=Kind.INFERENCE.value), code=303)
+
+
+@blueprint.get("/size/<kind>")
+def show_form(kind: str) -> Response:
+    """The form of a kind, filled with a usual question and its answer."""
+    form, initial = _form(kind, request.args.get("application", science.FIRST))
+    return _page(asked(form, initial))
+
+
+@blueprint.post("/size/<kind>/answer")
+def show_answer(kind: str) -> Response:
+    """The answer to the form as it stands, and what is wrong beside each field."""
+    return page("size_answer.html", asked=_asked_of_request(kind))
+
+
+@blueprint.post("/size/<kind>/pasted")
+def take_pasted(kind: str) -> Response:
+    """The form with what was pasted: a whole question fills its fields, a configuration stands for the model."""
+    typed = request.form.to_dict()
+    found = None
+    try:
+        found = question_in(typed.get(PASTED, ""))
+    except MalformedBodyError:
+        """Told beside the field by whoever reads the form."""
+    if found is None:
+        return page("size_question.html", **_shown(_asked_of_request(kind)))
+    workload = found["workload"] if isinstance(found["workload"], Mapping) else {}
+    form, _ = _form(str(workload.get("kind", kind)), str(workload.get("application", science.FIRST)))
+    return page("size_question.html", **_shown(asked(form, typed_with(found, form))))
+
+
+@blueprint.post("/size/<kind>")
+def keep(kind: str) -> AnyResponse:
+    """Keep the question as a workload, whose run is then shown; with a wrong field the form is shown again."""
+    form, _ = _form(kind, request.form.get(APPLICATION, science.FIRST))
+    typed = request.form.to_dict()
+    try:
+        run = submit(runtime(), caller(), _read(form, typed), request_id=request_id())
+    except _TOLD_HERE as error:
+        return _page(Asked(form=form, typed=typed, errors=_beside(form, error)), status=422)
+    return redirect(f"/runs/{run.id}", code=303)
+
+
+def _asked_of_request(kind: str) -> Asked:
+    form, _ = _form(kind, request.form.get(APPLICATION, science.FIRST))
+    return asked(form, request.form.to_dict())
+
+
+def asked(form: Form, typed: Mapping[str, str]) -> Asked:
+    """The answer to a form, or what is wrong in it."""
+    try:
+        found = preview(runtime(), caller(), _read(form, typed), request_id=request_id())
+    except _TOLD_HERE as error:
+        return Asked(form=form, typed=typed, errors=_beside(form, error))
+    return Asked(form=form, typed=typed, answer=answer_view(found.question, found.priced, runtime().catalog.hardware))
+
+
+def _read(form: Form, typed: Mapping[str, str]) -> SizingRequest:
+    """The request that a form makes. Raises InvalidRequestError with every wrong field, MalformedBodyError."""
+    try:
+        loaded: SizingRequest = _REQUEST.load(body_of(form, typed))
+    except ValidationError as error:
+        errors = field_errors(error.messages)
+        raise InvalidRequestError(errors[0].message, errors=errors) from error
+    return loaded
+
+
+def _beside(form: Form, error: PlannerError) -> Mapping[str, list[FieldError]]:
+    if isinstance(error, MalformedBodyError):
+        return {PASTED: [FieldError(field=PASTED, message=error.message)]}
+    return beside_fields(form, error.detail.errors or (FieldError(field="", message=error.message),))
+
+
+def _form(kind: str, application: str) -> tuple[Form, Mapping[str, str]]:
+    """The form of a kind, with the part about the site, and what it opens with."""
+    if kind == Kind.INFERENCE.value:
+        return _with_site(inference.FORM), inference.INITIAL
+    if kind == Kind.TRAINING.value:
+        return _with_site(training.FORM), training.INITIAL
+    known = runtime().catalog.applications
+    if kind != Kind.SCIENCE.value:
+        raise NotFoundError(f"There is no kind of workload {kind[:64]!r}.")
+    if application not in known:
+        application = science.FIRST
+    return _with_site(science.form_of(application, known[application].name)), science.initial(application)
+
+
+def _with_site(form: Form) -> Form:
+    return Form(kind=form.kind, title=form.title, lead=form.lead, groups=(*form.groups, SITE), fixed=form.fixed)
+
+
+def typed_with(body: Mapping[str, Any], form: Form) -> dict[str, str]:
+    """What would have to be typed to ask this; a model that is spelled out stands where it would be pasted."""
+    typed = typed_of(body, form)
+    workload = body.get("workload")
+    model = workload.get("model") if isinstance(workload, Mapping) else None
+    if isinstance(model, Mapping):
+        inner = model.get("hf_config", model)
+        typed[PASTED] = json.dumps(inner, indent=2)
+    return typed
+
+
+def kinds() -> tuple[tuple[str, str], ...]:
+    """The kinds of workload, with their words."""
+    return ((Kind.INFERENCE.value, "Serving"), (Kind.TRAINING.value, "Training"), (Kind.SCIENCE.value, "Science"))
+
+
+def applications() -> tuple[tuple[str, str], ...]:
+    """The scientific applications, with their names."""
+    return tuple((name, one.name) for name, one in runtime().catalog.applications.items())
+
+
+def _page(asked: Asked, *, status: int = 200) -> Response:
+    return page("size.html", status=status, **_shown(asked))
+
+
+def _shown(asked: Asked) -> dict[str, Any]:
+    models = runtime().catalog.models.items()
+    return {
+        "asked": asked,
+        "kinds": kinds(),
+        "applications": applications(),
+        "models": tuple(name for name, model in models if model.usable),
+    }

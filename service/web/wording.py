@@ -1,0 +1,165 @@
+"""Figures and facts in words and digits, as people read them: the filters of the templates."""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from service.sizing.interval import Interval
+
+_UNKNOWN = "unknown"
+_DIGITS = 3
+# How a quantity's name ends -> how its unit is written; longer endings first.
+UNITS: tuple[tuple[str, str], ...] = (
+    ("_tokens_s_gpu", "tokens/s per GPU"),
+    ("_tokens_s_user", "tokens/s per user"),
+    ("tokens_s_gpu", "tokens/s per GPU"),
+    ("tokens_s_user", "tokens/s per user"),
+    ("tokens_s", "tokens/s"),
+    ("requests_s", "requests/s"),
+    ("samples_s", "samples/s"),
+    ("ns_day", "ns/day"),
+    ("gb_s_gpu", "GB/s per GPU"),
+    ("gb_s", "GB/s"),
+    ("gbit_s", "Gbit/s"),
+    ("tb_s", "TB/s"),
+    ("gb_gpu", "GB per GPU"),
+    ("_ms", "ms"),
+    ("_days", "days"),
+    ("_months", "months"),
+    ("_fraction", "%"),
+    ("_day", "per day"),
+    ("_gb", "GB"),
+    ("_tb", "TB"),
+    ("_kwh_year", "kWh per year"),
+    ("_kg_year", "kg per year"),
+    ("_kwh", "kWh"),
+    ("_kw", "kW"),
+    ("_kg", "kg"),
+    ("_w", "W"),
+    ("_usd", "US$"),
+    ("_min", "min"),
+    ("_h", "h"),
+    ("_s", "s"),
+)
+_PERCENT = "%"
+# A number and its unit stay on one line.
+_GAP = "\u00a0"
+# From one to the other, and so many of them.
+_TO = "\u2013"
+TIMES = "\u00d7"
+# What capital letters make of a word; all others are written as they stand.
+_SPELLED = {
+    "ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "mfu": "MFU", "gpu": "GPU", "gpus": "GPUs", "kv": "KV",
+    "slo": "SLO", "isl": "ISL", "osl": "OSL", "pue": "PUE", "hbm": "HBM", "nvlink": "NVLink", "cpu": "CPU",
+    "msa": "MSA", "lora": "LoRA", "nic": "NIC", "it": "IT", "moe": "MoE", "usd": "US$", "sku": "SKU", "id": "id",
+}  # fmt: skip
+
+
+def digits(value: float | Decimal | None, significant: int = _DIGITS) -> str:
+    """A number in as many digits as mean something: 1,240; 40.2; 0.0123; 2.1 million."""
+    if value is None:
+        return _UNKNOWN
+    number = float(value)
+    if number == 0:
+        return "0"
+    size = abs(number)
+    for least, word in ((1e12, "trillion"), (1e9, "billion"), (1e7, "million")):
+        if size >= least:
+            scale = 1e6 if word == "million" else least
+            return f"{_rounded(number / scale, significant)}{_GAP}{word}"
+    return _rounded(number, significant)
+
+
+def _rounded(number: float, significant: int) -> str:
+    size = abs(number)
+    whole_digits = len(str(int(size))) if size >= 1 else 0
+    if whole_digits >= significant:
+        keep = 10 ** max(0, whole_digits - significant - 1)
+        return f"{round(number / keep) * keep:,.0f}"
+    if size >= 1:
+        text = f"{number:,.{significant - whole_digits}f}"
+    else:
+        text = f"{number:.{significant}g}"
+        if "e" in text:
+            return text
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(value: float | None) -> str:
+    """A whole number: 12,480."""
+    return _UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def unit(name: str) -> str:
+    """The unit that the name of a quantity ends in; empty for a pure number."""
+    padded = f"_{name}"
+    return next((word for ending, word in UNITS if padded.endswith(f"_{ending.lstrip('_')}")), "")
+
+
+def quantity(value: float | None, name: str) -> str:
+    """A value with the unit of its name: 40.2 ms; 87 %."""
+    if value is None:
+        return _UNKNOWN
+    word = unit(name)
+    if word == _PERCENT:
+        return f"{digits(value * 100)}{_GAP}%"
+    return f"{digits(value)}{_GAP}{word}" if word else digits(value)
+
+
+def span(interval: Interval, name: str) -> str:
+    """The ends of an interval: 1,010-1,480."""
+    scale = 100 if unit(name) == _PERCENT else 1
+    return f"{digits(interval.p10 * scale)}{_TO}{digits(interval.p90 * scale)}"
+
+
+def label(name: str) -> str:
+    """The name of a quantity or field in words, without its unit: memory_used_gb_gpu is "Memory used"."""
+    plain = name
+    for ending, _ in UNITS:
+        tail = ending if ending.startswith("_") else f"_{ending}"
+        if plain.endswith(tail) and plain != ending:
+            plain = plain.removesuffix(tail)
+            break
+    words = [_SPELLED.get(word, word) for word in plain.replace("-", "_").split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def lower_first(text: str) -> str:
+    """Inside a sentence; abbreviations stay as they are."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def percent(fraction: float | None, places: int = 0) -> str:
+    """A share: 92 %."""
+    return _UNKNOWN if fraction is None else f"{fraction * 100:.{places}f}{_GAP}%"
+
+
+def money(amount: Decimal | float | str | None) -> str:
+    """US dollars without cents: $1,234,567; small unit costs with what they need."""
+    if amount is None:
+        return "no price"
+    number = Decimal(str(amount))
+    return f"${number:,.0f}" if abs(number) >= 100 else f"${digits(number)}"
+
+
+def day(moment: dt.datetime | dt.date | None) -> str:
+    """A day, as a person writes it: 29 November 2026."""
+    return "" if moment is None else f"{moment.day} {moment:%B %Y}"
+
+
+def minute(moment: dt.datetime | None) -> str:
+    """A moment in UTC: 29 Nov 2026, 10:05 UTC."""
+    return "" if moment is None else f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+
+
+def plural(number: int, word: str, words: str | None = None) -> str:
+    """1 server; 2 servers."""
+    return f"{number:,}{_GAP}{word if number == 1 else words or word + 's'}"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first, "minute": minute,
+    "money": money, "percent": percent, "plural": plural, "quantity": quantity, "span": span, "unit": unit,
+}  # fmt: skip

@@ -1,0 +1,109 @@
+"""Counts that the seller states: servers move all that is counted by them, every other one is its own, all bounded."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.errors import InvalidRequestError
+from service.quoting.bom import bill_of_materials
+from service.quoting.stated import Site, adjusted, fitting, restated
+from service.sizing.workload import Constraints
+from tests.build import sizing_option
+
+
+@pytest.fixture
+def site(catalog):
+    return Site(hardware=catalog.hardware, constraints=Constraints(), calibration=catalog.calibration)
+
+
+@pytest.fixture
+def quoted(catalog, site):
+    """The bill of an option with stated counts."""
+
+    def make(quantities, *, option=None, spares="none"):
+        sized = option or sizing_option()
+        plain = bill_of_materials(
+            restated(sized, quantities, site),
+            hardware=catalog.hardware,
+            rules=catalog.bom_rules,
+            term_months=36,
+            spares=spares,
+        )
+        return adjusted(plain, quantities, sized=sized.servers, rules=catalog.bom_rules, spares=spares)
+
+    return make
+
+
+def counts(bom):
+    return {line.id: line.quantity for line in bom.lines}
+
+
+def test_servers_move_what_is_counted_by_them(quoted):
+    before, after = counts(quoted({"server": 5})), counts(quoted({"server": 10}))
+    assert (before["server"], after["server"]) == (5, 10)
+    for line, a_server in (("nvidia-ai-enterprise", 8), ("support", 1), ("deployment", 1)):
+        assert (before[line], after[line]) == (5 * a_server, 10 * a_server)
+    assert after["rack"] > before["rack"]
+    line = next(line for line in quoted({"server": 10}).lines if line.id == "server")
+    assert (line.why, line.stated) == ("10 stated by the seller; by the rule 4", True)
+
+
+def test_more_servers_are_spare_ones_and_the_plan_is_theirs(site, catalog):
+    option = restated(sizing_option(), {"server": 6}, site)
+    assert (option.servers, option.spare_servers, option.gpus) == (6, 3, 48)
+    assert option.facility.it_power_kw >= 6 * catalog.hardware.server(option.server).plan_power_kw
+    assert option.metrics == sizing_option().metrics
+    assert restated(sizing_option(), {"server": 3}, site).spare_servers == 0
+
+
+@pytest.mark.parametrize("nothing", [{}, {"server": 4}, {"server": 0}, {"deployment": 1}])
+def test_what_states_no_other_servers_leaves_the_plan(nothing, site):
+    assert restated(sizing_option(), nothing, site) == sizing_option()
+
+
+def test_a_line_that_is_taken_out_leaves_the_others(quoted):
+    out = counts(quoted({"server": 0}))
+    assert out == {**counts(quoted({})), "server": 0}
+
+
+@pytest.mark.parametrize("servers", [1, 2, 41, 10_000_000, -1])
+def test_servers_are_bounded_by_those_at_work_and_ten_times_the_option(servers, site):
+    with pytest.raises(InvalidRequestError, match="size the workload again") as refused:
+        restated(sizing_option(), {"server": servers}, site)
+    (error,) = refused.value.detail.errors
+    assert (error.field, error.limit) == ("quantities.server", "3 to 40, or 0 to take the line out")
+    assert not fitting(sizing_option(), {"server": servers}, site)
+
+
+@pytest.mark.parametrize(
+    ("bound", "word"), [({"max_racks": 2}, "max_racks of 2"), ({"max_facility_kw": 90.0}, "of 90")]
+)
+def test_the_bounds_of_the_question_hold_for_stated_servers(bound, word, site):
+    bounded = replace(site, constraints=Constraints(**bound))
+    with pytest.raises(InvalidRequestError, match=word):
+        restated(sizing_option(), {"server": 30}, bounded)
+
+
+def test_any_other_line_is_bounded_by_its_rule(quoted):
+    made = counts(quoted({}))
+    assert counts(quoted({"cable-compute": 10 * made["cable-compute"]}))["cable-compute"] == 10 * made["cable-compute"]
+    with pytest.raises(InvalidRequestError) as refused:
+        quoted({"cable-compute": 10 * made["cable-compute"] + 1, "deploymnt": 2, "rack": 101, "deployment": -1})
+    errors = {error.field: error for error in refused.value.detail.errors}
+    assert errors["quantities.deploymnt"].did_you_mean == ("deployment",)
+    assert errors["quantities.rack"].limit == "0 to 100"
+    assert errors["quantities.deployment"].value == "-1"
+    assert len(errors) == 4
+
+
+def test_cold_spares_follow_the_count_that_is_stated(quoted):
+    made = quoted({"optic-compute": 600}, spares="n+1")
+    assert counts(made)["spare-optic-800g"] == 12
+    assert counts(quoted({"optic-compute": 600, "spare-optic-800g": 7}, spares="n+1"))["spare-optic-800g"] == 7
+    assert "spare-optic-800g" not in counts(quoted({"optic-compute": 0}, spares="n+1"))
+
+
+def test_a_quote_without_any_part_is_refused(quoted):
+    made = quoted({})
+    with pytest.raises(InvalidRequestError, match="at least one part"):
+        quoted({line.id: 0 for line in made.lines})

@@ -1,0 +1,127 @@
+"""The form: it opens with an answer, tells what is wrong beside the field, and loses nothing that was typed."""
+
+import html
+import json
+import re
+
+import pytest
+
+from service.schemas.science import APPLICATION_TEMPLATES
+from service.store.tables.runs import RunRow
+from service.store.tables.workloads import WorkloadRow
+from service.web.form import inference, training
+from service.web.form.reading import number
+from tests.schemas.requests import CHAT
+from tests.web.conftest import text_of
+
+KINDS = ["inference", "training", "science", *(f"science?application={name}" for name in APPLICATION_TEMPLATES)]
+
+
+def fault(page: str, field: str) -> str:
+    found = re.search(rf'<div class="fault" id="fault-{re.escape(field)}".*?</div>', page, flags=re.DOTALL)
+    assert found, field
+    return text_of(found[0]).strip()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_form_opens_with_an_answer(anna, kind):
+    page = anna.get(f"/size/{kind}")
+    assert page.status_code == 200
+    headline = re.search(r'<p class="headline[^"]*">(.*?)</p>', page.text)[1]
+    assert "waits for" not in headline, text_of(page.text)
+    assert "None" not in headline
+
+
+def test_the_answer_follows_the_form_and_leaves_no_rows(anna, session):
+    small = anna.post("/size/inference/answer", inference.INITIAL, HX_Request="true")
+    large = anna.post(
+        "/size/inference/answer", {**inference.INITIAL, "workload.demand.users": "500,000"}, HX_Request="true"
+    )
+    assert small.status_code == large.status_code == 200
+    servers = [int(re.search(r'headline">(\d+)', page.text)[1]) for page in (small, large)]
+    assert servers[0] < servers[1]
+    assert "<html" not in small.text
+    assert session.query(WorkloadRow).count() == session.query(RunRow).count() == 0
+
+
+def test_what_is_wrong_is_told_beside_its_field_with_what_was_meant(anna):
+    wrong = {**inference.INITIAL, "workload.model": "lama-3.3-70b"}
+    page = anna.post("/size/inference/answer", wrong)
+    assert 'data-value="llama-3.3-70b"' in page.text
+    assert "no model of this name" in fault(page.text, "workload-model")
+    wrong = {**inference.INITIAL, "workload.isl_tokens.mean": "many", "workload.slo.ttft_ms": "-3"}
+    page = anna.post("/size/inference/answer", wrong)
+    assert "Must be a number" in fault(page.text, "workload-isl-tokens-mean")
+    assert "at least" in fault(page.text, "workload-slo-ttft-ms")
+    assert not fault(page.text, "workload-model")
+
+
+def test_nothing_that_was_typed_is_lost(anna):
+    typed = {
+        **inference.INITIAL,
+        "workload.model": "<b>no such & model</b>",
+        "workload.isl_tokens.mean": "a lot",
+        "constraints.max_rack_kw": "17",
+        "constraints.cooling": "steam",
+        "name": 'the "first" <try>',
+        "pasted": '{"model_type": ',
+    }
+    page = anna.post("/size/inference", typed)
+    assert page.status_code == 422
+    for value in typed.values():
+        assert html.escape(value).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page.text, value
+    assert "not JSON" in fault(page.text, "pasted")
+
+
+def test_a_group_of_which_nothing_is_given_says_so(anna):
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.demand.users": ""})
+    assert "exactly one" in fault(page.text, "workload-demand")
+
+
+@pytest.mark.parametrize("kind", ["inference", "training"])
+def test_a_kept_sizing_is_a_workload_with_its_run(anna, session, work, kind):
+    initial = {"inference": inference, "training": training}[kind].INITIAL
+    answer = anna.post(f"/size/{kind}", {**initial, "name": "for the board"})
+    assert answer.status_code == 303
+    assert re.fullmatch(r"/runs/run_\w+", answer.headers["Location"])
+    assert work() == 1
+    [workload] = session.query(WorkloadRow)
+    assert (workload.name, workload.kind) == ("for the board", kind)
+
+
+def test_a_pasted_question_fills_the_form(anna):
+    page = anna.post("/size/training/pasted", {"pasted": json.dumps(CHAT)}, HX_Request="true")
+    assert 'action="/size/inference"' in page.text
+    for value in ("llama-3.3-70b", "5000", "2048", "6000", "support-chat", "poweredge-xe9780, poweredge-xe7745"):
+        assert f'value="{value}"' in page.text or value in page.text, value
+    assert re.search(r'value="n\+1" selected', page.text)
+
+
+def test_a_pasted_configuration_stands_for_the_model(anna):
+    config = {
+        "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 131072,
+        "tie_word_embeddings": False,
+    }  # fmt: skip
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps(config)})
+    assert "waits for" not in page.text
+    page = anna.post(
+        "/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps({**config, "hidden_size": 0})}
+    )
+    assert fault(page.text, "pasted")
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("1,000", 1000), ("1 000", 1000), ("2.5k", 2500), ("30 %", 0.3), ("1e9", 1e9), ("2B", 2e9), ("7 %", 0.07),
+     (".5", 0.5), ("many", "many"), ("1,0,x", "1,0,x"), ("", ""), ("\u0661", "\u0661")],
+)  # fmt: skip
+def test_numbers_are_read_as_people_write_them(typed, value):
+    assert number(typed) == value
+
+
+def test_an_answer_takes_as_many_queries_as_a_session_needs(anna, runtime, counted):
+    anna.get("/size/inference")
+    with counted() as statements:
+        anna.get("/size/inference")
+    assert [one for one in statements if one != "BEGIN"] == [statements[-1]], statements
