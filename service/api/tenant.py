@@ -4,6 +4,7 @@ from typing import Any
 
 from service.access import Permission
 from service.edge.blueprint import ResourceBlueprint
+from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
 from service.planning.quotas import get_tenant
 from service.schemas.tenant import TenantSchema
@@ -14,8 +15,10 @@ blueprint = ResourceBlueprint(
 
 
 @blueprint.route("", methods=["GET"])
-@blueprint.response(200, TenantSchema)
+@documents_etag(blueprint)
+@blueprint.response(200, TenantSchema, headers=ETAG_DOC)
 @blueprint.described(operationId="getTenant")
 def get_own_tenant() -> Any:
     """Read your tenant's quotas, and how much of them is used."""
-    return get_tenant(runtime(), caller())
+    found = get_tenant(runtime(), caller())
+    return found, tagged("tenant", repr(found))

@@ -21,6 +21,8 @@ _REQUESTS = {
     "withdrawQuote": (f"{_MORE}/quote-reasons",),
     "rejectQuote": (f"{_MORE}/quote-reasons",),
     "postBatch": (f"{_MORE}/batches",),
+    "postKey": (f"{_MORE}/keys",),
+    "rotateKey": (f"{_MORE}/rotations",),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 _STEPS = ("put", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw")

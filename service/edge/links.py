@@ -81,7 +81,20 @@ def _of_batch(batch_id: str) -> dict[str, Link]:
     }
 
 
+def _of_key(key_id: str) -> dict[str, Link]:
+    of_key = {"key_id": key_id}
+    return {
+        "key": Link("getKey", "What is known of the key.", of_key),
+        "rotate": Link("rotateKey", "Replace the key by a new one.", of_key),
+        "revoke": Link("revokeKey", "End the key.", of_key),
+    }
+
+
 LINKS: dict[str, dict[str, Link]] = {
+    "Key": _of_key(_ID),
+    "NewKey": _of_key(_ID),
+    "KeyPage": _of_key(_FIRST_ID),
+    "DeadLetterPage": {"readiness": Link("getReadiness", "Whether all parts of the installation work.")},
     "Batch": _of_batch(_ID),
     "BatchPage": _of_batch(_FIRST_ID),
     "BatchItemPage": _of_batch("$request.path.batch_id"),

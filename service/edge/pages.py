@@ -64,7 +64,7 @@ def _protect(blueprint: Blueprint, permission: Permission) -> None:
             return _to_sign_in()
         caller = g.caller = session.caller
         g.browser_session = session
-        spend_for_tenant(caller.tenant_id)
+        spend_for_tenant(caller)
         structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
         if request.method not in _SAFE:
             check_form_token(session.form_token)

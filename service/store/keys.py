@@ -13,7 +13,7 @@ from service.store.ids import new_id
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.tenants import TenantRow
 
-_QUOTA = (TenantRow.quota_reads, TenantRow.quota_writes, TenantRow.quota_open_runs)
+QUOTA = (TenantRow.quota_reads, TenantRow.quota_writes, TenantRow.quota_open_runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def add(
 def by_prefix(session: Session, prefix: str) -> KeyOwner | None:
     """The key with that prefix, its principal's name, and whether its tenant is disabled."""
     query = (
-        select(ApiKeyRow, PrincipalRow.name, TenantRow.disabled_at, *_QUOTA)
+        select(ApiKeyRow, PrincipalRow.name, TenantRow.disabled_at, *QUOTA)
         .join(PrincipalRow, PrincipalRow.id == ApiKeyRow.principal_id)
         .join(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
         .where(ApiKeyRow.prefix == prefix)
@@ -63,9 +63,13 @@ def by_prefix(session: Session, prefix: str) -> KeyOwner | None:
     found = session.execute(query).one_or_none()
     if found is None:
         return None
-    key, principal, disabled_at, reads, writes, open_runs = found
-    quota = Quota(reads=reads, writes=writes, open_runs=open_runs)
-    return KeyOwner(key=key, principal=principal, tenant_disabled_at=disabled_at, quota=quota)
+    key, principal, disabled_at, *quota = found
+    return KeyOwner(key=key, principal=principal, tenant_disabled_at=disabled_at, quota=quota_of(*quota))
+
+
+def quota_of(reads: int | None, writes: int | None, open_runs: int | None) -> Quota:
+    """The quota in the columns of QUOTA."""
+    return Quota(reads=reads, writes=writes, open_runs=open_runs)
 
 
 def of_tenant(session: Session, tenant_id: str) -> Sequence[tuple[ApiKeyRow, str]]:

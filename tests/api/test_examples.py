@@ -10,12 +10,14 @@ import pytest
 from config.environment import ROOT
 from service.access import Role
 from service.edge.examples import ALIKE, ANSWERS, answer_examples, request_examples
+from service.planning.execute import execute
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
 from service.runtime import Runtime
 from service.schemas.science import APPLICATION_TEMPLATES
 from tests.api.conftest import Speaker
 from tests.api.selling import QUOTES, SMALL, Shop, open_shop
 from tests.contract import Contract
+from tests.schemas.requests import changed
 
 FOLDER = ROOT / "config" / "examples"
 WORKLOADS = request_examples("postWorkload", FOLDER)
@@ -23,11 +25,17 @@ ESTIMATES = request_examples("postEstimate", FOLDER)
 PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
 ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
 QUOTE_BODIES = request_examples("postQuote", FOLDER)
+KEYS = request_examples("postKey", FOLDER)
+ROTATIONS = request_examples("rotateKey", FOLDER)
 BATCHES = request_examples("postBatch", FOLDER)
 JSON = "application/json"
 
 
 SMALL_BATCH = [SMALL, {**SMALL, "workload": {**SMALL["workload"], "model": "lama-3.1-8b"}}]
+
+
+def unanswerable(_held: Runtime, _question: str) -> Any:
+    raise RuntimeError("an engine that fails")
 
 
 def operations(document) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -105,6 +113,18 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
             f"{book.headers['Location']}/activate", {"effective_from": datetime.now(UTC).date().isoformat()}, **tag
         ),
     ]
+    key = admin.post("/v1/keys", KEYS["key-of-a-seller"])
+    hopeless = acme.post("/v1/workloads", changed(SMALL, "workload.isl_tokens", 1234)).json["id"]
+    execute(runtime, hopeless, solve=unanswerable)
+    taken += [
+        key,
+        admin.get("/v1/keys?limit=1"),
+        admin.get(key.headers["Location"]),
+        admin.post(f"{key.headers['Location']}/rotate", ROTATIONS["rotation"]),
+        admin.post(f"{key.headers['Location']}/revoke"),
+        admin.get("/v1/tenant"),
+        speaker("acme", Role.OPERATOR).get("/v1/dead-letters?limit=1"),
+    ]
     taken += quoted(open_shop(speaker, work, "seller"))
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
@@ -118,7 +138,9 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         assert answer.status_code < 300, answer.request.path
         operation = document["paths"][contract.template(answer.request.path)][answer.request.method.lower()]
         if operation["operationId"] not in ALIKE:
-            by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = answer.json
+            # No key is shown, not even one that opens nothing.
+            shown = answer.json | ({"token": "hr_6f1f5c1e6f0a_told-once"} if "token" in answer.json else {})
+            by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = shown
     return by_operation
 
 
