@@ -138,7 +138,7 @@ class Checker:
             attempts: dict[str, int] = dict(connection.execute("SELECT id, attempts FROM runs").fetchall())
         done: dict[str, int] = {}
         for member in self._rig.workers:
-            for line in _lines(member.log):
+            for line in read_lines(member.log):
                 if line.get("event") not in {"run_done", "run_failed"} or "attempt" not in line:
                     continue
                 run_id, attempt = str(line["run_id"]), int(str(line["attempt"]))
@@ -150,7 +150,8 @@ class Checker:
                     yield Violation("I2", f"run {run_id} was ended by {held}")
 
 
-def _lines(log: Path) -> Iterator[dict[str, object]]:
+def read_lines(log: Path) -> Iterator[dict[str, object]]:
+    """What a process has logged so far; what is no JSON is left out."""
     with log.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:

@@ -53,6 +53,11 @@ SELECT format('the result of %s for %s names no versions', tenant_id, digest)
 FROM results
 WHERE NOT (body::jsonb ? 'engine_version' AND body::jsonb ? 'catalog_version' AND body::jsonb ? 'calibration_version');
 
+-- I5 a result is of the versions of its run
+SELECT format('run %s of %s is of catalog %s, and its result of %s', r.id, r.tenant_id, r.catalog_version, s.body::jsonb ->> 'catalog_version')
+FROM runs r JOIN results s ON s.tenant_id = r.tenant_id AND s.digest = r.digest
+WHERE r.status = 'done' AND s.body::jsonb ->> 'catalog_version' <> r.catalog_version;
+
 -- I6 a quote says what its hash says
 SELECT format('quote %s revision %s does not say what its hash says', number, revision)
 FROM quotes WHERE encode(sha256(convert_to(snapshot, 'UTF8')), 'hex') <> replace(sha256, 'sha256:', '');

@@ -163,6 +163,14 @@ class Rig:
         for member in self.members:
             member.kill()
 
+    def migrate(self) -> None:
+        """Bring the database to the schema of the tree."""
+        done = subprocess.run(
+            MIGRATE.command, cwd=self.tree, env=dict(self.environ), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise Trouble(f"The rig's database could not be migrated: {done.stderr[-500:]}")
+
     def wait_until_ready(self) -> None:
         """Return once every web process says that all parts work."""
         for web in self.webs:
@@ -246,14 +254,6 @@ def _web(rig: Rig, name: str) -> Member:
     return rig.add(process, port=port, HEADROOM_PORT=str(port))
 
 
-def _migrate(rig: Rig) -> None:
-    done = subprocess.run(
-        MIGRATE.command, cwd=rig.tree, env=dict(rig.environ), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Trouble(f"The rig's database could not be migrated: {done.stderr[-500:]}")
-
-
 def build_rig(folder: Path, tree: Path, changes: Mapping[str, str]) -> Rig:
     """A rig with nothing of the product running: its servers are, and the database is migrated."""
     for name in ("failpoints", "data"):
@@ -266,7 +266,7 @@ def build_rig(folder: Path, tree: Path, changes: Mapping[str, str]) -> Rig:
         database.create()
         broker.start()
         cache.start()
-        _migrate(rig)
+        rig.migrate()
     except BaseException:
         rig.stop()
         raise

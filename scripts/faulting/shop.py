@@ -93,8 +93,10 @@ class Shop:
         """A price book with every part, in force from today on."""
         quote = self.draft()
         self.step("withdraw", quote["id"], {"reason": "only its parts were asked for"})
-        parts = {line["part"]: line["kind"] for line in quote["document"]["lines"]}
-        lines = [{"part": part, "kind": kind, "unit": "piece", "list_price": _PRICE} for part, kind in parts.items()]
+        parts = {line["part"]: (line["kind"], line["unit"]) for line in quote["document"]["lines"]}
+        lines = [
+            {"part": part, "kind": kind, "unit": unit, "list_price": _PRICE} for part, (kind, unit) in parts.items()
+        ]
         book = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
         made = self._made(self.call(Role.ADMIN, "POST", "/v1/price-books", book))
         today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}

@@ -1,11 +1,13 @@
 """Cases D: the contract of the API when requests are repeated and when they meet."""
 
 import functools
+import json
 import time
 from typing import Any
 
 from scripts.faulting.case import case
-from scripts.faulting.load import body_of
+from scripts.faulting.failpoints import Trait
+from scripts.faulting.load import body_of, inference
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from scripts.faulting.together import at_once
@@ -181,3 +183,60 @@ def raced_cancellation(scene: Scene) -> None:
         wanted = "cancelled" if 200 in statuses else "done"
         scene.expect(status == wanted, "I8", f"run {job.run_id} was answered {statuses} and is {status}")
     scene.note("raced runs ended as", ends)
+
+
+@case(27, "one item of a batch fails, and the worker of another is killed")
+def fan_out(scene: Scene) -> None:
+    """The batch is done with its failed item counted and named."""
+    person = scene.driver.person()
+    scene.rig.failpoints.set(Trait.POISON, "poisoned item")
+    scene.rig.failpoints.set(Trait.SLOW, "slow item", seconds=0.3)
+    with scene.fault():
+        lines = [{"name": f"item {n}", "workload": inference(20_000 + n)} for n in range(scene.times(20, 50))]
+        lines[3]["name"], lines[9]["name"] = "poisoned item", "slow item"
+        batch = scene.driver.send(person, "POST", "/v1/batches", lines).json()
+        scene.wait_for(lambda: _batch(scene, batch["id"])["status"] != "accepted", what="the batch is begun")
+        worker = scene.rng.choice(scene.rig.workers)
+        for pid in worker.children:
+            worker.kill_child(pid)
+        scene.wait_for(lambda: _batch(scene, batch["id"])["status"] == "done", what="the batch is done", within_s=90)
+    counts = _batch(scene, batch["id"])["counts"]
+    scene.note("items by state", counts)
+    scene.expect(counts["failed"] == 1, "I1", f"one item of a batch kills its worker, and {counts['failed']} failed")
+    answer = scene.driver.send(person, "GET", f"/v1/batches/{batch['id']}/items?state=failed")
+    names = [item["name"] for item in answer.json()["items"]]
+    scene.expect(names == ["poisoned item"], "I1", f"the failed items of a batch are {names}")
+
+
+def _batch(scene: Scene, batch_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = scene.driver.send(scene.driver.person(), "GET", f"/v1/batches/{batch_id}").json()
+    return found
+
+
+@case(35, "a batch with wrong items is posted twice, and a worker is killed")
+def batch_twice(scene: Scene) -> None:
+    """One batch: the wrong items are refused by line, the others are in order, and the second post makes nothing."""
+    person, count = scene.driver.person(), scene.times(60, 1000)
+    wrong = set(scene.rng.sample(range(count), 7))
+    lines = [{"name": f"line {n}", "workload": inference(0 if n in wrong else 1000 + n % 40)} for n in range(count)]
+    headers = {"Idempotency-Key": scene.questions.key()}
+    with scene.fault():
+        first = scene.driver.send(person, "POST", "/v1/batches", lines, headers=headers)
+        scene.rng.choice(scene.rig.workers).kill()
+        again = scene.driver.send(person, "POST", "/v1/batches", lines, headers=headers)
+        scene.expect(first.json()["id"] == again.json()["id"], "I2", "a batch that was posted again is another one")
+        scene.rig.mend()
+        batch_id = first.json()["id"]
+        scene.wait_for(lambda: _batch(scene, batch_id)["status"] == "done", what="the batch is done", within_s=120)
+    counts = _batch(scene, batch_id)["counts"]
+    scene.expect(counts["refused"] == len(wrong), "I1", f"7 items are wrong, and {counts['refused']} were refused")
+    answer = scene.driver.send(
+        person, "GET", f"/v1/batches/{batch_id}/results", headers={"Accept": "application/x-ndjson"}
+    )
+    items = [json.loads(line) for line in answer.body.splitlines() if line]
+    names = [item["name"] for item in items if item["name"] is not None]
+    wanted = [f"line {n}" for n in range(count) if n not in wrong]
+    scene.expect(
+        [name for name in names if name in set(wanted)] == wanted, "I2", "the results of a batch are not in order"
+    )
+    scene.expect(len(items) == count, "I1", f"of {count} items {len(items)} have a result")
