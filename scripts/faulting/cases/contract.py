@@ -236,7 +236,6 @@ def batch_twice(scene: Scene) -> None:
     items = [json.loads(line) for line in answer.body.splitlines() if line]
     names = [item["name"] for item in items if item["name"] is not None]
     wanted = [f"line {n}" for n in range(count) if n not in wrong]
-    scene.expect(
-        [name for name in names if name in set(wanted)] == wanted, "I2", "the results of a batch are not in order"
-    )
+    in_order = [name for name in names if name in set(wanted)] == wanted
+    scene.expect(in_order, "I2", "the results of a batch are not in the order of its items")
     scene.expect(len(items) == count, "I1", f"of {count} items {len(items)} have a result")

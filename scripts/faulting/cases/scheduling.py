@@ -1,5 +1,6 @@
 """Cases B: who leads, what is due, and time."""
 
+import functools
 import time
 
 from scripts.faulting.case import case
@@ -53,9 +54,8 @@ def leader_killed(scene: Scene) -> None:
             scene.rig.broker.wipe()
             scene.rig.broker.start()
             scene.load.post(scene.times(5, 20))
-            scene.wait_for(
-                lambda old=found: _has_other(scene, old), what="the standby leads", within_s=_TAKEN_OVER_WITHIN_S
-            )
+            other = functools.partial(_has_other, scene, found)
+            scene.wait_for(other, what="the standby leads", within_s=_TAKEN_OVER_WITHIN_S)
             took_s.append(round(time.monotonic() - since_s, 1))
             scene.load.acknowledged()
     scene.note("standby leads after [s]", took_s)
@@ -68,7 +68,7 @@ def _has_other(scene: Scene, old: tuple[str, int]) -> bool:
 
 @case(12, "a run longer than the visibility timeout of its message")
 def longer_than_visible(scene: Scene) -> None:
-    """No task is ever put off with the broker: what is due lies in the database. Nobody begins a run twice meanwhile."""
+    """No task is ever put off with the broker: what is due lies in the database. No run is begun twice meanwhile."""
     with scene.fault():
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.8)
         scene.load.post(scene.times(12, 60), question=scene.questions.fresh)
