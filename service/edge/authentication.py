@@ -13,6 +13,7 @@ from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.recent_keys import RecentKeys
 from service.errors import ForbiddenError, PlannerError, TenantDisabledError, UnauthenticatedError
 from service.planning import keys
+from service.store.scope import act_for
 
 _EXTENSION = "headroom-recent-keys"
 _SCHEME = "bearer"
@@ -56,6 +57,7 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
             spend_for_address()
             raise
         spend_for_tenant(caller)
+        act_for(caller.tenant_id)
         structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
         if not caller.may(permission):
             raise ForbiddenError(f"A key of role {caller.role} may not use {permission}.")

@@ -6,6 +6,7 @@ from datetime import datetime
 from service.planning.transact import read
 from service.runtime import Runtime
 from service.store import runs
+from service.store.scope import for_everybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class DeadLetter:
 
 def list_dead_letters(runtime: Runtime, *, before_id: str | None = None, limit: int = 50) -> tuple[DeadLetter, ...]:
     """The newest first; `before_id` is the last id of the page before."""
-    rows = read(runtime, lambda session: runs.dead(session, before_id=before_id, limit=limit))
+    with for_everybody():
+        rows = read(runtime, lambda session: runs.dead(session, before_id=before_id, limit=limit))
     return tuple(
         DeadLetter(
             id=row.id,
