@@ -30,6 +30,8 @@ class Permission(StrEnum):
     KEYS = "keys"
     TENANT = "tenant"
     INSTALLATION = "installation"
+    SCHEDULES = "schedules"
+    SCHEDULE_CHANGES = "schedule_changes"
 
 
 _TENANT_WORK = frozenset(
@@ -40,6 +42,7 @@ _TENANT_WORK = frozenset(
         Permission.BATCHES,
         Permission.CATALOG,
         Permission.PRICE_BOOKS,
+        Permission.SCHEDULES,
     }
 )
 
@@ -56,6 +59,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.PRICE_BOOK_CHANGES,
         Permission.KEYS,
         Permission.TENANT,
+        Permission.SCHEDULE_CHANGES,
     },
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG, Permission.INSTALLATION}),

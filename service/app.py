@@ -21,6 +21,7 @@ from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
 from service.edge.recent_readiness import keep_readiness
 from service.edge.requests import register_request_hooks
+from service.edge.server import let_requests_leave
 from service.edge.tracing import trace_requests
 from service.edge.waiting import open_waiting_room
 from service.errors import PlannerError
@@ -50,6 +51,7 @@ def create_app(runtime: Runtime | None = None) -> Flask:
         configure_logging(runtime.settings.log_level, role=_ROLE)
         return _application(runtime)
     own_logs("INFO", role=_ROLE)
+    let_requests_leave()
     try:
         app = _application(_runtime())
     except (SettingsError, PlannerError) as error:

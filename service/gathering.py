@@ -1,10 +1,12 @@
-"""Gathering: what several threads want done at the same moment is done once, by one of them, for all."""
+"""Gathering: what several threads want done at the same moment is done once, by a thread of its own, for all."""
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from queue import SimpleQueue
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -13,124 +15,113 @@ Work = Callable[[Sequence[Item]], Sequence[Outcome]]
 Then = Callable[[Outcome], Any]
 
 
-class _Ticket(Generic[Item, Outcome]):
-    """One thread's wish; it is called when its outcome is there, or when its thread is to work itself."""
+@dataclass(frozen=True, slots=True)
+class _Wish(Generic[Item, Outcome]):
+    """What somebody wants done, and whom to tell what came of it."""
 
-    __slots__ = ("_context", "_then", "called", "done", "error", "item", "made")
-
-    def __init__(self, item: Item, then: Then[Outcome]) -> None:
-        self.item = item
-        self._then = then
-        # What is bound in it, ids of the request for example, is of this thread alone.
-        self._context = contextvars.copy_context()
-        # Not an Event: that one is made of Python, and there is one for every wish.
-        self.called: SimpleQueue[None] = SimpleQueue()
-        self.done = False
-        self.made: Any = None
-        self.error: Exception | None = None
-
-    def settle(self, outcome: Outcome) -> None:
-        """The work is done, so whatever is wrong with what follows is told, and nothing is done again."""
-        try:
-            self.made = self._context.run(self._then, outcome)
-        except Exception as error:  # noqa: BLE001 - raised by the thread whose it is
-            self.error = error
-        self.done = True
+    item: Item
+    work: Work[Item, Outcome]
+    done: Callable[[Outcome], None]
+    failed: Callable[[Exception], None]
 
 
 class Gathering(Generic[Item, Outcome]):
-    """While one thread works, others gather; then one of them works for all that have gathered.
+    """While its thread works, wishes gather; then it works for all that have gathered.
 
-    Threads that are on their way say so beforehand, and a round waits a moment for them, and for as many as came to the
-    round before: their clients tend to ask again at once. Without that the interpreter, which runs one thread at a
-    time, would bring the first of them here alone, and the others would have to wait for a round of one.
+    One thread, because Python runs one at a time: workers that took turns would wake each other at every step, and
+    that costs as much as the steps do. It waits a moment for more as long as they keep coming, because whoever was
+    answered in one round tends to ask again at once, and a round costs nearly the same for one as for many.
     """
 
-    def __init__(self, *, patience_s: float = 0.003) -> None:
-        self._patience_s = patience_s
-        self._lock = threading.Lock()
-        self._all_here = threading.Condition(self._lock)
-        self._waiting: list[_Ticket[Item, Outcome]] = []
-        self._expected: set[int] = set()
-        self._last_round = 1
-        self._busy = False
+    def __init__(
+        self,
+        *,
+        telling: Callable[[], AbstractContextManager[None]] = nullcontext,
+        linger_s: float = 0.00005,
+        most_linger_s: float = 0.003,
+        idle_s: float = 10.0,
+    ) -> None:
+        """All that are told the outcomes of one round are told within one `telling`."""
+        self._telling = telling
+        self._linger_s = linger_s
+        self._most_linger_s = most_linger_s
+        self._idle_s = idle_s
+        self._wishes: SimpleQueue[_Wish[Item, Outcome]] = SimpleQueue()
+        self._working = threading.Lock()
 
-    @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Says that this thread may be about to call `do`; it is waited for until it has, or has left."""
-        thread = threading.get_ident()
-        with self._lock:
-            self._expected.add(thread)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._arrived(thread)
+    def waiting(self) -> int:
+        """So many wishes are not worked on yet."""
+        return self._wishes.qsize()
+
+    def leave(
+        self,
+        item: Item,
+        work: Work[Item, Outcome],
+        *,
+        done: Callable[[Outcome], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Have it done, and do not wait: the thread calls `done` with the outcome, or `failed`; neither may raise.
+
+        `work` gives one outcome for each item, in order. When a round fails, each item is worked on alone, so that
+        nobody fails for another's sake.
+        """
+        self._wishes.put(_Wish(item, work, done, failed))
+        if not self._working.locked():
+            self._begin()
 
     def do(self, item: Item, work: Work[Item, Outcome], *, then: Then[Outcome] = lambda outcome: outcome) -> Any:
-        """What `then` makes of the outcome for `item`; `work` gives one for each item, in order.
+        """Have it done and wait for what `then` makes of the outcome; an error of either is raised here."""
+        context = contextvars.copy_context()
+        made: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
 
-        When a round fails, each thread works for its own item alone, so that nobody fails for another's sake. Whoever
-        has worked for all also makes of the outcomes what is wanted: threads that were woken for that would take the
-        interpreter from each other at every step, and that costs as much as the steps do.
-        """
-        ticket: _Ticket[Item, Outcome] = _Ticket(item, then)
-        with self._lock:
-            self._waiting.append(ticket)
-            self._arrived(threading.get_ident())
-            leads, self._busy = not self._busy, True
-        if not leads:
-            ticket.called.get()
-        if not ticket.done:
-            self._round(ticket, work)
-        if not ticket.done:
-            _alone(ticket, work)
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.made
+        def done(outcome: Outcome) -> None:
+            try:
+                # What is bound in it, ids of the request for example, is of the thread that waits.
+                made.put((context.run(then, outcome), None))
+            except Exception as error:  # noqa: BLE001 - raised by the thread whose it is
+                made.put((None, error))
 
-    def _arrived(self, thread: int) -> None:
-        self._expected.discard(thread)
-        if self._complete():
-            self._all_here.notify_all()
+        self.leave(item, work, done=done, failed=lambda error: made.put((None, error)))
+        value, error = made.get()
+        if error is not None:
+            raise error
+        return value
 
-    def _complete(self) -> bool:
-        return not self._expected and len(self._waiting) >= self._last_round
+    def _begin(self) -> None:
+        """Begun with the first wish: a process that is forked has no threads, and most runtimes have no wishes."""
+        if self._working.acquire(blocking=False):
+            threading.Thread(target=self._work, name="gathering", daemon=True).start()
 
-    def _round(self, own: _Ticket[Item, Outcome], work: Work[Item, Outcome]) -> None:
-        """Work for all that wait, this thread among them; or do nothing when its round has failed without it."""
-        with self._lock:
-            if own not in self._waiting:
-                return
-            if not self._all_here.wait_for(self._complete, self._patience_s):
-                # Whoever takes longer than that is not waited for again.
-                self._expected.clear()
-            tickets, self._waiting = self._waiting, []
+    def _work(self) -> None:
         try:
-            if len(tickets) == 1:
-                _alone(own, work)
-            else:
-                _together(tickets, work)
-        finally:
-            for ticket in tickets:
-                ticket.called.put(None)
-            with self._lock:
-                self._last_round = sum(ticket.done for ticket in tickets)
-                self._busy = bool(self._waiting)
-                if self._waiting:
-                    self._waiting[0].called.put(None)
+            while True:
+                self._round([self._wishes.get(timeout=self._idle_s), *self._others()])
+        except Empty:
+            self._working.release()
+        if self.waiting():
+            # It came while this thread made up its mind to end.
+            self._begin()
 
+    def _others(self) -> list[_Wish[Item, Outcome]]:
+        """All that are there by now, and that come while others come."""
+        known, until_s = -1, time.monotonic() + self._most_linger_s
+        while (count := self.waiting()) > known and time.monotonic() < until_s:
+            known = count
+            time.sleep(self._linger_s)
+        # Nobody else takes any away.
+        return [self._wishes.get() for _ in range(self.waiting())]
 
-def _alone(ticket: _Ticket[Item, Outcome], work: Work[Item, Outcome]) -> None:
-    [outcome] = work([ticket.item])
-    ticket.settle(outcome)
-
-
-def _together(tickets: Sequence[_Ticket[Item, Outcome]], work: Work[Item, Outcome]) -> None:
-    """Give each its outcome; none, when the work fails: what is wrong with it each finds out alone."""
-    try:
-        outcomes = list(zip(tickets, work([ticket.item for ticket in tickets]), strict=True))
-    except Exception:  # noqa: BLE001 - raised again by whoever it is about
-        return
-    for ticket, outcome in outcomes:
-        ticket.settle(outcome)
+    def _round(self, wishes: Sequence[_Wish[Item, Outcome]]) -> None:
+        try:
+            outcomes = list(zip(wishes, wishes[0].work([wish.item for wish in wishes]), strict=True))
+        except Exception as error:  # noqa: BLE001 - told to whoever it is about
+            if len(wishes) == 1:
+                wishes[0].failed(error)
+                return
+            for wish in wishes:
+                self._round([wish])
+            return
+        with self._telling():
+            for wish, outcome in outcomes:
+                wish.done(outcome)

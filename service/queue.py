@@ -27,6 +27,7 @@ class TaskName(StrEnum):
     SIZE_WORKLOAD = "size_workload"
     RENDER_QUOTE = "render_quote"
     SIZE_CHUNK = "size_chunk"
+    RESIZE_STALE = "resize_stale"
 
 
 class QueueName(StrEnum):
@@ -40,6 +41,7 @@ ROUTES: dict[TaskName, QueueName] = {
     TaskName.SIZE_WORKLOAD: QueueName.INTERACTIVE,
     TaskName.RENDER_QUOTE: QueueName.INTERACTIVE,
     TaskName.SIZE_CHUNK: QueueName.BATCH,
+    TaskName.RESIZE_STALE: QueueName.BATCH,
 }
 
 

@@ -15,6 +15,7 @@ from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.gathering import Gathering
 from service.kept import Kept
+from service.logs.quick import written_together
 from service.metrics import Metrics
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
@@ -52,7 +53,7 @@ class Runtime:
     metrics: Metrics = field(repr=False)
     listeners: Listeners = field(repr=False)
     # Runs whose answer is at hand, of one moment: written together.
-    gathering: Gathering[Any, Any] = field(repr=False, default_factory=Gathering)
+    gathering: Gathering[Any, Any] = field(repr=False, default_factory=lambda: Gathering(telling=written_together))
     tracing: Tracing = field(repr=False, default=NO_TRACING)
     # SQLite has one writer at a time and lets the others poll for their turn; the threads of a process queue up here.
     writers_turn: AbstractContextManager[Any] = field(repr=False, default_factory=nullcontext)

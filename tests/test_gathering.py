@@ -1,6 +1,8 @@
 import contextvars
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import contextmanager
 
 import pytest
 
@@ -26,35 +28,43 @@ def in_threads(count: int, act) -> list[object]:
     return outcomes
 
 
-def test_those_who_come_while_one_works_are_served_together():
-    gathering: Gathering[int, int] = Gathering()
-    rounds: list[list[int]] = []
-    begun, gathered = threading.Event(), threading.Event()
+class Held:
+    """Work whose first round is held up until as many wishes wait as a test wants to see worked on together."""
 
-    def work(items: Sequence[int]) -> list[int]:
-        rounds.append(list(items))
-        if len(rounds) == 1:
-            begun.set()
-            assert gathered.wait(10)
+    def __init__(self, gathering: Gathering[int, int], *, until: int) -> None:
+        self.rounds: list[list[int]] = []
+        self._gathering = gathering
+        self._until = until
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.rounds.append(list(items))
+        until_s = time.monotonic() + 20
+        while len(self.rounds) == 1 and self._gathering.waiting() < self._until and time.monotonic() < until_s:
+            time.sleep(0.001)
+        if 2 in items:
+            raise ValueError(f"{items} will not do")
         return [item * 10 for item in items]
 
-    first = threading.Thread(target=gathering.do, args=(0, work))
-    first.start()
-    assert begun.wait(10)
-    outcomes: dict[int, int] = {}
-    others = [
-        threading.Thread(target=lambda number=number: outcomes.update({number: gathering.do(number, work)}))
-        for number in (1, 2, 3)
-    ]
-    for thread in others:
-        thread.start()
-    while len(gathering._waiting) < 3:
-        pass
-    gathered.set()
-    for thread in (first, *others):
-        thread.join(10)
-    assert sorted(map(sorted, rounds)) == [[0], [1, 2, 3]]
-    assert outcomes == {1: 10, 2: 20, 3: 30}
+
+def test_those_who_come_while_one_round_is_worked_on_are_served_together():
+    gathering: Gathering[int, int] = Gathering()
+    work = Held(gathering, until=3)
+    told: dict[int, int] = {}
+    failed: list[Exception] = []
+
+    def leave(number: int) -> None:
+        gathering.leave(number, work, done=lambda outcome: told.update({number: outcome}), failed=failed.append)
+
+    leave(0)
+    while not work.rounds:
+        time.sleep(0.001)
+    for number in (1, 3, 4):
+        leave(number)
+    assert gathering.do(5, work) == 50
+    assert work.rounds[0] == [0]
+    assert sorted(item for items in work.rounds[1:] for item in items) == [1, 3, 4, 5]
+    assert len(work.rounds[1]) >= 3
+    assert (told, failed) == ({0: 0, 1: 10, 3: 30, 4: 40}, [])
 
 
 def test_each_thread_gets_its_own_outcome_and_nobody_waits_for_ever():
@@ -67,67 +77,28 @@ def test_each_thread_gets_its_own_outcome_and_nobody_waits_for_ever():
     assert outcomes == [[-(number * 1000 + step) for step in range(200)] for number in range(16)]
 
 
-def test_a_round_that_fails_is_worked_again_by_each_alone_and_only_the_bad_one_fails():
-    gathering: Gathering[int, int] = Gathering(patience_s=5)
-    together: list[int] = []
-    barrier = threading.Barrier(4)
-
-    def work(items: Sequence[int]) -> list[int]:
-        together.append(len(items))
-        if 2 in items:
-            raise ValueError(f"{items} will not do")
-        return [-item for item in items]
-
-    def act(number: int) -> int:
-        with gathering.coming():
-            barrier.wait(10)
-            return gathering.do(number, work)
-
-    outcomes = in_threads(4, act)
-    assert outcomes[:2] + outcomes[3:] == [0, -1, -3]
+def test_a_round_that_fails_is_worked_again_for_each_alone_and_only_the_bad_one_fails():
+    gathering: Gathering[int, int] = Gathering()
+    work = Held(gathering, until=4)
+    outcomes = in_threads(5, lambda number: gathering.do(number, work))
+    assert outcomes[:2] + outcomes[3:] == [0, 10, 30, 40]
     assert str(outcomes[2]) == "[2] will not do"
-    assert sorted(together) == [1, 1, 1, 1, 4]
-    assert gathering.do(1, work) == -1
-
-
-def test_those_on_their_way_are_waited_for_and_those_who_turn_back_are_not():
-    gathering: Gathering[int, int] = Gathering(patience_s=30)
-    rounds: list[int] = []
-    barrier = threading.Barrier(6)
-
-    def work(items: Sequence[int]) -> list[int]:
-        rounds.append(len(items))
-        return list(items)
-
-    def act(number: int) -> int | None:
-        with gathering.coming():
-            barrier.wait(10)
-            return gathering.do(number, work) if number < 4 else None
-
-    assert in_threads(6, act) == [0, 1, 2, 3, None, None]
-    assert rounds == [4]
-
-
-def test_a_round_waits_for_a_moment_only():
-    gathering: Gathering[int, int] = Gathering(patience_s=0.01)
-    with gathering.coming():
-        [outcome] = in_threads(1, lambda _: gathering.do(7, list))
-    assert outcome == 7
+    assert any(2 in together and len(together) > 1 for together in work.rounds)
+    assert gathering.do(1, work) == 10
 
 
 def test_work_that_forgets_an_item_is_an_error():
     gathering: Gathering[int, int] = Gathering()
-    with pytest.raises(ValueError, match="not enough values"):
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
         gathering.do(1, lambda _: [])
 
 
 def test_what_is_wrong_after_the_work_is_told_to_its_own_thread_and_the_work_is_not_done_again():
-    gathering: Gathering[int, int] = Gathering(patience_s=5)
-    rounds: list[int] = []
-    barrier = threading.Barrier(4)
+    gathering: Gathering[int, int] = Gathering()
+    worked: list[int] = []
 
     def work(items: Sequence[int]) -> list[int]:
-        rounds.append(len(items))
+        worked.extend(items)
         return [-item for item in items]
 
     def then(outcome: int) -> str:
@@ -135,22 +106,16 @@ def test_what_is_wrong_after_the_work_is_told_to_its_own_thread_and_the_work_is_
             raise ValueError("2 cannot be told")
         return f"told {outcome}"
 
-    def act(number: int) -> object:
-        with gathering.coming():
-            barrier.wait(10)
-            return gathering.do(number, work, then=then)
-
-    outcomes = in_threads(4, act)
+    outcomes = in_threads(4, lambda number: gathering.do(number, work, then=then))
     assert outcomes[:2] + outcomes[3:] == ["told 0", "told -1", "told -3"]
     assert str(outcomes[2]) == "2 cannot be told"
-    assert rounds == [4]
+    assert sorted(worked) == [0, 1, 2, 3]
 
 
 def test_what_follows_the_work_sees_what_its_own_thread_has_bound():
-    gathering: Gathering[int, int] = Gathering(patience_s=5)
+    gathering: Gathering[int, int] = Gathering()
     mine: contextvars.ContextVar[int] = contextvars.ContextVar("mine")
     makers: set[int] = set()
-    barrier = threading.Barrier(4)
 
     def then(_outcome: int) -> int:
         makers.add(threading.get_ident())
@@ -158,29 +123,48 @@ def test_what_follows_the_work_sees_what_its_own_thread_has_bound():
 
     def act(number: int) -> object:
         mine.set(number)
-        with gathering.coming():
-            barrier.wait(10)
-            return gathering.do(0, list, then=then)
+        return gathering.do(0, list, then=then)
 
     assert in_threads(4, act) == [0, 1, 2, 3]
     assert len(makers) == 1
 
 
-def test_a_round_waits_for_as_many_as_came_to_the_one_before():
-    gathering: Gathering[int, int] = Gathering(patience_s=5)
-    rounds: list[int] = []
-    barrier = threading.Barrier(3)
+def test_all_outcomes_of_a_round_are_told_within_one_telling():
+    begun: list[str] = []
+
+    @contextmanager
+    def telling():
+        begun.append("told")
+        yield
+        begun.append("over")
+
+    gathering: Gathering[int, int] = Gathering(telling=telling)
+    assert gathering.do(1, list, then=lambda _: list(begun)) == ["told"]
+
+
+def test_its_thread_ends_when_nobody_wants_anything_and_another_one_begins():
+    gathering: Gathering[int, int] = Gathering(idle_s=0.05)
+    threads: list[threading.Thread] = []
 
     def work(items: Sequence[int]) -> list[int]:
-        rounds.append(len(items))
+        threads.append(threading.current_thread())
         return list(items)
 
-    def act(number: int) -> object:
-        with gathering.coming():
-            barrier.wait(10)
-            gathering.do(number, work)
-        # Nobody says any more that somebody is coming.
-        return gathering.do(number, work)
+    for number in range(3):
+        assert gathering.do(number, work) == number
+        threads[-1].join(10)
+        assert not threads[-1].is_alive()
+    assert len({id(thread) for thread in threads}) == 3
 
-    assert in_threads(3, act) == [0, 1, 2]
-    assert rounds == [3, 3]
+
+def test_nobody_is_forgotten_who_comes_just_when_the_thread_makes_up_its_mind_to_end():
+    gathering: Gathering[int, int] = Gathering(idle_s=0.0005)
+
+    def act(number: int) -> list[object]:
+        made = []
+        for step in range(100):
+            made.append(gathering.do(number * 1000 + step, list))
+            time.sleep(0.0005)
+        return made
+
+    assert in_threads(4, act) == [[number * 1000 + step for step in range(100)] for number in range(4)]

@@ -15,10 +15,12 @@ from service.metrics import shared_metrics
 from service.planning import leadership
 from service.planning.batch.feed import feed
 from service.planning.heartbeat import DISPATCHER, beat, process_name, silence
+from service.planning.schedule.due import begin_due, ring
 from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
 from service.runtime import Runtime, build_runtime
 from service.settings import BEAT_EVERY_S
+from service.store.checkpoints import Checkpoints
 from service.tracing import make_tracing
 
 log = structlog.get_logger(__name__)
@@ -82,6 +84,8 @@ class Dispatcher:
             sweep(self.runtime)
         else:
             relay(self.runtime)
+        begin_due(self.runtime)
+        ring(self.runtime)
         feed(self.runtime)
         if now_s >= self.rhythm.prune_at:
             self.rhythm.prune_at = now_s + _PRUNE_EVERY_S
@@ -112,8 +116,11 @@ def main() -> None:
         sys.exit(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop.set())
+    checkpoints = Checkpoints(settings.database_url)
+    checkpoints.begin()
     log.info("dispatcher_started")
     dispatcher.run()
+    checkpoints.end()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from service.planning.batch.chunk import size_chunk as size_items
 from service.planning.execute import execute
+from service.planning.schedule.resize import resize
 from service.queue import TaskName
 from workers.app import app, runtime
 
@@ -16,3 +17,9 @@ def size_workload(run_id: str) -> None:
 def size_chunk(batch_id: str, number: str) -> None:
     """Size the items of one chunk of a batch."""
     size_items(runtime(), batch_id, int(number))
+
+
+@app.task(name=TaskName.RESIZE_STALE.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def resize_stale(occurrence_id: str) -> None:
+    """Take an occurrence of a schedule further: select its workloads, or compare their answers."""
+    resize(runtime(), occurrence_id)

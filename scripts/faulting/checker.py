@@ -18,7 +18,8 @@ AT_REST_WITHIN_S = 30.0
 SHOWN = 20
 _SQL = Path(__file__).with_name("invariants.sql")
 _OPEN = """SELECT (SELECT count(*) FROM runs WHERE status IN ('queued', 'running'))
-    + (SELECT count(*) FROM batches WHERE status IN ('accepted', 'running')) + (SELECT count(*) FROM outbox)"""
+    + (SELECT count(*) FROM batches WHERE status IN ('accepted', 'running')) + (SELECT count(*) FROM outbox)
+    + (SELECT count(*) FROM occurrences WHERE status <> 'done')"""
 # Keys of the cache that may stay for ever.
 _WITHOUT_END: frozenset[str] = frozenset()
 _PAGE = 500

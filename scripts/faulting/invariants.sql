@@ -13,6 +13,9 @@ SELECT format('batch %s of %s items is %s: %s done, %s infeasible, %s refused, %
 FROM batches
 WHERE status IN ('accepted', 'running') OR (status = 'done' AND done + infeasible + refused + failed <> items);
 
+-- I1 every occurrence of a schedule ends
+SELECT format('occurrence %s of %s is %s at %s', id, tenant_id, status, stage) FROM occurrences WHERE status <> 'done';
+
 -- I1 nothing written waits to be rung
 SELECT format('outbox entry %s for %s waits since %s', id, entity_id, created_at) FROM outbox;
 
@@ -39,6 +42,14 @@ FROM quotes WHERE state IN ('issued', 'accepted') GROUP BY tenant_id, number HAV
 -- I2 one document per revision and format
 SELECT format('%s documents of quote %s as %s', count(*), quote_id, format)
 FROM quote_documents GROUP BY quote_id, format HAVING count(*) > 1;
+
+-- I2 a tick of a schedule has one occurrence
+SELECT format('%s occurrences of schedule %s for %s', count(*), schedule_id, tick)
+FROM occurrences GROUP BY schedule_id, tick HAVING count(*) > 1;
+
+-- I2 an occurrence has a batch of its own
+SELECT format('%s occurrences are of batch %s', count(*), batch_id)
+FROM occurrences WHERE batch_id IS NOT NULL GROUP BY batch_id HAVING count(*) > 1;
 
 -- I2 an item has one end
 SELECT format('%s rows of item %s of batch %s', count(*), line, batch_id)

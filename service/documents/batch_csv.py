@@ -1,13 +1,11 @@
 """Results of a batch as CSV: a row an item; numbers as they are kept, text that no spreadsheet computes."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import orjson
 
-from service.documents.inert import inert
+from service.documents.csv_pieces import csv_pieces
 
 _OPTION = (
     *("server", "server_name", "servers", "spare_servers", "gpu", "gpus", "gpus_instance", "replicas", "mode"),
@@ -21,7 +19,6 @@ _METRICS = (
     *("targets_day", "ns_day", "elapsed_days"),
 )
 _PERCENTILES = ("p10", "p50", "p90")
-_MOST_ROWS = 200
 HEADING = (
     *("line", "name", "state", "kind"),
     *_OPTION,
@@ -46,29 +43,15 @@ class Item(Protocol):
 
 def batch_csv(items: Iterable[Item]) -> Iterator[bytes]:
     """A heading and a row an item, in pieces."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(HEADING)
-    for number, item in enumerate(items, 1):
-        rows.writerow(_row(item))
-        if not number % _MOST_ROWS:
-            yield _taken(text)
-    yield _taken(text)
+    return csv_pieces(HEADING, (_row(item) for item in items))
 
 
-def _taken(text: io.StringIO) -> bytes:
-    piece = text.getvalue().encode()
-    text.seek(0)
-    text.truncate()
-    return piece
-
-
-def _row(item: Item) -> list[str]:
+def _row(item: Item) -> tuple[object, ...]:
     answer = _read(item.answer)
     option, shortfall = answer.get("option") or {}, answer.get("shortfall") or {}
     error = _read(item.problem)
     metrics = option.get("metrics", {})
-    values = (
+    return (
         *(item.line, item.name, str(item.state), item.kind),
         *(option.get(name) for name in _OPTION),
         *((option.get("facility") or {}).get(name) for name in _FACILITY),
@@ -76,16 +59,8 @@ def _row(item: Item) -> list[str]:
         *(metrics.get(metric, {}).get(percentile) for metric in _METRICS for percentile in _PERCENTILES),
         *(shortfall.get("limit"), shortfall.get("relaxation"), error.get("code"), error.get("message"), item.digest),
     )
-    return [_cell(value) for value in values]
 
 
 def _read(text: str | None) -> Mapping[str, Any]:
     found: Mapping[str, Any] = {} if text is None else orjson.loads(text)
     return found
-
-
-def _cell(value: object) -> str:
-    """Nothing where nothing is known."""
-    if value is None:
-        return ""
-    return inert(value) if isinstance(value, str) else str(value)

@@ -1,23 +1,37 @@
-"""Answering for another thread: the server takes an answer from any thread, but does not hand out whom to tell it."""
+"""Answering from another thread: a request may leave its thread before it is answered, where the server lets it."""
 
-import sys
-from types import FrameType
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, cast
+
+from werkzeug.test import run_wsgi_app
+
+Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+# In the environment of a request whose server takes the answer from any thread.
+ANSWERING = "headroom.answering"
+# What the application returns then; whoever was told to answer does so.
+LEFT: list[bytes] = []
 
 
-class ServerProtocol(Protocol):
-    """How the server is told an answer; any thread may do so, and only the first answer counts."""
+class Answering(Protocol):
+    """Who takes the answer of one request; any thread may give it, and only the first one counts."""
 
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def leave(self) -> None:
+        """From now on what the application returns is no answer."""
+        ...
+
+    def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Status, headers and body of the answer."""
         ...
 
 
-def protocol_of_server() -> ServerProtocol | None:
-    """What the server keeps to itself, a few calls up; None where another server or a test calls."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - no other way leads there
-    while frame is not None:
-        if frame.f_code.co_name == "_runner":
-            return cast("ServerProtocol | None", frame.f_locals.get("proto"))
-        frame = frame.f_back
-    return None
+def answering_of(environ: Environ) -> Answering | None:
+    """Who takes the answer of a request; None where another server or a test calls."""
+    return cast("Answering | None", environ.get(ANSWERING))
+
+
+def answer_with(app: Wsgi, environ: Environ, answering: Answering, *more: tuple[str, str]) -> None:
+    """Give the application's answer, with more headers, from the thread that calls."""
+    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
+    answering.answer(int(status[:3]), [*headers.to_wsgi_list(), *more], b"".join(chunks))

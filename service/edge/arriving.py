@@ -8,14 +8,12 @@ from typing import Any, cast
 
 import structlog
 from flask import Flask
-from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_content_length
 
-from service.edge.answering import protocol_of_server
+from service.edge.answering import Environ, Wsgi, answer_with, answering_of
 from service.edge.context import runtime_of
-from service.edge.express import Wsgi
 from service.edge.places import HAS_PLACE, Places
-from service.edge.readers import Environ, Readers, Reading
+from service.edge.readers import Readers, Reading
 from service.edge.requests import FAILED_BEFORE
 from service.edge.senders import sender_of
 from service.errors import BodyTooSlowError
@@ -69,7 +67,7 @@ class Bodies:
         # Nobody reads whose sender was not found, and one that was found is remembered.
         sender = sender_of(self._app, environ)
         self._have_watched()
-        return self._readers.begin(environ, protocol_of_server(), sender, within_s=within_s)
+        return self._readers.begin(environ, answering_of(environ), sender, within_s=within_s)
 
     def end(self, reading: Reading) -> None:
         """It reads no more; AlreadyAnsweredError where it was answered for."""
@@ -111,10 +109,8 @@ class Bodies:
         error = BodyTooSlowError(f"The body did not arrive within {reading.within_s:g} s; send the request again.")
         environ = {**reading.environ, "wsgi.input": io.BytesIO(), FAILED_BEFORE: error}
         try:
-            chunks, status, headers = run_wsgi_app(self._long_way, environ, buffered=True)
-            answered = [*headers.to_wsgi_list(), ("Connection", "close")]
-            assert reading.protocol is not None
-            reading.protocol.response_bytes(int(status[:3]), answered, b"".join(chunks))
+            assert reading.answering is not None
+            answer_with(self._long_way, environ, reading.answering, ("Connection", "close"))
         except Exception as error:
             log.exception("late_body_not_answered", error=type(error).__name__)
 

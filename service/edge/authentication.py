@@ -16,6 +16,8 @@ from service.planning import keys
 from service.store.scope import act_for
 
 _EXTENSION = "headroom-recent-keys"
+# In the environment of a request: who sends it, or None, where somebody has looked already.
+CALLER = "headroom.caller"
 _SCHEME = "bearer"
 _LONGEST_KEY = 200
 

@@ -23,6 +23,7 @@ _REQUESTS = {
     "postBatch": (f"{_MORE}/batches",),
     "postKey": (f"{_MORE}/keys",),
     "rotateKey": (f"{_MORE}/rotations",),
+    **dict.fromkeys(("postSchedule", "putSchedule", "postSchedulePreview"), (f"{_MORE}/schedules",)),
 }
 """By operation: the folders of its bodies, below that of all examples."""
 _STEPS = ("put", "submit", "approve", "reject", "issue", "accept", "decline", "withdraw")

@@ -12,11 +12,11 @@ from typing import Any, cast
 
 from flask import Flask
 
+from service.edge.answering import Environ, Wsgi
 from service.edge.arriving import AlreadyAnsweredError, Bodies
 from service.edge.context import runtime_of
-from service.edge.express import Wsgi, with_express_lane
+from service.edge.express import with_express_lane
 from service.edge.places import HAS_PLACE, Places
-from service.edge.readers import Environ
 
 # So many threads of the server for each place where a request is worked on, and the part of them that may read bodies.
 THREADS_PER_PLACE = 8
@@ -31,8 +31,8 @@ class Gate:
         self._long_way = long_way
         self._places = Places(threads)
         self._bodies = Bodies(app, long_way, self._places, readers=int(threads * THREADS_PER_PLACE * _READERS))
-        # The short way takes a place for what it writes, and none for its body.
-        self._inner = with_express_lane(app, self._in_a_place, self._places)
+        # The short way needs no place: all that it writes goes through one connection.
+        self._inner = with_express_lane(app, self._in_a_place)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Let the request in."""

@@ -157,7 +157,7 @@ def _response(answer: FirstAnswer, body: bytes) -> Response:
 
 def _fingerprint() -> str:
     """Identity of what is asked: key order, spacing and the spelling of numbers are nothing, nor is any header."""
-    body = g.upload_identity if "upload_identity" in g else canonical_json(g.body)
+    body = g.upload_identity if "upload_identity" in g else canonical_json(g.body) if "body" in g else b""
     return hashlib.sha256(b"\n".join((request.method.encode(), request.path.encode(), body))).hexdigest()
 
 

@@ -90,11 +90,38 @@ def _of_key(key_id: str) -> dict[str, Link]:
     }
 
 
+def _of_schedule(schedule_id: str) -> dict[str, Link]:
+    of_schedule = {"schedule_id": schedule_id}
+    return {
+        "schedule": Link("getSchedule", "The schedule.", of_schedule),
+        "preview": Link("getSchedulePreview", "What it would do.", of_schedule),
+        "occurrences": Link("listOccurrences", "The times that it was due.", of_schedule),
+        "run": Link("runSchedule", "Re-size its workloads now.", of_schedule),
+        "change": Link("putSchedule", "Change what it says.", of_schedule),
+        "pause": Link("pauseSchedule", "Let it rest.", of_schedule),
+    }
+
+
+def _of_occurrence(occurrence_id: str) -> dict[str, Link]:
+    of_occurrence = {"occurrence_id": occurrence_id}
+    return {
+        "occurrence": Link("getOccurrence", "How far it is, and what moved.", of_occurrence),
+        "items": Link("listOccurrenceItems", "Its workloads, each with what changed.", of_occurrence),
+        "results": Link("downloadOccurrenceResults", "All of them in one answer.", of_occurrence),
+    }
+
+
 LINKS: dict[str, dict[str, Link]] = {
     "Key": _of_key(_ID),
     "NewKey": _of_key(_ID),
     "KeyPage": _of_key(_FIRST_ID),
     "DeadLetterPage": {"readiness": Link("getReadiness", "Whether all parts of the installation work.")},
+    "Schedule": _of_schedule(_ID),
+    "SchedulePage": _of_schedule(_FIRST_ID),
+    "Occurrence": _of_occurrence(_ID)
+    | {"schedule": Link("getSchedule", "Its schedule.", {"schedule_id": "$response.body#/schedule_id"})},
+    "OccurrencePage": _of_occurrence(_FIRST_ID),
+    "OccurrenceItemPage": _of_occurrence("$request.path.occurrence_id"),
     "Batch": _of_batch(_ID),
     "BatchPage": _of_batch(_FIRST_ID),
     "BatchItemPage": _of_batch("$request.path.batch_id"),

@@ -6,6 +6,8 @@ _ID = {"type": "string", "minLength": 1, "maxLength": 64}
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "workload_id": {"description": "Id of a workload of yours, as `workload_id` of its run.", "schema": _ID},
     "batch_id": {"description": "Id of a batch of yours.", "schema": _ID},
+    "schedule_id": {"description": "Id of a schedule of yours.", "schema": _ID},
+    "occurrence_id": {"description": "Id of an occurrence of a schedule of yours.", "schema": _ID},
     "run_id": {"description": "Id of a run of yours; of two, the first, old one.", "schema": _ID},
     "other_id": {"description": "Id of the second, new run.", "schema": _ID},
     "price_book_id": {"description": "Id of a version of a price book of yours.", "schema": _ID},

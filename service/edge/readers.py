@@ -2,24 +2,31 @@
 
 import threading
 import time
-from typing import Any
 
-from service.edge.answering import ServerProtocol
+from service.edge.answering import Answering, Environ
 from service.errors import RateLimitedError, UnavailableError
 
 _RETRY_AFTER_S = 1
-
-Environ = dict[str, Any]
 
 
 class Reading:
     """A thread that reads a body. What becomes of it is settled once: it ends in time, or it is answered for."""
 
-    __slots__ = ("_lock", "answered", "ended", "environ", "place_given", "protocol", "since_s", "tenant_id", "within_s")
+    __slots__ = (
+        "_lock",
+        "answered",
+        "answering",
+        "ended",
+        "environ",
+        "place_given",
+        "since_s",
+        "tenant_id",
+        "within_s",
+    )
 
-    def __init__(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str, *, within_s: float) -> None:
+    def __init__(self, environ: Environ, answering: Answering | None, tenant_id: str, *, within_s: float) -> None:
         self.environ = environ
-        self.protocol = protocol
+        self.answering = answering
         self.tenant_id = tenant_id
         self.within_s = within_s
         self.since_s = time.monotonic()
@@ -41,7 +48,7 @@ class Reading:
     def is_to_be_answered(self) -> bool:
         """Whether it is to be answered for now."""
         with self._lock:
-            answers = not self.ended and not self.answered and self.protocol is not None
+            answers = not self.ended and not self.answered and self.answering is not None
             self.answered |= answers
         return answers
 
@@ -55,9 +62,9 @@ class Readers:
         self._lock = threading.Lock()
         self._reading: set[Reading] = set()
 
-    def begin(self, environ: Environ, protocol: ServerProtocol | None, tenant_id: str, *, within_s: float) -> Reading:
+    def begin(self, environ: Environ, answering: Answering | None, tenant_id: str, *, within_s: float) -> Reading:
         """One more. RateLimitedError when the tenant has too many already, UnavailableError when all have."""
-        reading = Reading(environ, protocol, tenant_id, within_s=within_s)
+        reading = Reading(environ, answering, tenant_id, within_s=within_s)
         with self._lock:
             if len(self._reading) >= self._most_tenant:
                 self._refuse(tenant_id)

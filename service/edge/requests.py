@@ -38,7 +38,10 @@ _LONGEST_PATH = 200
 _LONGEST_METHOD = 20
 _RUNS = "/v1/runs/"
 _BATCHES = "/v1/batches/"
-_RESULTS = re.compile(rf"{_BATCHES}[^/]+/results", re.ASCII)
+_OCCURRENCES = "/v1/occurrences/"
+_SCHEDULES = "/v1/schedules/"
+_RESULTS = re.compile(rf"(?:{_BATCHES}|{_OCCURRENCES})[^/]+/results", re.ASCII)
+_MADE = ((_RUNS, "run_id"), (_BATCHES, "batch_id"), (_OCCURRENCES, "occurrence_id"), (_SCHEDULES, "schedule_id"))
 _KEY_SCHEME = "hr_"
 _IDS_IN_PATHS = (
     ("batch_id", re.compile(r"bat_[0-9a-f]{1,32}", re.ASCII)),
@@ -46,6 +49,8 @@ _IDS_IN_PATHS = (
     ("workload_id", re.compile(r"wkl_[0-9a-f]{1,32}", re.ASCII)),
     ("quote_id", re.compile(r"quo_[0-9a-f]{1,32}", re.ASCII)),
     ("price_book_id", re.compile(r"pbk_[0-9a-f]{1,32}", re.ASCII)),
+    ("schedule_id", re.compile(r"sch_[0-9a-f]{1,32}", re.ASCII)),
+    ("occurrence_id", re.compile(r"occ_[0-9a-f]{1,32}", re.ASCII)),
 )
 # Not worth parsing.
 EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
@@ -148,10 +153,9 @@ def _shown(path: str) -> str:
 
 def _named(view_args: dict[str, Any] | None, location: str) -> dict[str, str]:
     """What the request was about, so that a search for an id finds it: named by the path, or made."""
-    if location.startswith(_RUNS):
-        return {"run_id": location.removeprefix(_RUNS)}
-    if location.startswith(_BATCHES):
-        return {"batch_id": location.removeprefix(_BATCHES)}
+    for place, name in _MADE:
+        if location.startswith(place):
+            return {name: location.removeprefix(place)}
     if not view_args:
         return {}
     # Whoever puts a key or a name where an id belongs finds it in no line.

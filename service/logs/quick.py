@@ -6,7 +6,9 @@ Whatever is out of the ordinary, a long text or one that is not ASCII for exampl
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import orjson
@@ -14,7 +16,7 @@ import structlog
 from structlog.types import EventDict
 
 from service.logs.fields import ALLOWED, LONGEST_TEXT
-from service.logs.line import Sink
+from service.logs.line import LONGEST_LINE_BYTES, Sink
 
 Plain = str | int | float | bool | None
 
@@ -33,10 +35,24 @@ class _Clock:
         return f"{begun[1]}.{rest_ns // 1000:06d}Z"
 
 
+class _Process:
+    """Knows its number without asking the operating system for every line."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        os.register_at_fork(after_in_child=self._look)
+
+    def _look(self) -> None:
+        self.pid = os.getpid()
+
+
 _AS_THEY_ARE = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _now = _Clock()
+_process = _Process()
 _Write = Callable[[str, str, EventDict], bool]
 _ways: list[_Write] = []
+_sinks: list[Sink] = []
+_gathered: ContextVar[list[bytes] | None] = ContextVar("gathered", default=None)
 
 
 def go_quickly(level: int, *, role: str, sink: Sink) -> None:
@@ -54,12 +70,44 @@ def go_quickly(level: int, *, role: str, sink: Sink) -> None:
             return False
         head = (
             f'{{"timestamp":"{_now()}","level":"info","event":"{event}","logger":"{name}",'
-            f'"process":"{role}","pid":{os.getpid()},'
+            f'"process":"{role}","pid":{_process.pid},'
         )
-        sink(head.encode() + text[1:])
+        line = head.encode() + text[1:]
+        if (gathered := _gathered.get()) is None:
+            sink(line)
+        else:
+            gathered.append(line)
         return True
 
     _ways[:] = [write]
+    _sinks[:] = [sink]
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """The quick lines of this thread are written at the end, a few of them in one piece."""
+    lines: list[bytes] = []
+    token = _gathered.set(lines)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+        for piece in _pieces(lines):
+            _sinks[0](piece)
+
+
+def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """As long as a pipe takes in one piece, so that lines of several processes never mix."""
+    piece: list[bytes] = []
+    length = 0
+    for line in lines:
+        if piece and length + len(line) >= LONGEST_LINE_BYTES:
+            yield b"\n".join(piece)
+            piece, length = [], 0
+        piece.append(line)
+        length += len(line) + 1
+    if piece:
+        yield b"\n".join(piece)
 
 
 class QuickLog:

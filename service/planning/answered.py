@@ -1,8 +1,7 @@
 """A question whose answer is at hand: workload and run are written together with all others of the same moment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
@@ -20,23 +19,25 @@ from service.store.ids import new_ids
 from service.store.runs import columns_of
 from service.store.tables.runs import RunStatus
 
-Made = TypeVar("Made")
-
 log = QuickLog(__name__)
 
 _DONE = RunStatus.DONE.value
 
+# What somebody who did not wait is told: the run; None where the store does not hold the answer; or what went wrong.
+Told = RunView | Exception | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
-    """A draft with the ids that it gets, and the idempotency key that lets it be written once, with its answer."""
+    """A draft with its answer, the ids that it gets, and the idempotency key that lets it be written once."""
 
     draft: Draft
+    body: bytes
     workload_id: str
     run_id: str
     event_id: str
     once: Once[RunView] | None
-    answer: FirstAnswer | None
+    answer: FirstAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,33 +48,52 @@ class _Outcome:
     taken: bool = False
 
 
-def answered(
-    runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView] | None = None, then: Callable[[RunView], Made]
-) -> Made | None:
-    """What `then` makes of the done run of a new workload, once it is committed.
+def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView] | None = None) -> RunView | None:
+    """The done run of a new workload, once it is committed.
 
     None, and nothing written, where the store does not hold the answer. With `once` only where its key is new, else
     KeyInProgressError, and nothing is written.
     """
+    item = _item(draft, once, body)
+    run: RunView | None = runtime.gathering.do(
+        item, _work(runtime), then=lambda outcome: _run_of(runtime, item, outcome)
+    )
+    return run
+
+
+def answered_later(runtime: Runtime, draft: Draft, body: bytes, *, tell: Callable[[Told], None]) -> None:
+    """The same without waiting: another thread calls `tell`, which may not raise."""
+    item = _item(draft, None, body)
+
+    def done(outcome: _Outcome) -> None:
+        try:
+            told: Told = _run_of(runtime, item, outcome)
+        except Exception as error:  # noqa: BLE001 - told to whoever asked
+            told = error
+        tell(told)
+
+    runtime.gathering.leave(item, _work(runtime), done=done, failed=tell)
+
+
+def _work(runtime: Runtime) -> Callable[[Sequence[_Written]], Sequence[_Outcome]]:
+    return lambda items: _write(runtime, items)
+
+
+def _item(draft: Draft, once: Once[RunView] | None, body: bytes) -> _Written:
     workload_id, run_id, event_id = new_ids(draft.now, "wkl", "run", "aud")
-    ids = {"workload_id": workload_id, "run_id": run_id}
-    answer = None
-    if once is not None:
-        # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place
-        # is kept, whatever came out.
-        answer = once.answer(_view(draft, **ids, feasible=None, body=body))
-    item = _Written(draft=draft, **ids, event_id=event_id, once=once, answer=answer)
+    item = _Written(draft=draft, body=body, workload_id=workload_id, run_id=run_id, event_id=event_id, once=once)
+    # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place is
+    # kept, whatever came out.
+    return item if once is None else replace(item, answer=once.answer(_view(item, feasible=None)))
 
-    def told(outcome: _Outcome) -> Made | None:
-        if outcome.feasible is None:
-            return None
-        if once is not None and outcome.taken:
-            raise taken(once)
-        _tell(runtime, item)
-        return then(_view(draft, **ids, feasible=outcome.feasible, body=body))
 
-    made: Made | None = runtime.gathering.do(item, lambda items: _write(runtime, items), then=told)
-    return made
+def _run_of(runtime: Runtime, item: _Written, outcome: _Outcome) -> RunView | None:
+    if outcome.feasible is None:
+        return None
+    if item.once is not None and outcome.taken:
+        raise taken(item.once)
+    _tell(runtime, item)
+    return _view(item, feasible=outcome.feasible)
 
 
 def _tell(runtime: Runtime, item: _Written) -> None:
@@ -137,7 +157,14 @@ def _late(session: Session, runtime: Runtime, items: Sequence[_Written]) -> set[
 
 def _created(item: _Written) -> tuple[Author, Change]:
     caller = item.draft.caller
-    created = workload_created(caller.tenant_id, item.workload_id, run_id=item.run_id, status=_DONE, at=item.draft.now)
+    created = workload_created(
+        caller.tenant_id,
+        item.workload_id,
+        run_id=item.run_id,
+        status=_DONE,
+        at=item.draft.now,
+        event_id=item.event_id,
+    )
     return author_of(caller, item.draft.request_id), created
 
 
@@ -181,10 +208,11 @@ def _run(item: _Written, *, feasible: bool) -> dict[str, object]:
     }
 
 
-def _view(draft: Draft, *, workload_id: str, run_id: str, feasible: bool | None, body: bytes) -> RunView:
+def _view(item: _Written, *, feasible: bool | None) -> RunView:
+    draft = item.draft
     return RunView(
-        id=run_id,
-        workload_id=workload_id,
+        id=item.run_id,
+        workload_id=item.workload_id,
         workload_version=1,
         tenant_id=draft.caller.tenant_id,
         status=RunStatus.DONE,
@@ -201,5 +229,5 @@ def _view(draft: Draft, *, workload_id: str, run_id: str, feasible: bool | None,
         versions=draft.versions,
         request_id=draft.request_id,
         question=draft.question.encode(),
-        result=body,
+        result=item.body,
     )

@@ -30,6 +30,8 @@ class ResourceKind(StrEnum):
     TENANT = "tenant"
     PRICE_BOOK = "price_book"
     QUOTE = "quote"
+    SCHEDULE = "schedule"
+    OCCURRENCE = "occurrence"
 
 
 class Action(StrEnum):
@@ -64,6 +66,13 @@ class Action(StrEnum):
     QUOTE_EXPIRED = "quote.expired"
     QUOTE_WITHDRAWN = "quote.withdrawn"
     QUOTE_REVISED = "quote.revised"
+    SCHEDULE_CREATED = "schedule.created"
+    SCHEDULE_CHANGED = "schedule.changed"
+    SCHEDULE_PAUSED = "schedule.paused"
+    SCHEDULE_RESUMED = "schedule.resumed"
+    SCHEDULE_REMOVED = "schedule.removed"
+    OCCURRENCE_CREATED = "occurrence.created"
+    OCCURRENCE_DONE = "occurrence.done"
 
     @property
     def resource_kind(self) -> ResourceKind:

@@ -65,7 +65,7 @@ def decided(
 def _check_room(session: Session, draft: Draft) -> None:
     """RateLimitedError where a run that has to wait for a worker would be one too many of its tenant."""
     most = draft.open_runs_max
-    if runs.count_open(session, draft.caller.tenant_id, most=most) >= most:
+    if runs.count_open(session, draft.caller.tenant_id) >= most:
         raise RateLimitedError(
             f"Your tenant may have {most} open runs at once; send it again when some of them have ended, or cancel "
             "those that nobody waits for.",

@@ -47,8 +47,7 @@ def get_tenant(runtime: Runtime, caller: Caller) -> TenantView:
             writes_max=quota.writes,
             window_s=settings.rate_window_s,
             open_runs_max=quota.open_runs,
-            # One more than it may have is all that anybody needs to know.
-            open_runs=runs.count_open(session, row.id, most=quota.open_runs + 1),
+            open_runs=runs.count_open(session, row.id),
         )
 
     return read(runtime, query)

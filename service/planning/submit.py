@@ -1,12 +1,11 @@
 """A workload arrives: its run is answered from what is known, joins an equal open run, or is queued."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
 from service.access import Caller
-from service.planning.answered import answered
+from service.planning.answered import Told, answered, answered_later
 from service.planning.audit import author_of, record, workload_created
 from service.planning.deciding import announced, decided, insert_run, remembered
 from service.planning.drafting import drafted
@@ -19,8 +18,6 @@ from service.schemas.workload import SizingRequest
 from service.store import workloads
 from service.store.ids import new_id
 from service.store.tables.runs import RunRow
-
-Made = TypeVar("Made")
 
 
 def submit(
@@ -37,15 +34,19 @@ def submit(
 
 
 def submit_known(
-    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, then: Callable[[RunView], Made]
-) -> Made | None:
-    """What `then` makes of the done run of a new workload whose answer this process has kept, once it is committed.
+    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, tell: Callable[[Told], None]
+) -> bool:
+    """Have a workload written whose answer this process has kept; `tell` gets its done run once it is committed.
 
-    None, and nothing written, for others. `then` may run in another thread.
+    It is called by another thread, and may not raise: with the run; with None, and nothing is written, where the store
+    does not hold the answer; or with an error. False, and nobody is told, for other questions.
     """
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
-    return None if known is None else answered(runtime, draft, known, then=then)
+    if known is None:
+        return False
+    answered_later(runtime, draft, known, tell=tell)
+    return True
 
 
 def _submit(
@@ -54,7 +55,7 @@ def _submit(
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)
     if known is not None:
-        run = answered(runtime, draft, known, once=once, then=lambda written: written)
+        run = answered(runtime, draft, known, once=once)
         if run is not None:
             return run
     else:

@@ -23,6 +23,7 @@ from service.store.tables.batches import (
     ItemState,
 )
 from service.store.tables.moment import Moment
+from service.store.tables.schedules import OccurrenceRow
 
 _SEEN = BatchRow.status != BatchStatus.RECEIVING.value
 _IS_OPEN = BatchRow.status.in_(OPEN_BATCHES)
@@ -245,8 +246,12 @@ def _asked(batch: BatchRow, only: ItemFilter) -> list[ColumnElement[bool]]:
 
 
 def forget_unfinished(session: Session, *, before: datetime, limit: int) -> int:
-    """Remove batches whose request died while it was received, so many at a time, with their items."""
-    lost = and_(BatchRow.status == BatchStatus.RECEIVING.value, BatchRow.created_at < before)
+    """Remove batches whose request died while it was received, so many at a time, with their items.
+
+    That of an occurrence is written by workers, however long that takes.
+    """
+    of_occurrence = select(OccurrenceRow.id).where(OccurrenceRow.batch_id == BatchRow.id).exists()
+    lost = and_(BatchRow.status == BatchStatus.RECEIVING.value, BatchRow.created_at < before, ~of_occurrence)
     ids = session.scalars(select(BatchRow.id).where(lost).limit(limit)).all()
     for batch_id in ids:
         forget(session, batch_id)

@@ -18,6 +18,7 @@ _WRITES_AT_ONCE = {**WRITES, "headroom_never_waits": True}
 _BUSY_TIMEOUT_MS = 5000
 _FIRST_LOOK_S = 0.0001
 _LONGEST_LOOK_S = 0.005
+_CHECKPOINT_PAGES = 16384
 _STATEMENT_TIMEOUT_MS = 5000
 _LOCK_TIMEOUT_MS = 3000
 _IDLE_TRANSACTION_TIMEOUT_MS = 15000
@@ -110,6 +111,8 @@ def _on_connect(connection: Any, _record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
+        # The dispatcher carries the log over long before that (service/store/checkpoints.py); this is for when none is.
+        f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.store.insert import insert_if_absent
@@ -27,3 +28,13 @@ def record(
         price_book_digest=price_book_digest,
         created_at=now,
     )
+
+
+def newest(session: Session) -> ReleaseRow | None:
+    """The release that was written down last."""
+    return session.scalar(select(ReleaseRow).order_by(ReleaseRow.id.desc()).limit(1))
+
+
+def get(session: Session, release_id: int) -> ReleaseRow | None:
+    """The release of that number."""
+    return session.get(ReleaseRow, release_id)

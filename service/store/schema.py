@@ -13,6 +13,7 @@ from service.store.tables.quotes import QuoteDocumentRow, QuoteNumberRow, QuoteR
 from service.store.tables.releases import ReleaseRow
 from service.store.tables.row import Row
 from service.store.tables.runs import ResultRow, RunRow
+from service.store.tables.schedules import OccurrenceItemRow, OccurrenceRow, ScheduleRow
 from service.store.tables.sessions import BrowserSessionRow
 from service.store.tables.tenants import TenantRow
 from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
@@ -41,6 +42,9 @@ TABLES = (
     BatchChunkRow,
     BatchItemRow,
     BatchAnswerRow,
+    ScheduleRow,
+    OccurrenceRow,
+    OccurrenceItemRow,
     BrowserSessionRow,
     WebhookRow,
     WebhookEventRow,

@@ -11,8 +11,9 @@ from contextvars import ContextVar
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker, with_loader_criteria
 
+from service.store.tables.row import Owned
+
 _acting_for: ContextVar[str | None] = ContextVar("acting_for", default=None)
-_OWNER = "tenant_id"
 
 
 def act_for(tenant_id: str | None) -> None:
@@ -44,7 +45,6 @@ def _narrow(state: ORMExecuteState) -> None:
     tenant_id = _acting_for.get()
     if tenant_id is None or not (state.is_select or state.is_update or state.is_delete):
         return
-    for mapper in state.all_mappers:
-        if _OWNER in mapper.columns:
-            owner = mapper.class_.tenant_id == tenant_id
-            state.statement = state.statement.options(with_loader_criteria(mapper.class_, owner, include_aliases=True))
+    # As a function of the class: an alias has a column of its own.
+    owned = with_loader_criteria(Owned, lambda row: row.tenant_id == tenant_id, include_aliases=True)
+    state.statement = state.statement.options(owned)

@@ -21,6 +21,7 @@ from service.edge.waiting import open_waiting_room
 from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
+from service.planning.schedule.resize import resize
 from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
@@ -126,6 +127,8 @@ def work(runtime: Runtime, queue: ListQueue):
             task, ids = queue.sent.pop(0)
             if task is TaskName.SIZE_CHUNK:
                 done += size_chunk(runtime, ids[0], int(ids[1]))
+            elif task is TaskName.RESIZE_STALE:
+                done += resize(runtime, *ids)
             else:
                 done += execute(runtime, *ids)
         return done

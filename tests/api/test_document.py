@@ -230,7 +230,7 @@ def test_nothing_of_this_machine_is_in_it(document):
 
 def test_every_single_resource_has_a_tag_and_answers_304(document):
     """Lists are not single, and a state of this moment is no resource that somebody keeps."""
-    of_the_moment = {"getHealth", "getReadiness", "getMetrics"}
+    of_the_moment = {"getHealth", "getReadiness", "getMetrics", "getSchedulePreview"}
     single = [
         operation
         for _, method, operation in operations(document)

@@ -12,6 +12,7 @@ from service.access import Role
 from service.edge.examples import ALIKE, ANSWERS, answer_examples, request_examples
 from service.planning.execute import execute
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
+from service.planning.schedule.due import ring
 from service.runtime import Runtime
 from service.schemas.science import APPLICATION_TEMPLATES
 from tests.api.conftest import Speaker
@@ -28,6 +29,7 @@ QUOTE_BODIES = request_examples("postQuote", FOLDER)
 KEYS = request_examples("postKey", FOLDER)
 ROTATIONS = request_examples("rotateKey", FOLDER)
 BATCHES = request_examples("postBatch", FOLDER)
+SCHEDULES = request_examples("postSchedule", FOLDER)
 JSON = "application/json"
 
 
@@ -125,6 +127,7 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         admin.get("/v1/tenant"),
         speaker("acme", Role.OPERATOR).get("/v1/dead-letters?limit=1"),
     ]
+    taken += scheduled(admin, work, runtime)
     taken += quoted(open_shop(speaker, work, "seller"))
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
@@ -142,6 +145,32 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
             shown = answer.json | ({"token": "hr_6f1f5c1e6f0a_told-once"} if "token" in answer.json else {})
             by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = shown
     return by_operation
+
+
+def scheduled(admin: Speaker, work, runtime: Runtime) -> list[Any]:
+    """An answer of every operation of schedules, and of an occurrence that moved nothing."""
+    body = SCHEDULES["nightly-care"]
+    posted = admin.post("/v1/schedules", {**body, "selection": {}})
+    path = posted.headers["Location"]
+    occurrence = admin.post(f"{path}/run")
+    work()
+    while ring(runtime):
+        work()
+    place = occurrence.headers["Location"]
+    return [
+        posted,
+        occurrence,
+        admin.get(place),
+        admin.get(f"{place}/items?limit=1"),
+        admin.get(f"{path}/occurrences"),
+        admin.get("/v1/schedules?limit=1"),
+        admin.get(path),
+        admin.get(f"{path}/preview"),
+        admin.post("/v1/schedules/preview", {**body, "selection": {}}),
+        admin.put(path, body, If_Match="*"),
+        admin.post(f"{path}/pause", If_Match="*"),
+        admin.post(f"{path}/resume", If_Match="*"),
+    ]
 
 
 def quoted(shop: Shop) -> list[Any]:
@@ -252,6 +281,12 @@ def test_every_price_book_that_is_shown_is_stored_and_every_activation_taken(nam
     assert posted.status_code == 201, posted.text
     for body in ACTIVATIONS.values():
         assert admin.post(f"{posted.headers['Location']}/activate", body, If_Match="*").status_code == 200
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_every_schedule_that_is_shown_is_made(name, speaker):
+    posted = speaker("acme", Role.ADMIN).post("/v1/schedules", SCHEDULES[name])
+    assert posted.status_code == 201, posted.text
 
 
 def test_every_quote_that_is_shown_is_written(speaker, work):

@@ -1,15 +1,18 @@
 """The short way gives what the long way gives, and only to those who may have it."""
 
 import json
+import threading
 import time
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
+from werkzeug.test import EnvironBuilder
 
 from service.access import Role
 from service.app import create_app
+from service.edge.answering import ANSWERING
 from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.limits import limit_rates
@@ -266,3 +269,64 @@ def test_a_failing_database_is_told_of_once_and_nothing_is_tried_again(acme: Spe
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert len(tried) == 1
     assert acme.post("/v1/workloads", known).status_code == 200
+
+
+class Taker:
+    """Takes an answer as the server does: from any thread, and only the first one."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self.answered = threading.Event()
+        self.status_code, self.headers, self.data = 0, [], b""
+
+    def leave(self) -> None:
+        self.left = True
+
+    def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status_code, self.headers, self.data = status, headers, body
+        self.answered.set()
+
+
+def posted_and_left(app, acme: Speaker, body: dict[str, object]) -> Taker:
+    """What comes of a POST whose server lets it leave its thread."""
+    environ = EnvironBuilder(
+        path="/v1/workloads", method="POST", json=body, headers={"Authorization": f"Bearer {acme.token}"}
+    ).get_environ()
+    environ[ANSWERING] = taker = Taker()
+    begun: list[str] = []
+    returned = app.wsgi_app(environ, lambda status, _: begun.append(status))
+    assert (list(returned), begun, taker.left) == ([], [], True)
+    assert taker.answered.wait(20)
+    return taker
+
+
+def test_a_post_that_leaves_its_thread_is_answered_alike(app, acme: Speaker, known, dispatched):
+    waited = acme.post("/v1/workloads", {**known, "name": "waited"})
+    dispatched.clear()
+    left = posted_and_left(app, acme, {**known, "name": "left"})
+    assert dispatched == []
+    assert without_ids(left) == without_ids(waited)
+    assert acme.get(f"/v1/workloads/{json.loads(left.data)['workload_id']}").json["name"] == "left"
+
+
+def test_what_the_store_forgot_is_computed_again_for_one_that_left(app, acme: Speaker, known, runtime, queue):
+    with runtime.sessions.begin() as session:
+        session.query(ResultRow).delete()
+    left = posted_and_left(app, acme, known)
+    assert (left.status_code, json.loads(left.data)["status"], len(queue.sent)) == (202, "queued", 1)
+
+
+@pytest.mark.parametrize("status", [503, 500])
+def test_one_that_left_is_told_what_went_wrong(status, app, acme: Speaker, known, runtime):
+    error = OperationalError("", {}, Exception("gone")) if status == 503 else KeyError("x")
+
+    def fail(_connection, _cursor, statement, *_) -> None:
+        if statement.startswith("INSERT INTO workloads"):
+            raise error
+
+    engine = runtime.sessions.kw["bind"]
+    event.listen(engine, "before_cursor_execute", fail)
+    left = posted_and_left(app, acme, known)
+    event.remove(engine, "before_cursor_execute", fail)
+    assert (left.status_code, json.loads(left.data)["status"]) == (status, status)
+    assert posted_and_left(app, acme, known).status_code == 200

@@ -31,7 +31,11 @@ def belongings(speaker, work, tenant: str) -> dict[str, str]:
     batch = shop.seller.post("/v1/batches", [SMALL | {"name": name}]).json
     work()
     key = shop.admin.post("/v1/keys", {"principal": name, "role": "requester"}).json
+    schedule = shop.admin.post("/v1/schedules", {"name": name, "selection": {}, "cron": "0 3 * * *"}).json
+    occurrence = shop.admin.post(f"/v1/schedules/{schedule['id']}/run").json
     return {
+        "schedule_id": schedule["id"],
+        "occurrence_id": occurrence["id"],
         "workload_id": second["workload_id"],
         "run_id": shop.run_id,
         "other_id": second["id"],

@@ -9,9 +9,11 @@ from sqlalchemy.orm import aliased
 from service.access import Role
 from service.planning.keys import create_key, create_tenant
 from service.planning.transact import read, transact
+from service.store.schema import METADATA
 from service.store.scope import act_for, acts_for, for_everybody
 from service.store.tables.audit import AuditEventRow
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
+from service.store.tables.row import Owned, Row
 from service.store.tables.tenants import TenantRow
 
 
@@ -22,6 +24,12 @@ def tenants(runtime):
         create_key(runtime, tenant_id, principal="ann", role=Role.SELLER)
     yield ids
     act_for(None)
+
+
+def test_every_table_with_a_tenant_is_owned():
+    owned = {mapper.class_.__tablename__ for mapper in Row.registry.mappers if issubclass(mapper.class_, Owned)}
+    assert owned == {table.name for table in METADATA.sorted_tables if "tenant_id" in table.columns}
+    assert len(owned) > 12
 
 
 def owners(runtime, statement=None):
@@ -45,6 +53,16 @@ def test_a_query_that_names_no_tenant_finds_those_of_one(runtime, tenants):
     with for_everybody():
         assert owners(runtime) == set(tenants.values())
     assert acts_for() == tenants["bolt"]
+
+
+def test_aliases_that_are_joined_are_narrowed_each(runtime, tenants):
+    first, second = aliased(ApiKeyRow), aliased(ApiKeyRow)
+    pairs = select(first.tenant_id.label("a"), second.tenant_id.label("b")).join(second, second.role == first.role)
+    inner = pairs.subquery()
+    for name in ("acme", "bolt"):
+        act_for(tenants[name])
+        found = read(runtime, lambda session: session.execute(select(inner.c.a, inner.c.b)).all())
+        assert {tuple(row) for row in found} == {(tenants[name], tenants[name])}
 
 
 def test_an_id_of_another_tenant_is_nobodys(runtime, tenants):

@@ -13,6 +13,8 @@ from service.planning.batch.asking import Asked
 from service.planning.batch.brief import Brief, sized
 from service.planning.batch.chunk import size_chunk as size_items
 from service.planning.execute import execute
+from service.planning.schedule.pages import Pages
+from service.planning.schedule.resize import resize
 from service.queue import TaskName
 from service.runtime import Runtime
 from service.sizing.table import FloatArray
@@ -56,3 +58,13 @@ def size_chunk(batch_id: str, number: str) -> None:
     if (FOLDER / "die stored").exists():
         (FOLDER / "die stored").unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name=TaskName.RESIZE_STALE.value)
+def resize_stale(occurrence_id: str) -> None:
+    """Take an occurrence further, a workload at a time; die once in the middle, where somebody wants that."""
+    pages = Pages(selected=1, compared=1)
+    if (FOLDER / "die resizing").exists():
+        (FOLDER / "die resizing").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    resize(runtime(), occurrence_id, pages=pages)

@@ -59,7 +59,18 @@ def belongings(scene: Scene, tenant: str) -> dict[str, str]:
     other_job = scene.job(tenant=tenant)
     assert other_job is not None
     scene.driver.follow(other_job)
+    key = shop.call(Role.ADMIN, "POST", "/v1/keys", {"principal": "somebody", "role": "requester"}).json()
+    nightly = {
+        "name": f"nightly {scene.driver.person(tenant).canary}",
+        "selection": {"labels": {"of": "nobody"}},
+        "cron": "0 3 * * *",
+    }
+    schedule = shop.call(Role.ADMIN, "POST", "/v1/schedules", nightly).json()
+    occurrence = shop.call(Role.ADMIN, "POST", f"/v1/schedules/{schedule['id']}/run").json()
     return {
+        "key_id": key["id"],
+        "schedule_id": schedule["id"],
+        "occurrence_id": occurrence["id"],
         "workload_id": run["workload_id"],
         "run_id": shop.run_id,
         "other_id": other_job.run_id,

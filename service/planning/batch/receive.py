@@ -4,9 +4,8 @@ Nothing is understood of an item here but where it begins: 100,000 of them would
 the workers read them anyway. A dry run understands all of them, and writes nothing.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from service.errors import InvalidRequestError, RateLimitedError
 from service.planning.audit import Action, Change, author_of, record
 from service.planning.batch.asking import REFUSALS, checked, problem_of, told
 from service.planning.batch.feed import feed
+from service.planning.batch.placing import ITEMS_CHUNK, Places
 from service.planning.batch.view import BatchView, batch_view
 from service.planning.idempotency import Once, claimed, taken
 from service.planning.transact import transact, transact_rows
@@ -30,17 +30,12 @@ from service.store.tables.batches import BatchRow, BatchStatus, ChunkStatus, Ite
 log = structlog.get_logger(__name__)
 
 MOST_ITEMS = 100_000
-ITEMS_CHUNK = 250
 # What waits lies in the database, and nobody may fill that.
 MOST_OPEN = 50
 _RETRY_AFTER_S = 30
 _WRITTEN_TOGETHER = 1000
 _MOST_REFUSALS = 100
-# Whoever names a thousand models that there are not gets no thousand chunks.
-_MOST_SUBJECTS = 100
 _NOT_AN_ITEM = "malformed_body"
-# Questions about one model share tables: they are sized one after another. A glance is enough to sort them.
-_SUBJECT = re.compile(r'"(?:model|application)"\s*:\s*"([^"]{1,80})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,28 +54,6 @@ class DryRun:
     accepted: int
     refused: int
     refusals: tuple[Refusal, ...]
-
-
-@dataclass(slots=True)
-class _Chunks:
-    """Into which chunk an item goes: the newest of its subject that has room."""
-
-    most: int
-    sizes: list[int] = field(default_factory=list)
-    newest: dict[str, int] = field(default_factory=dict)
-
-    def place(self, asked: str) -> int:
-        """The number of the chunk."""
-        found = _SUBJECT.search(asked)
-        subject = "" if found is None else found[1]
-        if subject not in self.newest and len(self.newest) >= _MOST_SUBJECTS:
-            subject = ""
-        number = self.newest.get(subject)
-        if number is None or self.sizes[number] >= self.most:
-            number = self.newest[subject] = len(self.sizes)
-            self.sizes.append(0)
-        self.sizes[number] += 1
-        return number
 
 
 def receive(
@@ -120,7 +93,7 @@ def receive(
 
     transact(runtime, begin)
     try:
-        view = _received(runtime, caller, row, items, once=once, chunks=_Chunks(items_chunk))
+        view = _received(runtime, caller, row, items, once=once, chunks=Places(items_chunk))
     except BaseException:
         transact(runtime, lambda session: batches.forget(session, row.id))
         raise
@@ -136,7 +109,7 @@ def _received(
     items: Iterator[Uploaded],
     *,
     once: Once[BatchView] | None,
-    chunks: _Chunks,
+    chunks: Places,
 ) -> BatchView:
     count = refused = 0
     for rows in _written_together(row.id, items, chunks):
@@ -198,7 +171,7 @@ def _seen(row: BatchRow, count: int, refused: int, runtime: Runtime) -> BatchVie
     return batch_view(seen, running=0, now=now)
 
 
-def _written_together(batch_id: str, items: Iterator[Uploaded], chunks: _Chunks) -> Iterator[list[dict[str, Any]]]:
+def _written_together(batch_id: str, items: Iterator[Uploaded], chunks: Places) -> Iterator[list[dict[str, Any]]]:
     """Rows of items, so many at a time; InvalidRequestError for more of them than a batch may have."""
     rows: list[dict[str, Any]] = []
     for count, item in enumerate(items, 1):
@@ -212,7 +185,7 @@ def _written_together(batch_id: str, items: Iterator[Uploaded], chunks: _Chunks)
         yield rows
 
 
-def _row(batch_id: str, item: Uploaded, chunks: _Chunks) -> dict[str, Any]:
+def _row(batch_id: str, item: Uploaded, chunks: Places) -> dict[str, Any]:
     wrong = item.wrong
     return {
         "batch_id": batch_id,

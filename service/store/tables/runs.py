@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
 class RunStatus(StrEnum):
@@ -29,7 +29,7 @@ _FAILED = text("status = 'failed'")
 _FOLLOWS = text("follows_run_id IS NOT NULL")
 
 
-class RunRow(Row):
+class RunRow(Owned, Row):
     """One run. `lease_token` grows with every claim: only the holder of the newest token may write the end."""
 
     __tablename__ = "runs"
@@ -79,7 +79,7 @@ class RunRow(Row):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class ResultRow(Row):
+class ResultRow(Owned, Row):
     """The answer to a question of one tenant. Written once, never changed, read by every equal run.
 
     `body` is what callers read, to the byte; `working` holds the working of its options by rank. Both canonical JSON.

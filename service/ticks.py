@@ -1,0 +1,98 @@
+"""When a schedule is due: cron expressions in a named zone; pure.
+
+Five fields as Debian's cron reads them, with L, LW, MON#1 and 5L beside. Local time that jumps is handled as there:
+what names an hour runs at the end of a gap where the clock jumps over it, and once, the first time, where an hour
+comes twice; what runs every hour or more often goes by the time that passes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+
+_FIELDS = 5
+# The last tick is looked for in the nearest past first: an outage may have missed a million of them.
+_WINDOWS = tuple(timedelta(hours=hours) for hours in (1, 48, 45 * 24, 400 * 24, 50 * 366 * 24))
+
+
+class NotCronError(ValueError):
+    """An expression or a zone that means nothing, in words that name what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cron:
+    """An expression and the zone whose clock it goes by."""
+
+    expression: str
+    time_zone: str = "UTC"
+
+    def following(self, after: datetime) -> datetime | None:
+        """The first tick after a moment, in UTC; None when there is none within 50 years."""
+        for tick in self._from(after):
+            # Where an hour comes twice, the first one may lie before a moment in the second.
+            if tick > after:
+                return tick
+        return None
+
+    def ticks(self, after: datetime) -> Iterator[datetime]:
+        """All ticks after a moment, in UTC."""
+        tick = self.following(after)
+        while tick is not None:
+            yield tick
+            tick = self.following(tick)
+
+    def next(self, after: datetime, count: int) -> tuple[datetime, ...]:
+        """So many ticks after a moment."""
+        return tuple(islice(self.ticks(after), count))
+
+    def latest(self, since: datetime, until: datetime) -> datetime | None:
+        """The last tick after `since` that is not after `until`; None when there is none."""
+        for window in _WINDOWS:
+            begin = max(since, until - window)
+            found = None
+            for tick in self.ticks(begin):
+                if tick > until:
+                    break
+                found = tick
+            if found is not None or begin == since:
+                return found
+        return None
+
+    def in_words(self) -> str:
+        """The expression as a sentence, with its zone."""
+        try:
+            words = CronSim(self.expression, datetime(2026, 1, 1, tzinfo=UTC)).explain()
+        except (CronSimError, AssertionError, LookupError, TypeError, ValueError):
+            words = self.expression
+        return f"{words}, {self.time_zone}"
+
+    def _from(self, moment: datetime) -> Iterator[datetime]:
+        start = moment.astimezone(UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone))
+        for tick in CronSim(self.expression, start):
+            yield tick.astimezone(UTC)
+
+
+def read_cron(expression: str, time_zone: str) -> Cron:
+    """The ticks of an expression in a zone; NotCronError with the reason."""
+    cron = Cron(expression=" ".join(expression.split()), time_zone=read_zone(time_zone))
+    if len(cron.expression.split()) != _FIELDS:
+        raise NotCronError("Must have five fields: minute, hour, day of the month, month, day of the week.")
+    try:
+        first = cron.following(datetime.now(UTC))
+    except (CronSimError, AssertionError, LookupError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, CronSimError) else "Not understood"
+        raise NotCronError(f"{reason}; such as 0 2 * * MON-FRI: 02:00 from Monday to Friday.") from error
+    if first is None:
+        raise NotCronError("Such a day never comes.")
+    return cron
+
+
+def read_zone(name: str) -> str:
+    """The name of a zone of the IANA database; NotCronError for any other."""
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise NotCronError("Must be UTC or a zone of the IANA database, such as Europe/Berlin.") from error
