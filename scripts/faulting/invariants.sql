@@ -127,11 +127,11 @@ FROM (
 ) AS steps
 WHERE before IS NOT NULL AND old_state IS DISTINCT FROM before;
 
--- I9 each batch was noted once
+-- I9 each batch of a caller was noted once; those of schedules the service makes by itself
 SELECT format('%s events tell that batch %s was made', count(a.id), b.id)
 FROM batches b
 LEFT JOIN audit_events a ON a.resource_id = b.id AND a.tenant_id = b.tenant_id AND a.action = 'batch.created'
-WHERE b.status <> 'receiving'
+WHERE b.status <> 'receiving' AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.batch_id = b.id)
 GROUP BY b.id HAVING count(a.id) <> 1;
 
 -- I9 no event tells of another tenant's resource
