@@ -6,29 +6,31 @@ from pathlib import Path
 from service.catalog.files import wrong
 from service.catalog.rule_files import RuleFile
 from service.quoting.bom_rules import BomRule, BomRules, RackChoice, SpareRatio
+from service.quoting.host_memory import MemoryRule, planned_memory
 from service.schemas.fact import FactSheet
-from service.sizing.hardware import Hardware
+from service.sizing.hardware import Hardware, ServerSpec
 
 # Details of a server's fact sheet that its configuration is told by, and what each is called on paper.
 _DETAILS = {
     "cpu": "CPU",
-    "dimm_slots": "DIMM slots",
-    "max_memory_tb": "Memory, at most (TB)",
     "nvme": "NVMe",
     "network": "Network",
     "pcie_slots": "PCIe slots",
     "psu": "Power supplies",
 }
-_NOT_PUBLISHED = ("cpu", "dimm_slots", "nvme")
+_SLOTS, _MOST_MEMORY = "dimm_slots", "max_memory_tb"
+_NOT_PUBLISHED = ("cpu", "nvme")
+_OPEN = "CPU model and drives: the seller's to state"
 
 
 def load_bom_rules(config_dir: Path, *, hardware: Hardware, servers: Mapping[str, FactSheet]) -> BomRules:
     """The rules. Raises FactsError naming file, record and field. `servers` are the fact sheets of the servers."""
-    file = RuleFile(config_dir / "bom_rules.yaml", keys=("racks", "availabilities", "spares", "rules"))
+    file = RuleFile(config_dir / "bom_rules.yaml", keys=("racks", "availabilities", "spares", "memory", "rules"))
     rules: tuple[BomRule, ...] = file.each("rules", BomRule, unique="id")
     racks: tuple[RackChoice, ...] = file.each("racks", RackChoice, unique="rack")
     spares: tuple[SpareRatio, ...] = file.each("spares", SpareRatio)
     availabilities = file.texts("availabilities")
+    memory: tuple[MemoryRule, ...] = file.each("memory", MemoryRule)
     for rule in rules:
         _check_rule(file, rule)
     _check_racks(file, racks, hardware)
@@ -47,7 +49,11 @@ def load_bom_rules(config_dir: Path, *, hardware: Hardware, servers: Mapping[str
         availabilities=availabilities,
         spares=spares,
         sources=file.sources,
-        configurations={name: tuple(_configuration(sheet)) for name, sheet in servers.items()},
+        configurations={
+            server.id: tuple(_configuration(servers[server.id], server, hardware, memory[0]))
+            for server in hardware.servers
+            if server.id in servers
+        },
     )
 
 
@@ -87,12 +93,28 @@ def _check_racks(file: RuleFile, racks: tuple[RackChoice, ...], hardware: Hardwa
             raise wrong(file.path, choice.rack, "families", "Give either families or cooling.")
 
 
-def _configuration(sheet: FactSheet) -> Iterator[str]:
-    """CPU, DIMMs, NVMe, NICs and power supplies as the record has them; what is not published is said to be so."""
+def _configuration(sheet: FactSheet, server: ServerSpec, hardware: Hardware, rule: MemoryRule) -> Iterator[str]:
+    """CPU, memory, NVMe, NICs and power supplies as the record has them; what is not published is said to be so."""
     facts = {fact.field: fact.value for fact in sheet.facts}
+    gpus_gb = hardware.gpu(server.gpu).memory_gb * server.gpus
+    yield f"Memory: {_memory(rule, _number(facts.get(_SLOTS)), _number(facts.get(_MOST_MEMORY)), gpus_gb)}"
     for field, name in _DETAILS.items():
         value = facts.get(field)
         if value is not None:
             yield f"{name}: {value:g}" if isinstance(value, float) else f"{name}: {value}"
         elif field in _NOT_PUBLISHED:
             yield f"{name}: not published"
+    yield _OPEN
+
+
+def _memory(rule: MemoryRule, slots: float | None, most_tb: float | None, gpus_gb: float) -> str:
+    """Modules where there are slots; what is soldered where there are none."""
+    if slots:
+        return planned_memory(rule, slots=int(slots), gpus_memory_gb=gpus_gb, most_tb=most_tb)
+    if most_tb is None:
+        return "not published"
+    return f"{most_tb:g} TB" + (", slots not published" if slots is None else ", soldered")
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -3,12 +3,12 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
 from service.client.batch import NDJSON, Batch, batch_of
+from service.client.calls import Calls
 from service.client.patience import Patience, retry_after_s
 from service.client.problem import UnfinishedError
 from service.client.run import Page, page_of
@@ -20,22 +20,6 @@ _UNREACHABLE_WHILE_WAITING_S = 30.0
 _POLL_S = 0.5
 _LONGEST_POLL_S = 2.0
 _GROWTH = 1.5
-
-
-class Calls(Protocol):
-    """What the calls of batches need of the connection."""
-
-    def send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """The answer, after tries again where that may help."""
-        ...
-
-    def document(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
-        """The JSON of it."""
-        ...
-
-    def streamed(self, path: str, **request: Any) -> AbstractContextManager[httpx.Response]:
-        """An answer that is read as it comes."""
-        ...
 
 
 class BatchCalls:

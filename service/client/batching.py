@@ -1,30 +1,27 @@
 """`headroom batch FILE` and `headroom batches`: many workloads at once, watched, resumed, read and cancelled."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
 from service.client.answers import Answer, make_console, plain_table
-from service.client.batch import CSV, JSON, NDJSON, Batch, batch_of, media_type_of
+from service.client.batch import Batch, batch_of, media_type_of
 from service.client.batch_progress import BatchWatch, duration, pace
 from service.client.call import Call, calling, complain
 from service.client.choosing import paging
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
-from service.client.files import FileError, read_file
+from service.client.files import read_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
+from service.client.out import FORMS, form_of, opened
 from service.client.problem import HeadroomError
 
 _LARGEST_BYTES = 64_000_000
 _WITHIN_S = 24 * 3600.0
-_FORMS = {"ndjson": NDJSON, "csv": CSV, "json": JSON}
 _MOST_TOLD = 10
 
 _out = click.option(
@@ -48,7 +45,7 @@ _within = click.option(
 @click.command(epilog=EXIT_CODES)
 @click.argument("file", type=click.Path(allow_dash=True))
 @click.option("--name", help="A name for the batch.")
-@click.option("--format", "given", type=click.Choice(list(_FORMS)), help="What FILE is, where its name does not say.")
+@click.option("--format", "given", type=click.Choice(list(FORMS)), help="What FILE is, where its name does not say.")
 @click.option("--dry-run", is_flag=True, help="Check every workload, size and keep nothing.")
 @click.option("--no-wait", is_flag=True, help="Print the batch as soon as it is accepted.")
 @click.option("--idempotency-key", help="The same key and file again, within a day, is the same batch.")
@@ -76,7 +73,7 @@ def batch(
     told with its line, and the others go on.
     """
     body = read_file(file, most_bytes=_LARGEST_BYTES)
-    media_type = _FORMS[given] if given else media_type_of(file, body)
+    media_type = FORMS[given] if given else media_type_of(file, body)
     with BatchWatch() as watch, call.connect(watch) as headroom:
         if dry_run:
             return _tell_dry_run(call, headroom.batches.dry_run(body, media_type=media_type))
@@ -200,26 +197,9 @@ def _told(batch: Batch) -> str:
 
 def _write(headroom: Headroom, batch: Batch, *, out: str | None, form: str | None) -> None:
     """The results, to a file under its name only once all of them are there."""
-    media_type = _FORMS[form] if form else CSV if out is not None and out.lower().endswith(".csv") else NDJSON
-    with _opened(out) as target:
-        for piece in headroom.batches.results(batch.id, media_type=media_type):
+    with opened(out) as target:
+        for piece in headroom.batches.results(batch.id, media_type=form_of(form, out)):
             target.write(piece)
-
-
-@contextmanager
-def _opened(out: str | None) -> Iterator[IO[bytes]]:
-    if out is None:
-        sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    partial = Path(f"{out}.part")
-    try:
-        with partial.open("wb") as target:
-            yield target
-        partial.replace(out)
-    except OSError as error:
-        raise FileError(f"{out} cannot be written: {error.strerror}.") from None
 
 
 def _tell_dry_run(call: Call, found: Mapping[str, Any]) -> Ending:

@@ -18,7 +18,8 @@ _TIME = "TIME"
 _TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
-def _labels(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def labels_given(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """KEY:VALUE, several times, as a map."""
     labels = {}
     for label in given:
         key, colon, value = label.partition(":")
@@ -43,7 +44,7 @@ def _label(of: str) -> Option:
         "labels",
         metavar="KEY:VALUE",
         multiple=True,
-        callback=_labels,
+        callback=labels_given,
         help=f"List only {of} with this label; several: all of them.",
     )
 

@@ -22,6 +22,7 @@ from service.client.estimates import print_estimate
 from service.client.files import read_file
 from service.client.headroom import RUN_WITHIN_S, Headroom
 from service.client.listings import print_runs, timing, told
+from service.client.occurring import occurrences
 from service.client.price_books import price_books
 from service.client.problem import HeadroomError, ProblemError
 from service.client.progress import Watch
@@ -29,6 +30,7 @@ from service.client.quotes import quotes
 from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
+from service.client.scheduling import schedules
 from service.client.working import working
 from service.client.workloads import workloads
 
@@ -236,6 +238,8 @@ cli.add_command(price_books)
 cli.add_command(audit)
 cli.add_command(batch)
 cli.add_command(batches)
+cli.add_command(schedules)
+cli.add_command(occurrences)
 
 
 @cli.command()

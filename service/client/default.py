@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 _IMPLIED = f"{__name__}.implied"
+# What click leaves between the margin, a name and its help.
+_HELP_INDENT = 6
 
 
 class _Context(click.Context):
@@ -17,9 +19,20 @@ class _Context(click.Context):
 
 
 class DefaultCommand(click.Command):
-    """The command that goes without its name."""
+    """The command that goes without its name; its help tells the others of its group, which nobody would find else."""
 
     context_class = _Context
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, then the other commands of the group."""
+        super().format_options(ctx, formatter)
+        group = None if ctx.parent is None else ctx.parent.command
+        if not isinstance(group, click.Group):
+            return
+        others = [(name, command) for name, command in sorted(group.commands.items()) if command is not self]
+        width = formatter.width - _HELP_INDENT - max((len(name) for name, _ in others), default=0)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(width)) for name, command in others])
 
 
 class WithDefault(click.Group):

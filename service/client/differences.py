@@ -16,26 +16,26 @@ _GROUPS = 3
 _CHANGE = "change_fraction"
 
 
-def print_difference(console: Console, diff: Answer, *, of: str, against: str) -> None:
-    """Print the difference of two results."""
+def print_difference(console: Console, diff: Answer, *, of: str, against: str, groups: int = _GROUPS) -> None:
+    """Print the difference of two results; of a long list of groups the first `groups`."""
     console.print()
     console.rule(f"[bold]{escape(of)}[/] and [bold]{escape(against)}[/]", align="left")
     parts = [value for value in diff.values() if isinstance(value, list | dict)]
     if parts and not any(parts):
         console.print("Nothing differs: the same question, the same versions, the same answer.")
-    for part in _outline(diff, depth=0):
+    for part in _outline(diff, depth=0, groups=groups):
         console.print(part)
 
 
-def _outline(document: Answer, *, depth: int) -> Iterator[RenderableType]:
+def _outline(document: Answer, *, depth: int, groups: int) -> Iterator[RenderableType]:
     for name, value in document.items():
         label = f"[bold]{escape(str(name))}[/]"
         if isinstance(value, dict) and any(isinstance(inner, dict | list) for inner in value.values()):
             yield _indented(label, depth)
-            yield from _outline(value, depth=depth + 1)
+            yield from _outline(value, depth=depth + 1, groups=groups)
         elif _is_rows(value):
             yield _indented(label, depth)
-            yield from _items(value, depth=depth + 1)
+            yield from _items(value, depth=depth + 1, groups=groups)
         else:
             told = "none" if value in ([], {}) else brief(value)
             yield _indented(f"{label}: {escape(told)}", depth)
@@ -45,14 +45,14 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def _items(items: Sequence[dict[str, Any]], *, depth: int) -> Iterator[RenderableType]:
+def _items(items: Sequence[dict[str, Any]], *, depth: int, groups: int) -> Iterator[RenderableType]:
     if not any(_is_rows(inner) for item in items for inner in item.values()):
         yield Padding(_rows(items), (0, 0, 0, _INDENT * depth), expand=False)
         return
-    for item in items[:_GROUPS]:
-        yield from _outline(item, depth=depth)
-    if len(items) > _GROUPS:
-        yield _indented(f"and {len(items) - _GROUPS} more; --json tells all of them", depth)
+    for item in items[:groups]:
+        yield from _outline(item, depth=depth, groups=groups)
+    if len(items) > groups:
+        yield _indented(f"and {len(items) - groups} more; --json tells all of them", depth)
 
 
 def _rows(items: Sequence[dict[str, Any]]) -> RenderableType:

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from service.client.address import AddressError
 from service.client.files import FileError
-from service.client.problem import HeadroomError, ProblemError
+from service.client.problem import ChangedSinceError, HeadroomError, ProblemError
 from service.client.run import Run, RunStatus
 
 
@@ -45,7 +45,7 @@ def ending_of_run(run: Run) -> Ending:
 
 def ending_of_failure(error: HeadroomError) -> Ending:
     """Whose turn it is: the caller's, or the server's."""
-    if isinstance(error, AddressError | FileError):
+    if isinstance(error, AddressError | FileError | ChangedSinceError):
         return Ending.REFUSED
     if isinstance(error, ProblemError) and error.refused:
         return Ending.REFUSED

@@ -41,6 +41,9 @@ def print_estimate(console: Console, name: str, estimate: Answer) -> None:
         f"{share.removesuffix('_fraction')} {value:.0%}" for share, value in estimate["utilisation"].items()
     )
     table.add_row("utilisation", escape(used))
+    asks = ", ".join(f"{name} {number(value)}" for name, value in estimate.get("requirements", {}).items())
+    if asks:
+        table.add_row("a run asks for", escape(asks))
     console.print(table)
     if not estimate["fits"]:
         console.print("It does not fit into memory; the speeds are those of a GPU that had enough.")

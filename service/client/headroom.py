@@ -6,8 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -16,45 +15,26 @@ import httpx
 
 from service.client.address import checked_key, checked_url, on_this_machine
 from service.client.batch_calls import BatchCalls
+from service.client.calls import Body
 from service.client.choice import ANY_EVENT, ANY_RUN, LISTED_WORKLOADS, EventChoice, RunChoice, WorkloadChoice
 from service.client.patience import Patience, pauses_s, retry_after_s
+from service.client.price_book_calls import PriceBookCalls
 from service.client.problem import HeadroomError, NotUnderstoodError, ProblemError, UnfinishedError, UnreachableError
+from service.client.quote_calls import QuoteCalls
 from service.client.run import Page, Run, page_of, run_of
-
-Body = Mapping[str, Any] | bytes
-"""A request: a mapping, or the bytes of a JSON text, which are sent as they are for the server to judge."""
+from service.client.schedule_calls import ScheduleCalls
 
 ANSWER_WITHIN_S = 30.0
 CONNECT_WITHIN_S = 5.0
 RUN_WITHIN_S = 600.0
 # The server restarts now and then; a wait that outlasts that is not lost.
 _UNREACHABLE_WHILE_WAITING_S = 30.0
-# So long the server waits for a document that a worker is making.
-_DOCUMENT_WAIT_S = 10
 _POLL_S = 1.0
 _LEAST_POLL_S = 0.1
 # So long a request waits at the server for the end of a run: most end sooner, and of the others it tells how far.
 _SERVER_WAIT_S = 2
 # So much of the time that is left is for the last look.
 _LAST_LOOK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableHead:
-    """What a table of prices has no place for; whether it is enough is the server's to say."""
-
-    name: str | None = None
-    currency: str | None = None
-    date: str | None = None
-    expires_on: str | None = None
-    indicative: bool = False
-    note: str | None = None
-
-    def query(self) -> dict[str, str]:
-        """The query beside the table; what is None is left out."""
-        given = {name: getattr(self, name) for name in ("name", "currency", "date", "expires_on", "note")}
-        flags = {"indicative": "true"} if self.indicative else {}
-        return {name: value for name, value in given.items() if value is not None} | flags
 
 
 class Headroom:
@@ -97,6 +77,21 @@ class Headroom:
     def batches(self) -> BatchCalls:
         """The calls of batches: many workloads at once."""
         return BatchCalls(_Calls(self), path_of=_path)
+
+    @property
+    def price_books(self) -> PriceBookCalls:
+        """The calls of price books."""
+        return PriceBookCalls(_Calls(self), path_of=_path)
+
+    @property
+    def quotes(self) -> QuoteCalls:
+        """The calls of quotes."""
+        return QuoteCalls(_Calls(self), path_of=_path)
+
+    @property
+    def schedules(self) -> ScheduleCalls:
+        """The calls of schedules: workloads are sized again and again."""
+        return ScheduleCalls(_Calls(self), path_of=_path)
 
     def submit(
         self, request: Body, *, wait_s: int = 0, idempotency_key: str | None = None, within_s: float = math.inf
@@ -229,117 +224,6 @@ class Headroom:
         params = {name: value for name, value in {**only, "by": by}.items() if value is not None}
         return _document(self._send("GET", "/v1/accuracy/summary", params=params))
 
-    def price_books(
-        self,
-        *,
-        name: str | None = None,
-        currency: str | None = None,
-        activated: bool | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Page:
-        """The tenant's price books without their lines, newest first."""
-        put_in_force = None if activated is None else str(activated).lower()
-        return self._page(
-            "/v1/price-books", name=name, currency=currency, activated=put_in_force, limit=limit, cursor=cursor
-        )
-
-    def price_book(self, book_id: str) -> dict[str, Any]:
-        """One price book with its lines."""
-        return _document(self._send("GET", _path("price-books", book_id)))
-
-    def upload_price_book(
-        self, content: Body, *, head: TableHead | None = None, idempotency_key: str | None = None
-    ) -> dict[str, Any]:
-        """Store a price book; with a head the content is a table (CSV). For administrators."""
-        if head is None:
-            return _document(self._post("/v1/price-books", content, idempotency_key=idempotency_key))
-        answer = self._post(
-            "/v1/price-books",
-            content,
-            headers={"Content-Type": "text/csv"},
-            idempotency_key=idempotency_key,
-            params=head.query(),
-        )
-        return _document(answer)
-
-    def activate_price_book(self, book_id: str, *, effective_from: str | None = None) -> dict[str, Any]:
-        """Put a price book in force from a day on (today in UTC); refused (412) when somebody else does meanwhile."""
-        path = _path("price-books", book_id)
-        tag = self._send("GET", path).headers.get("ETag", "*")
-        body = {"effective_from": effective_from or f"{datetime.now(UTC):%Y-%m-%d}"}
-        return self._change("POST", f"{path}/activate", body, tag=tag)
-
-    def quotes(
-        self,
-        *,
-        at_risk: bool | None = None,
-        within_days: int | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        **only: str | None,
-    ) -> Page:
-        """Revisions of quotes, newest first; `only`: state, number, run_id, customer, created_after, created_before."""
-        risk = None if at_risk is None else str(at_risk).lower()
-        return self._page("/v1/quotes", at_risk=risk, within_days=within_days, limit=limit, cursor=cursor, **only)
-
-    def quote(self, quote_id: str) -> dict[str, Any]:
-        """One revision of a quote: what was asked, what it says, and how it stands."""
-        return _document(self._send("GET", _path("quotes", quote_id)))
-
-    def quote_file(self, quote_id: str, form: str = "pdf", *, within_s: float = 60.0) -> bytes:
-        """A revision as pdf, xlsx or csv, once a worker has made it; UnfinishedError when that takes too long."""
-        started, path = time.monotonic(), f"{_path('quotes', quote_id)}.{form}"
-        asked = {"Accept": "*/*", "Prefer": f"wait={_DOCUMENT_WAIT_S}"}
-        while (
-            answer := self._send("GET", path, headers=asked, extra_s=_DOCUMENT_WAIT_S)
-        ).status_code == httpx.codes.ACCEPTED:
-            if time.monotonic() - started > within_s:
-                raise UnfinishedError(f"The {form} of {quote_id} is not made yet; ask again.")
-            time.sleep(retry_after_s(answer.headers.get("Retry-After")) or 1.0)
-        return answer.content
-
-    def quote_revisions(self, quote_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
-        """All revisions of the number of a quote, newest first."""
-        return self._page(f"{_path('quotes', quote_id)}/revisions", limit=limit, cursor=cursor)
-
-    def quote_diff(self, quote_id: str, other_id: str) -> dict[str, Any]:
-        """What changed from one revision of a quote to another."""
-        return _document(self._send("GET", f"{_path('quotes', quote_id)}/diff/{_quoted(other_id)}"))
-
-    def create_quote(self, request: Body, *, idempotency_key: str | None = None) -> dict[str, Any]:
-        """Write a quote from an option of a run: a draft."""
-        return _document(self._post("/v1/quotes", request, idempotency_key=idempotency_key))
-
-    def change_quote(self, quote_id: str, request: Body, *, tag: str | None = None) -> dict[str, Any]:
-        """Write a draft anew over the version of this ETag, or of now; refused (412) when it was changed since."""
-        return self._change("PUT", _path("quotes", quote_id), request, tag=tag or self._tag(quote_id))
-
-    def quote_step(
-        self, quote_id: str, step: str, body: Body | None = None, *, tag: str | None = None
-    ) -> dict[str, Any]:
-        """submit, approve, reject, issue, accept, decline or withdraw: over the version of this ETag, or of now."""
-        return self._change(
-            "POST", f"{_path('quotes', quote_id)}/{_quoted(step)}", body, tag=tag or self._tag(quote_id)
-        )
-
-    def revise_quote(
-        self, quote_id: str, request: Body, *, tag: str | None = None, idempotency_key: str | None = None
-    ) -> dict[str, Any]:
-        """Write the next revision of a quote: a draft at the prices of today."""
-        headers = {"If-Match": tag or self._tag(quote_id)}
-        path = f"{_path('quotes', quote_id)}/revise"
-        return _document(self._post(path, request, headers=headers, idempotency_key=idempotency_key))
-
-    def _tag(self, quote_id: str) -> str:
-        return str(self._send("GET", _path("quotes", quote_id)).headers.get("ETag", "*"))
-
-    def _change(self, method: str, path: str, body: Body | None, *, tag: str) -> dict[str, Any]:
-        """A change of the version that has this tag."""
-        sent: dict[str, Any] = {} if body is None else {"content": _content(body)}
-        headers = {"If-Match": tag, **({} if body is None else {"Content-Type": "application/json"})}
-        return _document(self._send(method, path, headers=headers, **sent))
-
     def _page(self, path: str, **query: str | int | list[str] | None) -> Page:
         params = {name: value for name, value in query.items() if value is not None}
         return page_of(_document(self._send("GET", path, params=params)))
@@ -425,9 +309,27 @@ class _Calls:
         """The answer, after tries again where that may help."""
         return self._headroom._send(method, path, **request)  # noqa: SLF001 - one class in two files
 
-    def document(self, method: str, path: str, **request: Any) -> Mapping[str, Any]:
+    def document(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """The JSON of it."""
         return _document(self.send(method, path, **request))
+
+    def post(self, path: str, request: Body, **how: Any) -> dict[str, Any]:
+        """The answer to a POST, under one idempotency key for all tries."""
+        return _document(self._headroom._post(path, request, **how))  # noqa: SLF001
+
+    def change(self, method: str, path: str, body: Body | None, *, tag: str) -> dict[str, Any]:
+        """A change of the version that has this tag."""
+        sent: dict[str, Any] = {} if body is None else {"content": _content(body)}
+        headers = {"If-Match": tag, **({} if body is None else {"Content-Type": "application/json"})}
+        return self.document(method, path, headers=headers, **sent)
+
+    def page(self, path: str, **query: str | int | list[str] | None) -> Page:
+        """A page of a list."""
+        return self._headroom._page(path, **query)  # noqa: SLF001
+
+    def tag(self, path: str) -> str:
+        """The ETag of what is there now."""
+        return str(self.send("GET", path).headers.get("ETag", "*"))
 
     @contextmanager
     def streamed(self, path: str, **request: Any) -> Iterator[httpx.Response]:

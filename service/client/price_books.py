@@ -14,8 +14,8 @@ from service.client.choosing import paging
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
 from service.client.files import read_file
-from service.client.headroom import TableHead
 from service.client.listings import moment, print_older
+from service.client.price_book_calls import TableHead
 from service.client.progress import Watch
 
 _LARGEST_BYTES = 64_000_000
@@ -52,9 +52,11 @@ def show_price_books(
     """
     with Watch() as watch, call.connect(watch) as headroom:
         if book_id is not None:
-            book = headroom.price_book(book_id)
+            book = headroom.price_books.get(book_id)
         else:
-            page = headroom.price_books(name=name, currency=currency, activated=activated, limit=limit, cursor=cursor)
+            page = headroom.price_books.list(
+                name=name, currency=currency, activated=activated, limit=limit, cursor=cursor
+            )
     if book_id is not None:
         _tell(call, book)
     elif call.as_json:
@@ -103,7 +105,7 @@ def upload_price_book(
             note=note,
         )
     with Watch() as watch, call.connect(watch) as headroom:
-        book = headroom.upload_price_book(content, head=head, idempotency_key=idempotency_key)
+        book = headroom.price_books.upload(content, head=head, idempotency_key=idempotency_key)
     if call.as_json:
         call.print_json(book)
         return Ending.DONE
@@ -111,6 +113,8 @@ def upload_price_book(
     lacking = f", {book['without_price']} of them without a price" if book["without_price"] else ""
     way = f"headroom price-books activate {book['id']} puts it in force."
     make_console().print(f"{told}{lacking}. {way}", markup=False, soft_wrap=True)
+    for warning in book["warnings"]:
+        make_console().print(_warning(warning), markup=False, soft_wrap=True)
     return Ending.DONE
 
 
@@ -124,7 +128,7 @@ def activate_price_book(call: Call, book_id: str, *, effective_from: datetime | 
     Once a quote was priced from it, nothing about it changes any more.
     """
     with Watch() as watch, call.connect(watch) as headroom:
-        book = headroom.activate_price_book(book_id, effective_from=_day(effective_from))
+        book = headroom.price_books.activate(book_id, effective_from=_day(effective_from))
     if call.as_json:
         call.print_json(book)
     else:
@@ -164,13 +168,20 @@ def _print_one(console: Console, book: Answer) -> None:
         if book[name] not in {None, ""}:
             head.add_row(name, escape(_words(str(book[name]))))
     console.print(head)
-    table = plain_table("part", "kind", "unit", f"list price [{book['currency']}]", "sku", "weeks", "note")
+    price = f"list price [{book['currency']}]"
+    table = plain_table("part", "kind", "unit", price, "sku", "weeks", "note", whole=("unit", price))
     for line in book["lines"]:
         weeks = "" if line["lead_time_weeks"] is None else str(line["lead_time_weeks"])
-        price = line["list_price"] or "none"
-        cells = (line["part"], line["kind"], line["unit"], price, line["sku"] or "", weeks, line["note"])
+        listed = line["list_price"] or "none"
+        cells = (line["part"], line["kind"], line["unit"], listed, line["sku"] or "", weeks, line["note"])
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
+
+
+def _warning(warning: Answer) -> str:
+    place = f"line {warning['line']}" if warning["row"] is None else f"row {warning['row']}"
+    near = f" Did you mean {' or '.join(warning['did_you_mean'])}?" if warning["did_you_mean"] else ""
+    return f"Warning, {place}: {warning['part']}: {warning['message']}{near}"
 
 
 def _words(state: str) -> str:

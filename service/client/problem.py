@@ -25,6 +25,10 @@ class UnfinishedError(HeadroomError):
     """The run was still open when the wait was over; it goes on."""
 
 
+class ChangedSinceError(HeadroomError):
+    """What was read has been changed by somebody since."""
+
+
 class NotUnderstoodError(HeadroomError):
     """The answer is not what this version of the client knows."""
 

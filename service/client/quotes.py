@@ -1,6 +1,7 @@
 """`headroom quotes`: quotes are written, taken through their life, revised, compared, and told when at risk."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -27,6 +28,9 @@ _FORMS = ("pdf", "xlsx", "csv")
 _HEAD = ("state", "customer", "valid_until", "time_zone", "currency", "run_id", "option", "reason")
 _file = click.argument("file", type=click.Path(allow_dash=True))
 _quote = click.argument("quote_id", metavar="ID")
+_version = click.option(
+    "--version", type=click.IntRange(1), help="The version that you read; refused where it was changed since."
+)
 _reason = click.option("--reason", required=True, help="Why, in a sentence; it stands in the quote.")
 
 
@@ -65,13 +69,13 @@ def show_quotes(
         raise click.UsageError("--revisions are those of one quote: headroom quotes ID --revisions.")
     with Watch() as watch, call.connect(watch) as headroom:
         if quote_id is None:
-            answer: Page | Answer = headroom.quotes(
+            answer: Page | Answer = headroom.quotes.list(
                 at_risk=at_risk or None, within_days=within_days, limit=limit, cursor=cursor, **only
             )
         elif revisions:
-            answer = headroom.quote_revisions(quote_id, limit=limit, cursor=cursor)
+            answer = headroom.quotes.revisions(quote_id, limit=limit, cursor=cursor)
         else:
-            answer = headroom.quote(quote_id)
+            answer = headroom.quotes.get(quote_id)
     if not isinstance(answer, Page):
         return _tell(call, answer)
     if call.as_json:
@@ -94,81 +98,94 @@ def create_quote(call: Call, file: str, *, idempotency_key: str | None) -> Endin
     {"run_id": "run_01...", "customer": {"name": "Example University"}, "currency": "EUR"}
     """  # noqa: D301  # the backspace is click's mark for lines that stay as they are
     body = read_file(file, most_bytes=_LARGEST_BYTES)
-    return _done(call, lambda headroom: headroom.create_quote(body, idempotency_key=idempotency_key))
+    return _done(call, lambda headroom: headroom.quotes.create(body, idempotency_key=idempotency_key))
 
 
 @quotes.command("change", epilog=EXIT_CODES)
 @_quote
 @_file
+@_version
 @calling
-def change_quote(call: Call, quote_id: str, file: str) -> Ending:
+def change_quote(call: Call, quote_id: str, file: str, *, version: int | None) -> Ending:
     """Write a draft anew, all of it; an approval that it has is void then.
 
     FILE is a body of PUT /v1/quotes/ID: what `request` of the quote says, changed; - is standard input.
     """
     body = read_file(file, most_bytes=_LARGEST_BYTES)
-    return _done(call, lambda headroom: headroom.change_quote(quote_id, body))
+    return _done(
+        call,
+        lambda headroom: headroom.quotes.change(quote_id, body, tag=headroom.quotes.tag(quote_id, version=version)),
+    )
 
 
 @quotes.command("submit", epilog=EXIT_CODES)
 @_quote
+@_version
 @calling
-def submit_quote(call: Call, quote_id: str) -> Ending:
+def submit_quote(call: Call, quote_id: str, *, version: int | None) -> Ending:
     """Ask for the approval of a draft; where its discount needs none, it is approved at once."""
-    return _step(call, quote_id, "submit", None)
+    return _step(call, quote_id, "submit", None, version=version)
 
 
 @quotes.command("approve", epilog=EXIT_CODES)
 @_quote
+@_version
 @calling
-def approve_quote(call: Call, quote_id: str) -> Ending:
+def approve_quote(call: Call, quote_id: str, *, version: int | None) -> Ending:
     """Approve a quote, for approvers and administrators who wrote no part of it."""
-    return _step(call, quote_id, "approve", None)
+    return _step(call, quote_id, "approve", None, version=version)
 
 
 @quotes.command("reject", epilog=EXIT_CODES)
 @_quote
 @_reason
+@_version
 @calling
-def reject_quote(call: Call, quote_id: str, *, reason: str) -> Ending:
+def reject_quote(call: Call, quote_id: str, *, reason: str, version: int | None) -> Ending:
     """Send a quote that waits for approval back to be written."""
-    return _step(call, quote_id, "reject", {"reason": reason})
+    return _step(call, quote_id, "reject", {"reason": reason}, version=version)
 
 
 @quotes.command("issue", epilog=EXIT_CODES)
 @_quote
+@_version
 @calling
-def issue_quote(call: Call, quote_id: str) -> Ending:
+def issue_quote(call: Call, quote_id: str, *, version: int | None) -> Ending:
     """Issue an approved quote: from now on it says what it says."""
-    return _step(call, quote_id, "issue", None)
+    return _step(call, quote_id, "issue", None, version=version)
 
 
 @quotes.command("accept", epilog=EXIT_CODES)
 @_quote
 @click.option("--by", "accepted_by", help="Who accepted for the customer.")
 @click.option("--order", "reference", help="The customer's order.")
+@_version
 @calling
-def accept_quote(call: Call, quote_id: str, *, accepted_by: str | None, reference: str | None) -> Ending:
+def accept_quote(
+    call: Call, quote_id: str, *, accepted_by: str | None, reference: str | None, version: int | None
+) -> Ending:
     """Note that the customer has accepted an issued quote, while it is valid."""
-    return _step(call, quote_id, "accept", {"accepted_by": accepted_by, "reference": reference})
+    return _step(call, quote_id, "accept", {"accepted_by": accepted_by, "reference": reference}, version=version)
 
 
 @quotes.command("decline", epilog=EXIT_CODES)
 @_quote
 @_reason
+@_version
 @calling
-def decline_quote(call: Call, quote_id: str, *, reason: str) -> Ending:
+def decline_quote(call: Call, quote_id: str, *, reason: str, version: int | None) -> Ending:
     """Note that the customer has declined an issued quote."""
-    return _step(call, quote_id, "decline", {"reason": reason})
+    return _step(call, quote_id, "decline", {"reason": reason}, version=version)
 
 
 @quotes.command("withdraw", epilog=EXIT_CODES)
 @_quote
 @_reason
+@_version
 @calling
-def withdraw_quote(call: Call, quote_id: str, *, reason: str) -> Ending:
+def withdraw_quote(call: Call, quote_id: str, *, reason: str, version: int | None) -> Ending:
     """Take a quote back, at any time before it is accepted."""
-    return _step(call, quote_id, "withdraw", {"reason": reason})
+    return _step(call, quote_id, "withdraw", {"reason": reason}, version=version)
 
 
 @quotes.command("revise", epilog=EXIT_CODES)
@@ -176,16 +193,34 @@ def withdraw_quote(call: Call, quote_id: str, *, reason: str) -> Ending:
 @click.option("--run", "run_id", help="Quote from this run; else from the newest answer to the workload.")
 @click.option("--option", type=click.IntRange(1), help="Quote this option; else the best one of the same server.")
 @click.option("--valid-days", type=click.IntRange(1), help="Valid for so many days; else for as many as before.")
+@click.option("--discount", "discount_fraction", help="Discount of every line without its own: 0.15 is 15 %.")
+@click.option(
+    "--line-discount", "line_discounts", multiple=True, metavar="LINE=SHARE", help="Of a line; takes the place of all."
+)
+@click.option("--rate", nargs=3, metavar="RATE DAY SOURCE", help="Exchange rate: 0.92 2026-11-27 'a bank'.")
+@_version
 @calling
-def revise_quote(call: Call, quote_id: str, **asked: Any) -> Ending:
+def revise_quote(
+    call: Call,
+    quote_id: str,
+    *,
+    line_discounts: Sequence[str],
+    rate: tuple[str, str, str] | None,
+    version: int | None,
+    **asked: Any,
+) -> Ending:
     """Write the next revision, a draft at the prices of today, and tell what changed."""
     body = {name: value for name, value in asked.items() if value is not None}
+    if line_discounts:
+        body["line_discounts"] = dict(_line_and_share(given) for given in line_discounts)
+    if rate is not None:
+        body["fx"] = dict(zip(("rate", "date", "source"), rate, strict=True))
     with Watch() as watch, call.connect(watch) as headroom:
-        quote = headroom.revise_quote(quote_id, body)
-        difference = None if call.as_json else headroom.quote_diff(quote_id, quote["id"])
+        quote = headroom.quotes.revise(quote_id, body, tag=headroom.quotes.tag(quote_id, version=version))
+        difference = None if call.as_json else headroom.quotes.diff(quote_id, quote["id"])
     _tell_state(call, quote)
     if difference is not None:
-        print_difference(make_console(), difference["difference"], of=quote_id, against=quote["id"])
+        _print_changes(difference, of=quote_id, against=quote["id"])
     return Ending.DONE
 
 
@@ -196,11 +231,11 @@ def revise_quote(call: Call, quote_id: str, **asked: Any) -> Ending:
 def diff_quotes(call: Call, quote_id: str, other_id: str) -> Ending:
     """Tell what changed from revision A to revision B of a quote, line by line."""
     with Watch() as watch, call.connect(watch) as headroom:
-        answer = headroom.quote_diff(quote_id, other_id)
+        answer = headroom.quotes.diff(quote_id, other_id)
     if call.as_json:
         call.print_json(answer)
     else:
-        print_difference(make_console(), answer["difference"], of=quote_id, against=other_id)
+        _print_changes(answer, of=quote_id, against=other_id)
     return Ending.DONE
 
 
@@ -215,16 +250,32 @@ def save_quote(call: Call, quote_id: str, *, form: str, file: str | None) -> End
     A worker makes it once from what the quote says; a draft says on every page that it is one.
     """
     with Watch() as watch, call.connect(watch) as headroom:
-        content = headroom.quote_file(quote_id, form)
-        name = file or "{number}-revision-{revision}.{form}".format(**headroom.quote(quote_id), form=form)
+        content = headroom.quotes.file(quote_id, form)
+        name = file or "{number}-revision-{revision}.{form}".format(**headroom.quotes.get(quote_id), form=form)
     write_file(name, content)
     if name != "-":
         click.echo(f"{name}: {len(content):,} bytes")
     return Ending.DONE
 
 
-def _step(call: Call, quote_id: str, name: str, body: Answer | None) -> Ending:
-    return _done(call, lambda headroom: headroom.quote_step(quote_id, name, body))
+def _line_and_share(given: str) -> tuple[str, str]:
+    line, sign, share = given.partition("=")
+    if not sign:
+        raise click.UsageError(f"--line-discount {given}: write LINE=SHARE, such as server=0.15.")
+    return line, share
+
+
+def _print_changes(answer: Answer, *, of: str, against: str) -> None:
+    """Line by line, however many there are: that is what is asked for."""
+    found = answer["difference"]
+    print_difference(make_console(), found, of=of, against=against, groups=len(found["lines"]))
+
+
+def _step(call: Call, quote_id: str, name: str, body: Answer | None, *, version: int | None) -> Ending:
+    def take(headroom: Headroom) -> Answer:
+        return headroom.quotes.step(quote_id, name, body, tag=headroom.quotes.tag(quote_id, version=version))
+
+    return _done(call, take)
 
 
 def _done(call: Call, change: Callable[[Headroom], Answer]) -> Ending:
@@ -257,8 +308,8 @@ def _sum(quote: Answer) -> str:
 
 
 def _warnings(quote: Answer) -> list[str]:
-    """What nobody may overlook: the first sentences of the quote's disclaimers, and who must approve."""
-    found = [word for word in quote["document"]["disclaimers"] if word.startswith(("INDICATIVE", "INCOMPLETE"))]
+    """What nobody may overlook: disclaimers that begin in capitals, and who must approve."""
+    found = [word for word in quote["document"]["disclaimers"] if word.partition(":")[0].isupper()]
     if quote["state"] == "pending_approval":
         found.append(
             f"A key of role {' or '.join(quote['approval']['approvers'])} approves it: {quote['approval']['why']}."
@@ -296,16 +347,35 @@ def _print_one(console: Console, quote: Answer) -> None:
     head.add_row("target", escape(document["target"]["sentence"]))
     head.add_row("export rules", escape(_words(document["export"]["severity"])))
     console.print(head)
-    table = plain_table("part", "quantity", "unit", "discount", f"net [{quote['currency']}]", "counted")
+    net = f"net [{quote['currency']}]"
+    table = plain_table("line", "part", "quantity", "unit", "discount", net, whole=("quantity", "discount", net))
     for line in document["lines"]:
-        net = line["extended_net"] or "no price"
-        cells = (line["name"], f"{line['quantity']:,}", line["unit"], line["discount_fraction"], net, line["why"])
-        table.add_row(*(escape(cell) for cell in cells))
+        cells = (line["id"], line["name"], f"{line['quantity']:,}", line["unit"], _percent(line["discount_fraction"]))
+        table.add_row(*(escape(cell) for cell in (*cells, _grouped(line["extended_net"]))))
     console.print(table)
+    _print_sums(console, document["totals"])
     for part in document["uncounted"]:
         console.print(f"Not counted: {part['name']}, {part['why']}", markup=False, soft_wrap=True)
     console.print(f"Total: {_sum(quote)}", markup=False)
     console.print(document["export"]["disclaimer"], markup=False, soft_wrap=True)
+
+
+def _print_sums(console: Console, totals: Answer) -> None:
+    table = plain_table("sum", "list", "discount", "net", whole=("list", "discount", "net"))
+    months = f"over {totals['term_months']} months"
+    for name, part in (("once", totals["one_time"]), (months, totals["recurring"])):
+        table.add_row(name, *(_grouped(part[f"{kind}_amount"]) for kind in ("list", "discount", "net")))
+    for charge in totals["charges"]:
+        table.add_row(escape(charge["name"]), "", "", _grouped(charge["amount"]))
+    console.print(table)
+
+
+def _grouped(amount: str | None) -> str:
+    return "no price" if amount is None else f"{Decimal(amount):,}"
+
+
+def _percent(share: str) -> str:
+    return f"{Decimal(share) * 100:.4g} %"
 
 
 def _words(state: str) -> str:

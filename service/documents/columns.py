@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from service.documents.inert import inert
+from service.documents.order import ordered_lines
 
 Value = str | Decimal | int | None
 
@@ -19,18 +19,19 @@ class Column:
     number: bool = False
 
     def of(self, line: Mapping[str, Any]) -> Value:
-        """The value of a line: a number, text that nobody computes, or None where there is none."""
+        """The value of a line: a number, a text, or None where there is none."""
         value = line[self.member]
         if value is None:
             return None
         if isinstance(value, list | tuple):
-            return inert("; ".join(value))
+            return "; ".join(value)
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return Decimal(str(value)) if self.number else inert(str(value))
+        return Decimal(str(value)) if self.number else str(value)
 
 
 COLUMNS = (
+    Column(heading="No.", member="number", number=True),
     Column(heading="Line", member="id"),
     Column(heading="Part", member="part"),
     Column(heading="Name", member="name"),
@@ -48,4 +49,13 @@ COLUMNS = (
     Column(heading="List amount", member="extended_list", number=True),
     Column(heading="Discount amount", member="extended_discount", number=True),
     Column(heading="Net amount", member="extended_net", number=True),
+    Column(heading="Lead time (weeks)", member="lead_time_weeks", number=True),
 )
+
+
+def rows_of(quote: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lines in the order of every document, each with its number and what is known of its lead time."""
+    weeks = {part["part"]: part["weeks"] for part in quote["supply"]["parts"]}
+    return [
+        {**line, "number": number, "lead_time_weeks": weeks.get(line["part"])} for number, line in ordered_lines(quote)
+    ]

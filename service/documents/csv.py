@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from service.documents.columns import COLUMNS, Value
+from service.documents.columns import COLUMNS, Value, rows_of
 from service.documents.inert import inert
 from service.documents.view import banners
 
@@ -21,7 +21,7 @@ def quote_csv(quote: Mapping[str, Any], *, state: str) -> bytes:
     rows.writerow(["Quote", "Revision", "Customer", "Marks", "Currency", *(column.heading for column in COLUMNS)])
     marks = "; ".join(banners(quote, state))
     start = [inert(quote["number"]), quote["revision"], inert(quote["customer"]["name"]), marks, quote["currency"]]
-    for line in quote["lines"]:
+    for line in rows_of(quote):
         rows.writerow([*start, *(_cell(column.of(line)) for column in COLUMNS)])
     return text.getvalue().encode("utf-8-sig")
 
@@ -29,4 +29,4 @@ def quote_csv(quote: Mapping[str, Any], *, state: str) -> bytes:
 def _cell(value: Value) -> str:
     if value is None:
         return ""
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return format(value, "f") if isinstance(value, Decimal) else inert(str(value))

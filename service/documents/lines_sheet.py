@@ -1,6 +1,7 @@
 """The first sheet of a quote's workbook: a table of lines, whose amounts and sums a spreadsheet can compute again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -9,29 +10,64 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
-from service.documents.columns import COLUMNS
-from service.documents.inert import inert
+from service.documents.columns import COLUMNS, rows_of
 from service.quoting.currency import MINOR_DIGITS
 
 _NAME = "Lines"
 _PLACES = {column.member: place for place, column in enumerate(COLUMNS)}
-_WIDTHS = {"name": 44, "configuration": 40, "why": 36, "part": 28}
+_WIDTHS = {"number": 6, "id": 22, "name": 44, "configuration": 40, "why": 36, "part": 28}
 _YEARLY = "yearly"
+_NET = "extended_net"
+_AMOUNTS = ("extended_list", "extended_discount", _NET)
+_PARTS = ("list_amount", "discount_amount", "net_amount")
 
 
-def write_lines(book: Workbook, quote: Mapping[str, Any], *, head: Sequence[str]) -> None:
-    """The sheet `Quote`: who and when, the table, then the sums."""
-    digits = MINOR_DIGITS[quote["currency"]]
-    money = book.add_format({"num_format": "#,##0" + ("." + "0" * digits if digits else "")})
-    share, bold = book.add_format({"num_format": "0.##%"}), book.add_format({"bold": True})
-    strong = book.add_format({"bold": True, "num_format": money.num_format, "top": 1})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formats:
+    """How cells look. `text` keeps what begins like a formula a text even when somebody edits it."""
+
+    text: Format
+    bold: Format
+    wrap: Format
+    money: Format
+    unit_price: Format
+    share: Format
+    strong: Format
+
+
+def formats_of(book: Workbook, currency: str) -> Formats:
+    """The formats of a workbook in a currency."""
+    digits = MINOR_DIGITS[currency]
+    money = "#,##0" + ("." + "0" * digits if digits else "")
+    quoted = {"quote_prefix": True}
+    return Formats(
+        text=book.add_format(quoted),
+        bold=book.add_format({**quoted, "bold": True}),
+        wrap=book.add_format({**quoted, "text_wrap": True, "valign": "top"}),
+        money=book.add_format({"num_format": money}),
+        unit_price=book.add_format({"num_format": money + ("####" if digits else ".####")}),
+        share=book.add_format({"num_format": "0.##%"}),
+        strong=book.add_format({"bold": True, "num_format": money, "top": 1}),
+    )
+
+
+def write_lines(
+    book: Workbook, quote: Mapping[str, Any], formats: Formats, *, title: Sequence[str], head: Iterable[tuple[str, str]]
+) -> None:
+    """The sheet `Quote`: what must be seen first, who and when and on which terms, the table, then the sums."""
     sheet: Worksheet = book.add_worksheet("Quote")
-    for row, text in enumerate(head):
-        sheet.write_string(row, 0, inert(text), bold)
-    first = len(head) + 1
-    lines = quote["lines"]
     for place, column in enumerate(COLUMNS):
         sheet.set_column(place, place, _WIDTHS.get(column.member, 14))
+    row = 0
+    for text in title:
+        sheet.write_string(row, 0, text, formats.bold)
+        row += 1
+    for name, text in head:
+        sheet.write_string(row, 1, name, formats.bold)
+        sheet.write_string(row, 2, text, formats.text)
+        row += 1
+    first = row + 1
+    lines = rows_of(quote)
     sheet.add_table(
         first,
         0,
@@ -39,25 +75,26 @@ def write_lines(book: Workbook, quote: Mapping[str, Any], *, head: Sequence[str]
         len(COLUMNS) - 1,
         {"name": _NAME, "style": "Table Style Light 1", "columns": [{"header": column.heading} for column in COLUMNS]},
     )
-    for row, line in enumerate(lines, start=first + 1):
-        _line(sheet, row, line, digits=digits, money=money, share=share)
+    digits = MINOR_DIGITS[quote["currency"]]
+    for place, line in enumerate(lines, start=first + 1):
+        _line(sheet, place, line, digits=digits, formats=formats)
     last = first + len(lines)
-    _sums(sheet, last + 2, quote, (first + 2, last + 1), plain=bold, money=strong)
+    _Sums(sheet=sheet, row=last + 2, rows=(first + 2, last + 1), formats=formats).write(quote["totals"])
     sheet.freeze_panes(first + 1, 0)
 
 
-def _line(sheet: Worksheet, row: int, line: Mapping[str, Any], *, digits: int, money: Format, share: Format) -> None:
+def _line(sheet: Worksheet, row: int, line: Mapping[str, Any], *, digits: int, formats: Formats) -> None:
     for place, column in enumerate(COLUMNS):
         value = column.of(line)
         if value is None:
             sheet.write_blank(row, place, None)
         elif not isinstance(value, Decimal):
-            sheet.write_string(row, place, str(value))
+            sheet.write_string(row, place, str(value), formats.text)
         elif column.member.startswith("extended_"):
             formula = _amount(column.member, row + 1, yearly=line["charge"] == _YEARLY, digits=digits)
-            sheet.write_formula(row, place, formula, money, float(value))
+            sheet.write_formula(row, place, formula, formats.money, float(value))
         else:
-            form = {"discount_fraction": share, "unit_list": money}.get(column.member)
+            form = {"discount_fraction": formats.share, "unit_list": formats.unit_price}.get(column.member)
             sheet.write_number(row, place, float(value), form)
 
 
@@ -72,27 +109,39 @@ def _amount(member: str, row: int, *, yearly: bool, digits: int) -> str:
     return f"=ROUND({product},{digits})"
 
 
-def _sums(
-    sheet: Worksheet, row: int, quote: Mapping[str, Any], rows: tuple[int, int], *, plain: Format, money: Format
-) -> None:
-    totals = quote["totals"]
-    last = len(COLUMNS) - 1
-    at: dict[str, str] = {}
+@dataclass(slots=True, kw_only=True)
+class _Sums:
+    """Rows of sums below the table: list, discount and net in the columns of the lines' amounts."""
 
-    def put(name: str, formula: str, value: str) -> None:
-        place = row + len(at)
-        sheet.write_string(place, last - 3, inert(name), plain)
-        sheet.write_formula(place, last, formula, money, float(value))
-        at[name] = f"{xl_col_to_name(last)}{place + 1}"
+    sheet: Worksheet
+    row: int
+    rows: tuple[int, int]
+    formats: Formats
+    nets: list[str] = field(default_factory=list)
 
-    charge, net = (xl_col_to_name(_PLACES[name]) for name in ("charge", "extended_net"))
-    start, end = rows
-    for name, kind, key in (("Once, net", "one_time", "one_time"), ("Over the term, net", _YEARLY, "recurring")):
-        span = f"{charge}{start}:{charge}{end}", f"{net}{start}:{net}{end}"
-        put(name, f'=SUMIF({span[0]},"{kind}",{span[1]})', totals[key]["net_amount"])
-    for number, extra in enumerate(totals["charges"], start=1):
-        put(f"{number}. {extra['name']}", f"={extra['amount']}", extra["amount"])
-    if totals["total"] is None:
-        sheet.write_string(row + len(at), last - 3, f"Total in {quote['currency']}: incomplete", plain)
-    else:
-        put(f"Total in {quote['currency']}", f"={'+'.join(at.values())}", totals["total"])
+    def write(self, totals: Mapping[str, Any]) -> None:
+        """Once, over the term, charges, total."""
+        for name, kind, key in (("Once", "one_time", "one_time"), ("Over the term", _YEARLY, "recurring")):
+            amounts = {member: totals[key][part] for member, part in zip(_AMOUNTS, _PARTS, strict=True)}
+            self._put(name, {member: (self._sum(member, kind), amount) for member, amount in amounts.items()})
+        for number, extra in enumerate(totals["charges"], start=1):
+            self._put(f"{number}. {extra['name']}", {_NET: (f"={extra['amount']}", extra["amount"])})
+        if totals["total"] is None:
+            self.sheet.write_string(
+                self.row, _PLACES[_AMOUNTS[0]] - 2, f"Total in {totals['currency']}: incomplete", self.formats.bold
+            )
+        else:
+            formula = f"={'+'.join(self.nets)}"
+            self._put(f"Total in {totals['currency']}", {_NET: (formula, totals["total"])})
+
+    def _sum(self, member: str, kind: str) -> str:
+        charge, amount = (xl_col_to_name(_PLACES[name]) for name in ("charge", member))
+        start, end = self.rows
+        return f'=SUMIF({charge}{start}:{charge}{end},"{kind}",{amount}{start}:{amount}{end})'
+
+    def _put(self, name: str, cells: Mapping[str, tuple[str, str]]) -> None:
+        self.sheet.write_string(self.row, _PLACES[_AMOUNTS[0]] - 2, name, self.formats.bold)
+        for member, (formula, value) in cells.items():
+            self.sheet.write_formula(self.row, _PLACES[member], formula, self.formats.strong, float(value))
+        self.nets.append(f"{xl_col_to_name(_PLACES[_NET])}{self.row + 1}")
+        self.row += 1

@@ -6,6 +6,7 @@ from typing import Any
 from service.documents.spelled import amount, day, share, unit_price, words
 
 Row = dict[str, Any]
+_UNITS = {"gpu_hour": "GPU-hour"}
 
 
 def ownership_block(tco: Mapping[str, Any]) -> Row:
@@ -30,7 +31,7 @@ def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
     yield {"name": "Total", "value": amount(tco["total"], currency), "note": without, "strong": True}
     for one in tco["figures"]:
         yield {
-            "name": f"Per {words(one['unit'])}",
+            "name": f"Per {_UNITS.get(one['unit'], words(one['unit']))}",
             "value": unit_price(one["amount"], currency),
             "note": one["why"],
             "strong": False,
@@ -48,5 +49,6 @@ def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
         }
     for moved in tco["sensitivity"]:
         low, high = (unit_price(moved[name], currency) for name in ("gpu_hour_at_low", "gpu_hour_at_high"))
-        span = f"{words(moved['input'])} from {moved['low']} to {moved['high']}"
+        name = words(moved["input"].removesuffix("_fraction"))
+        span = f"{name} from {moved['low']} to {moved['high']}"
         yield {"name": "A GPU-hour, if", "value": f"{low} … {high}", "note": span, "strong": False}

@@ -4,29 +4,45 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from service.documents.spelled import DASH, amount, day, share, unit_price, whole
+from service.documents.order import ordered_lines
+from service.documents.spelled import DASH, amount, day, is_rounded, share, unit_price, whole
 
 Row = dict[str, Any]
 MINUS = "\N{MINUS SIGN}"
+_DOT = " \N{MIDDLE DOT} "
+_ROUNDED = "Prices of one are shown rounded; every amount is computed from the exact price and rounded once."
 
 
 def price_block(quote: Mapping[str, Any]) -> Row:
     """Lines by how they are charged, totals and notes."""
-    totals, currency = quote["totals"], quote["currency"]
-    kinds = (("one_time", "Once", "List each"), ("yearly", "By the year, summed over the term", "List a year"))
-    lines = list(enumerate(quote["lines"], start=1))
+    currency = quote["currency"]
+    lines = ordered_lines(quote)
+    kinds = (("one_time", "Paid once"), ("yearly", f"Paid by the year, over {quote['totals']['term_months']} months"))
     parts = [
         {
-            "heading": f"{heading} ({currency})",
-            "unit_heading": unit,
+            "heading": heading,
             "lines": [_line(place, line, currency) for place, line in lines if line["charge"] == charge],
         }
-        for charge, heading, unit in kinds
+        for charge, heading in kinds
     ]
     return {
+        "title": f"Lines, in {currency}",
         "parts": [part for part in parts if part["lines"]],
-        "totals": list(_totals(totals, currency)),
+        "totals": list(_totals(quote["totals"], currency)),
         "notes": list(_price_notes(quote)),
+    }
+
+
+def grand_total(quote: Mapping[str, Any]) -> Row:
+    """What it comes to, as the first page shows it."""
+    totals, currency = quote["totals"], quote["currency"]
+    listed = sum(Decimal(totals[part]["list_amount"]) for part in ("one_time", "recurring"))
+    note = f"list {amount(str(listed), currency)}, discount {share(quote['terms']['total_discount_fraction'])}"
+    missing = "incomplete"
+    return {
+        "name": f"Total over {totals['term_months']} months, {currency}",
+        "value": missing if totals["total"] is None else amount(totals["total"], currency),
+        "note": f"{note}; tax: {totals['tax_note'] or 'not included'}",
     }
 
 
@@ -35,7 +51,8 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
     return {
         "place": str(place),
         "name": line["name"],
-        "details": list(_details(line)),
+        "details": _DOT.join(_details(line)),
+        "configuration": _DOT.join(line["configuration"]),
         "flags": list(_flags(line)),
         "quantity": whole(line["quantity"]),
         "unit": line["unit"],
@@ -47,13 +64,12 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
 
 
 def _details(line: Mapping[str, Any]) -> Iterator[str]:
-    if line["sku"] is not None:
-        yield f"SKU {line['sku']}"
-    if line["configuration"]:
-        yield "; ".join(line["configuration"])
-    yield line["why"]
+    known = f"SKU {line['sku']}" if line["sku"] else "no SKU known"
+    yield line["part"]
+    yield known if line["quantity"] else "not bought"
     if line["months"]:
         yield f"{line['months']} months"
+    yield line["why"]
     if line["included_quantity"]:
         months = "" if line["included_months"] is None else f" for {line['included_months']} months"
         yield f"{whole(line['included_quantity'])} included with other parts{months}, not charged"
@@ -62,8 +78,6 @@ def _details(line: Mapping[str, Any]) -> Iterator[str]:
 def _flags(line: Mapping[str, Any]) -> Iterator[str]:
     if line["quantity"] and line["list_price"] is None:
         yield "no price in this book"
-    if line["quantity"] and not line["orderable"]:
-        yield f"no SKU known; part {line['part']}"
     if line["disputed"] is not None:
         yield f"{whole(line['disputed']['quantity'])} by another reading: {line['disputed']['why']}"
 
@@ -81,7 +95,7 @@ def _totals(totals: Mapping[str, Any], currency: str) -> Iterator[Row]:
     for charge in totals["charges"]:
         yield _total(charge["name"], charge["amount"], currency)
     if totals["total"] is None:
-        yield {"name": f"Total ({currency})", "value": "incomplete: see the parts without a price", "strong": True}
+        yield {"name": f"Total ({currency})", "value": "incomplete", "strong": True}
     else:
         yield _total(f"Total over {totals['term_months']} months ({currency})", totals["total"], currency, strong=True)
 
@@ -90,13 +104,29 @@ def _total(name: str, value: str, currency: str, *, strong: bool = False) -> Row
     return {"name": name, "value": amount(value, currency), "strong": strong}
 
 
-def _price_notes(quote: Mapping[str, Any]) -> Iterator[str]:
-    book, fx = quote["price_book"], quote["fx"]
+def book_in_words(book: Mapping[str, Any]) -> str:
+    """The price book as a document names it: name, version, day, currency, last day."""
     version = "" if book["version"] is None else f", version {book['version']}"
-    yield f"Prices: {book['name']}{version}, of {day(book['date'])}, in {book['currency']}."
-    if fx is not None:
-        yield f"Rate: 1 {book['currency']} = {fx['rate']} {quote['currency']}, {day(fx['date'])}, {fx['source']}."
+    ends = "" if book["expires"] is None else f", valid until {day(book['expires'])}"
+    return f"{book['name']}{version}, of {day(book['date'])}, in {book['currency']}{ends}"
+
+
+def rate_in_words(quote: Mapping[str, Any]) -> str | None:
+    """The exchange rate with its day and source; None where none was needed."""
+    fx = quote["fx"]
+    if fx is None:
+        return None
+    return f"1 {quote['price_book']['currency']} = {fx['rate']} {quote['currency']}, {day(fx['date'])}, {fx['source']}"
+
+
+def _price_notes(quote: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Prices: {book_in_words(quote['price_book'])}."
+    rate = rate_in_words(quote)
+    if rate is not None:
+        yield f"Rate: {rate}."
     yield f"Tax: {quote['totals']['tax_note'] or 'not included.'}"
+    if any(is_rounded(line[name], quote["currency"]) for line in quote["lines"] for name in ("unit_list", "unit_net")):
+        yield _ROUNDED
     if quote["uncounted"]:
         yield "Not counted, and in no sum: " + "; ".join(
             f"{part['name']} ({part['why']})" for part in quote["uncounted"]

@@ -16,18 +16,22 @@ def site_block(option: Mapping[str, Any]) -> Row:
         ("Servers", f"{whole(option['servers'])}, of them spare {whole(option['spare_servers'])}"),
         ("Racks", whole(facility["racks"])),
         ("Rack units", figure(facility["rack_units"])),
-        ("Weight", f"{figure(facility['weight_kg'])} kg"),
+        ("Weight", _measured(facility["weight_kg"], "kg")),
         ("Cooling", facility["cooling"]),
     )
     right = (
         ("IT power", f"{figure(facility['it_power_kw'])} kW"),
         ("At the meter", f"{figure(facility['facility_power_kw'])} kW (PUE {figure(facility['pue'])})"),
-        ("Per rack", f"{figure(facility['rack_power_kw'])} kW"),
-        ("Heat into liquid", f"{figure(facility['liquid_heat_kw'])} kW"),
+        ("Per rack", _measured(facility["rack_power_kw"], "kW")),
+        ("Heat into liquid", _measured(facility["liquid_heat_kw"], "kW")),
         ("Network", f"{words(network['fabric'])}, {whole(switches)} switches for the GPUs"),
         ("Storage", f"{figure(storage['capacity_tb'])} TB, reads {figure(storage['read_gb_s'])} GB/s"),
     )
     return {"left": _pairs(left), "right": _pairs(right)}
+
+
+def _measured(value: float | None, unit: str) -> str:
+    return "not known" if value is None else f"{figure(value)} {unit}"
 
 
 def _pairs(rows: tuple[tuple[str, str], ...]) -> list[Row]:

@@ -6,9 +6,12 @@ from decimal import Decimal
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
-from service.quoting.currency import MINOR_DIGITS
+from service.quoting.currency import MINOR_DIGITS, rounded
 
 _LOCALE = "en_GB"
+_LEAST_DIGITS = 4
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_SPELLED = {"gpu": "GPU", "pue": "PUE", "kwh": "kWh", "kw": "kW", "ttft": "TTFT", "tpot": "TPOT"}
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
 
@@ -22,19 +25,30 @@ def amount(value: str | None, currency: str, *, dash: str = DASH) -> str:
 
 
 def unit_price(value: str | None, currency: str) -> str:
-    """A price of one, with up to six decimals where a rate has made it long."""
+    """A price of one in minor units, as a rate may have made it long; a small one keeps four digits."""
     if value is None:
         return DASH
     exact = Decimal(value)
-    short = amount(value, currency)
-    if exact == exact.quantize(Decimal(1).scaleb(-2)):
-        return short
-    return format_decimal(exact, format="#,##0.00####", locale=_LOCALE)
+    if not exact or exact >= 1:
+        return amount(str(rounded(exact, currency)), currency)
+    minor = MINOR_DIGITS[currency]
+    more = max(0, _LEAST_DIGITS - 1 - exact.adjusted() - minor)
+    return format_decimal(exact, format="0." + "0" * minor + "#" * more, locale=_LOCALE)
+
+
+def is_rounded(value: str | None, currency: str) -> bool:
+    """Whether a price of one is longer than it is shown."""
+    if value is None:
+        return False
+    exact = Decimal(value)
+    return exact != exact.quantize(Decimal(1).scaleb(-MINOR_DIGITS[currency]))
 
 
 def share(value: str | float | None) -> str:
     """A share in percent, with up to two decimals."""
-    return DASH if value is None else format_percent(Decimal(str(value)), format="#,##0.## %", locale=_LOCALE)
+    return (
+        DASH if value is None else format_percent(Decimal(str(value)), format=f"#,##0.##{_NO_BREAK}%", locale=_LOCALE)
+    )
 
 
 def figure(value: float | str | None) -> str:
@@ -45,8 +59,8 @@ def figure(value: float | str | None) -> str:
     if not exact:
         return "0"
     digits = max(0, 2 - exact.adjusted())
-    rounded = round(exact, digits) if digits else exact.to_integral_value()
-    return format_decimal(rounded.normalize() if digits else rounded, format="#,##0.######", locale=_LOCALE)
+    short = round(exact, digits) if digits else exact.to_integral_value()
+    return format_decimal(short.normalize() if digits else short, format="#,##0.######", locale=_LOCALE)
 
 
 def whole(value: float | None) -> str:
@@ -60,10 +74,10 @@ def day(value: str | None) -> str:
 
 
 def words(name: str) -> str:
-    """An identifier as words: one_time is one time."""
-    return name.replace("_", " ")
+    """An identifier as words: one_time is one time, pue is PUE."""
+    return " ".join(_SPELLED.get(word, word) for word in name.split("_"))
 
 
 def percent(value: float) -> str:
     """A probability in whole percent."""
-    return f"{round(value * 100)} %"
+    return f"{round(value * 100)}{_NO_BREAK}%"

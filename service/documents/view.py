@@ -6,7 +6,7 @@ from typing import Any
 from service.documents.chart import target_rows
 from service.documents.export_block import export_block
 from service.documents.ownership_block import ownership_block
-from service.documents.price_block import price_block
+from service.documents.price_block import grand_total, price_block
 from service.documents.site_block import site_block
 from service.documents.spelled import TIMES, amount, day, figure, percent, share, whole, words
 
@@ -30,13 +30,14 @@ def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
         "footer": f"{quote['number']} revision {quote['revision']}" + ("" if sha256 is None else f" · {sha256}"),
         "banners": list(banners(quote, state)),
         "customer": _customer(quote["customer"]),
-        "seller": [quote["seller"]],
+        "seller": _customer(quote["offered_by"], f"Written by {quote['seller']}"),
         "dates": [
             _dated(quote)[:1].upper() + _dated(quote)[1:],
             f"Valid until {day(quote['valid_until'])}",
             f"(end of that day, {quote['time_zone']})",
         ],
         "summary": _summary(quote),
+        "total": grand_total(quote),
         "facts": list(_facts(quote)),
         "chart": {"rows": target_rows(quote), "legend": _legend(quote)},
         "price": price_block(quote),
@@ -61,9 +62,9 @@ def banners(quote: Quote, state: str) -> Iterator[str]:
     yield from (text for text in quote["disclaimers"] if text.isupper() or text.partition(":")[0].isupper())
 
 
-def _customer(customer: Mapping[str, Any]) -> Row:
+def _customer(customer: Mapping[str, Any], *more: str) -> Row:
     reference = customer["reference"]
-    lines = [customer["contact"], None if reference is None else f"Reference {reference}"]
+    lines = [customer["contact"], None if reference is None else f"Reference {reference}", *more]
     return {"name": customer["name"], "lines": [line for line in lines if line]}
 
 
@@ -81,12 +82,12 @@ def _facts(quote: Quote) -> Iterator[Row]:
     totals, currency, facility = quote["totals"], quote["currency"], quote["option"]["facility"]
     once, recurring = totals["one_time"], totals["recurring"]
     yield {
-        "name": f"Once, net, {currency}",
+        "name": "Paid once, net",
         "value": amount(once["net_amount"], currency),
         "note": f"list {amount(once['list_amount'], currency)}",
     }
     yield {
-        "name": f"{totals['term_months']} months, net, {currency}",
+        "name": f"Over {totals['term_months']} months, net",
         "value": amount(recurring["net_amount"], currency),
         "note": f"list {amount(recurring['list_amount'], currency)}",
     }
@@ -140,6 +141,6 @@ def _assumptions(quote: Quote) -> Iterator[str]:
 def _signature(quote: Quote) -> Row:
     which = f"quote {quote['number']}, revision {quote['revision']}"
     return {
-        "text": f"By signing, the customer accepts {which}, on the terms above.",
+        "text": f"By signing, the customer accepts {which}: its sums and terms, and the lines that follow.",
         "fields": ["Customer: name, date, signature", "Seller: name, date, signature"],
     }

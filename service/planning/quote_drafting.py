@@ -2,21 +2,31 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from service.access import Caller
 from service.errors import FieldError, InvalidRequestError
+from service.planning.quote_counting import (
+    Carried,
+    as_sized,
+    bom_of,
+    day_of,
+    fitted,
+    rate_day,
+    site_of,
+    terms_of,
+    with_validity,
+)
 from service.planning.quote_sources import Sized, Sources, sources
 from service.planning.transact import read
 from service.quoting.approval import Approval, approval
-from service.quoting.bom import Bom, bill_of_materials
-from service.quoting.book import Book
-from service.quoting.days import Validity, last_day, wrong_days
+from service.quoting.bom import Bom
+from service.quoting.days import wrong_days
 from service.quoting.pricing import Priced, price
 from service.quoting.quote import (
+    Customer,
     QuoteDocument,
     RulesReference,
     RunReference,
@@ -25,15 +35,13 @@ from service.quoting.quote import (
     disclaimers_of,
     end_of_validity,
     sized_servers,
-    spelled_book,
 )
 from service.quoting.refusal import refused
 from service.quoting.screening import Screening, Shipment, screen
-from service.quoting.stated import SERVERS, Site, adjusted, fitting, most_pieces, restated
+from service.quoting.stated import restated
 from service.quoting.supply import Supply, lead_times_of, supply
 from service.quoting.target import target_of
 from service.quoting.tco import tco
-from service.quoting.terms import QuoteTerms
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.schemas.quote import QuoteDocumentSchema
@@ -76,11 +84,11 @@ def compose(
     request: QuoteRequest,
     *,
     now: datetime,
-    carried: Mapping[str, str] | None = None,
+    carried: Carried | None = None,
 ) -> Composed:
     """The quote that is asked for, without a number yet; whatever cannot be is refused, and nothing is stored.
 
-    One that is `carried` over from an older revision (the parts of its lines by their ids) is fitted to what it finds:
+    One that is `carried` over from an older revision is fitted to what it finds:
     what it says of lines that are of another part by now is left out of it, and so is a rate that is not needed.
     """
     today = now.astimezone(UTC).date()
@@ -89,12 +97,12 @@ def compose(
         lambda session: sources(session, caller, request, on=today, installation=runtime.price_book),
     )
     if carried is not None:
-        request = _fitted(runtime, request, found, carried)
+        request = fitted(runtime, request, found, carried)
     else:
-        wrong = tuple(wrong_days(today=today, rate_of=_rate_day(request), deliver_by=_day(request.deliver_by)))
+        wrong = tuple(wrong_days(today=today, rate_of=rate_day(request), deliver_by=day_of(request.deliver_by)))
         if wrong:
             raise refused(wrong)
-    return _composed(runtime, caller, request, found, today=today, now=now)
+    return _composed(runtime, caller, as_sized(request, found.sized), found, today=today, now=now)
 
 
 def named(composed: Composed, identity: Identity) -> WrittenQuote:
@@ -124,13 +132,13 @@ def sha256_of(snapshot: bytes) -> str:
 def _composed(
     runtime: Runtime, caller: Caller, request: QuoteRequest, found: Sources, *, today: date, now: datetime
 ) -> Composed:
-    request, valid_until = _with_validity(request, found.book, today=today)
+    request, valid_until = with_validity(request, found.book, today=today)
     expires_at = end_of_validity(valid_until, request.time_zone).astimezone(UTC)
     if expires_at <= now:
         raise _wrong("valid_until", f"Its validity would have ended on {valid_until}; give a later day.", valid_until)
-    option = restated(found.sized.option, request.quantities, _site(runtime, found.sized))
-    bom = _bom(runtime, request, found.sized, option)
-    priced = price(bom, found.book, _terms(request))
+    option = restated(found.sized.option, request.quantities, site_of(runtime, found.sized))
+    bom = bom_of(runtime, request, found.sized, option)
+    priced = price(bom, found.book, terms_of(request))
     needed = approval(priced, runtime.catalog.discount_tiers, caller.role)
     parts = _Parts(request=request, found=found, option=option, bom=bom, priced=priced, approval=needed)
     document = _document(runtime, caller, parts, today=today, valid_until=valid_until)
@@ -152,57 +160,6 @@ class _Parts:
     approval: Approval
 
 
-def _site(runtime: Runtime, sized: Sized) -> Site:
-    catalog = runtime.catalog
-    return Site(hardware=catalog.hardware, constraints=sized.question.constraints, calibration=catalog.calibration)
-
-
-def _bom(runtime: Runtime, request: QuoteRequest, sized: Sized, option: SizingOption) -> Bom:
-    """The parts of what is quoted: by the rules, then with the counts that the seller states."""
-    rules = runtime.catalog.bom_rules
-    counted = bill_of_materials(
-        option,
-        hardware=runtime.catalog.hardware,
-        rules=rules,
-        term_months=request.term_months,
-        spares=request.spares,
-    )
-    return adjusted(counted, request.quantities, sized=sized.option.servers, rules=rules, spares=request.spares)
-
-
-def _fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Mapping[str, str]) -> QuoteRequest:
-    """What an older revision asked, without what is not of the same part any more or cannot be any more."""
-    option, site = found.sized.option, _site(runtime, found.sized)
-    quantities = request.quantities if fitting(option, request.quantities, site) else {}
-    plain = _bom(runtime, dataclasses.replace(request, quantities={}), found.sized, restated(option, quantities, site))
-    most = {line.id: most_pieces(line) for line in plain.lines if carried.get(line.id) == line.part}
-    last = None if found.book.expires is None else date.fromisoformat(found.book.expires)
-    until = _day(request.valid_until)
-    return dataclasses.replace(
-        request,
-        fx=None if request.currency == found.book.currency else request.fx,
-        quantities={
-            name: count
-            for name, count in quantities.items()
-            if name in most and (name == SERVERS or count <= most[name])
-        },
-        line_discounts={name: share for name, share in request.line_discounts.items() if name in most},
-        valid_until=request.valid_until if until is None or last is None else min(until, last).isoformat(),
-    )
-
-
-def _terms(request: QuoteRequest) -> QuoteTerms:
-    return QuoteTerms(
-        currency=request.currency,
-        term_months=request.term_months,
-        fx=request.fx,
-        discount_fraction=request.discount_fraction,
-        line_discounts=request.line_discounts,
-        charges=request.charges,
-        tax_note=request.terms.tax_note,
-    )
-
-
 def _document(runtime: Runtime, caller: Caller, parts: _Parts, *, today: date, valid_until: date) -> QuoteDocument:
     request, sized, priced, book = parts.request, parts.found.sized, parts.priced, parts.found.book
     counted = sized_servers(sized.option)
@@ -212,6 +169,7 @@ def _document(runtime: Runtime, caller: Caller, parts: _Parts, *, today: date, v
         revision=0,
         customer=request.customer,
         seller=caller.principal,
+        offered_by=request.seller or Customer(name=parts.found.tenant),
         created_on=today.isoformat(),
         issued_on=None,
         valid_until=valid_until.isoformat(),
@@ -255,7 +213,7 @@ def _supply(runtime: Runtime, parts: _Parts, *, today: date) -> Supply:
         parts.bom,
         lead_times_of(parts.found.book),
         ordered_on=today,
-        deliver_by=_day(parts.request.deliver_by),
+        deliver_by=day_of(parts.request.deliver_by),
         context=runtime.catalog.lead_times,
     )
 
@@ -305,24 +263,6 @@ def shipment_of(request: QuoteRequest, gpu: str, *, on: date) -> Shipment:
 def screened(runtime: Runtime, shipment: Shipment) -> Screening:
     """The rules of today's table that match."""
     return screen(shipment, runtime.catalog.export_rules)
-
-
-def _with_validity(request: QuoteRequest, book: Book, *, today: date) -> tuple[QuoteRequest, date]:
-    """The request with its validity spelled out, and its last day."""
-    asked = Validity(until=_day(request.valid_until), days=request.valid_days)
-    name = spelled_book(book.name, book.version)
-    last = last_day(asked, today=today, prices_until=_day(book.expires), book=name)
-    if request.valid_until is not None or last == today:
-        return dataclasses.replace(request, valid_days=None, valid_until=last.isoformat()), last
-    return dataclasses.replace(request, valid_days=(last - today).days), last
-
-
-def _rate_day(request: QuoteRequest) -> date | None:
-    return None if request.fx is None else _day(request.fx.date)
-
-
-def _day(day: str | None) -> date | None:
-    return None if day is None else date.fromisoformat(day)
 
 
 def _wrong(field: str, message: str, value: Any) -> InvalidRequestError:

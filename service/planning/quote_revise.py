@@ -13,6 +13,7 @@ from service.access import Caller
 from service.errors import ConflictError, InvalidRequestError
 from service.planning.audit import Action, author_of
 from service.planning.idempotency import Once, claimed, taken
+from service.planning.quote_counting import Carried
 from service.planning.quote_drafting import Identity, compose, named
 from service.planning.quote_screening import rescreen
 from service.planning.quote_step import expire
@@ -64,7 +65,8 @@ def revise(
     now = runtime.clock()
     request = _request(runtime, caller, old, asked)
     parts = {line["id"]: line["part"] for line in orjson.loads(old.snapshot)["lines"]}
-    composed = compose(runtime, caller, request, now=now, carried=parts)
+    carried = Carried(parts=parts, line_discounts=asked.line_discounts)
+    composed = compose(runtime, caller, request, now=now, carried=carried)
 
     def work(session: Session) -> QuoteView:
         row, others = all_held(session, caller, quote_id, version=version)
@@ -130,8 +132,15 @@ def _request(runtime: Runtime, caller: Caller, old: QuoteView, asked: RevisionRe
         validity = {"valid_days": asked.valid_days, "valid_until": asked.valid_until}
     elif before.valid_until is not None and old.expires_at <= runtime.clock():
         validity = {"valid_days": None, "valid_until": None}
+    discount = before.discount_fraction if asked.discount_fraction is None else asked.discount_fraction
     return dataclasses.replace(
-        before, run_id=run_id, option=option, price_book_id=None, fx=asked.fx or before.fx, **validity
+        before,
+        run_id=run_id,
+        option=option,
+        price_book_id=None,
+        fx=asked.fx or before.fx,
+        discount_fraction=discount,
+        **validity,
     )
 
 

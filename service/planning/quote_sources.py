@@ -21,7 +21,7 @@ from service.schemas.result import AssumedSchema
 from service.schemas.workload import QUESTION
 from service.sizing.result import Assumed, SizingOption
 from service.sizing.workload import Question
-from service.store import price_books, results, runs, workloads
+from service.store import price_books, results, runs, tenants, workloads
 from service.store.tables.price_books import PriceBookRow
 from service.store.tables.runs import RunStatus
 
@@ -46,6 +46,7 @@ class Sources:
     sized: Sized
     book: Book
     in_force: BookInForce | None
+    tenant: str
 
 
 def sources(session: Session, caller: Caller, request: QuoteRequest, *, on: date, installation: PriceBook) -> Sources:
@@ -56,8 +57,12 @@ def sources(session: Session, caller: Caller, request: QuoteRequest, *, on: date
     """
     in_force = price_books.in_force(session, caller.tenant_id, on=on)
     book = _book(session, caller, request, in_force, on=on, installation=installation)
+    tenant = tenants.get(session, caller.tenant_id)
     return Sources(
-        sized=_sized(session, caller, request), book=book, in_force=replacement(in_force, book.id, book.currency)
+        sized=_sized(session, caller, request),
+        book=book,
+        in_force=replacement(in_force, book.id, book.currency),
+        tenant=caller.tenant_id if tenant is None else tenant.name,
     )
 
 

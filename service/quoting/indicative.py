@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.quoting.output import MILLION, SECONDS_DAY, days_of, run_days, six_digits, targets_day, tokens_s
+from service.quoting.output import HOURS_DAY, MILLION, SECONDS_DAY, days_of, run_days, six_digits, targets_day, tokens_s
 from service.quoting.prices import PriceBook, PriceLine
 from service.sizing.hardware import Hardware
 from service.sizing.result import SizingOption, SizingResult
@@ -20,6 +20,7 @@ _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
 _CPU_SERVER = "cpu-server"
+_ELECTRICITY = "electricity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ def priced(result: SizingResult, hardware: Hardware, book: PriceBook) -> PricedR
 def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, book: PriceBook) -> IndicativeCost:
     """List cost of servers and switches, and per unit of work over a stated term at a stated utilisation."""
     lines = _lines(option, book, names={**_names(hardware), option.server: option.server_name})
+    electricity = _electricity(option, result_kind, book=book)
+    lines = (*lines, *electricity)
     server = lines[0]
     known = [line for line in lines if line.included and line.total_usd is not None]
     complete = server.total_usd is not None
@@ -108,9 +111,9 @@ def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, 
         term_months=TERM_MONTHS,
         utilisation_fraction=UTILISATION_FRACTION,
         usd_per_million_tokens=_per_million_tokens(option, result_kind, total=total),
-        usd_per_run=_per_run(option, result_kind, total=total),
+        usd_per_run=_per_run(option, result_kind, total=total, energy=_sum(line.total_usd for line in electricity)),
         usd_per_target=_per_target(option, result_kind, total=total),
-        note=_note(lines),
+        note=_note(lines, electricity),
     )
 
 
@@ -136,6 +139,15 @@ def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -
         # Of another kind than the servers that are sized: what they cost is not known, that they are needed is.
         lines.append(_line(_CPU_SERVER, int(alone), book=book, names=names, included=False))
     return tuple(lines)
+
+
+def _electricity(option: SizingOption, result_kind: str, *, book: PriceBook) -> tuple[CostLine, ...]:
+    """What one run takes at the meter, cooling and switches included; of a service nobody knows how long it runs."""
+    days, power = run_days(option, result_kind), option.facility.facility_power_kw
+    if days is None or power is None or book.line(_ELECTRICITY) is None:
+        return ()
+    kwh = (Decimal(repr(float(power))) * days * HOURS_DAY).to_integral_value(rounding=ROUND_CEILING)
+    return (_line(_ELECTRICITY, int(kwh), book=book, names={_ELECTRICITY: "electricity of one run"}, included=False),)
 
 
 def _line(part: str, quantity: int, *, book: PriceBook, names: Mapping[str, str], included: bool) -> CostLine:
@@ -172,12 +184,12 @@ def _per_million_tokens(option: SizingOption, result_kind: str, *, total: Decima
     return six_digits(total / tokens * MILLION)
 
 
-def _per_run(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
-    """Total x days of the run / days of the term that are used."""
+def _per_run(option: SizingOption, result_kind: str, *, total: Decimal | None, energy: Decimal) -> Decimal | None:
+    """Total x days of the run / days of the term that are used, and the run's electricity."""
     days = run_days(option, result_kind)
     if total is None or days is None:
         return None
-    return six_digits(total * days / (days_of(TERM_MONTHS) * UTILISATION_FRACTION))
+    return six_digits(total * days / (days_of(TERM_MONTHS) * UTILISATION_FRACTION) + energy)
 
 
 def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None) -> Decimal | None:
@@ -188,9 +200,10 @@ def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None
     return six_digits(total / (rate * days_of(TERM_MONTHS) * UTILISATION_FRACTION))
 
 
-def _note(lines: tuple[CostLine, ...]) -> str:
+def _note(lines: tuple[CostLine, ...], electricity: tuple[CostLine, ...]) -> str:
     included = " and ".join(sorted({line.part for line in lines if line.included and line.total_usd is not None}))
+    run = f"; a run with its electricity at {electricity[0].unit_price_usd} USD a kWh" if electricity else ""
     return (
         f"list prices of {included or 'nothing'}; no discount, storage, energy, space, installation or tax; "
-        f"per unit over {TERM_MONTHS} months at {UTILISATION_FRACTION} utilisation"
+        f"per unit over {TERM_MONTHS} months at {UTILISATION_FRACTION} utilisation{run}"
     )

@@ -135,10 +135,12 @@ def _extended(unit: Decimal, line: BomLine) -> Decimal:
 
 
 def _with_sku(line: BomLine, listed: ListPrice | None) -> BomLine:
-    """The seller's own SKU wins over a public one."""
-    if listed is None or listed.sku is None:
+    """The seller's own SKU wins over a public one; what the book says of the part is what the price is of."""
+    if listed is None:
         return line
-    return dataclasses.replace(line, sku=listed.sku, orderable=True)
+    if listed.note:
+        line = dataclasses.replace(line, configuration=(*line.configuration, f"Priced as: {listed.note}"))
+    return line if listed.sku is None else dataclasses.replace(line, sku=listed.sku, orderable=True)
 
 
 def _totals(lines: tuple[PricedLine, ...], terms: QuoteTerms, *, complete: bool) -> Totals:

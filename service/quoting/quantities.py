@@ -55,8 +55,13 @@ def quantities(
     stands, alone = values["facility.racks"], values.get("facility.switch_racks")
     if isinstance(stands, Decimal):
         values["server_racks"] = stands - (alone if isinstance(alone, Decimal) else 0)
-    values |= {"term_months": Decimal(term_months), "term_years": Decimal(term_months) / 12}
+    values |= {"term_months": Decimal(term_months), "term": _term_in_words(term_months)}
     return Quantities(values=values, groups=groups)
+
+
+def _term_in_words(months: int) -> str:
+    years, rest = divmod(months, 12)
+    return f"{months} months" if rest else f"{years} years"
 
 
 def counted(count: Count, known: Quantities) -> int | None:

@@ -43,7 +43,7 @@ _UNORDERABLE = "Parts without a SKU cannot be ordered by this list alone."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """For whom the quote is; `reference` is the customer's own."""
+    """For whom the quote is, or who offers it; `reference` is their own."""
 
     name: str
     contact: str | None = None
@@ -121,13 +121,15 @@ class TermsStated:
 class QuoteDocument:
     """One revision. Dates are ISO; `valid_until` is the last day, in `time_zone`. Nothing of its state is in it.
 
-    `option` is what is quoted: with the servers that the seller states, and `sized` are those of the sizing.
+    `seller` is the principal that wrote it, `offered_by` who the paper says offers it. `option` is what is quoted: with
+    the servers that the seller states, and `sized` are those of the sizing.
     """
 
     number: str
     revision: int
     customer: Customer
     seller: str
+    offered_by: Customer
     created_on: str
     issued_on: str | None
     valid_until: str

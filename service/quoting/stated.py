@@ -19,6 +19,7 @@ SERVERS = "server"
 """The line whose count is the option's servers: what the rules count by servers, GPUs, racks and cables follows it."""
 MOST_TIMES = 10
 LEAST_LIMIT = 100
+_NO_LINE = "There is no such line; take an id of lines."
 # Networks between GPUs of different servers.
 _BETWEEN_SERVERS = "ethernet"
 
@@ -91,6 +92,26 @@ def adjusted(bom: Bom, quantities: Mapping[str, int], *, sized: int, rules: BomR
     return dataclasses.replace(bom, lines=(*made, *spare))
 
 
+def configured(bom: Bom, configurations: Mapping[str, str]) -> Bom:
+    """The bill with what the seller says that lines consist of, by id of the line, in place of what the rules say.
+
+    Raises InvalidRequestError for a line that there is not.
+    """
+    ids = [line.id for line in bom.lines]
+    wrong = [
+        field_error(f"configurations.{name}", _NO_LINE, value=name, near=near_names(name, ids))
+        for name in configurations
+        if name not in ids
+    ]
+    if wrong:
+        raise refused(wrong)
+    lines = tuple(
+        dataclasses.replace(line, configuration=(configurations[line.id],)) if line.id in configurations else line
+        for line in bom.lines
+    )
+    return dataclasses.replace(bom, lines=lines)
+
+
 def most_pieces(line: BomLine) -> int:
     """The most that a seller may state of a line: ten times what the rule counts, a hundred in any case."""
     return max(LEAST_LIMIT, MOST_TIMES * (line.quantity + line.included_quantity))
@@ -102,8 +123,7 @@ def _wrong(bom: Bom, quantities: Mapping[str, int]) -> Iterator[FieldError]:
         field = f"quantities.{name}"
         line = lines.get(name)
         if line is None:
-            message = "There is no such line; take an id of lines."
-            yield field_error(field, message, value=name, near=near_names(name, lines))
+            yield field_error(field, _NO_LINE, value=name, near=near_names(name, lines))
         elif name != SERVERS and not 0 <= quantity <= most_pieces(line):
             limit = f"0 to {most_pieces(line):,}"
             counted = line.quantity + line.included_quantity

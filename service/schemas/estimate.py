@@ -270,6 +270,7 @@ class EstimateSchema(AnswerSchema):
         metadata={"description": "Whether the load keeps the slo, as the working predicts it; null without an slo."},
     )
     utilisation = figures_field("Shares of what the hardware could do.")
+    requirements = figures_field("What a run asks of storage and network; only of training.")
     assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
     working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
     engine_version = text("Version of the engine.")

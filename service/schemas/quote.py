@@ -106,6 +106,7 @@ class QuoteDocumentSchema(WordedSchema):
     revision = count("Revision, from 1.")
     customer = one(CustomerSchema, "For whom.")
     seller = text("Who wrote it.")
+    offered_by = one(CustomerSchema, "Who offers it, as the paper says: the seller that was stated, else the tenant.")
     created_on = text("Day of writing.")
     issued_on = text("Day of issue.", **_OPTIONAL)
     valid_until = text("Last day of validity.")

@@ -21,7 +21,8 @@ from service.schemas.plain import Tuple
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
 from service.schemas.tco_request import TcoRequestSchema
 
-_MOST_ENTRIES = 1000
+MOST_ENTRIES = 1000
+_MOST_CONFIGURATIONS = 50
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
 
 
@@ -52,12 +53,14 @@ class QuoteRequest:
     run_id: str
     option: int
     customer: Customer
+    seller: Customer | None
     currency: str
     fx: FxRate | None
     price_book_id: str | None
     discount_fraction: Decimal
     line_discounts: Mapping[str, Decimal]
     quantities: Mapping[str, int]
+    configurations: Mapping[str, str]
     charges: tuple[ExtraCharge, ...]
     term_months: int
     spares: str
@@ -80,6 +83,16 @@ class CustomerRequestSchema(RecordSchema):
     name = Text("Name of the customer.", required=True)
     contact = Text("Whom to write to.", **_OPTIONAL)
     reference = Text("The customer's own reference.", **_OPTIONAL)
+
+
+class SellerRequestSchema(RecordSchema):
+    """Who offers the quote."""
+
+    record: ClassVar[type] = Customer
+
+    name = Text("Name of the seller's company.", required=True)
+    contact = Text("Whom to write to.", **_OPTIONAL)
+    reference = Text("The seller's own reference.", **_OPTIONAL)
 
 
 class FxRequestSchema(RecordSchema):
@@ -150,6 +163,11 @@ class QuoteRequestSchema(RecordSchema):
     run_id = Text("A done run of yours in which something fits.", longest=64, required=True)
     option = Count("Rank of the option; 1 is recommended.", low=1, high=1000, load_default=1)
     customer = fields.Nested(CustomerRequestSchema, required=True, metadata={"description": "For whom it is."})
+    seller = fields.Nested(
+        SellerRequestSchema,
+        metadata={"description": "Who offers it, as the paper says; null for the name of your tenant."},
+        **_OPTIONAL,
+    )
     currency = CurrencyField("Currency of the quote.", required=True)
     fx = fields.Nested(
         FxRequestSchema,
@@ -166,7 +184,7 @@ class QuoteRequestSchema(RecordSchema):
     line_discounts = ByName(
         "Line id -> its own discount, in place of that of the quote.",
         Share("A share."),
-        most=_MOST_ENTRIES,
+        most=MOST_ENTRIES,
         load_default=dict,
     )
     quantities = ByName(
@@ -174,7 +192,13 @@ class QuoteRequestSchema(RecordSchema):
         "as are at work by the sizing, at most ten times the option's: all that is counted by servers follows. Of any "
         "other line at most ten times what its rule counts, and a hundred in any case.",
         Count("How many.", low=0, high=MOST_PIECES),
-        most=_MOST_ENTRIES,
+        most=MOST_ENTRIES,
+        load_default=dict,
+    )
+    configurations = ByName(
+        "Line id -> what it consists of (CPU, memory, drives ...), in place of what the rules say.",
+        Text("In words.", longest=1000),
+        most=_MOST_CONFIGURATIONS,
         load_default=dict,
     )
     charges = ChargesField()
@@ -188,8 +212,10 @@ class QuoteRequestSchema(RecordSchema):
     )
     valid_until = DayField("The last day of its validity, in place of valid_days.", **_OPTIONAL)
     time_zone = Text("Whose midnight ends the last day (IANA), such as Europe/Berlin.", longest=60, load_default="UTC")
-    deliver_by = DayField("The day by which the customer needs it.", **_OPTIONAL)
-    destination_country = CountryField("Where it will stand.", **_OPTIONAL)
+    deliver_by = DayField(
+        "The day by which the customer needs it; null for that of the sizing's question.", **_OPTIONAL
+    )
+    destination_country = CountryField("Where it will stand; null for that of the sizing's question.", **_OPTIONAL)
     exporter_country = CountryField("Where it is sent from.", **_OPTIONAL)
     end_user = fields.Nested(EndUserSchema, load_default=EndUser, metadata={"description": "Who will use it."})
     terms = fields.Nested(TermsInWordsSchema, load_default=TermsInWords, metadata={"description": "Terms in words."})

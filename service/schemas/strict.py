@@ -14,6 +14,8 @@ from service.schemas.issue import MAX_ISSUES, Issue, nearest
 from service.schemas.words import UNKNOWN_FIELD, WordedSchema
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# They turn what is read after them around, so that a text shows another thing than its letters (Trojan Source, 2021).
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INT64 = 2**63
 
 
@@ -117,11 +119,15 @@ def clean_text(value: str, *, shortest: int, longest: int) -> str:
     if not shortest <= len(value) <= longest:
         raise ValidationError(Issue(f"Must have {limit}; this has {len(value)}.", limit=limit))
     # Most text is plain, and this is quicker to see than what each character is.
-    if not value.isprintable() and any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in value):
-        raise ValidationError(Issue("Control characters and line breaks are not allowed."))
+    if not value.isprintable() and any(_refused(character) for character in value):
+        raise ValidationError(Issue("Control characters, line breaks and marks that turn the text are not allowed."))
     if shortest and not value.strip():
         raise ValidationError(Issue("Must not be blank.", limit=limit))
     return value
+
+
+def _refused(character: str) -> bool:
+    return character in _TURNING or unicodedata.category(character) in _REFUSED_CATEGORIES
 
 
 class Choice(fields.String):

@@ -346,6 +346,8 @@ class Estimate:
     # None where the workload has no SLO.
     meets_slo: bool | None = None
     utilisation: tuple[Quantity, ...]
+    # What a run asks of storage and network beside its GPUs.
+    requirements: tuple[Quantity, ...] = ()
     assumed: tuple[Assumed, ...]
     working: tuple[WorkingStep, ...]
     engine_version: str

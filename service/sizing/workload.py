@@ -286,6 +286,8 @@ class Deployment:
     # Share of the layers that full recompute makes again; None is all of them.
     recompute_fraction: float | None = None
     sharding: Sharding | None = None
+    # Whether every GPU holds a whole copy of sharded weights while a run loads them.
+    loads_whole: bool = False
     replicas: int | None = None
     host_cores: int | None = None
     # How many ways a single expert is split; `ep` is how many ways the experts are dealt out.

@@ -22,6 +22,8 @@ from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
 from service.planning.render import render
+from service.planning.schedule.due import ring
+from service.planning.schedule.resize import resize
 from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
@@ -92,11 +94,15 @@ class Served:
         """Execute what is rung for, unless held; break on demand."""
         while not stop.wait(0.02):
             with self.at_work:
+                if not self.queue.sent:
+                    ring(self.runtime)
                 if self.queue.sent and not self.held.is_set():
                     task, ids = self.queue.sent.pop(0)
                     run_id = ids[0]
                     if task is TaskName.SIZE_CHUNK:
                         size_chunk(self.runtime, run_id, int(ids[1]))
+                    elif task is TaskName.RESIZE_STALE:
+                        resize(self.runtime, run_id)
                     elif task is TaskName.RENDER_QUOTE:
                         render(self.runtime, run_id)
                     elif self.breaking.is_set():

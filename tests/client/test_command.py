@@ -42,7 +42,10 @@ STEPS = (
 )
 QUOTES = ("quotes", "quotes diff", "quotes save", *(f"quotes {step}" for step in STEPS))
 BATCHES = ("batch", "batches", "batches cancel")
-NEWER = (*BATCHES, "working", "workloads", "workloads archive", "audit", "accuracy", *PRICES, *QUOTES)
+OF_SCHEDULES = ("create", "change", "preview", "run", "pause", "resume", "remove")
+SCHEDULES = ("schedules", *(f"schedules {step}" for step in OF_SCHEDULES), "occurrences")
+OLDER = ("working", "workloads", "workloads archive", "audit", "accuracy")
+NEWER = (*BATCHES, *SCHEDULES, *OLDER, *PRICES, *QUOTES)
 
 
 def test_an_estimate_is_a_table(command, file):

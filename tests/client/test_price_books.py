@@ -86,3 +86,16 @@ def test_the_same_key_stores_it_once(admin, file):
     ids = {admin("price-books", "upload", path, "--idempotency-key", "k1", "--json").json["id"] for _ in range(2)}
     assert len(ids) == 1
     assert json.loads(path.read_text())["name"] == "client once"
+
+
+def test_an_odd_part_is_stored_with_a_word_and_another_unit_is_refused_with_its_row(admin, tmp_path):
+    table = tmp_path / "list.csv"
+    table.write_text("part,kind,unit,list_price\npoweredge-xe9680l-b2000,server,system,1\n")
+    head = ("--name", "odd", "--currency", "NOK", "--date", "2026-11-01")
+    stored = admin("price-books", "upload", str(table), *head)
+    assert "Warning, row 2: poweredge-xe9680l-b2000" in stored.out
+    assert "Did you mean poweredge-xe9680l-b200" in stored.out
+    table.write_text("part,kind,unit,list_price\n\nprosupport,support,server,1\n")
+    refused = admin("price-books", "upload", str(table), *head)
+    assert refused.code == Ending.REFUSED
+    assert "Row 3 of the table" in refused.err

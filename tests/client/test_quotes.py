@@ -103,6 +103,43 @@ def test_an_issued_quote_is_revised_and_compared(of, seller, stocked, file):
     assert " is withdrawn: " in seller("quotes", "withdraw", new_id, "--reason", "no").out
 
 
+def test_a_step_is_taken_over_the_version_that_was_read(of, seller, stocked, file):
+    quote = seller("quotes", "create", file(stocked | {"discount_fraction": "0.3"}), "--json").json
+    seller("quotes", "submit", quote["id"], "--version", "1")
+    stale = of(Role.APPROVER)("quotes", "approve", quote["id"], "--version", "1")
+    assert (stale.code, "is at version 2 by now, and you read 1" in stale.err) == (Ending.REFUSED, True)
+    assert of(Role.APPROVER)("quotes", "approve", quote["id"], "--version", "2").code == Ending.DONE
+
+
+def test_a_revision_takes_another_discount_and_tells_every_line(of, seller, stocked, file):
+    quote_id = seller("quotes", "create", file(stocked), "--json").json["id"]
+    seller("quotes", "submit", quote_id)
+    of(Role.APPROVER)("quotes", "approve", quote_id)
+    seller("quotes", "issue", quote_id)
+    revised = seller("quotes", "revise", quote_id, "--discount", "0.1", "--line-discount", "server=0.2")
+    assert revised.code == Ending.DONE, revised.err
+    (new_id,) = set(re.findall(r"quo_\w+", revised.out)) - {quote_id}
+    new = seller("quotes", new_id, "--json").json["document"]
+    shares = {line["id"]: line["discount_fraction"] for line in new["lines"]}
+    assert (shares.pop("server"), set(shares.values())) == ("0.2", {"0.1"})
+    assert "and 1 more" not in revised.out
+    for line in new["lines"]:
+        assert line["id"] in revised.out
+    wrong = seller("quotes", "revise", new_id, "--line-discount", "server")
+    assert "LINE=SHARE" in wrong.err
+
+
+def test_help_tells_the_commands_and_a_quote_keeps_its_numbers_whole(seller, stocked, file):
+    shown = seller("quotes", "--help").out
+    for name in ("create", "approve", "issue", "revise", "save"):
+        assert re.search(rf"^  {name} +\w", shown, re.MULTILINE)
+    quote = seller("quotes", "create", file(stocked), "--json").json
+    told = seller("quotes", quote["id"]).out
+    for line in quote["document"]["lines"]:
+        assert f"{float(line['extended_net']):,.2f}" in told
+    assert re.search(r"^once +[\d,.]+ +[\d,.]+ +[\d,.]+", told, re.MULTILINE)
+
+
 def test_an_indicative_quote_says_so(of, seller, body, file):
     line = {"part": "optic", "kind": "optic", "unit": "module", "list_price": "10.00"}
     book = {"name": "rough", "currency": "SEK", "date": "2026-11-01", "indicative": True, "lines": [line]}

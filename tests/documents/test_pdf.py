@@ -6,6 +6,7 @@ import pytest
 from pypdf import PdfReader
 
 from service.documents.pdf import quote_pdf
+from service.documents.price_block import price_block
 from service.quoting.quote import Customer
 from tests.build import metric, sizing_option
 from tests.documents.conftest import HOSTILE
@@ -49,6 +50,28 @@ def test_it_is_the_same_every_time_and_fits_a_letter(quote):
     first = quote_pdf(snapshot, state="draft", sha256=None)
     assert first == quote_pdf(snapshot, state="draft", sha256=None)
     assert 2 <= len(PdfReader(io.BytesIO(first)).pages) <= 4
+
+
+def test_the_first_page_has_total_seller_and_signature_and_forty_lines_stay_on_four_pages(quote):
+    snapshot = quote(issued_on="2026-12-01")
+    snapshot["totals"]["total"] = "1787547.58"
+    lines = snapshot["lines"]
+    snapshot["lines"] = [{**lines[place % len(lines)], "id": f"line-{place}"} for place in range(40)]
+    pages = PdfReader(io.BytesIO(quote_pdf(snapshot, state="issued", sha256=None))).pages
+    assert len(pages) <= 4
+    first = " ".join(pages[0].extract_text().split())
+    for said in ("1,787,547.58", "A seller Ltd", "Written by seller-1", "Customer: name, date, signature"):
+        assert said in first
+
+
+def test_prices_of_one_are_short_and_lines_are_numbered_in_order(quote):
+    snapshot = quote()
+    text = text_of(quote_pdf(snapshot, state="draft", sha256=None))
+    assert "262,606.09375" not in text
+    assert "262,606.09" in text
+    assert "every amount is computed from the exact price" in text
+    places = [row["place"] for part in price_block(snapshot)["parts"] for row in part["lines"]]
+    assert places == [str(number) for number in range(1, len(snapshot["lines"]) + 1)]
 
 
 def test_it_is_tagged_and_embeds_its_fonts(quote):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.documents.spelled import DASH, amount, day, figure, percent, share, unit_price, whole
+from service.documents.spelled import DASH, amount, day, figure, is_rounded, percent, share, unit_price, whole
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,14 @@ def test_a_number_has_three_digits_that_matter(value, expected):
 
 
 def test_shares_prices_of_one_counts_and_days():
-    assert share("0.125") == "12.5 %"
-    assert percent(0.8513) == "85 %"
-    assert unit_price("4155.525", "EUR") == "4,155.525"
+    assert share("0.125") == "12.5\N{NO-BREAK SPACE}%"
+    assert percent(0.8513) == "85\N{NO-BREAK SPACE}%"
+    assert unit_price("4155.525", "EUR") == "4,155.53"
+    assert unit_price("0.01494321", "EUR") == "0.01494"
+    assert unit_price("0.5", "JPY") == "0.5"
+    assert is_rounded("4155.525", "EUR")
+    assert not is_rounded("4155.50", "EUR")
+    assert not is_rounded(None, "EUR")
     assert unit_price("300000", "USD") == "300,000.00"
     assert whole(1234) == "1,234"
     assert day("2026-11-29") == "29 November 2026"

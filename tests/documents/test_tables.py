@@ -9,11 +9,12 @@ from openpyxl import load_workbook
 
 from service.documents.csv import quote_csv
 from service.documents.inert import inert
+from service.documents.order import ordered_lines
 from service.documents.xlsx import quote_xlsx
 from service.quoting.quote import Customer
 from tests.documents.conftest import HOSTILE
 
-_HEAD = "Line"
+_HEAD = "No."
 
 
 def opened(quote, *, values=False, **changes):
@@ -37,7 +38,7 @@ def test_amounts_are_formulas_that_carry_their_value(quote):
     snapshot = quote()
     formulas, values = (rows_of(opened(quote, values=each)["Quote"]) for each in (False, True))
     assert len(values) == len(snapshot["lines"])
-    for formula, value, line in zip(formulas, values, snapshot["lines"], strict=True):
+    for formula, value, (_, line) in zip(formulas, values, ordered_lines(snapshot), strict=True):
         for heading, member in (("List amount", "extended_list"), ("Net amount", "extended_net")):
             if line[member] is None:
                 assert formula[heading] is None
@@ -57,16 +58,19 @@ def test_the_formulas_compute_the_same_amounts(quote):
 
 def test_sums_are_those_of_the_quote(quote):
     snapshot = quote()
-    shown = [row[-1] for row in opened(quote, values=True)["Quote"].iter_rows(values_only=True) if row[-1] is not None]
-    formulas = [row[-1] for row in opened(quote)["Quote"].iter_rows(values_only=True) if row[-1] is not None]
-    assert float(snapshot["totals"]["one_time"]["net_amount"]) in shown
-    assert float(snapshot["totals"]["recurring"]["net_amount"]) in shown
-    assert sum(str(formula).startswith("=SUMIF(") for formula in formulas) == 2
+    shown, formulas = (
+        [cell for row in opened(quote, values=each)["Quote"].iter_rows(values_only=True) for cell in row]
+        for each in (True, False)
+    )
+    for part in ("one_time", "recurring"):
+        for amount in ("list_amount", "discount_amount", "net_amount"):
+            assert float(snapshot["totals"][part][amount]) in shown
+    assert sum(str(formula).startswith("=SUMIF(") for formula in formulas) == 6
 
 
 def test_the_other_sheets_have_sizing_and_screening(quote):
     book = opened(quote)
-    assert book.sheetnames == ["Quote", "Sizing", "Export screening"]
+    assert book.sheetnames == ["Quote", "Sizing", "Cost of ownership", "Lead times", "Export screening"]
     screening = " ".join(str(cell) for row in book["Export screening"].iter_rows(values_only=True) for cell in row)
     assert quote()["export"]["disclaimer"] in screening
     assert "US-LIC-a-WORLDWIDE-ON-BOOKS" in screening
@@ -80,7 +84,9 @@ def test_no_text_becomes_a_formula_or_a_link(quote, name):
     book = load_workbook(io.BytesIO(quote_xlsx(snapshot, state="draft", sha256=None)))
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell for cell in cells if cell.hyperlink is not None]
-    ours = ("=ROUND(", "=SUMIF(", "=0", "=9", "=Q", "=R", "=O", "=P")
+    assert all(cell.quotePrefix for cell in cells if cell.value == name)
+    # Rows of the table, sums of its columns, and the freight.
+    ours = ("=ROUND(", "=SUMIF(", "=900", "=P", "=Q", "=R", "=S")
     assert not [cell.value for cell in cells if cell.data_type == "f" and not str(cell.value).startswith(ours)]
     table = list(csv.DictReader(io.StringIO(quote_csv(snapshot, state="draft").decode("utf-8-sig"))))
     assert all(row["Name"] == inert(name) for row in table)
@@ -94,6 +100,36 @@ def test_numbers_of_the_csv_are_exact_and_negative_ones_stay_numbers(quote):
     assert table[0]["Net amount"] == "-12.50"
     assert Decimal(table[1]["List price"]) == Decimal(snapshot["lines"][1]["unit_list"])
     assert {row["Quote"] for row in table} == {"Q-2026-000123"}
+
+
+def test_the_first_sheet_says_at_which_prices_and_on_which_terms(quote):
+    snapshot = quote()
+    content = quote_xlsx(snapshot, state="draft", sha256="sha256:abc")
+    sheet = load_workbook(io.BytesIO(content))["Quote"]
+    head = {row[1]: row[2] for row in sheet.iter_rows(values_only=True) if row[0] is None and row[1] is not None}
+    assert head["Prices"] == "House book, version 1, of 1 November 2026, in USD"
+    assert head["Exchange rate"] == "1 USD = 0.92345 EUR, 27 November 2026, the central bank"
+    assert (head["Tax"], head["Payment"], head["Snapshot"]) == ("VAT is added", "30 days net", "sha256:abc")
+    assert head["Offered by"] == "A seller Ltd, sales@seller.example, Written by seller-1"
+
+
+def test_numbers_of_the_other_sheets_are_numbers(quote):
+    snapshot = quote()
+    book = opened(quote)
+    sizing = {row[0]: row[1:4] for row in book["Sizing"].iter_rows(values_only=True)}
+    metric = snapshot["option"]["metrics"]["output_tokens_s"]
+    assert sizing["output_tokens_s"] == (metric["p10"], metric["p50"], metric["p90"])
+    owned = {row[0]: row[1] for row in book["Cost of ownership"].iter_rows(values_only=True)}
+    assert owned["Total"] == pytest.approx(float(snapshot["tco"]["total"]))
+    assert owned["GPU hour"] == pytest.approx(float(snapshot["tco"]["figures"][0]["amount"]))
+
+
+def test_lines_have_one_order_and_one_number_in_every_document(quote):
+    table = list(csv.DictReader(io.StringIO(quote_csv(quote(), state="draft").decode("utf-8-sig"))))
+    assert [row["No."] for row in table] == [str(number) for number in range(1, len(table) + 1)]
+    charges = [row["Charge"] for row in table]
+    assert charges == sorted(charges)
+    assert [row["Line"] for row in rows_of(opened(quote)["Quote"])] == [row["Line"] for row in table]
 
 
 def test_a_workbook_is_the_same_every_time(quote):

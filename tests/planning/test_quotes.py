@@ -19,6 +19,7 @@ from service.errors import (
 )
 from service.planning.audit import Action, author_of, list_events
 from service.planning.cancel import cancel
+from service.planning.execute import execute
 from service.planning.idempotency import FirstAnswer, Once
 from service.planning.price_books import activate, get_price_book
 from service.planning.quote_drafting import Identity, compose, named, sha256_of
@@ -26,7 +27,7 @@ from service.planning.quote_steps import accept, approve, issue, submit
 from service.planning.quotes import add_row, create, get_quote, list_quotes, new_row, rewrite
 from service.planning.submit import submit as post
 from service.planning.transact import transact
-from service.store import quotes
+from service.store import quotes, tenants
 from service.store.filters import AuditFilter, QuoteFilter
 from service.store.tables.quotes import QuoteRow, QuoteState
 from tests.build import book_lines
@@ -441,3 +442,23 @@ def test_a_list_of_issued_quotes_has_none_whose_validity_has_ended(desk, runtime
     clock.advance(3 * 86_400)
     for state, found in ((QuoteState.ISSUED, []), (QuoteState.EXPIRED, [quote.id])):
         assert [each.id for each in list_quotes(runtime, desk.seller, only=QuoteFilter(state=state))] == found
+
+
+@ONE_DATABASE
+def test_who_offers_what_of_which_configuration_by_when_is_said(desk, runtime, caller):
+    desk.book()
+    built = {"configurations": {"server": "2 x EPYC 9555, 24 x 64 GB"}}
+    told = orjson.loads(desk.draft(seller={"name": "A seller Ltd"}, **built).snapshot)
+    assert told["offered_by"] == {"name": "A seller Ltd", "contact": None, "reference": None}
+    assert told["lines"][0]["configuration"] == ["2 x EPYC 9555, 24 x 64 GB"]
+    with runtime.sessions() as session:
+        tenant = tenants.get(session, caller.tenant_id).name
+    assert orjson.loads(desk.draft().snapshot)["offered_by"]["name"] == tenant
+    sizing = chat()
+    bounds = replace(sizing.question.constraints, destination_country="FR", deliver_by="2027-03-01")
+    question = replace(sizing.question, constraints=bounds)
+    run = post(runtime, caller, replace(sizing, question=question, spelling=None), request_id="r")
+    execute(runtime, run.id)
+    quote = create(runtime, desk.seller, asked(run.id, destination_country=None, deliver_by=None), request_id="req_q")
+    said = orjson.loads(quote.snapshot)
+    assert (said["export"]["shipment"]["destination"], said["supply"]["deliver_by"]) == ("FR", "2027-03-01")

@@ -8,7 +8,7 @@ from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
 from service.sizing.calibration import Release
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Method, Optimizer, Recompute, Sharding, TrainingWorkload
+from service.sizing.workload import Deployment, LoraTargets, Method, Optimizer, Recompute, Sharding, TrainingWorkload
 from tests.facts import own_catalog
 
 CATALOG = own_catalog()
@@ -102,6 +102,35 @@ def test_short_examples_set_the_pace_and_the_longest_the_peak() -> None:
     assert found.estimate.layout.recompute == Recompute.NONE
 
 
+def test_plain_tuning_on_several_gpus_shards_as_its_tools_do() -> None:
+    tuned = run(workload={"method": Method.LORA}, deployment={"gpus": 2, "micro_batch": 1})
+    found = evaluate_training(CATALOG, tuned)
+    assert found.estimate.layout.sharding == Sharding.ZERO3
+    assert found.estimate.layout.recompute == Recompute.FULL
+    peak = {part.part: part.gb for part in found.estimate.memory_gb_gpu}
+    # Whole weights of 8 billion parameters in 16 bit stand beside the half of them that is kept.
+    assert peak["weights"] + peak["loading"] > 20.0
+
+
+def test_tuning_that_does_not_fit_while_it_loads_does_not_fit() -> None:
+    tuned = run(
+        workload={"model": "llama-2-13b", "method": Method.LORA},
+        deployment={"gpu": "a100-40gb", "gpus": 2, "micro_batch": 1},
+    )
+    assert not evaluate_training(CATALOG, tuned).estimate.fits
+
+
+def test_tuning_that_splits_a_model_packs_its_sequences_and_adapts_every_matrix() -> None:
+    split = run(workload={"method": Method.LORA}, deployment={"tp": 2})
+    found = evaluate_training(CATALOG, split)
+    assert isinstance(found.rerun.workload, TrainingWorkload)
+    assert found.pace is None
+    assert found.rerun.workload.seq_len_tokens == CATALOG.calibration.assumption("evidence.seq_len_tokens")
+    assert found.rerun.workload.lora_targets is LoraTargets.ALL
+    recipe = run(workload={"method": Method.LORA, "global_batch_sequences": 8}, deployment={"tp": 2, "gpus": 8})
+    assert unpublished.lora_targets(recipe) is LoraTargets.ATTENTION
+
+
 def test_an_encoder_packs_its_texts() -> None:
     encoder = run(
         workload={"model": "bert-large", "seq_len_tokens": 512, "global_batch_sequences": 768}, deployment={"gpus": 8}
@@ -109,6 +138,13 @@ def test_an_encoder_packs_its_texts() -> None:
     rerun = evaluate_training(CATALOG, encoder).rerun
     assert isinstance(rerun.workload, TrainingWorkload)
     assert 150 < rerun.workload.seq_len_tokens < 300
+
+
+def test_who_splits_a_model_and_shards_no_more_distributes_the_optimizer() -> None:
+    said = {"gpus": 64, "tp": 4, "pp": 2, "sharding": Sharding.NONE}
+    assert unpublished.sharding(run(workload={}, deployment=said)) is Sharding.ZERO1
+    alone = {"gpus": 8, "sharding": Sharding.NONE}
+    assert unpublished.sharding(run(workload={}, deployment=alone)) is Sharding.NONE
 
 
 def test_ranks_that_are_said_to_share_nothing_share_what_must_be() -> None:

@@ -55,7 +55,8 @@ def test_servers_bring_their_configuration_and_their_arithmetic(bill):
     line = line_of(bill(), "server")
     assert (line.part, line.quantity, line.charge, line.months) == ("poweredge-xe9780-b300", 4, Charge.ONE_TIME, 0)
     assert line.why == "4 servers by the sizing, 1 of them spare"
-    assert "DIMM slots: 32" in line.configuration
+    assert "Memory: 32 x 96 GB = 3,072 GB planned, at least the 2,160 GB of its GPUs" in line.configuration
+    assert "CPU model and drives: the seller's to state" in line.configuration
     assert "Network for the GPUs: 800 Gbit/s per GPU" in line.configuration
     assert any(text.startswith("CPU: ") for text in line.configuration)
     assert any(text.startswith("NVMe: ") for text in line.configuration)

@@ -115,7 +115,11 @@ def test_tokens_and_runs_have_their_own_unit(result, catalog, book):
     expected = per_token.total_usd / tokens * 1_000_000
     assert float(per_token.usd_per_million_tokens) == pytest.approx(float(expected), rel=1e-5)
     assert per_token.usd_per_run is None
-    expected = per_run.total_usd * 10 / (TERM_DAYS * UTILISATION_FRACTION)
+    electricity = next(line for line in per_run.lines if line.part == "electricity")
+    assert electricity.quantity == np.ceil(trained.facility.facility_power_kw * 240)
+    assert not electricity.included
+    assert "electricity" not in {line.part for line in per_token.lines}
+    expected = per_run.total_usd * 10 / (TERM_DAYS * UTILISATION_FRACTION) + electricity.total_usd
     assert float(per_run.usd_per_run) == pytest.approx(float(expected), rel=1e-5)
     assert per_run.usd_per_million_tokens is None
 

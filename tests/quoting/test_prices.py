@@ -45,7 +45,7 @@ def test_every_server_on_offer_has_a_line_and_unknown_is_none_never_zero(book, c
 
 def test_every_part_of_the_book_exists(book, catalog):
     known = {s.id for s in catalog.hardware.servers} | {s.id for s in catalog.hardware.switches}
-    known |= {"optic", "nvidia-ai-enterprise", "prosupport"}
+    known |= {"optic", "nvidia-ai-enterprise", "prosupport", "electricity"}
 
     assert set(book.lines) <= known
 

@@ -156,3 +156,12 @@ def test_a_currency_that_is_none_is_refused(where):
 def test_a_line_beyond_all_measure_is_refused():
     errors = wrong_fields(bom(bom_line(quantity=10_000)), seller_book({"server": "9999999999999"}), quote_terms())
     assert "lines.server" in errors
+
+
+def test_what_the_book_says_of_a_part_is_what_the_price_is_of():
+    listed = ListPrice(
+        part="server", kind=PartKind.SERVER, unit="server", list_price=Decimal(1), note="2 CPUs, 24 x 64 GB"
+    )
+    book = replace(seller_book({}), lines={"server": listed})
+    [line] = price(bom(bom_line(configuration=("GPUs: 8",))), book, quote_terms()).lines
+    assert line.bom.configuration == ("GPUs: 8", "Priced as: 2 CPUs, 24 x 64 GB")

@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import InvalidRequestError
 from service.quoting.bom import bill_of_materials
-from service.quoting.stated import Site, adjusted, fitting, restated
+from service.quoting.stated import Site, adjusted, configured, fitting, restated
 from service.sizing.workload import Constraints
 from tests.build import sizing_option
 
@@ -107,3 +107,12 @@ def test_a_quote_without_any_part_is_refused(quoted):
     made = quoted({})
     with pytest.raises(InvalidRequestError, match="at least one part"):
         quoted({line.id: 0 for line in made.lines})
+
+
+def test_the_seller_says_what_a_line_consists_of(quoted):
+    made = configured(quoted({}), {"server": "2 x Xeon 6787P, 32 x 128 GB, 8 x 7.68 TB NVMe"})
+    server, *_ = (line for line in made.lines if line.id == "server")
+    assert server.configuration == ("2 x Xeon 6787P, 32 x 128 GB, 8 x 7.68 TB NVMe",)
+    with pytest.raises(InvalidRequestError) as refused:
+        configured(made, {"sever": "x"})
+    assert refused.value.detail.errors[0].did_you_mean[0] == "server"

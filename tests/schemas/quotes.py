@@ -70,6 +70,7 @@ def quote_document(catalog: Catalog, *, fx: FxRate = FX, discount: str = "0.125"
         revision=1,
         customer=Customer(name="A customer", contact="purchasing"),
         seller="seller-1",
+        offered_by=Customer(name="A seller Ltd", contact="sales@seller.example"),
         created_on="2026-11-29",
         issued_on=None,
         valid_until="2026-12-31",

@@ -12,16 +12,14 @@ import pytest
 
 from config.environment import ROOT
 from scripts.calibration.training import (
-    MEMORY,
-    STEP,
-    TrainingError,
     TrainingFit,
     calibrate_training,
     folds,
     write_training,
 )
+from scripts.calibration.training_bands import MEMORY, STEP, TrainingError, peak_band, peak_errors
 from scripts.calibration.training_fit import START, TRAINING_SPECS, StackedRuns, fit_training, value_at
-from scripts.calibration.training_memory import memory_runs
+from scripts.calibration.training_memory import MemoryRun, memory_runs
 from scripts.calibration.training_runs import TrainingRun, training_runs
 from service.catalog.calibration import load_calibration
 from service.sizing.precision import Precision
@@ -109,7 +107,7 @@ def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
         for metric in (STEP, MEMORY)
         for fold in ("fit", "model")
     )
-    fit = TrainingFit(vector=START, errors=errors, runs=len(runs))
+    fit = TrainingFit(vector=START, errors=errors, peaks=(), runs=len(runs))
     write_training(folder / "calibration" / "training.yaml", fit, today=date(2026, 11, 28))
     found = load_calibration(folder)
     assert found.residual("training.step_time_s", "dense").q10 < 0.0
@@ -129,3 +127,25 @@ def test_older_software_is_slower() -> None:
     assert old.vintage > new.vintage == 1.0
     assert old.launch_s > new.launch_s
     assert job(CATALOG).software_years > 2025.0
+
+
+def test_peaks_are_judged_by_an_interval_that_has_not_seen_them(runs) -> None:
+    draw = np.random.default_rng(3)
+    peaks = [MemoryRun(place=run.place, log_error=float(draw.normal(0.0, 0.1)), widening=1.0) for run in runs]
+    one = max(Counter(peak.place.source for peak in peaks).items(), key=lambda pair: pair[1])[0]
+    off = [replace(p, log_error=p.log_error + 1.0) if p.place.source == one else p for p in peaks]
+    errors = list(peak_errors(off))
+    assert {error.fold for error in errors} == {"fit", "source", "model", "gpu"}
+    left = [error for error in errors if error.fold == "source" and error.place.source == one]
+    assert left
+    assert not any(error.inside for error in left)
+
+
+def test_an_interval_of_peaks_is_no_narrower_than_what_four_of_five_stay_below(runs) -> None:
+    # Half of the peaks are far off, which a deviation alone would call rare.
+    peaks = [
+        MemoryRun(place=replace(run.place, group=(run.place.id,)), log_error=0.3 * (number % 2), widening=1.0)
+        for number, run in enumerate(runs)
+    ]
+    band = peak_band(peaks)
+    assert np.mean([band.low <= -peak.log_error <= band.high for peak in peaks]) >= 0.8

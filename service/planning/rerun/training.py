@@ -15,7 +15,6 @@ from service.sizing.interval import Metric
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
 from service.sizing.workload import (
     Deployment,
-    LoraTargets,
     Method,
     Optimizer,
     Sharding,
@@ -65,7 +64,8 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
     evaluated = _paced(catalog, rerun, run)
     if unpublished.is_unsplit(run):
         return _with_optimizer_that_fits(catalog, evaluated, run)
-    if rerun.deployment.sharding is not Sharding.NONE and run.deployment.sharding is not None:
+    stated = run.deployment.sharding not in {None, Sharding.NONE}
+    if stated or unpublished.shards_plainly(run):
         return evaluated
     for sharding in (Sharding.ZERO1, Sharding.ZERO3):
         if evaluated.estimate.fits:
@@ -163,8 +163,7 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
         global_batch_sequences=said.global_batch_sequences or 1,
         # Measured runs force balance.
         expert_imbalance_factor=1.0,
-        # What reference recipes and the defaults of tuning tools adapt where nothing is said.
-        lora_targets=LoraTargets.ATTENTION,
+        lora_targets=unpublished.lora_targets(run),
     )
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, TrainingWorkload)
@@ -188,7 +187,13 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "recompute": unpublished.recompute(run),
         "sharding": unpublished.sharding(run),
     } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) or unpublished.only_shards(run) else {})
-    return Deployment(gpu=said.gpu or "", gpus=gpus, **(degrees | derived), software_month=month_of(run.published))
+    return Deployment(
+        gpu=said.gpu or "",
+        gpus=gpus,
+        **(degrees | derived),
+        loads_whole=unpublished.shards_plainly(run),
+        software_month=month_of(run.published),
+    )
 
 
 def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:

@@ -10,7 +10,7 @@ from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Spread
 from service.sizing.precision import Precision
-from service.sizing.workload import Deployment, Method, PrecisionRecipe, Recompute, Sharding
+from service.sizing.workload import Deployment, LoraTargets, Method, PrecisionRecipe, Recompute, Sharding
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
 _SHARDS_MORE = frozenset({Sharding.ZERO2, Sharding.ZERO3})
@@ -41,9 +41,12 @@ def lengths(
     """Tokens of a typical and of the longest sequence: the first set the pace, the second the peak of memory.
 
     An encoder's length is a limit that its texts fill in part, packed without padding, and that of rollouts one which
-    few answers reach; a length that nobody stated is that of instruction tuning, or of pre-training.
+    few answers reach; a length that nobody stated is that of instruction tuning, or of pre-training, to which stacks
+    that split a model pack their examples.
     """
     said, get = run.workload.seq_len_tokens, calibration.assumption
+    if said is None and splits_tuning(run):
+        said = int(get("evidence.seq_len_tokens"))
     if said is not None:
         filled = get("evidence.encoder_filled_fraction") if architecture.encoder else 1.0
         if method is Method.GRPO:
@@ -79,7 +82,31 @@ def micro_batch(run: MeasuredTraining) -> int | None:
 
 def is_plain(run: MeasuredTraining) -> bool:
     """Whether a run is tuning that does not even state its lengths: nothing is split or made again."""
-    return run.workload.method in TUNED and run.workload.seq_len_tokens is None
+    return run.workload.method in TUNED and run.workload.seq_len_tokens is None and not splits_tuning(run)
+
+
+def splits_tuning(run: MeasuredTraining) -> bool:
+    """Whether a run is tuning that states a tensor, pipeline or expert degree."""
+    said = run.deployment
+    return run.workload.method in TUNED and any(degree is not None for degree in (said.tp, said.pp, said.ep))
+
+
+def shards_plainly(run: MeasuredTraining) -> bool:
+    """Whether a run is the plainest tuning on several GPUs: its tools shard everything, layer by layer.
+
+    They load whole weights on every GPU, and make each layer again in the backward pass.
+    """
+    said = run.deployment
+    return is_plain(run) and said.sharding is None and said.dp is None and (said.gpus or 0) > 1
+
+
+def lora_targets(run: MeasuredTraining) -> LoraTargets:
+    """What is adapted: attention alone in reference recipes; every matrix where a stack that splits runs as it comes.
+
+    Who states neither a batch nor a precision has taken no recipe.
+    """
+    plain = run.workload.global_batch_sequences is None and run.workload.precision is None
+    return LoraTargets.ALL if plain and splits_tuning(run) else LoraTargets.ATTENTION
 
 
 def only_shards(run: MeasuredTraining) -> bool:
@@ -89,11 +116,16 @@ def only_shards(run: MeasuredTraining) -> bool:
 
 
 def sharding(run: MeasuredTraining) -> Sharding | None:
-    """As published; the optimizer's states in stacks that state a tensor, pipeline or expert degree."""
+    """As published; the optimizer's states in stacks that state a tensor, pipeline or expert degree.
+
+    The optimizer of such stacks is always distributed: `none` is what they say of anything beyond it.
+    """
     said = run.deployment
-    if said.sharding is not None or all(degree is None for degree in (said.tp, said.pp, said.ep)):
-        return said.sharding
-    return Sharding.ZERO1
+    if shards_plainly(run):
+        return Sharding.ZERO3
+    unsaid = said.sharding in {None, Sharding.NONE}
+    splits = any(degree is not None for degree in (said.tp, said.pp, said.ep))
+    return Sharding.ZERO1 if unsaid and splits else said.sharding
 
 
 def is_unsplit(run: MeasuredTraining) -> bool:
@@ -104,8 +136,10 @@ def is_unsplit(run: MeasuredTraining) -> bool:
 
 
 def recompute(run: MeasuredTraining) -> Recompute | None:
-    """As published; none in the plainest tuning."""
+    """As published; none in the plainest tuning on one GPU, full where its tools shard."""
     said = run.deployment.recompute
+    if said is None and shards_plainly(run):
+        return Recompute.FULL
     return Recompute.NONE if said is None and is_plain(run) else said
 
 

@@ -11,6 +11,7 @@ from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout
 from service.sizing.table import FloatArray, HardwareTable, build_table
 from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
+from service.sizing.training.demand import run_demands
 from service.sizing.training.explain import (
     bottleneck,
     certainty_of,
@@ -45,7 +46,13 @@ def estimate_training(
     _check_recompute(deployment)
     server, gpu, placed = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
-    job = job_of(workload, architecture, calibration, month=deployment.software_month)
+    job = job_of(
+        workload,
+        architecture,
+        calibration,
+        month=deployment.software_month,
+        loads_whole=deployment.loads_whole,
+    )
     require_known(job, table, gpu)
     job, layouts = deployed_layouts(job, deployment)
     found = _fitted(job, layouts, deployment, table)
@@ -70,6 +77,8 @@ def estimate_training(
         memory_usable_gb_gpu=float(table.memory_bytes[0]) / GB,
         bottleneck=bottleneck(point.step),
         utilisation=utilisation(point),
+        # The servers around a stated deployment are not planned, so that their energy is not known.
+        requirements=tuple(q for q in run_demands(point, facility_power_kw=None) if q.value is not None),
         assumed=(
             *_placed(placed),
             *_chosen(deployment, found.layouts.layout(row)),

@@ -154,6 +154,7 @@ def training_memory_parts(memory: Memory) -> tuple[MemoryPart, ...]:
         activations=float(memory.activations[0]),
         logits=float(memory.logits[0]),
         gathered_layers=float(memory.gathered[0]),
+        loading=float(memory.loading[0]),
         measured_correction=float(memory.correction[0]),
         fragmentation=float(memory.fragmentation[0]),
         reserve=float(memory.reserve[0]),

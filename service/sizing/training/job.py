@@ -37,11 +37,14 @@ class Job:
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
+    collective_bytes: float
     fragmentation_fraction: float
     # How measured peaks scatter around the formula, and with what confidence a chosen and a stated layout must fit.
     memory_spread: Spread
     memory_confidence_fraction: float
     stated_memory_confidence_fraction: float
+    # Whether every GPU holds a whole copy of sharded weights while they are loaded.
+    loads_whole: bool
     trained_params: float
     checkpoint_bytes: float
 
@@ -79,7 +82,9 @@ class Job:
             micro_batches=micro_batches(layouts, self.batch_sequences),
             measured_factor=float(np.exp(self.memory_spread.shift)),
             reserve_bytes=self.reserve_bytes,
+            collective_bytes=self.collective_bytes,
             fragmentation_fraction=self.fragmentation_fraction,
+            loads_whole=self.loads_whole,
         )
 
     def step(self, layouts: Layouts, rates: Rates) -> StepTime:
@@ -137,6 +142,7 @@ def job_of(
     *,
     month: str | None = None,
     confidence_fraction: float = 0.0,
+    loads_whole: bool = False,
 ) -> Job:
     """The job of a workload under software of a month (YYYY-MM), today's where None.
 
@@ -166,12 +172,14 @@ def job_of(
         ),
         reliability=reliability_of(calibration),
         reserve_bytes=calibration.assumption("training.framework_reserve_gb") * GB,
+        collective_bytes=calibration.assumption("training.collective_buffers_gb") * GB,
         fragmentation_fraction=calibration.assumption("training.fragmentation_fraction"),
         memory_spread=memory_spread(recipe, calibration, moe=shape.is_moe),
         memory_confidence_fraction=max(
             calibration.assumption("training.memory_confidence_fraction"), float(np.sqrt(confidence_fraction))
         ),
         stated_memory_confidence_fraction=calibration.assumption("training.stated_memory_confidence_fraction"),
+        loads_whole=loads_whole,
         trained_params=trained,
         checkpoint_bytes=float(checkpoint_bytes(trained)),
     )

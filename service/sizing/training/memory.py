@@ -30,6 +30,7 @@ class Memory:
     activations: FloatArray
     logits: FloatArray
     gathered: FloatArray
+    loading: FloatArray
     correction: FloatArray
     fragmentation: FloatArray
     reserve: FloatArray
@@ -37,7 +38,8 @@ class Memory:
     @property
     def computed(self) -> FloatArray:
         """What the formulas of the parts come to [bytes]."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.gathered
+        stepping = self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.gathered
+        return stepping + self.loading
 
     @property
     def allocated(self) -> FloatArray:
@@ -129,6 +131,7 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     full = _BF16 * shape.hidden * shape.layers
     again = layouts.made_again
     kept = np.where(layouts.recompute == 1, selective, none)
+    kept = kept + _adapter_input_bytes(layouts, shape, recipe=recipe)
     per_token = kept - again * (kept - full)
     share = stage_layers_fraction(layouts, shape.layers)
     in_flight = np.minimum(micro_batches, layouts.pp) * np.where(
@@ -137,6 +140,16 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     # Under full recompute one layer at a time is rebuilt in full.
     rebuilt = np.where(again > 0.0, none / shape.layers, 0.0)
     return np.asarray(tokens * (per_token * share * in_flight + rebuilt), dtype=np.float64)
+
+
+def _adapter_input_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe) -> FloatArray:
+    """Inputs of adapters [bytes a token of the shard]: sequence parallelism gathers them, and they are kept whole.
+
+    Those of a mixer and of a dense feed-forward part; what experts take is not split over the sequence.
+    """
+    adapted = shape.mixer_layers + shape.dense_ffn_layers * np.asarray(recipe.adapts_ffn, dtype=np.float64)
+    gathered = _BF16 * shape.hidden * adapted * layouts.tp
+    return np.where(recipe.is_adapter & (layouts.tp > 1), gathered, 0.0)
 
 
 def logit_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe) -> FloatArray:
@@ -155,9 +168,15 @@ def training_memory(
     micro_batches: IntArray,
     measured_factor: float,
     reserve_bytes: float,
+    collective_bytes: float,
     fragmentation_fraction: float,
+    loads_whole: bool,
 ) -> Memory:
-    """Bytes per part on the fullest GPU [bytes]; `measured_factor` is the median of measured over computed peaks."""
+    """Bytes per part on the fullest GPU [bytes]; `measured_factor` is the median of measured over computed peaks.
+
+    `loads_whole`: every GPU holds all of a stage's weights beside its shard and the layers in flight while they are
+    loaded, and `loading` is what that takes beyond the peak of a step.
+    """
     parts = params_gpu(layouts, shape)
     trained = trained_params_gpu(layouts, shape, recipe)
     zero3 = layouts.sharding >= _ZERO3
@@ -177,7 +196,10 @@ def training_memory(
     weights = _sharded(layouts, _ZERO3, trained) * recipe.weight_bytes + frozen
     gradients = _sharded(layouts, _ZERO2, trained) * recipe.gradient_bytes
     optimizer = _sharded(layouts, _ZERO1, trained) * recipe.optimizer_bytes
-    used = weights + gradients + optimizer + activations + logits + gathered
+    stepping = weights + gradients + optimizer + activations + logits + gathered
+    whole = (parts[0] + parts[1]) * gathered_bytes + weights + gathered
+    loading = np.where(zero3 & (layouts.dp > 1) & loads_whole, np.maximum(0.0, whole - stepping), 0.0)
+    used = stepping + loading
     return Memory(
         weights=weights,
         gradients=gradients,
@@ -185,7 +207,8 @@ def training_memory(
         activations=activations,
         logits=logits,
         gathered=gathered,
+        loading=loading,
         correction=np.asarray((measured_factor - 1.0) * used, dtype=np.float64),
         fragmentation=np.asarray(fragmentation_fraction * measured_factor * used, dtype=np.float64),
-        reserve=np.full(np.shape(used), reserve_bytes),
+        reserve=reserve_bytes + np.where(layouts.gpus > 1, collective_bytes, 0.0),
     )

@@ -124,6 +124,8 @@ def _notes(job: Job, point: Point, spec: ServerSpec, servers: int) -> tuple[str,
     idle = servers * spec.gpus - point.gpus
     if idle:
         notes.append(f"{idle} of {servers * spec.gpus} GPUs stand by: the layout takes {point.gpus}")
+    if job.workload.target.budget_usd is not None:
+        notes.append("the confidence is of memory alone: the budget was held against indicative prices")
     if job.workload.method is Method.GRPO:
         notes.append("the same GPUs decode the rollouts before they train; a step waits for the longest of them")
     if job.workload.method is Method.DPO:

@@ -10,14 +10,14 @@ from service.sizing.rank import Verdict, admissible, pareto_front, rejections
 from service.sizing.result import Assumed, Rejection, Sensitivity, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight
 from service.sizing.table import FloatArray, IntArray, table_of
-from service.sizing.training.choices import searched_layouts
 from service.sizing.training.context import check_sequence
 from service.sizing.training.evaluate import training_assumptions
 from service.sizing.training.explain import Certainty, certainty_of
-from service.sizing.training.fleet import Fleet, search
+from service.sizing.training.fleet import Fleet, fleet_of
 from service.sizing.training.job import job_of
 from service.sizing.training.judge import judge, named_in_days, nearest_miss, ranked_rows
 from service.sizing.training.options import OptionContext, training_option
+from service.sizing.training.stepped import shared_steps
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Question, TrainingWorkload
 
@@ -51,9 +51,11 @@ def size_training(
     table = table_of(hardware)
     job = job_of(workload, architecture, calibration, confidence_fraction=question.constraints.min_confidence_fraction)
     most = int(calibration.assumption("fleet.max_gpus"))
-    job, layouts = searched_layouts(job, gpus=workload.target.gpus, most_gpus=most)
     rows, refused = admissible(table, question.constraints)
-    fleet = search(job, layouts, rows=rows, table=table, calibration=calibration)
+    job, steps = shared_steps(
+        job, gpus=workload.target.gpus, most_gpus=most, rows=rows, table=table, calibration=calibration
+    )
+    fleet = fleet_of(job, steps, table)
     certainties = {
         int(row): certainty_of(
             job, calibration, subject=architecture.id, gpu=table.gpus[row].id, gpus=_typical(fleet, int(row))

@@ -55,6 +55,7 @@ class Shape:
     expert_intermediate: float
     moe_layers: float
     mixer_layers: float
+    dense_ffn_layers: float
     products: LayerProducts
     expert_elements_token: float
     attention_side_elements_token: float
@@ -143,6 +144,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         expert_intermediate=float(max((f.intermediate for f in moe), default=0)),
         moe_layers=float(sum(f.count for f in moe)),
         mixer_layers=float(sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)),
+        dense_ffn_layers=float(sum(f.count for f in architecture.ffns if f.kind is FfnKind.DENSE)),
         products=layer_products(architecture),
         expert_elements_token=expert_elements_token(architecture),
         attention_side_elements_token=sum(m.count * (_qk_width(m) + _v_width(m)) for m in scored),

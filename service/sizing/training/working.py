@@ -71,7 +71,7 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         name="memory_computed_gb",
         value=float(point.memory.computed[0]) / GB,
         unit="GB per GPU",
-        formula="weights + gradients + optimizer + activations + logits + gathered layers",
+        formula="weights + gradients + optimizer + activations + logits + gathered layers + what loading takes beyond",
         inputs=(),
         source=_METHOD,
     )
@@ -81,7 +81,7 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         unit="GB per GPU",
         formula="allocated p50 x (1 + fragmentation) + reserve: the p50 of the answer",
         inputs=(
-            Quantity(name="reserve_gb", value=job.reserve_bytes / GB),
+            Quantity(name="reserve_gb", value=float(point.memory.reserve[0]) / GB),
             Quantity(name="fragmentation_fraction", value=job.fragmentation_fraction),
             Quantity(name="usable_gb", value=float(point.table.memory_bytes[point.server]) / GB),
         ),

@@ -1,7 +1,9 @@
 """Memory against numbers worked out by hand from the papers."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
@@ -143,3 +145,28 @@ def test_uneven_stages_cost_a_whole_layer(catalog: Catalog) -> None:
     # 126 layers and both ends make 128 slots: 16 stages are even. 61 layers in 4 x 4 chunks take 4 each: 16 on a stage.
     assert stage_layers_fraction(layouts(pp=16), 126.0)[0] == pytest.approx(8 / 126)
     assert stage_layers_fraction(layouts(pp=4, vpp=4), 61.0)[0] == pytest.approx(16 / 61)
+
+
+def test_a_run_that_loads_whole_weights_holds_a_copy_and_its_shard(catalog: Catalog) -> None:
+    tuned = job(catalog, method=Method.LORA, seq_len_tokens=128)
+    plain = tuned.memory(layouts(dp=2, sharding=3, recompute=2))
+    loading = replace(tuned, loads_whole=True).memory(layouts(dp=2, sharding=3, recompute=2))
+    assert plain.loading[0] == 0.0
+    # The shard is half of the copy, and the adapters are small.
+    assert loading.computed[0] == pytest.approx(1.5 * 2.0 * PARAMS_8B + loading.gathered[0], rel=0.01)
+    # A step of long sequences takes more than loading does, and what is not sharded is loaded in place.
+    long = replace(job(catalog, method=Method.LORA, seq_len_tokens=32768), loads_whole=True)
+    assert long.memory(layouts(dp=2, sharding=3)).loading[0] == 0.0
+    assert replace(tuned, loads_whole=True).memory(layouts(dp=2, sharding=1)).loading[0] == 0.0
+
+
+@pytest.mark.parametrize(("targets", "inputs"), [(LoraTargets.ATTENTION, 1), (LoraTargets.ALL, 2)])
+def test_adapters_keep_the_gathered_inputs_of_split_sequences(
+    catalog: Catalog, targets: LoraTargets, inputs: int
+) -> None:
+    tuned = job(catalog, method=Method.LORA, lora_targets=targets)
+    found, plain = (
+        activation_bytes(layouts(tp=2), one.shape, recipe=one.recipe, micro_batches=np.array([1]))[0]
+        for one in (tuned, replace(tuned, recipe=replace(tuned.recipe, is_adapter=False)))
+    )
+    assert found - plain == pytest.approx(inputs * 32 * 2.0 * 4096 * 4096)
