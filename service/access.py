@@ -30,6 +30,7 @@ class Permission(StrEnum):
     KEYS = "keys"
     TENANT = "tenant"
     INSTALLATION = "installation"
+    WEBHOOKS = "webhooks"
     SCHEDULES = "schedules"
     SCHEDULE_CHANGES = "schedule_changes"
 
@@ -60,6 +61,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.KEYS,
         Permission.TENANT,
         Permission.SCHEDULE_CHANGES,
+        Permission.WEBHOOKS,
     },
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG, Permission.INSTALLATION}),

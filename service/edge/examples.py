@@ -23,6 +23,9 @@ _REQUESTS = {
     "postBatch": (f"{_MORE}/batches",),
     "postKey": (f"{_MORE}/keys",),
     "rotateKey": (f"{_MORE}/rotations",),
+    "postWebhook": (f"{_MORE}/webhooks",),
+    "putWebhook": (f"{_MORE}/webhooks",),
+    "rotateWebhookSecret": (f"{_MORE}/webhook-rotations",),
     **dict.fromkeys(("postSchedule", "putSchedule", "postSchedulePreview"), (f"{_MORE}/schedules",)),
 }
 """By operation: the folders of its bodies, below that of all examples."""

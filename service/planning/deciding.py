@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from service.errors import RateLimitedError
 from service.metrics import Answered
 from service.planning.drafting import Draft
+from service.planning.heard import runs_ended
 from service.planning.ring import ring
 from service.planning.view import RunView, run_view
 from service.queue import ROUTES, TaskName
@@ -73,9 +74,10 @@ def _check_room(session: Session, draft: Draft) -> None:
         )
 
 
-def insert_run(session: Session, row: RunRow) -> None:
-    """Write the run, and what must be rung for; IntegrityError when another one leads on the question by now."""
+def insert_run(runtime: Runtime, session: Session, row: RunRow) -> None:
+    """Write the run, and what must be rung for or told; IntegrityError when another one leads on it by now."""
     runs.add(session, row)
+    runs_ended(runtime, session, [row])
     if row.status == RunStatus.QUEUED and row.follows_run_id is None:
         task = TaskName.SIZE_WORKLOAD
         outbox.add(session, task=task.value, queue=ROUTES[task].value, entity_id=row.id, now=row.created_at)
