@@ -27,7 +27,7 @@ PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
 ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
 QUOTE_BODIES = request_examples("postQuote", FOLDER)
 KEYS = request_examples("postKey", FOLDER)
-ROTATIONS = request_examples("rotateKey", FOLDER)
+KEY_ROTATIONS = request_examples("rotateKey", FOLDER)
 BATCHES = request_examples("postBatch", FOLDER)
 WEBHOOKS = request_examples("postWebhook", FOLDER)
 ROTATIONS = request_examples("rotateWebhookSecret", FOLDER)
@@ -126,7 +126,7 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         key,
         admin.get("/v1/keys?limit=1"),
         admin.get(key.headers["Location"]),
-        admin.post(f"{key.headers['Location']}/rotate", ROTATIONS["rotation"]),
+        admin.post(f"{key.headers['Location']}/rotate", KEY_ROTATIONS["key-rotation"]),
         admin.post(f"{key.headers['Location']}/revoke"),
         admin.get("/v1/tenant"),
         speaker("acme", Role.OPERATOR).get("/v1/dead-letters?limit=1"),
