@@ -21,6 +21,8 @@ from scripts.benchmark import (
     peers,
     peers_table,
     procfs,
+    quotes,
+    quotes_table,
     readme,
     table,
     targets,
@@ -36,6 +38,7 @@ from scripts.benchmark.installation import Installation, installed
 from scripts.benchmark.machine import Machine, this_machine
 from scripts.benchmark.memory import MemoryFigures
 from scripts.benchmark.peers import PeerFigures
+from scripts.benchmark.quotes import QuoteFigures
 from scripts.benchmark.table import Section
 from scripts.benchmark.tasks import TaskFigures
 from scripts.benchmark.web import WebFigures
@@ -47,7 +50,7 @@ from service.errors import PlannerError
 
 INTERRUPTED = 130
 Say = Callable[[str], None]
-Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | MemoryFigures | PeerFigures
+Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | QuoteFigures | MemoryFigures | PeerFigures
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +97,7 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "engine" in parts:
         of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
-    if {"http", "tasks", "batch", "memory"} & set(parts):
+    if {"http", "tasks", "batch", "quotes", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)
     if "peers" in parts:
@@ -122,6 +125,11 @@ def _of_installation(report: Report, installation: Installation, parts: Sequence
         report.add("batch", of_batch, batch_table.section(of_batch))
         report.verdicts.append(batch_table.judge(of_batch))
         loads.append("the batches")
+    if "quotes" in parts:
+        of_quotes = quotes.measure(installation, rounds=3 if report.quick else 30, say=say)
+        report.add("quotes", of_quotes, quotes_table.section(of_quotes))
+        report.verdicts += quotes_table.judge(of_quotes)
+        loads.append("the quotes")
     if "memory" in parts:
         say("memory: looking at each process")
         load = " and ".join(loads) or memory.own_load(installation)
