@@ -32,6 +32,13 @@ def _positive_int(text: str) -> int:
     return value
 
 
+def _whole_number(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
 def _positive_float(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -98,6 +105,11 @@ def _whole_seconds(name: str, setting: str, meaning: str) -> Variable:
     return Variable(
         name=name, setting=setting, parse=_positive_int, expects="a whole number of seconds above 0", meaning=meaning
     )
+
+
+def _days(name: str, setting: str, meaning: str) -> Variable:
+    expects = "a whole number of days, 0 for ever"
+    return Variable(name=name, setting=setting, parse=_whole_number, expects=expects, meaning=meaning)
 
 
 VARIABLES: tuple[Variable, ...] = (
@@ -201,6 +213,12 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds("HEADROOM_WEBHOOK_MEMORY_S", "webhook_memory_s", "after this a new webhook is heard of everywhere"),
     _count("HEADROOM_KEPT_BYTES", "kept_bytes", "memory for finished runs in each web process"),
     _whole_seconds("HEADROOM_IDEMPOTENCY_TTL_S", "idempotency_ttl_s", "how long an `Idempotency-Key` is kept"),
+    _days("HEADROOM_KEEP_RUNS_DAYS", "keep_runs_days", "so many days runs are kept that nothing needs; 0: for ever"),
+    _days("HEADROOM_KEEP_BATCHES_DAYS", "keep_batches_days", "ended batches with their items"),
+    _days("HEADROOM_KEEP_OCCURRENCES_DAYS", "keep_occurrences_days", "occurrences of schedules with their items"),
+    _days("HEADROOM_KEEP_DRAFT_DOCUMENTS_DAYS", "keep_draft_documents_days", "documents of quotes that are not issued"),
+    _days("HEADROOM_KEEP_DELIVERIES_DAYS", "keep_deliveries_days", "events of webhooks with their deliveries"),
+    _days("HEADROOM_KEEP_AUDIT_DAYS", "keep_audit_days", "audit events"),
     _seconds("HEADROOM_BROKER_CONNECT_TIMEOUT_S", "broker_connect_timeout_s", "longest wait for the broker"),
     _seconds("HEADROOM_BREAKER_OPEN_S", "breaker_open_s", "pause after a failure of broker or cache"),
 )

@@ -28,6 +28,7 @@ class TaskName(StrEnum):
     RENDER_QUOTE = "render_quote"
     SIZE_CHUNK = "size_chunk"
     RESIZE_STALE = "resize_stale"
+    PRUNE = "prune"
 
 
 class QueueName(StrEnum):
@@ -42,6 +43,7 @@ ROUTES: dict[TaskName, QueueName] = {
     TaskName.RENDER_QUOTE: QueueName.INTERACTIVE,
     TaskName.SIZE_CHUNK: QueueName.BATCH,
     TaskName.RESIZE_STALE: QueueName.BATCH,
+    TaskName.PRUNE: QueueName.BATCH,
 }
 
 

@@ -48,6 +48,13 @@ class Settings:
     kept_bytes: int = 64_000_000
     # For so long a request that is sent again under its idempotency key gets the first answer again.
     idempotency_ttl_s: int = 24 * 3600
+    # For so many days what is over is kept; 0 is for ever.
+    keep_runs_days: int = 365
+    keep_batches_days: int = 90
+    keep_occurrences_days: int = 90
+    keep_draft_documents_days: int = 30
+    keep_deliveries_days: int = 30
+    keep_audit_days: int = 1096
     broker_connect_timeout_s: float = 1.0
     breaker_open_s: float = 5.0
     web_host: str = "127.0.0.1"

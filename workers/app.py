@@ -83,7 +83,7 @@ def runtime() -> Runtime:
 
 app = make_celery(settings())
 app.Worker = app.subclass_with_self(Program)
-app.conf.imports = ("workers.sizing", "workers.documents")
+app.conf.imports = ("workers.sizing", "workers.documents", "workers.upkeep")
 app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 
 

@@ -18,6 +18,7 @@ from service.planning.heartbeat import DISPATCHER, beat, process_name, silence
 from service.planning.schedule.due import begin_due, ring
 from service.planning.sweep import prune, relay, sweep
 from service.planning.versions import record_release
+from service.queue import TaskName
 from service.runtime import Runtime, build_runtime
 from service.settings import BEAT_EVERY_S
 from service.store.checkpoints import Checkpoints
@@ -90,6 +91,7 @@ class Dispatcher:
         if now_s >= self.rhythm.prune_at:
             self.rhythm.prune_at = now_s + _PRUNE_EVERY_S
             prune(self.runtime)
+            self.runtime.queue.enqueue(TaskName.PRUNE)
         return True
 
     def _leave(self) -> None:

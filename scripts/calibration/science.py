@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from scripts.calibration.science_fit import FEW_GPUS_ARM, LEAST_GPUS, Fitted, fit_application, fit_science, with_laws
+from scripts.calibration.science_fit import Fitted, fit_application, fit_science
+from scripts.calibration.science_laws import FEW_GPUS_ARM, LEAST_GPUS, with_laws
 from scripts.calibration.science_runs import ScienceRun, predictions, with_padding
 from service.catalog.catalog import Catalog
 from service.sizing.science.application import Application, TransferLaw
@@ -120,7 +121,7 @@ def write_science(
         "schema_version: 1",
         f'fitted: "{today.isoformat()}"',
         f"inputs: {runs} lines of config/evidence/science.jsonl whose split is calibration and scope is timing",
-        "method: non-negative relative least squares of curves, ridge of laws (scripts/calibration/science_fit.py)",
+        "method: non-negative relative least squares of curves (scripts/calibration/science_curves.py), ridge of laws",
         f'code_version: "{ENGINE_VERSION}"',
         "errors:",
         *_error_lines(errors),

@@ -20,7 +20,7 @@ from service.schemas.page import CursorField, PageQuerySchema, page
 blueprint = ResourceBlueprint(
     "catalog", __name__, url_prefix="/v1/catalog", permission=Permission.CATALOG, description="Facts with sources."
 )
-RESOURCES = ("gpus", "servers", "networks", "storage", "racks", "models", "applications")
+RESOURCES = ("gpus", "servers", "cpu-servers", "networks", "storage", "racks", "models", "applications")
 
 
 def _list_of(resource: str) -> View:
@@ -82,16 +82,20 @@ def _add_routes() -> None:
             blueprint.response(200, CatalogPageSchema, headers=ETAG_DOC),
             blueprint.arguments(PageQuerySchema.from_dict({"cursor": CursorField(resource)}), location="query"),
             documents_etag(blueprint),
-            blueprint.described(operationId=f"list{resource.capitalize()}"),
+            blueprint.described(operationId=f"list{_camel(resource)}"),
         )
-        _add(f"/{resource}", f"list_{resource}", _list_of(resource), listing)
+        _add(f"/{resource}", f"list_{resource.replace('-', '_')}", _list_of(resource), listing)
         reading = (
             blueprint.response(200, CatalogRecordSchema, headers=ETAG_DOC),
             blueprint.alt_response(404, response="NOT_FOUND"),
             documents_etag(blueprint),
-            blueprint.described(operationId=f"get{singular.capitalize()}"),
+            blueprint.described(operationId=f"get{_camel(singular)}"),
         )
-        _add(f"/{resource}/<record_id>", f"get_{singular}", _record_of(resource), reading)
+        _add(f"/{resource}/<record_id>", f"get_{singular.replace('-', '_')}", _record_of(resource), reading)
+
+
+def _camel(resource: str) -> str:
+    return "".join(word.capitalize() for word in resource.split("-"))
 
 
 def _add(rule: str, endpoint: str, view: View, decorators: tuple[Decorator, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from service.catalog.files import wrong
 from service.catalog.records import RecordFile, load_record, load_records
 from service.schemas.catalog import (
+    CpuServerSchema,
     FacilitySchema,
     GpuSchema,
     Loaded,
@@ -37,6 +38,7 @@ def load_hardware(folder: Path) -> LoadedHardware:
     files = {
         "gpus": load_records(folder / "gpus.yaml", GpuSchema()),
         "servers": load_records(folder / "servers.yaml", ServerSchema()),
+        "cpu-servers": load_records(folder / "cpu_servers.yaml", CpuServerSchema()),
         "networks": load_records(folder / "networks.yaml", SwitchSchema()),
         "storage": load_records(folder / "storage.yaml", StorageSchema()),
         "racks": load_records(folder / "facility.yaml", RackSchema(), also=(PRESET,)),
@@ -51,6 +53,7 @@ def load_hardware(folder: Path) -> LoadedHardware:
         racks=racks.specs,
         storage=files["storage"].specs,
         facility=preset.spec,
+        cpu_servers=files["cpu-servers"].specs,
     )
     sheets = {kind: file.sheets for kind, file in files.items()}
     return LoadedHardware(

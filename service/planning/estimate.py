@@ -10,7 +10,15 @@ from service.sizing import estimate as engine
 from service.sizing.inference.context import check_context
 from service.sizing.result import Estimate
 from service.sizing.training.context import check_sequence
-from service.sizing.workload import Deployment, InferenceWorkload, Pool, Serving, TrainingWorkload, Workload
+from service.sizing.workload import (
+    Constraints,
+    Deployment,
+    InferenceWorkload,
+    Pool,
+    Serving,
+    TrainingWorkload,
+    Workload,
+)
 
 
 def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Estimate:
@@ -30,6 +38,7 @@ def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Es
         architecture=architecture,
         application=application,
         calibration=catalog.calibration,
+        constraints=Constraints(),
     )
     if found.mode == Serving.DISAGGREGATED and found.decode is None:
         raise _one_instance(found)

@@ -176,10 +176,13 @@ def prune(runtime: Runtime) -> int:
 
 
 def _forget_unfinished(runtime: Runtime) -> int:
-    """Batches whose request died while it was received: one at a time, for they may be long."""
+    """Batches whose request died while it was received: some of their items at a time, for they may be long."""
     before, total = runtime.clock() - _RECEIVED_WITHIN, 0
-    while transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=1)):
-        total += 1
+    while total < _KEYS_MOST:
+        gone = transact(runtime, lambda session: batches.forget_unfinished(session, before=before, limit=_KEYS_AT_ONCE))
+        total += gone
+        if not gone:
+            break
     return total
 
 

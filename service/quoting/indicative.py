@@ -11,7 +11,6 @@ from service.quoting.output import HOURS_DAY, MILLION, SECONDS_DAY, days_of, run
 from service.quoting.prices import PriceBook, PriceLine
 from service.sizing.hardware import Hardware
 from service.sizing.result import SizingOption, SizingResult
-from service.sizing.science.host import CPU_SERVERS
 
 TERM_MONTHS = 36
 UTILISATION_FRACTION = Decimal("0.6")
@@ -19,7 +18,6 @@ _CENT = Decimal("0.01")
 _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
-_CPU_SERVER = "cpu-server"
 _ELECTRICITY = "electricity"
 
 
@@ -134,11 +132,24 @@ def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -
         lines.append(_line(_OPTIC, optics, book=book, names=names, included=True))
     lines.append(_line(_SOFTWARE, option.gpus, book=book, names=names, included=False))
     lines.append(_line(_SUPPORT, option.servers, book=book, names=names, included=False))
-    alone = {q.name: q.value for q in option.requirements}.get(CPU_SERVERS)
-    if alone:
-        # Of another kind than the servers that are sized: what they cost is not known, that they are needed is.
-        lines.append(_line(_CPU_SERVER, int(alone), book=book, names=names, included=False))
+    lines += [
+        _line(part, many, book=book, names={**names, part: name}, included=False)
+        for part, name, many in _around(option)
+        if many
+    ]
     return tuple(lines)
+
+
+def _around(option: SizingOption) -> tuple[tuple[str, str, int | None], ...]:
+    """What else the option takes: that it is needed is known, what it costs seldom is."""
+    built = option.facility
+    return (
+        ("cpu-server", "CPU-only servers for alignments", built.cpu_servers),
+        ("cable", "Cables of all networks", sum(part.cables or 0 for part in option.network.networks)),
+        ("rack", "Racks", built.racks),
+        ("power-feed", "Power feeds of all racks", built.feeds),
+        ("coolant-unit", "Coolant distribution units", built.coolant_units),
+    )
 
 
 def _electricity(option: SizingOption, result_kind: str, *, book: PriceBook) -> tuple[CostLine, ...]:
@@ -201,9 +212,11 @@ def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None
 
 
 def _note(lines: tuple[CostLine, ...], electricity: tuple[CostLine, ...]) -> str:
+    unpriced = [line.name.lower() for line in lines if line.total_usd is None and line.part != _SUPPORT]
+    left_out = f"; not priced, though needed: {', '.join(unpriced)}" if unpriced else ""
     included = " and ".join(sorted({line.part for line in lines if line.included and line.total_usd is not None}))
     run = f"; a run with its electricity at {electricity[0].unit_price_usd} USD a kWh" if electricity else ""
     return (
-        f"list prices of {included or 'nothing'}; no discount, storage, energy, space, installation or tax; "
+        f"list prices of {included or 'nothing'}; no discount, storage, energy, space, installation or tax{left_out}; "
         f"per unit over {TERM_MONTHS} months at {UTILISATION_FRACTION} utilisation{run}"
     )

@@ -14,6 +14,7 @@ from service.schemas.strict import Amount, Choice, Count, Flag, StrictSchema, Te
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.hardware import (
     Cooling,
+    CpuServerSpec,
     FacilityPreset,
     GpuSpec,
     RackSpec,
@@ -151,6 +152,23 @@ class ServerSchema(HardwareSchema):
     nics_node = FactField(Count("", low=1, high=64), required=False)
 
 
+class CpuServerSchema(HardwareSchema):
+    """A server without GPUs."""
+
+    spec = CpuServerSpec
+
+    family = Text("The chassis.", longest=60, required=True)
+    sku = Text("The Dell SKU, where one is known.", longest=60, required=True, allow_none=True)
+    orderable = Flag("It has a SKU.", required=True)
+    cooling = FactField(Choice("How it is cooled.", Cooling), known=True)
+    rack_units = positive(60, known=True)
+    cpu_cores = whole(1, 100_000, known=True)
+    plan_power_kw = positive(1000)
+    max_power_w = positive(1e6)
+    weight_kg = positive(1e5)
+    max_memory_tb = positive(1000)
+
+
 class SwitchSchema(HardwareSchema):
     """A network switch."""
 
@@ -205,6 +223,7 @@ class FacilitySchema(HardwareSchema):
     feed_kw = positive(1000, known=True)
     feed_sides = whole(1, 4, known=True)
     cdu_kw = positive(10_000, known=True)
+    rack_cdu_kw = positive(10_000, known=True)
 
 
 class PublishedSchema(StrictSchema):

@@ -9,6 +9,7 @@ from service.schemas.inference import InferenceWorkloadSchema
 from service.schemas.issue import Issue
 from service.schemas.month import MonthField
 from service.schemas.plain import AnswerSchema, count, figure, flag, many, one, text
+from service.schemas.plans import FacilitySchema, NetworkSchema, StorageSchema
 from service.schemas.result import (
     AssumedSchema,
     LayoutSchema,
@@ -270,7 +271,11 @@ class EstimateSchema(AnswerSchema):
         metadata={"description": "Whether the load keeps the slo, as the working predicts it; null without an slo."},
     )
     utilisation = figures_field("Shares of what the hardware could do.")
-    requirements = figures_field("What a run asks of storage and network; only of training.")
+    servers = count("Servers that carry the GPUs; null where no system of the catalog does.", allow_none=True)
+    requirements = figures_field("What else the workload asks for.")
+    network = one(NetworkSchema, "The fabric between servers; null where the servers are unknown.", allow_none=True)
+    storage = one(StorageSchema, "What the workload asks of storage.", allow_none=True)
+    facility = one(FacilitySchema, "Power, cooling and space; null where the servers are unknown.", allow_none=True)
     assumed = many(AssumedSchema, "Defaults and assumptions that the answer rests on.")
     working = many(WorkingStepSchema, "Every quantity, its formula, its inputs and their sources, in order.")
     engine_version = text("Version of the engine.")

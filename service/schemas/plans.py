@@ -155,12 +155,17 @@ class FacilitySchema(AnswerSchema):
     rack_binds = text("What sets the servers of a rack: space, power, air, weight or published.", **_OPTIONAL)
     rack_feeds = count("Power feeds of one rack of servers, both sides.", **_OPTIONAL)
     feeds = count("Power feeds of all racks.", **_OPTIONAL)
-    coolant_units = count("Coolant distribution units of a row, one of them spare.", **_OPTIONAL)
+    coolant_units = count(
+        "Coolant distribution units: one inside a rack where that is enough, else of a row with a spare.", **_OPTIONAL
+    )
     energy_kwh_year = figure("Energy of a year at the meter.", **_OPTIONAL)
     carbon_kg_year = figure("Carbon dioxide of that energy.", **_OPTIONAL)
     grid_kg_co2_kwh = figure("The intensity of the grid that this is at.", **_OPTIONAL)
+    cpu_servers = count("Servers without GPUs beside those that are sized; the sums above include them.")
+    cpu_racks = count("Racks of their own that those stand in.", **_OPTIONAL)
+    cpu_power_kw = figure("Power of those servers.", **_OPTIONAL)
 
     @pre_load
     def _older(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Answers of older engines ended with the heat that leaves through liquid."""
-        return {**dict.fromkeys(_SINCE_FEEDS), **data}
+        """Answers of older engines ended with the heat that leaves through liquid, then with the grid."""
+        return {**dict.fromkeys(_SINCE_FEEDS), "cpu_servers": 0, "cpu_racks": None, "cpu_power_kw": None, **data}

@@ -97,6 +97,7 @@ class FoldingSchema(ScienceSchema):
     )
     recycles = Count("Recycles; null is what the application is published with.", low=0, high=100, **_OPTIONAL)
     msa = fields.Nested(MsaSchema, load_default=Msa, metadata={"description": "The alignment stage."})
+    keep_embeddings = Flag("Whether embeddings are kept on disk beside the structures.", load_default=False)
 
 
 class MdSchema(ScienceSchema):
@@ -191,6 +192,9 @@ class SequenceTrainingSchema(ScienceSchema):
     tokens = Amount("Unpadded tokens to train on.", low=1e6, high=1e16, required=True)
     precision = Choice("Number format of the matrix products.", _TRAINING_PRECISIONS, load_default=Precision.BF16)
     packed = Flag("Whether sequences are packed instead of padded.", load_default=True)
+    context_tokens = Count(
+        "Tokens of one sequence; null is what the application is published with.", low=16, high=4_194_304, **_OPTIONAL
+    )
     target = _target()
 
 

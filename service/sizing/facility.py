@@ -1,7 +1,7 @@
 """Power, cooling, racks, feeds, energy and weight of an option; human units, NaN (None in a plan) for the unknown."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -102,10 +102,15 @@ def rack_feeds(server: ServerSpec, preset: FacilityPreset, *, servers: float) ->
 
 
 def coolant_units(liquid_kw: float | None, preset: FacilityPreset) -> int | None:
-    """Coolant distribution units of a row [count]: liquid heat / what one takes, and one spare; none without liquid."""
+    """Coolant distribution units [count]; none without liquid.
+
+    One inside a rack where it takes all of the heat; else units of a row: liquid heat / what one takes, and one spare.
+    """
     if liquid_kw is None:
         return None
-    return math.ceil(liquid_kw / preset.cdu_kw) + 1 if liquid_kw > 0.0 else 0
+    if liquid_kw <= preset.rack_cdu_kw:
+        return 1 if liquid_kw > 0.0 else 0
+    return math.ceil(liquid_kw / preset.cdu_kw) + 1
 
 
 @lru_cache(maxsize=4096)
@@ -148,3 +153,35 @@ def facility_plan(
         carbon_kg_year=_known(energy_kwh * _number(site.grid_kg_co2_kwh)),
         grid_kg_co2_kwh=site.grid_kg_co2_kwh,
     )
+
+
+def facility_with(plan: FacilityPlan, beside: FacilityPlan, *, servers: int) -> FacilityPlan:
+    """The plan with `servers` without GPUs beside it, which have racks of their own; what is unknown stays unknown."""
+    it_kw, facility_kw = (
+        _both(plan.it_power_kw, beside.it_power_kw),
+        _both(plan.facility_power_kw, beside.facility_power_kw),
+    )
+    return replace(
+        plan,
+        it_power_kw=it_kw,
+        facility_power_kw=facility_kw,
+        pue=facility_kw / it_kw if it_kw and facility_kw else plan.pue,
+        racks=_whole(plan.racks, beside.racks),
+        rack_units=_both(plan.rack_units, beside.rack_units),
+        weight_kg=_both(plan.weight_kg, beside.weight_kg),
+        air_heat_kw=_both(plan.air_heat_kw, beside.air_heat_kw),
+        feeds=_whole(plan.feeds, beside.feeds),
+        energy_kwh_year=_both(plan.energy_kwh_year, beside.energy_kwh_year),
+        carbon_kg_year=_both(plan.carbon_kg_year, beside.carbon_kg_year),
+        cpu_servers=servers,
+        cpu_racks=beside.racks,
+        cpu_power_kw=beside.it_power_kw,
+    )
+
+
+def _both(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def _whole(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

@@ -78,12 +78,17 @@ class FrontChoice:
         return np.asarray(np.choose(self.least, figures), dtype=np.float64)
 
 
-def front_choice(server: ServerSpec, switches: tuple[SwitchSpec, ...], *, servers: FloatArray) -> FrontChoice:
-    """The front end of each number of `servers`, by Ethernet switches of known power."""
+def front_choice(
+    server: ServerSpec, switches: tuple[SwitchSpec, ...], *, servers: FloatArray, beside: Numeric = 0.0
+) -> FrontChoice:
+    """The front end of each number of `servers`, by Ethernet switches of known power.
+
+    `beside` nodes without GPUs have two ports of it each, as fast as the others.
+    """
     gbit_s = front_gbit_s(server)
     known = [s for s in switches if s.fabric == ETHERNET and s.plan_power_w is not None and ports_at(s, gbit_s)]
     fitting = tuple(sorted(known, key=lambda s: (s.preferred_rank, s.id)))
-    ends = servers * front_ports(server)
+    ends = servers * front_ports(server) + FRONT_PORTS_NODE * np.asarray(beside)
     counts = tuple(front_counts(s, endpoints=ends, gbit_s=gbit_s) for s in fitting)
     draws = [(c.leaves + c.spines) * (s.plan_power_w or 0.0) for s, c in zip(fitting, counts, strict=True)]
     least = np.argmin(np.stack(draws), axis=0) if draws else np.zeros(servers.shape, dtype=np.int64)
@@ -115,26 +120,32 @@ class FleetSwitches:
 
 
 def fleet_switches(
-    server: ServerSpec, switches: tuple[SwitchSpec, ...], *, servers: FloatArray, east_west: BoolArray
+    server: ServerSpec,
+    switches: tuple[SwitchSpec, ...],
+    *,
+    servers: FloatArray,
+    east_west: BoolArray,
+    beside: Numeric = 0.0,
 ) -> FleetSwitches:
     """Compute, front-end and management switches for each number of `servers`; one server uses the site's own.
 
     `east_west` tells whose servers talk to each other: only they have a compute network. In a reference pattern its
-    switches are those of the front end too. Desktops have neither front end nor management network.
+    switches are those of the front end too. Desktops have neither front end nor management network, servers without
+    GPUs `beside` them have both.
     """
-    several = servers > 1
-    boxed = several & (server.rack_units is not None)
+    racked = np.where(server.rack_units is not None, servers, 0.0)
+    boxed = racked + np.asarray(beside) > 1
     main = chosen_switch(switches, compute_ports(server).gbit_s)
     compute, shared = np.zeros(servers.shape), np.zeros(servers.shape, dtype=np.bool_)
     if main is not None:
         counts = fabric_counts(server, main, servers=servers)
         compute = np.where(east_west, counts.leaves + counts.spines, 0.0)
         shared = east_west & in_pattern(server, main, servers=servers)
-    choice = front_choice(server, switches, servers=servers)
+    choice = front_choice(server, switches, servers=racked, beside=beside)
     own = boxed & ~shared
     front = np.where(own, choice.of_least(tuple(c.leaves + c.spines for c in choice.counts)), 0.0)
     box = management_switch(switches)
-    ports = MANAGEMENT_PORTS_NODE * server.nodes * servers
+    ports = MANAGEMENT_PORTS_NODE * (server.nodes * racked + np.asarray(beside))
     managers = np.zeros(servers.shape)
     if box is not None:
         managers = np.where(boxed, np.maximum(2.0, np.ceil(ports / float(box.ports or 1))), 0.0)

@@ -79,6 +79,49 @@ class ServerSpec:
     nics_node: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuServerSpec:
+    """A server without GPUs, for work beside them."""
+
+    id: str
+    family: str
+    name: str
+    cooling: Cooling
+    rack_units: float
+    cpu_cores: int
+    plan_power_kw: float | None
+    max_power_w: float | None
+    weight_kg: float | None
+    max_memory_tb: float | None
+    sku: str | None
+    orderable: bool
+
+    def placed(self) -> ServerSpec:
+        """The same as one that racks and networks count: two ports of a front end, no GPU."""
+        return ServerSpec(
+            id=self.id,
+            family=self.family,
+            name=self.name,
+            gpu="",
+            gpus=0,
+            nvlink_domain_gpus=1,
+            scale_up=ScaleUp.NONE,
+            nic_gbit_s_gpu=0.0,
+            cooling=self.cooling,
+            rack_units=self.rack_units,
+            plan_power_kw=self.plan_power_kw,
+            max_power_w=self.max_power_w,
+            weight_kg=self.weight_kg,
+            cpu_cores=self.cpu_cores,
+            max_memory_tb=self.max_memory_tb,
+            liquid_heat_fraction=0.0,
+            servers_rack=None,
+            sku=self.sku,
+            orderable=self.orderable,
+            reference=False,
+        )
+
+
 def air_heat_kw(server: ServerSpec) -> float | None:
     """Heat [kW] that one server gives to the air of the room; None where its power or its split is unknown."""
     if server.plan_power_kw is None:
@@ -135,6 +178,7 @@ class FacilityPreset:
     feed_kw: float
     feed_sides: int
     cdu_kw: float
+    rack_cdu_kw: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +209,8 @@ class Hardware:
     racks: tuple[RackSpec, ...]
     storage: tuple[StorageSpec, ...]
     facility: FacilityPreset
+    # The one that work on CPUs is planned with.
+    cpu_servers: tuple[CpuServerSpec, ...] = ()
 
     def gpu(self, gpu_id: str) -> GpuSpec:
         """The GPU of that id; KeyError when the catalog lacks it."""

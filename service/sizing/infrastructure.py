@@ -1,20 +1,21 @@
 """Everything around an option's GPUs, for every kind: networks, storage, facility, and how each count follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
+from service.sizing.beside import Beside
 from service.sizing.calibration import Calibration
 from service.sizing.fabric import compute_ports
-from service.sizing.facility import Site, facility_plan
+from service.sizing.facility import Site, facility_plan, facility_with
 from service.sizing.front_end import fleet_switches
 from service.sizing.hardware import GpuSpec, Hardware, ServerSpec, SwitchSpec
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.racks import stacked_kw
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
-from service.sizing.site import site_of
+from service.sizing.site import load_fraction, site_of
 from service.sizing.storage_blocks import with_blocks
 from service.sizing.units import YEAR_H
 from service.sizing.workload import Constraints
@@ -43,15 +44,24 @@ def infrastructure(
     hardware: Hardware,
     constraints: Constraints,
     calibration: Calibration,
+    beside: Beside | None = None,
+    busy_fraction: float = 1.0,
 ) -> Infrastructure:
-    """Networks, storage, racks and power of `servers`. `east_west`: their GPUs talk to each other."""
+    """Networks, storage, racks and power of `servers`. `east_west`: their GPUs talk to each other.
+
+    `beside` are servers without GPUs that the work takes too. `busy_fraction` of the time that is planned the GPUs
+    compute: the rest of it they draw what an idle server does.
+    """
+    site = site_of(hardware.facility, constraints, calibration)
     around = _around(
         server,
         servers,
-        site_of(hardware.facility, constraints, calibration),
+        replace(site, load_fraction=load_fraction(calibration, busy_fraction)),
         hardware.switches,
         east_west=east_west,
         nvlink_gb_s=gpu.nvlink_gb_s,
+        beside=beside,
+        busy_fraction=busy_fraction,
     )
     stored = with_blocks(storage, hardware.storage)
     network_steps, facility_steps = around.network_steps, around.facility_steps
@@ -82,19 +92,31 @@ def _around(
     *,
     east_west: bool,
     nvlink_gb_s: float | None,
+    beside: Beside | None,
+    busy_fraction: float,
 ) -> _Around:
     """The same for every question that comes to so many servers on such a site."""
-    fleet = fleet_switches(server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]))
-    network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s)
+    more = 0 if beside is None else beside.servers
+    fleet = fleet_switches(
+        server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]), beside=more
+    )
+    network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s, beside=more)
     stacks = fleet.of(0)
     switch_kw = float(stacked_kw(stacks))
     units = sum(float(s.switches) * float(s.rack_units) for s in stacks)
     facility = facility_plan(server, servers, site, switches=stacks)
+    if beside is not None and more:
+        facility = facility_with(facility, facility_plan(beside.server, more, site), servers=more)
     return _Around(
         network=network,
         facility=facility,
         network_steps=tuple(_network_steps(server, network)),
-        facility_steps=tuple(_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units)),
+        facility_steps=(
+            *_beside_steps(beside, facility),
+            *_facility_steps(
+                server, servers, facility, site, switch_kw=switch_kw, units=units, busy_fraction=busy_fraction
+            ),
+        ),
     )
 
 
@@ -170,8 +192,36 @@ def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
     return [*stages, *counts]
 
 
+def _beside_steps(beside: Beside | None, plan: FacilityPlan) -> list[WorkingStep]:
+    """Power and racks of servers without GPUs; nothing where there are none."""
+    if beside is None or not beside.servers:
+        return []
+    server = beside.server
+    source = f"config/hardware/cpu_servers.yaml: {server.id}"
+    count = ("cpu_servers", beside.servers)
+    inputs = (count, ("plan_power_kw", server.plan_power_kw))
+    return [
+        _step("cpu_power_kw", plan.cpu_power_kw, "kW", "CPU-only servers x planned power", inputs, source),
+        _step(
+            "cpu_racks",
+            plan.cpu_racks,
+            "racks",
+            "CPU-only servers in racks of their own, by space, power, air and weight",
+            (count, ("rack_units", server.rack_units), ("weight_kg", server.weight_kg)),
+            source,
+        ),
+    ]
+
+
 def _facility_steps(
-    server: ServerSpec, servers: int, plan: FacilityPlan, site: Site, *, switch_kw: float, units: float
+    server: ServerSpec,
+    servers: int,
+    plan: FacilityPlan,
+    site: Site,
+    *,
+    switch_kw: float,
+    units: float,
+    busy_fraction: float,
 ) -> list[WorkingStep]:
     preset, limits = site.preset, site.limits
     told = "constraints" if site.pue is not None else f"{_FACILITY}: preset"
@@ -197,16 +247,27 @@ def _facility_steps(
             "racks",
             plan.racks,
             "racks",
-            "servers / servers of a rack, and racks for switches that none of those holds by space, power and air",
-            (("servers", servers), ("switch_racks", plan.switch_racks), ("switch_units", units)),
+            "servers / servers of a rack, racks for switches that none of those holds by space, power and air, and "
+            "racks of CPU-only servers",
+            (
+                ("servers", servers),
+                ("switch_racks", plan.switch_racks),
+                ("switch_units", units),
+                ("cpu_racks", plan.cpu_racks),
+            ),
             f"{_FACILITY}: preset.switch_rack_units",
         ),
         _step(
             "it_power_kw",
             plan.it_power_kw,
             "kW",
-            "servers x planned power + switches of all networks",
-            (("servers", servers), ("plan_power_kw", server.plan_power_kw), ("switch_power_kw", switch_kw)),
+            "servers x planned power + switches of all networks + CPU-only servers",
+            (
+                ("servers", servers),
+                ("plan_power_kw", server.plan_power_kw),
+                ("switch_power_kw", switch_kw),
+                ("cpu_power_kw", plan.cpu_power_kw),
+            ),
             f"{_SERVERS}: {server.id}; config/hardware/networks.yaml",
         ),
         _step(
@@ -229,9 +290,13 @@ def _facility_steps(
             "coolant distribution units",
             plan.coolant_units,
             "units",
-            "heat into liquid / what a unit takes, and one spare",
-            (("liquid_heat_kw", plan.liquid_heat_kw), ("cdu_kw", preset.cdu_kw)),
-            f"{_FACILITY}: preset.cdu_kw",
+            "one inside a rack where it takes all of the heat, else heat / what a unit of a row takes, and one spare",
+            (
+                ("liquid_heat_kw", plan.liquid_heat_kw),
+                ("rack_cdu_kw", preset.rack_cdu_kw),
+                ("cdu_kw", preset.cdu_kw),
+            ),
+            f"{_FACILITY}: preset.rack_cdu_kw, preset.cdu_kw",
         ),
         _step(
             "power feeds",
@@ -245,9 +310,9 @@ def _facility_steps(
             "energy_kwh_year",
             plan.energy_kwh_year,
             "kWh",
-            "facility power x share of it that is drawn x hours of a year",
-            (("load_fraction", site.load_fraction), ("hours_year", YEAR_H)),
-            "config/assumptions.yaml: facility.load_fraction",
+            "facility power x share of it that is drawn x hours of a year; share = idle + (load - idle) x busy",
+            (("load_fraction", site.load_fraction), ("busy_fraction", busy_fraction), ("hours_year", YEAR_H)),
+            "config/assumptions.yaml: facility.load_fraction; idle: facility.idle_fraction",
         ),
         _step(
             "carbon_kg_year",

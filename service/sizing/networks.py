@@ -17,6 +17,7 @@ from service.sizing.fabric import (
     two_tier_limit,
 )
 from service.sizing.front_end import (
+    FRONT_PORTS_NODE,
     MANAGEMENT_PORTS_NODE,
     fleet_switches,
     front_choice,
@@ -55,12 +56,19 @@ def network_plan(
     *,
     east_west: bool = True,
     nvlink_gb_s: float | None = None,
+    beside: int = 0,
 ) -> NetworkPlan:
-    """The networks of one option. `east_west` is false where the servers' jobs do not talk to each other."""
+    """The networks of one option. `east_west` is false where the servers' jobs do not talk to each other.
+
+    `beside` servers without GPUs have ports of the front end and of the management network.
+    """
     own = compute_ports(server)
     switch = chosen_switch(switches, own.gbit_s)
     compute = _compute(server, servers, switch) if east_west and servers > 1 else None
-    parts = (*(() if compute is None else (compute,)), *_around(server, servers, switches, east_west=east_west))
+    parts = (
+        *(() if compute is None else (compute,)),
+        *_around(server, servers, switches, east_west=east_west, beside=beside),
+    )
     pattern = _pattern_name(server, servers, switch) if compute is not None else None
     counts = _nothing() if compute is None else compute
     return NetworkPlan(
@@ -197,17 +205,19 @@ def _alternatives(
 
 
 def _around(
-    server: ServerSpec, servers: int, switches: tuple[SwitchSpec, ...], *, east_west: bool
+    server: ServerSpec, servers: int, switches: tuple[SwitchSpec, ...], *, east_west: bool, beside: int
 ) -> tuple[NetworkPart, ...]:
     """Front end and management; desktops stand in an office that has both."""
-    if server.rack_units is None:
+    racked = 0 if server.rack_units is None else servers
+    if not racked and not beside:
         return ()
     count, talks = np.array([float(servers)]), np.array([east_west])
-    fleet = fleet_switches(server, switches, servers=count, east_west=talks)
-    front, box = _front(server, servers, switches, bought=int(fleet.front[0])), management_switch(switches)
-    ports = MANAGEMENT_PORTS_NODE * server.nodes * servers
-    if servers <= 1 or box is None:
-        rule = _SITE_RULE if servers <= 1 else "the catalog has no management switch"
+    fleet = fleet_switches(server, switches, servers=count, east_west=talks, beside=beside)
+    front = _front(server, racked, switches, bought=int(fleet.front[0]), beside=beside)
+    box = management_switch(switches)
+    ports = MANAGEMENT_PORTS_NODE * (server.nodes * racked + beside)
+    if racked + beside <= 1 or box is None:
+        rule = _SITE_RULE if racked + beside <= 1 else "the catalog has no management switch"
         return front, _at_site(MANAGEMENT, ports=ports, gbit_s=1.0, rule=rule)
     many = int(fleet.management[0])
     return front, NetworkPart(
@@ -228,14 +238,16 @@ def _around(
     )
 
 
-def _front(server: ServerSpec, servers: int, switches: tuple[SwitchSpec, ...], *, bought: int) -> NetworkPart:
-    ports, gbit_s = servers * front_ports(server), front_gbit_s(server)
-    if servers <= 1:
+def _front(
+    server: ServerSpec, servers: int, switches: tuple[SwitchSpec, ...], *, bought: int, beside: int
+) -> NetworkPart:
+    ports, gbit_s = servers * front_ports(server) + FRONT_PORTS_NODE * beside, front_gbit_s(server)
+    if servers + beside <= 1:
         return _at_site(FRONT_END, ports=ports, gbit_s=gbit_s, rule=_SITE_RULE)
     if not bought:
         shared = "its switches are counted with those of the compute network"
         return _at_site(FRONT_END, ports=ports, gbit_s=gbit_s, rule=shared, shared=True)
-    choice = front_choice(server, switches, servers=np.array([float(servers)]))
+    choice = front_choice(server, switches, servers=np.array([float(servers)]), beside=beside)
     at = int(choice.least[0])
     return _counted(
         FRONT_END, choice.switches[at], choice.counts[at], gbit_s=gbit_s, rule=_FRONT_RULE, source=_FRONT_SOURCE

@@ -231,7 +231,7 @@ def _rack_refusal(server: ServerSpec, constraints: Constraints) -> Rejection | N
                 server=server.id,
                 limit=limit,
                 candidates=1,
-                detail=f"one server {does} {needed:g} {unit}, a rack {may} {most:g} {unit}",
+                detail=f"one server {does} {spoken(needed)} {unit}, a rack {may} {spoken(most)} {unit}",
                 required=needed,
                 available=most,
                 unit=unit,

@@ -184,6 +184,10 @@ class FacilityPlan:
     energy_kwh_year: float | None = None
     carbon_kg_year: float | None = None
     grid_kg_co2_kwh: float | None = None
+    # Servers without GPUs beside those that are sized: in every sum above, in racks of their own.
+    cpu_servers: int = 0
+    cpu_racks: int | None = None
+    cpu_power_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,8 +350,12 @@ class Estimate:
     # None where the workload has no SLO.
     meets_slo: bool | None = None
     utilisation: tuple[Quantity, ...]
-    # What a run asks of storage and network beside its GPUs.
+    # What stands around the GPUs, as an option tells it. None where no system of the catalog carries them.
+    servers: int | None = None
     requirements: tuple[Quantity, ...] = ()
+    network: NetworkPlan | None = None
+    storage: StoragePlan | None = None
+    facility: FacilityPlan | None = None
     assumed: tuple[Assumed, ...]
     working: tuple[WorkingStep, ...]
     engine_version: str

@@ -46,22 +46,27 @@ def site_verdict(
     weight: FloatArray,
     weight_limit: float | None,
     budget: Limit = Limit.BUDGET,
+    beside: IntArray | None = None,
 ) -> Verdict:
     """Refuses fleets over max_facility_kw, max_racks or the budget; where a limit is set an unknown figure refuses.
 
-    `budget` is the field that set `weight_limit`.
+    `budget` is the field that set `weight_limit`. `beside` are servers without GPUs of each fleet, in racks of their
+    own.
 
     `east_west` tells whose servers talk to each other and need a fabric; its switches draw power too.
     """
     if constraints.max_facility_kw is None and constraints.max_racks is None and weight_limit is None:
         return verdict
     table_kw = facility_table(table.servers, site_of(hardware.facility, constraints))
-    switches = _switches(table, hardware, server=server, servers=servers, east_west=east_west)
+    more = np.zeros(server.size, dtype=np.int64) if beside is None else beside
+    switches = _switches(table, hardware, server=server, servers=servers, east_west=east_west, beside=more)
     it_kw = it_power_kw(table_kw, server, servers=servers, switch_power_kw=stacked_kw(switches))
     stands = racks(table_kw, server, servers=servers, switches=switches)
+    cpu_kw, cpu_racks = _beside(hardware, constraints, more)
+    facility_kw = facility_power_kw(table_kw, server, it_kw=it_kw) + cpu_kw
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
-        (Limit.FACILITY_POWER, facility_power_kw(table_kw, server, it_kw=it_kw), constraints.max_facility_kw),
-        (Limit.RACKS, stands, _number(constraints.max_racks)),
+        (Limit.FACILITY_POWER, facility_kw, constraints.max_facility_kw),
+        (Limit.RACKS, stands + cpu_racks, _number(constraints.max_racks)),
         (budget, fleet_weight(weight, server, servers), weight_limit),
     )
     for limit, needed, ceiling in limits:
@@ -69,6 +74,17 @@ def site_verdict(
             refused = np.isnan(needed) | (needed > ceiling * (1.0 + NOISE))
             verdict = refuse(verdict, refused, limit=limit, required=needed, available=np.full(server.size, ceiling))
     return verdict
+
+
+def _beside(hardware: Hardware, constraints: Constraints, servers: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Facility power [kW] and racks [count] of so many servers without GPUs; zero where there are none."""
+    if not np.any(servers):
+        return np.zeros(servers.size), np.zeros(servers.size)
+    table = facility_table((hardware.cpu_servers[0].placed(),), site_of(hardware.facility, constraints))
+    row, none = np.zeros(servers.size, dtype=np.int64), np.zeros(servers.size)
+    it_kw = it_power_kw(table, row, servers=servers, switch_power_kw=none)
+    stands = np.where(servers > 0, server_racks(table.racks, row, servers=servers), 0.0)
+    return facility_power_kw(table, row, it_kw=it_kw), stands
 
 
 def fleet_racks(
@@ -82,6 +98,12 @@ def fleet_racks(
 def _rack_table(table: HardwareTable, preset: FacilityPreset, limits: RackLimits) -> RackTable:
     """Every sizing of this catalog under these limits shares it."""
     return rack_table(table.servers, preset, limits)
+
+
+def load_fraction(calibration: Calibration, busy_fraction: float) -> float:
+    """Share of the planned power that is drawn over a year by servers that are busy for a share of the planned time."""
+    busy, idle = calibration.assumption("facility.load_fraction"), calibration.assumption("facility.idle_fraction")
+    return idle + (busy - idle) * min(1.0, max(0.0, busy_fraction))
 
 
 def site_of(preset: FacilityPreset, constraints: Constraints, calibration: Calibration | None = None) -> Site:
@@ -99,7 +121,13 @@ def site_of(preset: FacilityPreset, constraints: Constraints, calibration: Calib
 
 
 def _switches(
-    table: HardwareTable, hardware: Hardware, *, server: IntArray, servers: IntArray, east_west: BoolArray
+    table: HardwareTable,
+    hardware: Hardware,
+    *,
+    server: IntArray,
+    servers: IntArray,
+    east_west: BoolArray,
+    beside: IntArray,
 ) -> tuple[SwitchStack, ...]:
     """Switches of every network of each fleet."""
     networks = 3
@@ -111,6 +139,7 @@ def _switches(
             hardware.switches,
             servers=servers[mine].astype(np.float64),
             east_west=np.asarray(east_west[mine], dtype=np.bool_),
+            beside=beside[mine],
         )
         for network, stack in enumerate(found.stacks):
             count[network, mine], power[network, mine] = stack.switches, stack.power_kw

@@ -1,11 +1,13 @@
 """Storage that a workload asks for, by use: capacity and bandwidth; bytes and seconds in, TB and GB/s out."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from service.sizing.numeric import Numeric
 from service.sizing.result import StoragePlan, StorageStage
+from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray
 from service.sizing.units import DAY_S, GB_S, TB
 
@@ -13,7 +15,11 @@ from service.sizing.units import DAY_S, GB_S, TB
 FULL_STATE_BYTES_PARAM = 14.0
 # A residue or a base is a letter.
 LETTER_BYTES = 1.0
+# Checkpoint in use and the one before it, for a roll-back.
+VERSIONS_KEPT = 2
 SHARED, IN_SERVER = "shared", "server"
+DATASET = "dataset"
+_AS_GIVEN = "as given"
 _ASSUMPTIONS = "config/assumptions.yaml"
 
 
@@ -74,7 +80,7 @@ def _sum(rates: list[float | None]) -> float | None:
 def inference_storage(*, weights_bytes: float, versions: int, servers: int, load_s: float) -> StoragePlan:
     """The model store: `versions` of the weights, read by all servers at a cold start."""
     read = float(model_load_bytes_s(weights_bytes, servers=servers, load_s=load_s))
-    rule = f"{versions} versions of the weights; all {servers} servers load one within {load_s:g} s"
+    rule = f"{versions} versions of the weights; all {servers} servers load one within {spoken(load_s)} s"
     store = stage(
         "model_store",
         weights_bytes * versions,
@@ -84,7 +90,8 @@ def inference_storage(*, weights_bytes: float, versions: int, servers: int, load
         f"weights of the zoo; {_ASSUMPTIONS}: inference.cold_start_load_s",
     )
     return staged(
-        (store,), note=f"model store: {versions} versions of the weights; all servers load them within {load_s:g} s"
+        (store,),
+        note=f"model store: {versions} versions of the weights; all servers load them within {spoken(load_s)} s",
     )
 
 
@@ -104,11 +111,11 @@ def training_storage(
     known = "" if dataset_bytes is not None else "; the data set is not included, its size was not given"
     stages = (
         stage(
-            "dataset",
+            DATASET,
             dataset_bytes,
             gpus * read_bytes_s_gpu,
             None,
-            f"as given; read at {read_bytes_s_gpu / GB_S:g} GB/s by each of {gpus} GPUs",
+            f"{_AS_GIVEN}; read at {spoken(read_bytes_s_gpu / GB_S)} GB/s by each of {gpus} GPUs",
             f"workload.dataset_tb; {_ASSUMPTIONS}: training.dataset_read_gb_s_gpu",
         ),
         stage(
@@ -116,14 +123,14 @@ def training_storage(
             one * checkpoints_kept,
             None,
             write,
-            f"{checkpoints_kept} x {one / TB:.3g} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter; "
-            f"one written in {stall_fraction:.0%} of {interval_s:g} s",
+            f"{checkpoints_kept} x {spoken(one / TB)} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter; "
+            f"one written in {stall_fraction:.0%} of {spoken(interval_s)} s",
             f"{_ASSUMPTIONS}: training.checkpoints_kept, training.checkpoint_stall_fraction",
         ),
     )
     return staged(
         stages,
-        note=f"{checkpoints_kept} checkpoints of {one / TB:.3g} TB ({FULL_STATE_BYTES_PARAM:g} bytes a parameter), "
+        note=f"{checkpoints_kept} checkpoints of {spoken(one / TB)} TB ({FULL_STATE_BYTES_PARAM:g} bytes a parameter), "
         f"each written in {stall_fraction:.0%} of the interval{known}",
     )
 
@@ -161,34 +168,20 @@ def science_storage(
     )
 
 
-def sequence_storage(
-    *, params: float, tokens: float, checkpoints_kept: int, local_bytes_server: float | None, source: str
-) -> StoragePlan:
-    """Training of a sequence model without a layer list: its letters at most once each, and its newest checkpoints."""
-    one = float(checkpoint_bytes(params))
-    stages = [
-        stage(
-            "dataset",
-            tokens * LETTER_BYTES,
-            None,
-            None,
-            "one byte a token, residue or base, uncompressed; less where epochs read the same again",
-            "workload.tokens",
-        ),
-        stage(
-            "checkpoints",
-            one * checkpoints_kept,
-            None,
-            None,
-            f"{checkpoints_kept} x {one / TB:.3g} TB, {FULL_STATE_BYTES_PARAM:g} bytes a trained parameter",
-            f"{_ASSUMPTIONS}: training.checkpoints_kept",
-        ),
-    ]
+def sequence_storage(plan: StoragePlan, *, local_bytes_server: float | None, source: str) -> StoragePlan:
+    """The plan of a training whose data set is its letters, with the disks inside every server."""
+    letters = "one byte a token, residue or base, uncompressed; less where epochs read the same again"
+
+    def worded(one: StorageStage) -> StorageStage:
+        if one.stage != DATASET:
+            return one
+        return replace(one, rule=one.rule.replace(_AS_GIVEN, letters), source=f"workload.tokens; {one.source}")
+
+    stages = [worded(one) for one in plan.stages]
     if local_bytes_server is not None:
         rule = "disks inside every server, for data in work and scratch"
         stages.append(stage("local_disk", local_bytes_server, None, None, rule, source, place=IN_SERVER))
-    note = "the data set is at most one byte a token; rates are not included: how often checkpoints are written is open"
-    return staged(tuple(stages), note=note)
+    return replace(plan, stages=tuple(stages), note=f"{plan.note}; the data set is at most one byte a token")
 
 
 def _times(amount: float | None, factor: float) -> float | None:

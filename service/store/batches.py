@@ -246,16 +246,25 @@ def _asked(batch: BatchRow, only: ItemFilter) -> list[ColumnElement[bool]]:
 
 
 def forget_unfinished(session: Session, *, before: datetime, limit: int) -> int:
-    """Remove batches whose request died while it was received, so many at a time, with their items.
+    """Remove some items of a batch whose request died while it was received, and with the last of them the batch.
 
     That of an occurrence is written by workers, however long that takes.
     """
     of_occurrence = select(OccurrenceRow.id).where(OccurrenceRow.batch_id == BatchRow.id).exists()
     lost = and_(BatchRow.status == BatchStatus.RECEIVING.value, BatchRow.created_at < before, ~of_occurrence)
-    ids = session.scalars(select(BatchRow.id).where(lost).limit(limit)).all()
-    for batch_id in ids:
-        forget(session, batch_id)
-    return len(ids)
+    found = session.scalar(select(BatchRow.id).where(lost).order_by(BatchRow.id).limit(1))
+    return 0 if found is None else remove_piece(session, found, limit=limit)
+
+
+def remove_piece(session: Session, batch_id: str, *, limit: int) -> int:
+    """Remove some items of a batch; with the last of them its chunks and itself. How many rows that were."""
+    lines = select(BatchItemRow.line).where(BatchItemRow.batch_id == batch_id).limit(limit)
+    mine = and_(BatchItemRow.batch_id == batch_id, BatchItemRow.line.in_(lines))
+    gone = _rows(session, delete(BatchItemRow).where(mine))
+    if gone < limit:
+        gone += _rows(session, delete(BatchChunkRow).where(BatchChunkRow.batch_id == batch_id))
+        gone += _rows(session, delete(BatchRow).where(BatchRow.id == batch_id))
+    return gone
 
 
 def forget(session: Session, batch_id: str) -> None:

@@ -19,3 +19,8 @@ def new_ids(now: datetime, *prefixes: str) -> list[str]:
         f"{prefix}_{moment}{chance[start : start + 2 * _RANDOM_BYTES]}"
         for prefix, start in zip(prefixes, range(0, len(chance), 2 * _RANDOM_BYTES), strict=True)
     ]
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """No id that was made before this moment sorts behind it, none that was made later before it."""
+    return f"{prefix}_{int(moment.timestamp() * 1000):012x}"

@@ -160,7 +160,9 @@ def test_nothing_fits_is_as_described(acme: Speaker, work):
     assert acme.get(posted.headers["Location"]).json["feasible"] is False
 
 
-@pytest.mark.parametrize("resource", ["gpus", "servers", "networks", "storage", "racks", "models", "applications"])
+@pytest.mark.parametrize(
+    "resource", ["gpus", "servers", "cpu-servers", "networks", "storage", "racks", "models", "applications"]
+)
 def test_the_catalog_is_as_described(resource, acme: Speaker):
     page = acme.get(f"/v1/catalog/{resource}?limit=500").json
     assert page["items"]

@@ -110,7 +110,7 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
     taken += scheduled(admin, work, runtime)
     taken += quoted(open_shop(speaker, work, "seller"))
     for resource, record in (
-        ("gpus", "b200-sxm"), ("servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
+        ("gpus", "b200-sxm"), ("servers", ""), ("cpu-servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
         ("models", "llama-3.1-8b"), ("applications", "roofline"),
     ):  # fmt: skip
         page = acme.get(f"/v1/catalog/{resource}?limit=1")

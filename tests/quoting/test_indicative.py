@@ -153,4 +153,17 @@ def test_servers_for_alignments_are_missing_from_the_cost_and_named(catalog, boo
     assert needed > 0
     assert "cpu-server" in cost.missing
     assert next(line.quantity for line in cost.lines if line.part == "cpu-server") == needed
-    assert any(f"{needed:g} CPU-only servers" in n and "power, racks, network" in n for n in option.notes)
+    assert any(f"{needed:g} CPU-only servers" in n and "its price does not" in n for n in option.notes)
+
+
+def test_what_is_around_the_servers_is_missing_from_the_cost_and_named(result, catalog, book):
+    option = next(o for o in result.options if o.servers > 1 and o.facility.racks)
+    cost = indicative_cost(option, "inference", catalog.hardware, book)
+    counts = {line.part: line.quantity for line in cost.lines}
+
+    assert {"cable", "rack", "power-feed"} <= set(cost.missing)
+    assert counts["rack"] == option.facility.racks
+    assert counts["power-feed"] == option.facility.feeds
+    assert counts["cable"] == sum(part.cables for part in option.network.networks)
+    assert "not priced, though needed" in cost.note
+    assert "racks" in cost.note

@@ -61,6 +61,7 @@ def test_every_default_is_spelled_out():
         "samples": None,
         "recycles": None,
         "msa": {"route": "precomputed", "unique_chains_per_target": 1},
+        "keep_embeddings": False,
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from service.sizing.facility import (
     Site,
+    coolant_units,
     facility_plan,
     facility_power_kw,
     facility_table,
@@ -136,3 +137,8 @@ def test_arrays_say_what_the_plan_of_one_says(catalog, site):
         assert plan.it_power_kw == (None if np.isnan(it_kw[i]) else it_kw[i])
         assert plan.facility_power_kw == (None if np.isnan(site_kw[i]) else site_kw[i])
         assert plan.racks == (int(needed[i]) if np.isfinite(needed[i]) else None)
+
+
+@pytest.mark.parametrize(("liquid_kw", "units"), [(None, None), (0.0, 0), (8.0, 1), (80.0, 1), (81.0, 2), (451.0, 3)])
+def test_little_heat_takes_one_unit_inside_a_rack(liquid_kw, units, catalog):
+    assert coolant_units(liquid_kw, catalog.hardware.facility) == units

@@ -4,10 +4,13 @@ from dataclasses import replace
 import pytest
 
 from service.planning.heartbeat import DISPATCHER
+from service.planning.schedule.writing import create
 from service.planning.submit import submit
+from service.queue import TaskName
 from service.runtime import build_runtime
 from service.store import processes
 from tests.planning.conftest import chat
+from tests.planning.schedule.conftest import DAY_S, saying
 from workers.dispatcher import Dispatcher
 
 
@@ -18,6 +21,7 @@ def dispatcher(runtime):
 
 def test_a_turn_relays_and_a_later_one_sweeps(runtime, caller, queue, clock, dispatcher):
     assert dispatcher.turn(0.0)
+    queue.sent.clear()
     queue.up = False
     submit(runtime, caller, chat(), request_id="req_1")
     queue.up = True
@@ -30,6 +34,21 @@ def test_a_turn_relays_and_a_later_one_sweeps(runtime, caller, queue, clock, dis
     assert queue.sent == []
     assert dispatcher.turn(1.1)
     assert len(queue.sent) == 1
+
+
+def test_somebody_is_rung_now_and_then_to_remove_what_is_old(queue, dispatcher):
+    assert dispatcher.turn(0.0)
+    assert dispatcher.turn(1.0)
+    assert queue.sent == [(TaskName.PRUNE, ())]
+    assert dispatcher.turn(601.0)
+    assert queue.sent == [(TaskName.PRUNE, ())] * 2
+
+
+def test_a_tick_that_has_come_is_rung_for(runtime, caller, queue, clock, dispatcher):
+    create(runtime, caller, saying(), request_id="req_1")
+    clock.advance(DAY_S)
+    assert dispatcher.turn(0.0)
+    assert [task for task, _ in queue.sent] == [TaskName.RESIZE_STALE, TaskName.PRUNE]
 
 
 def test_the_second_stands_by_and_takes_over(runtime, clock, dispatcher):

@@ -32,6 +32,7 @@ from service.sizing.precision import Precision
 from service.sizing.rank import inward
 from service.sizing.result import Assumed, Estimate, PoolPlan
 from service.sizing.spoken import spoken
+from service.sizing.storage import VERSIONS_KEPT, inference_storage
 from service.sizing.units import GB, MS
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, InferenceWorkload, Load, LoadKind, Serving
@@ -122,6 +123,12 @@ def _estimate(
         or serving_bottleneck(floor, values, held=held_sequences(memory, layouts, 0)),
         meets_slo=_meets_slo(values, workload),
         utilisation=serving_utilisation(floor, values),
+        storage=inference_storage(
+            weights_bytes=load.checkpoint_bytes,
+            versions=VERSIONS_KEPT,
+            servers=-(-deployment.gpus // int(table.gpus_server[0])),
+            load_s=setting.calibration.assumption("inference.cold_start_load_s"),
+        ),
         assumed=(*_assumed(notes, deployment, workload, load), *split),
         working=inference_working(bench, values, memory=memory, table=table, traffic=traffic, row=0),
         engine_version=ENGINE_VERSION,

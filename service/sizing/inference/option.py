@@ -34,13 +34,10 @@ from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import Interval, Metric, interval
 from service.sizing.place import memory_parts
 from service.sizing.result import MemoryPart, PoolPlan, Quantity, SizingOption, WorkingStep
-from service.sizing.storage import inference_storage
+from service.sizing.storage import VERSIONS_KEPT, inference_storage
 from service.sizing.table import HardwareTable, IntArray
 from service.sizing.units import GB
 from service.sizing.workload import Availability, Constraints, InferenceWorkload, Serving
-
-# Checkpoint in use and the one before it, for a roll-back.
-_VERSIONS_KEPT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -183,7 +180,7 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         east_west=crosses,
         storage=inference_storage(
             weights_bytes=group.load.checkpoint_bytes,
-            versions=_VERSIONS_KEPT,
+            versions=VERSIONS_KEPT,
             servers=one.servers,
             load_s=scene.calibration.assumption("inference.cold_start_load_s"),
         ),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.sizing.science.sequence_model import SequenceModel
+
 
 class Template(StrEnum):
     """Which formulas an application is sized by."""
@@ -121,6 +123,8 @@ class MsaRoute:
     note: str = ""
     # What its disks must read, and the most GPU seconds of one chain that were published.
     nvme_gb_s: float | None = None
+    # Databases that it searches; None is those of the application.
+    database_tb: float | None = None
     gpu_s_chain_high: float | None = None
 
 
@@ -137,6 +141,8 @@ class FoldingFacts:
     msa_routes: tuple[MsaRoute, ...]
     basis: str
     source: str
+    # Of one seed where they are kept; None where nobody published it.
+    embedding_pair_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +276,7 @@ class Application:
     spill: SpillLaw | None = None
     serial: SerialLaw | None = None
     borrows: Borrowed | None = None
+    sequence_model: SequenceModel | None = None
     notes: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = field(default=())
 

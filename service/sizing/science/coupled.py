@@ -2,13 +2,15 @@
 
 import math
 
-from service.errors import FieldError, InvalidRequestError
+from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application
 from service.sizing.science.job import Arithmetic, Job
-from service.sizing.science.rates import point_size
+from service.sizing.science.rate import point_size
+from service.sizing.science.sequence_model import SequenceModel
 from service.sizing.science.streams import chosen_variant
+from service.sizing.science.trained import training_job
 from service.sizing.science.workload import (
     DeadlineTarget,
     LatticeWorkload,
@@ -16,10 +18,10 @@ from service.sizing.science.workload import (
     RooflineWorkload,
     SequenceTrainingWorkload,
 )
+from service.sizing.spoken import spoken
+from service.sizing.training.job import Job as TrainingJob
 from service.sizing.units import GB
 
-# FLOP of one token in training: 2 forward and 4 backward per parameter.
-_FLOP_PARAM_TOKEN = 6.0
 _PADDING = "science.padding_time_factor"
 
 
@@ -81,40 +83,69 @@ def lattice_job(workload: LatticeWorkload, application: Application, calibration
 
 
 def sequence_job(workload: SequenceTrainingWorkload, application: Application, calibration: Calibration) -> Job:
-    """The whole training is one item of 6 P T FLOP; a curve gives seconds per FLOP by parameters.
+    """The whole training is one item that the training engine times; a curve corrects it by what was measured.
 
     Source: method notes, section 2 (unpadded tokens); what padding costs is fitted.
     """
     variant = chosen_variant(application, workload.precision, "workload.precision")
     padding = 1.0 if workload.packed else calibration.coefficient(_PADDING)
-    law = application.memory
-    state_bytes = 0.0 if law is None else law.size_bytes * workload.parameters
+    model = application.sequence_model
+    if model is None:
+        raise UnsupportedWorkloadError(f"{application.id} has no layer list in config/science")
+    training = training_job(workload, model, id_=application.id, calibration=calibration)
     return Job(
         application=application,
         metric="runs_day",
         demand_field="workload.target.deadline_days",
         demand_day=_demand_day(workload.target),
-        units_item=_FLOP_PARAM_TOKEN * workload.parameters * workload.tokens,
+        # Parameters asked for over those of the nearest layer list.
+        units_item=workload.parameters / training.shape.total_params,
         size=point_size(workload.parameters),
         curve_variant=variant.curve_variant,
         variant=variant,
         time_factor=variant.time_factor * padding,
         ln_arm=variant.ln_arm if workload.packed else math.hypot(variant.ln_arm, 0.1),
         coupled=True,
-        memory_bytes=state_bytes,
-        memory_sharded=True,
-        memory_usable_fraction=calibration.assumption("science.memory_usable_fraction"),
-        assumed=()
-        if workload.packed
-        else (
+        training=training,
+        assumed=_sequence_assumed(workload, model, training, padding=padding),
+    )
+
+
+def _sequence_assumed(
+    workload: SequenceTrainingWorkload, model: SequenceModel, training: TrainingJob, *, padding: float
+) -> tuple[Assumed, ...]:
+    """The network and the length that were taken, and what padding costs."""
+    architecture, context = training.architecture, training.workload.seq_len_tokens
+    found = [
+        Assumed(
+            field="workload.parameters",
+            value=f"{architecture.layers} layers of width {architecture.hidden:,}",
+            why=f"the network of {spoken(workload.parameters)} parameters, published or between published sizes",
+            source=model.source,
+        ),
+        Assumed(
+            field="workload.global_batch_sequences",
+            value=f"{training.batch_sequences:,}",
+            why=f"about {spoken(model.batch_tokens)} tokens of a step; the nearest count that the GPUs divide is taken",
+            source=model.source,
+        ),
+    ]
+    if workload.context_tokens is None:
+        why = "not given: as the application is published"
+        found.append(Assumed(field="workload.context_tokens", value=f"{context:,}", why=why, source=model.source))
+    elif context > model.most_context_tokens:
+        why = f"longer than the {model.most_context_tokens:,} tokens that were published of this model"
+        found.append(Assumed(field="workload.context_tokens", value=f"{context:,}", why=why, source=model.source))
+    if not workload.packed:
+        found.append(
             Assumed(
                 field=_PADDING,
-                value=f"{padding:.3g} times",
+                value=f"{spoken(padding)} times",
                 why="sequences are padded, not packed: the time of packed ones times this",
                 source="config/calibration/science.yaml",
-            ),
-        ),
-    )
+            )
+        )
+    return tuple(found)
 
 
 def recipe_job(workload: RecipeTrainingWorkload, application: Application, calibration: Calibration) -> Job:

@@ -34,6 +34,7 @@ from service.sizing.science.workload import (
     SequenceTrainingWorkload,
     WeatherWorkload,
 )
+from service.sizing.spoken import spoken
 
 TEMPLATE_OF: dict[type[ScienceWorkload], Template] = {
     FoldingWorkload: Template.FOLDING,
@@ -83,7 +84,6 @@ _RESTS_ON: dict[Template, tuple[str, ...]] = {
         "science.memory_usable_fraction",
     ),
     Template.LATTICE: ("science.memory_usable_fraction",),
-    Template.SEQUENCE_TRAINING: ("science.weak_scaling_fraction", "science.memory_usable_fraction"),
 }
 
 
@@ -99,7 +99,12 @@ def assumed(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:
     return (
         *job.assumed,
         *(
-            Assumed(field=e.id, value=f"{e.value:g} ({e.low:g}-{e.high:g})", why="engine assumption", source=e.source)
+            Assumed(
+                field=e.id,
+                value=f"{spoken(e.value)} ({spoken(e.low)}-{spoken(e.high)})",
+                why="engine assumption",
+                source=e.source,
+            )
             for e in entries
         ),
     )

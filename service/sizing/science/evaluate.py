@@ -1,21 +1,35 @@
 """estimate_science: one fixed deployment, evaluated by the same physics that size_science searches."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
-from service.sizing.place import memory_parts, placed_server
+from service.sizing.place import placed_server
 from service.sizing.precision import Precision
-from service.sizing.result import Assumed, Estimate, ParallelLayout, Quantity
+from service.sizing.result import Assumed, Estimate, Quantity
+from service.sizing.science.alignments import cpu_servers_beside, msa_needs, spare_cores
 from service.sizing.science.application import Application
 from service.sizing.science.describe import assumed, describe
 from service.sizing.science.explain import science_working
-from service.sizing.science.host import longest_that_fits, usable_gpus
+from service.sizing.science.host import Surroundings, longest_that_fits, surroundings, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
-from service.sizing.science.performance import Performance, Rows, job_rates, lacks_fp64, performance
-from service.sizing.science.workload import ScienceWorkload
+from service.sizing.science.performance import (
+    Performance,
+    Rows,
+    items_day,
+    job_rates,
+    lacks_fp64,
+    performance,
+    trained_performance,
+)
+from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
+from service.sizing.science.trained import trained_deployment
+from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
+from service.sizing.spoken import spoken
 from service.sizing.table import HardwareTable, build_table
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
@@ -48,50 +62,99 @@ def estimate_science(
         gpus_instance=np.array([each], dtype=np.float64),
         instances=np.array([replicas], dtype=np.float64),
     )
-    physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
+    if job.training is None:
+        physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
+    else:
+        trained = trained_deployment(job.training, deployment, gpu=gpu, table=table, calibration=calibration)
+        physics = trained_performance(job, trained, rates=rates, calibration=calibration)
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
+    point = point_of(physics, 0, table=table, server=0, calibration=calibration)
+    around = _around(job, workload, rows, physics, table=table, hardware=hardware, calibration=calibration, fed=fed)
     return Estimate(
         kind="science",
         gpu=gpu.id,
         gpus=deployment.gpus,
-        layout=ParallelLayout(dp=each),
+        layout=layout_of(physics, 0, gpus=each),
         replicas=replicas,
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
-        precision=None if job.arithmetic is None else str(job.arithmetic.precision),
-        batch=None,
+        precision=precision_of(job),
+        batch=batch_of(physics),
         fits=bool(physics.runs[0]),
         metrics=science_metrics(
             job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration, longest=longest
         ),
-        memory_gb_gpu=memory_parts(resident=float(physics.memory_bytes[0])),
+        memory_gb_gpu=parts_of(physics, 0, table=table, server=0, calibration=calibration),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,
-        bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus),
+        bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus, point=point),
         utilisation=(
-            Quantity(name="parallel_efficiency_fraction", value=float(physics.efficiency_fraction[0])),
-            Quantity(name="longest_target_tokens", value=longest),
+            *shares_of(job, physics, 0, point),
+            *(() if longest is None else (Quantity(name="longest_target_tokens", value=longest),)),
         ),
+        requirements=around.requirements,
+        storage=around.storage,
         assumed=(
             *assumed(job, calibration),
             *((Assumed(field="deployment.server", value=chosen, why="not given"),) if chosen else ()),
             *_weak_fp64(job, table, calibration),
             *_spilled(physics),
         ),
-        working=science_working(
-            job,
-            rows=rows,
-            physics=physics,
-            rates=rates,
-            table=table,
-            row=0,
-            servers=None,
-            calibration=calibration,
+        working=(
+            *science_working(
+                job,
+                rows=rows,
+                physics=physics,
+                rates=rates,
+                table=table,
+                row=0,
+                servers=None,
+                calibration=calibration,
+            ),
+            *around.working,
         ),
         engine_version=ENGINE_VERSION,
+    )
+
+
+def _around(
+    job: Job,
+    workload: ScienceWorkload,
+    rows: Rows,
+    physics: Performance,
+    *,
+    table: HardwareTable,
+    hardware: Hardware,
+    calibration: Calibration,
+    fed: int,
+) -> Surroundings:
+    """Hosts, alignments and storage of what the deployment does in a day."""
+    utilisation = calibration.assumption("science.utilisation_fraction")
+    day = float(items_day(physics.item_s[0], instances=float(rows.instances[0]), utilisation_fraction=utilisation))
+    job = replace(job, demand_day=day)
+    if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
+        job = replace(job, msa=msa_needs(workload, job.application.folding, calibration, targets_day=day))
+    # Desktops and systems alike: as many as hold the GPUs of all instances.
+    servers = -(-int(rows.gpus_instance[0] * rows.instances[0]) // int(table.gpus_server[0]))
+    each = min(float(table.gpus_server[0]), float(fed))
+    usable = np.array([each], dtype=np.float64)
+    spare = spare_cores(
+        table, np.zeros(1, dtype=np.int64), servers=float(servers), host=job.application.host, usable=usable
+    )
+    return surroundings(
+        job,
+        workload,
+        server=table.servers[0],
+        servers=servers,
+        beside=int(cpu_servers_beside(job.msa, spare, hardware.cpu_servers)[0]),
+        cpu_server=next(iter(hardware.cpu_servers), None),
+        gpus_server=each,
+        memory_bytes=float(table.memory_bytes[0]),
+        calibration=calibration,
+        point=point_of(physics, 0, table=table, server=0, calibration=calibration),
     )
 
 
@@ -128,7 +191,9 @@ def _spilled(physics: Performance) -> tuple[Assumed, ...]:
     if physics.fits[0] or not physics.runs[0]:
         return ()
     over_gb = float(physics.spilled_bytes[0]) / GB
-    return (Assumed(field="memory", value=f"{over_gb:.3g} GB in host memory", why="the job does not fit: it spills"),)
+    return (
+        Assumed(field="memory", value=f"{spoken(over_gb)} GB in host memory", why="the job does not fit: it spills"),
+    )
 
 
 def _weak_fp64(job: Job, table: HardwareTable, calibration: Calibration) -> tuple[Assumed, ...]:

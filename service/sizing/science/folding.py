@@ -1,21 +1,22 @@
 """Structure prediction: bucketed lengths, seeds, recycles, samples, memory by tokens squared, the alignment stage."""
 
 import math
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
-from service.errors import FieldError, UnsupportedWorkloadError
+from service.errors import UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
 from service.sizing.numeric import Numeric
 from service.sizing.result import Assumed
-from service.sizing.science.application import Application, FoldingFacts, MemoryLaw, MsaRoute
+from service.sizing.science.alignments import msa_needs
+from service.sizing.science.application import Application, FoldingFacts, MemoryLaw
 from service.sizing.science.job import Job
-from service.sizing.science.rates import WorkSize
+from service.sizing.science.rate import WorkSize
 from service.sizing.science.workload import FoldingWorkload, SizeDistribution
+from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray
-from service.sizing.units import DAY_S, GB, HOUR_S
+from service.sizing.units import GB
 
 _Z95 = NormalDist().inv_cdf(0.95)
 # Middles of ten slices of equal probability stand for a distribution of lengths.
@@ -95,7 +96,12 @@ def folding_job(workload: FoldingWorkload, application: Application, calibration
         demand_field="workload.targets_day",
         demand_day=workload.targets_day,
         units_item=seeds,
-        size=WorkSize(typical=moments[1], largest=longest, moments=moments),
+        size=WorkSize(
+            typical=moments[1],
+            largest=longest,
+            moments=moments,
+            slices=tuple(computed) if len(computed) > 1 else (),
+        ),
         time_factor=setting_factor(
             recycles=facts.published_recycles if workload.recycles is None else workload.recycles,
             samples=workload.samples or facts.published_samples,
@@ -105,15 +111,24 @@ def folding_job(workload: FoldingWorkload, application: Application, calibration
         fixed_item_s=facts.host_s_seed * seeds,
         memory_bytes=float(folding_bytes(longest, law)),
         longest=longest,
+        output_bytes_item=_embedding_bytes(workload, facts, pairs=moments[2]),
+        msa=msa_needs(workload, facts, calibration, targets_day=workload.targets_day or 0.0),
         assumed=_assumed(workload, facts),
     )
+
+
+def _embedding_bytes(workload: FoldingWorkload, facts: FoldingFacts, *, pairs: float) -> float | None:
+    """Embeddings of all seeds of one target [bytes]: bytes a pair x mean of tokens^2; None if none are kept."""
+    if not workload.keep_embeddings or facts.embedding_pair_bytes is None:
+        return None
+    return workload.seeds * facts.embedding_pair_bytes * pairs
 
 
 def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, ...]:
     found = [
         Assumed(
             field="host_s_seed",
-            value=f"{facts.host_s_seed:g} s",
+            value=f"{spoken(facts.host_s_seed)} s",
             why="host time per seed that the GPU waits for: features in, structures out",
             source=facts.source,
         )
@@ -125,42 +140,10 @@ def _assumed(workload: FoldingWorkload, facts: FoldingFacts) -> tuple[Assumed, .
         if value is None:
             why = "not given: as the application is published"
             found.append(Assumed(field=f"workload.{name}", value=f"{own}", why=why, source=facts.source))
+    if workload.keep_embeddings and facts.embedding_pair_bytes is None:
+        why = "not in the storage: nobody published how large those of this application are"
+        found.append(Assumed(field="workload.keep_embeddings", value="not counted", why=why, source=facts.source))
     given = workload.tokens.p95
     why = "not given: every target has the mean" if given is None else "memory is checked at this length"
-    found.append(Assumed(field="workload.tokens.p95", value=f"{given or workload.tokens.mean:g}", why=why))
+    found.append(Assumed(field="workload.tokens.p95", value=spoken(given or workload.tokens.mean), why=why))
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MsaNeeds:
-    """What the alignment stage asks for; None where no rate was published."""
-
-    route: MsaRoute
-    chains_day: float
-    cpu_cores: float | None
-    cpu_cores_low: float | None
-    cpu_cores_high: float | None
-    gpu_hours_high: float | None
-
-
-def msa_needs(workload: FoldingWorkload, facts: FoldingFacts, calibration: Calibration) -> MsaNeeds:
-    """Cores [count] that keep up: chains/day x core-hours per chain / (24 h x utilisation); seeds add none."""
-    route = next((r for r in facts.msa_routes if r.id == workload.msa.route), None)
-    if route is None:
-        known = ", ".join(r.id for r in facts.msa_routes)
-        message = f"this application has no alignment route {workload.msa.route}; it has {known}"
-        raise UnsupportedWorkloadError(message, errors=(FieldError(field="workload.msa.route", message=message),))
-    chains_day = (workload.targets_day or 0.0) * workload.msa.unique_chains_per_target
-    hours = DAY_S / HOUR_S * calibration.assumption("science.utilisation_fraction")
-
-    def cores(core_h: float | None) -> float | None:
-        return None if core_h is None else chains_day * core_h / hours
-
-    return MsaNeeds(
-        route=route,
-        chains_day=chains_day,
-        cpu_cores=cores(route.core_h_chain),
-        cpu_cores_low=cores(route.core_h_chain_low),
-        cpu_cores_high=cores(route.core_h_chain_high),
-        gpu_hours_high=None if route.gpu_s_chain_high is None else chains_day * route.gpu_s_chain_high / HOUR_S,
-    )

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.hardware import ServerSpec
+from service.sizing.hardware import CpuServerSpec, ServerSpec
 from service.sizing.result import Quantity, StoragePlan, WorkingStep
+from service.sizing.science.alignments import MsaNeeds, search_gpus
 from service.sizing.science.application import HostNeeds
-from service.sizing.science.folding import MsaNeeds, floor_bucket, longest_tokens, msa_needs
+from service.sizing.science.folding import floor_bucket, longest_tokens
 from service.sizing.science.host_working import host_working, placed_figures
 from service.sizing.science.job import Job
-from service.sizing.science.workload import FoldingWorkload, ScienceWorkload, SequenceTrainingWorkload
+from service.sizing.science.workload import ScienceWorkload
+from service.sizing.spoken import spoken
 from service.sizing.storage import science_storage, sequence_storage
 from service.sizing.table import FloatArray, HardwareTable
-from service.sizing.units import DAY_S, GB, HOUR_S, KILO, TB
+from service.sizing.training.demand import storage_plan
+from service.sizing.training.explain import Point
+from service.sizing.units import GB, KILO, TB
 
 # What the bill of an option looks for.
 CPU_SERVERS = "msa_cpu_servers"
-_ON_TOP = "power, racks, network, energy, cost and rank of this option are without them"
 
 
 def usable_gpus(table: HardwareTable, host: HostNeeds | None) -> FloatArray:
@@ -53,13 +56,17 @@ def surroundings(
     *,
     server: ServerSpec,
     servers: int,
+    beside: int,
+    cpu_server: CpuServerSpec | None,
     gpus_server: float,
     memory_bytes: float,
     calibration: Calibration,
+    point: Point | None = None,
 ) -> Surroundings:
     """Host, alignment and storage needs of `servers` servers of which `gpus_server` GPUs each work.
 
-    `memory_bytes` are those of one GPU: they bound the longest target.
+    `beside` servers without GPUs, of the kind of `cpu_server`, make alignments. `memory_bytes` are those of one GPU:
+    they bound the longest target. `point` is what the training engine says.
     """
     host = job.application.host
     requirements: list[Quantity] = []
@@ -71,33 +78,53 @@ def surroundings(
         requirements += [
             Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
             Quantity(name="host_ram_gb_server", value=host.ram_gb_gpu * gpus_server),
-            Quantity(name="local_nvme_tb_server", value=host.nvme_tb_server),
-            Quantity(name="database_tb", value=host.database_tb),
+            Quantity(name="local_nvme_tb_server", value=local_nvme_tb(job)),
+            Quantity(name="database_tb", value=database_tb(job)),
         ]
     if gpus_server < server.gpus:
-        notes.append(f"host cores or RAM feed {gpus_server:g} of the {server.gpus} GPUs of a server")
+        notes.append(f"host cores or RAM feed {spoken(gpus_server)} of the {server.gpus} GPUs of a server")
     needs: MsaNeeds | None = None
-    if isinstance(workload, FoldingWorkload) and job.application.folding is not None:
-        needs = msa_needs(workload, job.application.folding, calibration)
-        spare = _spare_cores(server, servers, host, gpus_server)
-        cpu_servers = _cpu_servers(needs, spare, calibration)
-        requirements += _msa_quantities(needs, spare, cpu_servers, calibration)
-        notes += _msa_notes(needs, cpu_servers, calibration)
+    if job.msa is not None:
+        needs = job.msa
+        taken = 0.0 if host is None else host.cores_gpu * gpus_server
+        spare = max(0.0, (server.cpu_cores or 0.0) - taken) * servers
+        requirements += _msa_quantities(needs, spare, beside, calibration)
+        notes += _msa_notes(needs, beside, calibration=calibration)
     return Surroundings(
         requirements=tuple(requirements),
         notes=tuple(notes),
-        storage=_storage(job, workload, servers=servers, calibration=calibration),
+        storage=_storage(job, servers=servers, calibration=calibration, point=point),
         working=host_working(
             tuple(requirements),
             job,
             workload,
             needs=needs,
             placed=placed_figures(
-                cpu_cores=server.cpu_cores, servers=servers, gpus_server=gpus_server, memory_bytes=memory_bytes
+                cpu_cores=server.cpu_cores,
+                cores_cpu_server=None if cpu_server is None else cpu_server.cpu_cores,
+                servers=servers,
+                gpus_server=gpus_server,
+                memory_bytes=memory_bytes,
             ),
             calibration=calibration,
         ),
     )
+
+
+def database_tb(job: Job) -> float | None:
+    """What the route searches, where it has databases of its own; else those of the application."""
+    own = None if job.msa is None else job.msa.route.database_tb
+    if own is not None:
+        return own
+    return None if job.application.host is None else job.application.host.database_tb
+
+
+def local_nvme_tb(job: Job) -> float | None:
+    """Disks of every server [TB]: what the application is published with, and no less than searches in it read."""
+    own = None if job.application.host is None else job.application.host.nvme_tb_server
+    searched = None if job.msa is None else job.msa.route.nvme_tb
+    known = [tb for tb in (own, searched) if tb is not None]
+    return max(known, default=None)
 
 
 def longest_that_fits(job: Job, memory_bytes: float) -> float | None:
@@ -108,65 +135,40 @@ def longest_that_fits(job: Job, memory_bytes: float) -> float | None:
     return floor_bucket(float(longest_tokens(memory_bytes, law)), facts)
 
 
-def _spare_cores(server: ServerSpec, servers: int, host: HostNeeds | None, gpus_server: float) -> float:
-    if server.cpu_cores is None:
-        return 0.0
-    taken = 0.0 if host is None else host.cores_gpu * gpus_server
-    return max(0.0, server.cpu_cores - taken) * servers
-
-
-def _cpu_servers(needs: MsaNeeds, spare: float, calibration: Calibration) -> float | None:
-    """CPU-only servers [count] for alignments; None where no rate was published."""
-    if needs.cpu_cores_high is None:
-        return None
-    # At the most that a chain was seen to take: GPUs must never wait for alignments.
-    missing = max(0.0, needs.cpu_cores_high - spare)
-    return float(math.ceil(missing / calibration.assumption("science.cpu_server_cores")))
-
-
-def _msa_quantities(
-    needs: MsaNeeds, spare: float, cpu_servers: float | None, calibration: Calibration
-) -> list[Quantity]:
+def _msa_quantities(needs: MsaNeeds, spare: float, beside: int, calibration: Calibration) -> list[Quantity]:
     if needs.route.core_h_chain == 0.0:
         return []
+    on_gpus = needs.gpu_hours_high is not None
     return [
         Quantity(name="msa_chains_day", value=needs.chains_day),
         Quantity(name="msa_cpu_cores", value=needs.cpu_cores),
         Quantity(name="msa_cpu_cores_low", value=needs.cpu_cores_low),
         Quantity(name="msa_cpu_cores_high", value=needs.cpu_cores_high),
         Quantity(name="msa_spare_cores_in_gpu_servers", value=spare),
-        Quantity(name=CPU_SERVERS, value=cpu_servers),
+        Quantity(name=CPU_SERVERS, value=None if on_gpus else float(beside)),
         Quantity(name="msa_ram_gb", value=needs.route.ram_gb),
         Quantity(name="msa_nvme_tb", value=needs.route.nvme_tb),
         Quantity(name="msa_nvme_gb_s", value=needs.route.nvme_gb_s),
         Quantity(name="msa_gpu_memory_gb", value=needs.route.gpu_memory_gb),
-        Quantity(name="msa_gpus_most", value=_gpus_most(needs, calibration)),
+        Quantity(name="msa_gpus_most", value=float(search_gpus(needs, calibration)) if on_gpus else None),
     ]
 
 
-def _gpus_most(needs: MsaNeeds, calibration: Calibration) -> float | None:
-    """GPUs [count] that searches on GPUs take at most: GPU hours of a day over those that a GPU computes."""
-    if needs.gpu_hours_high is None:
-        return None
-    return needs.gpu_hours_high * HOUR_S / (DAY_S * calibration.assumption("science.utilisation_fraction"))
-
-
-def _msa_notes(needs: MsaNeeds, cpu_servers: float | None, calibration: Calibration) -> list[str]:
+def _msa_notes(needs: MsaNeeds, beside: int, *, calibration: Calibration) -> list[str]:
     if needs.route.core_h_chain == 0.0:
         return []
     told = f"alignments by {needs.route.id}: {needs.route.note}"
-    if needs.cpu_cores is None:
-        gpus = _gpus_most(needs, calibration)
-        most = "" if gpus is None else f", which is {gpus:.3g} at most"
-        return [f"{told}; its share of GPUs is not in the count{most}; {_ON_TOP}"]
-    if not cpu_servers:
+    if needs.gpu_hours_high is not None:
+        gpus = search_gpus(needs, calibration)
+        bound = "the most that was published of a chain, for batches have no published rate"
+        return [f"{told}; {spoken(gpus)} of the GPUs of this option search alignments: {bound}"]
+    if not beside:
         return [told]
-    cores = calibration.assumption("science.cpu_server_cores")
-    beside = f"alignments take {cpu_servers:g} CPU-only servers of {cores:g} cores (requirements.{CPU_SERVERS}) beside"
-    return [told, f"{beside} the servers of this option; {_ON_TOP}"]
+    count = f"alignments take {spoken(beside)} CPU-only servers beside (requirements.{CPU_SERVERS})"
+    return [told, f"{count}: power, racks, network and energy of this option hold them, its price does not"]
 
 
-def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: Calibration) -> StoragePlan:
+def _storage(job: Job, *, servers: int, calibration: Calibration, point: Point | None) -> StoragePlan:
     host, items = job.application.host, job.demand_day or 0.0
 
     def daily(gb_item: float | None) -> float | None:
@@ -176,21 +178,17 @@ def _storage(job: Job, workload: ScienceWorkload, *, servers: int, calibration: 
         return None if tb is None else tb * TB
 
     source = f"config/science/{job.application.id}.yaml: host"
-    local = None if host is None else sized(host.nvme_tb_server)
-    if isinstance(workload, SequenceTrainingWorkload):
-        return sequence_storage(
-            params=workload.parameters,
-            tokens=workload.tokens,
-            checkpoints_kept=int(calibration.assumption("training.checkpoints_kept")),
-            local_bytes_server=local,
-            source=source,
-        )
+    local = sized(local_nvme_tb(job))
+    if point is not None:
+        return sequence_storage(storage_plan(point, calibration), local_bytes_server=local, source=source)
     one = None if host is None else daily(host.output_gb_item)
     outputs = None if one is None else one * job.stored_units_item
+    if job.output_bytes_item is not None:
+        outputs = items * job.output_bytes_item
     if host is not None and host.output_gb_server_day is not None:
         outputs = host.output_gb_server_day * GB * servers
     return science_storage(
-        database_bytes=None if host is None else sized(host.database_tb),
+        database_bytes=sized(database_tb(job)),
         input_bytes_day=None if host is None else daily(host.input_gb_item),
         output_bytes_day=outputs,
         local_bytes_server=local,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
 from service.sizing.result import Quantity, WorkingStep
+from service.sizing.science.alignments import MsaNeeds
 from service.sizing.science.application import HostNeeds
-from service.sizing.science.folding import MsaNeeds
 from service.sizing.science.job import Job
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.units import GB
@@ -32,7 +32,9 @@ _RULES: Mapping[str, _Rule] = {
     ),
     "host_cores_server": _Rule(unit="cores", formula="cores a GPU x working GPUs", inputs=("cores_gpu", "gpus_server")),
     "host_ram_gb_server": _Rule(unit="GB", formula="RAM a GPU x working GPUs", inputs=("ram_gb_gpu", "gpus_server")),
-    "local_nvme_tb_server": _Rule(unit="TB", formula=_PUBLISHED),
+    "local_nvme_tb_server": _Rule(
+        unit="TB", formula=f"{_PUBLISHED}; no less than the route of alignments reads", inputs=("msa_nvme_tb",)
+    ),
     "database_tb": _Rule(unit="TB", formula=_PUBLISHED),
     "msa_chains_day": _Rule(
         unit="chains/day",
@@ -56,7 +58,7 @@ _RULES: Mapping[str, _Rule] = {
     "msa_cpu_servers": _Rule(
         unit="servers",
         formula="(cores at the most of a chain - spare ones) / cores of a CPU-only server, rounded up",
-        inputs=("msa_cpu_cores_high", "msa_spare_cores_in_gpu_servers", "science.cpu_server_cores"),
+        inputs=("msa_cpu_cores_high", "msa_spare_cores_in_gpu_servers", "cores_cpu_server"),
     ),
     "msa_ram_gb": _Rule(unit="GB", formula=_ROUTE),
     "msa_nvme_tb": _Rule(unit="TB", formula=_ROUTE),
@@ -64,7 +66,7 @@ _RULES: Mapping[str, _Rule] = {
     "msa_gpu_memory_gb": _Rule(unit="GB", formula=_ROUTE),
     "msa_gpus_most": _Rule(
         unit="GPUs",
-        formula="chains a day x GPU seconds of one at the most / (86,400 x utilisation)",
+        formula="chains a day x GPU seconds of one at the most / (86,400 x utilisation), rounded up; in the servers",
         inputs=("msa_chains_day", "gpu_s_chain_high", "utilisation_fraction"),
     ),
 }
@@ -91,7 +93,6 @@ def host_working(
         **({} if needs is None else _of_route(needs)),
         **placed,
         "utilisation_fraction": calibration.assumption("science.utilisation_fraction"),
-        "science.cpu_server_cores": calibration.assumption("science.cpu_server_cores"),
     }
     return tuple(
         WorkingStep(
@@ -131,11 +132,12 @@ def _of_route(needs: MsaNeeds) -> dict[str, float | None]:
 
 
 def placed_figures(
-    *, cpu_cores: int | None, servers: int, gpus_server: float, memory_bytes: float
+    *, cpu_cores: int | None, cores_cpu_server: int | None, servers: int, gpus_server: float, memory_bytes: float
 ) -> dict[str, float | None]:
     """Figures of the chosen server that requirements follow from."""
     return {
         "cpu_cores": None if cpu_cores is None else float(cpu_cores),
+        "cores_cpu_server": None if cores_cpu_server is None else float(cores_cpu_server),
         "servers": float(servers),
         "gpus_server": gpus_server,
         "memory_gb": memory_bytes / GB,

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from service.sizing.precision import Precision
 from service.sizing.result import Assumed
+from service.sizing.science.alignments import MsaNeeds
 from service.sizing.science.application import Application, Template, Variant
-from service.sizing.science.rates import WorkSize, point_size
+from service.sizing.science.rate import WorkSize, point_size
+from service.sizing.training.job import Job as TrainingJob
 
 UNKNOWN_SIZE = point_size(1.0)
 
@@ -45,6 +47,8 @@ class Job:
     fixed_item_s: float = 0.0
     # Results of one item that are kept on disk.
     stored_units_item: float = 1.0
+    # Bytes of them, where they follow from the workload and not from the application alone.
+    output_bytes_item: float | None = None
     max_instances: float = math.inf
     coupled: bool = False
     memory_bytes: float = 0.0
@@ -52,6 +56,10 @@ class Job:
     memory_usable_fraction: float = 1.0
     longest: float | None = None
     arithmetic: Arithmetic | None = None
+    # What the training engine times; a curve then gives measured over predicted seconds.
+    training: TrainingJob | None = None
+    # Chains of a day that have no alignment yet, and what they take by the route that was asked for.
+    msa: MsaNeeds | None = None
     assumed: tuple[Assumed, ...] = ()
 
     @property

@@ -12,11 +12,20 @@ from service.sizing.hardware import Hardware
 from service.sizing.interval import Basis, normal_cdf
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
-from service.sizing.science.application import HaloLaw, ScalingPoint, SerialLaw, ShardingLaw, Template
+from service.sizing.science.application import Template
+from service.sizing.science.efficiency import (
+    halo_efficiency,
+    scaling_efficiency,
+    serial_efficiency,
+    sharding_efficiency,
+    sized_efficiency,
+)
 from service.sizing.science.job import Arithmetic, Job
-from service.sizing.science.rates import Rate, RateTable, WorkSize, point_size, rate_table, rates_of
+from service.sizing.science.rate import Rate, RateTable, WorkSize, point_size, rate_table
+from service.sizing.science.rates import rates_of
+from service.sizing.science.trained import Trained
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.units import DAY_S, GB, GB_S, MEGA, TFLOP_S
+from service.sizing.units import DAY_S, GB, GB_S, TFLOP_S
 
 # Sizes so far apart show what of a step does not go with the size.
 _PROBE = 16.0
@@ -48,6 +57,8 @@ class Performance:
     exchange_s: FloatArray
     spilled_bytes: FloatArray
     most_bytes: FloatArray
+    # Rows of the training engine, for jobs that it times.
+    trained: Trained | None = None
 
     @property
     def fits(self) -> BoolArray:
@@ -76,43 +87,6 @@ class Performance:
 def items_day(item_s: Numeric, *, instances: Numeric, utilisation_fraction: float) -> FloatArray:
     """Items a day: instances x 86,400 s x utilisation / seconds of an item (method notes, section 0)."""
     return np.asarray(np.asarray(instances, dtype=np.float64) * DAY_S * utilisation_fraction / item_s)
-
-
-def scaling_efficiency(gpus: Numeric, points: tuple[ScalingPoint, ...]) -> FloatArray:
-    """Parallel efficiency of one job on `gpus` GPUs: measured points, interpolated on log2; NaN beyond the last one."""
-    counts = np.asarray(gpus, dtype=np.float64)
-    if not points:
-        return np.where(counts <= 1.0, 1.0, np.nan)
-    known = np.log2(np.array([p.gpus for p in points], dtype=np.float64))
-    values = np.array([p.efficiency_fraction for p in points], dtype=np.float64)
-    return np.where(counts <= points[-1].gpus, np.interp(np.log2(counts), known, values), np.nan)
-
-
-def sized_efficiency(
-    gpus: Numeric, *, at_reference: FloatArray, step_s: FloatArray, reference_s: FloatArray, launch_s: FloatArray
-) -> FloatArray:
-    """Efficiency of a job of another size than the one whose efficiency is `at_reference`.
-
-    t(n) = t0 + k c N / n: launches do not shrink with more GPUs, and k is such that the measured size has its own
-    efficiency. E = (t0 + c N) / (n t(n)), and never over 1 (method notes, section 3: t0 + c N).
-    """
-    counts = np.asarray(gpus, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        split_s = np.maximum(reference_s / (counts * at_reference) - launch_s, 0.0)
-        factor = np.maximum(split_s * counts / (reference_s - launch_s), 1.0)
-        several_s = launch_s + factor * (step_s - launch_s) / counts
-        return np.where(counts > 1.0, np.minimum(step_s / (counts * several_s), 1.0), at_reference)
-
-
-def halo_efficiency(
-    gpus: Numeric, law: HaloLaw, *, update_s: Numeric, element_bytes: float, link_bytes_s: Numeric
-) -> FloatArray:
-    """Efficiency of a lattice code: 1 / (1 + k n MLUPS bytes reference / link); 1 on one GPU (FluidX3D tables)."""
-    counts = np.asarray(gpus, dtype=np.float64)
-    mlups = 1.0 / (np.asarray(update_s, dtype=np.float64) * MEGA)
-    slower = law.reference_link_gb_s * GB_S / np.asarray(link_bytes_s, dtype=np.float64)
-    loss = law.coefficient * counts * mlups * element_bytes * slower
-    return np.where(counts > 1.0, 1.0 / (1.0 + loss), 1.0)
 
 
 def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration: Calibration) -> RateTable:
@@ -187,7 +161,7 @@ def performance(
         efficiency = work_s / (work_s + exchange_s)
         item_s = work_s + exchange_s
     else:
-        efficiency = _efficiency(job, rows, table=table, rates=rates, calibration=calibration)
+        efficiency = _efficiency(job, rows, table=table, rates=rates)
         one_gpu_s = job.units_item * rates.unit_s[server] * job.time_factor
         item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
     sharded = job.memory_sharded or job.application.sharding is not None
@@ -212,6 +186,31 @@ def performance(
         exchange_s=exchange_s,
         spilled_bytes=spilled,
         most_bytes=most_bytes,
+    )
+
+
+def trained_performance(job: Job, trained: Trained, *, rates: RateTable, calibration: Calibration) -> Performance:
+    """As `performance`, of candidates of the training engine: its seconds x measured over predicted ones."""
+    server, size = trained.server, trained.server.size
+    model = job.application.sequence_model
+    measured_gpus = 1 if model is None else model.measured_gpus
+    # What more GPUs than anybody measured lose to each other is less sure.
+    beyond = np.where(trained.gpus > measured_gpus, calibration.assumption("science.parallel_ln_arm_fraction"), 0.0)
+    nothing = np.zeros(size)
+    return Performance(
+        item_s=trained.whole_s * job.units_item * rates.unit_s[server] * job.time_factor,
+        shift=rates.shift[server],
+        down=np.hypot(rates.down[server], beyond),
+        up=np.hypot(rates.up[server], beyond),
+        memory_bytes=trained.memory_bytes,
+        usable_bytes=trained.usable_bytes,
+        efficiency_fraction=np.ones(size),
+        arithmetic_s=nothing,
+        traffic_s=nothing,
+        exchange_s=nothing,
+        spilled_bytes=np.maximum(0.0, trained.memory_bytes - trained.usable_bytes),
+        most_bytes=trained.usable_bytes,
+        trained=trained,
     )
 
 
@@ -244,25 +243,7 @@ def _spill(
     return over, each_s * job.units_item * job.time_factor, usable_bytes * law.most_factor
 
 
-def sharding_efficiency(gpus: Numeric, law: ShardingLaw, *, size_tokens: float) -> FloatArray:
-    """Efficiency of one item over `gpus` GPUs: 1 / (1 + k (n - 1) (reference / size)^p); NaN beyond what was measured.
-
-    Source: alphafold3 docs/performance.md, 16 A100 beside one.
-    """
-    counts = np.asarray(gpus, dtype=np.float64)
-    loss = law.coefficient * (counts - 1.0) * (law.reference_size_tokens / size_tokens) ** law.power
-    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + loss), np.nan)
-
-
-def serial_efficiency(gpus: Numeric, law: SerialLaw) -> FloatArray:
-    """Efficiency of a run of a fixed recipe: 1 / (1 + serial x n); NaN beyond what was measured (MLPerf HPC v3.0)."""
-    counts = np.asarray(gpus, dtype=np.float64)
-    return np.where(counts <= law.most_gpus, 1.0 / (1.0 + law.serial_fraction * counts), np.nan)
-
-
-def _efficiency(
-    job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
-) -> FloatArray:
+def _efficiency(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable) -> FloatArray:
     server, gpus = rows.server, rows.gpus_instance
     if job.template is Template.LATTICE and job.application.halo is not None and job.variant is not None:
         pcie = np.array([g.pcie_gb_s or np.nan for g in table.gpus], dtype=np.float64) * GB_S
@@ -278,8 +259,6 @@ def _efficiency(
         return serial_efficiency(gpus, job.application.serial)
     if job.application.sharding is not None:
         return sharding_efficiency(gpus, job.application.sharding, size_tokens=job.size.typical)
-    if job.template is Template.SEQUENCE_TRAINING:
-        return np.where(gpus > 1.0, calibration.assumption("science.weak_scaling_fraction"), 1.0)
     at_reference = scaling_efficiency(gpus, job.application.scaling)
     if rates.launch_s is None or rates.reference_s is None:
         return at_reference

@@ -3,13 +3,22 @@
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
-from service.sizing.interval import Basis, Spread
+from service.sizing.interval import Basis
 from service.sizing.science.application import Application, Curve, Template, Transfer, TransferLaw, Variant
-from service.sizing.table import FloatArray
+from service.sizing.science.rate import (
+    ByLaw,
+    ByTransfer,
+    LawPart,
+    OnCurve,
+    Rate,
+    RateTable,
+    WorkSize,
+    curve_s,
+    rate_table,
+)
+from service.sizing.spoken import spoken
 
 # Added to the band where a data sheet that the law needs is missing.
 _MISSING_SPEC_LN_ARM = 0.3
@@ -19,74 +28,6 @@ _WITH_SETTINGS = frozenset({Template.FOLDING, Template.MD, Template.GENOMICS, Te
 CUSTOMER = "customer"
 # GPUs as unlike as this count a quarter of one with the same data sheet.
 _ALIKE = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkSize:
-    """How big an item is: the moments E[size**k] of its distribution, and the size that evidence is compared with."""
-
-    typical: float
-    largest: float
-    moments: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """Seconds per unit on one GPU; `down` and `up` are the arms of the 80 % interval of ln(time)."""
-
-    unit_s: float
-    shift: float
-    down: float
-    up: float
-    basis: Basis
-    nearest: tuple[str, ...]
-    how: str
-    source: str
-
-    @property
-    def spread(self) -> Spread:
-        """The scatter of the time."""
-        return Spread(shift=self.shift, down=self.down, up=self.up)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RateTable:
-    """Rates as arrays, one row per GPU asked for; NaN where nothing is known."""
-
-    rates: tuple[Rate | None, ...]
-    unit_s: FloatArray
-    shift: FloatArray
-    down: FloatArray
-    up: FloatArray
-    # Of a step: what does not shrink with the size, and the whole at the size that efficiencies were measured at [s].
-    launch_s: FloatArray | None = None
-    reference_s: FloatArray | None = None
-
-
-def point_size(size: float) -> WorkSize:
-    """Items that all have one size."""
-    return WorkSize(typical=size, largest=size, moments=tuple(size**power for power in range(4)))
-
-
-def curve_s(curve: Curve, size: WorkSize) -> float:
-    """Seconds per unit: sum of c_k E[size**k], or points interpolated on logarithms (ends are kept)."""
-    if curve.points:
-        sizes = np.log(np.array([x for x, _ in curve.points]))
-        values = np.log(np.array([y for _, y in curve.points]))
-        return float(np.exp(np.interp(np.log(size.typical), sizes, values)))
-    total = 0.0
-    for coefficient, moment in zip(curve.coefficients_s, size.moments, strict=False):
-        total += coefficient * moment
-    return total
-
-
-def rate_table(rates: tuple[Rate | None, ...]) -> RateTable:
-    """Arrays in the order of `rates`."""
-
-    def column(name: str) -> FloatArray:
-        return np.array([math.nan if r is None else float(getattr(r, name)) for r in rates], dtype=np.float64)
-
-    return RateTable(rates=rates, unit_s=column("unit_s"), shift=column("shift"), down=column("down"), up=column("up"))
 
 
 def rates_of(
@@ -184,6 +125,7 @@ class _Resolver:
             nearest=curve.evidence[:3],
             how=f"curve of {curve.gpu}" + (f" ({curve.note})" if curve.note else ""),
             source=curve.source,
+            origin=OnCurve(curve=curve),
         )
 
     def _by_law(self, gpu: str) -> Rate | None:
@@ -198,10 +140,10 @@ class _Resolver:
         )
         if not near:
             return None
-        found = [(1.0 / (distance + _ALIKE) ** 2, *self._one_by_law(law, a, target)) for distance, _, a in near]
-        total = math.fsum(weight for weight, _, _ in found)
-        ln_unit_s = math.fsum(w * math.log(rate.unit_s) for w, rate, _ in found) / total
-        nearest, missing = found[0][1], found[0][2]
+        found = [self._one_by_law(law, anchor, target, distance=distance) for distance, _, anchor in near]
+        parts, missing = _weighted(tuple(part for part, _ in found)), found[0][1]
+        ln_unit_s = math.fsum(part.weight_fraction * math.log(part.unit_s) for part in parts)
+        nearest = parts[0].rate
         return replace(
             nearest,
             unit_s=math.exp(ln_unit_s),
@@ -211,23 +153,40 @@ class _Resolver:
             how=f"by the ratios of the data sheets from {', '.join(name for _, name, _ in near)}, the more alike the "
             f"more; {nearest.how}",
             source=law.source,
+            origin=ByLaw(law=law, parts=parts),
         )
 
-    def _one_by_law(self, law: TransferLaw, anchor: GpuSpec, target: GpuSpec) -> tuple[Rate, float]:
-        """The rate that one measured GPU gives another, and what is added to the band for a missing figure."""
-        ratios = (
+    def _one_by_law(
+        self, law: TransferLaw, anchor: GpuSpec, target: GpuSpec, *, distance: float
+    ) -> tuple[LawPart, float]:
+        """What one measured GPU says of another, and what is added to the band for a missing figure."""
+        figures = (
             (law.fp32_exponent, anchor.fp32_dense_tflops, target.fp32_dense_tflops),
             (law.bandwidth_exponent, anchor.memory_bandwidth_tb_s, target.memory_bandwidth_tb_s),
             (law.bf16_exponent, anchor.bf16_dense_tflops, target.bf16_dense_tflops),
         )
-        ln_speedup, missing = 0.0, 0.0
-        for exponent, at_anchor, at_target in ratios:
-            if exponent and at_anchor and at_target:
-                ln_speedup += exponent * math.log(at_target / at_anchor)
-            elif exponent:
-                missing = _MISSING_SPEC_LN_ARM
-        measured = self._measured(self.curves[anchor.id])
-        return replace(measured, unit_s=measured.unit_s / math.exp(ln_speedup)), missing
+        ratios = [there / here if exponent and here and there else None for exponent, here, there in figures]
+        ln_speedup = math.fsum(
+            exponent * math.log(ratio) for (exponent, _, _), ratio in zip(figures, ratios, strict=True) if ratio
+        )
+        lacks = any(exponent and not ratio for (exponent, _, _), ratio in zip(figures, ratios, strict=True))
+        rate = self._measured(self.curves[anchor.id])
+        part = LawPart(
+            rate=rate,
+            gpu=anchor.id,
+            fp32_ratio=ratios[0],
+            bandwidth_ratio=ratios[1],
+            bf16_ratio=ratios[2],
+            unit_s=rate.unit_s / math.exp(ln_speedup),
+            weight_fraction=1.0 / (distance + _ALIKE) ** 2,
+        )
+        return part, _MISSING_SPEC_LN_ARM if lacks else 0.0
+
+
+def _weighted(parts: tuple[LawPart, ...]) -> tuple[LawPart, ...]:
+    """The same with weights that add up to one."""
+    total = math.fsum(part.weight_fraction for part in parts)
+    return tuple(replace(part, weight_fraction=part.weight_fraction / total) for part in parts)
 
 
 def _transferred(origin: Rate, transfer: Transfer) -> Rate:
@@ -238,9 +197,10 @@ def _transferred(origin: Rate, transfer: Transfer) -> Rate:
         down=math.hypot(origin.down, math.log(transfer.high / transfer.central)),
         up=math.hypot(origin.up, math.log(transfer.central / transfer.low)),
         basis=Basis.EXTRAPOLATED,
-        how=f"{transfer.central:.3g} ({transfer.low:.3g}-{transfer.high:.3g}) times the speed of {transfer.from_gpu}"
-        f" ({transfer.note or transfer.basis}); {origin.how}",
+        how=f"{spoken(transfer.central)} ({spoken(transfer.low)}-{spoken(transfer.high)}) times the speed of "
+        f"{transfer.from_gpu} ({transfer.note or transfer.basis}); {origin.how}",
         source=transfer.source,
+        origin=ByTransfer(origin=origin, transfer=transfer),
     )
 
 

@@ -5,7 +5,8 @@ from service.sizing.calibration import Calibration
 from service.sizing.result import Assumed
 from service.sizing.science.application import Application, Curve, Variant
 from service.sizing.science.job import Job
-from service.sizing.science.rates import CUSTOMER, point_size
+from service.sizing.science.rate import point_size
+from service.sizing.science.rates import CUSTOMER
 from service.sizing.science.workload import (
     DesignWorkload,
     DockingWorkload,

@@ -54,6 +54,8 @@ class FoldingWorkload(ScienceWorkload):
     samples: int | None = None
     recycles: int | None = None
     msa: Msa = field(default_factory=Msa)
+    # Kept beside the structures; they go with the square of the length.
+    keep_embeddings: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,8 @@ class SequenceTrainingWorkload(ScienceWorkload):
     tokens: float
     precision: Precision = Precision.BF16
     packed: bool = True
+    # Of one sequence; None is that of the application.
+    context_tokens: int | None = None
     target: DeadlineTarget | None = None
 
 

@@ -11,7 +11,7 @@ from service.sizing.precision import Precision
 from service.sizing.result import Assumed, Estimate, ParallelLayout
 from service.sizing.table import FloatArray, HardwareTable, build_table
 from service.sizing.training.choices import RECOMPUTE_LEVEL, deployed_layouts
-from service.sizing.training.demand import run_demands
+from service.sizing.training.demand import run_demands, storage_plan
 from service.sizing.training.explain import (
     bottleneck,
     certainty_of,
@@ -55,33 +55,33 @@ def estimate_training(
     )
     require_known(job, table, gpu)
     job, layouts = deployed_layouts(job, deployment)
-    found = _fitted(job, layouts, deployment, table)
-    row = _best(job, found, table=table, calibration=calibration)
-    point = point_at(job, found.layouts, row=row, table=table, server=0, calibration=calibration)
+    chosen = fitted_layouts(job, layouts, deployment, table=table, calibration=calibration)
+    point = point_at(job, chosen, row=0, table=table, server=0, calibration=calibration)
     certainty = certainty_of(job, calibration, subject=architecture.id, gpu=gpu.id, gpus=point.gpus)
     return Estimate(
         kind="training",
         gpu=gpu.id,
         gpus=deployment.gpus,
-        layout=found.layouts.layout(row),
+        layout=chosen.layout(0),
         replicas=1,
         mode=str(workload.method),
         weight_precision=None,
         kv_precision=None,
         precision=str(job.recipe.compute),
         batch=float(job.batch_sequences),
-        fits=bool(found.used_bytes[row] <= job.usable_bytes(table.memory_bytes[0], stated=True)),
+        fits=bool(point.memory.total[0] <= job.usable_bytes(table.memory_bytes[0], stated=True)),
         metrics=training_metrics(point, certainty, goodput=goodput_interval(job, point, calibration), servers=None),
         memory_gb_gpu=training_memory_parts(point.memory),
         memory_used_gb_gpu=float(point.memory.total[0]) / GB,
         memory_usable_gb_gpu=float(table.memory_bytes[0]) / GB,
         bottleneck=bottleneck(point.step),
         utilisation=utilisation(point),
+        storage=storage_plan(point, calibration),
         # The servers around a stated deployment are not planned, so that their energy is not known.
         requirements=tuple(q for q in run_demands(point, facility_power_kw=None) if q.value is not None),
         assumed=(
             *_placed(placed),
-            *_chosen(deployment, found.layouts.layout(row)),
+            *_chosen(deployment, chosen.layout(0)),
             *training_assumptions(workload, job, architecture, calibration),
         ),
         working=training_working(point, calibration, certainty),
@@ -116,6 +116,15 @@ def require_known(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
 def _unknown(gpu: GpuSpec, message: str, *others: FieldError) -> UnsupportedWorkloadError:
     error = FieldError(field="deployment.gpu", message=message, value=gpu.id)
     return UnsupportedWorkloadError(message, errors=(error, *others))
+
+
+def fitted_layouts(
+    job: Job, layouts: Layouts, deployment: Deployment, *, table: HardwareTable, calibration: Calibration
+) -> Layouts:
+    """One row: the fastest layout that fits under the stated recompute; where none fits that of the least memory."""
+    found = _fitted(job, layouts, deployment, table)
+    row = _best(job, found, table=table, calibration=calibration)
+    return found.layouts.take(np.array([row], dtype=np.int64))
 
 
 def _fitted(job: Job, layouts: Layouts, deployment: Deployment, table: HardwareTable) -> Fitted:

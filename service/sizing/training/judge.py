@@ -8,6 +8,7 @@ from service.sizing.hardware import Hardware
 from service.sizing.rank import Verdict, first_per_server, open_verdict, order, refuse, shortfall
 from service.sizing.result import Limit, Rejection, Shortfall
 from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
+from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.explain import Certainty, bottleneck
 from service.sizing.training.fleet import Fleet
@@ -121,7 +122,7 @@ def named_in_days(rejected: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
 
 def _late(rejection: Rejection) -> str:
     asked, found = rejection.required or 0.0, rejection.available or 0.0
-    return f"takes {found:.4g} days at the asked confidence at best, {asked:.4g} days are asked"
+    return f"takes {spoken(found)} days at the asked confidence at best, {spoken(asked)} days are asked"
 
 
 def _batch_limit(job: Job, layouts: Layouts) -> str:

@@ -24,13 +24,17 @@ def _degrees(point: Point) -> tuple[Quantity, ...]:
 
 def training_working(point: Point, calibration: Calibration, certainty: Certainty) -> tuple[WorkingStep, ...]:
     """Every quantity in the order it is computed, with its formula, inputs and where they stand."""
-    memory, step, run = _memory_working(point), _step_working(point, calibration), _run_working(point)
+    run = _run_working(point)
     return (
-        *memory,
-        *step,
+        *candidate_working(point, calibration),
         *run,
         median_step(run[-1], certainty.step.median_factor, name="time_to_train_p50_days", source=_FIT),
     )
+
+
+def candidate_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
+    """Memory and step of one candidate, whatever it trains and for how long."""
+    return (*_memory_working(point), *_step_working(point, calibration))
 
 
 def _memory_working(point: Point) -> tuple[WorkingStep, ...]:

@@ -48,6 +48,7 @@ _STATUSES = ", ".join(f"'{status.value}'" for status in BatchStatus)
 _CHUNK_STATUSES = ", ".join(f"'{status.value}'" for status in ChunkStatus)
 _STATES = ", ".join(f"'{state.value}'" for state in (ItemState.QUEUED, *ENDS))
 _IS_OPEN = text("status IN ('queued', 'running')")
+_HAS_DIGEST = text("digest IS NOT NULL")
 
 
 class BatchRow(Row):
@@ -113,6 +114,7 @@ class BatchItemRow(Row):
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="state"),
         Index(None, "batch_id", "chunk"),
+        Index("ix_batch_items_digest", "digest", sqlite_where=_HAS_DIGEST, postgresql_where=_HAS_DIGEST),
     )
 
     batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id"), primary_key=True)

@@ -338,7 +338,7 @@ def test_a_batch_that_was_never_received_to_its_end_goes(runtime, caller, clock)
         get_batch(runtime, caller, row.id)
     assert prune(runtime) == 0
     clock.advance(3601)
-    assert prune(runtime) == 1
+    assert prune(runtime) == 2
     with pytest.raises(DiedError):
         receive(runtime, caller, broken(), name=None, request_id="req_1")
     with runtime.sessions() as session:

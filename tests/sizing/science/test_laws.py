@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.sizing.science.describe import describe
+from service.sizing.science.efficiency import scaling_efficiency
 from service.sizing.science.folding import bucket_tokens, floor_bucket, lengths, longest_tokens, setting_factor
-from service.sizing.science.performance import Rows, items_day, job_rates, performance, scaling_efficiency
+from service.sizing.science.performance import Rows, items_day, job_rates, performance
 from service.sizing.science.workload import SizeDistribution
 from service.sizing.table import table_of
 from tests.sizing.science.jobs import EVERY, estimated, folding, md, median, roofline, sized

@@ -5,7 +5,7 @@ import pytest
 
 from service.errors import UnsupportedWorkloadError
 from service.sizing.result import Limit
-from service.sizing.science.performance import serial_efficiency, sharding_efficiency
+from service.sizing.science.efficiency import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
     DeadlineTarget,
     RecipeTrainingWorkload,
@@ -96,7 +96,7 @@ def test_padding_takes_as_much_longer_as_was_fitted(catalog):
     # What is told is what is counted.
     assert any(f"costs {factor:.2g} times" in note for note in catalog.applications["esm-2"].notes)
     told = [one.value for one in padded.assumed if one.field == "science.padding_time_factor"]
-    assert told == [f"{factor:.3g} times"]
+    assert told == [f"{factor:.4g} times"]
     assert not any(one.field == "science.padding_time_factor" for one in packed.assumed)
 
 
