@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 
 from config.environment import ROOT, SettingsError
+from scripts import chromium
 from scripts.benchmark import (
     batch,
     batch_table,
@@ -18,6 +19,8 @@ from scripts.benchmark import (
     engine_table,
     memory,
     memory_table,
+    pages,
+    pages_table,
     peers,
     peers_table,
     procfs,
@@ -37,6 +40,7 @@ from scripts.benchmark.engine import EngineFigures
 from scripts.benchmark.installation import Installation, installed
 from scripts.benchmark.machine import Machine, this_machine
 from scripts.benchmark.memory import MemoryFigures
+from scripts.benchmark.pages import PageFigures
 from scripts.benchmark.peers import PeerFigures
 from scripts.benchmark.quotes import QuoteFigures
 from scripts.benchmark.table import Section
@@ -50,7 +54,9 @@ from service.errors import PlannerError
 
 INTERRUPTED = 130
 Say = Callable[[str], None]
-Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | QuoteFigures | MemoryFigures | PeerFigures
+Figures = (
+    BatchFigures | EngineFigures | WebFigures | TaskFigures | QuoteFigures | PageFigures | MemoryFigures | PeerFigures
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,10 +100,12 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "http" in parts:
         # A missing load client is told now, not after minutes.
         wrk.need(say)
+    if "pages" in parts:
+        chromium.need(say)
     if "engine" in parts:
         of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
-    if {"http", "tasks", "batch", "quotes", "memory"} & set(parts):
+    if {"http", "tasks", "batch", "quotes", "pages", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)
     if "peers" in parts:
@@ -130,6 +138,10 @@ def _of_installation(report: Report, installation: Installation, parts: Sequence
         report.add("quotes", of_quotes, quotes_table.section(of_quotes))
         report.verdicts += quotes_table.judge(of_quotes)
         loads.append("the quotes")
+    if "pages" in parts:
+        of_pages = pages.measure(installation, rounds=2 if report.quick else 9, say=say)
+        report.add("pages", of_pages, pages_table.section(of_pages))
+        loads.append("the pages")
     if "memory" in parts:
         say("memory: looking at each process")
         load = " and ".join(loads) or memory.own_load(installation)
