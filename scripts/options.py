@@ -190,7 +190,7 @@ def _validate() -> argparse.ArgumentParser:
     return parser
 
 
-BENCH_PARTS = ("engine", "http", "tasks", "batch", "pages", "memory", "peers")
+BENCH_PARTS = ("engine", "http", "tasks", "batch", "quotes", "pages", "memory", "peers")
 PARSERS = {
     "bench": _bench,
     "calibrate": _calibrate,
