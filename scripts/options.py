@@ -160,7 +160,7 @@ def _validate() -> argparse.ArgumentParser:
     return parser
 
 
-BENCH_PARTS = ("engine", "http", "tasks", "batch", "memory", "peers")
+BENCH_PARTS = ("engine", "http", "tasks", "batch", "pages", "memory", "peers")
 PARSERS = {"bench": _bench, "calibrate": _calibrate, "run": _run, "test": _test, "size": _size, "validate": _validate}
 
 

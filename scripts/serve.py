@@ -162,7 +162,8 @@ def _print_address(plan: Plan, keys: Mapping[Role, str]) -> None:
     address = address_of(plan.settings)
     console.print(
         f"\nHeadroom serves at [bold]{address}[/] "
-        "(API at /v1, described at /docs and /openapi.json, health at /readyz)."
+        "(API at /v1, described at /docs and /openapi.json, health at /readyz).\n"
+        "Open it in a browser and sign in with one of the keys: a seller's sizes and quotes."
     )
     if keys:
         console.print(f"Keys of the demo tenant (also in {plan.settings.data_dir / 'keys.json'}):")

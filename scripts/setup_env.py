@@ -22,9 +22,10 @@ from scripts.trouble import Trouble  # noqa: E402  # the same
 RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
 CALIBRATION = "scripts/calibration/requirements.lock"
+BROWSER = "scripts/benchmark/requirements.lock"
 LOCKS = {
     "calibrate": (RUNTIME, CALIBRATION),
-    "bench": (RUNTIME,),
+    "bench": (RUNTIME, BROWSER),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
     "test": (RUNTIME, TESTS, CALIBRATION),

@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 
 from config.environment import ROOT, SettingsError
+from scripts import chromium
 from scripts.benchmark import (
     batch,
     batch_table,
@@ -18,6 +19,8 @@ from scripts.benchmark import (
     engine_table,
     memory,
     memory_table,
+    pages,
+    pages_table,
     peers,
     peers_table,
     procfs,
@@ -35,6 +38,7 @@ from scripts.benchmark.engine import EngineFigures
 from scripts.benchmark.installation import Installation, installed
 from scripts.benchmark.machine import Machine, this_machine
 from scripts.benchmark.memory import MemoryFigures
+from scripts.benchmark.pages import PageFigures
 from scripts.benchmark.peers import PeerFigures
 from scripts.benchmark.table import Section
 from scripts.benchmark.tasks import TaskFigures
@@ -47,7 +51,7 @@ from service.errors import PlannerError
 
 INTERRUPTED = 130
 Say = Callable[[str], None]
-Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | MemoryFigures | PeerFigures
+Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | PageFigures | MemoryFigures | PeerFigures
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,10 +95,12 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "http" in parts:
         # A missing load client is told now, not after minutes.
         wrk.need(say)
+    if "pages" in parts:
+        chromium.need(say)
     if "engine" in parts:
         of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
-    if {"http", "tasks", "batch", "memory"} & set(parts):
+    if {"http", "tasks", "batch", "pages", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)
     if "peers" in parts:
@@ -122,6 +128,10 @@ def _of_installation(report: Report, installation: Installation, parts: Sequence
         report.add("batch", of_batch, batch_table.section(of_batch))
         report.verdicts.append(batch_table.judge(of_batch))
         loads.append("the batches")
+    if "pages" in parts:
+        of_pages = pages.measure(installation, rounds=2 if report.quick else 9, say=say)
+        report.add("pages", of_pages, pages_table.section(of_pages))
+        loads.append("the pages")
     if "memory" in parts:
         say("memory: looking at each process")
         load = " and ".join(loads) or memory.own_load(installation)

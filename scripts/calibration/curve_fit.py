@@ -11,7 +11,15 @@ from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import NS, US
 
 _MOST_POINTS, _LEAST_POINTS, _HELD_BACK = 4000, 60, 0.25
-# launch_us, flop_efficiency, bandwidth_efficiency, unhidden_fraction, depth_ns, side_weight, padding_rows
+_NUMBERS = (
+    "launch_us",
+    "flop_efficiency",
+    "bandwidth_efficiency",
+    "unhidden_fraction",
+    "depth_ns",
+    "side_weight",
+    "padding_rows",
+)
 _START = np.array([5.0, 0.6, 0.8, 0.3, 0.5, 1.0, 8.0])
 _LOW = np.array([0.3, 0.005, 0.03, 1e-3, 1e-4, 1e-2, 1e-2])
 _HIGH = np.array([400.0, 1.6, 4.0, 1.0, 1e5, 30.0, 300.0])
@@ -52,21 +60,7 @@ def fit_curve(points: Measured, peaks: Peaks, *, seed: int) -> OperationCurve | 
     held = draw.random(rows.size) < _HELD_BACK
     fitted = _solve(points, rows[~held], peaks)
     error = np.abs(_time_s(fitted, points, rows[held], peaks) / points.took_s[rows[held]] - 1.0)
-    numbers = dict(
-        zip(
-            (
-                "launch_us",
-                "flop_efficiency",
-                "bandwidth_efficiency",
-                "unhidden_fraction",
-                "depth_ns",
-                "side_weight",
-                "padding_rows",
-            ),
-            (float(f"{value:.4g}") for value in fitted),
-            strict=True,
-        )
-    )
+    numbers = dict(zip(_NUMBERS, (float(f"{value:.4g}") for value in fitted), strict=True))
     return OperationCurve(
         operation=points.operation,
         gpu=points.gpu,
@@ -97,6 +91,12 @@ def _solve(points: Measured, rows: IntArray, peaks: Peaks) -> FloatArray:
         max_nfev=80,
     )
     return whole(found.x)
+
+
+def curve_s(curve: OperationCurve, points: Measured, peaks: Peaks) -> FloatArray:
+    """What the curve says that measured points take [s]."""
+    numbers = np.array([getattr(curve, name) for name in _NUMBERS])
+    return _time_s(numbers, points, np.arange(points.took_s.size), peaks)
 
 
 def _time_s(numbers: FloatArray, points: Measured, rows: IntArray, peaks: Peaks) -> FloatArray:

@@ -1,13 +1,15 @@
 """Stage one of the calibration: measured kernels -> config/calibration/kernels.yaml."""
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from scripts.calibration.curve_fit import Peaks, fit_curve, peaks_of
+from scripts.calibration.curve_fit import Peaks, curve_s, fit_curve, peaks_of
 from scripts.calibration.measured_kernels import Measured, measured_kernels
 from service.sizing.operation import ANY_ENGINE, Kin, OperationCurve
 from service.sizing.table import HardwareTable
@@ -58,6 +60,15 @@ _KIN = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A curve and what it was fitted on."""
+
+    points: Measured
+    peaks: Peaks
+    curve: OperationCurve
+
+
 def _fit(job: tuple[Measured, Peaks]) -> OperationCurve | None:
     return fit_curve(job[0], job[1], seed=_SEED)
 
@@ -67,10 +78,34 @@ def fit_kernels(folder: Path, table: HardwareTable, *, processes: int = 2) -> li
     known = {gpu.id for gpu in table.gpus}
     jobs = [(points, peaks_of(points, table)) for points in measured_kernels(folder) if points.gpu in known]
     with ProcessPoolExecutor(processes) as pool:
-        fitted = list(pool.map(_fit, jobs))
-    return sorted(
-        (curve for curve in fitted if curve is not None), key=lambda c: (c.operation, c.gpu, c.engine, c.precision)
-    )
+        fitted = [
+            Fitted(points=points, peaks=peaks, curve=curve)
+            for (points, peaks), curve in zip(jobs, pool.map(_fit, jobs), strict=True)
+            if curve is not None
+        ]
+    return sorted(chosen_curves(fitted), key=lambda c: (c.operation, c.gpu, c.engine, c.precision))
+
+
+def chosen_curves(fitted: Sequence[Fitted]) -> Iterator[OperationCurve]:
+    """One curve for each GPU, format and engine; of several kernels the quickest, for engines without one of all."""
+    same: dict[tuple[str, ...], list[Fitted]] = {}
+    for one in fitted:
+        curve = one.curve
+        same.setdefault((curve.operation, curve.gpu, curve.precision, curve.engine), []).append(one)
+        if one.points.kernel:
+            same.setdefault((curve.operation, curve.gpu, curve.precision, ANY_ENGINE), []).append(one)
+    for (*_, engine), these in same.items():
+        yield replace(_quickest(these), engine=engine)
+
+
+def _quickest(these: Sequence[Fitted]) -> OperationCurve:
+    """The kernel that takes least over the shapes of all of them, by the mean of the logarithm."""
+
+    def took(one: Fitted) -> float:
+        logs = [np.log(curve_s(one.curve, other.points, other.peaks)) for other in these]
+        return float(np.mean(np.concatenate(logs)))
+
+    return min(these, key=took).curve if len(these) > 1 else these[0].curve
 
 
 def write_kernels(path: Path, curves: list[OperationCurve], *, today: date) -> None:

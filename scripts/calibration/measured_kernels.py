@@ -1,7 +1,7 @@
 """Tables of measured kernels (Parquet, one per operation) -> the work of each point and the seconds it took."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 
 from service.sizing.inference.load import touched_fraction
 from service.sizing.operation import ANY_ENGINE, Operation, Work
-from service.sizing.table import FloatArray
+from service.sizing.table import BoolArray, FloatArray
 from service.sizing.units import MS, US
 
 _ELEMENT = {"bf16": 2.0, "fp8": 1.0, "fp8_block": 1.0, "fp4": 0.5625, "int4": 0.5625, "mxfp4": 0.5625}
@@ -29,11 +29,13 @@ _HEAD_WIDTHS = (64, 128, 256)
 _DISTRIBUTION = "power_law_1.01"
 _LATENT, _ROPE, _NOPE, _VALUE = 512, 64, 128, 128
 _STATE_BYTES = 4.0
+# Experts and how many of them a token takes, where they have no gate: Nemotron 3 Super and Ultra, and Nano.
+_UNGATED_MANY, _UNGATED_FEW = (512, 22), (128, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Points of one operation on one GPU by one engine in one format."""
+    """Points of one operation on one GPU by one engine in one format, by one of the kernels that it has for it."""
 
     operation: Operation
     gpu: str
@@ -41,6 +43,7 @@ class Measured:
     precision: str
     work: Work
     took_s: FloatArray
+    kernel: str = ""
 
 
 Describe = Callable[[pd.DataFrame, str], Work]
@@ -51,7 +54,7 @@ def measured_kernels(folder: Path) -> Iterator[Measured]:
     yield from _products(folder)
     yield from _attention(folder)
     yield from _latent(folder)
-    yield from _experts(folder)
+    yield from measured_experts(folder)
     yield from _recurrence(folder)
     yield from _all_reduce(folder)
     yield from _exchange(folder)
@@ -191,27 +194,42 @@ def _latent(folder: Path) -> Iterator[Measured]:
         yield from _both(operation, _quickest(named, shape), work)
 
 
-def _experts(folder: Path) -> Iterator[Measured]:
+def measured_experts(folder: Path) -> Iterator[Measured]:
+    """Every kernel apart: models of one width bring different ones, and a curve through several fits none of them."""
     names = ["num_tokens", "hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
     rows = pd.read_parquet(folder / "moe.parquet")
     # Whole on one rank or cut: what the busiest of several ranks took tells of the routing, not of the kernel.
     rows = rows[(rows["distribution"] == _DISTRIBUTION) & (rows["moe_ep_size"] == 1)]
     rows = rows.assign(precision=rows["moe_dtype"].map(_EXPERT_FORMATS)).dropna(subset=["precision"])
-    rows = _quickest(rows, ["gpu", "engine", "precision", *names])
+    gated = pd.Series(_gated(*_columns(rows, "topk", "num_experts")), index=rows.index)
+    # Kernels without a gate stand for those with one only where an engine measured no other.
+    rows = rows[gated | ~gated.groupby([rows["gpu"], rows["engine"], rows["precision"]]).transform("any")]
+    rows = rows.assign(kernel=rows["kernel_source"].astype(str) + " " + rows["moe_dtype"].astype(str))
+    rows = _quickest(rows, ["gpu", "engine", "precision", "kernel", *names])
 
     def work(points: pd.DataFrame, precision: str) -> Work:
         tokens, hidden, width, top_k, experts, cut, ranks = _columns(points, *names)
         routed = tokens * top_k / ranks
         touched = experts / ranks * touched_fraction(tokens * top_k / experts)
-        matrix = 3.0 * hidden * width / cut
+        matrices = np.where(_gated(top_k, experts), 3.0, 2.0)
+        matrix = matrices * hidden * width / cut
         return Work(
             flop=2.0 * matrix * routed,
             main_bytes=touched * matrix * _ELEMENT[precision],
-            side_bytes=2.0 * routed * (2.0 * hidden + 3.0 * width / cut),
+            side_bytes=2.0 * routed * (2.0 * hidden + matrices * width / cut),
             padding_flop=2.0 * matrix * touched,
         )
 
-    yield from _both(Operation.EXPERTS, rows, work)
+    for kernel, points in rows.groupby("kernel"):
+        for measured in _groups(Operation.EXPERTS, points, work):
+            yield replace(measured, kernel=str(kernel))
+
+
+def _gated(top_k: FloatArray, experts: FloatArray) -> BoolArray:
+    """Whether an expert has a gate beside its two matrices: only those of Nemotron, known by their number, do not."""
+    many = (experts == _UNGATED_MANY[0]) & (top_k == _UNGATED_MANY[1])
+    few = (experts == _UNGATED_FEW[0]) & (top_k == _UNGATED_FEW[1])
+    return np.asarray(~(many | few), dtype=np.bool_)
 
 
 def _recurrence(folder: Path) -> Iterator[Measured]:

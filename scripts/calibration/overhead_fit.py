@@ -57,6 +57,7 @@ SPECS = (
     Spec(name="host_improvement_fraction_year", start=0.3, base=0.5),
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="rank_stall_fraction", start=0.4, base=0.7, by_engine=0.4),
+    Spec(name="rank_wait_steps", start=3.0, base=0.4, by_engine=1.2),
     Spec(name="closed_loop_wave_fraction", start=0.3, base=0.6, by_engine=0.6),
     Spec(name="pool_wave_fraction", start=0.6, base=0.6, by_engine=0.4),
     Spec(name="drift_fraction", start=0.2, base=0.8),

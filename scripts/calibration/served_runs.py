@@ -18,7 +18,7 @@ from service.sizing.inference.step import StepParts
 from service.sizing.table import FloatArray
 from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
-GRID = 40
+GRID = 24
 _SMALLEST_BATCH = 0.05
 _PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
 

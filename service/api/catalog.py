@@ -1,33 +1,29 @@
 """/v1/catalog: the facts, each with its basis and sources, under one catalog version."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import request
 
 from service.access import Permission
 from service.catalog.catalog import Catalog
+from service.catalog.sheets import RESOURCES, find_sheet, sheets_of, sources_of
 from service.edge.blueprint import Decorator, ResourceBlueprint, View
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import runtime
-from service.errors import NotFoundError
-from service.schemas.application_sheet import application_sheet
 from service.schemas.catalog_record import CatalogPageSchema, CatalogRecordSchema
 from service.schemas.fact import FactSheet
-from service.schemas.issue import nearest
 from service.schemas.page import CursorField, PageQuerySchema, page
 
 blueprint = ResourceBlueprint(
     "catalog", __name__, url_prefix="/v1/catalog", permission=Permission.CATALOG, description="Facts with sources."
 )
-RESOURCES = ("gpus", "servers", "cpu-servers", "networks", "storage", "racks", "models", "applications")
 
 
 def _list_of(resource: str) -> View:
     def view(query: dict[str, Any]) -> Any:
         catalog = runtime().catalog
         headers = tagged(catalog.version, request.full_path)
-        sheets = _sheets(catalog, resource)
+        sheets = sheets_of(catalog, resource)
         after = query["cursor"]
         known = tuple(sheet for sheet_id, sheet in sheets.items() if after is None or sheet_id > after)
         body = page(known[: query["limit"] + 1], of=resource, limit=query["limit"])
@@ -41,36 +37,18 @@ def _record_of(resource: str) -> View:
     def view(record_id: str) -> Any:
         catalog = runtime().catalog
         headers = tagged(catalog.version, request.path)
-        return _described(catalog, resource, _find(catalog, resource, record_id)), headers
+        return _described(catalog, resource, find_sheet(catalog, resource, record_id)), headers
 
     view.__doc__ = f"Read one record of the {resource} with its facts."
     return view
 
 
-def _sheets(catalog: Catalog, resource: str) -> Mapping[str, FactSheet]:
-    if resource == "applications":
-        return {name: application_sheet(application) for name, application in catalog.applications.items()}
-    return catalog.sheets[resource]
-
-
-def _find(catalog: Catalog, resource: str, record_id: str) -> FactSheet:
-    sheets = _sheets(catalog, resource)
-    canonical = catalog.aliases.get(record_id, record_id) if resource == "models" else record_id
-    if canonical in sheets:
-        return sheets[canonical]
-    near = nearest(record_id, sheets)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise NotFoundError(f"There is no {record_id[:64]!r} among the {resource}.{hint}")
-
-
 def _described(catalog: Catalog, resource: str, sheet: FactSheet) -> dict[str, Any]:
-    known = dict(catalog.applications[sheet.id].sources) if resource == "applications" else catalog.sources
-    named = sorted({source for fact in sheet.facts for source in fact.sources})
     return {
         "id": sheet.id,
         "name": sheet.name,
         "facts": sheet.facts,
-        "sources": {source: known[source] for source in named if source in known},
+        "sources": sources_of(catalog, resource, sheet),
         "catalog_version": catalog.version,
     }
 

@@ -1,6 +1,6 @@
 """The published points with their stored predictions: chosen, and summed up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.catalog.catalog import Catalog
@@ -59,6 +59,11 @@ def chosen(catalog: Catalog, only: Mapping[str, str | None]) -> tuple[AccuracyPo
         for point in catalog.accuracy.points
         if all(getattr(point, name) == value for name, value in asked.items())
     )
+
+
+def points_of(catalog: Catalog, ids: Collection[str]) -> tuple[AccuracyPoint, ...]:
+    """Every metric of the runs of these ids."""
+    return tuple(point for point in catalog.accuracy.points if point.id in ids) if ids else ()
 
 
 def summed_up(points: Sequence[AccuracyPoint], *, by: tuple[str, ...]) -> tuple[MetricScore, ...]:

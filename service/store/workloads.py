@@ -1,6 +1,6 @@
 """Workloads and their versions: functions (session, ...) -> row, every one of one tenant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -53,6 +53,12 @@ def get(session: Session, tenant_id: str, workload_id: str) -> WorkloadRow | Non
     """The tenant's workload of that id; None for another tenant's."""
     query = select(WorkloadRow).where(WorkloadRow.tenant_id == tenant_id, WorkloadRow.id == workload_id)
     return session.scalar(query)
+
+
+def names(session: Session, tenant_id: str, ids: Collection[str]) -> dict[str, str | None]:
+    """What these workloads of the tenant are called, by id."""
+    query = select(WorkloadRow.id, WorkloadRow.name).where(WorkloadRow.tenant_id == tenant_id, WorkloadRow.id.in_(ids))
+    return {row.id: row.name for row in session.execute(query)}
 
 
 def newest(

@@ -3,10 +3,24 @@
 from flask import Flask
 
 from service.edge.pages import PageBlueprint, show_problems_with
-from service.web import assets, signing, size
+from service.web import accuracy, admin, assets, batches, catalog, compare, quotes, runs, signing, size
 from service.web.rendering import problem_page, teach_templates
 
-PAGES: tuple[PageBlueprint, ...] = (assets.blueprint, signing.blueprint, signing.ending, size.blueprint)
+PAGES: tuple[PageBlueprint, ...] = (
+    assets.blueprint,
+    signing.blueprint,
+    signing.ending,
+    size.blueprint,
+    runs.blueprint,
+    compare.blueprint,
+    quotes.blueprint,
+    batches.blueprint,
+    batches.schedules,
+    admin.blueprint,
+    admin.prices,
+    catalog.blueprint,
+    accuracy.blueprint,
+)
 
 
 def add_pages(app: Flask) -> None:

@@ -12,7 +12,16 @@ from service.web import wording
 from service.web.assets import asset_address
 
 # Where the navigation leads: address, word, what a role needs to see it.
-PLACES: tuple[tuple[str, str, Permission], ...] = (("/size", "Size", Permission.RUNS),)
+PLACES: tuple[tuple[str, str, Permission], ...] = (
+    ("/size", "Size", Permission.RUNS),
+    ("/runs", "Runs", Permission.RUNS),
+    ("/compare", "Compare", Permission.RUNS),
+    ("/quotes", "Quotes", Permission.QUOTES),
+    ("/batches", "Batches", Permission.BATCHES),
+    ("/catalog", "Catalog", Permission.CATALOG),
+    ("/accuracy", "Accuracy", Permission.CATALOG),
+    ("/admin", "Admin", Permission.AUDIT),
+)
 
 
 def teach_templates(app: Flask) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from flask import Response, redirect, request, url_for
 from marshmallow import ValidationError
 from werkzeug.wrappers import Response as AnyResponse
@@ -21,6 +22,7 @@ from service.errors import (
     UnsupportedWorkloadError,
 )
 from service.planning.preview import preview
+from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.schemas.issue import field_errors
 from service.schemas.json_text import MalformedBodyError
@@ -60,37 +62,43 @@ def choose_kind() -> AnyResponse:
 @blueprint.get("/size/<kind>")
 def show_form(kind: str) -> Response:
     """The form of a kind, filled with a usual question and its answer."""
+    if (run_id := request.args.get("from")) is not None:
+        return _page(_asked_before(run_id))
     form, initial = _form(kind, request.args.get("application", science.FIRST))
     return _page(asked(form, initial))
 
 
+def _asked_before(run_id: str) -> Asked:
+    """The form with the question of a run."""
+    run = get_run(runtime(), caller(), run_id)
+    body = orjson.loads(run.question)
+    form, _ = _form(run.kind, str(body["workload"].get("application", science.FIRST)))
+    return asked(form, typed_with(body, form))
+
+
 @blueprint.post("/size/<kind>/answer")
 def show_answer(kind: str) -> Response:
-    """The answer to the form as it stands, and what is wrong beside each field."""
-    return page("size_answer.html", asked=_asked_of_request(kind))
+    """The answer to the form as it stands, and what is wrong beside each field.
 
-
-@blueprint.post("/size/<kind>/pasted")
-def take_pasted(kind: str) -> Response:
-    """The form with what was pasted: a whole question fills its fields, a configuration stands for the model."""
+    Where a whole question was pasted, the form that it fills takes the place of the one that it was pasted into.
+    """
     typed = request.form.to_dict()
-    found = None
-    try:
-        found = question_in(typed.get(PASTED, ""))
-    except MalformedBodyError:
-        """Told beside the field by whoever reads the form."""
+    found = _pasted_question(typed)
     if found is None:
-        return page("size_question.html", **_shown(_asked_of_request(kind)))
-    workload = found["workload"] if isinstance(found["workload"], Mapping) else {}
-    form, _ = _form(str(workload.get("kind", kind)), str(workload.get("application", science.FIRST)))
-    return page("size_question.html", **_shown(asked(form, typed_with(found, form))))
+        return page("size_answer.html", asked=asked(_form(kind, _application(typed))[0], typed))
+    response = page("size_pasted.html", **_shown(_asked_by(found, kind)))
+    response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#question", "outerHTML"
+    return response
 
 
 @blueprint.post("/size/<kind>")
 def keep(kind: str) -> AnyResponse:
     """Keep the question as a workload, whose run is then shown; with a wrong field the form is shown again."""
-    form, _ = _form(kind, request.form.get(APPLICATION, science.FIRST))
     typed = request.form.to_dict()
+    found = _pasted_question(typed)
+    if found is not None:
+        return _page(_asked_by(found, kind))
+    form, _ = _form(kind, _application(typed))
     try:
         run = submit(runtime(), caller(), _read(form, typed), request_id=request_id())
     except _TOLD_HERE as error:
@@ -98,9 +106,26 @@ def keep(kind: str) -> AnyResponse:
     return redirect(f"/runs/{run.id}", code=303)
 
 
-def _asked_of_request(kind: str) -> Asked:
-    form, _ = _form(kind, request.form.get(APPLICATION, science.FIRST))
-    return asked(form, request.form.to_dict())
+def _application(typed: Mapping[str, str]) -> str:
+    return typed.get(APPLICATION, science.FIRST)
+
+
+def _pasted_question(typed: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The whole question that was pasted; what cannot be read is told beside its field by whoever reads the form."""
+    try:
+        return question_in(typed.get(PASTED, ""))
+    except MalformedBodyError:
+        return None
+
+
+def _asked_by(body: Mapping[str, Any], kind: str) -> Asked:
+    """The form of the kind that a question is of, filled by it."""
+    workload = body["workload"] if isinstance(body["workload"], Mapping) else {}
+    known = {one.value for one in Kind}
+    form, _ = _form(
+        kind if workload.get("kind") not in known else str(workload["kind"]), str(workload.get("application", ""))
+    )
+    return asked(form, typed_with(body, form))
 
 
 def asked(form: Form, typed: Mapping[str, str]) -> Asked:

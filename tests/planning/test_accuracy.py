@@ -267,19 +267,32 @@ def test_degrees_that_count_the_same_gpus_twice_are_counted_once(catalog):
     assert "deployment.tp=1" in words(catalog, twice)
 
 
-def test_pools_that_nobody_counted_keep_pace_with_their_prompts(catalog):
+def uncounted(clients: int):
+    """A disaggregated run of which nobody said how many instances it had."""
     pool = {"tp": 4, "attention_dp": 1}
-    asked = line(
+    return line(
         deployment__mode="disaggregated",
         deployment__gpus=ABSENT,
         deployment__tp=ABSENT,
         deployment__prefill=pool,
         deployment__decode=pool,
-        deployment__load={"kind": "concurrency", "value": 400},
+        deployment__load={"kind": "concurrency", "value": clients},
         workload__isl_tokens=8192.0,
     )
-    # One instance of each, 8 GPUs, would let hundreds of prompts pile up.
-    assert "deployment.gpus=16" in words(catalog, asked)
+
+
+def test_pools_that_nobody_counted_keep_pace_with_their_prompts(catalog):
+    said = words(catalog, uncounted(400))
+    assert "deployment.decode.instances=2" in said
+    # One instance would let hundreds of prompts pile up.
+    (prefill,) = (word for word in said if word.startswith("deployment.prefill.instances="))
+    assert int(prefill.rpartition("=")[2]) > 1
+
+
+def test_pools_that_nobody_counted_grow_more_slowly_than_their_load(catalog):
+    assert "deployment.decode.instances=1" in words(catalog, uncounted(60))
+    few, many = (medians(catalog, uncounted(clients))["tpot_ms"] for clients in (60, 960))
+    assert many > few
 
 
 def test_software_ages_with_its_version(catalog):

@@ -338,8 +338,8 @@ def test_the_part_of_the_readme_says_where_what_and_whether():
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ([], ("engine", "http", "tasks", "batch", "memory")),
-        (["--aiconfigurator", "x"], ("engine", "http", "tasks", "batch", "memory", "peers")),
+        ([], ("engine", "http", "tasks", "batch", "pages", "memory")),
+        (["--aiconfigurator", "x"], ("engine", "http", "tasks", "batch", "pages", "memory", "peers")),
         (["--only", "memory", "--only", "engine"], ("engine", "memory")),
     ],
 )

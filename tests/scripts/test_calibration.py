@@ -12,8 +12,8 @@ import pytest
 
 from config.environment import ROOT
 from scripts.calibration.curve_fit import Peaks, fit_curve
-from scripts.calibration.kernels import write_kernels
-from scripts.calibration.measured_kernels import Measured, measured_kernels
+from scripts.calibration.kernels import Fitted, chosen_curves, write_kernels
+from scripts.calibration.measured_kernels import Measured, measured_experts, measured_kernels
 from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, slots
 from scripts.calibration.run_arrays import Runs
 from scripts.calibration.served import Error, calibration_runs, write_served
@@ -79,6 +79,59 @@ def test_a_product_of_the_tables_is_its_work_and_its_seconds(tmp_path: Path) -> 
     assert np.ravel(own.work.main_bytes).tolist() == [4096 * 8192 * 0.5625]
     with pytest.raises(FileNotFoundError):
         list(tables)
+
+
+def expert_rows(**changes: object) -> list[dict[str, object]]:
+    """One kernel under two routings, and whole or spread."""
+    row = {
+        "gpu": "h200-sxm",
+        "engine": "tensorrt-llm",
+        "kernel_source": "gated",
+        "moe_dtype": "fp8",
+        "num_tokens": 16,
+        "hidden_size": 1024,
+        "inter_size": 512,
+        "topk": 8,
+        "num_experts": 128,
+        "moe_tp_size": 1,
+        "moe_ep_size": 1,
+        "distribution": "power_law_1.01",
+        "latency": 0.1,
+    } | changes
+    return [row, row | {"distribution": "balanced"}, row | {"moe_ep_size": 8}]
+
+
+def test_kernels_of_experts_are_fitted_apart(tmp_path: Path) -> None:
+    rows = expert_rows() + expert_rows(kernel_source="other", latency=0.2)
+    pd.DataFrame(rows).to_parquet(tmp_path / "moe.parquet")
+    found = list(measured_experts(tmp_path))
+    assert [(one.kernel, one.took_s.tolist()) for one in found] == [
+        ("gated fp8", [pytest.approx(1e-4)]),
+        ("other fp8", [pytest.approx(2e-4)]),
+    ]
+
+
+def test_experts_without_a_gate_have_two_matrices_and_stand_in_only_where_no_other_was_measured(tmp_path: Path) -> None:
+    bare = expert_rows(kernel_source="bare", topk=22, num_experts=512)
+    pd.DataFrame(bare).to_parquet(tmp_path / "moe.parquet")
+    (alone,) = measured_experts(tmp_path)
+    assert np.ravel(alone.work.flop).tolist() == [2.0 * 16 * 22 * 2 * 1024 * 512]
+    pd.DataFrame(bare + expert_rows()).to_parquet(tmp_path / "moe.parquet")
+    (beside,) = measured_experts(tmp_path)
+    assert np.ravel(beside.work.flop).tolist() == [2.0 * 16 * 8 * 3 * 1024 * 512]
+
+
+def test_of_several_kernels_the_quickest_is_taken_and_stands_for_engines_without_one() -> None:
+    fitted = []
+    for kernel, engine, slower in (("a", "vllm", 1.0), ("b", "vllm", 3.0), ("c", "sglang", 2.0)):
+        points = replace(measured(), kernel=kernel, engine=engine)
+        points.took_s[:] *= slower
+        curve = fit_curve(points, PEAKS, seed=1)
+        assert curve is not None
+        fitted.append(Fitted(points=points, peaks=PEAKS, curve=curve))
+    launches = {one.engine: one.launch_us for one in chosen_curves(fitted)}
+    assert launches["vllm"] == launches["any"] == fitted[0].curve.launch_us
+    assert launches["sglang"] == fitted[2].curve.launch_us
 
 
 @pytest.fixture(scope="module")

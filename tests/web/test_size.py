@@ -90,11 +90,14 @@ def test_a_kept_sizing_is_a_workload_with_its_run(anna, session, work, kind):
 
 
 def test_a_pasted_question_fills_the_form(anna):
-    page = anna.post("/size/training/pasted", {"pasted": json.dumps(CHAT)}, HX_Request="true")
+    page = anna.post("/size/training/answer", {"pasted": json.dumps(CHAT)}, HX_Request="true")
+    assert page.headers["HX-Retarget"] == "#question"
     assert 'action="/size/inference"' in page.text
     for value in ("llama-3.3-70b", "5000", "2048", "6000", "support-chat", "poweredge-xe9780, poweredge-xe7745"):
         assert f'value="{value}"' in page.text or value in page.text, value
     assert re.search(r'value="n\+1" selected', page.text)
+    assert 'id="answer"' in page.text
+    assert 'action="/size/inference"' in anna.post("/size/training", {"pasted": json.dumps(CHAT)}).text
 
 
 def test_a_pasted_configuration_stands_for_the_model(anna):

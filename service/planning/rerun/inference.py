@@ -33,8 +33,8 @@ from service.sizing.workload import (
 _INSTANCE_GPUS = (1, 2, 4, 8, 16, 32, 64, 72)
 _BOUNDS = ("ttft_ms", "tpot_ms")
 _SERVER_GPUS = 8
-# How many instances of each pool are tried where nobody said how many there were.
-_POOLS = (1, 2, 4, 8, 16)
+# How often instances are added where nobody said how many there were.
+_POOL_CHANGES = 12
 # A prefill pool that is busier than this lets prompts pile up.
 _SHORT_OF_PREFILL = 0.9
 
@@ -297,23 +297,52 @@ def _told_load(rerun: Rerun, run: MeasuredInference) -> Rerun:
 
 
 def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evaluated:
-    """As many instances of each pool as hold the requests in flight and keep pace with their prompts, where nobody said
-    how many there were.
+    """As many instances of each pool as operators start for so many requests in flight, where nobody said how many.
+
+    Decode instances grow more slowly than the requests, because larger batches cost less; more of them where memory
+    asks for it. Prefill instances are as many as keep pace.
     """
-    one = rerun.deployment.gpus
-    for many in _POOLS[1:]:
-        if not _short_of_pools(evaluated):
+    was = rerun.deployment
+    if was.load is None or was.load.value is None or (was.tp is None and was.attention_dp is None):
+        return evaluated
+    calibration = catalog.calibration
+    usual = was.load.value / calibration.assumption("evidence.pool_requests")
+    decode = max(1, round(usual ** calibration.assumption("evidence.pool_growth_exponent")))
+    prefill = 1
+    for _ in range(_POOL_CHANGES):
+        evaluated = evaluate(catalog, _with_pools(rerun, decode=decode, prefill=prefill))
+        if evaluated.estimate.bottleneck.startswith("GPU memory"):
+            decode *= 2
+        elif _busy(evaluated.estimate) > _SHORT_OF_PREFILL:
+            prefill += max(1, prefill // 2)
+        else:
             break
-        more = replace(rerun, deployment=replace(rerun.deployment, gpus=one * many))
-        evaluated = evaluate(catalog, more.with_default("deployment.gpus", one * many, widens=False))
     return evaluated
 
 
-def _short_of_pools(evaluated: Evaluated) -> bool:
-    """Whether requests wait for room in the decode pool, or prompts for the prefill pool."""
-    estimate = evaluated.estimate
+def _with_pools(rerun: Rerun, *, decode: int, prefill: int) -> Rerun:
+    """So many instances of each pool, each as large as was published; alike where only one layout was."""
+    was = rerun.deployment
+    alike = Pool(tp=was.tp, ep=was.ep, attention_dp=was.attention_dp)
+    many, few = (
+        replace(pool or alike, instances=instances, gpus=None)
+        for pool, instances in ((was.decode, decode), (was.prefill, prefill))
+    )
+    gpus = decode * _pool_size(many) + prefill * _pool_size(few)
+    pools = replace(was, gpus=gpus, decode=many, prefill=few)
+    told = replace(rerun, deployment=pools).with_default("deployment.gpus", gpus, widens=False)
+    told = told.with_default("deployment.decode.instances", decode, widens=False)
+    return told.with_default("deployment.prefill.instances", prefill, widens=False)
+
+
+def _pool_size(pool: Pool) -> int:
+    return (pool.tp or 1) * (pool.attention_dp or 1)
+
+
+def _busy(estimate: Estimate) -> float:
+    """Share of its time that the prefill pool works."""
     busy = [one.value for one in estimate.utilisation if one.name == "prefill_fraction" and one.value is not None]
-    return estimate.bottleneck.startswith("GPU memory") or max(busy, default=0.0) > _SHORT_OF_PREFILL
+    return max(busy, default=0.0)
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:

@@ -21,9 +21,10 @@ class Overheads:
 
     The vintages are how much slower older software ran kernels and host work. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
-    attention data parallelism that a rank stands still for, `wave` the share of the clients of a closed loop whose
-    prompts arrive together, `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its
-    decode time a request falls out of step. Scalars, or arrays when many runs are evaluated at once.
+    attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
+    prompts on other ranks, `wave` the share of the clients of a closed loop whose prompts arrive together,
+    `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its decode time a request
+    falls out of step. Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
@@ -42,6 +43,7 @@ class Overheads:
     host_vintage: Numeric
     interference: Numeric
     stall_fraction: Numeric
+    rank_wait_steps: Numeric
     wave: Numeric
     pool_wave_fraction: Numeric
     drift_fraction: Numeric
@@ -75,6 +77,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         interference=of("prefill_interference"),
         stall_fraction=of("rank_stall_fraction"),
+        rank_wait_steps=of("rank_wait_steps"),
         wave=of("closed_loop_wave_fraction"),
         pool_wave_fraction=of("pool_wave_fraction"),
         drift_fraction=of("drift_fraction"),

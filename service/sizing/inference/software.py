@@ -7,6 +7,8 @@ from service.sizing.workload import ServingEngine
 
 DEFAULT_ENGINE = ServingEngine.TENSORRT_LLM
 _MONTHS_YEAR = 12
+# Those that take the format of the cache from a narrow checkpoint: queues of Llama 3.1 70B are as long as with 8 bit.
+_NARROW_CACHES = frozenset({ServingEngine.TENSORRT_LLM, ServingEngine.VLLM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         held_output_fraction=of("held_output_fraction"),
         state_copies=of("state_copies"),
         windowed_cache_fraction=of("windowed_cache_fraction"),
-        narrow_cache=chosen is ServingEngine.TENSORRT_LLM,
+        narrow_cache=chosen in _NARROW_CACHES,
     )
 
 

@@ -101,7 +101,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
     apart = 1.0 - stream.closed * overheads.wave
-    fixed = 0.5 * cycle + admission_s(stream, overheads)
+    fixed = 0.5 * cycle + _gathered_s(passes, overheads, cycle=cycle) + admission_s(stream, overheads)
     return SteadyState(
         ttft_s=own + apart * wait_s(extra, busy) + ahead + fixed,
         ttft_tail_s=tail + apart * wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * ahead + fixed,
@@ -119,6 +119,14 @@ def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
     """Host work [s] before and after the first token: tokenise, admit, stream back."""
     work = (overheads.ttft_s + overheads.ttft_token_s * stream.new_tokens) * overheads.host_vintage
     return np.asarray(work, dtype=np.float64)
+
+
+def _gathered_s(passes: Passes, overheads: Overheads, *, cycle: FloatArray) -> FloatArray:
+    """Time [s] that a prompt waits until other ranks of attention data parallelism have one too.
+
+    A pass with prompts on one rank keeps all of them waiting, so engines gather some, up to a number of steps.
+    """
+    return np.asarray(np.where(passes.attention_dp > 1.0, overheads.rank_wait_steps * cycle, 0.0), dtype=np.float64)
 
 
 def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:

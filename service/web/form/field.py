@@ -9,6 +9,8 @@ from marshmallow import Schema, fields
 
 from service.schemas.constraints import CountryField, DayField
 from service.schemas.country import COUNTRIES
+from service.schemas.currency import CurrencyField
+from service.schemas.exact import ExactField
 from service.schemas.length import LengthField
 from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Flag, Money, Names, Text
@@ -28,6 +30,7 @@ class Shape(StrEnum):
     FLAG = "flag"
     NAMES = "names"
     MODEL = "model"
+    EXACT = "exact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,7 @@ def _one(
         what=what or str(found.metadata.get("description", "")),
         unit=_unit(name, shape),
         default=_default(found) if default is None else default,
-        limit=found.bounds.limit if isinstance(found, Amount | Count) else "",
+        limit=_limit(found),
         required=found.required if required is None else required,
         options=_options(found),
         wide=shape in {Shape.MODEL, Shape.NAMES},
@@ -163,7 +166,8 @@ def _shape(found: fields.Field[Any]) -> Shape:
         ((ModelField,), Shape.MODEL),
         ((Money,), Shape.MONEY),
         ((DayField,), Shape.DAY),
-        ((Text, CountryField), Shape.TEXT),
+        ((ExactField,), Shape.EXACT),
+        ((Text, CountryField, CurrencyField), Shape.TEXT),
     )
     for kinds, shape in shapes:
         if isinstance(found, kinds):
@@ -174,14 +178,20 @@ def _shape(found: fields.Field[Any]) -> Shape:
 def _unit(name: str, shape: Shape) -> str:
     if shape is Shape.MONEY:
         return "US$"
-    if shape is not Shape.NUMBER:
+    if shape not in {Shape.NUMBER, Shape.EXACT}:
         return ""
     # A share is typed as 0.3 or as 30 %.
     return "0 to 1, or %" if name.endswith("_fraction") or "_fraction_" in name else unit(name)
 
 
+def _limit(found: fields.Field[Any]) -> str:
+    if isinstance(found, Amount | Count):
+        return found.bounds.limit
+    return f"{found.low} to {found.high}" if isinstance(found, ExactField) else ""
+
+
 def _default(found: fields.Field[Any]) -> str:
-    value = found.load_default
+    value = found.metadata.get("default") if isinstance(found, ExactField) else found.load_default
     if value is None or not isinstance(value, str | int | float) or found.required:
         return ""
     if isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldError
@@ -31,6 +32,15 @@ def number(text: str) -> float | str:
         return text
     # 0.1 and not 0.1000000001, where a scale was typed.
     return float(f"{value:.12g}")
+
+
+def exact(text: str) -> str:
+    """12.5 % and 1,000 as decimal strings; whatever else was typed stays as it is, to be told what is wrong."""
+    plain = re.sub(r"[ ,_]", "", text.strip())
+    try:
+        return format(Decimal(plain.removesuffix("%")) / 100 if plain.endswith("%") else Decimal(plain), "f")
+    except InvalidOperation:
+        return text
 
 
 def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
@@ -67,6 +77,8 @@ def _value(field: FormField, text: str) -> Any:
         return int(value) if isinstance(value, float) and value.is_integer() else value
     if field.shape is Shape.NAMES:
         return [name for name in re.split(r"[\s,;]+", text) if name]
+    if field.shape is Shape.EXACT:
+        return exact(text)
     if field.shape is Shape.MONEY:
         value = number(text.removeprefix("$"))
         return f"{value:.2f}" if isinstance(value, float) else text
@@ -123,8 +135,10 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     typed: dict[str, str] = {}
     for field in form.everything:
         value = _at(body, field.path)
-        if value is not None:
-            typed[field.path] = _text(value)
+        text = "" if value is None else _text(value)
+        # What holds anyway is left empty, as its author has probably left it.
+        if text and text != field.default.replace(",", ""):
+            typed[field.path] = text
     for group in form.groups:
         given = _at(body, group.path) if group.path else None
         for one in group.alternatives:

@@ -44,6 +44,7 @@
       }
     }
     showChosen();
+    markWrong();
     if (changed) form().dispatchEvent(new Event("change", { bubbles: true }));
   };
 
@@ -72,9 +73,14 @@
     showChosen();
     markWrong();
   });
-  document.addEventListener("DOMContentLoaded", () => {
-    showChosen();
-    markWrong();
+  // Once, and when htmx listens to the form, which may be before or after this script is there: it answers to what
+  // was restored.
+  let restored = false;
+  const restoreOnce = () => {
+    if (restored || !form()?.hasAttribute("data-htmx-powered")) return;
+    restored = true;
     restoreDraft();
-  });
+  };
+  document.addEventListener("htmx:after:init", restoreOnce);
+  restoreOnce();
 })();

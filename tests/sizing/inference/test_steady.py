@@ -27,6 +27,7 @@ PLAIN = Overheads(
     host_vintage=1.0,
     interference=1.0,
     stall_fraction=0.0,
+    rank_wait_steps=0.0,
     wave=0.0,
     pool_wave_fraction=0.0,
     drift_fraction=0.0,
@@ -72,6 +73,16 @@ def passes(batch: float = 20.0, decode_s: float = 0.02, mixed_s: float = 0.05, c
         pass_tokens=np.array([[carried]]),
         most_tokens=8000.0,
     )
+
+
+def test_ranks_of_attention_data_parallelism_gather_prompts_for_some_steps() -> None:
+    gathering = replace(PLAIN, rank_wait_steps=30.0)
+    for ranks, steps in ((1.0, 0.0), (4.0, 30.0)):
+        run = replace(passes(), attention_dp=ranks)
+        before, after = (aggregated(run, stream(), overheads) for overheads in (PLAIN, gathering))
+        assert after.ttft_s - before.ttft_s == pytest.approx(steps * before.cycle_s)
+        assert after.ttft_tail_s - before.ttft_tail_s == pytest.approx(steps * before.cycle_s)
+        assert after.tpot_s == pytest.approx(before.tpot_s)
 
 
 def test_every_step_bears_the_prompts_that_replace_finished_requests() -> None:

@@ -1,0 +1,299 @@
+"""The pages as people use them, in a real browser on the real product: journeys, looks, weight, accessibility."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from config.environment import ROOT
+from scripts import chromium
+from tests.api.selling import SMALL
+from tests.build import book_lines
+from tests.e2e.browsing import WIDTHS, Tab, tab
+from tests.e2e.conftest import Started
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
+
+AXE = (ROOT / "tests" / "e2e" / "axe" / "axe.min.js").read_text(encoding="utf-8")
+CHAT = json.loads((ROOT / "config/examples/inference-chat-llama-3.3-70b.json").read_text(encoding="utf-8"))
+MOST_BYTES = 200_000
+WORST = {"serious", "critical"}
+# Every page that there is; {run} is a finished one.
+PAGES = {
+    "sign-in": "/sign-in",
+    "size-inference": "/size/inference",
+    "size-training": "/size/training",
+    "size-science": "/size/science",
+    "runs": "/runs",
+    "run": "/runs/{run}",
+    "working": "/runs/{run}/options/1/working",
+    "compare": "/compare?run={run}&run={run}:2",
+    "compare-choose": "/compare",
+    "quotes": "/quotes",
+    "quote-new": "/quotes/new?run={run}&option=1",
+    "batches": "/batches",
+    "schedules": "/schedules",
+    "price-books": "/price-books",
+    "admin-keys": "/admin/keys",
+    "admin-audit": "/admin/audit",
+    "catalog": "/catalog/servers",
+    "record": "/catalog/gpus/b200-sxm",
+    "accuracy": "/accuracy",
+    "accuracy-narrowed": "/accuracy?kind=inference&metric=tpot_ms&gpu=gb200&split=validation",
+    "missing": "/nowhere",
+}
+_SENT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
+  .reduce((sum, one) => sum + one.transferSize, 0)"""
+
+
+# The machine may have much else to do.
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = chromium.browser()
+    assert found is not None, "the pages are looked at with Debian's package chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=list(chromium.ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, product: Started) -> Iterator[Callable[..., Tab]]:
+    """Opens tabs, signed in unless said otherwise; each is judged when the test is over."""
+    opened = []
+
+    def open_tab(*, signed_in: bool = True, role: str = "seller", width: int = 1280, scheme: str = "light") -> Tab:
+        made = tab(browser, product, width=width, scheme=scheme)
+        opened.append(made)
+        found = next(made)
+        if signed_in:
+            found.sign_in(role)
+        return found
+
+    yield open_tab
+    for made in opened:
+        assert next(made, None) is None
+
+
+@pytest.fixture(scope="module")
+def run(product: Started) -> str:
+    """A finished run of the demo tenant."""
+    with product.client() as client:
+        answer = client.post("/v1/workloads", json=CHAT, headers={"Prefer": "wait=30"}).json()
+    assert answer["status"] == "done"
+    return answer["id"]
+
+
+def headline(page: Page) -> str:
+    return page.inner_text(".headline")
+
+
+def servers(page: Page) -> int:
+    return int(re.match(r"([\d,]+)", headline(page))[1].replace(",", ""))
+
+
+def test_a_first_sizing_from_signing_in_to_the_working(visit):
+    """What a sales engineer does in front of a customer."""
+    opened = visit(signed_in=False)
+    page = opened.go("/")
+    expect(page).to_have_url(re.compile(r"/sign-in"))
+    page.fill("#key", "hr_wrong_key")
+    page.click("main button[type=submit]")
+    expect(page.locator("#fault-key")).to_contain_text("not valid")
+    opened.sign_in()
+    assert "meets 1,000" in headline(page).replace("\u00a0", " ")
+    page.evaluate("window.stillHere = true")
+    before = servers(page)
+    page.fill('[name="workload.demand.users"]', "200,000")
+    expect(page.locator(".headline")).to_contain_text("200,000 users")
+    assert servers(page) > before
+    # The site's limits are kept too, and what cannot be says what would do.
+    page.click("text=Site and limits")
+    page.fill('[name="constraints.max_racks"]', "1")
+    expect(page.locator(".way-out")).to_contain_text("What would do")
+    page.fill('[name="constraints.max_racks"]', "")
+    page.fill('[name="workload.demand.users"]', "5000")
+    # A typo is told beside its field, with what was meant a click away; everything else stays as it was.
+    page.fill('[name="workload.model"]', "lama-3.3-70b")
+    expect(page.locator("#fault-workload-model")).to_contain_text("Did you mean")
+    expect(page.locator('[name="workload.model"]')).to_have_attribute("aria-invalid", "true")
+    assert page.input_value('[name="workload.demand.users"]') == "5000"
+    page.click("#fault-workload-model button >> nth=0")
+    expect(page.locator(".headline")).to_contain_text("confidence")
+    assert page.input_value('[name="workload.model"]') == "llama-3.3-70b"
+    assert page.evaluate("window.stillHere"), "the page was loaded again"
+    opened.keep_picture("journey-sizing-answer")
+    page.fill('[name="name"]', "for the board")
+    page.click("text=Keep this sizing")
+    page.wait_for_url("**/runs/run_*")
+    expect(page.locator(".headline")).to_contain_text("confidence")
+    page.click("text=Show the working")
+    expect(page.locator(".working li >> nth=3")).to_be_visible()
+    page.click("table.options tbody tr >> nth=1 >> a")
+    expect(page.locator(".option-title")).to_contain_text("option 2")
+    opened.keep_picture("journey-sizing-result")
+
+
+def test_what_was_typed_is_still_there_after_a_reload_and_on_another_kind(visit):
+    opened = visit()
+    page = opened.page
+    page.fill('[name="workload.isl_tokens.mean"]', "3333")
+    page.check('[name="workload.demand"][value="concurrency"]')
+    page.fill('[name="workload.demand.concurrency"]', "77")
+    expect(page.locator(".headline")).to_contain_text("77 requests at once")
+    page.click("text=Training")
+    page.click("text=Serving")
+    expect(page.locator(".headline")).to_contain_text("77 requests at once")
+    page.reload()
+    expect(page.locator(".headline")).to_contain_text("77 requests at once")
+    assert page.input_value('[name="workload.isl_tokens.mean"]') == "3333"
+    assert page.is_visible('[name="workload.demand.concurrency"]')
+    assert not page.is_visible('[name="workload.demand.users"]')
+
+
+def test_a_question_is_pasted_and_fills_the_form(visit):
+    page = visit().page
+    page.click("text=Or paste")
+    page.fill("#pasted", json.dumps({**CHAT, "name": "pasted here"}))
+    expect(page.locator('[name="name"]')).to_have_value("pasted here")
+    assert page.input_value('[name="workload.isl_tokens.p95"]') == "6000"
+    expect(page.locator(".headline")).to_contain_text("5,000 users")
+
+
+def test_a_batch_with_a_failure_in_it(visit):
+    """Sent, followed while it is worked on, and the one that is wrong told with what was meant."""
+    opened = visit()
+    page = opened.go("/batches")
+    wrong = {"name": "mistyped", "workload": {**CHAT["workload"], "model": "lama-3.3-70b"}}
+    page.fill("#batch-items", "\n".join(json.dumps(one) for one in [CHAT, wrong, {**CHAT, "name": "again"}]))
+    page.fill("#batch-name", "care")
+    page.click("text=Size them")
+    page.wait_for_url("**/batches/bat_*")
+    expect(page.locator("[role=status]")).to_contain_text("100 %")
+    opened.keep_picture("journey-batch")
+    page.click("text=Refused 1")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody")).to_contain_text("meant: llama-3.3-70b")
+
+
+@pytest.fixture(scope="module")
+def sold(product: Started) -> str:
+    """A run of few servers, and a price book in force that has every part of it."""
+    with product.client() as client:
+        run = client.post("/v1/workloads", json=SMALL, headers={"Prefer": "wait=30"}).json()["id"]
+    seller, admin = ({"Authorization": f"Bearer {product.key(role)}"} for role in ("seller", "admin"))
+    with httpx.Client(base_url=product.address, trust_env=False, timeout=40.0) as client:
+        body = {"run_id": run, "customer": {"name": "Nobody"}, "currency": "USD"}
+        lines = client.post("/v1/quotes", json=body, headers=seller).json()["document"]["lines"]
+        book = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": book_lines(lines, "1000.00")}
+        made = client.post("/v1/price-books", json=book, headers=admin).headers["Location"]
+        today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}
+        done = client.post(f"{made}/activate", json=today, headers={**admin, "If-Match": "*"})
+        assert done.status_code == httpx.codes.OK, done.text
+    return run
+
+
+def test_a_quote_from_an_option_to_acceptance(visit, sold):
+    """What a seller and an approver do, and what a customer gets."""
+    seller = visit()
+    page = seller.go(f"/runs/{sold}")
+    page.click("text=Quote this option")
+    expect(page.locator(".totals")).to_contain_text("Total over 36 months")
+    page.fill('[name="quote.customer.name"]', "Example University")
+    page.fill('[name="quote.discount_fraction"]', "30 %")
+    expect(page.locator(".totals")).to_contain_text("discount")
+    page.fill('[name="quote.destination_country"]', "DE")
+    page.click("text=Write the draft")
+    page.wait_for_url("**/quotes/quo_*")
+    seller.keep_picture("journey-quote-draft")
+    page.click("button:text-is('Submit')")
+    expect(page.locator(".title-row")).to_contain_text("Pending approval")
+    address = urlsplit(page.url).path
+    approver = visit(role="approver")
+    approver.go(address).click("button:text-is('Approve')")
+    expect(approver.page.locator(".title-row")).to_contain_text("Approved")
+    seller.go(address).click("button:text-is('Issue')")
+    expect(page.locator(".title-row")).to_contain_text("Issued")
+    page.fill('[name="accepted_by"]', "The dean")
+    page.click("button:text-is('Accept')")
+    expect(page.locator(".title-row")).to_contain_text("Accepted")
+    seller.keep_picture("journey-quote-accepted")
+
+
+def test_a_slider_moves_the_question(visit, run):
+    opened = visit()
+    page = opened.go(f"/compare?run={run}")
+    page.fill('input[name="workload.demand.users"]', "3")
+    expect(page.locator("#table thead")).to_contain_text("What if")
+    expect(page.locator("#says-1")).to_have_text("40,000")
+    opened.keep_picture("journey-compare")
+
+
+def test_a_sceptic_narrows_the_measured_runs(visit):
+    """The accuracy page: every point, its interval, its source."""
+    opened = visit()
+    page = opened.go("/accuracy")
+    whole = page.locator(".scatter circle").count()
+    page.select_option('[name="gpu"]', "gb200")
+    expect(page).to_have_url(re.compile("gpu=gb200"))
+    assert page.locator(".scatter circle").count() < whole
+    page.select_option('[name="by"]', "model")
+    expect(page.locator("#points table >> nth=0")).to_contain_text("deepseek")
+    page.click("nav[aria-label='Kind of workload'] >> text=Science")
+    expect(page.locator(".whisker >> nth=0")).to_be_attached()
+    opened.keep_picture("journey-accuracy")
+
+
+def test_the_keyboard_reaches_everything(visit, run):
+    opened = visit()
+    page = opened.go(f"/runs/{run}")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.closest('svg') ? 'chart' : document.activeElement.tagName"))
+    assert {"A", "chart"} <= seen
+    page.locator(".chart .dot >> nth=0").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement.querySelector('.say')).visibility") == "visible"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_light_accessible_and_fits_every_screen(visit, run, name):
+    for scheme, width in (("light", "laptop"), ("dark", "phone"), ("light", "projector"), ("dark", "laptop")):
+        role = "admin" if name.startswith("admin") else "seller"
+        opened = visit(signed_in=name != "sign-in", role=role, width=WIDTHS[width], scheme=scheme)
+        opened.page.context.new_cdp_session(opened.page).send("Network.clearBrowserCache")
+        page = opened.go(PAGES[name].format(run=run))
+        assert page.evaluate(_SENT) < MOST_BYTES
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{width} scrolls sideways"
+        opened.keep_picture(f"{name}-{width}-{scheme}")
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        worst = [
+            (one["id"], one["help"], [node["target"] for node in one["nodes"]][:3])
+            for one in found["violations"]
+            if one["impact"] in WORST
+        ]
+        assert not worst, f"{width}, {scheme}"
+
+
+def test_a_page_is_printed_without_what_belongs_to_the_screen(visit, run):
+    opened = visit()
+    page = opened.go(f"/runs/{run}")
+    page.emulate_media(media="print")
+    assert not page.is_visible(".top nav")
+    assert page.is_visible(".headline")
+    assert len(page.pdf()) > 10_000

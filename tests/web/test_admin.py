@@ -1,0 +1,60 @@
+"""Administration as pages: keys that are shown once, who changed what, price books held against each other."""
+
+import re
+
+import pytest
+
+from service.access import Role
+from tests.api.selling import open_shop
+from tests.web.conftest import text_of
+
+
+@pytest.fixture
+def admin(visitor):
+    return visitor("acme", Role.ADMIN)
+
+
+def test_a_key_is_made_shown_once_and_revoked(admin, visitor):
+    made = admin.post("/admin/keys", {"principal": "otto", "role": "seller"}, on="/admin/keys")
+    token = re.search(r"hr_\w+_[\w-]{40,}", made.text)[0]
+    assert token not in admin.get("/admin/keys").text
+    otto = visitor("acme", Role.SELLER, signed_in=False)
+    assert otto.client.get("/v1/runs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    key = re.findall(r'action="/admin/keys/(\w+)/revoke"', admin.get("/admin/keys").text)[-1]
+    assert admin.post(f"/admin/keys/{key}/revoke", {}, on="/admin/keys").status_code == 303
+    assert "revoked" in text_of(admin.get("/admin/keys").text)
+
+
+@pytest.mark.parametrize(
+    ("principal", "role"), [("", "seller"), ("x" * 101, "seller"), ("anna", "king"), ("a\nb", "seller")]
+)
+def test_a_key_for_nobody_is_told(admin, principal, role):
+    answer = admin.post("/admin/keys", {"principal": principal, "role": role}, on="/admin/keys")
+    assert answer.status_code == 422
+    assert "Give a name" in text_of(answer.text)
+
+
+def test_the_audit_trail_tells_who_did_what(admin):
+    admin.post("/admin/keys", {"principal": "otto", "role": "seller"}, on="/admin/keys")
+    page = text_of(admin.get("/admin/audit?kind=key&principal=acme-admin").text)
+    assert "key.created" in page or "key_created" in page
+    assert admin.get("/admin/audit?action=nothing").status_code == 200
+
+
+def test_two_price_books_are_held_against_each_other(admin, speaker, work):
+    shop = open_shop(speaker, work)
+    first = shop.stock(price="1000.00").json["id"]
+    second = shop.stock(price="1250.00").json["id"]
+    assert "In force" in text_of(admin.get("/price-books").text)
+    assert f"/price-books/{first}/diff/{second}" in admin.get(f"/price-books/{second}").text
+    words = text_of(admin.get(f"/price-books/{first}/diff/{second}").text)
+    assert "+25.0" in words
+    assert "1,250.00" in words
+
+
+def test_others_have_no_admin_pages(anna, visitor):
+    for path in ("/admin/keys", "/admin/audit"):
+        assert anna.get(path).status_code == 403
+    stranger = visitor("rival", Role.ADMIN)
+    assert stranger.get("/price-books/pbk_0").status_code == 404
+    assert stranger.post("/admin/keys/key_0/revoke", {}, on="/admin/keys").status_code == 404

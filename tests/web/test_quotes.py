@@ -1,0 +1,112 @@
+"""Quotes as pages: from an option to acceptance, by those who may, and nothing that was typed is lost."""
+
+import re
+
+import pytest
+
+from service.access import Role
+from tests.api.selling import Shop, open_shop
+from tests.web.conftest import Visitor, text_of
+
+
+@pytest.fixture
+def shop(speaker, work) -> Shop:
+    return open_shop(speaker, work)
+
+
+@pytest.fixture
+def seller(visitor) -> Visitor:
+    return visitor("acme", Role.SELLER)
+
+
+def form_of(shop: Shop, **changes: str) -> dict[str, str]:
+    plain = {"run_id": shop.run_id, "option": "1", "quote.customer.name": "Example University", "quote.currency": "USD"}
+    return {**plain, "quote.discount_fraction": "30 %", "quote.destination_country": "DE", **changes}
+
+
+def step(who: Visitor, quote: str, name: str, **typed: str):
+    version = re.search(r'name="version" value="(\d+)"', who.get(quote).text)
+    return who.post(f"{quote}/{name}", {"version": version[1] if version else "0", **typed}, on=quote)
+
+
+def test_from_an_option_to_acceptance(shop, seller, visitor):
+    assert shop.stock().status_code == 200
+    page = seller.get(f"/runs/{shop.run_id}")
+    assert f"/quotes/new?run={shop.run_id}&amp;option=1" in page.text
+    new = f"/quotes/new?run={shop.run_id}&option=1"
+    assert "Total over 36 months" in text_of(seller.get(new).text)
+    preview = seller.post("/quotes/preview", form_of(shop), on=new, HX_Request="true")
+    assert "discount" in text_of(preview.text)
+    assert not shop.seller.get("/v1/quotes?state=draft").json["items"]
+    quote = seller.post("/quotes", form_of(shop), on=new).headers["Location"]
+    shown = text_of(seller.get(quote).text)
+    assert "Example University" in shown
+    assert "Export screening" in shown
+    assert step(seller, quote, "submit").status_code == 303
+    refused = step(seller, quote, "approve")
+    assert refused.status_code == 409
+    assert "alert" in refused.text
+    approver = visitor("acme", Role.APPROVER)
+    assert step(approver, quote, "approve").status_code == 303
+    assert step(seller, quote, "issue").status_code == 303
+    assert "Decline" in seller.get(quote).text
+    assert step(seller, quote, "decline").status_code == 409
+    assert step(seller, quote, "accept", accepted_by="The dean").status_code == 303
+    assert "Accepted" in seller.get(quote).text
+    assert "Example University" in seller.get("/quotes?state=accepted").text
+
+
+def test_a_draft_is_changed_and_revisions_are_told_apart(shop, seller, visitor):
+    shop.stock()
+    new = f"/quotes/new?run={shop.run_id}&option=1"
+    quote = seller.post("/quotes", form_of(shop), on=new).headers["Location"]
+    change = f"{quote}/change"
+    page = seller.get(change)
+    assert 'value="0.3"' in page.text
+    assert 'value="Example University"' in page.text
+    version = re.search(r'name="version" value="(\d+)"', page.text)[1]
+    changed = form_of(shop, **{"quote.discount_fraction": "5 %", "version": version})
+    assert seller.post(quote, changed, on=change).status_code == 303
+    late = seller.post(quote, changed, on=change)
+    assert late.status_code == 422
+    assert "read it again" in text_of(late.text)
+    for name in ("submit", "issue"):
+        assert step(seller, quote, name).status_code == 303, name
+    revised = step(seller, quote, "revise").headers["Location"]
+    assert revised != quote
+    assert "what changed" in seller.get(revised).text
+    assert seller.get(f"{quote}/diff/{revised.rpartition('/')[2]}").status_code == 200
+
+
+def test_a_wrong_field_is_told_beside_it_and_nothing_is_lost(shop, seller):
+    wrong = form_of(shop, **{"quote.discount_fraction": "a lot", "quote.currency": "EURO", "quote.customer.name": ""})
+    page = seller.post("/quotes", wrong, on=f"/quotes/new?run={shop.run_id}")
+    assert page.status_code == 422
+    for field in ("quote-discount-fraction", "quote-currency", "quote-customer-name"):
+        assert re.search(rf'id="fault-{field}"[^>]*>\s*<p>', page.text), field
+    for typed in ("a lot", "EURO"):
+        assert f'value="{typed}"' in page.text
+
+
+def test_a_file_is_made_by_a_worker_and_waited_for(shop, seller):
+    quote = shop.draft().json["id"]
+    waits = seller.get(f"/quotes/{quote}/file.pdf")
+    assert waits.status_code == 202
+    assert "asks again by itself" in waits.text
+    assert seller.get(f"/quotes/{quote}/file.exe").status_code == 404
+
+
+def test_another_tenants_quote_is_not_there(shop, visitor):
+    quote = shop.draft().json["id"]
+    stranger = visitor("rival", Role.SELLER)
+    for path in ("", "/change", "/file.pdf", f"/diff/{quote}"):
+        answer = stranger.get(f"/quotes/{quote}{path}")
+        assert answer.status_code == 404, path
+        assert "Example" not in answer.text
+    assert stranger.post(f"/quotes/{quote}/withdraw", {"version": "1", "reason": "x"}).status_code == 404
+    assert stranger.get(f"/quotes/new?run={shop.run_id}").status_code == 404
+
+
+def test_a_requester_sees_no_quotes(anna, shop):
+    assert anna.get("/quotes").status_code == 403
+    assert "Quote this option" not in anna.get(f"/runs/{shop.run_id}").text
