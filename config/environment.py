@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.addresses import parse_networks
 from service.settings import BEAT_EVERY_S, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +77,11 @@ def _url(*schemes: str) -> Callable[[str], str]:
 def _headers(text: str) -> str:
     if not all(name.strip() and value for name, _, value in (part.partition("=") for part in text.split(","))):
         raise ValueError(text)
+    return text
+
+
+def _networks(text: str) -> str:
+    parse_networks(text)
     return text
 
 
@@ -210,6 +216,16 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds("HEADROOM_QUEUE_AGE_MAX_S", "queue_age_max_s", "`/readyz` is not ready when a run waits for longer"),
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_KEY_MEMORY_S", "key_memory_s", "a key that was just checked is trusted for this long"),
+    Variable(
+        name="HEADROOM_WEBHOOK_NETWORKS",
+        setting="webhook_networks",
+        parse=_networks,
+        expects="networks such as 10.1.0.0/16,fd00:1::/32",
+        meaning="networks that are not public and that webhooks may call all the same, on any port",
+    ),
+    _seconds("HEADROOM_WEBHOOK_RETRY_FIRST_S", "webhook_retry_first_s", "pause after a failed delivery, then doubled"),
+    _seconds("HEADROOM_WEBHOOK_RETRY_WINDOW_S", "webhook_retry_window_s", "after this a delivery is given up"),
+    _count("HEADROOM_WEBHOOK_CONCURRENCY", "webhook_concurrency", "deliveries that one process sends at a time"),
     _seconds("HEADROOM_WEBHOOK_MEMORY_S", "webhook_memory_s", "after this a new webhook is heard of everywhere"),
     _count("HEADROOM_KEPT_BYTES", "kept_bytes", "memory for finished runs in each web process"),
     _whole_seconds("HEADROOM_IDEMPOTENCY_TTL_S", "idempotency_ttl_s", "how long an `Idempotency-Key` is kept"),

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     PRICE_BOOK_CHANGES = "price_book_changes"
     QUOTES = "quotes"
     QUOTE_APPROVALS = "quote_approvals"
+    WEBHOOKS = "webhooks"
     SCHEDULES = "schedules"
     SCHEDULE_CHANGES = "schedule_changes"
 
@@ -55,6 +56,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.AUDIT,
         Permission.PRICE_BOOK_CHANGES,
         Permission.SCHEDULE_CHANGES,
+        Permission.WEBHOOKS,
     },
     # An operator runs the installation and never sees a tenant's data.
     Role.OPERATOR: frozenset({Permission.CATALOG}),

@@ -98,6 +98,12 @@ class Metrics:
         self._items = Counter(
             "headroom_batch_items", "Items of batches by how they ended.", ("state", "reused"), registry=registry
         )
+        self._deliveries = Counter(
+            "headroom_webhook_attempts",
+            "Attempts to deliver to webhooks, by outcome.",
+            ("outcome",),
+            registry=registry,
+        )
         self._sweeps = Counter(
             "headroom_dispatcher_sweeps", "Sweeps by how they ended.", ("outcome",), registry=registry
         )
@@ -150,6 +156,10 @@ class Metrics:
         """So many items of a batch came to this end, with an answer that was there already or without."""
         if count:
             self._items.labels(state, str(reused).lower()).inc(count)
+
+    def delivery_attempted(self, outcome: str) -> None:
+        """An event was sent to a webhook: `delivered`, the code of what went wrong, or `http_<status>`."""
+        self._deliveries.labels(f"{outcome[:6]}xx" if outcome.startswith("http_") else outcome).inc()
 
     def mended(self, what: Mended, count: int) -> None:
         """The dispatcher found so many."""

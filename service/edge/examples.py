@@ -21,6 +21,9 @@ _REQUESTS = {
     "withdrawQuote": (f"{_MORE}/quote-reasons",),
     "rejectQuote": (f"{_MORE}/quote-reasons",),
     "postBatch": (f"{_MORE}/batches",),
+    "postWebhook": (f"{_MORE}/webhooks",),
+    "putWebhook": (f"{_MORE}/webhooks",),
+    "rotateWebhookSecret": (f"{_MORE}/webhook-rotations",),
     **dict.fromkeys(("postSchedule", "putSchedule", "postSchedulePreview"), (f"{_MORE}/schedules",)),
 }
 """By operation: the folders of its bodies, below that of all examples."""

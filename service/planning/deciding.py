@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from service.metrics import Answered
 from service.planning.drafting import Draft
+from service.planning.heard import runs_ended
 from service.planning.ring import ring
 from service.planning.view import RunView, run_view
 from service.queue import ROUTES, TaskName
@@ -57,9 +58,10 @@ def decided(
     return row, known if known is not None else results.body(session, draft.caller.tenant_id, draft.digest)
 
 
-def insert_run(session: Session, row: RunRow) -> None:
-    """Write the run, and what must be rung for; IntegrityError when another one leads on the question by now."""
+def insert_run(runtime: Runtime, session: Session, row: RunRow) -> None:
+    """Write the run, and what must be rung for or told; IntegrityError when another one leads on it by now."""
     runs.add(session, row)
+    runs_ended(runtime, session, [row])
     if row.status == RunStatus.QUEUED and row.follows_run_id is None:
         task = TaskName.SIZE_WORKLOAD
         outbox.add(session, task=task.value, queue=ROUTES[task].value, entity_id=row.id, now=row.created_at)

@@ -219,6 +219,13 @@ def expel(session: Session, run_id: str, *, token: int) -> int | None:
     return token + 1 if _rows(session, holds, {"lease_token": token + 1}) == 1 else None
 
 
+def ended_together(session: Session, tenant_id: str, run_id: str, *, at: datetime) -> Sequence[RunRow]:
+    """A run that ended at this moment, and those that followed it and ended with it."""
+    together = or_(RunRow.id == run_id, RunRow.follows_run_id == run_id)
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id, together, RunRow.finished_at == at)
+    return session.scalars(query.order_by(RunRow.id), execution_options={"populate_existing": True}).all()
+
+
 def orphans(session: Session, *, limit: int) -> Sequence[tuple[RunRow, RunRow]]:
     """Open followers whose leader has ended, each with that leader."""
     leader = aliased(RunRow)

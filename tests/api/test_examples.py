@@ -25,6 +25,10 @@ PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
 ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
 QUOTE_BODIES = request_examples("postQuote", FOLDER)
 BATCHES = request_examples("postBatch", FOLDER)
+WEBHOOKS = request_examples("postWebhook", FOLDER)
+ROTATIONS = request_examples("rotateWebhookSecret", FOLDER)
+# Nobody's.
+SECRET = "whsec_the-secret-of-an-example"
 SCHEDULES = request_examples("postSchedule", FOLDER)
 JSON = "application/json"
 
@@ -108,6 +112,7 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         ),
     ]
     taken += scheduled(admin, work, runtime)
+    taken += hooked(admin)
     taken += quoted(open_shop(speaker, work, "seller"))
     for resource, record in (
         ("gpus", "b200-sxm"), ("servers", ""), ("cpu-servers", ""), ("networks", ""), ("storage", ""), ("racks", ""),
@@ -121,8 +126,31 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         assert answer.status_code < 300, answer.request.path
         operation = document["paths"][contract.template(answer.request.path)][answer.request.method.lower()]
         if operation["operationId"] not in ALIKE:
-            by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = answer.json
+            shown = {**answer.json, "secret": SECRET} if "secret" in answer.json else answer.json
+            by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = shown
     return by_operation
+
+
+def hooked(admin: Speaker) -> list[Any]:
+    """An answer of every operation of webhooks."""
+    made = admin.post("/v1/webhooks", WEBHOOKS["webhook-runs"])
+    path = made.headers["Location"]
+    pinged = admin.post(f"{path}/ping")
+    delivery = pinged.headers["Location"]
+    anew = {"If_Match": "*"}
+    ended = admin.put(path, {**WEBHOOKS["webhook-runs"], "enabled": False}, **anew)
+    admin.put(path, WEBHOOKS["webhook-runs"], **anew)
+    return [
+        made,
+        admin.get("/v1/webhooks?limit=1"),
+        admin.get(path),
+        pinged,
+        ended,
+        admin.get(f"{path}/deliveries?limit=1"),
+        admin.get(delivery),
+        admin.post(f"{delivery}/replay"),
+        admin.post(f"{path}/rotate", {}, **anew),
+    ]
 
 
 def scheduled(admin: Speaker, work, runtime: Runtime) -> list[Any]:
@@ -273,3 +301,12 @@ def test_every_quote_that_is_shown_is_written(speaker, work):
         lines = {} if "line_discounts" not in body else {"line_discounts": {"support": "0.12"}}
         answer = shop.seller.post(QUOTES, {**body, "run_id": shop.run_id, **lines})
         assert answer.status_code == 201, (name, answer.text)
+
+
+def test_every_webhook_that_is_shown_is_made_and_every_rotation_done(speaker):
+    admin = speaker("acme", Role.ADMIN)
+    for name, body in WEBHOOKS.items():
+        posted = admin.post("/v1/webhooks", body)
+        assert posted.status_code == 201, (name, posted.text)
+        for rotation in ROTATIONS.values():
+            assert admin.post(f"{posted.headers['Location']}/rotate", rotation, If_Match="*").status_code == 200
