@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.addresses import parse_networks
 from service.settings import BEAT_EVERY_S, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +77,11 @@ def _url(*schemes: str) -> Callable[[str], str]:
 def _headers(text: str) -> str:
     if not all(name.strip() and value for name, _, value in (part.partition("=") for part in text.split(","))):
         raise ValueError(text)
+    return text
+
+
+def _networks(text: str) -> str:
+    parse_networks(text)
     return text
 
 
@@ -194,6 +200,7 @@ VARIABLES: tuple[Variable, ...] = (
     _count("HEADROOM_RATE_LIMIT_READS", "rate_limit_reads", "calls that read, per tenant and window"),
     _count("HEADROOM_RATE_LIMIT_WRITES", "rate_limit_writes", "calls that write or compute, per tenant and window"),
     _count("HEADROOM_RATE_LIMIT_UNKNOWN", "rate_limit_unknown", "calls without a valid key, per address and window"),
+    _count("HEADROOM_OPEN_RUNS_MAX", "open_runs_max", "runs of a tenant that may be open at once"),
     _count("HEADROOM_MAX_ATTEMPTS", "max_attempts", "attempts of a run before it is `failed`"),
     _whole_seconds("HEADROOM_TASK_SOFT_LIMIT_S", "task_soft_limit_s", "a run is asked to stop after this"),
     _whole_seconds("HEADROOM_TASK_HARD_LIMIT_S", "task_hard_limit_s", "and killed after this"),
@@ -210,6 +217,16 @@ VARIABLES: tuple[Variable, ...] = (
     _seconds("HEADROOM_QUEUE_AGE_MAX_S", "queue_age_max_s", "`/readyz` is not ready when a run waits for longer"),
     _whole_seconds("HEADROOM_CACHE_TTL_S", "cache_ttl_s", "how long an answer stays in the cache"),
     _seconds("HEADROOM_KEY_MEMORY_S", "key_memory_s", "a key that was just checked is trusted for this long"),
+    Variable(
+        name="HEADROOM_WEBHOOK_NETWORKS",
+        setting="webhook_networks",
+        parse=_networks,
+        expects="networks such as 10.1.0.0/16,fd00:1::/32",
+        meaning="networks that are not public and that webhooks may call all the same, on any port",
+    ),
+    _seconds("HEADROOM_WEBHOOK_RETRY_FIRST_S", "webhook_retry_first_s", "pause after a failed delivery, then doubled"),
+    _seconds("HEADROOM_WEBHOOK_RETRY_WINDOW_S", "webhook_retry_window_s", "after this a delivery is given up"),
+    _count("HEADROOM_WEBHOOK_CONCURRENCY", "webhook_concurrency", "deliveries that one process sends at a time"),
     _seconds("HEADROOM_WEBHOOK_MEMORY_S", "webhook_memory_s", "after this a new webhook is heard of everywhere"),
     _count("HEADROOM_KEPT_BYTES", "kept_bytes", "memory for finished runs in each web process"),
     _whole_seconds("HEADROOM_IDEMPOTENCY_TTL_S", "idempotency_ttl_s", "how long an `Idempotency-Key` is kept"),

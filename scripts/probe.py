@@ -1,4 +1,4 @@
-"""`python -m scripts.probe web|worker|dispatcher`: is this host's process of that role alive? For health checks."""
+"""`python -m scripts.probe web|worker|deliverer|dispatcher`: does it live on this host? For health checks."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from service.store.engine import make_engine
 from service.store.tables.processes import HeartbeatRow
 
 SILENT_AFTER = timedelta(seconds=15)
-ROLES = ("web", "worker", "dispatcher")
+ROLES = ("web", "worker", "deliverer", "dispatcher")
 
 
 def web_lives(settings: Settings) -> bool:

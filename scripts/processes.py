@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from service.edge.gate import THREADS_PER_PLACE
-from service.queue import QueueName
+from service.queue import SIZING_QUEUES, QueueName
 from service.settings import Settings
 
 # NumPy's threads would fight with the processes for the cores.
@@ -53,9 +53,9 @@ def served(settings: Settings, *, name: str, factory: str, threads: int) -> Proc
 
 
 def worker(
-    settings: Settings, *, name: str = "worker", app: str = "workers.app", queues: tuple[str, ...] = tuple(QueueName)
+    settings: Settings, *, name: str = "worker", app: str = "workers.app", queues: tuple[str, ...] = SIZING_QUEUES
 ) -> Process:
-    """A worker that listens to every queue, or another one with its settings; more of them share the work."""
+    """A worker that sizes, or another one with its settings; more of them share the work."""
     return Process(
         name=name,
         arguments=(
@@ -67,6 +67,19 @@ def worker(
     )
 
 
+def deliverer(settings: Settings) -> Process:
+    """The worker that delivers to webhooks: it only waits for others, so it has threads and needs no processes."""
+    return Process(
+        name="deliverer",
+        arguments=(
+            *("-m", "celery", "--app", "workers.app", "worker", "--pool", "threads"),
+            *("--queues", QueueName.WEBHOOKS.value),
+            *("--concurrency", str(settings.webhook_concurrency), "--loglevel", settings.log_level),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        ),
+    )
+
+
 def product(settings: Settings) -> tuple[Process, ...]:
     """Everything that runs for ever once the database is migrated."""
-    return (web(settings), worker(settings), DISPATCHER)
+    return (web(settings), worker(settings), deliverer(settings), DISPATCHER)

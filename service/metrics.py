@@ -70,6 +70,9 @@ class Metrics:
         self._refused = Counter(
             "headroom_rate_limited", "Requests refused for their number.", ("limit",), registry=registry
         )
+        self._problems = Counter(
+            "headroom_problems", "Answers that refuse or fail, by the kind of problem.", ("code",), registry=registry
+        )
         submitted = Counter("headroom_runs_submitted", "Runs by how they began.", ("answer",), registry=registry)
         self._submitted = {answer: submitted.labels(answer.value) for answer in Answered}
         self._lookups = Counter(
@@ -98,6 +101,12 @@ class Metrics:
         self._items = Counter(
             "headroom_batch_items", "Items of batches by how they ended.", ("state", "reused"), registry=registry
         )
+        self._deliveries = Counter(
+            "headroom_webhook_attempts",
+            "Attempts to deliver to webhooks, by outcome.",
+            ("outcome",),
+            registry=registry,
+        )
         self._sweeps = Counter(
             "headroom_dispatcher_sweeps", "Sweeps by how they ended.", ("outcome",), registry=registry
         )
@@ -122,6 +131,10 @@ class Metrics:
         requests, request_s = known
         requests.inc()
         request_s.observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """A request was answered with a problem of this kind; there are as many kinds as the document has."""
+        self._problems.labels(code).inc()
 
     def rate_limited(self, limit: str) -> None:
         """A request was one too many."""
@@ -150,6 +163,10 @@ class Metrics:
         """So many items of a batch came to this end, with an answer that was there already or without."""
         if count:
             self._items.labels(state, str(reused).lower()).inc(count)
+
+    def delivery_attempted(self, outcome: str) -> None:
+        """An event was sent to a webhook: `delivered`, the code of what went wrong, or `http_<status>`."""
+        self._deliveries.labels(f"{outcome[:6]}xx" if outcome.startswith("http_") else outcome).inc()
 
     def mended(self, what: Mended, count: int) -> None:
         """The dispatcher found so many."""

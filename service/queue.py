@@ -27,21 +27,28 @@ class TaskName(StrEnum):
     SIZE_WORKLOAD = "size_workload"
     RENDER_QUOTE = "render_quote"
     SIZE_CHUNK = "size_chunk"
+    DELIVER_WEBHOOK = "deliver_webhook"
     RESIZE_STALE = "resize_stale"
     PRUNE = "prune"
 
 
 class QueueName(StrEnum):
-    """Queues are separate so that a batch never makes a person wait."""
+    """Queues are separate so that a batch never makes a person wait, nor a slow receiver of webhooks anybody."""
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
+    WEBHOOKS = "webhooks"
+
+
+# Who sizes listens to these; deliveries have workers of their own.
+SIZING_QUEUES = (QueueName.INTERACTIVE, QueueName.BATCH)
 
 
 ROUTES: dict[TaskName, QueueName] = {
     TaskName.SIZE_WORKLOAD: QueueName.INTERACTIVE,
     TaskName.RENDER_QUOTE: QueueName.INTERACTIVE,
     TaskName.SIZE_CHUNK: QueueName.BATCH,
+    TaskName.DELIVER_WEBHOOK: QueueName.WEBHOOKS,
     TaskName.RESIZE_STALE: QueueName.BATCH,
     TaskName.PRUNE: QueueName.BATCH,
 }

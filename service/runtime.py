@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from service.addresses import parse_networks
 from service.cache import ResultCache
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
@@ -17,11 +18,13 @@ from service.gathering import Gathering
 from service.kept import Kept
 from service.logs.quick import written_together
 from service.metrics import Metrics
+from service.outbound import Outbound
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
 from service.store.engine import KeptOpen, make_engine
 from service.store.listeners import Listeners
+from service.store.scope import keep_to_tenants
 from service.tracing import NO_TRACING, Tracing
 
 
@@ -51,6 +54,7 @@ class Runtime:
     clock: Callable[[], datetime] = field(repr=False)
     metrics: Metrics = field(repr=False)
     listeners: Listeners = field(repr=False)
+    outbound: Outbound = field(repr=False)
     # Runs whose answer is at hand, of one moment: written together.
     gathering: Gathering[Any, Any] = field(repr=False, default_factory=lambda: Gathering(telling=written_together))
     tracing: Tracing = field(repr=False, default=NO_TRACING)
@@ -78,6 +82,7 @@ def build_runtime(
     queue: Queue | None = None,
     clock: Callable[[], datetime] = utc_now,
     metrics: Metrics | None = None,
+    outbound: Outbound | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> Runtime:
     """Wire the parts. Nothing connects before its first use, so a process may start while its neighbours are down.
@@ -88,9 +93,11 @@ def build_runtime(
     metrics = metrics or Metrics()
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
     tracing.watch_engine(engine)
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    keep_to_tenants(sessions)
     return Runtime(
         settings=settings,
-        sessions=sessionmaker(engine, expire_on_commit=False),
+        sessions=sessions,
         kept_open=KeptOpen(engine, most_idle=settings.web_threads),
         cache=ResultCache(
             settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s, metrics=metrics
@@ -101,6 +108,7 @@ def build_runtime(
         price_book=facts.price_book,
         clock=clock,
         metrics=metrics,
+        outbound=outbound or Outbound(allowed=parse_networks(settings.webhook_networks)),
         listeners=Listeners(memory_s=settings.webhook_memory_s),
         tracing=tracing,
         writers_turn=threading.RLock() if engine.dialect.name == "sqlite" else nullcontext(),

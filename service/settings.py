@@ -42,6 +42,13 @@ class Settings:
     cache_ttl_s: int = 7 * 24 * 3600
     # A key that was just checked is trusted for this long: so much later a revoked one is refused everywhere.
     key_memory_s: float = 0.25
+    # Networks that webhooks may call although they are not public, as CIDRs with commas in between; on any port.
+    webhook_networks: str = ""
+    # A delivery that failed is tried again after this, then after twice as long, and given up after the window.
+    webhook_retry_first_s: float = 10.0
+    webhook_retry_window_s: float = 72 * 3600.0
+    # Deliveries that one process sends at a time.
+    webhook_concurrency: int = 8
     # For so long a process remembers which webhooks of a tenant listen.
     webhook_memory_s: float = 1.0
     # Finished runs that each web process keeps in memory.
@@ -74,3 +81,5 @@ class Settings:
     rate_limit_reads: int = 6_000
     rate_limit_writes: int = 3_000
     rate_limit_unknown: int = 600
+    # Runs of a tenant that are open at once.
+    open_runs_max: int = 10_000

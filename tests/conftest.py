@@ -47,4 +47,6 @@ def settings(tmp_path: Path, broker_url: str, cache_url: str) -> Settings:
         sweep_interval_s=1.0,
         resend_after_s=1.0,
         dispatcher_lease_s=3.0,
+        # A process hears of its own changes at once; how many statements something takes must not hang on the hour.
+        webhook_memory_s=3600.0,
     )

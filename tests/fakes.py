@@ -5,7 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 from service.queue import ROUTES, QueueName, TaskName
 
+PUBLIC = "93.184.215.14"
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def resolves_to_public(_host: str, _timeout_s: float) -> list[str]:
+    """A resolver that knows every name, and asks nobody."""
+    return [PUBLIC]
 
 
 @dataclass(slots=True)

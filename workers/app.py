@@ -25,8 +25,8 @@ from config.environment import SettingsError, settings_from_environment
 from service.errors import PlannerError
 from service.logs.process import own_logs
 from service.metrics import shared_metrics
-from service.planning.heartbeat import WORKER, beat_in_background
-from service.queue import CeleryQueue, make_celery
+from service.planning.heartbeat import DELIVERER, WORKER, beat_in_background
+from service.queue import CeleryQueue, QueueName, make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
 from service.settings import Settings
 from service.tracing import make_tracing
@@ -39,6 +39,8 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 log = structlog.get_logger(__name__)
 
 _beating: list[threading.Event] = []
+# A process that sends deliveries has many threads, and one Runtime.
+_building = threading.Lock()
 
 
 def _refuse_to_start(reason: str) -> NoReturn:
@@ -67,7 +69,8 @@ def facts() -> Facts:
 def watchdog() -> Watchdog:
     """Of the parent, which is the one that takes messages."""
     queue = CeleryQueue(settings())
-    return Watchdog(waiting=lambda: waiting(queue), deaf_after_s=settings().worker_deaf_after_s)
+    listened = tuple(name for name in QueueName if name.value in app.amqp.queues.consume_from)
+    return Watchdog(waiting=lambda: waiting(queue, listened), deaf_after_s=settings().worker_deaf_after_s)
 
 
 @functools.cache
@@ -78,12 +81,13 @@ def _runtime(_process_id: int) -> Runtime:
 
 def runtime() -> Runtime:
     """The Runtime of this process; a forked child never uses its parent's connections."""
-    return _runtime(os.getpid())
+    with _building:
+        return _runtime(os.getpid())
 
 
 app = make_celery(settings())
 app.Worker = app.subclass_with_self(Program)
-app.conf.imports = ("workers.sizing", "workers.documents", "workers.upkeep")
+app.conf.imports = ("workers.sizing", "workers.documents", "workers.upkeep", "workers.webhooks")
 app.conf.worker_consumer = "workers.consumer:ReconnectingConsumer"
 
 
@@ -107,8 +111,11 @@ def _on_process_end(**_: Any) -> None:
     runtime().tracing.stop()
 
 
-def _on_ready(**_: Any) -> None:
-    log.info("worker_ready", concurrency=settings().worker_concurrency)
+def _on_ready(sender: Any, **_: Any) -> None:
+    log.info("worker_ready", concurrency=sender.pool.limit)
+    if not sender.pool.uses_semaphore:
+        # Threads of this process do the work: no process is forked that would say that it lives.
+        _beating[:] = [beat_in_background(runtime(), role=DELIVERER)]
     watchdog().start()
 
 

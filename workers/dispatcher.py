@@ -14,6 +14,7 @@ from service.logs.process import own_logs
 from service.metrics import shared_metrics
 from service.planning import leadership
 from service.planning.batch.feed import feed
+from service.planning.delivery.feed import feed_deliveries
 from service.planning.heartbeat import DISPATCHER, beat, process_name, silence
 from service.planning.schedule.due import begin_due, ring
 from service.planning.sweep import prune, relay, sweep
@@ -88,6 +89,7 @@ class Dispatcher:
         begin_due(self.runtime)
         ring(self.runtime)
         feed(self.runtime)
+        feed_deliveries(self.runtime)
         if now_s >= self.rhythm.prune_at:
             self.rhythm.prune_at = now_s + _PRUNE_EVERY_S
             prune(self.runtime)

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,9 +17,9 @@ log = structlog.get_logger(__name__)
 _LOOKS_PER_PERIOD = 10
 
 
-def waiting(queue: Queue) -> int | None:
-    """Messages that wait in any queue; None while the broker does not answer."""
-    depths = [queue.depth(name) for name in QueueName]
+def waiting(queue: Queue, listened: Iterable[QueueName]) -> int | None:
+    """Messages that wait in the queues that are listened to; None while the broker does not answer."""
+    depths = [queue.depth(name) for name in listened]
     return None if None in depths else sum(depth or 0 for depth in depths)
 
 

@@ -31,6 +31,7 @@ from service.client.reader import ReadGroup, while_read
 from service.client.records import HIGHLIGHTS, print_record, print_records
 from service.client.run import Run
 from service.client.scheduling import schedules
+from service.client.webhooks import webhooks
 from service.client.working import working
 from service.client.workloads import workloads
 
@@ -240,6 +241,7 @@ cli.add_command(batch)
 cli.add_command(batches)
 cli.add_command(schedules)
 cli.add_command(occurrences)
+cli.add_command(webhooks)
 
 
 @cli.command()

@@ -23,6 +23,7 @@ from service.client.problem import HeadroomError, NotUnderstoodError, ProblemErr
 from service.client.quote_calls import QuoteCalls
 from service.client.run import Page, Run, page_of, run_of
 from service.client.schedule_calls import ScheduleCalls
+from service.client.webhook_calls import WebhookCalls
 
 ANSWER_WITHIN_S = 30.0
 CONNECT_WITHIN_S = 5.0
@@ -77,6 +78,11 @@ class Headroom:
     def batches(self) -> BatchCalls:
         """The calls of batches: many workloads at once."""
         return BatchCalls(_Calls(self), path_of=_path)
+
+    @property
+    def webhooks(self) -> WebhookCalls:
+        """The calls of webhooks: where the tenant hears of what happens; for administrators."""
+        return WebhookCalls(_Calls(self), path_of=_path)
 
     @property
     def price_books(self) -> PriceBookCalls:

@@ -81,6 +81,34 @@ def _of_batch(batch_id: str) -> dict[str, Link]:
     }
 
 
+def _of_key(key_id: str) -> dict[str, Link]:
+    of_key = {"key_id": key_id}
+    return {
+        "key": Link("getKey", "What is known of the key.", of_key),
+        "rotate": Link("rotateKey", "Replace the key by a new one.", of_key),
+        "revoke": Link("revokeKey", "End the key.", of_key),
+    }
+
+
+def _of_webhook(webhook_id: str) -> dict[str, Link]:
+    of_webhook = {"webhook_id": webhook_id}
+    return {
+        "webhook": Link("getWebhook", "The webhook.", of_webhook),
+        "ping": Link("pingWebhook", "See whether an event arrives there.", of_webhook),
+        "deliveries": Link("listWebhookDeliveries", "What was sent there, and how it went.", of_webhook),
+        "delete": Link("deleteWebhook", "Send nothing there any more.", of_webhook),
+    }
+
+
+def _of_delivery(webhook_id: str, delivery_id: str) -> dict[str, Link]:
+    of_delivery = {"webhook_id": webhook_id, "delivery_id": delivery_id}
+    return {
+        "delivery": Link("getWebhookDelivery", "The delivery, with what it sends.", of_delivery),
+        "replay": Link("replayWebhookDelivery", "The same event once more.", of_delivery),
+        "webhook": Link("getWebhook", "The webhook.", {"webhook_id": webhook_id}),
+    }
+
+
 def _of_schedule(schedule_id: str) -> dict[str, Link]:
     of_schedule = {"schedule_id": schedule_id}
     return {
@@ -103,6 +131,10 @@ def _of_occurrence(occurrence_id: str) -> dict[str, Link]:
 
 
 LINKS: dict[str, dict[str, Link]] = {
+    "Key": _of_key(_ID),
+    "NewKey": _of_key(_ID),
+    "KeyPage": _of_key(_FIRST_ID),
+    "DeadLetterPage": {"readiness": Link("getReadiness", "Whether all parts of the installation work.")},
     "Schedule": _of_schedule(_ID),
     "SchedulePage": _of_schedule(_FIRST_ID),
     "Occurrence": _of_occurrence(_ID)
@@ -137,6 +169,12 @@ LINKS: dict[str, dict[str, Link]] = {
             {"workload_id": "$request.path.workload_id", "number": "$response.body#/items/0/version"},
         )
     },
+    "Webhook": _of_webhook(_ID),
+    "NewWebhook": _of_webhook(_ID),
+    "WebhookPage": _of_webhook(_FIRST_ID),
+    "Delivery": _of_delivery("$response.body#/webhook_id", _ID),
+    "WholeDelivery": _of_delivery("$response.body#/webhook_id", _ID),
+    "DeliveryPage": _of_delivery("$request.path.webhook_id", _FIRST_ID),
     "Difference": {
         "old": Link("getRun", "The first run.", {"run_id": "$response.body#/old_run_id"}),
         "new": Link("getRun", "The second run.", {"run_id": "$response.body#/new_run_id"}),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from service.access import Caller
 from service.errors import ConflictError, NotFoundError
 from service.planning.audit import Action, Change, author_of, record
+from service.planning.heard import runs_ended
 from service.planning.ring import ring
 from service.planning.transact import transact
 from service.planning.view import RunView, run_view
@@ -44,6 +45,7 @@ def cancel(runtime: Runtime, caller: Caller, run_id: str, *, request_id: str) ->
         )
         runs.cancel(session, row, now=now)
         record(session, (author_of(caller, request_id), ended))
+        runs_ended(runtime, session, [row])
         outbox.remove_for(session, row.id)
         heir = following.promote_oldest(session, row.id, lapsed_at=lapsed_at) if row.follows_run_id is None else None
         if heir is not None:

@@ -63,9 +63,9 @@ def _change(
             raise ConflictError(f"Workload {old.id} is archived, and changed no more; post a new one.")
         _expect(old, version)
         if (old.name, old.labels, old.question) != (request.name, request.labels, draft.question):
-            return _new_version(session, draft, known, old)
+            return _new_version(runtime, session, draft, known, old)
         standing = runs.standing(session, old.tenant_id, old.id, version=old.version, digest=draft.digest)
-        return _new_run(session, draft, known, old) if standing is None else standing
+        return _new_run(runtime, session, draft, known, old) if standing is None else standing
 
     written = until_settled(lambda: transact(runtime, work))
     if isinstance(written, str):
@@ -73,21 +73,25 @@ def _change(
     return announced(runtime, *written, known=known)
 
 
-def _new_version(session: Session, draft: Draft, known: bytes | None, old: WorkloadRow) -> tuple[RunRow, bytes | None]:
+def _new_version(
+    runtime: Runtime, session: Session, draft: Draft, known: bytes | None, old: WorkloadRow
+) -> tuple[RunRow, bytes | None]:
     row, body = decided(session, draft, known, workload_id=old.id, version=old.version + 1)
     if not workloads.replace(session, old, now=draft.now, **_asked(draft)):
         raise OvertakenError
-    insert_run(session, row)
+    insert_run(runtime, session, row)
     new_state = state_of_version(row.workload_version, run_id=row.id, status=row.status)
     changed = _changed(Action.WORKLOAD_CHANGED, old, new_state=new_state, at=draft.now)
     record(session, (author_of(draft.caller, draft.request_id), changed))
     return row, body
 
 
-def _new_run(session: Session, draft: Draft, known: bytes | None, old: WorkloadRow) -> tuple[RunRow, bytes | None]:
+def _new_run(
+    runtime: Runtime, session: Session, draft: Draft, known: bytes | None, old: WorkloadRow
+) -> tuple[RunRow, bytes | None]:
     """Another run of the same version: the others failed, were cancelled or answered under versions of the past."""
     row, body = decided(session, draft, known, workload_id=old.id, version=old.version)
-    insert_run(session, row)
+    insert_run(runtime, session, row)
     created = Change(
         at=draft.now,
         action=Action.RUN_CREATED,

@@ -3,8 +3,10 @@
 import structlog
 from sqlalchemy.orm import Session
 
+from service.errors import RateLimitedError
 from service.metrics import Answered
 from service.planning.drafting import Draft
+from service.planning.heard import runs_ended
 from service.planning.ring import ring
 from service.planning.view import RunView, run_view
 from service.queue import ROUTES, TaskName
@@ -17,6 +19,9 @@ from service.store.runs import columns_of
 from service.store.tables.runs import RunRow, RunStatus
 
 log = structlog.get_logger(__name__)
+
+# So long after a refusal some of the open runs have ended.
+_RETRY_AFTER_S = 5
 
 
 def remembered(runtime: Runtime, draft: Draft) -> bytes | None:
@@ -49,6 +54,7 @@ def decided(
             return row, None
         feasible = results.feasible(session, draft.caller.tenant_id, draft.digest)
     if feasible is None:
+        _check_room(session, draft)
         return row, None
     row.status = RunStatus.DONE.value
     row.cached = True
@@ -57,9 +63,21 @@ def decided(
     return row, known if known is not None else results.body(session, draft.caller.tenant_id, draft.digest)
 
 
-def insert_run(session: Session, row: RunRow) -> None:
-    """Write the run, and what must be rung for; IntegrityError when another one leads on the question by now."""
+def _check_room(session: Session, draft: Draft) -> None:
+    """RateLimitedError where a run that has to wait for a worker would be one too many of its tenant."""
+    most = draft.open_runs_max
+    if runs.count_open(session, draft.caller.tenant_id) >= most:
+        raise RateLimitedError(
+            f"Your tenant may have {most} open runs at once; send it again when some of them have ended, or cancel "
+            "those that nobody waits for.",
+            retry_after_s=_RETRY_AFTER_S,
+        )
+
+
+def insert_run(runtime: Runtime, session: Session, row: RunRow) -> None:
+    """Write the run, and what must be rung for or told; IntegrityError when another one leads on it by now."""
     runs.add(session, row)
+    runs_ended(runtime, session, [row])
     if row.status == RunStatus.QUEUED and row.follows_run_id is None:
         task = TaskName.SIZE_WORKLOAD
         outbox.add(session, task=task.value, queue=ROUTES[task].value, entity_id=row.id, now=row.created_at)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import PlannerError
 from service.planning.answer import Answer, answer
+from service.planning.heard import run_ended
 from service.planning.transact import read, transact
 from service.queue import TimeLimitReached
 from service.runtime import Runtime
@@ -130,6 +131,7 @@ def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
         if refused:
             message = "The tenant was disabled before this run was sized."
             runs.fail(session, run_id, token=row.lease_token, code=_DISABLED, message=message, traceback=None, now=now)
+            run_ended(runtime, session, row.tenant_id, run_id, now=now)
         return _Claim(
             run_id=row.id,
             tenant_id=row.tenant_id,
@@ -178,7 +180,7 @@ def _store(runtime: Runtime, claim: _Claim, outcome: Answer | _Failure) -> bool:
 
     def work(session: Session) -> bool:
         if isinstance(outcome, _Failure):
-            return runs.fail(
+            stored = runs.fail(
                 session,
                 claim.run_id,
                 token=claim.token,
@@ -187,17 +189,20 @@ def _store(runtime: Runtime, claim: _Claim, outcome: Answer | _Failure) -> bool:
                 traceback=outcome.traceback,
                 now=now,
             )
-        stored = runs.finish(
-            session,
-            claim.run_id,
-            token=claim.token,
-            feasible=outcome.stored.feasible,
-            digest=outcome.digest,
-            versions=outcome.versions,
-            now=now,
-        )
-        if stored:
+        else:
+            stored = runs.finish(
+                session,
+                claim.run_id,
+                token=claim.token,
+                feasible=outcome.stored.feasible,
+                digest=outcome.digest,
+                versions=outcome.versions,
+                now=now,
+            )
+        if stored and not isinstance(outcome, _Failure):
             results.put(session, claim.tenant_id, outcome.digest, outcome.stored, now=now)
+        if stored:
+            run_ended(runtime, session, claim.tenant_id, claim.run_id, now=now)
         return stored
 
     return transact(runtime, work)

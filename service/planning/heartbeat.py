@@ -16,6 +16,7 @@ from service.store import processes
 log = structlog.get_logger(__name__)
 
 WORKER = "worker"
+DELIVERER = "deliverer"
 DISPATCHER = "dispatcher"
 
 

@@ -27,7 +27,7 @@ def _expire_one(runtime: Runtime, tenant_id: str, quote_id: str) -> bool:
     def work(session: Session) -> bool:
         rows = quotes.hold_number(session, tenant_id, quote_id)
         row = next((each for each in rows if each.id == quote_id), None)
-        return row is not None and expire(session, row, now=runtime.clock(), request_id=uuid.uuid4().hex)
+        return row is not None and expire(runtime, session, row, now=runtime.clock(), request_id=uuid.uuid4().hex)
 
     ended = until_settled(lambda: transact(runtime, work))
     if ended:

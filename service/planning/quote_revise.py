@@ -70,7 +70,7 @@ def revise(
 
     def work(session: Session) -> QuoteView:
         row, others = all_held(session, caller, quote_id, version=version)
-        expire(session, row, now=now, request_id=request_id)
+        expire(runtime, session, row, now=now, request_id=request_id)
         _check_may_be_revised(row, others)
         identity = Identity(number=row.number, revision=row.revision + 1, created_on=now.date())
         screening = rescreen(runtime, orjson.loads(checked(row)), at="revise", on=now.date())
@@ -82,7 +82,7 @@ def revise(
             session, runtime, caller.tenant_id, once, once.answer(view), resource_id=made.id, now=now
         ):
             raise taken(once)
-        add_row(session, made, author=author_of(caller, request_id), action=Action.QUOTE_REVISED, now=now)
+        add_row(runtime, session, made, author=author_of(caller, request_id), action=Action.QUOTE_REVISED, now=now)
         return view
 
     view = until_settled(lambda: transact(runtime, work))

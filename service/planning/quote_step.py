@@ -52,7 +52,7 @@ class At:
 
     def move_other(self, row: QuoteRow, to: QuoteState, action: Action, **values: Any) -> None:
         """The same with one of the others."""
-        move(self.session, row, to, action, author=self.author, now=self.now, **values)
+        move(self.runtime, self.session, row, to, action, author=self.author, now=self.now, **values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def take(
     def work(session: Session) -> tuple[QuoteView, PlannerError | None]:
         row, others = all_held(session, caller, quote_id, version=version)
         now = runtime.clock()
-        ended = expire(session, row, now=now, request_id=request_id)
+        ended = expire(runtime, session, row, now=now, request_id=request_id)
         if row.state not in step.allowed:
             refused = ConflictError(_refusal(row, others, step))
             if ended:
@@ -107,22 +107,31 @@ def take(
 
 
 def move(
-    session: Session, row: QuoteRow, to: QuoteState, action: Action, *, author: Author, now: datetime, **values: Any
+    runtime: Runtime,
+    session: Session,
+    row: QuoteRow,
+    to: QuoteState,
+    action: Action,
+    *,
+    author: Author,
+    now: datetime,
+    **values: Any,
 ) -> None:
     """Write a new state over the row that is held, and note it; OvertakenError where it is no longer so."""
     old = state_in_words(row)
     if not quotes.change(session, row, now=now, state=to.value, **values):
         raise OvertakenError
-    note(session, row, action, author=author, old=old, at=now)
+    note(runtime, session, row, action, author=author, old=old, at=now)
 
 
-def expire(session: Session, row: QuoteRow, *, now: datetime, request_id: str) -> bool:
+def expire(runtime: Runtime, session: Session, row: QuoteRow, *, now: datetime, request_id: str) -> bool:
     """End an issued quote whose validity has ended; True when it was ended here and now."""
     if row.state != QuoteState.ISSUED or row.expires_at > now:
         return False
     author = Author(principal=SERVICE, key_id=None, request_id=request_id)
     reason = f"Its validity ended with {row.valid_until} ({row.time_zone})."
     move(
+        runtime,
         session,
         row,
         QuoteState.EXPIRED,

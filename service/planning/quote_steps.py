@@ -199,7 +199,7 @@ def _check_prices_stand(at: At, snapshot: Mapping[str, Any]) -> None:
 def _supersede_others(at: At) -> None:
     for other in at.others:
         if other.state == QuoteState.ISSUED and not expire(
-            at.session, other, now=at.now, request_id=at.author.request_id
+            at.runtime, at.session, other, now=at.now, request_id=at.author.request_id
         ):
             at.move_other(
                 other,

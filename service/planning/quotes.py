@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.access import Caller
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError
 from service.planning.audit import Action, Author, Change, author_of, record
+from service.planning.heard import quote_noted
 from service.planning.idempotency import Once, claimed, taken
 from service.planning.quote_drafting import Identity, WrittenQuote, compose, named
 from service.planning.quote_view import QuoteSummary, QuoteView, quote_summary, quote_view
@@ -46,7 +47,7 @@ def create(
             session, runtime, caller.tenant_id, once, once.answer(view), resource_id=row.id, now=now
         ):
             raise taken(once)
-        add_row(session, row, author=author_of(caller, request_id), action=Action.QUOTE_CREATED, now=now)
+        add_row(runtime, session, row, author=author_of(caller, request_id), action=Action.QUOTE_CREATED, now=now)
         return view
 
     view = transact(runtime, work)
@@ -81,7 +82,7 @@ def rewrite(
         if not quotes.change(session, row, now=now, **values, authors=authors):
             raise OvertakenError
         use_book(session, row, now=now)
-        note(session, row, Action.QUOTE_CHANGED, author=author_of(caller, request_id), old=old, at=now)
+        note(runtime, session, row, Action.QUOTE_CHANGED, author=author_of(caller, request_id), old=old, at=now)
         return quote_view(row, now=now)
 
     return until_settled(lambda: transact(runtime, work))
@@ -160,11 +161,13 @@ def new_row(
     )
 
 
-def add_row(session: Session, row: QuoteRow, *, author: Author, action: Action, now: datetime) -> None:
+def add_row(
+    runtime: Runtime, session: Session, row: QuoteRow, *, author: Author, action: Action, now: datetime
+) -> None:
     """Store a new draft, note it, and let nobody change the book that it is priced from any more."""
     quotes.add(session, row)
     use_book(session, row, now=now)
-    note(session, row, action, author=author, old=None, at=now)
+    note(runtime, session, row, action, author=author, old=None, at=now)
 
 
 def use_book(session: Session, row: QuoteRow, *, now: datetime) -> None:
@@ -176,8 +179,17 @@ def use_book(session: Session, row: QuoteRow, *, now: datetime) -> None:
         raise ConflictError(f"Price book {row.price_book_id} was activated for a later day meanwhile; send it again.")
 
 
-def note(session: Session, row: QuoteRow, action: Action, *, author: Author, old: str | None, at: datetime) -> None:
-    """Write the change down beside it."""
+def note(
+    runtime: Runtime,
+    session: Session,
+    row: QuoteRow,
+    action: Action,
+    *,
+    author: Author,
+    old: str | None,
+    at: datetime,
+) -> None:
+    """Write the change down beside it, and tell whoever listens."""
     change = Change(
         at=at,
         action=action,
@@ -187,6 +199,7 @@ def note(session: Session, row: QuoteRow, action: Action, *, author: Author, old
         new_state=state_in_words(row),
     )
     record(session, (author, change))
+    quote_noted(runtime, session, row, action, at=at)
 
 
 def state_in_words(row: QuoteRow) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.errors import UnavailableError
-from service.planning.heartbeat import DISPATCHER, WORKER
+from service.planning.heartbeat import DELIVERER, DISPATCHER, WORKER
 from service.planning.transact import read
 from service.queue import QueueName
 from service.runtime import Runtime
@@ -49,7 +49,7 @@ def _stored(runtime: Runtime) -> Stored | None:
             open_runs=runs.open_counts(session),
             oldest_waiting_s=0.0 if since is None else max(0.0, (now - since).total_seconds()),
             outbox_entries=outbox.count(session),
-            processes={role: alive.get(role, 0) for role in (DISPATCHER, WORKER)},
+            processes={role: alive.get(role, 0) for role in (DELIVERER, DISPATCHER, WORKER)},
         )
 
     try:

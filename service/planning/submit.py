@@ -79,7 +79,7 @@ def _submit(
             principal=caller.principal,
             now=draft.now,
         )
-        insert_run(session, row)
+        insert_run(runtime, session, row)
         created = workload_created(caller.tenant_id, row.workload_id, run_id=row.id, status=row.status, at=draft.now)
         record(session, (author_of(caller, request_id), created))
         return row, body

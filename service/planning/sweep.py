@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.metrics import Mended
+from service.planning.heard import run_ended
 from service.planning.idempotency import expired_before
 from service.planning.quote_expiry import expire_overdue
 from service.planning.ring import RungBy, enqueue
@@ -140,9 +141,12 @@ def _poison(runtime: Runtime, row: RunRow) -> bool:
 
     def work(session: Session) -> bool:
         token = runs.expel(session, row.id, token=row.lease_token)
-        return token is not None and runs.fail(
+        failed = token is not None and runs.fail(
             session, row.id, token=token, code="poison", message=message, traceback=None, now=now
         )
+        if failed:
+            run_ended(runtime, session, row.tenant_id, row.id, now=now)
+        return failed
 
     ended = transact(runtime, work)
     if ended:
@@ -160,6 +164,7 @@ def settle_orphans(runtime: Runtime) -> int:
         pairs = runs.orphans(session, limit=_BATCH)
         for follower, leader in pairs:
             runs.settle(session, follower, leader, now=now)
+            run_ended(runtime, session, follower.tenant_id, follower.id, now=now)
         return [(bell_of(follower), follower.kind, leader.id, leader.status) for follower, leader in pairs]
 
     settled = transact(runtime, work)

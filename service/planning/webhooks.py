@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,39 +10,14 @@ from sqlalchemy.orm import Session
 
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
+from service.schemas.event import EventName
 from service.store import webhooks
 from service.store.ids import new_id, new_ids
 from service.store.listeners import Listener
 from service.store.tables.webhooks import DeliveryStatus
 
-
-class EventName(StrEnum):
-    """What can be heard of; the word before the first dot is the kind of its subject."""
-
-    RUN_DONE = "run.done"
-    RUN_FAILED = "run.failed"
-    RUN_CANCELLED = "run.cancelled"
-    BATCH_DONE = "batch.done"
-    BATCH_CANCELLED = "batch.cancelled"
-    OCCURRENCE_DONE = "occurrence.done"
-    QUOTE_CREATED = "quote.created"
-    QUOTE_CHANGED = "quote.changed"
-    QUOTE_SUBMITTED = "quote.submitted"
-    QUOTE_APPROVED = "quote.approved"
-    QUOTE_REJECTED = "quote.rejected"
-    QUOTE_RETURNED = "quote.returned"
-    QUOTE_ISSUED = "quote.issued"
-    QUOTE_SUPERSEDED = "quote.superseded"
-    QUOTE_ACCEPTED = "quote.accepted"
-    QUOTE_DECLINED = "quote.declined"
-    QUOTE_EXPIRED = "quote.expired"
-    QUOTE_WITHDRAWN = "quote.withdrawn"
-    QUOTE_REVISED = "quote.revised"
-    WEBHOOK_PING = "webhook.ping"
-
-
-# A ping goes to the webhook that is pinged, whatever it is subscribed to.
-SUBSCRIBABLE = tuple(name for name in EventName if name is not EventName.WEBHOOK_PING)
+# Whoever announces needs both.
+__all__ = ["Announcement", "EventName", "announce", "announce_many", "listened_to", "written"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,20 +45,31 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(database_url: str) -> str:
-    """Run the missing migrations under a lock and return the revision reached."""
+def is_newer(revision: str | None) -> bool:
+    """Whether a database is at a revision that a later release than this one has made: this one runs on it too.
+
+    Revisions are numbered, and a release only adds to what the one before it uses.
+    """
+    return revision is not None and revision > head_revision()
+
+
+def upgrade(database_url: str, *, to: str | None = None) -> str:
+    """Run the missing migrations under a lock and return the revision reached; `to` goes to one, forward or back."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = make_engine(database_url, pool_size=1)
     try:
-        return upgrade_engine(engine)
+        return upgrade_engine(engine, to=to)
     finally:
         engine.dispose()
 
 
-def upgrade_engine(engine: Engine) -> str:
-    """The same on an engine at hand. One transaction: it either arrives at the head or changes nothing."""
+def upgrade_engine(engine: Engine, *, to: str | None = None) -> str:
+    """The same on an engine at hand. One transaction: it either arrives or changes nothing.
+
+    Without `to` a database that a later release has migrated stays as it is.
+    """
     with engine.connect().execution_options(**WRITES) as connection:
         if engine.dialect.name == "sqlite":
             connection.connection.driver_connection.execute(f"PRAGMA busy_timeout={_LOCK_WAIT_MS}")  # type: ignore[union-attr]
@@ -66,22 +78,31 @@ def upgrade_engine(engine: Engine) -> str:
                 connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}"))
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-            command.upgrade(alembic_config(connection), "head")
+            _go(connection, to)
             revision = current_revision(connection)
     assert revision is not None
     return revision
 
 
+def _go(connection: Connection, to: str | None) -> None:
+    found = current_revision(connection)
+    if to is not None and found is not None and to < found:
+        command.downgrade(alembic_config(connection), to)
+    elif to is not None or not is_newer(found):
+        command.upgrade(alembic_config(connection), to or "head")
+
+
 @click.command()
 @click.option("--database-url", envvar="DATABASE_URL", required=True, help="Where the tables live.")
-def main(database_url: str) -> None:
+@click.option("--to", metavar="REVISION", help="Go to this revision instead, forward or back, such as 0008.")
+def main(database_url: str, to: str | None) -> None:
     """Bring the database to the newest schema."""
     own_logs("INFO", role="migrate")
     # Every readiness probe uses Alembic too; only here its words are news.
     logging.getLogger("alembic").setLevel(logging.INFO)
     try:
-        revision = upgrade(database_url)
-    except (SQLAlchemyError, OSError) as error:
+        revision = upgrade(database_url, to=to)
+    except (SQLAlchemyError, OSError, CommandError) as error:
         reason = str(getattr(error, "orig", error)).partition("\n")[0]
         log.critical("database_not_migrated", error=type(error).__name__, reason=without_secrets(reason))
         sys.exit(1)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, and_, func, literal, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, defer
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.bells import COLUMNS, Bell, bell
@@ -192,6 +192,23 @@ def open_counts(session: Session) -> dict[str, int]:
     return {status.value: found.get(status.value, 0) for status in OPEN}
 
 
+def count_open(session: Session, tenant_id: str) -> int:
+    """How many questions of the tenant are open, equal ones counted once."""
+    query = select(func.count(RunRow.id)).where(RunRow.tenant_id == tenant_id, _IS_OPEN, _LEADS)
+    return session.scalar(query) or 0
+
+
+def dead(session: Session, *, before_id: str | None, limit: int) -> Sequence[RunRow]:
+    """Runs of all tenants that failed, newest first, older than `before_id`; without what was asked and traced."""
+    query = select(RunRow).options(
+        defer(RunRow.question, raiseload=True), defer(RunRow.error_traceback, raiseload=True)
+    )
+    query = query.where(RunRow.status == RunStatus.FAILED.value)
+    if before_id is not None:
+        query = query.where(RunRow.id < before_id)
+    return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
+
+
 def waiting_since(session: Session) -> datetime | None:
     """Since when the run that has waited longest waits for a worker; None when none waits."""
     return session.scalar(select(func.min(RunRow.created_at)).where(RunRow.status == RunStatus.QUEUED.value, _LEADS))
@@ -217,6 +234,13 @@ def expel(session: Session, run_id: str, *, token: int) -> int | None:
     """Take an expired run away from its holder without starting it; the new token, None when it moved meanwhile."""
     holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RunRow.status == RunStatus.RUNNING.value)
     return token + 1 if _rows(session, holds, {"lease_token": token + 1}) == 1 else None
+
+
+def ended_together(session: Session, tenant_id: str, run_id: str, *, at: datetime) -> Sequence[RunRow]:
+    """A run that ended at this moment, and those that followed it and ended with it."""
+    together = or_(RunRow.id == run_id, RunRow.follows_run_id == run_id)
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id, together, RunRow.finished_at == at)
+    return session.scalars(query.order_by(RunRow.id), execution_options={"populate_existing": True}).all()
 
 
 def orphans(session: Session, *, limit: int) -> Sequence[tuple[RunRow, RunRow]]:

@@ -18,6 +18,7 @@ from service.edge.context import attach
 from service.edge.limits import limit_rates
 from service.edge.recent_readiness import keep_readiness
 from service.edge.waiting import open_waiting_room
+from service.outbound import Outbound
 from service.planning.batch.chunk import size_chunk
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
@@ -26,7 +27,7 @@ from service.queue import TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
 from tests.contract import Contract, contract_of
-from tests.fakes import ListQueue
+from tests.fakes import ListQueue, resolves_to_public
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Speaker:
 @pytest.fixture
 def runtime(settings: Settings, facts: Facts, queue: ListQueue, migrated_sqlite: Path) -> Runtime:
     shutil.copy(migrated_sqlite, settings.database_url.removeprefix("sqlite:///"))
-    return build_runtime(settings, facts=facts, queue=queue)
+    return build_runtime(settings, facts=facts, queue=queue, outbound=Outbound(resolver=resolves_to_public))
 
 
 @pytest.fixture(scope="session")

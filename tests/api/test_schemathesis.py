@@ -15,13 +15,14 @@ from schemathesis.transport.wsgi import WSGITransport
 
 from service.access import Role
 from service.app import create_app
+from service.outbound import Outbound
 from service.planning.execute import execute
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
 from service.planning.keys import create_key, create_tenant
 from service.queue import QueueName, TaskName
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
-from tests.fakes import FixedClock, ListQueue
+from tests.fakes import FixedClock, ListQueue, resolves_to_public
 
 CHECKS = (
     "not_a_server_error",
@@ -61,7 +62,8 @@ def served(settings: Settings, facts: Facts, migrated_sqlite, tmp_path) -> Flask
     (tmp_path / "headroom.db").write_bytes(migrated_sqlite.read_bytes())
     queue = PromptQueue()
     roomy = replace(settings, rate_limit_reads=MANY, rate_limit_writes=MANY, rate_limit_unknown=MANY, wait_max_s=0)
-    queue.runtime = build_runtime(roomy, facts=facts, queue=queue, clock=FixedClock())
+    outbound = Outbound(resolver=resolves_to_public)
+    queue.runtime = build_runtime(roomy, facts=facts, queue=queue, clock=FixedClock(), outbound=outbound)
     for role in (WORKER, DISPATCHER):
         beat(queue.runtime, f"{role}:1", role=role)
     return create_app(queue.runtime)

@@ -16,9 +16,12 @@ from werkzeug.wrappers import Request, Response
 
 from config.environment import ROOT
 from service.access import Role
+from service.addresses import parse_networks
 from service.app import create_app
 from service.client.command import main
+from service.outbound import Outbound
 from service.planning.batch.chunk import size_chunk
+from service.planning.delivery.deliver import deliver
 from service.planning.execute import execute
 from service.planning.keys import create_key, create_tenant
 from service.planning.render import render
@@ -30,6 +33,7 @@ from service.settings import Settings
 from tests.contract import Witness
 from tests.fakes import ListQueue
 
+LOOPBACK = parse_networks("127.0.0.0/8")
 EXAMPLES = ROOT / "config" / "examples"
 CHAT = EXAMPLES / "inference-chat-llama-3.3-70b.json"
 
@@ -99,7 +103,9 @@ class Served:
                 if self.queue.sent and not self.held.is_set():
                     task, ids = self.queue.sent.pop(0)
                     run_id = ids[0]
-                    if task is TaskName.SIZE_CHUNK:
+                    if task is TaskName.DELIVER_WEBHOOK:
+                        deliver(self.runtime, run_id)
+                    elif task is TaskName.SIZE_CHUNK:
                         size_chunk(self.runtime, run_id, int(ids[1]))
                     elif task is TaskName.RESIZE_STALE:
                         resize(self.runtime, run_id)
@@ -147,7 +153,7 @@ def shared_server(facts: Facts, migrated_sqlite: Path, tmp_path_factory) -> Iter
         log_level="CRITICAL",
     )
     queue = ListQueue()
-    runtime = build_runtime(settings, facts=facts, queue=queue)
+    runtime = build_runtime(settings, facts=facts, queue=queue, outbound=Outbound(allowed=LOOPBACK))
     tenant = create_tenant(runtime, "acme")
     keys = {role: create_key(runtime, tenant, principal=role, role=role).token for role in Role}
     witness = Witness(create_app(runtime))

@@ -42,10 +42,12 @@ STEPS = (
 )
 QUOTES = ("quotes", "quotes diff", "quotes save", *(f"quotes {step}" for step in STEPS))
 BATCHES = ("batch", "batches", "batches cancel")
+HOOK_VERBS = ("", "add", "enable", "disable", "rotate", "delete", "ping", "replay", "deliveries")
+HOOKS = tuple(f"webhooks {verb}".strip() for verb in HOOK_VERBS)
 OF_SCHEDULES = ("create", "change", "preview", "run", "pause", "resume", "remove")
 SCHEDULES = ("schedules", *(f"schedules {step}" for step in OF_SCHEDULES), "occurrences")
 OLDER = ("working", "workloads", "workloads archive", "audit", "accuracy")
-NEWER = (*BATCHES, *SCHEDULES, *OLDER, *PRICES, *QUOTES)
+NEWER = (*BATCHES, *SCHEDULES, *OLDER, *PRICES, *QUOTES, *HOOKS)
 
 
 def test_an_estimate_is_a_table(command, file):

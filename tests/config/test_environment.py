@@ -51,6 +51,7 @@ def test_every_parser_yields_the_type_of_its_setting():
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318",
         "OTEL_EXPORTER_OTLP_HEADERS": "key=secret",
         "HEADROOM_LOG_LEVEL": "debug",
+        "HEADROOM_WEBHOOK_NETWORKS": "10.0.0.0/8",
     }
     for variable in VARIABLES:
         assert isinstance(variable.parse(example.get(variable.name, "7")), types[variable.setting]), variable.name
@@ -73,6 +74,7 @@ def test_postgresql_has_one_driver_however_it_is_spelled(spelling):
         ("HEADROOM_LEASE_S", "inf"),
         ("HEADROOM_OUTBOX_POLL_S", "0"),
         ("HEADROOM_LOG_LEVEL", "loud"),
+        ("HEADROOM_WEBHOOK_NETWORKS", "10.0.0.1/8"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(name, value):

@@ -40,18 +40,18 @@ def test_the_services_are_the_processes_and_their_servers(compose, processes):
     assert set(compose) == set(processes) | {"postgres", "redis-broker", "redis-cache"}
 
 
-@pytest.mark.parametrize("name", ["migrate", "web", "worker", "dispatcher"])
+@pytest.mark.parametrize("name", ["migrate", "web", "worker", "deliverer", "dispatcher"])
 def test_a_command_is_the_same_here_and_there(compose, processes, name):
     assert compose[name]["command"] == ["python", *processes[name].arguments]
 
 
-@pytest.mark.parametrize("name", ["migrate", "web", "worker", "dispatcher"])
+@pytest.mark.parametrize("name", ["migrate", "web", "worker", "deliverer", "dispatcher"])
 def test_the_environment_is_known_and_the_same_for_all(compose, name):
     assert compose[name]["environment"] == compose["web"]["environment"]
     assert set(compose[name]["environment"]) <= {variable.name for variable in VARIABLES}
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "dispatcher"])
+@pytest.mark.parametrize("name", ["web", "worker", "deliverer", "dispatcher"])
 def test_a_collector_is_passed_through_and_off_by_default(compose, name):
     assert not settings_from_environment(compose[name]["environment"]).otlp_endpoint
     given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_HEADERS": "key=word"}
@@ -88,13 +88,13 @@ def test_a_health_check_asks_for_its_own_role(compose, role):
 
 
 def test_what_counts_together_shares_a_folder(compose):
-    for name in ("web", "worker", "dispatcher"):
+    for name in ("web", "worker", "deliverer", "dispatcher"):
         folder = compose[name]["environment"]["HEADROOM_METRICS_DIR"]
         assert f"metrics:{folder}" in compose[name]["volumes"], name
 
 
 def test_migrations_are_done_before_anything_starts(compose):
-    for name in ("web", "worker", "dispatcher"):
+    for name in ("web", "worker", "deliverer", "dispatcher"):
         assert compose[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 

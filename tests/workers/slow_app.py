@@ -48,6 +48,8 @@ def gated_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatArr
         os.kill(os.getpid(), signal.SIGKILL)
     while (FOLDER / "gate").exists():
         time.sleep(0.02)
+    if (FOLDER / "pause").exists():
+        time.sleep(float((FOLDER / "pause").read_text()))
     return sized(held, asked, versions, weight)
 
 

@@ -11,7 +11,7 @@ from service.queue import ROUTES, TaskName
 LOOK = """
 import json, sys
 import workers.app
-import workers.documents, workers.sizing, workers.upkeep
+import workers.documents, workers.sizing, workers.upkeep, workers.webhooks
 app = workers.app.app
 print(json.dumps({
     "tasks": sorted(name for name in app.tasks if not name.startswith("celery.")),
@@ -43,7 +43,7 @@ def test_registered_tasks_are_those_of_the_enum_and_each_has_a_route(settings):
     assert found["tasks"] == sorted(task.value for task in TaskName)
     assert found["routes"] == {task.value: queue.value for task, queue in ROUTES.items()}
     assert set(found["routes"].values()) <= set(found["queues"])
-    assert found["imports"] == ["workers.sizing", "workers.documents", "workers.upkeep"]
+    assert found["imports"] == ["workers.sizing", "workers.documents", "workers.upkeep", "workers.webhooks"]
     assert not found["flask"]
 
 

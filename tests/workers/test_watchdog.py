@@ -7,6 +7,7 @@ import pytest
 
 from service.planning.health import readiness
 from service.planning.submit import submit
+from service.queue import SIZING_QUEUES, QueueName
 from tests.planning.conftest import caller_of, chat
 from tests.workers.conftest import eventually, hasty_limits
 from workers.watchdog import Watchdog, waiting
@@ -54,10 +55,11 @@ def test_an_empty_queue_and_a_broker_that_is_away_are_no_reason(clock, depth):
     assert not dog.look()
 
 
-def test_what_waits_is_counted_over_all_queues(web):
-    assert waiting(web.queue) == 0
+def test_what_waits_is_counted_over_the_queues_that_are_listened_to(web):
+    assert waiting(web.queue, QueueName) == 0
     submit(web, caller_of(web, "acme"), chat(), request_id="req_1")
-    assert waiting(web.queue) == 1
+    assert waiting(web.queue, SIZING_QUEUES) == 1
+    assert waiting(web.queue, [QueueName.WEBHOOKS]) == 0
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from service.errors import ConflictError
 from service.planning.audit import Action, Change, author_of, record
 from service.planning.batch.reading import missing
 from service.planning.batch.view import BatchView, batch_view
+from service.planning.heard import batch_ended
 from service.planning.transact import transact
 from service.runtime import Runtime
 from service.store import batches
@@ -38,6 +39,7 @@ def cancel(runtime: Runtime, caller: Caller, batch_id: str, *, request_id: str) 
         )
         batches.cancel(session, row, now=now)
         record(session, (author_of(caller, request_id), ended))
+        batch_ended(runtime, session, row.tenant_id, row.id)
         return batch_view(row, running=0, now=now)
 
     view = transact(runtime, work)

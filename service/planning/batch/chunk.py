@@ -17,6 +17,7 @@ from service.errors import PlannerError
 from service.planning.batch.asking import REFUSALS, Asked, asked, name_in, problem_of, told
 from service.planning.batch.brief import Brief, of_answer, sized
 from service.planning.batch.feed import feed
+from service.planning.heard import batch_ended
 from service.planning.transact import read, transact
 from service.planning.versions import current_versions
 from service.queue import QueueName, TimeLimitReached
@@ -269,7 +270,7 @@ class _Work:
 
     def _store(self, part: _Slice, *, then: ChunkStatus, begin_anew: bool = False) -> bool:
         """One transaction: answers, ends of items, the chunk, the counts of the batch; all or nothing."""
-        now = self._runtime.clock()
+        runtime, now = self._runtime, self._runtime.clock()
         rows = [
             {
                 "tenant_id": self._claimed.tenant_id,
@@ -293,6 +294,8 @@ class _Work:
             )
             if stored:
                 chunks.put_answers(session, rows)
+            if stored and then is ChunkStatus.DONE:
+                batch_ended(runtime, session, self._claimed.tenant_id, self._claimed.batch_id)
             return stored
 
         stored = transact(self._runtime, work)

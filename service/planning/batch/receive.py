@@ -18,6 +18,7 @@ from service.planning.batch.asking import REFUSALS, checked, problem_of, told
 from service.planning.batch.feed import feed
 from service.planning.batch.placing import ITEMS_CHUNK, Places
 from service.planning.batch.view import BatchView, batch_view
+from service.planning.heard import batch_ended
 from service.planning.idempotency import Once, claimed, taken
 from service.planning.transact import transact, transact_rows
 from service.planning.versions import current_versions
@@ -146,6 +147,8 @@ def _received(
             new_state=f"{count} items",
         )
         record(session, (author_of(caller, row.request_id), created))
+        if accepted and not queued:
+            batch_ended(runtime, session, row.tenant_id, row.id)
         return accepted
 
     if not transact(runtime, work):
