@@ -42,11 +42,17 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     shown = text_of(seller.get(quote).text)
     assert "Example University" in shown
     assert "Export screening" in shown
+    assert re.search(r"SKU \w+ · 36 months|no SKU known · 1 server", shown), shown
+    assert "GPUs: " in shown
+    assert re.search(r"Quantity\s+List price of one\s+Discount", shown)
     assert step(seller, quote, "submit").status_code == 303
+    assert "/approve" not in seller.get(quote).text
+    assert "/withdraw" in seller.get(quote).text
     refused = step(seller, quote, "approve")
     assert refused.status_code == 409
     assert "alert" in refused.text
     approver = visitor("acme", Role.APPROVER)
+    assert "/approve" in approver.get(quote).text
     assert step(approver, quote, "approve").status_code == 303
     assert step(seller, quote, "issue").status_code == 303
     assert "Decline" in seller.get(quote).text
