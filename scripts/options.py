@@ -112,6 +112,36 @@ def _bench() -> argparse.ArgumentParser:
     return parser
 
 
+def _faults() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/faults",
+        description="Break Headroom on a rig of its own, again and again, and look whether anything that was "
+        "acknowledged is lost, done twice or told to somebody else.",
+        epilog="The rig is two web processes, two workers and two dispatchers on a PostgreSQL and two Redis-compatible "
+        "servers of its own, each behind a proxy. The report goes to standard output, progress to standard error. "
+        "The order of cases is random; the seed that is printed repeats it. Exit code 0: every invariant held, and "
+        "every mutant was caught; 1: not, and what; 2: an option is wrong.",
+    )
+    parser.add_argument(
+        "cases", type=int, nargs="*", metavar="CASE", help="numbers of cases; all of the profile without"
+    )
+    parser.add_argument(
+        "--profile",
+        choices=("quick", "full"),
+        default="quick",
+        help="quick: short outages and few rounds, minutes; full: everything, the better part of an hour",
+    )
+    parser.add_argument("--seed", type=int, help="order and moments of an earlier run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--keep", action="store_true", help="keep ledger and logs of the rig, and say where")
+    parser.add_argument(
+        "--mutants",
+        action="store_true",
+        help="first run builds that are broken on purpose, each of which must be caught; alone where no case is named",
+    )
+    return parser
+
+
 def _condition(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -160,8 +190,16 @@ def _validate() -> argparse.ArgumentParser:
     return parser
 
 
-BENCH_PARTS = ("engine", "http", "tasks", "batch", "pages", "memory", "peers")
-PARSERS = {"bench": _bench, "calibrate": _calibrate, "run": _run, "test": _test, "size": _size, "validate": _validate}
+BENCH_PARTS = ("engine", "http", "tasks", "batch", "quotes", "pages", "memory", "peers")
+PARSERS = {
+    "bench": _bench,
+    "calibrate": _calibrate,
+    "faults": _faults,
+    "run": _run,
+    "test": _test,
+    "size": _size,
+    "validate": _validate,
+}
 
 
 def parse(command: str, arguments: list[str]) -> argparse.Namespace:

@@ -4,11 +4,13 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -88,48 +90,81 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], *, log: Path) 
             return
 
 
-@contextmanager
-def temporary_server() -> Iterator[str]:
-    """Run a server without durability; yields its URL, and leaves nothing behind."""
+@dataclass(slots=True, kw_only=True)
+class PostgreSQL:
+    """A server in a folder of its own: started, ended in whatever way, and started again with what it holds."""
+
+    folder: Path
+    where: Path
+    owner: Account | None
+    options: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its maintenance database."""
+        return f"postgresql://headroom@127.0.0.1:{self.port}/postgres"
+
+    def initialise(self) -> None:
+        """Make its files; once."""
+        if self.owner is not None:
+            os.chown(self.folder, self.owner.uid, self.owner.gid)
+        try:
+            _initialise(self.folder, where=self.where, owner=self.owner)
+        except PermissionError:
+            raise Trouble(
+                f"PostgreSQL in {self.where} cannot be run by another user than root: install Debian's `postgresql`."
+            ) from None
+
+    def start(self) -> None:
+        """Start it; it answers afterwards."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            # Nothing here outlives the machine: what the kernel has taken is safe enough.
+            "fsync": "off",
+            "full_page_writes": "off",
+            "timezone": "UTC",
+            **self.options,
+        }
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        log = self.folder / "log"
+        command = [str(self.where / "postgres"), "-D", str(self.folder / "data"), *words]
+        with log.open("ab") as output:
+            self.process = start(command, cwd=self.folder, output=output, account=self.owner)
+        _wait_until_ready(self.url, self.process, log=log)
+
+    def stop(self) -> None:
+        """SIGINT is PostgreSQL's fast shutdown: it does not wait for clients."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            stop(self.process, within_s=10)
+
+
+def new_server(folder: Path, **options: str) -> PostgreSQL:
+    """A server whose files lie in an empty folder, not started yet."""
     where = binaries()
     if where is None:
         raise Trouble(
             "There is no PostgreSQL here: run scripts/test, which installs one, or install Debian's `postgresql`."
         )
-    owner = account()
+    server = PostgreSQL(folder=folder, where=where, owner=account(), options=options)
+    server.initialise()
+    return server
+
+
+@contextmanager
+def temporary_server() -> Iterator[str]:
+    """Run a server without durability; yields its URL, and leaves nothing behind."""
     folder = Path(tempfile.mkdtemp(prefix="headroom-postgresql-"))
-    port = free_port()
-    log = folder / "log"
     try:
-        if owner is not None:
-            os.chown(folder, owner.uid, owner.gid)
+        server = new_server(folder, synchronous_commit="off")
         try:
-            _initialise(folder, where=where, owner=owner)
-        except PermissionError:
-            raise Trouble(
-                f"PostgreSQL in {where} cannot be run by another user than root: install Debian's `postgresql`."
-            ) from None
-        options = {
-            "listen_addresses": "127.0.0.1",
-            "port": str(port),
-            "unix_socket_directories": str(folder),
-            "fsync": "off",
-            "full_page_writes": "off",
-            "synchronous_commit": "off",
-            "timezone": "UTC",
-        }
-        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        with log.open("ab") as output:
-            process = start(
-                [str(where / "postgres"), "-D", str(folder / "data"), *words], cwd=folder, output=output, account=owner
-            )
-        url = f"postgresql://headroom@127.0.0.1:{port}/postgres"
-        try:
-            _wait_until_ready(url, process, log=log)
-            yield url
+            server.start()
+            yield server.url
         finally:
-            # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-            process.send_signal(2)
-            stop(process, within_s=10)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,6 +26,7 @@ BROWSER = "scripts/benchmark/requirements.lock"
 LOCKS = {
     "calibrate": (RUNTIME, CALIBRATION),
     "bench": (RUNTIME, BROWSER),
+    "faults": (RUNTIME,),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
     "test": (RUNTIME, TESTS, CALIBRATION),
@@ -34,6 +35,7 @@ LOCKS = {
 MODULES = {
     "bench": "scripts.benchmark.command",
     "calibrate": "scripts.calibration.command",
+    "faults": "scripts.faulting.command",
     "run": "scripts.serve",
     "size": "scripts.size_file",
     "test": "scripts.checks",

@@ -27,6 +27,9 @@ class Permission(StrEnum):
     PRICE_BOOK_CHANGES = "price_book_changes"
     QUOTES = "quotes"
     QUOTE_APPROVALS = "quote_approvals"
+    KEYS = "keys"
+    TENANT = "tenant"
+    INSTALLATION = "installation"
     WEBHOOKS = "webhooks"
     SCHEDULES = "schedules"
     SCHEDULE_CHANGES = "schedule_changes"
@@ -55,12 +58,28 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.QUOTE_APPROVALS,
         Permission.AUDIT,
         Permission.PRICE_BOOK_CHANGES,
+        Permission.KEYS,
+        Permission.TENANT,
         Permission.SCHEDULE_CHANGES,
         Permission.WEBHOOKS,
     },
     # An operator runs the installation and never sees a tenant's data.
-    Role.OPERATOR: frozenset({Permission.CATALOG}),
+    Role.OPERATOR: frozenset({Permission.CATALOG, Permission.INSTALLATION}),
 }
+# Keys of operators are the installation's: no tenant makes or sees one.
+TENANT_ROLES = tuple(role for role in Role if role is not Role.OPERATOR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What a tenant may do: calls per window that read or write, runs that are open at once. None: as everybody."""
+
+    reads: int | None = None
+    writes: int | None = None
+    open_runs: int | None = None
+
+
+EVERYBODYS = Quota()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +90,7 @@ class Caller:
     principal: str
     role: Role
     key_id: str
+    quota: Quota = EVERYBODYS
 
     def may(self, permission: Permission) -> bool:
         """Whether the caller's role grants the permission."""

@@ -70,6 +70,9 @@ class Metrics:
         self._refused = Counter(
             "headroom_rate_limited", "Requests refused for their number.", ("limit",), registry=registry
         )
+        self._problems = Counter(
+            "headroom_problems", "Answers that refuse or fail, by the kind of problem.", ("code",), registry=registry
+        )
         submitted = Counter("headroom_runs_submitted", "Runs by how they began.", ("answer",), registry=registry)
         self._submitted = {answer: submitted.labels(answer.value) for answer in Answered}
         self._lookups = Counter(
@@ -128,6 +131,10 @@ class Metrics:
         requests, request_s = known
         requests.inc()
         request_s.observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """A request was answered with a problem of this kind; there are as many kinds as the document has."""
+        self._problems.labels(code).inc()
 
     def rate_limited(self, limit: str) -> None:
         """A request was one too many."""

@@ -24,6 +24,7 @@ from service.quoting.prices import PriceBook
 from service.settings import Settings
 from service.store.engine import KeptOpen, make_engine
 from service.store.listeners import Listeners
+from service.store.scope import keep_to_tenants
 from service.tracing import NO_TRACING, Tracing
 
 
@@ -92,9 +93,11 @@ def build_runtime(
     metrics = metrics or Metrics()
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
     tracing.watch_engine(engine)
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    keep_to_tenants(sessions)
     return Runtime(
         settings=settings,
-        sessions=sessionmaker(engine, expire_on_commit=False),
+        sessions=sessions,
         kept_open=KeptOpen(engine, most_idle=settings.web_threads),
         cache=ResultCache(
             settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s, metrics=metrics

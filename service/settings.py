@@ -81,3 +81,5 @@ class Settings:
     rate_limit_reads: int = 6_000
     rate_limit_writes: int = 3_000
     rate_limit_unknown: int = 600
+    # Runs of a tenant that are open at once.
+    open_runs_max: int = 10_000

@@ -7,8 +7,10 @@ from flask import Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from service.catalog.catalog import Catalog
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.context import runtime
+from service.planning.coverage import coverage, is_stale
 from service.planning.state import State, Stored, state
 from service.sizing.version import ENGINE_VERSION
 
@@ -47,6 +49,32 @@ def _of_database(stored: Stored) -> Iterator[Metric]:
     yield _gauge("headroom_processes", "Processes with a recent heartbeat.", stored.processes, labels=("role",))
 
 
+class _AccuracyCollector:
+    """How right the predictions are that this release was shipped with."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def collect(self) -> Iterator[Metric]:
+        """Shares are told where there is something to share."""
+        found = coverage(self._catalog)
+        points: dict[tuple[str, str, str], float] = {}
+        for each in found:
+            points[each.kind, each.split, "yes"] = each.predicted
+            points[each.kind, each.split, "no"] = each.refused
+        help_text = "Published points, by whether the engine has a prediction."
+        yield _gauge("headroom_accuracy_points", help_text, points, labels=("kind", "split", "predicted"))
+        known = [each for each in found if each.predicted]
+        inside = {(each.kind, each.split): each.inside_fraction for each in known}
+        help_text = "Share of published points inside the 80 % interval."
+        yield _gauge("headroom_accuracy_inside_ratio", help_text, inside, labels=("kind", "split"))
+        errors = {(each.kind, each.split): each.median_error_fraction for each in known}
+        help_text = "Median absolute error over what was measured."
+        yield _gauge("headroom_accuracy_median_error_ratio", help_text, errors, labels=("kind", "split"))
+        help_text = "Whether engine, calibration or facts have changed since the predictions were made."
+        yield GaugeMetricFamily("headroom_accuracy_stale", help_text, value=float(is_stale(self._catalog)))
+
+
 def _gauge(name: str, help_text: str, by_label: Any, *, labels: tuple[str, ...]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, help_text, labels=labels)
     for label, value in by_label.items():
@@ -61,4 +89,5 @@ def get_metrics() -> Any:
     """Read what was counted, in the text format of Prometheus."""
     registry = runtime().metrics.collected()
     registry.register(_StateCollector(state(runtime()), catalog_version=runtime().catalog.version))
+    registry.register(_AccuracyCollector(runtime().catalog))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

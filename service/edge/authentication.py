@@ -13,6 +13,7 @@ from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.recent_keys import RecentKeys
 from service.errors import ForbiddenError, PlannerError, TenantDisabledError, UnauthenticatedError
 from service.planning import keys
+from service.store.scope import act_for
 
 _EXTENSION = "headroom-recent-keys"
 # In the environment of a request: who sends it, or None, where somebody has looked already.
@@ -57,7 +58,8 @@ def protect(blueprint: Blueprint, permission: Permission) -> None:
         except (UnauthenticatedError, TenantDisabledError):
             spend_for_address()
             raise
-        spend_for_tenant(caller.tenant_id)
+        spend_for_tenant(caller)
+        act_for(caller.tenant_id)
         structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
         if not caller.may(permission):
             raise ForbiddenError(f"A key of role {caller.role} may not use {permission}.")
@@ -91,7 +93,7 @@ def spend_without_route() -> None:
         return
     except PlannerError:
         return
-    spend_for_tenant(caller.tenant_id)
+    spend_for_tenant(caller)
 
 
 def _protected(blueprint: SansioBlueprint) -> bool:

@@ -21,6 +21,8 @@ _REQUESTS = {
     "withdrawQuote": (f"{_MORE}/quote-reasons",),
     "rejectQuote": (f"{_MORE}/quote-reasons",),
     "postBatch": (f"{_MORE}/batches",),
+    "postKey": (f"{_MORE}/keys",),
+    "rotateKey": (f"{_MORE}/key-rotations",),
     "postWebhook": (f"{_MORE}/webhooks",),
     "putWebhook": (f"{_MORE}/webhooks",),
     "rotateWebhookSecret": (f"{_MORE}/webhook-rotations",),

@@ -62,7 +62,7 @@ class ExpressLane:
         if path is None or caller is None:
             return None
         run = kept_run(runtime_of(self._app), caller, path[1])
-        standing = None if run is None else spend_read(self._app, caller.tenant_id)
+        standing = None if run is None else spend_read(self._app, caller)
         if run is None or standing is None or not standing.allowed:
             return None
         status, headers, chunks = _read(environ, run, tag=entity_tag(run.summary, app=self._app))

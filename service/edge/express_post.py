@@ -52,7 +52,7 @@ class ExpressPost:
         if caller is None or any(name in environ for name in _UNUSUAL):
             return None
         request = self._known_request(environ)
-        standing = None if request is None else spend_write(self._app, caller.tenant_id)
+        standing = None if request is None else spend_write(self._app, caller)
         if request is None or standing is None or not standing.allowed:
             return None
         environ[SPENT] = standing

@@ -6,6 +6,7 @@ from typing import cast
 
 from flask import Flask, Response, current_app, g, request
 
+from service.access import Caller
 from service.edge.allowance import Allowances, Rate, RedisCount, SharedCount, Standing
 from service.edge.context import runtime
 from service.errors import RateLimitedError
@@ -60,25 +61,34 @@ def register_rate_headers(app: Flask) -> None:
     app.after_request(_tell)
 
 
-def spend_for_tenant(tenant_id: str) -> None:
-    """Count a call of a tenant; RateLimitedError when it is one too many."""
+def spend_for_tenant(caller: Caller) -> None:
+    """Count a call of a caller's tenant; RateLimitedError when it is one too many."""
     if SPENT in request.environ:
         g.rate_standing = request.environ[SPENT]
         return
     limits = _limits()
-    _spend(limits, limits.reads if request.method in _READING else limits.writes, tenant_id)
+    if request.method in _READING:
+        rate = _own(limits.reads, caller.quota.reads)
+    else:
+        rate = _own(limits.writes, caller.quota.writes)
+    _spend(limits, rate, caller.tenant_id)
 
 
-def spend_read(app: Flask, tenant_id: str) -> Standing:
+def spend_read(app: Flask, caller: Caller) -> Standing:
     """Count a reading call of a tenant, unless it is one too many: then it is not counted, and to be refused."""
     limits = cast("_Limits", app.extensions[_EXTENSION])
-    return limits.allowances.spend(limits.reads, tenant_id)
+    return limits.allowances.spend(_own(limits.reads, caller.quota.reads), caller.tenant_id)
 
 
-def spend_write(app: Flask, tenant_id: str) -> Standing:
+def spend_write(app: Flask, caller: Caller) -> Standing:
     """The same for a call that writes or computes."""
     limits = cast("_Limits", app.extensions[_EXTENSION])
-    return limits.allowances.spend(limits.writes, tenant_id)
+    return limits.allowances.spend(_own(limits.writes, caller.quota.writes), caller.tenant_id)
+
+
+def _own(rate: Rate, quota: int | None) -> Rate:
+    """The rate of a tenant that has a quota of its own."""
+    return rate if quota is None else Rate(name=rate.name, limit=quota)
 
 
 def spend_for_address() -> None:

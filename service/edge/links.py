@@ -81,6 +81,15 @@ def _of_batch(batch_id: str) -> dict[str, Link]:
     }
 
 
+def _of_key(key_id: str) -> dict[str, Link]:
+    of_key = {"key_id": key_id}
+    return {
+        "key": Link("getKey", "What is known of the key.", of_key),
+        "rotate": Link("rotateKey", "Replace the key by a new one.", of_key),
+        "revoke": Link("revokeKey", "End the key.", of_key),
+    }
+
+
 def _of_webhook(webhook_id: str) -> dict[str, Link]:
     of_webhook = {"webhook_id": webhook_id}
     return {
@@ -122,6 +131,10 @@ def _of_occurrence(occurrence_id: str) -> dict[str, Link]:
 
 
 LINKS: dict[str, dict[str, Link]] = {
+    "Key": _of_key(_ID),
+    "NewKey": _of_key(_ID),
+    "KeyPage": _of_key(_FIRST_ID),
+    "DeadLetterPage": {"readiness": Link("getReadiness", "Whether all parts of the installation work.")},
     "Schedule": _of_schedule(_ID),
     "SchedulePage": _of_schedule(_FIRST_ID),
     "Occurrence": _of_occurrence(_ID)

@@ -17,6 +17,7 @@ from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.senders import SIGN_IN_PATH
 from service.edge.sessions import check_form_token, rotate_when_due, send_cookie, session_of
 from service.errors import ForbiddenError, UnauthenticatedError
+from service.store.scope import act_for
 
 PREFIX = "pages-"
 _EXTENSION = "headroom-problem-page"
@@ -64,7 +65,8 @@ def _protect(blueprint: Blueprint, permission: Permission) -> None:
             return _to_sign_in()
         caller = g.caller = session.caller
         g.browser_session = session
-        spend_for_tenant(caller.tenant_id)
+        spend_for_tenant(caller)
+        act_for(caller.tenant_id)
         structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
         if request.method not in _SAFE:
             check_form_token(session.form_token)

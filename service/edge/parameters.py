@@ -13,6 +13,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "price_book_id": {"description": "Id of a version of a price book of yours.", "schema": _ID},
     "quote_id": {"description": "Id of a revision of a quote of yours; of two, the first, old one.", "schema": _ID},
     "other_quote_id": {"description": "Id of the second, new revision.", "schema": _ID},
+    "key_id": {"description": "Id of a key of your tenant.", "schema": _ID},
     "webhook_id": {"description": "Id of a webhook of your tenant.", "schema": _ID},
     "delivery_id": {"description": "Id of a delivery to that webhook.", "schema": _ID},
     "rank": {

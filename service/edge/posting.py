@@ -61,8 +61,10 @@ def created(posting: PostedNow[Any]) -> Response:
     """Make it, once where the request has a key, and answer 201."""
     if asked_once():
         return answer_once(posting)
-    answer = posting.answer(posting.make(), {})
-    return Response(answer.body, answer.status, answer.headers, mimetype=MEDIA_TYPE)
+    made = posting.make()
+    answer = posting.answer(made, {})
+    body = posting.body(made) if answer.body is None else answer.body
+    return Response(body, answer.status, answer.headers, mimetype=MEDIA_TYPE)
 
 
 def created_doc(place: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from service.edge.answers import PROBLEM_MEDIA_TYPE
 from service.edge.body import UnsupportedMediaTypeError
-from service.edge.context import request_id
+from service.edge.context import request_id, runtime
 from service.edge.pages import as_page
 from service.errors import (
     BodyTooSlowError,
@@ -113,6 +113,7 @@ def problem(
         "request_id": request_id(),
         "errors": [_field(error) for error in errors],
     }
+    runtime().metrics.refused(code)
     response = as_page(body)
     if response is None:
         response = current_app.response_class(current_app.json.dumps(body), status=status, mimetype=PROBLEM_MEDIA_TYPE)

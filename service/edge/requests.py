@@ -18,6 +18,7 @@ from service.edge.problems import PROBLEM_PATH
 from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
 from service.schemas.uploaded import CSV, NDJSON
+from service.store.scope import act_for
 from service.tracing import Tracing
 
 # Where the short way leaves an error for Flask to tell.
@@ -72,6 +73,7 @@ def _begin() -> None:
     g.started = time.perf_counter()
     g.request_id = request_id_of(request.environ)
     structlog.contextvars.clear_contextvars()
+    act_for(None)
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
@@ -84,6 +86,7 @@ def request_id_of(environ: Mapping[str, Any]) -> str:
 def _forget(_error: BaseException | None) -> None:
     """The thread serves somebody else next."""
     structlog.contextvars.clear_contextvars()
+    act_for(None)
 
 
 def _refuse_early() -> None:

@@ -3,6 +3,7 @@
 import structlog
 from sqlalchemy.orm import Session
 
+from service.errors import RateLimitedError
 from service.metrics import Answered
 from service.planning.drafting import Draft
 from service.planning.heard import runs_ended
@@ -18,6 +19,9 @@ from service.store.runs import columns_of
 from service.store.tables.runs import RunRow, RunStatus
 
 log = structlog.get_logger(__name__)
+
+# So long after a refusal some of the open runs have ended.
+_RETRY_AFTER_S = 5
 
 
 def remembered(runtime: Runtime, draft: Draft) -> bytes | None:
@@ -50,12 +54,24 @@ def decided(
             return row, None
         feasible = results.feasible(session, draft.caller.tenant_id, draft.digest)
     if feasible is None:
+        _check_room(session, draft)
         return row, None
     row.status = RunStatus.DONE.value
     row.cached = True
     row.feasible = feasible
     row.started_at = row.finished_at = draft.now
     return row, known if known is not None else results.body(session, draft.caller.tenant_id, draft.digest)
+
+
+def _check_room(session: Session, draft: Draft) -> None:
+    """RateLimitedError where a run that has to wait for a worker would be one too many of its tenant."""
+    most = draft.open_runs_max
+    if runs.count_open(session, draft.caller.tenant_id) >= most:
+        raise RateLimitedError(
+            f"Your tenant may have {most} open runs at once; send it again when some of them have ended, or cancel "
+            "those that nobody waits for.",
+            retry_after_s=_RETRY_AFTER_S,
+        )
 
 
 def insert_run(runtime: Runtime, session: Session, row: RunRow) -> None:

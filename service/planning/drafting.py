@@ -44,6 +44,8 @@ class Draft:
     versions: Versions
     now: datetime
     traceparent: str | None
+    # So many runs of the tenant may be open at once.
+    open_runs_max: int
 
 
 def drafted(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> Draft:
@@ -60,6 +62,7 @@ def drafted(runtime: Runtime, caller: Caller, request: SizingRequest, *, request
         versions=asked.versions,
         now=runtime.clock(),
         traceparent=runtime.tracing.traceparent(),
+        open_runs_max=caller.quota.open_runs or runtime.settings.open_runs_max,
     )
 
 

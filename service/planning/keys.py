@@ -31,12 +31,13 @@ _NOBODY = hashlib.sha256(b"").digest()
 class NewKey:
     """A key that was just made; `token` is told now and never again."""
 
-    id: str
-    tenant_id: str
-    principal: str
-    role: Role
     token: str
-    expires_at: datetime | None
+    sheet: "KeySheet"
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.sheet.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,39 +109,52 @@ def create_key(
 ) -> NewKey:
     """A new key for a named principal of the tenant."""
     now, by = runtime.clock(), author or author_on_host()
-    prefix = secrets.token_hex(_PREFIX_BYTES)
-    token = f"{_SCHEME}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
 
-    def work(session: Session) -> str:
+    def work(session: Session) -> NewKey:
         if tenants.get(session, tenant_id) is None:
             raise NotFoundError(f"There is no tenant {tenant_id[:64]!r}.")
-        owner = tenants.ensure_principal(session, tenant_id, principal, now=now)
-        row = keys.add(
-            session, owner, role=role, prefix=prefix, secret_sha256=_hash(token), expires_at=expires_at, now=now
-        )
-        record(session, (by, _made(row, principal, at=now)))
-        return row.id
+        return add_key(session, tenant_id, principal=principal, role=role, expires_at=expires_at, author=by, now=now)
 
-    key_id = transact(runtime, work)
-    return NewKey(id=key_id, tenant_id=tenant_id, principal=principal, role=role, token=token, expires_at=expires_at)
+    return transact(runtime, work)
+
+
+def add_key(
+    session: Session,
+    tenant_id: str,
+    *,
+    principal: str,
+    role: Role,
+    expires_at: datetime | None,
+    author: Author,
+    now: datetime,
+) -> NewKey:
+    """The same as a part of a transaction."""
+    prefix = secrets.token_hex(_PREFIX_BYTES)
+    token = f"{_SCHEME}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    owner = tenants.ensure_principal(session, tenant_id, principal, now=now)
+    row = keys.add(session, owner, role=role, prefix=prefix, secret_sha256=_hash(token), expires_at=expires_at, now=now)
+    record(session, (author, _made(row, principal, at=now)))
+    return NewKey(token=token, sheet=key_sheet(row, principal))
 
 
 def list_keys(runtime: Runtime, tenant_id: str) -> list[KeySheet]:
     """The keys of the tenant, oldest first, revoked ones too; what a key opens with is nowhere in them."""
     rows = read(runtime, lambda session: keys.of_tenant(session, tenant_id))
-    return [
-        KeySheet(
-            id=row.id,
-            start=f"{_SCHEME}_{row.prefix}",
-            principal=principal,
-            role=Role(row.role),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-            last_used_at=row.last_used_at,
-        )
-        for row, principal in rows
-    ]
+    return [key_sheet(row, principal) for row, principal in rows]
+
+
+def key_sheet(row: ApiKeyRow, principal: str) -> KeySheet:
+    """What may be told about the key of a row."""
+    return KeySheet(
+        id=row.id,
+        start=f"{_SCHEME}_{row.prefix}",
+        principal=principal,
+        role=Role(row.role),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )
 
 
 def revoke_key(runtime: Runtime, tenant_id: str, key_id: str, *, author: Author | None = None) -> None:
@@ -226,7 +240,9 @@ def authenticate(runtime: Runtime, token: str) -> Caller:
         raise TenantDisabledError("The tenant of this API key is disabled.")
     if key.last_used_at is None or now - key.last_used_at >= _TOUCH_EVERY:
         _touch(runtime, key.id, now=now)
-    return Caller(tenant_id=key.tenant_id, principal=owner.principal, role=Role(key.role), key_id=key.id)
+    return Caller(
+        tenant_id=key.tenant_id, principal=owner.principal, role=Role(key.role), key_id=key.id, quota=owner.quota
+    )
 
 
 def _owner(runtime: Runtime, token: str) -> KeyOwner | None:

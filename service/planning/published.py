@@ -1,6 +1,6 @@
 """The published points with their stored predictions: chosen, and summed up."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.catalog.catalog import Catalog
@@ -71,18 +71,27 @@ def summed_up(points: Sequence[AccuracyPoint], *, by: tuple[str, ...]) -> tuple[
     names = ("kind", *(name for name in by if name != "kind"))
     found: dict[tuple[str, ...], list[AccuracyPoint]] = {}
     for point in points:
-        if point.measured is not None and point.measured > 0.0 and point.predicted is not None:
+        if _can_be_scored(point):
             found.setdefault((point.kind, point.metric, *(str(getattr(point, name)) for name in names)), []).append(
                 point
             )
     scores = []
     for _, alike in sorted(found.items()):
-        errors = score(_scored(point) for point in alike)
+        errors = score(scored(alike))
         assert errors is not None
         first = alike[0]
         common = {name: getattr(first, name) for name in names}
         scores.append(MetricScore(metric=first.metric, by=common, rows=errors.rows, groups=errors.groups))
     return tuple(scores)
+
+
+def scored(points: Iterable[AccuracyPoint]) -> Iterator[Scored]:
+    """Those of the points that have a number and a prediction, to be held against each other."""
+    return (_scored(point) for point in points if _can_be_scored(point))
+
+
+def _can_be_scored(point: AccuracyPoint) -> bool:
+    return point.measured is not None and point.measured > 0.0 and point.predicted is not None
 
 
 def _scored(point: AccuracyPoint) -> Scored:

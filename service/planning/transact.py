@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from service.errors import UnavailableError
+from service.queue import TimeLimitReached
 from service.runtime import Runtime
 from service.store.engine import WRITES
 
@@ -47,7 +48,7 @@ def _committed(runtime: Runtime, opened: Callable[[], AbstractContextManager[S]]
     for attempt in range(1, _ATTEMPTS + 1):
         committing = False
         try:
-            with runtime.writers_turn, opened() as transaction:
+            with runtime.writers_turn, opened() as transaction, _dropped_when_interrupted(transaction):
                 outcome = work(transaction)
                 committing = True
                 transaction.commit()
@@ -65,12 +66,31 @@ def read(runtime: Runtime, query: Callable[[Session], T]) -> T:
     """Run `query` in a reading transaction; UnavailableError when the database does not answer."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with runtime.sessions() as session:
+            with runtime.sessions() as session, _dropped_when_interrupted(session):
                 return query(session)
         except (DBAPIError, PoolTimeoutError) as error:
             if attempt == _ATTEMPTS or not _worth_another_try(error, committing=False):
                 raise _unavailable(error) from error
     raise AssertionError("unreachable")
+
+
+class _dropped_when_interrupted:  # noqa: N801 - used as a function is; a generator would cost every request more
+    """A time limit strikes in the middle of whatever the driver does: its connection can do nothing more, not even roll
+    back. It is closed, so that the database does; left open it would hold its locks for as long as nobody collects it.
+    """
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: Session | Connection) -> None:
+        self._transaction = transaction
+
+    def __enter__(self) -> None:
+        """Nothing yet."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close what was interrupted."""
+        if kind is not None and issubclass(kind, TimeLimitReached):
+            self._transaction.invalidate()
 
 
 def _worth_another_try(error: Exception, *, committing: bool) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, and_, func, literal, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, defer
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.bells import COLUMNS, Bell, bell
@@ -190,6 +190,23 @@ def open_counts(session: Session) -> dict[str, int]:
     query = select(RunRow.status, func.count()).where(_IS_OPEN).group_by(RunRow.status)
     found = {status: count for status, count in session.execute(query)}  # noqa: C416 - rows, not tuples, for mypy
     return {status.value: found.get(status.value, 0) for status in OPEN}
+
+
+def count_open(session: Session, tenant_id: str) -> int:
+    """How many questions of the tenant are open, equal ones counted once."""
+    query = select(func.count(RunRow.id)).where(RunRow.tenant_id == tenant_id, _IS_OPEN, _LEADS)
+    return session.scalar(query) or 0
+
+
+def dead(session: Session, *, before_id: str | None, limit: int) -> Sequence[RunRow]:
+    """Runs of all tenants that failed, newest first, older than `before_id`; without what was asked and traced."""
+    query = select(RunRow).options(
+        defer(RunRow.question, raiseload=True), defer(RunRow.error_traceback, raiseload=True)
+    )
+    query = query.where(RunRow.status == RunStatus.FAILED.value)
+    if before_id is not None:
+        query = query.where(RunRow.id < before_id)
+    return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
 
 
 def waiting_since(session: Session) -> datetime | None:

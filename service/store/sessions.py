@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
-from service.store.keys import KeyOwner
+from service.store.keys import QUOTA, KeyOwner, quota_of
 from service.store.tables.keys import ApiKeyRow, PrincipalRow
 from service.store.tables.sessions import BrowserSessionRow
 from service.store.tables.tenants import TenantRow
@@ -30,7 +30,7 @@ def add(session: Session, row: BrowserSessionRow) -> None:
 def find(session: Session, session_id: str) -> SessionOwner | None:
     """The session with its key, its principal's name, and whether its tenant is disabled: one query."""
     query = (
-        select(BrowserSessionRow, ApiKeyRow, PrincipalRow.name, TenantRow.disabled_at)
+        select(BrowserSessionRow, ApiKeyRow, PrincipalRow.name, TenantRow.disabled_at, *QUOTA)
         .join(ApiKeyRow, ApiKeyRow.id == BrowserSessionRow.key_id)
         .join(PrincipalRow, PrincipalRow.id == ApiKeyRow.principal_id)
         .join(TenantRow, TenantRow.id == BrowserSessionRow.tenant_id)
@@ -39,8 +39,9 @@ def find(session: Session, session_id: str) -> SessionOwner | None:
     found = session.execute(query).one_or_none()
     if found is None:
         return None
-    row, key, principal, disabled_at = found
-    return SessionOwner(row=row, owner=KeyOwner(key=key, principal=principal, tenant_disabled_at=disabled_at))
+    row, key, principal, disabled_at, *quota = found
+    owner = KeyOwner(key=key, principal=principal, tenant_disabled_at=disabled_at, quota=quota_of(*quota))
+    return SessionOwner(row=row, owner=owner)
 
 
 def rotate(session: Session, session_id: str, *, old: bytes, new: bytes, now: datetime) -> bool:

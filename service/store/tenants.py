@@ -6,6 +6,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
+from service.access import Quota
 from service.store.ids import new_id
 from service.store.insert import insert_if_absent
 from service.store.tables.keys import PrincipalRow
@@ -33,6 +34,18 @@ def set_disabled(session: Session, tenant_id: str, *, at: datetime | None) -> bo
     other = TenantRow.disabled_at.is_not(None) if at is None else TenantRow.disabled_at.is_(None)
     query = update(TenantRow).where(TenantRow.id == tenant_id, other).values(disabled_at=at)
     return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
+
+
+def set_quota(session: Session, tenant_id: str, quota: Quota) -> bool:
+    """What the tenant may do from now on; False when there is no such tenant."""
+    values = {"quota_reads": quota.reads, "quota_writes": quota.writes, "quota_open_runs": quota.open_runs}
+    query = update(TenantRow).where(TenantRow.id == tenant_id).values(**values)
+    return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
+
+
+def quota_of(row: TenantRow) -> Quota:
+    """What the tenant may do."""
+    return Quota(reads=row.quota_reads, writes=row.quota_writes, open_runs=row.quota_open_runs)
 
 
 def ensure_principal(session: Session, tenant_id: str, name: str, *, now: datetime) -> PrincipalRow:

@@ -10,6 +10,7 @@ import pytest
 from config.environment import ROOT
 from service.access import Role
 from service.edge.examples import ALIKE, ANSWERS, answer_examples, request_examples
+from service.planning.execute import execute
 from service.planning.heartbeat import DISPATCHER, WORKER, beat
 from service.planning.schedule.due import ring
 from service.runtime import Runtime
@@ -17,6 +18,7 @@ from service.schemas.science import APPLICATION_TEMPLATES
 from tests.api.conftest import Speaker
 from tests.api.selling import QUOTES, SMALL, Shop, open_shop
 from tests.contract import Contract
+from tests.schemas.requests import changed
 
 FOLDER = ROOT / "config" / "examples"
 WORKLOADS = request_examples("postWorkload", FOLDER)
@@ -24,6 +26,8 @@ ESTIMATES = request_examples("postEstimate", FOLDER)
 PRICE_BOOKS = request_examples("postPriceBook", FOLDER)
 ACTIVATIONS = request_examples("activatePriceBook", FOLDER)
 QUOTE_BODIES = request_examples("postQuote", FOLDER)
+KEYS = request_examples("postKey", FOLDER)
+KEY_ROTATIONS = request_examples("rotateKey", FOLDER)
 BATCHES = request_examples("postBatch", FOLDER)
 WEBHOOKS = request_examples("postWebhook", FOLDER)
 ROTATIONS = request_examples("rotateWebhookSecret", FOLDER)
@@ -34,6 +38,10 @@ JSON = "application/json"
 
 
 SMALL_BATCH = [SMALL, {**SMALL, "workload": {**SMALL["workload"], "model": "lama-3.1-8b"}}]
+
+
+def unanswerable(_held: Runtime, _question: str) -> Any:
+    raise RuntimeError("an engine that fails")
 
 
 def operations(document) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -111,6 +119,18 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
             f"{book.headers['Location']}/activate", {"effective_from": datetime.now(UTC).date().isoformat()}, **tag
         ),
     ]
+    key = admin.post("/v1/keys", KEYS["key-of-a-seller"])
+    hopeless = acme.post("/v1/workloads", changed(SMALL, "workload.isl_tokens", 1234)).json["id"]
+    execute(runtime, hopeless, solve=unanswerable)
+    taken += [
+        key,
+        admin.get("/v1/keys?limit=1"),
+        admin.get(key.headers["Location"]),
+        admin.post(f"{key.headers['Location']}/rotate", KEY_ROTATIONS["key-rotation"]),
+        admin.post(f"{key.headers['Location']}/revoke"),
+        admin.get("/v1/tenant"),
+        speaker("acme", Role.OPERATOR).get("/v1/dead-letters?limit=1"),
+    ]
     taken += scheduled(admin, work, runtime)
     taken += hooked(admin)
     taken += quoted(open_shop(speaker, work, "seller"))
@@ -126,7 +146,9 @@ def tour(acme: Speaker, speaker, work, runtime: Runtime, document) -> dict[str, 
         assert answer.status_code < 300, answer.request.path
         operation = document["paths"][contract.template(answer.request.path)][answer.request.method.lower()]
         if operation["operationId"] not in ALIKE:
-            shown = {**answer.json, "secret": SECRET} if "secret" in answer.json else answer.json
+            # No key and no secret is shown, not even one that opens nothing.
+            told_once = {"token": "hr_6f1f5c1e6f0a_told-once", "secret": SECRET}
+            shown = answer.json | {name: value for name, value in told_once.items() if name in answer.json}
             by_operation.setdefault(operation["operationId"], {})[str(answer.status_code)] = shown
     return by_operation
 

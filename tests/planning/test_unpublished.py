@@ -120,6 +120,26 @@ def test_tuning_that_does_not_fit_while_it_loads_does_not_fit() -> None:
     assert not evaluate_training(CATALOG, tuned).estimate.fits
 
 
+def test_tuning_that_states_lengths_alone_makes_layers_again_and_splits_nothing() -> None:
+    lengths = {"method": Method.LORA, "seq_len_tokens": 2048, "global_batch_sequences": 8}
+    found = evaluate_training(CATALOG, run(workload=lengths, deployment={"gpus": 8}))
+    layout = found.estimate.layout
+    # Its peak of memory rests on what nobody said, and its interval is as wide.
+    unsaid = {default.field for default in found.rerun.defaults_of("peak_memory_gb") if default.widens}
+    assert {"deployment.recompute", "deployment.sharding", "workload.optimizer"} <= unsaid
+    assert not unsaid & {default.field for default in found.rerun.defaults_of("tokens_s")} - {"workload.precision"}
+    assert (layout.tp, layout.pp, layout.cp, layout.dp) == (1, 1, 1, 8)
+    assert layout.recompute == Recompute.FULL
+    # A recipe for a race, reinforcement learning and whoever says how it went are left as they are.
+    for workload, deployment in (
+        (lengths | {"samples_to_target": 3000.0}, {"gpus": 8}),
+        (lengths | {"method": Method.GRPO}, {"gpus": 8}),
+        (lengths, {"gpus": 8, "recompute": Recompute.NONE}),
+        (lengths, {"gpus": 8, "tp": 2}),
+    ):
+        assert not unpublished.tunes_by_default(run(workload=workload, deployment=deployment))
+
+
 def test_tuning_that_splits_a_model_packs_its_sequences_and_adapts_every_matrix() -> None:
     split = run(workload={"method": Method.LORA}, deployment={"tp": 2})
     found = evaluate_training(CATALOG, split)

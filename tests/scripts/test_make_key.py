@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from scripts.embedded import EmbeddedServer, ServerRole, written_url
 from scripts.installation import database_url, settings_of_installation
 from scripts.make_key import main
+from service.access import Quota
 from service.errors import TenantDisabledError, UnauthenticatedError
 from service.planning.keys import authenticate
 from service.store.migrate import upgrade
@@ -51,10 +52,36 @@ def test_a_tenant_is_disabled_and_enabled(make_key, runtime):
     assert authenticate(runtime, token).principal == "ada"
 
 
-@pytest.mark.parametrize("option", [["--list"], ["--revoke", "key_1"], ["--disable"], ["--enable"]])
+def test_a_tenant_is_made_without_a_key_and_gets_quotas(make_key, runtime):
+    assert make_key("acme", "--create").startswith("acme is ten_")
+    assert make_key("acme", "--list") == ""
+    assert make_key("acme", "--quota", "reads=100", "--quota", "open_runs=7").strip() == "acme: reads 100, open_runs 7."
+    token = make_key("acme", "ada", "requester").strip()
+    assert authenticate(runtime, token).quota == Quota(reads=100, open_runs=7)
+    assert make_key("acme", "--quota", "reads=").strip() == "acme: open_runs 7."
+    assert make_key("acme", "--quota", "open_runs=").strip() == "acme: as everybody."
+    assert authenticate(runtime, token).quota == Quota()
+
+
+@pytest.mark.parametrize("quota", ["reads=0", "reads=-1", "reads", "servers=3", "reads=x", "=3"])
+def test_what_is_no_quota_is_refused(make_key, quota):
+    make_key("acme", "--create")
+    assert "reads, writes, open_runs" in make_key("acme", "--quota", quota, code=2)
+
+
+def test_a_key_may_end(make_key, runtime):
+    token = make_key("acme", "ada", "requester", "--expires-days", "2").strip()
+    assert "expires never" not in make_key("acme", "--list")
+    assert authenticate(runtime, token).principal == "ada"
+    make_key("acme", "--list", "--expires-days", "2", code=2)
+
+
+@pytest.mark.parametrize(
+    "option", [["--list"], ["--quota", "reads=1"], ["--revoke", "key_1"], ["--disable"], ["--enable"]]
+)
 def test_a_tenant_that_is_not_there_is_a_sentence_and_is_not_made(option, make_key):
-    assert "no tenant of the name 'acme'" in make_key("acme", *option, code=1)
-    assert "no tenant of the name 'acme'" in make_key("acme", *option, code=1)
+    assert "no tenant of the name 'acme'" in make_key("acme", *option.split(), code=1)
+    assert "no tenant of the name 'acme'" in make_key("acme", *option.split(), code=1)
 
 
 @pytest.mark.parametrize(

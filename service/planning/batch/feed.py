@@ -10,6 +10,7 @@ from service.queue import QueueName, TaskName
 from service.runtime import Runtime
 from service.store import chunks
 from service.store.chunks import Waiting
+from service.store.scope import for_everybody
 
 log = structlog.get_logger(__name__)
 
@@ -17,6 +18,7 @@ log = structlog.get_logger(__name__)
 _AHEAD = 4
 
 
+@for_everybody()
 def feed(runtime: Runtime) -> int:
     """Ring for as many chunks as the broker may hold more; how many were rung for.
 

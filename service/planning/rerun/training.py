@@ -26,6 +26,9 @@ _DEGREES = ("tp", "pp", "vpp", "cp", "ep", "dp", "micro_batch", "sharding", "rec
 _CHOSEN_FIT = "training.memory_confidence_fraction"
 _DAY_MIN = 24.0 * HOUR_S / MINUTE_S
 _ITERATIONS = 1000.0
+# What the peak of memory of tuning rests on where nobody states a layout, and what is taken.
+_OF_A_PEAK = frozenset({"peak_memory_gb"})
+_TOOLS_CHOOSE = (("deployment.recompute", "full"), ("deployment.sharding", "chosen"), ("workload.optimizer", "chosen"))
 _OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
 
 
@@ -186,7 +189,7 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "micro_batch": unpublished.micro_batch(run),
         "recompute": unpublished.recompute(run),
         "sharding": unpublished.sharding(run),
-    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if unpublished.is_plain(run) or unpublished.only_shards(run) else {})
+    } | ({"tp": said.tp or 1, "pp": said.pp or 1} if _is_whole(run) else {})
     return Deployment(
         gpu=said.gpu or "",
         gpus=gpus,
@@ -194,6 +197,11 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         loads_whole=unpublished.shards_plainly(run),
         software_month=month_of(run.published),
     )
+
+
+def _is_whole(run: MeasuredTraining) -> bool:
+    """Whether nothing of a run says that its model is split."""
+    return unpublished.is_plain(run) or unpublished.only_shards(run) or unpublished.tunes_by_default(run)
 
 
 def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
@@ -220,6 +228,9 @@ def _told(rerun: Rerun, run: MeasuredTraining) -> Rerun:
         rerun = rerun.with_default("workload.samples_to_target", f"{sequences:.4g}", of=_OF_A_WHOLE_RUN)
     if run.flop_convention is None:
         rerun = rerun.with_default("flop_convention", FlopConvention.CAUSAL_HALVED, of=frozenset({"model_tflops_gpu"}))
+    if unpublished.tunes_by_default(run):
+        for name, value in _TOOLS_CHOOSE:
+            rerun = rerun.with_default(name, value, of=_OF_A_PEAK)
     open_degrees = [name for name in _DEGREES if getattr(run.deployment, name) is None]
     if open_degrees:
         # One word: hardly any run states all of them, and what is open the engine chooses.

@@ -100,6 +100,18 @@ def shards_plainly(run: MeasuredTraining) -> bool:
     return is_plain(run) and said.sharding is None and said.dp is None and (said.gpus or 0) > 1
 
 
+def tunes_by_default(run: MeasuredTraining) -> bool:
+    """Whether a run is tuning that states its lengths and nothing of its layout: it went as its tools come.
+
+    They split nothing and, as tools that tune come, make layers again. A race to a target is a recipe of its own, and
+    so is reinforcement learning.
+    """
+    said = run.deployment
+    unsaid = all(degree is None for degree in (said.tp, said.pp, said.cp, said.ep)) and said.recompute is None
+    tuned = run.workload.method in TUNED - {Method.GRPO} and run.workload.seq_len_tokens is not None
+    return tuned and unsaid and run.workload.samples_to_target is None
+
+
 def lora_targets(run: MeasuredTraining) -> LoraTargets:
     """What is adapted: attention alone in reference recipes; every matrix where a stack that splits runs as it comes.
 
@@ -136,9 +148,9 @@ def is_unsplit(run: MeasuredTraining) -> bool:
 
 
 def recompute(run: MeasuredTraining) -> Recompute | None:
-    """As published; none in the plainest tuning on one GPU, full where its tools shard."""
+    """As published; none in the plainest tuning on one GPU, full in other tuning that states no layout."""
     said = run.deployment.recompute
-    if said is None and shards_plainly(run):
+    if said is None and (shards_plainly(run) or tunes_by_default(run)):
         return Recompute.FULL
     return Recompute.NONE if said is None and is_plain(run) else said
 

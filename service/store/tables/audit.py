@@ -6,10 +6,10 @@ from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
-class AuditEventRow(Row):
+class AuditEventRow(Owned, Row):
     """One accepted change, in the transaction that made it. `key_id` is absent where no API key was used."""
 
     __tablename__ = "audit_events"

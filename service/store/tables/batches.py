@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
 class BatchStatus(StrEnum):
@@ -51,7 +51,7 @@ _IS_OPEN = text("status IN ('queued', 'running')")
 _HAS_DIGEST = text("digest IS NOT NULL")
 
 
-class BatchRow(Row):
+class BatchRow(Owned, Row):
     """One batch, with counts that each chunk adds to in its own transaction.
 
     `reused_items` are those that were answered without sizing: their question had an answer already.
@@ -83,7 +83,7 @@ class BatchRow(Row):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class BatchChunkRow(Row):
+class BatchChunkRow(Owned, Row):
     """Items of a batch that one task sizes. `lease_token` grows with every claim: its newest holder alone may write.
 
     `attempts` counts claims since the last answer was stored: it grows only where workers die.
@@ -130,7 +130,7 @@ class BatchItemRow(Row):
     problem: Mapped[str | None] = mapped_column(Text)
 
 
-class BatchAnswerRow(Row):
+class BatchAnswerRow(Owned, Row):
     """What a batch keeps of an answer: its best option in short, canonical JSON. One per tenant and question.
 
     Every batch that asks the question under the same versions reads it.

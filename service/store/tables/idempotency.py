@@ -7,10 +7,10 @@ from sqlalchemy import JSON, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
-class IdempotencyRow(Row):
+class IdempotencyRow(Owned, Row):
     """Written in the transaction that makes the resource, so that no crash parts the two.
 
     `status`, `headers` and `body` are the first answer: without `status` it is still being given, until `held_until`;

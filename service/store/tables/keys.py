@@ -7,12 +7,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.access import Role
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 _ROLES = ", ".join(f"'{role.value}'" for role in Role)
 
 
-class PrincipalRow(Row):
+class PrincipalRow(Owned, Row):
     """A named person or machine of one tenant."""
 
     __tablename__ = "principals"
@@ -24,7 +24,7 @@ class PrincipalRow(Row):
     created_at: Mapped[datetime] = mapped_column(Moment)
 
 
-class ApiKeyRow(Row):
+class ApiKeyRow(Owned, Row):
     """A key with one role. Only its SHA-256 is kept; `prefix` finds the row."""
 
     __tablename__ = "api_keys"

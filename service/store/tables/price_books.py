@@ -8,10 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.exact import Exact
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
-class PriceBookRow(Row):
+class PriceBookRow(Owned, Row):
     """One version of a tenant's book. Its lines and its head stay; `changes` counts what was done about its force.
 
     `digest` is the identity of what it says of prices. `used_at` is when a quote was first priced from it.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.exact import Exact
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
 class QuoteState(StrEnum):
@@ -35,7 +35,7 @@ _OUT = text("state IN ('issued', 'accepted')")
 _ISSUED = text("state = 'issued'")
 
 
-class QuoteRow(Row):
+class QuoteRow(Owned, Row):
     """One revision. Of a number at most one is being written and at most one is out: issued, or accepted.
 
     `request` is what the seller asked and `snapshot` what the quote says, both canonical JSON; `sha256` is of the
@@ -103,7 +103,7 @@ class QuoteRow(Row):
     changed_at: Mapped[datetime] = mapped_column(Moment)
 
 
-class QuoteNumberRow(Row):
+class QuoteNumberRow(Owned, Row):
     """The number that a tenant gave out last in a year. It only ever grows."""
 
     __tablename__ = "quote_numbers"

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
 class RunStatus(StrEnum):
@@ -25,10 +25,11 @@ _STATUSES = ", ".join(f"'{status.value}'" for status in RunStatus)
 # A follower waits for the run it follows and is never queued itself, so it may share the digest.
 _LEADS = text("status IN ('queued', 'running') AND follows_run_id IS NULL")
 _IS_OPEN = text("status IN ('queued', 'running')")
+_FAILED = text("status = 'failed'")
 _FOLLOWS = text("follows_run_id IS NOT NULL")
 
 
-class RunRow(Row):
+class RunRow(Owned, Row):
     """One run. `lease_token` grows with every claim: only the holder of the newest token may write the end."""
 
     __tablename__ = "runs"
@@ -41,6 +42,7 @@ class RunRow(Row):
             "uq_runs_open_question", "tenant_id", "digest", unique=True, sqlite_where=_LEADS, postgresql_where=_LEADS
         ),
         Index("ix_runs_open", "status", "sent_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+        Index("ix_runs_failed", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
         Index(None, "tenant_id", "id"),
         Index(None, "workload_id", "id"),
         Index(None, "follows_run_id", sqlite_where=_FOLLOWS, postgresql_where=_FOLLOWS),
@@ -77,7 +79,7 @@ class RunRow(Row):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class ResultRow(Row):
+class ResultRow(Owned, Row):
     """The answer to a question of one tenant. Written once, never changed, read by every equal run.
 
     `body` is what callers read, to the byte; `working` holds the working of its options by rank. Both canonical JSON.

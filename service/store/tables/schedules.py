@@ -8,7 +8,7 @@ from sqlalchemy import JSON, CheckConstraint, Double, ForeignKey, Index, Text, U
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
 class OccurrenceStatus(StrEnum):
@@ -59,7 +59,7 @@ _IS_OPEN = text("status IN ('due', 'running')")
 _IS_DUE = text("next_at IS NOT NULL")
 
 
-class ScheduleRow(Row):
+class ScheduleRow(Owned, Row):
     """When to re-size which workloads. `next_at` is its next tick; a paused or removed one has none.
 
     `seen_release_id` is the newest release that it has answered for: a newer one may trigger it.
@@ -90,7 +90,7 @@ class ScheduleRow(Row):
     removed_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class OccurrenceRow(Row):
+class OccurrenceRow(Owned, Row):
     """One time that a schedule was due; its tick is there once, and one at a time is open.
 
     `after` is how far its stage has come: the last workload that was selected, or the last line that was compared.

@@ -6,10 +6,10 @@ from sqlalchemy import ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
-class BrowserSessionRow(Row):
+class BrowserSessionRow(Owned, Row):
     """A session of one key. Of its secret only the SHA-256 is kept, and for a moment that of the secret before it."""
 
     __tablename__ = "browser_sessions"

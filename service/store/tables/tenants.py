@@ -10,7 +10,10 @@ from service.store.tables.row import Row
 
 
 class TenantRow(Row):
-    """A customer of the installation. A disabled tenant's keys do not work and its queued runs stop."""
+    """A customer of the installation. A disabled tenant's keys do not work and its queued runs stop.
+
+    Its quotas are what it may do in place of what everybody may.
+    """
 
     __tablename__ = "tenants"
     __table_args__ = (UniqueConstraint("name"),)
@@ -19,3 +22,6 @@ class TenantRow(Row):
     name: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)
     disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+    quota_reads: Mapped[int | None]
+    quota_writes: Mapped[int | None]
+    quota_open_runs: Mapped[int | None]

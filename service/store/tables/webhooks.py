@@ -8,7 +8,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
 class WebhookState(StrEnum):
@@ -34,7 +34,7 @@ _PENDING = text("status = 'pending'")
 _RUNG = text("status = 'pending' AND sent_at IS NOT NULL")
 
 
-class WebhookRow(Row):
+class WebhookRow(Owned, Row):
     """One address of a tenant. Rows stay when they are deleted: their deliveries tell what was sent.
 
     `version` counts what administrators change. `secret` signs; `old_secret` signs beside it until `old_secret_until`.
@@ -71,7 +71,7 @@ class WebhookRow(Row):
     changed_at: Mapped[datetime] = mapped_column(Moment)
 
 
-class WebhookEventRow(Row):
+class WebhookEventRow(Owned, Row):
     """Something that happened to a subject of the tenant. `body` is what is sent, to the byte, however often."""
 
     __tablename__ = "webhook_events"
@@ -85,7 +85,7 @@ class WebhookEventRow(Row):
     created_at: Mapped[datetime] = mapped_column(Moment)
 
 
-class WebhookDeliveryRow(Row):
+class WebhookDeliveryRow(Owned, Row):
     """An event on its way to a webhook. `lease_token` grows with every attempt: its newest holder alone may end it.
 
     `sent_at` is when it was rung for; whoever claims it without that bell comes too late. `status_code`, `excerpt` and

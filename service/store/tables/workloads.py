@@ -7,10 +7,10 @@ from sqlalchemy import JSON, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
-from service.store.tables.row import Row
+from service.store.tables.row import Owned, Row
 
 
-class WorkloadRow(Row):
+class WorkloadRow(Owned, Row):
     """A named question of one tenant. `question` is canonical JSON with every default spelled out."""
 
     __tablename__ = "workloads"
@@ -29,7 +29,7 @@ class WorkloadRow(Row):
     archived_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class WorkloadVersionRow(Row):
+class WorkloadVersionRow(Owned, Row):
     """A version of a workload that a newer one has replaced; the newest is the workload's own row."""
 
     __tablename__ = "workload_versions"

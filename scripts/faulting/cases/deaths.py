@@ -1,0 +1,176 @@
+"""Cases A: processes die, at the worst of moments."""
+
+import time
+
+from scripts.faulting.case import case
+from scripts.faulting.failpoints import Failpoint, Trait
+from scripts.faulting.load import inference
+from scripts.faulting.scene import Scene
+
+_RUN = b"SELECT status, attempts, error_code FROM runs WHERE id = %s"
+_RETRIED = b"SELECT count(*) FROM runs WHERE attempts > 1"
+_RUNNING = b"SELECT count(*) FROM runs WHERE status = 'running' AND follows_run_id IS NULL"
+_POISON_ISL, _HANGING_ISL, _STUBBORN_ISL = 61_001, 61_002, 61_003
+
+
+def words_of(isl_tokens: int) -> str:
+    """How the question of that length looks to the engine."""
+    return f'"mean":{isl_tokens}'
+
+
+@case(1, "worker child killed in the middle of a task", quick=True)
+def child_killed(scene: Scene) -> None:
+    """Again and again at random moments; each run is done once, by whoever has it last."""
+    before = scene.count(_RETRIED)
+    kills, wanted = 0, scene.times(3, 20)
+    with scene.fault():
+        scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
+        scene.load.post(scene.times(20, 200))
+        until_s = time.monotonic() + 90
+        while kills < wanted and time.monotonic() < until_s:
+            time.sleep(scene.rng.uniform(0.1, 0.6))
+            worker = scene.rng.choice(scene.rig.workers)
+            # A child that holds nothing dies without a loss.
+            if worker.children and scene.count(_RUNNING):
+                kills += worker.kill_child(scene.rng.choice(worker.children))
+        scene.rig.failpoints.unset(Trait.SLOW)
+        scene.load.acknowledged()
+    scene.note("children killed", kills)
+    retried = scene.count(_RETRIED) - before
+    scene.note("runs tried again", retried)
+    scene.expect(retried, "I1", f"{kills} children were killed at work, and no run was tried again")
+
+
+@case(2, "worker parent killed with its children", quick=True)
+def parent_killed(scene: Scene) -> None:
+    """The sweeper finds what it held, whatever the broker does about its messages."""
+    for _ in range(scene.times(1, 3)):
+        with scene.fault():
+            scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
+            scene.load.post(scene.times(16, 100))
+            scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")
+            scene.rng.choice(scene.rig.workers).kill()
+            scene.rig.failpoints.unset(Trait.SLOW)
+            scene.load.acknowledged()
+
+
+@case(3, "worker killed between storing a result and acknowledging its message")
+def killed_before_acknowledging(scene: Scene) -> None:
+    """The second delivery finds the stored result and does nothing."""
+    with scene.fault():
+        scene.rig.failpoints.arm(Failpoint.STORED, scene.times(2, 10))
+        scene.load.post(scene.times(12, 100), question=scene.questions.fresh)
+        jobs = scene.load.acknowledged()
+        scene.wait_for(lambda: not scene.rig.failpoints.armed(Failpoint.STORED), what="every worker died")
+        for job in jobs:
+            scene.driver.follow(job)
+    tried = max(int(str(scene.query(_RUN, job.run_id)[0][1])) for job in jobs)
+    scene.expect(tried == 1, "I2", f"a run whose result was stored was begun {tried} times")
+
+
+@case(4, "web process killed between commit and publishing", quick=True)
+def killed_before_publishing(scene: Scene) -> None:
+    """The relay publishes; who tries again under the key gets the same job."""
+    _web_dies(scene, Failpoint.COMMITTED)
+
+
+@case(5, "web process killed between publishing and noting it")
+def killed_after_publishing(scene: Scene) -> None:
+    """Published twice, done once."""
+    _web_dies(scene, Failpoint.PUBLISHED)
+
+
+def _web_dies(scene: Scene, point: Failpoint) -> None:
+    deaths = scene.times(2, 10)
+    with scene.fault():
+        for _ in range(deaths):
+            scene.rig.failpoints.arm(point)
+            scene.load.post(scene.times(3, 10), question=scene.questions.fresh)
+            jobs = scene.load.acknowledged()
+            scene.expect(jobs, "I1", "no job was acknowledged although one web process was left")
+            scene.wait_for(lambda: not scene.rig.failpoints.armed(point), what=f"a web process died: {point}")
+    scene.note("web processes killed", deaths)
+
+
+@case(6, "a task that kills its worker every time", quick=True)
+def poison(scene: Scene) -> None:
+    """Failed as poison after three attempts, and the others go on."""
+    count = scene.times(15, 100)
+    alone_s = _time_for(scene, count)
+    scene.rig.failpoints.set(Trait.POISON, words_of(_POISON_ISL))
+    with scene.fault():
+        # What the fault's end would disarm must last until it has done its worst.
+        bad = scene.job(inference(_POISON_ISL))
+        beside_s = _time_for(scene, count)
+        assert bad is not None
+        scene.wait_for(lambda: scene.driver.look(bad) == "failed", what="the poisoned run is given up", within_s=40)
+    _, attempts, code = scene.query(_RUN, bad.run_id)[0]
+    scene.expect(code == "poison", "I1", f"a run that killed every worker ended as {code}")
+    scene.expect(int(str(attempts)) == 3, "I1", f"a run that kills its worker was begun {attempts} times")
+    scene.note("jobs/s alone", round(count / alone_s, 1))
+    scene.note("jobs/s beside poison", round(count / beside_s, 1))
+
+
+def _time_for(scene: Scene, count: int) -> float:
+    since_s = time.monotonic()
+    scene.load.post(count, question=scene.questions.fresh)
+    for job in scene.load.acknowledged():
+        scene.driver.follow(job)
+    return time.monotonic() - since_s
+
+
+@case(7, "soft and hard time limits are hit")
+def time_limits(scene: Scene) -> None:
+    """A run that takes too long fails as time_limit; one that ignores that is killed, and fails as poison."""
+    points = scene.rig.failpoints
+    points.set(Trait.HANGING, words_of(_HANGING_ISL), seconds=30)
+    points.set(Trait.STUBBORN, words_of(_STUBBORN_ISL), seconds=30)
+    with scene.fault():
+        hanging, stubborn = scene.job(inference(_HANGING_ISL)), scene.job(inference(_STUBBORN_ISL))
+        assert hanging is not None
+        assert stubborn is not None
+        scene.wait_for(lambda: scene.driver.look(hanging) == "failed", what="the hanging run is stopped")
+        scene.wait_for(
+            lambda: scene.driver.look(stubborn) == "failed", what="the stubborn run is given up", within_s=60
+        )
+    for job, wanted in ((hanging, "time_limit"), (stubborn, "poison")):
+        code = scene.query(_RUN, job.run_id)[0][2]
+        scene.expect(code == wanted, "I1", f"run {job.run_id} ended as {code}, not as {wanted}")
+
+
+@case(8, "every process restarted in turn under load")
+def rolling_restart(scene: Scene) -> None:
+    """A client that tries once more sees no failure, and what is in hand is finished."""
+    before = scene.driver.ledger.counts["5xx in windows"]
+    with scene.fault():
+        for member in scene.rig.members:
+            scene.load.post(scene.times(5, 20))
+            member.terminate()
+            member.start()
+            scene.rig.wait_until_ready()
+            scene.load.acknowledged()
+    failures = scene.driver.ledger.counts["5xx in windows"] - before
+    scene.note("5xx during the restarts", failures)
+    scene.expect(not failures, "I4", f"{failures} answers of 5xx while processes were restarted in turn")
+
+
+@case(13, "a worker that lost its run writes late")
+def stale_holder(scene: Scene) -> None:
+    """Stopped in the middle, overtaken when its lease has run out, and woken while the other is at work."""
+    for _ in range(scene.times(1, 5)):
+        with scene.fault():
+            _overtaken(scene)
+
+
+def _overtaken(scene: Scene) -> None:
+    first, second = scene.rig.workers
+    second.terminate()
+    scene.rig.failpoints.set(Trait.SLOW, seconds=0.8)
+    job = scene.job(inference(scene.rng.randrange(62_000, 90_000)))
+    assert job is not None
+    scene.wait_for(lambda: scene.query(_RUN, job.run_id)[0][0] == "running", what="the run is taken")
+    first.pause()
+    second.start()
+    scene.wait_for(lambda: int(str(scene.query(_RUN, job.run_id)[0][1])) > 1, what="the run is taken over")
+    first.resume()
+    scene.driver.follow(job)

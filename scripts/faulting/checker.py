@@ -1,0 +1,163 @@
+"""The checker: one file of SQL, one scan of both Redis servers, and the ledger held against what the service says."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import redis
+
+from scripts.faulting.driver import Driver
+from scripts.faulting.ledger import ENDED, Violation
+from scripts.faulting.rig import Rig
+
+# I1: so long after the last fault is lifted everything that was acknowledged has ended.
+AT_REST_WITHIN_S = 30.0
+SHOWN = 20
+_SQL = Path(__file__).with_name("invariants.sql")
+_OPEN = """SELECT (SELECT count(*) FROM runs WHERE status IN ('queued', 'running'))
+    + (SELECT count(*) FROM batches WHERE status IN ('accepted', 'running')) + (SELECT count(*) FROM outbox)
+    + (SELECT count(*) FROM occurrences WHERE status <> 'done')"""
+# Keys of the cache that may stay for ever.
+_WITHOUT_END: frozenset[str] = frozenset()
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One of the SQL file: the invariant that it looks after, and the query for what does not hold."""
+
+    invariant: str
+    name: str
+    query: str
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """The statements of the file, each under the comment that names it."""
+    for block in text.split("\n-- I")[1:]:
+        title, _, query = block.partition("\n")
+        number, _, name = title.partition(" ")
+        yield Statement(f"I{number}", name, query.strip())
+
+
+class Checker:
+    """Looks at everything from outside the product, past the proxies."""
+
+    def __init__(self, rig: Rig, driver: Driver) -> None:
+        self._rig = rig
+        self._driver = driver
+        self._ledger = driver.ledger
+
+    def open_count(self) -> int:
+        """What has not ended: runs, batches, messages that wait to be rung."""
+        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
+            row = connection.execute(_OPEN).fetchone()
+            return int(row[0]) if row else 0
+
+    def wait_until_at_rest(self, *, within_s: float = AT_REST_WITHIN_S) -> float:
+        """Wait for the end of everything, or of the time for it; how long it took."""
+        since_s = time.monotonic()
+        while self.open_count() and time.monotonic() - since_s < within_s:
+            time.sleep(0.1)
+        return time.monotonic() - since_s
+
+    def check(self) -> list[Violation]:
+        """Everything that does not hold, of the whole history so far."""
+        self.wait_until_at_rest()
+        found = [*self._database(), *self._redis(), *self._jobs(), *self._stored(), *self._secrets()]
+        return [*self._ledger.violations, *found]
+
+    def _database(self) -> Iterator[Violation]:
+        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
+            for statement in statements(_SQL.read_text(encoding="utf-8")):
+                for (words,) in connection.execute(statement.query.encode()).fetchall():
+                    yield Violation(statement.invariant, f"{statement.name}: {words}")
+
+    def _redis(self) -> Iterator[Violation]:
+        with redis.Redis.from_url(self._rig.cache.url, decode_responses=True) as cache:
+            for key in cache.scan_iter(count=1000):
+                if cache.ttl(key) == -1 and key not in _WITHOUT_END:
+                    yield Violation("I7", f"the cache keeps {key} for ever")
+        with redis.Redis.from_url(self._rig.broker.url, decode_responses=True) as broker:
+            evicted = broker.info("stats")["evicted_keys"]
+            if evicted:
+                yield Violation("I7", f"the broker evicted {evicted} keys")
+
+    def _jobs(self) -> Iterator[Violation]:
+        """The ledger's difference: each acknowledged job is there once, has ended, and is listed once."""
+        jobs = self._ledger.acknowledged()
+        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
+            rows = connection.execute("SELECT id, status FROM runs").fetchall()
+        stored: dict[str, str] = dict(rows)
+        for job in jobs:
+            if len(job.run_ids) != 1:
+                yield Violation("I2", f"key {job.key} of {job.tenant} was answered with the runs {sorted(job.run_ids)}")
+            for run_id in job.run_ids:
+                status = stored.get(run_id)
+                if status is None:
+                    yield Violation("I1", f"run {run_id} of {job.tenant} was acknowledged and is lost")
+                elif status not in ENDED:
+                    yield Violation("I1", f"run {run_id} of {job.tenant} was acknowledged and is {status}")
+                elif job.seen[-1] in ENDED and job.seen[-1] != status:
+                    yield Violation("I8", f"run {run_id} was told to be {job.seen[-1]} and is {status}")
+        for job in jobs:
+            if job.seen[-1] not in ENDED:
+                self._driver.look(job)
+        yield from self._listed()
+
+    def _listed(self) -> Iterator[Violation]:
+        for tenant in self._driver.people:
+            wanted = {job.run_id for job in self._ledger.acknowledged() if job.tenant == tenant}
+            listed: list[str] = []
+            cursor = ""
+            while True:
+                path = f"/v1/runs?limit={_PAGE}" + (f"&cursor={cursor}" if cursor else "")
+                page = self._driver.send(self._driver.person(tenant), "GET", path).json()
+                listed += [run["id"] for run in page["items"]]
+                cursor = page.get("next_cursor")
+                if not cursor:
+                    break
+            if missing := wanted - set(listed):
+                yield Violation("I8", f"the list of {tenant} lacks {sorted(missing)[:3]} ({len(missing)} in all)")
+            if len(listed) != len(set(listed)):
+                yield Violation("I8", f"the list of {tenant} names a run twice")
+
+    def _secrets(self) -> Iterator[Violation]:
+        """No line of any log tells what a customer wrote, or a key."""
+        tokens = [person.token.encode() for people in self._driver.people.values() for person in people.values()]
+        words = {*self._ledger.canaries.values(), *tokens}
+        for member in self._rig.members:
+            told = member.log.read_bytes() if member.log.exists() else b""
+            if any(word in told for word in words):
+                yield Violation("I3", f"the log of {member.process.name} tells what a customer wrote, or a key")
+
+    def _stored(self) -> Iterator[Violation]:
+        """What workers say that they stored: per run once, and by whoever holds its newest token."""
+        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
+            attempts: dict[str, int] = dict(connection.execute("SELECT id, attempts FROM runs").fetchall())
+        done: dict[str, int] = {}
+        for member in self._rig.workers:
+            for line in read_lines(member.log):
+                if line.get("event") not in {"run_done", "run_failed"} or "attempt" not in line:
+                    continue
+                run_id, attempt = str(line["run_id"]), int(str(line["attempt"]))
+                if run_id in done:
+                    yield Violation("I2", f"two results of run {run_id} were accepted")
+                done[run_id] = attempt
+                if attempt != attempts.get(run_id, attempt):
+                    held = f"its attempt {attempt} of {attempts[run_id]}, which had lost it"
+                    yield Violation("I2", f"run {run_id} was ended by {held}")
+
+
+def read_lines(log: Path) -> Iterator[dict[str, object]]:
+    """What a process has logged so far; what is no JSON is left out."""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                yield found

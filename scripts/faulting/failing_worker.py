@@ -1,0 +1,41 @@
+"""The product's own worker, whose engine dawdles, hangs or dies where a failpoint says so.
+
+Registered before the product's own tasks are imported, so that these are the ones under their names.
+"""
+
+from scripts.faulting.failpoints import Failpoint, failpoints
+from service.planning.answer import Answer, answer
+from service.planning.batch.asking import Asked
+from service.planning.batch.brief import Brief, sized
+from service.planning.batch.chunk import size_chunk as size_items
+from service.planning.execute import execute
+from service.queue import TaskName
+from service.runtime import Runtime
+from service.sizing.table import FloatArray
+from service.store.runs import Versions
+from workers.app import app, runtime
+
+_POINTS = failpoints()
+
+
+def _solved(held: Runtime, question: str) -> Answer:
+    _POINTS.asked(question)
+    return answer(held, question)
+
+
+def _solved_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatArray) -> Brief:
+    _POINTS.asked(asked.name or "")
+    return sized(held, asked, versions, weight)
+
+
+@app.task(name=TaskName.SIZE_WORKLOAD.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def size_workload(run_id: str) -> None:
+    """Size one run; die once its result is stored, where somebody wants that."""
+    if execute(runtime(), run_id, solve=_solved):
+        _POINTS.passed(Failpoint.STORED)
+
+
+@app.task(name=TaskName.SIZE_CHUNK.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def size_chunk(batch_id: str, number: str) -> None:
+    """Size the items of one chunk of a batch."""
+    size_items(runtime(), batch_id, int(number), solve=_solved_item)

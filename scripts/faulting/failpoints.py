@@ -1,0 +1,99 @@
+"""Where a process of the rig may be made to die, to dawdle or to hang: files in a folder say when, each file once."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from service.queue import TimeLimitReached
+
+FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
+
+
+class Failpoint(StrEnum):
+    """Where a process dies."""
+
+    COMMITTED = "web: committed, not published"
+    PUBLISHED = "web: published, not remembered"
+    STORED = "worker: result stored, not acknowledged"
+
+
+class Trait(StrEnum):
+    """What the engine does with a question whose text holds the file's words; every question where it holds none."""
+
+    SLOW = "slow"
+    POISON = "poison"
+    HANGING = "hanging"
+    STUBBORN = "stubborn"
+
+
+class Failpoints:
+    """The driver arms them; the processes of the rig pass them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def arm(self, point: Failpoint, times: int = 1) -> None:
+        """The next so many processes that pass the point die there."""
+        for n in range(times):
+            (self._folder / f"{point.name}.{n}").touch()
+
+    def disarm(self) -> None:
+        """Nothing fails any more."""
+        for path in self._folder.iterdir():
+            path.unlink(missing_ok=True)
+
+    def armed(self, point: Failpoint) -> int:
+        """How many have not died there yet."""
+        return len(list(self._folder.glob(f"{point.name}.*")))
+
+    def set(self, trait: Trait, words: str = "", *, seconds: float = 0.0) -> None:
+        """Give questions with these words a trait."""
+        beside = self._folder / f"new {trait}"
+        beside.write_text(f"{seconds}\n{words}", encoding="utf-8")
+        beside.replace(self._folder / trait)
+
+    def unset(self, trait: Trait) -> None:
+        """Take a trait away."""
+        (self._folder / trait).unlink(missing_ok=True)
+
+    def passed(self, point: Failpoint) -> None:
+        """Die here, if it is armed."""
+        for path in self._folder.glob(f"{point.name}.*"):
+            # Whoever removes it is the one that it was for.
+            with suppress(FileNotFoundError):
+                path.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def asked(self, question: str) -> None:
+        """What happens to the engine that is asked this."""
+        if (seconds := self._trait(Trait.SLOW, question)) is not None:
+            time.sleep(seconds)
+        if self._trait(Trait.POISON, question) is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if (seconds := self._trait(Trait.HANGING, question)) is not None:
+            time.sleep(seconds)
+        if (seconds := self._trait(Trait.STUBBORN, question)) is not None:
+            _hang_on(seconds)
+
+    def _trait(self, trait: Trait, question: str) -> float | None:
+        try:
+            seconds, _, words = (self._folder / trait).read_text(encoding="utf-8").partition("\n")
+        except FileNotFoundError:
+            return None
+        return float(seconds) if words in question else None
+
+
+def _hang_on(seconds: float) -> None:
+    """Go on whatever anybody asks for, short of a kill."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        with suppress(TimeLimitReached):
+            time.sleep(0.05)
+
+
+def failpoints() -> Failpoints:
+    """Those of the process's environment."""
+    return Failpoints(Path(os.environ[FOLDER_VARIABLE]))

@@ -1,0 +1,205 @@
+"""The driver's ledger: every request sent and every answer received, kept outside the service and held against it."""
+
+import hashlib
+import json
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROBLEM = "application/problem+json"
+_ORDER = {"queued": 0, "running": 1, "done": 2, "failed": 2, "cancelled": 2}
+ENDED = frozenset({"done", "failed", "cancelled"})
+# What no answer may tell: traces, statements, and where the parts are.
+_INSIDE = re.compile(
+    rb"Traceback \(most recent|sqlalchemy|psycopg|\bSELECT .{1,80}\bFROM\b|\bINSERT INTO\b|redis://|postgresql(\+psycopg)?://"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What does not hold: the invariant's name, and what shows it."""
+
+    invariant: str
+    words: str
+
+    def __str__(self) -> str:
+        """As the checker prints it."""
+        return f"{self.invariant}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back; without a status nothing complete did."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: bytes
+    took_s: float
+
+    def json(self) -> Any:
+        """The body's value; None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def is_success(self) -> bool:
+        """A complete 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """A job that was asked for under a key, however often: the runs that answers named, and how they were seen."""
+
+    tenant: str
+    key: str
+    body: dict[str, Any]
+    run_ids: set[str] = field(default_factory=set)
+    acknowledged: bool = False
+    seen: list[str] = field(default_factory=list)
+    asked: int = 0
+
+    @property
+    def run_id(self) -> str:
+        """The run of an acknowledged job."""
+        return min(self.run_ids)
+
+
+class Ledger:
+    """Thread-safe; each line also goes to a file as soon as it is known."""
+
+    def __init__(self, file: Path) -> None:
+        self._lock = threading.Lock()
+        self._file = file.open("a", encoding="utf-8")
+        self._began_s = time.monotonic()
+        self.jobs: dict[tuple[str, str], Job] = {}
+        self.canaries: dict[str, bytes] = {}
+        self.results: dict[str, str] = {}
+        self.issued: dict[str, str] = {}
+        self.violations: list[Violation] = []
+        self.counts: Counter[str] = Counter()
+        self.in_window = False
+        self._expected: set[int] = set()
+        self._host = socket.gethostname().encode()
+
+    def close(self) -> None:
+        """No more lines."""
+        self._file.close()
+
+    def violate(self, invariant: str, words: str) -> None:
+        """Something does not hold."""
+        with self._lock:
+            self.violations.append(Violation(invariant, words))
+
+    @contextmanager
+    def expecting(self, *statuses: int) -> Iterator[None]:
+        """In the block these are right, of answers that would be failures otherwise."""
+        self._expected.update(statuses)
+        try:
+            yield
+        finally:
+            self._expected.difference_update(statuses)
+
+    def write(self, **fields: Any) -> None:
+        """A line, with the time since the ledger was opened."""
+        line = json.dumps({"at_s": round(time.monotonic() - self._began_s, 4), **fields})
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    def job(self, tenant: str, key: str, body: dict[str, Any]) -> Job:
+        """The job of a key, new or known."""
+        with self._lock:
+            return self.jobs.setdefault((tenant, key), Job(tenant=tenant, key=key, body=body))
+
+    def acknowledged(self) -> list[Job]:
+        """Every job of which a client saw the complete 2xx."""
+        with self._lock:
+            return [job for job in self.jobs.values() if job.acknowledged]
+
+    def sent(self, tenant: str, method: str, path: str, *, body: bytes, key: str | None) -> None:
+        """A request is about to be sent."""
+        self.counts["requests"] += 1
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        self.write(sent=f"{method} {path}", tenant=tenant, key=key, body=digest)
+
+    def received(self, tenant: str, method: str, path: str, answer: Answer) -> None:
+        """An answer came, or none: what every answer must hold is looked at here and now."""
+        self.write(received=f"{method} {path}", tenant=tenant, status=answer.status, took_s=round(answer.took_s, 4))
+        if answer.status is None:
+            self.counts["no answer"] += 1
+            return
+        self.counts[f"{answer.status // 100}xx"] += 1
+        where = f"{method} {path} of {tenant} was answered {answer.status}"
+        self._check_canaries(tenant, where, answer)
+        if answer.status >= 400:
+            self._check_problem(where, answer)
+
+    def _check_canaries(self, tenant: str, where: str, answer: Answer) -> None:
+        heard = answer.body + repr(sorted(answer.headers.items())).encode()
+        for other, canary in self.canaries.items():
+            if other != tenant and canary in heard:
+                self.violate("I3", f"{where} with the canary of {other}")
+
+    def _check_problem(self, where: str, answer: Answer) -> None:
+        assert answer.status is not None
+        if not answer.headers.get("content-type", "").startswith(PROBLEM):
+            self.violate("I4", f"{where} as {answer.headers.get('content-type')}, not as a problem document")
+        elif answer.body:
+            told = answer.json() or {}
+            if told.get("status") != answer.status or not told.get("type") or not told.get("request_id"):
+                self.violate("I4", f"{where} with a problem that lacks type, status or request id: {told}")
+        if _INSIDE.search(answer.body) or (len(self._host) > 5 and self._host in answer.body):
+            self.violate("I4", f"{where} and tells of the inside: {answer.body[:200]!r}")
+        if answer.status >= 500 and answer.status not in self._expected:
+            self._check_failure(where, answer)
+
+    def _check_failure(self, where: str, answer: Answer) -> None:
+        self.counts["5xx in windows" if self.in_window else "5xx outside the windows"] += 1
+        if answer.status not in {503, 504}:
+            self.violate("I4", f"{where}: {answer.body[:300]!r}")
+        elif not answer.headers.get("retry-after"):
+            self.violate("I4", f"{where} without Retry-After")
+        if not self.in_window:
+            self.violate("I4", f"{where} while no fault was injected: {answer.body[:200]!r}")
+
+    def saw_run(self, job: Job, run: Mapping[str, Any]) -> None:
+        """An answer told of a job's run: its state never goes back, and done has its result."""
+        status = str(run["status"])
+        with self._lock:
+            job.run_ids.add(str(run["id"]))
+            before = job.seen[-1] if job.seen else status
+            job.seen.append(status)
+        backwards = _ORDER[status] < _ORDER[before] or (before in ENDED and status != before)
+        if backwards:
+            self.violate("I8", f"run {run['id']} was {before} and is {status}")
+        if status == "done" and "result" in run:
+            self._saw_result(job, run)
+
+    def _saw_result(self, job: Job, run: Mapping[str, Any]) -> None:
+        if run["result"] is None:
+            self.violate("I8", f"run {run['id']} is done and has no result to read")
+            return
+        canonical = json.dumps(run["result"], sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()
+        with self._lock:
+            before = self.results.setdefault(str(run["digest"]), digest)
+        if before != digest:
+            self.violate("I5", f"run {run['id']} of {job.tenant}: another answer to the question {run['digest']}")
+
+    def saw_issued(self, quote_id: str, snapshot: bytes) -> None:
+        """The bytes of an issued quote: the same for ever."""
+        digest = hashlib.sha256(snapshot).hexdigest()
+        with self._lock:
+            before = self.issued.setdefault(quote_id, digest)
+        if before != digest:
+            self.violate("I6", f"quote {quote_id} says something else than when it was issued")

@@ -1,0 +1,168 @@
+"""Mutants: copies of the tree, each broken on purpose in one place; the checker must find every one of them."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from config.environment import ROOT
+from scripts.faulting.case import CASES
+from scripts.faulting.ledger import Violation
+from scripts.faulting.protocol import protocol
+from scripts.faulting.scene import Profile
+from scripts.trouble import Trouble
+
+_COPIED = ("service", "workers", "config", "scripts")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Words of a file that stand there exactly once, and what takes their place."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A broken build: what is broken, where, which case shows it, and which invariants then do not hold."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    case: int
+    breaks: frozenset[str]
+
+
+_QUEUE = "service/queue.py"
+_SWEEP = "service/planning/sweep.py"
+_RUNS = "service/store/runs.py"
+_VIEW = "service/planning/quote_view.py"
+_CLAIM = "    return session.connection().execute(_claim(session.get_bind().dialect.name), values)"
+_OF_TENANT = "select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))"
+_RUNNING = "RunRow.status == RunStatus.RUNNING.value)"
+_LOST = "ring_again(runtime, lapsed) + ring_again(runtime, lost(runtime))"
+_APPROVED = "row.approved_sha256 is not None and sha256_of(as_approved(snapshot)) != row.approved_sha256"
+_NOTED = "        record(session, (author_of(caller, request_id), ended))\n"
+_STALE = "    if version is not None and row.version != version:"
+_NEVER = "    if False:"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        name="a key stands for whatever is asked under it",
+        edits=(
+            Edit(
+                "service/store/idempotency.py",
+                f"{_CLAIM}.first() is not None",
+                f"{_CLAIM.replace('return ', '')}\n    return True",
+            ),
+        ),
+        case=28,
+        breaks=frozenset({"I2"}),
+    ),
+    Mutant(
+        name="messages are acknowledged early, and lapsed leases are not looked for",
+        edits=(
+            Edit(_QUEUE, "task_acks_late=True", "task_acks_late=False"),
+            Edit(_QUEUE, "task_reject_on_worker_lost=True", "task_reject_on_worker_lost=False"),
+            Edit(_SWEEP, "poisoned, lapsed = expel_expired(runtime)", "poisoned, lapsed = 0, []"),
+        ),
+        case=1,
+        breaks=frozenset({"I1"}),
+    ),
+    Mutant(
+        name="a run is found without asking whose it is",
+        edits=(
+            Edit(
+                _RUNS,
+                f"return session.scalar({_OF_TENANT}",
+                "return session.scalar(select(RunRow).where(RunRow.id == run_id))",
+            ),
+        ),
+        case=36,
+        breaks=frozenset({"I3"}),
+    ),
+    Mutant(
+        name="nothing is written into the outbox, and what was never rung is not looked for",
+        edits=(
+            Edit(_SWEEP, _LOST, "ring_again(runtime, lapsed)"),
+            Edit("service/store/outbox.py", "    session.add(row)\n    session.flush()\n", ""),
+        ),
+        case=16,
+        breaks=frozenset({"I1"}),
+    ),
+    Mutant(
+        name="the fencing token is ignored",
+        edits=(
+            Edit(
+                _RUNS,
+                f"RunRow.id == run_id, RunRow.lease_token == token, {_RUNNING}\n    if _rows",
+                f"RunRow.id == run_id, {_RUNNING}\n    if _rows",
+            ),
+        ),
+        case=13,
+        breaks=frozenset({"I2"}),
+    ),
+    Mutant(
+        name="a quote is read without its hash being looked at",
+        edits=(
+            Edit(_VIEW, "    if sha256_of(snapshot) != row.sha256:", _NEVER),
+            Edit(_VIEW, f"    if {_APPROVED}:", _NEVER),
+        ),
+        case=32,
+        breaks=frozenset({"I6"}),
+    ),
+    Mutant(
+        name="a cancellation is not noted",
+        edits=(Edit("service/planning/cancel.py", _NOTED, ""),),
+        case=34,
+        breaks=frozenset({"I9"}),
+    ),
+    Mutant(
+        name="a table is written as it was typed",
+        edits=(
+            Edit(
+                "service/documents/inert.py",
+                "starts = text[:1] in _STARTS or plain[:1] in _STARTS",
+                "starts = not plain",
+            ),
+        ),
+        case=44,
+        breaks=frozenset({"I4"}),
+    ),
+    Mutant(
+        name="a change is made over whatever version is there",
+        edits=(Edit("service/planning/quotes.py", _STALE, _NEVER),),
+        case=31,
+        breaks=frozenset({"I2"}),
+    ),
+)
+
+
+@contextmanager
+def broken_tree(mutant: Mutant) -> Iterator[Path]:
+    """A copy of the tree with the mutant's edits; Trouble where the code has moved on and an edit fits no more."""
+    with TemporaryDirectory(prefix="headroom-mutant-") as name:
+        tree = Path(name)
+        for folder in _COPIED:
+            shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for edit in mutant.edits:
+            path = tree / edit.path
+            text = path.read_text(encoding="utf-8")
+            if text.count(edit.old) != 1:
+                raise Trouble(f"The mutant `{mutant.name}` fits {edit.path} no more: edit scripts/faulting/mutants.py.")
+            path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+        yield tree
+
+
+def violations_of(mutant: Mutant, *, seed: int) -> tuple[Violation, ...]:
+    """What the checker finds of a mutant."""
+    with broken_tree(mutant) as tree, protocol(seed=seed, profile=Profile.QUICK, tree=tree) as running:
+        return running.run(CASES[mutant.case]).violations
+
+
+def is_caught(mutant: Mutant, found: tuple[Violation, ...]) -> bool:
+    """Whether an invariant that it breaks was found broken."""
+    return bool(mutant.breaks & {violation.invariant for violation in found})

@@ -1,0 +1,127 @@
+"""The report: what was broken how often, how long it took until all was well, and what did not hold."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from scripts.faulting.checker import SHOWN
+from scripts.faulting.protocol import Outcome, Protocol
+
+_WASTED = b"SELECT coalesce(sum(attempts - 1), 0) FROM runs WHERE attempts > 1"
+_ENDS = b"SELECT status, coalesce(error_code, ''), count(*) FROM runs GROUP BY 1, 2 ORDER BY 1, 2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What the whole protocol came to."""
+
+    seed: int
+    profile: str
+    took_s: float
+    jobs: int
+    requests: int
+    faults: int
+    bad_inputs: int
+    wasted: int
+    absorbed: int
+    failures_outside: int
+    failures_inside: int
+    ends: dict[str, int]
+
+
+def totals(running: Protocol, *, seed: int, took_s: float) -> Totals:
+    """Added up; the rig must still run."""
+    scene, ledger = running.scene, running.scene.driver.ledger
+    ends = {f"{status} {code}".strip(): int(str(count)) for status, code, count in scene.query(_ENDS)}
+    acknowledged = ledger.acknowledged()
+    return Totals(
+        seed=seed,
+        profile=scene.profile,
+        took_s=took_s,
+        jobs=len(acknowledged),
+        requests=ledger.counts["requests"],
+        faults=sum(outcome.seen.faults for outcome in running.outcomes),
+        bad_inputs=sum(outcome.seen.bad_inputs for outcome in running.outcomes),
+        wasted=scene.count(_WASTED),
+        absorbed=sum(job.asked - 1 for job in acknowledged),
+        failures_outside=ledger.counts["5xx outside the windows"],
+        failures_inside=ledger.counts["5xx in windows"],
+        ends=ends,
+    )
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{median(values):.1f} / {max(values):.1f}" if values else ""
+
+
+def row(outcome: Outcome) -> str:
+    """A line of the table."""
+    seen = outcome.seen
+    cells = [
+        str(outcome.case.number),
+        outcome.case.title,
+        str(seen.faults or ""),
+        _spread(seen.recovery_s),
+        _spread(seen.rest_s),
+        str(seen.bad_inputs or ""),
+        f"{outcome.took_s:.0f}",
+        "; ".join(f"{name}: {value}" for name, value in seen.notes.items()),
+        str(len(outcome.violations) or "none"),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+HEAD = """| case | what | faults | new job done after, p50 / max s | all ended after, p50 / max s | bad inputs \
+| took s | counted | violations |
+|---:|---|---:|---:|---:|---:|---:|---|---:|"""
+
+
+def markdown(outcomes: Sequence[Outcome], found: Totals, mutants: Sequence[str] = ()) -> Iterator[str]:
+    """The report, line by line."""
+    yield f"# Faults and abuse: {found.profile} profile, seed {found.seed}"
+    yield ""
+    yield (
+        f"{len(outcomes)} cases in {found.took_s:.0f} s: {found.jobs} acknowledged jobs and {found.requests} requests, "
+        f"{found.faults} faults, {found.bad_inputs} bad inputs. {found.wasted} sizings were done again for nothing, "
+        f"{found.absorbed} repeated posts made no second job. {found.failures_outside} answers of 5xx outside the "
+        f"windows of faults, {found.failures_inside} in them."
+    )
+    yield ""
+    yield "Runs ended: " + ", ".join(f"{count} {name}" for name, count in found.ends.items()) + "."
+    yield ""
+    yield HEAD
+    for outcome in outcomes:
+        yield row(outcome)
+    violations = [violation for outcome in outcomes for violation in outcome.violations]
+    yield ""
+    yield f"{len(violations)} violations." if violations else "No violations."
+    for violation in violations[:SHOWN]:
+        yield f"- {violation}"
+    if mutants:
+        yield ""
+        yield "Mutants, each a copy of the tree that is broken on purpose:"
+        for line in mutants:
+            yield f"- {line}"
+
+
+def write_json(path: Path, outcomes: Sequence[Outcome], found: Totals) -> None:
+    """Every figure."""
+    cases: list[dict[str, Any]] = [
+        {
+            "case": outcome.case.number,
+            "title": outcome.case.title,
+            "took_s": outcome.took_s,
+            "faults": outcome.seen.faults,
+            "recovery_s": outcome.seen.recovery_s,
+            "rest_s": outcome.seen.rest_s,
+            "bad_inputs": outcome.seen.bad_inputs,
+            "notes": outcome.seen.notes,
+            "violations": [str(violation) for violation in outcome.violations],
+        }
+        for outcome in outcomes
+    ]
+    whole = {name: getattr(found, name) for name in Totals.__slots__} | {"cases": cases}
+    path.write_text(json.dumps(whole, indent=2, default=str) + "\n", encoding="utf-8")

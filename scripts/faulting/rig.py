@@ -1,0 +1,297 @@
+"""The rig: the product as several web and worker processes and two dispatchers, on real servers behind proxies."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from config.environment import ROOT, settings_from_environment
+from scripts.benchmark.procfs import family
+from scripts.children import free_port, start, stop
+from scripts.faulting.failpoints import FOLDER_VARIABLE, Failpoints
+from scripts.faulting.servers import Database, Redis, kill_family, make_servers
+from scripts.processes import DISPATCHER, MIGRATE, ONE_THREAD, Process, served, worker
+from scripts.trouble import Trouble
+from service.edge.gate import THREADS_PER_PLACE
+from service.settings import Settings
+
+# Whatever is lost must be found within seconds, and an honest sizing must not look lost on a busy machine.
+CLOCKS = {
+    "HEADROOM_TASK_SOFT_LIMIT_S": "1",
+    "HEADROOM_TASK_HARD_LIMIT_S": "2",
+    "HEADROOM_LEASE_S": "3",
+    "HEADROOM_VISIBILITY_TIMEOUT_S": "4",
+    "HEADROOM_SWEEP_INTERVAL_S": "1",
+    "HEADROOM_OUTBOX_POLL_S": "0.5",
+    "HEADROOM_RESEND_AFTER_S": "2",
+    "HEADROOM_DISPATCHER_LEASE_S": "3",
+    "HEADROOM_WORKER_DEAF_AFTER_S": "10",
+    "HEADROOM_SILENT_AFTER_S": "5",
+    "HEADROOM_WORKER_CONCURRENCY": "1",
+    "HEADROOM_WEB_WORKERS": "1",
+    "HEADROOM_BODY_TIMEOUT_S": "3",
+    "HEADROOM_KEPT_BYTES": "8000000",
+    "HEADROOM_LOG_LEVEL": "INFO",
+}
+_UP_WITHIN_S = 90.0
+_STOPPED_WITHIN_S = 20.0
+
+
+@dataclass(slots=True)
+class Member:
+    """A process of the product, in a process group of its own."""
+
+    process: Process
+    environ: Mapping[str, str]
+    tree: Path
+    log: Path
+    port: int | None = None
+    running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Of a web process."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def children(self) -> list[int]:
+        """Who descends from it, at the moment."""
+        return [] if self.running is None else family(self.running.pid)[1:]
+
+    def start(self) -> None:
+        """Start it, without waiting until it works."""
+        with self.log.open("ab") as output:
+            self.running = start(self.process.command, cwd=self.tree, output=output, environ=self.environ)
+
+    def kill(self) -> None:
+        """SIGKILL to all of it at once."""
+        kill_family(self.running)
+
+    def terminate(self) -> None:
+        """Ask it to end, and wait until it has."""
+        if self.running is not None:
+            stop(self.running, within_s=_STOPPED_WITHIN_S)
+
+    def pause(self) -> None:
+        """SIGSTOP to all of it: it lives, and does nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.running is not None
+        for pid in family(self.running.pid):
+            os.kill(pid, number)
+
+    def kill_child(self, pid: int) -> bool:
+        """SIGKILL to one of its children; False when that has just ended by itself."""
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Rig:
+    """Everything that a case may break."""
+
+    folder: Path
+    tree: Path
+    database: Database
+    broker: Redis
+    cache: Redis
+    environ: Mapping[str, str]
+    failpoints: Failpoints
+    webs: list[Member] = field(default_factory=list)
+    workers: list[Member] = field(default_factory=list)
+    dispatchers: list[Member] = field(default_factory=list)
+
+    @property
+    def members(self) -> list[Member]:
+        """Every process of the product."""
+        return [*self.webs, *self.workers, *self.dispatchers]
+
+    @property
+    def direct(self) -> Settings:
+        """Settings of somebody on the same servers who does not go through the proxies: the driver."""
+        return settings_from_environment(
+            {
+                **self.environ,
+                "DATABASE_URL": self.database.url,
+                "BROKER_URL": self.broker.url,
+                "CACHE_URL": self.cache.url,
+            }
+        )
+
+    def add(self, process: Process, *, port: int | None = None, **environ: str) -> Member:
+        """Another process of the product, not started."""
+        values = {**self.environ, **environ}
+        return Member(process, values, self.tree, self.folder / f"{process.name}.log", port=port)
+
+    def start_servers(self) -> None:
+        """Start database, broker and cache with what they hold."""
+        self.database.server.start()
+        self.broker.start()
+        self.cache.start()
+
+    def start_product(self) -> None:
+        """Start every process of the product and wait until all of it works."""
+        for member in self.members:
+            member.start()
+        self.wait_until_ready()
+
+    def kill_everything(self) -> None:
+        """As a loss of power: every process of the product and of its servers, at once."""
+        for member in self.members:
+            if member.running is not None:
+                for pid in family(member.running.pid):
+                    _kill(pid)
+        for server in (self.database, self.broker, self.cache):
+            server.kill()
+        for member in self.members:
+            member.kill()
+
+    def migrate(self) -> None:
+        """Bring the database to the schema of the tree."""
+        done = subprocess.run(
+            MIGRATE.command, cwd=self.tree, env=dict(self.environ), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise Trouble(f"The rig's database could not be migrated: {done.stderr[-500:]}")
+
+    def wait_until_ready(self) -> None:
+        """Return once every web process says that all parts work."""
+        for web in self.webs:
+            self.wait_for(partial(is_ready, web), what=f"{web.process.name} is ready")
+
+    def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = _UP_WITHIN_S) -> float:
+        """Return once it has happened, with the seconds that it took; Trouble where it does not."""
+        since_s = time.monotonic()
+        while not happened():
+            if time.monotonic() - since_s > within_s:
+                raise Trouble(f"The rig waited {within_s:g} s in vain: {what}. Its logs: {self.folder}")
+            time.sleep(0.05)
+        return time.monotonic() - since_s
+
+    def mend(self) -> None:
+        """Lift every fault: proxies pass, servers run, processes run."""
+        for server in (self.database, self.broker, self.cache):
+            server.proxy.clear()
+        self.failpoints.disarm()
+        if _ended(self.database.server.process):
+            self.database.server.start()
+        for redis in (self.broker, self.cache):
+            if _ended(redis.process):
+                redis.start()
+        for member in self.members:
+            if _ended(member.running):
+                member.start()
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """End everything, without ceremony: what it holds is thrown away."""
+        for member in self.members:
+            member.kill()
+        self.database.server.stop()
+        self.broker.kill()
+        self.cache.kill()
+        for server in (self.database, self.broker, self.cache):
+            server.proxy.stop()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _ended(process: subprocess.Popen[bytes] | None) -> bool:
+    return process is None or process.poll() is not None
+
+
+def is_ready(web: Member) -> bool:
+    """Whether a web process says that everything works."""
+    try:
+        return httpx.get(f"{web.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _environ(folder: Path, tree: Path, database: Database, broker: Redis, cache: Redis) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADROOM_", "OTEL_"))}
+    return {
+        **kept,
+        **ONE_THREAD,
+        **CLOCKS,
+        "PYTHONPATH": str(tree),
+        "DATABASE_URL": database.proxied_url,
+        "BROKER_URL": broker.proxied_url,
+        "CACHE_URL": cache.proxied_url,
+        "HEADROOM_DATA_DIR": str(folder / "data"),
+        "HEADROOM_CONFIG_DIR": str(tree / "config"),
+        FOLDER_VARIABLE: str(folder / "failpoints"),
+    }
+
+
+def _web(rig: Rig, name: str) -> Member:
+    port = free_port()
+    settings = settings_from_environment({**rig.environ, "HEADROOM_PORT": str(port)})
+    threads = settings.web_threads * THREADS_PER_PLACE
+    process = served(settings, name=name, factory="scripts.faulting.failing_web:create_app", threads=threads)
+    return rig.add(process, port=port, HEADROOM_PORT=str(port))
+
+
+def build_rig(folder: Path, tree: Path, changes: Mapping[str, str]) -> Rig:
+    """A rig with nothing of the product running: its servers are, and the database is migrated."""
+    for name in ("failpoints", "data"):
+        (folder / name).mkdir()
+    database, broker, cache = make_servers(folder)
+    environ = {**_environ(folder, tree, database, broker, cache), **changes}
+    points = Failpoints(folder / "failpoints")
+    rig = Rig(folder, tree, database, broker, cache, environ, points)
+    try:
+        database.create()
+        broker.start()
+        cache.start()
+        rig.migrate()
+    except BaseException:
+        rig.stop()
+        raise
+    rig.webs = [_web(rig, name) for name in ("web-1", "web-2")]
+    settings = settings_from_environment(rig.environ)
+    app = "scripts.faulting.failing_worker"
+    rig.workers = [rig.add(worker(settings, name=name, app=app)) for name in ("worker-1", "worker-2")]
+    names = ("dispatcher-1", "dispatcher-2")
+    rig.dispatchers = [rig.add(Process(name=name, arguments=DISPATCHER.arguments)) for name in names]
+    return rig
+
+
+@contextmanager
+def running_rig(*, tree: Path = ROOT, keep: bool = False, changes: Mapping[str, str] | None = None) -> Iterator[Rig]:
+    """A rig that works, of the code in a tree; its folder goes with it unless it is to be kept."""
+    folder = Path(tempfile.mkdtemp(prefix="headroom-faults-"))
+    # PostgreSQL may be another user, who has a folder in it.
+    folder.chmod(0o755)
+    try:
+        rig = build_rig(folder, tree, changes or {})
+        try:
+            rig.start_product()
+            yield rig
+        finally:
+            rig.stop()
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)

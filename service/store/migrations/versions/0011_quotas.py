@@ -1,0 +1,24 @@
+"""Quotas of tenants, and an index of the runs that failed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+_QUOTAS = ("quota_reads", "quota_writes", "quota_open_runs")
+_FAILED = sa.text("status = 'failed'")
+
+
+def upgrade() -> None:
+    for name in _QUOTAS:
+        op.add_column("tenants", sa.Column(name, sa.Integer(), nullable=True))
+    op.create_index("ix_runs_failed", "runs", ["id"], sqlite_where=_FAILED, postgresql_where=_FAILED)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_runs_failed", table_name="runs")
+    for name in _QUOTAS:
+        op.drop_column("tenants", name)

@@ -1,0 +1,193 @@
+"""What the protocol measures with is measured first: proxy, ledger, histories, the SQL, the edits of the mutants."""
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from config.environment import ROOT
+from scripts.faulting.checker import _SQL, statements
+from scripts.faulting.choice import chosen
+from scripts.faulting.ledger import Answer, Job, Ledger
+from scripts.faulting.mutants import MUTANTS
+from scripts.faulting.proxy import Proxy
+from scripts.faulting.register import History
+from scripts.faulting.scene import Profile
+from scripts.trouble import Trouble
+
+QUICK = {1, 2, 4, 6, 14, 15, 16, 20, 28, 31, 32, 36, 38, 41, 44, 56}
+
+
+@contextmanager
+def echo():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            try:
+                while True:
+                    connection, _ = server.accept()
+                    threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            except OSError:
+                return
+
+        def answer(connection: socket.socket) -> None:
+            with connection:
+                while piece := connection.recv(100):
+                    connection.sendall(piece)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy():
+    with echo() as port:
+        proxy = Proxy(port)
+        proxy.start()
+        yield proxy
+        proxy.stop()
+
+
+def said(connection, words=b"hello"):
+    """What comes back; nothing where the connection is cut."""
+    try:
+        connection.sendall(words)
+        return connection.recv(100)
+    except ConnectionError:
+        return b""
+
+
+def test_a_proxy_passes_on_cuts_swallows_and_passes_on_again(proxy):
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
+        assert said(connection) == b"hello"
+        proxy.blackhole()
+        connection.sendall(b"late")
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(100)
+        proxy.clear()
+        connection.settimeout(5)
+        assert connection.recv(100) == b"late"
+        proxy.cut()
+        assert said(connection) == b""
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
+        assert said(connection) == b""
+        proxy.clear()
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
+        assert said(connection) == b"hello"
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.canaries |= {"acme": b"canary-a", "bolt": b"canary-b"}
+    yield ledger
+    ledger.close()
+
+
+def heard(status=200, body=b"{}", content_type="application/json", **headers):
+    named = {"content-type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status=status, headers=named, body=body, took_s=0.1)
+
+
+def found(ledger):
+    return {violation.invariant for violation in ledger.violations}
+
+
+PROBLEM = {"content_type": "application/problem+json"}
+UNKNOWN = json.dumps({"type": "/problems/not-found", "status": 404, "request_id": "r"}).encode()
+AWAY = json.dumps({"type": "/problems/unavailable", "status": 503, "request_id": "r"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        (heard(), set()),
+        (heard(404, UNKNOWN, **PROBLEM), set()),
+        (heard(body=b'{"name": "canary-b"}'), {"I3"}),
+        (heard(etag="canary-b"), {"I3"}),
+        (heard(404, UNKNOWN), {"I4"}),
+        (heard(404, b"{}", **PROBLEM), {"I4"}),
+        (heard(404, UNKNOWN.replace(b"/not", b"redis://h/"), **PROBLEM), {"I4"}),
+        (heard(500, AWAY.replace(b"503", b"500"), **PROBLEM), {"I4"}),
+        (heard(503, AWAY, retry_after="1", **PROBLEM), {"I4"}),
+    ],
+)
+def test_an_answer_is_looked_at_as_it_comes(ledger, answer, wrong):
+    ledger.received("acme", "GET", "/v1/runs", answer)
+    assert found(ledger) == wrong
+
+
+def test_a_503_is_right_while_something_is_broken_and_only_with_retry_after(ledger):
+    ledger.in_window = True
+    ledger.received("acme", "GET", "/v1/runs", heard(503, AWAY, retry_after="1", **PROBLEM))
+    assert found(ledger) == set()
+    ledger.received("acme", "GET", "/v1/runs", heard(503, AWAY, **PROBLEM))
+    assert found(ledger) == {"I4"}
+
+
+def test_a_run_that_goes_back_and_one_with_two_answers_are_found(ledger):
+    job = Job(tenant="acme", key="k", body={})
+    run = {"id": "run_1", "digest": "d", "status": "running"}
+    ledger.saw_run(job, run)
+    ledger.saw_run(job, run | {"status": "done", "result": {"a": 1, "b": 2}})
+    ledger.saw_run(job, run | {"status": "done", "result": {"b": 2, "a": 1}})
+    assert found(ledger) == set()
+    ledger.saw_run(job, run | {"status": "done", "result": {"a": 2}})
+    assert found(ledger) == {"I5"}
+    ledger.saw_run(job, run)
+    assert found(ledger) == {"I5", "I8"}
+
+
+def history(*steps):
+    """Steps of one quote as (request id, when it began, when it ended, its status)."""
+    history = History()
+    for request_id, invoked_s, returned_s, status in steps:
+        answer = Answer(status=status, headers={}, body=b"", took_s=0.0)
+        history.add("quo_1", request_id, answer)
+        step = history._steps[-1]
+        history._steps[-1] = type(step)(
+            quote_id="quo_1", request_id=request_id, invoked_s=invoked_s, returned_s=returned_s, status=status
+        )
+    return history
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        (["a", "b"], set()),
+        (["a", "b", "unknown"], set()),
+        (["a"], {"I2"}),
+        (["a", "b", "b"], {"I2"}),
+        (["b", "a"], {"I8"}),
+        (["a", "b", "refused"], {"I8"}),
+    ],
+)
+def test_an_audit_that_no_caller_could_have_seen_is_found(told, wrong):
+    steps = history(("a", 0, 1, 200), ("b", 2, 3, 200), ("refused", 2, 3, 409), ("unknown", 2, 9, None))
+    assert {violation.invariant for violation in steps.check({"quo_1": told})} == wrong
+
+
+def test_every_statement_of_the_file_is_read():
+    text = _SQL.read_text(encoding="utf-8")
+    read = list(statements(text))
+    assert len(read) == text.count("\n-- I") == text.count(";\n")
+    assert {statement.invariant for statement in read} >= {"I1", "I2", "I3", "I5", "I6", "I8", "I9"}
+
+
+def test_the_quick_profile_holds_what_the_protocol_says():
+    assert {case.number for case in chosen((), profile=Profile.QUICK, seed=1)} >= QUICK
+    assert chosen((), profile=Profile.QUICK, seed=7) == chosen((), profile=Profile.QUICK, seed=7)
+    assert [case.number for case in chosen((56, 4), profile=Profile.QUICK, seed=1)] == [4, 56]
+    with pytest.raises(Trouble, match="There is no case 11"):
+        chosen((11,), profile=Profile.QUICK, seed=1)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_the_edits_of_a_mutant_fit_the_tree(mutant):
+    for edit in mutant.edits:
+        assert (ROOT / edit.path).read_text(encoding="utf-8").count(edit.old) == 1, edit.path
+        assert edit.old != edit.new
