@@ -14,6 +14,8 @@ from scripts.benchmark import (
     bare,
     command,
     memory_table,
+    pages,
+    pages_table,
     peers,
     peers_table,
     procfs,
@@ -403,3 +405,14 @@ def test_the_engine_is_measured_for_real(tmp_path):
         assert of["kind"] in done.stdout
         assert 0 < of["size"]["p10"] <= of["size"]["p50"] <= of["size"]["p90"]
     assert list(Path(tmp_path).iterdir()) == [raw]
+
+
+def test_a_table_of_pages():
+    row = pages.PageRow(
+        name="size", first_byte_ms=12.0, painted_ms=150.0, interactive_ms=120.0, warm_interactive_ms=60.0,
+        page_bytes=8_400, all_bytes=41_400,
+    )  # fmt: skip
+    section = pages_table.section(pages.PageFigures(rows=(row,), answer_ms=310.0, rounds=9))
+    assert section.rows == [("size", "12.0", "150", "120", "60.0", "8.40", "41.4")]
+    assert len(section.columns) == len(section.rows[0])
+    assert "to the new answer: 310 ms" in section.notes
