@@ -6,13 +6,14 @@ from typing import Any
 from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.access import Permission, Role
+from service.access import TENANT_ROLES, Permission
 from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
-from service.planning.audit import Action, ResourceKind, author_of, list_events
-from service.planning.keys import create_key, list_keys, revoke_key
+from service.planning import own_keys
+from service.planning.audit import Action, ResourceKind, list_events
 from service.planning.price_book_view import PricedPartView
 from service.planning.price_books import get_price_book, list_price_books
+from service.schemas.keys import KeyRequest
 from service.store.filters import AuditFilter, PriceBookFilter
 from service.web.rendering import page
 
@@ -20,6 +21,7 @@ blueprint = PageBlueprint("admin", __name__, permission=Permission.AUDIT)
 prices = PageBlueprint("prices", __name__, permission=Permission.PRICE_BOOKS)
 
 _PER_PAGE = 50
+_MOST_KEYS = 500
 _LONGEST_NAME = 100
 
 
@@ -55,8 +57,8 @@ def _keys(*, made: Any = None, problem: str | None = None, status: int = 200) ->
     return page(
         "admin_keys.html",
         status=status,
-        keys=list_keys(runtime(), caller().tenant_id),
-        roles=tuple(Role),
+        keys=own_keys.list_keys(runtime(), caller(), limit=_MOST_KEYS),
+        roles=TENANT_ROLES,
         made=made,
         problem=problem,
         typed=request.form,
@@ -68,17 +70,20 @@ def _keys(*, made: Any = None, problem: str | None = None, status: int = 200) ->
 def make_key() -> Response:
     """A new key; its token is told on this page, and never again."""
     principal = request.form.get("principal", "").strip()
-    role = next((one for one in Role if one.value == request.form.get("role")), None)
+    role = next((one for one in TENANT_ROLES if one.value == request.form.get("role")), None)
     if role is None or not principal or len(principal) > _LONGEST_NAME or not principal.isprintable():
         return _keys(problem="Give a name of at most 100 characters, and a role.", status=422)
-    author = author_of(caller(), request_id())
-    return _keys(made=create_key(runtime(), caller().tenant_id, principal=principal, role=role, author=author))
+    asked = KeyRequest(principal=principal, role=role.value, expires_at=None)
+    response = _keys(made=own_keys.make_key(runtime(), caller(), asked, request_id=request_id()))
+    # It is to be nowhere but on this page, not even where a browser keeps what it has shown.
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @blueprint.post("/admin/keys/<key_id>/revoke")
 def end_key(key_id: str) -> AnyResponse:
     """Revoke a key at once; sessions that were opened with it end too."""
-    revoke_key(runtime(), caller().tenant_id, key_id, author=author_of(caller(), request_id()))
+    own_keys.end_key(runtime(), caller(), key_id, request_id=request_id())
     return redirect("/admin/keys", code=303)
 
 
