@@ -1,13 +1,14 @@
 """What is told to webhooks of the ends of runs and batches, and of the steps of quotes: how it ended, never what of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service.planning.audit import Action
-from service.planning.webhooks import Announcement, EventName, announce, listened_to
+from service.planning.webhooks import Announcement, EventName, announce, announce_many, listened_to
 from service.runtime import Runtime
 from service.store import batches, runs
 from service.store.tables.batches import BatchRow, BatchStatus
@@ -19,6 +20,8 @@ _RUN_ENDS = {
     RunStatus.FAILED.value: EventName.RUN_FAILED,
     RunStatus.CANCELLED.value: EventName.RUN_CANCELLED,
 }
+_TOLD = ("status", "workload_id", "workload_version", "kind", "feasible", "cached", "error_code")
+_PLACED = ("id", "tenant_id", "created_at", "finished_at")
 _BATCH_ENDS = {BatchStatus.DONE.value: EventName.BATCH_DONE, BatchStatus.CANCELLED.value: EventName.BATCH_CANCELLED}
 
 
@@ -33,23 +36,25 @@ def runs_ended(runtime: Runtime, session: Session, ended: Iterable[RunRow]) -> N
     announce(runtime, session, *(_of_run(row) for row in ended if row.status in _RUN_ENDS))
 
 
+def runs_written_done(runtime: Runtime, connection: Connection, written: Iterable[Mapping[str, Any]]) -> None:
+    """Tell of done runs that were written as these columns."""
+    announce_many(runtime, connection, (_of_columns(one) for one in written))
+
+
 def _of_run(row: RunRow) -> Announcement:
-    told = {
-        "status": row.status,
-        "workload_id": row.workload_id,
-        "workload_version": row.workload_version,
-        "kind": row.kind,
-        "feasible": row.feasible,
-        "cached": row.cached,
-        "error_code": row.error_code,
-    }
+    return _of_columns({name: getattr(row, name) for name in (*_TOLD, *_PLACED)})
+
+
+def _of_columns(run: Mapping[str, Any]) -> Announcement:
+    """What is told of an ended run, given as its columns."""
     return Announcement(
-        tenant_id=row.tenant_id,
-        name=_RUN_ENDS[row.status],
-        subject_id=row.id,
-        href=f"/v1/runs/{row.id}",
-        data=told,
-        at=row.finished_at or row.created_at,
+        tenant_id=run["tenant_id"],
+        name=_RUN_ENDS[run["status"]],
+        subject_id=run["id"],
+        href=f"/v1/runs/{run['id']}",
+        # A run that is written done has no error.
+        data={name: run.get(name) for name in _TOLD},
+        at=run["finished_at"] or run["created_at"],
     )
 
 
