@@ -10,7 +10,7 @@ from service.logs.quick import QuickLog
 from service.metrics import Answered
 from service.planning.audit import Author, Change, author_of, record_many, workload_created
 from service.planning.drafting import Draft
-from service.planning.heard import runs_written_done
+from service.planning.heard import runs_known
 from service.planning.idempotency import FirstAnswer, Once, claimed, taken
 from service.planning.transact import transact, transact_rows
 from service.planning.view import RunView
@@ -143,10 +143,10 @@ def _outcomes(
     ]
     if rows:
         workloads.add_many(connection, [_workload(item) for item, _ in rows])
-        written = [_run(item, feasible=feasible) for item, feasible in rows]
-        runs.add_many(connection, written)
+        done = [_run(item, feasible=feasible) for item, feasible in rows]
+        runs.add_many(connection, done)
+        runs_known(runtime, connection, done)
         record_many(connection, [_created(item) for item, _ in rows])
-        runs_written_done(runtime, connection, written)
     return [_Outcome(feasible=known[item.run_id], taken=item.run_id in too_late) for item in items]
 
 

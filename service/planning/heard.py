@@ -1,6 +1,6 @@
 """What is told to webhooks of the ends of runs and batches, and of the steps of quotes: how it ended, never what of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +20,6 @@ _RUN_ENDS = {
     RunStatus.FAILED.value: EventName.RUN_FAILED,
     RunStatus.CANCELLED.value: EventName.RUN_CANCELLED,
 }
-_TOLD = ("status", "workload_id", "workload_version", "kind", "feasible", "cached", "error_code")
-_PLACED = ("id", "tenant_id", "created_at", "finished_at")
 _BATCH_ENDS = {BatchStatus.DONE.value: EventName.BATCH_DONE, BatchStatus.CANCELLED.value: EventName.BATCH_CANCELLED}
 
 
@@ -36,25 +34,35 @@ def runs_ended(runtime: Runtime, session: Session, ended: Iterable[RunRow]) -> N
     announce(runtime, session, *(_of_run(row) for row in ended if row.status in _RUN_ENDS))
 
 
-def runs_written_done(runtime: Runtime, connection: Connection, written: Iterable[Mapping[str, Any]]) -> None:
-    """Tell of done runs that were written as these columns."""
-    announce_many(runtime, connection, (_of_columns(one) for one in written))
+def runs_known(runtime: Runtime, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Tell of runs that were done as they were asked for, given as their columns; unheard, it costs hardly a look."""
+    name = EventName.RUN_DONE.value
+    heard = {
+        tenant_id
+        for tenant_id in {row["tenant_id"] for row in rows}
+        if any(name in each.events for each in runtime.listeners.of(connection, tenant_id))
+    }
+    if heard:
+        announce_many(runtime, connection, [_of_run(RunRow(**row)) for row in rows if row["tenant_id"] in heard])
 
 
 def _of_run(row: RunRow) -> Announcement:
-    return _of_columns({name: getattr(row, name) for name in (*_TOLD, *_PLACED)})
-
-
-def _of_columns(run: Mapping[str, Any]) -> Announcement:
-    """What is told of an ended run, given as its columns."""
+    told = {
+        "status": row.status,
+        "workload_id": row.workload_id,
+        "workload_version": row.workload_version,
+        "kind": row.kind,
+        "feasible": row.feasible,
+        "cached": row.cached,
+        "error_code": row.error_code,
+    }
     return Announcement(
-        tenant_id=run["tenant_id"],
-        name=_RUN_ENDS[run["status"]],
-        subject_id=run["id"],
-        href=f"/v1/runs/{run['id']}",
-        # A run that is written done has no error.
-        data={name: run.get(name) for name in _TOLD},
-        at=run["finished_at"] or run["created_at"],
+        tenant_id=row.tenant_id,
+        name=_RUN_ENDS[row.status],
+        subject_id=row.id,
+        href=f"/v1/runs/{row.id}",
+        data=told,
+        at=row.finished_at or row.created_at,
     )
 
 
