@@ -190,10 +190,48 @@ def _validate() -> argparse.ArgumentParser:
     return parser
 
 
-BENCH_PARTS = ("engine", "http", "tasks", "batch", "pages", "memory", "peers")
+def _backup() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/backup",
+        description="Write all that an installation must not lose into FILE, while it runs; or restore it from there.",
+        epilog="The installation is that of DATABASE_URL, else the embedded one of the data folder. PostgreSQL needs "
+        "pg_dump and pg_restore of its own version or a newer one. Stop the installation before a restore; broker and "
+        "cache need none, they are made again from the database. A backup of an older release is brought to the schema "
+        "of this one. FILE holds customers' data and is readable by its owner only. Exit code 0: done and checked; 1: "
+        "not done, and why.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the backup, such as headroom-2026-11-29.tar")
+    parser.add_argument("--restore", action="store_true", help="restore the installation from FILE")
+    parser.add_argument("--replace", action="store_true", help="with --restore, in the place of what is there")
+    parser.add_argument("--data-dir", type=Path, help="that of the embedded default (default: .headroom)")
+    return parser
+
+
+def _compare() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/compare",
+        description="Tell which answers moved between two git revisions, by how much, and which stopped working.",
+        epilog="Each revision is checked out into a folder of its own and asked in this environment; NEW may be . for "
+        "the tree as it is. Asked are config/examples, every body that the document shows, and a sample of questions "
+        "over models, loads and limits that stands in scripts/comparison/sample.py. Exit code 0, however much moved; "
+        "1: something that was answered before fails now; 2: a revision or an option is wrong.",
+    )
+    parser.add_argument("old", metavar="OLD", help="a revision, such as main or HEAD~1")
+    parser.add_argument("new", metavar="NEW", nargs="?", default=".", help="another one (default: ., this tree)")
+    parser.add_argument("--json", action="store_true", help="print every answer that differs as JSON")
+    parser.add_argument(
+        "--threshold", type=float, default=0.05, metavar="SHARE", help="what counts as moved (default: 0.05)"
+    )
+    parser.add_argument("--only", metavar="WORD", help="only questions with this word in their name")
+    return parser
+
+
+BENCH_PARTS = ("engine", "http", "tasks", "batch", "quotes", "pages", "memory", "peers")
 PARSERS = {
+    "backup": _backup,
     "bench": _bench,
     "calibrate": _calibrate,
+    "compare": _compare,
     "faults": _faults,
     "run": _run,
     "test": _test,

@@ -24,7 +24,9 @@ TESTS = "tests/requirements.lock"
 CALIBRATION = "scripts/calibration/requirements.lock"
 BROWSER = "scripts/benchmark/requirements.lock"
 LOCKS = {
+    "backup": (RUNTIME,),
     "calibrate": (RUNTIME, CALIBRATION),
+    "compare": (RUNTIME,),
     "bench": (RUNTIME, BROWSER),
     "faults": (RUNTIME,),
     "run": (RUNTIME,),
@@ -33,8 +35,10 @@ LOCKS = {
     "validate": (RUNTIME,),
 }
 MODULES = {
+    "backup": "scripts.upkeep.command",
     "bench": "scripts.benchmark.command",
     "calibrate": "scripts.calibration.command",
+    "compare": "scripts.comparison.command",
     "faults": "scripts.faulting.command",
     "run": "scripts.serve",
     "size": "scripts.size_file",

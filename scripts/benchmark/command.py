@@ -24,6 +24,8 @@ from scripts.benchmark import (
     peers,
     peers_table,
     procfs,
+    quotes,
+    quotes_table,
     readme,
     table,
     targets,
@@ -40,6 +42,7 @@ from scripts.benchmark.machine import Machine, this_machine
 from scripts.benchmark.memory import MemoryFigures
 from scripts.benchmark.pages import PageFigures
 from scripts.benchmark.peers import PeerFigures
+from scripts.benchmark.quotes import QuoteFigures
 from scripts.benchmark.table import Section
 from scripts.benchmark.tasks import TaskFigures
 from scripts.benchmark.web import WebFigures
@@ -51,7 +54,9 @@ from service.errors import PlannerError
 
 INTERRUPTED = 130
 Say = Callable[[str], None]
-Figures = BatchFigures | EngineFigures | WebFigures | TaskFigures | PageFigures | MemoryFigures | PeerFigures
+Figures = (
+    BatchFigures | EngineFigures | WebFigures | TaskFigures | QuoteFigures | PageFigures | MemoryFigures | PeerFigures
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +105,7 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "engine" in parts:
         of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
-    if {"http", "tasks", "batch", "pages", "memory"} & set(parts):
+    if {"http", "tasks", "batch", "quotes", "pages", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)
     if "peers" in parts:
@@ -128,6 +133,11 @@ def _of_installation(report: Report, installation: Installation, parts: Sequence
         report.add("batch", of_batch, batch_table.section(of_batch))
         report.verdicts.append(batch_table.judge(of_batch))
         loads.append("the batches")
+    if "quotes" in parts:
+        of_quotes = quotes.measure(installation, rounds=3 if report.quick else 30, say=say)
+        report.add("quotes", of_quotes, quotes_table.section(of_quotes))
+        report.verdicts += quotes_table.judge(of_quotes)
+        loads.append("the quotes")
     if "pages" in parts:
         of_pages = pages.measure(installation, rounds=2 if report.quick else 9, say=say)
         report.add("pages", of_pages, pages_table.section(of_pages))

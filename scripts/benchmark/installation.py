@@ -62,16 +62,21 @@ class Installation:
     plan: Plan
     supervisor: Supervisor
     address: str
-    key: str
+    keys: Mapping[Role, str]
 
     @property
     def product(self) -> list[Child]:
         """The product's own children: web, worker, dispatcher, broker, cache."""
         return self.supervisor.children[: len(self.plan.servers) + len(product(self.plan.settings))]
 
-    def client(self) -> httpx.Client:
-        """Speaks to the API as a requester."""
-        headers = {"Authorization": f"Bearer {self.key}"}
+    @property
+    def key(self) -> str:
+        """The requester's key."""
+        return self.keys[Role.REQUESTER]
+
+    def client(self, role: Role = Role.REQUESTER) -> httpx.Client:
+        """Speaks to the API as somebody of that role."""
+        headers = {"Authorization": f"Bearer {self.keys[role]}"}
         return httpx.Client(base_url=self.address, headers=headers, timeout=60.0, trust_env=False)
 
     def beside(self, process: Process, *, environ: Mapping[str, str] | None = None) -> Child:
@@ -144,4 +149,4 @@ def _start(data_dir: Path, supervisor: Supervisor, say: Callable[[str], None]) -
     wait_until_served(plan, supervisor)
     web_child = next(child for child in supervisor.children if child.name == "web")
     wait_for_web_workers(web_child, plan.settings.web_workers)
-    return Installation(plan=plan, supervisor=supervisor, address=address_of(plan.settings), key=keys[Role.REQUESTER])
+    return Installation(plan=plan, supervisor=supervisor, address=address_of(plan.settings), keys=keys)

@@ -94,7 +94,7 @@ def _browser() -> Iterator[Browser]:
 def _paths(installation: Installation) -> Mapping[str, str]:
     """The pages that are measured; a result needs a run."""
     with installation.client() as client:
-        run = client.post("/v1/workloads", json=DENSE, headers={"Prefer": "wait=30"}).json()
+        run = client.post("/v1/workloads", json=DENSE.document(), headers={"Prefer": "wait=30"}).json()
     if run.get("status") != "done":
         raise Trouble("The bench could not size the question whose page it measures.")
     return {

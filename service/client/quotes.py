@@ -304,7 +304,7 @@ def _tell(call: Call, quote: Answer) -> Ending:
 
 
 def _sum(quote: Answer) -> str:
-    return "without a total" if quote["total"] is None else f"{quote['total']} {quote['currency']}"
+    return "without a total" if quote["total"] is None else f"{_grouped(quote['total'])} {quote['currency']}"
 
 
 def _warnings(quote: Answer) -> list[str]:
@@ -321,7 +321,8 @@ def _print_list(console: Console, items: Sequence[Answer], *, more: str | None) 
     if not items:
         console.print("There are no such quotes.")
         return
-    table = plain_table("quote", "number", "state", "customer", "total", "valid until", "created")
+    columns = ("quote", "number", "state", "customer", "total", "valid until", "created")
+    table = plain_table(*columns, whole=("number", "total", "valid until"))
     for item in items:
         number = f"{item['number']}/{item['revision']}"
         cells = (item["id"], number, _words(item["state"]), item["customer"], _sum(item), item["valid_until"])
@@ -375,7 +376,7 @@ def _grouped(amount: str | None) -> str:
 
 
 def _percent(share: str) -> str:
-    return f"{Decimal(share) * 100:.4g} %"
+    return f"{(Decimal(share) * 100).normalize():f} %"
 
 
 def _words(state: str) -> str:

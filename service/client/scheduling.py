@@ -78,13 +78,7 @@ def _asked(old: Answer | None, **given: Any) -> dict[str, Any]:
 
 @click.group("schedules", cls=WithDefault, default="show")
 def schedules() -> None:
-    """List your schedules, show one, make, change, preview, run, pause or remove one.
-
-    \b
-    headroom schedules create --name nightly --cron "0 2 * * *" --zone Europe/Berlin --label team:care
-    headroom schedules create --name "what is new" --on catalog --on price_book
-    headroom schedules run sch_01... --wait
-    """  # noqa: D301  # the backspace is click's mark for lines that stay as they are
+    """List your schedules, show one, make, change, preview, run, pause or remove one."""
 
 
 @schedules.command("show", cls=DefaultCommand, epilog=EXIT_CODES)
@@ -99,7 +93,14 @@ def show_schedules(
     """List your schedules, or show one; with --occurrences, the times that it was due.
 
     The lists are newest first. headroom occurrences ID tells what moved in one of those times.
-    """
+
+    \b
+    headroom schedules create --name nightly --cron "0 2 * * *" --zone Europe/Berlin --label team:care
+    headroom schedules create --name "what is new" --on catalog --on price_book
+    headroom schedules run ID --wait        now, with progress
+    headroom schedules preview ID           the next five ticks, and what would be sized
+    headroom schedules change ID --cron ... also: pause, resume, remove
+    """  # noqa: D301  # the backspace is click's mark for lines that stay as they are
     if of_one and schedule_id is None:
         raise click.UsageError("--occurrences are those of one schedule: headroom schedules ID --occurrences.")
     with Watch() as watch, call.connect(watch) as headroom:

@@ -31,4 +31,6 @@ def _taken(text: io.StringIO) -> bytes:
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     return inert(value) if isinstance(value, str) else str(value)

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.documents.chart import target_rows
 from service.documents.export_block import export_block
+from service.documents.older import as_today
 from service.documents.ownership_block import ownership_block
 from service.documents.price_block import grand_total, price_block
 from service.documents.site_block import site_block
@@ -21,6 +22,7 @@ _LEGEND = "Bar: 80 % interval; mark: median; dashed line: target."
 
 def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
     """Everything of one revision; its state and the hash of its snapshot are all that it does not say itself."""
+    quote = as_today(quote)
     return {
         "title": f"Quote {quote['number']}, revision {quote['revision']}",
         "author": "Headroom",

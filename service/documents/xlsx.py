@@ -9,6 +9,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from service.documents.lines_sheet import Formats, formats_of, write_lines
+from service.documents.older import as_today
 from service.documents.price_block import book_in_words, rate_in_words
 from service.documents.spelled import day, words
 from service.documents.view import Quote, page_view
@@ -23,6 +24,7 @@ _PLAIN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_nu
 
 def quote_xlsx(quote: Quote, *, state: str, sha256: str | None) -> bytes:
     """The bytes of the workbook, equal for equal quotes; every formula carries its computed value."""
+    quote = as_today(quote)
     view = page_view(quote, state=state, sha256=sha256)
     kept = io.BytesIO()
     with Workbook(kept, {"in_memory": True, **_PLAIN}) as book:

@@ -27,6 +27,9 @@ finished run. `Prefer: wait=N` waits for at most N seconds first, here and when 
 rate and time left are read there, items by page, all results as NDJSON or CSV while it runs. A wrong item is refused \
 alone, with its line. An item keeps its answer in short; the same workload posted by itself gets all of it.
 
+**Again and again.** A schedule sizes workloads again on a cron expression or when something is new; each time that it \
+is due is an occurrence, which compares every answer with the one before and says what moved, and why.
+
 **Idempotency.** A POST that creates may carry an `Idempotency-Key` of at most 255 characters, which is kept for 24 \
 hours: the same key with the same body gives the first answer again, with another body it is 422, and while the first \
 request is still at work it is 409.

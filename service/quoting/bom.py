@@ -14,7 +14,7 @@ from service.sizing.result import SizingOption
 
 MOST_MONTHS = 120
 # More than any option takes; what a line may be is bounded by what its rule counts.
-MOST_PIECES = 1_000_000
+MOST_PIECES = 500_000
 _SPARE = "spare-"
 
 

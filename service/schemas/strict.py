@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields, missing, post_load, pre_load, v
 
 from service.schemas.issue import MAX_ISSUES, Issue, nearest
 from service.schemas.words import UNKNOWN_FIELD, WordedSchema
+from service.sizing.spoken import spoken
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They turn what is read after them around, so that a text shows another thing than its letters (Trojan Source, 2021).
@@ -39,7 +40,7 @@ class Bounds(validate.Validator):
     @property
     def limit(self) -> str:
         """The range in words."""
-        return f"{'more than' if self.above else 'at least'} {self.low:g}, at most {self.high:g}"
+        return f"{'more than' if self.above else 'at least'} {spoken(self.low)}, at most {spoken(self.high)}"
 
     def __call__(self, value: float) -> float:
         """The value itself, or a ValidationError that names the limit."""

@@ -15,7 +15,7 @@ from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.racks import stacked_kw
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
-from service.sizing.site import load_fraction, site_of
+from service.sizing.site import Draw, draw_of, site_of
 from service.sizing.storage_blocks import with_blocks
 from service.sizing.units import YEAR_H
 from service.sizing.workload import Constraints
@@ -53,15 +53,16 @@ def infrastructure(
     compute: the rest of it they draw what an idle server does.
     """
     site = site_of(hardware.facility, constraints, calibration)
+    draw = draw_of(calibration, busy_fraction)
     around = _around(
         server,
         servers,
-        replace(site, load_fraction=load_fraction(calibration, busy_fraction)),
+        replace(site, load_fraction=draw.mean_fraction),
         hardware.switches,
         east_west=east_west,
         nvlink_gb_s=gpu.nvlink_gb_s,
         beside=beside,
-        busy_fraction=busy_fraction,
+        draw=draw,
     )
     stored = with_blocks(storage, hardware.storage)
     network_steps, facility_steps = around.network_steps, around.facility_steps
@@ -93,7 +94,7 @@ def _around(
     east_west: bool,
     nvlink_gb_s: float | None,
     beside: Beside | None,
-    busy_fraction: float,
+    draw: Draw,
 ) -> _Around:
     """The same for every question that comes to so many servers on such a site."""
     more = 0 if beside is None else beside.servers
@@ -113,9 +114,7 @@ def _around(
         network_steps=tuple(_network_steps(server, network)),
         facility_steps=(
             *_beside_steps(beside, facility),
-            *_facility_steps(
-                server, servers, facility, site, switch_kw=switch_kw, units=units, busy_fraction=busy_fraction
-            ),
+            *_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units, draw=draw),
         ),
     )
 
@@ -221,7 +220,7 @@ def _facility_steps(
     *,
     switch_kw: float,
     units: float,
-    busy_fraction: float,
+    draw: Draw,
 ) -> list[WorkingStep]:
     preset, limits = site.preset, site.limits
     told = "constraints" if site.pue is not None else f"{_FACILITY}: preset"
@@ -274,7 +273,7 @@ def _facility_steps(
             "facility_power_kw",
             plan.facility_power_kw,
             "kW",
-            "IT power x PUE of the cooling",
+            "IT power x PUE of the cooling, of CPU-only servers that of air",
             (("pue", plan.pue),),
             told,
         ),
@@ -302,7 +301,8 @@ def _facility_steps(
             "power feeds",
             plan.feeds,
             "feeds",
-            "sides x (bound for breakers of a rack / feed, rounded up) x racks of servers + sides x racks of switches",
+            "sides x (bound for breakers of a rack / feed, rounded up) x racks of servers + sides x racks of switches, "
+            "and the same of CPU-only servers",
             (("feeds_rack", plan.rack_feeds), ("feed_kw", preset.feed_kw), ("max_power_w", server.max_power_w)),
             f"{_FACILITY}: preset.feed_kw; {_SERVERS}: {server.id}",
         ),
@@ -311,7 +311,13 @@ def _facility_steps(
             plan.energy_kwh_year,
             "kWh",
             "facility power x share of it that is drawn x hours of a year; share = idle + (load - idle) x busy",
-            (("load_fraction", site.load_fraction), ("busy_fraction", busy_fraction), ("hours_year", YEAR_H)),
+            (
+                ("mean_fraction", draw.mean_fraction),
+                ("load_fraction", draw.load_fraction),
+                ("idle_fraction", draw.idle_fraction),
+                ("busy_fraction", draw.busy_fraction),
+                ("hours_year", YEAR_H),
+            ),
             "config/assumptions.yaml: facility.load_fraction; idle: facility.idle_fraction",
         ),
         _step(

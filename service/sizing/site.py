@@ -1,5 +1,6 @@
 """Site and purse limits on whole fleets: facility power, racks, budget; shared by all kinds."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -100,10 +101,27 @@ def _rack_table(table: HardwareTable, preset: FacilityPreset, limits: RackLimits
     return rack_table(table.servers, preset, limits)
 
 
-def load_fraction(calibration: Calibration, busy_fraction: float) -> float:
-    """Share of the planned power that is drawn over a year by servers that are busy for a share of the planned time."""
-    busy, idle = calibration.assumption("facility.load_fraction"), calibration.assumption("facility.idle_fraction")
-    return idle + (busy - idle) * min(1.0, max(0.0, busy_fraction))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """Shares of the planned power that servers draw busy and idle, and of the planned time that they are busy."""
+
+    load_fraction: float
+    idle_fraction: float
+    busy_fraction: float
+
+    @property
+    def mean_fraction(self) -> float:
+        """The mean of the year: idle + (load - idle) x busy."""
+        return self.idle_fraction + (self.load_fraction - self.idle_fraction) * self.busy_fraction
+
+
+def draw_of(calibration: Calibration, busy_fraction: float) -> Draw:
+    """The draw of servers that are busy for a share of the planned time."""
+    return Draw(
+        load_fraction=calibration.assumption("facility.load_fraction"),
+        idle_fraction=calibration.assumption("facility.idle_fraction"),
+        busy_fraction=min(1.0, max(0.0, busy_fraction)),
+    )
 
 
 def site_of(preset: FacilityPreset, constraints: Constraints, calibration: Calibration | None = None) -> Site:

@@ -24,6 +24,7 @@ from service.errors import (
     UnknownReferenceError,
 )
 from service.planning import quote_steps
+from service.planning.preview import answered_run
 from service.planning.quote_documents import Form as FileForm
 from service.planning.quote_documents import document
 from service.planning.quote_drafting import Composed, Identity, compose, named
@@ -35,13 +36,16 @@ from service.schemas.quote_request import QUOTE_REQUEST, QuoteRequest
 from service.schemas.quote_revision import RevisionRequestSchema
 from service.store.filters import QuoteFilter
 from service.store.tables.quotes import QuoteState
-from service.web.form.quote import FORM, INITIAL, PREFIX
+from service.web.charts.ownership import OwnershipChart, ownership_chart
+from service.web.form.field import Form
+from service.web.form.quote import FORM, INITIAL, PREFIX, form_for
 from service.web.form.reading import beside_fields, body_of, typed_of
 from service.web.rendering import page
 
 blueprint = PageBlueprint("quotes", __name__, permission=Permission.QUOTES)
 
 _PER_PAGE = 30
+_HOUR = f"{PREFIX}.tco.cloud.gpu_hour."
 _CUSTOMER, _NOBODY_YET = f"{PREFIX}.customer.name", "to be named"
 _TOLD_HERE = (InvalidRequestError, UnknownReferenceError, ConflictError)
 _REVISION = RevisionRequestSchema()
@@ -70,6 +74,8 @@ class Written:
     shown: Mapping[str, Any] | None = None
     composed: Composed | None = None
     errors: Mapping[str, list[FieldError]] = field(default_factory=dict)
+    form: Form
+    chart: OwnershipChart | None = None
 
 
 @blueprint.get("/quotes")
@@ -91,14 +97,14 @@ def show_quotes() -> Response:
 def begin() -> Response:
     """The form of a new quote from an option of a run."""
     base = {"run_id": request.args.get("run", ""), "option": _number(request.args.get("option", "1"))}
-    return page("quote_form.html", form=FORM, written=_written(base, INITIAL), address="/quotes", version=None)
+    return page("quote_form.html", written=_written(base, INITIAL), address="/quotes", version=None)
 
 
 @blueprint.post("/quotes/preview")
 def preview() -> Response:
     """What the form comes to, and what is wrong beside each field; nothing is stored."""
     typed = request.form.to_dict()
-    return page("quote_preview.html", form=FORM, written=_written(_base(typed), typed), oob=True)
+    return page("quote_preview.html", written=_written(_base(typed), typed), oob=True)
 
 
 @blueprint.post("/quotes")
@@ -109,8 +115,8 @@ def write() -> AnyResponse:
     try:
         made = create(runtime(), caller(), _request(base, typed), request_id=request_id())
     except _TOLD_HERE as error:
-        written = Written(typed=typed, base=base, errors=_beside(error))
-        return page("quote_form.html", status=422, form=FORM, written=written, address="/quotes", version=None)
+        written = _wrong(base, typed, error)
+        return page("quote_form.html", status=422, written=written, address="/quotes", version=None)
     return redirect(f"/quotes/{made.id}", code=303)
 
 
@@ -132,6 +138,7 @@ def _page(quote: QuoteView, *, problem: str | None = None, status: int = 200) ->
         writable=quote.state in _WRITABLE,
         revisions=list_revisions(runtime(), caller(), quote.id),
         problem=problem,
+        chart=ownership_chart(said["tco"]),
     )
 
 
@@ -140,8 +147,8 @@ def begin_change(quote_id: str) -> Response:
     """The form of a draft as it was filled in."""
     quote = get_quote(runtime(), caller(), quote_id)
     base = orjson.loads(quote.request)
-    written = _written(base, typed_of({PREFIX: base}, FORM))
-    return page("quote_form.html", form=FORM, written=written, address=f"/quotes/{quote.id}", version=quote.version)
+    written = _written(base, typed_of({PREFIX: base}, _form(base, {})))
+    return page("quote_form.html", written=written, address=f"/quotes/{quote.id}", version=quote.version)
 
 
 @blueprint.post("/quotes/<quote_id>")
@@ -153,9 +160,9 @@ def change(quote_id: str) -> AnyResponse:
     try:
         rewrite(runtime(), caller(), quote_id, _request(base, typed), version=version, request_id=request_id())
     except (*_TOLD_HERE, PreconditionFailedError) as error:
-        written = Written(typed=typed, base=base, errors=_beside(error))
+        written = _wrong(base, typed, error)
         address = f"/quotes/{quote_id}"
-        return page("quote_form.html", status=422, form=FORM, written=written, address=address, version=version)
+        return page("quote_form.html", status=422, written=written, address=address, version=version)
     return redirect(f"/quotes/{quote_id}", code=303)
 
 
@@ -233,7 +240,8 @@ def _request(base: Mapping[str, Any], typed: Mapping[str, str]) -> QuoteRequest:
     """What was asked before, with what is typed in place of it. Raises InvalidRequestError with every wrong field."""
     body = {**base, **dict.fromkeys(_typed_members(base))}
     body = {name: value for name, value in body.items() if value is not None}
-    body |= body_of(FORM, typed).get(PREFIX, {})
+    form = _form(base, typed)
+    body |= body_of(form, typed).get(PREFIX, {})
     if isinstance(base.get("tco"), Mapping) and isinstance(body.get("tco"), Mapping):
         body["tco"] = {**base["tco"], **body["tco"]}
     try:
@@ -257,15 +265,34 @@ def _written(base: Mapping[str, Any], typed: Mapping[str, str]) -> Written:
     try:
         composed = compose(runtime(), caller(), _request(base, known), now=now)
     except _TOLD_HERE as error:
-        return Written(typed=typed, base=base, errors=_beside(error))
+        return _wrong(base, typed, error)
     number = Identity(number="not given yet", revision=1, created_on=now.date())
     said = orjson.loads(named(composed, number).snapshot)
     return Written(
-        typed=typed, base=base, composed=composed, shown=page_view(said, state=QuoteState.DRAFT.value, sha256=None)
+        typed=typed,
+        base=base,
+        form=_form(base, typed),
+        composed=composed,
+        shown=page_view(said, state=QuoteState.DRAFT.value, sha256=None),
+        chart=ownership_chart(said["tco"]),
     )
 
 
-def _beside(error: PlannerError) -> Mapping[str, list[FieldError]]:
+def _wrong(base: Mapping[str, Any], typed: Mapping[str, str], error: PlannerError) -> Written:
+    form = _form(base, typed)
+    return Written(typed=typed, base=base, form=form, errors=_beside(form, error))
+
+
+def _form(base: Mapping[str, Any], typed: Mapping[str, str]) -> Form:
+    """The form, with the price of an hour of the GPU that is quoted."""
+    named = next((path.removeprefix(_HOUR) for path in typed if path.startswith(_HOUR)), None)
+    if named is None:
+        found = answered_run(runtime(), caller(), str(base["run_id"]))
+        named = next((one.gpu for one in found.priced.result.options if one.rank == base["option"]), None)
+    return FORM if named is None else form_for(named)
+
+
+def _beside(form: Form, error: PlannerError) -> Mapping[str, list[FieldError]]:
     told = error.detail.errors or (FieldError(field="", message=error.message),)
     inside = tuple(
         FieldError(
@@ -277,4 +304,4 @@ def _beside(error: PlannerError) -> Mapping[str, list[FieldError]]:
         )
         for one in told
     )
-    return beside_fields(FORM, inside)
+    return beside_fields(form, inside)

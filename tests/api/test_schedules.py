@@ -151,7 +151,7 @@ def test_it_is_run_now_watched_and_read_as_lines_and_as_a_table(admin: Speaker, 
     assert (table.status_code, table.mimetype) == (200, "text/csv"), table.text
     one, _ = csv.DictReader(io.StringIO(table.text))
     assert (one["outcome"], one["name"], one["servers_old"]) == ("unchanged", "'=one", one["servers_new"])
-    assert float(one["total_usd_new"]) > 0
+    assert (one["feasible_old"], one["feasible_new"], float(one["total_usd_new"]) > 0) == ("true", "true", True)
     listed = acme.get(f"{place}/occurrences?status=done").json["items"]
     assert [one["id"] for one in listed] == [done.json["id"]]
     assert acme.get(f"{place}/occurrences?status=running").json == {"items": []}

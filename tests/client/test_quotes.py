@@ -70,7 +70,7 @@ def test_a_quote_goes_through_its_life(of, seller, stocked, file):
     assert " is issued: " in seller("quotes", "issue", quote_id).out
     shown = seller("quotes", quote_id)
     assert re.search(r"state +issued", shown.out)
-    assert re.search(r"Total: \d+\.\d\d CHF", shown.out)
+    assert re.search(r"Total: [\d,]+\.\d\d CHF", shown.out)
     done = seller("quotes", "accept", quote_id, "--by", "Head of purchasing", "--order", "PO 1", "--json").json
     assert (done["state"], done["acceptance"]["reference"]) == ("accepted", "PO 1")
     assert quote_id in seller("quotes", "--state", "accepted").out

@@ -141,3 +141,12 @@ def test_every_row_of_the_csv_says_what_it_is(quote):
     table = list(csv.DictReader(io.StringIO(quote_csv(quote(), state="draft").decode("utf-8-sig"))))
     assert all(row["Marks"].startswith("DRAFT") and "INCOMPLETE" in row["Marks"] for row in table)
     assert {row["Customer"] for row in table} == {"A customer"}
+
+
+def test_a_snapshot_of_an_older_version_is_still_a_document(quote):
+    snapshot = quote()
+    for name in ("sized", "offered_by"):
+        del snapshot[name]
+    book = load_workbook(io.BytesIO(quote_xlsx(snapshot, state="issued", sha256=None)))
+    said = {row[1]: row[2] for row in book["Quote"].iter_rows(values_only=True)}
+    assert said["Offered by"] == "seller-1, Written by seller-1"

@@ -44,6 +44,14 @@ def working(runtime, queue):
         execute(runtime, *ids)
 
 
+def remove_all(runtime, **more):
+    """However often a slice ends early on a busy machine."""
+    for _ in range(100):
+        if remove_old(runtime, **more):
+            return
+    raise AssertionError("it never ends")
+
+
 def test_ids_say_when_they_were_made():
     assert new_id("run", NOON - timedelta(milliseconds=1)) < first_id("run", NOON) <= new_id("run", NOON)
 
@@ -56,7 +64,7 @@ def test_ended_batches_go_with_their_items_and_answers_a_piece_at_a_time(acme):
     kept_batch = post(acme.runtime, acme.admin, asking("new", osl_tokens=301))
     acme.work()
     acme.clock.advance(2 * DAY_S)
-    assert remove_old(acme.runtime, piece=2)
+    remove_all(acme.runtime, piece=2)
     with acme.runtime.sessions() as session:
         assert session.scalars(select(BatchRow.id)).all() == [kept_batch.id]
         assert session.scalars(select(BatchItemRow.batch_id)).all() == [kept_batch.id]
@@ -73,14 +81,14 @@ def test_answers_of_versions_that_are_gone_go_when_no_item_has_them(acme, facts)
     newer = acme.newer(dearer(facts))
     record_release(newer)
     acme.clock.advance(31 * DAY_S)
-    assert remove_old(newer)
+    remove_all(newer)
     assert count(newer, BatchAnswerRow) == 0
 
 
 def test_an_open_batch_stays_however_old(acme):
     post(acme.runtime, acme.admin, asking("a"))
     acme.clock.advance(YEAR_S)
-    remove_old(acme.runtime)
+    remove_all(acme.runtime)
     assert count(acme.runtime, BatchRow) == 1
 
 
@@ -91,7 +99,7 @@ def test_occurrences_go_but_the_newest_of_a_schedule(acme):
         acme.clock.advance(DAY_S)
         acme.night()
     acme.clock.advance(200 * DAY_S)
-    assert remove_old(acme.runtime, piece=1)
+    remove_all(acme.runtime, piece=1)
     [left] = list_occurrences(acme.runtime, acme.admin, made.id)
     assert left.due_at.day == (NOON + timedelta(days=3)).day
     assert (count(acme.runtime, OccurrenceItemRow), count(acme.runtime, BatchRow)) == (1, 1)
@@ -114,7 +122,7 @@ def asked(acme, facts):
 
 def test_runs_and_answers_of_the_past_go_and_the_newest_of_a_workload_stays(acme, facts, asked):
     workload, again = asked
-    assert remove_old(acme.runtime)
+    remove_all(acme.runtime)
     # It is the newest of its workload, so it stays, and its answer with it.
     assert len(list_workload_runs(acme.runtime, acme.admin, workload)) == 1
     assert count(acme.runtime, ResultRow) == 2
@@ -130,13 +138,13 @@ def test_a_run_that_a_newer_one_has_replaced_goes_with_its_answer(acme, facts):
     transact(newer, lambda session: _copy_newer(session, workload))
     acme.clock.advance(2 * YEAR_S)
     assert count(newer, RunRow) == 2
-    assert remove_old(newer)
+    remove_all(newer)
     [left] = list_workload_runs(newer, acme.admin, workload)
     assert left.id.endswith("ffff")
     # The answer of the one that went is that of the one that stays.
     assert count(newer, ResultRow) == 1
     transact(newer, lambda session: session.get(RunRow, left.id).__setattr__("digest", "sha256:other"))
-    assert remove_old(newer)
+    remove_all(newer)
     assert count(newer, ResultRow) == 0
 
 
@@ -174,10 +182,10 @@ def test_events_go_once_their_deliveries_have_ended(acme):
 
     transact(acme.runtime, work)
     acme.clock.advance(29 * DAY_S)
-    remove_old(acme.runtime)
+    remove_all(acme.runtime)
     assert count(acme.runtime, WebhookEventRow) == 2
     acme.clock.advance(2 * DAY_S)
-    remove_old(acme.runtime)
+    remove_all(acme.runtime)
     with acme.runtime.sessions() as session:
         assert session.scalars(select(WebhookEventRow.id)).all() == ["evt_1"]
         assert session.scalars(select(WebhookDeliveryRow.id)).all() == ["whd_1"]
@@ -188,10 +196,10 @@ def test_audit_events_go_after_three_years(acme):
     before = count(acme.runtime, AuditEventRow)
     assert before
     acme.clock.advance(2 * YEAR_S)
-    remove_old(acme.runtime)
+    remove_all(acme.runtime)
     assert count(acme.runtime, AuditEventRow) == before
     acme.clock.advance(1.1 * YEAR_S)
-    assert remove_old(acme.runtime, piece=1)
+    remove_all(acme.runtime, piece=1)
     assert count(acme.runtime, AuditEventRow) == 0
 
 
@@ -202,7 +210,7 @@ def test_what_is_kept_for_ever_stays(acme):
     settings = replace(acme.runtime.settings, keep_audit_days=0)
     runtime = replace(acme.runtime, settings=settings)
     acme.clock.advance(10 * YEAR_S)
-    assert remove_old(runtime)
+    remove_all(runtime)
     assert count(runtime, AuditEventRow) > 0
 
 
@@ -215,7 +223,7 @@ def test_a_person_is_let_through_and_somebody_goes_on(acme):
     assert not remove_old(acme.runtime, piece=1)
     assert acme.queue.sent[-1] == (TaskName.PRUNE, ())
     acme.queue.sent.clear()
-    assert remove_old(acme.runtime)
+    remove_all(acme.runtime)
     assert count(acme.runtime, BatchRow) == 0
 
 
@@ -242,5 +250,5 @@ def test_an_occurrence_that_is_open_stays(acme):
     acme.post("one")
     acme.asked(acme.schedule())
     acme.clock.advance(YEAR_S)
-    remove_old(acme.runtime)
+    remove_all(acme.runtime)
     assert count(acme.runtime, OccurrenceRow) == 1

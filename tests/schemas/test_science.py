@@ -93,7 +93,7 @@ def test_impossible_atoms_are_refused_with_the_limit(atoms):
 
     (message,) = refused.value.messages["atoms"]
     if isinstance(atoms, int | float) and not isinstance(atoms, bool) and float(atoms).is_integer():
-        assert message.limit == "at least 1, at most 1e+09"
+        assert message.limit == "at least 1, at most 1,000,000,000"
 
 
 def test_a_billion_atoms_are_possible():

@@ -14,9 +14,12 @@ from scripts.benchmark import (
     bare,
     command,
     memory_table,
+    pages,
+    pages_table,
     peers,
     peers_table,
     procfs,
+    quotes_table,
     readme,
     targets,
     tasks_table,
@@ -30,6 +33,8 @@ from scripts.benchmark.installation import bench_environ
 from scripts.benchmark.machine import processor_name
 from scripts.benchmark.memory import Held, MemoryFigures
 from scripts.benchmark.questions import SIZED, estimate_body
+from scripts.benchmark.quote import quote_call
+from scripts.benchmark.quotes import QuoteFigures
 from scripts.benchmark.roofline import BLOCK, candidates, roofline
 from scripts.benchmark.table import Section, figure, markdown, percent
 from scripts.benchmark.web import FLASK, FLASK_LARGE, POST, RUN, Round, RowFigures, WebFigures
@@ -141,6 +146,25 @@ def test_an_estimate_is_judged_alone(p50_ms, met):
     judged = targets.judge(figures(row(web.ESTIMATE_ALONE, 9, connections=1, p50_ms=p50_ms)))[2]
     assert judged.met is met
     assert "1 connection" in judged.sentence()
+
+
+@pytest.mark.parametrize(
+    ("put_ms", "pdf_ms", "met"), [(99.0, 2999.0, [True, True, True]), (100.0, 3000.0, [True, False, False])]
+)
+def test_quotes_are_judged_by_their_medians(put_ms, pdf_ms, met):
+    def took(middle_ms):
+        return spread_ms([middle_ms / 1e3] * 3)
+
+    measured = QuoteFigures(
+        recalculation=took(12.0), put=took(put_ms), put_cpu_ms=30.0, put_lines=11, pdf=took(pdf_ms), pdf_bytes=9_000
+    )
+    assert [target.met for target in quotes_table.judge(measured)] == met
+    assert quotes_table.section(measured).rows[0][0] == "prices and sums of 500 lines, in memory"
+
+
+def test_a_long_bill_is_priced_whole():
+    priced = quote_call(500)()
+    assert (len(priced.lines), priced.missing, priced.complete) == (500, (), True)
 
 
 def test_failed_requests_are_shown_in_the_table():
@@ -338,8 +362,8 @@ def test_the_part_of_the_readme_says_where_what_and_whether():
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ([], ("engine", "http", "tasks", "batch", "pages", "memory")),
-        (["--aiconfigurator", "x"], ("engine", "http", "tasks", "batch", "pages", "memory", "peers")),
+        ([], ("engine", "http", "tasks", "batch", "quotes", "pages", "memory")),
+        (["--aiconfigurator", "x"], ("engine", "http", "tasks", "batch", "quotes", "pages", "memory", "peers")),
         (["--only", "memory", "--only", "engine"], ("engine", "memory")),
     ],
 )
@@ -381,3 +405,14 @@ def test_the_engine_is_measured_for_real(tmp_path):
         assert of["kind"] in done.stdout
         assert 0 < of["size"]["p10"] <= of["size"]["p50"] <= of["size"]["p90"]
     assert list(Path(tmp_path).iterdir()) == [raw]
+
+
+def test_a_table_of_pages():
+    row = pages.PageRow(
+        name="size", first_byte_ms=12.0, painted_ms=150.0, interactive_ms=120.0, warm_interactive_ms=60.0,
+        page_bytes=8_400, all_bytes=41_400,
+    )  # fmt: skip
+    section = pages_table.section(pages.PageFigures(rows=(row,), answer_ms=310.0, rounds=9))
+    assert section.rows == [("size", "12.0", "150", "120", "60.0", "8.40", "41.4")]
+    assert len(section.columns) == len(section.rows[0])
+    assert "to the new answer: 310 ms" in section.notes

@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(monkeypatch):
 
 
 def test_a_starter_runs_from_any_folder_and_helps_without_installing(tmp_path):
-    for name in ("run", "test", "size", "validate"):
+    for name in ("run", "test", "size", "validate", "backup", "compare"):
         done = subprocess.run(
             [str(ROOT / "scripts" / name), "--help"],
             cwd=tmp_path,

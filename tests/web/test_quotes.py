@@ -110,3 +110,18 @@ def test_another_tenants_quote_is_not_there(shop, visitor):
 def test_a_requester_sees_no_quotes(anna, shop):
     assert anna.get("/quotes").status_code == 403
     assert "Quote this option" not in anna.get(f"/runs/{shop.run_id}").text
+
+
+def test_ownership_is_drawn_beside_a_cloud(shop, seller):
+    shop.stock()
+    new = f"/quotes/new?run={shop.run_id}&option=1"
+    [hour] = re.findall(r'name="(quote\.tco\.cloud\.gpu_hour\.[^"]+)"', seller.get(new).text)
+    owned = {"horizon_months": "48", "electricity_price_kwh": "0.2", "cloud.name": "Some cloud"}
+    tco = {f"quote.tco.{name}": value for name, value in owned.items()}
+    typed = form_of(shop, **tco, **{"quote.tco.cloud.date": "2026-11-01", hour: "9.50"})
+    preview = seller.post("/quotes/preview", typed, on=new)
+    assert "the same hours from Some cloud" in text_of(preview.text)
+    assert 'class="cloud"' in preview.text
+    quote = seller.post("/quotes", typed, on=new).headers["Location"]
+    assert "owning costs less from month" in text_of(seller.get(quote).text)
+    assert 'value="9.50"' in seller.get(f"{quote}/change").text or 'value="9.5"' in seller.get(f"{quote}/change").text

@@ -31,6 +31,7 @@ from service.sizing.science.trained import trained_deployment
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
 from service.sizing.spoken import spoken
 from service.sizing.table import HardwareTable, build_table
+from service.sizing.training.explain import Point
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment
@@ -71,7 +72,17 @@ def estimate_science(
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
     point = point_of(physics, 0, table=table, server=0, calibration=calibration)
-    around = _around(job, workload, rows, physics, table=table, hardware=hardware, calibration=calibration, fed=fed)
+    around = _around(
+        job,
+        workload,
+        rows,
+        physics,
+        table=table,
+        hardware=hardware,
+        calibration=calibration,
+        fed=fed,
+        point=point,
+    )
     return Estimate(
         kind="science",
         gpu=gpu.id,
@@ -87,7 +98,7 @@ def estimate_science(
         metrics=science_metrics(
             job, workload, rows=rows, physics=physics, rates=rates, row=0, calibration=calibration, longest=longest
         ),
-        memory_gb_gpu=parts_of(physics, 0, table=table, server=0, calibration=calibration),
+        memory_gb_gpu=parts_of(physics, 0, point),
         memory_used_gb_gpu=float(physics.memory_bytes[0]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[0]) / GB,
         bottleneck=bottleneck(job, physics, 0, gpus_server=float(fed), gpus=deployment.gpus, point=point),
@@ -113,6 +124,7 @@ def estimate_science(
                 row=0,
                 servers=None,
                 calibration=calibration,
+                point=point,
             ),
             *around.working,
         ),
@@ -130,6 +142,7 @@ def _around(
     hardware: Hardware,
     calibration: Calibration,
     fed: int,
+    point: Point | None,
 ) -> Surroundings:
     """Hosts, alignments and storage of what the deployment does in a day."""
     utilisation = calibration.assumption("science.utilisation_fraction")
@@ -154,7 +167,7 @@ def _around(
         gpus_server=each,
         memory_bytes=float(table.memory_bytes[0]),
         calibration=calibration,
-        point=point_of(physics, 0, table=table, server=0, calibration=calibration),
+        point=point,
     )
 
 

@@ -11,6 +11,7 @@ from service.sizing.science.performance import Performance, Rows, items_day, pea
 from service.sizing.science.rate import RateTable
 from service.sizing.science.rate_working import rate_working
 from service.sizing.table import HardwareTable
+from service.sizing.training.explain import Point
 from service.sizing.training.working import candidate_working
 from service.sizing.units import DAY_S, GB, GB_S, TFLOP_S
 
@@ -29,13 +30,16 @@ def science_working(
     row: int,
     servers: int | None,
     calibration: Calibration,
+    point: Point | None = None,
 ) -> tuple[WorkingStep, ...]:
     """Lines in the order in which they are computed."""
     server = int(rows.server[row])
     instances, item_s = float(rows.instances[row]), float(physics.item_s[row])
     utilisation = calibration.assumption(_UTILISATION)
     steps = [
-        *_item_steps(job, rows=rows, physics=physics, rates=rates, table=table, row=row, calibration=calibration),
+        *_item_steps(
+            job, rows=rows, physics=physics, rates=rates, table=table, row=row, calibration=calibration, point=point
+        ),
         _step(
             "items per day",
             float(items_day(item_s, instances=instances, utilisation_fraction=utilisation)),
@@ -82,6 +86,7 @@ def _item_steps(
     table: HardwareTable,
     row: int,
     calibration: Calibration,
+    point: Point | None,
 ) -> list[WorkingStep]:
     """Seconds of one item, and all that they follow from."""
     server, gpus = int(rows.server[row]), float(rows.gpus_instance[row])
@@ -89,8 +94,8 @@ def _item_steps(
     units = () if rate is None or rate.origin is None else rate_working(rate, job.size, application=job.application.id)
     if job.arithmetic is not None:
         return _roofline_steps(job, rows=rows, physics=physics, table=table, row=row, calibration=calibration)
-    if physics.trained is not None:
-        return _trained_steps(job, physics, row, server=server, table=table, units=units, calibration=calibration)
+    if point is not None:
+        return _trained_steps(job, physics, row, point, units=units, calibration=calibration)
     return [
         *units,
         *efficiency_working(job, rows=rows, physics=physics, rates=rates, table=table, row=row),
@@ -116,16 +121,14 @@ def _trained_steps(
     job: Job,
     physics: Performance,
     row: int,
+    point: Point,
     *,
-    server: int,
-    table: HardwareTable,
     units: tuple[WorkingStep, ...],
     calibration: Calibration,
 ) -> list[WorkingStep]:
     """What the training engine says, then what was measured over it."""
     trained = physics.trained
     assert trained is not None
-    point = trained.point(row, table=table, server=server, calibration=calibration)
     training = trained.job
     factor = next(step.value for step in reversed(units)) if units else None
     return [

@@ -101,7 +101,7 @@ def science_option(
             job, workload, rows=rows, physics=physics, rates=rates, row=row, calibration=calibration
         ),
         confidence_fraction=_confidence(chosen, calibration),
-        memory_gb_gpu=parts_of(physics, row, table=table, server=at, calibration=calibration),
+        memory_gb_gpu=parts_of(physics, row, point),
         memory_used_gb_gpu=float(physics.memory_bytes[row]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[row]) / GB,
         bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus, point=point),
@@ -127,6 +127,7 @@ def science_option(
                 row=row,
                 servers=servers,
                 calibration=calibration,
+                point=point,
             ),
             *around.working,
             *built.working,

@@ -28,7 +28,8 @@ def explained(rejected: tuple[Rejection, ...], job: Job, table: HardwareTable) -
 
 
 def _explain(rejection: Rejection, job: Job, table: HardwareTable) -> Rejection:
-    gpu = next(g for s, g in zip(table.servers, table.gpus, strict=True) if s.id == rejection.server)
+    row = next(place for place, server in enumerate(table.servers) if server.id == rejection.server)
+    gpu, desktop = table.gpus[row], bool(table.desktop[row])
     if rejection.limit is Limit.PRECISION:
         have = gpu.fp64_tensor_dense_tflops or gpu.fp64_dense_tflops
         known = f"{spoken(have)} TFLOPS of FP64" if have is not None else "no published FP64 rate"
@@ -55,6 +56,12 @@ def _explain(rejection: Rejection, job: Job, table: HardwareTable) -> Rejection:
             f"{spoken(rejection.available)} at most"
         )
         return replace(rejection, detail=detail, unit=job.metric)
+    if rejection.limit is Limit.FLEET and desktop and rejection.required is not None:
+        systems = f"{spoken(rejection.required)} desktops are asked for"
+        detail = (
+            f"{systems}: they are linked by cable, {spoken(rejection.available or math.nan)} at most, not by a fabric"
+        )
+        return replace(rejection, detail=detail)
     if rejection.limit is Limit.HOST:
         detail = "cores or RAM of the server do not feed the GPUs of one instance; put this stage on CPU-only servers"
         return replace(rejection, detail=detail, unit="GPUs")

@@ -26,11 +26,8 @@ def precision_of(job: Job) -> str | None:
     return None if job.arithmetic is None else str(job.arithmetic.precision)
 
 
-def parts_of(
-    physics: Performance, row: int, *, table: HardwareTable, server: int, calibration: Calibration
-) -> tuple[MemoryPart, ...]:
-    """Memory of the fullest GPU by part."""
-    point = point_of(physics, row, table=table, server=server, calibration=calibration)
+def parts_of(physics: Performance, row: int, point: Point | None) -> tuple[MemoryPart, ...]:
+    """Memory of the fullest GPU by part; `point` is the candidate as the training engine sees it."""
     if point is None:
         return memory_parts(resident=float(physics.memory_bytes[row]))
     return training_memory_parts(point.memory)

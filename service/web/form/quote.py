@@ -1,7 +1,9 @@
 """The form of a quote: for whom, on what terms, where it goes, and what its ownership is computed with."""
 
+from dataclasses import replace
+
 from service.schemas.quote_request import QUOTE_REQUEST
-from service.web.form.field import Form, FormField, Group, fields_of
+from service.web.form.field import Form, FormField, Group, Shape, fields_of
 
 PREFIX = "quote"
 _WORDS = {
@@ -33,12 +35,27 @@ _WORDS = {
     "staff_price_year": "Staff, a year",
     "residual_fraction": "Value left",
     "financing_rate_fraction": "Financing rate",
+    "quote.tco.cloud.name": "Cloud to compare with",
+    "quote.tco.cloud.date": "Its prices of",
 }
 INITIAL = {"quote.currency": "USD"}
 
 
 def _of(*names: str) -> tuple[FormField, ...]:
     return fields_of(QUOTE_REQUEST, PREFIX, *names, words=_WORDS)
+
+
+def form_for(gpu: str) -> Form:
+    """The form of a quote of servers with this GPU, whose hour a cloud has a price for too."""
+    hour = FormField(
+        path=f"{PREFIX}.tco.cloud.gpu_hour.{gpu}",
+        label="Cloud, a GPU-hour",
+        shape=Shape.EXACT,
+        what=f"Price of an hour of {gpu} in the cloud, in the currency of the quote.",
+    )
+    cloud = (*_of("tco.cloud.name", "tco.cloud.date"), hour)
+    *others, last = FORM.groups
+    return replace(FORM, groups=(*others, replace(last, fields=(*last.fields, *cloud))))
 
 
 FORM = Form(

@@ -167,7 +167,8 @@ def test_desktops_make_no_cluster(catalog, weight):
     # No rack limit makes a farm of them.
     tight = sized(folding(targets_day=20000.0), catalog, weight, max_rack_kw=2.0)
     assert all(o.servers <= most for o in desktops(tight, catalog))
-    assert Limit.FLEET in {r.limit for r in tight.rejected}
+    refused = [r.detail for r in tight.rejected if r.limit is Limit.FLEET]
+    assert any("desktops are asked for: they are linked by cable, 2 at most" in detail for detail in refused)
 
 
 @pytest.mark.parametrize(("application", "gpus"), [("gromacs", 4), ("amber", 8), ("openmm", 4)])
