@@ -10,6 +10,7 @@ from service.logs.quick import QuickLog
 from service.metrics import Answered
 from service.planning.audit import Author, Change, author_of, record_many, workload_created
 from service.planning.drafting import Draft
+from service.planning.heard import runs_known
 from service.planning.idempotency import FirstAnswer, Once, claimed, taken
 from service.planning.transact import transact, transact_rows
 from service.planning.view import RunView
@@ -115,15 +116,21 @@ def _tell(runtime: Runtime, item: _Written) -> None:
 def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:
     """One transaction for all; nothing is written for an item without a stored answer, or without its key."""
     if all(item.once is None for item in items):
-        return transact_rows(runtime, lambda connection: _outcomes(connection, items, late=lambda _: set()))
+        return transact_rows(runtime, lambda connection: _outcomes(runtime, connection, items, late=lambda _: set()))
     return transact(
         runtime,
-        lambda session: _outcomes(session.connection(), items, late=lambda written: _late(session, runtime, written)),
+        lambda session: _outcomes(
+            runtime, session.connection(), items, late=lambda written: _late(session, runtime, written)
+        ),
     )
 
 
 def _outcomes(
-    connection: Connection, items: Sequence[_Written], *, late: Callable[[Sequence[_Written]], set[str]]
+    runtime: Runtime,
+    connection: Connection,
+    items: Sequence[_Written],
+    *,
+    late: Callable[[Sequence[_Written]], set[str]],
 ) -> list[_Outcome]:
     """Write what may be written; `late` tells which of these items come too late for their key, by run."""
     stored = results.feasible_of(connection, {(item.draft.caller.tenant_id, item.draft.digest) for item in items})
@@ -136,7 +143,9 @@ def _outcomes(
     ]
     if rows:
         workloads.add_many(connection, [_workload(item) for item, _ in rows])
-        runs.add_many(connection, [_run(item, feasible=feasible) for item, feasible in rows])
+        done = [_run(item, feasible=feasible) for item, feasible in rows]
+        runs.add_many(connection, done)
+        runs_known(runtime, connection, done)
         record_many(connection, [_created(item) for item, _ in rows])
     return [_Outcome(feasible=known[item.run_id], taken=item.run_id in too_late) for item in items]
 

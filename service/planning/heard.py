@@ -1,13 +1,14 @@
 """What is told to webhooks of the ends of runs and batches, and of the steps of quotes: how it ended, never what of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service.planning.audit import Action
-from service.planning.webhooks import Announcement, EventName, announce, listened_to
+from service.planning.webhooks import Announcement, EventName, announce, announce_many, listened_to
 from service.runtime import Runtime
 from service.store import batches, runs
 from service.store.tables.batches import BatchRow, BatchStatus
@@ -31,6 +32,18 @@ def run_ended(runtime: Runtime, session: Session, tenant_id: str, run_id: str, *
 def runs_ended(runtime: Runtime, session: Session, ended: Iterable[RunRow]) -> None:
     """Tell of runs as they are; of one that is open nothing."""
     announce(runtime, session, *(_of_run(row) for row in ended if row.status in _RUN_ENDS))
+
+
+def runs_known(runtime: Runtime, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Tell of runs that were done as they were asked for, given as their columns; unheard, it costs hardly a look."""
+    name = EventName.RUN_DONE.value
+    heard = {
+        tenant_id
+        for tenant_id in {row["tenant_id"] for row in rows}
+        if any(name in each.events for each in runtime.listeners.of(connection, tenant_id))
+    }
+    if heard:
+        announce_many(runtime, connection, [_of_run(RunRow(**row)) for row in rows if row["tenant_id"] in heard])
 
 
 def _of_run(row: RunRow) -> Announcement:

@@ -1,26 +1,36 @@
 """/admin: keys, who changed what; and price books with what differs between two of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Response, redirect, request
+from marshmallow import ValidationError
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.access import Permission, Role
+from service.access import Permission
 from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
-from service.planning.audit import Action, ResourceKind, author_of, list_events
-from service.planning.keys import create_key, list_keys, revoke_key
+from service.errors import ConflictError, InvalidRequestError
+from service.planning import webhook_changes
+from service.planning.audit import Action, ResourceKind, list_events
+from service.planning.own_keys import KeyView, end_key, list_keys, make_key
 from service.planning.price_book_view import PricedPartView
 from service.planning.price_books import get_price_book, list_price_books
+from service.planning.webhook_changes import list_webhooks
+from service.planning.webhook_view import WebhookView
+from service.schemas.event import SUBSCRIBABLE
+from service.schemas.issue import field_errors
+from service.schemas.keys import KeyRequestSchema
+from service.schemas.webhook import WebhookRequestSchema
 from service.store.filters import AuditFilter, PriceBookFilter
 from service.web.rendering import page
 
 blueprint = PageBlueprint("admin", __name__, permission=Permission.AUDIT)
+keys = PageBlueprint("keys", __name__, permission=Permission.KEYS)
+hooks = PageBlueprint("hooks", __name__, permission=Permission.WEBHOOKS)
 prices = PageBlueprint("prices", __name__, permission=Permission.PRICE_BOOKS)
 
 _PER_PAGE = 50
-_LONGEST_NAME = 100
+_KEY, _WEBHOOK = KeyRequestSchema(), WebhookRequestSchema()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +55,21 @@ def choose() -> AnyResponse:
     return redirect("/admin/keys", code=303)
 
 
-@blueprint.get("/admin/keys")
+@keys.get("/admin/keys")
 def show_keys() -> Response:
     """The keys of the tenant, without what opens them."""
     return _keys()
 
 
-def _keys(*, made: Any = None, problem: str | None = None, status: int = 200) -> Response:
+def _keys(*, made: KeyView | None = None, problem: str | None = None, status: int = 200) -> Response:
+    before = request.args.get("before")
+    found = list_keys(runtime(), caller(), before_id=before, limit=_PER_PAGE + 1)
     return page(
         "admin_keys.html",
         status=status,
-        keys=list_keys(runtime(), caller().tenant_id),
-        roles=tuple(Role),
+        keys=found[:_PER_PAGE],
+        older=found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None,
+        roles=tuple(_KEY.load_fields["role"].metadata["enum"]),
         made=made,
         problem=problem,
         typed=request.form,
@@ -64,22 +77,72 @@ def _keys(*, made: Any = None, problem: str | None = None, status: int = 200) ->
     )
 
 
-@blueprint.post("/admin/keys")
-def make_key() -> Response:
+@keys.post("/admin/keys")
+def add_key() -> Response:
     """A new key; its token is told on this page, and never again."""
-    principal = request.form.get("principal", "").strip()
-    role = next((one for one in Role if one.value == request.form.get("role")), None)
-    if role is None or not principal or len(principal) > _LONGEST_NAME or not principal.isprintable():
-        return _keys(problem="Give a name of at most 100 characters, and a role.", status=422)
-    author = author_of(caller(), request_id())
-    return _keys(made=create_key(runtime(), caller().tenant_id, principal=principal, role=role, author=author))
+    try:
+        asked = _KEY.load({name: request.form.get(name, "").strip() for name in ("principal", "role")})
+    except ValidationError as error:
+        return _keys(problem=_first(error), status=422)
+    return _shown_once(_keys(made=make_key(runtime(), caller(), asked, request_id=request_id())))
 
 
-@blueprint.post("/admin/keys/<key_id>/revoke")
-def end_key(key_id: str) -> AnyResponse:
+@keys.post("/admin/keys/<key_id>/revoke")
+def revoke(key_id: str) -> AnyResponse:
     """Revoke a key at once; sessions that were opened with it end too."""
-    revoke_key(runtime(), caller().tenant_id, key_id, author=author_of(caller(), request_id()))
+    end_key(runtime(), caller(), key_id, request_id=request_id())
     return redirect("/admin/keys", code=303)
+
+
+@hooks.get("/admin/webhooks")
+def show_webhooks() -> Response:
+    """The webhooks of the tenant."""
+    return _webhooks()
+
+
+def _webhooks(*, made: WebhookView | None = None, problem: str | None = None, status: int = 200) -> Response:
+    return page(
+        "admin_webhooks.html",
+        status=status,
+        webhooks=list_webhooks(runtime(), caller(), state=None),
+        events=tuple(str(one) for one in SUBSCRIBABLE),
+        made=made,
+        problem=problem,
+        typed=request.form,
+        chosen=request.form.getlist("events"),
+    )
+
+
+@hooks.post("/admin/webhooks")
+def add_webhook() -> Response:
+    """A new webhook; the secret that its events are signed with is told on this page, and never again."""
+    body = {"url": request.form.get("url", "").strip(), "events": request.form.getlist("events")}
+    try:
+        asked = _WEBHOOK.load(body)
+        made = webhook_changes.create(runtime(), caller(), asked, request_id=request_id())
+    except ValidationError as error:
+        return _webhooks(problem=_first(error), status=422)
+    except (InvalidRequestError, ConflictError) as error:
+        return _webhooks(problem=error.message, status=422)
+    return _shown_once(_webhooks(made=made))
+
+
+@hooks.post("/admin/webhooks/<webhook_id>/delete")
+def delete_webhook(webhook_id: str) -> AnyResponse:
+    """Send nothing there any more."""
+    webhook_changes.delete(runtime(), caller(), webhook_id, version=None, request_id=request_id())
+    return redirect("/admin/webhooks", code=303)
+
+
+def _shown_once(response: Response) -> Response:
+    """What is told now and never again is kept by no browser either."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _first(error: ValidationError) -> str:
+    wrong = field_errors(error.messages)[0]
+    return f"{wrong.field}: {wrong.message}"
 
 
 @blueprint.get("/admin/audit")

@@ -17,6 +17,8 @@ PAGES: tuple[PageBlueprint, ...] = (
     batches.blueprint,
     batches.schedules,
     admin.blueprint,
+    admin.keys,
+    admin.hooks,
     admin.prices,
     catalog.blueprint,
     accuracy.blueprint,

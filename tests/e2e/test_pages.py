@@ -41,6 +41,7 @@ PAGES = {
     "price-books": "/price-books",
     "admin-keys": "/admin/keys",
     "admin-audit": "/admin/audit",
+    "admin-webhooks": "/admin/webhooks",
     "catalog": "/catalog/servers",
     "record": "/catalog/gpus/b200-sxm",
     "accuracy": "/accuracy",

@@ -4,11 +4,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from service.planning.execute import execute
+from service.planning.reading import get_run, run_answer
+from service.planning.submit import submit
 from service.planning.transact import read, transact
 from service.planning.webhooks import Announcement, EventName, announce, listened_to
 from service.schemas.event import SUBSCRIBABLE
 from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from tests.fakes import NOON
+from tests.planning.conftest import chat
 
 
 def hook(runtime, caller, *, events=("run.done",), state="active", name="whk_1"):
@@ -139,3 +143,17 @@ def test_ids_tell_when_it_happened(runtime, caller):
 
 def test_a_ping_is_heard_without_a_subscription():
     assert set(EventName) - set(SUBSCRIBABLE) == {EventName.WEBHOOK_PING}
+
+
+def test_what_is_answered_from_memory_asks_nothing_more_where_nobody_listens(runtime, caller, queue, statements):
+    first = submit(runtime, caller, chat(), request_id="req_0")
+    assert execute(runtime, queue.take())
+    run_answer(runtime, get_run(runtime, caller, first.id))
+    with statements(runtime) as seen:
+        assert submit(runtime, caller, chat(), request_id="req_1").cached
+    assert [one for one in seen if "webhook" in one] == []
+    hook(runtime, caller)
+    with statements(runtime) as heard:
+        assert submit(runtime, caller, chat(), request_id="req_2").cached
+    # One look that others share for a while, the event, and its delivery.
+    assert len([one for one in heard if "webhook" in one]) == len(heard) - len(seen) == 3

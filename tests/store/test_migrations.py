@@ -1,3 +1,4 @@
+import ast
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,54 @@ def test_there_is_one_head_and_the_scripts_are_numbered():
     assert len(scripts.get_heads()) == 1
     revisions = sorted(script.revision for script in scripts.walk_revisions())
     assert revisions == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
+
+
+# What the release before it can live with. Older migrations are from before there was a release.
+ADDS = {"create_table", "create_index", "add_column", "f", "execute"}
+FREE_UNTIL = "0006"
+
+
+def adds_only(source: str) -> set[str]:
+    """The operations of `upgrade` that do more than add, and columns that older code could not insert without."""
+    [upgrade] = [
+        node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "upgrade"
+    ]
+    calls = [node for node in ast.walk(upgrade) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    operations = [call for call in calls if ast.unparse(call.func.value) in {"op", "batch", "batch_op"}]
+    wrong = {call.func.attr for call in operations} - ADDS
+    for call in operations:
+        words = ast.unparse(call)
+        if call.func.attr == "add_column" and "nullable=False" in words and "server_default" not in words:
+            wrong.add("a column that must be filled")
+    return wrong
+
+
+def test_a_migration_only_adds_so_that_the_release_before_it_runs_on():
+    scripts = ScriptDirectory.from_config(alembic_config())
+    newer = [script for script in scripts.walk_revisions() if script.revision > FREE_UNTIL]
+    assert len(newer) >= 3
+    assert {script.revision: adds_only(Path(script.path).read_text(encoding="utf-8")) for script in newer} == {
+        script.revision: set() for script in newer
+    }
+
+
+def test_a_migration_that_takes_something_away_is_caught():
+    lines = "op.drop_column('runs', 'kind')\n    op.add_column('runs', sa.Column('x', sa.Text(), nullable=False))"
+    assert adds_only(f"def upgrade():\n    {lines}") == {"drop_column", "a column that must be filled"}
+
+
+def test_a_database_that_a_later_release_has_migrated_stays_as_it_is(database_url):
+    upgrade(database_url)
+    engine = make_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert upgrade(database_url) == "9999"
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": head_revision()})
+    back = f"{int(head_revision()) - 1:04d}"
+    assert upgrade(database_url, to=back) == back
+    assert upgrade(database_url) == head_revision()
+    engine.dispose()
 
 
 def test_processes_that_start_at_once_migrate_once(database_url):

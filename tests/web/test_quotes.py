@@ -42,6 +42,8 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     shown = text_of(seller.get(quote).text)
     assert "Example University" in shown
     assert "Export screening" in shown
+    assert "o; p; t" not in shown
+    assert "server" in shown
     assert step(seller, quote, "submit").status_code == 303
     refused = step(seller, quote, "approve")
     assert refused.status_code == 409

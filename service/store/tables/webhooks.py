@@ -31,6 +31,7 @@ _STATES = ", ".join(f"'{state.value}'" for state in WebhookState)
 _STATUSES = ", ".join(f"'{status.value}'" for status in DeliveryStatus)
 _ACTIVE = text("state = 'active'")
 _PENDING = text("status = 'pending'")
+_RUNG = text("status = 'pending' AND sent_at IS NOT NULL")
 
 
 class WebhookRow(Owned, Row):
@@ -100,6 +101,8 @@ class WebhookDeliveryRow(Owned, Row):
         Index(
             "ix_webhook_deliveries_pending", "webhook_id", "due_at", sqlite_where=_PENDING, postgresql_where=_PENDING
         ),
+        # A webhook that was away for days has many that wait, and two of them under way.
+        Index("ix_webhook_deliveries_rung", "webhook_id", sqlite_where=_RUNG, postgresql_where=_RUNG),
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
