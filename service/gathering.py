@@ -64,11 +64,12 @@ class Gathering(Generic[Item, Outcome]):
         """Have it done, and do not wait: the thread calls `done` with the outcome, or `failed`; neither may raise.
 
         `work` gives one outcome for each item, in order. When a round fails, each item is worked on alone, so that
-        nobody fails for another's sake.
+        nobody fails for another's sake. Raises RuntimeError, and nothing is done, where no thread is to be had.
         """
+        self._have_worked()
         self._wishes.put(_Wish(item, work, done, failed))
-        if not self._working.locked():
-            self._begin()
+        # The thread may have made up its mind to end before it saw this.
+        self._have_worked()
 
     def do(self, item: Item, work: Work[Item, Outcome], *, then: Then[Outcome] = lambda outcome: outcome) -> Any:
         """Have it done and wait for what `then` makes of the outcome; an error of either is raised here."""
@@ -88,20 +89,33 @@ class Gathering(Generic[Item, Outcome]):
             raise error
         return value
 
-    def _begin(self) -> None:
+    def _have_worked(self) -> None:
         """Begun with the first wish: a process that is forked has no threads, and most runtimes have no wishes."""
-        if self._working.acquire(blocking=False):
-            threading.Thread(target=self._work, name="gathering", daemon=True).start()
+        if self._working.locked() or not self._working.acquire(blocking=False):
+            return
+        try:
+            self._start()
+        except RuntimeError:
+            # No thread is to be had at the moment: whoever comes next tries again.
+            self._working.release()
+            raise
+
+    def _start(self) -> None:
+        threading.Thread(target=self._work, name="gathering", daemon=True).start()
 
     def _work(self) -> None:
-        try:
-            while True:
-                self._round([self._wishes.get(timeout=self._idle_s), *self._others()])
-        except Empty:
-            self._working.release()
-        if self.waiting():
-            # It came while this thread made up its mind to end.
-            self._begin()
+        while True:
+            try:
+                while True:
+                    self._round([self._wishes.get(timeout=self._idle_s), *self._others()])
+            except Empty:
+                pass
+            finally:
+                # Whatever ended it, others may begin.
+                self._working.release()
+            # What came while this thread made up its mind to end is its own to do, unless another one has begun.
+            if not (self.waiting() and self._working.acquire(blocking=False)):
+                return
 
     def _others(self) -> list[_Wish[Item, Outcome]]:
         """All that are there by now, and that come while others come."""

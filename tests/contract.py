@@ -23,7 +23,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 # Of HTTP itself, of the server, or the same on every answer: everything else must be in the document.
 COMMON_HEADERS = frozenset({
     "cache-control", "connection", "content-length", "content-security-policy", "content-type", "date",
-    "referrer-policy", "server", "transfer-encoding", "vary", "x-content-type-options",
+    "cross-origin-resource-policy", "referrer-policy", "server", "transfer-encoding", "vary", "x-content-type-options",
 })  # fmt: skip
 _DOCUMENT = "urn:document"
 _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)

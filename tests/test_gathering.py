@@ -168,3 +168,26 @@ def test_nobody_is_forgotten_who_comes_just_when_the_thread_makes_up_its_mind_to
         return made
 
     assert in_threads(4, act) == [[number * 1000 + step for step in range(100)] for number in range(4)]
+
+
+class Refusing(Gathering[int, int]):
+    """Of a process that may have no more threads, until it may."""
+
+    threads = 0
+
+    def _start(self) -> None:
+        if self.threads == 0:
+            raise RuntimeError("can't start new thread")
+        super()._start()
+
+
+def test_where_no_thread_was_to_be_had_the_next_wish_begins_one():
+    gathering = Refusing()
+    told: list[int] = []
+    wish = {"done": told.append, "failed": lambda error: told.append(-1)}
+    with pytest.raises(RuntimeError):
+        gathering.leave(1, list, **wish)
+    gathering.threads = 1
+    gathering.leave(2, list, **wish)
+    assert gathering.do(3, list) == 3
+    assert told == [2]

@@ -38,6 +38,8 @@ CLOCKS = {
     "HEADROOM_SILENT_AFTER_S": "5",
     "HEADROOM_WORKER_CONCURRENCY": "1",
     "HEADROOM_WEB_WORKERS": "1",
+    # Webhooks of the cases lead to an address of this host where nobody listens; all others inside are refused.
+    "HEADROOM_WEBHOOK_NETWORKS": "127.77.0.0/16",
     "HEADROOM_BODY_TIMEOUT_S": "3",
     "HEADROOM_KEPT_BYTES": "8000000",
     "HEADROOM_LOG_LEVEL": "INFO",

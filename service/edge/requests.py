@@ -29,6 +29,7 @@ DEFAULT_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
     # Answers belong to one key; what may be kept says so itself.
     ("Cache-Control", "no-store"),
 )

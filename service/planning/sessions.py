@@ -132,7 +132,13 @@ def _caller(found: SessionOwner, *, now: datetime) -> Caller:
         raise UnauthenticatedError("The API key that you signed in with is no longer valid; sign in with another one.")
     if found.owner.tenant_disabled_at is not None:
         raise TenantDisabledError("The tenant of your API key is disabled.")
-    return Caller(tenant_id=key.tenant_id, principal=found.owner.principal, role=Role(key.role), key_id=key.id)
+    return Caller(
+        tenant_id=key.tenant_id,
+        principal=found.owner.principal,
+        role=Role(key.role),
+        key_id=key.id,
+        quota=found.owner.quota,
+    )
 
 
 def _touch(runtime: Runtime, session_id: str, *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from service.access import Permission
 from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
-from service.errors import PlannerError
+from service.errors import InvalidRequestError, PlannerError
 from service.planning.named_runs import named_runs
 from service.planning.preview import answered_run, preview
 from service.planning.reading import get_workload
@@ -69,6 +69,8 @@ def suppose() -> Response:
     """The table with one more column: the first question, moved."""
     typed = request.form.to_dict()
     chosen = list(dict.fromkeys(request.form.getlist("run")))[: MOST - 1]
+    if not chosen:
+        raise InvalidRequestError("Choose a run to suppose from.")
     columns = [_column(one) for one in chosen]
     moves = what_if(_kind(columns[0]), columns[0].question, typed)
     problem = None

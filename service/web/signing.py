@@ -2,7 +2,6 @@
 
 import hashlib
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from flask import Response, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -41,8 +40,8 @@ def _token() -> str:
 def _next() -> str:
     """Where to go afterwards: a path of ours, whatever the address says."""
     wanted = request.values.get("next", "")
-    parts = urlsplit(wanted)
-    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
+    # One slash and no more: what begins so is a path to every browser, whatever follows.
+    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
     return wanted if ours and wanted.isprintable() else _HOME
 
 

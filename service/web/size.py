@@ -121,10 +121,10 @@ def _pasted_question(typed: Mapping[str, str]) -> Mapping[str, Any] | None:
 def _asked_by(body: Mapping[str, Any], kind: str) -> Asked:
     """The form of the kind that a question is of, filled by it."""
     workload = body["workload"] if isinstance(body["workload"], Mapping) else {}
-    known = {one.value for one in Kind}
-    form, _ = _form(
-        kind if workload.get("kind") not in known else str(workload["kind"]), str(workload.get("application", ""))
-    )
+    # Anything may stand there.
+    asked_kind = str(workload.get("kind"))
+    known = asked_kind in {one.value for one in Kind}
+    form, _ = _form(asked_kind if known else kind, str(workload.get("application", "")))
     return asked(form, typed_with(body, form))
 
 

@@ -17,7 +17,7 @@ from scripts.faulting.register import History
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
-QUICK = {1, 2, 4, 6, 14, 15, 16, 20, 28, 31, 32, 36, 38, 41, 44, 56}
+QUICK = {1, 2, 4, 6, 14, 15, 16, 20, 28, 31, 32, 36, 38, 41, 44, 46, 56}
 
 
 @contextmanager

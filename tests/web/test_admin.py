@@ -5,6 +5,7 @@ import re
 import pytest
 
 from service.access import Role
+from service.planning.keys import create_key, list_keys
 from tests.api.selling import open_shop
 from tests.web.conftest import text_of
 
@@ -35,6 +36,25 @@ def test_a_key_for_nobody_is_told(admin, principal, role):
     assert answer.status_code == 422
     assert re.search(r"(?:principal|role): ", text_of(answer.text))
     assert "hr_" not in answer.text.split("<table")[0]
+
+
+def test_a_tenant_makes_no_key_of_an_operator(admin, runtime):
+    answer = admin.post("/admin/keys", {"principal": "otto", "role": "operator"}, on="/admin/keys")
+    assert answer.status_code == 422
+    assert "operator" not in admin.get("/admin/keys").text
+    assert Role.OPERATOR not in {one.role for one in list_keys(runtime, admin.tenant_id)}
+
+
+def test_keys_of_operators_are_neither_seen_nor_revoked(admin, runtime):
+    made = create_key(runtime, admin.tenant_id, principal="host", role=Role.OPERATOR)
+    assert made.sheet.start not in admin.get("/admin/keys").text
+    assert admin.post(f"/admin/keys/{made.id}/revoke", {}, on="/admin/keys").status_code == 404
+    assert [one.revoked_at for one in list_keys(runtime, admin.tenant_id) if one.id == made.id] == [None]
+
+
+def test_a_page_that_shows_a_key_is_kept_nowhere(admin):
+    made = admin.post("/admin/keys", {"principal": "otto", "role": "seller"}, on="/admin/keys")
+    assert made.headers["Cache-Control"] == "no-store"
 
 
 def test_the_audit_trail_tells_who_did_what(admin):

@@ -135,3 +135,9 @@ def test_nothing_to_compare_offers_what_there_is(anna, sized):
     assert "Nothing was sized yet" in text_of(anna.get("/compare").text)
     sized(HARDLY)
     assert 'type="checkbox"' in anna.get("/compare").text
+
+
+def test_nothing_to_suppose_from_is_told(anna):
+    answer = anna.post("/compare/what-if", {})
+    assert answer.status_code == 422
+    assert "Choose a run" in text_of(answer.text)

@@ -5,10 +5,11 @@ import datetime as dt
 
 import pytest
 
-from service.access import Role
+from service.access import Quota, Role
 from service.edge.context import attach
 from service.edge.sessions import SESSION_COOKIE
 from service.planning.keys import revoke_key, set_tenant_disabled
+from service.planning.quotas import set_quota
 from tests.web.conftest import form_token, text_of
 
 
@@ -26,7 +27,8 @@ def test_the_first_page_leads_to_signing_in_and_back(visitor):
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://other.example/", "//elsewhere.example/", "/\\elsewhere.example", "javascript:x"]
+    "elsewhere",
+    ["https://other.example/", "//elsewhere.example/", "/\\elsewhere.example", "javascript:x", "http://[", "//["],
 )
 def test_signing_in_leads_to_no_other_site(visitor, elsewhere):
     somebody = visitor(signed_in=False)
@@ -134,3 +136,15 @@ def test_an_operator_sees_facts_and_no_work(visitor):
     answer = operator.get("/size/inference")
     assert answer.status_code == 403
     assert "may not" in text_of(answer.text)
+
+
+def test_a_tenant_has_its_own_quota_in_the_pages_too(runtime, visitor):
+    anna = visitor("acme")
+    set_quota(runtime, anna.tenant_id, Quota(reads=2))
+    answers = [anna.get("/runs") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[0].headers["RateLimit-Limit"] == "2"
+
+
+def test_what_is_no_address_leads_home(visitor):
+    assert visitor().get("/sign-in?next=http://[").headers["Location"] == "/size"

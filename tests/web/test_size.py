@@ -100,6 +100,13 @@ def test_a_pasted_question_fills_the_form(anna):
     assert 'action="/size/inference"' in anna.post("/size/training", {"pasted": json.dumps(CHAT)}).text
 
 
+@pytest.mark.parametrize("kind", [[], {}, 7, None, "chess"])
+def test_a_pasted_question_of_no_kind_stays_in_the_form_that_it_was_pasted_into(anna, kind):
+    page = anna.post("/size/training/answer", {"pasted": json.dumps({"workload": {"kind": kind}})})
+    assert page.status_code == 200
+    assert 'action="/size/training"' in page.text
+
+
 def test_a_pasted_configuration_stands_for_the_model(anna):
     config = {
         "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,

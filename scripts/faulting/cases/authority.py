@@ -67,7 +67,7 @@ def belongings(scene: Scene, tenant: str) -> dict[str, str]:
     }
     schedule = shop.call(Role.ADMIN, "POST", "/v1/schedules", nightly).json()
     occurrence = shop.call(Role.ADMIN, "POST", f"/v1/schedules/{schedule['id']}/run").json()
-    hook = {"name": "nowhere", "url": "https://hooks.example.com/x", "events": ["run.done"], "enabled": True}
+    hook = {"name": "nowhere", "url": "http://127.77.0.1:9/x", "events": ["run.done"], "enabled": True}
     webhook = shop.call(Role.ADMIN, "POST", "/v1/webhooks", hook).json()
     delivery = shop.call(Role.ADMIN, "POST", f"/v1/webhooks/{webhook['id']}/ping").json()
     return {
