@@ -138,9 +138,9 @@ def lower_first(text: str) -> str:
 def confidence(fraction: float) -> str:
     """A probability in whole percent, which no prediction rounds up to certainty: 92 %; over 99 %; under 1 %."""
     if fraction > NEARLY_CERTAIN:
-        return f"over {percent(NEARLY_CERTAIN)}"
+        return f"over{_GAP}{percent(NEARLY_CERTAIN)}"
     if fraction < 1 - NEARLY_CERTAIN:
-        return f"under {percent(1 - NEARLY_CERTAIN)}"
+        return f"under{_GAP}{percent(1 - NEARLY_CERTAIN)}"
     return percent(fraction)
 
 

@@ -54,6 +54,15 @@ def test_further_figures_stand_in_the_order_of_their_names(anna, sized):
     assert words.index("Requests in flight") < words.index("A whole request") < words.index("First token, mean")
 
 
+def test_a_part_without_a_price_is_said_to_be_in_no_sum(anna, sized):
+    page = anna.get(f"/runs/{sized(json.loads(EXAMPLES[0].read_text(encoding='utf-8')))}").text
+    cost = re.search(r'id="cost-title".*?</table>', page, flags=re.DOTALL)
+    assert cost is not None
+    unpriced = [row for row in re.findall(r"<tr.*?</tr>", cost[0], flags=re.DOTALL) if "no price" in row]
+    assert unpriced
+    assert all("not in the sum" in row for row in unpriced)
+
+
 def test_another_option_of_the_run_can_be_looked_at(anna, sized):
     run = sized(json.loads(EXAMPLES[0].read_text(encoding="utf-8")))
     assert "option 2" in text_of(anna.get(f"/runs/{run}?option=2").text)
