@@ -101,6 +101,8 @@ def test_a_file_is_made_by_a_worker_and_waited_for(shop, seller):
     waits = seller.get(f"/quotes/{quote}/file.pdf")
     assert waits.status_code == 202
     assert "asks again by itself" in waits.text
+    assert "nothing more happens here" in waits.text
+    assert "<progress" not in waits.text
     assert seller.get(f"/quotes/{quote}/file.exe").status_code == 404
 
 
