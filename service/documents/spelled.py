@@ -11,6 +11,7 @@ from service.quoting.currency import MINOR_DIGITS, rounded
 _LOCALE = "en_GB"
 _LEAST_DIGITS = 4
 _NO_BREAK = "\N{NO-BREAK SPACE}"
+_NEARLY_CERTAIN = 0.99
 _SPELLED = {"gpu": "GPU", "pue": "PUE", "kwh": "kWh", "kw": "kW", "ttft": "TTFT", "tpot": "TPOT"}
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
@@ -79,5 +80,9 @@ def words(name: str) -> str:
 
 
 def percent(value: float) -> str:
-    """A probability in whole percent."""
+    """A probability in whole percent, which no prediction rounds up to certainty: 85 %; over 99 %; under 1 %."""
+    if value > _NEARLY_CERTAIN:
+        return f"over {percent(_NEARLY_CERTAIN)}"
+    if value < 1 - _NEARLY_CERTAIN:
+        return f"under {percent(1 - _NEARLY_CERTAIN)}"
     return f"{round(value * 100)}{_NO_BREAK}%"

@@ -21,7 +21,7 @@ from service.schemas.result import (
     pool_field,
 )
 from service.schemas.science import SCIENCE_ESTIMATE_SCHEMAS
-from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
+from service.schemas.strict import Amount, Choice, Count, Flag, RecordSchema, Text
 from service.schemas.training import TrainingWorkloadSchema
 from service.schemas.workload import science_field, workload_field
 from service.sizing.kind import Kind
@@ -59,6 +59,7 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "recompute": (Kind.TRAINING,),
     "recompute_fraction": (Kind.TRAINING,),
     "sharding": (Kind.TRAINING,),
+    "loads_whole": (Kind.TRAINING,),
     "replicas": (Kind.INFERENCE, Kind.SCIENCE),
     "host_cores": (Kind.SCIENCE,),
 }
@@ -173,6 +174,7 @@ class DeploymentSchema(RecordSchema):
         **_OPTIONAL,
     )
     sharding = Choice("Which training states are sharded.", tuple(Sharding), **_OPTIONAL)
+    loads_whole = Flag("Every GPU holds a whole copy of sharded weights while they are loaded.", load_default=False)
     replicas = Count("Independent copies of the model or job.", low=1, high=1_000_000, **_OPTIONAL)
     host_cores = Count("CPU cores of all servers.", low=1, high=10_000_000, **_OPTIONAL)
     moe_tp = Count(

@@ -22,6 +22,7 @@ from service.store.tables.runs import RunStatus
 from service.web.answer import AnswerView, OptionRow, answer_view, metric_label
 from service.web.rendering import page
 from service.web.what_if import REACH, STEP, WhatIf, moved_question, what_if
+from service.web.wording import confidence
 
 blueprint = PageBlueprint("compare", __name__, permission=Permission.RUNS)
 
@@ -132,7 +133,7 @@ def _lines(columns: Sequence[Column]) -> Iterator[Line]:
     yield _line("Servers", [row and f"{row.option.servers:,} \u00d7 {row.server}" for row in rows])
     yield _line("GPUs", [row and f"{row.option.gpus:,} {row.gpu}" for row in rows])
     yield _line("Layout", [row and _layout(row) for row in rows])
-    yield _line("Confidence", [row and f"{row.option.confidence_fraction:.0%}" for row in rows])
+    yield _line("Confidence", [row and confidence(row.option.confidence_fraction) for row in rows])
     names = dict.fromkeys(figure.metric.name for row in rows if row for figure in (*row.first, *row.others))
     for name in names:
         figures = [row and next((f for f in (*row.first, *row.others) if f.metric.name == name), None) for row in rows]

@@ -55,13 +55,14 @@ _MEDIA_TYPES = {
     FileForm.CSV: "text/csv",
 }
 _IN_A_FRAME = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-# What may be done in each state; who may do it is asked of the use case.
+# What may be done in each state.
 _STEPS: Mapping[QuoteState, tuple[str, ...]] = {
     QuoteState.DRAFT: ("submit", "withdraw"),
     QuoteState.PENDING_APPROVAL: ("approve", "reject", "withdraw"),
     QuoteState.APPROVED: ("issue", "withdraw"),
     QuoteState.ISSUED: ("accept", "decline", "revise", "withdraw"),
 }
+_APPROVALS = ("approve", "reject")
 _WRITABLE = (QuoteState.DRAFT, QuoteState.PENDING_APPROVAL, QuoteState.APPROVED)
 
 
@@ -134,12 +135,18 @@ def _page(quote: QuoteView, *, problem: str | None = None, status: int = 200) ->
         quote=quote,
         view=page_view(said, state=quote.state.value, sha256=quote.sha256),
         said=said,
-        steps=_STEPS.get(quote.state, ()),
+        steps=_steps(quote.state),
         writable=quote.state in _WRITABLE,
         revisions=list_revisions(runtime(), caller(), quote.id),
         problem=problem,
         chart=ownership_chart(said["tco"]),
     )
+
+
+def _steps(state: QuoteState) -> tuple[str, ...]:
+    """What the caller's role may do next; whether it may with this quote is for the use case to say."""
+    approves = caller().may(Permission.QUOTE_APPROVALS)
+    return tuple(step for step in _STEPS.get(state, ()) if approves or step not in _APPROVALS)
 
 
 @blueprint.get("/quotes/<quote_id>/change")

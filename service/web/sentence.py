@@ -13,7 +13,7 @@ from service.sizing.workload import (
     TrainingWorkload,
     Workload,
 )
-from service.web.wording import TIMES, count, digits, label, money, percent, plural, quantity
+from service.web.wording import TIMES, confidence, count, digits, label, money, plural, quantity
 
 # The demand of a scientific job by the field that states it, and what is counted there.
 _PER_DAY = {
@@ -30,7 +30,13 @@ def server_name(name: str) -> str:
 def gpu_name(hardware: Hardware, gpu_id: str) -> str:
     """What people call a GPU."""
     name = next((gpu.name for gpu in hardware.gpus if gpu.id == gpu_id), gpu_id)
-    return name.removeprefix("NVIDIA ").removeprefix("HGX ").partition(" (")[0].partition(" Blackwell ")[0]
+    return (
+        name.removeprefix("NVIDIA ")
+        .removeprefix("HGX ")
+        .partition(" (")[0]
+        .partition(",")[0]
+        .partition(" Blackwell ")[0]
+    )
 
 
 def hardware_of(option: SizingOption, hardware: Hardware) -> str:
@@ -88,7 +94,7 @@ def recommendation(question: Question, option: SizingOption, hardware: Hardware)
     """The whole sentence about one option."""
     what = hardware_of(option, hardware)
     verb = "meets" if option.servers == 1 else "meet"
-    sure = f"with {percent(option.confidence_fraction)} confidence"
+    sure = f"with {confidence(option.confidence_fraction)} confidence"
     workload = question.workload
     if isinstance(workload, InferenceWorkload):
         bounds = bounds_of(workload.slo)

@@ -48,6 +48,7 @@ _GAP = "\u00a0"
 # From one to the other, and so many of them.
 _TO = "\u2013"
 TIMES = "\u00d7"
+NEARLY_CERTAIN = 0.99
 # What capital letters make of a word; all others are written as they stand.
 _SPELLED = {
     "ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "mfu": "MFU", "gpu": "GPU", "gpus": "GPUs", "kv": "KV",
@@ -133,6 +134,15 @@ def lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
+def confidence(fraction: float) -> str:
+    """A probability in whole percent, which no prediction rounds up to certainty: 92 %; over 99 %; under 1 %."""
+    if fraction > NEARLY_CERTAIN:
+        return f"over {percent(NEARLY_CERTAIN)}"
+    if fraction < 1 - NEARLY_CERTAIN:
+        return f"under {percent(1 - NEARLY_CERTAIN)}"
+    return percent(fraction)
+
+
 def percent(fraction: float | None, places: int = 0) -> str:
     """A share: 92 %."""
     return _UNKNOWN if fraction is None else f"{fraction * 100:.{places}f}{_GAP}%"
@@ -162,6 +172,7 @@ def plural(number: int, word: str, words: str | None = None) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first, "minute": minute,
-    "money": money, "percent": percent, "plural": plural, "quantity": quantity, "span": span, "unit": unit,
+    "confidence": confidence, "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first,
+    "minute": minute, "money": money, "percent": percent, "plural": plural, "quantity": quantity, "span": span,
+    "unit": unit,
 }  # fmt: skip

@@ -37,6 +37,8 @@ def test_a_number_has_three_digits_that_matter(value, expected):
 def test_shares_prices_of_one_counts_and_days():
     assert share("0.125") == "12.5\N{NO-BREAK SPACE}%"
     assert percent(0.8513) == "85\N{NO-BREAK SPACE}%"
+    assert [percent(one) for one in (0.9971, 1.0)] == ["over 99\N{NO-BREAK SPACE}%"] * 2
+    assert percent(0.002) == "under 1\N{NO-BREAK SPACE}%"
     assert unit_price("4155.525", "EUR") == "4,155.53"
     assert unit_price("0.01494321", "EUR") == "0.01494"
     assert unit_price("0.5", "JPY") == "0.5"

@@ -42,13 +42,19 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     shown = text_of(seller.get(quote).text)
     assert "Example University" in shown
     assert "Export screening" in shown
+    assert re.search(r"SKU \w+ · 36 months|no SKU known · 1 server", shown), shown
+    assert "GPUs: " in shown
+    assert re.search(r"Quantity\s+List price of one\s+Discount", shown)
     assert "o; p; t" not in shown
     assert "server" in shown
     assert step(seller, quote, "submit").status_code == 303
+    assert "/approve" not in seller.get(quote).text
+    assert "/withdraw" in seller.get(quote).text
     refused = step(seller, quote, "approve")
     assert refused.status_code == 409
     assert "alert" in refused.text
     approver = visitor("acme", Role.APPROVER)
+    assert "/approve" in approver.get(quote).text
     assert step(approver, quote, "approve").status_code == 303
     assert step(seller, quote, "issue").status_code == 303
     assert "Decline" in seller.get(quote).text
@@ -124,6 +130,9 @@ def test_ownership_is_drawn_beside_a_cloud(shop, seller):
     preview = seller.post("/quotes/preview", typed, on=new)
     assert "the same hours from Some cloud" in text_of(preview.text)
     assert 'class="cloud"' in preview.text
+    assert "owned, without space, staff (no price was given)" in text_of(preview.text)
+    known = {**typed, "quote.tco.space_price_kw_month": "90", "quote.tco.staff_price_year": "1000"}
+    assert "no price was given" not in text_of(seller.post("/quotes/preview", known, on=new).text)
     quote = seller.post("/quotes", typed, on=new).headers["Location"]
     assert "owning costs less from month" in text_of(seller.get(quote).text)
     assert 'value="9.50"' in seller.get(f"{quote}/change").text or 'value="9.5"' in seller.get(f"{quote}/change").text

@@ -40,7 +40,7 @@ def test_every_example_has_a_page_that_tells_all_of_it(anna, sized, example):
         assert heading in words
     assert "None" not in words
     assert "Undefined" not in words
-    assert re.search(r"with \d+\s%\sconfidence", words)
+    assert re.search(r"with (over )?\d+\s%\sconfidence", words)
     if "inference" in example.stem:
         assert "Latency against load" in words
     working = anna.get(f"/runs/{run}/options/1/working")

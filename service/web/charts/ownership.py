@@ -13,7 +13,7 @@ _CAPITAL = "capital"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnershipChart:
-    """Lines from the first month to the last; `crossing` is the month from which owning has cost less."""
+    """Lines over the months; from `crossing` on owning has cost less, without the `missing` parts."""
 
     x: Axis
     y: Axis
@@ -23,6 +23,7 @@ class OwnershipChart:
     currency: str
     crossing: float | None
     crossing_at: float | None
+    missing: tuple[str, ...]
 
 
 def ownership_chart(tco: Mapping[str, Any] | None) -> OwnershipChart | None:
@@ -49,6 +50,7 @@ def ownership_chart(tco: Mapping[str, Any] | None) -> OwnershipChart | None:
         currency=str(tco["currency"]),
         crossing=crossing,
         crossing_at=None if crossing is None else x.place(crossing),
+        missing=tuple(str(part).replace("_", " ") for part in tco["missing"]),
     )
 
 
