@@ -34,6 +34,7 @@ _WORDS = {
     "mfu": "Model FLOP utilisation (MFU)",
     "concurrency": "Requests in flight",
     "output_tokens_s": "Output in all",
+    "wall_s": "Wall-clock time",
 }
 
 
@@ -136,7 +137,8 @@ def _row(
         server=sentence.server_name(option.server_name),
         gpu=sentence.gpu_name(hardware, option.gpu),
         first=tuple(figures[name] for name in first),
-        others=tuple(figure for name, figure in figures.items() if name not in first),
+        # An answer that was stored has its metrics by name, a new one as they were computed: pages show both alike.
+        others=tuple(figures[name] for name in sorted(figures) if name not in first),
         on_front=on_front,
     )
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from service.sizing.interval import Interval
+from service.web.source_link import source_link
 
 _UNKNOWN = "unknown"
 _DIGITS = 3
@@ -173,6 +174,6 @@ def plural(number: int, word: str, words: str | None = None) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "confidence": confidence, "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first,
-    "minute": minute, "money": money, "percent": percent, "plural": plural, "quantity": quantity, "span": span,
-    "unit": unit,
+    "minute": minute, "money": money, "percent": percent, "plural": plural, "quantity": quantity,
+    "source_link": source_link, "span": span, "unit": unit,
 }  # fmt: skip

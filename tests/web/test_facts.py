@@ -50,6 +50,12 @@ def test_every_kind_has_its_points_and_errors(anna, kind):
     assert "None" not in text_of(page.text)
 
 
+@pytest.mark.parametrize("kind", ["training", "science"])
+def test_a_published_run_leads_to_where_it_can_be_read(anna, kind):
+    page = anna.get(f"/accuracy?kind={kind}").text
+    assert re.search(r'<small><a href="https://[^" ]+" rel="noreferrer noopener">', page)
+
+
 def test_points_are_narrowed_and_paged(anna):
     whole = anna.get("/accuracy?kind=inference&metric=tpot_ms")
     narrowed = anna.get("/accuracy?kind=inference&metric=tpot_ms&gpu=b200-sxm&split=calibration&by=model")

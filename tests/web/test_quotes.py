@@ -123,6 +123,8 @@ def test_a_requester_sees_no_quotes(anna, shop):
 def test_ownership_is_drawn_beside_a_cloud(shop, seller):
     shop.stock()
     new = f"/quotes/new?run={shop.run_id}&option=1"
+    price = re.search(r'name="quote\.tco\.electricity_price_kwh".*?</div>', seller.get(new).text, flags=re.DOTALL)
+    assert "kWh" not in text_of(price[0])
     [hour] = re.findall(r'name="(quote\.tco\.cloud\.gpu_hour\.[^"]+)"', seller.get(new).text)
     owned = {"horizon_months": "48", "electricity_price_kwh": "0.2", "cloud.name": "Some cloud"}
     tco = {f"quote.tco.{name}": value for name, value in owned.items()}

@@ -47,6 +47,13 @@ def test_every_example_has_a_page_that_tells_all_of_it(anna, sized, example):
     assert working.text.count("<li>") > 5
 
 
+def test_further_figures_stand_in_the_order_of_their_names(anna, sized):
+    run = sized(json.loads(EXAMPLES[0].read_text(encoding="utf-8")))
+    page = anna.get(f"/runs/{run}").text
+    words = [text_of(one).strip() for one in re.findall(r"<dt>(.*?)</dt>", page, flags=re.DOTALL)]
+    assert words.index("Requests in flight") < words.index("A whole request") < words.index("First token, mean")
+
+
 def test_another_option_of_the_run_can_be_looked_at(anna, sized):
     run = sized(json.loads(EXAMPLES[0].read_text(encoding="utf-8")))
     assert "option 2" in text_of(anna.get(f"/runs/{run}?option=2").text)

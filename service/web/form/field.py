@@ -178,7 +178,8 @@ def _shape(found: fields.Field[Any]) -> Shape:
 def _unit(name: str, shape: Shape) -> str:
     if shape is Shape.MONEY:
         return "US$"
-    if shape not in {Shape.NUMBER, Shape.EXACT}:
+    # A price is in the currency that stands beside it, not in what it is a price of.
+    if shape not in {Shape.NUMBER, Shape.EXACT} or "_price_" in name:
         return ""
     # A share is typed as 0.3 or as 30 %.
     return "0 to 1, or %" if name.endswith("_fraction") or "_fraction_" in name else unit(name)
