@@ -10,13 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, func, inspect, make_url, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from config.environment import SettingsError
 from scripts import folder
@@ -25,12 +26,17 @@ from scripts.options import parse
 from scripts.trouble import Trouble
 from scripts.upkeep import archive, postgresql_tools, sqlite_file
 from scripts.upkeep.archive import Database, Manifest
+from service.settings import BEAT_EVERY_S
 from service.sizing.version import ENGINE_VERSION
+from service.store import processes
 from service.store.engine import make_engine
 from service.store.migrate import alembic_config, current_revision, upgrade
 from service.store.schema import METADATA
+from service.store.tables.processes import HeartbeatRow
 
 _KEYS = "keys.json"
+# A process that has been stopped or killed is silent for so long.
+_SILENT_FOR_S = 5 * BEAT_EVERY_S
 _DATABASE = {Database.SQLITE: "headroom.db", Database.POSTGRESQL: "headroom.pgdump"}
 
 
@@ -101,6 +107,7 @@ def _restore(source: Path, address: URL, data_dir: Path, *, replace: bool) -> No
     with folder.held(data_dir) if kind is Database.SQLITE else nullcontext(), _unpacked(source, manifest) as files:
         if not replace and _has_tables(address):
             raise Trouble("There is a database already: --replace puts the backup in its place.")
+        _check_still(address)
         place = files[_DATABASE[kind]]
         if kind is Database.SQLITE:
             sqlite_file.check(place)
@@ -126,7 +133,8 @@ def _into_postgresql(place: Path, address: URL) -> None:
             connection.execute(text("CREATE SCHEMA public"))
         try:
             postgresql_tools.restore(place, address)
-        except Trouble:
+        except BaseException:
+            # Whoever interrupts it finds what was there, too.
             with engine.begin() as connection:
                 connection.execute(text("DROP SCHEMA public CASCADE"))
                 connection.execute(text(f"ALTER SCHEMA {aside} RENAME TO public"))
@@ -172,6 +180,23 @@ def _has_tables(address: URL) -> bool:
         return False
     with _engine(address) as engine:
         return bool(inspect(engine).get_table_names())
+
+
+def _check_still(address: URL) -> None:
+    """Trouble while workers or dispatchers of the installation run: they would write into what is put in its place."""
+    if not _has_tables(address):
+        return
+    since = datetime.now(UTC) - timedelta(seconds=_SILENT_FOR_S)
+    with _engine(address) as engine, Session(engine) as session:
+        if not inspect(engine).has_table(HeartbeatRow.__tablename__):
+            return
+        alive = processes.count_alive(session, since=since)
+    if alive:
+        said = ", ".join(f"{count} {role}" for role, count in sorted(alive.items()))
+        raise Trouble(
+            f"The installation runs ({said} seen in the last {_SILENT_FOR_S:g} s). Stop all of it, web processes too, "
+            "and restore then."
+        )
 
 
 def _kind_of(address: URL) -> Database:

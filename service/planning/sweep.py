@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.metrics import Mended
+from service.planning.delivery.feed import end_unwanted
 from service.planning.heard import run_ended
 from service.planning.idempotency import expired_before
 from service.planning.quote_expiry import expire_overdue
@@ -54,6 +55,7 @@ def sweep(runtime: Runtime) -> Swept:
         settled=settled,
         expired=expire_overdue(runtime),
     )
+    end_unwanted(runtime)
     runtime.metrics.swept("done")
     runtime.metrics.mended(Mended.LEASE_EXPIRED, poisoned + len(lapsed))
     runtime.metrics.mended(Mended.POISONED, poisoned)

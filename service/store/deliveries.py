@@ -197,7 +197,10 @@ def settle(session: Session, claimed: Claimed, **values: Any) -> bool:
 
 def give_up_all(session: Session, webhook_id: str, *, error: str, now: datetime) -> int:
     """End what is pending for a webhook that nothing is sent to any more; how many."""
-    mine = and_(WebhookDeliveryRow.webhook_id == webhook_id, _PENDING)
+    return _give_up(session, WebhookDeliveryRow.webhook_id == webhook_id, error=error, now=now)
+
+
+def _give_up(session: Session, which: Any, *, error: str, now: datetime) -> int:
     values: dict[str, Any] = {
         "status": DeliveryStatus.GAVE_UP.value,
         "ended_at": now,
@@ -205,7 +208,18 @@ def give_up_all(session: Session, webhook_id: str, *, error: str, now: datetime)
         "lease_until": None,
         "sent_at": None,
     }
-    return _rows(session, update(WebhookDeliveryRow).where(mine).values(**values))
+    return _rows(session, update(WebhookDeliveryRow).where(which, _PENDING).values(**values))
+
+
+def unwanted(session: Session, *, limit: int) -> Sequence[str]:
+    """Pending deliveries to webhooks that take nothing any more: written while somebody still took one for active."""
+    query = select(WebhookDeliveryRow.id).join(WebhookRow, WebhookRow.id == WebhookDeliveryRow.webhook_id)
+    return session.scalars(query.where(_PENDING, WebhookRow.state != WebhookState.ACTIVE.value).limit(limit)).all()
+
+
+def give_up(session: Session, delivery_ids: Sequence[str], *, error: str, now: datetime) -> int:
+    """End these where they are pending; how many."""
+    return _give_up(session, WebhookDeliveryRow.id.in_(delivery_ids), error=error, now=now)
 
 
 def add(session: Session, row: WebhookDeliveryRow) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import stat
+import subprocess
 import tarfile
 import threading
 from contextlib import closing
@@ -20,6 +21,7 @@ from sqlalchemy import text
 from scripts.upkeep.command import main
 from service.access import Role
 from service.planning.execute import execute
+from service.planning.heartbeat import WORKER, beat, silence
 from service.planning.keys import authenticate, create_key, create_tenant
 from service.planning.reading import get_run, list_workloads
 from service.planning.submit import submit
@@ -237,6 +239,40 @@ def test_postgresql_is_dumped_and_restored_with_all_of_it(
     assert "pg_restore failed" in capsys.readouterr().err
     restored = opened(other_postgresql)
     assert get_run(restored, caller, run.id) == get_run(live, caller, run.id)
+
+
+def test_what_runs_is_not_replaced(opened, embedded, other_postgresql, tmp_path, capsys):
+    running = opened(other_postgresql)
+    for address, runtime in ((other_postgresql, running), (None, embedded)):
+        environ = {} if address is None else {"DATABASE_URL": address}
+        if address is not None:
+            upgrade(address)
+        caller, run = answered(runtime)
+        data_dir, saved = str(embedded.settings.data_dir), str(tmp_path / f"{runtime is running}.tar")
+        assert main([saved, "--data-dir", data_dir], environ) == 0
+        beat(runtime, "worker:there:1", role=WORKER)
+        assert main([saved, "--data-dir", data_dir, "--restore", "--replace"], environ) == 1
+        assert "worker" in (said := capsys.readouterr().err)
+        assert "Stop" in said
+        assert get_run(runtime, caller, run.id).id == run.id
+        silence(runtime, "worker:there:1")
+        assert main([saved, "--data-dir", data_dir, "--restore", "--replace"], environ) == 0, capsys.readouterr().err
+
+
+def test_a_restore_that_is_interrupted_leaves_what_was_there(opened, other_postgresql, tmp_path, monkeypatch):
+    upgrade(other_postgresql)
+    runtime = opened(other_postgresql)
+    caller, run = answered(runtime)
+    saved = str(tmp_path / "saved.tar")
+    assert main([saved], {"DATABASE_URL": other_postgresql}) == 0
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        main([saved, "--restore", "--replace"], {"DATABASE_URL": other_postgresql})
+    assert get_run(runtime, caller, run.id).id == run.id
 
 
 def _broken(members):

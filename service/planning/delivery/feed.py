@@ -12,6 +12,7 @@ from service.store.deliveries import Ringing
 
 # Enough that no thread waits for the next bell, and so few that a tenant who comes later is served among the next.
 _AHEAD = 8
+_ENDED_AT_ONCE = 500
 
 
 def feed_deliveries(runtime: Runtime) -> int:
@@ -48,6 +49,21 @@ def feed_deliveries(runtime: Runtime) -> int:
             _take_back(runtime, chosen[place:])
             return place
     return len(chosen)
+
+
+def end_unwanted(runtime: Runtime) -> int:
+    """Give up what was written for webhooks that were disabled or deleted just then; how many deliveries.
+
+    A process remembers for a moment who listens, so this happens; nobody would ring for these.
+    """
+    found = read(runtime, lambda session: deliveries.unwanted(session, limit=_ENDED_AT_ONCE))
+    if not found:
+        return 0
+    now = runtime.clock()
+    # In one order everywhere, as they are rung for.
+    return transact(
+        runtime, lambda session: deliveries.give_up(session, sorted(found), error="webhook_disabled", now=now)
+    )
 
 
 def _take_back(runtime: Runtime, unrung: list[Ringing]) -> None:

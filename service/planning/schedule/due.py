@@ -4,11 +4,13 @@ The dispatcher looks every second and works on nothing itself. Whoever looks twi
 tick taken. After an outage each schedule runs once, for the last tick that it missed.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
+from service.errors import UnavailableError
 from service.planning.audit import SERVICE, author_on_host
 from service.planning.schedule.occurring import Occasion, occur
 from service.planning.transact import read, transact
@@ -43,9 +45,20 @@ def begin_due(runtime: Runtime) -> int:
         return list(schedules.due(session, now=now, limit=_AT_ONCE)), list(behind)
 
     due, behind = read(runtime, look)
-    made = [_begun(runtime, schedule_id) for schedule_id in due]
-    made += [_released(runtime, schedule_id) for schedule_id in behind]
+    made = [_tried(_begun, runtime, schedule_id) for schedule_id in due]
+    made += [_tried(_released, runtime, schedule_id) for schedule_id in behind]
     return sum(one is not None for one in made)
+
+
+def _tried(begin: Callable[[Runtime, str], str | None], runtime: Runtime, schedule_id: str) -> str | None:
+    """One that means nothing here, in a zone that the host has no more for example, holds up nothing else."""
+    try:
+        return begin(runtime, schedule_id)
+    except UnavailableError:
+        raise
+    except Exception:
+        log.exception("schedule_not_begun", schedule_id=schedule_id)
+        return None
 
 
 def _begun(runtime: Runtime, schedule_id: str) -> str | None:

@@ -172,9 +172,11 @@ def _give_up(runtime: Runtime, row: OccurrenceRow) -> bool:
     log.error("occurrence_poisoned", how=row.stage)
 
     def work(session: Session) -> bool:
-        values = _ended(session, row, runtime, error_code="poison", summary=row.summary)
-        if not occurrences.write(session, row.id, row.lease_token, values):
+        # Held first: nobody is told of an end that is not written.
+        if not occurrences.write(session, row.id, row.lease_token, {"lease_until": row.lease_until}):
             return False
+        values = _ended(session, row, runtime, error_code="poison", summary=row.summary)
+        occurrences.write(session, row.id, row.lease_token, values)
         selecting.withdraw(session, row, now=runtime.clock())
         return True
 

@@ -15,9 +15,10 @@ from service.planning.delivery.deliver import deliver
 from service.planning.delivery.feed import feed_deliveries
 from service.planning.delivery.reading import get_delivery, list_deliveries, ping, replay
 from service.planning.keys import set_tenant_disabled
+from service.planning.sweep import sweep
 from service.planning.transact import transact
 from service.planning.webhook_changes import change, create, delete, get_webhook, list_webhooks, rotate
-from service.planning.webhooks import EventName
+from service.planning.webhooks import Announcement, EventName, announce
 from service.schemas.webhook import WebhookRequest
 from service.store import deliveries as store
 from service.store.deliveries import DeliveryFilter
@@ -429,3 +430,21 @@ def test_there_are_so_many_and_no_more(rig):
         rig.hooked(f"/{number}")
     with pytest.raises(ConflictError, match="at most 20"):
         rig.hooked("/21")
+
+
+def test_what_reached_a_webhook_that_had_just_been_deleted_is_given_up(rig):
+    hook = rig.hooked()
+    other = rig.build()
+    assert transact(other, lambda session: other.listeners.of(session.connection(), rig.admin.tenant_id))
+    delete(rig.runtime, rig.admin, hook.id, version=None, request_id="req_2")
+    # Another process still takes it for a listener, for as long as it remembers.
+    said = Announcement(
+        tenant_id=rig.admin.tenant_id, name=EventName.RUN_DONE, subject_id="run_1", href="/v1/runs/run_1", data={},
+        at=rig.clock(),
+    )  # fmt: skip
+    assert transact(other, lambda session: announce(other, session, said)) == 1
+    assert rig.work() == 0
+    sweep(rig.runtime)
+    [one] = rig.deliveries()
+    assert (one.status, one.error) == ("gave_up", "webhook_disabled")
+    assert rig.sink.received == []

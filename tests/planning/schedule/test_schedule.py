@@ -30,7 +30,7 @@ from service.queue import QueueName, TaskName
 from service.store import occurrences
 from service.store.filters import AuditFilter
 from service.store.occurrence_items import OccurrenceItemFilter
-from service.store.tables.schedules import OccurrenceStatus, Outcome, Reason
+from service.store.tables.schedules import OccurrenceStatus, Outcome, Reason, ScheduleRow
 from tests.fakes import NOON
 from tests.planning.conftest import chat
 from tests.planning.schedule.conftest import DAY_S, dearer, saying
@@ -343,6 +343,20 @@ def test_workers_that_die_again_and_again_end_it(acme):
     assert resize(acme.runtime, asked.id)
     found = get_occurrence(acme.runtime, acme.admin, asked.id)
     assert (found.status, found.error_code) == (OccurrenceStatus.DONE, "poison")
+
+
+def test_a_schedule_that_means_nothing_here_holds_up_no_other(acme):
+    broken, sound = acme.schedule(name="broken"), acme.schedule(name="sound")
+
+    def break_it(session):
+        # Such as a zone that the host has no more since an upgrade.
+        session.get(ScheduleRow, broken.id).time_zone = "Mars/Olympus"
+
+    transact(acme.runtime, break_it)
+    acme.clock.advance(DAY_S)
+    assert begin_due(acme.runtime) == 1
+    assert [one.schedule_id for one in list_occurrences(acme.runtime, acme.admin, sound.id)] == [sound.id]
+    assert list_occurrences(acme.runtime, acme.admin, broken.id) == ()
 
 
 def test_a_late_worker_writes_nothing(acme):
