@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service.access import Permission
 from service.edge.context import runtime
-from service.edge.limits import spend_for_address
+from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.pages import PageBlueprint
 from service.edge.senders import SIGN_IN_PATH
 from service.edge.sessions import (
@@ -22,6 +22,7 @@ from service.edge.sessions import (
 )
 from service.errors import ForbiddenError, TenantDisabledError, UnauthenticatedError
 from service.planning import sessions
+from service.planning.keys import authenticate
 from service.web.rendering import page
 
 blueprint = PageBlueprint("signing", __name__, permission=None, template_folder="templates")
@@ -67,7 +68,10 @@ def sign_in() -> AnyResponse:
     request.max_content_length = _LONGEST_FORM_BYTES
     try:
         check_form_token(_token())
-        session = sessions.sign_in(runtime(), request.form.get("key", "").strip())
+        key = request.form.get("key", "").strip()
+        # A session is a row that lasts for hours: opening many costs its tenant what other writing calls do.
+        spend_for_tenant(authenticate(runtime(), key))
+        session = sessions.sign_in(runtime(), key)
     except (ForbiddenError, UnauthenticatedError, TenantDisabledError) as error:
         spend_for_address()
         return _form(problem=error.message, status=HTTPStatus.UNPROCESSABLE_ENTITY)

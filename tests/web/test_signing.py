@@ -148,3 +148,9 @@ def test_a_tenant_has_its_own_quota_in_the_pages_too(runtime, visitor):
 
 def test_what_is_no_address_leads_home(visitor):
     assert visitor().get("/sign-in?next=http://[").headers["Location"] == "/size"
+
+
+def test_sessions_are_opened_at_the_cost_of_the_tenant(runtime, visitor):
+    browsers = [visitor("acme", signed_in=False) for _ in range(3)]
+    set_quota(runtime, browsers[0].tenant_id, Quota(writes=2))
+    assert [browser.sign_in().status_code for browser in browsers] == [303, 303, 429]
