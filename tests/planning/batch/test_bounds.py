@@ -2,6 +2,7 @@
 
 import tracemalloc
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
@@ -38,9 +39,10 @@ def statements_of_a_chunk(runtime, caller, queue, count):
 
 
 def test_a_chunk_takes_as_many_statements_whatever_it_holds(runtime, caller, queue):
-    # The first question about a model is slow, and a slice that takes long ends early.
-    statements_of_a_chunk(runtime, caller, queue, 1)
-    assert statements_of_a_chunk(runtime, caller, queue, 2) == statements_of_a_chunk(runtime, caller, queue, 20) < 25
+    # A slice that takes long ends early, and a machine may be slow.
+    patient = replace(runtime, settings=replace(runtime.settings, task_soft_limit_s=60, task_hard_limit_s=90))
+    few, many = (statements_of_a_chunk(patient, caller, queue, count) for count in (2, 20))
+    assert few == many < 25
 
 
 def test_reading_takes_two_statements_at_most(runtime, caller, queue):
