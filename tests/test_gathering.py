@@ -29,17 +29,21 @@ def in_threads(count: int, act) -> list[object]:
 
 
 class Held:
-    """Work whose first round is held up until as many wishes wait as a test wants to see worked on together."""
+    """Work whose first round is held up until all wishes that a test makes are in it or wait."""
 
-    def __init__(self, gathering: Gathering[int, int], *, until: int) -> None:
+    def __init__(self, gathering: Gathering[int, int], *, all_of: int) -> None:
         self.rounds: list[list[int]] = []
         self._gathering = gathering
-        self._until = until
+        self._all_of = all_of
 
     def __call__(self, items: Sequence[int]) -> list[int]:
         self.rounds.append(list(items))
         until_s = time.monotonic() + 20
-        while len(self.rounds) == 1 and self._gathering.waiting() < self._until and time.monotonic() < until_s:
+        while (
+            len(self.rounds) == 1
+            and len(items) + self._gathering.waiting() < self._all_of
+            and time.monotonic() < until_s
+        ):
             time.sleep(0.001)
         if 2 in items:
             raise ValueError(f"{items} will not do")
@@ -48,7 +52,7 @@ class Held:
 
 def test_those_who_come_while_one_round_is_worked_on_are_served_together():
     gathering: Gathering[int, int] = Gathering()
-    work = Held(gathering, until=3)
+    work = Held(gathering, all_of=4)
     told: dict[int, int] = {}
     failed: list[Exception] = []
 
@@ -79,7 +83,7 @@ def test_each_thread_gets_its_own_outcome_and_nobody_waits_for_ever():
 
 def test_a_round_that_fails_is_worked_again_for_each_alone_and_only_the_bad_one_fails():
     gathering: Gathering[int, int] = Gathering()
-    work = Held(gathering, until=4)
+    work = Held(gathering, all_of=5)
     outcomes = in_threads(5, lambda number: gathering.do(number, work))
     assert outcomes[:2] + outcomes[3:] == [0, 10, 30, 40]
     assert str(outcomes[2]) == "[2] will not do"
