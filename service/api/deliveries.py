@@ -81,7 +81,6 @@ def get_one_delivery(webhook_id: str, delivery_id: str) -> Any:
 @blueprint.route("/<webhook_id>/deliveries/<delivery_id>/replay", methods=["POST"])
 @idempotent(blueprint)
 @blueprint.response(201, DeliverySchema, description="It is on its way.", headers=created_doc(_PLACE))
-@blueprint.alt_response(400, response="BAD_REQUEST")
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(
     operationId="replayWebhookDelivery",
@@ -96,7 +95,6 @@ def replay_delivery(webhook_id: str, delivery_id: str) -> Any:
 @blueprint.route("/<webhook_id>/ping", methods=["POST"])
 @idempotent(blueprint)
 @blueprint.response(201, DeliverySchema, description="It is on its way.", headers=created_doc(_PLACE))
-@blueprint.alt_response(400, response="BAD_REQUEST")
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(operationId="pingWebhook", parameters=[IDEMPOTENCY_KEY])
 def ping_webhook(webhook_id: str) -> Any:

@@ -84,7 +84,7 @@ class Posting(Protocol[T]):
 
 
 def idempotent(blueprint: ResourceBlueprint) -> Decorator:
-    """Decorator of a POST that creates: reads the header before anything else, and documents 409.
+    """Decorator of a POST that creates: reads the header before anything else, and documents 400 and 409.
 
     The parameter IDEMPOTENCY_KEY and the header REPLAYED_DOC go where the route describes its own.
     """
@@ -95,7 +95,8 @@ def idempotent(blueprint: ResourceBlueprint) -> Decorator:
             g.idempotency_key = _key(request.headers.getlist(HEADER))
             return view(*args, **kwargs)
 
-        return blueprint.alt_response(409, response="CONFLICT")(read_key_first)
+        documented: View = blueprint.alt_response(400, response="BAD_REQUEST")(read_key_first)
+        return blueprint.alt_response(409, response="CONFLICT")(documented)
 
     return decorate
 

@@ -61,7 +61,15 @@ def served(settings: Settings, facts: Facts, migrated_sqlite, tmp_path) -> Flask
     """An application that is ready, answers its runs, waits for nobody and has limits that nobody reaches."""
     (tmp_path / "headroom.db").write_bytes(migrated_sqlite.read_bytes())
     queue = PromptQueue()
-    roomy = replace(settings, rate_limit_reads=MANY, rate_limit_writes=MANY, rate_limit_unknown=MANY, wait_max_s=0)
+    # A walk may revoke the very key that it walks with; it goes on, because a key is trusted for a while.
+    roomy = replace(
+        settings,
+        rate_limit_reads=MANY,
+        rate_limit_writes=MANY,
+        rate_limit_unknown=MANY,
+        wait_max_s=0,
+        key_memory_s=3600,
+    )
     outbound = Outbound(resolver=resolves_to_public)
     queue.runtime = build_runtime(roomy, facts=facts, queue=queue, clock=FixedClock(), outbound=outbound)
     for role in (WORKER, DISPATCHER):

@@ -387,7 +387,7 @@ def test_a_book_that_is_put_off_while_it_is_priced_from_is_not_used(desk, runtim
     with pytest.raises(ConflictError, match="later day"):
         transact(
             runtime,
-            lambda session: add_row(session, row, author=author, action=Action.QUOTE_CREATED, now=clock.now),
+            lambda session: add_row(runtime, session, row, author=author, action=Action.QUOTE_CREATED, now=clock.now),
         )
     assert not get_price_book(runtime, desk.admin, book.id).used
     with pytest.raises(NotFoundError):

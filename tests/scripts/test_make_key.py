@@ -80,8 +80,8 @@ def test_a_key_may_end(make_key, runtime):
     "option", [["--list"], ["--quota", "reads=1"], ["--revoke", "key_1"], ["--disable"], ["--enable"]]
 )
 def test_a_tenant_that_is_not_there_is_a_sentence_and_is_not_made(option, make_key):
-    assert "no tenant of the name 'acme'" in make_key("acme", *option.split(), code=1)
-    assert "no tenant of the name 'acme'" in make_key("acme", *option.split(), code=1)
+    assert "no tenant of the name 'acme'" in make_key("acme", *option, code=1)
+    assert "no tenant of the name 'acme'" in make_key("acme", *option, code=1)
 
 
 @pytest.mark.parametrize(
