@@ -10,10 +10,7 @@ from tests.workers.conftest import limits_of
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 # scripts/faults takes another one each time; what it finds under one is found here again with its number.
 SEED = 1
-# Beside other tests its run was once begun only once within 40 s, and alone never; scripts/faults runs it until it is
-# known whether the rig or the product was at fault.
-NOT_BESIDE_OTHERS = {6}
-CASES = [case for case in chosen((), profile=Profile.QUICK, seed=SEED) if case.number not in NOT_BESIDE_OTHERS]
+CASES = chosen((), profile=Profile.QUICK, seed=SEED)
 
 
 # The protocol's own clocks give an honest sizing a second: too little where other tests run on the same cores.
