@@ -103,7 +103,7 @@ def poison(scene: Scene) -> None:
         bad = scene.job(inference(_POISON_ISL))
         beside_s = _time_for(scene, count)
         assert bad is not None
-        # Three deaths, each noticed after the lease: how long that takes beside other work is no promise, that it ends is.
+        # Three deaths, each noticed after the lease: that it ends is the promise, not how soon beside other work.
         scene.wait_for(lambda: scene.driver.look(bad) == "failed", what="the poisoned run is given up", within_s=120)
     _, attempts, code = scene.query(_RUN, bad.run_id)[0]
     scene.expect(code == "poison", "I1", f"a run that killed every worker ended as {code}")
