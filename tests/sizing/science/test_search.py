@@ -262,10 +262,33 @@ def test_a_site_limit_is_a_rejection_with_its_numbers(catalog, weight):
 
 def test_a_measured_gpu_is_measured_and_a_transferred_one_is_not(catalog):
     def basis(gpu):
-        return str(estimated(md(), catalog, gpu=gpu).metrics[0].basis)
+        return str(estimated(md(timestep_fs=4.0), catalog, gpu=gpu).metrics[0].basis)
 
     assert basis("b200-sxm") == "measured"
     assert basis("b300-sxm") == "extrapolated"
+
+
+def test_steps_that_nobody_timed_on_a_gpu_are_other_settings(catalog):
+    def found(timestep_fs, gpu="b200-sxm"):
+        return next(m for m in estimated(md(timestep_fs=timestep_fs), catalog, gpu=gpu).metrics if m.name == "ns_day")
+
+    def width(metric):
+        return metric.interval.p90 / metric.interval.p10
+
+    # OpenMM was timed at 4 fs on a B200 and at 2 fs on a GH200.
+    timed, asked = found(4.0), found(2.0)
+    assert (str(timed.basis), str(asked.basis)) == ("measured", "calibrated")
+    assert width(asked) > 1.5 * width(timed)
+    # A step costs what it costs: half the step, half the nanoseconds.
+    assert asked.interval.p50 == pytest.approx(timed.interval.p50 / 2.0)
+    assert width(found(2.0, gpu="gh200")) < width(found(4.0, gpu="gh200"))
+
+
+def test_steps_that_were_timed_elsewhere_are_told(catalog, weight):
+    told = {t: " ".join(sized(md(timestep_fs=t), catalog, weight).options[0].notes) for t in (2.0, 4.0)}
+
+    assert "other settings than asked" in told[2.0]
+    assert "other settings than asked" not in told[4.0]
 
 
 def test_a_transferred_gpu_has_the_wider_interval(catalog):
