@@ -263,7 +263,8 @@ class CostSchema(AnswerSchema):
     price_book_name = text("Name of the price book.")
     price_book_date = text("Date of the price book.")
     currency = text("Currency of every amount.")
-    total_usd = decimal("Sum of the included lines; null when the server has no price.", **_OPTIONAL)
+    total_usd = decimal("Sum of the included lines that have a price; null when the server has none.", **_OPTIONAL)
+    complete = flag("Whether every included line has a price; if not, the sum is less than what is to be paid.")
     low_usd = decimal("Lower end of the sources.", **_OPTIONAL)
     high_usd = decimal("Upper end of the sources.", **_OPTIONAL)
     lines = many(CostLineSchema, "Part by part.")
@@ -272,8 +273,16 @@ class CostSchema(AnswerSchema):
     utilisation_fraction = decimal("Share of the term that is used.")
     usd_per_million_tokens = decimal("Cost of a million tokens.", **_OPTIONAL)
     usd_per_run = decimal("Cost of one run of the job.", **_OPTIONAL)
-    usd_per_target = decimal("Cost of one unit of scientific work.", **_OPTIONAL)
+    usd_per_target = decimal(
+        "Cost of one unit of scientific work; null where a server that does a part of it has no price.", **_OPTIONAL
+    )
     note = text("What is in it and what is not.")
+
+    @pre_load
+    def _summed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Costs of older engines did not say whether they are complete; their lines do."""
+        lines = [line for line in data.get("lines") or () if line.get("included")]
+        return {"complete": all(line.get("total_usd") is not None for line in lines), **data}
 
 
 class PricedOptionSchema(OptionSchema):

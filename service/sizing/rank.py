@@ -95,7 +95,7 @@ _FALLBACK: dict[Limit, str] = {
 }
 
 _UNKNOWN: dict[Limit, str] = {
-    Limit.BUDGET: "has no price in the book, so a budget cannot be kept",
+    Limit.BUDGET: "has no price in the book, or takes servers that have none, so a budget cannot be kept",
     Limit.TARGET_BUDGET: "has no price in the book, so a budget cannot be kept",
     Limit.FACILITY_POWER: "its power is unknown, so max_facility_kw cannot be kept",
     Limit.RACKS: "its size or power is unknown, so max_racks cannot be kept",
@@ -251,10 +251,12 @@ def order(
     servers: IntArray,
     speed: FloatArray,
     racks: FloatArray | None = None,
+    incomplete: BoolArray | None = None,
 ) -> IntArray:
     """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, racks, place.
 
-    Racks count where they are given (unknown last); the place is that of the server's id.
+    Racks count where they are given (unknown last); the place is that of the server's id. Weights that are `incomplete`
+    stand after those that are whole: what is not in them may be little or much.
 
     So nothing that costs and draws no more, and is faster, ranks after what it beats. Candidates of one server that
     are still equal keep the order in which their layouts are listed.
@@ -269,6 +271,7 @@ def order(
             servers,
             _or_inf(power_w),
             np.where(unpriced, 0.0, cost_weight),
+            np.zeros(place.size, dtype=np.bool_) if incomplete is None else incomplete,
             unpriced,
         )
     )

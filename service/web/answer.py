@@ -64,6 +64,11 @@ class OptionRow:
         """What it comes to, where the server has a price."""
         return None if self.cost is None else self.cost.total_usd
 
+    @property
+    def without(self) -> tuple[str, ...]:
+        """What belongs into the sum and has no price; nothing where there is no sum."""
+        return () if self.cost is None or self.cost.total_usd is None else self.cost.without
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerView:

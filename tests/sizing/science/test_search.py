@@ -157,6 +157,35 @@ def test_cpu_servers_are_in_power_racks_network_and_energy(catalog, weight):
     assert ends["management"] - fewer["management"] == 6 * count
 
 
+def test_what_takes_cpu_servers_without_a_weight_stands_after_what_is_known(catalog, weight):
+    asked = folding(targets_day=1000.0, msa=Msa(route=MsaSearch.JACKHMMER))
+    unknown = [o.facility.cpu_servers > 0 for o in sized(asked, catalog, weight).options]
+    assert True in unknown
+    assert False in unknown
+    assert unknown == sorted(unknown)
+    # With a weight they stand where it puts them.
+    at = {server.id: row for row, server in enumerate(catalog.hardware.servers)}
+    known = sized(asked, catalog, weight, beside_weight=10.0).options
+    whole = [weight[at[o.server]] * o.servers + 10.0 * o.facility.cpu_servers for o in known]
+    assert whole == sorted(whole)
+    assert [o.facility.cpu_servers > 0 for o in known] != unknown
+
+
+def test_a_budget_holds_cpu_servers_too(catalog, weight):
+    asked = folding(targets_day=50_000.0, msa=Msa(route=MsaSearch.JACKHMMER))
+    best = sized(asked, catalog, weight, beside_weight=1.0).options[0]
+    at = [s.id for s in catalog.hardware.servers].index(best.server)
+    whole = weight[at] * best.servers + best.facility.cpu_servers
+    only = {"allowed_servers": (best.server,)}
+
+    assert sized(asked, catalog, weight, beside_weight=1.0, weight_limit=whole, **only).feasible
+    assert not sized(asked, catalog, weight, beside_weight=1.0, weight_limit=whole - 1.0, **only).feasible
+    # Nobody knows what they weigh: then no budget can be kept.
+    refused = sized(asked, catalog, weight, weight_limit=1e12, **only)
+    assert not refused.feasible
+    assert "no price" in next(r.detail for r in refused.rejected if r.limit is Limit.BUDGET)
+
+
 def test_cpu_servers_count_against_the_limits_of_the_site(catalog, weight):
     asked = folding(targets_day=50_000.0, msa=Msa(route=MsaSearch.JACKHMMER))
     best = sized(asked, catalog, weight).options[0]
