@@ -62,7 +62,7 @@ def rates_of(
         floor=calibration.assumption("science.measured_arm_floor_fraction"),
         size_arm=calibration.assumption("science.size_ln_arm_fraction"),
         ln_arm=settings_ln_arm(application, calibration),
-        other_ln_arm=other_settings_ln_arm(application, calibration),
+        other_ln_arm_fraction=other_settings_ln_arm(application, calibration),
         timestep_fs=timestep_fs,
     )
     known = {gpu.id: resolver.rate(gpu.id, ()) for gpu in gpus}
@@ -116,7 +116,7 @@ class _Resolver:
     size_arm: float
     # What settings and release of a caller's own job may change, and what settings that are known to differ do.
     ln_arm: float
-    other_ln_arm: float
+    other_ln_arm_fraction: float
     timestep_fs: float | None
 
     def rate(self, gpu: str, seen: tuple[str, ...]) -> Rate | None:
@@ -134,7 +134,7 @@ class _Resolver:
         beyond = _beyond(curve, self.size)
         inside = beyond <= math.log(1.25)
         others = self._other_settings(curve)
-        settings = math.hypot(self.ln_arm, self.other_ln_arm if others else 0.0)
+        settings = math.hypot(self.ln_arm, self.other_ln_arm_fraction if others else 0.0)
         extra = math.hypot(self.size_arm * beyond, settings if curve.source != CUSTOMER else 0.0)
         known = Basis.MEASURED if inside and not others else Basis.CALIBRATED
         basis = known if curve.measured else Basis.EXTRAPOLATED
