@@ -43,8 +43,8 @@ class CostLine:
 class IndicativeCost:
     """What one ranked option comes to. `total_usd` is None when the server itself has no price.
 
-    It is the sum of what has a price: where a part that belongs into it has none, the cost is not `complete`, and a
-    unit of work has no cost where that part is a server.
+    It is the sum of what has a price. Where a server has none, those without GPUs among them, the cost is not
+    `complete`, and a unit of work has no cost at all: a part of the work would be taken for free.
     """
 
     rank: int
@@ -64,11 +64,6 @@ class IndicativeCost:
     usd_per_target: Decimal | None
     note: str
     complete: bool = True
-
-    @property
-    def without(self) -> tuple[str, ...]:
-        """Names of the parts that belong into the sum and have no price."""
-        return tuple(line.name for line in self.lines if line.included and line.total_usd is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +114,9 @@ def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, 
     known = [line for line in lines if line.included and line.total_usd is not None]
     summed = server.total_usd is not None
     total = _sum(line.total_usd for line in known) if summed else None
-    # A cost of work without a server that does a part of it would be taken for the whole.
-    whole = None if _without_cpu_servers(option, lines, cpu_server_part(hardware)) else total
+    unpriced = {line.part for line in lines if line.total_usd is None}
+    complete = unpriced.isdisjoint({option.server, cpu_server_part(hardware)})
+    whole = total if complete else None
     return IndicativeCost(
         rank=option.rank,
         indicative=book.indicative,
@@ -138,13 +134,8 @@ def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, 
         usd_per_run=_per_run(option, result_kind, total=whole, energy=_sum(line.total_usd for line in electricity)),
         usd_per_target=_per_target(option, result_kind, total=whole),
         note=_note(lines, electricity),
-        complete=all(line.total_usd is not None for line in lines if line.included),
+        complete=complete,
     )
-
-
-def _without_cpu_servers(option: SizingOption, lines: tuple[CostLine, ...], part: str) -> bool:
-    """Whether the option takes servers without GPUs that have no price."""
-    return bool(option.facility.cpu_servers) and any(line.part == part and line.total_usd is None for line in lines)
 
 
 def _names(hardware: Hardware) -> dict[str, str]:

@@ -264,7 +264,10 @@ class CostSchema(AnswerSchema):
     price_book_date = text("Date of the price book.")
     currency = text("Currency of every amount.")
     total_usd = decimal("Sum of the included lines that have a price; null when the server has none.", **_OPTIONAL)
-    complete = flag("Whether every included line has a price; if not, the sum is less than what is to be paid.")
+    complete = flag(
+        "Whether every server has a price, those without GPUs included. If not, the sum is without some of what does "
+        "the work; other parts without a price are in `missing` alone."
+    )
     low_usd = decimal("Lower end of the sources.", **_OPTIONAL)
     high_usd = decimal("Upper end of the sources.", **_OPTIONAL)
     lines = many(CostLineSchema, "Part by part.")
@@ -280,9 +283,8 @@ class CostSchema(AnswerSchema):
 
     @pre_load
     def _summed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Costs of older engines did not say whether they are complete; their lines do."""
-        lines = [line for line in data.get("lines") or () if line.get("included")]
-        return {"complete": all(line.get("total_usd") is not None for line in lines), **data}
+        """Costs of older engines did not say whether they are complete: those of a server without a price are not."""
+        return {"complete": data.get("total_usd") is not None, **data}
 
 
 class PricedOptionSchema(OptionSchema):

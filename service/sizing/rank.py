@@ -251,12 +251,10 @@ def order(
     servers: IntArray,
     speed: FloatArray,
     racks: FloatArray | None = None,
-    incomplete: BoolArray | None = None,
 ) -> IntArray:
     """Indices, best first: lowest weight (unknown last), power (unknown last), servers, highest speed, racks, place.
 
-    Racks count where they are given (unknown last); the place is that of the server's id. Weights that are `incomplete`
-    stand after those that are whole: what is not in them may be little or much.
+    Racks count where they are given (unknown last); the place is that of the server's id.
 
     So nothing that costs and draws no more, and is faster, ranks after what it beats. Candidates of one server that
     are still equal keep the order in which their layouts are listed.
@@ -271,7 +269,6 @@ def order(
             servers,
             _or_inf(power_w),
             np.where(unpriced, 0.0, cost_weight),
-            np.zeros(place.size, dtype=np.bool_) if incomplete is None else incomplete,
             unpriced,
         )
     )

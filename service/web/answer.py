@@ -65,9 +65,9 @@ class OptionRow:
         return None if self.cost is None else self.cost.total_usd
 
     @property
-    def without(self) -> tuple[str, ...]:
-        """What belongs into the sum and has no price; nothing where there is no sum."""
-        return () if self.cost is None or self.cost.total_usd is None else self.cost.without
+    def lacks_servers(self) -> bool:
+        """Whether the sum is without servers that the work takes; where there is no sum, that is told already."""
+        return self.cost is not None and self.cost.total_usd is not None and not self.cost.complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,7 @@ def _cost(row: OptionRow) -> str | None:
     """What has a price; said to be the least where a part that belongs into the sum has none."""
     if not row.total_usd:
         return None
-    return f"{'from ' if row.without else ''}${row.total_usd:,.0f}"
+    return f"{'from ' if row.lacks_servers else ''}${row.total_usd:,.0f}"
 
 
 def _lines(columns: Sequence[Column]) -> Iterator[Line]:

@@ -50,8 +50,8 @@ def size_science(
 ) -> SizingResult:
     """Ranked options, rejections and, when nothing fits, the nearest miss.
 
-    `beside_weight` is that of a server without GPUs, NaN where it has none: what takes such servers is then of unknown
-    weight, keeps no budget and stands after what is known.
+    `beside_weight` is that of a server without GPUs. NaN, where it has none: then what takes such servers keeps no
+    budget, and is ranked as if each weighed what the least server with GPUs does, which is more than it can.
     """
     workload, constraints = question.workload, question.constraints
     if not isinstance(workload, ScienceWorkload):
@@ -160,23 +160,22 @@ def _pick(found: Candidates, scene: Scene, weight: FloatArray, beside_weight: fl
     """Of each server its best feasible candidate, best first, and which of them nobody dominates."""
     feasible = np.flatnonzero(found.verdict.feasible)
     server, servers = found.rows.server[feasible], found.servers[feasible]
-    known, more = fleet_weight(weight, server, servers), beside_weight_of(found.beside[feasible], beside_weight)
-    cost, incomplete = known + np.nan_to_num(more), np.isnan(more)
+    # Nobody knows what they weigh: at most what the least server with GPUs does, so that none is taken for nothing.
+    each = _most_weight(scene, weight) if np.isnan(beside_weight) else beside_weight
+    cost = fleet_weight(weight, server, servers) + beside_weight_of(found.beside[feasible], each)
     power = fleet_power_w(scene.table, server, servers) + _beside_power_w(scene, found.beside[feasible])
     speed = 1.0 / found.physics.item_s[feasible]
     best = first_per_server(
-        order(
-            place=scene.table.place[server],
-            cost_weight=cost,
-            power_w=power,
-            servers=servers,
-            speed=speed,
-            incomplete=incomplete,
-        ),
-        server,
+        order(place=scene.table.place[server], cost_weight=cost, power_w=power, servers=servers, speed=speed), server
     )
-    front = pareto_front(cost_weight=(known + more)[best], speed=speed[best], power_w=power[best])
+    front = pareto_front(cost_weight=cost[best], speed=speed[best], power_w=power[best])
     return feasible[best], front.tolist()
+
+
+def _most_weight(scene: Scene, weight: FloatArray) -> float:
+    """The least weight of a server with GPUs that stands in a rack; NaN where none has a weight."""
+    known = weight[~scene.table.desktop & ~np.isnan(weight)]
+    return float(known.min()) if known.size else math.nan
 
 
 def _beside_power_w(scene: Scene, servers: IntArray) -> FloatArray:
