@@ -73,13 +73,15 @@ MUTANTS: tuple[Mutant, ...] = (
         breaks=frozenset({"I1"}),
     ),
     Mutant(
-        name="a run is found without asking whose it is",
+        name="a run is found without asking whose it is, and no query is narrowed to a tenant",
         edits=(
             Edit(
                 _RUNS,
                 f"return session.scalar({_OF_TENANT}",
                 "return session.scalar(select(RunRow).where(RunRow.id == run_id))",
             ),
+            # The one place that holds when a query forgets whose rows it may see.
+            Edit("service/store/scope.py", "    state.statement = state.statement.options(owned)\n", ""),
         ),
         case=36,
         breaks=frozenset({"I3"}),

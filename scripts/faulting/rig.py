@@ -65,9 +65,14 @@ class Member:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def family(self) -> list[int]:
+        """It and everybody who descends from it, at the moment."""
+        return [] if self.running is None else family(self.running.pid)
+
+    @property
     def children(self) -> list[int]:
         """Who descends from it, at the moment."""
-        return [] if self.running is None else family(self.running.pid)[1:]
+        return self.family[1:]
 
     def start(self) -> None:
         """Start it, without waiting until it works."""
@@ -119,11 +124,13 @@ class Rig:
     webs: list[Member] = field(default_factory=list)
     workers: list[Member] = field(default_factory=list)
     dispatchers: list[Member] = field(default_factory=list)
+    # What a case has for itself.
+    others: list[Member] = field(default_factory=list)
 
     @property
     def members(self) -> list[Member]:
         """Every process of the product."""
-        return [*self.webs, *self.workers, *self.dispatchers]
+        return [*self.webs, *self.workers, *self.dispatchers, *self.others]
 
     @property
     def direct(self) -> Settings:
@@ -137,16 +144,22 @@ class Rig:
             }
         )
 
-    def add(self, process: Process, *, port: int | None = None, **environ: str) -> Member:
+    def add(self, process: Process, *, port: int | None = None, tree: Path | None = None, **environ: str) -> Member:
         """Another process of the product, not started."""
         values = {**self.environ, **environ}
-        return Member(process, values, self.tree, self.folder / f"{process.name}.log", port=port)
+        return Member(process, values, tree or self.tree, self.folder / f"{process.name}.log", port=port)
 
-    def start_servers(self) -> None:
-        """Start database, broker and cache with what they hold."""
-        self.database.server.start()
-        self.broker.start()
-        self.cache.start()
+    @contextmanager
+    def beside(self, process: Process, *, tree: Path | None = None, **environ: str) -> Iterator[Member]:
+        """Another process of the product, of another tree where one is named, while the block lasts."""
+        member = self.add(process, tree=tree, **environ)
+        self.others.append(member)
+        member.start()
+        try:
+            yield member
+        finally:
+            self.others.remove(member)
+            member.terminate()
 
     def start_product(self) -> None:
         """Start every process of the product and wait until all of it works."""
