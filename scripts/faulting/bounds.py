@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 import redis
 
-from scripts.benchmark.procfs import PROC, family, memory
+from scripts.benchmark.procfs import PROC, memory
 from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.rig import Rig
 from service.queue import KEY_PREFIX, QueueName
@@ -45,8 +45,8 @@ def held(rig: Rig) -> Held:
     with psycopg.connect(rig.database.url, autocommit=True) as connection:
         row = connection.execute(SESSIONS).fetchone()
     with redis.Redis.from_url(rig.broker.url) as broker, redis.Redis.from_url(rig.cache.url) as cache:
-        messages = {name.value: int(broker.llen(f"{KEY_PREFIX}{name.value}")) for name in QueueName}  # type: ignore[arg-type]
-        messages["unacknowledged"] = int(broker.hlen(f"{KEY_PREFIX}unacked"))  # type: ignore[arg-type]
+        messages = {name.value: int(broker.llen(f"{KEY_PREFIX}{name.value}")) for name in QueueName}
+        messages["unacknowledged"] = int(broker.hlen(f"{KEY_PREFIX}unacked"))
         told = cache.info("memory")
         return Held(
             memory_mib={

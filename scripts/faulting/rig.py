@@ -144,15 +144,18 @@ class Rig:
             }
         )
 
-    def add(self, process: Process, *, port: int | None = None, tree: Path | None = None, **environ: str) -> Member:
+    def add(self, process: Process, *, port: int | None = None, **environ: str) -> Member:
         """Another process of the product, not started."""
         values = {**self.environ, **environ}
-        return Member(process, values, tree or self.tree, self.folder / f"{process.name}.log", port=port)
+        return Member(process, values, self.tree, self.folder / f"{process.name}.log", port=port)
 
     @contextmanager
-    def beside(self, process: Process, *, tree: Path | None = None, **environ: str) -> Iterator[Member]:
+    def beside(self, process: Process, changes: Mapping[str, str], *, tree: Path | None = None) -> Iterator[Member]:
         """Another process of the product, of another tree where one is named, while the block lasts."""
-        member = self.add(process, tree=tree, **environ)
+        member = self.add(process)
+        member.environ = {**member.environ, **changes}
+        if tree is not None:
+            member.tree, member.environ = tree, {**member.environ, **of_tree(tree)}
         self.others.append(member)
         member.start()
         try:
@@ -245,18 +248,22 @@ def is_ready(web: Member) -> bool:
         return False
 
 
+def of_tree(tree: Path) -> dict[str, str]:
+    """What leads a process to the code and the facts of a tree."""
+    return {"PYTHONPATH": str(tree), "HEADROOM_CONFIG_DIR": str(tree / "config")}
+
+
 def _environ(folder: Path, tree: Path, database: Database, broker: Redis, cache: Redis) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADROOM_", "OTEL_"))}
     return {
         **kept,
         **ONE_THREAD,
         **CLOCKS,
-        "PYTHONPATH": str(tree),
+        **of_tree(tree),
         "DATABASE_URL": database.proxied_url,
         "BROKER_URL": broker.proxied_url,
         "CACHE_URL": cache.proxied_url,
         "HEADROOM_DATA_DIR": str(folder / "data"),
-        "HEADROOM_CONFIG_DIR": str(tree / "config"),
         FOLDER_VARIABLE: str(folder / "failpoints"),
     }
 

@@ -108,10 +108,10 @@ def _flips(scene: Scene, port: int) -> None:
 def receivers(scene: Scene) -> None:
     """What is not taken comes again, the same each time; who takes nothing is told of; nobody else waits for them."""
     calm_s = _slowest_job(scene)
-    settings = settings_from_environment(scene.rig.environ | _PATIENCE)
+    settings = settings_from_environment({**scene.rig.environ, **_PATIENCE})
     with (
         receiving() as receiver,
-        scene.rig.beside(deliverer(settings), **_PATIENCE),
+        scene.rig.beside(deliverer(settings), _PATIENCE),
         _listening(scene, receiver) as hooks,
     ):
         jobs = [job for n in range(scene.times(6, 40)) if (job := scene.job(tenant=TENANTS[n % 2])) is not None]
