@@ -1,20 +1,16 @@
 """Mutants: copies of the tree, each broken on purpose in one place; the checker must find every one of them."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from config.environment import ROOT
 from scripts.faulting.case import CASES
 from scripts.faulting.ledger import Violation
 from scripts.faulting.protocol import protocol
 from scripts.faulting.scene import Profile
+from scripts.faulting.trees import copied_tree
 from scripts.trouble import Trouble
-
-_COPIED = ("service", "workers", "config", "scripts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +142,7 @@ MUTANTS: tuple[Mutant, ...] = (
 @contextmanager
 def broken_tree(mutant: Mutant) -> Iterator[Path]:
     """A copy of the tree with the mutant's edits; Trouble where the code has moved on and an edit fits no more."""
-    with TemporaryDirectory(prefix="headroom-mutant-") as name:
-        tree = Path(name)
-        for folder in _COPIED:
-            shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with copied_tree("headroom-mutant-") as tree:
         for edit in mutant.edits:
             path = tree / edit.path
             text = path.read_text(encoding="utf-8")

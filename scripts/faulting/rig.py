@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,6 +150,23 @@ class Rig:
         return Member(process, values, self.tree, self.folder / f"{process.name}.log", port=port)
 
     @contextmanager
+    def changed(self, members: Sequence[Member], changes: Mapping[str, str]) -> Iterator[None]:
+        """In the block these run with other settings; they are restarted for it, and afterwards."""
+        before = [member.environ for member in members]
+        self._restart(members, [{**environ, **changes} for environ in before])
+        try:
+            yield
+        finally:
+            self._restart(members, before)
+
+    def _restart(self, members: Sequence[Member], environs: Sequence[Mapping[str, str]]) -> None:
+        for member, environ in zip(members, environs, strict=True):
+            member.environ = environ
+            member.terminate()
+            member.start()
+        self.wait_until_ready()
+
+    @contextmanager
     def beside(self, process: Process, changes: Mapping[str, str], *, tree: Path | None = None) -> Iterator[Member]:
         """Another process of the product, of another tree where one is named, while the block lasts."""
         member = self.add(process)
@@ -163,6 +180,11 @@ class Rig:
         finally:
             self.others.remove(member)
             member.terminate()
+
+    @property
+    def scratch(self) -> Path:
+        """Where its processes write temporary files."""
+        return Path(self.environ["TMPDIR"])
 
     def start_product(self) -> None:
         """Start every process of the product and wait until all of it works."""
@@ -181,11 +203,11 @@ class Rig:
         for member in self.members:
             member.kill()
 
-    def migrate(self) -> None:
-        """Bring the database to the schema of the tree."""
-        done = subprocess.run(
-            MIGRATE.command, cwd=self.tree, env=dict(self.environ), capture_output=True, text=True, check=False
-        )
+    def migrate(self, *options: str, tree: Path | None = None) -> None:
+        """Bring the database to the schema of the rig's tree or another one, or by the options elsewhere."""
+        of = tree or self.tree
+        command, environ = (*MIGRATE.command, *options), {**self.environ, **of_tree(of)}
+        done = subprocess.run(command, cwd=of, env=environ, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Trouble(f"The rig's database could not be migrated: {done.stderr[-500:]}")
 
@@ -264,6 +286,7 @@ def _environ(folder: Path, tree: Path, database: Database, broker: Redis, cache:
         "BROKER_URL": broker.proxied_url,
         "CACHE_URL": cache.proxied_url,
         "HEADROOM_DATA_DIR": str(folder / "data"),
+        "TMPDIR": str(folder / "scratch"),
         FOLDER_VARIABLE: str(folder / "failpoints"),
     }
 
@@ -278,7 +301,7 @@ def _web(rig: Rig, name: str) -> Member:
 
 def build_rig(folder: Path, tree: Path, changes: Mapping[str, str]) -> Rig:
     """A rig with nothing of the product running: its servers are, and the database is migrated."""
-    for name in ("failpoints", "data"):
+    for name in ("failpoints", "data", "scratch"):
         (folder / name).mkdir()
     database, broker, cache = make_servers(folder)
     environ = {**_environ(folder, tree, database, broker, cache), **changes}
