@@ -89,7 +89,7 @@ def rules_change(scene: Scene) -> None:
 
 @case(53, "the next release's migration goes up and down under load")
 def migrations(scene: Scene) -> None:
-    """Processes of this release go on, and start anew, on the schema of the next one, with a worker of it beside them."""
+    """Processes of this release go on and start anew on the schema of the next one, beside a worker of that one."""
     before = scene.driver.ledger.counts["5xx in windows"]
     with next_release() as (tree, old), scene.fault(), _waits_watched(scene) as longest_s:
         newer = Process(name="worker-next", arguments=scene.rig.workers[0].process.arguments)
