@@ -31,13 +31,20 @@ def disks_full(scene: Scene) -> None:
 
 def _no_room_for_uploads(scene: Scene) -> None:
     shop = Shop(scene.driver, scene.questions, "acme")
-    person, headers = scene.driver.person(), {"Idempotency-Key": scene.questions.key()}
+    person = scene.driver.person()
     line = orjson.dumps({"name": person.canary, "workload": inference(40_000)})
     lines = b"\n".join([line] * (_UPLOADED_BYTES // len(line)))
-    headers |= {"Content-Type": "application/x-ndjson"}
+
+    def upload(key: str) -> Answer:
+        headers = {"Idempotency-Key": key, "Content-Type": "application/x-ndjson"}
+        return scene.driver.send(person, "POST", _BATCHES, lines, web=0, headers=headers)
+
+    # Python chooses the folder for temporary files once, and takes none that is full already.
+    upload(scene.questions.key())
+    key = scene.questions.key()
     quotes = [shop.issued()["id"] for _ in range(2)]
     with scene.fault(), small_disk(scene.rig.scratch), ballast(scene.rig.scratch):
-        answer = scene.driver.send(person, "POST", _BATCHES, lines, headers=headers)
+        answer = upload(key)
         scene.expect(answer.status == 503, "I4", f"an upload without room for it was answered {answer.status}")
         for form in _ENDS:
             _check_document(scene, form, _document(shop, quotes[0], form))
@@ -47,7 +54,7 @@ def _no_room_for_uploads(scene: Scene) -> None:
             answer = _document(shop, quote_id, form)
             scene.expect(answer.status == 200, "I1", f"the {form} of a quote was answered {answer.status} afterwards")
             _check_document(scene, form, answer)
-    answer = scene.driver.send(person, "POST", _BATCHES, lines, headers=headers)
+    answer = upload(key)
     scene.expect(answer.is_success, "I1", f"an upload that was refused for want of room is {answer.status} afterwards")
     batch = answer.json()
     scene.expect(scene.count(_MADE, batch["id"]) == 1, "I2", "an upload made more than one batch")
@@ -81,6 +88,5 @@ def _no_room_for_the_broker(scene: Scene) -> None:
                 web = scene.rig.webs[0]
                 scene.wait_for(lambda: not is_ready(web), what="/readyz says that the broker takes nothing")
             scene.rig.wait_until_ready()
-            scene.checker.wait_until_at_rest()
             broker.kill()
         broker.start()
