@@ -1,6 +1,7 @@
 """The product's own worker, whose engine dawdles, hangs or dies where a failpoint says so.
 
-Registered before the product's own tasks are imported, so that these are the ones under their names.
+Registered at once, before the product's own tasks are imported, so that these are the ones under their names: where
+tasks wait for the app to be complete, Celery takes them from a set, and which one comes first is chance.
 """
 
 import os
@@ -18,6 +19,7 @@ from service.store.runs import Versions
 from workers.app import app, runtime
 
 _POINTS = failpoints()
+_AT_ONCE = {"lazy": False, "shared": False}
 # What the product tells Kombu about messages that nobody acknowledged.
 _ABANDONED = ("visibility_timeout", "unacked_restore_interval", "unacked_restore_throttle")
 
@@ -36,14 +38,14 @@ def _solved_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatA
     return sized(held, asked, versions, weight)
 
 
-@app.task(name=TaskName.SIZE_WORKLOAD.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+@app.task(name=TaskName.SIZE_WORKLOAD.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_workload(run_id: str) -> None:
     """Size one run; die once its result is stored, where somebody wants that."""
     if execute(runtime(), run_id, solve=_solved):
         _POINTS.passed(Failpoint.STORED)
 
 
-@app.task(name=TaskName.SIZE_CHUNK.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+@app.task(name=TaskName.SIZE_CHUNK.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_chunk(batch_id: str, number: str) -> None:
     """Size the items of one chunk of a batch."""
     size_items(runtime(), batch_id, int(number), solve=_solved_item)

@@ -4,7 +4,10 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -14,6 +17,7 @@ from config.environment import ROOT
 from scripts.faulting.bounds import Held, beyond
 from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
+from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.ledger import Answer, Job, Ledger
 from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
@@ -231,8 +235,26 @@ def test_what_is_not_given_back_is_found(changes, words):
 def test_a_receiver_answers_as_its_path_says_and_knows_a_signature():
     receiver = Receiver()
     signed = "t=1,v1=" + hmac.new(b"secret", b"1.{}", hashlib.sha256).hexdigest()
-    assert [receiver.received(FAILS_FIRST, "evt_1", signed, b"{}") for _ in range(4)] == [500, 500, 200, 200]
+    assert [receiver.received(FAILS_FIRST, "evt_1", signed, b"{}") for _ in range(5)] == [500] * 4 + [200]
     assert receiver.received(GONE, "evt_1", signed, b"{}") == 410
     [first, *_] = receiver.of(FAILS_FIRST)
     assert first.is_signed_with("secret")
     assert not first.is_signed_with("other")
+
+
+REGISTERED = """
+from scripts.faulting.failing_worker import app
+app.loader.import_default_modules()
+app.finalize()
+print(*(app.tasks[name].run.__module__ for name in ("size_workload", "size_chunk", "render_quote")))
+"""
+
+
+def test_the_worker_of_the_rig_sizes_by_its_own_tasks_and_renders_by_the_products(tmp_path):
+    nowhere = "redis://127.0.0.1:1/0"
+    places = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "BROKER_URL": nowhere, "CACHE_URL": nowhere}
+    environ = os.environ | places | {FOLDER_VARIABLE: str(tmp_path), "HEADROOM_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", REGISTERED]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    ours = "scripts.faulting.failing_worker"
+    assert done.stdout.split() == [ours, ours, "workers.documents"], done.stderr
