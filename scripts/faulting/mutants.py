@@ -38,7 +38,7 @@ _RUNS = "service/store/runs.py"
 _VIEW = "service/planning/quote_view.py"
 _CLAIM = "    return session.connection().execute(_claim(session.get_bind().dialect.name), values)"
 _OF_TENANT = "select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))"
-_RUNNING = "RunRow.status == RunStatus.RUNNING.value)"
+_HELD = "RunRow.id == run_id, RunRow.lease_token == token, _RUNNING)\n    if _rows"
 _LOST = "ring_again(runtime, lapsed) + ring_again(runtime, lost(runtime))"
 _APPROVED = "row.approved_sha256 is not None and sha256_of(as_approved(snapshot)) != row.approved_sha256"
 _NOTED = "        record(session, (author_of(caller, request_id), ended))\n"
@@ -96,8 +96,8 @@ MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 _RUNS,
-                f"RunRow.id == run_id, RunRow.lease_token == token, {_RUNNING}\n    if _rows",
-                f"RunRow.id == run_id, {_RUNNING}\n    if _rows",
+                _HELD,
+                _HELD.replace("RunRow.lease_token == token, ", ""),
             ),
         ),
         case=13,
