@@ -26,3 +26,10 @@ def test_an_unknown_record_comes_with_the_nearest(command):
     done = command("catalog", "gpus", "b200-sxn")
     assert done.code == Ending.REFUSED
     assert "Did you mean b200-sxm?" in done.err
+
+
+def test_in_a_narrow_terminal_no_heading_breaks_within_a_word(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    head, *_ = command("catalog", "gpus").out.partition("──")
+    words = {word for name in HIGHLIGHTS["gpus"] for word in name.split("_")} | {"id", "name"}
+    assert set(head.split()) == words
