@@ -43,7 +43,7 @@ def calibrate_science(
     catalog: Catalog, runs: Sequence[ScienceRun], say: Callable[[str], None]
 ) -> tuple[Fitted, tuple[Missed, ...]]:
     """The fit on all runs, and how far it, and fits without a run, a GPU or a source, miss what was measured."""
-    fitted = with_other_settings(catalog, fit_science(catalog, runs), runs, say)
+    fitted = with_other_settings(catalog, fit_science(catalog, runs), runs)
     missed = [one for part in PARTS for one in left_out(catalog, fitted, runs, part, say)]
     fitted, missed = with_few_gpu_bands(fitted, missed)
     return fitted, tuple(missed)

@@ -56,13 +56,11 @@ def left_out(
     return found
 
 
-def with_other_settings(
-    catalog: Catalog, fitted: Fitted, runs: Sequence[ScienceRun], say: Callable[[str], None]
-) -> Fitted:
+def with_other_settings(catalog: Catalog, fitted: Fitted, runs: Sequence[ScienceRun]) -> Fitted:
     """The fit with the arm by which settings of one source miss those of another, beside what intervals hold."""
     scores = [
         beyond(one.ln_missed, one.arm)
-        for one in left_out(catalog, fitted, runs, SOURCE, say)
+        for one in left_out(catalog, fitted, runs, SOURCE, lambda _: None)
         if _steps_unseen(one.run, runs)
     ]
     return replace(fitted, other_settings_ln_arm=arm_of(scores) if len(scores) > 1 else 0.0)
