@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from service.planning.quote_sources import Sized, Sources
-from service.quoting.bom import Bom, bill_of_materials
+from service.quoting.bom import MOST_PIECES, Bom, bill_of_materials
 from service.quoting.book import Book
 from service.quoting.days import Validity, last_day
 from service.quoting.quote import spelled_book
@@ -67,6 +67,9 @@ def fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Car
         restated(option, quantities, site),
     )
     most = {line.id: most_pieces(line) for line in plain.lines if carried.parts.get(line.id) == line.part}
+    # What no rule counts is a line only where the seller has counted it.
+    by_hand = [part for part in plain.uncounted if part.id in quantities]
+    most |= {part.id: MOST_PIECES for part in by_hand if carried.parts.get(part.id) == part.part}
     last = None if found.book.expires is None else date.fromisoformat(found.book.expires)
     until = day_of(request.valid_until)
     return dataclasses.replace(

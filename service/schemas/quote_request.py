@@ -190,7 +190,8 @@ class QuoteRequestSchema(RecordSchema):
     quantities = ByName(
         "Line id -> how many, in place of the count; 0 takes the line out and leaves it to be seen. Of servers as many "
         "as are at work by the sizing, at most ten times the option's: all that is counted by servers follows. Of any "
-        "other line at most ten times what its rule counts, and a hundred in any case.",
+        "other line at most ten times what its rule counts, and a hundred in any case. An id of uncounted makes a line "
+        "of what no rule could count; 0 says that none is needed.",
         Count("How many.", low=0, high=MOST_PIECES),
         most=MOST_ENTRIES,
         load_default=dict,

@@ -17,7 +17,7 @@ from service.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from service.planning.audit import Action, author_of, list_events
+from service.planning.audit import author_of, list_events
 from service.planning.cancel import cancel
 from service.planning.execute import execute
 from service.planning.idempotency import FirstAnswer, Once
@@ -27,6 +27,7 @@ from service.planning.quote_steps import accept, approve, issue, submit
 from service.planning.quotes import add_row, create, get_quote, list_quotes, new_row, rewrite
 from service.planning.submit import submit as post
 from service.planning.transact import transact
+from service.quoting.steps import QuoteStep
 from service.store import quotes, tenants
 from service.store.filters import AuditFilter, QuoteFilter
 from service.store.tables.quotes import QuoteRow, QuoteState
@@ -387,7 +388,7 @@ def test_a_book_that_is_put_off_while_it_is_priced_from_is_not_used(desk, runtim
     with pytest.raises(ConflictError, match="later day"):
         transact(
             runtime,
-            lambda session: add_row(runtime, session, row, author=author, action=Action.QUOTE_CREATED, now=clock.now),
+            lambda session: add_row(runtime, session, row, author=author, action=QuoteStep.CREATED, now=clock.now),
         )
     assert not get_price_book(runtime, desk.admin, book.id).used
     with pytest.raises(NotFoundError):
