@@ -127,14 +127,14 @@ def test_a_quote_without_ownership_has_no_such_block(quote):
 
 def test_what_rests_on_a_sum_that_lacks_parts_says_which(quote):
     rows = {row["name"]: row["note"] for row in ownership_block(quote()["tco"])["rows"]}
-    assert rows["Total"] == "without space, staff"
-    assert rows["Per GPU-hour"].endswith("; without space, staff")
-    assert rows["The same hours in a cloud"].endswith("% utilisation, owning without space, staff")
+    assert rows["Total"] == "without space, support, staff"
+    assert rows["Per GPU-hour"].endswith("; without space, support, staff")
+    assert rows["The same hours in a cloud"].endswith("% utilisation, owning without space, support, staff")
 
 
 def test_a_cloud_that_does_not_sell_the_gpu_is_told(quote):
     tco = quote()["tco"]
-    unsold = {name: None for name in ("gpu_hour", "amount", "difference", "break_even_utilisation_fraction")}
+    unsold = dict.fromkeys(("gpu_hour", "amount", "difference", "break_even_utilisation_fraction"))
     rows = {row["name"]: row for row in ownership_block({**tco, "cloud": {**tco["cloud"], **unsold}})["rows"]}
     assert rows["The same hours in a cloud"]["note"] == "A cloud, 1 November 2026 has no price of b300-sxm"
 
