@@ -16,16 +16,27 @@ from service.quoting.terms import QuoteTerms
 from service.runtime import Runtime
 from service.schemas.quote_request import QuoteRequest
 from service.sizing.result import SizingOption
+from service.sizing.workload import InferenceWorkload
+
+_NO_SPARES = "none"
 
 
 def as_sized(request: QuoteRequest, sized: Sized) -> QuoteRequest:
-    """The request with what the sizing was told already: where it will stand, and by when it is needed."""
+    """The request with what the sizing was told already: where it will stand, by when, and how available."""
     told = sized.question.constraints
     return dataclasses.replace(
         request,
         destination_country=request.destination_country or told.destination_country,
         deliver_by=request.deliver_by or told.deliver_by,
+        spares=_spares(request, sized),
     )
+
+
+def _spares(request: QuoteRequest, sized: Sized) -> str:
+    """What cold spares are for: what is asked, else the availability of the question; a training has none."""
+    workload = sized.question.workload
+    asked = workload.availability.value if isinstance(workload, InferenceWorkload) else _NO_SPARES
+    return request.spares or asked
 
 
 def site_of(runtime: Runtime, sized: Sized) -> Site:
@@ -36,15 +47,15 @@ def site_of(runtime: Runtime, sized: Sized) -> Site:
 
 def bom_of(runtime: Runtime, request: QuoteRequest, sized: Sized, option: SizingOption) -> Bom:
     """The parts of what is quoted: by the rules, then with the counts that the seller states."""
-    rules = runtime.catalog.bom_rules
+    rules, spares = runtime.catalog.bom_rules, _spares(request, sized)
     counted = bill_of_materials(
         option,
         hardware=runtime.catalog.hardware,
         rules=rules,
         term_months=request.term_months,
-        spares=request.spares,
+        spares=spares,
     )
-    made = adjusted(counted, request.quantities, sized=sized.option.servers, rules=rules, spares=request.spares)
+    made = adjusted(counted, request.quantities, sized=sized.option.servers, rules=rules, spares=spares)
     return configured(made, request.configurations)
 
 

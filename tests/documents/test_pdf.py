@@ -143,3 +143,10 @@ def test_letters_that_the_font_lacks_do_not_stop_a_quote(quote):
     assert quote_pdf(quote(customer=Customer(name="\u682a\u5f0f\u4f1a\u793e")), state="draft", sha256=None).startswith(
         b"%PDF"
     )
+
+
+def test_a_cloud_that_is_always_cheaper_is_said_to_be(quote):
+    tco = quote()["tco"]
+    dear = {**tco["cloud"], "break_even_utilisation_fraction": "1.2", "without": []}
+    rows = {row["name"]: row["note"] for row in ownership_block({**tco, "cloud": dear})["rows"]}
+    assert rows["The same hours in a cloud"].endswith("; owning costs more at any utilisation")

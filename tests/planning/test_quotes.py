@@ -463,3 +463,15 @@ def test_who_offers_what_of_which_configuration_by_when_is_said(desk, runtime, c
     quote = create(runtime, desk.seller, asked(run.id, destination_country=None, deliver_by=None), request_id="req_q")
     said = orjson.loads(quote.snapshot)
     assert (said["export"]["shipment"]["destination"], said["supply"]["deliver_by"]) == ("FR", "2027-03-01")
+
+
+@ONE_DATABASE
+def test_cold_spares_are_for_the_availability_that_was_asked_of_the_sizing(runtime, caller):
+    ids = {}
+    for asked_for in ("n", "n+1"):
+        desk = Desk(runtime=runtime, caller=caller, run_id=sized(runtime, caller, availability=asked_for))
+        quote = desk.draft()
+        ids[asked_for] = {line["id"] for line in orjson.loads(quote.snapshot)["lines"]}
+        assert orjson.loads(quote.request)["spares"] == asked_for
+    assert not any(name.startswith("spare-") for name in ids["n"])
+    assert any(name.startswith("spare-") for name in ids["n+1"])
