@@ -16,8 +16,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from service.logs.line import without_secrets
 from service.logs.process import own_logs
@@ -29,6 +30,9 @@ log = structlog.get_logger(__name__)
 _LOCK_KEY = 7_236_411_902
 _LOCK_WAIT_S = 60
 _LOOK_EVERY_S = 0.1
+# Whoever waits for a table makes all wait who come later: a migration gives way, and tries again.
+_TABLE_WAIT_MS = 500
+_PAUSE_S = 1.0
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -64,20 +68,33 @@ def upgrade(database_url: str, *, to: str | None = None) -> str:
     """Run the missing migrations under a lock and return the revision reached; `to` goes to one, forward or back.
 
     On SQLite they arrive together or change nothing. On PostgreSQL each one does, because indexes of large tables are
-    built outside of a transaction: whoever was interrupted calls this again. Without `to` a database that a later
-    release has migrated stays as it is.
+    built outside of a transaction: whoever was interrupted calls this again. Somebody who reads a table for long, as a
+    backup does, is waited for without holding up anybody else. Without `to` a database that a later release has
+    migrated stays as it is.
     """
     url = make_url(database_url)
-    sqlite = url.get_backend_name() == "sqlite"
-    if sqlite and url.database:
+    if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = make_engine(database_url, pool_size=1)
+    until_s = time.monotonic() + _LOCK_WAIT_S
     try:
-        with engine.connect().execution_options(**WRITES) as connection, (_together if sqlite else _apart)(connection):
-            _go(connection, to)
-            revision = current_revision(connection)
+        while True:
+            try:
+                return _upgraded(engine, to)
+            except OperationalError as error:
+                if not isinstance(error.orig, LockNotAvailable) or time.monotonic() > until_s:
+                    raise
+                log.info("migration_gives_way", pause_s=_PAUSE_S)
+            time.sleep(_PAUSE_S)
     finally:
         engine.dispose()
+
+
+def _upgraded(engine: Engine, to: str | None) -> str:
+    held = _together if engine.dialect.name == "sqlite" else _apart
+    with engine.connect().execution_options(**WRITES) as connection, held(connection):
+        _go(connection, to)
+        revision = current_revision(connection)
     assert revision is not None
     return revision
 
@@ -95,7 +112,7 @@ def _together(connection: Connection) -> Iterator[None]:
 def _apart(connection: Connection) -> Iterator[None]:
     """A lock of the session, asked for again and again: who waits in a statement holds up indexes that are built."""
     until_s = time.monotonic() + _LOCK_WAIT_S
-    connection.execute(text(f"SET lock_timeout = {_LOCK_WAIT_S * 1000}"))
+    connection.execute(text(f"SET lock_timeout = {_TABLE_WAIT_MS}"))
     connection.execute(text("SET statement_timeout = 0"))
     connection.commit()
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}):
