@@ -112,15 +112,13 @@ def _together(connection: Connection) -> Iterator[None]:
 def _apart(connection: Connection) -> Iterator[None]:
     """A lock of the session, asked for again and again: who waits in a statement holds up indexes that are built."""
     until_s = time.monotonic() + _LOCK_WAIT_S
-    connection.execute(text(f"SET lock_timeout = {_TABLE_WAIT_MS}"))
-    connection.execute(text("SET statement_timeout = 0"))
-    connection.commit()
-    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}):
-        connection.commit()
+    with connection.begin():
+        connection.execute(text(f"SET lock_timeout = {_TABLE_WAIT_MS}"))
+        connection.execute(text("SET statement_timeout = 0"))
+    while not _locked(connection):
         if time.monotonic() > until_s:
             raise TimeoutError(f"Another process has been migrating the database for {_LOCK_WAIT_S} s.")
         time.sleep(_LOOK_EVERY_S)
-    connection.commit()
     try:
         yield
     finally:
@@ -128,11 +126,17 @@ def _apart(connection: Connection) -> Iterator[None]:
         connection.invalidate()
 
 
+def _locked(connection: Connection) -> bool:
+    with connection.begin():
+        return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}))
+
+
 def _go(connection: Connection, to: str | None) -> None:
     found = current_revision(connection)
     config = alembic_config(connection)
     if connection.dialect.name != "sqlite":
-        connection.commit()
+        # Whoever looked began a transaction, and each script has one of its own.
+        connection.rollback()
         config.attributes[EACH_APART] = True
     if to is not None and found is not None and to < found:
         command.downgrade(config, to)
