@@ -75,7 +75,7 @@ def wrong_keys(scene: Scene) -> None:
 @case(31, "two editors change one quote under one ETag", quick=True)
 def lost_update(scene: Scene) -> None:
     """One gets through, the other is told 412; without If-Match it is 428."""
-    shop = Shop(scene.driver, scene.questions, "bolt")
+    shop = scene.shop("bolt")
     quote = shop.draft()
     path = f"/v1/quotes/{quote['id']}"
     for n in range(scene.times(5, 50)):
@@ -99,7 +99,7 @@ def lost_update(scene: Scene) -> None:
 @case(32, "steps of one quote raced", quick=True)
 def raced_steps(scene: Scene) -> None:
     """Accepted, declined, withdrawn, revised and expired at the same moment: one legal path, and the audit tells it."""
-    shop = Shop(scene.driver, scene.questions, "cyan")
+    shop = scene.shop("cyan")
     taken: dict[str, int] = {}
     for _ in range(scene.times(8, 200)):
         quote = shop.issued()

@@ -30,7 +30,7 @@ def disks_full(scene: Scene) -> None:
 
 
 def _no_room_for_uploads(scene: Scene) -> None:
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     person = scene.driver.person()
     line = orjson.dumps({"name": person.canary, "workload": inference(40_000)})
     lines = b"\n".join([line] * (_UPLOADED_BYTES // len(line)))

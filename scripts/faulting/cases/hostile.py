@@ -15,7 +15,6 @@ from scripts.faulting.driver import TENANTS
 from scripts.faulting.load import body_of, inference
 from scripts.faulting.raw import chunked, exchange
 from scripts.faulting.scene import Scene
-from scripts.faulting.shop import Shop
 from service.access import Role
 
 _WORKLOADS = "/v1/workloads"
@@ -140,7 +139,7 @@ def edges(scene: Scene) -> None:
 @case(44, "names that are formulas", quick=True)
 def formulas(scene: Scene) -> None:
     """Every cell of every table that is handed out is text, and numbers stay numbers."""
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     names = _FORMULAS if scene.times(0, 1) else scene.rng.sample(_FORMULAS, 4)
     for name in names:
         body = shop.body(customer={"name": f"{name} {scene.driver.person().canary}"})
@@ -196,7 +195,7 @@ def _is_inert(cell: str) -> bool:
 @case(45, "names that are markup")
 def markup(scene: Scene) -> None:
     """Rendered as they are; nobody is called, and no file is read."""
-    shop = Shop(scene.driver, scene.questions, "bolt")
+    shop = scene.shop("bolt")
     with sink() as (port, heard):
         for name in (
             "<script>alert(1)</script>",

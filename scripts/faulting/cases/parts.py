@@ -214,7 +214,7 @@ def foreign_lock(scene: Scene) -> None:
 @case(24, "serialization failures and deadlocks")
 def serialization_failures(scene: Scene) -> None:
     """Two people revise and step at once on a database that refuses what it cannot put in order."""
-    shop = Shop(scene.driver, scene.questions, "cyan")
+    shop = scene.shop("cyan")
     quotes = [shop.issued() for _ in range(scene.times(2, 5))]
     _isolate(scene, "repeatable read")
     scene.rig.database.cut_sessions()

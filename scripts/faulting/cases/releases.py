@@ -69,7 +69,7 @@ def facts_change(scene: Scene) -> None:
 @case(52, "export rules change between approval and issue")
 def rules_change(scene: Scene) -> None:
     """Screened again at the issue: the quote goes back to be written, and says why."""
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     quote = shop.draft(exporter_country="GB")
     for name in ("submit", "approve"):
         shop.step(name, quote["id"])
@@ -151,7 +151,7 @@ def _waits_watched(scene: Scene) -> Iterator[list[float]]:
 def power_loss(scene: Scene) -> None:
     """At random points under load; what was acknowledged is there, and quotes have one history."""
     history = History()
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     for _ in range(scene.times(3, 30)):
         quotes = [shop.draft()["id"] for _ in range(2)]
         with scene.fault():
