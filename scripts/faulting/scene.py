@@ -116,7 +116,8 @@ class Scene:
     def query(self, statement: bytes, *values: object) -> list[tuple[object, ...]]:
         """Rows of the database, past the proxy."""
         with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
-            return connection.execute(statement, values).fetchall()
+            found = connection.execute(statement, values)
+            return found.fetchall() if found.description else []
 
     def count(self, statement: bytes, *values: object) -> int:
         """The number that a statement selects."""

@@ -16,7 +16,7 @@ from service.access import Role
 _WORKLOADS = "/v1/workloads"
 _REASON = {"reason": "because"}
 _ACCEPTANCE = {"accepted_by": "somebody"}
-_AGE = b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s RETURNING key"
+_AGE = b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s"
 _ENDS = {"accepted", "declined", "withdrawn", "superseded", "expired"}
 
 
@@ -65,7 +65,7 @@ def wrong_keys(scene: Scene) -> None:
         scene.expect(status == 400, "I4", f"the idempotency key {bad[:20]!r} was answered {status}")
         scene.seen.bad_inputs += 1
     scene.query(
-        b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s RETURNING 1", key
+        b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s", key
     )
     body = changed | {"name": f"after its end {person.canary}"}
     again = scene.driver.send(person, "POST", _WORKLOADS, body, headers={"Idempotency-Key": key})
@@ -132,7 +132,7 @@ def _race(scene: Scene, shop: Shop, quote_id: str) -> None:
 
 def _expire(scene: Scene, quote_id: str) -> None:
     """Its validity has just ended."""
-    scene.query(b"UPDATE quotes SET expires_at = now() WHERE id = %s RETURNING id", quote_id)
+    scene.query(b"UPDATE quotes SET expires_at = now() WHERE id = %s", quote_id)
 
 
 def _check_path(scene: Scene, quote_id: str, state: str) -> None:
@@ -156,7 +156,7 @@ def _check_damage(scene: Scene, shop: Shop) -> None:
     """What somebody changed behind the service's back is never told as what was issued."""
     quote = shop.issued()
     (told,) = scene.query(b"SELECT snapshot FROM quotes WHERE id = %s", quote["id"])[0]
-    change = b"UPDATE quotes SET snapshot = %s WHERE id = %s RETURNING id"
+    change = b"UPDATE quotes SET snapshot = %s WHERE id = %s"
     scene.query(change, str(told).replace('"extended_net":"7', '"extended_net":"1'), quote["id"])
     with scene.driver.ledger.expecting(500):
         answer = shop.call(Role.SELLER, "GET", f"/v1/quotes/{quote['id']}.json")

@@ -230,7 +230,7 @@ def serialization_failures(scene: Scene) -> None:
 
 
 def _isolate(scene: Scene, level: str) -> None:
-    scene.query(f"ALTER DATABASE headroom SET default_transaction_isolation = '{level}'; SELECT 1".encode())
+    scene.query(f"ALTER DATABASE headroom SET default_transaction_isolation = '{level}'".encode())
 
 
 def _revised_at_once(scene: Scene, shop: Shop, quote_id: str) -> None:

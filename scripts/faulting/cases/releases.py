@@ -25,6 +25,7 @@ _EVENTS = b"""SELECT resource_id, request_id FROM audit_events WHERE resource_ki
     ORDER BY resource_id, substring(new_state from 'version ([0-9]+)')::int"""
 _LONGEST_WAIT = b"""SELECT coalesce(max(extract(epoch FROM now() - query_start)), 0) FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND application_name = 'headroom' AND query NOT LIKE '%%advisory%%'"""
+_NAME = "name: NVIDIA HGX B200"
 _REASON = {"reason": "because"}
 _ACCEPTANCE = {"accepted_by": "somebody"}
 
@@ -52,7 +53,7 @@ def facts_change(scene: Scene) -> None:
     """Old and new processes side by side: each result is of one version, and says of which."""
     with (
         scene.fault(),
-        _other_facts(scene, "assumptions.yaml", "\n", "\n# a new month\n") as facts,
+        _other_facts(scene, "hardware/gpus.yaml", _NAME, f"{_NAME}, as of another month") as facts,
     ):
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
         scene.load.post(scene.times(20, 100))

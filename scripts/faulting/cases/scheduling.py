@@ -16,7 +16,7 @@ from service.planning.schedule.due import begin_due
 
 _LEADER = b"SELECT holder, token, held_until > now() FROM leases WHERE name = 'dispatcher'"
 _TAKEN_OVER_WITHIN_S = 15.0
-_DUE_SOON = b"UPDATE schedules SET next_at = now() + interval '500 milliseconds' WHERE id = ANY(%s) RETURNING id"
+_DUE_SOON = b"UPDATE schedules SET next_at = now() + interval '500 milliseconds' WHERE id = ANY(%s)"
 
 
 def leader(scene: Scene) -> tuple[str, int] | None:
@@ -57,7 +57,7 @@ def two_dispatchers(scene: Scene) -> None:
     rounds = scene.times(2, 10)
     for n in range(rounds):
         # Another tick each time: that of the minute before.
-        due = b"UPDATE schedules SET cron = %s, next_at = now() - interval '1 minute' WHERE id = ANY(%s) RETURNING id"
+        due = b"UPDATE schedules SET cron = %s, next_at = now() - interval '1 minute' WHERE id = ANY(%s)"
         scene.query(due, f"{n} {n} * * *", schedules)
         at_once([functools.partial(begin_due, runtime)] * 2)
         scene.checker.wait_until_at_rest(within_s=60)
