@@ -64,9 +64,7 @@ def wrong_keys(scene: Scene) -> None:
         status = scene.driver.send(person, "POST", _WORKLOADS, changed, headers=headers).status
         scene.expect(status == 400, "I4", f"the idempotency key {bad[:20]!r} was answered {status}")
         scene.seen.bad_inputs += 1
-    scene.query(
-        b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s", key
-    )
+    scene.query(b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s", key)
     body = changed | {"name": f"after its end {person.canary}"}
     again = scene.driver.send(person, "POST", _WORKLOADS, body, headers={"Idempotency-Key": key})
     scene.expect(again.is_success, "I4", f"a key after its retention was answered {again.status}")
