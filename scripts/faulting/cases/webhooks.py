@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from config.environment import settings_from_environment
 from scripts.faulting.case import case
+from scripts.faulting.cases.floods import slowest_job
 from scripts.faulting.cases.sink import sink
 from scripts.faulting.driver import TENANTS, Person
 from scripts.faulting.receiver import FAILS, FAILS_FIRST, GONE, SILENT, SLOW, TAKES, Receiver, receiving
@@ -111,7 +112,7 @@ def _flips(scene: Scene, port: int) -> None:
 @case(47, "receivers that fail, hang, dawdle and are gone")
 def receivers(scene: Scene) -> None:
     """What is not taken comes again, the same each time; who takes nothing is told of; nobody else waits for them."""
-    calm_s = _slowest_job(scene)
+    calm_s = slowest_job(scene, TENANTS[0])
     settings = settings_from_environment({**scene.rig.environ, **_PATIENCE})
     with (
         receiving() as receiver,
@@ -119,7 +120,10 @@ def receivers(scene: Scene) -> None:
         _listening(scene, receiver) as hooks,
     ):
         jobs = [job for n in range(scene.times(6, 40)) if (job := scene.job(tenant=TENANTS[n % 2])) is not None]
-        scene.note("slowest job without and with bad receivers [s]", [round(calm_s, 2), round(_slowest_job(scene), 2)])
+        scene.note(
+            "slowest job without and with bad receivers [s]",
+            [round(calm_s, 2), round(slowest_job(scene, TENANTS[0]), 2)],
+        )
         wanted = {tenant: {job.run_id for job in jobs if job.tenant == tenant} for tenant in TENANTS[:2]}
         for path in (TAKES, FAILS_FIRST, SLOW):
             told = functools.partial(_has_told, receiver, path, wanted[TENANTS[0]])
@@ -131,18 +135,6 @@ def receivers(scene: Scene) -> None:
             scene.wait_for(off, what=f"the webhook to {path} is disabled", within_s=_DELIVERED_WITHIN_S)
         _check_events(scene, receiver, hooks)
     scene.note("events received, by path", Counter(event.path for event in receiver.events))
-
-
-def _slowest_job(scene: Scene) -> float:
-    """Of a few jobs, one after the other, that of which it took longest until it was done."""
-    took = []
-    for _ in range(scene.times(3, 10)):
-        since_s = time.monotonic()
-        job = scene.job()
-        if job is not None:
-            scene.driver.follow(job)
-        took.append(time.monotonic() - since_s)
-    return max(took)
 
 
 @contextmanager
