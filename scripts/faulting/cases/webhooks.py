@@ -21,12 +21,8 @@ from service.outbound import Outbound, RefusedError, UnsentError
 
 _WEBHOOKS = "/v1/webhooks"
 _PUBLIC, _LOOPBACK = "93.184.215.14", "127.0.0.1"
-# Pauses and the window of a sender that gives up within the case; its lease is longer than it waits for an answer.
-_PATIENCE = {
-    "HEADROOM_WEBHOOK_RETRY_FIRST_S": "0.5",
-    "HEADROOM_WEBHOOK_RETRY_WINDOW_S": "20",
-    "HEADROOM_LEASE_S": "10",
-}
+# Pauses and the window of a sender that gives up within the case.
+_PATIENCE = {"HEADROOM_WEBHOOK_RETRY_FIRST_S": "0.5", "HEADROOM_WEBHOOK_RETRY_WINDOW_S": "20"}
 _DELIVERED_WITHIN_S = 120.0
 _MEMORY_S = 1.2
 _THEIRS = "/takes-for-another"
