@@ -1,6 +1,7 @@
 """The rig: the product as several web and worker processes and two dispatchers, on real servers behind proxies."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -45,6 +46,7 @@ CLOCKS = {
     "HEADROOM_KEPT_BYTES": "8000000",
     "HEADROOM_LOG_LEVEL": "INFO",
 }
+_STARTED = re.compile(rb'"event":"(?:worker_ready|dispatcher_started)"')
 _UP_WITHIN_S = 90.0
 _STOPPED_WITHIN_S = 20.0
 
@@ -59,6 +61,7 @@ class Member:
     log: Path
     port: int | None = None
     running: subprocess.Popen[bytes] | None = None
+    _said_before: int = 0
 
     @property
     def address(self) -> str:
@@ -78,7 +81,17 @@ class Member:
     def start(self) -> None:
         """Start it, without waiting until it works."""
         with self.log.open("ab") as output:
+            self._said_before = output.tell()
             self.running = start(self.process.command, cwd=self.tree, output=output, environ=self.environ)
+
+    @property
+    def works(self) -> bool:
+        """Whether it has started up, as a web process answers and the others say."""
+        if self.port is not None:
+            return is_ready(self)
+        with self.log.open("rb") as said:
+            said.seek(self._said_before)
+            return _STARTED.search(said.read()) is not None
 
     def kill(self) -> None:
         """SIGKILL to all of it at once."""
@@ -217,6 +230,11 @@ class Rig:
         for web in self.webs:
             self.wait_for(partial(is_ready, web), what=f"{web.process.name} is ready")
 
+    def wait_until_whole(self) -> None:
+        """Return once every process has started up."""
+        for member in self.members:
+            self.wait_for(partial(_works, member), what=f"{member.process.name} works")
+
     def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = _UP_WITHIN_S) -> float:
         """Return once it has happened, with the seconds that it took; Trouble where it does not."""
         since_s = time.monotonic()
@@ -261,6 +279,10 @@ def _kill(pid: int) -> None:
 
 def _ended(process: subprocess.Popen[bytes] | None) -> bool:
     return process is None or process.poll() is not None
+
+
+def _works(member: Member) -> bool:
+    return member.works
 
 
 def is_ready(web: Member) -> bool:
