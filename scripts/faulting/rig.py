@@ -1,9 +1,7 @@
 """The rig: the product as several web and worker processes and two dispatchers, on real servers behind proxies."""
 
 import os
-import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -13,13 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import httpx
-
 from config.environment import ROOT, settings_from_environment
-from scripts.benchmark.procfs import family
-from scripts.children import free_port, start, stop
+from scripts.children import free_port
 from scripts.faulting.failpoints import FOLDER_VARIABLE, Failpoints
-from scripts.faulting.servers import Database, Redis, kill_family, make_servers
+from scripts.faulting.member import Member, is_ready, kill
+from scripts.faulting.servers import Database, Redis, make_servers
 from scripts.processes import DISPATCHER, MIGRATE, ONE_THREAD, Process, served, worker
 from scripts.trouble import Trouble
 from service.edge.gate import THREADS_PER_PLACE
@@ -46,82 +42,7 @@ CLOCKS = {
     "HEADROOM_KEPT_BYTES": "8000000",
     "HEADROOM_LOG_LEVEL": "INFO",
 }
-_STARTED = re.compile(rb'"event":"(?:worker_ready|dispatcher_started)"')
 _UP_WITHIN_S = 90.0
-_STOPPED_WITHIN_S = 20.0
-
-
-@dataclass(slots=True)
-class Member:
-    """A process of the product, in a process group of its own."""
-
-    process: Process
-    environ: Mapping[str, str]
-    tree: Path
-    log: Path
-    port: int | None = None
-    running: subprocess.Popen[bytes] | None = None
-    _said_before: int = 0
-
-    @property
-    def address(self) -> str:
-        """Of a web process."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def family(self) -> list[int]:
-        """It and everybody who descends from it, at the moment."""
-        return [] if self.running is None else family(self.running.pid)
-
-    @property
-    def children(self) -> list[int]:
-        """Who descends from it, at the moment."""
-        return self.family[1:]
-
-    def start(self) -> None:
-        """Start it, without waiting until it works."""
-        with self.log.open("ab") as output:
-            self._said_before = output.tell()
-            self.running = start(self.process.command, cwd=self.tree, output=output, environ=self.environ)
-
-    @property
-    def works(self) -> bool:
-        """Whether it has started up, as a web process answers and the others say."""
-        if self.port is not None:
-            return is_ready(self)
-        with self.log.open("rb") as said:
-            said.seek(self._said_before)
-            return _STARTED.search(said.read()) is not None
-
-    def kill(self) -> None:
-        """SIGKILL to all of it at once."""
-        kill_family(self.running)
-
-    def terminate(self) -> None:
-        """Ask it to end, and wait until it has."""
-        if self.running is not None:
-            stop(self.running, within_s=_STOPPED_WITHIN_S)
-
-    def pause(self) -> None:
-        """SIGSTOP to all of it: it lives, and does nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT: it goes on as if no time had passed."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self.running is not None
-        for pid in family(self.running.pid):
-            os.kill(pid, number)
-
-    def kill_child(self, pid: int) -> bool:
-        """SIGKILL to one of its children; False when that has just ended by itself."""
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
 
 
 @dataclass(slots=True)
@@ -209,9 +130,8 @@ class Rig:
     def kill_everything(self) -> None:
         """As a loss of power: every process of the product and of its servers, at once."""
         for member in self.members:
-            if member.running is not None:
-                for pid in family(member.running.pid):
-                    _kill(pid)
+            for pid in member.family:
+                kill(pid)
         for server in (self.database, self.broker, self.cache):
             server.kill()
         for member in self.members:
@@ -233,7 +153,7 @@ class Rig:
     def wait_until_whole(self) -> None:
         """Return once every process has started up."""
         for member in self.members:
-            self.wait_for(partial(_works, member), what=f"{member.process.name} works")
+            self.wait_for(partial(Member.works, member), what=f"{member.process.name} works")
 
     def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = _UP_WITHIN_S) -> float:
         """Return once it has happened, with the seconds that it took; Trouble where it does not."""
@@ -270,27 +190,8 @@ class Rig:
             server.proxy.stop()
 
 
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
 def _ended(process: subprocess.Popen[bytes] | None) -> bool:
     return process is None or process.poll() is not None
-
-
-def _works(member: Member) -> bool:
-    return member.works
-
-
-def is_ready(web: Member) -> bool:
-    """Whether a web process says that everything works."""
-    try:
-        return httpx.get(f"{web.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
 
 
 def of_tree(tree: Path) -> dict[str, str]:

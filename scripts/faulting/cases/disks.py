@@ -7,7 +7,7 @@ from scripts.faulting.cases.parts import submitted_meanwhile
 from scripts.faulting.full_disk import ballast, can_mount, small_disk
 from scripts.faulting.ledger import Answer
 from scripts.faulting.load import inference
-from scripts.faulting.rig import is_ready
+from scripts.faulting.member import is_ready
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from service.access import Role

@@ -13,7 +13,7 @@ from scripts.faulting.bounds import SESSIONS
 from scripts.faulting.case import case
 from scripts.faulting.failpoints import Trait
 from scripts.faulting.load import body_of, inference
-from scripts.faulting.rig import is_ready
+from scripts.faulting.member import is_ready
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from scripts.faulting.together import at_once

@@ -10,7 +10,7 @@ from scripts.faulting.checker import read_lines
 from scripts.faulting.driver import TENANTS
 from scripts.faulting.failpoints import KOMBU_VARIABLE, Trait
 from scripts.faulting.load import body_of
-from scripts.faulting.rig import Member
+from scripts.faulting.member import Member
 from scripts.faulting.scene import Scene
 from scripts.faulting.together import at_once
 from service.access import Role
