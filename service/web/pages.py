@@ -3,7 +3,7 @@
 from flask import Flask
 
 from service.edge.pages import PageBlueprint, show_problems_with
-from service.web import accuracy, admin, assets, batches, catalog, compare, quotes, runs, signing, size
+from service.web import accuracy, admin, assets, batches, catalog, compare, quote_writing, quotes, runs, signing, size
 from service.web.rendering import problem_page, teach_templates
 
 PAGES: tuple[PageBlueprint, ...] = (
@@ -13,6 +13,7 @@ PAGES: tuple[PageBlueprint, ...] = (
     size.blueprint,
     runs.blueprint,
     compare.blueprint,
+    quote_writing.blueprint,
     quotes.blueprint,
     batches.blueprint,
     batches.schedules,

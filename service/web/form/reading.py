@@ -8,6 +8,7 @@ from typing import Any
 from service.errors import FieldError
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
+from service.web.form.countries import country_code, country_name
 from service.web.form.field import MEAN, Form, FormField, Shape
 
 PASTED = "pasted"
@@ -43,11 +44,16 @@ def exact(text: str) -> str:
         return text
 
 
+def percentage(text: str) -> str:
+    """A share that is kept as a decimal string, as people write it: 0.125 is 12.5 %."""
+    return f"{(Decimal(text) * 100).normalize():f} %" if text else text
+
+
 def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
     """The body of a request as this form asks for it; MalformedBodyError when what was pasted cannot be read."""
     body: dict[str, Any] = {}
     for path, value in form.fixed:
-        _put(body, path, value)
+        _put(body, tuple(path.split(".")), value)
     for group in form.groups:
         chosen = typed.get(group.path, group.alternatives[0].name if group.alternatives else "")
         for one in group.alternatives:
@@ -58,7 +64,7 @@ def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
             _put_default(body, group.path)
     pasted = typed.get(PASTED, "").strip()
     if pasted and any(field.shape is Shape.MODEL for field in form.everything):
-        _put(body, _MODEL, _pasted_model(pasted))
+        _put(body, tuple(_MODEL.split(".")), _pasted_model(pasted))
     if name := typed.get(NAME, "").strip():
         body[NAME] = name
     return _lengths(body)
@@ -68,7 +74,7 @@ def _put_all(body: dict[str, Any], fields: tuple[FormField, ...], typed: Mapping
     for field in fields:
         text = typed.get(field.path, "").strip()
         if text:
-            _put(body, field.path, _value(field, text))
+            _put(body, field.place, _value(field, text))
 
 
 def _value(field: FormField, text: str) -> Any:
@@ -84,11 +90,11 @@ def _value(field: FormField, text: str) -> Any:
         return f"{value:.2f}" if isinstance(value, float) else text
     if field.shape is Shape.FLAG:
         return {"true": True, "false": False}.get(text, text)
-    return text
+    return country_code(text) if field.shape is Shape.COUNTRY else text
 
 
-def _put(body: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
+def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    *parents, last = path
     place = body
     for parent in parents:
         place = place.setdefault(parent, {})
@@ -134,13 +140,17 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     """What would have to be typed into the form to ask this."""
     typed: dict[str, str] = {}
     for field in form.everything:
-        value = _at(body, field.path)
+        value = _at(body, field.place)
         text = "" if value is None else _text(value)
+        if field.shape is Shape.COUNTRY:
+            text = country_name(text)
+        if field.shape is Shape.EXACT and "%" in field.unit:
+            text = percentage(text)
         # What holds anyway is left empty, as its author has probably left it.
         if text and text != field.default.replace(",", ""):
             typed[field.path] = text
     for group in form.groups:
-        given = _at(body, group.path) if group.path else None
+        given = _at(body, tuple(group.path.split("."))) if group.path else None
         for one in group.alternatives:
             if isinstance(given, Mapping) and given.get(one.name) is not None:
                 typed[group.path] = one.name
@@ -149,9 +159,9 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     return typed
 
 
-def _at(body: Mapping[str, Any], path: str) -> Any:
+def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     place: Any = body
-    for part in path.split("."):
+    for part in path:
         if part == MEAN and isinstance(place, int | float):
             return place
         if not isinstance(place, Mapping):
