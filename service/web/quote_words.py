@@ -1,6 +1,7 @@
 """What a seller must know of a quote at a glance: who approves it, whether it comes in time, its export flags."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from service.documents.spelled import day, share, words
 from service.web.wording import label, lower_first, plural
 
 _NO_FLAG = "none"
+_MOST_NAMED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +44,10 @@ def _delivery(said: Mapping[str, Any]) -> Check:
     unknown = supply["without_lead_time"]
     ready = max((part["ready_on"] for part in supply["parts"] if part["ready_on"]), default=None)
     known = "" if ready is None else f"{plural(weeks, 'week')} from order to delivery: ready on {day(ready)}"
-    left = f"no lead time is known of {', '.join(names.get(part, part) for part in unknown)}" if unknown else ""
+    left = f"no lead time is known of {_named(unknown, names)}" if unknown else ""
     told = "; ".join(text for text in (known, left) if text) or "nothing is shipped"
     if wished is None:
-        return Check(name="Delivery", verdict="no day asked", told=f"{told}.", tone="")
+        return Check(name="Delivery", verdict="no day asked", told=f"{told[:1].upper()}{told[1:]}.", tone="")
     verdict, tone = {
         "in_time": ("in time", "good"),
         "late": ("too late", "warn"),
@@ -55,12 +57,21 @@ def _delivery(said: Mapping[str, Any]) -> Check:
 
 def _export(export: Mapping[str, Any]) -> Check:
     severity, matches = export["severity"], export["matches"]
-    found = "; ".join(f"{match['rule']}: {words(match['severity'])}" for match in matches)
-    where = export["shipment"]["destination"]
-    told = found or ("no rule of the table matched" if where else "say where it will stand; no rule matched as it is")
+    counts = Counter(words(match["severity"]) for match in matches)
+    found = ", ".join(f"{number} {name}" for name, number in counts.most_common())
+    told = f"Of the rules that match or may match: {found}" if found else "No rule of the table matched"
+    open_ = list(dict.fromkeys(words(name) for match in matches for name in match["missing"]))
+    left = f" Not known yet: {', '.join(open_)}." if open_ else ""
     return Check(
         name="Export",
         verdict=words(severity),
-        told=f"{told}. A flag to look at, never a verdict.",
+        told=f"{told}.{left} Flags to look at, never a verdict.",
         tone="good" if severity == _NO_FLAG else "warn",
     )
+
+
+def _named(parts: Sequence[str], names: Mapping[str, str]) -> str:
+    """The first of the parts by their names, and how many more there are."""
+    found = list(dict.fromkeys(names.get(part, part) for part in parts))
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return f"{', '.join(found[:_MOST_NAMED])}{more}"
