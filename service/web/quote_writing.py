@@ -1,6 +1,5 @@
 """/quotes/new and the form of a draft: what is typed is priced and screened at once, and kept over what was read."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,7 +32,7 @@ from service.store.filters import PriceBookFilter
 from service.store.tables.quotes import QuoteState
 from service.web.charts.ownership import OwnershipChart, ownership_chart
 from service.web.form.field import Form
-from service.web.form.overtaken import Overtaken, merged, overtaken
+from service.web.form.overtaken import Overtaken, merged, overtaken, read_of, read_text
 from service.web.form.quote import INITIAL, PREFIX, form_for
 from service.web.form.quote_lines import (
     ChargeFields,
@@ -79,7 +78,7 @@ class Written:
     @property
     def read_text(self) -> str:
         """What stood in the form, as the form itself carries it."""
-        return json.dumps(dict(self.read))
+        return read_text(self.read)
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -134,13 +133,13 @@ def change(quote_id: str) -> AnyResponse:
     except PreconditionFailedError:
         return _overtaken_page(quote, typed)
     except TOLD_HERE as error:
-        refused = replace(_refused(base, typed, error), read=_read(typed))
+        refused = replace(_refused(base, typed, error), read=read_of(typed))
         return _form_page(refused, quote=quote, version=version, status=422)
     return redirect(f"/quotes/{quote_id}", code=303)
 
 
 def _overtaken_page(quote: QuoteView, typed: Mapping[str, str]) -> Response:
-    base, read = orjson.loads(quote.request), _read(typed)
+    base, read = orjson.loads(quote.request), read_of(typed)
     stored = _typed(base)
     both = merged(read=read, stored=stored, typed={path: text for path, text in typed.items() if _is_asked(path)})
     shown = written(base, both)
@@ -167,15 +166,6 @@ def number_of(text: str) -> int:
 
 def _is_asked(path: str) -> bool:
     return path.startswith(f"{PREFIX}.")
-
-
-def _read(typed: Mapping[str, str]) -> dict[str, str]:
-    """What stood in the form when it was opened, as the form carries it."""
-    try:
-        read = json.loads(typed.get("read", ""))
-    except ValueError:
-        return {}
-    return {str(path): str(text) for path, text in read.items()} if isinstance(read, dict) else {}
 
 
 def _typed(base: Mapping[str, Any]) -> dict[str, str]:

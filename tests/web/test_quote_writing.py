@@ -166,7 +166,7 @@ def test_whoever_is_overtaken_sees_by_what_and_loses_nothing(shop, seller, visit
     late = seller.post(quote, mine, on=change)
     assert late.status_code == 412
     words = text_of(late.text)
-    assert "Somebody else changed this draft meanwhile" in words
+    assert "Somebody else changed this meanwhile" in words
     assert re.search(r"Discount 10 % 20 % 15 %", words), words[:3000]
     assert re.search(r"Contact empty Ms Example as it is", words)
     assert asked(shop, quote)["terms"]["discount_fraction"] == "0.2"

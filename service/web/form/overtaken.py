@@ -1,10 +1,14 @@
 """Two people changed one thing: what the other one changed, and both changes in one form."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.web.form.field import Form
 from service.web.wording import label
+
+READ = "read"
+"""The field in which a form carries what stood in it when it was opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,20 @@ def merged(*, read: Mapping[str, str], stored: Mapping[str, str], typed: Mapping
     """What is stored now, with every field that was changed here as it was typed."""
     changed = {path: text for path, text in typed.items() if text.strip() != _at(read, path)}
     return {**stored, **changed}
+
+
+def read_text(read: Mapping[str, str]) -> str:
+    """What stood in a form, as the form itself carries it."""
+    return json.dumps(dict(read))
+
+
+def read_of(typed: Mapping[str, str]) -> dict[str, str]:
+    """What stood in the form when it was opened; nothing, where the form carries nonsense."""
+    try:
+        read = json.loads(typed.get(READ, ""))
+    except ValueError:
+        return {}
+    return {str(path): str(text) for path, text in read.items()} if isinstance(read, dict) else {}
 
 
 def _at(texts: Mapping[str, str], path: str) -> str:

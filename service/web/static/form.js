@@ -58,8 +58,9 @@
     let changed = false;
     for (const [name, value] of JSON.parse(kept)) {
       const field = form().elements.namedItem(name);
-      if (field && field.value !== value) {
-        field.value = value;
+      if (field && (field.type === "checkbox" ? !field.checked : field.value !== value)) {
+        if (field.type === "checkbox") field.checked = true;
+        else field.value = value;
         changed = true;
         growRows();
       }
