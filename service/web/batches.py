@@ -64,10 +64,11 @@ def upload() -> AnyResponse:
     """A batch from a file or from what was pasted: lines of JSON, a JSON list, or a table."""
     name = request.form.get("name", "").strip() or None
     pasted = request.form.get(_PASTED, "")
+    sent = sent_file(_PASTED)
+    if sent is None:
+        problem = "Choose a file, or paste workloads: one per line, a JSON list, or a table."
+        return _list(problem=problem, typed=pasted, name=name or "", status=422)
     try:
-        sent = sent_file(_PASTED)
-        if sent is None:
-            raise InvalidRequestError("Choose a file, or paste workloads: one per line, a JSON list, or a table.")
         items = uploaded(sent, _type_of(sent), most_bytes=runtime().settings.body_limit_bytes)
         made = receive(runtime(), caller(), items, name=name, request_id=request_id())
     except (InvalidRequestError, MalformedBodyError) as error:
