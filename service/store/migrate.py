@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -11,8 +12,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from service.logs.line import without_secrets
 from service.logs.process import own_logs
@@ -22,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 _LOCK_KEY = 7_236_411_902
 _LOCK_WAIT_MS = 60_000
+# Whoever waits for a table makes all wait who come later: a migration gives way, and tries again.
+_TABLE_WAIT_MS = 500
+_PAUSE_S = 1.0
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -68,8 +73,21 @@ def upgrade(database_url: str, *, to: str | None = None) -> str:
 def upgrade_engine(engine: Engine, *, to: str | None = None) -> str:
     """The same on an engine at hand. One transaction: it either arrives or changes nothing.
 
-    Without `to` a database that a later release has migrated stays as it is.
+    Without `to` a database that a later release has migrated stays as it is. On PostgreSQL somebody who reads a table
+    for long, as a backup does, is waited for without holding up anybody else.
     """
+    until_s = time.monotonic() + _LOCK_WAIT_MS / 1000
+    while True:
+        try:
+            return _upgraded(engine, to)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable) or time.monotonic() > until_s:
+                raise
+            log.info("migration_gives_way", pause_s=_PAUSE_S)
+        time.sleep(_PAUSE_S)
+
+
+def _upgraded(engine: Engine, to: str | None) -> str:
     with engine.connect().execution_options(**WRITES) as connection:
         if engine.dialect.name == "sqlite":
             connection.connection.driver_connection.execute(f"PRAGMA busy_timeout={_LOCK_WAIT_MS}")  # type: ignore[union-attr]
@@ -78,6 +96,7 @@ def upgrade_engine(engine: Engine, *, to: str | None = None) -> str:
                 connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}"))
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+                connection.execute(text(f"SET LOCAL lock_timeout = {_TABLE_WAIT_MS}"))
             _go(connection, to)
             revision = current_revision(connection)
     assert revision is not None

@@ -1,5 +1,6 @@
 import ast
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -224,3 +225,22 @@ def test_answers_from_before_the_working_moved_are_read_as_new_ones_and_back(eng
         command.downgrade(alembic_config(connection), "0001")
         assert json.loads(connection.execute(text("SELECT body FROM results")).scalar_one()) == OLD_BODY
         command.upgrade(alembic_config(connection), "head")
+
+
+def test_a_migration_gives_way_to_who_reads_for_long_and_holds_up_nobody(engine, database_url):
+    """On PostgreSQL whoever waits for a table makes all wait who come later."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite's readers never stop a writer")
+    with engine.connect() as connection, connection.begin():
+        command.downgrade(alembic_config(connection), "0002")
+    with engine.connect() as reader, ThreadPoolExecutor(1) as pool:
+        reader.execute(text("SELECT count(*) FROM runs"))
+        migrating = pool.submit(upgrade, database_url)
+        # The service's own patience with a lock is 3 s, so this would fail behind one that waits for longer.
+        until_s = time.monotonic() + 5
+        while time.monotonic() < until_s:
+            with engine.connect() as caller:
+                caller.execute(text("SELECT count(*) FROM runs"))
+        assert not migrating.done()
+        reader.rollback()
+        assert migrating.result(timeout=60) == head_revision()
