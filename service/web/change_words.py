@@ -1,6 +1,7 @@
 """What changed between two answers, in words: names of quantities, their values, and why they differ."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -24,6 +25,7 @@ _CAUSES = {
     "engine": "The engine",
 }
 _NOTHING = "nothing"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def told_quantity(name: str) -> str:
@@ -39,7 +41,7 @@ def told_value(value: Any, name: str) -> str:
         return "yes" if value else "no"
     number = _number(value)
     if number is None:
-        return str(value)
+        return iso_day(str(value)) if _DAY.fullmatch(str(value)) else str(value)
     if name == "confidence_fraction":
         return confidence(float(number))
     if name.endswith("_usd"):
@@ -69,9 +71,11 @@ def local_minute(text: str) -> str:
 
 def iso_day(text: str | None) -> str:
     """An ISO day as a person writes it: 29 November 2026."""
-    if not text:
-        return ""
-    day = dt.date.fromisoformat(text[:10])
+    try:
+        day = dt.date.fromisoformat((text or "")[:10])
+    except ValueError:
+        # A source may say no more than a month or a year.
+        return text or ""
     return f"{day.day} {day:%B %Y}"
 
 

@@ -16,17 +16,17 @@ _WORDS = {
     "name": "Name",
     "cron": "Cron expression",
     "time_zone": "Time zone",
-    "threshold_fraction": "Moved means by more than",
+    "threshold_fraction": "Moved beyond",
     "kind": "Kind",
     "state": "Last answer",
     "asked_within_days": "Asked within days",
     "asked_before_days": "Not asked for days",
 }
 _NEW = {
-    "catalog": "the facts of the catalog",
-    "calibration": "the calibration",
-    "price_book": "the installation's price book",
-    "engine": "the engine",
+    "catalog": "new facts in the catalog",
+    "calibration": "a new calibration",
+    "price_book": "a new price book of the installation",
+    "engine": "a new engine",
 }
 INITIAL = {"schedule.cron": "0 6 * * MON-FRI", "schedule.time_zone": "Europe/Berlin"}
 
