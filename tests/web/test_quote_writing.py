@@ -125,6 +125,13 @@ def test_country_and_day_move_flags_and_lead_time_at_once(shop, seller):
     assert known != flagged
 
 
+def test_a_country_that_is_mistyped_is_told_with_what_was_meant(shop, seller):
+    page = previewed(seller, shop, destination_country="Germny")
+    assert 'data-value="Germany"' in page
+    assert "destination DE" in text_of(previewed(seller, shop, destination_country="germany"))
+    assert "destination DE" in text_of(previewed(seller, shop, destination_country="de"))
+
+
 def test_a_rate_is_asked_for_where_currencies_differ(shop, seller):
     lost = previewed(seller, shop, currency="EUR", **{"quantities.server": "2"})
     assert "give the rate" in fault_beside(lost, "quote-fx-rate")
@@ -147,6 +154,7 @@ def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
     assert "Total over 36 months" in text_of(page)
     for field in ("quote-quantities-server", "quote-line-discounts-server", "quote-charges-1-name", "quote-deliver-by"):
         assert len(fault_beside(page, field)) > 3, field
+    assert "such as 15 % or 0.15" in fault_beside(page, "quote-line-discounts-server")
     refused = seller.post("/quotes", form_of(shop, **wrong), on=new_of(shop))
     assert refused.status_code == 422
     typed = typed_in(refused.text)

@@ -49,7 +49,8 @@ def line_fields(line_id: str) -> LineFields:
 
 def _field(member: str, line_id: str) -> FormField:
     shape, label, what = _SHAPES[member]
-    return FormField(path=f"{PREFIX}.{member}.{line_id}", key=line_id, label=label, shape=shape, what=what)
+    unit = "%" if member == DISCOUNTS else ""
+    return FormField(path=f"{PREFIX}.{member}.{line_id}", key=line_id, label=label, shape=shape, what=what, unit=unit)
 
 
 def charge_fields(typed: Mapping[str, str]) -> tuple[ChargeFields, ...]:

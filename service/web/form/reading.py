@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldError
+from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
-from service.web.form.countries import country_code, country_name
+from service.web.form.countries import country_code, country_name, country_names
 from service.web.form.field import MEAN, Form, FormField, Shape
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
 NAME = "name"
 _MODEL = "workload.model"
+# How an error tells of a number that is written as text.
+_OF_JSON = "decimal string"
 _NUMBER = re.compile(r"([+-]?[\d ,_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([kKMGBT%]?)", re.ASCII)
 _SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
 # A member that marks what was pasted: a whole question, or the configuration of a model.
@@ -182,12 +186,29 @@ def _text(value: Any) -> str:
 
 def beside_fields(form: Form, errors: tuple[FieldError, ...]) -> dict[str, list[FieldError]]:
     """The errors by the field, or the group, that they are told beside; those of no field under the empty path."""
-    paths = [field.path for field in form.everything]
+    fields = {field.path: field for field in form.everything}
+    paths = list(fields)
     groups = [group.path for group in form.groups if group.path]
     found: dict[str, list[FieldError]] = {}
     for error in errors:
-        found.setdefault(_place(error.field, paths, groups), []).append(error)
+        place = _place(error.field, paths, groups)
+        found.setdefault(place, []).append(_as_typed(fields.get(place), error))
     return found
+
+
+def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
+    """The error as whoever types reads it: forms take shares as percentages and countries by their names."""
+    if field is None:
+        return error
+    if field.shape is Shape.EXACT and _OF_JSON in error.message:
+        share = "a share of at most 100 %, such as 15 % or 0.15"
+        message = f"Type {share if '%' in field.unit else 'a number, such as 12.50'}."
+        return replace(error, message=message)
+    if field.shape is Shape.COUNTRY and error.value is not None:
+        near = nearest(error.value, country_names().values())
+        message = "There is no country of that name: take one of the list, or its two letters, such as DE."
+        return replace(error, message=message, did_you_mean=near)
+    return error
 
 
 def _place(path: str, paths: list[str], groups: list[str]) -> str:
