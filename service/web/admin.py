@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from service.access import Permission
 from service.edge.context import caller, runtime
 from service.edge.pages import PageBlueprint
-from service.planning.audit import Action, ResourceKind, list_events
+from service.planning.audit import ACTIONS, ResourceKind, list_events
 from service.planning.quotas import get_tenant
 from service.store.filters import AuditFilter
 from service.web.rendering import page
@@ -36,7 +36,7 @@ def show_audit() -> Response:
         "admin_audit.html",
         events=found[:_PER_PAGE],
         older=found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None,
-        actions=tuple(Action),
+        actions=ACTIONS,
         kinds=tuple(ResourceKind),
         asked=request.args,
     )

@@ -12,12 +12,13 @@ from service.access import Permission
 from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
 from service.errors import ConflictError, FieldError, InvalidRequestError, PreconditionFailedError
+from service.planning.price_book_check import parts_asked_for, wrong_of
 from service.planning.price_book_view import BookState, PriceBookView, PricedPartView
 from service.planning.price_books import activate, get_price_book, list_price_books, upload
 from service.schemas.issue import field_errors
 from service.schemas.json_text import MalformedBodyError
-from service.schemas.price_books import ActivationSchema, PriceBookRequest
-from service.schemas.price_table import COLUMNS, PriceBookUploadSchema
+from service.schemas.price_books import ActivationSchema, Judge, PriceBookRequest, PriceBookRequestSchema
+from service.schemas.price_table import COLUMNS
 from service.store.filters import PriceBookFilter
 from service.web.form.book import CONTENT, FORM, PREFIX, body_sent
 from service.web.form.reading import beside_fields
@@ -30,8 +31,19 @@ writing = PageBlueprint("price-writing", __name__, permission=Permission.PRICE_B
 
 _PER_PAGE = 50
 _MOST_OTHERS = 30
-_UPLOAD, _ACTIVATION = PriceBookUploadSchema(), ActivationSchema()
 _LINES = "lines"
+
+
+class _UploadSchema(PriceBookRequestSchema):
+    """A book whose rows are judged by what bills of materials ask for, in one report with whatever else is wrong."""
+
+    def judge(self) -> Judge:
+        """What is wrong with a line beside its fields."""
+        known = parts_asked_for(runtime())
+        return lambda line: wrong_of(line, known)
+
+
+_UPLOAD, _ACTIVATION = _UploadSchema(), ActivationSchema()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

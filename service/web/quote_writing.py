@@ -71,6 +71,7 @@ class Written:
     composed: Composed | None = None
     chart: OwnershipChart | None = None
     checks: tuple[Check, ...] = ()
+    uncounted: tuple[Mapping[str, Any], ...] = ()
     errors: Mapping[str, list[FieldError]] = field(default_factory=dict)
     read: Mapping[str, str] = field(default_factory=dict)
     changed: tuple[Overtaken, ...] = ()
@@ -233,6 +234,7 @@ def _priced(made: Written, composed: Composed) -> Written:
         composed=composed,
         shown=page_view(said, state=QuoteState.DRAFT.value, sha256=None),
         chart=ownership_chart(said["tco"]),
+        uncounted=tuple(said["uncounted"]),
         checks=checks(said, approvers=tuple(needed.approvers), needs=needed.needs, why=needed.why),
     )
 

@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CheckConstraint
 
 from service.schemas.digest import canonical_json
 from service.store.engine import make_engine
 from service.store.migrate import alembic_config, current_revision, head_revision, upgrade
 from service.store.schema import METADATA, TABLES
+from tests.workers.conftest import eventually
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -187,6 +190,39 @@ def test_processes_that_start_at_once_migrate_once(database_url):
     with engine.connect() as connection:
         assert current_revision(connection) == head_revision()
     engine.dispose()
+
+
+def _index(connection: psycopg.Connection) -> tuple[bool, ...]:
+    """Whether the index of items by question is valid, for each that there is."""
+    query = "SELECT indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname = 'ix_batch_items_digest'"
+    return tuple(valid for (valid,) in connection.execute(query).fetchall())
+
+
+def test_an_index_of_a_large_table_is_built_while_others_write(postgresql_url):
+    """Somebody's transaction has written into the table and stays open: the index waits, and nobody waits for it."""
+    upgrade(postgresql_url, to="0009")
+    plain = postgresql_url.replace("+psycopg", "")
+    writing = "LOCK TABLE batch_items IN ROW EXCLUSIVE MODE"
+    waits = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(plain, autocommit=True) as look,
+        psycopg.connect(plain, options="-c lock_timeout=2000") as other,
+    ):
+        for broken_off in (True, False):
+            with psycopg.connect(plain) as long:
+                long.execute(writing)
+                upgraded = pool.submit(upgrade, postgresql_url)
+                [pid] = eventually(lambda: look.execute(waits).fetchone())
+                other.execute(writing)
+                other.commit()
+                if broken_off:
+                    look.execute("SELECT pg_terminate_backend(%s)", [pid])
+                    with pytest.raises(SQLAlchemyError):
+                        upgraded.result(20)
+                    assert _index(look) == (False,)
+        assert upgraded.result(20) == head_revision()
+        assert _index(look) == (True,)
 
 
 OPTION = {"rank": 1, "server": "a", "working": [{"name": "x", "value": 1.5}]}

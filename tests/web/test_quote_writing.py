@@ -194,6 +194,14 @@ def test_a_form_that_carries_nonsense_of_what_was_read_is_refused_all_the_same(s
         assert seller.post(quote, typed, on=f"{quote}/change").status_code == 412
 
 
+def test_what_no_rule_counts_can_be_counted_by_hand(shop, seller):
+    page = previewed(seller, shop)
+    assert "Not counted, and in no sum" in text_of(page)
+    assert 'name="quote.quantities.storage"' in page
+    none_needed = written(seller, shop, **{"quantities.storage": "0"})
+    assert "storage" not in [one["id"] for one in asked(shop, none_needed)["uncounted"]]
+
+
 def test_the_book_is_chosen_among_those_of_the_tenant(shop, seller):
     page = seller.get(new_of(shop)).text
     [choice] = re.findall(r'<option value="(pbk_\w+)"\s*>list, version 1, USD', page)
