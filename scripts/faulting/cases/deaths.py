@@ -47,25 +47,24 @@ def parent_killed(scene: Scene) -> None:
     """The sweeper finds what it held, whatever the broker does about its messages."""
     for _ in range(scene.times(1, 3)):
         with scene.fault():
-            scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
-            scene.load.post(scene.times(16, 100))
-            scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")
-            scene.rng.choice(scene.rig.workers).kill()
-            scene.rig.failpoints.unset(Trait.SLOW)
-            scene.load.acknowledged()
+            _kill_one_at_work(scene, scene.times(16, 100))
     if scene.times(0, 1):
         _killed_under_clocks_of_kombu(scene)
+
+
+def _kill_one_at_work(scene: Scene, jobs: int) -> None:
+    scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
+    scene.load.post(jobs)
+    scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")
+    scene.rng.choice(scene.rig.workers).kill()
+    scene.rig.failpoints.unset(Trait.SLOW)
+    scene.load.acknowledged()
 
 
 def _killed_under_clocks_of_kombu(scene: Scene) -> None:
     """Kombu looks for abandoned messages every 100 s by itself, and gives them an hour: the sweeper does not wait."""
     with scene.fault(), scene.rig.changed(scene.rig.workers, {KOMBU_VARIABLE: KOMBU_BY_ITSELF}):
-        scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
-        scene.load.post(scene.times(16, 50))
-        scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")
-        scene.rng.choice(scene.rig.workers).kill()
-        scene.rig.failpoints.unset(Trait.SLOW)
-        scene.load.acknowledged()
+        _kill_one_at_work(scene, scene.times(16, 50))
         since_s = time.monotonic()
         scene.checker.wait_until_at_rest(within_s=60)
         scene.note("all ended under Kombu's own clocks after [s]", round(time.monotonic() - since_s, 1))
