@@ -98,7 +98,11 @@ class Scene:
         self.seen.recovery_s.append(time.monotonic() - lifted_s)
         self.checker.wait_until_at_rest()
         left = self.checker.open_count()
-        self.expect(not left, "I1", f"{left} runs, batches and messages are open {AT_REST_WITHIN_S:g} s after a fault")
+        self.expect(
+            not left,
+            "I1",
+            f"{left} runs, batches and messages stay open after a fault: none ended for {AT_REST_WITHIN_S:g} s",
+        )
         self.seen.rest_s.append(time.monotonic() - lifted_s)
 
     def job(self, question: dict[str, object] | None = None, *, tenant: str = TENANTS[0]) -> Job | None:
