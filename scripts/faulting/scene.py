@@ -17,6 +17,9 @@ from scripts.faulting.rig import Rig
 from scripts.faulting.shop import Shop
 
 
+_PROBED_WITHIN_S = 120.0
+
+
 class Profile(StrEnum):
     """How long a case takes: short outages and few rounds, or all of it."""
 
@@ -114,7 +117,8 @@ class Scene:
     def probe(self) -> None:
         """A new job is done."""
         job = self.job()
-        ended = job and self.driver.follow(job)
+        # It waits behind whatever the fault has held up.
+        ended = job and self.driver.follow(job, within_s=_PROBED_WITHIN_S)
         self.expect(ended in {"done", "failed"}, "I1", f"a job posted after the fault was lifted is {ended}")
 
     def query(self, statement: bytes, *values: object) -> list[tuple[object, ...]]:
