@@ -16,7 +16,6 @@ from scripts.faulting.load import Load, Questions, body_of
 from scripts.faulting.rig import Rig
 from scripts.faulting.shop import Shop
 
-
 _PROBED_WITHIN_S = 120.0
 
 
