@@ -143,18 +143,26 @@ class Checker:
         """What workers say that they stored: per run once, and by whoever holds its newest token."""
         with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
             attempts: dict[str, int] = dict(connection.execute("SELECT id, attempts FROM runs").fetchall())
-        done: dict[str, int] = {}
+        done: dict[str, str] = {}
+        for line in self._told({"run_done", "run_failed"}):
+            run_id, attempt = str(line["run_id"]), int(str(line["attempt"]))
+            if run_id in done:
+                yield Violation("I2", f"two results of run {run_id} were accepted")
+            done[run_id] = str(line["timestamp"])
+            if attempt != attempts.get(run_id, attempt):
+                held = f"its attempt {attempt} of {attempts[run_id]}, which had lost it"
+                yield Violation("I2", f"run {run_id} was ended by {held}")
+        for line in self._told({"run_claimed"}):
+            run_id = str(line["run_id"])
+            if run_id in done and str(line["timestamp"]) > done[run_id]:
+                yield Violation("I2", f"run {run_id} was begun again after its result was stored")
+
+    def _told(self, events: set[str]) -> Iterator[dict[str, object]]:
+        """Lines of the workers about attempts at runs."""
         for member in self._rig.workers:
             for line in read_lines(member.log):
-                if line.get("event") not in {"run_done", "run_failed"} or "attempt" not in line:
-                    continue
-                run_id, attempt = str(line["run_id"]), int(str(line["attempt"]))
-                if run_id in done:
-                    yield Violation("I2", f"two results of run {run_id} were accepted")
-                done[run_id] = attempt
-                if attempt != attempts.get(run_id, attempt):
-                    held = f"its attempt {attempt} of {attempts[run_id]}, which had lost it"
-                    yield Violation("I2", f"run {run_id} was ended by {held}")
+                if line.get("event") in events and "attempt" in line:
+                    yield line
 
 
 def read_lines(log: Path) -> Iterator[dict[str, object]]:
