@@ -19,8 +19,7 @@ OPEN = {
     "form": "pdf",
 }  # fmt: skip
 NAMES = {
-    "/price-books/<book_id>/diff/<other_id>": {"book_id": "price_book_id", "other_id": "price_book_id"},
-    "/price-books/<book_id>": {"book_id": "price_book_id"},
+    "/price-books/<book_id>/diff/<other_id>": {"other_id": "price_book_id"},
     "/quotes/<quote_id>/diff/<other_id>": {"other_id": "other_quote_id"},
 }
 _CHANGES = re.compile(r'[0-9a-f]{32}|name="form_token" value="[^"]+"|\?v=\w+')
@@ -35,7 +34,8 @@ def foreign(speaker, work) -> dict[str, str]:
 def routes(app: Flask, foreign: dict[str, str]):
     """Every page and form that names a tenant's resource: its method, and its path for given ids."""
     for rule in app.url_map.iter_rules():
-        named = {name: NAMES.get(rule.rule, {}).get(name, name) for name in rule.arguments - set(OPEN)}
+        names = {"book_id": "price_book_id"} | NAMES.get(rule.rule, {})
+        named = {name: names.get(name, name) for name in rule.arguments - set(OPEN)}
         if not is_page_endpoint(rule.endpoint) or not named:
             continue
         assert set(named.values()) <= set(foreign), f"the sweep has nothing of another tenant for {rule}"
