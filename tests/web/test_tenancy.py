@@ -57,18 +57,18 @@ def heard(visitor: Visitor, method: str, path: str, token: str) -> tuple[int, st
     return answer.status_code, _CHANGES.sub("", html.unescape(answer.text))
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPERATOR])
-def test_ids_of_another_tenant_are_ids_of_nobody_on_every_page(app, visitor, foreign, role):
-    visiting = visitor("acme", role)
-    token = form_token(visiting.get("/size/inference").text)
+def test_ids_of_another_tenant_are_ids_of_nobody_on_every_page(app, visitor, foreign):
     nobodys = {name: nobody(value) for name, value in foreign.items()}
     tried = 0
-    for method, path in routes(app, foreign):
-        theirs = heard(visiting, method, path(foreign), token)
-        assert theirs == heard(visiting, method, path(nobodys), token), path(foreign)
-        assert theirs[0] in {403, 404, 422}, (method, path(foreign), theirs[0])
-        tried += 1
-    assert tried > 15
+    for role in set(Role) - {Role.OPERATOR}:
+        visiting = visitor("acme", role)
+        token = form_token(visiting.get("/size/inference").text)
+        for method, path in routes(app, foreign):
+            theirs = heard(visiting, method, path(foreign), token)
+            assert theirs == heard(visiting, method, path(nobodys), token), (role, path(foreign))
+            assert theirs[0] in {403, 404, 422}, (role, method, path(foreign), theirs[0])
+            tried += 1
+    assert tried > 60
 
 
 def test_queries_that_name_what_another_tenant_has_tell_nothing(visitor, foreign):
