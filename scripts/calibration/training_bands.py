@@ -150,7 +150,9 @@ def _quantiles(errors: Sequence[TrainingError]) -> tuple[float, float, float]:
 
 def _weighed(errors: Sequence[TrainingError]) -> tuple[FloatArray, FloatArray]:
     """ln(measured / predicted) over what it is stretched by, and weights: a group counts with the root of its runs."""
-    return np.array([-error.log_error / error.widening for error in errors]), _weights([error.place for error in errors])
+    return np.array([-error.log_error / error.widening for error in errors]), _weights(
+        [error.place for error in errors]
+    )
 
 
 def _weights(places: Sequence[TrainingPlace]) -> FloatArray:
