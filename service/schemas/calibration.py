@@ -103,9 +103,9 @@ class TargetSchema(RecordSchema):
     model = Text("Model of the zoo.", longest=80, required=True)
     method = Choice("Method of training.", Method, required=True)
     batch_sequences = Count("Global batch.", low=1, high=10_000_000, required=True)
-    sequences = Amount("Sequences to the target.", low=1, high=1e12, required=True)
-    low = Amount("The least that a run took.", low=1, high=1e12, required=True)
-    high = Amount("The most that a run took.", low=1, high=1e12, required=True)
+    sequences = Count("To the target.", low=1, high=1_000_000_000_000, required=True)
+    low = Count("The least that a run took.", low=1, high=1_000_000_000_000, required=True)
+    high = Count("The most that a run took.", low=1, high=1_000_000_000_000, required=True)
     round = Text("Round of the reference.", longest=10, required=True)
 
 

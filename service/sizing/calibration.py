@@ -62,9 +62,9 @@ class Target:
     model: str
     method: str
     batch_sequences: int
-    sequences: float
-    low: float
-    high: float
+    sequences: int
+    low: int
+    high: int
     round: str
 
 
