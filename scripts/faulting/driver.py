@@ -53,6 +53,11 @@ def make_people(runtime: Runtime, ledger: Ledger) -> dict[str, dict[Role, Person
     return people
 
 
+def _client() -> httpx.Client:
+    limits = httpx.Limits(max_connections=400, max_keepalive_connections=50)
+    return httpx.Client(timeout=_CALL_S, trust_env=False, limits=limits)
+
+
 class Driver:
     """Speaks HTTP to the web processes in turn; thread-safe."""
 
@@ -61,13 +66,17 @@ class Driver:
         self.ledger = ledger
         self.runtime = build_runtime(rig.direct)
         self.people = make_people(self.runtime, ledger)
-        limits = httpx.Limits(max_connections=400, max_keepalive_connections=50)
-        self._http = httpx.Client(timeout=_CALL_S, trust_env=False, limits=limits)
+        self._http = _client()
         self._turn = 0
         self._lock = threading.Lock()
 
+    def hang_up(self) -> None:
+        """Close every connection: those that nobody uses would be held against the service."""
+        self._http.close()
+        self._http = _client()
+
     def close(self) -> None:
-        """Hang up."""
+        """Hang up for good."""
         self._http.close()
         self.runtime.sessions.kw["bind"].dispose()
 
@@ -108,7 +117,9 @@ class Driver:
     ) -> Answer:
         since_s = time.monotonic()
         try:
-            heard = self._http.request(method, url, content=content, headers=dict(headers), timeout=timeout_s)
+            # Whatever stands in a header, as bytes: the library would refuse to send some of it.
+            sent = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+            heard = self._http.request(method, url, content=content, headers=sent, timeout=timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL):
             return Answer(status=None, headers={}, body=b"", took_s=time.monotonic() - since_s)
         return Answer(

@@ -14,6 +14,9 @@ from scripts.faulting.driver import TENANTS, Driver
 from scripts.faulting.ledger import Job
 from scripts.faulting.load import Load, Questions, body_of
 from scripts.faulting.rig import Rig
+from scripts.faulting.shop import Shop
+
+_PROBED_WITHIN_S = 120.0
 
 
 class Profile(StrEnum):
@@ -46,6 +49,13 @@ class Scene:
     profile: Profile
     rng: random.Random
     seen: Seen = field(default_factory=Seen)
+    _shops: dict[str, Shop] = field(default_factory=dict)
+
+    def shop(self, tenant: str) -> Shop:
+        """What a tenant sells; its run and its price book are made once."""
+        if tenant not in self._shops:
+            self._shops[tenant] = Shop(self.driver, self.questions, tenant)
+        return self._shops[tenant]
 
     def times(self, quick: int, full: int) -> int:
         """How often, or how many."""
@@ -90,7 +100,11 @@ class Scene:
         self.seen.recovery_s.append(time.monotonic() - lifted_s)
         self.checker.wait_until_at_rest()
         left = self.checker.open_count()
-        self.expect(not left, "I1", f"{left} runs, batches and messages are open {AT_REST_WITHIN_S:g} s after a fault")
+        self.expect(
+            not left,
+            "I1",
+            f"{left} runs, batches and messages stay open after a fault: none ended for {AT_REST_WITHIN_S:g} s",
+        )
         self.seen.rest_s.append(time.monotonic() - lifted_s)
 
     def job(self, question: dict[str, object] | None = None, *, tenant: str = TENANTS[0]) -> Job | None:
@@ -102,13 +116,15 @@ class Scene:
     def probe(self) -> None:
         """A new job is done."""
         job = self.job()
-        ended = job and self.driver.follow(job)
+        # It waits behind whatever the fault has held up.
+        ended = job and self.driver.follow(job, within_s=_PROBED_WITHIN_S)
         self.expect(ended in {"done", "failed"}, "I1", f"a job posted after the fault was lifted is {ended}")
 
     def query(self, statement: bytes, *values: object) -> list[tuple[object, ...]]:
         """Rows of the database, past the proxy."""
         with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
-            return connection.execute(statement, values).fetchall()
+            found = connection.execute(statement, values)
+            return found.fetchall() if found.description else []
 
     def count(self, statement: bytes, *values: object) -> int:
         """The number that a statement selects."""
