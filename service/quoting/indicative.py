@@ -21,7 +21,8 @@ _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
 _ELECTRICITY = "electricity"
-_CALLED = {_SOFTWARE: "NVIDIA AI Enterprise", _SUPPORT: "Dell ProSupport", _OPTIC: "optical modules"}
+# What people call parts that no catalog names.
+CALLED = {_SOFTWARE: "NVIDIA AI Enterprise", _SUPPORT: "Dell ProSupport", _OPTIC: "optical modules"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, 
 
 def _names(hardware: Hardware) -> dict[str, str]:
     switches = {switch.id: switch.name for switch in hardware.switches}
-    return {**_CALLED, **switches, **{server.id: f"{server.name}, for alignments" for server in hardware.cpu_servers}}
+    return {**CALLED, **switches, **{server.id: f"{server.name}, for alignments" for server in hardware.cpu_servers}}
 
 
 def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str], cpu_server: str) -> tuple[CostLine, ...]:

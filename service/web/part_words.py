@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from service.edge.context import runtime
+from service.quoting.indicative import CALLED, CostLine
 from service.sizing.hardware import Hardware
 from service.web.sentence import gpu_name, server_name
 from service.web.wording import TIMES, label
@@ -28,6 +29,11 @@ def _named(hardware: Hardware) -> Iterator[tuple[str, str]]:
         yield server.id, f"{server_name(server.name)}, {server.gpus} {TIMES} {gpu_name(hardware, server.gpu)}"
 
 
+def cost_name(line: CostLine) -> str:
+    """What a part of the cost is called, in answers that were kept under its id too."""
+    return CALLED.get(line.part, line.name)
+
+
 def assumption_name(place: str) -> str:
     """What an assumption or a field is called: inference.memory_fraction.vllm is "Memory fraction, vllm"."""
     parts = [part for part in place.split(".") if part not in _AREAS]
@@ -37,4 +43,8 @@ def assumption_name(place: str) -> str:
     return ", ".join([label(first), *(label(other).lower() if other.isalpha() else other for other in others)])
 
 
-FILTERS: dict[str, Callable[..., Any]] = {"assumption_name": assumption_name, "part_name": part_name}
+FILTERS: dict[str, Callable[..., Any]] = {
+    "assumption_name": assumption_name,
+    "cost_name": cost_name,
+    "part_name": part_name,
+}

@@ -29,6 +29,10 @@ PLACES: tuple[tuple[str, str, Permission], ...] = (
 )
 
 
+# Pages that stand under another place of the navigation than their address says.
+_INSIDE = (("/price-books", "/admin"), ("/schedules", "/batches"), ("/occurrences", "/batches"))
+
+
 def teach_templates(app: Flask) -> None:
     """Give the templates their words."""
     app.jinja_env.filters.update(wording.FILTERS | change_words.FILTERS | part_words.FILTERS)
@@ -50,10 +54,12 @@ def load_all(app: Flask) -> None:
 def _frame() -> dict[str, Any]:
     session: BrowserSession | None = g.get("browser_session")
     if session is None:
-        return {"signed_in": None, "places": (), "form_token": "", "here": request.path}
+        return {"signed_in": None, "places": (), "form_token": "", "here": request.path, "inside": request.path}
     caller = session.caller
+    home = next((place for start, place in _INSIDE if request.path.startswith(start)), request.path)
     return {
         "signed_in": caller,
+        "inside": "/quotes" if home == "/admin" and not caller.may(Permission.AUDIT) else home,
         "places": tuple((address, word) for address, word, needed in PLACES if caller.may(needed)),
         "form_token": masked(session.form_token),
         "here": request.path,

@@ -4,8 +4,10 @@ import time
 
 from scripts.faulting.bounds import held
 from scripts.faulting.case import case
+from scripts.faulting.checker import read_lines
 from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, Trait
 from scripts.faulting.load import inference
+from scripts.faulting.member import Member
 from scripts.faulting.scene import Scene
 
 _RUN = b"SELECT status, attempts, error_code FROM runs WHERE id = %s"
@@ -52,11 +54,21 @@ def parent_killed(scene: Scene) -> None:
         _killed_under_clocks_of_kombu(scene)
 
 
+def _at_work(scene: Scene) -> list[Member]:
+    """The workers whose last word is that they have taken a run."""
+    events = {"run_claimed", "run_done", "run_failed"}
+    last = {
+        member.process.name: [line["event"] for line in read_lines(member.log) if line.get("event") in events][-1:]
+        for member in scene.rig.workers
+    }
+    return [member for member in scene.rig.workers if last[member.process.name] == ["run_claimed"]]
+
+
 def _kill_one_at_work(scene: Scene, jobs: int) -> None:
     scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
     scene.load.post(jobs)
-    scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")
-    scene.rng.choice(scene.rig.workers).kill()
+    scene.wait_for(lambda: _at_work(scene), what="a run is taken")
+    scene.rng.choice(_at_work(scene) or scene.rig.workers).kill()
     scene.rig.failpoints.unset(Trait.SLOW)
     scene.load.acknowledged()
 
