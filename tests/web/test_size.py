@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from config.environment import ROOT
 from service.schemas.science import APPLICATION_TEMPLATES
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadRow
@@ -135,3 +136,31 @@ def test_an_answer_takes_as_many_queries_as_a_session_needs(anna, runtime, count
     with counted() as statements:
         anna.get("/size/inference")
     assert [one for one in statements if one != "BEGIN"] == [statements[-1]], statements
+
+
+EXAMPLES = sorted(
+    path for path in (ROOT / "config" / "examples").glob("*.json") if "workload" in json.loads(path.read_bytes())
+)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_can_be_pasted_and_is_answered(anna, path):
+    text = path.read_text(encoding="utf-8")
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": text}, HX_Request="true").text
+    assert "waits for" not in page, text_of(page)
+    assert f'action="/size/{json.loads(text)["workload"]["kind"]}"' in page
+
+
+def test_a_pasted_question_chooses_what_its_demand_is_given_as(anna):
+    demand = {"requests_s": 10}
+    question = {"workload": {**CHAT["workload"], "demand": demand}}
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps(question)}).text
+    assert re.search(r'name="workload.demand" value="requests_s" checked', page)
+    assert re.search(r'data-alternative="users" hidden', page)
+    assert re.search(r'data-alternative="requests_s">', page)
+
+
+def test_country_and_day_say_that_they_change_nothing_here(anna):
+    page = anna.get("/size/inference").text
+    assert "Changes nothing here: its export rules are screened in the quote." in page
+    assert "Changes nothing here: lead times are looked at in the quote." in page

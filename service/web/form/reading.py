@@ -11,7 +11,7 @@ from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
 from service.web.form.countries import country_code, country_name, country_names
-from service.web.form.field import MEAN, Form, FormField, Shape
+from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape, percentage
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
@@ -48,9 +48,12 @@ def exact(text: str) -> str:
         return text
 
 
-def percentage(text: str) -> str:
-    """A share that is kept as a decimal string, as people write it: 0.125 is 12.5 %."""
-    return f"{(Decimal(text) * 100).normalize():f} %" if text else text
+def share(text: str) -> str:
+    """12.5 and 12.5 % as the decimal string 0.125; whatever else was typed stays as it is."""
+    try:
+        return exact(text) if text.strip().endswith(PERCENT) else format(Decimal(exact(text)) / 100, "f")
+    except InvalidOperation:
+        return text
 
 
 def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def _value(field: FormField, text: str) -> Any:
     if field.shape is Shape.NAMES:
         return [name for name in re.split(r"[\s,;]+", text) if name]
     if field.shape is Shape.EXACT:
-        return exact(text)
+        return share(text) if field.unit == PERCENT else exact(text)
     if field.shape is Shape.MONEY:
         value = number(text.removeprefix("$"))
         return f"{value:.2f}" if isinstance(value, float) else text
@@ -148,13 +151,13 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
         text = "" if value is None else _text(value)
         if field.shape is Shape.COUNTRY:
             text = country_name(text)
-        if field.shape is Shape.EXACT and "%" in field.unit:
+        if field.shape is Shape.EXACT and field.unit == PERCENT:
             text = percentage(text)
         # What holds anyway is left empty, as its author has probably left it.
         if text and text != field.default.replace(",", ""):
             typed[field.path] = text
     for group in form.groups:
-        given = _at(body, tuple(group.path.split("."))) if group.path else None
+        given = _standing_at(body, tuple(group.path.split("."))) if group.path else None
         for one in group.alternatives:
             if isinstance(given, Mapping) and given.get(one.name) is not None:
                 typed[group.path] = one.name
@@ -164,6 +167,11 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
 
 
 def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    place = _standing_at(body, path)
+    return None if isinstance(place, Mapping) else place
+
+
+def _standing_at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     place: Any = body
     for part in path:
         if part == MEAN and isinstance(place, int | float):
@@ -171,7 +179,7 @@ def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
         if not isinstance(place, Mapping):
             return None
         place = place.get(part)
-    return None if isinstance(place, Mapping) else place
+    return place
 
 
 def _text(value: Any) -> str:
@@ -201,8 +209,8 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     if field is None:
         return error
     if field.shape is Shape.EXACT and _OF_JSON in error.message:
-        share = "a share of at most 100 %, such as 15 % or 0.15"
-        message = f"Type {share if '%' in field.unit else 'a number, such as 12.50'}."
+        percents = "percents, at most 100, such as 15 or 12.5"
+        message = f"Type {percents if field.unit == PERCENT else 'a number, such as 12.50'}."
         return replace(error, message=message)
     if field.shape is Shape.COUNTRY and error.value is not None:
         near = nearest(error.value, country_names().values())
