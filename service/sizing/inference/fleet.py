@@ -105,20 +105,18 @@ def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
 
 def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
     """Quantile factors by the GPU of each candidate."""
-    regime = group.load.label, group.disaggregated, group.bench.engine
+    regime = group.load.label, group.disaggregated
     ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, group.layouts.server]
     return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
 @lru_cache(maxsize=256)
 def _factors(
-    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool, str]
+    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool]
 ) -> FloatArray:
     """Factors on TTFT, TPOT and rate of every server."""
-    label, disaggregated, engine = regime
-    each = [
-        spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated, engine=engine) for gpu in table.gpus
-    ]
+    label, disaggregated = regime
+    each = [spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated) for gpu in table.gpus]
     factors = [
         (
             spreads.ttft.quantile_factor(confidence),
