@@ -133,6 +133,13 @@ def _faults() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="order and moments of an earlier run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        default=Path(".headroom/faults.md"),
+        help="write the report there too (default: %(default)s)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep ledger and logs of the rig, and say where")
     parser.add_argument(
         "--mutants",

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 _FIELDS = 5
-# The last tick is looked for in the nearest past first: an outage may have missed a million of them.
-_WINDOWS = tuple(timedelta(hours=hours) for hours in (1, 48, 45 * 24, 400 * 24, 50 * 366 * 24))
+# Ticks lie at least this far apart.
+_SHORTEST = timedelta(minutes=1)
 
 
 class NotCronError(ValueError):
@@ -50,16 +50,19 @@ class Cron:
 
     def latest(self, since: datetime, until: datetime) -> datetime | None:
         """The last tick after `since` that is not after `until`; None when there is none."""
-        for window in _WINDOWS:
-            begin = max(since, until - window)
-            found = None
-            for tick in self.ticks(begin):
-                if tick > until:
-                    break
+        found = self.following(since)
+        if found is None or found > until:
+            return None
+        # An outage may have missed a million of them, so what may hold later ones is halved again and again.
+        high = until
+        while high - found >= _SHORTEST:
+            middle = found + (high - found) / 2
+            tick = self.following(middle)
+            if tick is None or tick > until:
+                high = middle
+            else:
                 found = tick
-            if found is not None or begin == since:
-                return found
-        return None
+        return found
 
     def in_words(self) -> str:
         """The expression as a sentence, with its zone."""

@@ -1,5 +1,6 @@
 import string
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import pytest
 from hypothesis import given
@@ -53,10 +54,25 @@ def test_what_runs_every_half_hour_runs_in_both():
         ("* * * * *", datetime(1990, 1, 1, tzinfo=UTC), at(20, 12, 5), at(20, 12, 5)),
         ("0 0 29 2 *", datetime(1990, 1, 1, tzinfo=UTC), at(1), datetime(2024, 2, 29, tzinfo=UTC)),
         ("0 0 1 1 *", at(1), at(20), None),
+        ("* * * 1 *", datetime(1990, 1, 1, tzinfo=UTC), at(20), datetime(2026, 1, 31, 23, 59, tzinfo=UTC)),
+        ("1 2 * * *", at(20, 2), at(20, 2, 1), at(20, 2, 1)),
     ],
 )
 def test_the_last_tick_that_was_missed(expression, since, until, latest):
     assert read_cron(expression, "UTC").latest(since, until) == latest
+
+
+@given(
+    st.sampled_from(["*/30 * * * *", "30 2 * * *", "0 2,3 * * *", "15 */5 * * SUN", "59 23 31 * *"]),
+    st.integers(0, 60 * 24 * 400),
+    st.integers(0, 60 * 24 * 20),
+)
+def test_the_last_missed_tick_is_the_last_of_all_that_came(expression, start_min, length_min):
+    cron = read_cron(expression, BERLIN)
+    since = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=start_min)
+    until = since + timedelta(minutes=length_min)
+    came = list(takewhile(lambda tick: tick <= until, cron.ticks(since)))
+    assert cron.latest(since, until) == (came[-1] if came else None)
 
 
 @pytest.mark.parametrize(

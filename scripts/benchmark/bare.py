@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -25,7 +25,7 @@ def _bytes(count: int) -> bytes:
 
 
 def flask_app() -> Flask:
-    """Flask and orjson, and nothing else: a tiny JSON answer, and one of as many bytes as asked for."""
+    """Flask and orjson, and nothing else: a tiny JSON answer, and one of as many bytes as asked for, to JSON too."""
     app = Flask(__name__, static_folder=None)
     app.json = _Orjson(app)
 
@@ -35,6 +35,11 @@ def flask_app() -> Flask:
 
     @app.get("/bytes/<int:count>")
     def large(count: int) -> WerkzeugResponse:
+        return Response(_bytes(count), mimetype="application/json")
+
+    @app.post("/bytes/<int:count>")
+    def posted(count: int) -> WerkzeugResponse:
+        request.get_json()
         return Response(_bytes(count), mimetype="application/json")
 
     return app

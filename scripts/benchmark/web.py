@@ -18,6 +18,7 @@ from scripts.trouble import Trouble
 WSGI = "bare WSGI"
 FLASK = "bare Flask, tiny JSON"
 FLASK_LARGE = "bare Flask, bytes of a run"
+FLASK_POST = "bare Flask, the same POST and bytes"
 HEALTH = "health"
 RUN = "cached run by id"
 NOT_MODIFIED = "the same, If-None-Match"
@@ -157,6 +158,16 @@ def _rows(installation: Installation) -> list[Row]:
         Row(name=WSGI, request=Request(url=f"{wsgi_at}/"), servers=[wsgi]),
         Row(name=FLASK, request=Request(url=f"{flask_at}/json"), servers=[flask]),
         Row(name=FLASK_LARGE, request=Request(url=f"{flask_at}/bytes/{len(run.content)}"), servers=[flask]),
+        Row(
+            name=FLASK_POST,
+            request=Request(
+                url=f"{flask_at}/bytes/{len(run.content)}",
+                method="POST",
+                headers={"Content-Type": "application/json"},
+                body=_post_body(),
+            ),
+            servers=[flask],
+        ),
     ]
     return [*bare, *_product_rows(installation, run)]
 

@@ -55,6 +55,8 @@ def run_cases(options: Namespace, seed: int, mutants: list[str]) -> bool:
         report = "\n".join(markdown(running.outcomes, found, mutants))
         if options.json:
             write_json(options.json, running.outcomes, found)
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_text(report + "\n", encoding="utf-8")
         if options.keep:
             say(f"Ledger and logs: {running.scene.rig.folder}")
     print(report)

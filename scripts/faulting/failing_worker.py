@@ -1,9 +1,12 @@
 """The product's own worker, whose engine dawdles, hangs or dies where a failpoint says so.
 
-Registered before the product's own tasks are imported, so that these are the ones under their names.
+Registered at once, before the product's own tasks are imported, so that these are the ones under their names: where
+tasks wait for the app to be complete, Celery takes them from a set, and which one comes first is chance.
 """
 
-from scripts.faulting.failpoints import Failpoint, failpoints
+import os
+
+from scripts.faulting.failpoints import KOMBU_VARIABLE, Failpoint, failpoints
 from service.planning.answer import Answer, answer
 from service.planning.batch.asking import Asked
 from service.planning.batch.brief import Brief, sized
@@ -16,6 +19,13 @@ from service.store.runs import Versions
 from workers.app import app, runtime
 
 _POINTS = failpoints()
+_AT_ONCE = {"lazy": False, "shared": False}
+# What the product tells Kombu about messages that nobody acknowledged.
+_ABANDONED = ("visibility_timeout", "unacked_restore_interval", "unacked_restore_throttle")
+
+if os.environ.get(KOMBU_VARIABLE):
+    told = app.conf.broker_transport_options
+    app.conf.broker_transport_options = {name: value for name, value in told.items() if name not in _ABANDONED}
 
 
 def _solved(held: Runtime, question: str) -> Answer:
@@ -28,14 +38,14 @@ def _solved_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatA
     return sized(held, asked, versions, weight)
 
 
-@app.task(name=TaskName.SIZE_WORKLOAD.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+@app.task(name=TaskName.SIZE_WORKLOAD.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_workload(run_id: str) -> None:
     """Size one run; die once its result is stored, where somebody wants that."""
     if execute(runtime(), run_id, solve=_solved):
         _POINTS.passed(Failpoint.STORED)
 
 
-@app.task(name=TaskName.SIZE_CHUNK.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
+@app.task(name=TaskName.SIZE_CHUNK.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_chunk(batch_id: str, number: str) -> None:
     """Size the items of one chunk of a batch."""
     size_items(runtime(), batch_id, int(number), solve=_solved_item)

@@ -10,6 +10,8 @@ from pathlib import Path
 from service.queue import TimeLimitReached
 
 FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
+# Set: a worker leaves Kombu's own clocks as they are.
+KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU_DEFAULTS"
 
 
 class Failpoint(StrEnum):

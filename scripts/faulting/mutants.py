@@ -1,20 +1,16 @@
 """Mutants: copies of the tree, each broken on purpose in one place; the checker must find every one of them."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from config.environment import ROOT
 from scripts.faulting.case import CASES
 from scripts.faulting.ledger import Violation
 from scripts.faulting.protocol import protocol
 from scripts.faulting.scene import Profile
+from scripts.faulting.trees import copied_tree
 from scripts.trouble import Trouble
-
-_COPIED = ("service", "workers", "config", "scripts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ _RUNS = "service/store/runs.py"
 _VIEW = "service/planning/quote_view.py"
 _CLAIM = "    return session.connection().execute(_claim(session.get_bind().dialect.name), values)"
 _OF_TENANT = "select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.id == run_id))"
-_RUNNING = "RunRow.status == RunStatus.RUNNING.value)"
+_HELD = "RunRow.id == run_id, RunRow.lease_token == token, _RUNNING)\n    if _rows"
 _LOST = "ring_again(runtime, lapsed) + ring_again(runtime, lost(runtime))"
 _APPROVED = "row.approved_sha256 is not None and sha256_of(as_approved(snapshot)) != row.approved_sha256"
 _NOTED = "        record(session, (author_of(caller, request_id), ended))\n"
@@ -73,13 +69,15 @@ MUTANTS: tuple[Mutant, ...] = (
         breaks=frozenset({"I1"}),
     ),
     Mutant(
-        name="a run is found without asking whose it is",
+        name="a run is found without asking whose it is, and no query is narrowed to a tenant",
         edits=(
             Edit(
                 _RUNS,
                 f"return session.scalar({_OF_TENANT}",
                 "return session.scalar(select(RunRow).where(RunRow.id == run_id))",
             ),
+            # The one place that holds when a query forgets whose rows it may see.
+            Edit("service/store/scope.py", "    state.statement = state.statement.options(owned)\n", ""),
         ),
         case=36,
         breaks=frozenset({"I3"}),
@@ -98,8 +96,8 @@ MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 _RUNS,
-                f"RunRow.id == run_id, RunRow.lease_token == token, {_RUNNING}\n    if _rows",
-                f"RunRow.id == run_id, {_RUNNING}\n    if _rows",
+                _HELD,
+                _HELD.replace("RunRow.lease_token == token, ", ""),
             ),
         ),
         case=13,
@@ -144,10 +142,7 @@ MUTANTS: tuple[Mutant, ...] = (
 @contextmanager
 def broken_tree(mutant: Mutant) -> Iterator[Path]:
     """A copy of the tree with the mutant's edits; Trouble where the code has moved on and an edit fits no more."""
-    with TemporaryDirectory(prefix="headroom-mutant-") as name:
-        tree = Path(name)
-        for folder in _COPIED:
-            shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with copied_tree("headroom-mutant-") as tree:
         for edit in mutant.edits:
             path = tree / edit.path
             text = path.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.environment import ROOT
+from scripts.faulting.bounds import held, not_given_back
 from scripts.faulting.case import Case
 from scripts.faulting.checker import Checker
 from scripts.faulting.driver import Driver
@@ -41,11 +42,15 @@ class Protocol:
         """One case, and everything that does not hold afterwards and did before."""
         since_s = time.monotonic()
         self.scene.seen = Seen()
+        before = held(self.scene.rig)
         try:
             chosen.run(self.scene)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as what the case came to
             self.scene.expect(holds=False, invariant="case", words=f"case {chosen.number} broke off: {error!r}")
             self.scene.rig.mend()
+        self.scene.checker.wait_until_at_rest()
+        for words in not_given_back(self.scene.rig, before):
+            self.scene.expect(holds=False, invariant="I7", words=words)
         found = tuple(violation for violation in self.scene.checker.check() if violation not in self.known)
         self.known.update(found)
         outcome = Outcome(case=chosen, took_s=time.monotonic() - since_s, seen=self.scene.seen, violations=found)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,9 +65,14 @@ class Member:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def family(self) -> list[int]:
+        """It and everybody who descends from it, at the moment."""
+        return [] if self.running is None else family(self.running.pid)
+
+    @property
     def children(self) -> list[int]:
         """Who descends from it, at the moment."""
-        return [] if self.running is None else family(self.running.pid)[1:]
+        return self.family[1:]
 
     def start(self) -> None:
         """Start it, without waiting until it works."""
@@ -119,11 +124,13 @@ class Rig:
     webs: list[Member] = field(default_factory=list)
     workers: list[Member] = field(default_factory=list)
     dispatchers: list[Member] = field(default_factory=list)
+    # What a case has for itself.
+    others: list[Member] = field(default_factory=list)
 
     @property
     def members(self) -> list[Member]:
         """Every process of the product."""
-        return [*self.webs, *self.workers, *self.dispatchers]
+        return [*self.webs, *self.workers, *self.dispatchers, *self.others]
 
     @property
     def direct(self) -> Settings:
@@ -142,11 +149,42 @@ class Rig:
         values = {**self.environ, **environ}
         return Member(process, values, self.tree, self.folder / f"{process.name}.log", port=port)
 
-    def start_servers(self) -> None:
-        """Start database, broker and cache with what they hold."""
-        self.database.server.start()
-        self.broker.start()
-        self.cache.start()
+    @contextmanager
+    def changed(self, members: Sequence[Member], changes: Mapping[str, str]) -> Iterator[None]:
+        """In the block these run with other settings; they are restarted for it, and afterwards."""
+        before = [member.environ for member in members]
+        self._restart(members, [{**environ, **changes} for environ in before])
+        try:
+            yield
+        finally:
+            self._restart(members, before)
+
+    def _restart(self, members: Sequence[Member], environs: Sequence[Mapping[str, str]]) -> None:
+        for member, environ in zip(members, environs, strict=True):
+            member.environ = environ
+            member.terminate()
+            member.start()
+        self.wait_until_ready()
+
+    @contextmanager
+    def beside(self, process: Process, changes: Mapping[str, str], *, tree: Path | None = None) -> Iterator[Member]:
+        """Another process of the product, of another tree where one is named, while the block lasts."""
+        member = self.add(process)
+        member.environ = {**member.environ, **changes}
+        if tree is not None:
+            member.tree, member.environ = tree, {**member.environ, **of_tree(tree)}
+        self.others.append(member)
+        member.start()
+        try:
+            yield member
+        finally:
+            self.others.remove(member)
+            member.terminate()
+
+    @property
+    def scratch(self) -> Path:
+        """Where its processes write temporary files."""
+        return Path(self.environ["TMPDIR"])
 
     def start_product(self) -> None:
         """Start every process of the product and wait until all of it works."""
@@ -165,11 +203,11 @@ class Rig:
         for member in self.members:
             member.kill()
 
-    def migrate(self) -> None:
-        """Bring the database to the schema of the tree."""
-        done = subprocess.run(
-            MIGRATE.command, cwd=self.tree, env=dict(self.environ), capture_output=True, text=True, check=False
-        )
+    def migrate(self, *options: str, tree: Path | None = None) -> None:
+        """Bring the database to the schema of the rig's tree or another one, or by the options elsewhere."""
+        of = tree or self.tree
+        command, environ = (*MIGRATE.command, *options), {**self.environ, **of_tree(of)}
+        done = subprocess.run(command, cwd=of, env=environ, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Trouble(f"The rig's database could not be migrated: {done.stderr[-500:]}")
 
@@ -232,18 +270,23 @@ def is_ready(web: Member) -> bool:
         return False
 
 
+def of_tree(tree: Path) -> dict[str, str]:
+    """What leads a process to the code and the facts of a tree."""
+    return {"PYTHONPATH": str(tree), "HEADROOM_CONFIG_DIR": str(tree / "config")}
+
+
 def _environ(folder: Path, tree: Path, database: Database, broker: Redis, cache: Redis) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADROOM_", "OTEL_"))}
     return {
         **kept,
         **ONE_THREAD,
         **CLOCKS,
-        "PYTHONPATH": str(tree),
+        **of_tree(tree),
         "DATABASE_URL": database.proxied_url,
         "BROKER_URL": broker.proxied_url,
         "CACHE_URL": cache.proxied_url,
         "HEADROOM_DATA_DIR": str(folder / "data"),
-        "HEADROOM_CONFIG_DIR": str(tree / "config"),
+        "TMPDIR": str(folder / "scratch"),
         FOLDER_VARIABLE: str(folder / "failpoints"),
     }
 
@@ -258,7 +301,7 @@ def _web(rig: Rig, name: str) -> Member:
 
 def build_rig(folder: Path, tree: Path, changes: Mapping[str, str]) -> Rig:
     """A rig with nothing of the product running: its servers are, and the database is migrated."""
-    for name in ("failpoints", "data"):
+    for name in ("failpoints", "data", "scratch"):
         (folder / name).mkdir()
     database, broker, cache = make_servers(folder)
     environ = {**_environ(folder, tree, database, broker, cache), **changes}

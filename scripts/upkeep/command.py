@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, func, inspect, make_url, select, text
+from sqlalchemy import Connection, Engine, func, inspect, make_url, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -105,6 +105,8 @@ def _restore(source: Path, address: URL, data_dir: Path, *, replace: bool) -> No
     if kind is Database.SQLITE:
         folder.make(data_dir)
     with folder.held(data_dir) if kind is Database.SQLITE else nullcontext(), _unpacked(source, manifest) as files:
+        if kind is Database.POSTGRESQL:
+            _come_back(address)
         if not replace and _has_tables(address):
             raise Trouble("There is a database already: --replace puts the backup in its place.")
         _check_still(address)
@@ -126,7 +128,7 @@ def _restore(source: Path, address: URL, data_dir: Path, *, replace: bool) -> No
 
 def _into_postgresql(place: Path, address: URL) -> None:
     """What is there is put aside until all of the backup is in its place, and comes back where that fails."""
-    aside = f"before_restore_{datetime.now(UTC):%Y%m%d%H%M%S}"
+    aside = f"{postgresql_tools.ASIDE}{datetime.now(UTC):%Y%m%d%H%M%S}"
     with _engine(address) as engine:
         with engine.begin() as connection:
             connection.execute(text(f"ALTER SCHEMA public RENAME TO {aside}"))
@@ -141,7 +143,23 @@ def _into_postgresql(place: Path, address: URL) -> None:
             raise
         with engine.begin() as connection:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text(f"DROP SCHEMA {aside} CASCADE"))
+            for name in _put_aside(connection):
+                connection.execute(text(f'DROP SCHEMA "{name}" CASCADE'))
+
+
+def _come_back(address: URL) -> None:
+    """What a restore had put aside that was killed before it ended is there again, where nothing came in its place."""
+    with _engine(address) as engine, engine.begin() as connection:
+        aside = _put_aside(connection)
+        if aside and not inspect(connection).get_table_names():
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text(f'ALTER SCHEMA "{aside[-1]}" RENAME TO public'))
+            print("A restore was broken off before; what was there then is there again.", file=sys.stderr)
+
+
+def _put_aside(connection: Connection) -> list[str]:
+    """Schemas that restores have put aside, the newest last."""
+    return sorted(name for name in inspect(connection).get_schema_names() if name.startswith(postgresql_tools.ASIDE))
 
 
 @contextmanager

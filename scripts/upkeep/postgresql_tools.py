@@ -10,10 +10,14 @@ from sqlalchemy.engine import URL
 from scripts.postgresql import binaries
 from scripts.trouble import Trouble
 
+ASIDE = "before_restore_"
+"""How schemas begin that hold what was there before a restore that has not ended."""
+
 
 def dump(url: URL, target: Path) -> None:
     """All of the database as it is at one moment, in PostgreSQL's own form."""
-    _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
+    options = ("--format=custom", "--no-owner", "--no-privileges", f"--exclude-schema={ASIDE}*")
+    _run("pg_dump", url, *options, f"--file={target}")
 
 
 def restore(source: Path, url: URL) -> None:

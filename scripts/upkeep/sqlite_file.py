@@ -53,7 +53,22 @@ def put(source: Path, target: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+    _take_in(target)
     # What lies beside the old one belongs to the old one.
     for ending in _SIDE_FILES:
         target.with_name(target.name + ending).unlink(missing_ok=True)
     fresh.replace(target)
+
+
+def _take_in(path: Path) -> None:
+    """Bring the log of a database into its file: whoever is interrupted before the new one is there loses nothing."""
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as old:
+            busy, *_ = old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.DatabaseError:
+        # What nobody can read is what a restore is for.
+        return
+    if busy:
+        raise Trouble(f"{path} is in use. Stop whatever reads or writes it, and restore then.")

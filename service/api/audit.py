@@ -5,7 +5,7 @@ from typing import Any
 from service.access import Permission
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.context import caller, runtime
-from service.planning.audit import Action, ResourceKind, list_events
+from service.planning.audit import ACTIONS, ResourceKind, list_events
 from service.schemas.audit import AuditEventPageSchema
 from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.query import TimeField
@@ -23,7 +23,7 @@ class AuditQuerySchema(PageQuerySchema):
     """The query of the list of audit events."""
 
     cursor = CursorField(_EVENTS)
-    action = Choice("Only events of this action.", Action, load_default=None, allow_none=False)
+    action = Choice("Only events of this action.", ACTIONS, load_default=None, allow_none=False)
     principal = Text("Only what this principal did.", load_default=None, allow_none=False)
     resource_kind = Choice(
         "Only what was done to this kind of resource.", ResourceKind, load_default=None, allow_none=False

@@ -10,7 +10,7 @@ from service.edge.idempotency import IDEMPOTENCY_KEY, idempotent
 from service.edge.posting import PostedNow, created, created_doc
 from service.planning.delivery.reading import get_delivery, list_deliveries, ping, replay
 from service.planning.webhook_view import DeliveryView
-from service.schemas.event import EventName
+from service.schemas.event import EVENTS
 from service.schemas.page import CursorField, PageQuerySchema, page
 from service.schemas.strict import Choice
 from service.schemas.webhook import DeliveryPageSchema, DeliverySchema, WholeDeliverySchema
@@ -34,7 +34,7 @@ class DeliveryQuerySchema(PageQuerySchema):
 
     cursor = CursorField(_DELIVERIES)
     status = Choice("Only deliveries of this status.", DeliveryStatus, load_default=None, allow_none=False)
-    event = Choice("Only deliveries of events of this name.", EventName, load_default=None, allow_none=False)
+    event = Choice("Only deliveries of events of this name.", EVENTS, load_default=None, allow_none=False)
 
 
 def _identity(delivery: DeliveryView) -> tuple[str, ...]:

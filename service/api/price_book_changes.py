@@ -1,6 +1,7 @@
 """/v1/price-books: an administrator uploads a price book, as JSON or as a table, and puts it in force."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from service.access import Permission
 from service.api.price_books import identity
@@ -10,16 +11,19 @@ from service.edge.context import caller, request_id, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, idempotent
 from service.edge.posting import PostedNow, created, created_doc
 from service.edge.tables import CSV_MEDIA_TYPE
+from service.planning.price_book_check import parts_asked_for, wrong_of
 from service.planning.price_book_view import PriceBookView
 from service.planning.price_books import activate, get_price_book, upload
 from service.schemas.price_books import (
     Activation,
     ActivationSchema,
+    Judge,
     PriceBookRequest,
+    PriceBookRequestSchema,
     UploadedPriceBookSchema,
     WholePriceBookSchema,
 )
-from service.schemas.price_table import COLUMNS, PriceBookUploadSchema
+from service.schemas.price_table import COLUMNS, book_of_table
 
 blueprint = ResourceBlueprint(
     "price_book_changes",
@@ -70,6 +74,17 @@ _HEAD = (
     _in_query("indicative", "whether they are orders of magnitude.", type="string", enum=["true", "false"]),
     _in_query("note", "what to know about it.", type="string", maxLength=400),
 )
+
+
+class PriceBookUploadSchema(PriceBookRequestSchema):
+    """A price book, as JSON or as a table."""
+
+    of_table: ClassVar[Callable[[str, Mapping[str, str]], dict[str, Any]]] = staticmethod(book_of_table)
+
+    def judge(self) -> Judge:
+        """Units and kinds are told in the same report as whatever is wrong with other rows."""
+        known = parts_asked_for(runtime())
+        return lambda line: wrong_of(line, known)
 
 
 @blueprint.route("", methods=["POST"])

@@ -1,5 +1,6 @@
 """/v1/webhooks: where a tenant hears of what happens, for its administrators."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -43,6 +44,8 @@ _CREATE = (
     "event; redirects are not followed. What is not taken is sent again, later each time, until it is given up; a "
     "webhook that takes nothing for that long, or answers 410, is disabled. An event may come twice, with the same id "
     f"and body, and not in order. It hears of what happens from a second after this answer on. At most {MOST} a tenant."
+    " A request that is sent again under its Idempotency-Key gets the first answer with `secret` null, for the secret "
+    "is kept nowhere but where it signs: if the first answer was lost, rotate it."
 )
 _CHANGE = "For administrators. All of it is written anew; enabled again, a webhook begins as if it had never failed."
 _ROTATE = (
@@ -91,6 +94,7 @@ def post_webhook(webhook: WebhookRequest) -> Any:
         schema=_NEW,
         place=_PLACE,
         identity=identity,
+        kept=lambda made: replace(made, secret=None),
     )
     return created(posting)
 

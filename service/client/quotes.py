@@ -356,7 +356,9 @@ def _print_one(console: Console, quote: Answer) -> None:
     console.print(table)
     _print_sums(console, document["totals"])
     for part in document["uncounted"]:
-        console.print(f"Not counted: {part['name']}, {part['why']}", markup=False, soft_wrap=True)
+        said = f"Not counted: {part['name']}, {part['why']}"
+        way_out = f"; quantities.{part['id']} states how many" if part.get("id") else ""
+        console.print(f"{said}{way_out}", markup=False, soft_wrap=True)
     console.print(f"Total: {_sum(quote)}", markup=False)
     console.print(document["export"]["disclaimer"], markup=False, soft_wrap=True)
 

@@ -23,7 +23,8 @@ HIGHLIGHTS: dict[str, tuple[str, ...]] = {
 def print_records(console: Console, kind: str, records: Sequence[Answer]) -> None:
     """Print the records of one kind, with the facts that people choose by."""
     shown = HIGHLIGHTS[kind]
-    table = plain_table("id", "name", *shown)
+    # In words: a narrow terminal breaks a line between them, and not in the middle of one.
+    table = plain_table("id", "name", *(name.replace("_", " ") for name in shown))
     for record in records:
         facts = {fact["field"]: fact["value"] for fact in record["facts"]}
         cells = [brief(facts[name]) if name in facts else "" for name in shown]

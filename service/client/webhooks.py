@@ -168,7 +168,8 @@ def _show(call: Call, webhook: Answer) -> Ending:
     table.add_row("events", escape(" ".join(webhook["events"])))
     console.print(table)
     if "secret" in webhook:
-        console.print(f"secret: {webhook['secret']}", markup=False, soft_wrap=True)
+        told = webhook["secret"] or "shown in the first answer only; rotate the webhook for another one"
+        console.print(f"secret: {told}", markup=False, soft_wrap=True)
         console.print("Keep it: it is not shown again.")
     return Ending.DONE
 

@@ -1,6 +1,7 @@
 """The block of the cost of ownership: parts, costs per unit, a cloud beside it, what moves it most."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from service.documents.spelled import amount, day, share, unit_price, words
@@ -27,20 +28,23 @@ def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
             "note": note,
             "strong": False,
         }
-    without = f"without {', '.join(map(words, tco['missing']))}" if tco["missing"] else "every part is in it"
+    without = _without(tco["missing"]) or "every part is in it"
     yield {"name": "Total", "value": amount(tco["total"], currency), "note": without, "strong": True}
     for one in tco["figures"]:
         yield {
             "name": f"Per {_UNITS.get(one['unit'], words(one['unit']))}",
             "value": unit_price(one["amount"], currency),
-            "note": one["why"],
+            "note": "; ".join(filter(None, (one["why"], _without(one["without"])))),
             "strong": False,
         }
     cloud = tco["cloud"]
-    if cloud is not None and cloud["amount"] is not None:
-        note = f"{cloud['name']}, {day(cloud['date'])}: {unit_price(cloud['gpu_hour'], currency)} a GPU-hour"
+    if cloud is not None:
+        whose = f"{cloud['name']}, {day(cloud['date'])}"
+        priced = f"{whose}: {unit_price(cloud['gpu_hour'], currency)} a GPU-hour"
+        note = f"{whose} has no price of {cloud['gpu']}" if cloud["gpu_hour"] is None else priced
         if cloud["break_even_utilisation_fraction"] is not None:
-            note += f"; both cost the same at {share(cloud['break_even_utilisation_fraction'])} utilisation"
+            note += f"; {_even(cloud['break_even_utilisation_fraction'])}"
+            note += f", owning {_without(cloud['without'])}" if cloud["without"] else ""
         yield {
             "name": "The same hours in a cloud",
             "value": amount(cloud["amount"], currency),
@@ -52,3 +56,16 @@ def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
         name = words(moved["input"].removesuffix("_fraction"))
         span = f"{name} from {moved['low']} to {moved['high']}"
         yield {"name": "A GPU-hour, if", "value": f"{low} … {high}", "note": span, "strong": False}
+
+
+def _even(utilisation: str) -> str:
+    """Where owning and the cloud cost the same, if there is such a utilisation."""
+    if Decimal(utilisation) > 1:
+        return "owning costs more at any utilisation"
+    return f"both cost the same at {share(utilisation)} utilisation"
+
+
+def _without(parts: Iterable[str]) -> str:
+    """Which parts are in no sum; nothing where all are in it."""
+    named = ", ".join(map(words, parts))
+    return f"without {named}" if named else ""

@@ -106,7 +106,9 @@ def _ownership(tco: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
     cloud = tco["cloud"]
     if cloud is not None:
         yield ("The same hours in a cloud", _number(cloud["amount"]), f"{cloud['name']}, {day(cloud['date'])}")
-        yield ("Utilisation at which both cost the same", _number(cloud["break_even_utilisation_fraction"]))
+        even = _number(cloud["break_even_utilisation_fraction"])
+        how = "cost of owning / cost of every hour in that cloud"
+        yield ("Utilisation at which both cost the same", even, how, ", ".join(map(words, cloud["without"])))
     yield ("What moves a GPU-hour most", "Low", "High", "GPU-hour at low", "GPU-hour at high")
     for moved in tco["sensitivity"]:
         names = ("low", "high", "gpu_hour_at_low", "gpu_hour_at_high")

@@ -130,13 +130,19 @@ def answer_once(posting: Posting[T]) -> Response:
         return _replay(posting, once, before)
     first = at_commit[-1]
     if first is not None:
-        return _response(first, posting.body(made) if first.body is None else first.body)
+        return first_response(posting, made, first)
     made, waited = posting.wait(made)
     first = posting.answer(made, waited)
     standing = record(runtime(), caller(), once, resource_id=made.id, answer=first)
     if standing is not first:
         return _replay(posting, once, Earlier(resource_id=made.id, answer=standing))
-    return _response(first, posting.body(made) if first.body is None else first.body)
+    return first_response(posting, made, first)
+
+
+def first_response(posting: Posting[T], made: T, answer: FirstAnswer) -> Response:
+    """The answer to whoever asked first."""
+    body = answer.told or answer.body
+    return _response(answer, posting.body(made) if body is None else body)
 
 
 def _replay(posting: Posting[T], once: Once[T], before: Earlier) -> Response:

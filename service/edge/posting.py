@@ -8,9 +8,8 @@ from typing import Any, Generic, TypeVar
 from flask import Response, current_app
 from marshmallow import Schema
 
-from service.edge.answers import MEDIA_TYPE
 from service.edge.conditional import ETAG_DOC, entity_tag
-from service.edge.idempotency import REPLAYED_DOC, answer_once, asked_once
+from service.edge.idempotency import REPLAYED_DOC, answer_once, asked_once, first_response
 from service.planning.idempotency import FirstAnswer, Made, Once
 
 T = TypeVar("T", bound=Made)
@@ -18,13 +17,14 @@ T = TypeVar("T", bound=Made)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostedNow(Generic[T]):
-    """What is made in one transaction and answered for as it was made."""
+    """What is made in one transaction and answered for as it was made; `kept` is what of that may be stored."""
 
     making: Callable[[Once[T] | None], T]
     reading: Callable[[str], T]
     schema: Schema
     place: str
     identity: Callable[[T], tuple[str, ...]]
+    kept: Callable[[T], T] | None = None
 
     @property
     def wait_s(self) -> float:
@@ -46,7 +46,10 @@ class PostedNow(Generic[T]):
     def answer(self, made: T, waited: Mapping[str, str]) -> FirstAnswer:
         """The whole answer is kept, because what was made may be changed later."""
         headers = {"Location": f"{self.place}/{made.id}", "ETag": f'"{entity_tag(*self.identity(made))}"', **waited}
-        return FirstAnswer(status=HTTPStatus.CREATED, headers=headers, body=self.body(made))
+        told = self.body(made)
+        if self.kept is None:
+            return FirstAnswer(status=HTTPStatus.CREATED, headers=headers, body=told)
+        return FirstAnswer(status=HTTPStatus.CREATED, headers=headers, body=self.body(self.kept(made)), told=told)
 
     def read(self, resource_id: str) -> T:
         """What an earlier request made, as it is now."""
@@ -63,8 +66,7 @@ def created(posting: PostedNow[Any]) -> Response:
         return answer_once(posting)
     made = posting.make()
     answer = posting.answer(made, {})
-    body = posting.body(made) if answer.body is None else answer.body
-    return Response(body, answer.status, answer.headers, mimetype=MEDIA_TYPE)
+    return first_response(posting, made, answer)
 
 
 def created_doc(place: str) -> dict[str, Any]:

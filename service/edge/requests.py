@@ -81,7 +81,9 @@ def _begin() -> None:
 def request_id_of(environ: Mapping[str, Any]) -> str:
     """The id that the caller gives the request, where it is a sane one; else a new one."""
     given = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _SANE_ID.fullmatch(given) else secrets.token_hex(16)
+    # It is told in lines, in the audit and to whoever asks: no place for a key.
+    is_sane = _SANE_ID.fullmatch(given) and _KEY_SCHEME not in given
+    return given if is_sane else secrets.token_hex(16)
 
 
 def _forget(_error: BaseException | None) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.planning.transact import read
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.store import audit
 from service.store.filters import AuditFilter
@@ -36,7 +37,7 @@ class ResourceKind(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done; the word before the dot is the kind of the resource."""
+    """What was done, the steps of quotes apart; the word before the dot is the kind of the resource."""
 
     WORKLOAD_CREATED = "workload.created"
     WORKLOAD_CHANGED = "workload.changed"
@@ -54,19 +55,6 @@ class Action(StrEnum):
     TENANT_QUOTA_CHANGED = "tenant.quota_changed"
     PRICE_BOOK_CREATED = "price_book.created"
     PRICE_BOOK_ACTIVATED = "price_book.activated"
-    QUOTE_CREATED = "quote.created"
-    QUOTE_CHANGED = "quote.changed"
-    QUOTE_SUBMITTED = "quote.submitted"
-    QUOTE_APPROVED = "quote.approved"
-    QUOTE_REJECTED = "quote.rejected"
-    QUOTE_RETURNED = "quote.returned"
-    QUOTE_ISSUED = "quote.issued"
-    QUOTE_SUPERSEDED = "quote.superseded"
-    QUOTE_ACCEPTED = "quote.accepted"
-    QUOTE_DECLINED = "quote.declined"
-    QUOTE_EXPIRED = "quote.expired"
-    QUOTE_WITHDRAWN = "quote.withdrawn"
-    QUOTE_REVISED = "quote.revised"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_CHANGED = "webhook.changed"
     WEBHOOK_ROTATED = "webhook.rotated"
@@ -80,10 +68,14 @@ class Action(StrEnum):
     OCCURRENCE_CREATED = "occurrence.created"
     OCCURRENCE_DONE = "occurrence.done"
 
-    @property
-    def resource_kind(self) -> ResourceKind:
-        """Of what kind its resource is."""
-        return ResourceKind(self.value.partition(".")[0])
+
+ACTIONS: tuple[Action | QuoteStep, ...] = (*Action, *QuoteStep)
+"""Everything that is noted."""
+
+
+def resource_kind_of(action: Action | QuoteStep) -> ResourceKind:
+    """Of what kind the resource of an action is."""
+    return ResourceKind(action.value.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +102,7 @@ class Change:
     """An accepted change of one resource of a tenant; without an old state it was made."""
 
     at: datetime
-    action: Action
+    action: Action | QuoteStep
     tenant_id: str
     resource_id: str
     old_state: str | None
@@ -136,7 +128,7 @@ def _columns(author: Author, change: Change) -> dict[str, object]:
         "principal": author.principal,
         "key_id": author.key_id,
         "action": change.action.value,
-        "resource_kind": change.action.resource_kind.value,
+        "resource_kind": resource_kind_of(change.action).value,
         "resource_id": change.resource_id,
         "old_state": change.old_state,
         "new_state": change.new_state,

@@ -1,12 +1,12 @@
 """Readiness: each part that the service needs, whether it works, and why not. Reads only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.errors import UnavailableError
-from service.planning.heartbeat import DISPATCHER, WORKER
+from service.planning.heartbeat import DELIVERER, DISPATCHER, WORKER
 from service.planning.transact import read
 from service.runtime import Runtime
 from service.store import processes, runs
@@ -40,13 +40,22 @@ class Readiness:
 
 
 def readiness(runtime: Runtime) -> Readiness:
-    """Database, broker, cache, workers, dispatcher, queue. The cache may be missing; a miss is always possible."""
+    """Database, broker, cache, workers, dispatcher, queue, deliverer.
+
+    The cache may be missing, for a miss is always possible; without a deliverer webhooks wait, and nothing else does.
+    """
     database = _database(runtime)
     living: tuple[Check, ...]
     if database.ok:
-        living = (_heartbeat(runtime, WORKER), _heartbeat(runtime, DISPATCHER), _queue(runtime))
+        living = (
+            _heartbeat(runtime, WORKER),
+            _heartbeat(runtime, DISPATCHER),
+            _queue(runtime),
+            replace(_heartbeat(runtime, DELIVERER), required=False),
+        )
     else:
-        living = tuple(Check(name=name, ok=False, reason=_UNKNOWN) for name in (WORKER, DISPATCHER, QUEUE))
+        named = [Check(name=name, ok=False, reason=_UNKNOWN) for name in (WORKER, DISPATCHER, QUEUE)]
+        living = (*named, Check(name=DELIVERER, ok=False, reason=_UNKNOWN, required=False))
     broker, cache = runtime.queue.ping(), runtime.cache.ping()
     return Readiness(
         checks=(

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from service.planning.audit import Action
 from service.planning.webhooks import Announcement, EventName, announce, announce_many, listened_to
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.store import batches, runs
 from service.store.tables.batches import BatchRow, BatchStatus
@@ -87,12 +87,12 @@ def _of_batch(row: BatchRow) -> Announcement:
     )
 
 
-def quote_noted(runtime: Runtime, session: Session, row: QuoteRow, action: Action, *, at: datetime) -> None:
+def quote_noted(runtime: Runtime, session: Session, row: QuoteRow, action: QuoteStep, *, at: datetime) -> None:
     """Tell what was done to a revision of a quote: the word for it is that of the audit."""
     told = {"state": row.state, "number": row.number, "revision": row.revision, "version": row.version}
     noted = Announcement(
         tenant_id=row.tenant_id,
-        name=EventName(action.value),
+        name=action,
         subject_id=row.id,
         href=f"/v1/quotes/{row.id}",
         data=told,

@@ -31,11 +31,15 @@ T = TypeVar("T", bound=Made)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstAnswer:
-    """A first answer. Without a body it is written again from the resource, which must not change any more then."""
+    """A first answer. Without a body it is written again from the resource, which must not change any more then.
+
+    `told` is the body for whoever asked first, where it says more than may be kept.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
+    told: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,12 @@
 """Lines of a price book against what bills of materials ask for: prices of another unit are refused, oddities named."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from service.errors import FieldError
 from service.planning.price_book_view import BookWarning
 from service.quoting.book_units import KnownPart, known_parts, same_unit, unit_in_words
 from service.quoting.refusal import field_error, refused
 from service.runtime import Runtime
-from service.schemas.issue import MAX_ISSUES, nearest
+from service.schemas.issue import MAX_ISSUES, Issue, nearest
 from service.schemas.price_books import BookLine, in_row
 
 _NEVER_ASKED = "No bill of materials names such a part, so this price is never asked for."
@@ -20,9 +19,29 @@ def parts_asked_for(runtime: Runtime) -> Mapping[str, KnownPart]:
 
 def check_lines(lines: Iterable[BookLine], known: Mapping[str, KnownPart]) -> None:
     """Raises InvalidRequestError naming every line whose price would be taken for that of something else."""
-    wrong = [error for place, line in enumerate(lines) for error in _wrong(place, line, known)]
+    wrong = [
+        field_error(f"lines.{place}.{name}", in_row(line.row, issue), value=issue.value, limit=issue.limit)
+        for place, line in enumerate(lines)
+        for name, issues in wrong_of(line, known).items()
+        for issue in issues
+    ]
     if wrong:
         raise refused(wrong[:MAX_ISSUES])
+
+
+def wrong_of(line: BookLine, known: Mapping[str, KnownPart]) -> Mapping[str, list[Issue]]:
+    """By field what would make the line's price be taken for that of something else."""
+    asked = known.get(line.part)
+    found: dict[str, list[Issue]] = {}
+    if asked is None:
+        return found
+    if line.kind is not asked.kind:
+        message = f"{line.part} is counted as {asked.kind}, and this calls it {line.kind}."
+        found["kind"] = [Issue(message, value=line.kind, limit=str(asked.kind))]
+    if not same_unit(line.unit, unit=asked.unit, kind=asked.kind, charge=asked.charge):
+        message = f"{line.part} is counted by the {asked.unit}: give the list price of one {asked.unit}, and that unit."
+        found["unit"] = [Issue(message, value=line.unit, limit=unit_in_words(asked))]
+    return found
 
 
 def warnings_of(parts: Iterable[tuple[str, int | None]], known: Mapping[str, KnownPart]) -> tuple[BookWarning, ...]:
@@ -39,16 +58,3 @@ def warnings_of(parts: Iterable[tuple[str, int | None]], known: Mapping[str, Kno
         )
         for number, (place, part, row) in enumerate(strange)
     )
-
-
-def _wrong(place: int, line: BookLine, known: Mapping[str, KnownPart]) -> Iterator[FieldError]:
-    asked = known.get(line.part)
-    if asked is None:
-        return
-    if line.kind is not asked.kind:
-        message = f"{line.part} is counted as {asked.kind}, and this calls it {line.kind}."
-        yield field_error(f"lines.{place}.kind", in_row(line.row, message), value=line.kind, limit=str(asked.kind))
-    if not same_unit(line.unit, unit=asked.unit, kind=asked.kind, charge=asked.charge):
-        limit = unit_in_words(asked)
-        message = f"{line.part} is counted by the {asked.unit}: give the list price of one {asked.unit}, and that unit."
-        yield field_error(f"lines.{place}.unit", in_row(line.row, message), value=line.unit, limit=limit)

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from service.planning.quote_sources import Sized, Sources
-from service.quoting.bom import Bom, bill_of_materials
+from service.quoting.bom import MOST_PIECES, Bom, bill_of_materials
 from service.quoting.book import Book
 from service.quoting.days import Validity, last_day
 from service.quoting.quote import spelled_book
@@ -16,16 +16,27 @@ from service.quoting.terms import QuoteTerms
 from service.runtime import Runtime
 from service.schemas.quote_request import QuoteRequest
 from service.sizing.result import SizingOption
+from service.sizing.workload import InferenceWorkload
+
+_NO_SPARES = "none"
 
 
 def as_sized(request: QuoteRequest, sized: Sized) -> QuoteRequest:
-    """The request with what the sizing was told already: where it will stand, and by when it is needed."""
+    """The request with what the sizing was told already: where it will stand, by when, and how available."""
     told = sized.question.constraints
     return dataclasses.replace(
         request,
         destination_country=request.destination_country or told.destination_country,
         deliver_by=request.deliver_by or told.deliver_by,
+        spares=_spares(request, sized),
     )
+
+
+def _spares(request: QuoteRequest, sized: Sized) -> str:
+    """What cold spares are for: what is asked, else the availability of the question; a training has none."""
+    workload = sized.question.workload
+    asked = workload.availability.value if isinstance(workload, InferenceWorkload) else _NO_SPARES
+    return request.spares or asked
 
 
 def site_of(runtime: Runtime, sized: Sized) -> Site:
@@ -36,15 +47,15 @@ def site_of(runtime: Runtime, sized: Sized) -> Site:
 
 def bom_of(runtime: Runtime, request: QuoteRequest, sized: Sized, option: SizingOption) -> Bom:
     """The parts of what is quoted: by the rules, then with the counts that the seller states."""
-    rules = runtime.catalog.bom_rules
+    rules, spares = runtime.catalog.bom_rules, _spares(request, sized)
     counted = bill_of_materials(
         option,
         hardware=runtime.catalog.hardware,
         rules=rules,
         term_months=request.term_months,
-        spares=request.spares,
+        spares=spares,
     )
-    made = adjusted(counted, request.quantities, sized=sized.option.servers, rules=rules, spares=request.spares)
+    made = adjusted(counted, request.quantities, sized=sized.option.servers, rules=rules, spares=spares)
     return configured(made, request.configurations)
 
 
@@ -67,6 +78,9 @@ def fitted(runtime: Runtime, request: QuoteRequest, found: Sources, carried: Car
         restated(option, quantities, site),
     )
     most = {line.id: most_pieces(line) for line in plain.lines if carried.parts.get(line.id) == line.part}
+    # What no rule counts is a line only where the seller has counted it.
+    by_hand = [part for part in plain.uncounted if part.id in quantities]
+    most |= {part.id: MOST_PIECES for part in by_hand if carried.parts.get(part.id) == part.part}
     last = None if found.book.expires is None else date.fromisoformat(found.book.expires)
     until = day_of(request.valid_until)
     return dataclasses.replace(

@@ -31,6 +31,7 @@ from service.quoting.quote import (
     RulesReference,
     RunReference,
     TermsStated,
+    assumed_of,
     book_reference,
     disclaimers_of,
     end_of_validity,
@@ -194,7 +195,7 @@ def _document(runtime: Runtime, caller: Caller, parts: _Parts, *, today: date, v
         else tco(priced, parts.option, kind=sized.run.kind, inputs=request.tco, context=runtime.catalog.tco_context),
         export=screened(runtime, shipment_of(request, parts.option.gpu, on=today)),
         supply=supplied,
-        assumed=sized.assumed,
+        assumed=assumed_of(parts.option, sized.assumed),
         disclaimers=disclaimers_of(
             priced,
             parts.bom.uncounted,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import ConflictError, InvalidRequestError
-from service.planning.audit import Action, author_of
+from service.planning.audit import author_of
 from service.planning.idempotency import Once, claimed, taken
 from service.planning.quote_counting import Carried
 from service.planning.quote_drafting import Identity, compose, named
@@ -22,6 +22,7 @@ from service.planning.quotes import add_row, all_held, get_quote, new_row
 from service.planning.races import until_settled
 from service.planning.transact import read, transact
 from service.quoting.revision import RevisionDifference, revision_difference
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.schemas.quote_request import QUOTE_REQUEST, QuoteRequest
 from service.schemas.quote_revision import RevisionRequest
@@ -82,7 +83,7 @@ def revise(
             session, runtime, caller.tenant_id, once, once.answer(view), resource_id=made.id, now=now
         ):
             raise taken(once)
-        add_row(runtime, session, made, author=author_of(caller, request_id), action=Action.QUOTE_REVISED, now=now)
+        add_row(runtime, session, made, author=author_of(caller, request_id), action=QuoteStep.REVISED, now=now)
         return view
 
     view = until_settled(lambda: transact(runtime, work))

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import ConflictError, PlannerError
-from service.planning.audit import SERVICE, Action, Author, author_of
+from service.planning.audit import SERVICE, Author, author_of
 from service.planning.quote_view import QuoteView, checked, quote_view
 from service.planning.quotes import all_held, note, state_in_words
 from service.planning.races import OvertakenError, until_settled
 from service.planning.transact import transact
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.store import quotes
 from service.store.tables.quotes import QuoteRow, QuoteState
@@ -46,11 +47,11 @@ class At:
         read: Mapping[str, Any] = orjson.loads(checked(self.row))
         return read
 
-    def move(self, to: QuoteState, action: Action, **values: Any) -> None:
+    def move(self, to: QuoteState, action: QuoteStep, **values: Any) -> None:
         """Take the revision to another state, and note it."""
         self.move_other(self.row, to, action, **values)
 
-    def move_other(self, row: QuoteRow, to: QuoteState, action: Action, **values: Any) -> None:
+    def move_other(self, row: QuoteRow, to: QuoteState, action: QuoteStep, **values: Any) -> None:
         """The same with one of the others."""
         move(self.runtime, self.session, row, to, action, author=self.author, now=self.now, **values)
 
@@ -111,7 +112,7 @@ def move(
     session: Session,
     row: QuoteRow,
     to: QuoteState,
-    action: Action,
+    action: QuoteStep,
     *,
     author: Author,
     now: datetime,
@@ -135,7 +136,7 @@ def expire(runtime: Runtime, session: Session, row: QuoteRow, *, now: datetime, 
         session,
         row,
         QuoteState.EXPIRED,
-        Action.QUOTE_EXPIRED,
+        QuoteStep.EXPIRED,
         author=author,
         now=now,
         reason=reason,

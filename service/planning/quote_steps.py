@@ -8,7 +8,6 @@ import orjson
 
 from service.access import Caller
 from service.errors import ConflictError, ForbiddenError, PlannerError
-from service.planning.audit import Action
 from service.planning.quote_drafting import sha256_of
 from service.planning.quote_screening import rescreen
 from service.planning.quote_sources import replacement
@@ -16,6 +15,7 @@ from service.planning.quote_step import At, Step, expire, take
 from service.planning.quote_view import QuoteView
 from service.planning.quotes import NO_APPROVAL
 from service.quoting.quote import spelled_book
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.store import price_books
@@ -36,10 +36,10 @@ def submit(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | No
     def decide(at: At) -> None:
         at.snapshot()
         if at.row.approval["needs"] is not None:
-            at.move(QuoteState.PENDING_APPROVAL, Action.QUOTE_SUBMITTED, reason=None)
+            at.move(QuoteState.PENDING_APPROVAL, QuoteStep.SUBMITTED, reason=None)
             return
         values = {"approved_sha256": at.row.sha256, "approved_at": at.now, "approved_by": None, "reason": None}
-        at.move(QuoteState.APPROVED, Action.QUOTE_SUBMITTED, **values)
+        at.move(QuoteState.APPROVED, QuoteStep.SUBMITTED, **values)
 
     return take(runtime, caller, quote_id, _SUBMIT, decide, version=version, request_id=request_id)
 
@@ -51,7 +51,7 @@ def approve(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | N
         _check_may_approve(at)
         at.snapshot()
         values = {"approved_sha256": at.row.sha256, "approved_at": at.now, "approved_by": caller.principal}
-        at.move(QuoteState.APPROVED, Action.QUOTE_APPROVED, **values, reason=None)
+        at.move(QuoteState.APPROVED, QuoteStep.APPROVED, **values, reason=None)
 
     return take(runtime, caller, quote_id, _APPROVE, decide, version=version, request_id=request_id)
 
@@ -62,7 +62,7 @@ def reject(
     """Send a quote that waits for approval back to be written, with the reason."""
 
     def decide(at: At) -> None:
-        at.move(QuoteState.DRAFT, Action.QUOTE_REJECTED, **NO_APPROVAL, reason=reason)
+        at.move(QuoteState.DRAFT, QuoteStep.REJECTED, **NO_APPROVAL, reason=reason)
 
     return take(runtime, caller, quote_id, _REJECT, decide, version=version, request_id=request_id)
 
@@ -81,13 +81,13 @@ def issue(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | Non
         screenings = [*at.row.screenings, screening.record]
         if screening.changed is not None:
             reason = f"Other export rules match than those that were approved: {screening.changed}."
-            at.move(QuoteState.DRAFT, Action.QUOTE_RETURNED, **NO_APPROVAL, reason=reason, screenings=screenings)
+            at.move(QuoteState.DRAFT, QuoteStep.RETURNED, **NO_APPROVAL, reason=reason, screenings=screenings)
             return ConflictError(f"{reason} The quote is a draft again: write it anew and submit it.")
         _supersede_others(at)
         issued = canonical_json({**snapshot, "issued_on": at.today.isoformat()})
         values = {"snapshot": issued.decode(), "sha256": sha256_of(issued), "screenings": screenings}
         at.move(
-            QuoteState.ISSUED, Action.QUOTE_ISSUED, **values, issued_by=caller.principal, issued_at=at.now, reason=None
+            QuoteState.ISSUED, QuoteStep.ISSUED, **values, issued_by=caller.principal, issued_at=at.now, reason=None
         )
         return None
 
@@ -116,7 +116,7 @@ def accept(
                 f"{screening.changed}. Revise it, so that its next revision says so."
             )
         values = {"acceptance": dict(acceptance), "screenings": [*at.row.screenings, screening.record]}
-        _close(at, QuoteState.ACCEPTED, Action.QUOTE_ACCEPTED, reason=None, **values)
+        _close(at, QuoteState.ACCEPTED, QuoteStep.ACCEPTED, reason=None, **values)
 
     return take(runtime, caller, quote_id, _ACCEPT, decide, version=version, request_id=request_id)
 
@@ -127,7 +127,7 @@ def decline(
     """Note that the customer has declined."""
 
     def decide(at: At) -> None:
-        _close(at, QuoteState.DECLINED, Action.QUOTE_DECLINED, reason=reason)
+        _close(at, QuoteState.DECLINED, QuoteStep.DECLINED, reason=reason)
 
     return take(runtime, caller, quote_id, _DECLINE, decide, version=version, request_id=request_id)
 
@@ -138,12 +138,12 @@ def withdraw(
     """Take the quote back, at any time before it is accepted."""
 
     def decide(at: At) -> None:
-        _close(at, QuoteState.WITHDRAWN, Action.QUOTE_WITHDRAWN, reason=reason)
+        _close(at, QuoteState.WITHDRAWN, QuoteStep.WITHDRAWN, reason=reason)
 
     return take(runtime, caller, quote_id, _WITHDRAW, decide, version=version, request_id=request_id)
 
 
-def _close(at: At, to: QuoteState, action: Action, **values: Any) -> None:
+def _close(at: At, to: QuoteState, action: QuoteStep, **values: Any) -> None:
     at.move(to, action, closed_at=at.now, closed_by=at.author.principal, **values)
 
 
@@ -204,7 +204,7 @@ def _supersede_others(at: At) -> None:
             at.move_other(
                 other,
                 QuoteState.SUPERSEDED,
-                Action.QUOTE_SUPERSEDED,
+                QuoteStep.SUPERSEDED,
                 closed_at=at.now,
                 closed_by=at.author.principal,
                 reason=f"Revision {at.row.revision} was issued.",

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError
-from service.planning.audit import Action, Author, Change, author_of, record
+from service.planning.audit import Author, Change, author_of, record
 from service.planning.heard import quote_noted
 from service.planning.idempotency import Once, claimed, taken
 from service.planning.quote_drafting import Identity, WrittenQuote, compose, named
@@ -16,6 +16,7 @@ from service.planning.quote_view import QuoteSummary, QuoteView, quote_summary, 
 from service.planning.races import OvertakenError, until_settled
 from service.planning.transact import read, transact
 from service.quoting.quote import quote_number
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.schemas.quote_request import QuoteRequest
 from service.store import price_books, quotes
@@ -47,7 +48,7 @@ def create(
             session, runtime, caller.tenant_id, once, once.answer(view), resource_id=row.id, now=now
         ):
             raise taken(once)
-        add_row(runtime, session, row, author=author_of(caller, request_id), action=Action.QUOTE_CREATED, now=now)
+        add_row(runtime, session, row, author=author_of(caller, request_id), action=QuoteStep.CREATED, now=now)
         return view
 
     view = transact(runtime, work)
@@ -82,7 +83,7 @@ def rewrite(
         if not quotes.change(session, row, now=now, **values, authors=authors):
             raise OvertakenError
         use_book(session, row, now=now)
-        note(runtime, session, row, Action.QUOTE_CHANGED, author=author_of(caller, request_id), old=old, at=now)
+        note(runtime, session, row, QuoteStep.CHANGED, author=author_of(caller, request_id), old=old, at=now)
         return quote_view(row, now=now)
 
     return until_settled(lambda: transact(runtime, work))
@@ -162,7 +163,7 @@ def new_row(
 
 
 def add_row(
-    runtime: Runtime, session: Session, row: QuoteRow, *, author: Author, action: Action, now: datetime
+    runtime: Runtime, session: Session, row: QuoteRow, *, author: Author, action: QuoteStep, now: datetime
 ) -> None:
     """Store a new draft, note it, and let nobody change the book that it is priced from any more."""
     quotes.add(session, row)
@@ -183,7 +184,7 @@ def note(
     runtime: Runtime,
     session: Session,
     row: QuoteRow,
-    action: Action,
+    action: QuoteStep,
     *,
     author: Author,
     old: str | None,

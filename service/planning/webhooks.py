@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.schemas.event import EventName
@@ -28,14 +29,14 @@ class Announcement:
     """
 
     tenant_id: str
-    name: EventName
+    name: EventName | QuoteStep
     subject_id: str
     href: str
     data: Mapping[str, Any]
     at: datetime
 
 
-def listened_to(runtime: Runtime, session: Session, tenant_id: str, names: Iterable[EventName]) -> bool:
+def listened_to(runtime: Runtime, session: Session, tenant_id: str, names: Iterable[EventName | QuoteStep]) -> bool:
     """Whether somebody listens to any of these; asks the database only where that was not known a moment ago."""
     wanted = {name.value for name in names}
     return any(wanted & one.events for one in runtime.listeners.of(session.connection(), tenant_id))

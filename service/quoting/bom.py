@@ -60,11 +60,21 @@ class BomLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncounted:
-    """A part that belongs to the option and that the facts do not allow to count."""
+    """A part that belongs to the option and that the facts do not allow to count; a seller may, by its id.
 
+    `part` is what a price book calls it then: the rule's id where the option does not even say which part it is.
+    """
+
+    id: str
     rule: str
+    part: str
     kind: PartKind
     name: str
+    unit: str
+    charge: Charge
+    months: int
+    basis: str
+    sources: tuple[str, ...]
     why: str
 
 
@@ -124,8 +134,8 @@ def _lines(
     if not rule.first:
         yield from (found for found in made if found is not None)
     elif members:
+        none = _uncounted(rule, known, rules, name=rule.title or rule.id, term_months=term_months)
         counted_ones = [found for found in made if isinstance(found, BomLine)]
-        none = Uncounted(rule=rule.id, kind=rule.kind, name=rule.title or rule.id, why=told(rule.unknown, known))
         yield counted_ones[0] if counted_ones else none
 
 
@@ -136,8 +146,8 @@ def _of_member(
     if not holds(rule.when, known):
         return None
     found = _line(rule, known, rules, server=server, term_months=term_months)
-    if not isinstance(found, BomLine):
-        return found
+    if found is None:
+        return None
     own = known.values.get("network") or known.values.get("block") or found.part
     return dataclasses.replace(found, id=f"{rule.id}-{shown(own)}")
 
@@ -148,7 +158,7 @@ def _line(
     count = None if rule.count is None else counted(rule.count, known)
     nameless = [name for name in names_in(rule.part) if known.values.get(name) is None]
     if count is None or (count and nameless):
-        return Uncounted(rule=rule.id, kind=rule.kind, name=told(rule.name, known), why=told(rule.unknown, known))
+        return _uncounted(rule, known, rules, name=told(rule.name, known), term_months=term_months)
     if count == 0:
         return None
     included, covered = _included(rule, known, count)
@@ -178,6 +188,23 @@ def _line(
         included_months=covered,
         disputed=_dispute(rule, known, rules, count),
         note=None if rule.note is None else told(rule.note, known),
+    )
+
+
+def _uncounted(rule: BomRule, known: Quantities, rules: BomRules, *, name: str, term_months: int) -> Uncounted:
+    nameless = any(known.values.get(each) is None for each in names_in(rule.part))
+    return Uncounted(
+        id=rule.id,
+        rule=rule.id,
+        part=rule.id if nameless else spelled(rule.part, known),
+        kind=rule.kind,
+        name=name,
+        unit=rule.unit,
+        charge=rule.charge,
+        months=0 if rule.charge is Charge.ONE_TIME else term_months,
+        basis=rule.basis,
+        sources=_texts(rule.sources, rules),
+        why=told(rule.unknown, known),
     )
 
 

@@ -11,6 +11,8 @@ from service.sizing.hardware import Hardware
 
 # How a price list may call one of anything that is paid once.
 _ONE = frozenset({"piece", "pieces", "pc", "pcs", "each", "ea", "unit", "item", "system", "rack"})
+# Every option says which servers it is of.
+_ALWAYS_KNOWN = ("server",)
 _APART = re.compile(r"[\s_/-]+")
 
 
@@ -62,10 +64,15 @@ def _values(hardware: Hardware) -> Mapping[str, tuple[str, ...]]:
 
 
 def _spelled(rule: BomRule, values: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """The ids that the rule's part may have; a rule has at most one name in braces."""
+    """The ids that the rule's part may have; a rule has at most one name in braces.
+
+    Where the option does not say which part it is, a seller who counts it by hand prices it by the rule's id.
+    """
     names = names_in(rule.part)
     if not names:
         yield rule.part
+    elif names != _ALWAYS_KNOWN:
+        yield rule.id
     for name in names[:1]:
         yield from (rule.part.replace(f"{{{name}}}", value) for value in values.get(name, ()))
 

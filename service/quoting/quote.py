@@ -19,6 +19,7 @@ from service.quoting.terms import FxRate
 from service.sizing.result import Assumed, SizingOption
 
 _DIGITS = 6
+_FORMAT = "workload.weight_precision"
 _SIZED = (
     "Speeds are predictions with the stated confidence, not guarantees; where a configuration was never measured, the "
     "basis says so."
@@ -178,6 +179,11 @@ def book_reference(book: Book) -> BookReference:
 def sized_servers(option: SizingOption) -> SizedServers:
     """The servers of an option as it was sized."""
     return SizedServers(servers=option.servers, spare_servers=option.spare_servers, gpus=option.gpus)
+
+
+def assumed_of(option: SizingOption, assumed: tuple[Assumed, ...]) -> tuple[Assumed, ...]:
+    """What the sizing assumed of this option: for others among its answers it may have chosen other formats."""
+    return tuple(one for one in assumed if one.field != _FORMAT or option.weight_precision in {None, one.value})
 
 
 def disclaimers_of(

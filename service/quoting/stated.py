@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from service.errors import FieldError, InvalidRequestError
-from service.quoting.bom import Bom, BomLine, is_spare, spare_lines
+from service.quoting.bom import MOST_PIECES, Bom, BomLine, Uncounted, is_spare, spare_lines
 from service.quoting.bom_rules import BomRules
 from service.quoting.quantities import server_of
 from service.quoting.refusal import field_error, near_names, refusal, refused
@@ -19,7 +19,7 @@ SERVERS = "server"
 """The line whose count is the option's servers: what the rules count by servers, GPUs, racks and cables follows it."""
 MOST_TIMES = 10
 LEAST_LIMIT = 100
-_NO_LINE = "There is no such line; take an id of lines."
+_NO_LINE = "There is no such line; take an id of lines or of uncounted."
 # Networks between GPUs of different servers.
 _BETWEEN_SERVERS = "ethernet"
 
@@ -79,9 +79,11 @@ def adjusted(bom: Bom, quantities: Mapping[str, int], *, sized: int, rules: BomR
     """The bill with the counts that the seller states, by id of the line; 0 takes a line out and leaves it to be seen.
 
     `bom` is of the restated option, `sized` the servers before. Cold spares follow the stated counts of their parts.
+    What no rule could count becomes a line by the count that is stated for its id; 0 says that none is needed.
     Raises InvalidRequestError for a line that there is not, and for a count below 0 or beyond ten times the rule's.
     """
     plain = [line for line in bom.lines if not is_spare(line)]
+    plain += [_line_of(part) for part in bom.uncounted if part.id in quantities]
     made = [_stated(line, quantities, counted=sized if line.id == SERVERS else line.quantity) for line in plain]
     spare = [_stated(line, quantities, counted=line.quantity) for line in spare_lines(tuple(made), rules, spares)]
     wrong = list(_wrong(bom, quantities))
@@ -89,7 +91,8 @@ def adjusted(bom: Bom, quantities: Mapping[str, int], *, sized: int, rules: BomR
         raise refused(wrong)
     if not any(line.quantity for line in made):
         raise refusal("quantities", "A quote has at least one part; leave a line in.")
-    return dataclasses.replace(bom, lines=(*made, *spare))
+    left = tuple(part for part in bom.uncounted if part.id not in quantities)
+    return dataclasses.replace(bom, lines=(*made, *spare), uncounted=left)
 
 
 def configured(bom: Bom, configurations: Mapping[str, str]) -> Bom:
@@ -119,11 +122,16 @@ def most_pieces(line: BomLine) -> int:
 
 def _wrong(bom: Bom, quantities: Mapping[str, int]) -> Iterator[FieldError]:
     lines = {line.id: line for line in bom.lines}
+    uncounted = {part.id for part in bom.uncounted}
     for name, quantity in quantities.items():
         field = f"quantities.{name}"
         line = lines.get(name)
-        if line is None:
-            yield field_error(field, _NO_LINE, value=name, near=near_names(name, lines))
+        if name in uncounted:
+            if not 0 <= quantity <= MOST_PIECES:
+                limit = f"0 to {MOST_PIECES:,}"
+                yield field_error(field, f"Must be {limit}; 0 says that none is needed.", value=quantity, limit=limit)
+        elif line is None:
+            yield field_error(field, _NO_LINE, value=name, near=near_names(name, [*lines, *uncounted]))
         elif name != SERVERS and not 0 <= quantity <= most_pieces(line):
             limit = f"0 to {most_pieces(line):,}"
             counted = line.quantity + line.included_quantity
@@ -131,11 +139,37 @@ def _wrong(bom: Bom, quantities: Mapping[str, int]) -> Iterator[FieldError]:
             yield field_error(field, message, value=quantity, limit=limit)
 
 
+def _line_of(part: Uncounted) -> BomLine:
+    """The line that a count by hand makes of a part that no rule could count."""
+    return BomLine(
+        id=part.id,
+        rule=part.rule,
+        part=part.part,
+        kind=part.kind,
+        name=part.name,
+        quantity=0,
+        unit=part.unit,
+        charge=part.charge,
+        months=part.months,
+        sku=None,
+        orderable=False,
+        why=f"stated by the seller; no rule counts it: {part.why}",
+        basis=part.basis,
+        sources=part.sources,
+        configuration=(),
+        included_quantity=0,
+        included_months=None,
+        disputed=None,
+        note=None,
+        stated=True,
+    )
+
+
 def _stated(line: BomLine, quantities: Mapping[str, int], *, counted: int) -> BomLine:
     quantity = quantities.get(line.id)
-    if quantity is None or quantity == counted:
+    if quantity is None or (quantity == counted and not line.stated):
         return line
-    why = f"{quantity:,} stated by the seller; by the rule {counted:,}"
+    why = f"{quantity:,} {line.why}" if line.stated else f"{quantity:,} stated by the seller; by the rule {counted:,}"
     return dataclasses.replace(line, quantity=quantity, why=why, stated=True)
 
 

@@ -1,7 +1,7 @@
 """Price books of tenants on the wire: uploaded whole, as JSON or as a table, and read again with their state."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -51,6 +51,10 @@ class PriceBookRequest:
     lines: tuple[BookLine, ...]
 
 
+Judge = Callable[[BookLine], Mapping[str, list[Issue]]]
+"""What is wrong with a line whose form is right, by field."""
+
+
 class UnitPrice(fields.String):
     """A positive amount as a decimal string with at most four decimals, kept as Decimal; never a float."""
 
@@ -95,11 +99,12 @@ class BookLineSchema(RecordSchema):
 
 
 class TableLines(list[Any]):
-    """Lines of a table, each with the row that it stands in."""
+    """Lines of a table, each with the row that it stands in; `wrong` is what makes no line at all, by its place."""
 
-    def __init__(self, lines: Iterable[Any], rows: Iterable[int]) -> None:
+    def __init__(self, lines: Iterable[Any], rows: Iterable[int], wrong: Mapping[int, str]) -> None:
         super().__init__(lines)
         self.rows = tuple(rows)
+        self.wrong = wrong
 
 
 class LinesField(fields.List[Any]):
@@ -122,18 +127,29 @@ class LinesField(fields.List[Any]):
         rows: tuple[int | None, ...] = value.rows if isinstance(value, TableLines) else (None,) * len(value)
         wrong = _stand_twice(value, rows)
         loaded: list[Any] = []
-        try:
-            loaded = super()._deserialize(value, attr, data, **kwargs)
-        except ValidationError as error:
-            for place, messages in _by_place(error).items():
+        judge = getattr(self.parent, "judge", _as_it_is)()
+        for place, line in enumerate(value):
+            unread = getattr(value, "wrong", {}).get(place)
+            found, messages = (None, {"_schema": [unread]}) if unread else self._read(line, judge)
+            if messages:
                 wrong[place] = {**wrong.get(place, {}), **messages}
+            loaded.append(found)
         if wrong:
             raise ValidationError({place: _in_row(rows[place], wrong[place]) for place in sorted(wrong)})
         return tuple(replace(line, row=row) for line, row in zip(loaded, rows, strict=True))
 
+    def _read(self, line: Any, judge: Judge) -> tuple[Any, Mapping[str, Any]]:
+        """The line, and what is wrong with it: with its form, else with what it says."""
+        try:
+            found = self.inner.deserialize(line)
+        except ValidationError as error:
+            messages = error.messages
+            return None, messages if isinstance(messages, dict) else {"_schema": messages}
+        return found, judge(found)
 
-def _by_place(error: ValidationError) -> dict[int, Any]:
-    return error.messages if isinstance(error.messages, dict) else {}
+
+def _as_it_is() -> Judge:
+    return lambda _: {}
 
 
 def _stand_twice(lines: list[Any], rows: tuple[int | None, ...]) -> dict[int, Any]:
@@ -184,6 +200,10 @@ class PriceBookRequestSchema(RecordSchema):
     )
     note = Text("What to know about it.", longest=400, shortest=0, load_default="")
     lines = LinesField()
+
+    def judge(self) -> Judge:
+        """What is wrong with lines whose form is right: nothing, where nobody says what bills of materials ask for."""
+        return _as_it_is()
 
     @validates_schema(skip_on_field_errors=True)
     def _ends_after_it_begins(self, data: dict[str, Any], **_: Any) -> None:

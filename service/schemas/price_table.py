@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from service.errors import FieldError, InvalidRequestError
 from service.schemas.issue import nearest
-from service.schemas.price_books import MOST_LINES, BookLineSchema, PriceBookRequestSchema, TableLines, in_row
+from service.schemas.price_books import MOST_LINES, BookLineSchema, PriceBookRequestSchema, TableLines
 
 COLUMNS = tuple(BookLineSchema().fields)
 REQUIRED = tuple(name for name, field in BookLineSchema().fields.items() if field.required)
@@ -29,9 +29,10 @@ def book_of_table(text: str, head: Mapping[str, str]) -> dict[str, Any]:
     _, head_row = next(rows, (1, []))
     columns = _columns(head_row)
     below = list(rows)
-    lines = [_line(columns, row, number, place) for place, (number, row) in enumerate(below)]
+    lines = [_line(columns, row) for _, row in below]
+    wrong = {place: _too_long(columns, row) for place, (_, row) in enumerate(below) if len(row) > len(columns)}
     flags = {name: _FLAGS[value] for name, value in head.items() if name in _FLAGGED and value in _FLAGS}
-    return {**head, **flags, "lines": TableLines(lines, [number for number, _ in below])}
+    return {**head, **flags, "lines": TableLines(lines, [number for number, _ in below], wrong)}
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -76,10 +77,11 @@ def _columns(head: list[str]) -> tuple[str, ...]:
     return columns
 
 
-def _line(columns: tuple[str, ...], row: list[str], number: int, place: int) -> dict[str, Any]:
-    if len(row) > len(columns):
-        message = f"Has {len(row)} cells, and the head names {len(columns)} columns."
-        raise _wrong(f"lines.{place}", in_row(number, message))
+def _too_long(columns: tuple[str, ...], row: list[str]) -> str:
+    return f"Has {len(row)} cells, and the head names {len(columns)} columns."
+
+
+def _line(columns: tuple[str, ...], row: list[str]) -> dict[str, Any]:
     given = {name: cell.strip() for name, cell in zip(columns, row, strict=False)}
     return {name: _cell(name, cell) for name, cell in given.items() if cell}
 
@@ -91,9 +93,3 @@ def _cell(name: str, cell: str) -> Any:
 
 def _wrong(field: str, message: str) -> InvalidRequestError:
     return InvalidRequestError(f"{field}: {message}", errors=(FieldError(field=field, message=message),))
-
-
-class PriceBookUploadSchema(PriceBookRequestSchema):
-    """A price book, as JSON or as a table."""
-
-    of_table: ClassVar[Callable[[str, Mapping[str, str]], dict[str, Any]]] = staticmethod(book_of_table)

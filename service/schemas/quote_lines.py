@@ -59,11 +59,15 @@ class QuoteLineSchema(WordedSchema):
 
 
 class UncountedSchema(WordedSchema):
-    """A part that the facts do not allow to count."""
+    """A part that the facts do not allow to count; quantities may state how many, by its id."""
 
+    id = text("What its line is called once a count is stated.")
     rule = text("The rule.")
+    part = text("The part, as price books name it then.")
     kind = _enum("What kind of part.", PartKind)
     name = text("Its name.")
+    unit = text("Of what.")
+    charge = _enum("Paid once or by the year.", Charge)
     why = text("Why it is not counted.")
 
 

@@ -63,7 +63,7 @@ class QuoteRequest:
     configurations: Mapping[str, str]
     charges: tuple[ExtraCharge, ...]
     term_months: int
-    spares: str
+    spares: str | None
     valid_days: int | None
     valid_until: str | None
     time_zone: str
@@ -190,7 +190,8 @@ class QuoteRequestSchema(RecordSchema):
     quantities = ByName(
         "Line id -> how many, in place of the count; 0 takes the line out and leaves it to be seen. Of servers as many "
         "as are at work by the sizing, at most ten times the option's: all that is counted by servers follows. Of any "
-        "other line at most ten times what its rule counts, and a hundred in any case.",
+        "other line at most ten times what its rule counts, and a hundred in any case. An id of uncounted makes a line "
+        "of what no rule could count; 0 says that none is needed.",
         Count("How many.", low=0, high=MOST_PIECES),
         most=MOST_ENTRIES,
         load_default=dict,
@@ -203,7 +204,11 @@ class QuoteRequestSchema(RecordSchema):
     )
     charges = ChargesField()
     term_months = Count("Term of yearly charges.", low=1, high=MOST_MONTHS, load_default=36)
-    spares = Text("Availability that cold spares are for: none, n or n+1.", longest=20, load_default="none")
+    spares = Text(
+        "Availability that cold spares are for: none, n or n+1; null for the one that the sizing was asked for.",
+        longest=20,
+        **_OPTIONAL,
+    )
     valid_days = Count(
         f"Days that it is valid for, from the day on which it was last written; {VALID_DAYS} where nothing is said.",
         low=1,

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields
 
-from service.schemas.event import SUBSCRIBABLE, EventName
+from service.schemas.event import EVENTS, SUBSCRIBABLE
 from service.schemas.issue import Issue
 from service.schemas.plain import count, many, text, texts
 from service.schemas.run import PageSchema, moment
@@ -115,7 +115,11 @@ class WebhookSchema(WordedSchema):
 class NewWebhookSchema(WebhookSchema):
     """A webhook with a secret that was just made, and is shown here only."""
 
-    secret = text("What deliveries are signed with. Keep it: it is not shown again.")
+    secret = text(
+        "What deliveries are signed with. Keep it: it is not shown again, and null where a request is sent again under "
+        "its idempotency key.",
+        allow_none=True,
+    )
 
 
 class WebhookPageSchema(PageSchema):
@@ -130,7 +134,7 @@ class DeliverySchema(WordedSchema):
     id = text("Id of the delivery.")
     webhook_id = text("Of which webhook.")
     event = fields.String(
-        required=True, metadata={"description": "Name of the event.", "enum": [name.value for name in EventName]}
+        required=True, metadata={"description": "Name of the event.", "enum": [name.value for name in EVENTS]}
     )
     event_id = text("Id of the event: the same for every attempt and every replay.")
     status = fields.String(

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.store import batches
 from service.store.insert import insert_into
+from service.store.stated import stated, stated_in
 from service.store.tables.batches import (
     OPEN_CHUNKS,
     BatchAnswerRow,
@@ -23,9 +24,9 @@ from service.store.tables.batches import (
 from service.store.tables.runs import ResultRow
 from service.store.tables.tenants import TenantRow
 
-_QUEUED = BatchChunkRow.status == ChunkStatus.QUEUED.value
-_RUNNING = BatchChunkRow.status == ChunkStatus.RUNNING.value
-_IS_OPEN = BatchChunkRow.status.in_(OPEN_CHUNKS)
+_QUEUED = stated(BatchChunkRow.status, ChunkStatus.QUEUED)
+_RUNNING = stated(BatchChunkRow.status, ChunkStatus.RUNNING)
+_IS_OPEN = stated_in(BatchChunkRow.status, OPEN_CHUNKS)
 # Databases have a limit of places in a statement.
 _AT_ONCE = 400
 

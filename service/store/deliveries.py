@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, and_, func, literal_column, or_, select, update
+from sqlalchemy import CursorResult, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from service.store.stated import stated
 from service.store.tables.tenants import TenantRow
 from service.store.tables.webhooks import (
     DeliveryStatus,
@@ -17,8 +18,7 @@ from service.store.tables.webhooks import (
     WebhookState,
 )
 
-# Spelled out, not bound: a database knows by these words that its partial indices hold what is looked for.
-_PENDING = WebhookDeliveryRow.status == literal_column(f"'{DeliveryStatus.PENDING.value}'")
+_PENDING = stated(WebhookDeliveryRow.status, DeliveryStatus.PENDING)
 # A webhook that answers slowly holds up its own deliveries, and of the others none.
 _PER_WEBHOOK = 2
 
@@ -76,7 +76,7 @@ def due(session: Session, *, now: datetime, resend_before: datetime, limit: int)
         .limit(1)
     )
     takes = and_(
-        WebhookRow.state == WebhookState.ACTIVE.value,
+        stated(WebhookRow.state, WebhookState.ACTIVE),
         TenantRow.disabled_at.is_(None),
         or_(WebhookRow.resume_at.is_(None), WebhookRow.resume_at <= now),
     )

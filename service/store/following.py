@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from service.store.stated import stated_in
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
 
@@ -14,7 +15,7 @@ def promote_oldest(session: Session, ended_id: str, *, lapsed_at: datetime) -> R
     One that callers have seen running stays running: its lease, which nobody holds, lapsed at `lapsed_at`, so that the
     next claim takes it. It has no attempts of its own yet, so it is far from being given up.
     """
-    follows = (RunRow.follows_run_id == ended_id, RunRow.status.in_(OPEN))
+    follows = (RunRow.follows_run_id == ended_id, stated_in(RunRow.status, OPEN))
     oldest = select(RunRow).where(*follows).order_by(RunRow.id).limit(1).with_for_update()
     heir = session.scalar(oldest, execution_options={"populate_existing": True})
     if heir is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from service.shelf import Shelf
+from service.store.stated import stated
 from service.store.tables.webhooks import WebhookRow, WebhookState
 
 _KEPT_BYTES = 1_000_000
@@ -57,6 +58,6 @@ class Listeners:
 
 
 def _listeners(connection: Connection, tenant_id: str) -> Iterable[Listener]:
-    active = (WebhookRow.tenant_id == tenant_id, WebhookRow.state == WebhookState.ACTIVE.value)
+    active = (WebhookRow.tenant_id == tenant_id, stated(WebhookRow.state, WebhookState.ACTIVE))
     for webhook_id, events in connection.execute(select(WebhookRow.id, WebhookRow.events).where(*active)):
         yield Listener(webhook_id=webhook_id, events=frozenset(events))

@@ -1,8 +1,13 @@
 """Bring a database to the newest schema; several processes may start at once, one of them works."""
 
 import logging
+import sqlite3
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import click
 import structlog
@@ -11,17 +16,23 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from service.logs.line import without_secrets
 from service.logs.process import own_logs
 from service.store.engine import WRITES, make_engine
+from service.store.migrations.online import EACH_APART
 
 log = structlog.get_logger(__name__)
 
 _LOCK_KEY = 7_236_411_902
-_LOCK_WAIT_MS = 60_000
+_LOCK_WAIT_S = 60
+_LOOK_EVERY_S = 0.1
+# Whoever waits for a table makes all wait who come later: a migration gives way, and tries again.
+_TABLE_WAIT_MS = 500
+_PAUSE_S = 1.0
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -54,42 +65,83 @@ def is_newer(revision: str | None) -> bool:
 
 
 def upgrade(database_url: str, *, to: str | None = None) -> str:
-    """Run the missing migrations under a lock and return the revision reached; `to` goes to one, forward or back."""
+    """Run the missing migrations under a lock and return the revision reached; `to` goes to one, forward or back.
+
+    On SQLite they arrive together or change nothing. On PostgreSQL each one does, because indexes of large tables are
+    built outside of a transaction: whoever was interrupted calls this again. Somebody who reads a table for long, as a
+    backup does, is waited for without holding up anybody else. Without `to` a database that a later release has
+    migrated stays as it is.
+    """
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = make_engine(database_url, pool_size=1)
+    until_s = time.monotonic() + _LOCK_WAIT_S
     try:
-        return upgrade_engine(engine, to=to)
+        while True:
+            try:
+                return _upgraded(engine, to)
+            except OperationalError as error:
+                if not isinstance(error.orig, LockNotAvailable) or time.monotonic() > until_s:
+                    raise
+                log.info("migration_gives_way", pause_s=_PAUSE_S)
+            time.sleep(_PAUSE_S)
     finally:
         engine.dispose()
 
 
-def upgrade_engine(engine: Engine, *, to: str | None = None) -> str:
-    """The same on an engine at hand. One transaction: it either arrives or changes nothing.
-
-    Without `to` a database that a later release has migrated stays as it is.
-    """
-    with engine.connect().execution_options(**WRITES) as connection:
-        if engine.dialect.name == "sqlite":
-            connection.connection.driver_connection.execute(f"PRAGMA busy_timeout={_LOCK_WAIT_MS}")  # type: ignore[union-attr]
-        with connection.begin():
-            if engine.dialect.name != "sqlite":
-                connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}"))
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-            _go(connection, to)
-            revision = current_revision(connection)
+def _upgraded(engine: Engine, to: str | None) -> str:
+    held = _together if engine.dialect.name == "sqlite" else _apart
+    with engine.connect().execution_options(**WRITES) as connection, held(connection):
+        _go(connection, to)
+        revision = current_revision(connection)
     assert revision is not None
     return revision
 
 
+@contextmanager
+def _together(connection: Connection) -> Iterator[None]:
+    """One transaction, whose lock is the one that writers have."""
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.execute(f"PRAGMA busy_timeout={_LOCK_WAIT_S * 1000}")
+    with connection.begin():
+        yield
+
+
+@contextmanager
+def _apart(connection: Connection) -> Iterator[None]:
+    """A lock of the session, asked for again and again: who waits in a statement holds up indexes that are built."""
+    until_s = time.monotonic() + _LOCK_WAIT_S
+    with connection.begin():
+        connection.execute(text(f"SET lock_timeout = {_TABLE_WAIT_MS}"))
+        connection.execute(text("SET statement_timeout = 0"))
+    while not _locked(connection):
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"Another process has been migrating the database for {_LOCK_WAIT_S} s.")
+        time.sleep(_LOOK_EVERY_S)
+    try:
+        yield
+    finally:
+        # With it goes the lock.
+        connection.invalidate()
+
+
+def _locked(connection: Connection) -> bool:
+    with connection.begin():
+        return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}))
+
+
 def _go(connection: Connection, to: str | None) -> None:
     found = current_revision(connection)
+    config = alembic_config(connection)
+    if connection.dialect.name != "sqlite":
+        # Whoever looked began a transaction, and each script has one of its own.
+        connection.rollback()
+        config.attributes[EACH_APART] = True
     if to is not None and found is not None and to < found:
-        command.downgrade(alembic_config(connection), to)
+        command.downgrade(config, to)
     elif to is not None or not is_newer(found):
-        command.upgrade(alembic_config(connection), to or "head")
+        command.upgrade(config, to or "head")
 
 
 @click.command()

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.insert import insert_if_absent
 from service.store.insert_many import insert_many
+from service.store.stated import stated_in
 from service.store.tables.batches import BatchRow
 from service.store.tables.moment import Moment
 from service.store.tables.schedules import (
@@ -22,7 +23,7 @@ from service.store.tables.schedules import (
 )
 from service.store.tables.tenants import TenantRow
 
-_IS_OPEN = OccurrenceRow.status.in_(OPEN_OCCURRENCES)
+_IS_OPEN = stated_in(OccurrenceRow.status, OPEN_OCCURRENCES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

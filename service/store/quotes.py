@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, defer
 
 from service.store.filters import QuoteFilter, of_quotes
 from service.store.insert import insert_into
+from service.store.stated import stated
 from service.store.tables.quotes import QuoteNumberRow, QuoteRow, QuoteState
 
 
@@ -92,7 +93,7 @@ def overdue(session: Session, *, now: datetime, limit: int) -> Sequence[tuple[st
     """Tenant and id of issued revisions whose validity has ended, the longest ended first."""
     query = (
         select(QuoteRow.tenant_id, QuoteRow.id)
-        .where(QuoteRow.state == QuoteState.ISSUED.value, QuoteRow.expires_at <= now)
+        .where(stated(QuoteRow.state, QuoteState.ISSUED), QuoteRow.expires_at <= now)
         .order_by(QuoteRow.expires_at)
         .limit(limit)
     )

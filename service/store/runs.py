@@ -12,11 +12,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from service.store.bells import COLUMNS, Bell, bell
 from service.store.filters import RunFilter, of_runs
 from service.store.insert_many import insert_many
+from service.store.stated import stated, stated_in
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
 _LEADS = RunRow.follows_run_id.is_(None)
-_IS_OPEN = RunRow.status.in_(OPEN)
+_IS_OPEN = stated_in(RunRow.status, OPEN)
+# Both words: SQLite does not conclude the wider one from the narrower.
+_QUEUED = and_(_IS_OPEN, stated(RunRow.status, RunStatus.QUEUED))
+_RUNNING = and_(_IS_OPEN, stated(RunRow.status, RunStatus.RUNNING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +104,10 @@ def leader_of(session: Session, tenant_id: str, digest: str) -> RunRow | None:
 
 def claim(session: Session, run_id: str, *, now: datetime, lease_s: float, max_attempts: int) -> RunRow | None:
     """Take a queued run, or a running one whose lease has run out; None when there is nothing to take."""
-    expired = and_(RunRow.status == RunStatus.RUNNING.value, RunRow.lease_until < now, RunRow.attempts < max_attempts)
+    expired = and_(_RUNNING, RunRow.lease_until < now, RunRow.attempts < max_attempts)
     query = (
         update(RunRow)
-        .where(RunRow.id == run_id, _LEADS, or_(RunRow.status == RunStatus.QUEUED.value, expired))
+        .where(RunRow.id == run_id, _LEADS, or_(_QUEUED, expired))
         .values(
             status=RunStatus.RUNNING.value,
             attempts=RunRow.attempts + 1,
@@ -117,7 +121,7 @@ def claim(session: Session, run_id: str, *, now: datetime, lease_s: float, max_a
     if row is not None:
         session.execute(
             update(RunRow)
-            .where(RunRow.follows_run_id == run_id, RunRow.status == RunStatus.QUEUED.value)
+            .where(RunRow.follows_run_id == run_id, _QUEUED)
             .values(status=RunStatus.RUNNING.value, started_at=now)
         )
     return row
@@ -147,7 +151,7 @@ def fail(
 def _end(session: Session, run_id: str, *, token: int, values: dict[str, Any], now: datetime) -> bool:
     """End the run that holds the token, and every run that follows it, in the same way."""
     values = {**values, "finished_at": now, "lease_until": None}
-    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RunRow.status == RunStatus.RUNNING.value)
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, _RUNNING)
     if _rows(session, holds, values) != 1:
         return False
     follower = {**values, "started_at": func.coalesce(RunRow.started_at, literal(now, Moment))}
@@ -170,7 +174,7 @@ def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequenc
     query = (
         select(RunRow.id, *COLUMNS)
         .where(
-            RunRow.status == RunStatus.QUEUED.value,
+            _QUEUED,
             _LEADS,
             func.coalesce(RunRow.sent_at, RunRow.created_at) < sent_before,
         )
@@ -182,7 +186,7 @@ def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequenc
 
 def count_queued(session: Session) -> int:
     """How many runs wait for a worker."""
-    return session.scalar(select(func.count()).where(RunRow.status == RunStatus.QUEUED.value, _LEADS)) or 0
+    return session.scalar(select(func.count()).where(_QUEUED, _LEADS)) or 0
 
 
 def open_counts(session: Session) -> dict[str, int]:
@@ -203,7 +207,7 @@ def dead(session: Session, *, before_id: str | None, limit: int) -> Sequence[Run
     query = select(RunRow).options(
         defer(RunRow.question, raiseload=True), defer(RunRow.error_traceback, raiseload=True)
     )
-    query = query.where(RunRow.status == RunStatus.FAILED.value)
+    query = query.where(stated(RunRow.status, RunStatus.FAILED))
     if before_id is not None:
         query = query.where(RunRow.id < before_id)
     return session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
@@ -211,7 +215,7 @@ def dead(session: Session, *, before_id: str | None, limit: int) -> Sequence[Run
 
 def waiting_since(session: Session) -> datetime | None:
     """Since when the run that has waited longest waits for a worker; None when none waits."""
-    return session.scalar(select(func.min(RunRow.created_at)).where(RunRow.status == RunStatus.QUEUED.value, _LEADS))
+    return session.scalar(select(func.min(RunRow.created_at)).where(_QUEUED, _LEADS))
 
 
 def expired(session: Session, *, now: datetime, sent_before: datetime, limit: int) -> Sequence[RunRow]:
@@ -219,7 +223,7 @@ def expired(session: Session, *, now: datetime, sent_before: datetime, limit: in
     query = (
         select(RunRow)
         .where(
-            RunRow.status == RunStatus.RUNNING.value,
+            _RUNNING,
             _LEADS,
             RunRow.lease_until < now,
             or_(RunRow.sent_at.is_(None), RunRow.sent_at <= RunRow.lease_until, RunRow.sent_at < sent_before),
@@ -232,7 +236,7 @@ def expired(session: Session, *, now: datetime, sent_before: datetime, limit: in
 
 def expel(session: Session, run_id: str, *, token: int) -> int | None:
     """Take an expired run away from its holder without starting it; the new token, None when it moved meanwhile."""
-    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RunRow.status == RunStatus.RUNNING.value)
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, _RUNNING)
     return token + 1 if _rows(session, holds, {"lease_token": token + 1}) == 1 else None
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from service.store.stated import stated_in
 from service.store.tables.schedules import OPEN_OCCURRENCES, OccurrenceRow, ScheduleRow
 from service.store.tables.tenants import TenantRow
 
@@ -81,7 +82,7 @@ def behind(session: Session, *, release_id: int, limit: int) -> Sequence[str]:
 
 
 def _waiting(session: Session, where: ColumnElement[bool], order: Any, *, limit: int) -> Sequence[str]:
-    is_open = (OccurrenceRow.schedule_id == ScheduleRow.id) & OccurrenceRow.status.in_(OPEN_OCCURRENCES)
+    is_open = (OccurrenceRow.schedule_id == ScheduleRow.id) & stated_in(OccurrenceRow.status, OPEN_OCCURRENCES)
     query = (
         select(ScheduleRow.id)
         .join(TenantRow, TenantRow.id == ScheduleRow.tenant_id)

@@ -11,7 +11,7 @@ from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
 from service.errors import ConflictError, InvalidRequestError
 from service.planning import webhook_changes
-from service.planning.audit import Action, ResourceKind, list_events
+from service.planning.audit import ACTIONS, ResourceKind, list_events
 from service.planning.own_keys import KeyView, end_key, list_keys, make_key
 from service.planning.price_book_view import PricedPartView
 from service.planning.price_books import get_price_book, list_price_books
@@ -158,7 +158,7 @@ def show_audit() -> Response:
         "admin_audit.html",
         events=found[:_PER_PAGE],
         older=found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None,
-        actions=tuple(Action),
+        actions=ACTIONS,
         kinds=tuple(ResourceKind),
         asked=request.args,
     )

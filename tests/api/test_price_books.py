@@ -74,6 +74,22 @@ def test_all_or_nothing_with_a_word_on_each_row(admin: Speaker):
     assert stored(admin) == []
 
 
+def test_units_and_kinds_are_told_in_the_same_report_as_all_else(admin: Speaker):
+    """One look at a table is enough to mend it."""
+    rows = (
+        b"nvidia-ai-enterprise,software,server,4500.00\n"
+        b"x,server,system,-1\n"
+        b"prosupport,service,server-year,100.00\n"
+        b"a,b,c,1,2,3,4,5\n"
+    )
+    refused = admin.post(f"{BOOKS}?{QUERY}", data=TABLE + rows, content_type="text/csv")
+    assert refused.status_code == 422
+    told = {error["field"]: error["message"] for error in refused.json["errors"]}
+    assert list(told) == ["lines.2.unit", "lines.3.list_price", "lines.4.kind", "lines.5"]
+    assert "Row 4 of the table: nvidia-ai-enterprise is counted by the GPU-year" in told["lines.2.unit"]
+    assert stored(admin) == []
+
+
 @pytest.mark.parametrize(
     "name", ["id", "tenant_id", "version", "state", "digest", "used", "principal", "effective_from"]
 )

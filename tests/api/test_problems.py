@@ -138,7 +138,9 @@ def test_a_sane_request_id_is_kept(given, acme: Speaker):
     assert acme.get("/v1/runs", X_Request_Id=given).headers["X-Request-Id"] == given
 
 
-@pytest.mark.parametrize("given", ["", " ", "a b", "x" * 129, "-x", 'a"b', "é", "a;b", "<script>"])
+@pytest.mark.parametrize(
+    "given", ["", " ", "a b", "x" * 129, "-x", 'a"b', "é", "a;b", "<script>", "hr_0011_key", "x:hr_0"]
+)
 def test_another_request_id_is_replaced(given, acme: Speaker):
     answer = acme.get("/v1/runs", X_Request_Id=given)
     assert answer.status_code == 200

@@ -1,8 +1,6 @@
-"""The other commands, and what every command does about usage, keys and servers that are away or busy."""
+"""What every command does about usage, keys and servers that are away or busy."""
 
-import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,17 +12,9 @@ import pytest
 from config.environment import ROOT
 from scripts.setup_env import add_command
 from service.access import Role
-from service.client.answers import make_console
 from service.client.command import cli
-from service.client.differences import print_difference
 from service.client.ending import MEANINGS, Ending
-from service.client.records import HIGHLIGHTS
 
-ON_B200 = {
-    "workload": {"kind": "inference", "model": "llama-3.3-70b", "weight_precision": "fp8", "isl_tokens": 2048},
-    "deployment": {"gpu": "b200-sxm", "gpus": 8},
-}
-ON_B200["workload"]["osl_tokens"] = 300
 PRICES = ("price-books", "price-books upload", "price-books activate")
 STEPS = (
     "create",
@@ -50,95 +40,6 @@ OLDER = ("working", "workloads", "workloads archive", "audit", "accuracy")
 NEWER = (*BATCHES, *SCHEDULES, *OLDER, *PRICES, *QUOTES, *HOOKS)
 
 
-def test_an_estimate_is_a_table(command, file):
-    done = command("estimate", file(ON_B200))
-    assert done.code == Ending.DONE, done.err
-    for words in ("8 x b200-sxm", "tpot_ms", "kv_cache", "what binds", "fits", "Assumed: "):
-        assert words in done.out
-    document = command("estimate", "-", "--json", stdin=json.dumps(ON_B200).encode()).json
-    assert document["working"]
-    assert document["gpus"] == 8
-
-
-def test_hardware_that_is_too_small_is_told_and_has_an_ending(command, file):
-    done = command("estimate", file(ON_B200 | {"deployment": {"gpu": "rtx-pro-4500-se", "gpus": 1}}))
-    assert done.code == Ending.NOTHING_FITS, done.err
-    assert "DOES NOT FIT" in done.out
-
-
-def test_both_pools_and_a_missed_slo_are_told(command, file):
-    hardware = {"gpu": "b200-sxm", "gpus": 8, "mode": "disaggregated", "load": {"kind": "highest_rate_within_slo"}}
-    strict = ON_B200["workload"] | {"slo": {"tpot_ms": 0.01}}
-    done = command("estimate", file(ON_B200 | {"workload": strict, "deployment": hardware}))
-    for words in ("prefill", "decode", "The slo is not met", "no rate meets slo.tpot_ms"):
-        assert words in done.out
-
-
-def test_an_estimate_with_a_demand_is_refused_with_the_way_out(command, file):
-    done = command("estimate", file(ON_B200 | {"workload": ON_B200["workload"] | {"demand": {"concurrency": 3}}}))
-    assert done.code == Ending.REFUSED
-    assert "workload.demand: An estimate is of fixed hardware" in done.err
-
-
-def test_runs_are_listed_newest_first_and_page_by_page(command, question, file):
-    ids = [command("size", file(question()), "--json").json["id"] for _ in range(3)]
-    done = command("runs", "--limit", "2")
-    assert re.findall(r"^run_\w+", done.out, re.MULTILINE) == ids[:0:-1]
-    assert "fits" in done.out
-    cursor = re.search(r"--cursor (\S+)", done.out)[1]
-    older = command("runs", "--limit", "1", "--cursor", cursor, "--json").json
-    assert [run["id"] for run in older["items"]] == ids[:1]
-    workload = older["items"][0]["workload_id"]
-    assert [run["id"] for run in command("runs", "--workload", workload, "--json").json["items"]] == ids[:1]
-    assert command("runs", "--workload", "wkl_nothing").out == "There are no such runs.\n"
-
-
-def test_a_list_is_narrowed(command, question, file):
-    body = question() | {"labels": {"team": "narrow", "tier": "gold:1"}}
-    run_id = command("size", file(body), "--json").json["id"]
-    cached = command("size", file(body), "--json").json["id"]
-
-    def listed(*arguments):
-        done = command("runs", "--label", "team:narrow", *arguments, "--json")
-        assert done.code == Ending.DONE, done.err
-        return {run["id"] for run in done.json["items"]}
-
-    assert listed() == listed("--label", "tier:gold:1", "--kind", "training", "--feasible") == {run_id, cached}
-    assert listed("--computed", "--status", "done") == {run_id}
-    assert listed("--cached") == {cached}
-    assert listed("--infeasible") == listed("--label", "tier:gold") == listed("--kind", "science") == set()
-    assert listed("--since", "2026-01-01", "--before", "2126-01-01T00:00:00+0100") == {run_id, cached}
-    assert listed("--before", "2026-01-01T00:00:00") == set()
-
-
-def test_one_run_is_shown_under_the_name_of_its_workload(command, question, file):
-    run_id = command("size", file(question()), "--json").json["id"]
-    done = command("runs", run_id)
-    assert done.code == Ending.DONE
-    assert "a small one" in done.out
-    assert "sized in" in done.out
-
-
-def test_a_queued_run_is_cancelled_and_again_and_stays_so(command, served, question, file):
-    served.held.set()
-    run_id = command("size", file(question()), "--no-wait", "--json").json["id"]
-    done = command("runs", "cancel", run_id)
-    assert (done.code, done.out) == (Ending.DONE, f"Run {run_id} is cancelled.\n")
-    again = command("runs", "cancel", run_id, "--json")
-    assert (again.code, again.json["status"], again.json["result"]) == (Ending.DONE, "cancelled", None)
-    assert command("runs", run_id).code == Ending.FAILED
-    assert run_id in command("runs", "--status", "cancelled").out
-
-
-def test_a_run_that_is_done_is_not_cancelled(command, question, file):
-    run_id = command("size", file(question()), "--json").json["id"]
-    done = command("runs", "cancel", run_id)
-    assert (done.code, done.out) == (Ending.REFUSED, "")
-    assert f"Run {run_id} is done already" in done.err
-    assert "(HTTP 409)" in done.err
-    assert command("runs", "cancel", run_id, "--json").json["status"] == 409
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["runs", "run_nothing"], ["runs", "cancel", "run_nothing"], ["diff", "run_a", "run_b"], ["runs", "../catalog"]],
@@ -148,99 +49,6 @@ def test_what_is_not_there_is_told_in_the_server_s_words(command, arguments):
     assert done.code == Ending.REFUSED
     assert "(HTTP 404)" in done.err
     assert command(*arguments, "--json").json["status"] == 404
-
-
-def test_a_difference_is_shown_whatever_its_members_are(capsys):
-    diff = {
-        "a": "run_1",
-        "same": False,
-        "causes": ["catalog", "price"],
-        "versions": {"catalog": {"before": "sha256:1", "after": "sha256:2"}, "engine": None},
-        "changes": [
-            {"field": "servers", "before": 2, "after": 3},
-            {"field": "gpu", "after": "b200-sxm", "note": "[x]"},
-        ],
-        "notes": [],
-    }
-    print_difference(make_console(), diff, of="run_1", against="run_2")
-    shown = capsys.readouterr().out
-    for words in ("same: no", "catalog: before sha256:1, after sha256:2", "engine: unknown", "notes: none", "[x]"):
-        assert words in shown
-    assert re.search(r"servers +2 +3", shown)
-
-
-def test_what_one_of_two_runs_has_not_is_none_and_a_place_changes_by_no_share(capsys):
-    change = {"quantity": "rank", "old": None, "new": 3, "change_fraction": None}
-    print_difference(make_console(), {"outcome": [change]}, of="run_1", against="run_2")
-    assert re.search(r"rank +none +3 *\n", capsys.readouterr().out)
-
-
-def test_two_runs_are_compared_with_causes_and_effects(command, question, file):
-    on_8, on_16 = question(target={"gpus": 8}), question(target={"gpus": 16})
-    on_16["workload"]["tokens"] = on_8["workload"]["tokens"]
-    ids = [command("size", file(body), "--json").json["id"] for body in (on_8, on_16)]
-    done = command("diff", *ids)
-    assert done.code == Ending.DONE, done.err
-    assert re.search(r"workload +workload\.target\.gpus +8 +16 *\n", done.out)
-    assert "workload.tokens" not in done.out
-    assert re.search(r"recommended\.gpus +8 +16 +\+100\.0%", done.out)
-    assert re.search(r"time_to_train_days\.p50 +[\d.]+ +[\d.]+ +-\d", done.out)
-    document = command("diff", *ids, "--json").json
-    assert f"and {len(document['options']) - 3} more" in done.out
-    assert [option["server"] in done.out for option in document["options"][:4]] == [True, True, True, False]
-    assert document["options"][0]["changes"]
-
-
-def test_equal_runs_are_told_to_be_equal(command, question, file):
-    path = file(question())
-    ids = [command("size", path, "--json").json["id"] for _ in range(2)]
-    done = command("diff", *ids)
-    assert done.code == Ending.DONE, done.err
-    assert "Nothing differs" in done.out
-    assert "causes: none" in done.out
-
-
-@pytest.mark.parametrize("kind", HIGHLIGHTS)
-def test_every_kind_of_the_catalog_is_listed_and_told(command, kind):
-    listed = command("catalog", kind, "--json").json
-    assert "next_cursor" not in listed
-    record = listed["items"][0]
-    shown = command("catalog", kind)
-    assert shown.code == Ending.DONE
-    assert f"{len(listed['items'])} {kind};" in shown.out
-    known = {fact["field"] for item in listed["items"] for fact in item["facts"]}
-    assert known.issuperset(HIGHLIGHTS[kind]), "a highlight that no record has"
-    told = command("catalog", kind, record["id"])
-    assert told.code == Ending.DONE
-    assert "Sources:" in told.out
-    assert command("catalog", kind, record["id"], "--json").json["id"] == record["id"]
-
-
-def test_accuracy_is_a_table_of_errors(command):
-    done = command("accuracy", "--kind", "science", "--by", "gpu")
-    assert done.code == Ending.DONE, done.err
-    for words in ("mlups", "b200-sxm", "inside", "published points are predicted"):
-        assert words in done.out
-    summary = command("accuracy", "--metric", "mlups", "--json").json
-    assert [item["metric"] for item in summary["items"]] == ["mlups"]
-
-
-def test_accuracy_of_nothing_is_said(command):
-    done = command("accuracy", "--gpu", "abacus")
-    assert done.code == Ending.DONE, done.err
-    assert "0 of 0 published points" in done.out
-
-
-def test_a_wrong_filter_of_accuracy_is_refused(command):
-    done = command("accuracy", "--by", "gpus")
-    assert done.code == Ending.REFUSED
-    assert "Did you mean gpu?" in done.err
-
-
-def test_an_unknown_record_comes_with_the_nearest(command):
-    done = command("catalog", "gpus", "b200-sxn")
-    assert done.code == Ending.REFUSED
-    assert "Did you mean b200-sxm?" in done.err
 
 
 @pytest.mark.parametrize(
@@ -387,19 +195,6 @@ def test_the_usage_is_what_was_typed(command, words, usage):
     assert command(*words.split(), "--help").out.startswith(f"Usage: {usage}\n")
     refused = command(*words.split(), "--nothing")
     assert refused.err.startswith(f"Usage: {usage}\nTry 'headroom {words} --help'")
-
-
-def test_no_two_columns_of_the_accuracy_have_one_name(command):
-    head = command("accuracy").out.splitlines()[0]
-    columns = re.split(r" {2,}", head.strip())
-    assert len(set(columns)) == len(columns)
-    assert {"median error", "group median"} <= set(columns)
-
-
-def test_when_is_asked_for_in_words(command):
-    told = command("runs", "--help").out
-    assert "--since TIME" in told
-    assert "%Y" not in told
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

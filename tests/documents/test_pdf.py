@@ -5,6 +5,7 @@ import io
 import pytest
 from pypdf import PdfReader
 
+from service.documents.ownership_block import ownership_block
 from service.documents.pdf import quote_pdf
 from service.documents.price_block import price_block
 from service.quoting.quote import Customer
@@ -124,7 +125,28 @@ def test_a_quote_without_ownership_has_no_such_block(quote):
     assert "Cost of ownership" not in without
 
 
+def test_what_rests_on_a_sum_that_lacks_parts_says_which(quote):
+    rows = {row["name"]: row["note"] for row in ownership_block(quote()["tco"])["rows"]}
+    assert rows["Total"] == "without space, support, staff"
+    assert rows["Per GPU-hour"].endswith("; without space, support, staff")
+    assert rows["The same hours in a cloud"].endswith("% utilisation, owning without space, support, staff")
+
+
+def test_a_cloud_that_does_not_sell_the_gpu_is_told(quote):
+    tco = quote()["tco"]
+    unsold = dict.fromkeys(("gpu_hour", "amount", "difference", "break_even_utilisation_fraction"))
+    rows = {row["name"]: row for row in ownership_block({**tco, "cloud": {**tco["cloud"], **unsold}})["rows"]}
+    assert rows["The same hours in a cloud"]["note"] == "A cloud, 1 November 2026 has no price of b300-sxm"
+
+
 def test_letters_that_the_font_lacks_do_not_stop_a_quote(quote):
     assert quote_pdf(quote(customer=Customer(name="\u682a\u5f0f\u4f1a\u793e")), state="draft", sha256=None).startswith(
         b"%PDF"
     )
+
+
+def test_a_cloud_that_is_always_cheaper_is_said_to_be(quote):
+    tco = quote()["tco"]
+    dear = {**tco["cloud"], "break_even_utilisation_fraction": "1.2", "without": []}
+    rows = {row["name"]: row["note"] for row in ownership_block({**tco, "cloud": dear})["rows"]}
+    assert rows["The same hours in a cloud"].endswith("; owning costs more at any utilisation")

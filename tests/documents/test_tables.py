@@ -122,6 +122,8 @@ def test_numbers_of_the_other_sheets_are_numbers(quote):
     owned = {row[0]: row[1] for row in book["Cost of ownership"].iter_rows(values_only=True)}
     assert owned["Total"] == pytest.approx(float(snapshot["tco"]["total"]))
     assert owned["GPU hour"] == pytest.approx(float(snapshot["tco"]["figures"][0]["amount"]))
+    notes = {row[0]: row[3] for row in book["Cost of ownership"].iter_rows(values_only=True)}
+    assert notes["Utilisation at which both cost the same"] == notes["Total"] == "space, support, staff"
 
 
 def test_lines_have_one_order_and_one_number_in_every_document(quote):

@@ -1,18 +1,27 @@
 """What the protocol measures with is measured first: proxy, ledger, histories, the SQL, the edits of the mutants."""
 
+import dataclasses
+import hashlib
+import hmac
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
 import pytest
 
 from config.environment import ROOT
+from scripts.faulting.bounds import Held, beyond
 from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
+from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.ledger import Answer, Job, Ledger
 from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
+from scripts.faulting.receiver import FAILS_FIRST, GONE, Receiver
 from scripts.faulting.register import History
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
@@ -191,3 +200,61 @@ def test_the_edits_of_a_mutant_fit_the_tree(mutant):
     for edit in mutant.edits:
         assert (ROOT / edit.path).read_text(encoding="utf-8").count(edit.old) == 1, edit.path
         assert edit.old != edit.new
+
+
+HELD = Held(
+    memory_mib={"web-1": 100.0},
+    files={"web-1": 40},
+    sessions=10,
+    broker_bytes=1_000_000,
+    cache_bytes=1_000_000,
+    cache_limit_bytes=2_000_000,
+    messages={"interactive": 0},
+    orphans=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"memory_mib": {"web-1": 130.0, "worker-1": 500.0}, "files": {"web-1": 50}, "sessions": 12}, []),
+        ({"memory_mib": {"web-1": 300.0}}, ["memory of web-1 [MiB]: 100 before the case, 300 after it"]),
+        ({"files": {"web-1": 90}}, ["open files of web-1: 40 before the case, 90 after it"]),
+        ({"sessions": 100}, ["database sessions: 10 before the case, 100 after it"]),
+        ({"broker_bytes": 50_000_000}, ["bytes of the broker: 1000000 before the case, 50000000 after it"]),
+        ({"cache_bytes": 3_000_000}, ["bytes of the cache: 2000000 before the case, 3000000 after it"]),
+        ({"messages": {"interactive": 40}}, ["messages in interactive: 0 before the case, 40 after it"]),
+        ({"orphans": ("celery",)}, ["a process is left over: celery"]),
+    ],
+)
+def test_what_is_not_given_back_is_found(changes, words):
+    assert list(beyond(HELD, dataclasses.replace(HELD, **changes))) == words
+
+
+def test_a_receiver_answers_as_its_path_says_and_knows_a_signature():
+    receiver = Receiver()
+    signed = "t=1,v1=" + hmac.new(b"secret", b"1.{}", hashlib.sha256).hexdigest()
+    assert [receiver.received(FAILS_FIRST, "evt_1", signed, b"{}") for _ in range(5)] == [500] * 4 + [200]
+    assert receiver.received(GONE, "evt_1", signed, b"{}") == 410
+    [first, *_] = receiver.of(FAILS_FIRST)
+    assert first.is_signed_with("secret")
+    assert not first.is_signed_with("other")
+
+
+REGISTERED = """
+from scripts.faulting.failing_worker import app
+app.loader.import_default_modules()
+app.finalize()
+print(*(app.tasks[name].run.__module__ for name in ("size_workload", "size_chunk", "render_quote")))
+"""
+
+
+def test_the_worker_of_the_rig_sizes_by_its_own_tasks_and_renders_by_the_products(tmp_path):
+    nowhere = "redis://127.0.0.1:1/0"
+    places = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "BROKER_URL": nowhere, "CACHE_URL": nowhere}
+    environ = os.environ | places | {FOLDER_VARIABLE: str(tmp_path), "HEADROOM_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", REGISTERED]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    ours = "scripts.faulting.failing_worker"
+    assert done.stdout.split() == [ours, ours, "workers.documents"], done.stderr

@@ -9,7 +9,8 @@ from service.planning.reading import get_run, run_answer
 from service.planning.submit import submit
 from service.planning.transact import read, transact
 from service.planning.webhooks import Announcement, EventName, announce, listened_to
-from service.schemas.event import SUBSCRIBABLE
+from service.quoting.steps import QuoteStep
+from service.schemas.event import EVENTS, SUBSCRIBABLE
 from service.store.tables.webhooks import WebhookDeliveryRow, WebhookEventRow, WebhookRow
 from tests.fakes import NOON
 from tests.planning.conftest import chat
@@ -126,7 +127,7 @@ def test_whether_anybody_listens_is_known_beforehand(runtime, caller):
 
     def asked(session):
         ends = (EventName.RUN_DONE, EventName.RUN_FAILED)
-        return [listened_to(runtime, session, caller.tenant_id, names) for names in (ends, (EventName.QUOTE_ISSUED,))]
+        return [listened_to(runtime, session, caller.tenant_id, names) for names in (ends, (QuoteStep.ISSUED,))]
 
     assert transact(runtime, asked) == [False, True]
 
@@ -142,7 +143,7 @@ def test_ids_tell_when_it_happened(runtime, caller):
 
 
 def test_a_ping_is_heard_without_a_subscription():
-    assert set(EventName) - set(SUBSCRIBABLE) == {EventName.WEBHOOK_PING}
+    assert set(EVENTS) - set(SUBSCRIBABLE) == {EventName.WEBHOOK_PING}
 
 
 def test_what_is_answered_from_memory_asks_nothing_more_where_nobody_listens(runtime, caller, queue, statements):

@@ -9,7 +9,7 @@ from service.errors import UnavailableError
 from service.planning import leadership
 from service.planning.execute import execute
 from service.planning.health import readiness
-from service.planning.heartbeat import DISPATCHER, WORKER, beat, beat_in_background, silence
+from service.planning.heartbeat import DELIVERER, DISPATCHER, WORKER, beat, beat_in_background, silence
 from service.planning.submit import submit
 from service.planning.transact import read, transact
 from service.runtime import build_runtime
@@ -25,13 +25,22 @@ def reasons(runtime) -> dict[str, str]:
 def alive(runtime):
     beat(runtime, "w1", role=WORKER)
     beat(runtime, "d1", role=DISPATCHER)
+    beat(runtime, "s1", role=DELIVERER)
     return runtime
 
 
 def test_ready_when_every_part_answers(alive):
     state = readiness(alive)
     assert state.ready
-    assert [check.name for check in state.checks] == ["database", "broker", "cache", "worker", "dispatcher", "queue"]
+    assert [check.name for check in state.checks] == [
+        "database",
+        "broker",
+        "cache",
+        "worker",
+        "dispatcher",
+        "queue",
+        "deliverer",
+    ]
 
 
 def test_without_a_worker_it_is_not_ready(runtime):
@@ -39,7 +48,14 @@ def test_without_a_worker_it_is_not_ready(runtime):
     assert reasons(runtime) == {
         "worker": "no worker has been seen",
         "dispatcher": "no dispatcher has been seen",
+        "deliverer": "no deliverer has been seen",
     }
+
+
+def test_without_a_deliverer_webhooks_wait_and_it_is_ready(alive):
+    silence(alive, "s1")
+    assert readiness(alive).ready
+    assert reasons(alive) == {"deliverer": "no deliverer has been seen"}
 
 
 def test_how_long_a_worker_may_be_silent_is_a_setting(alive, clock):
@@ -58,6 +74,7 @@ def test_a_dead_group_of_workers_is_noticed_within_a_quarter_of_a_minute():
 def test_a_silent_worker_is_missed(alive, clock):
     clock.advance(11)
     beat(alive, "d1", role=DISPATCHER)
+    beat(alive, "s1", role=DELIVERER)
     assert reasons(alive) == {"worker": "no worker has been seen for 11 s"}
     silence(alive, "d1")
     assert "dispatcher" in reasons(alive)
@@ -66,7 +83,7 @@ def test_a_silent_worker_is_missed(alive, clock):
 def test_a_run_that_nobody_takes_is_named_although_every_process_beats(alive, caller, clock):
     run = submit(alive, caller, chat(), request_id="req_1")
     clock.advance(alive.settings.queue_age_max_s)
-    for process, role in (("w1", WORKER), ("d1", DISPATCHER)):
+    for process, role in (("w1", WORKER), ("d1", DISPATCHER), ("s1", DELIVERER)):
         beat(alive, process, role=role)
     assert readiness(alive).ready
     clock.advance(1)
@@ -96,6 +113,7 @@ def test_migrations_that_are_due_are_named(alive):
         "worker": "unknown while the database does not answer",
         "dispatcher": "unknown while the database does not answer",
         "queue": "unknown while the database does not answer",
+        "deliverer": "unknown while the database does not answer",
     }
 
 

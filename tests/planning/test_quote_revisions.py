@@ -14,6 +14,7 @@ from service.planning.quote_steps import approve, decline, issue, submit, withdr
 from service.planning.quotes import get_quote, list_revisions
 from service.planning.reading import get_run
 from service.schemas.quote_revision import RevisionRequest
+from tests.build import book_lines
 from tests.planning.conftest import chat
 from tests.planning.selling import LARGE, ONE_DATABASE, Desk, sized
 
@@ -101,6 +102,24 @@ def test_what_a_part_that_went_was_told_is_left_out(desk, runtime):
     assert asked["line_discounts"] == {"deployment": "0.1"}
     assert asked["quantities"] == {"deployment": 3}
     assert asked["option"] == rank
+
+
+@ONE_DATABASE
+def test_a_count_by_hand_of_what_no_rule_counts_is_kept(desk, runtime):
+    """It is a part like any other: without a price the quote is incomplete, and says so."""
+    counted = {"switch-support": 4}
+    unpriced = orjson.loads(desk.draft(quantities=counted).snapshot)
+    assert (unpriced["complete"], unpriced["missing"], unpriced["totals"]["total"]) == (False, ["switch-support"], None)
+    assert "switch-support" not in {part["id"] for part in unpriced["uncounted"]}
+    of_it = {"part": "switch-support", "kind": "support", "unit": "unit-year", "list_price": "250.00"}
+    desk.book(name="whole", lines=[*book_lines(desk.parts(), "1000.00"), of_it])
+    old = desk.issued(quantities=counted, line_discounts={"switch-support": "0.5"})
+    resize(desk, demand={"requests_s": 500})
+    new = again(desk, old)
+    assert orjson.loads(new.request)["quantities"] == counted
+    line = next(line for line in orjson.loads(new.snapshot)["lines"] if line["id"] == "switch-support")
+    # 4 x 250.00 a year x 3 years, half of it.
+    assert (line["extended_list"], line["extended_net"]) == ("3000.00", "1500.00")
 
 
 @ONE_DATABASE

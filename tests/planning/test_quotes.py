@@ -17,7 +17,7 @@ from service.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from service.planning.audit import Action, author_of, list_events
+from service.planning.audit import author_of, list_events
 from service.planning.cancel import cancel
 from service.planning.execute import execute
 from service.planning.idempotency import FirstAnswer, Once
@@ -27,6 +27,7 @@ from service.planning.quote_steps import accept, approve, issue, submit
 from service.planning.quotes import add_row, create, get_quote, list_quotes, new_row, rewrite
 from service.planning.submit import submit as post
 from service.planning.transact import transact
+from service.quoting.steps import QuoteStep
 from service.store import quotes, tenants
 from service.store.filters import AuditFilter, QuoteFilter
 from service.store.tables.quotes import QuoteRow, QuoteState
@@ -387,7 +388,7 @@ def test_a_book_that_is_put_off_while_it_is_priced_from_is_not_used(desk, runtim
     with pytest.raises(ConflictError, match="later day"):
         transact(
             runtime,
-            lambda session: add_row(runtime, session, row, author=author, action=Action.QUOTE_CREATED, now=clock.now),
+            lambda session: add_row(runtime, session, row, author=author, action=QuoteStep.CREATED, now=clock.now),
         )
     assert not get_price_book(runtime, desk.admin, book.id).used
     with pytest.raises(NotFoundError):
@@ -462,3 +463,15 @@ def test_who_offers_what_of_which_configuration_by_when_is_said(desk, runtime, c
     quote = create(runtime, desk.seller, asked(run.id, destination_country=None, deliver_by=None), request_id="req_q")
     said = orjson.loads(quote.snapshot)
     assert (said["export"]["shipment"]["destination"], said["supply"]["deliver_by"]) == ("FR", "2027-03-01")
+
+
+@ONE_DATABASE
+def test_cold_spares_are_for_the_availability_that_was_asked_of_the_sizing(runtime, caller):
+    ids = {}
+    for asked_for in ("n", "n+1"):
+        desk = Desk(runtime=runtime, caller=caller, run_id=sized(runtime, caller, availability=asked_for))
+        quote = desk.draft()
+        ids[asked_for] = {line["id"] for line in orjson.loads(quote.snapshot)["lines"]}
+        assert orjson.loads(quote.request)["spares"] == asked_for
+    assert not any(name.startswith("spare-") for name in ids["n"])
+    assert any(name.startswith("spare-") for name in ids["n+1"])

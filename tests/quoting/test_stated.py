@@ -6,6 +6,7 @@ import pytest
 
 from service.errors import InvalidRequestError
 from service.quoting.bom import bill_of_materials
+from service.quoting.book_units import known_parts
 from service.quoting.stated import Site, adjusted, configured, fitting, restated
 from service.sizing.workload import Constraints
 from tests.build import sizing_option
@@ -116,3 +117,57 @@ def test_the_seller_says_what_a_line_consists_of(quoted):
     with pytest.raises(InvalidRequestError) as refused:
         configured(made, {"sever": "x"})
     assert refused.value.detail.errors[0].did_you_mean[0] == "server"
+
+
+def unknown(bom):
+    return {part.id: part for part in bom.uncounted}
+
+
+def test_what_no_rule_can_count_becomes_a_line_by_the_count_of_the_seller(quoted):
+    part = unknown(quoted({}))["switch-support"]
+    bom = quoted({"switch-support": 7})
+    line = next(line for line in bom.lines if line.id == "switch-support")
+    assert (line.part, line.quantity, line.unit, line.charge, line.months) == (part.part, 7, "unit-year", "yearly", 36)
+    assert line.stated
+    assert line.why == f"7 stated by the seller; no rule counts it: {part.why}"
+    assert "switch-support" not in unknown(bom)
+    assert unknown(bom) == {name: other for name, other in unknown(quoted({})).items() if name != "switch-support"}
+
+
+def test_none_of_what_no_rule_can_count_is_an_answer_too(quoted):
+    bom = quoted({"switch-support": 0})
+    assert counts(bom)["switch-support"] == 0
+    assert "switch-support" not in unknown(bom)
+
+
+def test_a_part_that_nobody_can_name_is_called_by_its_rule(quoted, catalog):
+    option = sizing_option()
+    nameless = replace(
+        option, network=replace(option.network, switch=None, networks=(), leaf_switches=2, spine_switches=0)
+    )
+    part = unknown(quoted({}, option=nameless))["switch-compute"]
+    assert part.part == "switch-compute"
+    assert counts(quoted({"switch-compute": 3}, option=nameless))["switch-compute"] == 3
+    assert "switch-compute" in known_parts(catalog.bom_rules, catalog.hardware)
+
+
+def test_cold_spares_follow_a_count_by_hand(quoted):
+    option = sizing_option()
+    unsaid = replace(option, network=replace(option.network, networks=(), optics=None))
+    assert unknown(quoted({}, option=unsaid))["optic-compute"].part == "optic-800g"
+    bom = quoted({"optic-compute": 200}, option=unsaid, spares="n+1")
+    assert counts(bom)["spare-optic-800g"] == 4
+
+
+@pytest.mark.parametrize("count", [-1, 500_001])
+def test_a_count_by_hand_is_bounded(count, quoted):
+    with pytest.raises(InvalidRequestError, match="0 says that none is needed") as refused:
+        quoted({"switch-support": count})
+    (error,) = refused.value.detail.errors
+    assert (error.field, error.value) == ("quantities.switch-support", str(count))
+
+
+def test_a_mistyped_part_without_a_count_is_recognised(quoted):
+    with pytest.raises(InvalidRequestError) as refused:
+        quoted({"switch-suport": 1})
+    assert "switch-support" in refused.value.detail.errors[0].did_you_mean

@@ -154,7 +154,6 @@ def test_a_part_that_stands_twice_is_told_with_all_else():
         ("part,kind,unit,price\na,server,system,1\n", "lines", "no column 'price'"),
         ("part,kind,list_price\na,server,1\n", "lines", "column unit is missing"),
         ("part,kind,unit,unit\na,server,x,y\n", "lines", "twice"),
-        (f"{ROWS}a,server,system,1,,,more\n", "lines.0", "7 cells"),
         (f'{ROWS}"a,server\n', "lines", "no table"),
         (ROWS + "a,server,system,1,,\n" * (MOST_LINES + 1), "lines", "at most"),
         ("", "lines", "column part is missing"),
@@ -164,6 +163,15 @@ def test_what_is_no_table_is_refused_as_a_whole(text, field, words):
     with pytest.raises(InvalidRequestError, match=words) as refused:
         table(text)
     assert refused.value.detail.errors[0].field == field
+
+
+def test_a_row_with_too_many_cells_is_told_with_all_other_rows():
+    with pytest.raises(ValidationError) as refused:
+        table(f"{ROWS}a,server,system,1,,,more\nb,unheard,system,1,,\n")
+    assert [(error.field, error.message[:8]) for error in field_errors(refused.value.messages)] == [
+        ("lines.0", "Row 2 of"),
+        ("lines.1.kind", "Row 3 of"),
+    ]
 
 
 def test_the_query_is_the_head_of_a_table():

@@ -275,6 +275,48 @@ def test_a_restore_that_is_interrupted_leaves_what_was_there(opened, other_postg
     assert get_run(runtime, caller, run.id).id == run.id
 
 
+@pytest.mark.parametrize("done", [False, True])
+def test_what_a_killed_restore_had_put_aside_comes_back_or_goes(done, opened, other_postgresql, tmp_path, capsys):
+    upgrade(other_postgresql)
+    runtime = opened(other_postgresql)
+    caller, run = answered(runtime)
+    environ, saved = {"DATABASE_URL": other_postgresql}, str(tmp_path / "saved.tar")
+    assert main([saved], environ) == 0
+    plain = other_postgresql.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("ALTER SCHEMA public RENAME TO before_restore_20261129120000")
+        connection.execute("CREATE SCHEMA public")
+        if done:
+            # Killed at the very end: all of the backup is in its place.
+            upgrade(other_postgresql)
+        assert main([saved, "--restore"], environ) == 1
+        said = capsys.readouterr().err
+        assert "--replace" in said
+        assert ("there again" in said) is not done
+        if not done:
+            assert get_run(opened(other_postgresql), caller, run.id) == get_run(runtime, caller, run.id)
+        assert main([str(tmp_path / "again.tar")], environ) == 0
+        assert main([str(tmp_path / "again.tar"), "--restore", "--replace"], environ) == 0, capsys.readouterr().err
+        schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'before%'").fetchall()
+    assert schemas == []
+
+
+def test_a_restore_loses_nothing_of_what_was_there_before_it_is_replaced(embedded, tmp_path, monkeypatch):
+    """What the log of the database held is in its file by the time that the log goes."""
+    saved, data_dir = tmp_path / "saved.tar", embedded.settings.data_dir
+    assert backup(saved, data_dir) == 0
+    _, run = answered(embedded)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        backup(saved, data_dir, "--restore", "--replace")
+    with sqlite3.connect(data_dir / "headroom.db") as connection:
+        assert connection.execute("SELECT id FROM runs WHERE id = ?", [run.id]).fetchone() == (run.id,)
+
+
 def _broken(members):
     """A dump that is no dump, under the hash of what it is."""
     members["headroom.pgdump"] = b"nothing"

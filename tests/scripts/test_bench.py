@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from werkzeug.test import Client
 
 from config.environment import ROOT
 from scripts.benchmark import (
@@ -37,7 +38,7 @@ from scripts.benchmark.quote import quote_call
 from scripts.benchmark.quotes import QuoteFigures
 from scripts.benchmark.roofline import BLOCK, candidates, roofline
 from scripts.benchmark.table import Section, figure, markdown, percent
-from scripts.benchmark.web import FLASK, FLASK_LARGE, POST, RUN, Round, RowFigures, WebFigures
+from scripts.benchmark.web import FLASK, FLASK_LARGE, FLASK_POST, POST, RUN, Round, RowFigures, WebFigures
 from scripts.options import parse
 from scripts.trouble import Trouble
 from service.schemas.estimate import EstimateRequestSchema
@@ -171,6 +172,18 @@ def test_failed_requests_are_shown_in_the_table():
     shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(RUN, 25, errors=3)))
     cells = {cells[0]: cells[-2:] for cells in shown.rows}
     assert cells == {FLASK: ("100%", ""), FLASK_LARGE: ("50%", "100%"), f"{RUN} (3 failed)": ("25%", "50%")}
+
+
+def test_what_is_posted_stands_beside_a_bare_handler_that_reads_and_sends_as_much():
+    shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(FLASK_POST, 40), row(POST, 20)))
+    assert {cells[0]: cells[-2:] for cells in shown.rows}[POST] == ("20%", "50%")
+
+
+def test_the_bare_handler_reads_what_is_posted():
+    client = Client(bare.flask_app())
+    answer = client.post("/bytes/20", json={"a": 1})
+    assert (answer.status_code, len(answer.data), answer.mimetype) == (200, 20, "application/json")
+    assert client.post("/bytes/20", data="{", content_type="application/json").status_code == 400
 
 
 def test_cpu_time_is_read_and_attributed():

@@ -1,21 +1,25 @@
 import ast
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CheckConstraint
 
 from service.schemas.digest import canonical_json
 from service.store.engine import make_engine
 from service.store.migrate import alembic_config, current_revision, head_revision, upgrade
 from service.store.schema import METADATA, TABLES
+from tests.workers.conftest import eventually
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -188,6 +192,39 @@ def test_processes_that_start_at_once_migrate_once(database_url):
     engine.dispose()
 
 
+def _index(connection: psycopg.Connection) -> tuple[bool, ...]:
+    """Whether the index of items by question is valid, for each that there is."""
+    query = "SELECT indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname = 'ix_batch_items_digest'"
+    return tuple(valid for (valid,) in connection.execute(query).fetchall())
+
+
+def test_an_index_of_a_large_table_is_built_while_others_write(postgresql_url):
+    """Somebody's transaction has written into the table and stays open: the index waits, and nobody waits for it."""
+    upgrade(postgresql_url, to="0009")
+    plain = postgresql_url.replace("+psycopg", "")
+    writing = "LOCK TABLE batch_items IN ROW EXCLUSIVE MODE"
+    waits = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(plain, autocommit=True) as look,
+        psycopg.connect(plain, options="-c lock_timeout=2000") as other,
+    ):
+        for broken_off in (True, False):
+            with psycopg.connect(plain) as long:
+                long.execute(writing)
+                upgraded = pool.submit(upgrade, postgresql_url)
+                [pid] = eventually(lambda: look.execute(waits).fetchone())
+                other.execute(writing)
+                other.commit()
+                if broken_off:
+                    look.execute("SELECT pg_terminate_backend(%s)", [pid])
+                    with pytest.raises(SQLAlchemyError):
+                        upgraded.result(20)
+                    assert _index(look) == (False,)
+        assert upgraded.result(20) == head_revision()
+        assert _index(look) == (True,)
+
+
 OPTION = {"rank": 1, "server": "a", "working": [{"name": "x", "value": 1.5}]}
 OLD_BODY = {"feasible": True, "name": "\u00e9", "options": [OPTION, {**OPTION, "rank": 2}]}
 
@@ -224,3 +261,22 @@ def test_answers_from_before_the_working_moved_are_read_as_new_ones_and_back(eng
         command.downgrade(alembic_config(connection), "0001")
         assert json.loads(connection.execute(text("SELECT body FROM results")).scalar_one()) == OLD_BODY
         command.upgrade(alembic_config(connection), "head")
+
+
+def test_a_migration_gives_way_to_who_reads_for_long_and_holds_up_nobody(engine, database_url):
+    """On PostgreSQL whoever waits for a table makes all wait who come later."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite's readers never stop a writer")
+    with engine.connect() as connection, connection.begin():
+        command.downgrade(alembic_config(connection), "0002")
+    with engine.connect() as reader, ThreadPoolExecutor(1) as pool:
+        reader.execute(text("SELECT count(*) FROM runs"))
+        migrating = pool.submit(upgrade, database_url)
+        # The service's own patience with a lock is 3 s, so this would fail behind one that waits for longer.
+        until_s = time.monotonic() + 5
+        while time.monotonic() < until_s:
+            with engine.connect() as caller:
+                caller.execute(text("SELECT count(*) FROM runs"))
+        assert not migrating.done()
+        reader.rollback()
+        assert migrating.result(timeout=60) == head_revision()

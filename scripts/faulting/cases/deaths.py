@@ -2,8 +2,9 @@
 
 import time
 
+from scripts.faulting.bounds import held
 from scripts.faulting.case import case
-from scripts.faulting.failpoints import Failpoint, Trait
+from scripts.faulting.failpoints import KOMBU_VARIABLE, Failpoint, Trait
 from scripts.faulting.load import inference
 from scripts.faulting.scene import Scene
 
@@ -52,6 +53,27 @@ def parent_killed(scene: Scene) -> None:
             scene.rng.choice(scene.rig.workers).kill()
             scene.rig.failpoints.unset(Trait.SLOW)
             scene.load.acknowledged()
+    if scene.times(0, 1):
+        _killed_under_clocks_of_kombu(scene)
+
+
+def _killed_under_clocks_of_kombu(scene: Scene) -> None:
+    """Kombu looks for abandoned messages every 100 s by itself, and gives them an hour: the sweeper does not wait."""
+    with scene.fault(), scene.rig.changed(scene.rig.workers, {KOMBU_VARIABLE: "1"}):
+        scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
+        scene.load.post(scene.times(16, 50))
+        scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")
+        scene.rng.choice(scene.rig.workers).kill()
+        scene.rig.failpoints.unset(Trait.SLOW)
+        scene.load.acknowledged()
+        since_s = time.monotonic()
+        scene.checker.wait_until_at_rest(within_s=60)
+        scene.note("all ended under Kombu's own clocks after [s]", round(time.monotonic() - since_s, 1))
+        left = scene.checker.open_count()
+        scene.expect(not left, "I1", f"{left} runs are open while Kombu still waits")
+        abandoned = held(scene.rig).messages["unacknowledged"]
+        scene.note("messages that Kombu had not given back by then", abandoned)
+        scene.expect(abandoned, "I1", "Kombu gave back what was abandoned, so nothing is said about the sweeper")
 
 
 @case(3, "worker killed between storing a result and acknowledging its message")

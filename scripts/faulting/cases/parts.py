@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import psycopg
 import redis
 
+from scripts.faulting.bounds import SESSIONS
 from scripts.faulting.case import case
 from scripts.faulting.failpoints import Trait
 from scripts.faulting.load import body_of, inference
@@ -21,7 +22,6 @@ from service.access import Role
 # Bad enough to be called a hang, however busy the machine: 2 s is what is promised.
 _HANGS_S = 15.0
 _SIZINGS = b"SELECT coalesce(sum(attempts), 0) FROM runs WHERE digest = %s"
-_SESSIONS = b"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headroom'"
 # Each process pools so many, as many again beyond the pool, and as many that stay open for writing.
 _SESSIONS_WEB, _SESSIONS_OTHER = 24, 16
 
@@ -52,7 +52,7 @@ def broker_wiped(scene: Scene) -> None:
         scene.load.acknowledged()
 
 
-def _submitted_meanwhile(scene: Scene, name: str, during_s: float) -> None:
+def submitted_meanwhile(scene: Scene, name: str, during_s: float) -> None:
     """Clients go on posting while a part is away: each is answered soon, with 202 or with 503."""
     slowest_s, accepted, refused = 0.0, 0, 0
     until_s = time.monotonic() + during_s
@@ -81,9 +81,9 @@ def broker_down(scene: Scene) -> None:
     """First its connections are cut, then it swallows what it gets; the runs are stored, and done afterwards."""
     with scene.fault():
         scene.rig.broker.proxy.cut()
-        _submitted_meanwhile(scene, "broker", scene.seconds(3, 30))
+        submitted_meanwhile(scene, "broker", scene.seconds(3, 30))
         scene.rig.broker.proxy.blackhole()
-        _submitted_meanwhile(scene, "broker", scene.seconds(3, 30))
+        submitted_meanwhile(scene, "broker", scene.seconds(3, 30))
 
 
 @case(17, "broker out of memory")
@@ -92,7 +92,7 @@ def broker_full(scene: Scene) -> None:
     with scene.fault(), redis.Redis.from_url(scene.rig.broker.url) as broker:
         broker.config_set("maxmemory", 1)
         try:
-            _submitted_meanwhile(scene, "broker", scene.seconds(3, 30))
+            submitted_meanwhile(scene, "broker", scene.seconds(3, 30))
             web = scene.rig.webs[0]
             scene.wait_for(lambda: not is_ready(web), what="/readyz says that the broker takes nothing", within_s=10)
         finally:
@@ -130,7 +130,7 @@ def _sessions_watched(scene: Scene) -> Iterator[list[int]]:
 
     def watch() -> None:
         while not stop.wait(0.02):
-            most[0] = max(most[0], scene.count(_SESSIONS))
+            most[0] = max(most[0], scene.count(SESSIONS))
 
     thread = threading.Thread(target=watch)
     thread.start()

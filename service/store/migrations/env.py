@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
+from service.store.migrations.online import EACH_APART
 from service.store.schema import METADATA
 from service.store.tables.exact import Exact
 from service.store.tables.moment import Moment
@@ -22,7 +23,7 @@ context.configure(
     render_as_batch=True,
     compare_type=True,
     render_item=render_item,
-    transaction_per_migration=False,
+    transaction_per_migration=context.config.attributes.get(EACH_APART, False),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -19,6 +19,7 @@ from service.planning.sweep import sweep
 from service.planning.transact import transact
 from service.planning.webhook_changes import change, create, delete, get_webhook, list_webhooks, rotate
 from service.planning.webhooks import Announcement, EventName, announce
+from service.quoting.steps import QuoteStep
 from service.schemas.webhook import WebhookRequest
 from service.store import deliveries as store
 from service.store.deliveries import DeliveryFilter
@@ -203,7 +204,7 @@ def test_a_ping_arrives_whatever_is_subscribed_and_however_long_the_pause(rig):
     rig.work()
     assert json.loads(rig.sink.received[0].body)["event"] == "webhook.ping"
     rig.sink.answers = [500] * 10
-    rig.happen(name=EventName.QUOTE_ISSUED)
+    rig.happen(name=QuoteStep.ISSUED)
     rig.work()
     rig.sink.answers = []
     assert rig.work() == 0

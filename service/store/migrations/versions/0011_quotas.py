@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service.store.migrations.online import create_index, drop_index
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -13,12 +15,12 @@ _FAILED = sa.text("status = 'failed'")
 
 
 def upgrade() -> None:
+    create_index("ix_runs_failed", "runs", ["id"], where=_FAILED)
     for name in _QUOTAS:
         op.add_column("tenants", sa.Column(name, sa.Integer(), nullable=True))
-    op.create_index("ix_runs_failed", "runs", ["id"], sqlite_where=_FAILED, postgresql_where=_FAILED)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_runs_failed", table_name="runs")
+    drop_index("ix_runs_failed", "runs")
     for name in _QUOTAS:
         op.drop_column("tenants", name)
