@@ -19,7 +19,8 @@ from service.sizing.workload import ServingEngine
 ENGINES = tuple(str(engine) for engine in ServingEngine)
 # How much the logarithm of an error counts: times to first token scatter most.
 _WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_s": 0.8}
-_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.6, 0.25, 2.5
+# Strong: factors that other sources pull far from one predict a source that nobody has seen less well.
+_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 2.0, 0.25, 2.5
 # An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.
 _STEP, _STEEPEST = 0.01, 3.0
 _GROUP_POWER, _WEAK_FACTOR = -0.45, 0.3
