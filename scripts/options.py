@@ -233,7 +233,7 @@ def _compare() -> argparse.ArgumentParser:
     return parser
 
 
-BENCH_PARTS = ("engine", "http", "tasks", "batch", "quotes", "pages", "memory", "peers")
+BENCH_PARTS = ("engine", "http", "tasks", "batch", "occurrences", "quotes", "pages", "memory", "peers")
 PARSERS = {
     "backup": _backup,
     "bench": _bench,

@@ -19,7 +19,7 @@ from service.client.answers import make_console, print_result
 from service.client.files import FileError, read_file
 from service.client.reader import while_read
 from service.errors import FactsError, FieldError, PlannerError
-from service.quoting.indicative import priced, weights
+from service.quoting.indicative import beside_weight, priced, weights
 from service.quoting.prices import PriceBook
 from service.schemas.issue import field_errors
 from service.schemas.json_text import parse_json
@@ -49,6 +49,7 @@ def answer(body: bytes, given: Facts | None) -> tuple[SizingRequest, dict[str, A
         application=resolved.application,
         calibration=catalog.calibration,
         weight=weights(catalog.hardware, book),
+        beside_weight=beside_weight(catalog.hardware, book),
     )
     dumped: dict[str, Any] = PricedResultSchema().dump(priced(result, catalog.hardware, book))
     return request, dumped

@@ -75,6 +75,19 @@ class Supervisor:
         self.children.append(child)
         self._start(child)
 
+    def renew(self, child: Child, environ: Mapping[str, str]) -> None:
+        """End a child, and start it again in another environment."""
+        if child.process is not None:
+            stop(child.process, within_s=STOP_WITHIN_S)
+        child.environ = environ
+        self._start(child)
+
+    def remove(self, child: Child) -> None:
+        """End a child for good."""
+        self.children.remove(child)
+        if child.process is not None:
+            stop(child.process, within_s=STOP_WITHIN_S)
+
     def _start(self, child: Child) -> None:
         child.log.parent.mkdir(parents=True, exist_ok=True)
         if child.log.exists() and child.log.stat().st_size > LOG_LIMIT_BYTES:

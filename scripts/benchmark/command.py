@@ -19,6 +19,8 @@ from scripts.benchmark import (
     engine_table,
     memory,
     memory_table,
+    occurrences,
+    occurrences_table,
     pages,
     pages_table,
     peers,
@@ -40,6 +42,7 @@ from scripts.benchmark.engine import EngineFigures
 from scripts.benchmark.installation import Installation, installed
 from scripts.benchmark.machine import Machine, this_machine
 from scripts.benchmark.memory import MemoryFigures
+from scripts.benchmark.occurrences import OccurrenceFigures
 from scripts.benchmark.pages import PageFigures
 from scripts.benchmark.peers import PeerFigures
 from scripts.benchmark.quotes import QuoteFigures
@@ -55,7 +58,15 @@ from service.errors import PlannerError
 INTERRUPTED = 130
 Say = Callable[[str], None]
 Figures = (
-    BatchFigures | EngineFigures | WebFigures | TaskFigures | QuoteFigures | PageFigures | MemoryFigures | PeerFigures
+    BatchFigures
+    | EngineFigures
+    | WebFigures
+    | TaskFigures
+    | OccurrenceFigures
+    | QuoteFigures
+    | PageFigures
+    | MemoryFigures
+    | PeerFigures
 )
 
 
@@ -105,7 +116,7 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "engine" in parts:
         of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
-    if {"http", "tasks", "batch", "quotes", "pages", "memory"} & set(parts):
+    if {"http", "tasks", "batch", "occurrences", "quotes", "pages", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)
     if "peers" in parts:
@@ -133,6 +144,10 @@ def _of_installation(report: Report, installation: Installation, parts: Sequence
         report.add("batch", of_batch, batch_table.section(of_batch))
         report.verdicts.append(batch_table.judge(of_batch))
         loads.append("the batches")
+    if "occurrences" in parts:
+        of_occurrences = occurrences.measure(installation, items=50 if report.quick else 1_000, say=say)
+        report.add("occurrences", of_occurrences, occurrences_table.section(of_occurrences))
+        loads.append("the occurrences")
     if "quotes" in parts:
         of_quotes = quotes.measure(installation, rounds=3 if report.quick else 30, say=say)
         report.add("quotes", of_quotes, quotes_table.section(of_quotes))

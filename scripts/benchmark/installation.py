@@ -36,6 +36,7 @@ _LEFT_ASIDE = frozenset({"DATABASE_URL", "BROKER_URL", "CACHE_URL"})
 # endless one they would never be drawn again.
 _CALLS_S_CORE = 100_000
 _WORKER_STARTED = "Started worker-"
+_WORKER_READY = "worker_ready"
 _UP_WITHIN_S = 60.0
 
 
@@ -91,10 +92,18 @@ class Installation:
         self.supervisor.add(child)
         return child
 
-    def served_beside(self, name: str, factory: str) -> tuple[Child, str]:
+    def renew(self, name: str, environ: Mapping[str, str]) -> None:
+        """End a worker, and return once it is there again with this beside its environment."""
+        child = next(each for each in self.product if each.name == name)
+        before = _said(child, _WORKER_READY)
+        self.supervisor.renew(child, {**self.plan.environ, **environ})
+        _wait_until(child, lambda: _said(child, _WORKER_READY) > before)
+
+    def served_beside(self, name: str, factory: str, *, environ: Mapping[str, str] | None = None) -> tuple[Child, str]:
         """Serve another application with the product's own server and settings; the process and its address."""
         settings = replace(self.plan.settings, web_port=free_port())
-        child = self.beside(served(settings, name=name, factory=factory, threads=settings.web_threads))
+        process = served(settings, name=name, factory=factory, threads=settings.web_threads)
+        child = self.beside(process, environ=environ)
         wait_for_web_workers(child, settings.web_workers)
         return child, address_of(settings)
 
@@ -118,8 +127,16 @@ def pids(child: Child) -> list[int]:
 
 def wait_for_web_workers(child: Child, count: int) -> None:
     """Return once every process of a web server serves: the first one that answers would be measured alone."""
+    _wait_until(child, lambda: _said(child, _WORKER_STARTED) >= count)
+
+
+def _said(child: Child, words: str) -> int:
+    return child.log.read_text(encoding="utf-8", errors="replace").count(words)
+
+
+def _wait_until(child: Child, up: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _UP_WITHIN_S
-    while child.log.read_text(encoding="utf-8", errors="replace").count(_WORKER_STARTED) < count:
+    while not up():
         if child.process is not None and child.process.poll() is not None:
             raise Trouble(f"{child.name} does not start: {last_words(child)}")
         if time.monotonic() > deadline:

@@ -1,8 +1,9 @@
-"""Quotes: a long one recalculated in memory, one written anew over HTTP, and its PDF from the request to the bytes."""
+"""Quotes: a long one recalculated in memory and over HTTP, an ordinary one and its PDF."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,57 +11,118 @@ import httpx
 import orjson
 
 from scripts.benchmark import procfs
+from scripts.benchmark.altered import altered
 from scripts.benchmark.figures import Spread, spread_ms
 from scripts.benchmark.installation import Installation, pids
 from scripts.benchmark.questions import DENSE
 from scripts.benchmark.quote import quote_call
+from scripts.supervisor import Child
 from scripts.trouble import Trouble
 from service.access import Role
 
 LINES = 500
 _PARTS_OF_OTHERS = 500
+_RULE = """
+  - id: more-{place}
+    kind: service
+    part: part-{place}
+    name: "Part {place}"
+    unit: server
+    charge: one_time
+    count: {{sum: [servers]}}
+    why: "one for each of {{servers}} servers"
+    unknown: the sizing names no number of servers
+    basis: estimated
+    sources: [estimates]"""
 _JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteFigures:
-    """What quotes took [ms]; `put_cpu_ms` is that of every process of the product for one PUT."""
+    """What quotes took [ms]; the CPU of one PUT is that of every process that serves it."""
 
     recalculation: Spread
     put: Spread
     put_cpu_ms: float
     put_lines: int
+    long_put: Spread
+    long_put_cpu_ms: float
+    long_put_lines: int
     pdf: Spread
     pdf_bytes: int
 
 
 def measure(installation: Installation, *, rounds: int, say: Callable[[str], None]) -> QuoteFigures:
-    """Rounds of a recalculation, a PUT with another discount, and a PDF of what was just written."""
+    """Rounds of a recalculation, PUTs with another discount of a short and a long quote, and a PDF of the short one."""
     say("quotes: a run, a price book and a quote to begin with")
-    with installation.client(Role.ADMIN) as client:
+    with installation.client(Role.ADMIN) as client, _with_more_rules(installation) as (long_client, long_web):
         body, quote = _written(client)
-        recalculate, puts, pdfs, recalculations = quote_call(LINES), [], [], []
-        cpu_ms: list[float] = []
-        members = [pid for child in installation.product for pid in pids(child)]
+        long_quote = _checked(long_client.post("/v1/quotes", json=body))
+        recalculate, pdfs, recalculations = quote_call(LINES), [], []
+        short = _Puts(client=client, quote=quote, members=installation.product)
+        long = _Puts(client=long_client, quote=long_quote, members=[long_web])
         for number in range(rounds):
             say(f"quotes: round {number + 1} of {rounds}")
             recalculations.append(_timed(recalculate)[0])
             changed = {**body, "discount_fraction": f"0.{number + 101:03d}"}
-            before = procfs.cpu_s(members)
-            spent_s, answer = _timed(lambda sent=changed: _put(client, quote["id"], sent))  # type: ignore[misc]
-            cpu_ms.append(procfs.cpu_between(before, procfs.cpu_s(members)) * 1e3)
-            puts.append(spent_s)
+            short.put(changed)
+            long.put(changed)
             spent_s, pdf = _timed(lambda: _pdf(client, quote["id"]))
             pdfs.append(spent_s)
             installation.check_alive()
     return QuoteFigures(
         recalculation=spread_ms(recalculations),
-        put=spread_ms(puts),
-        put_cpu_ms=sum(cpu_ms) / len(cpu_ms),
-        put_lines=len(answer["document"]["lines"]),
+        put=spread_ms(short.spent_s),
+        put_cpu_ms=short.mean_cpu_ms,
+        put_lines=short.lines,
+        long_put=spread_ms(long.spent_s),
+        long_put_cpu_ms=long.mean_cpu_ms,
+        long_put_lines=long.lines,
         pdf=spread_ms(pdfs),
         pdf_bytes=len(pdf),
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Puts:
+    """PUTs of one quote, one after another, and what they took."""
+
+    client: httpx.Client
+    quote: Mapping[str, Any]
+    members: Sequence[Child]
+    spent_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    lines: int = 0
+
+    def put(self, body: Mapping[str, Any]) -> None:
+        """One more."""
+        members = [pid for child in self.members for pid in pids(child)]
+        before = procfs.cpu_s(members)
+        spent_s, answer = _timed(lambda: _put(self.client, self.quote["id"], body))
+        self.cpu_s.append(procfs.cpu_between(before, procfs.cpu_s(members)))
+        self.spent_s.append(spent_s)
+        self.lines = len(answer["document"]["lines"])
+
+    @property
+    def mean_cpu_ms(self) -> float:
+        """CPU of one."""
+        return sum(self.cpu_s) / len(self.cpu_s) * 1e3
+
+
+@contextmanager
+def _with_more_rules(installation: Installation) -> Iterator[tuple[httpx.Client, Child]]:
+    """The same API beside it, whose bills of materials have so many lines more: somebody to speak to, and its process.
+
+    Their parts have no price, which costs as much to say as one.
+    """
+    rules = "".join(_RULE.format(place=place) for place in range(LINES))
+    folder = installation.plan.settings.data_dir / "more-rules"
+    environ = altered(folder, "bom_rules.yaml", lambda text: text.rstrip() + rules + "\n")
+    child, address = installation.served_beside("web-more-rules", "service.app:create_app", environ=environ)
+    with installation.client(Role.ADMIN) as client:
+        client.base_url = httpx.URL(address)
+        yield client, child
+    installation.supervisor.remove(child)
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:

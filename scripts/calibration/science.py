@@ -1,20 +1,27 @@
 """Measured scientific jobs -> config/calibration/science.yaml: fitted, with whole sources and GPUs left out."""
 
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.calibration.science_fit import Fitted, fit_application, fit_science
-from scripts.calibration.science_laws import FEW_GPUS_ARM, LEAST_GPUS, with_laws
-from scripts.calibration.science_runs import ScienceRun, predictions, with_padding
+from scripts.calibration.science_fit import Fitted, fit_science
+from scripts.calibration.science_folds import (
+    GPU,
+    NOTHING,
+    RUN,
+    SOURCE,
+    Missed,
+    left_out,
+    with_few_gpu_bands,
+    with_other_settings,
+)
+from scripts.calibration.science_runs import OTHER_SETTINGS, PADDING, ScienceRun
 from service.catalog.catalog import Catalog
-from service.sizing.science.application import Application, TransferLaw
+from service.sizing.science.application import Application, Template
 from service.sizing.version import ENGINE_VERSION
 
 _HEADER = """\
@@ -23,96 +30,27 @@ _HEADER = """\
 # ln(measured / predicted) where the curve had not seen the run. laws: exponents of data-sheet ratios between GPUs, and
 # the band that leaving each GPU out shows. factors: variants relative to a curve. constants: numbers of other laws.
 # errors: absolute error over measured, median over groups (source x application x GPU x precision) and over rows, p90
-# over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval. left_out: gpu =
-# neither curves nor law had seen the GPU; source = the application's runs of one source, by those of the others.
+# over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval. left_out:
+# nothing = curves go through the runs, so that inside says little; run = curves had not seen the run (where its GPU ran
+# nothing else, other GPUs tell); gpu = neither curves nor law had seen the GPU; source = neither had seen the source,
+# whose settings are others. "* md" is everything that is sized as md is.
 # An application that is left out whole has no rate: the customer gives one, or it borrows a curve as its file says.
 """
-_FIT, _GPU, _SOURCE = "nothing", "gpu", "source"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScienceError:
-    """One run predicted: ln(predicted / measured), and whether measured lies in the 80 % interval."""
-
-    run: ScienceRun
-    left_out: str
-    log_error: float
-    inside: bool
+PARTS = (NOTHING, RUN, GPU, SOURCE)
 
 
 def calibrate_science(
     catalog: Catalog, runs: Sequence[ScienceRun], say: Callable[[str], None]
-) -> tuple[Fitted, tuple[ScienceError, ...]]:
-    """The fit on all runs, and the errors of it and of fits without a GPU or a source."""
-    fitted = fit_science(catalog, runs)
-    errors = _errors(catalog, fitted.applications, runs, _FIT, padding=fitted.padding_time_factor)
-    for name, whole in fitted.applications.items():
-        mine = [run for run in runs if run.application == name]
-        for part, value in _folds(mine):
-            kept = [run for run in mine if getattr(run, part) != value]
-            left = [run for run in mine if getattr(run, part) == value]
-            say(f"{name}: leaving out {part} {value}")
-            again = _fitted_without(catalog, whole, kept, gpu=value if part == _GPU else None)
-            errors += _errors(catalog, {name: again}, left, part, padding=fitted.padding_time_factor)
-    return fitted, tuple(errors)
-
-
-def _folds(runs: Sequence[ScienceRun]) -> Iterator[tuple[str, str]]:
-    """Every GPU and every source without which something of the application is still measured."""
-    for part in (_GPU, _SOURCE):
-        values = Counter(str(getattr(run, part)) for run in runs)
-        if len(values) > 1:
-            yield from ((part, value) for value in sorted(values))
-
-
-def _fitted_without(
-    catalog: Catalog, whole: Application, kept: Sequence[ScienceRun], *, gpu: str | None
-) -> Application:
-    """The application fitted on what is kept; what its law would be without the GPU, with the band of the whole."""
-    facts = catalog.applications[whole.id]
-    again = fit_application(catalog, facts, kept)
-    if whole.law is None:
-        return again
-    again = with_laws(catalog, again, kept, without=gpu)
-    few = len({run.gpu for run in kept}) < LEAST_GPUS
-
-    def banded(law: TransferLaw | None, of: TransferLaw | None) -> TransferLaw | None:
-        if law is None or of is None:
-            return law
-        arm = math.hypot(of.ln_high, FEW_GPUS_ARM) if few else of.ln_high
-        return replace(law, ln_low=-arm, ln_high=arm)
-
-    return replace(
-        again,
-        law=banded(again.law, whole.law),
-        variant_laws=tuple(law for own in again.variant_laws if (law := banded(own, whole.law_of(str(own.variant))))),
-    )
-
-
-def _errors(
-    catalog: Catalog,
-    applications: Mapping[str, Application],
-    runs: Sequence[ScienceRun],
-    left_out: str,
-    *,
-    padding: float,
-) -> list[ScienceError]:
-    calibration = with_padding(catalog.calibration, padding)
-    found = predictions(replace(catalog, calibration=calibration), applications, list(runs))
-    return [
-        ScienceError(
-            run=run,
-            left_out=left_out,
-            log_error=math.log(interval.p50 / measured),
-            inside=interval.p10 <= measured <= interval.p90,
-        )
-        for run, interval, measured in found
-        if math.isfinite(interval.p50) and interval.p50 > 0.0
-    ]
+) -> tuple[Fitted, tuple[Missed, ...]]:
+    """The fit on all runs, and how far it, and fits without a run, a GPU or a source, miss what was measured."""
+    fitted = with_other_settings(catalog, fit_science(catalog, runs), runs)
+    missed = [one for part in PARTS for one in left_out(catalog, fitted, runs, part, say)]
+    fitted, missed = with_few_gpu_bands(fitted, missed)
+    return fitted, tuple(missed)
 
 
 def write_science(
-    path: Path, fitted: Fitted, errors: Sequence[ScienceError], *, catalog: Catalog, today: date, runs: int
+    path: Path, fitted: Fitted, errors: Sequence[Missed], *, catalog: Catalog, today: date, runs: int
 ) -> None:
     """The file as people read it."""
     applications = list(fitted.applications.values())
@@ -141,9 +79,17 @@ def write_science(
         "coefficients:",
         _line(
             {
-                "name": "science.padding_time_factor",
+                "name": PADDING,
                 "value": fitted.padding_time_factor,
                 "source": "padded over packed sequences: median of the runs of ESM-2 that were padded",
+            }
+        ),
+        _line(
+            {
+                "name": OTHER_SETTINGS,
+                "scope": str(Template.MD),
+                "value": fitted.other_settings_ln_arm,
+                "source": "what the interval of runs of one source lacked to hold those of another, in other steps",
             }
         ),
     ]
@@ -153,6 +99,8 @@ def write_science(
 def _rate(application: str, curve: Any, today: date) -> str:
     written = {**_record(curve), "date": today.isoformat()}
     written.pop("points" if not curve.points else "coefficients_s")
+    if not curve.timesteps_fs:
+        written.pop("timesteps_fs")
     return _line({"application": application, **written})
 
 
@@ -206,24 +154,26 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 
-def _error_lines(errors: Sequence[ScienceError]) -> Iterator[str]:
-    """One line per way of leaving out, for all applications together and for each."""
-    for left_out in (_FIT, _GPU, _SOURCE):
-        own = [error for error in errors if error.left_out == left_out]
-        yield from _words(own, left_out, "*")
+def _error_lines(errors: Sequence[Missed]) -> Iterator[str]:
+    """One line per way of leaving out, for all applications together, for each template and for each application."""
+    for part in PARTS:
+        own = [error for error in errors if error.left_out == part]
+        yield from _words(own, part, "*")
+        for template in sorted({error.run.template for error in own}):
+            yield from _words([e for e in own if e.run.template == template], part, f"* {template}")
         for name in sorted({error.run.application for error in own}):
-            yield from _words([e for e in own if e.run.application == name], left_out, name)
+            yield from _words([e for e in own if e.run.application == name], part, name)
 
 
-def _words(errors: Sequence[ScienceError], left_out: str, application: str) -> Iterator[str]:
+def _words(errors: Sequence[Missed], part: str, application: str) -> Iterator[str]:
     if not errors:
         return
-    ratios = np.expm1(np.array([error.log_error for error in errors]))
+    ratios = np.expm1(np.array([-error.ln_missed for error in errors]))
     groups: dict[tuple[str, ...], list[float]] = {}
     for error, ratio in zip(errors, np.abs(ratios), strict=True):
         groups.setdefault(error.run.group, []).append(float(ratio))
     yield (
-        f'  - {{left_out: {left_out}, application: "{application}", rows: {len(errors)}, groups: {len(groups)}, '
+        f'  - {{left_out: {part}, application: "{application}", rows: {len(errors)}, groups: {len(groups)}, '
         f"group_median: {np.median([np.median(some) for some in groups.values()]):.3f}, "
         f"row_median: {np.median(np.abs(ratios)):.3f}, row_p90: {np.quantile(np.abs(ratios), 0.9):.3f}, "
         f"bias: {np.median(ratios):.3f}, inside: {np.mean([error.inside for error in errors]):.2f}}}"

@@ -26,11 +26,16 @@ _WIDE = 10.0
 # Of runs that nobody repeated the band cannot be seen: this arm.
 _ONE_RUN_ARM = 0.12
 _MOST_ARM = 0.7
-_NINETY = 0.8
+_INSIDE = 0.8
+# Residuals that make a band of their own; fewer take that of the whole application.
+_ENOUGH = 8
 
 
-def curves_of(application: Application, runs: Sequence[ScienceRun]) -> Iterator[Curve]:
-    """One curve per base variant and GPU; variants that are relative to another scale its curve where both ran."""
+def curves_of(application: Application, runs: Sequence[ScienceRun], *, held: float) -> Iterator[Curve]:
+    """One curve per base variant and GPU; variants that are relative to another scale its curve where both ran.
+
+    `held` is the arm that settings add to every interval in any case: a curve's own arm is what comes beside it.
+    """
     grouped: dict[tuple[str, str, str], list[ScienceRun]] = {}
     for run in runs:
         grouped.setdefault((run.variant, run.base, run.gpu), []).append(run)
@@ -47,10 +52,11 @@ def curves_of(application: Application, runs: Sequence[ScienceRun]) -> Iterator[
         under = bases.get((base, gpu))
         if variant != base and under is not None:
             drawn.append((_scaled_curve(under, mine, variant=variant), base))
-    everything = [r for some in residuals.values() for r in some]
+    scores = {name: [beyond(missed, held) for missed in some] for name, some in residuals.items()}
+    everything = [score for some in scores.values() for score in some]
     for curve, band in drawn:
-        own = residuals.get(band, [])
-        arm = arm_of(own if len(own) >= 5 else everything)
+        own = scores.get(band, [])
+        arm = arm_of(own if len(own) >= _ENOUGH else everything)
         yield replace(curve, q10=-arm, q50=0.0, q90=arm)
 
 
@@ -58,13 +64,18 @@ def _known(application: Application, variant: str) -> bool:
     return any(one.id == variant for one in application.variants)
 
 
-def arm_of(residuals: Sequence[float]) -> float:
+def arm_of(residuals: Sequence[float], *, most: float = _MOST_ARM) -> float:
     """Arm of the 80 % interval that a next residual stays in: the conformal quantile of |ln(measured / predicted)|."""
     if len(residuals) < 2:
         return _ONE_RUN_ARM
     ordered = np.sort(np.abs(np.asarray(residuals)))
-    place = min(len(ordered) - 1, math.ceil(_NINETY * (len(ordered) + 1)) - 1)
-    return float(min(_MOST_ARM, max(ordered[place], 0.02)))
+    place = min(len(ordered) - 1, math.ceil(_INSIDE * (len(ordered) + 1)) - 1)
+    return float(min(most, max(ordered[place], 0.02)))
+
+
+def beyond(missed: float, held: float) -> float:
+    """What of a residual an arm that an interval has already does not hold, in quadrature."""
+    return math.sqrt(max(0.0, missed * missed - held * held))
 
 
 def fit_curve(template: Template, runs: Sequence[ScienceRun], *, variant: str, gpu: str) -> Curve:
@@ -95,7 +106,13 @@ def fit_curve(template: Template, runs: Sequence[ScienceRun], *, variant: str, g
         basis="seen",
         source=min(run.source for run in runs),
         date="",
+        timesteps_fs=timesteps_of(runs),
     )
+
+
+def timesteps_of(runs: Sequence[ScienceRun]) -> tuple[float, ...]:
+    """Integration steps [fs] of these runs, each once; none of work that has no steps."""
+    return tuple(sorted({run.timestep_fs for run in runs if run.timestep_fs is not None}))
 
 
 def _polynomial(template: Template, sizes: FloatArray, seconds: FloatArray) -> tuple[float, ...]:
@@ -119,7 +136,7 @@ def _left_out(template: Template, runs: Sequence[ScienceRun]) -> list[float]:
         others = [other for at, other in enumerate(runs) if at != place]
         sizes = {other.size for other in others}
         enough = min(len(_POWERS.get(template, (0,))), len({r.size for r in runs}))
-        if len(sizes) < enough or (template is Template.SEQUENCE_TRAINING and run.size not in sizes):
+        if len(sizes) < enough:
             continue
         curve = fit_curve(template, others, variant="", gpu=run.gpu)
         predicted = curve_s(curve, point_size(run.size))
@@ -139,6 +156,7 @@ def _scaled_curve(base: Curve, runs: Sequence[ScienceRun], *, variant: str) -> C
         size_high=max(run.size for run in runs),
         runs=len(runs),
         evidence=tuple(sorted(run.id for run in runs)),
+        timesteps_fs=timesteps_of(runs),
     )
 
 
@@ -162,17 +180,30 @@ def with_variant_factors(application: Application, runs: Sequence[ScienceRun]) -
 
 
 def with_precision_factors(application: Application, runs: Sequence[ScienceRun]) -> Application:
-    """Of a roofline application: 1 / the share of the dense peak that GPUs reach, by number format."""
+    """Of a roofline application: 1 / the share of the dense peak that GPUs reach, by number format.
+
+    The band is that between GPUs, over all formats: what one reaches in one format it mostly does in others too, so
+    that GPUs count and not runs.
+    """
+    by_format = {v.id: [run for run in runs if run.variant == v.id] for v in application.variants}
+    missed: dict[str, list[float]] = {}
+    for gpu, one in (found for mine in by_format.values() for found in _from_other_gpus(mine)):
+        missed.setdefault(gpu, []).append(abs(one))
+    arm = arm_of([float(np.quantile(some, _INSIDE)) for some in missed.values()])
     changed = []
     for variant in application.variants:
-        logs = [math.log(run.unit_s) for run in runs if run.variant == variant.id]
-        if logs:
-            middle = float(np.median(logs))
-            arm = arm_of([x - middle for x in logs])
-            changed.append(replace(variant, time_factor=math.exp(middle), ln_arm=arm))
-        else:
-            changed.append(variant)
+        logs = [math.log(run.unit_s) for run in by_format[variant.id]]
+        fitted = replace(variant, time_factor=math.exp(float(np.median(logs))), ln_arm=arm) if logs else variant
+        changed.append(fitted)
     return replace(application, variants=tuple(changed))
+
+
+def _from_other_gpus(runs: Sequence[ScienceRun]) -> Iterator[tuple[str, float]]:
+    """How far ln(time) of each run lies from the median of those on other GPUs; nothing where one GPU alone ran."""
+    for run in runs:
+        others = [math.log(other.unit_s) for other in runs if other.gpu != run.gpu]
+        if others:
+            yield run.gpu, math.log(run.unit_s) - float(np.median(others))
 
 
 def with_germline(application: Application) -> Application:

@@ -11,20 +11,23 @@ from scripts.calibration.science_curves import (
     with_precision_factors,
     with_variant_factors,
 )
-from scripts.calibration.science_laws import shared_laws, with_laws
+from scripts.calibration.science_laws import with_laws
 from scripts.calibration.science_runs import ScienceRun
 from scripts.calibration.science_several import spills, with_constants
 from service.catalog.catalog import Catalog
 from service.sizing.science.application import Application, Template
 from service.sizing.science.rate import curve_s, point_size
+from service.sizing.science.rates import settings_ln_arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Applications with what was fitted, and the residuals ln(measured / predicted) of runs that a fit left out."""
+    """Applications with what was fitted, and numbers that hold for more than one."""
 
     applications: Mapping[str, Application]
     padding_time_factor: float
+    # Arm of ln(time) between settings of two sources.
+    other_settings_ln_arm: float = 0.0
 
 
 def fit_science(catalog: Catalog, runs: Sequence[ScienceRun]) -> Fitted:
@@ -32,20 +35,44 @@ def fit_science(catalog: Catalog, runs: Sequence[ScienceRun]) -> Fitted:
     named: dict[str, list[ScienceRun]] = {}
     for run in runs:
         named.setdefault(run.application, []).append(run)
-    found = {name: fit_application(catalog, catalog.applications[name], mine) for name, mine in sorted(named.items())}
-    return Fitted(applications=shared_laws(found, catalog), padding_time_factor=_padding(found, runs))
+    found = {
+        name: fit_application(catalog, catalog.applications[name], mine, pool=dynamics(runs))
+        for name, mine in sorted(named.items())
+    }
+    return Fitted(applications=found, padding_time_factor=_padding(found, runs))
 
 
-def fit_application(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> Application:
-    """Curves from runs on one GPU, then what only several GPUs or a full memory show, then the law between GPUs."""
+def dynamics(runs: Sequence[ScienceRun]) -> list[ScienceRun]:
+    """Runs of molecular dynamics on one GPU, whatever code they are of."""
+    return [run for run in runs if run.template is Template.MD and run.gpus == 1]
+
+
+def fit_application(
+    catalog: Catalog, application: Application, runs: Sequence[ScienceRun], *, pool: Sequence[ScienceRun] = ()
+) -> Application:
+    """Curves and what several GPUs lose, then the law between GPUs; `pool` are runs of all codes of dynamics."""
+    fitted = fit_curves(catalog, application, runs)
+    if application.template is Template.ROOFLINE:
+        return fitted
+    among = pool if application.template is Template.MD else ()
+    return with_laws(catalog, fitted, _plain(catalog, application, runs), pool=among)
+
+
+def _plain(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> list[ScienceRun]:
+    """Runs whose time is that of GPUs alone."""
+    return [run for run in runs if not run.padded and _alone(run) and not spills(catalog, application, run)]
+
+
+def fit_curves(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> Application:
+    """Curves from runs on one GPU, then what only several GPUs or a full memory show."""
     if application.template is Template.ROOFLINE:
         return with_precision_factors(application, runs)
-    plain = [run for run in runs if not run.padded and _alone(run) and not spills(catalog, application, run)]
-    fitted = replace(application, curves=tuple(curves_of(application, plain)))
+    plain = _plain(catalog, application, runs)
+    held = settings_ln_arm(application, catalog.calibration)
+    fitted = replace(application, curves=tuple(curves_of(application, plain, held=held)))
     fitted = with_variant_factors(fitted, plain)
     fitted = with_germline(fitted)
-    fitted = with_constants(catalog, fitted, runs)
-    return with_laws(catalog, fitted, plain)
+    return with_constants(catalog, fitted, runs)
 
 
 def _alone(run: ScienceRun) -> bool:

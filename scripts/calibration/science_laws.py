@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import nnls
 
-from scripts.calibration.science_curves import arm_of
+from scripts.calibration.science_curves import arm_of, beyond, fit_curve
 from scripts.calibration.science_runs import ScienceRun
 from service.catalog.catalog import Catalog
 from service.sizing.hardware import GpuSpec
@@ -26,17 +26,26 @@ _SPECS: dict[Template, tuple[bool, bool, bool]] = {
 }
 LEAST_GPUS = 3
 VARIANT_GPUS = 8
-# Added to the band where exponents are those of another application, or of too few GPUs.
-FEW_GPUS_ARM = 0.3
 # How strongly exponents are pulled to those of config/science, in runs.
 _PRIOR_RUNS = 2.0
+_LEAST_ARM = 0.1
+Mask = tuple[bool, bool, bool]
 
 
 def with_laws(
-    catalog: Catalog, application: Application, runs: Sequence[ScienceRun], *, without: str | None = None
+    catalog: Catalog,
+    application: Application,
+    runs: Sequence[ScienceRun],
+    *,
+    pool: Sequence[ScienceRun] = (),
+    without: str | None = None,
 ) -> Application:
-    """The application with its law between GPUs, and laws of variants that enough GPUs ran: their bounds differ."""
-    common = fit_law(catalog, application, runs, without=without)
+    """The application with its law between GPUs, and laws of variants that enough GPUs ran: their bounds differ.
+
+    `pool` are runs of every code that dynamics is done with, this one among them: what an atom costs on one GPU more
+    than on another is the same arithmetic in all of them.
+    """
+    common = fit_law(catalog, application, runs, pool=pool, without=without)
     variants = sorted({run.variant for run in runs if run.variant == run.base})
     found = []
     for variant in variants if len(variants) > 1 else ():
@@ -48,43 +57,54 @@ def with_laws(
 
 
 def fit_law(
-    catalog: Catalog, application: Application, runs: Sequence[ScienceRun], *, without: str | None = None
+    catalog: Catalog,
+    application: Application,
+    runs: Sequence[ScienceRun],
+    *,
+    pool: Sequence[ScienceRun] = (),
+    without: str | None = None,
 ) -> TransferLaw | None:
     """Exponents of data-sheet ratios from GPUs that ran the same sizes, pulled to those of config/science.
 
-    The band is what leaving each GPU out shows. Fewer than three GPUs: as config/science says.
+    The band is what leaving each GPU out shows; where fewer than three ran, the one that config/science judges.
     """
-    prior, mask = application.law, _SPECS.get(application.template)
+    prior, mask = application.law, _SPECS.get(application.template, (False, False, False))
+    if prior is None:
+        return None
     kept = [run for run in runs if run.gpu != without and run.variant == run.base]
-    if prior is None or mask is None or len({run.gpu for run in kept}) < LEAST_GPUS:
+    among = [run for run in pool if run.gpu != without and run.variant == run.base] or kept
+    law = _law(catalog, among, prior, mask)
+    if without is not None:
+        return law
+    if len({run.gpu for run in kept}) < LEAST_GPUS:
+        return law
+    arm = max(_LEAST_ARM, arm_of(list(_unseen_scores(catalog, application, kept, among, prior=prior, mask=mask))))
+    return replace(law, ln_low=-arm, ln_high=arm)
+
+
+def _law(catalog: Catalog, runs: Sequence[ScienceRun], prior: TransferLaw, mask: Mask) -> TransferLaw:
+    """The law of these runs; what config/science says where too few GPUs ran, or no data sheet explains anything."""
+    if not any(mask) or len({run.gpu for run in runs}) < LEAST_GPUS:
         return prior
-    exponents = _exponents(catalog, kept, prior, mask)
-    law = replace(
+    exponents = _exponents(catalog, runs, prior, mask)
+    return replace(
         prior,
         fp32_exponent=exponents[0],
         bandwidth_exponent=exponents[1],
         bf16_exponent=exponents[2],
         basis="seen",
-        source=min(run.source for run in kept),
+        source=min(run.source for run in runs),
     )
-    if without is not None:
-        return law
-    missed = list(_unseen_residuals(catalog, application, kept, prior, mask))
-    arm = max(0.1, arm_of(missed))
-    return replace(law, ln_low=-arm, ln_high=arm)
 
 
 def _exponents(
-    catalog: Catalog, runs: Sequence[ScienceRun], prior: TransferLaw, mask: tuple[bool, bool, bool]
+    catalog: Catalog, runs: Sequence[ScienceRun], prior: TransferLaw, mask: Mask
 ) -> tuple[float, float, float]:
+    """Ridge of the logarithms of speeds on those of data-sheet figures, among what differs in nothing but the GPU."""
     rows, wanted = [], []
-    cells: dict[tuple[str, float], list[ScienceRun]] = {}
-    for run in runs:
-        if _specs(catalog.hardware.gpu(run.gpu), mask) is not None:
-            cells.setdefault((run.variant, run.size), []).append(run)
-    for mine in cells.values():
-        specs = np.array([_specs(catalog.hardware.gpu(run.gpu), mask) for run in mine], dtype=np.float64)
-        speeds = np.array([-math.log(run.unit_s) for run in mine])
+    for cell in _cells(catalog, runs, mask):
+        specs = np.array([_specs(catalog.hardware.gpu(gpu), mask) for gpu, _ in cell], dtype=np.float64)
+        speeds = np.array([-math.log(seconds) for _, seconds in cell])
         rows.append(specs - specs.mean(axis=0))
         wanted.append(speeds - speeds.mean())
     start = np.array([prior.fp32_exponent, prior.bandwidth_exponent, prior.bf16_exponent]) * np.array(mask)
@@ -94,7 +114,30 @@ def _exponents(
     return tuple(float(x) if use else 0.0 for x, use in zip(found, mask, strict=True))  # type: ignore[return-value]
 
 
-def _specs(gpu: GpuSpec, mask: tuple[bool, bool, bool]) -> list[float] | None:
+def _cells(catalog: Catalog, runs: Sequence[ScienceRun], mask: Mask) -> Iterator[list[tuple[str, float]]]:
+    """GPUs with seconds that only the GPU sets apart: of runs of one size; of dynamics, what one more atom takes."""
+    cells: dict[tuple[str, ...], list[ScienceRun]] = {}
+    for run in runs:
+        if _specs(catalog.hardware.gpu(run.gpu), mask) is not None:
+            size = "" if run.template is Template.MD else f"{run.size:g}"
+            cells.setdefault((run.application, run.source, run.variant, size), []).append(run)
+    for mine in cells.values():
+        if mine[0].template is Template.MD:
+            yield list(_slopes(mine))
+        else:
+            yield [(run.gpu, run.unit_s) for run in mine]
+
+
+def _slopes(runs: Sequence[ScienceRun]) -> Iterator[tuple[str, float]]:
+    """Seconds of a step that each atom adds, of GPUs that ran systems of two sizes at least."""
+    for gpu in sorted({run.gpu for run in runs}):
+        mine = [run for run in runs if run.gpu == gpu]
+        curve = fit_curve(Template.MD, mine, variant="", gpu=gpu)
+        if len(curve.coefficients_s) > 1 and len({run.size for run in mine}) > 1 and curve.coefficients_s[1] > 0.0:
+            yield gpu, curve.coefficients_s[1]
+
+
+def _specs(gpu: GpuSpec, mask: Mask) -> list[float] | None:
     """Logarithms of FP32, bandwidth and BF16; zero where a figure is not used, None where a used one is unknown."""
     figures = (gpu.fp32_dense_tflops, gpu.memory_bandwidth_tb_s, gpu.bf16_dense_tflops)
     if any(use and not figure for use, figure in zip(mask, figures, strict=True)):
@@ -102,30 +145,33 @@ def _specs(gpu: GpuSpec, mask: tuple[bool, bool, bool]) -> list[float] | None:
     return [math.log(figure) if use and figure else 0.0 for use, figure in zip(mask, figures, strict=True)]
 
 
-def _unseen_residuals(
+def _unseen_scores(
     catalog: Catalog,
     application: Application,
     runs: Sequence[ScienceRun],
+    pool: Sequence[ScienceRun],
+    *,
     prior: TransferLaw,
-    mask: tuple[bool, bool, bool],
+    mask: Mask,
 ) -> Iterator[float]:
-    """ln(measured / predicted) of every run on a GPU that neither curves nor exponents had seen."""
+    """Of every run on a GPU that neither curves nor exponents had seen, what the band of the law has to hold.
+
+    That is ln(measured / predicted) less, in quadrature, what the interval of the measured curves holds already.
+    """
     for gpu in sorted({run.gpu for run in runs}):
-        others = [run for run in runs if run.gpu != gpu]
         spec = catalog.hardware.gpu(gpu)
-        if _specs(spec, mask) is None or len({run.gpu for run in others}) < 2:
+        if _specs(spec, mask) is None:
             continue
-        exponents = _exponents(catalog, others, prior, mask)
-        law = replace(prior, fp32_exponent=exponents[0], bandwidth_exponent=exponents[1], bf16_exponent=exponents[2])
+        law = _law(catalog, [run for run in pool if run.gpu != gpu], prior, mask)
         unseen = replace(
             application,
-            law=law,
+            law=replace(law, ln_low=0.0, ln_high=0.0),
             variant_laws=(),
             transfers=(),
             curves=tuple(c for c in application.curves if c.gpu != gpu),
         )
         for run in (r for r in runs if r.gpu == gpu):
-            rate = rates_of(
+            rates = rates_of(
                 unseen,
                 run.base,
                 point_size(run.size),
@@ -133,30 +179,6 @@ def _unseen_residuals(
                 hardware=catalog.hardware,
                 calibration=catalog.calibration,
             )
-            if math.isfinite(rate.unit_s[0]):
-                yield math.log(run.unit_s / float(rate.unit_s[0]))
-
-
-def shared_laws(found: dict[str, Application], catalog: Catalog) -> dict[str, Application]:
-    """Dynamics codes that ran on too few GPUs take the exponents of the one that ran on many, with a wider band."""
-    del catalog
-    measured = found.get("openmm")
-    if measured is None or measured.law is None:
-        return found
-    wide = math.hypot(measured.law.ln_high, FEW_GPUS_ARM)
-    shared = {}
-    for name, application in found.items():
-        few = application.law
-        if application.template is Template.MD and name != "openmm" and few is not None:
-            law = replace(
-                few,
-                fp32_exponent=measured.law.fp32_exponent,
-                bandwidth_exponent=measured.law.bandwidth_exponent,
-                bf16_exponent=measured.law.bf16_exponent,
-                ln_low=-wide,
-                ln_high=wide,
-            )
-            shared[name] = replace(application, law=law)
-        else:
-            shared[name] = application
-    return shared
+            if math.isfinite(rates.unit_s[0]):
+                missed = math.log(run.unit_s / float(rates.unit_s[0]))
+                yield beyond(missed, float(rates.up[0] if missed > 0.0 else rates.down[0]))

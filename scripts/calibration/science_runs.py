@@ -16,11 +16,12 @@ from service.sizing.calibration import ANY_SCOPE, Calibration, Coefficient
 from service.sizing.interval import Interval
 from service.sizing.science.application import Application, Curve, SpillLaw, Template
 from service.sizing.science.describe import describe
-from service.sizing.science.workload import ScienceWorkload
+from service.sizing.science.workload import MdWorkload, ScienceWorkload
 
 # Metrics that grow with the time of a unit; all others of a run fall with it.
 _TIMES = frozenset({"elapsed_s", "gpu_seconds_target", "step_time_s", "time_to_train_min"})
-_PADDING = "science.padding_time_factor"
+PADDING = "science.padding_time_factor"
+OTHER_SETTINGS = "science.other_settings_ln_arm"
 _RATES = frozenset({"ns_day", "mlups", "tokens_s_gpu", "model_tflops_gpu", "steps_s", "tflops"})
 
 
@@ -42,6 +43,7 @@ class ScienceRun:
     size: float
     unit_s: float
     padded: bool
+    timestep_fs: float | None
     line: MeasuredScience
     group: tuple[str, ...]
 
@@ -86,17 +88,20 @@ def _run(probe: Catalog, line: MeasuredScience, *, source: str, group: tuple[str
                 size=job.size.typical,
                 unit_s=unit_s,
                 padded=not getattr(workload, "packed", True),
+                timestep_fs=workload.timestep_fs if isinstance(workload, MdWorkload) else None,
                 line=line,
                 group=group,
             )
     return None
 
 
-def with_padding(calibration: Calibration, factor: float) -> Calibration:
-    """The calibration in which padded sequences take so many times as long as packed ones."""
-    name, scope = _PADDING, ANY_SCOPE
-    entry = Coefficient(name=name, scope=scope, value=factor, source="")
-    return replace(calibration, coefficients={**calibration.coefficients, (name, scope): entry})
+def fitted_calibration(calibration: Calibration, *, padding: float, other_settings: float) -> Calibration:
+    """The calibration in which padded sequences take so many times as long, and other settings miss by such an arm."""
+    made = ((PADDING, ANY_SCOPE, padding), (OTHER_SETTINGS, str(Template.MD), other_settings))
+    entries = {
+        (name, scope): Coefficient(name=name, scope=scope, value=value, source="") for name, scope, value in made
+    }
+    return replace(calibration, coefficients={**calibration.coefficients, **entries})
 
 
 def _probe(catalog: Catalog) -> Catalog:
@@ -118,7 +123,7 @@ def _probe(catalog: Catalog) -> Catalog:
         name: replace(one, curves=tuple(replace(c, variant=v) for c in one.curves for v in _variants(one)))
         for name, one in lossless.items()
     }
-    calibration = with_padding(catalog.calibration, 1.0)
+    calibration = fitted_calibration(catalog.calibration, padding=1.0, other_settings=0.0)
     return replace(catalog, applications=spread, calibration=calibration)
 
 

@@ -5,11 +5,22 @@ from collections.abc import Collection
 
 # Imported for the cases that they register.
 from scripts.faulting.case import CASES, Case
-from scripts.faulting.cases import authority, contract, deaths, disks, hostile, parts, releases, scheduling, webhooks
+from scripts.faulting.cases import (
+    authority,
+    contract,
+    deaths,
+    disks,
+    floods,
+    hostile,
+    parts,
+    releases,
+    scheduling,
+    webhooks,
+)
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
-_REGISTERED = (authority, contract, deaths, disks, hostile, parts, releases, scheduling, webhooks)
+_REGISTERED = (authority, contract, deaths, disks, floods, hostile, parts, releases, scheduling, webhooks)
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)
 

@@ -108,7 +108,9 @@ class Driver:
     ) -> Answer:
         since_s = time.monotonic()
         try:
-            heard = self._http.request(method, url, content=content, headers=dict(headers), timeout=timeout_s)
+            # Whatever stands in a header, as bytes: the library would refuse to send some of it.
+            sent = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+            heard = self._http.request(method, url, content=content, headers=sent, timeout=timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL):
             return Answer(status=None, headers={}, body=b"", took_s=time.monotonic() - since_s)
         return Answer(

@@ -6,7 +6,7 @@ tasks wait for the app to be complete, Celery takes them from a set, and which o
 
 import os
 
-from scripts.faulting.failpoints import KOMBU_VARIABLE, Failpoint, failpoints
+from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, failpoints
 from service.planning.answer import Answer, answer
 from service.planning.batch.asking import Asked
 from service.planning.batch.brief import Brief, sized
@@ -23,9 +23,10 @@ _AT_ONCE = {"lazy": False, "shared": False}
 # What the product tells Kombu about messages that nobody acknowledged.
 _ABANDONED = ("visibility_timeout", "unacked_restore_interval", "unacked_restore_throttle")
 
-if os.environ.get(KOMBU_VARIABLE):
-    told = app.conf.broker_transport_options
-    app.conf.broker_transport_options = {name: value for name, value in told.items() if name not in _ABANDONED}
+if clocks := os.environ.get(KOMBU_VARIABLE):
+    told = {name: value for name, value in app.conf.broker_transport_options.items() if name not in _ABANDONED}
+    own = {} if clocks == KOMBU_BY_ITSELF else dict.fromkeys(_ABANDONED, int(clocks))
+    app.conf.broker_transport_options = told | own
 
 
 def _solved(held: Runtime, question: str) -> Answer:

@@ -10,8 +10,9 @@ from pathlib import Path
 from service.queue import TimeLimitReached
 
 FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
-# Set: a worker leaves Kombu's own clocks as they are.
-KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU_DEFAULTS"
+# When a worker's Kombu gives back what nobody acknowledged: after so many seconds, or as Kombu does by itself.
+KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU"
+KOMBU_BY_ITSELF = "by itself"
 
 
 class Failpoint(StrEnum):

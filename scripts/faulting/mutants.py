@@ -136,6 +136,12 @@ MUTANTS: tuple[Mutant, ...] = (
         case=31,
         breaks=frozenset({"I2"}),
     ),
+    Mutant(
+        name="answers stay in the cache for ever",
+        edits=(Edit("service/cache.py", ", ex=self._ttl_s)", ")"),),
+        case=28,
+        breaks=frozenset({"I7"}),
+    ),
 )
 
 

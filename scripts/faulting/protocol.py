@@ -42,6 +42,7 @@ class Protocol:
         """One case, and everything that does not hold afterwards and did before."""
         since_s = time.monotonic()
         self.scene.seen = Seen()
+        self.scene.rig.wait_until_whole()
         before = held(self.scene.rig)
         try:
             chosen.run(self.scene)

@@ -90,6 +90,18 @@ def markdown(outcomes: Sequence[Outcome], found: Totals, mutants: Sequence[str] 
         f"windows of faults, {found.failures_inside} in them."
     )
     yield ""
+    recovered, rested = (
+        [each for outcome in outcomes for each in getattr(outcome.seen, name)] for name in ("recovery_s", "rest_s")
+    )
+    if recovered:
+        yield (
+            f"A new job was done {_spread(recovered)} s (median / longest) after a fault was lifted, and all had ended "
+            f"after {_spread(rested)} s. {found.jobs / found.took_s:.1f} jobs/s were taken on the way."
+        )
+        yield ""
+    lost = [violation for outcome in outcomes for violation in outcome.violations if violation.invariant == "I1"]
+    yield f"Of {found.jobs} acknowledged jobs {len(lost) or 'none'} did not end as promised (I1)."
+    yield ""
     yield "Runs ended: " + ", ".join(f"{count} {name}" for name, count in found.ends.items()) + "."
     yield ""
     yield HEAD

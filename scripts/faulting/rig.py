@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -12,13 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import httpx
-
 from config.environment import ROOT, settings_from_environment
-from scripts.benchmark.procfs import family
-from scripts.children import free_port, start, stop
+from scripts.children import free_port
 from scripts.faulting.failpoints import FOLDER_VARIABLE, Failpoints
-from scripts.faulting.servers import Database, Redis, kill_family, make_servers
+from scripts.faulting.member import Member, is_ready, kill
+from scripts.faulting.servers import Database, Redis, make_servers
 from scripts.processes import DISPATCHER, MIGRATE, ONE_THREAD, Process, served, worker
 from scripts.trouble import Trouble
 from service.edge.gate import THREADS_PER_PLACE
@@ -34,7 +31,8 @@ CLOCKS = {
     "HEADROOM_OUTBOX_POLL_S": "0.5",
     "HEADROOM_RESEND_AFTER_S": "2",
     "HEADROOM_DISPATCHER_LEASE_S": "3",
-    "HEADROOM_WORKER_DEAF_AFTER_S": "10",
+    "HEADROOM_BREAKER_OPEN_S": "1",
+    "HEADROOM_WORKER_DEAF_AFTER_S": "30",
     "HEADROOM_SILENT_AFTER_S": "5",
     "HEADROOM_WORKER_CONCURRENCY": "1",
     "HEADROOM_WEB_WORKERS": "1",
@@ -45,69 +43,6 @@ CLOCKS = {
     "HEADROOM_LOG_LEVEL": "INFO",
 }
 _UP_WITHIN_S = 90.0
-_STOPPED_WITHIN_S = 20.0
-
-
-@dataclass(slots=True)
-class Member:
-    """A process of the product, in a process group of its own."""
-
-    process: Process
-    environ: Mapping[str, str]
-    tree: Path
-    log: Path
-    port: int | None = None
-    running: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        """Of a web process."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def family(self) -> list[int]:
-        """It and everybody who descends from it, at the moment."""
-        return [] if self.running is None else family(self.running.pid)
-
-    @property
-    def children(self) -> list[int]:
-        """Who descends from it, at the moment."""
-        return self.family[1:]
-
-    def start(self) -> None:
-        """Start it, without waiting until it works."""
-        with self.log.open("ab") as output:
-            self.running = start(self.process.command, cwd=self.tree, output=output, environ=self.environ)
-
-    def kill(self) -> None:
-        """SIGKILL to all of it at once."""
-        kill_family(self.running)
-
-    def terminate(self) -> None:
-        """Ask it to end, and wait until it has."""
-        if self.running is not None:
-            stop(self.running, within_s=_STOPPED_WITHIN_S)
-
-    def pause(self) -> None:
-        """SIGSTOP to all of it: it lives, and does nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT: it goes on as if no time had passed."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self.running is not None
-        for pid in family(self.running.pid):
-            os.kill(pid, number)
-
-    def kill_child(self, pid: int) -> bool:
-        """SIGKILL to one of its children; False when that has just ended by itself."""
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
 
 
 @dataclass(slots=True)
@@ -195,9 +130,8 @@ class Rig:
     def kill_everything(self) -> None:
         """As a loss of power: every process of the product and of its servers, at once."""
         for member in self.members:
-            if member.running is not None:
-                for pid in family(member.running.pid):
-                    _kill(pid)
+            for pid in member.family:
+                kill(pid)
         for server in (self.database, self.broker, self.cache):
             server.kill()
         for member in self.members:
@@ -215,6 +149,11 @@ class Rig:
         """Return once every web process says that all parts work."""
         for web in self.webs:
             self.wait_for(partial(is_ready, web), what=f"{web.process.name} is ready")
+
+    def wait_until_whole(self) -> None:
+        """Return once every process has started up."""
+        for member in self.members:
+            self.wait_for(partial(Member.works, member), what=f"{member.process.name} works")
 
     def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = _UP_WITHIN_S) -> float:
         """Return once it has happened, with the seconds that it took; Trouble where it does not."""
@@ -251,23 +190,8 @@ class Rig:
             server.proxy.stop()
 
 
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
 def _ended(process: subprocess.Popen[bytes] | None) -> bool:
     return process is None or process.poll() is not None
-
-
-def is_ready(web: Member) -> bool:
-    """Whether a web process says that everything works."""
-    try:
-        return httpx.get(f"{web.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
 
 
 def of_tree(tree: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from scripts.faulting.driver import TENANTS, Driver
 from scripts.faulting.ledger import Job
 from scripts.faulting.load import Load, Questions, body_of
 from scripts.faulting.rig import Rig
+from scripts.faulting.shop import Shop
 
 
 class Profile(StrEnum):
@@ -46,6 +47,13 @@ class Scene:
     profile: Profile
     rng: random.Random
     seen: Seen = field(default_factory=Seen)
+    _shops: dict[str, Shop] = field(default_factory=dict)
+
+    def shop(self, tenant: str) -> Shop:
+        """What a tenant sells; its run and its price book are made once."""
+        if tenant not in self._shops:
+            self._shops[tenant] = Shop(self.driver, self.questions, tenant)
+        return self._shops[tenant]
 
     def times(self, quick: int, full: int) -> int:
         """How often, or how many."""
@@ -108,7 +116,8 @@ class Scene:
     def query(self, statement: bytes, *values: object) -> list[tuple[object, ...]]:
         """Rows of the database, past the proxy."""
         with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
-            return connection.execute(statement, values).fetchall()
+            found = connection.execute(statement, values)
+            return found.fetchall() if found.description else []
 
     def count(self, statement: bytes, *values: object) -> int:
         """The number that a statement selects."""

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from scripts.faulting.driver import Driver
+from scripts.faulting.driver import TENANTS, Driver
 from scripts.faulting.ledger import Answer
 from scripts.faulting.load import Questions, body_of, inference
 from scripts.trouble import Trouble
 from service.access import Role
 
 _QUOTES = "/v1/quotes"
-_PRICE = "1000.00"
+# A tenant's own for every part, found in nobody else's answers.
+PRICES = {tenant: f"{1000 + 111 * place}.37" for place, tenant in enumerate(TENANTS)}
 # Of a discount that somebody has to approve.
 _LARGE = "0.30"
 
@@ -95,7 +96,8 @@ class Shop:
         self.step("withdraw", quote["id"], {"reason": "only its parts were asked for"})
         parts = {line["part"]: (line["kind"], line["unit"]) for line in quote["document"]["lines"]}
         lines = [
-            {"part": part, "kind": kind, "unit": unit, "list_price": _PRICE} for part, (kind, unit) in parts.items()
+            {"part": part, "kind": kind, "unit": unit, "list_price": PRICES[self.tenant]}
+            for part, (kind, unit) in parts.items()
         ]
         book = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
         made = self._made(self.call(Role.ADMIN, "POST", "/v1/price-books", book))

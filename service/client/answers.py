@@ -146,6 +146,8 @@ def _cost(option: Answer) -> str:
         return "no price known"
     spread = f" [{_usd(cost['low_usd'])} .. {_usd(cost['high_usd'])}]" if cost.get("low_usd") else ""
     parts = [f"{_usd(cost['total_usd'])}{spread} indicative"]
+    if not cost.get("complete", True):
+        parts.append(f"incomplete: {number(option['facility']['cpu_servers'])} CPU-only servers have no price")
     units = (*_COST_UNITS, ("usd_per_target", f"per {_unit_of_work(option)}"))
     parts += [f"{_usd(cost[key])} {unit}" for key, unit in units if cost.get(key)]
     return "\n".join(parts)

@@ -12,7 +12,10 @@ _OPTION = (
     *("weight_precision", "kv_precision", "precision", "confidence_fraction", "bottleneck"),
 )
 _FACILITY = ("it_power_kw", "facility_power_kw", "racks", "cooling")
-_COST = ("currency", "total_usd", "low_usd", "high_usd", "usd_per_million_tokens", "usd_per_run", "usd_per_target")
+_COST = (
+    *("currency", "total_usd", "complete", "low_usd", "high_usd"),
+    *("usd_per_million_tokens", "usd_per_run", "usd_per_target"),
+)
 # By what the kinds are judged; all other metrics stand in the NDJSON.
 _METRICS = (
     *("ttft_ms", "tpot_ms", "output_tokens_s", "requests_s", "time_to_train_days", "tokens_s"),

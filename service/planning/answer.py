@@ -6,7 +6,7 @@ import orjson
 
 from service.catalog.resolve import Resolved, resolve
 from service.planning.versions import current_versions, digest_of
-from service.quoting.indicative import PricedResult, priced, weights
+from service.quoting.indicative import PricedResult, beside_weight, priced, weights
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.schemas.result import PricedResultSchema
@@ -44,6 +44,7 @@ def sized(runtime: Runtime, resolved: Resolved) -> PricedResult:
         application=resolved.application,
         calibration=runtime.catalog.calibration,
         weight=weights(hardware, book),
+        beside_weight=beside_weight(hardware, book),
     )
     return priced(result, hardware, book)
 

@@ -54,6 +54,7 @@ def _values(hardware: Hardware) -> Mapping[str, tuple[str, ...]]:
     switches = tuple(switch.id for switch in hardware.switches)
     return {
         "server": tuple(server.id for server in hardware.servers),
+        "cpu_server": tuple(server.id for server in hardware.cpu_servers),
         "switch": switches,
         "network.switch": switches,
         "rack": tuple(rack.id for rack in hardware.racks),

@@ -1,5 +1,6 @@
 """Indicative cost: what orders of magnitude the sized options come to, from a public price book; never a quote."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
@@ -15,6 +16,7 @@ from service.sizing.result import SizingOption, SizingResult
 TERM_MONTHS = 36
 UTILISATION_FRACTION = Decimal("0.6")
 _CENT = Decimal("0.01")
+_CPU_SERVER = "cpu-server"
 _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
@@ -39,7 +41,11 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndicativeCost:
-    """What one ranked option comes to. `total_usd` is None when the server itself has no price."""
+    """What one ranked option comes to. `total_usd` is None when the server itself has no price.
+
+    It is the sum of what has a price. Where a server has none, those without GPUs among them, the cost is not
+    `complete`, and a unit of work has no cost at all: a part of the work would be taken for free.
+    """
 
     rank: int
     indicative: bool
@@ -57,6 +63,7 @@ class IndicativeCost:
     usd_per_run: Decimal | None
     usd_per_target: Decimal | None
     note: str
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,17 @@ def weights(hardware: Hardware, book: PriceBook) -> NDArray[np.float64]:
     return np.array(prices, dtype=np.float64)
 
 
+def beside_weight(hardware: Hardware, book: PriceBook) -> float:
+    """Indicative price [USD] of a server without GPUs; NaN where the book has none, or the catalog no such server."""
+    line = book.line(cpu_server_part(hardware))
+    return math.nan if line is None or line.list_price_usd is None else float(line.list_price_usd)
+
+
+def cpu_server_part(hardware: Hardware) -> str:
+    """The part by which a price book prices the server that stands beside those with GPUs."""
+    return next((server.id for server in hardware.cpu_servers), _CPU_SERVER)
+
+
 def priced(result: SizingResult, hardware: Hardware, book: PriceBook) -> PricedResult:
     """The result with the cost of every option."""
     return PricedResult(
@@ -88,13 +106,17 @@ def priced(result: SizingResult, hardware: Hardware, book: PriceBook) -> PricedR
 
 def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, book: PriceBook) -> IndicativeCost:
     """List cost of servers and switches, and per unit of work over a stated term at a stated utilisation."""
-    lines = _lines(option, book, names={**_names(hardware), option.server: option.server_name})
+    names = {**_names(hardware), option.server: option.server_name}
+    lines = _lines(option, book, names=names, cpu_server=cpu_server_part(hardware))
     electricity = _electricity(option, result_kind, book=book)
     lines = (*lines, *electricity)
     server = lines[0]
     known = [line for line in lines if line.included and line.total_usd is not None]
-    complete = server.total_usd is not None
-    total = _sum(line.total_usd for line in known) if complete else None
+    summed = server.total_usd is not None
+    total = _sum(line.total_usd for line in known) if summed else None
+    unpriced = {line.part for line in lines if line.total_usd is None}
+    complete = unpriced.isdisjoint({option.server, cpu_server_part(hardware)})
+    whole = total if complete else None
     return IndicativeCost(
         rank=option.rank,
         indicative=book.indicative,
@@ -102,25 +124,29 @@ def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, 
         price_book_date=book.date,
         currency=book.currency,
         total_usd=total,
-        low_usd=_sum(line.low_usd for line in known) if complete else None,
-        high_usd=_sum(line.high_usd for line in known) if complete else None,
+        low_usd=_sum(line.low_usd for line in known) if summed else None,
+        high_usd=_sum(line.high_usd for line in known) if summed else None,
         lines=lines,
         missing=tuple(line.part for line in lines if line.total_usd is None),
         term_months=TERM_MONTHS,
         utilisation_fraction=UTILISATION_FRACTION,
-        usd_per_million_tokens=_per_million_tokens(option, result_kind, total=total),
-        usd_per_run=_per_run(option, result_kind, total=total, energy=_sum(line.total_usd for line in electricity)),
-        usd_per_target=_per_target(option, result_kind, total=total),
+        usd_per_million_tokens=_per_million_tokens(option, result_kind, total=whole),
+        usd_per_run=_per_run(option, result_kind, total=whole, energy=_sum(line.total_usd for line in electricity)),
+        usd_per_target=_per_target(option, result_kind, total=whole),
         note=_note(lines, electricity),
+        complete=complete,
     )
 
 
 def _names(hardware: Hardware) -> dict[str, str]:
-    return {switch.id: switch.name for switch in hardware.switches}
+    switches = {switch.id: switch.name for switch in hardware.switches}
+    return {**switches, **{server.id: f"{server.name}, for alignments" for server in hardware.cpu_servers}}
 
 
-def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str]) -> tuple[CostLine, ...]:
+def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str], cpu_server: str) -> tuple[CostLine, ...]:
     lines = [_line(option.server, option.servers, book=book, names=names, included=True)]
+    if option.facility.cpu_servers:
+        lines.append(_line(cpu_server, option.facility.cpu_servers, book=book, names=names, included=True))
     switches: dict[str, int] = {}
     for part in option.network.networks:
         count = (part.leaf_switches or 0) + (part.spine_switches or 0)
@@ -144,7 +170,6 @@ def _around(option: SizingOption) -> tuple[tuple[str, str, int | None], ...]:
     """What else the option takes: that it is needed is known, what it costs seldom is."""
     built = option.facility
     return (
-        ("cpu-server", "CPU-only servers for alignments", built.cpu_servers),
         ("cable", "Cables of all networks", sum(part.cables or 0 for part in option.network.networks)),
         ("rack", "Racks", built.racks),
         ("power-feed", "Power feeds of all racks", built.feeds),

@@ -52,9 +52,11 @@ def quantities(
     if not groups.get(_STORAGE_BLOCKS):
         groups[_STORAGE_BLOCKS] = tuple(_blocks(option, hardware))
     values |= _about_server(server, hardware, racks)
-    stands, alone = values["facility.racks"], values.get("facility.switch_racks")
+    values |= _about_cpu_servers(option, hardware)
+    stands = values["facility.racks"]
+    others = (values.get("facility.switch_racks"), values.get("facility.cpu_racks"))
     if isinstance(stands, Decimal):
-        values["server_racks"] = stands - (alone if isinstance(alone, Decimal) else 0)
+        values["server_racks"] = stands - sum(racks for racks in others if isinstance(racks, Decimal))
     values |= {"term_months": Decimal(term_months), "term": _term_in_words(term_months)}
     return Quantities(values=values, groups=groups)
 
@@ -177,6 +179,14 @@ def _blocks(option: SizingOption, hardware: Hardware) -> Iterator[Mapping[str, V
         known = [part for part in needed if part is not None]
         blocks = max(known).to_integral_value(rounding=ROUND_CEILING) if len(known) == len(needed) else None
         yield {"block": block.id, "block_name": block.name, "blocks": blocks, "at_least": "false"}
+
+
+def _about_cpu_servers(option: SizingOption, hardware: Hardware) -> dict[str, Value]:
+    """The servers without GPUs that the option takes; without any there is nothing to say of them."""
+    if not option.facility.cpu_servers or not hardware.cpu_servers:
+        return dict.fromkeys(("cpu_server", "cpu_server_name", "cpu_server_sku"))
+    server = hardware.cpu_servers[0]
+    return {"cpu_server": server.id, "cpu_server_name": server.name, "cpu_server_sku": server.sku}
 
 
 def _about_server(server: ServerSpec, hardware: Hardware, racks: Iterable[RackChoice]) -> dict[str, Value]:

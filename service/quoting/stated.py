@@ -9,10 +9,13 @@ from service.quoting.bom import MOST_PIECES, Bom, BomLine, Uncounted, is_spare, 
 from service.quoting.bom_rules import BomRules
 from service.quoting.quantities import server_of
 from service.quoting.refusal import field_error, near_names, refusal, refused
+from service.sizing.beside import Beside
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.infrastructure import infrastructure
 from service.sizing.result import FacilityPlan, SizingOption
+from service.sizing.site import draw_of
+from service.sizing.units import YEAR_H
 from service.sizing.workload import Constraints
 
 SERVERS = "server"
@@ -58,6 +61,8 @@ def restated(option: SizingOption, quantities: Mapping[str, int], site: Site) ->
         hardware=site.hardware,
         constraints=site.constraints,
         calibration=site.calibration,
+        beside=_beside(option, site.hardware),
+        busy_fraction=_busy_fraction(option, site.calibration),
     )
     _check_site(around.facility, servers, site.constraints)
     return dataclasses.replace(
@@ -68,6 +73,22 @@ def restated(option: SizingOption, quantities: Mapping[str, int], site: Site) ->
         network=around.network,
         facility=around.facility,
     )
+
+
+def _beside(option: SizingOption, hardware: Hardware) -> Beside | None:
+    """The servers without GPUs that the option takes: spare GPU servers change nothing about the work."""
+    if not option.facility.cpu_servers or not hardware.cpu_servers:
+        return None
+    return Beside(server=hardware.cpu_servers[0].placed(), servers=option.facility.cpu_servers)
+
+
+def _busy_fraction(option: SizingOption, calibration: Calibration) -> float:
+    """How busy the option's GPUs are, from the energy that they draw; all the time where it is not known."""
+    plan, draw = option.facility, draw_of(calibration, 1.0)
+    if not plan.energy_kwh_year or not plan.facility_power_kw or draw.load_fraction <= draw.idle_fraction:
+        return 1.0
+    mean = plan.energy_kwh_year / (plan.facility_power_kw * YEAR_H)
+    return (mean - draw.idle_fraction) / (draw.load_fraction - draw.idle_fraction)
 
 
 def servers_range(option: SizingOption) -> tuple[int, int]:

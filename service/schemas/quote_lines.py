@@ -1,5 +1,8 @@
 """Lines and sums of a quote as an answer: amounts are decimal strings, null where there is no price."""
 
+import functools
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import fields
@@ -56,6 +59,15 @@ class QuoteLineSchema(WordedSchema):
     extended_list = decimal("List price of all, over all months.", **_OPTIONAL)
     extended_discount = decimal("Discount on all.", **_OPTIONAL)
     extended_net = decimal("Net price of all.", **_OPTIONAL)
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """A long quote has hundreds of lines, and the general way of reading a member takes most of writing one."""
+        return _reader(attr)(obj)
+
+
+@functools.cache
+def _reader(path: str) -> Callable[[Any], Any]:
+    return operator.attrgetter(path)
 
 
 class UncountedSchema(WordedSchema):

@@ -263,7 +263,11 @@ class CostSchema(AnswerSchema):
     price_book_name = text("Name of the price book.")
     price_book_date = text("Date of the price book.")
     currency = text("Currency of every amount.")
-    total_usd = decimal("Sum of the included lines; null when the server has no price.", **_OPTIONAL)
+    total_usd = decimal("Sum of the included lines that have a price; null when the server has none.", **_OPTIONAL)
+    complete = flag(
+        "Whether every server has a price, those without GPUs included. If not, the sum is without some of what does "
+        "the work; other parts without a price are in `missing` alone."
+    )
     low_usd = decimal("Lower end of the sources.", **_OPTIONAL)
     high_usd = decimal("Upper end of the sources.", **_OPTIONAL)
     lines = many(CostLineSchema, "Part by part.")
@@ -272,8 +276,15 @@ class CostSchema(AnswerSchema):
     utilisation_fraction = decimal("Share of the term that is used.")
     usd_per_million_tokens = decimal("Cost of a million tokens.", **_OPTIONAL)
     usd_per_run = decimal("Cost of one run of the job.", **_OPTIONAL)
-    usd_per_target = decimal("Cost of one unit of scientific work.", **_OPTIONAL)
+    usd_per_target = decimal(
+        "Cost of one unit of scientific work; null where a server that does a part of it has no price.", **_OPTIONAL
+    )
     note = text("What is in it and what is not.")
+
+    @pre_load
+    def _summed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Costs of older engines did not say whether they are complete: those of a server without a price are not."""
+        return {"complete": data.get("total_usd") is not None, **data}
 
 
 class PricedOptionSchema(OptionSchema):

@@ -95,7 +95,7 @@ _FALLBACK: dict[Limit, str] = {
 }
 
 _UNKNOWN: dict[Limit, str] = {
-    Limit.BUDGET: "has no price in the book, so a budget cannot be kept",
+    Limit.BUDGET: "has no price in the book, or takes servers that have none, so a budget cannot be kept",
     Limit.TARGET_BUDGET: "has no price in the book, so a budget cannot be kept",
     Limit.FACILITY_POWER: "its power is unknown, so max_facility_kw cannot be kept",
     Limit.RACKS: "its size or power is unknown, so max_racks cannot be kept",

@@ -1,5 +1,6 @@
 """Site and purse limits on whole fleets: facility power, racks, budget; shared by all kinds."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,6 +36,11 @@ def fleet_weight(weight: FloatArray, server: IntArray, servers: IntArray) -> Flo
     return np.asarray(weight[server] * servers, dtype=np.float64)
 
 
+def beside_weight_of(beside: IntArray, each: float) -> FloatArray:
+    """The weight of so many servers without GPUs; nothing where there are none, NaN where they have no weight."""
+    return np.where(beside > 0, beside * each, 0.0)
+
+
 def site_verdict(
     verdict: Verdict,
     *,
@@ -48,11 +54,12 @@ def site_verdict(
     weight_limit: float | None,
     budget: Limit = Limit.BUDGET,
     beside: IntArray | None = None,
+    beside_weight: float = math.nan,
 ) -> Verdict:
     """Refuses fleets over max_facility_kw, max_racks or the budget; where a limit is set an unknown figure refuses.
 
     `budget` is the field that set `weight_limit`. `beside` are servers without GPUs of each fleet, in racks of their
-    own.
+    own; each weighs `beside_weight`, NaN where nobody knows.
 
     `east_west` tells whose servers talk to each other and need a fabric; its switches draw power too.
     """
@@ -68,7 +75,7 @@ def site_verdict(
     limits: tuple[tuple[Limit, FloatArray, float | None], ...] = (
         (Limit.FACILITY_POWER, facility_kw, constraints.max_facility_kw),
         (Limit.RACKS, stands + cpu_racks, _number(constraints.max_racks)),
-        (budget, fleet_weight(weight, server, servers), weight_limit),
+        (budget, fleet_weight(weight, server, servers) + beside_weight_of(more, beside_weight), weight_limit),
     )
     for limit, needed, ceiling in limits:
         if ceiling is not None:

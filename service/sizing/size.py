@@ -1,5 +1,6 @@
 """size: from a question to ranked options, whatever its kind."""
 
+import math
 from dataclasses import replace
 
 from service.errors import InvalidRequestError
@@ -25,14 +26,15 @@ def size(
     application: Application | None,
     calibration: Calibration,
     weight: FloatArray,
+    beside_weight: float = math.nan,
     best_only: bool = False,
 ) -> SizingResult:
     """Ranked options of a question over the whole catalog; pure and deterministic.
 
-    `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price); fleets above the
-    stated budget are refused. Nothing that fits is a result, not an error: its advice was evaluated.
-    `best_only` gives the first of those options alone, number by number the same, and no sensitivity; rejections
-    and advice are given where nothing fits.
+    `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price), `beside_weight`
+    that of a server without GPUs; fleets above the stated budget are refused. Nothing that fits is a result, no error:
+    its advice was evaluated. `best_only` gives the first of those options alone, number by number the same, and no
+    sensitivity; rejections and advice are given where nothing fits.
     """
 
     def sized(asked: Question) -> SizingResult:
@@ -43,6 +45,7 @@ def size(
             application=application,
             calibration=calibration,
             weight=weight,
+            beside_weight=beside_weight,
             best_only=best_only,
         )
 
@@ -66,6 +69,7 @@ def _sized(
     application: Application | None,
     calibration: Calibration,
     weight: FloatArray,
+    beside_weight: float,
     best_only: bool,
 ) -> SizingResult:
     """The result of the question's kind."""
@@ -91,6 +95,7 @@ def _sized(
         application=application,
         calibration=calibration,
         weight=weight,
+        beside_weight=beside_weight,
         weight_limit=limit,
         best_only=best_only,
     )

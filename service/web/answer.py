@@ -64,6 +64,11 @@ class OptionRow:
         """What it comes to, where the server has a price."""
         return None if self.cost is None else self.cost.total_usd
 
+    @property
+    def lacks_servers(self) -> bool:
+        """Whether the sum is without servers that the work takes; where there is no sum, that is told already."""
+        return self.cost is not None and self.cost.total_usd is not None and not self.cost.complete
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerView:

@@ -128,6 +128,13 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
+def _cost(row: OptionRow) -> str | None:
+    """What has a price; said to be the least where a part that belongs into the sum has none."""
+    if not row.total_usd:
+        return None
+    return f"{'from ' if row.lacks_servers else ''}${row.total_usd:,.0f}"
+
+
 def _lines(columns: Sequence[Column]) -> Iterator[Line]:
     rows = [column.row for column in columns]
     yield _line("Servers", [row and f"{row.option.servers:,} \u00d7 {row.server}" for row in rows])
@@ -138,7 +145,7 @@ def _lines(columns: Sequence[Column]) -> Iterator[Line]:
     for name in names:
         figures = [row and next((f for f in (*row.first, *row.others) if f.metric.name == name), None) for row in rows]
         yield _line(metric_label(name), figures, is_metric=True)
-    yield _line("Indicative cost", [row and (row.total_usd and f"${row.total_usd:,.0f}") for row in rows])
+    yield _line("Indicative cost", [row and _cost(row) for row in rows])
     for label, attribute, form in (
         ("Power at the meter", "facility_power_kw", "{:,.1f} kW"),
         ("Racks", "racks", "{:,}"),

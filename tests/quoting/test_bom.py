@@ -251,3 +251,33 @@ def test_conditions_that_are_not_met_leave_the_rule_out(bill, catalog):
         replace(rule, when=(Condition(name="cooling", among=("liquid",)),)) for rule in catalog.bom_rules.rules
     )
     assert not bill(rules=replace(catalog.bom_rules, rules=rules)).lines
+
+
+def with_cpu_servers(count=12, **changes):
+    plain = sizing_option()
+    racks = plain.facility.racks + 1
+    return replace(
+        plain,
+        facility=replace(plain.facility, cpu_servers=count, cpu_racks=1, cpu_power_kw=16.8, racks=racks),
+        **changes,
+    )
+
+
+def test_servers_without_gpus_are_parts_of_the_bill(bill):
+    plain, bom = bill(), bill(with_cpu_servers())
+    line = line_of(bom, "cpu-server")
+
+    assert (line.part, line.kind, line.quantity, line.orderable) == ("poweredge-r770", PartKind.SERVER, 12, False)
+    assert "12 CPU-only servers by the sizing" in line.why
+    assert line_of(bom, "cpu-rack").quantity == 1
+    # They stand in racks of their own: those of the GPU servers stay what they are.
+    assert line_of(bom, "rack").quantity == line_of(plain, "rack").quantity
+    assert (line_of(bom, "cpu-support").quantity, line_of(bom, "cpu-support").charge) == (12, Charge.YEARLY)
+    assert line_of(bom, "cpu-deployment").quantity == 12
+    assert not [one.id for one in plain.lines if one.id.startswith("cpu-")]
+
+
+def test_feeds_of_cpu_servers_beside_shelves_are_said_to_be_uncounted(bill):
+    liquid = with_cpu_servers(server="poweredge-xe9780l-b300")
+    assert "cpu-rack-pdu" in {one.rule for one in bill(liquid).uncounted}
+    assert "cpu-rack-pdu" not in {one.rule for one in bill(with_cpu_servers()).uncounted}

@@ -6,7 +6,14 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from service.quoting.indicative import TERM_MONTHS, UTILISATION_FRACTION, indicative_cost, priced, weights
+from service.quoting.indicative import (
+    TERM_MONTHS,
+    UTILISATION_FRACTION,
+    beside_weight,
+    indicative_cost,
+    priced,
+    weights,
+)
 from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.networks import network_plan
 from service.sizing.science.search import size_science
@@ -132,28 +139,57 @@ def test_a_priced_result_has_one_cost_per_option(result, catalog, book):
     assert all(c.indicative for c in found.costs)
 
 
-def test_servers_for_alignments_are_missing_from_the_cost_and_named(catalog, book):
+@pytest.fixture(scope="module")
+def aligned(catalog, book):
     workload = FoldingWorkload(
         application="alphafold-3",
         tokens=SizeDistribution(mean=1024.0),
         targets_day=20000.0,
         msa=Msa(route=MsaSearch.JACKHMMER),
     )
-    found = size_science(
+    return size_science(
         Question(workload=workload, constraints=Constraints()),
         hardware=catalog.hardware,
         application=catalog.applications["alphafold-3"],
         calibration=catalog.calibration,
         weight=weights(catalog.hardware, book),
     )
-    option = found.options[0]
+
+
+def test_servers_for_alignments_are_missing_from_the_cost_and_named(aligned, catalog, book):
+    option = aligned.options[0]
     needed = next(q.value for q in option.requirements if q.name == "msa_cpu_servers")
     cost = indicative_cost(option, "science", catalog.hardware, book)
 
     assert needed > 0
-    assert "cpu-server" in cost.missing
-    assert next(line.quantity for line in cost.lines if line.part == "cpu-server") == needed
-    assert any(f"{needed:g} CPU-only servers" in n and "its price does not" in n for n in option.notes)
+    assert "poweredge-r770" in cost.missing
+    line = next(line for line in cost.lines if line.part == "poweredge-r770")
+    assert (line.quantity, line.included, line.total_usd) == (needed, True, None)
+    assert line.name == "Dell PowerEdge R770 without GPUs, for alignments"
+    assert not cost.complete
+    # What a part of the work costs is no cost of the work.
+    assert cost.total_usd > 0
+    assert cost.usd_per_target is None
+    assert any(f"{needed:g} CPU-only servers" in n and "where they have a price" in n for n in option.notes)
+
+
+def priced_at(book, part, usd):
+    line = replace(
+        book.line("poweredge-xe9780-b300"), part=part, list_price_usd=Decimal(usd), low_usd=None, high_usd=None
+    )
+    return replace(book, lines={**book.lines, part: line})
+
+
+def test_servers_for_alignments_that_have_a_price_are_in_the_total(aligned, catalog, book):
+    own = priced_at(book, "poweredge-r770", 40_000)
+    option = aligned.options[0]
+    without, cost = (indicative_cost(option, "science", catalog.hardware, of) for of in (book, own))
+
+    assert np.isnan(beside_weight(catalog.hardware, book))
+    assert beside_weight(catalog.hardware, own) == 40_000.0
+    assert cost.total_usd == without.total_usd + 40_000 * option.facility.cpu_servers
+    assert cost.usd_per_target is not None
+    assert (without.complete, cost.complete) == (False, True)
 
 
 def test_what_is_around_the_servers_is_missing_from_the_cost_and_named(result, catalog, book):

@@ -119,6 +119,31 @@ def test_the_seller_says_what_a_line_consists_of(quoted):
     assert refused.value.detail.errors[0].did_you_mean[0] == "server"
 
 
+def test_stated_servers_keep_the_servers_without_gpus_beside_them(site, catalog):
+    spec = catalog.hardware.cpu_servers[0]
+    plain = sizing_option()
+    beside = replace(plain, facility=replace(plain.facility, cpu_servers=12))
+    stated, without = (restated(option, {"server": 6}, site) for option in (beside, plain))
+
+    assert stated.facility.cpu_servers == 12
+    assert stated.facility.cpu_power_kw == pytest.approx(12 * spec.plan_power_kw)
+    assert stated.facility.racks > without.facility.racks
+    assert without.facility.cpu_servers == 0
+
+
+def test_stated_servers_are_as_busy_as_those_that_were_sized(site):
+    plain = sizing_option()
+    power = plain.facility.facility_power_kw
+
+    def energy(share):
+        plan = replace(plain.facility, energy_kwh_year=power * 8_766 * share)
+        return restated(replace(plain, facility=plan), {"server": 6}, site).facility
+
+    half, whole = energy(0.5), energy(0.8)
+    assert half.energy_kwh_year / half.facility_power_kw == pytest.approx(0.5 * 8_766)
+    assert whole.energy_kwh_year / half.energy_kwh_year == pytest.approx(0.8 / 0.5)
+
+
 def unknown(bom):
     return {part.id: part for part in bom.uncounted}
 

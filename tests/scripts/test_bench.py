@@ -157,7 +157,15 @@ def test_quotes_are_judged_by_their_medians(put_ms, pdf_ms, met):
         return spread_ms([middle_ms / 1e3] * 3)
 
     measured = QuoteFigures(
-        recalculation=took(12.0), put=took(put_ms), put_cpu_ms=30.0, put_lines=11, pdf=took(pdf_ms), pdf_bytes=9_000
+        recalculation=took(12.0),
+        put=took(20.0),
+        put_cpu_ms=15.0,
+        put_lines=11,
+        long_put=took(put_ms),
+        long_put_cpu_ms=60.0,
+        long_put_lines=511,
+        pdf=took(pdf_ms),
+        pdf_bytes=9_000,
     )
     assert [target.met for target in quotes_table.judge(measured)] == met
     assert quotes_table.section(measured).rows[0][0] == "prices and sums of 500 lines, in memory"
@@ -375,8 +383,11 @@ def test_the_part_of_the_readme_says_where_what_and_whether():
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ([], ("engine", "http", "tasks", "batch", "quotes", "pages", "memory")),
-        (["--aiconfigurator", "x"], ("engine", "http", "tasks", "batch", "quotes", "pages", "memory", "peers")),
+        ([], ("engine", "http", "tasks", "batch", "occurrences", "quotes", "pages", "memory")),
+        (
+            ["--aiconfigurator", "x"],
+            ("engine", "http", "tasks", "batch", "occurrences", "quotes", "pages", "memory", "peers"),
+        ),
         (["--only", "memory", "--only", "engine"], ("engine", "memory")),
     ],
 )

@@ -79,7 +79,9 @@ def test_scatter_widens_the_interval(bare: Catalog, runs: list[ScienceRun]) -> N
         ]
         return fit_application(bare, bare.applications["gromacs"], mine).curves[0].q90
 
-    assert arm(0.02) < arm(0.2)
+    # What settings add to every interval in any case is not counted twice.
+    assert arm(0.02) == arm(0.04)
+    assert arm(0.02) < arm(0.4)
 
 
 def test_what_is_written_reads_back(bare: Catalog, runs: list[ScienceRun], tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_what_is_written_reads_back(bare: Catalog, runs: list[ScienceRun], tmp_p
             assert back.coefficients_s == pytest.approx(curve.coefficients_s, rel=1e-4)
             assert back.evidence == curve.evidence
         assert read[name].law.bandwidth_exponent == pytest.approx(application.law.bandwidth_exponent, rel=1e-4)
-    assert {error["left_out"] for error in yaml.safe_load(path.read_text())["errors"]} == {"nothing", "gpu"}
+    assert {error["left_out"] for error in yaml.safe_load(path.read_text())["errors"]} == {"nothing", "run", "gpu"}
 
 
 def test_the_file_of_the_product_is_what_the_command_writes(
@@ -122,6 +124,19 @@ def test_the_targets_of_the_engine_are_met_on_calibration() -> None:
     errors = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))["errors"]
     whole = {error["left_out"]: error for error in errors if error["application"] == "*"}
 
+    assert whole["run"]["group_median"] <= 0.12
+    assert whole["run"]["row_p90"] <= 0.30
     assert whole["nothing"]["group_median"] <= 0.12
     assert whole["nothing"]["row_p90"] <= 0.30
     assert whole["gpu"]["inside"] >= 0.80
+
+
+def test_intervals_hold_what_their_fit_had_not_seen() -> None:
+    """An 80 % interval, of every template: neither too narrow nor, where runs are enough to tell, much too wide."""
+    errors = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))["errors"]
+    templates = [e for e in errors if e["application"].startswith("* ") and e["left_out"] in {"run", "gpu"}]
+
+    assert len(templates) >= 14
+    for error in templates:
+        assert error["inside"] >= 0.80, error
+        assert error["rows"] < 20 or error["inside"] <= 0.97, error

@@ -4,7 +4,7 @@ import time
 
 from scripts.faulting.bounds import held
 from scripts.faulting.case import case
-from scripts.faulting.failpoints import KOMBU_VARIABLE, Failpoint, Trait
+from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, Trait
 from scripts.faulting.load import inference
 from scripts.faulting.scene import Scene
 
@@ -59,7 +59,7 @@ def parent_killed(scene: Scene) -> None:
 
 def _killed_under_clocks_of_kombu(scene: Scene) -> None:
     """Kombu looks for abandoned messages every 100 s by itself, and gives them an hour: the sweeper does not wait."""
-    with scene.fault(), scene.rig.changed(scene.rig.workers, {KOMBU_VARIABLE: "1"}):
+    with scene.fault(), scene.rig.changed(scene.rig.workers, {KOMBU_VARIABLE: KOMBU_BY_ITSELF}):
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
         scene.load.post(scene.times(16, 50))
         scene.wait_for(lambda: scene.count(_RUNNING), what="a run is taken")

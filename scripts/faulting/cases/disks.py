@@ -7,7 +7,7 @@ from scripts.faulting.cases.parts import submitted_meanwhile
 from scripts.faulting.full_disk import ballast, can_mount, small_disk
 from scripts.faulting.ledger import Answer
 from scripts.faulting.load import inference
-from scripts.faulting.rig import is_ready
+from scripts.faulting.member import is_ready
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from service.access import Role
@@ -30,7 +30,7 @@ def disks_full(scene: Scene) -> None:
 
 
 def _no_room_for_uploads(scene: Scene) -> None:
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     person = scene.driver.person()
     line = orjson.dumps({"name": person.canary, "workload": inference(40_000)})
     lines = b"\n".join([line] * (_UPLOADED_BYTES // len(line)))

@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import re
-import threading
 import zipfile
 from collections.abc import Iterable, Iterator
 
@@ -15,7 +14,6 @@ from scripts.faulting.driver import TENANTS
 from scripts.faulting.load import body_of, inference
 from scripts.faulting.raw import chunked, exchange
 from scripts.faulting.scene import Scene
-from scripts.faulting.shop import Shop
 from service.access import Role
 
 _WORKLOADS = "/v1/workloads"
@@ -140,7 +138,7 @@ def edges(scene: Scene) -> None:
 @case(44, "names that are formulas", quick=True)
 def formulas(scene: Scene) -> None:
     """Every cell of every table that is handed out is text, and numbers stay numbers."""
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     names = _FORMULAS if scene.times(0, 1) else scene.rng.sample(_FORMULAS, 4)
     for name in names:
         body = shop.body(customer={"name": f"{name} {scene.driver.person().canary}"})
@@ -196,7 +194,7 @@ def _is_inert(cell: str) -> bool:
 @case(45, "names that are markup")
 def markup(scene: Scene) -> None:
     """Rendered as they are; nobody is called, and no file is read."""
-    shop = Shop(scene.driver, scene.questions, "bolt")
+    shop = scene.shop("bolt")
     with sink() as (port, heard):
         for name in (
             "<script>alert(1)</script>",
@@ -223,38 +221,6 @@ def markup(scene: Scene) -> None:
     scene.expect(long == 422, "I4", f"a name of 900,000 letters was answered {long}")
 
 
-@case(48, "one tenant floods")
-def flood(scene: Scene) -> None:
-    """It is told 429 and when to come back; the others are served as before."""
-    calm_s = _p95(scene, "bolt")
-    limited, stop = [0], threading.Event()
-
-    def call() -> None:
-        person = scene.driver.person("acme")
-        while not stop.is_set():
-            answer = scene.driver.send(person, "GET", "/v1/runs?limit=1")
-            if answer.status == 429:
-                limited[0] += 1
-                scene.expect(answer.headers.get("retry-after"), "I4", "429 without Retry-After")
-                scene.expect("ratelimit-limit" in answer.headers, "I4", "429 without RateLimit fields")
-
-    threads = [threading.Thread(target=call) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    flooded_s = _p95(scene, "bolt")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    scene.note("calls of the flood that were refused", limited[0])
-    scene.note("p95 of another tenant, calm and in the flood [s]", [round(calm_s, 3), round(flooded_s, 3)])
-
-
-def _p95(scene: Scene, tenant: str) -> float:
-    person = scene.driver.person(tenant)
-    took = sorted(scene.driver.send(person, "GET", "/v1/runs?limit=1").took_s for _ in range(scene.times(50, 300)))
-    return took[int(len(took) * 0.95)]
-
-
 @case(49, "line ends, escapes and secrets in what is logged")
 def logs(scene: Scene) -> None:
     """One JSON object per line, and none with a name, a key or a price of a customer."""
@@ -262,6 +228,7 @@ def logs(scene: Scene) -> None:
         person = scene.driver.person(tenant)
         name = f"\u001b[31m{person.canary}\r\nlevel=critical {person.token}"
         key = scene.questions.key()
+        scene.driver.send(person, "GET", "/v1/runs?limit=1", headers={"X-Request-Id": person.token})
         for body in (
             {"name": name, "workload": scene.questions.fresh()},
             {"name": name, "workload": {"kind": person.token}},

@@ -25,6 +25,7 @@ _EVENTS = b"""SELECT resource_id, request_id FROM audit_events WHERE resource_ki
     ORDER BY resource_id, substring(new_state from 'version ([0-9]+)')::int"""
 _LONGEST_WAIT = b"""SELECT coalesce(max(extract(epoch FROM now() - query_start)), 0) FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND application_name = 'headroom' AND query NOT LIKE '%%advisory%%'"""
+_NAME = "name: NVIDIA HGX B200"
 _REASON = {"reason": "because"}
 _ACCEPTANCE = {"accepted_by": "somebody"}
 
@@ -52,7 +53,7 @@ def facts_change(scene: Scene) -> None:
     """Old and new processes side by side: each result is of one version, and says of which."""
     with (
         scene.fault(),
-        _other_facts(scene, "assumptions.yaml", "\n", "\n# a new month\n") as facts,
+        _other_facts(scene, "hardware/gpus.yaml", _NAME, f"{_NAME}, as of another month") as facts,
     ):
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
         scene.load.post(scene.times(20, 100))
@@ -69,7 +70,7 @@ def facts_change(scene: Scene) -> None:
 @case(52, "export rules change between approval and issue")
 def rules_change(scene: Scene) -> None:
     """Screened again at the issue: the quote goes back to be written, and says why."""
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     quote = shop.draft(exporter_country="GB")
     for name in ("submit", "approve"):
         shop.step(name, quote["id"])
@@ -151,7 +152,7 @@ def _waits_watched(scene: Scene) -> Iterator[list[float]]:
 def power_loss(scene: Scene) -> None:
     """At random points under load; what was acknowledged is there, and quotes have one history."""
     history = History()
-    shop = Shop(scene.driver, scene.questions, "acme")
+    shop = scene.shop("acme")
     for _ in range(scene.times(3, 30)):
         quotes = [shop.draft()["id"] for _ in range(2)]
         with scene.fault():

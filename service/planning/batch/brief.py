@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from service.planning.batch.asking import Asked
-from service.quoting.indicative import PricedResult, priced
+from service.quoting.indicative import PricedResult, beside_weight, priced
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.sizing.size import size
@@ -23,7 +23,10 @@ _OPTION = (
     *("memory_used_gb_gpu", "memory_usable_gb_gpu", "bottleneck"),
 )
 _FACILITY = ("it_power_kw", "facility_power_kw", "racks", "rack_power_kw", "cooling", "weight_kg", "energy_kwh_year")
-_COST = ("currency", "total_usd", "low_usd", "high_usd", "usd_per_million_tokens", "usd_per_run", "usd_per_target")
+_COST = (
+    *("currency", "total_usd", "complete", "low_usd", "high_usd"),
+    *("usd_per_million_tokens", "usd_per_run", "usd_per_target"),
+)
 _METRIC = ("p10", "p50", "p90")
 
 
@@ -45,6 +48,7 @@ def sized(runtime: Runtime, asked: Asked, versions: Versions, weight: FloatArray
         application=asked.resolved.application,
         calibration=runtime.catalog.calibration,
         weight=weight,
+        beside_weight=beside_weight(hardware, runtime.price_book),
         best_only=True,
     )
     return of_result(priced(result, hardware, runtime.price_book), digest=asked.digest, versions=versions)
@@ -80,7 +84,7 @@ def of_answer(stored: bytes, *, versions: Versions) -> Brief:
             name: {part: metric[part] for part in (*_METRIC, "basis")} for name, metric in best["metrics"].items()
         }
         option["facility"] = {name: best["facility"].get(name) for name in _FACILITY}
-        option["cost"] = None if best["cost"] is None else {name: best["cost"][name] for name in _COST}
+        option["cost"] = None if best["cost"] is None else {name: best["cost"].get(name) for name in _COST}
     engine = result["engine_version"]
     body = _body(result["kind"], option, result["shortfall"], engine, digest=result["digest"], versions=versions)
     return Brief(body=body, feasible=bool(result["feasible"]))

@@ -13,13 +13,14 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from service.outbound import Heard, RefusedError, UnsentError
+from service.outbound import TOTAL_S, Heard, RefusedError, UnsentError
 from service.planning.delivery.backoff import next_due, resume_at
 from service.planning.delivery.disable import disable
 from service.planning.delivery.feed import feed_deliveries
 from service.planning.delivery.signing import SIGNATURE, signature
 from service.planning.transact import transact
 from service.runtime import Runtime
+from service.settings import Settings
 from service.store import deliveries, webhooks
 from service.store.deliveries import Claimed
 from service.store.tables.webhooks import DeliveryStatus
@@ -27,6 +28,8 @@ from service.store.tables.webhooks import DeliveryStatus
 log = structlog.get_logger(__name__)
 
 _EXCERPT_CHARACTERS = 500
+# To write down what came of an attempt.
+_WRITING_S = 2.0
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\u1fff\u2010-\u2027\u2030-\ud7ff]+")
 GONE = "It answered 410: nobody wants to hear of anything there any more."
 
@@ -45,9 +48,14 @@ class _Attempt:
         return {"error": self.error, "status_code": self.status_code, "excerpt": self.excerpt}
 
 
+def lease_of(settings: Settings) -> float:
+    """For how long a delivery is held [s]: whatever the lease of runs, it lasts until its receiver has had its time."""
+    return max(settings.lease_s, TOTAL_S + _WRITING_S)
+
+
 def deliver(runtime: Runtime, delivery_id: str) -> bool:
     """Send one delivery once; False when there was nothing to do, or somebody else did it."""
-    now, lease_s = runtime.clock(), runtime.settings.lease_s
+    now, lease_s = runtime.clock(), lease_of(runtime.settings)
     claimed = transact(runtime, lambda session: deliveries.claim(session, delivery_id, now=now, lease_s=lease_s))
     if claimed is None:
         log.info("delivery_not_claimed", resource_id=delivery_id)

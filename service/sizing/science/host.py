@@ -165,7 +165,10 @@ def _msa_notes(needs: MsaNeeds, beside: int, *, calibration: Calibration) -> lis
     if not beside:
         return [told]
     count = f"alignments take {spoken(beside)} CPU-only servers beside (requirements.{CPU_SERVERS})"
-    return [told, f"{count}: power, racks, network and energy of this option hold them, its price does not"]
+    return [
+        told,
+        f"{count}: power, racks, network and energy of this option hold them, its cost where they have a price",
+    ]
 
 
 def _storage(job: Job, *, servers: int, calibration: Calibration, point: Point | None) -> StoragePlan:

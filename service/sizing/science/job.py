@@ -45,6 +45,8 @@ class Job:
     time_factor: float = 1.0
     ln_arm: float = 0.0
     fixed_item_s: float = 0.0
+    # Of dynamics: a curve of other steps was timed at other settings.
+    timestep_fs: float | None = None
     # Results of one item that are kept on disk.
     stored_units_item: float = 1.0
     # Bytes of them, where they follow from the workload and not from the application alone.

@@ -104,6 +104,7 @@ def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration
             calibration=calibration,
             variant=job.variant,
             base_factor=job.base_factor,
+            timestep_fs=job.timestep_fs,
         )
 
     found = at(job.size)

@@ -40,7 +40,7 @@ class ByTransfer:
 class LawPart:
     """What one measured GPU says by the law: its rate, target over anchor of each data-sheet figure, its weight.
 
-    A ratio is None where a figure is missing or its exponent is zero.
+    A ratio is None where a figure is missing or its exponent is zero. `fixed_s` of its seconds no data sheet shortens.
     """
 
     rate: "Rate"
@@ -50,6 +50,7 @@ class LawPart:
     bf16_ratio: float | None
     unit_s: float
     weight_fraction: float
+    fixed_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

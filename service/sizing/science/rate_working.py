@@ -9,7 +9,10 @@ _POLYNOMIAL = "sum of c_k x mean of size^k"
 _POINTS = "between measured points, on the logarithms of size and seconds; the ends are kept"
 _FITTED = "config/calibration/science.yaml"
 _WEIGHTED = "exp(sum of weight x ln(seconds by one)); weights add up to one"
-_LAW = "seconds on it / (FP32 ratio ^ a x bandwidth ratio ^ b x BF16 ratio ^ c); weight by 1 / (unlikeness + 0.3)^2"
+_LAW = (
+    "fixed + (seconds on it - fixed) / (FP32 ratio ^ a x bandwidth ratio ^ b x BF16 ratio ^ c); "
+    "weight by 1 / (unlikeness + 0.3)^2"
+)
 
 
 def rate_working(rate: Rate, size: WorkSize, *, application: str) -> tuple[WorkingStep, ...]:
@@ -77,6 +80,7 @@ def _by_law(origin: ByLaw, size: WorkSize, facts: str) -> tuple[WorkingStep, ...
         steps += [_on_curve(curve, size, facts)] if isinstance(curve, OnCurve) else []
         inputs = (
             Quantity(name=f"seconds_{part.gpu}", value=part.rate.unit_s),
+            Quantity(name="fixed_s", value=part.fixed_s),
             *_powers("fp32", part.fp32_ratio, law.fp32_exponent),
             *_powers("bandwidth", part.bandwidth_ratio, law.bandwidth_exponent),
             *_powers("bf16", part.bf16_ratio, law.bf16_exponent),

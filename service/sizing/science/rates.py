@@ -22,12 +22,18 @@ from service.sizing.spoken import spoken
 
 # Added to the band where a data sheet that the law needs is missing.
 _MISSING_SPEC_LN_ARM = 0.3
+# Of a step, launches take what they take: neither arithmetic nor bandwidth shortens them (method notes, section 3).
+_LAUNCHED = frozenset({Template.MD})
 # Jobs whose settings differ from one published table to the next.
 _WITH_SETTINGS = frozenset({Template.FOLDING, Template.MD, Template.GENOMICS, Template.WEATHER})
+# By template, fitted where an application has runs of several sources.
+_OTHER_SETTINGS = "science.other_settings_ln_arm"
 # The source of a curve that a caller measured.
 CUSTOMER = "customer"
 # GPUs as unlike as this count a quarter of one with the same data sheet.
 _ALIKE = 0.3
+# Steps that differ by less are the same settings.
+_SAME_STEP = 0.1
 
 
 def rates_of(
@@ -40,10 +46,12 @@ def rates_of(
     calibration: Calibration,
     variant: Variant | None = None,
     base_factor: float = 1.0,
+    timestep_fs: float | None = None,
 ) -> RateTable:
     """One rate per entry of `gpus`; every distinct GPU is resolved once.
 
-    A GPU on which `variant` itself was timed takes that curve, any other that of `curve_variant` x `base_factor`.
+    A GPU on which `variant` itself was timed takes that curve, any other that of `curve_variant` x `base_factor`. Of a
+    curve whose runs had other steps than `timestep_fs` the interval is that of other settings.
     """
     resolver = _Resolver(
         application=application,
@@ -53,16 +61,25 @@ def rates_of(
         specs={gpu.id: gpu for gpu in (*hardware.gpus, *gpus)},
         floor=calibration.assumption("science.measured_arm_floor_fraction"),
         size_arm=calibration.assumption("science.size_ln_arm_fraction"),
-        ln_arm=_settings_ln_arm(application, calibration),
+        ln_arm=settings_ln_arm(application, calibration),
+        other_ln_arm_fraction=other_settings_ln_arm(application, calibration),
+        timestep_fs=timestep_fs,
     )
     known = {gpu.id: resolver.rate(gpu.id, ()) for gpu in gpus}
     return rate_table(tuple(known[gpu.id] for gpu in gpus))
 
 
-def _settings_ln_arm(application: Application, calibration: Calibration) -> float:
+def settings_ln_arm(application: Application, calibration: Calibration) -> float:
+    """Arm of ln(time) that settings and releases of a caller's own job add, where published tables differ in them."""
     if application.template not in _WITH_SETTINGS:
         return 0.0
     return calibration.assumption("science.settings_ln_arm_fraction")
+
+
+def other_settings_ln_arm(application: Application, calibration: Calibration) -> float:
+    """Arm of ln(time) where settings are known to be others than those of the curve; zero where none was fitted."""
+    entry = calibration.coefficients.get((_OTHER_SETTINGS, application.template))
+    return 0.0 if entry is None else entry.value
 
 
 def _curves_of(
@@ -97,8 +114,10 @@ class _Resolver:
     specs: dict[str, GpuSpec]
     floor: float
     size_arm: float
-    # What settings and release of a caller's own job may change.
+    # What settings and release of a caller's own job may change, and what settings that are known to differ do.
     ln_arm: float
+    other_ln_arm_fraction: float
+    timestep_fs: float | None
 
     def rate(self, gpu: str, seen: tuple[str, ...]) -> Rate | None:
         """Measured, else transferred from a GPU that somebody compared it with, else by the law."""
@@ -114,8 +133,11 @@ class _Resolver:
     def _measured(self, curve: Curve) -> Rate:
         beyond = _beyond(curve, self.size)
         inside = beyond <= math.log(1.25)
-        extra = math.hypot(self.size_arm * beyond, self.ln_arm if curve.source != CUSTOMER else 0.0)
-        basis = (Basis.MEASURED if inside else Basis.CALIBRATED) if curve.measured else Basis.EXTRAPOLATED
+        others = self._other_settings(curve)
+        settings = math.hypot(self.ln_arm, self.other_ln_arm_fraction if others else 0.0)
+        extra = math.hypot(self.size_arm * beyond, settings if curve.source != CUSTOMER else 0.0)
+        known = Basis.MEASURED if inside and not others else Basis.CALIBRATED
+        basis = known if curve.measured else Basis.EXTRAPOLATED
         return Rate(
             unit_s=curve_s(curve, self.size),
             shift=curve.q50,
@@ -123,10 +145,19 @@ class _Resolver:
             up=math.hypot(max(self.floor, curve.q90 - curve.q50), extra),
             basis=basis,
             nearest=curve.evidence[:3],
-            how=f"curve of {curve.gpu}" + (f" ({curve.note})" if curve.note else ""),
+            how=f"curve of {curve.gpu}"
+            + (f" ({curve.note})" if curve.note else "")
+            + (f", timed at {_steps(curve)}, other settings than asked" if others else ""),
             source=curve.source,
             origin=OnCurve(curve=curve),
         )
+
+    def _other_settings(self, curve: Curve) -> bool:
+        """Whether every run of the curve integrated in other steps than are asked for."""
+        asked = self.timestep_fs
+        if asked is None or not curve.timesteps_fs:
+            return False
+        return not any(math.isclose(asked, steps, rel_tol=_SAME_STEP) for steps in curve.timesteps_fs)
 
     def _by_law(self, gpu: str) -> Rate | None:
         """From every measured GPU by the ratios of the data sheets, the more alike the more it counts."""
@@ -170,15 +201,19 @@ class _Resolver:
             exponent * math.log(ratio) for (exponent, _, _), ratio in zip(figures, ratios, strict=True) if ratio
         )
         lacks = any(exponent and not ratio for (exponent, _, _), ratio in zip(figures, ratios, strict=True))
-        rate = self._measured(self.curves[anchor.id])
+        curve = self.curves[anchor.id]
+        rate = self._measured(curve)
+        launched = self.application.template in _LAUNCHED and bool(curve.coefficients_s)
+        fixed_s = curve.coefficients_s[0] if launched else 0.0
         part = LawPart(
             rate=rate,
             gpu=anchor.id,
             fp32_ratio=ratios[0],
             bandwidth_ratio=ratios[1],
             bf16_ratio=ratios[2],
-            unit_s=rate.unit_s / math.exp(ln_speedup),
+            unit_s=fixed_s + (rate.unit_s - fixed_s) / math.exp(ln_speedup),
             weight_fraction=1.0 / (distance + _ALIKE) ** 2,
+            fixed_s=fixed_s,
         )
         return part, _MISSING_SPEC_LN_ARM if lacks else 0.0
 
@@ -202,6 +237,10 @@ def _transferred(origin: Rate, transfer: Transfer) -> Rate:
         source=transfer.source,
         origin=ByTransfer(origin=origin, transfer=transfer),
     )
+
+
+def _steps(curve: Curve) -> str:
+    return " and ".join(spoken(steps) for steps in curve.timesteps_fs) + " fs a step"
 
 
 def _beyond(curve: Curve, size: WorkSize) -> float:

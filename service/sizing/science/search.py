@@ -1,5 +1,6 @@
 """size_science: every server and instance size that does the work in time, ranked."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +30,7 @@ from service.sizing.science.performance import (
 from service.sizing.science.refusals import explained, hints_of
 from service.sizing.science.trained import trained_fleets
 from service.sizing.science.workload import ScienceWorkload
-from service.sizing.site import fleet_power_w, fleet_weight, site_verdict
+from service.sizing.site import beside_weight_of, fleet_power_w, fleet_weight, site_verdict
 from service.sizing.table import FloatArray, IntArray, table_of
 from service.sizing.units import KW
 from service.sizing.version import ENGINE_VERSION
@@ -43,10 +44,15 @@ def size_science(
     application: Application,
     calibration: Calibration,
     weight: FloatArray,
+    beside_weight: float = math.nan,
     weight_limit: float | None = None,
     best_only: bool = False,
 ) -> SizingResult:
-    """Ranked options, rejections and, when nothing fits, the nearest miss."""
+    """Ranked options, rejections and, when nothing fits, the nearest miss.
+
+    `beside_weight` is that of a server without GPUs. NaN, where it has none: then what takes such servers keeps no
+    budget, and is ranked as if each weighed what the least server with GPUs does, which is more than it can.
+    """
     workload, constraints = question.workload, question.constraints
     if not isinstance(workload, ScienceWorkload):
         raise TypeError("size_science sizes scientific workloads")
@@ -73,9 +79,10 @@ def size_science(
         hardware=hardware,
         constraints=constraints,
         weight=weight,
+        beside_weight=beside_weight,
         weight_limit=weight_limit,
     )
-    picked, front = _pick(found, scene, weight)
+    picked, front = _pick(found, scene, weight, beside_weight)
     options = tuple(
         science_option(
             rank,
@@ -121,6 +128,7 @@ def _limited(
     hardware: Hardware,
     constraints: Constraints,
     weight: FloatArray,
+    beside_weight: float,
     weight_limit: float | None,
 ) -> Candidates:
     server, servers = found.rows.server, found.servers
@@ -143,15 +151,18 @@ def _limited(
             weight=weight,
             weight_limit=weight_limit,
             beside=found.beside,
+            beside_weight=beside_weight,
         ),
     )
 
 
-def _pick(found: Candidates, scene: Scene, weight: FloatArray) -> tuple[IntArray, list[bool]]:
+def _pick(found: Candidates, scene: Scene, weight: FloatArray, beside_weight: float) -> tuple[IntArray, list[bool]]:
     """Of each server its best feasible candidate, best first, and which of them nobody dominates."""
     feasible = np.flatnonzero(found.verdict.feasible)
     server, servers = found.rows.server[feasible], found.servers[feasible]
-    cost = fleet_weight(weight, server, servers)
+    # Nobody knows what they weigh: at most what the least server with GPUs does, so that none is taken for nothing.
+    each = _most_weight(scene, weight) if np.isnan(beside_weight) else beside_weight
+    cost = fleet_weight(weight, server, servers) + beside_weight_of(found.beside[feasible], each)
     power = fleet_power_w(scene.table, server, servers) + _beside_power_w(scene, found.beside[feasible])
     speed = 1.0 / found.physics.item_s[feasible]
     best = first_per_server(
@@ -159,6 +170,12 @@ def _pick(found: Candidates, scene: Scene, weight: FloatArray) -> tuple[IntArray
     )
     front = pareto_front(cost_weight=cost[best], speed=speed[best], power_w=power[best])
     return feasible[best], front.tolist()
+
+
+def _most_weight(scene: Scene, weight: FloatArray) -> float:
+    """The least weight of a server with GPUs that stands in a rack; NaN where none has a weight."""
+    known = weight[~scene.table.desktop & ~np.isnan(weight)]
+    return float(known.min()) if known.size else math.nan
 
 
 def _beside_power_w(scene: Scene, servers: IntArray) -> FloatArray:

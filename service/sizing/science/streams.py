@@ -55,6 +55,7 @@ def md_job(workload: MdWorkload, application: Application, calibration: Calibrat
         curve_variant=variant.curve_variant,
         variant=variant,
         base_factor=variant.time_factor,
+        timestep_fs=workload.timestep_fs,
         max_instances=float(workload.replicas),
         memory_bytes=used,
         memory_sharded=True,

@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from service.errors import ConflictError
+from service.outbound import TOTAL_S as LONGEST_S
 from service.outbound import Outbound
 from service.planning.audit import list_events
 from service.planning.delivery.backoff import next_due
-from service.planning.delivery.deliver import deliver
+from service.planning.delivery.deliver import deliver, lease_of
 from service.planning.delivery.feed import feed_deliveries
 from service.planning.delivery.reading import get_delivery, list_deliveries, ping, replay
 from service.planning.keys import set_tenant_disabled
@@ -276,12 +277,32 @@ def test_a_worker_that_dies_between_send_and_commit_has_sent_what_comes_again(ri
     rig.queue.sent.clear()
     assert rig.work() == 0
     assert not deliver(rig.runtime, delivery_id)
-    rig.clock.advance(rig.runtime.settings.lease_s + rig.runtime.settings.resend_after_s + 1)
+    rig.clock.advance(lease_of(rig.runtime.settings) + rig.runtime.settings.resend_after_s + 1)
     assert rig.work() == 1
     one, other = rig.sink.received
     assert (one.body, one.headers["headroom-event-id"]) == (other.body, other.headers["headroom-event-id"])
     [row] = rig.deliveries()
     assert (row.status, row.attempts, row.lease_token) == ("delivered", 2, 2)
+
+
+def test_a_receiver_that_takes_all_its_time_is_not_overtaken(rig):
+    """Whatever the lease of runs: it may be shorter than a receiver may take."""
+    assert rig.runtime.settings.lease_s < LONGEST_S
+    rig.hooked()
+    rig.happen()
+    feed_deliveries(rig.runtime)
+    delivery_id = rig.rung()
+    overtaken = []
+
+    class SlowOutbound(Outbound):
+        def post(self, url, body, headers):
+            rig.clock.advance(LONGEST_S)
+            overtaken.append(deliver(rig.runtime, delivery_id))
+            return super().post(url, body, headers)
+
+    assert deliver(rig.build(outbound=SlowOutbound(allowed=LOOPBACK, total_s=TOTAL_S)), delivery_id)
+    assert overtaken == [False]
+    assert len(rig.sink.received) == 1
 
 
 def test_a_worker_that_comes_back_too_late_writes_nothing(rig):

@@ -1,5 +1,6 @@
 """Plain scientific workloads, and how a test sizes one."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -79,13 +80,23 @@ EVERY: tuple[ScienceWorkload, ...] = (
 )
 
 
-def sized(workload: ScienceWorkload, catalog: Catalog, weight: FloatArray, **limits: Any) -> SizingResult:
+def sized(
+    workload: ScienceWorkload,
+    catalog: Catalog,
+    weight: FloatArray,
+    *,
+    beside_weight: float = math.nan,
+    weight_limit: float | None = None,
+    **limits: Any,
+) -> SizingResult:
     return size_science(
         Question(workload=workload, constraints=Constraints(**limits)),
         hardware=catalog.hardware,
         application=catalog.applications[workload.application],
         calibration=catalog.calibration,
         weight=weight,
+        beside_weight=beside_weight,
+        weight_limit=weight_limit,
     )
 
 

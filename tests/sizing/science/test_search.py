@@ -142,7 +142,7 @@ def test_cpu_servers_are_in_power_racks_network_and_energy(catalog, weight):
     plain, count = without[beside.server], beside.facility.cpu_servers
     spec = catalog.hardware.cpu_servers[0]
 
-    assert count > 100
+    assert count > 10
     assert beside.servers == plain.servers
     assert beside.facility.cpu_power_kw == pytest.approx(count * spec.plan_power_kw)
     # The rest of the difference are switches of the front end and of management.
@@ -155,6 +155,37 @@ def test_cpu_servers_are_in_power_racks_network_and_energy(catalog, weight):
     fewer = {n.network: n.endpoints for n in plain.network.networks}
     assert ends["front_end"] - fewer["front_end"] == 2 * count
     assert ends["management"] - fewer["management"] == 6 * count
+
+
+def test_cpu_servers_without_a_weight_are_not_taken_for_nothing(catalog, weight):
+    asked = folding(targets_day=1000.0, msa=Msa(route=MsaSearch.JACKHMMER))
+    at = {server.id: row for row, server in enumerate(catalog.hardware.servers)}
+    least = min(w for w, s in zip(weight, catalog.hardware.servers, strict=True) if s.rack_units is not None)
+
+    def weights(options, each):
+        return [weight[at[o.server]] * o.servers + each * o.facility.cpu_servers for o in options]
+
+    unknown, known = sized(asked, catalog, weight), sized(asked, catalog, weight, beside_weight=10.0)
+    assert {o.facility.cpu_servers > 0 for o in unknown.options} == {True, False}
+    # As if each weighed what the least server with GPUs does; with a weight of its own they stand where that puts them.
+    assert weights(unknown.options, least) == sorted(weights(unknown.options, least))
+    assert weights(known.options, 10.0) == sorted(weights(known.options, 10.0))
+    assert [o.server for o in unknown.options] != [o.server for o in known.options]
+
+
+def test_a_budget_holds_cpu_servers_too(catalog, weight):
+    asked = folding(targets_day=50_000.0, msa=Msa(route=MsaSearch.JACKHMMER))
+    best = sized(asked, catalog, weight, beside_weight=1.0).options[0]
+    at = [s.id for s in catalog.hardware.servers].index(best.server)
+    whole = weight[at] * best.servers + best.facility.cpu_servers
+    only = {"allowed_servers": (best.server,)}
+
+    assert sized(asked, catalog, weight, beside_weight=1.0, weight_limit=whole, **only).feasible
+    assert not sized(asked, catalog, weight, beside_weight=1.0, weight_limit=whole - 1.0, **only).feasible
+    # Nobody knows what they weigh: then no budget can be kept.
+    refused = sized(asked, catalog, weight, weight_limit=1e12, **only)
+    assert not refused.feasible
+    assert "no price" in next(r.detail for r in refused.rejected if r.limit is Limit.BUDGET)
 
 
 def test_cpu_servers_count_against_the_limits_of_the_site(catalog, weight):
@@ -262,10 +293,33 @@ def test_a_site_limit_is_a_rejection_with_its_numbers(catalog, weight):
 
 def test_a_measured_gpu_is_measured_and_a_transferred_one_is_not(catalog):
     def basis(gpu):
-        return str(estimated(md(), catalog, gpu=gpu).metrics[0].basis)
+        return str(estimated(md(timestep_fs=4.0), catalog, gpu=gpu).metrics[0].basis)
 
     assert basis("b200-sxm") == "measured"
     assert basis("b300-sxm") == "extrapolated"
+
+
+def test_steps_that_nobody_timed_on_a_gpu_are_other_settings(catalog):
+    def found(timestep_fs, gpu="b200-sxm"):
+        return next(m for m in estimated(md(timestep_fs=timestep_fs), catalog, gpu=gpu).metrics if m.name == "ns_day")
+
+    def width(metric):
+        return metric.interval.p90 / metric.interval.p10
+
+    # OpenMM was timed at 4 fs on a B200 and at 2 fs on a GH200.
+    timed, asked = found(4.0), found(2.0)
+    assert (str(timed.basis), str(asked.basis)) == ("measured", "calibrated")
+    assert width(asked) > 1.5 * width(timed)
+    # A step costs what it costs: half the step, half the nanoseconds.
+    assert asked.interval.p50 == pytest.approx(timed.interval.p50 / 2.0)
+    assert width(found(2.0, gpu="gh200")) < width(found(4.0, gpu="gh200"))
+
+
+def test_steps_that_were_timed_elsewhere_are_told(catalog, weight):
+    told = {t: " ".join(sized(md(timestep_fs=t), catalog, weight).options[0].notes) for t in (2.0, 4.0)}
+
+    assert "other settings than asked" in told[2.0]
+    assert "other settings than asked" not in told[4.0]
 
 
 def test_a_transferred_gpu_has_the_wider_interval(catalog):
