@@ -20,6 +20,8 @@ from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import GB, MS
 
+# In the mean fewer than one sequence decodes where little is asked and the SLO is strict.
+_SMALLEST_BATCH = 0.05
 _COARSE, _FINE = 26, 8
 
 
@@ -167,7 +169,7 @@ def plan_fleet(
     layouts, memory = group.layouts, group.memory
     verdict = memory_verdict(group.load, layouts, memory, longest_tokens=longest_tokens, table=table)
     limit = np.where(verdict.feasible, batch_limit(memory, layouts, calibration), 1.0)
-    grid = batch_grid(limit, points=_COARSE)
+    grid = batch_grid(limit, points=_COARSE, smallest=_SMALLEST_BATCH)
 
     def at(batches: FloatArray) -> ServingPoint:
         return serve(group.bench, batch=batches, traffic=traffic, ttft_s=slo_s[0] / margins.ttft[:, None])
