@@ -12,9 +12,12 @@ from scripts.benchmark.figures import median
 from scripts.benchmark.installation import Installation
 from scripts.benchmark.questions import DENSE
 from scripts.trouble import Trouble
+from service.access import Role
 
 _WIDTH, _HEIGHT = 1280, 900
 _WITHIN_MS = 20_000
+# An administrator sees every page.
+_WHO = Role.ADMIN
 # Until a page can be used: its scripts have run, and it says so itself. What was sent for it, compressed.
 _TIMES = """async () => {
   await new Promise((painted) => new PerformanceObserver(painted).observe({ type: "paint", buffered: true }));
@@ -92,10 +95,12 @@ def _browser() -> Iterator[Browser]:
 
 
 def _paths(installation: Installation) -> Mapping[str, str]:
-    """The pages that are measured; a result needs a run."""
-    with installation.client() as client:
+    """The pages that are measured; a result needs a run, and a draft that run."""
+    with installation.client(_WHO) as client:
         run = client.post("/v1/workloads", json=DENSE.document(), headers={"Prefer": "wait=30"}).json()
-    if run.get("status") != "done":
+        asked = {"run_id": run["id"], "customer": {"name": "Measured"}, "currency": "USD"}
+        quote = client.post("/v1/quotes", json=asked).json()
+    if run.get("status") != "done" or "id" not in quote:
         raise Trouble("The bench could not size the question whose page it measures.")
     return {
         "sign in": "/sign-in",
@@ -103,6 +108,16 @@ def _paths(installation: Installation) -> Mapping[str, str]:
         "result": f"/runs/{run['id']}",
         "runs": "/runs",
         "compare": f"/compare?run={run['id']}",
+        "write a quote": f"/quotes/new?run={run['id']}&option=1",
+        "quote": f"/quotes/{quote['id']}",
+        "batches": "/batches",
+        "schedules": "/schedules",
+        "new schedule": "/schedules/new",
+        "price books": "/price-books",
+        "upload of prices": "/price-books/new",
+        "keys": "/admin/keys",
+        "webhooks": "/admin/webhooks",
+        "quotas": "/admin/quotas",
         "catalog": "/catalog/servers",
         "accuracy": "/accuracy",
     }
@@ -146,7 +161,7 @@ def _tab(browser: Browser) -> Page:
 def _signed_in(browser: Browser, installation: Installation) -> Page:
     page = _tab(browser)
     page.goto(f"{installation.address}/sign-in", timeout=_WITHIN_MS)
-    page.fill("#key", installation.key)
+    page.fill("#key", installation.keys[_WHO])
     page.click("main button[type=submit]")
     page.wait_for_url("**/size/**", timeout=_WITHIN_MS)
     return page

@@ -181,7 +181,9 @@ def band(errors: Sequence[Error]) -> tuple[float, float, float]:
     """
     sighted = [e for e in errors if not e.blind]
     middle = _quantile(sighted if len(sighted) >= _LEAST_POINTS else errors, 0.5)
-    ways = [some for name in _FOLDS if len(some := [e for e in errors if e.fold == name]) >= _LEAST_POINTS] or [errors]
+    ways = [some for name in _FOLDS if len(some := [e for e in errors if e.fold == name]) >= _LEAST_POINTS] or [
+        list(errors)
+    ]
     low = min(middle, *(_quantile(some, 0.1) for some in ways))
     high = max(middle, *(_quantile(some, 0.9) for some in ways))
     if len(_sources(errors)) < _SEVERAL:

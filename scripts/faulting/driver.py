@@ -53,6 +53,11 @@ def make_people(runtime: Runtime, ledger: Ledger) -> dict[str, dict[Role, Person
     return people
 
 
+def _client() -> httpx.Client:
+    limits = httpx.Limits(max_connections=400, max_keepalive_connections=50)
+    return httpx.Client(timeout=_CALL_S, trust_env=False, limits=limits)
+
+
 class Driver:
     """Speaks HTTP to the web processes in turn; thread-safe."""
 
@@ -61,13 +66,17 @@ class Driver:
         self.ledger = ledger
         self.runtime = build_runtime(rig.direct)
         self.people = make_people(self.runtime, ledger)
-        limits = httpx.Limits(max_connections=400, max_keepalive_connections=50)
-        self._http = httpx.Client(timeout=_CALL_S, trust_env=False, limits=limits)
+        self._http = _client()
         self._turn = 0
         self._lock = threading.Lock()
 
+    def hang_up(self) -> None:
+        """Close every connection: those that nobody uses would be held against the service."""
+        self._http.close()
+        self._http = _client()
+
     def close(self) -> None:
-        """Hang up."""
+        """Hang up for good."""
         self._http.close()
         self.runtime.sessions.kw["bind"].dispose()
 

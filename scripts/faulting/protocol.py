@@ -50,6 +50,7 @@ class Protocol:
             self.scene.expect(holds=False, invariant="case", words=f"case {chosen.number} broke off: {error!r}")
             self.scene.rig.mend()
         self.scene.checker.wait_until_at_rest()
+        self.scene.driver.hang_up()
         for words in not_given_back(self.scene.rig, before):
             self.scene.expect(holds=False, invariant="I7", words=words)
         found = tuple(violation for violation in self.scene.checker.check() if violation not in self.known)

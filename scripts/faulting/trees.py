@@ -47,11 +47,17 @@ def copied_tree(prefix: str) -> Iterator[Path]:
         yield tree
 
 
-@contextmanager
-def next_release() -> Iterator[tuple[Path, str]]:
-    """The release after this one, which has one migration more; with the revision of this one."""
+def make_next_release(tree: Path) -> tuple[str, str]:
+    """Give a copy of the tree one migration more; the revision of before, and that of after it."""
     old = head_revision()
     new = f"{int(old) + 1:0{len(old)}d}"
+    (tree / _VERSIONS / f"{new}_the_next_release.py").write_text(_NEXT.format(new=new, old=old), encoding="utf-8")
+    return old, new
+
+
+@contextmanager
+def next_release() -> Iterator[tuple[Path, str]]:
+    """The release after this one, with the revision of this one."""
     with copied_tree("headroom-next-") as tree:
-        (tree / _VERSIONS / f"{new}_the_next_release.py").write_text(_NEXT.format(new=new, old=old), encoding="utf-8")
+        old, _ = make_next_release(tree)
         yield tree, old

@@ -60,7 +60,7 @@ def layout(option: Answer) -> str:
         parts.append(f"micro-batch {of['micro_batch']}")
     parts += [f"{name} {of[name]}" for name in ("recompute", "sharding") if of.get(name)]
     parts.append(f"{number(option['replicas'])} replica{'' if option['replicas'] == 1 else 's'}")
-    return f"{'; '.join(parts)}; {option['mode']}"
+    return "; ".join(parts if option["mode"] == "replicas" else (*parts, option["mode"]))
 
 
 def pool(side: Answer) -> str:
@@ -147,7 +147,7 @@ def _cost(option: Answer) -> str:
     spread = f" [{_usd(cost['low_usd'])} .. {_usd(cost['high_usd'])}]" if cost.get("low_usd") else ""
     parts = [f"{_usd(cost['total_usd'])}{spread} indicative"]
     if not cost.get("complete", True):
-        parts.append(f"incomplete: {number(option['facility']['cpu_servers'])} CPU-only servers have no price")
+        parts.append(f"incomplete: CPU-only servers ({number(option['facility']['cpu_servers'])}) have no price")
     units = (*_COST_UNITS, ("usd_per_target", f"per {_unit_of_work(option)}"))
     parts += [f"{_usd(cost[key])} {unit}" for key, unit in units if cost.get(key)]
     return "\n".join(parts)

@@ -50,6 +50,7 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
     charged = line["quantity"] > 0
     return {
         "place": str(place),
+        "id": line["id"],
         "name": line["name"],
         "details": _DOT.join(_details(line)),
         "configuration": _DOT.join(line["configuration"]),

@@ -84,12 +84,12 @@ def _facts(quote: Quote) -> Iterator[Row]:
     totals, currency, facility = quote["totals"], quote["currency"], quote["option"]["facility"]
     once, recurring = totals["one_time"], totals["recurring"]
     yield {
-        "name": "Paid once, net",
+        "name": f"Paid once, net, {currency}",
         "value": amount(once["net_amount"], currency),
         "note": f"list {amount(once['list_amount'], currency)}",
     }
     yield {
-        "name": f"Over {totals['term_months']} months, net",
+        "name": f"Over {totals['term_months']} months, net, {currency}",
         "value": amount(recurring["net_amount"], currency),
         "note": f"list {amount(recurring['list_amount'], currency)}",
     }

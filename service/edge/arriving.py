@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 # Who reads for longer than this gives its place away: most bodies are there at once, and then that would cost more.
 _WATCH_S = 0.25
 # What is posted there may be long, so nobody reads it as a whole.
-UPLOADS = "/v1/batches"
+UPLOADS = frozenset({"/v1/batches", "/batches"})
 
 
 class AlreadyAnsweredError(BaseException):
@@ -45,7 +45,7 @@ class Bodies:
 
     def on_its_way(self, environ: Environ) -> "_Body | _Upload":
         """The body of a request, not read yet."""
-        uploads = environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == UPLOADS
+        uploads = environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] in UPLOADS
         return _Upload(self, environ) if uploads else _Body(self, environ)
 
     def read(self, environ: Environ, stream: Any) -> bytes:

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import structlog
@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from service.access import Permission
 from service.edge.answers import HTML_MEDIA_TYPE
 from service.edge.authentication import open_to_all
+from service.edge.context import runtime
 from service.edge.limits import spend_for_address, spend_for_tenant
 from service.edge.senders import SIGN_IN_PATH
 from service.edge.sessions import check_form_token, rotate_when_due, send_cookie, session_of
@@ -40,6 +41,7 @@ _KEPT_BY_NOBODY_ELSE = "private, no-cache"
 _WORTH_COMPRESSING_BYTES = 800
 _HTMX = "HX-Request"
 
+View = TypeVar("View", bound=Callable[..., Any])
 ProblemPage = Callable[[Mapping[str, Any]], str]
 
 
@@ -48,6 +50,8 @@ class PageBlueprint(Blueprint):
 
     def __init__(self, name: str, import_name: str, *, permission: Permission | None, **options: Any) -> None:
         super().__init__(f"{PREFIX}{name}", import_name, **options)
+        # Views that take as much as a batch may be; a long file goes to a disk as it comes.
+        self.taking_batches: set[str] = set()
         if permission is None:
             open_to_all(self)
         else:
@@ -55,8 +59,13 @@ class PageBlueprint(Blueprint):
         for after in (_told, send_cookie):
             self.after_request(after)
 
+    def takes_batch(self, view: View) -> View:
+        """A view whose form may carry a file as long as a batch may be."""
+        self.taking_batches.add(f"{self.name}.{view.__name__}")
+        return view
 
-def _protect(blueprint: Blueprint, permission: Permission) -> None:
+
+def _protect(blueprint: PageBlueprint, permission: Permission) -> None:
     def check() -> AnyResponse | None:
         try:
             session = session_of(current_app, request.environ)
@@ -68,6 +77,10 @@ def _protect(blueprint: Blueprint, permission: Permission) -> None:
         spend_for_tenant(caller)
         act_for(caller.tenant_id)
         structlog.contextvars.bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
+        if request.endpoint in blueprint.taking_batches:
+            settings = runtime().settings
+            request.max_content_length = settings.batch_limit_bytes + settings.body_limit_bytes
+            request.max_form_memory_size = settings.body_limit_bytes
         if request.method not in _SAFE:
             check_form_token(session.form_token)
         if not caller.may(permission):
@@ -90,6 +103,12 @@ def _to_sign_in() -> AnyResponse:
 def is_part() -> bool:
     """Whether a page asks for a part of itself."""
     return request.headers.get(_HTMX) == "true"
+
+
+def shown_once(response: Response) -> Response:
+    """What is told now and never again is kept by no browser either."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def is_page_endpoint(endpoint: str) -> bool:

@@ -95,18 +95,24 @@ def _broken(tier: DiscountTier, priced: Priced, *, total: Decimal, line: Decimal
     """Which bounds of the tier the quote does not keep, in words."""
     found: list[str] = []
     if total > tier.total_up_to_fraction:
-        found.append(f"a discount of {total:f} in all is above the {tier.total_up_to_fraction:f} of tier {tier.id}")
+        most = tier.total_up_to_fraction
+        found.append(f"a discount of {_percent(total)} in all is above the {_percent(most)} of tier {tier.id}")
     if line > tier.line_up_to_fraction:
-        found.append(f"a discount of {line:f} on a line is above the {tier.line_up_to_fraction:f} of tier {tier.id}")
+        most = tier.line_up_to_fraction
+        found.append(f"a discount of {_percent(line)} on a line is above the {_percent(most)} of tier {tier.id}")
     amounts = dict(tier.amounts_up_to)
     if amounts:
         currency, net = priced.totals.currency, priced.totals.subtotal + priced.totals.charges_amount
-        most = amounts.get(currency)
-        if most is None:
+        least = amounts.get(currency)
+        if least is None:
             found.append(f"tier {tier.id} states no amount in {currency}")
-        elif net > most:
-            found.append(f"{net:,f} {currency} is above the {most:,f} of tier {tier.id}")
+        elif net > least:
+            found.append(f"{net:,f} {currency} is above the {least:,f} of tier {tier.id}")
     return found
+
+
+def _percent(share: Decimal) -> str:
+    return f"{EXACT.multiply(share, Decimal(100)).normalize():f} %"
 
 
 def _six(share: Decimal) -> Decimal:

@@ -21,6 +21,8 @@ _SOFTWARE = "nvidia-ai-enterprise"
 _OPTIC = "optic"
 _SUPPORT = "prosupport"
 _ELECTRICITY = "electricity"
+# What people call parts that no catalog names.
+CALLED = {_SOFTWARE: "NVIDIA AI Enterprise", _SUPPORT: "Dell ProSupport", _OPTIC: "optical modules"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ def indicative_cost(option: SizingOption, result_kind: str, hardware: Hardware, 
 
 def _names(hardware: Hardware) -> dict[str, str]:
     switches = {switch.id: switch.name for switch in hardware.switches}
-    return {**switches, **{server.id: f"{server.name}, for alignments" for server in hardware.cpu_servers}}
+    return {**CALLED, **switches, **{server.id: f"{server.name}, for alignments" for server in hardware.cpu_servers}}
 
 
 def _lines(option: SizingOption, book: PriceBook, *, names: Mapping[str, str], cpu_server: str) -> tuple[CostLine, ...]:
@@ -170,10 +172,10 @@ def _around(option: SizingOption) -> tuple[tuple[str, str, int | None], ...]:
     """What else the option takes: that it is needed is known, what it costs seldom is."""
     built = option.facility
     return (
-        ("cable", "Cables of all networks", sum(part.cables or 0 for part in option.network.networks)),
-        ("rack", "Racks", built.racks),
-        ("power-feed", "Power feeds of all racks", built.feeds),
-        ("coolant-unit", "Coolant distribution units", built.coolant_units),
+        ("cable", "cables of all networks", sum(part.cables or 0 for part in option.network.networks)),
+        ("rack", "racks", built.racks),
+        ("power-feed", "power feeds of all racks", built.feeds),
+        ("coolant-unit", "coolant distribution units", built.coolant_units),
     )
 
 
@@ -237,9 +239,9 @@ def _per_target(option: SizingOption, result_kind: str, *, total: Decimal | None
 
 
 def _note(lines: tuple[CostLine, ...], electricity: tuple[CostLine, ...]) -> str:
-    unpriced = [line.name.lower() for line in lines if line.total_usd is None and line.part != _SUPPORT]
+    unpriced = [line.name for line in lines if line.total_usd is None and line.part != _SUPPORT]
     left_out = f"; not priced, though needed: {', '.join(unpriced)}" if unpriced else ""
-    included = " and ".join(sorted({line.part for line in lines if line.included and line.total_usd is not None}))
+    included = " and ".join(sorted({line.name for line in lines if line.included and line.total_usd is not None}))
     run = f"; a run with its electricity at {electricity[0].unit_price_usd} USD a kWh" if electricity else ""
     return (
         f"list prices of {included or 'nothing'}; no discount, storage, energy, space, installation or tax{left_out}; "

@@ -16,7 +16,7 @@ from service.sizing.result import SizingOption
 Value = Decimal | str | None
 _NAME = re.compile(r"\{([a-z0-9_.]+)\}")
 # "1 servers" reads badly.
-_ONE = re.compile(r"(?<![\d.,])1 (server|GPU|year|month|rack|module|cable|block|unit|end|shelf)s\b")
+_ONE = re.compile(r"(?<![\d.,])1 ((?:CPU-only )?server|GPU|year|month|rack|module|cable|block|unit|end|shelf)s\b")
 _PLANS = ("network", "storage", "facility")
 _STORAGE_BLOCKS = "storage.blocks"
 

@@ -49,6 +49,12 @@ def asset(name: str) -> Asset:
     )
 
 
+def load_assets() -> None:
+    """Read every file, and compress it."""
+    for name in _names():
+        asset(name)
+
+
 def asset_address(name: str) -> str:
     """Where a page finds the file, in the version that it was made with."""
     return url_for("pages-assets.read_asset", name=name, v=asset(name).version)

@@ -1,7 +1,7 @@
-"""/batches and /schedules: many workloads at once, how far they are, and what moved when they were sized again."""
+"""/batches: many workloads at once, how far they are, and what came of each."""
 
-import io
-from typing import Any
+import codecs
+from typing import Any, BinaryIO
 
 import orjson
 from flask import Response, redirect, request
@@ -14,28 +14,24 @@ from service.edge.pages import PageBlueprint, is_part
 from service.errors import ConflictError, InvalidRequestError
 from service.planning.batch.cancel import cancel
 from service.planning.batch.reading import get_batch, list_batches, list_items, results
-from service.planning.batch.receive import receive
+from service.planning.batch.receive import MOST_ITEMS, receive
 from service.planning.batch.view import BatchView, ItemView
-from service.planning.schedule.reading import (
-    get_occurrence,
-    get_schedule,
-    list_occurrence_items,
-    list_occurrences,
-    list_schedules,
-)
 from service.schemas.json_text import MalformedBodyError
 from service.schemas.uploaded import CSV, JSON, NDJSON, uploaded
+from service.sizing.kind import Kind
+from service.sizing.units import MEGA
 from service.store.batches import BatchFilter, ItemFilter
-from service.store.occurrences import OccurrenceFilter
-from service.store.schedules import ScheduleFilter
 from service.store.tables.batches import OPEN_BATCHES, ItemState
+from service.web.quote_writing import number_of
 from service.web.rendering import page
+from service.web.sent import sent_file
+from service.web.sentence import server_name
 
 blueprint = PageBlueprint("batches", __name__, permission=Permission.BATCHES)
-schedules = PageBlueprint("schedules", __name__, permission=Permission.SCHEDULES)
 
 _PER_PAGE = 50
 _PASTED = "items"
+_BEGINNING_BYTES = 1024
 
 
 @blueprint.get("/batches")
@@ -44,35 +40,46 @@ def show_batches() -> Response:
     return _list()
 
 
-def _list(*, problem: str | None = None, typed: str = "", status: int = 200) -> Response:
+def _list(*, problem: str | None = None, typed: str = "", name: str = "", status: int = 200) -> Response:
     found = list_batches(
         runtime(), caller(), only=BatchFilter(), before_id=request.args.get("before"), limit=_PER_PAGE + 1
     )
     older = found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None
-    return page("batches.html", status=status, batches=found[:_PER_PAGE], older=older, problem=problem, typed=typed)
+    return page(
+        "batches.html",
+        status=status,
+        batches=found[:_PER_PAGE],
+        older=older,
+        problem=problem,
+        typed=typed,
+        name=name,
+        most_items=MOST_ITEMS,
+        most_mb=runtime().settings.batch_limit_bytes / MEGA,
+    )
 
 
 @blueprint.post("/batches")
+@blueprint.takes_batch
 def upload() -> AnyResponse:
     """A batch from a file or from what was pasted: lines of JSON, a JSON list, or a table."""
-    file = request.files.get("file")
-    content = file.read() if file is not None and file.filename else b""
-    pasted = request.form.get(_PASTED, "")
-    content = content or pasted.encode()
     name = request.form.get("name", "").strip() or None
-    if not content.strip():
-        return _list(problem="Choose a file, or paste workloads: one per line, a JSON list, or a table.", status=422)
+    pasted = request.form.get(_PASTED, "")
+    sent = sent_file(_PASTED)
+    if sent is None:
+        problem = "Choose a file, or paste workloads: one per line, a JSON list, or a table."
+        return _list(problem=problem, typed=pasted, name=name or "", status=422)
     try:
-        items = uploaded(io.BytesIO(content), _type_of(content), most_bytes=runtime().settings.body_limit_bytes)
+        items = uploaded(sent, _type_of(sent), most_bytes=runtime().settings.body_limit_bytes)
         made = receive(runtime(), caller(), items, name=name, request_id=request_id())
     except (InvalidRequestError, MalformedBodyError) as error:
-        return _list(problem=error.message, typed=pasted, status=422)
+        return _list(problem=error.message, typed=pasted, name=name or "", status=422)
     return redirect(f"/batches/{made.id}", code=303)
 
 
-def _type_of(content: bytes) -> str:
+def _type_of(sent: BinaryIO) -> str:
     """What was sent, by how it begins."""
-    start = content.lstrip()[:1]
+    start = sent.read(_BEGINNING_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    sent.seek(0)
     return JSON if start == b"[" else NDJSON if start == b"{" else CSV
 
 
@@ -84,11 +91,11 @@ def show_batch(batch_id: str) -> Response:
 
 def _page(batch: BatchView, *, problem: str | None = None, status: int = 200) -> Response:
     state = next((one for one in ItemState if one.value == request.args.get("state")), None)
-    after = request.args.get("after", "0")
-    line = int(after) if after.isascii() and after.isdecimal() and len(after) < 9 else 0
-    found = list_items(
-        runtime(), caller(), batch.id, only=ItemFilter(state=state), after_line=line, limit=_PER_PAGE + 1
-    )
+    kind = next((one.value for one in Kind if one.value == request.args.get("kind")), None)
+    name = request.args.get("name", "").strip()
+    after = number_of(request.args.get("after", "0"))
+    only = ItemFilter(state=state, kind=kind, name=name or None)
+    found = list_items(runtime(), caller(), batch.id, only=only, after_line=after, limit=_PER_PAGE + 1)
     return page(
         "batch_part.html" if is_part() else "batch.html",
         status=status,
@@ -97,7 +104,8 @@ def _page(batch: BatchView, *, problem: str | None = None, status: int = 200) ->
         items=[_told(item) for item in found[:_PER_PAGE]],
         more=found[_PER_PAGE - 1].line if len(found) > _PER_PAGE else None,
         states=tuple(ItemState),
-        state=state.value if state is not None else "",
+        asked={"state": "" if state is None else state.value, "kind": kind or "", "name": name},
+        kinds=tuple(one.value for one in Kind),
         problem=problem,
     )
 
@@ -106,7 +114,15 @@ def _told(item: ItemView) -> dict[str, Any]:
     """An item with its answer, or what is wrong with it, read."""
     answer = orjson.loads(item.answer) if item.answer else {}
     problem = orjson.loads(item.problem) if item.problem else None
-    return {"item": item, "option": answer.get("option"), "shortfall": answer.get("shortfall"), "problem": problem}
+    option = answer.get("option")
+    return {
+        "item": item,
+        "option": option,
+        "server": "" if option is None else server_name(str(option["server_name"])),
+        "total_usd": None if option is None else (option.get("cost") or {}).get("total_usd"),
+        "shortfall": answer.get("shortfall"),
+        "problem": problem,
+    }
 
 
 @blueprint.get("/batches/<batch_id>/results.csv")
@@ -125,25 +141,3 @@ def stop(batch_id: str) -> AnyResponse:
     except ConflictError as error:
         return _page(get_batch(runtime(), caller(), batch_id), problem=error.message, status=409)
     return redirect(f"/batches/{batch_id}", code=303)
-
-
-@schedules.get("/schedules")
-def show_schedules() -> Response:
-    """The schedules of the tenant."""
-    return page("schedules.html", schedules=list_schedules(runtime(), caller(), only=ScheduleFilter()))
-
-
-@schedules.get("/schedules/<schedule_id>")
-def show_schedule(schedule_id: str) -> Response:
-    """One schedule with its occurrences, newest first."""
-    schedule = get_schedule(runtime(), caller(), schedule_id)
-    found = list_occurrences(runtime(), caller(), schedule_id, only=OccurrenceFilter())
-    return page("schedule.html", schedule=schedule, occurrences=found)
-
-
-@schedules.get("/occurrences/<occurrence_id>")
-def show_occurrence(occurrence_id: str) -> Response:
-    """What moved in one occurrence, workload by workload."""
-    occurrence = get_occurrence(runtime(), caller(), occurrence_id)
-    items = list_occurrence_items(runtime(), caller(), occurrence_id)
-    return page("occurrence.html", occurrence=occurrence, items=items)

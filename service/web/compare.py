@@ -22,7 +22,7 @@ from service.store.tables.runs import RunStatus
 from service.web.answer import AnswerView, OptionRow, answer_view, metric_label
 from service.web.rendering import page
 from service.web.what_if import REACH, STEP, WhatIf, moved_question, what_if
-from service.web.wording import confidence
+from service.web.wording import confidence, label
 
 blueprint = PageBlueprint("compare", __name__, permission=Permission.RUNS)
 
@@ -145,15 +145,15 @@ def _lines(columns: Sequence[Column]) -> Iterator[Line]:
     for name in names:
         figures = [row and next((f for f in (*row.first, *row.others) if f.metric.name == name), None) for row in rows]
         yield _line(metric_label(name), figures, is_metric=True)
-    yield _line("Indicative cost", [row and _cost(row) for row in rows])
-    for label, attribute, form in (
+    yield _line("Indicative cost, US$", [row and _cost(row) for row in rows])
+    for words, attribute, form in (
         ("Power at the meter", "facility_power_kw", "{:,.1f} kW"),
         ("Racks", "racks", "{:,}"),
         ("Weight", "weight_kg", "{:,.0f} kg"),
     ):
         values = [row and getattr(row.option.facility, attribute) for row in rows]
-        yield _line(label, [None if value is None else form.format(value) for value in values])
-    yield _line("What binds", [row and row.option.bottleneck for row in rows])
+        yield _line(words, [None if value is None else form.format(value) for value in values])
+    yield _line("What binds", [row and label(row.option.bottleneck) for row in rows])
 
 
 def _line(label: str, cells: Sequence[Any], *, is_metric: bool = False) -> Line:

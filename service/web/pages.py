@@ -3,7 +3,23 @@
 from flask import Flask
 
 from service.edge.pages import PageBlueprint, show_problems_with
-from service.web import accuracy, admin, assets, batches, catalog, compare, quotes, runs, signing, size
+from service.web import (
+    accuracy,
+    admin,
+    assets,
+    batches,
+    catalog,
+    compare,
+    keys,
+    price_books,
+    quote_writing,
+    quotes,
+    runs,
+    schedules,
+    signing,
+    size,
+    webhooks,
+)
 from service.web.rendering import problem_page, teach_templates
 
 PAGES: tuple[PageBlueprint, ...] = (
@@ -13,13 +29,17 @@ PAGES: tuple[PageBlueprint, ...] = (
     size.blueprint,
     runs.blueprint,
     compare.blueprint,
+    quote_writing.blueprint,
     quotes.blueprint,
     batches.blueprint,
-    batches.schedules,
+    schedules.blueprint,
+    schedules.writing,
     admin.blueprint,
-    admin.keys,
-    admin.hooks,
-    admin.prices,
+    admin.quotas,
+    keys.blueprint,
+    webhooks.blueprint,
+    price_books.blueprint,
+    price_books.writing,
     catalog.blueprint,
     accuracy.blueprint,
 )

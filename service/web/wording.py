@@ -135,6 +135,11 @@ def lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
+def upper_first(text: str) -> str:
+    """At the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 def confidence(fraction: float) -> str:
     """A probability in whole percent, which no prediction rounds up to certainty: 92 %; over 99 %; under 1 %."""
     if fraction > NEARLY_CERTAIN:
@@ -175,5 +180,5 @@ def plural(number: int, word: str, words: str | None = None) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "confidence": confidence, "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first,
     "minute": minute, "money": money, "percent": percent, "plural": plural, "quantity": quantity,
-    "source_link": source_link, "span": span, "unit": unit,
+    "source_link": source_link, "span": span, "unit": unit, "upper_first": upper_first,
 }  # fmt: skip

@@ -2,8 +2,10 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,7 +25,7 @@ AXE = (ROOT / "tests" / "e2e" / "axe" / "axe.min.js").read_text(encoding="utf-8"
 CHAT = json.loads((ROOT / "config/examples/inference-chat-llama-3.3-70b.json").read_text(encoding="utf-8"))
 MOST_BYTES = 200_000
 WORST = {"serious", "critical"}
-# Every page that there is; {run} is a finished one.
+# Every page that there is; what stands in braces is of the demo tenant, see `things`.
 PAGES = {
     "sign-in": "/sign-in",
     "size-inference": "/size/inference",
@@ -36,12 +38,23 @@ PAGES = {
     "compare-choose": "/compare",
     "quotes": "/quotes",
     "quote-new": "/quotes/new?run={run}&option=1",
+    "quote-changed": "/quotes/{quote}/change",
+    "quote": "/quotes/{quote}",
     "batches": "/batches",
+    "batch": "/batches/{batch}",
     "schedules": "/schedules",
+    "admin-schedule-new": "/schedules/new",
+    "admin-schedule": "/schedules/{schedule}",
+    "occurrence": "/occurrences/{occurrence}",
     "price-books": "/price-books",
+    "price-book": "/price-books/{book}",
+    "price-book-diff": "/price-books/{book}/diff/{newer}",
+    "admin-price-book-new": "/price-books/new",
     "admin-keys": "/admin/keys",
+    "admin-quotas": "/admin/quotas",
     "admin-audit": "/admin/audit",
     "admin-webhooks": "/admin/webhooks",
+    "admin-webhook": "/admin/webhooks/{webhook}",
     "catalog": "/catalog/servers",
     "record": "/catalog/gpus/b200-sxm",
     "accuracy": "/accuracy",
@@ -91,6 +104,38 @@ def run(product: Started) -> str:
         answer = client.post("/v1/workloads", json=CHAT, headers={"Prefer": "wait=30"}).json()
     assert answer["status"] == "done"
     return answer["id"]
+
+
+@pytest.fixture(scope="module")
+def things(product: Started, run: str) -> dict[str, str]:
+    """One of everything that a page shows: a quote, two price books, a batch, a schedule that was run, a webhook."""
+    seller, admin = ({"Authorization": f"Bearer {product.key(role)}"} for role in ("seller", "admin"))
+    with httpx.Client(base_url=product.address, trust_env=False, timeout=60.0) as client:
+
+        def made(path: str, body: Any, who: dict[str, str] = admin) -> str:
+            answer = client.post(path, json=body, headers=who)
+            assert answer.is_success, answer.text
+            return str(answer.json()["id"])
+
+        quote = made("/v1/quotes", {"run_id": run, "customer": {"name": "Example Library"}, "currency": "USD"}, seller)
+        lines = client.get(f"/v1/quotes/{quote}", headers=seller).json()["document"]["lines"]
+        book = {"name": "shown", "currency": "USD", "date": "2026-11-01"}
+        schedule = made("/v1/schedules", {"name": "every morning", "cron": "0 6 * * *", "triggers": ["price_book"]})
+        found = {
+            "run": run,
+            "quote": quote,
+            "book": made("/v1/price-books", book | {"lines": book_lines(lines, "1000.00")}),
+            "newer": made("/v1/price-books", book | {"lines": book_lines(lines[1:], "1200.00")}),
+            "batch": made("/v1/batches", [CHAT, {"name": "wrong"}], seller),
+            "schedule": schedule,
+            "occurrence": made(f"/v1/schedules/{schedule}/run", None),
+            "webhook": made("/v1/webhooks", {"url": "https://93.184.215.14/events", "events": ["run.done"]}),
+        }
+        for _ in range(120):
+            if client.get(f"/v1/occurrences/{found['occurrence']}", headers=seller).json()["status"] == "done":
+                break
+            time.sleep(0.5)
+        return found
 
 
 def headline(page: Page) -> str:
@@ -229,6 +274,73 @@ def test_a_quote_from_an_option_to_acceptance(visit, sold):
     seller.keep_picture("journey-quote-accepted")
 
 
+def test_a_line_of_a_quote_is_typed_into_while_the_totals_follow(visit, sold):
+    """Discounts, quantities and charges move the totals and the approval under the hands of whoever types."""
+    opened = visit()
+    page = opened.go(f"/quotes/new?run={sold}&option=1")
+    before = page.inner_text(".grand strong")
+    page.focus('[name="quote.line_discounts.server"]')
+    page.keyboard.type("40 %")
+    expect(page.locator(".checks")).to_contain_text("by approver or admin")
+    expect(page.locator('[name="quote.line_discounts.server"]')).to_be_focused()
+    assert page.inner_text(".grand strong") != before
+    page.fill('[name="quote.quantities.server"]', "none")
+    expect(page.locator("#fault-quote-quantities-server p")).to_be_visible()
+    expect(page.locator(".grand")).to_contain_text("Total over 36 months")
+    page.fill('[name="quote.quantities.server"]', "")
+    page.click("text=Other charges")
+    page.fill('[name="quote.charges.0.name"]', "Freight")
+    page.fill('[name="quote.charges.0.amount"]', "1500")
+    expect(page.locator('[name="quote.charges.1.name"]')).to_be_visible()
+    expect(page.locator(".totals")).to_contain_text("Freight")
+    page.fill('[name="quote.destination_country"]', "China")
+    expect(page.locator("#export ~ p >> nth=0")).to_contain_text("Strongest flag")
+    page.fill('[name="quote.deliver_by"]', "2099-01-31")
+    expect(page.locator(".checks")).to_contain_text("Needed by 31 January 2099")
+    # All of it is there again after a reload.
+    page.reload()
+    expect(page.locator(".totals")).to_contain_text("Freight")
+    assert page.input_value('[name="quote.line_discounts.server"]') == "40 %"
+    opened.keep_picture("journey-quote-lines")
+
+
+def test_two_people_change_one_draft(visit, things):
+    address = f"/quotes/{things['quote']}/change"
+    first, second = visit(), visit(role="admin")
+    mine, theirs = first.go(address), second.go(address)
+    theirs.fill('[name="quote.discount_fraction"]', "20 %")
+    theirs.click("text=Save the draft")
+    theirs.wait_for_url(f"**/quotes/{things['quote']}")
+    mine.fill('[name="quote.customer.contact"]', "Ms Example")
+    mine.click("text=Save the draft")
+    expect(mine.locator("[role=alert]")).to_contain_text("Somebody else changed this meanwhile")
+    expect(mine.locator("[role=alert]")).to_contain_text("20 %")
+    assert mine.input_value('[name="quote.customer.contact"]') == "Ms Example"
+    first.keep_picture("journey-quote-overtaken")
+    mine.click("text=Save the draft")
+    mine.wait_for_url(f"**/quotes/{things['quote']}")
+
+
+def test_a_schedule_is_made_run_and_read(visit, run):
+    """An administrator has workloads sized again, and sees what moved."""
+    opened = visit(role="admin")
+    page = opened.go("/schedules/new")
+    page.fill('[name="schedule.cron"]', "0 7 * * MON")
+    expect(page.locator("#answer")).to_contain_text("07:00")
+    page.fill('[name="schedule.cron"]', "whenever")
+    expect(page.locator("#fault-schedule-cron p")).to_be_visible()
+    page.fill('[name="schedule.cron"]', "0 7 * * MON")
+    page.fill('[name="schedule.name"]', "on Mondays")
+    page.click("text=Make the schedule")
+    page.wait_for_url("**/schedules/sch_*")
+    page.click("text=Pause")
+    expect(page.locator(".title-row")).to_contain_text("paused")
+    page.click("text=Size them now")
+    page.wait_for_url("**/occurrences/occ_*")
+    expect(page.locator("#occurrence")).to_contain_text("Power at the meter", timeout=60_000)
+    opened.keep_picture("journey-schedule")
+
+
 def test_a_slider_moves_the_question(visit, run):
     opened = visit()
     page = opened.go(f"/compare?run={run}")
@@ -272,12 +384,12 @@ def test_the_keyboard_reaches_everything(visit, run):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_is_light_accessible_and_fits_every_screen(visit, run, name):
+def test_every_page_is_light_accessible_and_fits_every_screen(visit, things, name):
     for scheme, width in (("light", "laptop"), ("dark", "phone"), ("light", "projector"), ("dark", "laptop")):
         role = "admin" if name.startswith("admin") else "seller"
         opened = visit(signed_in=name != "sign-in", role=role, width=WIDTHS[width], scheme=scheme)
         opened.page.context.new_cdp_session(opened.page).send("Network.clearBrowserCache")
-        page = opened.go(PAGES[name].format(run=run))
+        page = opened.go(PAGES[name].format(**things))
         assert page.evaluate(_SENT) < MOST_BYTES
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{width} scrolls sideways"
         opened.keep_picture(f"{name}-{width}-{scheme}")

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import func, select
 
 from scripts.children import free_port
+from scripts.faulting.trees import make_next_release
 from scripts.processes import web as web_process
 from service.access import Role
 from service.planning.batch.reading import get_batch, results
 from service.planning.keys import create_key
-from service.store.migrate import head_revision
 from service.store.tables.batches import BatchAnswerRow, BatchStatus
 from tests.e2e.hosts import SERVERS, Host, copy_code
 from tests.planning.batch.conftest import asking, post
@@ -28,28 +28,6 @@ from tests.workers.conftest import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)]
 WITHIN_S = 90
-EXPAND = '''"""The next release: a column and a table that this one does not know."""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision = "{new}"
-down_revision = "{old}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    op.add_column("runs", sa.Column("of_the_next_release", sa.Text(), nullable=True))
-    op.create_table("of_the_next_release", sa.Column("id", sa.Text(), primary_key=True))
-    op.create_index("ix_of_the_next_release", "runs", ["of_the_next_release"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_of_the_next_release", "runs")
-    op.drop_table("of_the_next_release")
-    op.drop_column("runs", "of_the_next_release")
-'''
 
 
 @pytest.fixture
@@ -190,10 +168,7 @@ def test_a_release_is_rolled_out_and_back_while_the_one_before_it_runs(web, host
     acme = caller_of(web, "acme")
     token = create_key(web, acme.tenant_id, principal="visitor", role=Role.REQUESTER).token
     old, new = hosts("old"), hosts("new")
-    before = head_revision()
-    after = f"{int(before) + 1:04d}"
-    versions = new.folder / "service" / "store" / "migrations" / "versions"
-    (versions / f"{after}_next.py").write_text(EXPAND.format(new=after, old=before))
+    before, after = make_next_release(new.folder)
     port = free_port()
     old.more = {"HEADROOM_PORT": str(port), "HEADROOM_WEB_WORKERS": "1"}
     own = dataclasses.replace(web.settings, web_port=port, web_workers=1)

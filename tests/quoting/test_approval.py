@@ -47,7 +47,7 @@ def test_the_first_tier_that_holds_the_quote_is_its_tier(catalog, asked, tier, n
 
 def test_why_names_the_bound_the_value_and_the_tier(catalog):
     found = approval(priced(own="0.2"), catalog.discount_tiers, Role.SELLER)
-    assert found.why == "a discount of 0.2 on a line is above the 0.15 of tier standard"
+    assert found.why == "a discount of 20 % on a line is above the 15 % of tier standard"
     assert found.approvers == (Role.APPROVER, Role.ADMIN)
 
 

@@ -68,6 +68,35 @@ def test_a_planted_line_comes_back(bare: Catalog, runs: list[ScienceRun]) -> Non
     assert (curve.size_low, curve.size_high, curve.runs) == (2e4, 3e6, 4)
 
 
+def test_what_an_atom_costs_follows_the_data_sheet_and_launches_do_not(bare: Catalog, runs: list[ScienceRun]) -> None:
+    gpus = ("a100-80gb", "h100-sxm", "h200-sxm", "b200-sxm", "rtx-4080", "l40", "rtx-6000-ada", "v100")
+    specs = {gpu: bare.hardware.gpu(gpu) for gpu in gpus}
+
+    def atom_s(gpu: str) -> float:
+        fp32, bandwidth = specs[gpu].fp32_dense_tflops, specs[gpu].memory_bandwidth_tb_s
+        return 1e-8 / (float(fp32 or 0) / 19.5) ** 0.6 / (float(bandwidth or 0) / 2.039) ** 0.3
+
+    mine = [
+        replace(planted(one, n, launch_s + factor * atom_s(gpu) * n), gpu=gpu, application=name)
+        for name, factor, launch_s in (("openmm", 1.0, 1e-4), ("gromacs", 2.0, 3e-4))
+        for one in [next(r for r in runs if r.application == name and r.gpus == 1 and r.variant == r.base)]
+        for gpu in gpus
+        for n in (2e4, 1e5, 1e6)
+    ]
+    # One code ran on two of the GPUs alone: its law is that of both codes.
+    few = [run for run in mine if run.application == "gromacs" and run.gpu in {"h100-sxm", "v100"}]
+    pool = [run for run in mine if run.application == "openmm"] + few
+    law = fit_application(bare, bare.applications["gromacs"], few, pool=pool).law
+    again = fit_application(bare, bare.applications["openmm"], [r for r in pool if r not in few], pool=pool).law
+
+    assert law is not None
+    assert again is not None
+    assert law.fp32_exponent == again.fp32_exponent == pytest.approx(0.6, abs=0.08)
+    assert law.bandwidth_exponent == again.bandwidth_exponent == pytest.approx(0.3, abs=0.08)
+    # Nothing is missed by the GPUs that eight others tell; two tell nothing, and judgement stays.
+    assert again.ln_high < law.ln_high == bare.applications["gromacs"].law.ln_high  # type: ignore[union-attr]
+
+
 def test_scatter_widens_the_interval(bare: Catalog, runs: list[ScienceRun]) -> None:
     one = next(r for r in runs if r.application == "gromacs" and r.gpu == "gh200")
     noise = np.random.default_rng(1).normal(0.0, 1.0, 12)

@@ -1,12 +1,13 @@
 """Batches and schedules as pages: sent, followed, narrowed; a wrong item is refused alone, with its line."""
 
+import html
 import io
 import json
 
 import pytest
 
 from tests.schemas.requests import SMALL_CHAT
-from tests.web.conftest import text_of
+from tests.web.conftest import form_token, text_of
 
 LINES = "\n".join(
     json.dumps(one)
@@ -71,5 +72,33 @@ def test_another_tenants_batch_is_not_there(batch, visitor):
     assert stranger.post(f"{batch}/cancel", {}, on="/batches").status_code == 404
 
 
-def test_schedules_are_listed(anna):
-    assert "No schedule" in text_of(anna.get("/schedules").text)
+def test_items_are_narrowed_by_kind_and_name(anna, batch, work):
+    work()
+    assert "is wrong" not in text_of(anna.get(f"{batch}?kind=inference&name=fits").text)
+    assert "is like that" in text_of(anna.get(f"{batch}?kind=science").text)
+    assert "state=refused&amp;kind=&amp;name=fits" in anna.get(f"{batch}?name=fits").text
+
+
+def test_what_is_broken_is_refused_and_stands_there_still(anna):
+    broken = '[{"name": "one"}, {"name": '
+    answer = anna.post("/batches", {"items": broken, "name": "mine"}, on="/batches")
+    assert answer.status_code == 422
+    assert broken in html.unescape(answer.text)
+    assert 'value="mine"' in answer.text
+
+
+def test_a_file_is_as_long_as_the_api_takes_it(anna, runtime):
+    limits = runtime.settings
+    line = json.dumps({"name": "long", "labels": {"note": "x" * 60}, **SMALL_CHAT}).encode() + b"\n"
+    lines = line * (limits.body_limit_bytes * 2 // len(line))
+    assert len(lines) > limits.body_limit_bytes
+    # Written out, because the client that writes it itself leaves a file open.
+    token = form_token(anna.get("/batches").text)
+    part = "--part\r\nContent-Disposition: form-data; name="
+    body = f'{part}"form_token"\r\n\r\n{token}\r\n{part}"file"; filename="w.ndjson"\r\n\r\n'.encode()
+    kind = "multipart/form-data; boundary=part"
+    answer = anna.client.post("/batches", data=body + lines + b"\r\n--part--\r\n", content_type=kind)
+    assert answer.status_code == 303, text_of(answer.text)[:500]
+    assert f"of at most {limits.batch_limit_bytes // 1_000_000} MB" in text_of(anna.get("/batches").text)
+    # Other forms stay short.
+    assert anna.post("/compare/what-if", {"run": "x" * limits.body_limit_bytes}).status_code == 413

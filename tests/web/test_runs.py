@@ -125,13 +125,30 @@ def test_the_question_of_a_run_can_be_changed(anna, sized):
         assert f'value="{value}"' in page.text or value == "for later", value
 
 
+def test_a_customer_reads_words_and_no_ids(anna, sized, runtime):
+    chat = json.loads((ROOT / "config/examples/inference-chat-llama-3.3-70b.json").read_text(encoding="utf-8"))
+    words = text_of(anna.get(f"/runs/{sized(chat)}").text)
+    hardware = runtime.catalog.hardware
+    ids = {one.id for group in (hardware.servers, hardware.switches) for one in group if "-" in one.id}
+    assert not [known for known in ids if f" {known} " in words]
+    for raw in ("nvidia-ai-enterprise", "prosupport", "b200-sxm", "inference.", "workload."):
+        assert raw not in words, raw
+    for told in (
+        "NVIDIA AI Enterprise, a year",
+        "Dell ProSupport, a year",
+        "Framework reserve",
+        "beaten by none in cost",
+    ):
+        assert told in words, told
+
+
 def test_runs_are_told_apart_side_by_side_and_moved(anna, sized):
     chat = json.loads((ROOT / "config/examples/inference-chat-llama-3.3-70b.json").read_text(encoding="utf-8"))
     first = sized(chat)
     second = sized({**chat, "name": "twice as many", "workload": {**chat["workload"], "demand": {"users": 10_000}}})
     page = anna.get(f"/compare?run={first}&run={second}")
     assert page.status_code == 200
-    assert re.search(r'<tr class="differs asked"><th scope="row"><code>workload.demand.users', page.text)
+    assert re.search(r'<tr class="differs asked"><th scope="row">Demand, users', page.text)
     assert "twice as many" in page.text
     moved = anna.post(
         "/compare/what-if", {"run": first, "workload.demand.users": "2"}, on=f"/compare?run={first}", HX_Request="true"

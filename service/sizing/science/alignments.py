@@ -33,8 +33,14 @@ def msa_needs(
     route = next((r for r in facts.msa_routes if r.id == workload.msa.route), None)
     if route is None:
         known = ", ".join(r.id for r in facts.msa_routes)
-        message = f"this application has no alignment route {workload.msa.route}; it has {known}"
-        raise UnsupportedWorkloadError(message, errors=(FieldError(field="workload.msa.route", message=message),))
+        why = f" ({facts.msa_routes[0].note})" if len(facts.msa_routes) == 1 else ""
+        message = f"{workload.application} has no alignment route {workload.msa.route}; it has {known}{why}"
+        raise UnsupportedWorkloadError(
+            message,
+            errors=(
+                FieldError(field="workload.msa.route", message=message, value=str(workload.msa.route), limit=known),
+            ),
+        )
     chains_day = targets_day * workload.msa.unique_chains_per_target
     hours = DAY_S / HOUR_S * calibration.assumption("science.utilisation_fraction")
 

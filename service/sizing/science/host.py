@@ -164,7 +164,8 @@ def _msa_notes(needs: MsaNeeds, beside: int, *, calibration: Calibration) -> lis
         return [f"{told}; {spoken(gpus)} of the GPUs of this option search alignments: {bound}"]
     if not beside:
         return [told]
-    count = f"alignments take {spoken(beside)} CPU-only servers beside (requirements.{CPU_SERVERS})"
+    servers = "server" if beside == 1 else "servers"
+    count = f"alignments take {spoken(beside)} CPU-only {servers} beside (requirements.{CPU_SERVERS})"
     return [
         told,
         f"{count}: power, racks, network and energy of this option hold them, its cost where they have a price",

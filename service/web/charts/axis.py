@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from service.sizing.units import KILO, MEGA
 from service.web.wording import digits
 
 _MARKS = 5
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 # A range of so many decades is drawn by decades.
 _DECADES = 1.3
+# From here on a number is written in thousands.
+_LONG = 10 * KILO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Axis:
     def marks(self) -> tuple[Mark, ...]:
         """Round values between the ends."""
         values = _decades(self.low, self.high) if self.logarithmic else _steps(self.low, self.high)
-        return tuple(Mark(at=self.place(value), text=digits(value)) for value in values)
+        return tuple(Mark(at=self.place(value), text=_short(value)) for value in values)
 
 
 def axis_over(
@@ -64,6 +67,14 @@ def spans_decades(values: Iterable[float]) -> bool:
     """Whether values differ so much that they are better drawn by decades."""
     known = [value for value in values if value > 0]
     return bool(known) and math.log10(max(known) / min(known)) > _DECADES
+
+
+def _short(value: float) -> str:
+    """A round value in few characters, so that it can be read on a small screen too: 250k; 1.5M."""
+    size = abs(value)
+    if size >= MEGA * KILO or size < _LONG:
+        return digits(value)
+    return f"{value / MEGA:.4g}M" if size >= MEGA else f"{value / KILO:.4g}k"
 
 
 def _steps(low: float, high: float) -> list[float]:

@@ -41,6 +41,11 @@ class ParetoChart:
     speed_unit: str
     less_is_more: bool
 
+    @property
+    def others(self) -> bool:
+        """Whether there are options that others beat in everything."""
+        return any(not dot.row.on_front for dot in self.dots)
+
 
 def pareto_chart(answer: AnswerView) -> ParetoChart | None:
     """The chart; None where fewer than two options have a price."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from service.sizing.result import Sensitivity
 from service.web.charts.axis import Axis, axis_over
-from service.web.wording import label
+from service.web.part_words import assumption_name
 
 WIDTH = 640.0
-_LEFT, _RIGHT = 220.0, 620.0
-ROW = 30.0
+_LEFT, _RIGHT = 20.0, 620.0
+# A label, and the bar under it.
+ROW = 46.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +50,9 @@ def _chart(metric: str, found: list[Sensitivity], now: float | None) -> TornadoC
         ends = sorted((axis.place(one.at_low), axis.place(one.at_high)))
         bars.append(
             TornadoBar(
-                label=label(one.assumption.rpartition(".")[2]),
+                label=assumption_name(one.assumption),
                 sensitivity=one,
-                y=place * ROW + 6.0,
+                y=place * ROW + 22.0,
                 x=ends[0],
                 width=max(round(ends[1] - ends[0], 1), 2.0),
             )

@@ -8,7 +8,6 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from service.schemas.constraints import CountryField, DayField
-from service.schemas.country import COUNTRIES
 from service.schemas.currency import CurrencyField
 from service.schemas.exact import ExactField
 from service.schemas.length import LengthField
@@ -17,6 +16,8 @@ from service.schemas.strict import Amount, Choice, Count, Flag, Money, Names, Te
 from service.web.wording import digits, label, unit
 
 MEAN, P95 = "mean", "p95"
+# A text that may be so long is a sentence or more.
+_LONG_TEXT = 400
 
 
 class Shape(StrEnum):
@@ -31,6 +32,7 @@ class Shape(StrEnum):
     NAMES = "names"
     MODEL = "model"
     EXACT = "exact"
+    COUNTRY = "country"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,20 @@ class FormField:
     options: tuple[tuple[str, str], ...] = ()
     # Several short fields share a line.
     wide: bool = False
+    # The last member of the place, where that is a name which may hold a dot.
+    key: str = ""
 
     @property
     def id(self) -> str:
         """Its id in the page."""
         return self.path.replace(".", "-").replace("_", "-")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The members that lead to it in the body of a request."""
+        if not self.key:
+            return tuple(self.path.split("."))
+        return (*self.path.removesuffix(f".{self.key}").split("."), self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +164,7 @@ def _one(
         limit=_limit(found),
         required=found.required if required is None else required,
         options=_options(found),
-        wide=shape in {Shape.MODEL, Shape.NAMES},
+        wide=shape in {Shape.MODEL, Shape.NAMES} or (isinstance(found, Text) and found.longest >= _LONG_TEXT),
     )
 
 
@@ -167,7 +178,8 @@ def _shape(found: fields.Field[Any]) -> Shape:
         ((Money,), Shape.MONEY),
         ((DayField,), Shape.DAY),
         ((ExactField,), Shape.EXACT),
-        ((Text, CountryField, CurrencyField), Shape.TEXT),
+        ((CountryField,), Shape.COUNTRY),
+        ((Text, CurrencyField), Shape.TEXT),
     )
     for kinds, shape in shapes:
         if isinstance(found, kinds):
@@ -205,6 +217,4 @@ def _options(found: fields.Field[Any]) -> tuple[tuple[str, str], ...]:
         return tuple((value, value.replace("_", " ")) for value in found.choices)
     if isinstance(found, Flag):
         return (("true", "yes"), ("false", "no"))
-    if isinstance(found, CountryField):
-        return tuple((code, code) for code in sorted(COUNTRIES))
     return ()

@@ -1,5 +1,6 @@
 """The form of a quote: for whom, on what terms, where it goes, and what its ownership is computed with."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from service.schemas.quote_request import QUOTE_REQUEST
@@ -8,16 +9,22 @@ from service.web.form.field import Form, FormField, Group, Shape, fields_of
 PREFIX = "quote"
 _WORDS = {
     "quote.customer.name": "Customer",
+    "quote.seller.name": "Company that offers it",
+    "quote.seller.reference": "Your reference",
     "contact": "Contact",
     "reference": "Customer's reference",
     "currency": "Currency",
+    "price_book_id": "Price book",
     "discount_fraction": "Discount",
     "term_months": "Term of yearly charges",
     "spares": "Cold spares for",
+    "quote.fx.rate": "Rate",
+    "quote.fx.date": "Day of the rate",
+    "quote.fx.source": "Whose rate",
     "valid_days": "Days valid",
     "valid_until": "Valid until",
     "time_zone": "Time zone",
-    "deliver_by": "Wished by",
+    "deliver_by": "Needed by",
     "destination_country": "Where it will stand",
     "exporter_country": "Sent from",
     "headquarters_country": "End user's headquarters",
@@ -30,32 +37,45 @@ _WORDS = {
     "tax_note": "Tax",
     "horizon_months": "Owned for",
     "utilisation_fraction": "Hours used",
+    "load_fraction": "Draw while in use",
+    "pue": "PUE",
     "electricity_price_kwh": "Electricity, a kWh",
     "space_price_kw_month": "Space, a kW and month",
     "staff_price_year": "Staff, a year",
+    "depreciation_months": "Written off over",
     "residual_fraction": "Value left",
     "financing_rate_fraction": "Financing rate",
     "quote.tco.cloud.name": "Cloud to compare with",
     "quote.tco.cloud.date": "Its prices of",
+    "quote.tco.cloud.reserved": "Every hour is paid for",
 }
 INITIAL = {"quote.currency": "USD"}
+_PRICES = "Prices"
 
 
 def _of(*names: str) -> tuple[FormField, ...]:
     return fields_of(QUOTE_REQUEST, PREFIX, *names, words=_WORDS)
 
 
-def form_for(gpu: str) -> Form:
-    """The form of a quote of servers with this GPU, whose hour a cloud has a price for too."""
-    hour = FormField(
+def hour_field(gpu: str) -> FormField:
+    """What an hour of this GPU costs in the cloud."""
+    return FormField(
         path=f"{PREFIX}.tco.cloud.gpu_hour.{gpu}",
+        key=gpu,
         label="Cloud, a GPU-hour",
         shape=Shape.EXACT,
-        what=f"Price of an hour of {gpu} in the cloud, in the currency of the quote.",
+        what="Price of an hour of this GPU in the cloud, in the currency of the quote.",
     )
-    cloud = (*_of("tco.cloud.name", "tco.cloud.date"), hour)
+
+
+def form_for(gpu: str | None, *, books: Iterable[tuple[str, str]] = ()) -> Form:
+    """The form of a quote of servers with this GPU, whose hour a cloud has a price for too, from one of the books."""
+    cloud = () if gpu is None else (*_of("tco.cloud.name", "tco.cloud.date", "tco.cloud.reserved"), hour_field(gpu))
+    [book] = _of("price_book_id")
+    chosen = replace(book, shape=Shape.CHOICE, options=tuple(books), default="the one in force", wide=True)
     *others, last = FORM.groups
-    return replace(FORM, groups=(*others, replace(last, fields=(*last.fields, *cloud))))
+    groups = [replace(one, fields=(*one.fields, chosen)) if one.title == _PRICES else one for one in others]
+    return replace(FORM, groups=(*groups, replace(last, fields=(*last.fields, *cloud))))
 
 
 FORM = Form(
@@ -64,18 +84,18 @@ FORM = Form(
     lead="",
     fixed=(),
     groups=(
-        Group(title="For whom", fields=_of("customer.name", "customer.contact", "customer.reference")),
-        Group(title="Prices", fields=_of("currency", "discount_fraction", "term_months", "spares")),
         Group(
-            title="Delivery and validity",
-            fields=_of(
-                "destination_country", "exporter_country", "deliver_by", "valid_days", "valid_until", "time_zone"
-            ),
+            title="For whom and where",
+            fields=_of("customer.name", "customer.contact", "customer.reference", "destination_country", "deliver_by"),
         ),
+        Group(title=_PRICES, fields=_of("currency", "discount_fraction", "term_months", "spares")),
+        Group(title="Exchange rate", folded=True, fields=_of("fx.rate", "fx.date", "fx.source")),
+        Group(title="Validity", folded=True, fields=_of("valid_days", "valid_until", "time_zone")),
         Group(
-            title="End user",
+            title="Export: sender and end user",
             folded=True,
             fields=_of(
+                "exporter_country",
                 "end_user.headquarters_country",
                 "end_user.ultimate_parent_country",
                 "end_user.end_use",
@@ -87,15 +107,19 @@ FORM = Form(
             folded=True,
             fields=_of("terms.payment", "terms.delivery", "terms.warranty", "terms.tax_note"),
         ),
+        Group(title="Offered by", folded=True, fields=_of("seller.name", "seller.contact", "seller.reference")),
         Group(
             title="Cost of ownership",
             folded=True,
             fields=_of(
                 "tco.horizon_months",
                 "tco.utilisation_fraction",
+                "tco.load_fraction",
+                "tco.pue",
                 "tco.electricity_price_kwh",
                 "tco.space_price_kw_month",
                 "tco.staff_price_year",
+                "tco.depreciation_months",
                 "tco.residual_fraction",
                 "tco.financing_rate_fraction",
             ),

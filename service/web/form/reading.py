@@ -2,18 +2,23 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldError
+from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
+from service.web.form.countries import country_code, country_name, country_names
 from service.web.form.field import MEAN, Form, FormField, Shape
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
 NAME = "name"
 _MODEL = "workload.model"
+# How an error tells of a number that is written as text.
+_OF_JSON = "decimal string"
 _NUMBER = re.compile(r"([+-]?[\d ,_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([kKMGBT%]?)", re.ASCII)
 _SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
 # A member that marks what was pasted: a whole question, or the configuration of a model.
@@ -43,11 +48,16 @@ def exact(text: str) -> str:
         return text
 
 
+def percentage(text: str) -> str:
+    """A share that is kept as a decimal string, as people write it: 0.125 is 12.5 %."""
+    return f"{(Decimal(text) * 100).normalize():f} %" if text else text
+
+
 def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
     """The body of a request as this form asks for it; MalformedBodyError when what was pasted cannot be read."""
     body: dict[str, Any] = {}
     for path, value in form.fixed:
-        _put(body, path, value)
+        _put(body, tuple(path.split(".")), value)
     for group in form.groups:
         chosen = typed.get(group.path, group.alternatives[0].name if group.alternatives else "")
         for one in group.alternatives:
@@ -58,7 +68,7 @@ def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
             _put_default(body, group.path)
     pasted = typed.get(PASTED, "").strip()
     if pasted and any(field.shape is Shape.MODEL for field in form.everything):
-        _put(body, _MODEL, _pasted_model(pasted))
+        _put(body, tuple(_MODEL.split(".")), _pasted_model(pasted))
     if name := typed.get(NAME, "").strip():
         body[NAME] = name
     return _lengths(body)
@@ -68,7 +78,7 @@ def _put_all(body: dict[str, Any], fields: tuple[FormField, ...], typed: Mapping
     for field in fields:
         text = typed.get(field.path, "").strip()
         if text:
-            _put(body, field.path, _value(field, text))
+            _put(body, field.place, _value(field, text))
 
 
 def _value(field: FormField, text: str) -> Any:
@@ -84,11 +94,11 @@ def _value(field: FormField, text: str) -> Any:
         return f"{value:.2f}" if isinstance(value, float) else text
     if field.shape is Shape.FLAG:
         return {"true": True, "false": False}.get(text, text)
-    return text
+    return country_code(text) if field.shape is Shape.COUNTRY else text
 
 
-def _put(body: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
+def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    *parents, last = path
     place = body
     for parent in parents:
         place = place.setdefault(parent, {})
@@ -134,13 +144,17 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     """What would have to be typed into the form to ask this."""
     typed: dict[str, str] = {}
     for field in form.everything:
-        value = _at(body, field.path)
+        value = _at(body, field.place)
         text = "" if value is None else _text(value)
+        if field.shape is Shape.COUNTRY:
+            text = country_name(text)
+        if field.shape is Shape.EXACT and "%" in field.unit:
+            text = percentage(text)
         # What holds anyway is left empty, as its author has probably left it.
         if text and text != field.default.replace(",", ""):
             typed[field.path] = text
     for group in form.groups:
-        given = _at(body, group.path) if group.path else None
+        given = _at(body, tuple(group.path.split("."))) if group.path else None
         for one in group.alternatives:
             if isinstance(given, Mapping) and given.get(one.name) is not None:
                 typed[group.path] = one.name
@@ -149,9 +163,9 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     return typed
 
 
-def _at(body: Mapping[str, Any], path: str) -> Any:
+def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     place: Any = body
-    for part in path.split("."):
+    for part in path:
         if part == MEAN and isinstance(place, int | float):
             return place
         if not isinstance(place, Mapping):
@@ -172,12 +186,29 @@ def _text(value: Any) -> str:
 
 def beside_fields(form: Form, errors: tuple[FieldError, ...]) -> dict[str, list[FieldError]]:
     """The errors by the field, or the group, that they are told beside; those of no field under the empty path."""
-    paths = [field.path for field in form.everything]
+    fields = {field.path: field for field in form.everything}
+    paths = list(fields)
     groups = [group.path for group in form.groups if group.path]
     found: dict[str, list[FieldError]] = {}
     for error in errors:
-        found.setdefault(_place(error.field, paths, groups), []).append(error)
+        place = _place(error.field, paths, groups)
+        found.setdefault(place, []).append(_as_typed(fields.get(place), error))
     return found
+
+
+def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
+    """The error as whoever types reads it: forms take shares as percentages and countries by their names."""
+    if field is None:
+        return error
+    if field.shape is Shape.EXACT and _OF_JSON in error.message:
+        share = "a share of at most 100 %, such as 15 % or 0.15"
+        message = f"Type {share if '%' in field.unit else 'a number, such as 12.50'}."
+        return replace(error, message=message)
+    if field.shape is Shape.COUNTRY and error.value is not None:
+        near = nearest(error.value, country_names().values())
+        message = "There is no country of that name: take one of the list, or its two letters, such as DE."
+        return replace(error, message=message, did_you_mean=near)
+    return error
 
 
 def _place(path: str, paths: list[str], groups: list[str]) -> str:

@@ -14,6 +14,26 @@
     }
   };
 
+  // The last row of fields that repeat is always an empty one.
+  const growRows = () => {
+    for (const list of form().querySelectorAll("[data-repeat]")) {
+      const last = list.lastElementChild;
+      const rows = list.childElementCount;
+      if (rows >= 20 || ![...last.querySelectorAll("input")].some((field) => field.value.trim())) continue;
+      const next = last.cloneNode(true);
+      for (const part of next.querySelectorAll("*")) {
+        for (const { name, value } of [...part.attributes]) {
+          if (name.startsWith("data-htmx")) part.removeAttribute(name);
+          else part.setAttribute(name, value.replaceAll(/(charges[.-])\d+/g, `$1${rows}`));
+        }
+        if (part.matches(".fault")) part.replaceChildren();
+        part.removeAttribute("aria-invalid");
+      }
+      for (const field of next.querySelectorAll("input")) field.value = "";
+      list.append(next);
+    }
+  };
+
   const markWrong = () => {
     for (const fault of document.querySelectorAll(".fault[data-field]")) {
       const field = fault.dataset.field && form().elements.namedItem(fault.dataset.field);
@@ -38,9 +58,11 @@
     let changed = false;
     for (const [name, value] of JSON.parse(kept)) {
       const field = form().elements.namedItem(name);
-      if (field && field.value !== value) {
-        field.value = value;
+      if (field && (field.type === "checkbox" ? !field.checked : field.value !== value)) {
+        if (field.type === "checkbox") field.checked = true;
+        else field.value = value;
         changed = true;
+        growRows();
       }
     }
     showChosen();
@@ -65,6 +87,7 @@
   document.addEventListener("input", (event) => {
     if (!form()?.contains(event.target)) return;
     showChosen();
+    growRows();
     keepDraft();
   });
   document.addEventListener("submit", () => form() && sessionStorage.removeItem(draftKey()));

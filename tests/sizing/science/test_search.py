@@ -335,6 +335,14 @@ def test_an_unknown_method_names_the_known_ones(catalog):
         describe(md(method="ewald"), catalog.applications["openmm"], catalog.calibration)
 
 
+def test_what_reads_one_sequence_takes_no_alignments(catalog, weight):
+    asked = folding(application="esmfold", msa=Msa(route=MsaSearch.JACKHMMER))
+    with pytest.raises(UnsupportedWorkloadError, match="one sequence is all that it reads") as refused:
+        sized(asked, catalog, weight)
+    (error,) = refused.value.detail.errors
+    assert (error.field, error.value, error.limit) == ("workload.msa.route", "jackhmmer", "precomputed")
+
+
 def test_workload_and_application_must_belong_together(catalog):
     with pytest.raises(UnsupportedWorkloadError, match="template md"):
         describe(folding(), catalog.applications["openmm"], catalog.calibration)

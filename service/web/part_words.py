@@ -1,0 +1,50 @@
+"""What people call the records of the catalog and the assumptions of an answer, by their ids."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from service.edge.context import runtime
+from service.quoting.indicative import CALLED, CostLine
+from service.sizing.hardware import Hardware
+from service.web.sentence import gpu_name, server_name
+from service.web.wording import TIMES, label
+
+# Words of an id that are the area it belongs to, and no part of what it is called.
+_AREAS = ("workload", "constraints", "deployment", "inference", "training", "science", "network", "facility", "storage")
+
+
+def part_name(part_id: str | None) -> str:
+    """The name of a GPU, a server, a switch or another part; whatever the catalog does not know stays as it is."""
+    if part_id is None:
+        return ""
+    hardware = runtime().catalog.hardware
+    return next((name for known, name in _named(hardware) if known == part_id), part_id)
+
+
+def _named(hardware: Hardware) -> Iterator[tuple[str, str]]:
+    yield from ((gpu.id, gpu_name(hardware, gpu.id)) for gpu in hardware.gpus)
+    yield from ((switch.id, switch.name) for switch in hardware.switches)
+    for server in hardware.servers:
+        # One server is told from another of its kind by its GPUs.
+        yield server.id, f"{server_name(server.name)}, {server.gpus} {TIMES} {gpu_name(hardware, server.gpu)}"
+
+
+def cost_name(line: CostLine) -> str:
+    """What a part of the cost is called, in answers that were kept under its id too."""
+    return CALLED.get(line.part, line.name)
+
+
+def assumption_name(place: str) -> str:
+    """What an assumption or a field is called: inference.memory_fraction.vllm is "Memory fraction, vllm"."""
+    parts = [part for part in place.split(".") if part not in _AREAS]
+    if not parts:
+        return label(place)
+    first, *others = parts
+    return ", ".join([label(first), *(label(other).lower() if other.isalpha() else other for other in others)])
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "assumption_name": assumption_name,
+    "cost_name": cost_name,
+    "part_name": part_name,
+}

@@ -1,0 +1,208 @@
+"""The form of a quote: each number of it can be typed, what is wrong costs nothing else, two people see each other."""
+
+import html
+import json
+import re
+
+import pytest
+
+from service.access import Role
+from tests.api.selling import Shop, open_shop
+from tests.web.conftest import Visitor, text_of
+
+
+@pytest.fixture
+def shop(speaker, work) -> Shop:
+    made = open_shop(speaker, work)
+    assert made.stock().status_code == 200
+    return made
+
+
+@pytest.fixture
+def seller(visitor) -> Visitor:
+    return visitor("acme", Role.SELLER)
+
+
+def form_of(shop: Shop, **changes: str) -> dict[str, str]:
+    plain = {"run_id": shop.run_id, "option": "1", "quote.customer.name": "Example University", "quote.currency": "USD"}
+    return plain | {f"quote.{name}": text for name, text in changes.items()}
+
+
+def new_of(shop: Shop) -> str:
+    return f"/quotes/new?run={shop.run_id}&option=1"
+
+
+def previewed(seller: Visitor, shop: Shop, **changes: str) -> str:
+    answer = seller.post("/quotes/preview", form_of(shop, **changes), on=new_of(shop), HX_Request="true")
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+def written(seller: Visitor, shop: Shop, **changes: str) -> str:
+    made = seller.post("/quotes", form_of(shop, **changes), on=new_of(shop))
+    assert made.status_code == 303, text_of(made.text)[:3000]
+    return str(made.headers["Location"])
+
+
+def asked(shop: Shop, quote: str) -> dict[str, object]:
+    found: dict[str, object] = shop.seller.get(f"/v1{quote}").json["document"]
+    return found
+
+
+def typed_in(page: str) -> dict[str, str]:
+    """What stands in the fields of a form."""
+    fields = re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', page)
+    chosen = re.findall(r'<select[^>]*name="([^"]+)".*?<option value="([^"]*)" selected', page, flags=re.DOTALL)
+    return {name: html.unescape(text) for name, text in [*fields, *chosen]}
+
+
+def fault_beside(page: str, field: str) -> str:
+    found = re.search(rf'id="fault-{field}".*?</div>', page, flags=re.DOTALL)
+    assert found, field
+    return text_of(found[0])
+
+
+def test_lines_charges_and_terms_are_typed_and_kept(shop, seller):
+    typed = {
+        "quantities.server": "2",
+        "line_discounts.server": "12.5 %",
+        "charges.0.name": "Freight",
+        "charges.0.amount": "1,250.50",
+        "charges.2.name": "Unpacking",
+        "charges.2.amount": "99",
+        "term_months": "24",
+        "destination_country": "Germany",
+        "terms.payment": "Within 30 days",
+        "seller.name": "Example Systems",
+    }
+    words = text_of(previewed(seller, shop, **typed))
+    for told in ("Freight", "1,250.50", "Total over 24 months", "Unpacking"):
+        assert told in words.replace("\u00a0", " "), told
+    quote = written(seller, shop, **typed)
+    document = asked(shop, quote)
+    [server] = [line for line in document["lines"] if line["id"] == "server"]
+    assert (server["quantity"], server["discount_fraction"], server["stated"]) == (2, "0.125", True)
+    assert [one["amount"] for one in document["totals"]["charges"]] == ["1250.50", "99.00"]
+    assert document["export"]["shipment"]["destination"] == "DE"
+    assert document["offered_by"]["name"] == "Example Systems"
+    # The form of the draft has all of it again, and saving it as it stands changes nothing.
+    change = seller.get(f"{quote}/change").text
+    again = typed_in(change)
+    assert again["quote.quantities.server"] == "2"
+    assert again["quote.line_discounts.server"] == "12.5 %"
+    assert again["quote.charges.1.name"] == "Unpacking"
+    assert again["quote.destination_country"] == "Germany"
+    before = shop.seller.get(f"/v1{quote}").json["sha256"]
+    assert seller.post(quote, again, on=f"{quote}/change").status_code == 303
+    assert shop.seller.get(f"/v1{quote}").json["sha256"] == before
+
+
+def test_a_field_that_is_emptied_takes_back_what_was_asked(shop, seller):
+    quote = written(
+        seller, shop, **{"line_discounts.server": "12 %", "charges.0.name": "Freight", "charges.0.amount": "9"}
+    )
+    again = typed_in(seller.get(f"{quote}/change").text)
+    again |= {"quote.line_discounts.server": "", "quote.charges.0.name": "", "quote.charges.0.amount": ""}
+    assert seller.post(quote, again, on=f"{quote}/change").status_code == 303
+    document = asked(shop, quote)
+    assert document["totals"]["charges"] == []
+    assert {line["discount_fraction"] for line in document["lines"]} == {"0"}
+
+
+def test_the_tier_of_approval_follows_the_discount_of_one_line(shop, seller):
+    assert "not needed" in text_of(previewed(seller, shop))
+    words = text_of(previewed(seller, shop, **{"line_discounts.server": "40 %"}))
+    assert "by approver or admin" in words
+    assert "40 % on a line is above the 15 %" in words.replace("\u00a0", " ")
+
+
+def test_country_and_day_move_flags_and_lead_time_at_once(shop, seller):
+    assert "no day asked" in text_of(previewed(seller, shop))
+    assert "no lead time is known" in text_of(previewed(seller, shop, deliver_by="2099-01-31"))
+    known = text_of(previewed(seller, shop, destination_country="Germany"))
+    flagged = text_of(previewed(seller, shop, destination_country="China"))
+    assert "destination CN" in flagged
+    assert known != flagged
+
+
+def test_a_country_that_is_mistyped_is_told_with_what_was_meant(shop, seller):
+    page = previewed(seller, shop, destination_country="Germny")
+    assert 'data-value="Germany"' in page
+    assert "destination DE" in text_of(previewed(seller, shop, destination_country="germany"))
+    assert "destination DE" in text_of(previewed(seller, shop, destination_country="de"))
+
+
+def test_a_rate_is_asked_for_where_currencies_differ(shop, seller):
+    lost = previewed(seller, shop, currency="EUR", **{"quantities.server": "2"})
+    assert "give the rate" in fault_beside(lost, "quote-fx-rate")
+    # What was typed beside a line is carried on while no line can be shown.
+    assert typed_in(lost)["quote.quantities.server"] == "2"
+    rate = {"fx.rate": "0.9", "fx.date": "2026-11-27", "fx.source": "the bank"}
+    words = text_of(previewed(seller, shop, currency="EUR", **rate))
+    assert "1 USD = 0.9 EUR, 27 November 2026, the bank" in words
+
+
+def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
+    wrong = {
+        "quantities.server": "none",
+        "line_discounts.server": "120 %",
+        "charges.1.amount": "a lot",
+        "deliver_by": "2020-01-01",
+        "discount_fraction": "5 %",
+    }
+    page = previewed(seller, shop, **wrong)
+    assert "Total over 36 months" in text_of(page)
+    for field in ("quote-quantities-server", "quote-line-discounts-server", "quote-charges-1-name", "quote-deliver-by"):
+        assert len(fault_beside(page, field)) > 3, field
+    assert "such as 15 % or 0.15" in fault_beside(page, "quote-line-discounts-server")
+    refused = seller.post("/quotes", form_of(shop, **wrong), on=new_of(shop))
+    assert refused.status_code == 422
+    typed = typed_in(refused.text)
+    for name, text in wrong.items():
+        assert typed[f"quote.{name}"] == text, name
+
+
+def test_whoever_is_overtaken_sees_by_what_and_loses_nothing(shop, seller, visitor):
+    quote = written(seller, shop, discount_fraction="10 %", deliver_by="2027-05-01")
+    change = f"{quote}/change"
+    mine = typed_in(seller.get(change).text)
+    other = visitor("acme", Role.ADMIN)
+    theirs = typed_in(other.get(change).text)
+    theirs |= {"quote.discount_fraction": "20 %", "quote.customer.contact": "Ms Example"}
+    assert other.post(quote, theirs, on=change).status_code == 303
+    mine |= {"quote.discount_fraction": "15 %", "quote.terms.payment": "At once"}
+    late = seller.post(quote, mine, on=change)
+    assert late.status_code == 412
+    words = text_of(late.text)
+    assert "Somebody else changed this meanwhile" in words
+    assert re.search(r"Discount 10 % 20 % 15 %", words), words[:3000]
+    assert re.search(r"Contact empty Ms Example as it is", words)
+    assert asked(shop, quote)["terms"]["discount_fraction"] == "0.2"
+    # Both changes stand in the form; saved again, it goes over what was just shown.
+    both = typed_in(late.text)
+    assert both["quote.discount_fraction"] == "15 %"
+    assert both["quote.customer.contact"] == "Ms Example"
+    assert both["quote.terms.payment"] == "At once"
+    assert seller.post(quote, both, on=change).status_code == 303
+    assert asked(shop, quote)["customer"]["contact"] == "Ms Example"
+
+
+def test_a_form_that_carries_nonsense_of_what_was_read_is_refused_all_the_same(shop, seller):
+    quote = written(seller, shop)
+    for read in ("", "[1]", "{", json.dumps({"quote.currency": 7})):
+        typed = form_of(shop, discount_fraction="1 %") | {"version": "99", "read": read}
+        assert seller.post(quote, typed, on=f"{quote}/change").status_code == 412
+
+
+def test_what_no_rule_counts_can_be_counted_by_hand(shop, seller):
+    page = previewed(seller, shop)
+    assert "Not counted, and in no sum" in text_of(page)
+    assert 'name="quote.quantities.storage"' in page
+    none_needed = written(seller, shop, **{"quantities.storage": "0"})
+    assert "storage" not in [one["id"] for one in asked(shop, none_needed)["uncounted"]]
+
+
+def test_the_book_is_chosen_among_those_of_the_tenant(shop, seller):
+    page = seller.get(new_of(shop)).text
+    [choice] = re.findall(r'<option value="(pbk_\w+)"\s*>list, version 1, USD', page)
+    assert asked(shop, written(seller, shop, price_book_id=choice))["price_book"]["id"] == choice
