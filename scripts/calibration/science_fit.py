@@ -55,10 +55,10 @@ def fit_application(
     if application.template is Template.ROOFLINE:
         return fitted
     among = pool if application.template is Template.MD else ()
-    return with_laws(catalog, fitted, _plain(catalog, application, runs), pool=among)
+    return with_laws(catalog, fitted, plain_runs(catalog, application, runs), pool=among)
 
 
-def _plain(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> list[ScienceRun]:
+def plain_runs(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> list[ScienceRun]:
     """Runs whose time is that of GPUs alone."""
     return [run for run in runs if not run.padded and _alone(run) and not spills(catalog, application, run)]
 
@@ -67,7 +67,7 @@ def fit_curves(catalog: Catalog, application: Application, runs: Sequence[Scienc
     """Curves from runs on one GPU, then what only several GPUs or a full memory show."""
     if application.template is Template.ROOFLINE:
         return with_precision_factors(application, runs)
-    plain = _plain(catalog, application, runs)
+    plain = plain_runs(catalog, application, runs)
     held = settings_ln_arm(application, catalog.calibration)
     fitted = replace(application, curves=tuple(curves_of(application, plain, held=held)))
     fitted = with_variant_factors(fitted, plain)

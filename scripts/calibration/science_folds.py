@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scripts.calibration.science_curves import arm_of, beyond
-from scripts.calibration.science_fit import Fitted, dynamics, fit_curves
+from scripts.calibration.science_fit import Fitted, dynamics, fit_curves, plain_runs
 from scripts.calibration.science_laws import LEAST_GPUS, with_laws
 from scripts.calibration.science_runs import ScienceRun, fitted_calibration, predictions
 from service.catalog.catalog import Catalog
@@ -122,11 +122,13 @@ def _without(
     value: str,
 ) -> Application:
     """The application fitted on what is kept, with the bands of the whole; one run less leaves its law as it is."""
-    again = fit_curves(catalog, catalog.applications[whole.id], kept)
+    facts = catalog.applications[whole.id]
+    again = fit_curves(catalog, facts, kept)
     if whole.law is None or part == RUN:
         return replace(again, law=whole.law, variant_laws=whole.variant_laws)
     mine = pool if whole.template is Template.MD else ()
-    again = with_laws(catalog, again, kept, pool=mine, without=value if part == GPU else "")
+    alone = plain_runs(catalog, facts, kept)
+    again = with_laws(catalog, again, alone, pool=mine, without=value if part == GPU else "")
 
     def banded(law: TransferLaw | None, of: TransferLaw | None) -> TransferLaw | None:
         return law if law is None or of is None else replace(law, ln_low=of.ln_low, ln_high=of.ln_high)

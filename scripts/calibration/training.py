@@ -17,6 +17,7 @@ from scripts.calibration.training_bands import (
     TrainingError,
     bands_of,
     is_inside,
+    judged,
     peak_errors,
 )
 from scripts.calibration.training_fit import (
@@ -43,11 +44,13 @@ _HEADER = """\
 # What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do
 # not edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU, widest of
-# the three; of memory a prediction interval of Student's t over groups.
+# the three, their arms so long that intervals made without a source, model or GPU hold four of five of its errors; of
+# memory a prediction interval of Student's t over groups.
 # errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows,
-# p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval of below.
-# Memory is a formula without a fitted number, whose assumptions were judged with these lines in view: folds make its
-# interval without what they leave out.
+# p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval; where a
+# source, model or GPU is left out, within the interval that is made without it.
+# Memory is a formula without a fitted number; each assumption that was judged with these lines in view takes a degree
+# of freedom from its interval.
 """
 
 
@@ -89,7 +92,7 @@ def folds(places: Sequence[TrainingPlace]) -> Iterator[tuple[str, str]]:
 def _step_errors(runs: Sequence[TrainingRun], vector: FloatArray, fold: str) -> list[TrainingError]:
     found = StackedRuns(runs).log_errors(vector)
     return [
-        TrainingError(place=run.place, metric=STEP, fold=fold, log_error=float(error))
+        TrainingError(place=run.place, metric=STEP, fold=fold, log_error=float(error), widening=run.widening)
         for run, error in zip(runs, found, strict=True)
     ]
 
@@ -105,7 +108,7 @@ def write_training(path: Path, fit: TrainingFit, *, today: date) -> None:
         "method: robust least squares on the logarithm of the step with priors (scripts/calibration/training_fit.py)",
         f'code_version: "{ENGINE_VERSION}"',
         "errors:",
-        *_error_lines(fit.errors, bands),
+        *_error_lines(judged(fit.errors), bands),
         "coefficients:",
         *_coefficient_lines(fit),
         "residuals:",

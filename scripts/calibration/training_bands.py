@@ -18,6 +18,16 @@ ROLLOUTS, ADAPTERS = "grpo", "adapter"
 REGIMES = ("dense", "moe", ADAPTERS, ROLLOUTS)
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
+# The share of errors that an interval must hold without having seen them.
+_HELD = 0.8
+# Choices in the formulas of memory that were made with the measured peaks in view.
+JUDGED = (
+    "norms and activations of tuning in 16 bit are not fused",
+    "tools that shard load whole weights",
+    "adapters keep gathered inputs",
+    "the share that selective recompute makes again",
+    "the longest example of tuning",
+)
 # Fewer peaks than this are not left out: what remains is nearly all.
 _LEAST_PEAKS = 3
 
@@ -53,7 +63,7 @@ def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Ite
     for name in (*REGIMES, ANY_SCOPE):
         own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=ROLLOUTS)]
         if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
-            yield _outermost(own, name)
+            yield stretched(_outermost(own, name), _arms_to_unseen(_unseen(own, name)))
     # Without a measured peak nothing is known of memory, and the step's scatter stands in.
     yield peak_band(peaks) if len(peaks) > 1 else replace(_outermost(errors, ANY_SCOPE), metric=MEMORY)
 
@@ -80,14 +90,69 @@ def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
     )
 
 
+def _unseen(errors: Sequence[TrainingError], regime: str) -> Iterator[tuple[TrainingError, float]]:
+    """Every error left out, and how many arms of the band made without its source, model or GPU it lies off.
+
+    What leaves too few others is not judged.
+    """
+    for fold in FOLDS:
+        own = [e for e in errors if e.fold == fold]
+        for value in sorted({str(getattr(e.place, fold)) for e in own}):
+            kept = [e for e in errors if getattr(e.place, fold) != value]
+            if sum(e.fold in FOLDS for e in kept) < _LEAST_POINTS:
+                continue
+            band = _outermost(kept, regime)
+            yield from ((e, _arms(e, band)) for e in own if getattr(e.place, fold) == value)
+
+
+def judged(errors: Sequence[TrainingError]) -> tuple[TrainingError, ...]:
+    """The errors, those left out told apart by whether an interval that has not seen them would hold them."""
+    inside: dict[int, bool] = {}
+    for name in REGIMES:
+        unseen = list(_unseen([e for e in errors if e.metric == STEP and e.place.regime == name], name))
+        longest = _arms_to_unseen(iter(unseen))
+        inside |= {id(error): arms <= longest for error, arms in unseen}
+    return tuple(replace(error, inside=inside.get(id(error), error.inside)) for error in errors)
+
+
+def _arms(error: TrainingError, band: Band) -> float:
+    """How many arms of a band an error lies from its middle."""
+    off = -error.log_error / error.widening - band.middle
+    return off / (band.high - band.middle) if off > 0.0 else off / (band.low - band.middle)
+
+
+def _arms_to_unseen(unseen: Iterator[tuple[TrainingError, float]]) -> float:
+    """The arms that hold four of five errors of the worst way of leaving out, never less than one.
+
+    An interval is made without what it judges, as it will be for sources that nobody has seen.
+    """
+    ways: dict[str, list[tuple[TrainingError, float]]] = {}
+    for error, arms in unseen:
+        ways.setdefault(error.fold, []).append((error, arms))
+    return max((_held_arms(way) for way in ways.values()), default=1.0)
+
+
+def _held_arms(way: Sequence[tuple[TrainingError, float]]) -> float:
+    arms, weights = np.array([arms for _, arms in way]), _weights([error.place for error, _ in way])
+    return max(1.0, _quantile(arms, weights, _HELD))
+
+
+def stretched(band: Band, factor: float) -> Band:
+    """The band with longer arms about the same middle."""
+    low, high = (band.middle + factor * (end - band.middle) for end in (band.low, band.high))
+    return replace(band, low=low, high=high)
+
+
 def _quantiles(errors: Sequence[TrainingError]) -> tuple[float, float, float]:
     ratios, weights = _weighed(errors)
     return _quantile(ratios, weights, 0.1), _quantile(ratios, weights, 0.5), _quantile(ratios, weights, 0.9)
 
 
 def _weighed(errors: Sequence[TrainingError]) -> tuple[FloatArray, FloatArray]:
-    """ln(measured / predicted) and weights: a group counts with the square root of its runs."""
-    return np.array([-error.log_error for error in errors]), _weights([error.place for error in errors])
+    """ln(measured / predicted) over what it is stretched by, and weights: a group counts with the root of its runs."""
+    return np.array([-error.log_error / error.widening for error in errors]), _weights(
+        [error.place for error in errors]
+    )
 
 
 def _weights(places: Sequence[TrainingPlace]) -> FloatArray:
@@ -104,15 +169,17 @@ def _quantile(values: FloatArray, weights: FloatArray, q: float) -> float:
 def peak_band(peaks: Sequence[MemoryRun]) -> Band:
     """Around the formula the wider of two intervals, both for a group that is one more than those measured.
 
-    Student's t with as many degrees of freedom as there are other groups; the errors that four of five stay below, of
-    as many more as a conformal interval takes (Vovk et al. 2005, "Algorithmic learning in a random world"). No
-    correction is fitted: the median of one lot of peaks made others worse.
+    Student's t with as many degrees of freedom as there are other groups, less one for each assumption that was judged
+    with the peaks in view: those count as fitted. The errors that four of five stay below, of as many more as a
+    conformal interval takes (Vovk et al. 2005, "Algorithmic learning in a random world"). No correction is fitted: the
+    median of one lot of peaks made others worse.
     """
     weights = _weights([peak.place for peak in peaks])
     groups = len({peak.place.group for peak in peaks})
+    free = max(1, groups - 1 - len(JUDGED))
     off = np.abs([peak.log_error / peak.widening for peak in peaks])
-    deviation = float(np.sqrt(np.average(off**2, weights=weights)))
-    normal = float(student.ppf(0.9, max(1, groups - 1))) * deviation * np.sqrt(1.0 + 1.0 / groups)
+    deviation = float(np.sqrt(np.average(off**2, weights=weights) * groups / (free + 1)))
+    normal = float(student.ppf(0.9, free)) * deviation * np.sqrt(1.0 + 1.0 / groups)
     arm = max(normal, _quantile(off, weights, min(1.0, 0.8 * (1.0 + 1.0 / groups))))
     return Band(metric=MEMORY, regime=ANY_SCOPE, low=-arm, middle=0.0, high=arm, many=len(peaks))
 

@@ -10,6 +10,7 @@ import orjson
 
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
+from service.planning.accuracy import widening_of
 from service.planning.rerun.run import Evaluated
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.coordinates import coordinates
@@ -54,7 +55,10 @@ class TrainingPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingRun:
-    """One run as the engine composes it: a row of layouts, its job, its rates, and the step that was measured."""
+    """One run as the engine composes it: a row of layouts, its job, its rates, and the step that was measured.
+
+    `widening`: by what the interval of its pace is stretched for what it leaves unsaid.
+    """
 
     place: TrainingPlace
     job: Job
@@ -66,6 +70,7 @@ class TrainingRun:
     age_years: float
     software_years: float
     measured_step_s: float
+    widening: float
 
 
 def training_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[TrainingRun]:
@@ -115,6 +120,7 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
         software_years=job.software_years,
         age_years=software_age_years(calibration, deployment.software_month),
         measured_step_s=found["step_time_s"].interval.p50 * ratio ** _PACE[name],
+        widening=widening_of(calibration, rerun, name),
     )
 
 

@@ -1,6 +1,6 @@
 """config/assumptions.yaml, calibration/*.yaml and evidence/*.jsonl -> Calibration with a version of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from service.schemas.calibration import (
     CurveSchema,
     KinSchema,
     ReleaseSchema,
+    TargetSchema,
 )
 from service.schemas.digest import sha256_digest
-from service.sizing.calibration import Calibration, index_evidence
+from service.sizing.calibration import Calibration, Target, index_evidence
 from service.sizing.kind import Kind
 from service.sizing.operation import CurveBook
 
@@ -25,6 +26,7 @@ from service.sizing.operation import CurveBook
 _ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version", "errors"})
 # Fitted numbers of scientific applications: service/catalog/fitted_science.py reads them.
 _ELSEWHERE = frozenset({"rates", "laws", "factors", "constants"})
+_LISTS = ("coefficients", "residuals", "curves", "kin", "releases", "targets")
 # What today's software is taken to be where no serving run says when it was published.
 _NO_MONTH = "2026-01"
 
@@ -35,13 +37,14 @@ def load_calibration(config_dir: Path) -> Calibration:
     parsed: dict[str, Any] = {"assumptions": read_yaml(judged)}
     _only(judged, parsed["assumptions"], frozenset({"assumptions"}))
     assumptions = _load(judged, parsed["assumptions"], "assumptions", schema=AssumptionSchema(), key=lambda a: a.id)
-    found: dict[str, dict[Any, Any]] = {"coefficients": {}, "residuals": {}, "curves": {}, "kin": {}, "releases": {}}
+    found: dict[str, dict[Any, Any]] = {name: {} for name in _LISTS}
     schemas: dict[str, tuple[Schema, Callable[[Any], Any]]] = {
         "coefficients": (CoefficientSchema(), lambda c: (c.name, c.scope)),
         "residuals": (BandSchema(), lambda b: (b.metric, b.regime)),
         "curves": (CurveSchema(), lambda c: (c.operation, c.gpu, c.engine, c.precision)),
         "kin": (KinSchema(), lambda k: (k.gpu,)),
         "releases": (ReleaseSchema(), lambda r: (r.engine, r.version)),
+        "targets": (TargetSchema(), lambda t: (t.model, t.method, str(t.batch_sequences))),
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
         parsed[path.stem] = read_yaml(path)
@@ -64,7 +67,17 @@ def load_calibration(config_dir: Path) -> Calibration:
         evidence=index_evidence(evidence),
         newest_software=max((p.published for p in evidence if p.kind == Kind.INFERENCE), default="") or _NO_MONTH,
         releases={key: found["releases"][key] for key in sorted(found["releases"])},
+        targets=_by_training(found["targets"].values()),
     )
+
+
+def _by_training(targets: Iterable[Target]) -> dict[tuple[str, str], tuple[Target, ...]]:
+    """Targets of each model and method, batches ascending."""
+    found: dict[tuple[str, str], tuple[Target, ...]] = {}
+    for target in sorted(targets, key=lambda t: (t.model, t.method, t.batch_sequences)):
+        key = (target.model, target.method)
+        found[key] = (*found.get(key, ()), target)
+    return found
 
 
 def _only(path: Path, parsed: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -167,10 +167,11 @@ def _show(call: Call, webhook: Answer) -> Ending:
             table.add_row(name, escape(str(webhook[name])))
     table.add_row("events", escape(" ".join(webhook["events"])))
     console.print(table)
-    if "secret" in webhook:
-        told = webhook["secret"] or "shown in the first answer only; rotate the webhook for another one"
-        console.print(f"secret: {told}", markup=False, soft_wrap=True)
+    if webhook.get("secret"):
+        console.print(f"secret: {webhook['secret']}", markup=False, soft_wrap=True)
         console.print("Keep it: it is not shown again.")
+    elif "secret" in webhook:
+        console.print("secret: shown in the first answer only; rotate the webhook for another one")
     return Ending.DONE
 
 

@@ -7,9 +7,9 @@ from marshmallow import ValidationError, fields, validates_schema
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
-from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, Release, ResidualBand
+from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, Release, ResidualBand, Target
 from service.sizing.operation import Kin, Operation, OperationCurve
-from service.sizing.workload import ServingEngine
+from service.sizing.workload import Method, ServingEngine
 
 
 class AssumptionSchema(RecordSchema):
@@ -93,6 +93,20 @@ class ReleaseSchema(RecordSchema):
     engine = Choice("Serving engine.", ServingEngine, required=True)
     version = Text("Version; those that begin so belong to it.", longest=20, required=True)
     month = Text("Month, YYYY-MM.", longest=7, shortest=7, required=True)
+
+
+class TargetSchema(RecordSchema):
+    """How long reference trainings of a model are."""
+
+    record = Target
+
+    model = Text("Model of the zoo.", longest=80, required=True)
+    method = Choice("Method of training.", Method, required=True)
+    batch_sequences = Count("Global batch.", low=1, high=10_000_000, required=True)
+    sequences = Count("To the target.", low=1, high=1_000_000_000_000, required=True)
+    low = Count("The least that a run took.", low=1, high=1_000_000_000_000, required=True)
+    high = Count("The most that a run took.", low=1, high=1_000_000_000_000, required=True)
+    round = Text("Round of the reference.", longest=10, required=True)
 
 
 class KinSchema(RecordSchema):

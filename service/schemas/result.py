@@ -38,6 +38,7 @@ from service.sizing.result import (
 )
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
+_OLD_CPU_SERVER = "cpu-server"
 VERSION_FIELDS = ("catalog_version", "calibration_version", "price_book_digest", "digest")
 
 
@@ -283,8 +284,12 @@ class CostSchema(AnswerSchema):
 
     @pre_load
     def _summed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Costs of older engines did not say whether they are complete: those of a server without a price are not."""
-        return {"complete": data.get("total_usd") is not None, **data}
+        """Costs of older engines did not say whether they are complete: none was that lacks the price of a server.
+
+        Servers without GPUs had none at all then, and stood among the missing parts under one name.
+        """
+        complete = data.get("total_usd") is not None and _OLD_CPU_SERVER not in data.get("missing", ())
+        return {"complete": complete, **data}
 
 
 class PricedOptionSchema(OptionSchema):

@@ -56,6 +56,19 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Sequences that reference trainings of a model take to a published target at one global batch; least and most."""
+
+    model: str
+    method: str
+    batch_sequences: int
+    sequences: int
+    low: int
+    high: int
+    round: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePoint:
     """A measured run, as far as it serves to tell what is near: id and the coordinates of its regime.
 
@@ -108,6 +121,8 @@ class Calibration:
     newest_software: str
     # By engine and version.
     releases: Mapping[tuple[str, str], Release] = field(default_factory=lambda: MappingProxyType({}))
+    # By model and method, batches ascending.
+    targets: Mapping[tuple[str, str], tuple[Target, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def assumption(self, assumption_id: str) -> float:
         """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""

@@ -1,5 +1,6 @@
 """Bring a database to the newest schema; several processes may start at once, one of them works."""
 
+import itertools
 import logging
 import sqlite3
 import sys
@@ -16,7 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -33,6 +34,10 @@ _LOOK_EVERY_S = 0.1
 # Whoever waits for a table makes all wait who come later: a migration gives way, and tries again.
 _TABLE_WAIT_MS = 500
 _PAUSE_S = 1.0
+# A minute of waits and pauses; counted, because an index of a large table takes as long as it takes.
+_TRIES = 40
+# A release that waits for the lock within a statement holds up indexes that are built, and these hold the lock.
+_IN_THE_WAY = (LockNotAvailable, DeadlockDetected)
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -76,16 +81,16 @@ def upgrade(database_url: str, *, to: str | None = None) -> str:
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = make_engine(database_url, pool_size=1)
-    until_s = time.monotonic() + _LOCK_WAIT_S
     try:
-        while True:
+        for tried in itertools.count(1):
             try:
                 return _upgraded(engine, to)
             except OperationalError as error:
-                if not isinstance(error.orig, LockNotAvailable) or time.monotonic() > until_s:
+                if not isinstance(error.orig, _IN_THE_WAY) or tried == _TRIES:
                     raise
                 log.info("migration_gives_way", pause_s=_PAUSE_S)
             time.sleep(_PAUSE_S)
+        raise AssertionError
     finally:
         engine.dispose()
 

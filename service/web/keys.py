@@ -66,12 +66,8 @@ def add_key() -> Response:
 @blueprint.post("/admin/keys/<key_id>/rotate")
 def rotate(key_id: str) -> Response:
     """A new key in the place of another one, which still opens for a while."""
-    grace = request.form.get("grace_h", "").strip()
-    body: dict[str, Any] = _end() | (
-        {"grace_h": int(grace) if grace.isdecimal() and len(grace) < 9 else grace} if grace else {}
-    )
     try:
-        made = rotate_key(runtime(), caller(), key_id, _loaded(_ROTATION, body), request_id=request_id())
+        made = rotate_key(runtime(), caller(), key_id, _loaded(_ROTATION, _end() | _grace()), request_id=request_id())
     except InvalidRequestError as error:
         return _keys(wrong=_Wrong(errors=_by_field(error), key_id=key_id), status=422)
     except ConflictError as error:

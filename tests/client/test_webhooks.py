@@ -6,8 +6,10 @@ import re
 import pytest
 
 from service.access import Role
+from service.client.call import Call
 from service.client.ending import Ending
 from service.client.headroom import Headroom
+from service.client.webhooks import _HEAD, _show
 from tests.sink import running_sink, until
 
 
@@ -70,6 +72,15 @@ def test_another_secret_is_shown_once_and_the_old_one_goes_on_for_a_while(admin,
     assert rotated["old_secret_until"] is not None
     assert "secret" not in admin("webhooks", webhook["id"], "--json").json
     admin("webhooks", "delete", webhook["id"])
+
+
+def test_a_secret_that_was_told_already_is_not_said_to_be_kept(capsys):
+    """The answer was lost, and the request was sent again under its key."""
+    webhook = {"id": "whk_1", "secret": None, "events": ["run.done"], **dict.fromkeys(_HEAD, "")}
+    _show(Call(url="", key=None, as_json=False), webhook)
+    told = capsys.readouterr().out
+    assert "rotate the webhook" in told
+    assert "Keep it" not in told
 
 
 def test_what_is_refused_is_told(admin, command, served, monkeypatch):

@@ -254,3 +254,43 @@ def test_allocated_and_reserved_are_two_peaks() -> None:
 
 def test_fleets_hold_whole_copies_of_the_model() -> None:
     assert unpublished.fleets(Deployment(gpu="h100-sxm", gpus=0, tp=2, ep=8))[:3] == (8, 16, 32)
+
+
+def race(batch: int, **workload: object) -> MeasuredTraining:
+    return run(
+        workload={"model": "bert-large", "global_batch_sequences": batch, "seq_len_tokens": 512, **workload},
+        deployment={"gpus": 8},
+    )
+
+
+@pytest.mark.parametrize(("batch", "sequences"), [(256, 2552704), (8192, 4191437), (100_000, 5504307), (1, 2552704)])
+def test_a_race_that_says_no_length_is_as_long_as_its_reference(batch: int, sequences: int) -> None:
+    bert = CATALOG.models["bert-large"].architecture
+    found = unpublished.tokens(race(batch), bert, CATALOG.calibration, method=Method.PRETRAIN, length=10)
+    assert found == pytest.approx(10 * sequences, rel=1e-6)
+
+
+def test_between_two_references_a_larger_batch_takes_no_fewer_sequences() -> None:
+    bert = CATALOG.models["bert-large"].architecture
+    taken = [
+        unpublished.tokens(race(batch), bert, CATALOG.calibration, method=Method.PRETRAIN, length=1)
+        for batch in (4608, 5000, 6000, 7000, 8192)
+    ]
+    assert taken == sorted(taken)
+
+
+def test_a_stated_length_comes_before_a_reference() -> None:
+    bert = CATALOG.models["bert-large"].architecture
+    stated = race(256, samples_to_target=1000)
+    assert unpublished.tokens(stated, bert, CATALOG.calibration, method=Method.PRETRAIN, length=1) == 1000
+    assert unpublished.length_spread(stated, bert, CATALOG.calibration, method=Method.PRETRAIN).up == 0.0
+    assert unpublished.length_spread(race(256), bert, CATALOG.calibration, method=Method.PRETRAIN).up > 0.0
+
+
+def test_a_decoder_with_a_reference_evaluates_on_the_way() -> None:
+    gpt = CATALOG.models["gpt-3-175b"].architecture
+    mistral = CATALOG.models["mistral-7b"].architecture
+    unsaid = run(workload={"model": "gpt-3-175b", "global_batch_sequences": 2048}, deployment={"gpus": 64})
+    other = run(workload={"model": "mistral-7b"}, deployment={"gpus": 64})
+    assert unpublished.evaluation_fraction(unsaid, gpt, CATALOG.calibration) > 0.0
+    assert unpublished.evaluation_fraction(other, mistral, CATALOG.calibration) == 0.0

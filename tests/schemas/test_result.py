@@ -260,3 +260,15 @@ def test_an_answer_of_an_older_engine_is_still_read():
     read = PricedResultSchema().load(written)
     assert read.result.options
     assert all(option.prefill is None and option.decode is None for option in read.result.options)
+
+
+@pytest.mark.parametrize(
+    ("total_usd", "missing", "complete"),
+    [("100.00", ["rack"], True), ("100.00", ["cpu-server", "rack"], False), (None, ["poweredge-xe9680"], False)],
+)
+def test_a_cost_of_an_older_engine_is_whole_where_no_server_is_missing_from_it(total_usd, missing, complete):
+    written = PricedResultSchema().dump(result())
+    cost = written["options"][0]["cost"]
+    del cost["complete"]
+    cost |= {"total_usd": total_usd, "missing": missing}
+    assert PricedResultSchema().load(written).costs[0].complete is complete

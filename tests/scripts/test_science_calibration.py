@@ -11,7 +11,8 @@ import yaml
 
 from config.environment import ROOT
 from scripts.calibration.science import calibrate_science, write_science
-from scripts.calibration.science_fit import fit_application
+from scripts.calibration.science_fit import fit_application, fit_science
+from scripts.calibration.science_folds import GPU, left_out
 from scripts.calibration.science_runs import ScienceRun, science_runs
 from service.catalog.applications import load_facts
 from service.catalog.catalog import Catalog
@@ -111,6 +112,20 @@ def test_scatter_widens_the_interval(bare: Catalog, runs: list[ScienceRun]) -> N
     # What settings add to every interval in any case is not counted twice.
     assert arm(0.02) == arm(0.04)
     assert arm(0.02) < arm(0.4)
+
+
+def test_runs_on_several_gpus_say_nothing_of_the_law_between_gpus(bare: Catalog, runs: list[ScienceRun]) -> None:
+    """A fold is fitted as the whole is: what several GPUs lose to each other is no matter of their data sheets."""
+    lattice = [run for run in runs if run.application == "fluidx3d"]
+    alone = [run for run in lattice if run.gpus == 1]
+    fitted = fit_science(bare, lattice)
+
+    def missed(among: list[ScienceRun]) -> dict[str, float]:
+        found = left_out(bare, fitted, among, GPU, lambda _: None)
+        return {one.run.id: one.ln_missed for one in found if one.run.gpus == 1}
+
+    assert len(alone) < len(lattice)
+    assert missed(lattice) == pytest.approx(missed(alone))
 
 
 def test_what_is_written_reads_back(bare: Catalog, runs: list[ScienceRun], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from scipy.stats import t as student
 
 from config.environment import ROOT
 from scripts.calibration.training import (
@@ -17,7 +18,16 @@ from scripts.calibration.training import (
     folds,
     write_training,
 )
-from scripts.calibration.training_bands import MEMORY, STEP, TrainingError, peak_band, peak_errors
+from scripts.calibration.training_bands import (
+    FOLDS,
+    MEMORY,
+    STEP,
+    TrainingError,
+    bands_of,
+    judged,
+    peak_band,
+    peak_errors,
+)
 from scripts.calibration.training_fit import START, TRAINING_SPECS, StackedRuns, fit_training, value_at
 from scripts.calibration.training_memory import MemoryRun, memory_runs
 from scripts.calibration.training_runs import TrainingRun, training_runs
@@ -149,3 +159,58 @@ def test_an_interval_of_peaks_is_no_narrower_than_what_four_of_five_stay_below(r
     ]
     band = peak_band(peaks)
     assert np.mean([band.low <= -peak.log_error <= band.high for peak in peaks]) >= 0.8
+
+
+def errors_of(runs: list[TrainingRun], *, off: float) -> list[TrainingError]:
+    """Errors of every fold that differ from source to source by `off`, and little within one."""
+    draw = np.random.default_rng(7)
+    sources = sorted({run.place.source for run in runs})
+    shift = {source: off * (-1) ** number for number, source in enumerate(sources)}
+    return [
+        TrainingError(
+            place=replace(run.place, regime="dense"),
+            metric=STEP,
+            fold=fold,
+            log_error=shift[run.place.source] + float(draw.normal(0.0, 0.03)),
+        )
+        for run in runs
+        for fold in FOLDS
+    ]
+
+
+def test_intervals_hold_four_of_five_errors_of_what_they_have_not_seen(runs) -> None:
+    errors = judged(errors_of(runs, off=0.2))
+    for fold in FOLDS:
+        inside = [error.inside for error in errors if error.fold == fold]
+        assert None not in inside
+        assert np.mean([bool(each) for each in inside]) >= 0.7
+
+
+def test_sources_that_differ_make_intervals_long(runs) -> None:
+    arms = {}
+    for off in (0.0, 0.2):
+        band = next(band for band in bands_of(errors_of(runs, off=off), ()) if band.regime == "dense")
+        arms[off] = band.high - band.low
+    assert arms[0.2] > 2.0 * arms[0.0]
+
+
+def test_runs_that_state_less_do_not_widen_the_intervals_of_those_that_state_more(runs) -> None:
+    told = errors_of(runs, off=0.1)
+    untold = [replace(error, log_error=2.0 * error.log_error, widening=2.0) for error in told]
+    found = [next(band for band in bands_of(errors, ()) if band.regime == "dense") for errors in (told, untold)]
+    assert found[0] == found[1]
+
+
+def test_choices_made_with_peaks_in_view_widen_their_interval(runs) -> None:
+    draw = np.random.default_rng(4)
+    groups = 12
+    peaks = [
+        MemoryRun(
+            place=replace(run.place, group=(str(number % groups),)),
+            log_error=float(draw.normal(0.0, 0.1)),
+            widening=1.0,
+        )
+        for number, run in enumerate(runs)
+    ]
+    deviation = float(np.sqrt(np.mean([peak.log_error**2 for peak in peaks])))
+    assert peak_band(peaks).high > 1.1 * student.ppf(0.9, groups - 1) * deviation * np.sqrt(1.0 + 1.0 / groups)

@@ -17,7 +17,7 @@ from sqlalchemy.schema import CheckConstraint
 
 from service.schemas.digest import canonical_json
 from service.store.engine import make_engine
-from service.store.migrate import alembic_config, current_revision, head_revision, upgrade
+from service.store.migrate import _LOCK_KEY, alembic_config, current_revision, head_revision, upgrade
 from service.store.schema import METADATA, TABLES
 from tests.workers.conftest import eventually
 
@@ -192,6 +192,10 @@ def test_processes_that_start_at_once_migrate_once(database_url):
     engine.dispose()
 
 
+_BUILDING = b"""SELECT pid FROM pg_stat_activity
+    WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type = 'Lock' AND datname = current_database()"""
+
+
 def _index(connection: psycopg.Connection) -> tuple[bool, ...]:
     """Whether the index of items by question is valid, for each that there is."""
     query = "SELECT indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname = 'ix_batch_items_digest'"
@@ -203,7 +207,6 @@ def test_an_index_of_a_large_table_is_built_while_others_write(postgresql_url):
     upgrade(postgresql_url, to="0009")
     plain = postgresql_url.replace("+psycopg", "")
     writing = "LOCK TABLE batch_items IN ROW EXCLUSIVE MODE"
-    waits = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
     with (
         ThreadPoolExecutor(1) as pool,
         psycopg.connect(plain, autocommit=True) as look,
@@ -213,7 +216,7 @@ def test_an_index_of_a_large_table_is_built_while_others_write(postgresql_url):
             with psycopg.connect(plain) as long:
                 long.execute(writing)
                 upgraded = pool.submit(upgrade, postgresql_url)
-                [pid] = eventually(lambda: look.execute(waits).fetchone())
+                [pid] = eventually(lambda: look.execute(_BUILDING).fetchone())
                 other.execute(writing)
                 other.commit()
                 if broken_off:
@@ -223,6 +226,57 @@ def test_an_index_of_a_large_table_is_built_while_others_write(postgresql_url):
                     assert _index(look) == (False,)
         assert upgraded.result(20) == head_revision()
         assert _index(look) == (True,)
+
+
+def test_an_index_that_is_built_is_kept_when_the_rest_gives_way(postgresql_url):
+    """Somebody reads the table that the same script changes next, while it is tried again and again."""
+    upgrade(postgresql_url, to="0010")
+    plain = postgresql_url.replace("+psycopg", "")
+    whole = "SELECT indexrelid FROM pg_index WHERE indexrelid = to_regclass('ix_runs_failed') AND indisvalid"
+    waits = (
+        "SELECT query_start FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE tenants%'"
+        " AND datname = current_database()"
+    )
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(plain, autocommit=True) as look,
+        psycopg.connect(plain) as reader,
+    ):
+        reader.execute("SELECT count(*) FROM tenants")
+        upgraded = pool.submit(upgrade, postgresql_url)
+        first_try = eventually(lambda: look.execute(waits).fetchone())
+        built = look.execute(whole).fetchone()
+        eventually(lambda: look.execute(waits).fetchone() not in {None, first_try})
+        reader.rollback()
+        assert upgraded.result(60) == head_revision()
+        assert built is not None
+        assert look.execute(whole).fetchone() == built
+
+
+def test_a_migration_gives_way_to_a_process_that_waits_for_its_lock_in_a_statement(postgresql_url):
+    """As the release before did: the index waits for the statement, and the statement for whoever builds the index."""
+    upgrade(postgresql_url, to="0010")
+    plain = postgresql_url.replace("+psycopg", "")
+    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    def wait_in_a_statement():
+        # Who looks for a deadlock first is the one that is given up: that is to be the migration.
+        with psycopg.connect(plain, options="-c deadlock_timeout=60000") as earlier:
+            earlier.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK_KEY])
+
+    with (
+        ThreadPoolExecutor(2) as pool,
+        psycopg.connect(plain, autocommit=True) as look,
+        psycopg.connect(plain) as writer,
+    ):
+        writer.execute("LOCK TABLE runs IN ROW EXCLUSIVE MODE")
+        upgraded = pool.submit(upgrade, postgresql_url)
+        eventually(lambda: look.execute(_BUILDING).fetchone())
+        earlier = pool.submit(wait_in_a_statement)
+        eventually(lambda: look.execute(waiting).fetchone())
+        writer.rollback()
+        assert upgraded.result(60) == head_revision()
+        earlier.result(60)
 
 
 OPTION = {"rank": 1, "server": "a", "working": [{"name": "x", "value": 1.5}]}

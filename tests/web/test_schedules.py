@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.access import Role
 from service.planning.schedule.due import begin_due, ring
+from service.web.form.schedule import LABELS, body_typed, typed_schedule
 from tests.schemas.requests import SMALL_CHAT
 from tests.web.conftest import Visitor, text_of
 from tests.web.test_quote_writing import fault_beside, typed_in
@@ -137,3 +140,25 @@ def test_another_tenants_schedule_is_not_there(schedule, visitor):
         assert stranger.get(path).status_code == 404, path
     for path in (schedule, f"{schedule}/pause", f"{schedule}/run"):
         assert stranger.post(path, {**NEW, "version": "1"}).status_code == 404, path
+
+
+WORDS = st.text('\\,="ab', min_size=1)
+
+
+@given(st.dictionaries(WORDS, WORDS, max_size=3))
+def test_labels_come_back_from_the_form_as_they_were(labels):
+    """Whoever changes the hour of a schedule does not change what it selects."""
+    body = {"selection": {"labels": labels}, "triggers": []}
+    typed = typed_schedule(body)
+    assert body_typed(typed)["selection"].get("labels", {}) == labels
+
+
+@pytest.mark.parametrize("typed", ["team=care,site = north ,", " team = care , site=north"])
+def test_labels_are_read_however_they_are_spaced(typed):
+    assert body_typed({LABELS: typed})["selection"]["labels"] == {"team": "care", "site": "north"}
+
+
+@pytest.mark.parametrize("read", ["[" * 100_000, "nonsense", "[1]", "null"])
+def test_nonsense_for_what_was_read_is_nothing(admin, schedule, read):
+    mine = typed_in(admin.get(f"{schedule}/change").text) | {"schedule.cron": "0 7 * * *", "read": read}
+    assert admin.post(schedule, mine, on=schedule).status_code == 303

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from service.catalog.catalog import Catalog
+from service.planning.rerun.target import reference_targets, sequences_to_target, target_spread
 from service.schemas.measured import MeasuredTraining
 from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
@@ -163,7 +164,8 @@ def fleets(deployment: Deployment) -> tuple[int, ...]:
 
 def evaluation_fraction(run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration) -> float:
     """Share of the time that a race to a target spends on evaluating; an encoder takes next to none."""
-    if architecture.encoder or run.workload.samples_to_target is None:
+    races = run.workload.samples_to_target is not None or reference_targets(run, architecture, calibration)
+    if architecture.encoder or not races:
         return 0.0
     return calibration.assumption("evidence.target_evaluation_fraction")
 
@@ -171,9 +173,13 @@ def evaluation_fraction(run: MeasuredTraining, architecture: ModelArchitecture, 
 def tokens(
     run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int
 ) -> float:
-    """Tokens of the whole run; where nobody said, what runs of this method usually take."""
+    """Tokens of the whole run; where nobody said, what references to its target or runs of this method take."""
     if run.workload.samples_to_target is not None:
         return float(run.workload.samples_to_target * length)
+    targets = reference_targets(run, architecture, calibration)
+    if targets:
+        batch = run.workload.global_batch_sequences or targets[0].batch_sequences
+        return sequences_to_target(targets, batch) * length
     value = calibration.assumption(usual_length(architecture, method=method))
     if method in TUNED or architecture.encoder:
         return value * length
@@ -193,5 +199,8 @@ def length_spread(
     """How far the length of a run may lie from what was taken: bounds of the assumption; not at all where stated."""
     if run.workload.samples_to_target is not None:
         return Spread(shift=0.0, down=0.0, up=0.0)
+    targets = reference_targets(run, architecture, calibration)
+    if targets:
+        return target_spread(targets)
     entry = calibration.assumptions[usual_length(architecture, method=method)]
     return Spread(shift=0.0, down=math.log(entry.value / entry.low), up=math.log(entry.high / entry.value))

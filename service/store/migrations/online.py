@@ -14,6 +14,9 @@ def create_index(name: str, table: str, columns: Sequence[str], *, where: sa.Tex
     """A partial index. To be called before anything else in a script: what is done until then is committed."""
     with _without_a_lock() as concurrently:
         if concurrently:
+            if _is_whole(name):
+                # The rest of the script gave way to somebody: large tables are not read again for that.
+                return
             # One that was broken off lies there and serves nothing.
             op.drop_index(name, table_name=table, if_exists=True, postgresql_concurrently=True)
         op.create_index(
@@ -30,6 +33,11 @@ def drop_index(name: str, table: str) -> None:
     """The way back; to be called first as well."""
     with _without_a_lock() as concurrently:
         op.drop_index(name, table_name=table, if_exists=concurrently, postgresql_concurrently=concurrently)
+
+
+def _is_whole(index: str) -> bool:
+    whole = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:index)")
+    return bool(op.get_bind().scalar(whole, {"index": index}))
 
 
 @contextmanager

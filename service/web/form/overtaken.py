@@ -1,8 +1,9 @@
 """Two people changed one thing: what the other one changed, and both changes in one form."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import orjson
 
 from service.web.form.field import Form
 from service.web.wording import label
@@ -51,13 +52,13 @@ def merged(*, read: Mapping[str, str], stored: Mapping[str, str], typed: Mapping
 
 def read_text(read: Mapping[str, str]) -> str:
     """What stood in a form, as the form itself carries it."""
-    return json.dumps(dict(read))
+    return orjson.dumps(dict(read)).decode()
 
 
 def read_of(typed: Mapping[str, str]) -> dict[str, str]:
     """What stood in the form when it was opened; nothing, where the form carries nonsense."""
     try:
-        read = json.loads(typed.get(READ, ""))
+        read = orjson.loads(typed.get(READ, ""))
     except ValueError:
         return {}
     return {str(path): str(text) for path, text in read.items()} if isinstance(read, dict) else {}

@@ -1,5 +1,6 @@
 """The form of a schedule: when it is due, which workloads it sizes again, and what counts as moved."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,7 @@ _LABELS = FormField(
     path=LABELS,
     label="Labels",
     shape=Shape.TEXT,
-    what="Only workloads with all of these labels, such as team=care, region=north.",
+    what="Only workloads with all of these labels, such as team=care, region=north; a comma inside one is \\,.",
     wide=True,
 )
 FORM = Form(
@@ -81,12 +82,21 @@ def body_typed(typed: Mapping[str, str]) -> dict[str, Any]:
 
 def typed_schedule(body: Mapping[str, Any]) -> dict[str, str]:
     """What would have to be typed to ask this."""
-    labels = ", ".join(f"{name}={text}" for name, text in body["selection"]["labels"].items())
+    labels = ", ".join(f"{_spelled(name, '=')}={_spelled(text)}" for name, text in body["selection"]["labels"].items())
     typed = typed_of({PREFIX: body}, FORM) | {f"{TRIGGER}{one}": "yes" for one in body["triggers"]}
     return typed | ({LABELS: labels} if labels else {})
 
 
+def _spelled(text: str, separator: str = "") -> str:
+    """A name or value of a label, with a backslash before whatever would end it."""
+    return re.sub(rf"([\\,{separator}])", r"\\\1", text)
+
+
 def _labels(text: str) -> dict[str, str]:
     """Labels as they are typed: name=value, with commas between them."""
-    pairs = (pair.partition("=") for pair in text.split(",") if pair.strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    found = (re.match(r"((?:\\.|[^=])*)=?(.*)", pair) for pair in re.findall(r"(?:\\.|[^,])+", text) if pair.strip())
+    return {_plain(match[1]): _plain(match[2]) for match in found if match}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\([\\,=])", r"\1", text.strip())

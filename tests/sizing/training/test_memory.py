@@ -115,7 +115,7 @@ def test_the_memory_of_an_answer_is_the_median_of_measured_peaks(catalog: Catalo
     memory = found.memory(layouts())
     assert memory.allocated[0] / memory.computed[0] == pytest.approx(math.exp(found.memory_spread.shift))
     room = found.usable_bytes(memory.total)
-    assert found.fit_confidence(memory.total, room)[0] == pytest.approx(0.95, abs=1e-6)
+    assert found.fit_confidence(memory.total, room)[0] == pytest.approx(found.memory_confidence_fraction, abs=1e-6)
     assert found.usable_bytes(memory.total, stated=True)[0] == pytest.approx(memory.total[0])
 
 
