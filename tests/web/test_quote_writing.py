@@ -188,6 +188,13 @@ def test_a_rate_is_asked_for_where_currencies_differ(shop, seller):
     assert "1 USD = 0.9 EUR, 27 November 2026, the bank" in words
 
 
+def test_a_comma_in_a_rate_is_that_of_a_decimal_or_asked_about(shop, seller):
+    rate = {"currency": "EUR", "fx.date": "2026-11-27", "fx.source": "the bank"}
+    assert "1 USD = 0.9234 EUR" in text_of(previewed(seller, shop, **rate, **{"fx.rate": "0,9234"}))
+    asked = previewed(seller, shop, **rate, **{"fx.rate": "1,085"})
+    assert "1,085 may be 1085 or 1.085: type one of them." in fault_beside(asked, "quote-fx-rate")
+
+
 def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
     wrong = {
         "quantities.server": "none",

@@ -11,7 +11,6 @@ from service.schemas.science import APPLICATION_TEMPLATES
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadRow
 from service.web.form import inference, training
-from service.web.form.reading import number
 from tests.schemas.requests import CHAT
 from tests.web.conftest import text_of
 
@@ -120,15 +119,6 @@ def test_a_pasted_configuration_stands_for_the_model(anna):
         "/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps({**config, "hidden_size": 0})}
     )
     assert fault(page.text, "pasted")
-
-
-@pytest.mark.parametrize(
-    ("typed", "value"),
-    [("1,000", 1000), ("1 000", 1000), ("2.5k", 2500), ("30 %", 0.3), ("1e9", 1e9), ("2B", 2e9), ("7 %", 0.07),
-     (".5", 0.5), ("many", "many"), ("1,0,x", "1,0,x"), ("", ""), ("\u0661", "\u0661")],
-)  # fmt: skip
-def test_numbers_are_read_as_people_write_them(typed, value):
-    assert number(typed) == value
 
 
 def test_an_answer_takes_as_many_queries_as_a_session_needs(anna, runtime, counted):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +13,7 @@ from service.schemas.exact import ExactField
 from service.schemas.length import LengthField
 from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Flag, Money, Names, Text
+from service.web.form.typed_number import percentage
 from service.web.wording import digits, label, unit
 
 MEAN, P95 = "mean", "p95"
@@ -208,11 +208,6 @@ def _limit(found: fields.Field[Any]) -> str:
     if isinstance(found, Amount | Count):
         return found.bounds.limit
     return f"{found.low} to {found.high}" if isinstance(found, ExactField) else ""
-
-
-def percentage(text: str) -> str:
-    """A share that is kept as a decimal string, as people write it: 0.125 is 12.5 %."""
-    return f"{(Decimal(text) * 100).normalize():f} {PERCENT}" if text else text
 
 
 def _in_percent(field: FormField) -> FormField:

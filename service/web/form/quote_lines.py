@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.quoting.terms import MOST_CHARGES
-from service.web.form.field import PERCENT, FormField, Group, Shape, percentage
+from service.web.form.field import PERCENT, FormField, Group, Shape
 from service.web.form.quote import PREFIX
+from service.web.form.typed_number import percentage
 
 QUANTITIES, DISCOUNTS, CONFIGURATIONS = "quantities", "line_discounts", "configurations"
 CHARGES = "charges"

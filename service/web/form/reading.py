@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldError
@@ -11,7 +10,8 @@ from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
 from service.web.form.countries import country_code, country_name, country_names
-from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape, percentage
+from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape
+from service.web.form.typed_number import either, exact, number, percentage, percents
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
@@ -19,41 +19,9 @@ NAME = "name"
 _MODEL = "workload.model"
 # How an error tells of a number that is written as text.
 _OF_JSON = "decimal string"
-_NUMBER = re.compile(r"([+-]?[\d ,_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([kKMGBT%]?)", re.ASCII)
-_SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
 # A member that marks what was pasted: a whole question, or the configuration of a model.
 _OF_A_QUESTION = "workload"
 _OF_A_CONFIG = ("model_type", "architectures", "text_config")
-
-
-def number(text: str) -> float | str:
-    """1,000, 2.5k, 30 % and 1e9 as numbers; whatever else was typed stays as it is, to be told what is wrong."""
-    match = _NUMBER.fullmatch(text.strip())
-    if match is None:
-        return text
-    try:
-        value = float(re.sub(r"[ ,_]", "", match[1])) * _SCALES[match[2]]
-    except ValueError:
-        return text
-    # 0.1 and not 0.1000000001, where a scale was typed.
-    return float(f"{value:.12g}")
-
-
-def exact(text: str) -> str:
-    """12.5 % and 1,000 as decimal strings; whatever else was typed stays as it is, to be told what is wrong."""
-    plain = re.sub(r"[ ,_]", "", text.strip())
-    try:
-        return format(Decimal(plain.removesuffix("%")) / 100 if plain.endswith("%") else Decimal(plain), "f")
-    except InvalidOperation:
-        return text
-
-
-def share(text: str) -> str:
-    """12.5 and 12.5 % as the decimal string 0.125; whatever else was typed stays as it is."""
-    try:
-        return exact(text) if text.strip().endswith(PERCENT) else format(Decimal(exact(text)) / 100, "f")
-    except InvalidOperation:
-        return text
 
 
 def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
@@ -91,7 +59,7 @@ def _value(field: FormField, text: str) -> Any:
     if field.shape is Shape.NAMES:
         return [name for name in re.split(r"[\s,;]+", text) if name]
     if field.shape is Shape.EXACT:
-        return share(text) if field.unit == PERCENT else exact(text)
+        return percents(text) if field.unit == PERCENT else exact(text)
     if field.shape is Shape.MONEY:
         value = number(text.removeprefix("$"))
         return f"{value:.2f}" if isinstance(value, float) else text
@@ -209,8 +177,10 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     if field is None:
         return error
     if field.shape is Shape.EXACT and _OF_JSON in error.message:
-        percents = "percents, at most 100, such as 15 or 12.5"
-        message = f"Type {percents if field.unit == PERCENT else 'a number, such as 12.50'}."
+        if meant := either(error.value or ""):
+            return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")
+        share = "percents, at most 100, such as 15 or 12.5"
+        message = f"Type {share if field.unit == PERCENT else 'a number, such as 12.50'}."
         return replace(error, message=message)
     if field.shape is Shape.COUNTRY and error.value is not None:
         near = nearest(error.value, country_names().values())
