@@ -10,6 +10,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from service.documents.lines_sheet import Formats, formats_of, write_lines
 from service.documents.older import as_today
+from service.documents.ownership_block import missing_names
 from service.documents.price_block import book_in_words, rate_in_words
 from service.documents.spelled import day, words
 from service.documents.view import Quote, page_view
@@ -98,7 +99,7 @@ def _ownership(tco: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
     yield ("Utilisation", float(inputs["utilisation_fraction"]))
     yield (f"Part ({currency})", "Amount", "How it is found", "Missing")
     for part in tco["parts"]:
-        yield (words(part["part"]), _number(part["amount"]), part["why"], ", ".join(part["missing"]))
+        yield (words(part["part"]), _number(part["amount"]), part["why"], ", ".join(missing_names(part["missing"])))
     yield ("Total", _number(tco["total"]), "", ", ".join(map(words, tco["missing"])))
     yield (f"Cost of one ({currency})", "Amount", "How it is found", "Without")
     for one in tco["figures"]:
