@@ -32,13 +32,17 @@ def field_name(path: str) -> str:
 
 
 def in_words(text: str) -> str:
-    """A sentence for people: each field by its label, each server and GPU by its name."""
+    """A sentence for people with each field by its label; ids that are suggested stay, for they are typed back."""
+    found = re.sub(rf"({_PATH.pattern}){_VALUE}", _with_unit, text)
+    found = _PATH.sub(lambda match: _quoted(field_name(match[0])), found)
+    return _NAME.sub(lambda match: _quoted(known) if (known := _bare().get(match[0])) else match[0], found)
+
+
+def told(text: str) -> str:
+    """What a sizing says in a sentence: each field by its label, each server and GPU by its name."""
     names = _part_names(runtime().catalog.hardware)
     ids = "|".join(re.escape(one) for one in sorted(names, key=len, reverse=True))
-    found = re.sub(rf"{_VALUE} ({ids}) would do", r" of \1, \2 would do", text)
-    found = re.sub(rf"({_PATH.pattern}){_VALUE}", _with_unit, found)
-    found = _PATH.sub(lambda match: _quoted(field_name(match[0])), found)
-    found = _NAME.sub(lambda match: _quoted(known) if (known := _bare().get(match[0])) else match[0], found)
+    found = in_words(re.sub(rf"{_VALUE} ({ids}) would do", r" of \1, \2 would do", text))
     return re.sub(rf"(?<![\w.-])(?:{ids})(?![\w-])", lambda match: names[match[0]], found)
 
 
@@ -86,4 +90,4 @@ def _part_names(hardware: Hardware) -> Mapping[str, str]:
     return servers | {gpu.id: gpu_name(hardware, gpu.id) for gpu in hardware.gpus}
 
 
-FILTERS: dict[str, Callable[..., Any]] = {"field_name": field_name, "in_words": in_words}
+FILTERS: dict[str, Callable[..., Any]] = {"field_name": field_name, "in_words": in_words, "told": told}

@@ -162,7 +162,8 @@ def test_sentences_name_fields_and_servers_as_people_do(anna):
     assert "workload.demand.users: Must" not in text_of(page)
     page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.slo.tpot_ms": "0.01"}).text
     way_out = text_of(re.search(r'<p class="way-out">.*?</p>', page, flags=re.DOTALL)[0])
-    assert re.search(r"With \u201cFurther tokens \(TPOT\) within\u201d of [\d.]+ ms, PowerEdge \w+ \(", way_out), way_out
+    told = r"With \u201cFurther tokens \(TPOT\) within\u201d of [\d.]+ ms, PowerEdge \w+ \("
+    assert re.search(told, way_out), way_out
     assert "workload." not in way_out
     assert "poweredge-" not in text_of(page)
 
