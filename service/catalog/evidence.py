@@ -58,6 +58,7 @@ def _point(run: Mapping[str, Any], kind: Kind) -> EvidencePoint | None:
         gpus=int(deployment.get("gpus") or 1),
         size=_size(workload, deployment, kind),
         length_tokens=_length_tokens(workload),
+        output_tokens=float(workload.get("osl_tokens") or 0),
         published=str(run.get("published") or ""),
     )
 

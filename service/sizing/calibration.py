@@ -72,7 +72,8 @@ class Target:
 class EvidencePoint:
     """A measured run, as far as it serves to tell what is near: id and the coordinates of its regime.
 
-    `size` is the kind's own measure of a run, `length_tokens` that of one sequence; zero where nobody published it.
+    `size` is the kind's own measure of a run, `length_tokens` that of one sequence and `output_tokens` what of that is
+    generated; zero where nobody published it.
     """
 
     id: str
@@ -83,6 +84,7 @@ class EvidencePoint:
     gpus: int
     size: float
     length_tokens: float = 0.0
+    output_tokens: float = 0.0
     # Month of publication, YYYY-MM; empty where nobody said.
     published: str = ""
 

@@ -35,11 +35,13 @@ def nearest_evidence(
     gpus: int,
     size: float,
     length_tokens: float = 0.0,
+    output_tokens: float = 0.0,
 ) -> tuple[Basis, tuple[str, ...]]:
     """Basis and ids of the nearest runs; `size` is the kind's own measure of a run.
 
     The runs are those of the same subject on this GPU, else of the same subject on others, else of others on this GPU.
-    Measured: a run of the same subject, GPU, precision and GPU count, within 25 % of the size and the sequence length.
+    Measured: a run of the same subject, GPU, precision and GPU count, within 25 % of the size and of the
+    sequence's length and of what of that is generated: reading and writing are different work.
     Calibrated: the GPU has runs of this kind. Extrapolated: it has none.
     """
     evidence = calibration.evidence
@@ -50,11 +52,15 @@ def nearest_evidence(
         return known, ()
     runs = _runs(evidence, place)
     other = runs.precision != precision
-    steps = [_octaves(runs.gpus, gpus), _octaves(runs.size, size), _octaves(runs.length_tokens, length_tokens)]
+    shape = [
+        _octaves(runs.size, size),
+        _octaves(runs.length_tokens, length_tokens),
+        _octaves(runs.output_tokens, output_tokens),
+    ]
     # Rounded, so that equal distances are ties, which the id breaks, however the size was computed.
-    distance = np.round(other + (steps[0] + steps[1] + steps[2]), _DECIMALS)
+    distance = np.round(other + (_octaves(runs.gpus, gpus) + shape[0] + shape[1] + shape[2]), _DECIMALS)
     ids = tuple(runs.ids[np.lexsort((runs.ids, distance))[:_NEAREST]].tolist())
-    alike = ~other & (runs.gpus == gpus) & (np.maximum(steps[1], steps[2]) <= math.log2(_SAME_SIZE))
+    alike = ~other & (runs.gpus == gpus) & (np.max(shape, axis=0) <= math.log2(_SAME_SIZE))
     return Basis.MEASURED if place == places[0] and alike.any() else known, ids
 
 
@@ -67,6 +73,7 @@ class _Runs:
     gpus: FloatArray
     size: FloatArray
     length_tokens: FloatArray
+    output_tokens: FloatArray
 
 
 @lru_cache(maxsize=1000)
@@ -78,6 +85,7 @@ def _runs(evidence: Evidence, place: tuple[str, str, str]) -> _Runs:
         gpus=np.array([float(point.gpus) for point in points]),
         size=np.array([point.size for point in points]),
         length_tokens=np.array([point.length_tokens for point in points]),
+        output_tokens=np.array([point.output_tokens for point in points]),
     )
 
 

@@ -21,7 +21,7 @@ from service.errors import (
     PreconditionFailedError,
     UnknownReferenceError,
 )
-from service.planning.preview import answered_run
+from service.planning.preview import AnsweredRun, answered_run
 from service.planning.price_books import list_price_books
 from service.planning.quote_drafting import Composed, Identity, compose, named
 from service.planning.quote_view import QuoteView
@@ -33,7 +33,7 @@ from service.store.tables.quotes import QuoteState
 from service.web.charts.ownership import OwnershipChart, ownership_chart
 from service.web.form.field import Form
 from service.web.form.overtaken import Overtaken, merged, overtaken, read_of, read_text
-from service.web.form.quote import INITIAL, PREFIX, form_for
+from service.web.form.quote import INITIAL, PREFIX, form_for, told_of_site
 from service.web.form.quote_lines import (
     ChargeFields,
     as_asked,
@@ -91,7 +91,7 @@ class Written:
 def begin() -> Response:
     """The form of a new quote from an option of a run."""
     base = {"run_id": request.args.get("run", ""), "option": number_of(request.args.get("option", "1"))}
-    return _form_page(written(base, INITIAL))
+    return _form_page(written(base, {**INITIAL, **_told_of(base)}))
 
 
 @blueprint.post("/quotes/preview")
@@ -248,11 +248,20 @@ def _form(base: Mapping[str, Any], typed: Mapping[str, str]) -> Form:
     """The form, with the price of an hour of the GPU that is quoted, and the books that it may be priced from."""
     gpu = next((path.removeprefix(_HOUR) for path in typed if path.startswith(_HOUR)), None)
     if gpu is None:
-        found = answered_run(runtime(), caller(), str(base["run_id"]))
+        found = _sized(base)
         gpu = next((one.gpu for one in found.priced.result.options if one.rank == base["option"]), None)
     books = list_price_books(runtime(), caller(), only=PriceBookFilter(activated=True), limit=_MOST_BOOKS)
     named_books = ((one.id, f"{one.name}, version {one.version}, {one.currency}") for one in books)
-    return form_for(gpu, books=named_books)
+    return form_for(gpu, books=named_books, told=_told_of(base))
+
+
+def _sized(base: Mapping[str, Any]) -> AnsweredRun:
+    return answered_run(runtime(), caller(), str(base["run_id"]))
+
+
+def _told_of(base: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the sizing was told of where and when: it holds in the quote too, so the form has to show it."""
+    return told_of_site(_sized(base).question.constraints)
 
 
 def _beside(form: Form, error: PlannerError, typed: Mapping[str, str]) -> Mapping[str, list[FieldError]]:

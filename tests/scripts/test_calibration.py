@@ -16,7 +16,7 @@ from scripts.calibration.kernels import Fitted, chosen_curves, write_kernels
 from scripts.calibration.measured_kernels import Measured, measured_experts, measured_kernels
 from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, slots
 from scripts.calibration.run_arrays import Runs
-from scripts.calibration.served import Error, calibration_runs, write_served
+from scripts.calibration.served import Error, band, calibration_runs, inside_fraction, write_served
 from service.catalog.calibration import load_calibration
 from service.sizing.operation import Curves, Operation, Work
 from tests.facts import own_catalog
@@ -158,8 +158,8 @@ def test_overheads_are_found_again_from_runs_that_obey_them(runs) -> None:
     for one in sets:
         for metric, error in one.log_errors(truth).items():
             one.runs.measured[metric] = one.runs.measured[metric] * np.exp(error)
-    found = fit_overheads(sets, place, steps=8)
-    # The priors hold some of it back: there are few runs here.
+    # One of twenty runs is here: beside all of them the priors would hold back as little as these do.
+    found = fit_overheads(sets, replace(place, prior=place.prior * 20.0**0.5), steps=8)
     assert _typical(sets, found) < 0.6 * _typical(sets, place.start)
 
 
@@ -211,3 +211,29 @@ def test_the_median_is_told_by_folds_that_kept_runs_of_the_regime(runs, tmp_path
     assert abs(q50) < 0.1
     assert q90 > 1.4
     assert q10 < q50
+
+
+def left_out(run, fold: str, *, away: float, source: str = "one", points: int = 100) -> list[Error]:
+    """Errors of a tenth about a bias, of runs that one way of leaving out had not seen."""
+    draw = np.random.default_rng(len(fold) + len(source))
+    place = replace(run.place, source=source)
+    return [
+        Error(place=place, metric="ttft_ms", fold=fold, log_error=float(draw.normal(-away, 0.1))) for _ in range(points)
+    ]
+
+
+def test_arms_are_as_wide_as_the_worst_way_of_leaving_out(runs) -> None:
+    errors = left_out(runs[0], "model", away=0.0) + left_out(runs[0], "source", away=1.0, source="other")
+    low, middle, high = band(errors)
+    assert low < middle < high
+    # The fold of sources alone reaches 1.1; among all errors only a tenth lies there.
+    assert high == pytest.approx(band(left_out(runs[0], "source", away=1.0, source="other"))[2], abs=0.3)
+    assert low == pytest.approx(-0.13, abs=0.05)
+
+
+def test_what_is_inside_is_counted_by_intervals_that_never_saw_it(runs) -> None:
+    alike = [*left_out(runs[0], "source", away=0.0), *left_out(runs[0], "source", away=0.0, source="other")]
+    apart = [*left_out(runs[0], "source", away=0.0), *left_out(runs[0], "source", away=2.0, source="other")]
+    assert inside_fraction(alike, "source") > 0.7
+    assert inside_fraction(apart, "source") < 0.1
+    assert np.isnan(inside_fraction(left_out(runs[0], "source", away=0.0), "source"))

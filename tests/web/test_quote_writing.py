@@ -7,6 +7,7 @@ import re
 import pytest
 
 from service.access import Role
+from service.web.form.inference import INITIAL as SIZED
 from tests.api.selling import Shop, open_shop
 from tests.web.conftest import Visitor, text_of
 
@@ -107,6 +108,51 @@ def test_lines_charges_and_terms_are_typed_and_kept(shop, seller):
     assert shop.seller.get(f"/v1{quote}").json["sha256"] == before
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("12.5", "0.125"), ("12.5 %", "0.125"), ("1", "0.01"), ("100", "1"), ("0", "0")]
+)
+def test_discounts_are_typed_in_percent(shop, seller, typed, kept):
+    quote = written(seller, shop, **{"discount_fraction": typed, "line_discounts.server": typed})
+    document = asked(shop, quote)
+    [server] = [line for line in document["lines"] if line["id"] == "server"]
+    assert (document["terms"]["discount_fraction"], server["discount_fraction"]) == (kept, kept)
+    again = typed_in(seller.get(f"{quote}/change").text)
+    assert again["quote.line_discounts.server"].rstrip(" %") == typed.rstrip(" %")
+    assert again["quote.discount_fraction"].rstrip(" %") == typed.rstrip(" %").replace("0", "", typed == "0")
+
+
+def test_shares_of_ownership_show_in_percent_what_they_are_read_in(shop, seller):
+    page = seller.get(new_of(shop)).text
+    [field] = re.findall(r'<input id="quote-tco-utilisation-fraction".*?</div>', page, flags=re.DOTALL)
+    assert re.search(r'placeholder="\d+ %"', field), field
+    assert '<span class="unit">%</span>' in field
+
+
+def test_what_was_computed_without_a_refused_field_does_not_look_valid(shop, seller):
+    sound = previewed(seller, shop, discount_fraction="5")
+    assert "unsettled" not in sound
+    page = previewed(seller, shop, discount_fraction="101")
+    assert "Type percents, at most 100" in fault_beside(page, "quote-discount-fraction")
+    assert '<p class="grand unsettled"' in page
+    assert '<dl class="checks unsettled"' in page
+    assert "Not valid yet" in text_of(page)
+
+
+def test_what_the_sizing_was_told_of_where_and_when_stands_in_the_quote(shop, seller, work):
+    made = seller.post(
+        "/size/inference",
+        {**SIZED, "constraints.destination_country": "Germany", "constraints.deliver_by": "2099-05-01"},
+    )
+    assert made.status_code == 303
+    work()
+    on = f"/quotes/new?run={made.headers['Location'].rpartition('/')[2]}&option=1"
+    page = seller.get(on).text
+    typed = typed_in(page)
+    assert (typed["quote.destination_country"], typed["quote.deliver_by"]) == ("Germany", "2099-05-01")
+    assert "As sized: Germany, which holds where this is left empty." in text_of(page)
+    assert "As sized" not in text_of(seller.get(new_of(shop)).text)
+
+
 def test_a_field_that_is_emptied_takes_back_what_was_asked(shop, seller):
     quote = written(
         seller, shop, **{"line_discounts.server": "12 %", "charges.0.name": "Freight", "charges.0.amount": "9"}
@@ -161,6 +207,13 @@ def test_a_rate_is_asked_for_where_currencies_differ(shop, seller):
     assert "1 USD = 0.9 EUR, 27 November 2026, the bank" in words
 
 
+def test_a_comma_in_a_rate_is_that_of_a_decimal_or_asked_about(shop, seller):
+    rate = {"currency": "EUR", "fx.date": "2026-11-27", "fx.source": "the bank"}
+    assert "1 USD = 0.9234 EUR" in text_of(previewed(seller, shop, **rate, **{"fx.rate": "0,9234"}))
+    asked = previewed(seller, shop, **rate, **{"fx.rate": "1,085"})
+    assert "1,085 may be 1085 or 1.085: type one of them." in fault_beside(asked, "quote-fx-rate")
+
+
 def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
     wrong = {
         "quantities.server": "none",
@@ -173,7 +226,7 @@ def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
     assert "Total over 36 months" in text_of(page)
     for field in ("quote-quantities-server", "quote-line-discounts-server", "quote-charges-1-name", "quote-deliver-by"):
         assert len(fault_beside(page, field)) > 3, field
-    assert "such as 15 % or 0.15" in fault_beside(page, "quote-line-discounts-server")
+    assert "such as 15 or 12.5" in fault_beside(page, "quote-line-discounts-server")
     refused = seller.post("/quotes", form_of(shop, **wrong), on=new_of(shop))
     assert refused.status_code == 422
     typed = typed_in(refused.text)

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from config.environment import ROOT
 from service.schemas.science import APPLICATION_TEMPLATES
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadRow
 from service.web.form import inference, training
-from service.web.form.reading import number
 from tests.schemas.requests import CHAT
 from tests.web.conftest import text_of
 
@@ -121,17 +121,36 @@ def test_a_pasted_configuration_stands_for_the_model(anna):
     assert fault(page.text, "pasted")
 
 
-@pytest.mark.parametrize(
-    ("typed", "value"),
-    [("1,000", 1000), ("1 000", 1000), ("2.5k", 2500), ("30 %", 0.3), ("1e9", 1e9), ("2B", 2e9), ("7 %", 0.07),
-     (".5", 0.5), ("many", "many"), ("1,0,x", "1,0,x"), ("", ""), ("\u0661", "\u0661")],
-)  # fmt: skip
-def test_numbers_are_read_as_people_write_them(typed, value):
-    assert number(typed) == value
-
-
 def test_an_answer_takes_as_many_queries_as_a_session_needs(anna, runtime, counted):
     anna.get("/size/inference")
     with counted() as statements:
         anna.get("/size/inference")
     assert [one for one in statements if one != "BEGIN"] == [statements[-1]], statements
+
+
+EXAMPLES = sorted(
+    path for path in (ROOT / "config" / "examples").glob("*.json") if "workload" in json.loads(path.read_bytes())
+)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_can_be_pasted_and_is_answered(anna, path):
+    text = path.read_text(encoding="utf-8")
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": text}, HX_Request="true").text
+    assert "waits for" not in page, text_of(page)
+    assert f'action="/size/{json.loads(text)["workload"]["kind"]}"' in page
+
+
+def test_a_pasted_question_chooses_what_its_demand_is_given_as(anna):
+    demand = {"requests_s": 10}
+    question = {"workload": {**CHAT["workload"], "demand": demand}}
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps(question)}).text
+    assert re.search(r'name="workload.demand" value="requests_s" checked', page)
+    assert re.search(r'data-alternative="users" hidden', page)
+    assert re.search(r'data-alternative="requests_s">', page)
+
+
+def test_country_and_day_say_that_they_change_nothing_here(anna):
+    page = anna.get("/size/inference").text
+    assert "Changes nothing here: its export rules are screened in the quote." in page
+    assert "Changes nothing here: lead times are looked at in the quote." in page

@@ -13,7 +13,6 @@ from service.sizing.inference.steady import (
     admission_s,
     before,
     eager_s,
-    in_step,
     wait_s,
     wait_tail_s,
 )
@@ -59,11 +58,11 @@ class Prefill:
         """Time [s] of a pass with so many prompts."""
         return np.asarray(self.one_s + (prompts - 1.0) * self.more_s, dtype=np.float64)
 
-    def ahead_s(self, clients: FloatArray, stream: Stream, overheads: Overheads, *, decode_s: FloatArray) -> FloatArray:
+    def ahead_s(self, clients: FloatArray, stream: Stream, overheads: Overheads) -> FloatArray:
         """Time [s] that prompts of clients in step take before an own one, of so many clients on a rank."""
         each = self.pass_s(self.most) / self.most
-        wave = in_step(overheads.pool_wave_fraction, overheads, burst_s=clients * each, decode_s=decode_s)
-        return np.asarray(stream.closed * wave * before(clients, clients / self.most) * each, dtype=np.float64)
+        waited = before(clients, clients / self.most)
+        return np.asarray(stream.closed * overheads.pool_wave_fraction * waited * each, dtype=np.float64)
 
 
 def prefilling(
@@ -123,7 +122,7 @@ def decoding(
         instances = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape)
     took = prefill.pass_s(prompts)
     each = took / (prompts * servers)
-    ahead = prefill.ahead_s(passes.batch / (instances * servers), stream, overheads, decode_s=stream.steps * step)
+    ahead = prefill.ahead_s(passes.batch / (instances * servers), stream, overheads)
     tail = np.maximum(took, prefill.tail_s) + wait_tail_s(each, busy, stream.tail_fraction) + 2.0 * ahead
     state = SteadyState(
         ttft_s=took + wait_s(each, busy) + ahead + fixed,
@@ -162,7 +161,7 @@ def _bought(
     for _ in range(_HALVINGS):
         tried = 0.5 * (low + high)
         # As many decode as come in the time that they take: clients of a rank that is so busy.
-        ahead = prefill.ahead_s(tried * decode_s / prefill.one_s, stream, overheads, decode_s=decode_s)
+        ahead = prefill.ahead_s(tried * decode_s / prefill.one_s, stream, overheads)
         fits = wait_tail_s(each, tried, stream.tail_fraction) + 2.0 * ahead <= slack
         low, high = np.where(fits, tried, low), np.where(fits, high, tried)
     # An open bound leaves the pool as it is.

@@ -59,7 +59,6 @@ def estimate_inference(
         calibration,
         gpu=deployment.gpu,
         disaggregated=setting.bench.disaggregated,
-        engine=setting.bench.engine,
     )
     return _estimate(setting, values, carried, spreads, deployment=deployment, notes=notes, workload=workload)
 

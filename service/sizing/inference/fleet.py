@@ -20,6 +20,8 @@ from service.sizing.result import Limit
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import GB, MS
 
+# In the mean fewer than one sequence decodes where little is asked and the SLO is strict.
+_SMALLEST_BATCH = 0.05
 _COARSE, _FINE = 26, 8
 
 
@@ -105,20 +107,18 @@ def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
 
 def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
     """Quantile factors by the GPU of each candidate."""
-    regime = group.load.label, group.disaggregated, group.bench.engine
+    regime = group.load.label, group.disaggregated
     ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, group.layouts.server]
     return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
 @lru_cache(maxsize=256)
 def _factors(
-    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool, str]
+    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool]
 ) -> FloatArray:
     """Factors on TTFT, TPOT and rate of every server."""
-    label, disaggregated, engine = regime
-    each = [
-        spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated, engine=engine) for gpu in table.gpus
-    ]
+    label, disaggregated = regime
+    each = [spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated) for gpu in table.gpus]
     factors = [
         (
             spreads.ttft.quantile_factor(confidence),
@@ -169,7 +169,7 @@ def plan_fleet(
     layouts, memory = group.layouts, group.memory
     verdict = memory_verdict(group.load, layouts, memory, longest_tokens=longest_tokens, table=table)
     limit = np.where(verdict.feasible, batch_limit(memory, layouts, calibration), 1.0)
-    grid = batch_grid(limit, points=_COARSE)
+    grid = batch_grid(limit, points=_COARSE, smallest=_SMALLEST_BATCH)
 
     def at(batches: FloatArray) -> ServingPoint:
         return serve(group.bench, batch=batches, traffic=traffic, ttft_s=slo_s[0] / margins.ttft[:, None])

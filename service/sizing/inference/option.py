@@ -131,7 +131,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
     layouts, memory, load = group.layouts, group.memory, group.load
     gpu = table.gpus[one.server].id
     traffic = traffic_of(scene.workload)
-    spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated, engine=group.bench.engine)
+    spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated)
     instance = int(layouts.gpus_instance[row])
     ttft_s, tpot_s = slo_seconds(scene.workload.slo)
     kv_cache = float(memory.sequence[row]) * values.batch / float(layouts.attention_dp[row])

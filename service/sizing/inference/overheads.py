@@ -23,8 +23,7 @@ class Overheads:
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
     attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
     prompts on other ranks, `wave` the share of the clients of a closed loop whose prompts arrive together,
-    `pool_wave_fraction` the same before a prefill pool, `drift_fraction` by what part of its decode time a request
-    falls out of step. Scalars, or arrays when many runs are evaluated at once.
+    `pool_wave_fraction` the same before a prefill pool. Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
@@ -46,7 +45,6 @@ class Overheads:
     rank_wait_steps: Numeric
     wave: Numeric
     pool_wave_fraction: Numeric
-    drift_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -80,7 +78,6 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         rank_wait_steps=of("rank_wait_steps"),
         wave=of("closed_loop_wave_fraction"),
         pool_wave_fraction=of("pool_wave_fraction"),
-        drift_fraction=of("drift_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

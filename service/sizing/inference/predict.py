@@ -66,6 +66,7 @@ def receipts_of(
         gpus=gpus,
         size=in_flight,
         length_tokens=traffic.isl_tokens + traffic.osl_tokens,
+        output_tokens=traffic.osl_tokens,
     )
 
 

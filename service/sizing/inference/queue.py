@@ -6,13 +6,13 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.residuals import Medians
 from service.sizing.inference.serving import Bench, Traffic
 
-# All prompts of a burst arrive together, and fall out of step only once.
-_TOGETHER, _NEVER = 1.0, 0.0
+# All prompts of a burst arrive together.
+_TOGETHER = 1.0
 
 
 def in_step(bench: Bench) -> Bench:
     """The same instances when every client sends its request at the same moment."""
-    overheads = replace(bench.overheads, wave=_TOGETHER, pool_wave_fraction=_TOGETHER, drift_fraction=_NEVER)
+    overheads = replace(bench.overheads, wave=_TOGETHER, pool_wave_fraction=_TOGETHER)
     return replace(bench, overheads=overheads)
 
 

@@ -39,24 +39,20 @@ def medians_of(label: str, calibration: Calibration, *, disaggregated: bool) -> 
 
 
 @lru_cache(maxsize=1000)
-def spreads_of(label: str, calibration: Calibration, *, gpu: str, disaggregated: bool, engine: str) -> Spreads:
-    """Residual bands of a kind of model, mode and serving engine about the medians, which all engines share.
+def spreads_of(label: str, calibration: Calibration, *, gpu: str, disaggregated: bool) -> Spreads:
+    """Residual bands of a kind of model and mode about the medians.
 
     Wider where the GPU has no measured run.
     """
     known = has_evidence(calibration, kind="inference", gpu=gpu)
     widen = 1.0 if known else calibration.assumption("interval.extrapolation_factor")
     floor = calibration.assumption("interval.floor_fraction")
-    bands = _bands(label, calibration, disaggregated=disaggregated, engine=engine)
+    bands = _bands(label, calibration, disaggregated=disaggregated)
     return Spreads(**{name: spread_of(band, widen=widen, floor=floor).centred() for name, band in bands.items()})
 
 
-def _bands(
-    label: str, calibration: Calibration, *, disaggregated: bool, engine: str | None = None
-) -> dict[str, ResidualBand]:
-    """The most specific band of each quantity: with the engine, mode and kind of model, mode, kind of model, all."""
+def _bands(label: str, calibration: Calibration, *, disaggregated: bool) -> dict[str, ResidualBand]:
+    """The most specific band of each quantity: mode and kind of model, mode, kind of model, all."""
     mode = "disaggregated" if disaggregated else "aggregated"
     regimes = [f"{mode}/{label}", mode, label]
-    if engine is not None:
-        regimes = [f"{mode}/{label}/{engine}", *regimes]
     return {name: calibration.residual(f"inference.{metric}", *regimes) for name, metric in _QUANTITIES.items()}

@@ -102,7 +102,6 @@ class Bench:
 
     load: ModelLoad
     layouts: InferenceLayouts
-    engine: str
     machine: Machine
     overheads: Overheads
     medians: Medians
@@ -151,7 +150,6 @@ def bench_of(
         return Bench(
             load=load,
             layouts=of,
-            engine=str(software.engine),
             machine=machine_of(load, of, software=software, table=table, calibration=calibration),
             overheads=overheads_of(load, software, calibration),
             medians=medians_of(load.label, calibration, disaggregated=False),

@@ -94,7 +94,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     arrived = arriving(passes.rank_sequences, stream)
     stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
-    ahead = _ahead_s(passes, stream, overheads, extra=extra, step=step)
+    ahead = _ahead_s(passes, stream, overheads, extra=extra)
     # Prompts that a request waits for before its first token do not delay its later ones.
     load = np.maximum(0.0, others - overheads.interference * ahead / stream.steps)
     cycle = step + load
@@ -161,26 +161,16 @@ def _trunk_s(passes: Passes, overheads: Overheads) -> FloatArray:
     return np.asarray(np.maximum(0.0, added * overheads.gpu_vintage), dtype=np.float64)
 
 
-def _ahead_s(
-    passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray, step: FloatArray
-) -> FloatArray:
+def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
     """Time [s] that prompts of clients in step take before a request has its first token.
 
-    Clients of a closed loop that started together end together, and their next prompts come together. In n equal
-    passes of C prompts the mean first token comes after C (1 + 1 / n) / 2 of them; one of these is the own.
+    A closed loop begins with a prompt of every client: in n equal passes of C prompts the mean first token comes after
+    C (1 + 1 / n) / 2 of them, one of which is the own. Later on they come one by one, as the requests before them end;
+    means of published runs hold that first wave, ten requests a client or so, however long requests decode.
     """
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
-    wave = in_step(overheads.wave, overheads, burst_s=clients * extra / passes.pp, decode_s=stream.steps * step)
-    return np.asarray(stream.closed * wave * waited * extra / passes.pp, dtype=np.float64)
-
-
-def in_step(wave: Numeric, overheads: Overheads, *, burst_s: FloatArray, decode_s: FloatArray) -> FloatArray:
-    """Share of the clients that still come together: requests drift apart while they decode, by a part of that time.
-
-    Prompts that come over a time much longer than all of them take do not meet.
-    """
-    return np.asarray(wave * burst_s / (burst_s + overheads.drift_fraction * decode_s), dtype=np.float64)
+    return np.asarray(stream.closed * overheads.wave * waited * extra / passes.pp, dtype=np.float64)
 
 
 def before(clients: FloatArray, passes: FloatArray) -> FloatArray:

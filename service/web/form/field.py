@@ -13,9 +13,11 @@ from service.schemas.exact import ExactField
 from service.schemas.length import LengthField
 from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Flag, Money, Names, Text
+from service.web.form.typed_number import percentage
 from service.web.wording import digits, label, unit
 
 MEAN, P95 = "mean", "p95"
+PERCENT = "%"
 # A text that may be so long is a sentence or more.
 _LONG_TEXT = 400
 
@@ -50,6 +52,8 @@ class FormField:
     options: tuple[tuple[str, str], ...] = ()
     # Several short fields share a line.
     wide: bool = False
+    # What has to be known before it is typed, and so stands beside it.
+    note: str = ""
     # The last member of the place, where that is a name which may hold a dot.
     key: str = ""
 
@@ -154,7 +158,7 @@ def _one(
 ) -> FormField:
     name = path.rpartition(".")[2]
     shape = _shape(found)
-    return FormField(
+    made = FormField(
         path=path,
         label=words.get(path) or words.get(name) or label(name),
         shape=shape,
@@ -166,6 +170,7 @@ def _one(
         options=_options(found),
         wide=shape in {Shape.MODEL, Shape.NAMES} or (isinstance(found, Text) and found.longest >= _LONG_TEXT),
     )
+    return _in_percent(made)
 
 
 def _shape(found: fields.Field[Any]) -> Shape:
@@ -193,14 +198,23 @@ def _unit(name: str, shape: Shape) -> str:
     # A price is in the currency that stands beside it, not in what it is a price of.
     if shape not in {Shape.NUMBER, Shape.EXACT} or "_price_" in name:
         return ""
-    # A share is typed as 0.3 or as 30 %.
-    return "0 to 1, or %" if name.endswith("_fraction") or "_fraction_" in name else unit(name)
+    if not name.endswith("_fraction") and "_fraction_" not in name:
+        return unit(name)
+    # What is agreed upon, such as a discount, is typed in percent; any other share as 0.3 or as 30 %.
+    return PERCENT if shape is Shape.EXACT else "0 to 1, or %"
 
 
 def _limit(found: fields.Field[Any]) -> str:
     if isinstance(found, Amount | Count):
         return found.bounds.limit
     return f"{found.low} to {found.high}" if isinstance(found, ExactField) else ""
+
+
+def _in_percent(field: FormField) -> FormField:
+    if field.shape is not Shape.EXACT or field.unit != PERCENT:
+        return field
+    low, high = (percentage(end) for end in field.limit.split(" to "))
+    return replace(field, default=percentage(field.default), limit=f"{low} to {high}")
 
 
 def _default(found: fields.Field[Any]) -> str:

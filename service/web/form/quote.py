@@ -1,9 +1,12 @@
 """The form of a quote: for whom, on what terms, where it goes, and what its ownership is computed with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from service.schemas.quote_request import QUOTE_REQUEST
+from service.sizing.workload import Constraints
+from service.web.form.countries import country_name
 from service.web.form.field import Form, FormField, Group, Shape, fields_of
 
 PREFIX = "quote"
@@ -51,6 +54,7 @@ _WORDS = {
 }
 INITIAL = {"quote.currency": "USD"}
 _PRICES = "Prices"
+_COUNTRY, _NEEDED = f"{PREFIX}.destination_country", f"{PREFIX}.deliver_by"
 
 
 def _of(*names: str) -> tuple[FormField, ...]:
@@ -68,14 +72,36 @@ def hour_field(gpu: str) -> FormField:
     )
 
 
-def form_for(gpu: str | None, *, books: Iterable[tuple[str, str]] = ()) -> Form:
-    """The form of a quote of servers with this GPU, whose hour a cloud has a price for too, from one of the books."""
+def told_of_site(constraints: Constraints) -> dict[str, str]:
+    """What a sizing was told of where the servers will stand and by when, as it would be typed."""
+    country, needed = constraints.destination_country, constraints.deliver_by
+    said = {_COUNTRY: country and country_name(country), _NEEDED: needed and str(needed)}
+    return {path: text for path, text in said.items() if text}
+
+
+def form_for(
+    gpu: str | None, *, books: Iterable[tuple[str, str]] = (), told: Mapping[str, str] = MappingProxyType({})
+) -> Form:
+    """The form of a quote of servers with this GPU, whose hour a cloud has a price for too, from one of the books.
+
+    `told` is what holds where its field is left empty, because the sizing was told it.
+    """
     cloud = () if gpu is None else (*_of("tco.cloud.name", "tco.cloud.date", "tco.cloud.reserved"), hour_field(gpu))
     [book] = _of("price_book_id")
     chosen = replace(book, shape=Shape.CHOICE, options=tuple(books), default="the one in force", wide=True)
-    *others, last = FORM.groups
+    *others, last = (_with_notes(one, told) for one in FORM.groups)
     groups = [replace(one, fields=(*one.fields, chosen)) if one.title == _PRICES else one for one in others]
     return replace(FORM, groups=(*groups, replace(last, fields=(*last.fields, *cloud))))
+
+
+def _with_notes(group: Group, told: Mapping[str, str]) -> Group:
+    noted = tuple(
+        replace(one, note=f"As sized: {told[one.path]}, which holds where this is left empty.")
+        if one.path in told
+        else one
+        for one in group.fields
+    )
+    return replace(group, fields=noted)
 
 
 FORM = Form(

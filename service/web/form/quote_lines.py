@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.quoting.terms import MOST_CHARGES
-from service.web.form.field import FormField, Group, Shape
+from service.web.form.field import PERCENT, FormField, Group, Shape
 from service.web.form.quote import PREFIX
-from service.web.form.reading import percentage
+from service.web.form.typed_number import percentage
 
 QUANTITIES, DISCOUNTS, CONFIGURATIONS = "quantities", "line_discounts", "configurations"
 CHARGES = "charges"
@@ -49,7 +49,7 @@ def line_fields(line_id: str) -> LineFields:
 
 def _field(member: str, line_id: str) -> FormField:
     shape, label, what = _SHAPES[member]
-    unit = "%" if member == DISCOUNTS else ""
+    unit = PERCENT if member == DISCOUNTS else ""
     return FormField(path=f"{PREFIX}.{member}.{line_id}", key=line_id, label=label, shape=shape, what=what, unit=unit)
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldError
@@ -11,7 +10,8 @@ from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
 from service.web.form.countries import country_code, country_name, country_names
-from service.web.form.field import MEAN, Form, FormField, Shape
+from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape
+from service.web.form.typed_number import either, exact, number, percentage, percents
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
@@ -19,38 +19,9 @@ NAME = "name"
 _MODEL = "workload.model"
 # How an error tells of a number that is written as text.
 _OF_JSON = "decimal string"
-_NUMBER = re.compile(r"([+-]?[\d ,_]*\.?\d+(?:[eE][+-]?\d+)?)\s*([kKMGBT%]?)", re.ASCII)
-_SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
 # A member that marks what was pasted: a whole question, or the configuration of a model.
 _OF_A_QUESTION = "workload"
 _OF_A_CONFIG = ("model_type", "architectures", "text_config")
-
-
-def number(text: str) -> float | str:
-    """1,000, 2.5k, 30 % and 1e9 as numbers; whatever else was typed stays as it is, to be told what is wrong."""
-    match = _NUMBER.fullmatch(text.strip())
-    if match is None:
-        return text
-    try:
-        value = float(re.sub(r"[ ,_]", "", match[1])) * _SCALES[match[2]]
-    except ValueError:
-        return text
-    # 0.1 and not 0.1000000001, where a scale was typed.
-    return float(f"{value:.12g}")
-
-
-def exact(text: str) -> str:
-    """12.5 % and 1,000 as decimal strings; whatever else was typed stays as it is, to be told what is wrong."""
-    plain = re.sub(r"[ ,_]", "", text.strip())
-    try:
-        return format(Decimal(plain.removesuffix("%")) / 100 if plain.endswith("%") else Decimal(plain), "f")
-    except InvalidOperation:
-        return text
-
-
-def percentage(text: str) -> str:
-    """A share that is kept as a decimal string, as people write it: 0.125 is 12.5 %."""
-    return f"{(Decimal(text) * 100).normalize():f} %" if text else text
 
 
 def body_of(form: Form, typed: Mapping[str, str]) -> dict[str, Any]:
@@ -88,7 +59,7 @@ def _value(field: FormField, text: str) -> Any:
     if field.shape is Shape.NAMES:
         return [name for name in re.split(r"[\s,;]+", text) if name]
     if field.shape is Shape.EXACT:
-        return exact(text)
+        return percents(text) if field.unit == PERCENT else exact(text)
     if field.shape is Shape.MONEY:
         value = number(text.removeprefix("$"))
         return f"{value:.2f}" if isinstance(value, float) else text
@@ -148,13 +119,13 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
         text = "" if value is None else _text(value)
         if field.shape is Shape.COUNTRY:
             text = country_name(text)
-        if field.shape is Shape.EXACT and "%" in field.unit:
+        if field.shape is Shape.EXACT and field.unit == PERCENT:
             text = percentage(text)
         # What holds anyway is left empty, as its author has probably left it.
         if text and text != field.default.replace(",", ""):
             typed[field.path] = text
     for group in form.groups:
-        given = _at(body, tuple(group.path.split("."))) if group.path else None
+        given = _standing_at(body, tuple(group.path.split("."))) if group.path else None
         for one in group.alternatives:
             if isinstance(given, Mapping) and given.get(one.name) is not None:
                 typed[group.path] = one.name
@@ -164,6 +135,11 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
 
 
 def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    place = _standing_at(body, path)
+    return None if isinstance(place, Mapping) else place
+
+
+def _standing_at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     place: Any = body
     for part in path:
         if part == MEAN and isinstance(place, int | float):
@@ -171,7 +147,7 @@ def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
         if not isinstance(place, Mapping):
             return None
         place = place.get(part)
-    return None if isinstance(place, Mapping) else place
+    return place
 
 
 def _text(value: Any) -> str:
@@ -201,8 +177,10 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     if field is None:
         return error
     if field.shape is Shape.EXACT and _OF_JSON in error.message:
-        share = "a share of at most 100 %, such as 15 % or 0.15"
-        message = f"Type {share if '%' in field.unit else 'a number, such as 12.50'}."
+        if meant := either(error.value or ""):
+            return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")
+        share = "percents, at most 100, such as 15 or 12.5"
+        message = f"Type {share if field.unit == PERCENT else 'a number, such as 12.50'}."
         return replace(error, message=message)
     if field.shape is Shape.COUNTRY and error.value is not None:
         near = nearest(error.value, country_names().values())

@@ -1,5 +1,7 @@
 """The part that every form ends with: what the site, the purse and the law allow."""
 
+from dataclasses import replace
+
 from service.schemas.constraints import ConstraintsSchema
 from service.web.form.field import Group, fields_of
 
@@ -19,7 +21,12 @@ _WORDS = {
     "pue": "PUE of the site",
     "grid_kg_co2_kwh": "CO2 of the grid (kg/kWh)",
 }
-SITE = Group(
+# A sizing keeps these and does nothing with them, which whoever types them has to know.
+_OF_QUOTES = {
+    "constraints.destination_country": "Changes nothing here: its export rules are screened in the quote.",
+    "constraints.deliver_by": "Changes nothing here: lead times are looked at in the quote.",
+}
+_SITE = Group(
     title="Site and limits",
     folded=True,
     fields=fields_of(
@@ -42,3 +49,4 @@ SITE = Group(
         words=_WORDS,
     ),
 )
+SITE = replace(_SITE, fields=tuple(replace(one, note=_OF_QUOTES.get(one.path, "")) for one in _SITE.fields))

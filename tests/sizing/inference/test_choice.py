@@ -273,11 +273,12 @@ def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
         mine, theirs, offered = (
             [o for o in options if o.server == server and o.servers == 1] for options in (apart, together, either)
         )
-        if user_speed(mine)[0] > 1.02 * user_speed(theirs)[0]:
+        # Nearer than that is a tie: modes are weighed before each plan is operated at its share of the load.
+        if user_speed(mine)[0] > 1.05 * user_speed(theirs)[0]:
             assert user_speed(offered)[1] >= user_speed(mine)[1]
             assert any("faster at the asked confidence" in note(o, "serving") for o in offered)
             found.add("disaggregated")
-        elif user_speed(mine)[0] < 0.98 * user_speed(theirs)[0]:
+        elif user_speed(mine)[0] < 0.95 * user_speed(theirs)[0]:
             assert {o.mode for o in offered} <= {"aggregated"}
             found.add("aggregated")
     assert mode in found

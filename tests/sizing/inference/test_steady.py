@@ -30,7 +30,6 @@ PLAIN = Overheads(
     rank_wait_steps=0.0,
     wave=0.0,
     pool_wave_fraction=0.0,
-    drift_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -110,14 +109,13 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
     assert waited == pytest.approx(13 * 0.03)
 
 
-def test_clients_that_drift_apart_meet_less() -> None:
-    together, apart = (
-        aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=1.0, drift_fraction=drift)).ttft_s[0, 0]
-        for drift in (0.0, 0.3)
+def test_the_first_wave_waits_as_long_however_long_requests_decode() -> None:
+    short, long = (
+        aggregated(passes(), stream(closed=1.0, osl_tokens=tokens), replace(PLAIN, wave=1.0)) for tokens in (100, 900)
     )
-    # 20 prompts of 0.03 s come over 0.3 of 100 steps of 0.02 s: half of the time they take themselves.
-    alone = 0.05 + 0.5 * aggregated(passes(), stream(closed=1.0), PLAIN).cycle_s[0, 0]
-    assert alone < apart < together
+    # 13 prompts of 0.03 s come before the own one.
+    for found in (short, long):
+        assert found.ttft_s[0, 0] - 0.05 - 0.5 * found.cycle_s[0, 0] == pytest.approx(13 * 0.03)
 
 
 def test_ranks_stand_still_for_prompts_of_each_other() -> None:

@@ -1,0 +1,74 @@
+"""Numbers as people type them: 1,000 and 1 000 and 2.5k, 12.5 % and, as on most of the continent, 12,5 %."""
+
+import math
+import re
+from decimal import Decimal
+
+_BETWEEN = re.compile(r"[\s_'\u2019]")
+_DIGITS = r"[+-]?(?:{})(?:[eE][+-]?\d+)?"
+_GROUPED = re.compile(_DIGITS.format(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"), re.ASCII)
+_WITH_COMMA = re.compile(_DIGITS.format(r"(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+),\d+"), re.ASCII)
+_PLAIN = re.compile(_DIGITS.format(r"\d+\.?\d*|\.\d+"), re.ASCII)
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
+
+
+def number(text: str) -> float | str:
+    """1,000, 2.5k, 2,5 and 30 % as numbers; whatever else was typed stays as it is, to be told what is wrong.
+
+    A comma before three digits groups thousands, any other one is that of a decimal.
+    """
+    typed = text.strip()
+    scale = _SCALES.get(typed[-1:])
+    digits = _plain(typed[:-1] if scale else typed)
+    if digits is None:
+        return text
+    # 0.1 and not 0.1000000001, where a scale was typed.
+    value = float(f"{float(digits) * (scale or 1.0):.12g}")
+    return value if math.isfinite(value) else text
+
+
+def exact(text: str) -> str:
+    """12.5 % and 12,5 % and 1,234.50 as decimal strings; whatever else was typed stays as it is.
+
+    So does what may be either of two numbers: of a rate or a price a thousandth is as likely as its thousandfold.
+    """
+    typed = text.strip()
+    share = typed.endswith("%")
+    digits = None if either(typed.removesuffix("%")) else _plain(typed.removesuffix("%"))
+    # A power of ten written out could be longer than any memory.
+    if digits is None or "e" in digits.lower():
+        return text
+    return format(Decimal(digits) / 100 if share else Decimal(digits), "f")
+
+
+def percents(text: str) -> str:
+    """12.5 and 12.5 % as the decimal string 0.125; whatever else was typed stays as it is."""
+    typed = f"{text.strip().removesuffix('%')}%"
+    found = exact(typed)
+    return text if found == typed else found
+
+
+def either(text: str) -> tuple[str, str] | None:
+    """The two numbers that may be meant where a comma stands before three digits; None where it is clear."""
+    typed = text.strip()
+    if _EITHER.fullmatch(typed) is None:
+        return None
+    return typed.replace(",", ""), typed.replace(",", ".")
+
+
+def percentage(text: str) -> str:
+    """A share that is kept as a decimal string, as people write it: 0.125 is 12.5 %."""
+    return f"{(Decimal(text) * 100).normalize():f} %" if text else text
+
+
+def _plain(text: str) -> str | None:
+    """Digits with a point and nothing between them; None where it is no number."""
+    bare = _BETWEEN.sub("", text)
+    if _PLAIN.fullmatch(bare):
+        return bare
+    if _GROUPED.fullmatch(bare):
+        return bare.replace(",", "")
+    if _WITH_COMMA.fullmatch(bare):
+        return bare.replace(".", "").replace(",", ".")
+    return None

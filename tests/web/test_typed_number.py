@@ -1,0 +1,32 @@
+import pytest
+
+from service.web.form.typed_number import either, exact, number
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("1,000", 1000), ("1 000", 1000), ("2.5k", 2500), ("30 %", 0.3), ("1e9", 1e9), ("2B", 2e9), ("7 %", 0.07),
+     (".5", 0.5), ("many", "many"), ("1,0,x", "1,0,x"), ("", ""), ("\u0661", "\u0661"), ("-3", -3), ("%", "%"),
+     ("1,000,000.5", 1000000.5), ("2,5", 2.5), ("12,5 %", 0.125), ("0,923", 0.923), ("1.234,56", 1234.56),
+     ("1\u00a0234,5", 1234.5), ("2,5k", 2500), ("1,2,3", "1,2,3"), ("1e999", "1e999"),
+     ("1,00,000", "1,00,000"), ("1.2.3", "1.2.3")],
+)  # fmt: skip
+def test_numbers_are_read_as_people_write_them(typed, value):
+    assert number(typed) == value
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("12.5 %", "0.125"), ("12,5 %", "0.125"), ("0,92", "0.92"), ("0,9234", "0.9234"), ("0,923", "0.923"),
+     ("1500,50", "1500.50"), ("1,500.50", "1500.50"), ("1.500,50", "1500.50"), ("12,500,000", "12500000"),
+     ("1,085", "1,085"), ("free", "free"), ("1e99999999999", "1e99999999999")],
+)  # fmt: skip
+def test_exact_numbers_are_read_without_a_float(typed, value):
+    assert exact(typed) == value
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("1,085", ("1085", "1.085")), ("0,085", None), ("1,0850", None), ("1,085,000", None)]
+)
+def test_what_may_be_either_of_two_numbers_is_known(typed, meant):
+    assert either(typed) == meant
