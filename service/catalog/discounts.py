@@ -5,13 +5,14 @@ from pathlib import Path
 
 from service.catalog.files import wrong
 from service.catalog.rule_files import RuleFile
-from service.quoting.approval import DiscountTier, DiscountTiers
+from service.quoting.approval import DiscountTier, DiscountTiers, ExportReview
 from service.quoting.currency import MINOR_DIGITS
+from service.schemas.export_rules import SEVERITIES
 
 
 def load_discounts(config_dir: Path) -> DiscountTiers:
     """The tiers. Raises FactsError naming file, record and field."""
-    file = RuleFile(config_dir / "discounts.yaml", keys=("tiers",))
+    file = RuleFile(config_dir / "discounts.yaml", keys=("tiers", "export"))
     tiers: tuple[DiscountTier, ...] = file.each("tiers", DiscountTier, unique="id")
     for tier in tiers:
         _check(file, tier)
@@ -22,7 +23,21 @@ def load_discounts(config_dir: Path) -> DiscountTiers:
     last = tiers[-1]
     if last.total_up_to_fraction != 1 or last.line_up_to_fraction != 1 or last.amounts_up_to:
         raise wrong(file.path, last.id, "total_up_to_fraction", "The last tier must hold every discount and amount.")
-    return DiscountTiers(date=file.date, digest=file.digest, tiers=tiers)
+    export = _review(file, tiers)
+    return DiscountTiers(date=file.date, digest=file.digest, tiers=tiers, export=export)
+
+
+def _review(file: RuleFile, tiers: tuple[DiscountTier, ...]) -> ExportReview:
+    reviews: tuple[ExportReview, ...] = file.each("export", ExportReview)
+    review = reviews[0]
+    if len(reviews) > 1:
+        raise wrong(file.path, "export.1", "tier", "One record says who looks at flags.")
+    if review.tier not in {tier.id for tier in tiers}:
+        raise wrong(file.path, "export.0", "tier", f"There is no tier '{review.tier}' in this file.")
+    for severity in review.severities:
+        if severity not in SEVERITIES:
+            raise wrong(file.path, "export.0", "severities", f"'{severity}' is none of {', '.join(SEVERITIES)}.")
+    return review
 
 
 def _check(file: RuleFile, tier: DiscountTier) -> None:

@@ -49,7 +49,7 @@ def _servers(option: Answer) -> str:
 
 
 def _order(option: Answer) -> str:
-    return f"{option['sku'] or option['server']}{'' if option['orderable'] else ' (internal code, not orderable)'}"
+    return f"{option['sku'] or option['server']}{'' if option['orderable'] else ' (no SKU known yet)'}"
 
 
 def layout(option: Answer) -> str:

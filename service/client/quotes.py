@@ -310,6 +310,8 @@ def _sum(quote: Answer) -> str:
 def _warnings(quote: Answer) -> list[str]:
     """What nobody may overlook: disclaimers that begin in capitals, and who must approve."""
     found = [word for word in quote["document"]["disclaimers"] if word.partition(":")[0].isupper()]
+    if quote.get("cannot_be_issued"):
+        found.append(f"It can no longer be issued: {quote['cannot_be_issued']}.")
     if quote["state"] == "pending_approval":
         found.append(
             f"A key of role {' or '.join(quote['approval']['approvers'])} approves it: {quote['approval']['why']}."

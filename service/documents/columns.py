@@ -36,7 +36,7 @@ COLUMNS = (
     Column(heading="Part", member="part"),
     Column(heading="Name", member="name"),
     Column(heading="SKU", member="sku"),
-    Column(heading="Orderable", member="orderable"),
+    Column(heading="SKU known", member="orderable"),
     Column(heading="Configuration", member="configuration"),
     Column(heading="How counted", member="why"),
     Column(heading="Charge", member="charge"),

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from service.documents.order import ordered_lines
-from service.documents.spelled import DASH, amount, day, is_rounded, share, unit_price, whole
+from service.documents.spelled import DASH, amount, day, is_rounded, pieces, share, unit_price, whole
 
 Row = dict[str, Any]
 MINUS = "\N{MINUS SIGN}"
@@ -56,7 +56,7 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
         "configuration": _DOT.join(line["configuration"]),
         "flags": list(_flags(line)),
         "quantity": whole(line["quantity"]),
-        "unit": line["unit"],
+        "unit": pieces(line["unit"], line["quantity"]),
         "list": unit_price(line["unit_list"], currency),
         "discount": share(line["discount_fraction"]) if charged else DASH,
         "net": unit_price(line["unit_net"], currency),
@@ -65,7 +65,7 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
 
 
 def _details(line: Mapping[str, Any]) -> Iterator[str]:
-    known = f"SKU {line['sku']}" if line["sku"] else "no SKU known"
+    known = f"SKU {line['sku']}" if line["sku"] else "no SKU known yet"
     yield line["part"]
     yield known if line["quantity"] else "not bought"
     if line["months"]:

@@ -69,6 +69,15 @@ def whole(value: float | None) -> str:
     return DASH if value is None else format_decimal(int(value), format="#,##0", locale=_LOCALE)
 
 
+def pieces(unit: str, number: float) -> str:
+    """The unit of so many: 1 module, 4 modules, 2 switches, 3 shelves, 32 GPU-years."""
+    if number == 1:
+        return unit
+    if unit.endswith("shelf"):
+        return unit.removesuffix("f") + "ves"
+    return f"{unit}es" if unit.endswith("ch") else f"{unit}s"
+
+
 def day(value: str | None) -> str:
     """29 November 2026."""
     return DASH if value is None else format_date(date.fromisoformat(value), format="d MMMM y", locale=_LOCALE)

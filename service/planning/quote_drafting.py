@@ -140,8 +140,9 @@ def _composed(
     option = restated(found.sized.option, request.quantities, site_of(runtime, found.sized))
     bom = bom_of(runtime, request, found.sized, option)
     priced = price(bom, found.book, terms_of(request))
-    needed = approval(priced, runtime.catalog.discount_tiers, caller.role)
-    parts = _Parts(request=request, found=found, option=option, bom=bom, priced=priced, approval=needed)
+    export = screened(runtime, shipment_of(request, option.gpu, on=today))
+    needed = approval(priced, runtime.catalog.discount_tiers, caller.role, export)
+    parts = _Parts(request=request, found=found, option=option, bom=bom, priced=priced, export=export, approval=needed)
     document = _document(runtime, caller, parts, today=today, valid_until=valid_until)
     return Composed(
         request=canonical_json(QUOTE_REQUEST.dump(request)).decode(),
@@ -158,6 +159,7 @@ class _Parts:
     option: SizingOption
     bom: Bom
     priced: Priced
+    export: Screening
     approval: Approval
 
 
@@ -193,7 +195,7 @@ def _document(runtime: Runtime, caller: Caller, parts: _Parts, *, today: date, v
         tco=None
         if request.tco is None
         else tco(priced, parts.option, kind=sized.run.kind, inputs=request.tco, context=runtime.catalog.tco_context),
-        export=screened(runtime, shipment_of(request, parts.option.gpu, on=today)),
+        export=parts.export,
         supply=supplied,
         assumed=assumed_of(parts.option, sized.assumed),
         disclaimers=disclaimers_of(

@@ -14,7 +14,7 @@ from service.access import Caller
 from service.errors import ConflictError, PlannerError
 from service.planning.audit import SERVICE, Author, author_of
 from service.planning.quote_view import QuoteView, checked, quote_view
-from service.planning.quotes import all_held, note, state_in_words
+from service.planning.quotes import accepted_of, all_held, note, state_in_words
 from service.planning.races import OvertakenError, until_settled
 from service.planning.transact import transact
 from service.quoting.steps import QuoteStep
@@ -86,7 +86,7 @@ def take(
         if row.state not in step.allowed:
             refused = ConflictError(_refusal(row, others, step))
             if ended:
-                return quote_view(row, now=now), refused
+                return quote_view(row, now=now, accepted=accepted_of(others)), refused
             raise refused
         at = At(
             runtime=runtime,
@@ -98,7 +98,7 @@ def take(
             now=now,
         )
         error = decide(at)
-        return quote_view(row, now=now), error
+        return quote_view(row, now=now, accepted=accepted_of(others)), error
 
     view, error = until_settled(lambda: transact(runtime, work))
     log.info("quote_step", quote_id=quote_id, tenant_id=caller.tenant_id, status=view.state, request_id=request_id)

@@ -12,8 +12,8 @@ from service.planning.quote_drafting import sha256_of
 from service.planning.quote_screening import rescreen
 from service.planning.quote_sources import replacement
 from service.planning.quote_step import At, Step, expire, take
-from service.planning.quote_view import QuoteView
-from service.planning.quotes import NO_APPROVAL
+from service.planning.quote_view import QuoteView, overtaken
+from service.planning.quotes import NO_APPROVAL, accepted_of
 from service.quoting.quote import spelled_book
 from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
@@ -35,6 +35,7 @@ def submit(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | No
 
     def decide(at: At) -> None:
         at.snapshot()
+        _check_not_overtaken(at)
         if at.row.approval["needs"] is not None:
             at.move(QuoteState.PENDING_APPROVAL, QuoteStep.SUBMITTED, reason=None)
             return
@@ -49,6 +50,7 @@ def approve(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | N
 
     def decide(at: At) -> None:
         _check_may_approve(at)
+        _check_not_overtaken(at)
         at.snapshot()
         values = {"approved_sha256": at.row.sha256, "approved_at": at.now, "approved_by": caller.principal}
         at.move(QuoteState.APPROVED, QuoteStep.APPROVED, **values, reason=None)
@@ -75,6 +77,7 @@ def issue(runtime: Runtime, caller: Caller, quote_id: str, *, version: int | Non
 
     def decide(at: At) -> PlannerError | None:
         snapshot = at.snapshot()
+        _check_not_overtaken(at)
         _check_can_be_issued(at, snapshot)
         _check_prices_stand(at, snapshot)
         screening = rescreen(runtime, snapshot, at="issue", on=at.today)
@@ -162,6 +165,13 @@ def _check_may_approve(at: At) -> None:
         )
 
 
+def _check_not_overtaken(at: At) -> None:
+    """Nobody is led on to the end of a road: what was accepted stays the one that holds."""
+    reason = overtaken(at.row, accepted_of(at.others))
+    if reason is not None:
+        raise ConflictError(f"Quote {at.row.number}, revision {at.row.revision} can no longer be issued: {reason}.")
+
+
 def _check_can_be_issued(at: At, snapshot: Mapping[str, Any]) -> None:
     row, book = at.row, snapshot["price_book"]
     reason = None
@@ -173,10 +183,6 @@ def _check_can_be_issued(at: At, snapshot: Mapping[str, Any]) -> None:
         reason = f"its validity ended with {row.valid_until} ({row.time_zone}); write it anew with a later day"
     elif book["expires"] is not None and book["expires"] < at.today.isoformat():
         reason = f"the last day of its price book {book['name']} was {book['expires']}; write it anew"
-    else:
-        accepted = next((each for each in at.others if each.state == QuoteState.ACCEPTED), None)
-        if accepted is not None:
-            reason = f"revision {accepted.revision} ({accepted.id}) of it was accepted"
     if reason is not None:
         raise ConflictError(f"Quote {row.number}, revision {row.revision} cannot be issued: {reason}.")
 

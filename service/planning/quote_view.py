@@ -11,7 +11,7 @@ import orjson
 from service.errors import DamagedError
 from service.planning.quote_drafting import sha256_of
 from service.schemas.digest import canonical_json
-from service.store.tables.quotes import QuoteRow, QuoteState
+from service.store.tables.quotes import BEING_WRITTEN, QuoteRow, QuoteState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,7 @@ class QuoteView(QuoteSummary):
     """A revision whole: `snapshot` is what it says and `request` what was asked, both canonical JSON."""
 
     approval: ApprovalView
+    cannot_be_issued: str | None
     issued_by: str | None
     issued_at: datetime | None
     closed_by: str | None
@@ -80,8 +81,11 @@ def quote_summary(row: QuoteRow, *, now: datetime) -> QuoteSummary:
     return QuoteSummary(**_summary(row, now))
 
 
-def quote_view(row: QuoteRow, *, now: datetime) -> QuoteView:
-    """The view of a row; DamagedError where it no longer is what was written, approved or issued."""
+def quote_view(row: QuoteRow, *, now: datetime, accepted: QuoteRow | None = None) -> QuoteView:
+    """The view of a row; DamagedError where it no longer is what was written, approved or issued.
+
+    `accepted` is the revision of its number that the customer has accepted.
+    """
     snapshot = checked(row)
     return QuoteView(
         **_summary(row, now),
@@ -94,6 +98,7 @@ def quote_view(row: QuoteRow, *, now: datetime) -> QuoteView:
             approved_at=row.approved_at,
             approved_sha256=row.approved_sha256,
         ),
+        cannot_be_issued=overtaken(row, accepted),
         issued_by=row.issued_by,
         issued_at=row.issued_at,
         closed_by=row.closed_by,
@@ -103,6 +108,13 @@ def quote_view(row: QuoteRow, *, now: datetime) -> QuoteView:
         request=row.request.encode(),
         snapshot=snapshot,
     )
+
+
+def overtaken(row: QuoteRow, accepted: QuoteRow | None) -> str | None:
+    """Why a revision that is being written can never be issued any more; None where nothing stands in its way."""
+    if accepted is None or row.state not in BEING_WRITTEN or accepted.id == row.id:
+        return None
+    return f"revision {accepted.revision} ({accepted.id}) of {row.number} was accepted; for more, write a new quote"
 
 
 def checked(row: QuoteRow) -> bytes:

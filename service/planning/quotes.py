@@ -1,5 +1,6 @@
 """Quotes: written, read, and changed over the version that was read; a change takes an approval back."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,10 +74,11 @@ def rewrite(
     written = named(compose(runtime, caller, request, now=now), identity)
 
     def work(session: Session) -> QuoteView:
-        row = held(session, caller, quote_id, version=version)
+        row, others = all_held(session, caller, quote_id, version=version)
+        accepted = accepted_of(others)
         _check_writable(QuoteState(row.state), row.number, row.revision)
         if (row.sha256, row.request) == (written.sha256, written.request):
-            return quote_view(row, now=now)
+            return quote_view(row, now=now, accepted=accepted)
         old = state_in_words(row)
         values = {**_content(written), **NO_APPROVAL, "state": QuoteState.DRAFT.value, "reason": None}
         authors = [*row.authors, *([] if caller.principal in row.authors else [caller.principal])]
@@ -84,17 +86,23 @@ def rewrite(
             raise OvertakenError
         use_book(session, row, now=now)
         note(runtime, session, row, QuoteStep.CHANGED, author=author_of(caller, request_id), old=old, at=now)
-        return quote_view(row, now=now)
+        return quote_view(row, now=now, accepted=accepted)
 
     return until_settled(lambda: transact(runtime, work))
 
 
 def get_quote(runtime: Runtime, caller: Caller, quote_id: str) -> QuoteView:
     """The revision, held against its hash; NotFoundError when the caller's tenant has none of that id."""
-    row = read(runtime, lambda session: quotes.get(session, caller.tenant_id, quote_id))
-    if row is None:
-        raise no_quote(quote_id)
-    return quote_view(row, now=runtime.clock())
+
+    def query(session: Session) -> tuple[QuoteRow, QuoteRow | None]:
+        row = quotes.get(session, caller.tenant_id, quote_id)
+        if row is None:
+            raise no_quote(quote_id)
+        being_written = row.state in BEING_WRITTEN
+        return row, quotes.accepted(session, caller.tenant_id, row.number) if being_written else None
+
+    row, accepted = read(runtime, query)
+    return quote_view(row, now=runtime.clock(), accepted=accepted)
 
 
 def list_quotes(
@@ -141,6 +149,11 @@ def all_held(
     if version is not None and row.version != version:
         raise PreconditionFailedError(f"Quote {row.id} is at version {row.version} by now; read it again.")
     return row, tuple(each for each in rows if each.id != quote_id)
+
+
+def accepted_of(rows: Iterable[QuoteRow]) -> QuoteRow | None:
+    """The one of them that was accepted."""
+    return next((row for row in rows if row.state == QuoteState.ACCEPTED), None)
 
 
 def new_row(

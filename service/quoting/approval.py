@@ -6,6 +6,9 @@ from decimal import Decimal
 from service.access import Role
 from service.quoting.currency import EXACT
 from service.quoting.pricing import Priced, PricedLine
+from service.quoting.screening import Screening
+
+_MOST_RULES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,27 @@ class DiscountTier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReview:
+    """Flags of the export screening that somebody else than the writer looks at: the approvers of `tier`, at the least.
+
+    `unenforced` says whether flags of rules count that are on the books and announced not to be enforced.
+    """
+
+    tier: str
+    severities: tuple[str, ...]
+    unenforced: bool
+    basis: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscountTiers:
     """The tiers, the most lenient last; the last one holds everything."""
 
     date: str
     digest: str
     tiers: tuple[DiscountTier, ...]
+    export: ExportReview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +64,7 @@ class Approval:
     why: str
 
 
-def approval(priced: Priced, tiers: DiscountTiers, role: Role) -> Approval:
+def approval(priced: Priced, tiers: DiscountTiers, role: Role, screening: Screening) -> Approval:
     """What a quote that a principal of `role` wrote needs; whoever approves must be another principal."""
     total, line = total_discount(priced), largest_line_discount(priced)
     reasons: list[str] = []
@@ -55,12 +73,14 @@ def approval(priced: Priced, tiers: DiscountTiers, role: Role) -> Approval:
         if not broken:
             break
         reasons = broken
-    special = _special(priced)
+    flagged = _flagged(screening, tiers.export)
+    special = [*_special(priced), *flagged]
+    approvers = _approvers(tier, tiers) if flagged else tier.approvers
     free = role in tier.free_for and not special
     return Approval(
         tier=tier.id,
-        needs=None if free else tier.approvers[0],
-        approvers=tier.approvers,
+        needs=None if free else approvers[0],
+        approvers=approvers,
         total_discount_fraction=total,
         line_discount_fraction=line,
         why="; ".join([*reasons, *special]) or "within every bound of the first tier",
@@ -72,6 +92,28 @@ def _special(priced: Priced) -> list[str]:
     stated = [line.bom.id for line in priced.lines if line.bom.stated]
     found = [f"the seller has stated counts ({', '.join(stated)})"] if stated else []
     return found if priced.complete else [*found, "parts without a price are in no sum, so no bound can be judged"]
+
+
+def _approvers(tier: DiscountTier, tiers: DiscountTiers) -> tuple[Role, ...]:
+    """Those of the quote's own tier or of the tier that looks at flags, whichever comes later."""
+    return next(each.approvers for each in reversed(tiers.tiers) if each.id in {tier.id, tiers.export.tier})
+
+
+def _flagged(screening: Screening, review: ExportReview) -> list[str]:
+    """The flags that somebody must look at, with their rules; what they come to is not said."""
+    found: dict[str, list[str]] = {}
+    for match in screening.matches:
+        if match.severity in review.severities and (match.enforced or review.unenforced):
+            found.setdefault(match.severity, []).append(match.rule)
+    said = [f"{severity.replace('_', ' ')} ({_some(rules)})" for severity, rules in found.items()]
+    return [f"export screening: {', '.join(said)}"] if said else []
+
+
+def _some(rules: list[str]) -> str:
+    """The first rules by their ids, and how many more there are."""
+    named = list(dict.fromkeys(rules))
+    more = len(named) - _MOST_RULES
+    return ", ".join(named[:_MOST_RULES]) + (f" and {more} more" if more > 0 else "")
 
 
 def total_discount(priced: Priced) -> Decimal:

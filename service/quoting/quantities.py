@@ -10,6 +10,7 @@ from typing import Any
 from service.errors import FieldError, UnknownReferenceError
 from service.quoting.bom_rules import Condition, Count, RackChoice
 from service.quoting.currency import EXACT
+from service.quoting.output import six_digits
 from service.sizing.hardware import Hardware, ServerSpec
 from service.sizing.result import SizingOption
 
@@ -90,8 +91,8 @@ def holds(conditions: Iterable[Condition], known: Quantities) -> bool:
 
 
 def told(text: str, known: Quantities) -> str:
-    """The text with a value for every name in braces; `unknown` where there is none."""
-    said = _NAME.sub(lambda found: shown(known.values.get(found[1])).replace("_", " "), text)
+    """The text with a value for every name in braces, to six digits; `unknown` where there is none."""
+    said = _NAME.sub(lambda found: short(known.values.get(found[1])).replace("_", " "), text)
     return _ONE.sub(r"1 \1", said)
 
 
@@ -113,6 +114,13 @@ def shown(value: Value) -> str:
         return value
     plain = value.normalize()
     return f"{plain:,f}"
+
+
+def short(value: Value) -> str:
+    """The same to six significant digits, as the engine rounds its own; sums of those have tails."""
+    if isinstance(value, Decimal) and value != value.to_integral_value():
+        return shown(six_digits(value))
+    return shown(value)
 
 
 def number(value: float) -> Decimal:

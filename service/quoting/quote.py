@@ -39,7 +39,7 @@ _PERHAPS_LATE = "Nobody states a lead time of {}, so whether all can be delivere
 _PAST = "LATE: delivery is wished by {}, and this quote was written after that day."
 _REPLACED = "REPLACED PRICES: {} prices this quote, and {} is in force since {}."
 _UNCOUNTED = "Not counted, and in no sum: {}."
-_UNORDERABLE = "Parts without a SKU cannot be ordered by this list alone."
+_NO_SKU = "Of parts without a SKU no order number is known yet; the seller's price book may name it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ def disclaimers_of(
         else _REPLACED.format(spelled_book(book.name, book.version), in_force.name, in_force.since),
         _SIZED,
         _UNCOUNTED.format(", ".join(part.name for part in uncounted)) if uncounted else None,
-        _UNORDERABLE if any(line.bom.quantity and not line.bom.orderable for line in priced.lines) else None,
+        _NO_SKU if any(line.bom.quantity and not line.bom.orderable for line in priced.lines) else None,
         _PERHAPS_LATE.format(", ".join(supply.without_lead_time), supply.deliver_by)
         if supply.delivery is Delivery.UNKNOWN
         else None,

@@ -14,6 +14,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.infrastructure import infrastructure
 from service.sizing.result import FacilityPlan, SizingOption
+from service.sizing.round_result import rounded
 from service.sizing.site import draw_of
 from service.sizing.units import YEAR_H
 from service.sizing.workload import Constraints
@@ -70,8 +71,8 @@ def restated(option: SizingOption, quantities: Mapping[str, int], site: Site) ->
         servers=servers,
         spare_servers=option.spare_servers + servers - option.servers,
         gpus=option.gpus // option.servers * servers,
-        network=around.network,
-        facility=around.facility,
+        network=rounded(around.network),
+        facility=rounded(around.facility),
     )
 
 
@@ -202,7 +203,7 @@ def _check_site(plan: FacilityPlan, servers: int, constraints: Constraints) -> N
     )
     for name, needed, most, unit in bounds:
         if most is not None and (needed is None or needed > most):
-            takes = "an unknown number of" if needed is None else f"{needed:,.10g}"
+            takes = "an unknown number of" if needed is None else f"{needed:,.6g}"
             limit = f"{name} of {most:,.10g}"
             message = f"{servers:,} servers take {takes} {unit}, and the sizing was asked for a {limit}."
             raise refusal(f"quantities.{SERVERS}", message, value=servers, limit=limit)

@@ -19,7 +19,7 @@ from service.quoting.output import (
 )
 from service.quoting.ownership import HOURS_MONTH, Paid, TcoPart, amounts_of, known_sum, paid_by
 from service.quoting.pricing import Priced
-from service.quoting.quantities import number, shown
+from service.quoting.quantities import number, short, shown
 from service.quoting.sensitivity import TcoSensitivity, sensitivity
 from service.quoting.tco_inputs import TcoInputs, check_inputs
 from service.sizing.result import SizingOption
@@ -133,7 +133,7 @@ def _told(part: TcoPart, amount: Decimal | None, paid: Paid, inputs: TcoInputs) 
 
 
 def _why(part: TcoPart, paid: Paid, inputs: TcoInputs) -> str:
-    months, kw = inputs.horizon_months, shown(paid.it_power_kw)
+    months, kw = inputs.horizon_months, short(paid.it_power_kw)
     rate = inputs.financing_rate_fraction
     texts = {
         TcoPart.CAPITAL: f"all charges of once x (1 - {shown(inputs.residual_fraction)} residual value), written off "
@@ -141,7 +141,7 @@ def _why(part: TcoPart, paid: Paid, inputs: TcoInputs) -> str:
         TcoPart.FINANCING: "bought outright: no financing rate was given"
         if rate is None
         else f"interest of an annuity at {shown(rate)} a year over {months} months",
-        TcoPart.ENERGY: f"{kw} kW x {shown(inputs.load_fraction)} mean load x PUE {shown(inputs.pue)} x "
+        TcoPart.ENERGY: f"{kw} kW x {shown(inputs.load_fraction)} mean load x PUE {short(inputs.pue)} x "
         f"{shown(HOURS_MONTH)} h x {months} months x {shown(inputs.electricity_price_kwh)} a kWh",
         TcoPart.SPACE: f"{kw} kW x {months} months x {shown(inputs.space_price_kw_month)} a kW and month",
         TcoPart.SUPPORT: f"yearly support charges of the quote x {months} / 12",
@@ -160,11 +160,11 @@ def _figures(
     rate, days, targets = tokens_s(option, kind), run_days(option, kind), targets_day(option, kind)
     units = {"gpu_hour": (gpus * HOURS_DAY * used, f"{gpus:,} GPUs at work x {stated}")}
     if rate is not None:
-        units["million_tokens"] = (rate * SECONDS_DAY * used / MILLION, f"{shown(rate)} tokens/s x {stated}")
+        units["million_tokens"] = (rate * SECONDS_DAY * used / MILLION, f"{short(rate)} tokens/s x {stated}")
     if days is not None:
-        units["run"] = (used / days, f"one run takes {shown(days)} days of {stated}")
+        units["run"] = (used / days, f"one run takes {short(days)} days of {stated}")
     if targets is not None:
-        units["target"] = (targets * used, f"{shown(targets)} a day x {stated}")
+        units["target"] = (targets * used, f"{short(targets)} a day x {stated}")
     for unit, (pieces, why) in units.items():
         yield TcoFigure(
             unit=unit,

@@ -126,8 +126,8 @@ class BriefOptionSchema(WordedSchema):
 
     server = text("Server configuration, by id.")
     server_name = text("Its name.")
-    sku = text("Dell SKU where one is known, else an internal code.", **_OPTIONAL)
-    orderable = flag("Whether the SKU can be ordered.")
+    sku = text("Dell SKU where one is known, else the id of the server.", **_OPTIONAL)
+    orderable = flag("Whether a Dell SKU is known.")
     gpu = text("GPU, by id.")
     servers = count("Servers, spare ones included.")
     spare_servers = count("Servers beyond what the load needs.")

@@ -96,7 +96,7 @@ class TermsStatedSchema(WordedSchema):
         allow_none=True,
         metadata={"description": "The least role that must approve; null where nobody must."},
     )
-    approval_why = text("Why this tier.")
+    approval_why = text("Why this tier, and what else somebody must look at.")
 
 
 class QuoteDocumentSchema(WordedSchema):

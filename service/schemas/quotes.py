@@ -75,7 +75,7 @@ class ApprovalSchema(WordedSchema):
     tier = text("The discount tier.")
     needs = text("The least role that must approve; null where nobody must.", **_OPTIONAL)
     approvers = texts("The roles that may approve.")
-    why = text("Why this tier.")
+    why = text("Why this tier, and what else somebody must look at.")
     approved_by = text("Who has approved; null where nobody had to, or has.", **_OPTIONAL)
     approved_at = moment("When it was approved.", **_OPTIONAL)
     approved_sha256 = text("Hash of what was approved; null without an approval.", **_OPTIONAL)
@@ -123,6 +123,10 @@ class QuoteSchema(QuoteSummarySchema):
     """A revision of a quote."""
 
     approval = one(ApprovalSchema, "Who may approve it, and who has.")
+    cannot_be_issued = text(
+        "Why it can never be issued any more: another revision was accepted; null where nothing is in its way.",
+        **_OPTIONAL,
+    )
     issued_by = text("Who issued it.", **_OPTIONAL)
     issued_at = moment("When it was issued.", **_OPTIONAL)
     closed_by = text(

@@ -36,6 +36,12 @@ def get(session: Session, tenant_id: str, quote_id: str) -> QuoteRow | None:
     return session.scalar(select(QuoteRow).where(QuoteRow.tenant_id == tenant_id, QuoteRow.id == quote_id))
 
 
+def accepted(session: Session, tenant_id: str, number: str) -> QuoteRow | None:
+    """The revision of the number that was accepted; there is at most one, and None while there is none."""
+    query = _without_texts().where(QuoteRow.tenant_id == tenant_id, QuoteRow.number == number)
+    return session.scalar(query.where(stated(QuoteRow.state, QuoteState.ACCEPTED)))
+
+
 def any_tenants(session: Session, quote_id: str) -> QuoteRow | None:
     """The revision of that id, whoever's: for workers, which act for no caller."""
     return session.get(QuoteRow, quote_id)

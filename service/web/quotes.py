@@ -49,6 +49,8 @@ _STEPS: Mapping[QuoteState, tuple[str, ...]] = {
     QuoteState.APPROVED: ("issue", "withdraw"),
     QuoteState.ISSUED: ("accept", "decline", "revise", "withdraw"),
 }
+# What is left to do with a revision that can never be issued.
+_LEFT = ("withdraw",)
 _APPROVALS = ("approve", "reject")
 _WRITABLE = (QuoteState.DRAFT, QuoteState.PENDING_APPROVAL, QuoteState.APPROVED)
 
@@ -82,8 +84,8 @@ def _page(quote: QuoteView, *, problem: str | None = None, status: int = 200) ->
         quote=quote,
         view=page_view(said, state=quote.state.value, sha256=quote.sha256),
         said=said,
-        steps=_steps(quote.state),
-        writable=quote.state in _WRITABLE,
+        steps=_steps(quote),
+        writable=quote.state in _WRITABLE and quote.cannot_be_issued is None,
         revisions=list_revisions(runtime(), caller(), quote.id),
         problem=problem,
         chart=ownership_chart(said["tco"]),
@@ -91,10 +93,11 @@ def _page(quote: QuoteView, *, problem: str | None = None, status: int = 200) ->
     )
 
 
-def _steps(state: QuoteState) -> tuple[str, ...]:
+def _steps(quote: QuoteView) -> tuple[str, ...]:
     """What the caller's role may do next; whether it may with this quote is for the use case to say."""
     approves = caller().may(Permission.QUOTE_APPROVALS)
-    return tuple(step for step in _STEPS.get(state, ()) if approves or step not in _APPROVALS)
+    steps = _STEPS.get(quote.state, ()) if quote.cannot_be_issued is None else _LEFT
+    return tuple(step for step in steps if approves or step not in _APPROVALS)
 
 
 @blueprint.post("/quotes/<quote_id>/<step>")

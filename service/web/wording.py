@@ -57,6 +57,7 @@ _SPELLED = {
     "tflops": "TFLOPS", "fp4": "FP4", "fp8": "FP8", "fp16": "FP16", "fp32": "FP32", "fp64": "FP64", "tf32": "TF32",
     "bf16": "BF16", "int8": "INT8", "pcie": "PCIe", "tdp": "TDP", "mig": "MIG", "gib": "GiB", "hf": "HF", "co2": "CO2",
     "msa": "MSA", "lora": "LoRA", "nic": "NIC", "it": "IT", "moe": "MoE", "usd": "US$", "sku": "SKU", "id": "id",
+    "orderable": "SKU known",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.documents.spelled import DASH, amount, day, figure, is_rounded, percent, share, unit_price, whole
+from service.documents.spelled import DASH, amount, day, figure, is_rounded, percent, pieces, share, unit_price, whole
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,19 @@ def test_shares_prices_of_one_counts_and_days():
     assert unit_price("300000", "USD") == "300,000.00"
     assert whole(1234) == "1,234"
     assert day("2026-11-29") == "29 November 2026"
+
+
+@pytest.mark.parametrize(
+    ("unit", "number", "expected"),
+    [
+        ("module", 1, "module"),
+        ("module", 4, "modules"),
+        ("cable", 6, "cables"),
+        ("switch", 2, "switches"),
+        ("shelf", 3, "shelves"),
+        ("GPU-year", 32, "GPU-years"),
+        ("rack", 0, "racks"),
+    ],
+)
+def test_a_unit_is_one_or_several(unit, number, expected):
+    assert pieces(unit, number) == expected

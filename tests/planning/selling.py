@@ -33,7 +33,12 @@ def asked(run_id: str, /, **changes: Any) -> QuoteRequest:
         "currency": "USD",
         "destination_country": "DE",
         "exporter_country": "US",
-        "end_user": {"headquarters_country": "DE", "ultimate_parent_country": "DE", "end_use": "civil"},
+        "end_user": {
+            "headquarters_country": "DE",
+            "ultimate_parent_country": "DE",
+            "end_use": "civil",
+            "listed_owners_fraction": 0,
+        },
         "discount_fraction": LARGE,
     }
     return QUOTE_REQUEST.load(body | changes)

@@ -10,7 +10,7 @@ from service.planning.change import change
 from service.planning.execute import execute
 from service.planning.quote_revise import quote_difference, revise
 from service.planning.quote_risk import list_at_risk
-from service.planning.quote_steps import approve, decline, issue, submit, withdraw
+from service.planning.quote_steps import accept, approve, decline, issue, reject, submit, withdraw
 from service.planning.quotes import get_quote, list_revisions
 from service.planning.reading import get_run
 from service.schemas.quote_revision import RevisionRequest
@@ -149,6 +149,24 @@ def test_only_the_newest_revision_that_went_out_is_revised(desk, clock):
     new = again(desk, old)
     with pytest.raises(ConflictError, match=rf"newest revision is 2 \({new.id}\), which is being written"):
         again(desk, old)
+
+
+@ONE_DATABASE
+def test_a_draft_beside_an_accepted_revision_says_that_it_is_at_its_end_and_leads_nobody_on(desk, runtime):
+    old = desk.issued()
+    waiting = desk.step(submit, again(desk, old))
+    assert waiting.cannot_be_issued is None
+    desk.step(accept, old, acceptance={"accepted_by": "me", "reference": None})
+    said = get_quote(runtime, desk.seller, waiting.id).cannot_be_issued
+    assert said == f"revision 1 ({old.id}) of {old.number} was accepted; for more, write a new quote"
+    with pytest.raises(ConflictError, match="can no longer be issued: revision 1"):
+        desk.step(approve, waiting, desk.approver)
+    draft = desk.step(reject, waiting, desk.approver, reason="overtaken")
+    assert draft.cannot_be_issued == said
+    with pytest.raises(ConflictError, match="can no longer be issued: revision 1"):
+        desk.step(submit, draft)
+    assert desk.step(withdraw, draft, reason="overtaken").cannot_be_issued is None
+    assert get_quote(runtime, desk.seller, old.id).cannot_be_issued is None
 
 
 @ONE_DATABASE

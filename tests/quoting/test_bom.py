@@ -51,6 +51,14 @@ def network(**changes):
     return replace(plain, **changes)
 
 
+def test_a_figure_is_told_in_six_digits_and_a_count_whole(catalog, bill):
+    option = sizing_option()
+    option = replace(option, facility=replace(option.facility, liquid_heat_kw=23.939999999999998, rack_units=1234567.0))
+    known = quantities(option, hardware=catalog.hardware, racks=catalog.bom_rules.racks, term_months=36)
+    said = told("{facility.liquid_heat_kw} kW into liquid, {facility.rack_units} units", known)
+    assert said == "23.94 kW into liquid, 1,234,567 units"
+
+
 def test_servers_bring_their_configuration_and_their_arithmetic(bill):
     line = line_of(bill(), "server")
     assert (line.part, line.quantity, line.charge, line.months) == ("poweredge-xe9780-b300", 4, Charge.ONE_TIME, 0)

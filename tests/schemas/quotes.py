@@ -55,7 +55,8 @@ def quote_document(catalog: Catalog, *, fx: FxRate = FX, discount: str = "0.125"
         tax_note="VAT is added",
     )
     priced = price(bill, book, terms)
-    tier = approval(priced, catalog.discount_tiers, Role.SELLER)
+    export = screen(Shipment(parts=("b300-sxm",), on="2026-11-29", destination="DE"), catalog.export_rules)
+    tier = approval(priced, catalog.discount_tiers, Role.SELLER, export)
     cloud = CloudPrices(name="A cloud", date="2026-11-01", gpu_hour={"b300-sxm": Decimal("3.5")})
     supplied = supply(
         bill,
@@ -109,7 +110,7 @@ def quote_document(catalog: Catalog, *, fx: FxRate = FX, discount: str = "0.125"
             approval_why=tier.why,
         ),
         tco=tco(priced, option, kind="inference", inputs=inputs, context=catalog.tco_context),
-        export=screen(Shipment(parts=("b300-sxm",), on="2026-11-29", destination="DE"), catalog.export_rules),
+        export=export,
         supply=supplied,
         assumed=(Assumed(field="slo.percentile", value="95", why="a default"),),
         disclaimers=disclaimers_of(

@@ -11,6 +11,16 @@ from service.web.form.inference import INITIAL as SIZED
 from tests.api.selling import Shop, open_shop
 from tests.web.conftest import Visitor, text_of
 
+# Every fact that the export rules ask of a sale to Germany: without one of them somebody must look at it.
+CLEAR = {
+    "destination_country": "DE",
+    "exporter_country": "US",
+    "end_user.headquarters_country": "DE",
+    "end_user.ultimate_parent_country": "DE",
+    "end_user.end_use": "civil",
+    "end_user.listed_owners_fraction": "0 %",
+}
+
 
 @pytest.fixture
 def shop(speaker, work) -> Shop:
@@ -156,10 +166,19 @@ def test_a_field_that_is_emptied_takes_back_what_was_asked(shop, seller):
 
 
 def test_the_tier_of_approval_follows_the_discount_of_one_line(shop, seller):
-    assert "not needed" in text_of(previewed(seller, shop))
-    words = text_of(previewed(seller, shop, **{"line_discounts.server": "40 %"}))
+    assert "not needed" in text_of(previewed(seller, shop, **CLEAR))
+    words = text_of(previewed(seller, shop, **CLEAR, **{"line_discounts.server": "40 %"}))
     assert "by approver or admin" in words
     assert "40 % on a line is above the 15 %" in words.replace("\u00a0", " ")
+
+
+def test_a_flag_of_the_export_screening_is_among_the_reasons_of_approval(shop, seller):
+    china = {**CLEAR, "destination_country": "CN", "end_user.headquarters_country": "CN"}
+    words = text_of(previewed(seller, shop, **china))
+    assert "by approver or admin" in words
+    assert re.search(r"tier standard: export screening: [a-z ]+ \(US-", words), words
+    quote = written(seller, shop, **china)
+    assert "export screening: " in text_of(seller.get(quote).text)
 
 
 def test_country_and_day_move_flags_and_lead_time_at_once(shop, seller):

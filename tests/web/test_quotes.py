@@ -7,6 +7,7 @@ import pytest
 from service.access import Role
 from tests.api.selling import Shop, open_shop
 from tests.web.conftest import Visitor, text_of
+from tests.web.test_quote_writing import CLEAR
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     shown = text_of(seller.get(quote).text)
     assert "Example University" in shown
     assert "Export screening" in shown
-    assert re.search(r"SKU \w+ · 36 months|no SKU known · 1 server", shown), shown
+    assert re.search(r"SKU \w+ · 36 months|no SKU known yet · 1 server", shown), shown
     assert "GPUs: " in shown
     assert re.search(r"Quantity\s+Discount\s+List price of one", shown)
     assert "o; p; t" not in shown
@@ -73,7 +74,8 @@ def test_a_draft_is_changed_and_revisions_are_told_apart(shop, seller, visitor):
     assert 'value="30 %"' in page.text
     assert 'value="Example University"' in page.text
     version = re.search(r'name="version" value="(\d+)"', page.text)[1]
-    changed = form_of(shop, **{"quote.discount_fraction": "5 %", "version": version})
+    clear = {f"quote.{name}": text for name, text in CLEAR.items()}
+    changed = form_of(shop, **clear, **{"quote.discount_fraction": "5 %", "version": version})
     assert seller.post(quote, changed, on=change).status_code == 303
     for name in ("submit", "issue"):
         assert step(seller, quote, name).status_code == 303, name
@@ -81,6 +83,12 @@ def test_a_draft_is_changed_and_revisions_are_told_apart(shop, seller, visitor):
     assert revised != quote
     assert "what changed" in seller.get(revised).text
     assert seller.get(f"{quote}/diff/{revised.rpartition('/')[2]}").status_code == 200
+    assert "can no longer be issued" not in text_of(seller.get(revised).text)
+    assert step(seller, quote, "accept", accepted_by="The dean").status_code == 303
+    ended = seller.get(revised).text
+    assert re.search(r"can no longer be issued: revision 1 \(quo_\w+\) of Q-\d+-\d+ was accepted", text_of(ended))
+    assert "/submit" not in ended
+    assert "/withdraw" in ended
 
 
 def test_a_wrong_field_is_told_beside_it_and_nothing_is_lost(shop, seller):
