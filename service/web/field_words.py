@@ -18,7 +18,8 @@ from service.web.wording import TIMES, unit
 _PATH = re.compile(r"\b(?:workload|constraints|quote|facility)(?:\.[a-z0-9_]+)+")
 # A name without its place; one of a single word may be a plain word of the sentence.
 _NAME = re.compile(r"(?<![\w.-])[a-z0-9]+(?:_[a-z0-9]+)+(?![\w-])")
-_VALUE = r" of (-?[\d.]+(?:e[+-]?\d+)?)\b"
+_VALUE = r" of \"?(-?\d[\d.]*(?:e[+-]?\d+)?)\b\"?"
+_ONE_OF = re.compile(r"(?<=exactly one of )[a-z_, ]+")
 _PERCENT = "%"
 
 
@@ -28,14 +29,17 @@ def field_name(path: str) -> str:
     if path in known:
         return known[path]
     inside = next((label for one, label in known.items() if one.startswith(f"{path}.")), None)
-    return inside or assumption_name(path)
+    above, _, _ = path.rpartition(".")
+    # A member of a list is told by the list.
+    return inside or known.get(above) or assumption_name(path.removeprefix("quote."))
 
 
 def in_words(text: str) -> str:
     """A sentence for people with each field by its label; ids that are suggested stay, for they are typed back."""
     found = re.sub(rf"({_PATH.pattern}){_VALUE}", _with_unit, text)
     found = _PATH.sub(lambda match: _quoted(field_name(match[0])), found)
-    return _NAME.sub(lambda match: _quoted(known) if (known := _bare().get(match[0])) else match[0], found)
+    found = _ONE_OF.sub(lambda match: re.sub(r"\w+", _known, match[0]), found)
+    return _NAME.sub(_known, found)
 
 
 def told(text: str) -> str:
@@ -44,6 +48,11 @@ def told(text: str) -> str:
     ids = "|".join(re.escape(one) for one in sorted(names, key=len, reverse=True))
     found = in_words(re.sub(rf"{_VALUE} ({ids}) would do", r" of \1, \2 would do", text))
     return re.sub(rf"(?<![\w.-])(?:{ids})(?![\w-])", lambda match: names[match[0]], found)
+
+
+def _known(match: re.Match[str]) -> str:
+    label = _bare().get(match[0])
+    return match[0] if label is None else _quoted(label)
 
 
 def _with_unit(match: re.Match[str]) -> str:

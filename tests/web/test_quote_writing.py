@@ -136,6 +136,7 @@ def test_what_was_computed_without_a_refused_field_does_not_look_valid(shop, sel
     assert '<p class="grand unsettled"' in page
     assert '<dl class="checks unsettled"' in page
     assert "Not valid yet" in text_of(page)
+    assert "Discount: Type percents" in text_of(page)
 
 
 def test_what_the_sizing_was_told_of_where_and_when_stands_in_the_quote(shop, seller, work):

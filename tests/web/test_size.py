@@ -165,6 +165,13 @@ def test_sentences_name_fields_and_servers_as_people_do(anna):
     told = r"With \u201cFurther tokens \(TPOT\) within\u201d of [\d.]+ ms, PowerEdge \w+ \("
     assert re.search(told, way_out), way_out
     assert "workload." not in way_out
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "constraints.max_budget_usd": "100"}).text
+    assert re.search(r"\u201cBudget for hardware\u201d of \d+ US\$, PowerEdge \w+ \(", text_of(page)), text_of(page)
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.demand.users": ""}).text
+    assert "\u201cRequests in flight\u201d, \u201cOutput tokens per second\u201d, \u201cUsers\u201d" in text_of(page)
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "constraints.allowed_servers": "a"}).text
+    assert "Only these servers : " in text_of(page)
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.slo.tpot_ms": "0.01"}).text
     assert "poweredge-" not in text_of(page)
 
 
