@@ -21,7 +21,7 @@ def ownership_block(tco: Mapping[str, Any]) -> Row:
 
 def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
     for part in tco["parts"]:
-        note = part["why"] if part["amount"] is not None else f"not known: {', '.join(part['missing'])}"
+        note = part["why"] if part["amount"] is not None else f"not known: {', '.join(map(words, part['missing']))}"
         yield {
             "name": words(part["part"]).capitalize(),
             "value": amount(part["amount"], currency),
