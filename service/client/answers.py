@@ -18,6 +18,7 @@ WIDTH = 120
 _UNKNOWN = "unknown"
 # The unit of a shortfall where no server came far enough to be measured.
 _NO_FIGURES = "servers"
+_FARTHEST_FRACTION = 10.0
 _DEGREES = ("tp", "pp", "dp", "ep", "cp", "attention_dp", "vpp")
 _COST_UNITS = (
     ("usd_per_million_tokens", "per million tokens"),
@@ -218,11 +219,15 @@ def _shortfall(shortfall: Answer) -> Iterator[str]:
     else:
         yield (
             f"Nothing fits. {shortfall['limit']} binds: {number(shortfall['required'])} {shortfall['unit']} required, "
-            f"{number(shortfall['best'])} at best ({shortfall['server']}), "
-            f"{shortfall['distance_fraction']:.0%} away."
+            f"{number(shortfall['best'])} at best ({shortfall['server']}){_away(shortfall['distance_fraction'])}."
         )
     yield f"Cheapest change: {shortfall['relaxation']}"
     yield "More GPUs would help." if shortfall["more_gpus_help"] else "More GPUs would not help."
+
+
+def _away(distance_fraction: float) -> str:
+    """How far off it is; of what is many times off a share would say nothing."""
+    return f", {distance_fraction:.0%} away" if distance_fraction <= _FARTHEST_FRACTION else ""
 
 
 def _rejections(rejected: Sequence[Answer]) -> str:

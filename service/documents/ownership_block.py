@@ -8,6 +8,17 @@ from service.documents.spelled import amount, day, share, unit_price, words
 
 Row = dict[str, Any]
 _UNITS = {"gpu_hour": "GPU-hour"}
+_INPUTS = {
+    "electricity_price_kwh": "price of electricity",
+    "space_price_kw_month": "price of space",
+    "staff_price_year": "price of staff",
+    "facility.it_power_kw": "power of the hardware",
+}
+
+
+def missing_names(missing: Iterable[str]) -> Iterator[str]:
+    """What people call the inputs of a cost that nobody gave."""
+    return (_INPUTS.get(name, name) for name in missing)
 
 
 def ownership_block(tco: Mapping[str, Any]) -> Row:
@@ -21,7 +32,7 @@ def ownership_block(tco: Mapping[str, Any]) -> Row:
 
 def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
     for part in tco["parts"]:
-        note = part["why"] if part["amount"] is not None else f"not known: {', '.join(map(words, part['missing']))}"
+        note = part["why"] if part["amount"] is not None else f"not known: {', '.join(missing_names(part['missing']))}"
         yield {
             "name": words(part["part"]).capitalize(),
             "value": amount(part["amount"], currency),

@@ -12,6 +12,7 @@ from service.documents.labels import label, unit
 from service.documents.lines_sheet import Formats, formats_of, write_lines
 from service.documents.older import as_today
 from service.documents.order import names_of
+from service.documents.ownership_block import missing_names
 from service.documents.price_block import book_in_words, rate_in_words
 from service.documents.spelled import day, words
 from service.documents.view import Quote, page_view
@@ -105,7 +106,7 @@ def _ownership(tco: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
     yield ("Utilisation", float(inputs["utilisation_fraction"]))
     yield (f"Part ({currency})", "Amount", "How it is found", "Missing")
     for part in tco["parts"]:
-        yield (words(part["part"]), _number(part["amount"]), part["why"], ", ".join(map(words, part["missing"])))
+        yield (words(part["part"]), _number(part["amount"]), part["why"], ", ".join(missing_names(part["missing"])))
     yield ("Total", _number(tco["total"]), "", ", ".join(map(words, tco["missing"])))
     yield (f"Cost of one ({currency})", "Amount", "How it is found", "Without")
     for one in tco["figures"]:

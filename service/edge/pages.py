@@ -3,11 +3,13 @@
 import gzip
 import zlib
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app, g, redirect, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.access import Permission
@@ -134,8 +136,25 @@ def as_page(problem: Mapping[str, Any]) -> Response | None:
     problem_page = cast("ProblemPage | None", current_app.extensions.get(_EXTENSION))
     if problem_page is None or not wants_page():
         return None
+    if problem["status"] == HTTPStatus.NOT_FOUND and (meant := _without_slash()) is not None:
+        return _told(cast("Response", redirect(meant, code=HTTPStatus.PERMANENT_REDIRECT, Response=Response)))
     response = Response(problem_page(problem), status=problem["status"], mimetype=HTML_MEDIA_TYPE)
     return _told(response)
+
+
+def _without_slash() -> str | None:
+    """The address of the page that was meant, where a slash at the end is all that is wrong with this one."""
+    path = request.path.rstrip("/")
+    if path in {"", request.path} or request.method not in _SAFE:
+        return None
+    try:
+        endpoint, _ = current_app.url_map.bind(request.host).match(path, method="GET")
+    except HTTPException:
+        return None
+    if not is_page_endpoint(endpoint):
+        return None
+    query = request.query_string.decode("ascii", "replace")
+    return f"{quote(path)}?{query}" if query else quote(path)
 
 
 def _told(response: Response) -> Response:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from service.edge.answers import PROBLEM_MEDIA_TYPE
 from service.edge.body import UnsupportedMediaTypeError
 from service.edge.context import request_id, runtime
-from service.edge.pages import as_page
+from service.edge.pages import as_page, wants_page
 from service.errors import (
     BodyTooSlowError,
     ConflictError,
@@ -62,6 +62,7 @@ STATUS: dict[type[PlannerError], tuple[HTTPStatus, str]] = {
     DamagedError: (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored is not what was written"),
 }
 """Status and title per error; an error that is not in the table is ours and answers 500."""
+_NO_PAGE = "There is no page at this address. It may be mistyped: every page can be reached from the first one."
 _TITLES = {kind.code: title for kind, (_, title) in STATUS.items()}
 _OF_HTTP: dict[int, tuple[str, str, str]] = {
     400: ("bad_request", "The request cannot be read", "The request is malformed."),
@@ -142,6 +143,8 @@ def of_http_exception(error: HTTPException) -> Response:
     if status < HTTPStatus.BAD_REQUEST:
         return current_app.response_class(status=status)
     code, title, detail = _of_status(status)
+    if status == HTTPStatus.NOT_FOUND and wants_page():
+        detail = _NO_PAGE
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = f"The body may have at most {request.max_content_length} bytes."
     response = problem(status, code, title=title, detail=detail)

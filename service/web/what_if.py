@@ -58,14 +58,25 @@ class Slider:
     @property
     def value(self) -> float:
         """What it is moved to, in two digits."""
-        value = self.base if not self.moved else float(f"{self.base * 2**self.moved:.2g}")
-        return max(1.0, round(value)) if self.path.rpartition(".")[2] in _WHOLE else value
+        return self._after(self.moved)
 
     @property
     def says(self) -> str:
         """The value in words."""
+        return self._said(self.moved)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The least and the most that it can be moved to, in words."""
+        return self._said(-REACH), self._said(REACH)
+
+    def _after(self, moved: float) -> float:
+        value = self.base if not moved else float(f"{self.base * 2**moved:.2g}")
+        return max(1.0, round(value)) if self.path.rpartition(".")[2] in _WHOLE else value
+
+    def _said(self, moved: float) -> str:
         name = self.path.rpartition(".")[2]
-        return digits(self.value) if name == "mean" else quantity(self.value, name)
+        return digits(self._after(moved)) if name == "mean" else quantity(self._after(moved), name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,14 @@ def test_nothing_fits_has_its_own_ending(command, question, file):
     assert command("size", path, "--json").code == Ending.NOTHING_FITS
 
 
+@pytest.mark.parametrize(("limit", "share"), [({"max_facility_kw": 1}, True), ({"max_budget_usd": "100.00"}, False)])
+def test_how_far_off_it_is_is_told_as_a_share_while_that_says_something(command, question, file, limit, share):
+    done = command("size", file(question(constraints=limit)))
+    missed = command("size", file(question(constraints=limit)), "--json").json["result"]["shortfall"]
+    assert (missed["distance_fraction"] <= 10) is share
+    assert (" away." in done.out.replace("\n", " ")) is share
+
+
 def test_a_failed_run_has_its_own_ending(command, served, question, file):
     served.breaking.set()
     done = command("size", file(question()))

@@ -144,6 +144,8 @@ def test_a_quote_without_ownership_has_no_such_block(quote):
 def test_what_rests_on_a_sum_that_lacks_parts_says_which(quote):
     rows = {row["name"]: row["note"] for row in ownership_block(quote()["tco"])["rows"]}
     assert rows["Total"] == "without space, support, staff"
+    assert rows["Space"] == "not known: price of space"
+    assert rows["Staff"] == "not known: price of staff"
     assert rows["Per GPU-hour"].endswith("; without space, support, staff")
     assert rows["The same hours in a cloud"].endswith("% utilisation, owning without space, support, staff")
 

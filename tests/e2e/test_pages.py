@@ -188,6 +188,27 @@ def test_a_first_sizing_from_signing_in_to_the_working(visit):
     opened.keep_picture("journey-sizing-result")
 
 
+def test_a_double_click_keeps_one_sizing_and_ends_at_its_address(visit):
+    page = visit().page
+    posts = []
+    page.on("request", lambda request: posts.append(request.url) if request.is_navigation_request() else None)
+    # The second click comes while the first is not answered yet.
+    page.route("**/size/inference", lambda route: (time.sleep(1.0), route.fallback()))
+    page.evaluate("""() => {
+      const button = document.querySelector(".keep button[type=submit]");
+      button.click();
+      setTimeout(() => button.click(), 150);
+    }""")
+    page.wait_for_url("**/runs/run_*")
+    expect(page.locator(".option-title")).to_be_visible()
+    assert len([url for url in posts if "/size/" in url]) == 1, posts
+    page.unroute("**/size/inference")
+    # Whoever goes back can send again.
+    page.go_back()
+    page.click("text=Keep this sizing")
+    page.wait_for_url("**/runs/run_*")
+
+
 def test_what_was_typed_is_still_there_after_a_reload_and_on_another_kind(visit):
     opened = visit()
     page = opened.page

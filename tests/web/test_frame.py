@@ -73,6 +73,20 @@ def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(anna):
     assert anna.get("/size/nothing").status_code == 404
 
 
+@pytest.mark.parametrize(("path", "meant"), [("/size/", "/size"), ("/runs/?state=done", "/runs?state=done")])
+def test_a_slash_too_many_leads_to_the_page_that_was_meant(anna, path, meant):
+    answer = anna.get(path, Accept="text/html")
+    assert (answer.status_code, answer.headers["Location"]) == (308, meant)
+
+
+@pytest.mark.parametrize("path", ["/nowhere/", "/nowhere", "/nowhere//"])
+def test_what_is_no_page_either_way_is_told_without_words_for_programs(anna, path):
+    page = anna.get(path, Accept="text/html")
+    assert page.status_code == 404
+    assert "openapi" not in text_of(page.text)
+    assert "openapi.json" in anna.get("/nowhere").json["detail"]
+
+
 def test_a_part_tells_its_problem_as_a_part(anna):
     part = anna.get("/size/nothing", HX_Request="true")
     assert part.status_code == 404

@@ -150,6 +150,9 @@ def test_runs_are_told_apart_side_by_side_and_moved(anna, sized):
     assert page.status_code == 200
     assert re.search(r'<tr class="differs asked"><th scope="row">Demand, users', page.text)
     assert "twice as many" in page.text
+    # A slider says how far it goes.
+    [ends] = re.findall(r'<small class="ends" id="ends-1">.*?</small>', page.text)
+    assert text_of(ends).split() == ["620", "to", "40,000"]
     moved = anna.post(
         "/compare/what-if", {"run": first, "workload.demand.users": "2"}, on=f"/compare?run={first}", HX_Request="true"
     )

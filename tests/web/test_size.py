@@ -154,3 +154,21 @@ def test_country_and_day_say_that_they_change_nothing_here(anna):
     page = anna.get("/size/inference").text
     assert "Changes nothing here: its export rules are screened in the quote." in page
     assert "Changes nothing here: lead times are looked at in the quote." in page
+
+
+def test_sentences_name_fields_and_servers_as_people_do(anna):
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.demand.users": "0"}).text
+    assert "Users : Must be" in text_of(page)
+    assert "workload.demand.users: Must" not in text_of(page)
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.slo.tpot_ms": "0.01"}).text
+    way_out = text_of(re.search(r'<p class="way-out">.*?</p>', page, flags=re.DOTALL)[0])
+    told = r"With \u201cFurther tokens \(TPOT\) within\u201d of [\d.]+ ms, PowerEdge \w+ \("
+    assert re.search(told, way_out), way_out
+    assert "workload." not in way_out
+    assert "poweredge-" not in text_of(page)
+
+
+def test_a_unit_stands_beside_its_field_and_is_that_of_the_field(anna):
+    page = anna.get("/size/inference").text
+    [field] = re.findall(r'<input id="constraints-grid-kg-co2-kwh".*?</div>', page, flags=re.DOTALL)
+    assert '<span class="unit">kg/kWh</span>' in field

@@ -19,7 +19,7 @@ _WORDS = {
     "destination_country": "Country",
     "deliver_by": "Deliver by",
     "pue": "PUE of the site",
-    "grid_kg_co2_kwh": "CO2 of the grid (kg/kWh)",
+    "grid_kg_co2_kwh": "CO2 of the grid",
 }
 # A sizing keeps these and does nothing with them, which whoever types them has to know.
 _OF_QUOTES = {
@@ -49,4 +49,10 @@ _SITE = Group(
         words=_WORDS,
     ),
 )
-SITE = replace(_SITE, fields=tuple(replace(one, note=_OF_QUOTES.get(one.path, "")) for one in _SITE.fields))
+_UNITS = {"constraints.grid_kg_co2_kwh": "kg/kWh"}
+SITE = replace(
+    _SITE,
+    fields=tuple(
+        replace(one, note=_OF_QUOTES.get(one.path, ""), unit=_UNITS.get(one.path, one.unit)) for one in _SITE.fields
+    ),
+)
