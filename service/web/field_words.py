@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from service.documents.labels import assumption_name
+from service.documents.labels import assumption_name, unit
 from service.edge.context import runtime
 from service.schemas.science import APPLICATION_TEMPLATES
 from service.sizing.hardware import Hardware
