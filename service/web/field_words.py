@@ -13,7 +13,7 @@ from service.web.form import inference, quote, science, training
 from service.web.form.field import Form
 from service.web.form.site import SITE
 from service.web.sentence import gpu_name, server_name
-from service.web.wording import TIMES, unit
+from service.web.wording import TIMES
 
 _PATH = re.compile(r"\b(?:workload|constraints|quote|facility)(?:\.[a-z0-9_]+)+")
 # A name without its place; one of a single word may be a plain word of the sentence.
