@@ -20,6 +20,8 @@ _DETAILS = {
 }
 _SLOTS, _MOST_MEMORY = "dimm_slots", "max_memory_tb"
 _NOT_PUBLISHED = ("cpu", "nvme")
+# How the record says that no source has the number of units, and how a customer reads it.
+_COUNT_OPEN, _COUNT_STATED = " (count not found)", ", how many is the seller's to state"
 _OPEN = "CPU model and drives: the seller's to state"
 
 
@@ -101,7 +103,8 @@ def _configuration(sheet: FactSheet, server: ServerSpec, hardware: Hardware, rul
     for field, name in _DETAILS.items():
         value = facts.get(field)
         if value is not None:
-            yield f"{name}: {value:g}" if isinstance(value, float) else f"{name}: {value}"
+            told = f"{value:g}" if isinstance(value, float) else str(value).replace(_COUNT_OPEN, _COUNT_STATED)
+            yield f"{name}: {told}"
         elif field in _NOT_PUBLISHED:
             yield f"{name}: not published"
     yield _OPEN

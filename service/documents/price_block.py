@@ -66,7 +66,6 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
 
 def _details(line: Mapping[str, Any]) -> Iterator[str]:
     known = f"SKU {line['sku']}" if line["sku"] else "no SKU known yet"
-    yield line["part"]
     yield known if line["quantity"] else "not bought"
     if line["months"]:
         yield f"{line['months']} months"

@@ -5,7 +5,9 @@ from typing import Any
 
 from service.documents.chart import target_rows
 from service.documents.export_block import export_block
+from service.documents.labels import assumption_name
 from service.documents.older import as_today
+from service.documents.order import names_of
 from service.documents.ownership_block import ownership_block
 from service.documents.price_block import grand_total, price_block
 from service.documents.site_block import site_block
@@ -106,10 +108,8 @@ def _facts(quote: Quote) -> Iterator[Row]:
 
 
 def _legend(quote: Quote) -> str:
-    nearest = dict.fromkeys(run for metric in quote["option"]["metrics"].values() for run in metric["nearest"][:2])
     basis = dict.fromkeys(metric["basis"] for metric in quote["option"]["metrics"].values())
-    told = f"{_LEGEND} Basis: {', '.join(basis)}."
-    return f"{told} Nearest measured runs: {', '.join(list(nearest)[:3])}." if nearest else told
+    return f"{_LEGEND} Basis: {', '.join(words(name) for name in basis)}."
 
 
 def _terms(quote: Quote) -> Iterator[Row]:
@@ -119,20 +119,20 @@ def _terms(quote: Quote) -> Iterator[Row]:
             yield {"name": name.capitalize(), "value": terms[name]}
     yield {"name": "Term", "value": f"{terms['term_months']} months for everything that is paid by the year"}
     yield {"name": "Discount", "value": f"{share(terms['total_discount_fraction'])} in all"}
-    yield {"name": "Lead time", "value": _lead_time(supply)}
+    yield {"name": "Lead time", "value": _lead_time(supply, names_of(quote))}
 
 
-def _lead_time(supply: Mapping[str, Any]) -> str:
+def _lead_time(supply: Mapping[str, Any], names: Mapping[str, str]) -> str:
     weeks, wished = supply["longest_weeks"], supply["deliver_by"]
     told = "none is known" if weeks is None else f"{weeks} weeks, the longest of the seller's table"
     if supply["without_lead_time"] and weeks is not None:
-        told += f"; none is known of {', '.join(supply['without_lead_time'])}"
+        told += f"; none is known of {', '.join(names.get(part, part) for part in supply['without_lead_time'])}"
     return told if wished is None else f"{told}; wished by {day(wished)}: {words(supply['delivery'])}"
 
 
 def _assumptions(quote: Quote) -> Iterator[str]:
     run = quote["run"]
-    yield from (f"{item['field']} = {item['value']}: {item['why']}" for item in quote["assumed"])
+    yield from (f"{assumption_name(item['field'])}: {item['value']} ({item['why']})" for item in quote["assumed"])
     yield from (text for text in quote["disclaimers"] if not text.partition(":")[0].isupper())
     yield (
         f"Sizing {run['id']} by engine {run['engine_version']}, catalog {run['catalog_version'][:19]}, "
@@ -143,6 +143,6 @@ def _assumptions(quote: Quote) -> Iterator[str]:
 def _signature(quote: Quote) -> Row:
     which = f"quote {quote['number']}, revision {quote['revision']}"
     return {
-        "text": f"By signing, the customer accepts {which}: its sums and terms, and the lines that follow.",
+        "text": f"By signing, the customer accepts {which}: its lines, sums and terms as they stand above.",
         "fields": ["Customer: name, date, signature", "Seller: name, date, signature"],
     }

@@ -8,8 +8,10 @@ from typing import Any
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
+from service.documents.labels import label, unit
 from service.documents.lines_sheet import Formats, formats_of, write_lines
 from service.documents.older import as_today
+from service.documents.order import names_of
 from service.documents.ownership_block import missing_names
 from service.documents.price_block import book_in_words, rate_in_words
 from service.documents.spelled import day, words
@@ -37,7 +39,7 @@ def quote_xlsx(quote: Quote, *, state: str, sha256: str | None) -> bytes:
         _sheet(book, "Sizing", _sizing(quote, view), formats)
         if quote["tco"] is not None:
             _sheet(book, "Cost of ownership", _ownership(quote["tco"]), formats)
-        _sheet(book, "Lead times", _lead_times(quote["supply"]), formats)
+        _sheet(book, "Lead times", _lead_times(quote["supply"], names_of(quote)), formats)
         _sheet(book, "Export screening", _screening(view), formats)
     return kept.getvalue()
 
@@ -71,13 +73,13 @@ def _sizing(quote: Quote, view: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]
     yield (view["summary"]["sentence"],)
     yield ("Target", view["summary"]["target"])
     yield ("Confidence", option["confidence_fraction"])
-    yield ("What binds", option["bottleneck"])
+    yield ("What binds", words(option["bottleneck"]))
     yield ("Servers by the sizing", sized["servers"])
     yield ("of them spare", sized["spare_servers"])
     yield ("Servers quoted", option["servers"])
     yield ("Metric", "p10", "p50", "p90", "Basis")
     for name, metric in option["metrics"].items():
-        yield (name, metric["p10"], metric["p50"], metric["p90"], metric["basis"])
+        yield (_named(name), metric["p10"], metric["p50"], metric["p90"], words(metric["basis"]))
     yield ("Memory per GPU, used (GB)", option["memory_used_gb_gpu"])
     yield ("Memory per GPU, usable (GB)", option["memory_usable_gb_gpu"])
     for part, size_gb in option["memory_gb_gpu"].items():
@@ -87,6 +89,11 @@ def _sizing(quote: Quote, view: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]
     yield ("What it rests on",)
     yield from (("", text) for text in view["assumptions"])
     yield ("Written", day(quote["created_on"]))
+
+
+def _named(metric: str) -> str:
+    """A quantity with its unit: Output tokens (tokens/s)."""
+    return f"{label(metric)} ({unit(metric)})" if unit(metric) else label(metric)
 
 
 def _plain(value: Any) -> bool:
@@ -120,13 +127,14 @@ def _number(value: str | float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _lead_times(supply: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
+def _lead_times(supply: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[Cell, ...]]:
     yield ("Ordered on", day(supply["ordered_on"]))
     yield ("Wished by", "no day" if supply["deliver_by"] is None else day(supply["deliver_by"]))
     yield ("By the seller's lead times", words(supply["delivery"]))
     yield ("Part", "Weeks", "As of", "Ready on")
     for part in supply["parts"]:
-        yield (part["part"], part["weeks"], part["as_of"] or "not known", part["ready_on"] or "not known")
+        name = names.get(part["part"], part["part"])
+        yield (name, part["weeks"], part["as_of"] or "not known", part["ready_on"] or "not known")
     yield ("What was said in public, and enters nothing",)
     for note in supply["notes"]:
         yield (note["about"], note["said"], note["statement"], "; ".join(note["sources"]))

@@ -38,7 +38,14 @@ _MAY_BE_REVISED = (QuoteState.ISSUED, QuoteState.EXPIRED, QuoteState.DECLINED, Q
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteDifference:
-    """Two revisions, and what changed from the old one to the new one."""
+    """Two revisions, and what changed from the old one to the new one; `names` are what lines are called, by id."""
+
+    number: str
+    old_revision: int
+    new_revision: int
+    old_currency: str
+    new_currency: str
+    names: Mapping[str, str]
 
     old_quote_id: str
     new_quote_id: str
@@ -98,14 +105,19 @@ def quote_difference(runtime: Runtime, caller: Caller, quote_id: str, *, other_i
         raise ConflictError(
             f"{old.id} is of quote {old.number} and {new.id} of {new.number}; compare revisions of one."
         )
+    before, after = orjson.loads(old.snapshot), orjson.loads(new.snapshot)
     return QuoteDifference(
+        number=old.number,
+        old_revision=old.revision,
+        new_revision=new.revision,
+        old_currency=old.currency,
+        new_currency=new.currency,
+        names={line["id"]: line["name"] for line in (*before["lines"], *after["lines"])},
         old_quote_id=old.id,
         new_quote_id=new.id,
         old_sha256=old.sha256,
         new_sha256=new.sha256,
-        difference=revision_difference(
-            revision_of(orjson.loads(old.snapshot)), revision_of(orjson.loads(new.snapshot))
-        ),
+        difference=revision_difference(revision_of(before), revision_of(after)),
     )
 
 

@@ -1,5 +1,6 @@
 """QuoteDocument: everything that one revision of a quote says; frozen as JSON, it is what a customer signs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -205,9 +206,9 @@ def disclaimers_of(
     stated = [line.bom.name for line in priced.lines if line.bom.stated]
     found = [
         _INDICATIVE if book.indicative else None,
-        _INCOMPLETE.format(", ".join(priced.missing)) if priced.missing else None,
+        _INCOMPLETE.format(_named(priced.missing, priced)) if priced.missing else None,
         _STATED.format(", ".join(stated)) + _servers_in_words(sized, option) if stated else None,
-        _late(supply, today),
+        _late(supply, today, priced),
         None if fx is None else age_of_rate(date.fromisoformat(fx.date), today),
         None
         if in_force is None
@@ -215,11 +216,17 @@ def disclaimers_of(
         _SIZED,
         _UNCOUNTED.format(", ".join(part.name for part in uncounted)) if uncounted else None,
         _NO_SKU if any(line.bom.quantity and not line.bom.orderable for line in priced.lines) else None,
-        _PERHAPS_LATE.format(", ".join(supply.without_lead_time), supply.deliver_by)
+        _PERHAPS_LATE.format(_named(supply.without_lead_time, priced), supply.deliver_by)
         if supply.delivery is Delivery.UNKNOWN
         else None,
     ]
     return tuple(text for text in found if text is not None)
+
+
+def _named(parts: Iterable[str], priced: Priced) -> str:
+    """Parts by what people call them."""
+    names = {line.bom.part: line.bom.name for line in reversed(priced.lines)}
+    return ", ".join(names.get(part, part) for part in parts)
 
 
 def spelled_book(name: str, version: int | None) -> str:
@@ -234,14 +241,14 @@ def _servers_in_words(sized: SizedServers, option: SizingOption) -> str:
     return _RESTATED.format(f"{option.servers:,}", f"{sized.servers:,}", f"{option.servers:,}", f"{work:,}")
 
 
-def _late(supply: Supply, today: date) -> str | None:
+def _late(supply: Supply, today: date, priced: Priced) -> str | None:
     if supply.deliver_by is not None and date.fromisoformat(supply.deliver_by) < today:
         return _PAST.format(supply.deliver_by)
     late = [part for part in supply.parts if part.late]
     if not late:
         return None
     ready = max(part.ready_on or "" for part in late)
-    return _LATE.format(", ".join(part.part for part in late), ready, supply.deliver_by)
+    return _LATE.format(_named((part.part for part in late), priced), ready, supply.deliver_by)
 
 
 def end_of_validity(valid_until: date, time_zone: str) -> datetime:

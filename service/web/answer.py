@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from service.documents.labels import label
 from service.quoting.indicative import IndicativeCost, PricedResult
 from service.sizing.hardware import Hardware
 from service.sizing.interval import Metric
@@ -11,7 +12,6 @@ from service.sizing.result import SizingOption
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, Workload
 from service.web import sentence
 from service.web.charts.interval_bar import IntervalBar, interval_bar
-from service.web.wording import label
 
 # What is shown first of each kind; every other figure stands further down.
 _FIRST = (

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from service.web.wording import confidence, count, label, money, percent, quantity, unit
+from service.documents.labels import label, unit
+from service.documents.spelled import amount
+from service.web.wording import confidence, count, money, percent, quantity
 
 _QUANTITIES = {
     "feasible": "Fits",
@@ -16,6 +18,23 @@ _QUANTITIES = {
     "confidence_fraction": "Confidence",
     "facility_power_kw": "Power at the meter",
     "cost.total_usd": "Indicative cost",
+    "totals.one_time.net_amount": "Net, paid once",
+    "totals.recurring.net_amount": "Net, paid by the year over the term",
+    "totals.subtotal": "All lines, net",
+    "totals.charges_amount": "Charges beside the lines",
+    "totals.total": "Total",
+    "tco.total": "Cost of ownership",
+    "run.id": "Sizing",
+    "run.digest": "Digest of the question",
+    "rules.bom": "Rules that count the parts",
+    "rules.discounts": "Rules of discounts",
+    "price_book.name": "Price book",
+    "price_book.version": "Version of the price book",
+    "price_book.date": "Day of the price book",
+    "price_book.currency": "Currency of the price book",
+    "price_book.digest": "Digest of the price book",
+    "export.severity": "Strongest export flag",
+    "export.table_version": "Version of the export rules",
 }
 _CAUSES = {
     "workload": "The workload itself",
@@ -25,6 +44,8 @@ _CAUSES = {
     "engine": "The engine",
 }
 _NOTHING = "nothing"
+# Of these the values are identifiers that read as words.
+_WORDS = frozenset({"terms.discount_tier", "export.severity", "supply.delivery", "charge"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -37,6 +58,8 @@ def told_value(value: Any, name: str) -> str:
     """Its value as people read it."""
     if value is None:
         return _NOTHING
+    if name in _WORDS:
+        return str(value).replace("_", " ")
     if isinstance(value, bool):
         return "yes" if value else "no"
     number = _number(value)
@@ -47,6 +70,11 @@ def told_value(value: Any, name: str) -> str:
     if name.endswith("_usd"):
         return money(number)
     return quantity(float(number), name) if unit(name) else count(float(number))
+
+
+def told_sum(value: Any, currency: str) -> str:
+    """A sum of a quote in its currency; one that lacks a price is incomplete."""
+    return "incomplete" if value is None else f"{amount(str(value), currency)}\u00a0{currency}"
 
 
 def change_from(new: Any, old: Any) -> str:
@@ -88,5 +116,5 @@ def _number(value: Any) -> Decimal | None:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "cause": cause, "change_from": change_from, "iso_day": iso_day, "local_minute": local_minute,
-    "told_quantity": told_quantity, "told_value": told_value,
+    "told_quantity": told_quantity, "told_sum": told_sum, "told_value": told_value,
 }  # fmt: skip

@@ -9,6 +9,7 @@ from flask import Response, request
 from marshmallow import ValidationError
 
 from service.access import Permission
+from service.documents.labels import label
 from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
 from service.errors import InvalidRequestError, PlannerError
@@ -22,7 +23,7 @@ from service.store.tables.runs import RunStatus
 from service.web.answer import AnswerView, OptionRow, answer_view, metric_label
 from service.web.rendering import page
 from service.web.what_if import REACH, STEP, WhatIf, moved_question, what_if
-from service.web.wording import confidence, label
+from service.web.wording import confidence
 
 blueprint = PageBlueprint("compare", __name__, permission=Permission.RUNS)
 

@@ -5,15 +5,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from service.documents.labels import assumption_name, unit
 from service.edge.context import runtime
 from service.schemas.science import APPLICATION_TEMPLATES
 from service.sizing.hardware import Hardware
 from service.web.form import inference, quote, science, training
 from service.web.form.field import Form
 from service.web.form.site import SITE
-from service.web.part_words import assumption_name
 from service.web.sentence import gpu_name, server_name
-from service.web.wording import TIMES, unit
+from service.web.wording import TIMES
 
 _PATH = re.compile(r"\b(?:workload|constraints|quote|facility)(?:\.[a-z0-9_]+)+")
 # A name without its place; one of a single word may be a plain word of the sentence.

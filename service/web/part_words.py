@@ -1,16 +1,14 @@
-"""What people call the records of the catalog and the assumptions of an answer, by their ids."""
+"""What people call the records of the catalog, by their ids."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from service.documents.labels import assumption_name
 from service.edge.context import runtime
 from service.quoting.indicative import CALLED, CostLine
 from service.sizing.hardware import Hardware
 from service.web.sentence import gpu_name, server_name
-from service.web.wording import TIMES, label
-
-# Words of an id that are the area it belongs to, and no part of what it is called.
-_AREAS = ("workload", "constraints", "deployment", "inference", "training", "science", "network", "facility", "storage")
+from service.web.wording import TIMES
 
 
 def part_name(part_id: str | None) -> str:
@@ -32,15 +30,6 @@ def _named(hardware: Hardware) -> Iterator[tuple[str, str]]:
 def cost_name(line: CostLine) -> str:
     """What a part of the cost is called, in answers that were kept under its id too."""
     return CALLED.get(line.part, line.name)
-
-
-def assumption_name(place: str) -> str:
-    """What an assumption or a field is called: inference.memory_fraction.vllm is "Memory fraction, vllm"."""
-    parts = [part for part in place.split(".") if part not in _AREAS]
-    if not parts:
-        return label(place)
-    first, *others = parts
-    return ", ".join([label(first), *(label(other).lower() if other.isalpha() else other for other in others)])
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from service.documents.labels import label
 from service.documents.spelled import day, share, words
-from service.web.wording import label, lower_first, plural
+from service.web.wording import lower_first, plural
 
 _NO_FLAG = "none"
 _MOST_NAMED = 2

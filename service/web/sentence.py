@@ -1,5 +1,6 @@
 """What an option is and does, in a sentence that a customer understands."""
 
+from service.documents.labels import label
 from service.quoting.indicative import PricedResult
 from service.sizing.hardware import Hardware
 from service.sizing.result import Shortfall, SizingOption
@@ -13,7 +14,7 @@ from service.sizing.workload import (
     TrainingWorkload,
     Workload,
 )
-from service.web.wording import TIMES, confidence, count, digits, label, money, plural, quantity
+from service.web.wording import TIMES, confidence, count, digits, money, plural, quantity
 
 # The demand of a scientific job by the field that states it, and what is counted there.
 _PER_DAY = {

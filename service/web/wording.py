@@ -5,44 +5,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from service.documents.labels import label, unit
 from service.sizing.interval import Interval
 from service.web.source_link import source_link
 
 _UNKNOWN = "unknown"
 _DIGITS = 3
-# How a quantity's name ends -> how its unit is written; longer endings first.
-UNITS: tuple[tuple[str, str], ...] = (
-    ("_tokens_s_gpu", "tokens/s per GPU"),
-    ("_tokens_s_user", "tokens/s per user"),
-    ("tokens_s_gpu", "tokens/s per GPU"),
-    ("tokens_s_user", "tokens/s per user"),
-    ("tokens_s", "tokens/s"),
-    ("requests_s", "requests/s"),
-    ("samples_s", "samples/s"),
-    ("ns_day", "ns/day"),
-    ("gb_s_gpu", "GB/s per GPU"),
-    ("gb_s", "GB/s"),
-    ("gbit_s", "Gbit/s"),
-    ("tb_s", "TB/s"),
-    ("gb_gpu", "GB per GPU"),
-    ("_ms", "ms"),
-    ("_days", "days"),
-    ("_months", "months"),
-    ("_fraction", "%"),
-    ("_day", "per day"),
-    ("_gb", "GB"),
-    ("_tb", "TB"),
-    ("_kwh_year", "kWh per year"),
-    ("_kg_year", "kg per year"),
-    ("_kwh", "kWh"),
-    ("_kw", "kW"),
-    ("_kg", "kg"),
-    ("_w", "W"),
-    ("_usd", "US$"),
-    ("_min", "min"),
-    ("_h", "h"),
-    ("_s", "s"),
-)
 _PERCENT = "%"
 # A number and its unit stay on one line.
 _GAP = "\u00a0"
@@ -50,15 +18,6 @@ _GAP = "\u00a0"
 _TO = "\u2013"
 TIMES = "\u00d7"
 NEARLY_CERTAIN = 0.99
-# What capital letters make of a word; all others are written as they stand.
-_SPELLED = {
-    "ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "mfu": "MFU", "gpu": "GPU", "gpus": "GPUs", "kv": "KV",
-    "slo": "SLO", "isl": "ISL", "osl": "OSL", "pue": "PUE", "hbm": "HBM", "nvlink": "NVLink", "cpu": "CPU",
-    "tflops": "TFLOPS", "fp4": "FP4", "fp8": "FP8", "fp16": "FP16", "fp32": "FP32", "fp64": "FP64", "tf32": "TF32",
-    "bf16": "BF16", "int8": "INT8", "pcie": "PCIe", "tdp": "TDP", "mig": "MIG", "gib": "GiB", "hf": "HF", "co2": "CO2",
-    "msa": "MSA", "lora": "LoRA", "nic": "NIC", "it": "IT", "moe": "MoE", "usd": "US$", "sku": "SKU", "id": "id",
-    "orderable": "SKU known",
-}  # fmt: skip
 
 
 def digits(value: float | Decimal | None, significant: int = _DIGITS) -> str:
@@ -96,12 +55,6 @@ def count(value: float | None) -> str:
     return _UNKNOWN if value is None else f"{value:,.0f}"
 
 
-def unit(name: str) -> str:
-    """The unit that the name of a quantity ends in; empty for a pure number."""
-    padded = f"_{name}"
-    return next((word for ending, word in UNITS if padded.endswith(f"_{ending.lstrip('_')}")), "")
-
-
 def quantity(value: float | None, name: str) -> str:
     """A value with the unit of its name: 40.2 ms; 87 %."""
     if value is None:
@@ -116,19 +69,6 @@ def span(interval: Interval, name: str) -> str:
     """The ends of an interval: 1,010-1,480."""
     scale = 100 if unit(name) == _PERCENT else 1
     return f"{digits(interval.p10 * scale)}{_TO}{digits(interval.p90 * scale)}"
-
-
-def label(name: str) -> str:
-    """The name of a quantity or field in words, without its unit: memory_used_gb_gpu is "Memory used"."""
-    plain = name
-    for ending, _ in UNITS:
-        tail = ending if ending.startswith("_") else f"_{ending}"
-        if plain.endswith(tail) and plain != ending:
-            plain = plain.removesuffix(tail)
-            break
-    words = [_SPELLED.get(word, word) for word in plain.replace("-", "_").split("_")]
-    text = " ".join(words)
-    return text[:1].upper() + text[1:]
 
 
 def lower_first(text: str) -> str:

@@ -1,6 +1,7 @@
 """The PDF says what the snapshot says, the same every time, and takes nobody's text for more than text."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from pypdf import PdfReader
@@ -9,6 +10,7 @@ from service.documents.ownership_block import ownership_block
 from service.documents.pdf import quote_pdf
 from service.documents.price_block import price_block
 from service.quoting.quote import Customer
+from service.sizing.result import Assumed
 from tests.build import metric, sizing_option
 from tests.documents.conftest import HOSTILE
 
@@ -53,7 +55,7 @@ def test_it_is_the_same_every_time_and_fits_a_letter(quote):
     assert 2 <= len(PdfReader(io.BytesIO(first)).pages) <= 4
 
 
-def test_the_first_page_has_total_seller_and_signature_and_forty_lines_stay_on_four_pages(quote):
+def test_the_first_page_has_total_and_seller_the_last_the_signature_and_forty_lines_stay_on_four_pages(quote):
     snapshot = quote(issued_on="2026-12-01")
     snapshot["totals"]["total"] = "1787547.58"
     lines = snapshot["lines"]
@@ -61,8 +63,22 @@ def test_the_first_page_has_total_seller_and_signature_and_forty_lines_stay_on_f
     pages = PdfReader(io.BytesIO(quote_pdf(snapshot, state="issued", sha256=None))).pages
     assert len(pages) <= 4
     first = " ".join(pages[0].extract_text().split())
-    for said in ("1,787,547.58", "A seller Ltd", "Written by seller-1", "Customer: name, date, signature"):
+    for said in ("1,787,547.58", "A seller Ltd", "Written by seller-1"):
         assert said in first
+    last = " ".join(pages[-1].extract_text().split())
+    assert last.index("Acceptance") < last.index("Customer: name, date, signature")
+    assert "Export screening" not in last[last.index("Acceptance") :]
+
+
+def test_the_paper_says_words_where_the_snapshot_has_ids(quote):
+    place = "inference.wider_precision_cost_fraction"
+    assumed = (Assumed(field=place, value="0.05", why="engine assumption"),)
+    measured = replace(metric("output_tokens_s", 1000.0), nearest=("served-run-17",))
+    snapshot = quote(assumed=assumed, option=replace(sizing_option(), metrics=(measured,)))
+    text = text_of(quote_pdf(snapshot, state="draft", sha256=None))
+    assert "Wider precision cost: 0.05 (engine assumption)" in text
+    told = [place, "served-run-17", "optic-800g"]
+    assert not [name for name in told if name in text]
 
 
 def test_prices_of_one_are_short_and_lines_are_numbered_in_order(quote):

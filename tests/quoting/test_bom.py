@@ -51,6 +51,12 @@ def network(**changes):
     return replace(plain, **changes)
 
 
+def test_no_configuration_says_what_a_search_did_not_find(catalog):
+    told = [text for texts in catalog.bom_rules.configurations.values() for text in texts]
+    assert not [text for text in told if "not found" in text]
+    assert any("how many is the seller's to state" in text for text in told)
+
+
 def test_a_figure_is_told_in_six_digits_and_a_count_whole(catalog, bill):
     option = sizing_option()
     option = replace(option, facility=replace(option.facility, liquid_heat_kw=23.939999999999998, rack_units=1234567.0))

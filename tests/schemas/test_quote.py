@@ -81,7 +81,7 @@ def test_a_part_without_a_price_has_no_amounts_and_the_quote_says_so(snapshot):
     assert snapshot["missing"] == ["prosupport"]
     assert snapshot["complete"] is False
     assert snapshot["totals"]["total"] is None
-    assert any("prosupport" in said and "INCOMPLETE" in said for said in snapshot["disclaimers"])
+    assert any("ProSupport" in said and "INCOMPLETE" in said for said in snapshot["disclaimers"])
 
 
 def test_equal_quotes_have_equal_bytes_and_a_cent_changes_them(catalog, document):

@@ -82,7 +82,17 @@ def test_a_draft_is_changed_and_revisions_are_told_apart(shop, seller, visitor):
     revised = step(seller, quote, "revise").headers["Location"]
     assert revised != quote
     assert "what changed" in seller.get(revised).text
-    assert seller.get(f"{quote}/diff/{revised.rpartition('/')[2]}").status_code == 200
+    moved = form_of(shop, **{"quote.discount_fraction": "30 %", "version": "1"})
+    assert seller.post(revised, moved, on=f"{revised}/change").status_code == 303
+    differs = seller.get(f"{quote}/diff/{revised.rpartition('/')[2]}")
+    assert differs.status_code == 200
+    told = text_of(differs.text)
+    assert re.search(r"Q-\d+-\d+ what changed from revision 1 to revision 2", told)
+    assert re.search(r"Net, paid once [\d,.]+\u00a0?\s?USD", told)
+    assert "Net, paid by the year" in told
+    assert "deal desk" in told
+    assert "deal_desk" not in told
+    assert "NVIDIA AI Enterprise subscription" in told
     assert "can no longer be issued" not in text_of(seller.get(revised).text)
     assert step(seller, quote, "accept", accepted_by="The dean").status_code == 303
     ended = seller.get(revised).text

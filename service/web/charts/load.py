@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.documents.labels import unit
 from service.planning.load_curve import LoadPoint
 from service.sizing.interval import Interval
 from service.web.answer import metric_label
 from service.web.charts.axis import Axis, axis_over
-from service.web.wording import unit
 
 WIDTH, HEIGHT = 420.0, 240.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 408.0, 14.0, 196.0

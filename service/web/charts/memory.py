@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from service.documents.labels import label
 from service.sizing.result import SizingOption
-from service.web.wording import label
 
 WIDTH, HEIGHT = 640.0, 46.0
 

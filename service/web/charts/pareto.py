@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from service.documents.labels import unit
 from service.sizing.kind import Kind
 from service.sizing.result import SizingOption
 from service.web.answer import AnswerView, OptionRow, metric_label
 from service.web.charts.axis import Axis, axis_over
-from service.web.wording import unit
 
 WIDTH, HEIGHT = 640.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 620.0, 16.0, 252.0

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.documents.labels import assumption_name
 from service.sizing.result import Sensitivity
 from service.web.charts.axis import Axis, axis_over
-from service.web.part_words import assumption_name
 
 WIDTH = 640.0
 _LEFT, _RIGHT = 20.0, 620.0

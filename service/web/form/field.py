@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from service.documents.labels import label, unit
 from service.schemas.constraints import CountryField, DayField
 from service.schemas.currency import CurrencyField
 from service.schemas.exact import ExactField
@@ -14,7 +15,7 @@ from service.schemas.length import LengthField
 from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Flag, Money, Names, Text
 from service.web.form.typed_number import percentage
-from service.web.wording import digits, label, unit
+from service.web.wording import digits
 
 MEAN, P95 = "mean", "p95"
 PERCENT = "%"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import orjson
 
+from service.documents.labels import label
 from service.web.form.field import Form
-from service.web.wording import label
 
 READ = "read"
 """The field in which a form carries what stood in it when it was opened."""
