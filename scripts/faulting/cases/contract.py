@@ -129,8 +129,11 @@ def _race(scene: Scene, shop: Shop, quote_id: str) -> None:
 
 
 def _expire(scene: Scene, quote_id: str) -> None:
-    """Its validity has just ended."""
-    scene.query(b"UPDATE quotes SET expires_at = now() WHERE id = %s", quote_id)
+    """Its validity has just ended, unless somebody has accepted it by now.
+
+    now() is when the statement began: one that waited for an acceptance would put the end before it.
+    """
+    scene.query(b"UPDATE quotes SET expires_at = now() WHERE id = %s AND state = 'issued'", quote_id)
 
 
 def _check_path(scene: Scene, quote_id: str, state: str) -> None:
