@@ -18,16 +18,8 @@ RUN = EvidencePoint(
     length_tokens=2048.0,
     output_tokens=1024.0,
 )
-ASKED = {
-    "kind": "inference",
-    "subject": "model",
-    "gpu": "b200-sxm",
-    "precision": "fp8",
-    "gpus": 4,
-    "size": 32.0,
-    "length_tokens": 2048.0,
-    "output_tokens": 1024.0,
-}
+_COORDINATES = ("kind", "subject", "gpu", "precision", "gpus", "size", "length_tokens", "output_tokens")
+ASKED = {name: getattr(RUN, name) for name in _COORDINATES}
 
 
 def known(*points: EvidencePoint) -> Calibration:
