@@ -47,7 +47,7 @@ def curves_of(application: Application, runs: Sequence[ScienceRun], *, size_arm:
         if variant == base or not _known(application, base):
             curve = fit_curve(application.template, mine, variant=variant, gpu=gpu)
             bases[variant, gpu] = curve
-            residuals.setdefault(variant, []).extend(_left_out(application.template, mine, size_arm=size_arm))
+            residuals.setdefault(variant, []).extend(unheld(application.template, mine, size_arm=size_arm))
             drawn.append((curve, variant))
     for (variant, base, gpu), mine in sorted(grouped.items()):
         under = bases.get((base, gpu))
@@ -135,7 +135,7 @@ def _polynomial(template: Template, sizes: FloatArray, seconds: FloatArray) -> t
     return tuple(row)
 
 
-def _left_out(template: Template, runs: Sequence[ScienceRun], *, size_arm: float) -> list[float]:
+def unheld(template: Template, runs: Sequence[ScienceRun], *, size_arm: float) -> list[float]:
     """What an arm has to hold of ln(measured / predicted) of each run by the curve through the others.
 
     That is all of it between their sizes, and outside what the arm for sizes lacks. Of a curve that they determine.
