@@ -44,8 +44,8 @@ def size(
 
     `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price), `beside_weight`
     that of a server without GPUs; fleets above the stated budget are refused. Nothing that fits is a result, no error:
-    its advice was evaluated. `best_only` gives the first of those options alone, number by number the same, and no
-    sensitivity; rejections and advice are given where nothing fits.
+    its advice was evaluated. `best_only` gives the first of those options alone, number by number the same, without
+    working and sensitivity; rejections and advice are given where nothing fits.
     """
     (found,) = size_many(
         [Subject(question=question, architecture=architecture, application=application)],
@@ -102,6 +102,7 @@ class _Facts:
         return rounded(
             replace(
                 found,
+                options=tuple(replace(o, working=()) for o in found.options) if self.best_only else found.options,
                 # By id, so that the order of the catalog shows nowhere.
                 rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
                 assumed=(*found.assumed, *_not_evaluated(question)),

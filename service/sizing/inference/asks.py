@@ -20,7 +20,7 @@ from service.sizing.table import FloatArray, HardwareTable, IntArray
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetAsk(Ask):
-    """The fleets of some layouts of a bench (`rows`) that carry a demand; `wanted` is one number or one per candidate.
+    """The fleets of some layouts of a bench (`rows`) that carry a demand, `wanted` of each.
 
     `memory` is that of these layouts. `chunk_tokens` and `tpot_sigma_fraction` are a number or a column where a search
     bends what the bench has.
@@ -33,7 +33,7 @@ class FleetAsk(Ask):
     tpot_sigma_fraction: Numeric
     traffic: Traffic
     unit: Unit
-    wanted: Numeric
+    wanted: FloatArray
     slo_s: tuple[float, float]
     longest_tokens: float
     confidence_fraction: float

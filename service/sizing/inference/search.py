@@ -229,7 +229,7 @@ class _Search:
             tpot_sigma_fraction=group.bench.tpot_sigma_fraction,
             traffic=traffic_of(workload),
             unit=scene.demand.unit,
-            wanted=scene.demand.wanted,
+            wanted=np.full(group.fits.size, scene.demand.wanted),
             slo_s=slo_seconds(workload.slo),
             longest_tokens=longest_tokens(workload),
             confidence_fraction=scene.constraints.min_confidence_fraction,
