@@ -19,6 +19,8 @@ from service.sizing.training.search import size_training
 from service.sizing.way_out import with_way_out
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, budget_usd
 
+_SIDE_BY_SIDE = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -72,7 +74,7 @@ def size_many(
     """As `size` for each of them, in their order, or why it is refused.
 
     Candidates of questions about one model become rows of the same arrays, so that many questions take less time than
-    one after another; the answers are the same.
+    one after another; the answers are the same. So many go side by side that memory stays bounded.
     """
     facts = _Facts(
         hardware=hardware,
@@ -81,7 +83,18 @@ def size_many(
         beside_weight=beside_weight,
         best_only=best_only,
     )
-    return side_by_side([facts.sizing(subject) for subject in subjects])
+    order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
+    found: dict[int, SizingResult | PlannerError] = {}
+    for start in range(0, len(order), _SIDE_BY_SIDE):
+        some = order[start : start + _SIDE_BY_SIDE]
+        found |= zip(some, side_by_side([facts.sizing(subjects[place]) for place in some]), strict=True)
+    return [found[place] for place in range(len(subjects))]
+
+
+def _about(subject: Subject) -> tuple[str, str]:
+    """What questions have in common that share arrays: kind and model or application."""
+    known = subject.architecture or subject.application
+    return subject.question.workload.kind.value, "" if known is None else known.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from service.planning.batch.asking import Asked
 from service.quoting.indicative import PricedResult, beside_weight, priced
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
-from service.sizing.size import Subject, size_many
+from service.sizing.size import size_many
 from service.sizing.table import FloatArray
 from service.store.runs import Versions
 
@@ -45,14 +45,7 @@ def sized(
     """Size the questions with this process's catalog, calibration, engine and price book, in one call."""
     hardware = runtime.catalog.hardware
     results = size_many(
-        [
-            Subject(
-                question=one.resolved.question,
-                architecture=one.resolved.architecture,
-                application=one.resolved.application,
-            )
-            for one in asked
-        ],
+        [one.resolved.subject for one in asked],
         hardware=hardware,
         calibration=runtime.catalog.calibration,
         weight=weight,
