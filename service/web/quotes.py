@@ -19,9 +19,10 @@ from service.errors import (
     PreconditionFailedError,
 )
 from service.planning import quote_steps
+from service.planning.quote_difference import quote_difference
 from service.planning.quote_documents import Form as FileForm
 from service.planning.quote_documents import document
-from service.planning.quote_revise import quote_difference, revise
+from service.planning.quote_revise import revise
 from service.planning.quote_view import QuoteSummary, QuoteView
 from service.planning.quotes import get_quote, list_quotes, list_revisions
 from service.schemas.quote_revision import RevisionRequestSchema
