@@ -9,7 +9,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from service.documents.labels import label, unit
-from service.documents.lines_sheet import Formats, formats_of, write_lines
+from service.documents.lines_sheet import Formats, for_paper, formats_of, write_lines
 from service.documents.older import as_today
 from service.documents.order import names_of
 from service.documents.ownership_block import missing_names
@@ -60,6 +60,7 @@ def _sheet(book: Workbook, name: str, rows: Rows, formats: Formats) -> None:
     sheet: Worksheet = book.add_worksheet(name)
     sheet.set_column(0, 0, _WIDE)
     sheet.set_column(1, 5, _WIDE / 2)
+    for_paper(sheet)
     for place, row in enumerate(rows):
         for column, value in enumerate(row):
             if isinstance(value, int | float):

@@ -101,7 +101,7 @@ def test_an_issued_quote_is_revised_and_compared(of, seller, stocked, file):
     assert re.search(r"Discount: 0 % -> 5 %", cheaper)
     assert re.search(r"Net price of one: [\d,]+\.\d\d [A-Z]{3} -> [\d,]+\.\d\d [A-Z]{3} \(-5\.0%\)", cheaper)
     assert re.search(r"Total: [\d,]+\.\d\d [A-Z]{3} -> [\d,]+\.\d\d [A-Z]{3}", cheaper)
-    back = seller("quotes", "change", new_id, file(stocked))
+    back = seller("quotes", "change", new_id, file(stocked | {"valid_days": 9}))
     assert back.code == Ending.DONE
     assert seller("quotes", "diff", quote_id, new_id, "--json").json["difference"]["lines"] == []
     listed = seller("quotes", quote_id, "--revisions")
