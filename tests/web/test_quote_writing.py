@@ -329,3 +329,11 @@ def test_bounds_that_cannot_be_are_told_beside_their_field(shop, seller, name, t
     page = previewed(seller, shop, **{f"tco.bounds.{name}": typed})
     assert told in text_of(fault_beside(page, f"quote-tco-bounds-{name.replace('_', '-')}"))
     assert "Total over" in text_of(page)
+
+
+@pytest.mark.parametrize(("books", "currency"), [((), "USD"), (("EUR",), "EUR"), (("USD", "EUR"), "USD")])
+def test_a_new_quote_is_in_the_currency_of_the_prices_that_are_in_force(speaker, work, visitor, books, currency):
+    shop = open_shop(speaker, work)
+    for each in books:
+        assert shop.stock(currency=each).status_code == 200
+    assert typed_in(visitor("acme", Role.SELLER).get(new_of(shop)).text)["quote.currency"] == currency
