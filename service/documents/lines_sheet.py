@@ -11,6 +11,7 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from service.documents.columns import COLUMNS, rows_of
+from service.documents.row_height import set_height
 from service.documents.spelled import words
 from service.quoting.currency import MINOR_DIGITS
 
@@ -23,7 +24,7 @@ _WIDTHS = {
 _YEARLY, _ONCE = "yearly", "one_time"
 # Of these the text is longer than any column is wide.
 _LONG = frozenset({"name", "configuration", "why"})
-_A4 = 9
+_A4, _WIDTH = 9, 14
 _NET = "extended_net"
 _AMOUNTS = ("extended_list", "extended_discount", _NET)
 _PARTS = ("list_amount", "discount_amount", "net_amount")
@@ -36,6 +37,7 @@ class Formats:
     text: Format
     bold: Format
     wrap: Format
+    row_name: Format
     heading: Format
     plain: Format
     money: Format
@@ -54,6 +56,7 @@ def formats_of(book: Workbook, currency: str) -> Formats:
         text=book.add_format(quoted),
         bold=book.add_format({**quoted, "bold": True}),
         wrap=book.add_format({**quoted, "text_wrap": True}),
+        row_name=book.add_format({**quoted, "bold": True, "text_wrap": True}),
         heading=book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1}),
         plain=book.add_format(top),
         money=book.add_format({**top, "num_format": money}),
@@ -69,7 +72,7 @@ def write_lines(
     """The sheet `Quote`: what must be seen first, who and when and on which terms, the table, then the sums."""
     sheet: Worksheet = book.add_worksheet("Quote")
     for place, column in enumerate(COLUMNS):
-        sheet.set_column(place, place, _WIDTHS.get(column.member, 14))
+        sheet.set_column(place, place, _WIDTHS.get(column.member, _WIDTH))
     row = 0
     for text in title:
         sheet.write_string(row, 0, text, formats.bold)
@@ -91,6 +94,7 @@ def write_lines(
             "columns": [{"header": column.heading, "header_format": formats.heading} for column in COLUMNS],
         },
     )
+    set_height(sheet, first, ((column.heading, _WIDTHS.get(column.member, _WIDTH) - 4) for column in COLUMNS))
     digits = MINOR_DIGITS[quote["currency"]]
     for place, line in enumerate(lines, start=first + 1):
         _line(sheet, place, line, digits=digits, formats=formats)
@@ -111,6 +115,8 @@ def for_paper(sheet: Worksheet) -> None:
 
 
 def _line(sheet: Worksheet, row: int, line: Mapping[str, Any], *, digits: int, formats: Formats) -> None:
+    long = ((column.of(line), _WIDTHS[column.member]) for column in COLUMNS if column.member in _LONG)
+    set_height(sheet, row, ((str(text), width) for text, width in long if text is not None))
     for place, column in enumerate(COLUMNS):
         value = column.of(line)
         if value is None:

@@ -150,6 +150,13 @@ def test_every_sheet_is_printed_as_wide_as_a_page_with_long_texts_wrapped(quote)
     assert wrapped[0] == quote()["lines"][0]["name"]
 
 
+def test_a_row_is_as_high_as_its_longest_text(quote):
+    """LibreOffice takes the height that stands in the file; without one, texts that are wrapped lie on each other."""
+    rests = [row for row in opened(quote)["Sizing"].iter_rows() if len(str(row[1].value or "")) > 150]
+    assert rests
+    assert all(row[0].parent.row_dimensions[row[0].row].height >= 30 for row in rests)
+
+
 def test_a_workbook_is_the_same_every_time(quote):
     snapshot = quote()
     assert quote_xlsx(snapshot, state="draft", sha256=None) == quote_xlsx(snapshot, state="draft", sha256=None)
