@@ -62,6 +62,7 @@ _FACTOR_WORDS = {
     "support_price_factor": "Prices of the support",
 }
 _BOUNDS = "The lower and the upper bound that the sensitivity moves it between, such as {}."
+_SUCH_AS = {"pue": "1.2 to 1.6", "staff_price_year": "80000 to 120000", "space_price_kw_month": "120 to 200"}
 _EITHER_SIDE = "10 % to either side"
 _COUNTRY, _NEEDED = f"{PREFIX}.destination_country", f"{PREFIX}.deliver_by"
 
@@ -78,7 +79,7 @@ def _range_field(name: str) -> FormField:
         path=f"{PREFIX}.tco.bounds.{name}",
         label=f"{_WORDS[name]}, from and to",
         shape=Shape.RANGE,
-        what=_BOUNDS.format("40 to 80" if share else "0.10 to 0.30"),
+        what=_BOUNDS.format(_SUCH_AS.get(name, "40 to 80" if share else "0.10 to 0.30")),
         unit=PERCENT if share else "",
         default=_EITHER_SIDE,
         limit=" to ".join(percentage(end) for end in ends) if share else " to ".join(ends),

@@ -19,8 +19,6 @@ NAME = "name"
 _MODEL = "workload.model"
 # How an error tells of a number that is written as text.
 _OF_JSON = "decimal string"
-_IN_ORDER = "the lower one first"
-_SUCH_AS = {PERCENT: "40 to 80", "": "0.9 to 1.25"}
 # A member that marks what was pasted: a whole question, or the configuration of a model.
 _OF_A_QUESTION = "workload"
 _OF_A_CONFIG = ("model_type", "architectures", "text_config")
@@ -206,8 +204,9 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     if field is None:
         return error
     if field.shape is Shape.RANGE:
-        message = f"Type two numbers, {_IN_ORDER}, each {field.limit}: such as {_SUCH_AS[field.unit]}."
-        return replace(error, message=message)
+        return replace(
+            error, message=f"Type two numbers from {field.limit}, the lower one first, with to between them."
+        )
     if field.shape is Shape.EXACT and _OF_JSON in error.message:
         if meant := either(error.value or ""):
             return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")
