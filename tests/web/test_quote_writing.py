@@ -323,7 +323,8 @@ def test_the_bounds_of_the_ownership_are_typed_and_kept(shop, seller):
 @pytest.mark.parametrize(
     ("name", "typed", "told"),
     [("pue", "wide", "two numbers from 1 to 5"), ("pue", "2 to 1", "the lower one first"),
-     ("pue", "1.2", "two numbers"), ("residual_fraction", "5 to 120", "from 0 % to 100 %"), ("load_fraction", "0.5 to 0.9", "50 % to 90 %")],
+     ("pue", "1.2", "two numbers"),
+     ("residual_fraction", "5 to 120", "from 0 % to 100 %"), ("load_fraction", "0.5 to 0.9", "50 % to 90 %")],
 )  # fmt: skip
 def test_bounds_that_cannot_be_are_told_beside_their_field(shop, seller, name, typed, told):
     page = previewed(seller, shop, **{f"tco.bounds.{name}": typed})
