@@ -26,7 +26,7 @@ def test_a_text_that_looks_like_a_number_stays_as_it_is(quantity, text):
 @pytest.mark.parametrize(
     ("quantity", "old", "new", "told"),
     [("totals.total", "1000.00", "1200000.50", "1,000.00 USD -> 1,200,000.50 EUR"),
-     ("unit_net", "0.1234", None, "0.1234 USD -> nothing"), ("discount_fraction", "0.050", "0.125", "5 % -> 12.5 %"),
+     ("unit_list", "0.1234", None, "0.1234 USD -> nothing"), ("discount_fraction", "0.050", "0.125", "5 % -> 12.5 %"),
      ("fx.rate", "0.9200", "1.085", "0.9200 -> 1.085"), ("option.gpus", 1024, 16, "1,024 -> 16"),
      ("tco.total", None, "5.00", "incomplete -> 5.00 EUR"), ("price_book.indicative", True, False, "yes -> no")],
 )  # fmt: skip
