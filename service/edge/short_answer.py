@@ -9,7 +9,6 @@ from flask import Flask
 from service.access import Caller, Permission
 from service.edge.allowance import Standing
 from service.edge.answering import Environ
-from service.edge.answers import MEDIA_TYPE
 from service.edge.authentication import CALLER, recent_caller
 from service.edge.context import runtime_of
 from service.edge.limits import rate_headers
@@ -52,11 +51,6 @@ class ShortAnswer:
         """All of them, in the order of the long way."""
         asked = self.asked
         return [*self.own_headers, (REQUEST_ID_HEADER, asked.request_id), *_SECURITY, *rate_headers(asked.standing)]
-
-
-def content(chunks: tuple[bytes, ...]) -> Headers:
-    """What a body says of itself."""
-    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(sum(map(len, chunks))))
 
 
 def caller_with(app: Flask, environ: Environ, permission: Permission) -> Caller | None:

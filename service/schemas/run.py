@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from marshmallow import fields
 
+from service.packed import Packed
 from service.schemas.constraints import ConstraintsSchema
 from service.schemas.plain import count, figure, flag, many, one, text
 from service.schemas.result import ResultSchema
@@ -113,7 +114,17 @@ def summary_json(run: Any) -> bytes:
 
 def run_chunks(summary: bytes, result: bytes | None) -> tuple[bytes, ...]:
     """A run as RunSchema writes it, from its summary and the bytes of its answer as they are kept."""
-    return summary[:-1], b',"result":', b"null" if result is None else result, b"}"
+    return run_beginning(summary), b"null" if result is None else result, b"}"
+
+
+def run_beginning(summary: bytes) -> bytes:
+    """What stands before the answer."""
+    return summary[:-1] + b',"result":'
+
+
+def packed_answer(result: bytes) -> Packed:
+    """What stands behind the beginning of every run that has this answer, by gzip."""
+    return Packed(result + b"}")
 
 
 class AskedSchema(WordedSchema):
