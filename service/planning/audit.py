@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection
+from sqlalchemy import Dialect
 from sqlalchemy.orm import Session
 
 from service.access import Caller
@@ -16,6 +16,7 @@ from service.runtime import Runtime
 from service.store import audit
 from service.store.filters import AuditFilter
 from service.store.ids import new_id
+from service.store.insert_many import ManyRows
 
 OPERATOR = "operator on the host"
 SERVICE = "the service itself"
@@ -113,12 +114,13 @@ class Change:
 
 def record(session: Session, *changes: tuple[Author, Change]) -> None:
     """Write changes down beside them, in one statement: both are committed, or neither."""
-    record_many(session.connection(), changes)
+    connection = session.connection()
+    events_of(connection.dialect, changes).insert(connection)
 
 
-def record_many(connection: Connection, changes: Iterable[tuple[Author, Change]]) -> None:
-    """The same without a session."""
-    audit.add_many(connection, [_columns(author, change) for author, change in changes])
+def events_of(dialect: Dialect, changes: Iterable[tuple[Author, Change]]) -> ManyRows:
+    """The events of changes, to be written beside them."""
+    return audit.many(dialect, [_columns(author, change) for author, change in changes])
 
 
 def _columns(author: Author, change: Change) -> dict[str, object]:
