@@ -1,8 +1,8 @@
 """An answer of the short way: what is sent, and what the log and the counters are told of it."""
 
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from flask import Flask
 
@@ -24,8 +24,7 @@ NOT_KEPT = tuple(pair for pair in DEFAULT_HEADERS if pair[0] == "Cache-Control")
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """A request of the short way: since when it is here, what it is called, who sent it and what that leaves them."""
 
     since_s: float
@@ -34,8 +33,7 @@ class Asked:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortAnswer:
+class ShortAnswer(NamedTuple):
     """An answer about one run."""
 
     asked: Asked

@@ -1,7 +1,7 @@
 """A question whose answer is at hand: workload and run are written together with all others of the same moment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
@@ -28,8 +28,7 @@ _DONE = RunStatus.DONE.value
 Told = RunView | Exception | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
+class _Written(NamedTuple):
     """A draft with its answer, the ids that it gets, and the idempotency key that lets it be written once."""
 
     draft: Draft
@@ -41,8 +40,7 @@ class _Written:
     answer: FirstAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """Whether the stored answer is feasible, None without one; and whether somebody else has the idempotency key."""
 
     feasible: bool | None
@@ -85,7 +83,7 @@ def _item(draft: Draft, once: Once[RunView] | None, body: bytes) -> _Written:
     item = _Written(draft=draft, body=body, workload_id=workload_id, run_id=run_id, event_id=event_id, once=once)
     # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place is
     # kept, whatever came out.
-    return item if once is None else replace(item, answer=once.answer(_view(item, feasible=None)))
+    return item if once is None else item._replace(answer=once.answer(_view(item, feasible=None)))
 
 
 def _run_of(runtime: Runtime, item: _Written, outcome: _Outcome) -> RunView | None:

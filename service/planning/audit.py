@@ -1,10 +1,12 @@
 """The audit: each accepted change is written down with its author, in its own transaction; what is refused never is."""
 
+import functools
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import Dialect
 from sqlalchemy.orm import Session
@@ -74,13 +76,13 @@ ACTIONS: tuple[Action | QuoteStep, ...] = (*Action, *QuoteStep)
 """Everything that is noted."""
 
 
+@functools.cache
 def resource_kind_of(action: Action | QuoteStep) -> ResourceKind:
     """Of what kind the resource of an action is."""
     return ResourceKind(action.value.partition(".")[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
+class Author(NamedTuple):
     """Who makes a change, with which key, in which request; without a key it is somebody on the host itself."""
 
     principal: str
@@ -98,8 +100,7 @@ def author_on_host(principal: str = OPERATOR) -> Author:
     return Author(principal=principal, key_id=None, request_id=uuid.uuid4().hex)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """An accepted change of one resource of a tenant; without an old state it was made."""
 
     at: datetime
