@@ -11,7 +11,7 @@ from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, request_id, runtime
 from service.edge.encoding import VARY
-from service.edge.run_content import content, is_sent_by_gzip
+from service.edge.run_content import ENCODED_DOC, content, is_sent_by_gzip
 from service.edge.waiting import APPLIED_DOC, PREFER, as_preferred, asked_wait_s
 from service.planning.cancel import cancel
 from service.planning.reading import RunAnswer, get_run, list_runs, read_run, run_answer
@@ -80,7 +80,7 @@ def get_runs(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/<run_id>", methods=["GET"])
 @documents_etag(blueprint)
-@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC | APPLIED_DOC)
+@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC | APPLIED_DOC | ENCODED_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(
     operationId="getRun",

@@ -2,11 +2,18 @@
 
 from service.edge.answering import Environ
 from service.edge.answers import MEDIA_TYPE
-from service.edge.encoding import BY_GZIP, takes_gzip
+from service.edge.encoding import BY_GZIP, GZIP, takes_gzip
 from service.planning.reading import RunAnswer, chunks_by_gzip
 from service.runtime import Runtime
 
 _TYPE = ("Content-Type", MEDIA_TYPE)
+ENCODED_DOC = {
+    "Content-Encoding": {
+        "description": "A run with its result is sent by gzip to whoever takes it (`Accept-Encoding`), and has a weak "
+        "ETag then; the tag of one form is known for the other too.",
+        "schema": {"type": "string", "enum": [GZIP]},
+    }
+}
 
 
 def is_sent_by_gzip(run: RunAnswer, environ: Environ) -> bool:
