@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.environment import ROOT
-from scripts import apt, chromium
+from scripts import apt, chromium, fonts
 from scripts.options import parse
 from scripts.postgresql import binaries
 from scripts.setup_env import environment_folder, install
@@ -145,6 +145,7 @@ def main(arguments: list[str]) -> int:
     options = parse("test", arguments)
     try:
         need_postgresql()
+        fonts.need(say)
         if not options.no_slow:
             chromium.need(say)
     except Trouble as trouble:

@@ -21,6 +21,7 @@ from service.sizing.result import Assumed, SizingOption
 
 _DIGITS = 6
 _FORMAT = "workload.weight_precision"
+_JUDGED_BY_THE_QUOTE = frozenset({"constraints.deliver_by", "constraints.destination_country"})
 _SIZED = (
     "Speeds are predictions with the stated confidence, not guarantees; where a configuration was never measured, the "
     "basis says so."
@@ -183,8 +184,12 @@ def sized_servers(option: SizingOption) -> SizedServers:
 
 
 def assumed_of(option: SizingOption, assumed: tuple[Assumed, ...]) -> tuple[Assumed, ...]:
-    """What the sizing assumed of this option: for others among its answers it may have chosen other formats."""
-    return tuple(one for one in assumed if one.field != _FORMAT or option.weight_precision in {None, one.value})
+    """What the sizing assumed of this option.
+
+    For others among its answers it may have chosen other formats, and what it left to the quote the quote answers.
+    """
+    mine = (one for one in assumed if one.field != _FORMAT or option.weight_precision in {None, one.value})
+    return tuple(one for one in mine if one.field not in _JUDGED_BY_THE_QUOTE)
 
 
 def disclaimers_of(

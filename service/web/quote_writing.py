@@ -22,6 +22,7 @@ from service.errors import (
     UnknownReferenceError,
 )
 from service.planning.preview import AnsweredRun, answered_run
+from service.planning.price_book_view import BookState
 from service.planning.price_books import list_price_books
 from service.planning.quote_drafting import Composed, Identity, compose, named
 from service.planning.quote_view import QuoteView
@@ -51,6 +52,7 @@ blueprint = PageBlueprint("quote-writing", __name__, permission=Permission.QUOTE
 
 _HOUR = f"{PREFIX}.tco.cloud.gpu_hour."
 _CUSTOMER, _NOBODY_YET = f"{PREFIX}.customer.name", "to be named"
+_CURRENCY = f"{PREFIX}.currency"
 _RATE = f"{PREFIX}.fx."
 TOLD_HERE = (InvalidRequestError, UnknownReferenceError, ConflictError)
 _MOST_BOOKS = 50
@@ -91,7 +93,16 @@ class Written:
 def begin() -> Response:
     """The form of a new quote from an option of a run."""
     base = {"run_id": request.args.get("run", ""), "option": number_of(request.args.get("option", "1"))}
-    return _form_page(written(base, {**INITIAL, **_told_of(base)}))
+    return _form_page(written(base, {**INITIAL, **_currency_in_force(), **_told_of(base)}))
+
+
+def _currency_in_force() -> Mapping[str, str]:
+    """The currency of the tenant's own prices, where none of its books prices in the usual one."""
+    books = list_price_books(runtime(), caller(), only=PriceBookFilter(), limit=_MOST_BOOKS)
+    pricing = {book.currency: book.effective_from or "" for book in books if book.state is BookState.IN_FORCE}
+    if not pricing or INITIAL[_CURRENCY] in pricing:
+        return {}
+    return {_CURRENCY: max(pricing, key=pricing.__getitem__)}
 
 
 @blueprint.post("/quotes/preview")

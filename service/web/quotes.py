@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from service.access import Permission
 from service.documents.view import page_view
 from service.edge.context import caller, request_id, runtime
-from service.edge.pages import PageBlueprint
+from service.edge.pages import POLICY, PageBlueprint
 from service.errors import (
     ConflictError,
     ForbiddenError,
@@ -41,6 +41,8 @@ _MEDIA_TYPES = {
     FileForm.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     FileForm.CSV: "text/csv",
 }
+# The page of the quote shows its PDF in a frame, and there what stands for it while it is made.
+_WAITS_IN_A_FRAME = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 _IN_A_FRAME = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 # What may be done in each state.
 _STEPS: Mapping[QuoteState, tuple[str, ...]] = {
@@ -146,7 +148,9 @@ def read_file(quote_id: str, form: str) -> AnyResponse:
         raise NotFoundError(f"A quote is no {form[:16]!r}.")
     found = document(runtime(), caller(), quote_id, wanted)
     if found is None:
-        return page("quote_waits.html", status=202, quote_id=quote_id, form=wanted.value)
+        waits = page("quote_waits.html", status=202, quote_id=quote_id, form=wanted.value)
+        waits.headers["Content-Security-Policy"] = _WAITS_IN_A_FRAME
+        return waits
     inline = wanted is FileForm.PDF and "save" not in request.args
     headers = {
         "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{found.filename}"',

@@ -50,12 +50,12 @@ class Shop:
     def draft(self, **changes: Any) -> TestResponse:
         return self.seller.post(QUOTES, self.body(**changes))
 
-    def stock(self, *, price: str = "1000.00") -> TestResponse:
+    def stock(self, *, price: str = "1000.00", currency: str = "USD") -> TestResponse:
         """A price book with every part, in force from today on."""
         quote = self.draft().json
         self.seller.post(f"{QUOTES}/{quote['id']}/withdraw", REASON, If_Match="*")
         lines = book_lines(quote["document"]["lines"], price)
-        body = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
+        body = {"name": "list", "currency": currency, "date": "2026-11-01", "lines": lines}
         made = self.admin.post("/v1/price-books", body)
         today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}
         return self.admin.post(f"{made.headers['Location']}/activate", today, If_Match="*")

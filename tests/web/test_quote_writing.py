@@ -279,3 +279,11 @@ def test_the_book_is_chosen_among_those_of_the_tenant(shop, seller):
     page = seller.get(new_of(shop)).text
     [choice] = re.findall(r'<option value="(pbk_\w+)"\s*>list, version 1, USD', page)
     assert asked(shop, written(seller, shop, price_book_id=choice))["price_book"]["id"] == choice
+
+
+@pytest.mark.parametrize(("books", "currency"), [((), "USD"), (("EUR",), "EUR"), (("USD", "EUR"), "USD")])
+def test_a_new_quote_is_in_the_currency_of_the_prices_that_are_in_force(speaker, work, visitor, books, currency):
+    shop = open_shop(speaker, work)
+    for each in books:
+        assert shop.stock(currency=each).status_code == 200
+    assert typed_in(visitor("acme", Role.SELLER).get(new_of(shop)).text)["quote.currency"] == currency

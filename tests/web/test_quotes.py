@@ -118,6 +118,9 @@ def test_a_file_is_made_by_a_worker_and_waited_for(shop, seller):
     assert "asks again by itself" in waits.text
     assert "nothing more happens here" in waits.text
     assert "<progress" not in waits.text
+    # The page of the quote shows it in a frame.
+    assert "frame-ancestors 'self'" in waits.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in waits.headers["Content-Security-Policy"]
     assert seller.get(f"/quotes/{quote}/file.exe").status_code == 404
 
 

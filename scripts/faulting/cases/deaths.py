@@ -13,6 +13,8 @@ from scripts.faulting.scene import Scene
 _RUN = b"SELECT status, attempts, error_code FROM runs WHERE id = %s"
 _RETRIED = b"SELECT count(*) FROM runs WHERE attempts > 1"
 _RUNNING = b"SELECT count(*) FROM runs WHERE status = 'running' AND follows_run_id IS NULL"
+# Ten workers die one after another, each once another has started.
+_ALL_DEAD_S = 120.0
 _POISON_ISL, _HANGING_ISL, _STUBBORN_ISL = 61_001, 61_002, 61_003
 
 
@@ -94,7 +96,9 @@ def killed_before_acknowledging(scene: Scene) -> None:
         scene.rig.failpoints.arm(Failpoint.STORED, scene.times(2, 10))
         scene.load.post(scene.times(12, 100), question=scene.questions.fresh)
         jobs = scene.load.acknowledged()
-        scene.wait_for(lambda: not scene.rig.failpoints.armed(Failpoint.STORED), what="every worker died")
+        scene.wait_for(
+            lambda: not scene.rig.failpoints.armed(Failpoint.STORED), what="every worker died", within_s=_ALL_DEAD_S
+        )
         for job in jobs:
             scene.driver.follow(job)
 
