@@ -289,8 +289,9 @@ def test_a_quote_from_an_option_to_acceptance(visit, sold):
     expect(approver.page.locator(".title-row")).to_contain_text("Approved")
     seller.go(address).click("button:text-is('Issue')")
     expect(page.locator(".title-row")).to_contain_text("Issued")
+    page.click("summary:has-text('Accept')")
     page.fill('[name="accepted_by"]', "The dean")
-    page.click("button:text-is('Accept')")
+    page.click("button:text-is('Note the acceptance')")
     expect(page.locator(".title-row")).to_contain_text("Accepted")
     seller.keep_picture("journey-quote-accepted")
 
@@ -402,6 +403,18 @@ def test_the_keyboard_reaches_everything(visit, run):
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("getComputedStyle(document.activeElement.querySelector('.say')).visibility") == "visible"
+
+
+def test_a_second_step_is_opened_and_left_with_the_keyboard(visit, things):
+    page = visit(role="admin").go(f"/admin/webhooks/{things['webhook']}")
+    page.focus("summary:has-text('Delete')")
+    page.keyboard.press("Enter")
+    expect(page.locator("button:text-is('Delete it')")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator("button:text-is('Delete it')")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("button:text-is('Delete it')")).to_be_hidden()
+    expect(page.locator("summary:has-text('Delete')")).to_be_focused()
 
 
 @pytest.mark.parametrize("name", PAGES)
