@@ -200,7 +200,8 @@ def carried_median(errors: Sequence[Error]) -> float:
         for left, middle in _medians_of_others(errors)
         for error, weight in zip(left, _balanced(left), strict=True)
     ]
-    return _median(errors) if sum(gains) > 0.0 else 0.0
+    # With nothing to try it on it is all that is known.
+    return _median(errors) if sum(gains) > 0.0 or not gains else 0.0
 
 
 def _medians_of_others(errors: Sequence[Error]) -> Iterator[tuple[list[Error], float]]:
