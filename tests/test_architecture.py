@@ -218,7 +218,7 @@ BESIDE = words("""
 PLAIN = words("""
     batch concurrency in_flight confidence coefficient power shift up down ln_arm ln_low ln_high size_arm coverage
     hidden vocab window stride cap top_k kv_width expert_width widest_ffn expert_intermediate head_matmul adapter_rank
-    expert_half_width weight_limit inner intermediate context generation products streams
+    expert_half_width weight_limit beside_weight inner intermediate context generation products streams
     collectives interference wave closed decode depth side_weight attention_dp pp
 """)
 

@@ -114,8 +114,9 @@ def measure(options: Namespace, supervisor: Supervisor, say: Say) -> Report:
     if "pages" in parts:
         chromium.need(say)
     if "engine" in parts:
-        of_engine = engine.measure(rounds=5 if report.quick else 100, say=say)
+        of_engine = engine.measure(rounds=5 if report.quick else 100, many=100 if report.quick else 1_000, say=say)
         report.add("engine", of_engine, engine_table.section(of_engine))
+        report.verdicts.append(engine_table.judge(of_engine))
     if {"http", "tasks", "batch", "occurrences", "quotes", "pages", "memory"} & set(parts):
         with installed(supervisor, say) as installation:
             _of_installation(report, installation, parts, say)

@@ -6,20 +6,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import orjson
+
 from config.environment import ROOT
 from scripts.benchmark.figures import Spread, median_ratio, spread_ms
 from scripts.benchmark.questions import SIZED, Example, estimate_body
 from scripts.benchmark.roofline import candidates, roofline
+from scripts.benchmark.workloads import workloads
 from service.catalog.catalog import Catalog
 from service.catalog.load import load_catalog
 from service.catalog.prices import load_price_book
 from service.catalog.resolve import resolve, resolve_deployment, resolve_workload
+from service.errors import PlannerError
 from service.quoting.indicative import weights
 from service.schemas.estimate import EstimateRequest, EstimateRequestSchema
 from service.schemas.json_text import parse_json
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.sizing.estimate import estimate
-from service.sizing.size import size
+from service.sizing.result import SizingResult
+from service.sizing.size import Subject, size, size_many
 from service.sizing.table import FloatArray
 
 # A short loop is timed many times over, until the clock can see it.
@@ -39,11 +44,21 @@ class Sized:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Many:
+    """Mixed workloads of a batch, their best options alone: one after another, and all of them in one call [s]."""
+
+    workloads: int
+    one_by_one_s: float
+    together_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFigures:
-    """Every kind of one run, and `estimate` of a fixed deployment."""
+    """Every kind of one run, `estimate` of a fixed deployment, and many workloads in one call."""
 
     sized: list[Sized]
     estimate: Spread
+    many: Many
 
 
 @contextmanager
@@ -57,8 +72,8 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def measure(*, rounds: int, say: Callable[[str], None]) -> EngineFigures:
-    """Each round sizes every kind once and runs the bare loop right after it."""
+def measure(*, rounds: int, many: int, say: Callable[[str], None]) -> EngineFigures:
+    """Each round sizes every kind once and runs the bare loop right after it; then `many` workloads of a batch."""
     say("engine: reading the catalog")
     catalog = load_catalog(ROOT / "config")
     weight = weights(catalog.hardware, load_price_book(ROOT / "config"))
@@ -73,7 +88,24 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> EngineFigures:
             for pair in calls:
                 pair.turn()
             estimates.append(timed(estimating))
-    return EngineFigures(sized=[pair.figures() for pair in calls], estimate=spread_ms(estimates))
+        say(f"engine: {many:,} mixed workloads")
+        of_many = _many(catalog, weight, many)
+    return EngineFigures(sized=[pair.figures() for pair in calls], estimate=spread_ms(estimates), many=of_many)
+
+
+def _many(catalog: Catalog, weight: FloatArray, count: int) -> Many:
+    """As workers of a batch ask, parsing, prices and JSON not counted; the first ten of them before the clock runs."""
+    asked = [SizingRequestSchema().load(parse_json(orjson.dumps(body))) for body in workloads(count)]
+    subjects = [resolve(catalog, request.question).subject for request in asked]
+
+    def call(some: list[Subject]) -> list[SizingResult | PlannerError]:
+        return size_many(
+            some, hardware=catalog.hardware, calibration=catalog.calibration, weight=weight, best_only=True
+        )
+
+    call(subjects[:10])
+    one_by_one_s = timed(lambda: [call([one]) for one in subjects])
+    return Many(workloads=count, one_by_one_s=one_by_one_s, together_s=timed(lambda: call(subjects)))
 
 
 class _Pair:

@@ -5,8 +5,10 @@ tasks wait for the app to be complete, Celery takes them from a set, and which o
 """
 
 import os
+from collections.abc import Sequence
 
 from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, failpoints
+from service.errors import PlannerError
 from service.planning.answer import Answer, answer
 from service.planning.batch.asking import Asked
 from service.planning.batch.brief import Brief, sized
@@ -34,8 +36,11 @@ def _solved(held: Runtime, question: str) -> Answer:
     return answer(held, question)
 
 
-def _solved_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatArray) -> Brief:
-    _POINTS.asked(asked.name or "")
+def _solved_items(
+    held: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
+) -> list[Brief | PlannerError]:
+    for one in asked:
+        _POINTS.asked(one.name or "")
     return sized(held, asked, versions, weight)
 
 
@@ -49,4 +54,4 @@ def size_workload(run_id: str) -> None:
 @app.task(name=TaskName.SIZE_CHUNK.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_chunk(batch_id: str, number: str) -> None:
     """Size the items of one chunk of a batch."""
-    size_items(runtime(), batch_id, int(number), solve=_solved_item)
+    size_items(runtime(), batch_id, int(number), solve=_solved_items)

@@ -13,6 +13,7 @@ from service.schemas.issue import nearest
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.science.application import Application
 from service.sizing.science.workload import DesignWorkload, DockingWorkload, ScienceWorkload
+from service.sizing.size import Subject
 from service.sizing.workload import (
     Constraints,
     Deployment,
@@ -42,6 +43,11 @@ class Resolved:
     called: Question
     architecture: ModelArchitecture | None
     application: Application | None
+
+    @property
+    def subject(self) -> Subject:
+        """What the engine is asked."""
+        return Subject(question=self.question, architecture=self.architecture, application=self.application)
 
 
 def resolve(catalog: Catalog, question: Question) -> Resolved:

@@ -116,7 +116,7 @@ class Verdict:
         """Candidates that no limit has refused."""
         return np.asarray(self.stage == FEASIBLE, dtype=np.bool_)
 
-    def take(self, rows: IntArray) -> "Verdict":
+    def take(self, rows: IntArray | slice) -> "Verdict":
         """The candidates of these rows, in their order."""
         return Verdict(stage=self.stage[rows], required=self.required[rows], available=self.available[rows])
 

@@ -1,13 +1,15 @@
-"""size: from a question to ranked options, whatever its kind."""
+"""size: from a question, or many, to ranked options, whatever their kind."""
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, PlannerError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
-from service.sizing.inference.search import size_inference
+from service.sizing.inference.search import sizing_of_inference
+from service.sizing.joint import Sizing, side_by_side
 from service.sizing.result import Assumed, SizingResult
 from service.sizing.round_result import rounded, significant
 from service.sizing.science.application import Application
@@ -16,6 +18,17 @@ from service.sizing.table import FloatArray
 from service.sizing.training.search import size_training
 from service.sizing.way_out import with_way_out
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, budget_usd
+
+_SIDE_BY_SIDE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A question, and the model or the application that it is about."""
+
+    question: Question
+    architecture: ModelArchitecture | None
+    application: Application | None
 
 
 def size(
@@ -33,72 +46,129 @@ def size(
 
     `weight` is aligned with `hardware.servers` (indicative USD per server, NaN without a price), `beside_weight`
     that of a server without GPUs; fleets above the stated budget are refused. Nothing that fits is a result, no error:
-    its advice was evaluated. `best_only` gives the first of those options alone, number by number the same, and no
-    sensitivity; rejections and advice are given where nothing fits.
+    its advice was evaluated. `best_only` gives the first of those options alone, number by number the same, without
+    working and sensitivity; rejections and advice are given where nothing fits.
     """
-
-    def sized(asked: Question) -> SizingResult:
-        return _sized(
-            asked,
-            hardware=hardware,
-            architecture=architecture,
-            application=application,
-            calibration=calibration,
-            weight=weight,
-            beside_weight=beside_weight,
-            best_only=best_only,
-        )
-
-    found = with_way_out(question, sized(question), again=sized)
-    return rounded(
-        replace(
-            found,
-            # By id, so that the order of the catalog shows nowhere.
-            rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
-            assumed=(*found.assumed, *_not_evaluated(question)),
-            sensitivity=tuple(s for s in found.sensitivity if significant(s.at_low) != significant(s.at_high)),
-        )
-    )
-
-
-def _sized(
-    question: Question,
-    *,
-    hardware: Hardware,
-    architecture: ModelArchitecture | None,
-    application: Application | None,
-    calibration: Calibration,
-    weight: FloatArray,
-    beside_weight: float,
-    best_only: bool,
-) -> SizingResult:
-    """The result of the question's kind."""
-    limit = budget_usd(question)
-    if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
-        if architecture is None:
-            raise InvalidRequestError("a model workload needs its architecture")
-        of_models = size_inference if isinstance(question.workload, InferenceWorkload) else size_training
-        return of_models(
-            question,
-            hardware=hardware,
-            architecture=architecture,
-            calibration=calibration,
-            weight=weight,
-            weight_limit=limit,
-            best_only=best_only,
-        )
-    if application is None:
-        raise InvalidRequestError("a scientific workload needs its application")
-    return size_science(
-        question,
+    (found,) = size_many(
+        [Subject(question=question, architecture=architecture, application=application)],
         hardware=hardware,
-        application=application,
         calibration=calibration,
         weight=weight,
         beside_weight=beside_weight,
-        weight_limit=limit,
         best_only=best_only,
     )
+    if isinstance(found, PlannerError):
+        raise found
+    return found
+
+
+def size_many(
+    subjects: Sequence[Subject],
+    *,
+    hardware: Hardware,
+    calibration: Calibration,
+    weight: FloatArray,
+    beside_weight: float = math.nan,
+    best_only: bool = False,
+) -> list[SizingResult | PlannerError]:
+    """As `size` for each of them, in their order, or why it is refused.
+
+    Candidates of questions about one model become rows of the same arrays, so that many questions take less time than
+    one after another; the answers are the same. So many go side by side that memory stays bounded.
+    """
+    facts = _Facts(
+        hardware=hardware,
+        calibration=calibration,
+        weight=weight,
+        beside_weight=beside_weight,
+        best_only=best_only,
+    )
+    order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
+    found: dict[int, SizingResult | PlannerError] = {}
+    for start in range(0, len(order), _SIDE_BY_SIDE):
+        some = order[start : start + _SIDE_BY_SIDE]
+        found |= zip(some, side_by_side([facts.sizing(subjects[place]) for place in some]), strict=True)
+    return [found[place] for place in range(len(subjects))]
+
+
+def _about(subject: Subject) -> tuple[str, str]:
+    """What questions have in common that share arrays: kind and model or application."""
+    known = subject.architecture or subject.application
+    return subject.question.workload.kind.value, "" if known is None else known.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What all questions of one call are sized with."""
+
+    hardware: Hardware
+    calibration: Calibration
+    weight: FloatArray
+    beside_weight: float
+    best_only: bool
+
+    def sizing(self, subject: Subject) -> Sizing[SizingResult]:
+        """The whole answer: advice where nothing fits, rounded at the seam."""
+        question = subject.question
+        found = yield from self._searched(subject)
+        found = with_way_out(question, found, again=lambda other: self._alone(replace(subject, question=other)))
+        return rounded(
+            replace(
+                found,
+                options=tuple(replace(o, working=()) for o in found.options) if self.best_only else found.options,
+                # By id, so that the order of the catalog shows nowhere.
+                rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
+                assumed=(*found.assumed, *_not_evaluated(question)),
+                sensitivity=tuple(s for s in found.sensitivity if significant(s.at_low) != significant(s.at_high)),
+            )
+        )
+
+    def _alone(self, subject: Subject) -> SizingResult:
+        (found,) = side_by_side([self._searched(subject)])
+        if isinstance(found, PlannerError):
+            raise found
+        return found
+
+    def _searched(self, subject: Subject) -> Sizing[SizingResult]:
+        """The result of the question's kind."""
+        question, architecture, application = subject.question, subject.architecture, subject.application
+        limit = budget_usd(question)
+        if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
+            if architecture is None:
+                raise InvalidRequestError("a model workload needs its architecture")
+            if isinstance(question.workload, TrainingWorkload):
+                return size_training(
+                    question,
+                    hardware=self.hardware,
+                    architecture=architecture,
+                    calibration=self.calibration,
+                    weight=self.weight,
+                    weight_limit=limit,
+                    best_only=self.best_only,
+                )
+            return (
+                yield from sizing_of_inference(
+                    question,
+                    hardware=self.hardware,
+                    architecture=architecture,
+                    calibration=self.calibration,
+                    weight=self.weight,
+                    weight_limit=limit,
+                    best_only=self.best_only,
+                )
+            )
+        if application is None:
+            raise InvalidRequestError("a scientific workload needs its application")
+        return size_science(
+            question,
+            hardware=self.hardware,
+            application=application,
+            calibration=self.calibration,
+            weight=self.weight,
+            beside_weight=self.beside_weight,
+            weight_limit=limit,
+            best_only=self.best_only,
+        )
 
 
 def _not_evaluated(question: Question) -> tuple[Assumed, ...]:

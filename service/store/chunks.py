@@ -142,20 +142,21 @@ def settle(
     *,
     counts: batches.Ended,
     then: ChunkStatus,
-    begin_anew: bool,
+    attempts: int | None,
     now: datetime,
 ) -> bool:
     """Write the ends of items of a held chunk, all or none; False when it is not held any more, or cancelled.
 
-    `then` it is done, queued for the items that are left, or still held; `begin_anew` counts its attempts from zero.
+    `then` it is done, queued for the items that are left, or still held; `attempts` are what it has had from now on,
+    None as many as before.
     """
     if not batches.count(session, claimed.batch_id, counts, now=now):
         return False
     values: dict[str, Any] = {"status": then.value, "open_items": BatchChunkRow.open_items - len(ended)}
     if then is not ChunkStatus.RUNNING:
         values |= {"lease_until": None, "sent_at": None}
-    if begin_anew:
-        values["attempts"] = 0
+    if attempts is not None:
+        values["attempts"] = attempts
     if not _held(session, claimed, values):
         return False
     _write(session, claimed, ended)

@@ -428,6 +428,8 @@ def test_the_engine_is_measured_for_real(tmp_path):
     for of in (*measured["sized"], {"kind": "estimate", "size": measured["estimate"]}):
         assert of["kind"] in done.stdout
         assert 0 < of["size"]["p10"] <= of["size"]["p50"] <= of["size"]["p90"]
+    assert 0 < measured["many"]["together_s"] < measured["many"]["one_by_one_s"]
+    assert "mixed workloads in one call of the engine" in done.stdout
     assert list(Path(tmp_path).iterdir()) == [raw]
 
 

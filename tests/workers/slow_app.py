@@ -6,8 +6,10 @@ The tests start it with `celery --app tests.workers.slow_app worker`. Everything
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from service.errors import PlannerError
 from service.planning.answer import Answer, answer
 from service.planning.batch.asking import Asked
 from service.planning.batch.brief import Brief, sized
@@ -41,10 +43,12 @@ def size_workload(run_id: str) -> None:
     execute(runtime(), run_id, solve=gated)
 
 
-def gated_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatArray) -> Brief:
-    """The same for an item of a batch; the one named so always kills its worker."""
+def gated_items(
+    held: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
+) -> list[Brief | PlannerError]:
+    """The same for items of a batch; the one named so always kills its worker."""
     (FOLDER / "started").write_text(str(os.getpid()))
-    if asked.name == "poison":
+    if "poison" in {one.name for one in asked}:
         os.kill(os.getpid(), signal.SIGKILL)
     while (FOLDER / "gate").exists():
         time.sleep(0.02)
@@ -56,7 +60,7 @@ def gated_item(held: Runtime, asked: Asked, versions: Versions, weight: FloatArr
 @app.task(name=TaskName.SIZE_CHUNK.value)
 def size_chunk(batch_id: str, number: str) -> None:
     """Size a chunk of a batch, slowly; die once between storing and acknowledging, where somebody wants that."""
-    size_items(runtime(), batch_id, int(number), solve=gated_item)
+    size_items(runtime(), batch_id, int(number), solve=gated_items)
     if (FOLDER / "die stored").exists():
         (FOLDER / "die stored").unlink()
         os.kill(os.getpid(), signal.SIGKILL)

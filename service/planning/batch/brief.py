@@ -3,17 +3,18 @@
 The whole answer, its working included, is what the same question gets as a workload: sized again, it is the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
+from service.errors import PlannerError
 from service.planning.batch.asking import Asked
 from service.quoting.indicative import PricedResult, beside_weight, priced
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
-from service.sizing.size import size
+from service.sizing.size import size_many
 from service.sizing.table import FloatArray
 from service.store.runs import Versions
 
@@ -38,20 +39,25 @@ class Brief:
     feasible: bool
 
 
-def sized(runtime: Runtime, asked: Asked, versions: Versions, weight: FloatArray) -> Brief:
-    """Size the question with this process's catalog, calibration, engine and price book."""
+def sized(
+    runtime: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
+) -> list[Brief | PlannerError]:
+    """Size the questions with this process's catalog, calibration, engine and price book, in one call."""
     hardware = runtime.catalog.hardware
-    result = size(
-        asked.resolved.question,
+    results = size_many(
+        [one.resolved.subject for one in asked],
         hardware=hardware,
-        architecture=asked.resolved.architecture,
-        application=asked.resolved.application,
         calibration=runtime.catalog.calibration,
         weight=weight,
         beside_weight=beside_weight(hardware, runtime.price_book),
         best_only=True,
     )
-    return of_result(priced(result, hardware, runtime.price_book), digest=asked.digest, versions=versions)
+    return [
+        found
+        if isinstance(found, PlannerError)
+        else of_result(priced(found, hardware, runtime.price_book), digest=one.digest, versions=versions)
+        for one, found in zip(asked, results, strict=True)
+    ]
 
 
 def of_result(found: PricedResult, *, digest: str, versions: Versions) -> Brief:

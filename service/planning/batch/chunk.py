@@ -1,13 +1,14 @@
-"""A chunk of a batch is worked on: claim, size item by item what has no answer yet, store all of it in one transaction.
+"""A chunk of a batch is worked on: claim, size what has no answer, some items in a call, store all in one transaction.
 
 A worker that dies loses what it had not stored, at most the work of a slice; another claims the chunk when the lease
-has run out. After three deaths without an answer in between, the items are sized one by one, each noted before it is
-begun: the one that kills its worker fails alone. A person's question ends a slice early, and the rest is queued again.
+has run out. After three deaths without an answer in between, or where several items of one call ran out of time, they
+are sized one by one, each noted before it is begun: the one that kills its worker or takes too long fails alone. A
+person's question ends a slice early, and the rest is queued again.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -31,16 +32,29 @@ from service.store.tables.batches import ChunkStatus, ItemState
 
 log = structlog.get_logger(__name__)
 
-Solve = Callable[[Runtime, Asked, Versions, FloatArray], Brief]
+Solve = Callable[[Runtime, Sequence[Asked], Versions, FloatArray], list[Brief | PlannerError]]
+Open = tuple[OpenItem, Asked]
 
 # A slice leaves the soft limit enough room for one slow item and for storing.
 _SLICE_FRACTION = 0.4
-# So long a person's question may wait for a worker that sizes items.
+# So long a person's question may wait for a worker that sizes items, and for one call.
 _LOOK_EVERY_S = 0.05
+# Most of what items save by going together they save with so few.
+_SIZED_TOGETHER = 8
 # Items are read and looked up so many at a time, so that a person does not wait for all of a chunk to be read.
-_READ_TOGETHER = 50
+_READ_TOGETHER = 100
 # An item that has had so much of the limit for itself does not get it again.
 _OWN_FAULT_FRACTION = 0.5
+
+
+class _EngineError(PlannerError):
+    """The engine broke on a question."""
+
+    code = "engine_error"
+
+    def __init__(self) -> None:
+        where = "the operator finds the reason under the batch and the line"
+        super().__init__(f"The engine failed on this question; {where}.")
 
 
 @dataclass(slots=True)
@@ -122,41 +136,52 @@ class _Work:
         self._versions: Versions = current_versions(runtime)
         self._weight: FloatArray = weights(runtime.catalog.hardware, runtime.price_book)
         self._known: dict[str, bool] = {}
-        self._begun: tuple[OpenItem, Asked] | None = None
+        self._begun: Sequence[Open] = ()
         self._began_s = self._looked_s = self._begun_s = time.monotonic()
         self._items = read(runtime, lambda session: chunks.open_items(session, claimed.batch_id, claimed.number))
 
     def together(self) -> bool:
         """Everything, until the slice is over or somebody waits; stored in one transaction."""
-        part = _Slice()
+        part, attempts = _Slice(), None
         try:
             for start in range(0, len(self._items), _READ_TOGETHER):
                 if not self._sized(part, self._items[start : start + _READ_TOGETHER]):
                     break
         except TimeLimitReached:
-            self._blame(part)
+            if not self._blame(part):
+                # Nobody knows which of them it was: the next claim sizes them one by one.
+                attempts = self._runtime.settings.max_attempts
+        if attempts is None and part.ended:
+            attempts = 0
         more = len(part.ended) < len(self._items)
-        return self._store(part, then=ChunkStatus.QUEUED if more else ChunkStatus.DONE, begin_anew=bool(part.ended))
+        return self._store(part, then=ChunkStatus.QUEUED if more else ChunkStatus.DONE, attempts=attempts)
 
     def _sized(self, part: _Slice, items: list[OpenItem]) -> bool:
-        """Some of the items after another; False when it is time to stop."""
-        for one in self._with_answers(part, self._understood(part, items)):
+        """Some of the items after another, a few in a call; False when it is time to stop."""
+        found = self._with_answers(part, self._understood(part, items))
+        for start in range(0, len(found), _SIZED_TOGETHER):
             if self._gives_way(part):
                 return False
-            self._begun, self._begun_s = one, time.monotonic()
-            self._size(part, *one)
-            self._begun = None
+            self._begun, self._begun_s = found[start : start + _SIZED_TOGETHER], time.monotonic()
+            self._size(part, self._begun)
+            self._begun = ()
         return not self._gives_way(part)
 
-    def _blame(self, part: _Slice) -> None:
-        """The item that was at work when time was up fails, where it had most of the time for itself."""
+    def _blame(self, part: _Slice) -> bool:
+        """The item that was at work when time was up fails, where it had most of the time for itself.
+
+        False where several had it together.
+        """
         limit_s = self._runtime.settings.task_soft_limit_s
-        if self._begun is None or time.monotonic() - self._begun_s < limit_s * _OWN_FAULT_FRACTION:
-            return
-        item, of = self._begun
+        if not self._begun or time.monotonic() - self._begun_s < limit_s * _OWN_FAULT_FRACTION:
+            return True
+        if len(self._begun) > 1:
+            return False
+        ((item, of),) = self._begun
         message = f"Sizing took longer than {limit_s} s; narrow the constraints."
         part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
         log.warning("item_too_slow", line=item.line)
+        return True
 
     def one_by_one(self) -> bool:
         """Each item noted before it is begun, and stored before the next: one that kills its worker fails alone."""
@@ -214,31 +239,45 @@ class _Work:
         self._known |= known
         return sorted(items, key=lambda pair: (pair[1].kind, _subject(pair[1])))
 
-    def _size(self, part: _Slice, item: OpenItem, of: Asked) -> None:
-        """The end of one item."""
-        feasible = self._known.get(of.digest)
-        if feasible is not None:
-            state = ItemState.DONE if feasible else ItemState.INFEASIBLE
-            part.reused.append(state.value)
+    def _size(self, part: _Slice, some: Sequence[Open]) -> None:
+        """The ends of some items; of equal questions the first is sized, and its answer is that of the others."""
+        fresh: dict[str, Open] = {}
+        for one in some:
+            if one[1].digest not in self._known:
+                fresh.setdefault(one[1].digest, one)
+        found = dict(zip(fresh, self._found(list(fresh.values())), strict=True))
+        briefs = {digest: answer for digest, answer in found.items() if isinstance(answer, Brief)}
+        part.answers |= briefs
+        self._known |= {digest: brief.feasible for digest, brief in briefs.items()}
+        for one in some:
+            item, of = one
+            answer = found.get(of.digest)
+            if isinstance(answer, PlannerError):
+                state = ItemState.REFUSED if isinstance(answer, REFUSALS) else ItemState.FAILED
+                part.end(item, state, of=of, code=answer.code, problem=problem_of(answer))
+                continue
+            state = ItemState.DONE if self._known[of.digest] else ItemState.INFEASIBLE
+            if fresh.get(of.digest) is not one:
+                part.reused.append(state.value)
             part.end(item, state, of=of)
-            return
+
+    def _found(self, some: Sequence[Open]) -> list[Brief | PlannerError]:
+        """What the engine answers; where it breaks on several, each is tried by itself."""
+        if not some:
+            return []
         try:
-            brief = self._solve(self._runtime, of, self._versions, self._weight)
+            return self._solve(self._runtime, [of for _, of in some], self._versions, self._weight)
         except TimeLimitReached:
             raise
-        except REFUSALS as error:
-            part.end(item, ItemState.REFUSED, of=of, code=error.code, problem=problem_of(error))
-        except PlannerError as error:
-            part.end(item, ItemState.FAILED, of=of, code=error.code, problem=problem_of(error))
         except Exception as error:
+            if len(some) > 1:
+                log.warning("sized_apart", error=type(error).__name__, items=len(some))
+                return [answer for one in some for answer in self._found([one])]
+            if isinstance(error, PlannerError):
+                return [error]
             # What it says may quote the customer's question. The line tells types and places.
-            log.exception("engine_error", error=type(error).__name__, line=item.line)
-            message = "The engine failed on this question; the operator finds the reason under the batch and the line."
-            part.end(item, ItemState.FAILED, of=of, code="engine_error", problem=told("engine_error", message))
-        else:
-            part.answers[of.digest] = brief
-            self._known[of.digest] = brief.feasible
-            part.end(item, ItemState.DONE if brief.feasible else ItemState.INFEASIBLE, of=of)
+            log.exception("engine_error", error=type(error).__name__, line=some[0][0].line)
+            return [_EngineError()]
 
     @property
     def _slice_s(self) -> float:
@@ -268,7 +307,7 @@ class _Work:
 
         return transact(self._runtime, work)
 
-    def _store(self, part: _Slice, *, then: ChunkStatus, begin_anew: bool = False) -> bool:
+    def _store(self, part: _Slice, *, then: ChunkStatus, attempts: int | None = None) -> bool:
         """One transaction: answers, ends of items, the chunk, the counts of the batch; all or nothing."""
         runtime, now = self._runtime, self._runtime.clock()
         rows = [
@@ -289,7 +328,7 @@ class _Work:
                 part.ended,
                 counts=part.counts(),
                 then=then,
-                begin_anew=begin_anew,
+                attempts=attempts,
                 now=now,
             )
             if stored:

@@ -10,7 +10,8 @@ from service.sizing.inference.load import ModelLoad, touched_fraction
 from service.sizing.inference.machine import multiply_flop_s
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.predict import PointValues
-from service.sizing.inference.serving import Bench, Traffic
+from service.sizing.inference.requests import Traffic
+from service.sizing.inference.serving import Bench
 from service.sizing.median import median_step
 from service.sizing.result import Quantity, WorkingStep
 from service.sizing.table import HardwareTable

@@ -1,5 +1,6 @@
 """How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -11,9 +12,10 @@ from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit
+from service.sizing.inference.requests import Requests
 from service.sizing.inference.residuals import spreads_of
-from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
-from service.sizing.inference.traffic import FleetDemand
+from service.sizing.inference.serving import Bench, ServingPoint, serve
+from service.sizing.inference.traffic import Unit
 from service.sizing.numeric import Numeric
 from service.sizing.rank import Verdict, open_verdict, refuse
 from service.sizing.result import Limit
@@ -29,11 +31,15 @@ _COARSE, _FINE = 26, 8
 class Group:
     """Candidates that share number formats and serving mode: the layouts that fit, on one server of each kind.
 
-    `servers` are all that they stand for; `misfit` are the layouts that memory or an unknown figure refuses.
+    `bench` has every legal layout and is shared by all questions about the model, `memory` is what this one asks of
+    each; `fits` are the rows of those that hold it, `layouts` are they. `servers` are all that they stand for; `misfit`
+    are the layouts that memory or an unknown figure refuses.
     """
 
     bench: Bench
     memory: InferenceMemory
+    fits: IntArray
+    layouts: InferenceLayouts
     formats: Formats
     servers: IntArray
     misfit: "Misfit"
@@ -42,11 +48,6 @@ class Group:
     def load(self) -> ModelLoad:
         """The model in these formats."""
         return self.bench.load
-
-    @property
-    def layouts(self) -> InferenceLayouts:
-        """Its layouts."""
-        return self.bench.layouts
 
     @property
     def disaggregated(self) -> bool:
@@ -76,6 +77,17 @@ class Margins:
     tpot: FloatArray
     rate: FloatArray
 
+    @staticmethod
+    def together(each: Sequence["Margins"]) -> "Margins":
+        """All of them, one after another."""
+        return Margins(
+            **{name: np.concatenate([getattr(one, name) for one in each]) for name in ("ttft", "tpot", "rate")}
+        )
+
+    def take(self, rows: slice) -> "Margins":
+        """The candidates of these rows."""
+        return Margins(ttft=self.ttft[rows], tpot=self.tpot[rows], rate=self.rate[rows])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fleet:
@@ -98,6 +110,25 @@ class Fleet:
     margins: Margins
     verdict: Verdict
 
+    def take(self, rows: slice) -> "Fleet":
+        """The candidates of these rows."""
+        numbers = {name: getattr(self, name)[rows] for name in _NUMBERS}
+        return Fleet(**numbers, margins=self.margins.take(rows), verdict=self.verdict.take(rows))
+
+
+_NUMBERS = tuple(name for name in Fleet.__dataclass_fields__ if name not in {"margins", "verdict"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Targets:
+    """Per candidate: what its fleet must carry, the SLO, and the longest sequence; `wanted` in the unit asked for."""
+
+    unit: Unit
+    wanted: FloatArray
+    ttft_s: FloatArray
+    tpot_s: FloatArray
+    longest_tokens: FloatArray
+
 
 def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
     """Candidates whose servers talk to each other: an instance over several of them, or KV caches that cross."""
@@ -105,10 +136,12 @@ def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
     return np.asarray(crosses | group.disaggregated, dtype=np.bool_)
 
 
-def margins_of(group: Group, *, table: HardwareTable, calibration: Calibration, confidence: float) -> Margins:
+def margins_of(
+    bench: Bench, server: IntArray, *, table: HardwareTable, calibration: Calibration, confidence: float
+) -> Margins:
     """Quantile factors by the GPU of each candidate."""
-    regime = group.load.label, group.disaggregated
-    ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, group.layouts.server]
+    regime = bench.load.label, bench.disaggregated
+    ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, server]
     return Margins(ttft=ttft, tpot=tpot, rate=rate)
 
 
@@ -132,7 +165,12 @@ def _factors(
 
 
 def memory_verdict(
-    load: ModelLoad, layouts: InferenceLayouts, memory: InferenceMemory, *, longest_tokens: float, table: HardwareTable
+    load: ModelLoad,
+    layouts: InferenceLayouts,
+    memory: InferenceMemory,
+    *,
+    longest_tokens: Numeric,
+    table: HardwareTable,
 ) -> Verdict:
     """Refuses GPUs whose bandwidth is unknown, and layouts that do not hold the longest sequence."""
     unknown = np.isnan(table.bandwidth_bytes_s[layouts.server])
@@ -151,48 +189,45 @@ def memory_verdict(
 
 
 def plan_fleet(
-    group: Group,
+    bench: Bench,
+    memory: InferenceMemory,
     *,
-    traffic: Traffic,
-    demand: FleetDemand,
-    wanted: Numeric,
-    slo_s: tuple[float, float],
-    longest_tokens: float,
+    traffic: Requests,
+    targets: Targets,
     margins: Margins,
     table: HardwareTable,
     calibration: Calibration,
 ) -> Fleet:
-    """Batch, capacity and servers of every candidate of the group; refusals keep their reason and distance.
-
-    `wanted` is the demand in its own unit, one number or one per candidate.
+    """Batch, capacity and servers of every candidate, of one question or of several; refusals keep their reason and
+    distance.
     """
-    layouts, memory = group.layouts, group.memory
-    verdict = memory_verdict(group.load, layouts, memory, longest_tokens=longest_tokens, table=table)
+    layouts = bench.layouts
+    verdict = memory_verdict(bench.load, layouts, memory, longest_tokens=targets.longest_tokens, table=table)
     limit = np.where(verdict.feasible, batch_limit(memory, layouts, calibration), 1.0)
     grid = batch_grid(limit, points=_COARSE, smallest=_SMALLEST_BATCH)
+    ttft_s = (targets.ttft_s / margins.ttft)[:, None]
 
     def at(batches: FloatArray) -> ServingPoint:
-        return serve(group.bench, batch=batches, traffic=traffic, ttft_s=slo_s[0] / margins.ttft[:, None])
+        return serve(bench, batch=batches, traffic=traffic, ttft_s=ttft_s)
 
     coarse = at(grid)
-    verdict = _slo_verdict(verdict, coarse, margins, slo_s)
-    best = _best_column(coarse, _allowed(coarse, margins, slo_s), demand)
+    verdict = _slo_verdict(verdict, coarse, margins, targets)
+    best = _best_column(coarse, _allowed(coarse, margins, targets), targets.unit)
     rows = np.arange(grid.shape[0])
     fine = at(_between(grid[rows, best], grid[rows, np.minimum(best + 1, _COARSE - 1)]))
-    column = _best_column(fine, _allowed(fine, margins, slo_s), demand)
+    column = _best_column(fine, _allowed(fine, margins, targets), targets.unit)
     fleet = _fleet(
-        group,
+        layouts,
         fine,
         column,
         coarse=coarse,
         verdict=verdict,
-        demand=demand,
-        wanted=wanted,
+        targets=targets,
         margins=margins,
         table=table,
         calibration=calibration,
     )
-    return fleet if demand.gpus is not None else _at_demand(fleet, coarse, demand, wanted)
+    return fleet if targets.unit is Unit.GPUS else _at_demand(fleet, coarse, targets)
 
 
 def _reached(carried: FloatArray, share: FloatArray) -> IntArray:
@@ -200,10 +235,10 @@ def _reached(carried: FloatArray, share: FloatArray) -> IntArray:
     return np.asarray(np.argmax(np.maximum.accumulate(carried, axis=1) >= share[:, None], axis=1), dtype=np.int64)
 
 
-def _at_demand(fleet: Fleet, point: ServingPoint, demand: FleetDemand, wanted: Numeric) -> Fleet:
+def _at_demand(fleet: Fleet, point: ServingPoint, targets: Targets) -> Fleet:
     """The same fleets with their speeds at their share of the demand instead of at the most that they carry."""
-    carried = point.in_flight if demand.in_flight is not None else point.requests_s
-    share = np.minimum(wanted / fleet.instances, carried.max(axis=1))
+    carried = point.in_flight if targets.unit is Unit.IN_FLIGHT else point.requests_s
+    share = np.minimum(targets.wanted / fleet.instances, carried.max(axis=1))
     after = np.maximum(1, _reached(carried, share))
     rows = np.arange(after.size)
     low, high = carried[rows, after - 1], carried[rows, after]
@@ -215,36 +250,36 @@ def _at_demand(fleet: Fleet, point: ServingPoint, demand: FleetDemand, wanted: N
     return replace(fleet, tokens_s_user=1.0 / read(point.tpot_s), requests_s=read(point.requests_s) * fleet.instances)
 
 
-def _allowed(point: ServingPoint, margins: Margins, slo_s: tuple[float, float]) -> BoolArray:
+def _allowed(point: ServingPoint, margins: Margins, targets: Targets) -> BoolArray:
     """Where both tails stay under their bounds at the asked confidence."""
-    ttft = point.ttft_tail_s * margins.ttft[:, None] <= slo_s[0]
-    return np.asarray(ttft & (point.tpot_tail_s * margins.tpot[:, None] <= slo_s[1]), dtype=np.bool_)
+    ttft = point.ttft_tail_s * margins.ttft[:, None] <= targets.ttft_s[:, None]
+    return np.asarray(ttft & (point.tpot_tail_s * margins.tpot[:, None] <= targets.tpot_s[:, None]), dtype=np.bool_)
 
 
-def _slo_verdict(verdict: Verdict, point: ServingPoint, margins: Margins, slo_s: tuple[float, float]) -> Verdict:
+def _slo_verdict(verdict: Verdict, point: ServingPoint, margins: Margins, targets: Targets) -> Verdict:
     ttft = point.ttft_tail_s * margins.ttft[:, None]
     tpot = point.tpot_tail_s * margins.tpot[:, None]
-    quick = ttft <= slo_s[0]
+    quick = ttft <= targets.ttft_s[:, None]
     verdict = refuse(
         verdict,
         ~quick.any(axis=1),
         limit=Limit.TTFT,
-        required=np.full(ttft.shape[0], slo_s[0] / MS),
+        required=targets.ttft_s / MS,
         available=ttft.min(axis=1) / MS,
     )
     reachable = np.where(quick, tpot, np.inf).min(axis=1)
     return refuse(
         verdict,
-        ~_allowed(point, margins, slo_s).any(axis=1),
+        ~_allowed(point, margins, targets).any(axis=1),
         limit=Limit.TPOT,
-        required=np.full(ttft.shape[0], slo_s[1] / MS),
+        required=targets.tpot_s / MS,
         available=reachable / MS,
     )
 
 
-def _best_column(point: ServingPoint, allowed: BoolArray, demand: FleetDemand) -> IntArray:
+def _best_column(point: ServingPoint, allowed: BoolArray, unit: Unit) -> IntArray:
     """The allowed batch that carries most per GPU; the smallest batch where none is allowed."""
-    carried = point.in_flight if demand.in_flight is not None else point.requests_s
+    carried = point.in_flight if unit is Unit.IN_FLIGHT else point.requests_s
     per_gpu = carried / (1.0 + point.prefill_instances)
     return np.asarray(np.argmax(np.where(allowed, per_gpu, -1.0), axis=1), dtype=np.int64)
 
@@ -255,34 +290,34 @@ def _between(low: FloatArray, high: FloatArray) -> FloatArray:
 
 
 def _fleet(
-    group: Group,
+    layouts: InferenceLayouts,
     point: ServingPoint,
     column: IntArray,
     *,
     coarse: ServingPoint,
     verdict: Verdict,
-    demand: FleetDemand,
-    wanted: Numeric,
+    targets: Targets,
     margins: Margins,
     table: HardwareTable,
     calibration: Calibration,
 ) -> Fleet:
+    wanted = targets.wanted
     rows = np.arange(column.size)
 
     def picked(values: FloatArray) -> FloatArray:
         return np.asarray(values[rows, column], dtype=np.float64)
 
-    by_flight = demand.in_flight is not None
+    by_flight = targets.unit is Unit.IN_FLIGHT
     predicted = picked(point.in_flight if by_flight else point.requests_s)
     # How many requests an instance holds is a matter of memory and SLO, which have margins of their own.
     capacity = predicted if by_flight else predicted * margins.rate
     ratio = picked(point.prefill_instances)
-    size = table.gpus_server[group.layouts.server]
-    instance = group.layouts.gpus_instance
-    if demand.gpus is not None:
-        servers = np.ceil(demand.gpus / size)
+    size = table.gpus_server[layouts.server]
+    instance = layouts.gpus_instance
+    if targets.unit is Unit.GPUS:
+        servers = np.ceil(wanted / size)
         placed = np.where(instance <= size, servers * (size // instance), np.floor(servers * size / instance))
-        total = np.minimum(np.floor(demand.gpus / instance), placed)
+        total = np.minimum(np.floor(wanted / instance), placed)
         decoding = np.where(ratio > 0.0, np.maximum(1.0, np.floor(total / (1.0 + ratio))), total)
         prefilling = np.where(ratio > 0.0, np.maximum(0.0, total - decoding), 0.0)
         # One decode instance may be more than the other instances can prefill for.
@@ -294,7 +329,7 @@ def _fleet(
             (total < 1.0) | ((ratio > 0.0) & (prefilling < 1.0)),
             limit=Limit.FLEET,
             required=instance.astype(np.float64),
-            available=np.full(column.size, float(demand.gpus)),
+            available=wanted,
         )
     else:
         decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
@@ -310,7 +345,7 @@ def _fleet(
         filled = np.where(instance <= size, servers * (size // instance), decoding)
         decoding = np.where(ratio > 0.0, decoding, np.maximum(decoding, filled))
     most = calibration.assumption("fleet.max_gpus")
-    desktop = table.desktop[group.layouts.server]
+    desktop = table.desktop[layouts.server]
     most_here = np.where(desktop, calibration.assumption("fleet.desktop_most_systems") * size, most)
     verdict = refuse(
         verdict, servers * size > most_here, limit=Limit.FLEET, required=servers * size, available=most_here

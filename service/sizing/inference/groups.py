@@ -48,10 +48,13 @@ def servers_by_formats(
 @lru_cache(maxsize=32)
 def _every_layout(
     load: ModelLoad, table: HardwareTable, kinds: tuple[int, ...], *, software: Software, calibration: Calibration
-) -> Bench:
-    """Every legal layout on one server of each kind: all questions about this model share it, whatever they ask."""
+) -> tuple[Bench, Bench]:
+    """Every legal layout on one server of each kind, of either mode: all questions about this model share them,
+    whatever they ask.
+    """
     layouts = legal_layouts(load, table, np.array(kinds, dtype=np.int64))
-    return bench_of(load, layouts, software=software, table=table, calibration=calibration, disaggregated=False)
+    alone = bench_of(load, layouts, software=software, table=table, calibration=calibration, disaggregated=False)
+    return alone, alone.apart(alone, calibration)
 
 
 def candidate_groups(
@@ -74,8 +77,8 @@ def candidate_groups(
     for chosen, rows in formats.items():
         load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
         kinds = tuple(np.unique(table.twin[rows]).tolist())
-        every = _every_layout(load, table, kinds, software=software, calibration=calibration)
-        layouts = every.layouts
+        benches = _every_layout(load, table, kinds, software=software, calibration=calibration)
+        layouts = benches[0].layouts
         memory = inference_memory(
             load,
             layouts,
@@ -88,11 +91,13 @@ def candidate_groups(
         verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
         fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)
         misfit = Misfit(server=layouts.server[refused], verdict=verdict.take(refused))
-        alone, held = every.take(fits), memory.take(fits)
+        held = layouts.take(fits)
         found += [
             Group(
-                bench=alone.apart(alone, calibration) if disaggregated else alone,
-                memory=held,
+                bench=benches[disaggregated],
+                memory=memory,
+                fits=fits,
+                layouts=held,
                 formats=chosen,
                 servers=np.array(rows, dtype=np.int64),
                 misfit=misfit,

@@ -1,5 +1,6 @@
 """Bytes per GPU of one model instance while it serves: weights, KV cache, state, activations, reserve."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,12 @@ class InferenceMemory:
     def sequences_gpu(self) -> FloatArray:
         """How many sequences fit beside the fixed parts (may be below one, or negative)."""
         return (self.pool - self.fixed) / self.sequence
+
+    @staticmethod
+    def together(each: Sequence["InferenceMemory"]) -> "InferenceMemory":
+        """All of them, one after another."""
+        names = InferenceMemory.__dataclass_fields__
+        return InferenceMemory(**{name: np.concatenate([getattr(one, name) for one in each]) for name in names})
 
     def take(self, rows: IntArray) -> "InferenceMemory":
         """The candidates of these rows, in their order."""

@@ -6,7 +6,8 @@ from service.sizing.calibration import Calibration
 from service.sizing.inference.disaggregated import balanced
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
-from service.sizing.inference.serving import Bench, ServingPoint, Traffic, serve
+from service.sizing.inference.requests import Requests
+from service.sizing.inference.serving import Bench, ServingPoint, serve
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
@@ -33,7 +34,7 @@ def solve_batch(
     wanted: FloatArray,
     by_rate: bool,
     limit: FloatArray,
-    traffic: Traffic,
+    traffic: Requests,
     pooled: bool = False,
     prefill_ratio: Numeric | None = None,
 ) -> FloatArray:
@@ -50,7 +51,7 @@ def solve_batch(
     return np.minimum(solved, balanced(grid, point.prefill_fraction)) if prefill_ratio is not None else np.array(solved)
 
 
-def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None) -> FloatArray:
+def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill_ratio: Numeric | None) -> FloatArray:
     """Most sequences that an instance decodes at once: `limit`, or what a short prefill pool brings it."""
     if prefill_ratio is None:
         return limit
@@ -59,6 +60,8 @@ def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Traffic, prefill_
     return balanced(grid, point.prefill_fraction)
 
 
-def operate(bench: Bench, *, batch: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None = None) -> ServingPoint:
+def operate(
+    bench: Bench, *, batch: FloatArray, traffic: Requests, prefill_ratio: Numeric | None = None
+) -> ServingPoint:
     """The steady state of every candidate at its own batch."""
     return serve(bench, batch=batch[:, None], traffic=traffic, prefill_ratio=prefill_ratio)

@@ -6,6 +6,7 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
+from service.sizing.inference.asks import PointAsk
 from service.sizing.inference.choice import Contest
 from service.sizing.inference.explain import (
     held_sequences,
@@ -16,26 +17,25 @@ from service.sizing.inference.explain import (
 )
 from service.sizing.inference.fleet import Fleet, Group, needs_fabric
 from service.sizing.inference.layout import parallel_layout, pool_plan
-from service.sizing.inference.operate import batch_limit, operate, solve_batch
+from service.sizing.inference.operate import batch_limit
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
     at_most,
     confidence_of,
     held_interval,
-    point_values,
     receipts_of,
     serving_metrics,
 )
 from service.sizing.inference.residuals import Spreads, spreads_of
-from service.sizing.inference.serving import ServingPoint
-from service.sizing.inference.traffic import FleetDemand, slo_seconds, traffic_of
+from service.sizing.inference.traffic import FleetDemand, Unit, slo_seconds, traffic_of
 from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import Interval, Metric, interval
+from service.sizing.joint import Sizing
 from service.sizing.place import memory_parts
 from service.sizing.result import MemoryPart, PoolPlan, Quantity, SizingOption, WorkingStep
 from service.sizing.storage import VERSIONS_KEPT, inference_storage
-from service.sizing.table import HardwareTable, IntArray
+from service.sizing.table import HardwareTable
 from service.sizing.units import GB
 from service.sizing.workload import Availability, Constraints, InferenceWorkload, Serving
 
@@ -54,6 +54,11 @@ class Picked:
     def place(self) -> tuple[int, int]:
         """What candidates on servers of one kind have in common."""
         return id(self.group), self.row
+
+    @property
+    def layout(self) -> int:
+        """Its row among all layouts of the bench."""
+        return int(self.group.fits[self.row])
 
     @property
     def replicas(self) -> int:
@@ -84,32 +89,32 @@ def inference_options(
     return tuple(_option(rank, one, served[one.place], scene, contest=contest) for rank, one in enumerate(picked, 1))
 
 
-def operating_values(picked: list[Picked], scene: Scene) -> list[PointValues]:
-    """Each candidate at the load that it will carry; candidates of one group are operated in one call."""
+def operating_values(picked: list[Picked], scene: Scene) -> Sizing[list[PointValues]]:
+    """Each candidate at the load that it will carry; candidates of one group are asked for together."""
+    groups = {id(one.group): one.group for one in picked}.values()
+    mine = [{one.row: one for one in picked if one.group is group} for group in groups]
+    points = yield [_ask(list(some.values()), scene) for some in mine]
     found: dict[tuple[int, int], PointValues] = {}
-    for group in {id(p.group): p.group for p in picked}.values():
-        mine = {p.row: p for p in picked if p.group is group}
-        point = _operated(group, next(iter(mine.values())).fleet, np.array(list(mine), dtype=np.int64), scene)
-        found |= {one.place: point_values(point, at) for at, one in enumerate(mine.values())}
+    for some, values in zip(mine, points, strict=True):
+        found |= {one.place: value for one, value in zip(some.values(), values, strict=True)}
     return [found[one.place] for one in picked]
 
 
-def _operated(group: Group, fleet: Fleet, rows: IntArray, scene: Scene) -> ServingPoint:
-    bench, traffic, given = group.bench.take(rows), traffic_of(scene.workload), scene.demand.gpus is not None
-    # As many prefill instances as there are: whole ones wait less than those that match the rate.
-    ratio = (fleet.prefill_instances / fleet.instances)[rows, None] if group.disaggregated else None
-    batch = fleet.batch[rows]
-    if group.disaggregated or not given:
-        solved = solve_batch(
-            bench,
-            wanted=fleet.predicted[rows] if given else scene.demand.wanted / fleet.instances[rows],
-            by_rate=scene.demand.in_flight is None,
-            limit=batch_limit(group.memory, group.layouts, scene.calibration)[rows],
-            traffic=traffic,
-            prefill_ratio=ratio,
-        )
-        batch = np.minimum(solved, batch) if given else solved
-    return operate(bench, batch=batch, traffic=traffic, prefill_ratio=ratio)
+def _ask(some: list[Picked], scene: Scene) -> PointAsk:
+    """The points of candidates of one group."""
+    group, fleet, demand = some[0].group, some[0].fleet, scene.demand
+    rows = np.array([one.row for one in some], dtype=np.int64)
+    return PointAsk(
+        bench=group.bench,
+        rows=group.fits[rows],
+        traffic=traffic_of(scene.workload),
+        unit=demand.unit,
+        wanted=fleet.predicted[rows] if demand.unit is Unit.GPUS else demand.wanted / fleet.instances[rows],
+        limit=batch_limit(group.memory.take(group.fits[rows]), group.layouts.take(rows), scene.calibration),
+        batch=fleet.batch[rows],
+        # As many prefill instances as there are: whole ones wait less than those that match the rate.
+        prefill_ratio=(fleet.prefill_instances / fleet.instances)[rows, None] if group.disaggregated else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,8 +132,8 @@ class _Served:
 
 
 def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
-    group, row, calibration, table = one.group, one.row, scene.calibration, scene.table
-    layouts, memory, load = group.layouts, group.memory, group.load
+    group, row, calibration, table = one.group, one.layout, scene.calibration, scene.table
+    layouts, memory, load = group.bench.layouts, group.memory, group.load
     gpu = table.gpus[one.server].id
     traffic = traffic_of(scene.workload)
     spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated)
@@ -213,7 +218,7 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         confidence_fraction=served.confidence_fraction,
         memory_gb_gpu=served.memory,
         memory_used_gb_gpu=served.memory_used_gb,
-        memory_usable_gb_gpu=float(group.memory.usable[row]) / GB,
+        memory_usable_gb_gpu=float(group.memory.usable[one.layout]) / GB,
         bottleneck=served.bottleneck,
         utilisation=served.utilisation,
         network=around.network,

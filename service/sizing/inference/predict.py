@@ -7,8 +7,9 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.evidence import nearest_evidence
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.requests import Traffic
 from service.sizing.inference.residuals import Spreads
-from service.sizing.inference.serving import ServingPoint, Traffic
+from service.sizing.inference.serving import ServingPoint
 from service.sizing.interval import (
     Basis,
     Interval,
@@ -47,10 +48,11 @@ class PointValues:
         return self.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * self.tpot_s
 
 
-def point_values(point: ServingPoint, row: int) -> PointValues:
-    """The numbers of one row of a (candidates, 1) steady state."""
-    values = {name: float(getattr(point, name)[row, 0]) for name in PointValues.__dataclass_fields__}
-    return PointValues(**values)
+def points_values(point: ServingPoint) -> list[PointValues]:
+    """The numbers of each row of a (candidates, 1) steady state."""
+    names = PointValues.__dataclass_fields__
+    columns = [getattr(point, name)[:, 0].tolist() for name in names]
+    return [PointValues(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
 def receipts_of(

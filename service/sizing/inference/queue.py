@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from service.sizing.inference.predict import PointValues
+from service.sizing.inference.requests import Traffic
 from service.sizing.inference.residuals import Medians
-from service.sizing.inference.serving import Bench, Traffic
+from service.sizing.inference.serving import Bench
 
 # All prompts of a burst arrive together.
 _TOGETHER = 1.0

@@ -1,4 +1,4 @@
-"""size_inference: every server and legal layout that serves the demand within the SLO, ranked."""
+"""The search of inference: every server and legal layout that serves the demand within the SLO, ranked."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
+from service.sizing.inference.asks import FleetAsk
 from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.choice import Contest, contest_of
 from service.sizing.inference.context import check_context
-from service.sizing.inference.fleet import Fleet, Group, margins_of, needs_fabric, plan_fleet, stands_for
+from service.sizing.inference.fleet import Fleet, Group, needs_fabric, stands_for
 from service.sizing.inference.formats import Formats
 from service.sizing.inference.groups import candidate_groups, servers_by_formats
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
@@ -20,8 +21,8 @@ from service.sizing.inference.predict import PointValues
 from service.sizing.inference.sensitivity import inference_sensitivity
 from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
+from service.sizing.joint import Sizing
 from service.sizing.networks import network_plan
-from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.rank import (
     Verdict,
@@ -95,7 +96,7 @@ class _Found:
     first: Picked | None
 
 
-def size_inference(
+def sizing_of_inference(
     question: Question,
     *,
     hardware: Hardware,
@@ -104,14 +105,14 @@ def size_inference(
     weight: FloatArray,
     weight_limit: float | None = None,
     best_only: bool = False,
-) -> SizingResult:
+) -> Sizing[SizingResult]:
     """Ranked options, rejections and, when nothing fits, the nearest miss.
 
     Raises InvalidRequestError for a context that the model does not have.
     """
     workload = question.workload
     if not isinstance(workload, InferenceWorkload):
-        raise TypeError("size_inference sizes inference workloads")
+        raise TypeError("sizing_of_inference sizes inference workloads")
     check_context(workload, architecture)
     search = _Search(
         scene=Scene(
@@ -127,15 +128,17 @@ def size_inference(
         weight_limit=weight_limit,
         best_only=best_only,
     )
-    found = search.run()
+    found = yield from search.run()
+    nearest = None if found.options else (yield from _shortfall(search, found))
+    sensitivity = yield from search.sensitivity(found)
     return SizingResult(
         kind="inference",
         feasible=bool(found.options),
         options=found.options,
         pareto=found.pareto,
         rejected=found.rejected,
-        shortfall=None if found.options else _shortfall(search, found),
-        sensitivity=search.sensitivity(found),
+        shortfall=nearest,
+        sensitivity=sensitivity,
         assumed=inference_assumed(workload, calibration, found.formats),
         candidates=found.candidates,
         engine_version=ENGINE_VERSION,
@@ -152,7 +155,7 @@ class _Search:
     weight_limit: float | None
     best_only: bool = False
 
-    def run(self) -> _Found:
+    def run(self) -> Sizing[_Found]:
         """Every candidate planned, limited by the site, ranked, and the best of each server operated."""
         scene, table = self.scene, self.scene.table
         rows, refused = admissible(table, scene.constraints)
@@ -161,7 +164,7 @@ class _Search:
         groups = candidate_groups(
             scene.workload, self.architecture, table, formats, software=software, calibration=scene.calibration
         )
-        fleets = [self.plan(group, scene.demand.wanted) for group in groups]
+        fleets: list[Fleet] = yield [self.ask(group) for group in groups]
         pool = self._limited(_pool(groups, fleets, scene.workload, table))
         contest, offered = self._contest(groups, pool)
         chosen = _pick(pool, scene, self.weight, offered=offered, by_output=contest.by_output, cheapest=self.best_only)
@@ -175,7 +178,7 @@ class _Search:
             )
             for i in chosen.rows.tolist()
         ]
-        values = operating_values(candidates, scene)
+        values = yield from operating_values(candidates, scene)
         kept, front = _ranked(chosen, _operated_speed(candidates, values, scene.workload))
         told = kept[:1] if self.best_only else kept
         return _Found(
@@ -215,37 +218,34 @@ class _Search:
         )
         return contest, feasible[stands]
 
-    def plan(self, group: Group, wanted: Numeric) -> Fleet:
-        """The fleets of one group's candidates for a demand, which the sensitivity analysis may bend."""
+    def ask(self, group: Group) -> FleetAsk:
+        """The fleets of one group's candidates."""
         scene, workload = self.scene, self.scene.workload
-        return plan_fleet(
-            group,
+        return FleetAsk(
+            bench=group.bench,
+            rows=group.fits,
+            memory=group.memory.take(group.fits),
+            chunk_tokens=group.bench.chunk_tokens,
+            tpot_sigma_fraction=group.bench.tpot_sigma_fraction,
             traffic=traffic_of(workload),
-            demand=scene.demand,
-            wanted=wanted,
+            unit=scene.demand.unit,
+            wanted=np.full(group.fits.size, scene.demand.wanted),
             slo_s=slo_seconds(workload.slo),
             longest_tokens=longest_tokens(workload),
-            margins=margins_of(
-                group,
-                table=scene.table,
-                calibration=scene.calibration,
-                confidence=scene.constraints.min_confidence_fraction,
-            ),
+            confidence_fraction=scene.constraints.min_confidence_fraction,
             table=scene.table,
             calibration=scene.calibration,
         )
 
-    def sensitivity(self, found: _Found) -> tuple[Sensitivity, ...]:
+    def sensitivity(self, found: _Found) -> Sizing[tuple[Sensitivity, ...]]:
         """How the recommended option moves with the engine's assumptions."""
-        if found.first is None or self.best_only:
+        first = found.first
+        if first is None or self.best_only:
             return ()
-        return inference_sensitivity(
-            found.first.group,
-            found.first.row,
-            plan=self.plan,
-            table=self.scene.table,
-            calibration=self.scene.calibration,
-            workload=self.scene.workload,
+        return (
+            yield from inference_sensitivity(
+                self.ask(first.group), first.layout, calibration=self.scene.calibration, workload=self.scene.workload
+            )
         )
 
     def narrower(self, weight: Precision) -> "_Search":
@@ -269,15 +269,15 @@ class _Search:
         return replace(pool, verdict=verdict)
 
 
-def _shortfall(search: _Search, found: _Found) -> Shortfall | None:
+def _shortfall(search: _Search, found: _Found) -> Sizing[Shortfall | None]:
     """The nearest miss; when memory is what misses, narrower weights are tried and named if they do."""
     missed = shortfall(found.rejected, _HINTS)
     if missed is None or missed.limit is not Limit.MEMORY:
         return missed
     for weight in _NARROWER.get(search.scene.workload.weight_precision, (Precision.FP4,)):
-        options = search.narrower(weight).run().options
-        if options:
-            way_out = f"with weight_precision {weight} and kv_precision fp8 {options[0].server} would do"
+        tried = yield from search.narrower(weight).run()
+        if tried.options:
+            way_out = f"with weight_precision {weight} and kv_precision fp8 {tried.options[0].server} would do"
             return replace(missed, relaxation=way_out)
     return missed
 

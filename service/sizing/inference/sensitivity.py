@@ -1,18 +1,17 @@
 """Which assumption moves the recommended option most, when each goes from its lower to its upper bound."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from service.sizing.calibration import Assumption, Calibration
-from service.sizing.inference.fleet import Fleet, Group
+from service.sizing.inference.asks import FleetAsk
 from service.sizing.inference.memory import Reserves, inference_memory, reserves_of
 from service.sizing.inference.software import DEFAULT_ENGINE, software_of
 from service.sizing.inference.traffic import fleet_demand
-from service.sizing.numeric import Numeric
+from service.sizing.joint import Sizing
 from service.sizing.result import Sensitivity
-from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.table import FloatArray
 from service.sizing.workload import InferenceWorkload
 
 _WATCHED = (
@@ -31,45 +30,38 @@ def _watched(workload: InferenceWorkload) -> tuple[str, ...]:
     return (mine, *_WATCHED, *(f"inference.{name}" for name in assumed if getattr(demand, name) is None))
 
 
-Plan = Callable[[Group, Numeric], Fleet]
-
-
 def inference_sensitivity(
-    group: Group,
-    row: int,
-    *,
-    plan: Plan,
-    table: HardwareTable,
-    calibration: Calibration,
-    workload: InferenceWorkload,
-) -> tuple[Sensitivity, ...]:
+    asked: FleetAsk, row: int, *, calibration: Calibration, workload: InferenceWorkload
+) -> Sizing[tuple[Sensitivity, ...]]:
     """GPUs of the option's instances at both bounds of each watched assumption, the largest swing first.
 
-    Where the GPUs are given it is what they carry.
-    Every bound is a candidate of its own, so that all of them are planned in one call.
+    Where the GPUs are given it is what they carry. `asked` is what was asked of the option's group, `row` its layout
+    among all of the bench. Every bound is a candidate of its own, so that all of them are planned in one call.
     """
     watched = [calibration.assumptions[name] for name in _watched(workload)]
     bent = [_bent(calibration, entry, value) for entry in watched for value in (entry.low, entry.high)]
-    one = group.bench.take(np.full(len(bent), row))
-    memory = inference_memory(
-        group.load,
-        one.layouts,
-        table=table,
-        isl_tokens=workload.isl_tokens.mean,
-        osl_tokens=workload.osl_tokens.mean,
-        software=software_of(workload.engine, None, calibration),
-        reserves=_reserves(bent, workload),
-    )
-    bench = replace(
-        one,
+    rows = np.full(len(bent), row)
+    layouts = asked.bench.layouts.take(rows)
+    bounds = replace(
+        asked,
+        rows=rows,
+        memory=inference_memory(
+            asked.bench.load,
+            layouts,
+            table=asked.table,
+            isl_tokens=workload.isl_tokens.mean,
+            osl_tokens=workload.osl_tokens.mean,
+            software=software_of(workload.engine, None, calibration),
+            reserves=_reserves(bent, workload),
+        ),
         chunk_tokens=_column(bent, "inference.prefill_chunk_tokens"),
         tpot_sigma_fraction=_column(bent, "inference.tpot_tail_sigma_fraction"),
+        # An assumption that the demand rests on may be the one that is bent.
+        wanted=np.array([fleet_demand(workload, one_bent).wanted for one_bent in bent]),
     )
-    # An assumption that the demand rests on may be the one that is bent.
-    wanted = np.array([fleet_demand(workload, one_bent).wanted for one_bent in bent])
-    fleet = plan(replace(group, bench=bench, memory=memory), wanted)
+    (fleet,) = yield [bounds]
     given = workload.demand.saturate_gpus is not None
-    gpus = (fleet.instances + fleet.prefill_instances) * one.layouts.gpus_instance
+    gpus = (fleet.instances + fleet.prefill_instances) * layouts.gpus_instance
     moved = fleet.predicted * fleet.instances if given else gpus
     found = [
         Sensitivity(

@@ -13,82 +13,22 @@ from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
 from service.sizing.inference.memory import sequence_bytes
 from service.sizing.inference.overheads import Overheads, overheads_of
+from service.sizing.inference.requests import Requests, lengths_of
 from service.sizing.inference.residuals import Medians, medians_of
 from service.sizing.inference.software import Software
 from service.sizing.inference.steady import (
     Passes,
     SteadyState,
-    Stream,
     aggregated,
     arriving,
     pass_tokens,
 )
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
-from service.sizing.numeric import Numeric
+from service.sizing.numeric import Numeric, by_row
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.workload import SpeculativeDecoding
 
 NORMAL = NormalDist()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """One request in the mean, and the tails that a percentile asks for; tokens.
-
-    `closed_loop`: a fixed number of clients, each sending its next request when the last one ends. Otherwise requests
-    arrive independently.
-    """
-
-    isl_tokens: float
-    osl_tokens: float
-    isl_tail_tokens: float
-    hit_fraction: float
-    percentile_fraction: float
-    speculative: SpeculativeDecoding | None
-    closed_loop: bool = False
-
-    @property
-    def new_tokens(self) -> float:
-        """Prompt tokens that the prefix cache does not hold, in the mean."""
-        return max(1.0, self.isl_tokens * (1.0 - self.hit_fraction))
-
-    @property
-    def accepted_tokens(self) -> float:
-        """Tokens gained per decode step: 1 + a + a^2 ... for a draft of n tokens (Leviathan, Kalman, Matias 2023)."""
-        if self.speculative is None:
-            return 1.0
-        accept, draft = self.speculative.acceptance_fraction, self.speculative.draft_tokens
-        if accept >= 1.0:
-            return draft + 1.0
-        return float((1.0 - accept ** (draft + 1)) / (1.0 - accept))
-
-    @property
-    def decode_context_tokens(self) -> float:
-        """Context of a sequence in the middle of its decode."""
-        return self.isl_tokens + 0.5 * self.osl_tokens
-
-    @property
-    def steps_request(self) -> float:
-        """Decode steps that one request takes."""
-        return self.osl_tokens / self.accepted_tokens
-
-    @property
-    def query_tokens(self) -> float:
-        """Tokens that one decode step verifies per sequence."""
-        return 1.0 if self.speculative is None else 1.0 + self.speculative.draft_tokens
-
-    @property
-    def stream(self) -> Stream:
-        """The same as the steady state takes it."""
-        return Stream(
-            new_tokens=self.new_tokens,
-            tail_tokens=max(1.0, self.isl_tail_tokens * (1.0 - self.hit_fraction)),
-            osl_tokens=self.osl_tokens,
-            accepted_tokens=self.accepted_tokens,
-            closed=1.0 if self.closed_loop else 0.0,
-            tail_fraction=self.percentile_fraction,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,12 +66,13 @@ class Bench:
 
     def take(self, rows: IntArray) -> "Bench":
         """The candidates of these rows, in their order."""
-        return replace(
-            self,
-            layouts=self.layouts.take(rows),
-            machine=self.machine.take(rows),
-            prefill=None if self.prefill is None else self.prefill.take(rows),
-        )
+        taken = replace(self, layouts=self.layouts.take(rows), machine=self.machine.take(rows))
+        prefill = self.prefill
+        if prefill is None:
+            return taken
+        if prefill.machine is self.machine:
+            return replace(taken, prefill=replace(prefill, layouts=taken.layouts, machine=taken.machine))
+        return replace(taken, prefill=prefill.take(rows))
 
 
 def bench_of(
@@ -221,7 +162,7 @@ def serve(
     bench: Bench,
     *,
     batch: FloatArray,
-    traffic: Traffic,
+    traffic: Requests,
     prefill_ratio: Numeric | None = None,
     ttft_s: Numeric = np.inf,
 ) -> ServingPoint:
@@ -236,7 +177,7 @@ def serve(
     return _disaggregated(bench, bench.prefill, batch, traffic, ratio=prefill_ratio, ttft_s=ttft_s)
 
 
-def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
+def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     """The passes of an instance whose prefill and decode share GPUs."""
     machine = bench.machine
     sequences = batch / (machine.attention_dp * machine.pp)
@@ -246,14 +187,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     decode, mixed = paired_parts(
         bench.load,
         machine,
-        Pass(
-            decode=sequences,
-            query_tokens=traffic.query_tokens,
-            context_tokens=traffic.decode_context_tokens,
-            prefill_tokens=carried,
-            prompt_tokens=traffic.new_tokens,
-            cached_tokens=traffic.isl_tokens - traffic.new_tokens,
-        ),
+        Pass(decode=sequences, prefill_tokens=carried, lengths=lengths_of(traffic)),
     )
     return Passes(
         batch=batch,
@@ -266,9 +200,8 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Traffic) -> Passes:
     )
 
 
-def _decode(bench: Bench, sequences: FloatArray, traffic: Traffic) -> StepParts:
-    carried = Pass(decode=sequences, query_tokens=traffic.query_tokens, context_tokens=traffic.decode_context_tokens)
-    return step_parts(bench.load, bench.machine, carried)
+def _decode(bench: Bench, sequences: FloatArray, traffic: Requests) -> StepParts:
+    return step_parts(bench.load, bench.machine, Pass(decode=sequences, lengths=lengths_of(traffic)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -282,13 +215,13 @@ class PooledPasses:
     transfer_s: FloatArray
 
 
-def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic) -> PooledPasses:
+def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: Requests) -> PooledPasses:
     """The passes of both pools; each GPU's part of the KV cache crosses the network between them."""
     machine = bench.machine
     sequences = batch / (machine.attention_dp * machine.pp)
     decode = _decode(bench, sequences, traffic)
     chunk, alone = _prefill(bench, prefill, traffic)
-    moved = sequence_bytes(bench.load, bench.layouts, context_tokens=traffic.isl_tokens)[:, None]
+    moved = sequence_bytes(bench.load, bench.layouts, context_tokens=by_row(traffic.isl_tokens))[:, None]
     return PooledPasses(
         decode=Passes(
             batch=batch,
@@ -309,25 +242,22 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: T
 
 
 @lru_cache(maxsize=8)
-def _prefill(bench: Bench, prefill: Bench, traffic: Traffic) -> tuple[FloatArray, StepParts]:
+def _prefill(bench: Bench, prefill: Bench, traffic: Requests) -> tuple[FloatArray, StepParts]:
     """Tokens and passes of a prefill instance: the same at every decode batch, so that one search asks for it once."""
     rows = bench.layouts.tp.size
     chunk = np.broadcast_to(np.minimum(bench.chunk_tokens, traffic.new_tokens), (rows, 1))
     full = np.broadcast_to(np.asarray(bench.chunk_tokens, dtype=np.float64), (rows, 1))
     carried = Pass(
         decode=0.0,
-        query_tokens=1.0,
-        context_tokens=traffic.isl_tokens,
         # A pass with one prompt, and one with as many as it can carry.
         prefill_tokens=np.concatenate([chunk, np.maximum(chunk, full)], axis=1),
-        prompt_tokens=traffic.new_tokens,
-        cached_tokens=traffic.isl_tokens - traffic.new_tokens,
+        lengths=lengths_of(traffic),
     )
     return chunk, step_parts(prefill.load, prefill.machine, carried)
 
 
 def _disaggregated(
-    bench: Bench, prefill: Bench, batch: FloatArray, traffic: Traffic, *, ratio: Numeric | None, ttft_s: Numeric
+    bench: Bench, prefill: Bench, batch: FloatArray, traffic: Requests, *, ratio: Numeric | None, ttft_s: Numeric
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode."""
     pooled = pooled_passes_of(bench, prefill, batch, traffic)
@@ -353,7 +283,7 @@ def _disaggregated(
 
 
 def _point(
-    bench: Bench, state: SteadyState, batch: FloatArray, traffic: Traffic, *, prefill_instances: FloatArray
+    bench: Bench, state: SteadyState, batch: FloatArray, traffic: Requests, *, prefill_instances: FloatArray
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
@@ -365,7 +295,7 @@ def _point(
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
         requests_s=state.requests_s * medians.rate_factor,
-        in_flight=state.requests_s * (state.ttft_s + max(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
+        in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_full(state.prefill_fraction, shape),
         decode_step_s=state.step_s,

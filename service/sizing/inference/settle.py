@@ -16,10 +16,11 @@ from service.sizing.inference.operate import batch_grid, batch_limit, most_decod
 from service.sizing.inference.pools import Pools, split_assumed, stated_pools
 from service.sizing.inference.predict import (
     PointValues,
-    point_values,
+    points_values,
 )
 from service.sizing.inference.queue import burst_values, in_step, with_waiting
-from service.sizing.inference.serving import Bench, Traffic, bench_of, serve, within
+from service.sizing.inference.requests import Traffic
+from service.sizing.inference.serving import Bench, bench_of, serve, within
 from service.sizing.inference.software import Software, software_of
 from service.sizing.inference.stated import (
     Placement,
@@ -53,7 +54,7 @@ class Setting:
     def point(self, batch: float) -> PointValues:
         """The steady state of the single candidate at this decode batch."""
         found = operate(self.bench, batch=np.array([batch]), traffic=self.traffic, prefill_ratio=self.prefill_ratio)
-        return point_values(found, 0)
+        return points_values(found)[0]
 
     @property
     def limit(self) -> FloatArray:

@@ -12,25 +12,35 @@ from service.sizing.inference.overheads import Overheads
 from service.sizing.inference.product_times import PairedTokens, PassTokens
 from service.sizing.inference.products import Phase
 from service.sizing.network import point_to_point_s
-from service.sizing.numeric import Numeric
+from service.sizing.numeric import Column, Numeric
 from service.sizing.operation import Line, Work
 from service.sizing.table import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lengths:
+    """Sequences and prompts of a pass, whatever their number.
+
+    A sequence advances by `query_tokens` tokens at `context_tokens`; a prompt is `prompt_tokens` long (the part that no
+    prefix cache holds) behind `cached_tokens` cached ones. Numbers, or columns with a row per candidate.
+    """
+
+    query_tokens: Column
+    context_tokens: Column
+    prompt_tokens: Column = 0.0
+    cached_tokens: Column = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pass:
     """What one forward pass carries, per attention rank and pipeline micro-batch.
 
-    `decode` sequences advance by `query_tokens` tokens each at `context_tokens`; beside them `prefill_tokens` tokens of
-    prompts that are `prompt_tokens` long (the part that no prefix cache holds) behind `cached_tokens` cached ones.
+    `decode` sequences advance; beside them `prefill_tokens` tokens of prompts.
     """
 
     decode: Numeric
-    query_tokens: float
-    context_tokens: float
+    lengths: Lengths
     prefill_tokens: Numeric = 0.0
-    prompt_tokens: float = 0.0
-    cached_tokens: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,19 +78,13 @@ class StepParts:
 
 def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     """The operations of one pass."""
-    decode = np.asarray(carried.decode * carried.query_tokens, dtype=np.float64)
+    lengths = carried.lengths
+    decode = np.asarray(carried.decode * lengths.query_tokens, dtype=np.float64)
     prefill = np.asarray(carried.prefill_tokens, dtype=np.float64)
     tokens = decode + prefill
     # Only the last token of a prompt needs logits.
-    sampled = decode + prefill / max(1.0, carried.prompt_tokens)
-    lines = _lines(
-        load,
-        machine,
-        query_tokens=carried.query_tokens,
-        context_tokens=carried.context_tokens,
-        prompt_tokens=carried.prompt_tokens,
-        cached_tokens=carried.cached_tokens,
-    )
+    sampled = decode + prefill / np.maximum(1.0, lengths.prompt_tokens)
+    lines = _lines(load, machine, lengths)
     shape = np.broadcast(tokens, machine.tp).shape
     multiplied = PassTokens(decode=decode, prefill=prefill, sampled=sampled)
     launches = machine.products.launches_s(multiplied) + _launches_s(
@@ -113,19 +117,13 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
     As `step_parts` has each of them, with what they have in common computed once and the rest side by side.
     """
     sequences = np.asarray(carried.decode, dtype=np.float64)
-    decode = sequences * carried.query_tokens
+    lengths = carried.lengths
+    decode = sequences * lengths.query_tokens
     prefill = np.asarray(carried.prefill_tokens, dtype=np.float64)
-    lines = _lines(
-        load,
-        machine,
-        query_tokens=carried.query_tokens,
-        context_tokens=carried.context_tokens,
-        prompt_tokens=carried.prompt_tokens,
-        cached_tokens=carried.cached_tokens,
-    )
+    lines = _lines(load, machine, lengths)
     middle = decode.shape[1]
     tokens = np.concatenate([decode, decode + prefill], axis=1)
-    sampled = np.concatenate([decode, decode + prefill / max(1.0, carried.prompt_tokens)], axis=1)
+    sampled = np.concatenate([decode, decode + prefill / np.maximum(1.0, lengths.prompt_tokens)], axis=1)
     products = machine.products.paired_s(PairedTokens(decode=decode, prefill=prefill, both=tokens, sampled=sampled))
     generation = _attention_s(lines.generation, sequences, sequences.shape)
     context = _attention_s(lines.context, prefill, prefill.shape)
@@ -173,25 +171,11 @@ class _Lines:
 
 
 @lru_cache(maxsize=16)
-def _lines(
-    load: ModelLoad,
-    machine: Machine,
-    *,
-    query_tokens: float,
-    context_tokens: float,
-    prompt_tokens: float,
-    cached_tokens: float,
-) -> _Lines:
+def _lines(load: ModelLoad, machine: Machine, lengths: Lengths) -> _Lines:
     """Settled once for all batches that a search tries."""
     return _Lines(
-        generation=tuple(
-            (group.layers, _generation(load, machine, group, query_tokens=query_tokens, context_tokens=context_tokens))
-            for group in load.groups
-        ),
-        context=tuple(
-            (group.layers, _context(load, machine, group, prompt_tokens=prompt_tokens, cached_tokens=cached_tokens))
-            for group in load.groups
-        ),
+        generation=tuple((group.layers, _generation(load, machine, group, lengths)) for group in load.groups),
+        context=tuple((group.layers, _context(load, machine, group, lengths)) for group in load.groups),
         reduce=_reduce(load, machine),
         exchange=_exchange(load, machine),
     )
@@ -218,10 +202,9 @@ def _attention_s(kinds: tuple[tuple[int, Line], ...], number: FloatArray, shape:
     return np.where(number > 0.0, total, 0.0)
 
 
-def _generation(
-    load: ModelLoad, machine: Machine, group: AttentionGroup, *, query_tokens: float, context_tokens: float
-) -> Line:
+def _generation(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Line:
     """What each decoding sequence takes in a layer of this kind."""
+    query_tokens, context_tokens = lengths.query_tokens, lengths.context_tokens
     entries = attended_tokens(group, context_tokens)
     index = context_tokens / group.stride
     shards = np.minimum(machine.tp, group.kv_heads)
@@ -236,20 +219,19 @@ def _generation(
     return machine.generation[group.family].line(each=sequence, depth=entries)
 
 
-def _context(
-    load: ModelLoad, machine: Machine, group: AttentionGroup, *, prompt_tokens: float, cached_tokens: float
-) -> Line:
+def _context(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Line:
     """What each token of a prompt takes in a layer of this kind: causal, at the mean context of the prompt."""
-    mean = cached_tokens + 0.5 * prompt_tokens
+    prompt_tokens, cached_tokens = lengths.prompt_tokens, lengths.cached_tokens
+    mean = np.asarray(cached_tokens + 0.5 * prompt_tokens, dtype=np.float64)
     entries = attended_tokens(group, mean)
     shards = np.minimum(machine.tp, group.kv_heads)
-    held = attended_tokens(group, cached_tokens + prompt_tokens)
+    held = attended_tokens(group, np.asarray(cached_tokens + prompt_tokens, dtype=np.float64))
     prompt_bytes = (
         group.elements * held * load.kv_bytes / shards + 2.0 * STATE_BYTES * group.state_elements / machine.tp
     )
     token = Work(
         flop=(group.prefill_flop * entries + group.index_flop * mean / group.stride + group.state_flop) / machine.tp,
-        main_bytes=prompt_bytes / max(1.0, prompt_tokens),
+        main_bytes=prompt_bytes / np.maximum(1.0, prompt_tokens),
         side_bytes=ACTIVATION_BYTES * group.prefill_query_elements / machine.tp,
     )
     depth = prompt_tokens if group.state_elements else entries

@@ -2,15 +2,24 @@
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import NormalDist
 
 from service.sizing.calibration import Calibration
-from service.sizing.inference.serving import Traffic
+from service.sizing.inference.requests import Traffic
 from service.sizing.units import HOUR_S, MS
 from service.sizing.workload import InferenceWorkload, Slo, TokenLength
 
 _DEFAULT_PERCENTILE = 95.0
 _Z95 = NormalDist().inv_cdf(0.95)
+
+
+class Unit(StrEnum):
+    """What a demand is counted in."""
+
+    REQUESTS_S = "requests_s"
+    IN_FLIGHT = "in_flight"
+    GPUS = "gpus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +31,16 @@ class FleetDemand:
     gpus: int | None = None
 
     @property
+    def unit(self) -> Unit:
+        """Which of them it is."""
+        if self.gpus is not None:
+            return Unit.GPUS
+        return Unit.REQUESTS_S if self.in_flight is None else Unit.IN_FLIGHT
+
+    @property
     def wanted(self) -> float:
-        """The rate or the requests in flight; zero where GPUs are given."""
-        return (self.requests_s if self.in_flight is None else self.in_flight) or 0.0
+        """The demand in its unit."""
+        return float(self.gpus or self.in_flight or self.requests_s or 0.0)
 
 
 def traffic_of(workload: InferenceWorkload) -> Traffic:

@@ -1,7 +1,8 @@
 """Seconds per unit of work on every GPU: its measured curve, a published transfer, or a law on the data sheets."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec, Hardware
@@ -118,11 +119,13 @@ class _Resolver:
     ln_arm: float
     other_ln_arm_fraction: float
     timestep_fs: float | None
+    # Every GPU that nobody measured asks the measured ones again.
+    on_curve: dict[str, Rate] = field(default_factory=dict)
 
     def rate(self, gpu: str, seen: tuple[str, ...]) -> Rate | None:
         """Measured, else transferred from a GPU that somebody compared it with, else by the law."""
         if gpu in self.curves:
-            return self._measured(self.curves[gpu])
+            return self._measured(gpu)
         for transfer in self.application.transfers:
             if transfer.to_gpu == gpu and transfer.from_gpu not in seen:
                 origin = self.rate(transfer.from_gpu, (*seen, gpu))
@@ -130,7 +133,12 @@ class _Resolver:
                     return _transferred(origin, transfer)
         return None if seen else self._by_law(gpu)
 
-    def _measured(self, curve: Curve) -> Rate:
+    def _measured(self, gpu: str) -> Rate:
+        if gpu not in self.on_curve:
+            self.on_curve[gpu] = self._of_curve(self.curves[gpu])
+        return self.on_curve[gpu]
+
+    def _of_curve(self, curve: Curve) -> Rate:
         beyond = _beyond(curve, self.size)
         inside = beyond <= math.log(1.25)
         others = self._other_settings(curve)
@@ -164,64 +172,89 @@ class _Resolver:
         law, target = self.law, self.specs.get(gpu)
         if law is None or target is None or target.memory_bandwidth_tb_s is None:
             return None
-        anchors = [self.specs[c] for c in sorted(self.curves) if c in self.specs]
-        near = sorted(
-            ((distance, a.id, a) for a in anchors if (distance := _distance(a, target)) is not None),
-            key=lambda found: found[:2],
-        )
+        near = _likenesses(law, tuple(self.specs[c] for c in sorted(self.curves) if c in self.specs), target)
         if not near:
             return None
-        found = [self._one_by_law(law, anchor, target, distance=distance) for distance, _, anchor in near]
-        parts, missing = _weighted(tuple(part for part, _ in found)), found[0][1]
+        parts = tuple(self._part(one) for one in near)
         ln_unit_s = math.fsum(part.weight_fraction * math.log(part.unit_s) for part in parts)
-        nearest = parts[0].rate
+        nearest, missing = parts[0].rate, _MISSING_SPEC_LN_ARM if near[0].lacks else 0.0
         return replace(
             nearest,
             unit_s=math.exp(ln_unit_s),
             down=math.hypot(nearest.down, law.ln_high + missing),
             up=math.hypot(nearest.up, -law.ln_low + missing),
             basis=Basis.EXTRAPOLATED,
-            how=f"by the ratios of the data sheets from {', '.join(name for _, name, _ in near)}, the more alike the "
+            how=f"by the ratios of the data sheets from {', '.join(one.gpu for one in near)}, the more alike the "
             f"more; {nearest.how}",
             source=law.source,
             origin=ByLaw(law=law, parts=parts),
         )
 
-    def _one_by_law(
-        self, law: TransferLaw, anchor: GpuSpec, target: GpuSpec, *, distance: float
-    ) -> tuple[LawPart, float]:
-        """What one measured GPU says of another, and what is added to the band for a missing figure."""
-        figures = (
-            (law.fp32_exponent, anchor.fp32_dense_tflops, target.fp32_dense_tflops),
-            (law.bandwidth_exponent, anchor.memory_bandwidth_tb_s, target.memory_bandwidth_tb_s),
-            (law.bf16_exponent, anchor.bf16_dense_tflops, target.bf16_dense_tflops),
-        )
-        ratios = [there / here if exponent and here and there else None for exponent, here, there in figures]
-        ln_speedup = math.fsum(
-            exponent * math.log(ratio) for (exponent, _, _), ratio in zip(figures, ratios, strict=True) if ratio
-        )
-        lacks = any(exponent and not ratio for (exponent, _, _), ratio in zip(figures, ratios, strict=True))
-        curve = self.curves[anchor.id]
-        rate = self._measured(curve)
+    def _part(self, like: "_Likeness") -> LawPart:
+        """What one measured GPU says of another."""
+        curve, rate = self.curves[like.gpu], self._measured(like.gpu)
         launched = self.application.template in _LAUNCHED and bool(curve.coefficients_s)
         fixed_s = curve.coefficients_s[0] if launched else 0.0
-        part = LawPart(
+        return LawPart(
             rate=rate,
-            gpu=anchor.id,
-            fp32_ratio=ratios[0],
-            bandwidth_ratio=ratios[1],
-            bf16_ratio=ratios[2],
-            unit_s=fixed_s + (rate.unit_s - fixed_s) / math.exp(ln_speedup),
-            weight_fraction=1.0 / (distance + _ALIKE) ** 2,
+            gpu=like.gpu,
+            fp32_ratio=like.fp32_ratio,
+            bandwidth_ratio=like.bandwidth_ratio,
+            bf16_ratio=like.bf16_ratio,
+            unit_s=fixed_s + (rate.unit_s - fixed_s) / like.speedup_factor,
+            weight_fraction=like.weight_fraction,
             fixed_s=fixed_s,
         )
-        return part, _MISSING_SPEC_LN_ARM if lacks else 0.0
 
 
-def _weighted(parts: tuple[LawPart, ...]) -> tuple[LawPart, ...]:
-    """The same with weights that add up to one."""
-    total = math.fsum(part.weight_fraction for part in parts)
-    return tuple(replace(part, weight_fraction=part.weight_fraction / total) for part in parts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Likeness:
+    """A measured GPU beside another one, whatever it computes: ratios of the data sheets, what the law makes of them.
+
+    `lacks` says that a figure which the law needs is missing.
+    """
+
+    gpu: str
+    fp32_ratio: float | None
+    bandwidth_ratio: float | None
+    bf16_ratio: float | None
+    speedup_factor: float
+    lacks: bool
+    weight_fraction: float
+
+
+@lru_cache(maxsize=4096)
+def _likenesses(law: TransferLaw, anchors: tuple[GpuSpec, ...], target: GpuSpec) -> tuple[_Likeness, ...]:
+    """The measured GPUs, the nearest first, with weights that add up to one: the more alike, the more it counts."""
+    near = sorted(
+        ((distance, a.id, a) for a in anchors if (distance := _distance(a, target)) is not None),
+        key=lambda found: found[:2],
+    )
+    found = [_likeness(law, anchor, target, distance=distance) for distance, _, anchor in near]
+    total = math.fsum(one.weight_fraction for one in found)
+    return tuple(replace(one, weight_fraction=one.weight_fraction / total) for one in found)
+
+
+def _likeness(law: TransferLaw, anchor: GpuSpec, target: GpuSpec, *, distance: float) -> _Likeness:
+    """Weights are not added up yet."""
+    figures = (
+        (law.fp32_exponent, anchor.fp32_dense_tflops, target.fp32_dense_tflops),
+        (law.bandwidth_exponent, anchor.memory_bandwidth_tb_s, target.memory_bandwidth_tb_s),
+        (law.bf16_exponent, anchor.bf16_dense_tflops, target.bf16_dense_tflops),
+    )
+    ratios = [there / here if exponent and here and there else None for exponent, here, there in figures]
+    ln_speedup = math.fsum(
+        exponent * math.log(ratio) for (exponent, _, _), ratio in zip(figures, ratios, strict=True) if ratio
+    )
+    return _Likeness(
+        gpu=anchor.id,
+        fp32_ratio=ratios[0],
+        bandwidth_ratio=ratios[1],
+        bf16_ratio=ratios[2],
+        speedup_factor=math.exp(ln_speedup),
+        lacks=any(exponent and not ratio for (exponent, _, _), ratio in zip(figures, ratios, strict=True)),
+        weight_fraction=1.0 / (distance + _ALIKE) ** 2,
+    )
 
 
 def _transferred(origin: Rate, transfer: Transfer) -> Rate:

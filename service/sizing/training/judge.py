@@ -15,7 +15,7 @@ from service.sizing.training.fleet import Fleet
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.options import OptionContext
-from service.sizing.training.point import point_at
+from service.sizing.training.point import point_of
 from service.sizing.units import GB
 from service.sizing.workload import Question
 
@@ -139,14 +139,7 @@ def nearest_miss(fleet: Fleet, rejected: tuple[Rejection, ...], context: OptionC
         return missed
     mine = np.array([context.table.servers[row].id == missed.server for row in fleet.server.tolist()])
     fastest = int(np.argmin(np.where(mine, fleet.days, np.inf)))
-    point = point_at(
-        context.job,
-        fleet.layouts,
-        row=fastest,
-        table=context.table,
-        server=int(fleet.server[fastest]),
-        calibration=context.calibration,
-    )
+    point = point_of(context.job, fleet, fastest, context.table)
     hint = (
         f"the fastest reachable, on {int(fleet.gpus[fastest])} GPUs of {missed.server}, is limited by "
         f"{bottleneck(point.step)}{_batch_limit(context.job, point.layouts)}: "

@@ -1,5 +1,6 @@
 """Layouts: every way to spread one training over GPUs, as equal-length arrays; legality and enumeration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -40,6 +41,11 @@ class Layouts:
 
     def __len__(self) -> int:
         return int(self.tp.shape[0])
+
+    @classmethod
+    def together(cls, each: Sequence[Self]) -> Self:
+        """All of them, one after another."""
+        return cls(**{f.name: np.concatenate([getattr(one, f.name) for one in each]) for f in fields(cls)})
 
     def take(self, rows: IntArray | BoolArray) -> Self:
         """The rows that an index or a mask selects."""

@@ -4,7 +4,8 @@ Sources: Korthikanti et al. 2022 (arXiv 2205.05198) for activations and pipeline
 (arXiv 1910.02054) for ZeRO; Narayanan et al. 2021 (arXiv 2104.04473) for interleaving. Arrays or scalars.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -34,6 +35,10 @@ class Memory:
     correction: FloatArray
     fragmentation: FloatArray
     reserve: FloatArray
+
+    def take(self, rows: IntArray) -> Self:
+        """The candidates of these rows."""
+        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @property
     def computed(self) -> FloatArray:

@@ -19,10 +19,10 @@ from service.sizing.training.explain import (
     training_metrics,
     utilisation,
 )
+from service.sizing.training.fleet import Fleet
 from service.sizing.training.goodput import reliability_of
 from service.sizing.training.job import Job
-from service.sizing.training.layouts import Layouts
-from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.training.point import goodput_interval, point_of
 from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.workload import Constraints, Method
@@ -49,18 +49,17 @@ class OptionContext:
 
 def training_option(
     context: OptionContext,
-    layouts: Layouts,
+    fleet: Fleet,
     *,
     row: int,
-    server: int,
-    servers: int,
     rank: int,
     certainty: Certainty,
 ) -> SizingOption:
-    """The option of one candidate row on `servers` of one configuration."""
+    """The option of one row of a fleet."""
     job, table = context.job, context.table
+    server, servers = int(fleet.server[row]), int(fleet.servers[row])
     spec = table.servers[server]
-    point = point_at(job, layouts, row=row, table=table, server=server, calibration=context.calibration)
+    point = point_of(job, fleet, row, table)
     around = infrastructure(
         spec,
         table.gpus[server],
@@ -83,7 +82,7 @@ def training_option(
         gpus=servers * spec.gpus,
         gpus_instance=point.gpus,
         replicas=1,
-        layout=layouts.layout(row),
+        layout=point.layouts.layout(0),
         mode=str(job.workload.method),
         weight_precision=None,
         kv_precision=None,

@@ -8,8 +8,11 @@ from service.sizing.calibration import Calibration
 from service.sizing.interval import Interval
 from service.sizing.table import HardwareTable
 from service.sizing.training.explain import Point
+from service.sizing.training.fleet import Fleet
 from service.sizing.training.job import Job, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
+from service.sizing.training.memory import Memory
+from service.sizing.training.step import StepTime
 
 _FAILURES = "training.failure_interval_gpu_h"
 
@@ -21,12 +24,22 @@ def point_at(
     one = layouts.take(np.array([row], dtype=np.int64))
     rows = np.array([server], dtype=np.int64)
     rates = run_rates(table_rates(job, table, calibration).take(rows), one.gpus, table.gpus_server[rows])
-    step = job.step(one, rates)
-    progress = job.goodput(one.gpus, step.total)
+    return _point(job, one, job.memory(one), job.step(one, rates), table=table, server=server)
+
+
+def point_of(job: Job, fleet: Fleet, row: int, table: HardwareTable) -> Point:
+    """The candidate of one row of a fleet, whose memory and step are known."""
+    at, steps = fleet.at[row : row + 1], fleet.steps
+    found = steps.layouts.take(at), steps.memory.take(at), steps.step.take(at)
+    return _point(job, *found, table=table, server=int(fleet.server[row]))
+
+
+def _point(job: Job, layouts: Layouts, memory: Memory, step: StepTime, *, table: HardwareTable, server: int) -> Point:
+    progress = job.goodput(layouts.gpus, step.total)
     return Point(
         job=job,
-        layouts=one,
-        memory=job.memory(one),
+        layouts=layouts,
+        memory=memory,
         step=step,
         table=table,
         server=server,

@@ -15,7 +15,7 @@ from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.machine import machine_of
 from service.sizing.inference.overheads import overheads_of
 from service.sizing.inference.software import software_of
-from service.sizing.inference.step import Pass, step_parts
+from service.sizing.inference.step import Lengths, Pass, step_parts
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.layouts import Layouts
@@ -65,7 +65,7 @@ def decoding_of(
     software = software_of(_ENGINE, month, calibration)
     machine = machine_of(load, layouts, software=software, table=table, calibration=calibration)
     sequences = np.exp(np.linspace(np.log(_FEWEST), np.log(_MOST), _POINTS))[None, :]
-    carried = Pass(decode=sequences, query_tokens=1.0, context_tokens=length_tokens / 2.0)
+    carried = Pass(decode=sequences, lengths=Lengths(query_tokens=1.0, context_tokens=length_tokens / 2.0))
     overheads = overheads_of(load, software, calibration)
     pass_s = step_parts(load, machine, carried).elapsed_s(overheads)
     pass_s = pass_s + overheads.sequence_s * overheads.host_vintage * sequences

@@ -118,10 +118,8 @@ def _result(
     options = tuple(
         training_option(
             context,
-            fleet.layouts,
+            fleet,
             row=int(row),
-            server=int(fleet.server[row]),
-            servers=int(fleet.servers[row]),
             rank=position + 1,
             certainty=certainties[int(fleet.server[row])],
         )

@@ -5,6 +5,7 @@ BF16 with fused attention, which never stores the score matrix (Dao et al. 2022,
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
 from service.sizing.training.products import LayerProducts, expert_elements_token, layer_products
@@ -83,6 +84,7 @@ class Shape:
         return bool(self.experts > 0)
 
 
+@lru_cache(maxsize=512)
 def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
     """Counts of `architecture` at `seq_len_tokens`; widths follow Korthikanti et al. 2022 (arXiv 2205.05198)."""
     counts = count(architecture)

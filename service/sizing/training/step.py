@@ -5,7 +5,9 @@ the square. Communication of tensor and sequence parallelism: Korthikanti et al.
 scalars.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -51,6 +53,21 @@ class StepTime:
     optimizer: FloatArray
     fixed: FloatArray
     rollout: FloatArray
+
+    @classmethod
+    def together(cls, each: Sequence[Self]) -> Self:
+        """All of them, one after another; of none no rows."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([np.zeros(0), *(getattr(one, name) for one in each)]) for name in names})
+
+    @classmethod
+    def without_end(cls, rows: int) -> Self:
+        """Steps of what never steps."""
+        return cls(**{field.name: np.full(rows, np.inf) for field in fields(cls)})
+
+    def take(self, rows: IntArray) -> Self:
+        """The candidates of these rows."""
+        return type(self)(**{field.name: np.atleast_1d(getattr(self, field.name))[rows] for field in fields(self)})
 
     @property
     def total(self) -> FloatArray:

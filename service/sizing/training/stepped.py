@@ -11,12 +11,15 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import ServerSpec
+from service.sizing.joint import parted
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.job import Job, gpus_used_server, run_rates, servers_needed, table_rates
 from service.sizing.training.layouts import Layouts
+from service.sizing.training.memory import Memory
 from service.sizing.training.rates import Rates
 from service.sizing.training.recompute import RecomputeMemory, lightest_recompute, memory_by_recompute
+from service.sizing.training.step import StepTime
 from service.sizing.workload import TrainingTarget
 
 
@@ -30,6 +33,20 @@ class Stepped:
     group: IntArray
     layouts: Layouts
     gpus: IntArray
+    step: StepTime
+    needed_bytes: FloatArray
+    tried: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Steps:
+    """The same of every kind of server, one after another: `kinds` are their servers and the rows of each."""
+
+    kinds: tuple[tuple[IntArray, slice], ...]
+    layouts: Layouts
+    gpus: IntArray
+    memory: Memory
+    step: StepTime
     step_s: FloatArray
     needed_bytes: FloatArray
     tried: int
@@ -40,7 +57,7 @@ class Shared:
     """What equal jobs share: the batch that some layout divides, and the steps on every kind of server."""
 
     batch_sequences: int
-    stepped: tuple[Stepped, ...]
+    steps: Steps
 
 
 def shared_steps(
@@ -51,13 +68,13 @@ def shared_steps(
     rows: IntArray,
     table: HardwareTable,
     calibration: Calibration,
-) -> tuple[Job, tuple[Stepped, ...]]:
+) -> tuple[Job, Steps]:
     """The job with a batch that divides, and its steps on the servers of `rows`.
 
     Raises InvalidRequestError with the nearest global batch when no layout divides a stated one.
     """
     found = _shared(_of_one_step(job), gpus, most_gpus, tuple(rows.tolist()), table=table, calibration=calibration)
-    return replace(job, batch_sequences=found.batch_sequences), found.stepped
+    return replace(job, batch_sequences=found.batch_sequences), found.steps
 
 
 def _of_one_step(job: Job) -> Job:
@@ -87,17 +104,15 @@ def _shared(
     rows_ = np.array(rows, dtype=np.int64)
     return Shared(
         batch_sequences=job.batch_sequences,
-        stepped=stepped(job, layouts, rows=rows_, table=table, calibration=calibration),
+        steps=steps_of(job, layouts, rows=rows_, table=table, calibration=calibration),
     )
 
 
-def stepped(
-    job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, calibration: Calibration
-) -> tuple[Stepped, ...]:
+def steps_of(job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, calibration: Calibration) -> Steps:
     """The steps of some layouts on every kind of server among the rows of the table."""
     used = memory_by_recompute(job, layouts)
     rates = table_rates(job, table, calibration)
-    return tuple(
+    each = [
         _on_class(
             job,
             layouts,
@@ -108,6 +123,24 @@ def stepped(
             most_servers=_most_servers(table.servers[group[0]], calibration),
         )
         for group in _classes(rows, table)
+    ]
+    return _joined(job, each, like=layouts)
+
+
+def _joined(job: Job, each: list[Stepped], *, like: Layouts) -> Steps:
+    """All of them, one after another; of none no rows."""
+    none = np.zeros(0, dtype=np.int64)
+    layouts = Layouts.together([like.take(none), *(one.layouts for one in each)])
+    step = StepTime.together([one.step for one in each])
+    return Steps(
+        kinds=tuple(zip((one.group for one in each), parted([one.gpus.size for one in each]), strict=True)),
+        layouts=layouts,
+        gpus=np.concatenate([none, *(one.gpus for one in each)]),
+        memory=job.memory(layouts),
+        step=step,
+        step_s=step.total,
+        needed_bytes=np.concatenate([np.zeros(0), *(one.needed_bytes for one in each)]),
+        tried=sum(one.tried for one in each),
     )
 
 
@@ -156,14 +189,14 @@ def _on_class(
     chosen = found.layouts.take(index)
     where = np.full(index.size, first, dtype=np.int64)
     rates = run_rates(rates.take(where), chosen.gpus, table.gpus_server[where])
-    step_s = job.step(chosen, rates).total
+    step = job.step(chosen, rates)
     # At one GPU count a shorter step is a shorter training, whatever failures and checkpoints take from it.
-    best = _fastest(chosen.gpus, step_s)
+    best = _fastest(chosen.gpus, step.total)
     return Stepped(
         group=group,
         layouts=chosen.take(best),
         gpus=chosen.gpus[best],
-        step_s=step_s[best],
+        step=step.take(best),
         needed_bytes=np.full(best.size, np.nan),
         tried=int(index.size) * int(group.size),
     )
@@ -179,7 +212,7 @@ def _nothing_fits(
         group=group,
         layouts=layouts.take(np.array([index], dtype=np.int64)),
         gpus=np.zeros(1, dtype=np.int64),
-        step_s=np.full(1, np.inf),
+        step=StepTime.without_end(1),
         needed_bytes=np.full(1, least[index] if known else np.nan),
         tried=len(layouts) * int(group.size),
     )

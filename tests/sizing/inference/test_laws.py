@@ -14,7 +14,8 @@ from service.sizing.hardware import Hardware
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import model_load
 from service.sizing.inference.operate import operate
-from service.sizing.inference.serving import Traffic, bench_of
+from service.sizing.inference.requests import Traffic
+from service.sizing.inference.serving import bench_of
 from service.sizing.inference.software import software_of
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate, SizingResult

@@ -1,0 +1,116 @@
+"""Sizings that go side by side: what several of them ask at the same moment is computed in one call.
+
+A sizing is written as if it were alone. Where it needs numbers of many candidates it yields what it asks, and goes on
+with the answers; asks that are alike, of whichever sizing, become rows of the same arrays. No row depends on another
+one, so that an answer is the same in whatever company it was computed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Hashable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from service.errors import PlannerError
+from service.sizing.numeric import Column, Numeric
+from service.sizing.table import FloatArray
+
+# Most rows of one call: with some dozens of batches a row, its arrays still lie in the cache of a core.
+_MOST_ROWS = 800
+
+T = TypeVar("T")
+Like = TypeVar("Like", bound="Ask")
+
+
+class Ask(ABC):
+    """Something that a sizing wants computed for some candidates."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def alike(self) -> Hashable:
+        """What asks have in common that are computed in one call."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """The number of candidates."""
+
+    @abstractmethod
+    def answers(self: Like, asks: Sequence[Like]) -> list[Any]:
+        """The answers of asks that are alike, of which this is the first, in their order."""
+
+
+# Yields what it asks, receives as many answers, and returns what it found.
+Sizing = Generator[Sequence[Ask], list[Any], T]
+
+
+def side_by_side(sizings: Sequence[Sizing[T]]) -> list[T | PlannerError]:
+    """What each of them found, or why it is refused; in their order."""
+    found: dict[int, T | PlannerError] = {}
+    asked: dict[int, Sequence[Ask]] = {}
+
+    def go_on(place: int, answers: list[Any] | None) -> None:
+        try:
+            asked[place] = next(sizings[place]) if answers is None else sizings[place].send(answers)
+        except StopIteration as end:
+            found[place] = end.value
+        except PlannerError as error:
+            found[place] = error
+
+    for place in range(len(sizings)):
+        go_on(place, None)
+    while asked:
+        waiting, asked = asked, {}
+        answers = iter(_answered([ask for asks in waiting.values() for ask in asks]))
+        for place, asks in waiting.items():
+            go_on(place, [next(answers) for _ in asks])
+    return [found[place] for place in range(len(sizings))]
+
+
+def _answered(asks: Sequence[Ask]) -> list[Any]:
+    """The answer of each, like ones together."""
+    kinds: dict[Hashable, list[int]] = {}
+    for place, ask in enumerate(asks):
+        kinds.setdefault((type(ask), ask.alike), []).append(place)
+    answers: list[Any] = [None] * len(asks)
+    for places in kinds.values():
+        for some in _calls(asks, places):
+            together = [asks[place] for place in some]
+            for place, answer in zip(some, together[0].answers(together), strict=True):
+                answers[place] = answer
+    return answers
+
+
+def _calls(asks: Sequence[Ask], places: list[int]) -> list[list[int]]:
+    """The same places in parts of so many rows."""
+    parts: list[list[int]] = [[]]
+    rows = 0
+    for place in places:
+        if parts[-1] and rows + asks[place].size > _MOST_ROWS:
+            parts.append([])
+            rows = 0
+        parts[-1].append(place)
+        rows += asks[place].size
+    return parts
+
+
+def one_column(values: Sequence[Numeric], sizes: Sequence[int]) -> Column:
+    """The number that all of them are, or a column: one number each, or a column each."""
+    if not any(isinstance(value, np.ndarray) for value in values) and len(set(values)) == 1:
+        return float(values[0])
+    each = [np.broadcast_to(value, (size, 1)) for value, size in zip(values, sizes, strict=True)]
+    return np.asarray(np.concatenate(each), dtype=np.float64)
+
+
+def one_row(values: Sequence[Numeric], sizes: Sequence[int]) -> FloatArray:
+    """All of them one after another, a number per candidate."""
+    each = [np.broadcast_to(value, (size,)) for value, size in zip(values, sizes, strict=True)]
+    return np.asarray(np.concatenate(each), dtype=np.float64)
+
+
+def parted(sizes: Sequence[int]) -> list[slice]:
+    """Where the candidates of each lie among those of all."""
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]

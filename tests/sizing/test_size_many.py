@@ -1,0 +1,155 @@
+"""Many questions in one call are answered as each of them alone, to the last byte, in whatever company."""
+
+import copy
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.environment import ROOT
+from service.catalog.resolve import resolve
+from service.errors import InvalidRequestError
+from service.quoting.indicative import beside_weight, weights
+from service.schemas.workload import SizingRequestSchema
+from service.sizing.inference import asks
+from service.sizing.size import Subject, size, size_many
+from tests.facts import own_book, own_catalog
+
+CATALOG, BOOK = own_catalog(), own_book()
+WEIGHT, BESIDE = weights(CATALOG.hardware, BOOK), beside_weight(CATALOG.hardware, BOOK)
+FOLDERS = ("config/examples", "config/examples/document/workloads")
+EXAMPLES = {path.stem: json.loads(path.read_bytes()) for name in FOLDERS for path in (ROOT / name).glob("*.json")}
+MODELS = ("llama-3.1-8b", "llama-3.1-70b", "gpt-oss-120b", "nemotron-3-nano-30b-a3b", "gemma-3-27b")
+
+length = st.one_of(
+    st.integers(1, 9000),
+    st.builds(lambda mean, times: {"mean": mean, "p95": mean * times}, st.integers(10, 4000), st.floats(1.1, 3.0)),
+)
+demand = st.one_of(
+    st.builds(lambda rate: {"requests_s": rate}, st.floats(0.1, 500.0)),
+    st.builds(lambda clients: {"concurrency": clients}, st.integers(1, 3000)),
+    st.builds(lambda gpus: {"saturate_gpus": gpus}, st.sampled_from([1, 8, 16, 64])),
+)
+inference = st.fixed_dictionaries(
+    {
+        "kind": st.just("inference"),
+        "model": st.sampled_from(MODELS),
+        "isl_tokens": length,
+        "osl_tokens": length,
+        "demand": demand,
+    },
+    optional={
+        "slo": st.fixed_dictionaries(
+            {"ttft_ms": st.sampled_from([20, 500, 3000]), "tpot_ms": st.sampled_from([1, 15, 60])},
+            optional={"percentile": st.sampled_from([50, 99])},
+        ),
+        "prefix_cache_hit_fraction": st.sampled_from([0.3, 0.9]),
+        "serving": st.sampled_from(["aggregated", "disaggregated"]),
+        "speculative_decoding": st.just({"draft_tokens": 3, "acceptance_fraction": 0.7}),
+        "engine": st.sampled_from(["vllm", "sglang"]),
+    },
+)
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> dict[str, Any]:
+    """An example of any kind, with another amount of work where it has one."""
+    workload: dict[str, Any] = copy.deepcopy(EXAMPLES[draw(st.sampled_from(sorted(EXAMPLES)))]["workload"])
+    factor = draw(st.sampled_from([0.3, 1.0, 4.0]))
+    for name in ("tokens", "targets_day", "ns_day", "steps"):
+        if isinstance(workload.get(name), int | float):
+            workload[name] = workload[name] * factor
+    return workload
+
+
+bodies = st.builds(
+    lambda workload, constraints: {"workload": workload, "constraints": constraints},
+    st.one_of(inference, inference, changed()),
+    st.sampled_from([{}, {}, {"max_racks": 1}, {"min_confidence_fraction": 0.5}]),
+)
+
+
+@cache
+def _subject(body: str) -> Subject:
+    found = resolve(CATALOG, SizingRequestSchema().load(json.loads(body)).question)
+    return Subject(question=found.question, architecture=found.architecture, application=found.application)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """A question alone, and many in a call."""
+
+    best_only: bool
+
+    def alone(self, one: Subject) -> str:
+        try:
+            return repr(
+                size(
+                    one.question,
+                    hardware=CATALOG.hardware,
+                    architecture=one.architecture,
+                    application=one.application,
+                    calibration=CATALOG.calibration,
+                    weight=WEIGHT,
+                    beside_weight=BESIDE,
+                    best_only=self.best_only,
+                )
+            )
+        except InvalidRequestError as error:
+            return repr(error)
+
+    def together(self, some: list[Subject]) -> list[str]:
+        found = size_many(
+            some,
+            hardware=CATALOG.hardware,
+            calibration=CATALOG.calibration,
+            weight=WEIGHT,
+            beside_weight=BESIDE,
+            best_only=self.best_only,
+        )
+        return [repr(one) for one in found]
+
+
+@pytest.mark.parametrize("best_only", [True, False])
+def test_the_examples_are_answered_alike(best_only: bool) -> None:
+    some = [_subject(json.dumps(body)) for body in EXAMPLES.values()]
+    ways = Ways(best_only)
+    assert ways.together(some) == [ways.alone(one) for one in some]
+
+
+@settings(max_examples=12, deadline=None)
+@given(some=st.lists(bodies, min_size=2, max_size=7), best_only=st.booleans())
+def test_company_changes_no_answer(some: list[dict[str, Any]], best_only: bool) -> None:
+    subjects = [_subject(json.dumps(body)) for body in some]
+    ways = Ways(best_only)
+    alone = [ways.alone(one) for one in subjects]
+    assert ways.together(subjects) == alone
+    assert ways.together(subjects[::-1]) == alone[::-1]
+
+
+def test_questions_about_one_model_share_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    plan = asks.plan_fleet
+
+    def counted(bench: Any, *arguments: Any, **named: Any) -> Any:
+        rows.append(bench.layouts.tp.size)
+        return plan(bench, *arguments, **named)
+
+    monkeypatch.setattr(asks, "plan_fleet", counted)
+    body = copy.deepcopy(EXAMPLES["inference-chat-llama-3.3-70b"])
+    alone = _subject(json.dumps(body))
+    body["workload"] |= {"isl_tokens": 900, "demand": {"requests_s": 7}}
+    other = _subject(json.dumps(body))
+    ways = Ways(best_only=True)
+    ways.together([alone])
+    first, calls = sum(rows), len(rows)
+    rows.clear()
+    ways.together([other])
+    second = sum(rows)
+    rows.clear()
+    ways.together([alone, other])
+    assert (len(rows), sum(rows)) == (calls, first + second)
