@@ -19,7 +19,7 @@ from scripts.calibration.science_folds import (
     with_few_gpu_bands,
     with_other_settings,
 )
-from scripts.calibration.science_runs import OTHER_SETTINGS, PADDING, ScienceRun
+from scripts.calibration.science_runs import OTHER_SETTINGS, PADDING, PADDING_LN_ARM, ScienceRun
 from service.catalog.catalog import Catalog
 from service.sizing.science.application import Application, Template
 from service.sizing.version import ENGINE_VERSION
@@ -86,10 +86,17 @@ def write_science(
         ),
         _line(
             {
+                "name": PADDING_LN_ARM,
+                "value": fitted.padding_ln_arm,
+                "source": "how far each recipe that pads lies from the median of the others (conformal quantile)",
+            }
+        ),
+        _line(
+            {
                 "name": OTHER_SETTINGS,
                 "scope": str(Template.MD),
                 "value": fitted.other_settings_ln_arm,
-                "source": "what the interval of runs of one source lacked to hold those of another, in other steps",
+                "source": "what the interval of runs of one source lacked to hold those of another, in other settings",
             }
         ),
     ]
@@ -99,8 +106,9 @@ def write_science(
 def _rate(application: str, curve: Any, today: date) -> str:
     written = {**_record(curve), "date": today.isoformat()}
     written.pop("points" if not curve.points else "coefficients_s")
-    if not curve.timesteps_fs:
-        written.pop("timesteps_fs")
+    for name in ("timesteps_fs", "settings"):
+        if not written[name]:
+            written.pop(name)
     return _line({"application": application, **written})
 
 

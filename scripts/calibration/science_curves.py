@@ -10,6 +10,7 @@ from scipy.optimize import nnls
 from scripts.calibration.science_runs import ScienceRun
 from service.sizing.science.application import Application, Curve, Template
 from service.sizing.science.rate import curve_s, point_size
+from service.sizing.science.rates import beyond_sizes
 from service.sizing.table import FloatArray
 
 # Powers of the size that a curve may have, most first: as many as there are distinct sizes.
@@ -31,10 +32,10 @@ _INSIDE = 0.8
 _ENOUGH = 8
 
 
-def curves_of(application: Application, runs: Sequence[ScienceRun], *, held: float) -> Iterator[Curve]:
+def curves_of(application: Application, runs: Sequence[ScienceRun], *, size_arm: float) -> Iterator[Curve]:
     """One curve per base variant and GPU; variants that are relative to another scale its curve where both ran.
 
-    `held` is the arm that settings add to every interval in any case: a curve's own arm is what comes beside it.
+    `size_arm` is what an interval has for every e-fold outside the measured sizes, beside the arm of the curve.
     """
     grouped: dict[tuple[str, str, str], list[ScienceRun]] = {}
     for run in runs:
@@ -46,16 +47,15 @@ def curves_of(application: Application, runs: Sequence[ScienceRun], *, held: flo
         if variant == base or not _known(application, base):
             curve = fit_curve(application.template, mine, variant=variant, gpu=gpu)
             bases[variant, gpu] = curve
-            residuals.setdefault(variant, []).extend(_left_out(application.template, mine))
+            residuals.setdefault(variant, []).extend(unheld(application.template, mine, size_arm=size_arm))
             drawn.append((curve, variant))
     for (variant, base, gpu), mine in sorted(grouped.items()):
         under = bases.get((base, gpu))
         if variant != base and under is not None:
             drawn.append((_scaled_curve(under, mine, variant=variant), base))
-    scores = {name: [beyond(missed, held) for missed in some] for name, some in residuals.items()}
-    everything = [score for some in scores.values() for score in some]
+    everything = [missed for some in residuals.values() for missed in some]
     for curve, band in drawn:
-        own = scores.get(band, [])
+        own = residuals.get(band, [])
         arm = arm_of(own if len(own) >= _ENOUGH else everything)
         yield replace(curve, q10=-arm, q50=0.0, q90=arm)
 
@@ -107,12 +107,18 @@ def fit_curve(template: Template, runs: Sequence[ScienceRun], *, variant: str, g
         source=min(run.source for run in runs),
         date="",
         timesteps_fs=timesteps_of(runs),
+        settings=settings_of(runs),
     )
 
 
 def timesteps_of(runs: Sequence[ScienceRun]) -> tuple[float, ...]:
     """Integration steps [fs] of these runs, each once; none of work that has no steps."""
     return tuple(sorted({run.timestep_fs for run in runs if run.timestep_fs is not None}))
+
+
+def settings_of(runs: Sequence[ScienceRun]) -> tuple[str, ...]:
+    """What these runs say of their settings, each once."""
+    return tuple(sorted({run.settings for run in runs if run.settings is not None}))
 
 
 def _polynomial(template: Template, sizes: FloatArray, seconds: FloatArray) -> tuple[float, ...]:
@@ -129,8 +135,11 @@ def _polynomial(template: Template, sizes: FloatArray, seconds: FloatArray) -> t
     return tuple(row)
 
 
-def _left_out(template: Template, runs: Sequence[ScienceRun]) -> list[float]:
-    """ln(measured / predicted) of each run by the curve through the others; of a curve that they still determine."""
+def unheld(template: Template, runs: Sequence[ScienceRun], *, size_arm: float) -> list[float]:
+    """What an arm has to hold of ln(measured / predicted) of each run by the curve through the others.
+
+    That is all of it between their sizes, and outside what the arm for sizes lacks. Of a curve that they determine.
+    """
     found = []
     for place, run in enumerate(runs):
         others = [other for at, other in enumerate(runs) if at != place]
@@ -141,7 +150,8 @@ def _left_out(template: Template, runs: Sequence[ScienceRun]) -> list[float]:
         curve = fit_curve(template, others, variant="", gpu=run.gpu)
         predicted = curve_s(curve, point_size(run.size))
         if predicted > 0.0:
-            found.append(math.log(run.unit_s / predicted))
+            missed = math.log(run.unit_s / predicted)
+            found.append(beyond(missed, size_arm * beyond_sizes(curve, point_size(run.size))))
     return found
 
 
@@ -157,6 +167,7 @@ def _scaled_curve(base: Curve, runs: Sequence[ScienceRun], *, variant: str) -> C
         runs=len(runs),
         evidence=tuple(sorted(run.id for run in runs)),
         timesteps_fs=timesteps_of(runs),
+        settings=settings_of(runs),
     )
 
 

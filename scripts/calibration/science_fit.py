@@ -1,11 +1,13 @@
 """Curves, laws, factors and constants of scientific applications, fitted on measured runs; nothing is set by hand."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scripts.calibration.science_curves import (
+    arm_of,
     curves_of,
     with_germline,
     with_precision_factors,
@@ -17,7 +19,6 @@ from scripts.calibration.science_several import spills, with_constants
 from service.catalog.catalog import Catalog
 from service.sizing.science.application import Application, Template
 from service.sizing.science.rate import curve_s, point_size
-from service.sizing.science.rates import settings_ln_arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Fitted:
 
     applications: Mapping[str, Application]
     padding_time_factor: float
+    # Arm of ln(time) between recipes that pad.
+    padding_ln_arm: float = 0.0
     # Arm of ln(time) between settings of two sources.
     other_settings_ln_arm: float = 0.0
 
@@ -39,7 +42,8 @@ def fit_science(catalog: Catalog, runs: Sequence[ScienceRun]) -> Fitted:
         name: fit_application(catalog, catalog.applications[name], mine, pool=dynamics(runs))
         for name, mine in sorted(named.items())
     }
-    return Fitted(applications=found, padding_time_factor=_padding(found, runs))
+    padding, arm = _padding(found, runs)
+    return Fitted(applications=found, padding_time_factor=padding, padding_ln_arm=arm)
 
 
 def dynamics(runs: Sequence[ScienceRun]) -> list[ScienceRun]:
@@ -68,8 +72,8 @@ def fit_curves(catalog: Catalog, application: Application, runs: Sequence[Scienc
     if application.template is Template.ROOFLINE:
         return with_precision_factors(application, runs)
     plain = plain_runs(catalog, application, runs)
-    held = settings_ln_arm(application, catalog.calibration)
-    fitted = replace(application, curves=tuple(curves_of(application, plain, held=held)))
+    size_arm = catalog.calibration.assumption("science.size_ln_arm_fraction")
+    fitted = replace(application, curves=tuple(curves_of(application, plain, size_arm=size_arm)))
     fitted = with_variant_factors(fitted, plain)
     fitted = with_germline(fitted)
     return with_constants(catalog, fitted, runs)
@@ -80,12 +84,15 @@ def _alone(run: ScienceRun) -> bool:
     return run.gpus == 1 or run.template in {Template.SEQUENCE_TRAINING, Template.GENOMICS}
 
 
-def _padding(found: Mapping[str, Application], runs: Sequence[ScienceRun]) -> float:
-    """Time of padded over packed sequences: the median of runs that name both; 1 without any."""
+def _padding(found: Mapping[str, Application], runs: Sequence[ScienceRun]) -> tuple[float, float]:
+    """Time of padded over packed sequences: the median of runs that name both, and how far each is from the others."""
     ratios = []
     for run in runs:
         curves = {(c.variant, c.gpu): c for c in found[run.application].curves} if run.padded else {}
         curve = curves.get((run.variant, run.gpu))
         if curve is not None:
-            ratios.append(run.unit_s / curve_s(curve, point_size(run.size)))
-    return float(np.median(ratios)) if ratios else 1.0
+            ratios.append(math.log(run.unit_s / curve_s(curve, point_size(run.size))))
+    if len(ratios) < 2:
+        return (math.exp(ratios[0]) if ratios else 1.0), arm_of(())
+    missed = [one - float(np.median(ratios[:at] + ratios[at + 1 :])) for at, one in enumerate(ratios)]
+    return math.exp(float(np.median(ratios))), arm_of(missed)

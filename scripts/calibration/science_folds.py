@@ -58,18 +58,9 @@ def left_out(
 
 def with_other_settings(catalog: Catalog, fitted: Fitted, runs: Sequence[ScienceRun]) -> Fitted:
     """The fit with the arm by which settings of one source miss those of another, beside what intervals hold."""
-    scores = [
-        beyond(one.ln_missed, one.arm)
-        for one in left_out(catalog, fitted, runs, SOURCE, lambda _: None)
-        if _steps_unseen(one.run, runs)
-    ]
-    return replace(fitted, other_settings_ln_arm=arm_of(scores) if len(scores) > 1 else 0.0)
-
-
-def _steps_unseen(run: ScienceRun, runs: Sequence[ScienceRun]) -> bool:
-    """Whether no other source ran the application in the steps of this run."""
-    others = {o.timestep_fs for o in runs if o.application == run.application and o.source != run.source}
-    return run.timestep_fs is not None and run.timestep_fs not in others
+    missed = left_out(catalog, fitted, runs, SOURCE, lambda _: None)
+    scores = [beyond(one.ln_missed, one.arm) for one in missed if one.run.settings is not None]
+    return replace(fitted, other_settings_ln_arm=arm_of(scores, most=math.inf) if len(scores) > 1 else 0.0)
 
 
 def with_few_gpu_bands(fitted: Fitted, missed: Sequence[Missed]) -> tuple[Fitted, list[Missed]]:
@@ -148,7 +139,10 @@ def _missed(
     part: str,
 ) -> list[Missed]:
     calibration = fitted_calibration(
-        catalog.calibration, padding=fitted.padding_time_factor, other_settings=fitted.other_settings_ln_arm
+        catalog.calibration,
+        padding=fitted.padding_time_factor,
+        padding_ln_arm=fitted.padding_ln_arm,
+        other_settings=fitted.other_settings_ln_arm,
     )
     found = predictions(replace(catalog, calibration=calibration), applications, list(runs))
     return [

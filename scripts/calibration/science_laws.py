@@ -178,7 +178,10 @@ def _unseen_scores(
                 gpus=(spec,),
                 hardware=catalog.hardware,
                 calibration=catalog.calibration,
+                settings=run.settings,
             )
-            if math.isfinite(rates.unit_s[0]):
+            rate = rates.rates[0]
+            # What other settings change is no matter of the GPU, and has a band of its own.
+            if rate is not None and not rate.other_settings and math.isfinite(rate.unit_s):
                 missed = math.log(run.unit_s / float(rates.unit_s[0]))
                 yield beyond(missed, float(rates.up[0] if missed > 0.0 else rates.down[0]))

@@ -16,11 +16,13 @@ from service.sizing.calibration import ANY_SCOPE, Calibration, Coefficient
 from service.sizing.interval import Interval
 from service.sizing.science.application import Application, Curve, SpillLaw, Template
 from service.sizing.science.describe import describe
+from service.sizing.science.rates import has_settings
 from service.sizing.science.workload import MdWorkload, ScienceWorkload
 
 # Metrics that grow with the time of a unit; all others of a run fall with it.
 _TIMES = frozenset({"elapsed_s", "gpu_seconds_target", "step_time_s", "time_to_train_min"})
 PADDING = "science.padding_time_factor"
+PADDING_LN_ARM = "science.padding_ln_arm"
 OTHER_SETTINGS = "science.other_settings_ln_arm"
 _RATES = frozenset({"ns_day", "mlups", "tokens_s_gpu", "model_tflops_gpu", "steps_s", "tflops"})
 
@@ -46,6 +48,11 @@ class ScienceRun:
     timestep_fs: float | None
     line: MeasuredScience
     group: tuple[str, ...]
+
+    @property
+    def settings(self) -> str | None:
+        """As published, of work that has settings."""
+        return self.line.workload.settings if has_settings(self.template) else None
 
 
 def science_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[ScienceRun]:
@@ -95,9 +102,15 @@ def _run(probe: Catalog, line: MeasuredScience, *, source: str, group: tuple[str
     return None
 
 
-def fitted_calibration(calibration: Calibration, *, padding: float, other_settings: float) -> Calibration:
+def fitted_calibration(
+    calibration: Calibration, *, padding: float, padding_ln_arm: float, other_settings: float
+) -> Calibration:
     """The calibration in which padded sequences take so many times as long, and other settings miss by such an arm."""
-    made = ((PADDING, ANY_SCOPE, padding), (OTHER_SETTINGS, str(Template.MD), other_settings))
+    made = (
+        (PADDING, ANY_SCOPE, padding),
+        (PADDING_LN_ARM, ANY_SCOPE, padding_ln_arm),
+        (OTHER_SETTINGS, str(Template.MD), other_settings),
+    )
     entries = {
         (name, scope): Coefficient(name=name, scope=scope, value=value, source="") for name, scope, value in made
     }
@@ -123,7 +136,7 @@ def _probe(catalog: Catalog) -> Catalog:
         name: replace(one, curves=tuple(replace(c, variant=v) for c in one.curves for v in _variants(one)))
         for name, one in lossless.items()
     }
-    calibration = fitted_calibration(catalog.calibration, padding=1.0, other_settings=0.0)
+    calibration = fitted_calibration(catalog.calibration, padding=1.0, padding_ln_arm=0.0, other_settings=0.0)
     return replace(catalog, applications=spread, calibration=calibration)
 
 

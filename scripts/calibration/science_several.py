@@ -55,7 +55,7 @@ def _with_serial(application: Application, runs: Sequence[ScienceRun]) -> Applic
     for gpu, logs in sorted(split(serial).items()):
         mine = [run for run in runs if run.gpu == gpu]
         curve = fit_curve(application.template, mine, variant="default", gpu=gpu)
-        arm = arm_of([x - float(np.median(logs)) for x in logs])
+        arm = arm_of([x - float(np.median(logs[:at] + logs[at + 1 :])) for at, x in enumerate(logs) if len(logs) > 1])
         curves.append(replace(curve, coefficients_s=(math.exp(float(np.median(logs))),), q10=-arm, q90=arm))
     return replace(application, curves=tuple(curves), serial=replace(law, serial_fraction=serial))
 

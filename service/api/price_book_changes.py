@@ -1,7 +1,6 @@
 """/v1/price-books: an administrator uploads a price book, as JSON or as a table, and puts it in force."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from service.access import Permission
 from service.api.price_books import identity
@@ -10,20 +9,18 @@ from service.edge.conditional import ETAG_DOC, documents_if_match, entity_tag, i
 from service.edge.context import caller, request_id, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, idempotent
 from service.edge.posting import PostedNow, created, created_doc
+from service.edge.price_book import PriceBookUploadSchema
 from service.edge.tables import CSV_MEDIA_TYPE
-from service.planning.price_book_check import parts_asked_for, wrong_of
 from service.planning.price_book_view import PriceBookView
 from service.planning.price_books import activate, get_price_book, upload
 from service.schemas.price_books import (
     Activation,
     ActivationSchema,
-    Judge,
     PriceBookRequest,
-    PriceBookRequestSchema,
     UploadedPriceBookSchema,
     WholePriceBookSchema,
 )
-from service.schemas.price_table import COLUMNS, book_of_table
+from service.schemas.price_table import COLUMNS
 
 blueprint = ResourceBlueprint(
     "price_book_changes",
@@ -40,7 +37,7 @@ _UPLOAD = (
     "It makes the next version of the book of that name, which prices nothing until it is activated. A "
     f"table (text/csv in UTF-8; commas, semicolons or tabs) names its columns in the first row: {', '.join(COLUMNS)}; "
     "the first three must be there, an empty cell is a field that is not given, rows without anything are not counted. "
-    "What a table has no place for stands in the query."
+    "What a table has no place for stands in the query. GET /v1/price-books/template is a table to fill in."
 )
 _ACTIVATE = (
     "For administrators. The book prices quotes from that day on, until another one in the same currency does or its "
@@ -74,17 +71,6 @@ _HEAD = (
     _in_query("indicative", "whether they are orders of magnitude.", type="string", enum=["true", "false"]),
     _in_query("note", "what to know about it.", type="string", maxLength=400),
 )
-
-
-class PriceBookUploadSchema(PriceBookRequestSchema):
-    """A price book, as JSON or as a table."""
-
-    of_table: ClassVar[Callable[[str, Mapping[str, str]], dict[str, Any]]] = staticmethod(book_of_table)
-
-    def judge(self) -> Judge:
-        """Units and kinds are told in the same report as whatever is wrong with other rows."""
-        known = parts_asked_for(runtime())
-        return lambda line: wrong_of(line, known)
 
 
 @blueprint.route("", methods=["POST"])

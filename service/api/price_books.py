@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from flask import Response
+
 from service.access import Permission
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
+from service.edge.tables import CSV_MEDIA_TYPE
+from service.planning.price_book_template import FILENAME, price_book_template
 from service.planning.price_book_view import PriceBookView
 from service.planning.price_books import get_price_book, list_price_books
 from service.schemas.currency import CurrencyField
@@ -23,6 +27,12 @@ blueprint = ResourceBlueprint(
     description="What parts cost, by the seller's own books.",
 )
 _BOOKS = "price-books"
+_TEMPLATE = (
+    "Every part that a bill of materials can ask for, with the unit that it counts, and no price. Filled in, and "
+    "uploaded with its name, currency and date in the query, it is a price book; a part whose price stays empty has "
+    "none, and a quote with that part is incomplete. Rows may be left out, and others added."
+)
+_SAVED_AS = {"Content-Disposition": {"description": "The name to save it under.", "schema": {"type": "string"}}}
 
 
 class PriceBookQuerySchema(PageQuerySchema):
@@ -55,6 +65,23 @@ def get_price_books(query: dict[str, Any]) -> Any:
     cursor, limit = query.pop("cursor"), query.pop("limit")
     found = list_price_books(runtime(), caller(), only=PriceBookFilter(**query), before_id=cursor, limit=limit + 1)
     return page(found, of=_BOOKS, limit=limit)
+
+
+@blueprint.route("/template", methods=["GET"])
+@documents_etag(blueprint)
+@blueprint.response(
+    200,
+    {"type": "string", "description": "A heading and a row a part."},
+    content_type=CSV_MEDIA_TYPE,
+    description="The table.",
+    headers=ETAG_DOC | _SAVED_AS,
+)
+@blueprint.described(operationId="getPriceBookTemplate", description=_TEMPLATE)
+def get_template() -> Any:
+    """Read a price book to fill in, as a table."""
+    table = price_book_template(runtime())
+    headers = {**tagged("price_book_template", table), "Content-Disposition": f'attachment; filename="{FILENAME}"'}
+    return Response(table, mimetype=CSV_MEDIA_TYPE, headers=headers)
 
 
 @blueprint.route("/<price_book_id>", methods=["GET"])

@@ -12,7 +12,8 @@ from service.edge.context import caller, request_id, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, idempotent
 from service.edge.posting import PostedNow, created, created_doc
 from service.planning.idempotency import Once
-from service.planning.quote_revise import quote_difference, revise
+from service.planning.quote_difference import quote_difference
+from service.planning.quote_revise import revise
 from service.planning.quote_view import QuoteView
 from service.planning.quotes import get_quote, list_revisions
 from service.schemas.page import CursorField, PageQuerySchema, ordinal, page

@@ -52,6 +52,10 @@ class PriceBookCalls:
         """One price book with its lines."""
         return self._calls.document("GET", self._at(book_id))
 
+    def template(self) -> bytes:
+        """A table (CSV) of every part that quotes ask for, to be filled in and uploaded."""
+        return self._calls.send("GET", f"{_PATH}/template", headers={"Accept": "*/*"}).content
+
     def upload(
         self, content: Body, *, head: TableHead | None = None, idempotency_key: str | None = None
     ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`headroom price-books`: the tenant's price books are listed, uploaded and put in force."""
+"""`headroom price-books`: the tenant's price books are listed, filled in, uploaded and put in force."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from service.client.call import Call, calling
 from service.client.choosing import paging
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
-from service.client.files import read_file
+from service.client.files import read_file, write_file
 from service.client.listings import moment, print_older
 from service.client.price_book_calls import TableHead
 from service.client.progress import Watch
@@ -66,6 +66,20 @@ def show_price_books(
     return Ending.DONE
 
 
+@price_books.command("template", epilog=EXIT_CODES)
+@click.option("--to", "file", type=click.Path(allow_dash=True), default="-", help="The file. [standard output]")
+@calling
+def save_template(call: Call, file: str) -> Ending:
+    """Write a price book to fill in: a table of every part that quotes ask for, without prices.
+
+    headroom price-books template > book.csv; headroom price-books upload book.csv takes it back.
+    """
+    with Watch() as watch, call.connect(watch) as headroom:
+        content = headroom.price_books.template()
+    write_file(file, content)
+    return Ending.DONE
+
+
 @price_books.command("upload", epilog=EXIT_CODES)
 @click.argument("file", type=click.Path(allow_dash=True))
 @click.option("--name", help="For a table: the name of the book.")
@@ -91,7 +105,8 @@ def upload_price_book(
     """Store a price book, for keys of the role admin.
 
     FILE is a body of POST /v1/price-books (- is standard input); or, where its name ends in .csv or --name is given, a
-    table whose first row names its columns: part, kind, unit, list_price, sku, lead_time_weeks, note.
+    table whose first row names its columns: part, kind, unit, list_price, sku, lead_time_weeks, note. headroom
+    price-books template writes one to fill in.
     """
     content = read_file(file, most_bytes=_LARGEST_BYTES)
     head: TableHead | None = None

@@ -12,12 +12,12 @@ from service.client.answers import Answer, make_console, plain_table
 from service.client.call import Call, calling
 from service.client.choosing import paging
 from service.client.default import DefaultCommand, WithDefault
-from service.client.differences import print_difference
 from service.client.ending import EXIT_CODES, Ending
 from service.client.files import read_file, write_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
 from service.client.progress import Watch
+from service.client.quote_changes import print_changes
 from service.client.run import Page
 
 _LARGEST_BYTES = 64_000_000
@@ -220,7 +220,7 @@ def revise_quote(
         difference = None if call.as_json else headroom.quotes.diff(quote_id, quote["id"])
     _tell_state(call, quote)
     if difference is not None:
-        _print_changes(difference, of=quote_id, against=quote["id"])
+        print_changes(make_console(), difference)
     return Ending.DONE
 
 
@@ -235,7 +235,7 @@ def diff_quotes(call: Call, quote_id: str, other_id: str) -> Ending:
     if call.as_json:
         call.print_json(answer)
     else:
-        _print_changes(answer, of=quote_id, against=other_id)
+        print_changes(make_console(), answer)
     return Ending.DONE
 
 
@@ -263,12 +263,6 @@ def _line_and_share(given: str) -> tuple[str, str]:
     if not sign:
         raise click.UsageError(f"--line-discount {given}: write LINE=SHARE, such as server=0.15.")
     return line, share
-
-
-def _print_changes(answer: Answer, *, of: str, against: str) -> None:
-    """Line by line, however many there are: that is what is asked for."""
-    found = answer["difference"]
-    print_difference(make_console(), found, of=of, against=against, groups=len(found["lines"]))
 
 
 def _step(call: Call, quote_id: str, name: str, body: Answer | None, *, version: int | None) -> Ending:

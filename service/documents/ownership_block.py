@@ -65,8 +65,15 @@ def _ownership_rows(tco: Mapping[str, Any], currency: str) -> Iterator[Row]:
     for moved in tco["sensitivity"]:
         low, high = (unit_price(moved[name], currency) for name in ("gpu_hour_at_low", "gpu_hour_at_high"))
         name = words(moved["input"].removesuffix("_fraction"))
-        span = f"{name} from {moved['low']} to {moved['high']}"
+        span = f"{name} from {_bound(moved, 'low')} to {_bound(moved, 'high')}"
         yield {"name": "A GPU-hour, if", "value": f"{low} … {high}", "note": span, "strong": False}
+
+
+def _bound(moved: Mapping[str, Any], end: str) -> str:
+    """A share in percent, any other number with its thousands apart."""
+    if moved["input"].endswith("_fraction"):
+        return share(moved[end])
+    return f"{Decimal(moved[end]).normalize():,f}"
 
 
 def _even(utilisation: str) -> str:

@@ -9,17 +9,18 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from service.documents.labels import label, unit
-from service.documents.lines_sheet import Formats, formats_of, write_lines
+from service.documents.lines_sheet import Formats, for_paper, formats_of, write_lines
 from service.documents.older import as_today
 from service.documents.order import names_of
 from service.documents.ownership_block import missing_names
 from service.documents.price_block import book_in_words, rate_in_words
+from service.documents.row_height import set_height
 from service.documents.spelled import day, words
 from service.documents.view import Quote, page_view
 
 Cell = str | int | float | None
 Rows = Iterable[tuple[Cell, ...]]
-_WIDE = 46
+_WIDE, _NARROW, _LAST = 46, 23, 5
 _BACKLOG = (("orders_usd_b", "orders"), ("shipped_usd_b", "shipped"), ("backlog_usd_b", "backlog"))
 # What strangers write is text: nothing becomes a formula, a link or a number by its looks.
 _PLAIN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
@@ -59,13 +60,34 @@ def _head(quote: Quote, view: Mapping[str, Any], sha256: str | None) -> Iterator
 def _sheet(book: Workbook, name: str, rows: Rows, formats: Formats) -> None:
     sheet: Worksheet = book.add_worksheet(name)
     sheet.set_column(0, 0, _WIDE)
-    sheet.set_column(1, 5, _WIDE / 2)
+    sheet.set_column(1, _LAST, _NARROW)
+    for_paper(sheet)
     for place, row in enumerate(rows):
-        for column, value in enumerate(row):
-            if isinstance(value, int | float):
-                sheet.write_number(place, column, value)
-            elif value is not None:
-                sheet.write_string(place, column, value, formats.bold if column == 0 else formats.wrap)
+        _row(sheet, place, row, formats)
+
+
+def _row(sheet: Worksheet, place: int, row: tuple[Cell, ...], formats: Formats) -> None:
+    """Numbers and texts; a text at the end of a row that is too long for its column takes those that are free."""
+    texts = []
+    for column, value in enumerate(row):
+        if isinstance(value, int | float):
+            sheet.write_number(place, column, value, formats.plain)
+        elif value is not None:
+            ends = column == len(row) - 1 and len(value) > _NARROW and column < _LAST
+            named = formats.bold if len(row) == 1 else formats.row_name
+            form = named if column == 0 else formats.wrap
+            if ends and column > 0:
+                sheet.merge_range(place, column, place, _LAST, "", form)
+            sheet.write_string(place, column, value, form)
+            if form is not formats.bold:
+                texts.append((value, _width(column, alone=ends)))
+    set_height(sheet, place, texts)
+
+
+def _width(column: int, *, alone: bool) -> float:
+    if column == 0:
+        return _WIDE
+    return _NARROW * (_LAST + 1 - column) if alone else _NARROW
 
 
 def _sizing(quote: Quote, view: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
@@ -85,7 +107,7 @@ def _sizing(quote: Quote, view: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]
     for part, size_gb in option["memory_gb_gpu"].items():
         yield (f"of it {words(part)} (GB)", size_gb)
     yield ("Power and racks",)
-    yield from ((words(name), value) for name, value in option["facility"].items() if _plain(value))
+    yield from ((_named(name), value) for name, value in option["facility"].items() if _plain(value))
     yield ("What it rests on",)
     yield from (("", text) for text in view["assumptions"])
     yield ("Written", day(quote["created_on"]))

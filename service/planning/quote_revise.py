@@ -1,8 +1,7 @@
-"""The next revision of a quote: a draft with the prices of today and the newest answer; and what changed since."""
+"""The next revision of a quote: a draft with the prices of today and the newest answer."""
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -21,12 +20,10 @@ from service.planning.quote_view import QuoteView, checked, quote_view
 from service.planning.quotes import add_row, all_held, get_quote, new_row
 from service.planning.races import until_settled
 from service.planning.transact import read, transact
-from service.quoting.revision import RevisionDifference, revision_difference
 from service.quoting.steps import QuoteStep
 from service.runtime import Runtime
 from service.schemas.quote_request import QUOTE_REQUEST, QuoteRequest
 from service.schemas.quote_revision import RevisionRequest
-from service.schemas.revision import revision_of
 from service.store import quote_risks, results
 from service.store.ids import new_id
 from service.store.tables.quotes import BEING_WRITTEN, QuoteRow, QuoteState
@@ -34,24 +31,6 @@ from service.store.tables.quotes import BEING_WRITTEN, QuoteRow, QuoteState
 log = structlog.get_logger(__name__)
 
 _MAY_BE_REVISED = (QuoteState.ISSUED, QuoteState.EXPIRED, QuoteState.DECLINED, QuoteState.WITHDRAWN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuoteDifference:
-    """Two revisions, and what changed from the old one to the new one; `names` are what lines are called, by id."""
-
-    number: str
-    old_revision: int
-    new_revision: int
-    old_currency: str
-    new_currency: str
-    names: Mapping[str, str]
-
-    old_quote_id: str
-    new_quote_id: str
-    old_sha256: str
-    new_sha256: str
-    difference: RevisionDifference
 
 
 def revise(
@@ -96,29 +75,6 @@ def revise(
     view = until_settled(lambda: transact(runtime, work))
     log.info("quote_written", quote_id=view.id, tenant_id=caller.tenant_id, run_id=view.run_id, request_id=request_id)
     return view
-
-
-def quote_difference(runtime: Runtime, caller: Caller, quote_id: str, *, other_id: str) -> QuoteDifference:
-    """From revision to other revision, of one number; NotFoundError where there is none, ConflictError for others."""
-    old, new = get_quote(runtime, caller, quote_id), get_quote(runtime, caller, other_id)
-    if old.number != new.number:
-        raise ConflictError(
-            f"{old.id} is of quote {old.number} and {new.id} of {new.number}; compare revisions of one."
-        )
-    before, after = orjson.loads(old.snapshot), orjson.loads(new.snapshot)
-    return QuoteDifference(
-        number=old.number,
-        old_revision=old.revision,
-        new_revision=new.revision,
-        old_currency=old.currency,
-        new_currency=new.currency,
-        names={line["id"]: line["name"] for line in (*before["lines"], *after["lines"])},
-        old_quote_id=old.id,
-        new_quote_id=new.id,
-        old_sha256=old.sha256,
-        new_sha256=new.sha256,
-        difference=revision_difference(revision_of(before), revision_of(after)),
-    )
 
 
 def _check_may_be_revised(row: QuoteRow, others: tuple[QuoteRow, ...]) -> None:

@@ -53,7 +53,7 @@ def target_of(question: Question) -> QuoteTarget:
     if objectives:
         parts.append(f"{' and '.join(objectives)} for {_said('{} %', by_name['percentile'])} of the requests")
     work = ", ".join(parts) or "as much as it can do"
-    confidence = _said("{}", question.constraints.min_confidence_fraction)
+    confidence = f"{shown(number(question.constraints.min_confidence_fraction) * 100)} %"
     return QuoteTarget(sentence=f"{_subject(question)}: {work}, at a confidence of {confidence}.", asked=asked)
 
 

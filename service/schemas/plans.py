@@ -16,6 +16,7 @@ from service.sizing.result import (
 )
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
+_SINCE_CPU_SERVERS = ("cpu_racks", "cpu_power_kw", "cpu_feeds")
 _SINCE_FEEDS = (
     "air_heat_kw",
     "switch_racks",
@@ -164,8 +165,9 @@ class FacilitySchema(AnswerSchema):
     cpu_servers = count("Servers without GPUs beside those that are sized; the sums above include them.")
     cpu_racks = count("Racks of their own that those stand in.", **_OPTIONAL)
     cpu_power_kw = figure("Power of those servers.", **_OPTIONAL)
+    cpu_feeds = count("Power feeds of their racks; those of all racks include them.", **_OPTIONAL)
 
     @pre_load
     def _older(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Answers of older engines ended with the heat that leaves through liquid, then with the grid."""
-        return {**dict.fromkeys(_SINCE_FEEDS), "cpu_servers": 0, "cpu_racks": None, "cpu_power_kw": None, **data}
+        return {**dict.fromkeys((*_SINCE_FEEDS, *_SINCE_CPU_SERVERS)), "cpu_servers": 0, **data}

@@ -176,6 +176,11 @@ class QuotePageSchema(PageSchema):
 class QuoteDifferenceSchema(WordedSchema):
     """What changed from one revision of a quote to another, and why."""
 
+    number = text("The number of both.")
     old_quote_id = text("The first revision.")
+    old_revision = count("Which one of the number that is.")
+    old_currency = text("Currency of its prices.")
     new_quote_id = text("The second one.")
+    new_revision = count("Which one of the number that is.")
+    new_currency = text("Currency of its prices.")
     difference = one(RevisionDifferenceSchema, "What changed, and why.")

@@ -91,17 +91,24 @@ def _money(value: Any) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
+class NamedChangeSchema(ChangeSchema):
+    """A quantity of a quote that differs."""
+
+    name = text("What people call it.")
+
+
 class LineChangeSchema(WordedSchema):
     """One line that is not the same."""
 
     line = text("Id of the line.")
+    name = text("What the line is called.")
     fate = fields.Enum(LineFate, by_value=True, required=True, metadata={"description": "What became of it."})
-    changes = many(ChangeSchema, "What differs.")
+    changes = many(NamedChangeSchema, "What differs.")
 
 
 class RevisionDifferenceSchema(WordedSchema):
     """What changed from one revision to the next, and why."""
 
-    causes = many(ChangeSchema, "Versions, option, prices, terms and screening that differ.")
+    causes = many(NamedChangeSchema, "Versions, option, prices, terms and screening that differ.")
     lines = many(LineChangeSchema, "Line by line.")
-    sums = many(ChangeSchema, "What it comes to.")
+    sums = many(NamedChangeSchema, "What it comes to.")

@@ -176,6 +176,7 @@ def facility_with(plan: FacilityPlan, beside: FacilityPlan, *, servers: int) -> 
         cpu_servers=servers,
         cpu_racks=beside.racks,
         cpu_power_kw=beside.it_power_kw,
+        cpu_feeds=beside.feeds,
     )
 
 

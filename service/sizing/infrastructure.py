@@ -10,7 +10,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.fabric import compute_ports
 from service.sizing.facility import Site, facility_plan, facility_with
 from service.sizing.front_end import fleet_switches
-from service.sizing.hardware import GpuSpec, Hardware, ServerSpec, SwitchSpec
+from service.sizing.hardware import FacilityPreset, GpuSpec, Hardware, ServerSpec, SwitchSpec
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.racks import stacked_kw
@@ -106,14 +106,15 @@ def _around(
     switch_kw = float(stacked_kw(stacks))
     units = sum(float(s.switches) * float(s.rack_units) for s in stacks)
     facility = facility_plan(server, servers, site, switches=stacks)
-    if beside is not None and more:
-        facility = facility_with(facility, facility_plan(beside.server, more, site), servers=more)
+    alone = None if beside is None or not more else facility_plan(beside.server, more, site)
+    if alone is not None:
+        facility = facility_with(facility, alone, servers=more)
     return _Around(
         network=network,
         facility=facility,
         network_steps=tuple(_network_steps(server, network)),
         facility_steps=(
-            *_beside_steps(beside, facility),
+            *_beside_steps(beside, alone, site.preset),
             *_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units, draw=draw),
         ),
     )
@@ -191,23 +192,38 @@ def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
     return [*stages, *counts]
 
 
-def _beside_steps(beside: Beside | None, plan: FacilityPlan) -> list[WorkingStep]:
-    """Power and racks of servers without GPUs; nothing where there are none."""
-    if beside is None or not beside.servers:
+def _beside_steps(beside: Beside | None, plan: FacilityPlan | None, preset: FacilityPreset) -> list[WorkingStep]:
+    """Power, racks and feeds of servers without GPUs, from the plan of these alone; nothing where there are none."""
+    if beside is None or plan is None:
         return []
     server = beside.server
     source = f"config/hardware/cpu_servers.yaml: {server.id}"
     count = ("cpu_servers", beside.servers)
     inputs = (count, ("plan_power_kw", server.plan_power_kw))
     return [
-        _step("cpu_power_kw", plan.cpu_power_kw, "kW", "CPU-only servers x planned power", inputs, source),
+        _step("cpu_power_kw", plan.it_power_kw, "kW", "CPU-only servers x planned power", inputs, source),
         _step(
             "cpu_racks",
-            plan.cpu_racks,
+            plan.racks,
             "racks",
             "CPU-only servers in racks of their own, by space, power, air and weight",
             (count, ("rack_units", server.rack_units), ("weight_kg", server.weight_kg)),
             source,
+        ),
+        _step(
+            "cpu_feeds",
+            plan.feeds,
+            "feeds",
+            "sides x (bound for breakers of the fullest of their racks / feed, rounded up) x those racks",
+            (
+                count,
+                ("cpu_racks", plan.racks),
+                ("servers_rack", plan.servers_rack),
+                ("max_power_w", server.max_power_w),
+                ("feed_kw", preset.feed_kw),
+                ("feed_sides", preset.feed_sides),
+            ),
+            f"{_FACILITY}: preset.feed_kw; {source}",
         ),
     ]
 
@@ -301,9 +317,20 @@ def _facility_steps(
             "power feeds",
             plan.feeds,
             "feeds",
-            "sides x (bound for breakers of a rack / feed, rounded up) x racks of servers + sides x racks of switches, "
-            "and the same of CPU-only servers",
-            (("feeds_rack", plan.rack_feeds), ("feed_kw", preset.feed_kw), ("max_power_w", server.max_power_w)),
+            "sides x (bound for breakers of the fullest rack / feed, rounded up) x racks of servers + sides x racks of "
+            "switches + those of CPU-only servers",
+            (
+                ("feeds_rack", plan.rack_feeds),
+                ("feed_sides", preset.feed_sides),
+                ("feed_kw", preset.feed_kw),
+                ("max_power_w", server.max_power_w),
+                ("servers", servers),
+                ("servers_rack", plan.servers_rack),
+                ("racks", plan.racks),
+                ("switch_racks", plan.switch_racks),
+                ("cpu_racks", plan.cpu_racks),
+                ("cpu_feeds", plan.cpu_feeds),
+            ),
             f"{_FACILITY}: preset.feed_kw; {_SERVERS}: {server.id}",
         ),
         _step(

@@ -15,8 +15,8 @@ from service.errors import PlannerError
 from service.sizing.numeric import Column, Numeric
 from service.sizing.table import FloatArray
 
-# Most rows of one call: with some dozens of batches a row, its arrays still lie in the cache of a core.
-_MOST_ROWS = 800
+# Most rows of one call: with some dozens of batches a row, larger arrays gain nothing and leave the cache of a core.
+_MOST_ROWS = 1600
 
 T = TypeVar("T")
 Like = TypeVar("Like", bound="Ask")

@@ -90,6 +90,7 @@ _ASKED: dict[Limit, str] = {
 _FALLBACK: dict[Limit, str] = {
     Limit.REFERENCE: "allow GPUs that are offered (GET /v1/catalog/gpus, reference: false)",
     Limit.NOT_ALLOWED: "allow more servers or GPUs",
+    Limit.COOLING: "allow the other cooling",
     Limit.UNKNOWN_FACT: "allow other servers or GPUs: no number of the question changes what is not known of these",
     Limit.GPU_NOT_CARRIED: "allow a GPU that it carries, or a server that carries an allowed GPU",
 }

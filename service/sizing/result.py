@@ -188,6 +188,7 @@ class FacilityPlan:
     cpu_servers: int = 0
     cpu_racks: int | None = None
     cpu_power_kw: float | None = None
+    cpu_feeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,7 @@ def _page(batch: BatchView, *, problem: str | None = None, status: int = 200) ->
     return page(
         "batch_part.html" if is_part() else "batch.html",
         status=status,
+        part=is_part(),
         batch=batch,
         open=batch.status in OPEN_BATCHES,
         items=[_told(item) for item in found[:_PER_PAGE]],

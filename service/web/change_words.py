@@ -6,36 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from service.documents.change_names import MONEY, change_name
 from service.documents.labels import label, unit
 from service.documents.spelled import amount
 from service.web.wording import confidence, count, money, percent, quantity
 
-_QUANTITIES = {
-    "feasible": "Fits",
-    "server": "Server",
-    "servers": "Servers",
-    "gpus": "GPUs",
-    "confidence_fraction": "Confidence",
-    "facility_power_kw": "Power at the meter",
-    "cost.total_usd": "Indicative cost",
-    "totals.one_time.net_amount": "Net, paid once",
-    "totals.recurring.net_amount": "Net, paid by the year over the term",
-    "totals.subtotal": "All lines, net",
-    "totals.charges_amount": "Charges beside the lines",
-    "totals.total": "Total",
-    "tco.total": "Cost of ownership",
-    "run.id": "Sizing",
-    "run.digest": "Digest of the question",
-    "rules.bom": "Rules that count the parts",
-    "rules.discounts": "Rules of discounts",
-    "price_book.name": "Price book",
-    "price_book.version": "Version of the price book",
-    "price_book.date": "Day of the price book",
-    "price_book.currency": "Currency of the price book",
-    "price_book.digest": "Digest of the price book",
-    "export.severity": "Strongest export flag",
-    "export.table_version": "Version of the export rules",
-}
 _CAUSES = {
     "workload": "The workload itself",
     "catalog": "The facts of the catalog",
@@ -47,11 +22,6 @@ _NOTHING = "nothing"
 # Of these the values are identifiers that read as words.
 _WORDS = frozenset({"terms.discount_tier", "export.severity", "supply.delivery", "charge"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-def told_quantity(name: str) -> str:
-    """What a quantity of an answer is called."""
-    return _QUANTITIES.get(name) or label(name.rpartition(".")[2])
 
 
 def told_value(value: Any, name: str) -> str:
@@ -69,7 +39,14 @@ def told_value(value: Any, name: str) -> str:
         return confidence(float(number))
     if name.endswith("_usd"):
         return money(number)
-    return quantity(float(number), name) if unit(name) else count(float(number))
+    if unit(name):
+        return quantity(float(number), name)
+    return count(float(number)) if number == number.to_integral_value() else f"{number.normalize():f}"
+
+
+def told_price(value: Any, name: str, currency: str) -> str:
+    """A value of a line: money in its currency, all else as it is told elsewhere."""
+    return told_value(value, name) if value is None or name not in MONEY else told_sum(value, currency)
 
 
 def told_sum(value: Any, currency: str) -> str:
@@ -116,5 +93,5 @@ def _number(value: Any) -> Decimal | None:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "cause": cause, "change_from": change_from, "iso_day": iso_day, "local_minute": local_minute,
-    "told_quantity": told_quantity, "told_sum": told_sum, "told_value": told_value,
+    "told_price": told_price, "told_quantity": change_name, "told_sum": told_sum, "told_value": told_value,
 }  # fmt: skip

@@ -11,13 +11,15 @@ from werkzeug.wrappers import Response as AnyResponse
 from service.access import Permission
 from service.edge.context import caller, request_id, runtime
 from service.edge.pages import PageBlueprint
+from service.edge.price_book import PriceBookUploadSchema
+from service.edge.tables import CSV_MEDIA_TYPE
 from service.errors import ConflictError, FieldError, InvalidRequestError, PreconditionFailedError
-from service.planning.price_book_check import parts_asked_for, wrong_of
+from service.planning.price_book_template import FILENAME, price_book_template
 from service.planning.price_book_view import BookState, PriceBookView, PricedPartView
 from service.planning.price_books import activate, get_price_book, list_price_books, upload
 from service.schemas.issue import field_errors
 from service.schemas.json_text import MalformedBodyError
-from service.schemas.price_books import ActivationSchema, Judge, PriceBookRequest, PriceBookRequestSchema
+from service.schemas.price_books import ActivationSchema, PriceBookRequest
 from service.schemas.price_table import COLUMNS
 from service.store.filters import PriceBookFilter
 from service.web.form.book import CONTENT, FORM, PREFIX, body_sent
@@ -34,16 +36,7 @@ _MOST_OTHERS = 30
 _LINES = "lines"
 
 
-class _UploadSchema(PriceBookRequestSchema):
-    """A book whose rows are judged by what bills of materials ask for, in one report with whatever else is wrong."""
-
-    def judge(self) -> Judge:
-        """What is wrong with a line beside its fields."""
-        known = parts_asked_for(runtime())
-        return lambda line: wrong_of(line, known)
-
-
-_UPLOAD, _ACTIVATION = _UploadSchema(), ActivationSchema()
+_UPLOAD, _ACTIVATION = PriceBookUploadSchema(), ActivationSchema()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +83,7 @@ def show_books() -> Response:
         books=found[:_PER_PAGE],
         older=found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None,
         writes=caller().may(Permission.PRICE_BOOK_CHANGES),
+        template_file=FILENAME,
     )
 
 
@@ -133,7 +127,14 @@ def _refused(typed: Mapping[str, str], text: str, error: InvalidRequestError | C
 
 
 def _form(sent: _Sent, *, status: int = 200) -> Response:
-    return page("price_book_form.html", status=status, sent=sent, form=FORM, columns=COLUMNS)
+    return page("price_book_form.html", status=status, sent=sent, form=FORM, columns=COLUMNS, template_file=FILENAME)
+
+
+@blueprint.get(f"/price-books/{FILENAME}")
+def read_template() -> Response:
+    """The table to fill in, as a file."""
+    saved_as = {"Content-Disposition": f'attachment; filename="{FILENAME}"'}
+    return Response(price_book_template(runtime()), mimetype=CSV_MEDIA_TYPE, headers=saved_as)
 
 
 @blueprint.get("/price-books/<book_id>")

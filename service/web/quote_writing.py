@@ -44,7 +44,7 @@ from service.web.form.quote_lines import (
     place_typed,
     typed_lines,
 )
-from service.web.form.reading import beside_fields, body_of, typed_of
+from service.web.form.reading import beside_fields, body_of, typed_of, unclear
 from service.web.quote_words import Check, checks
 from service.web.rendering import page
 
@@ -188,12 +188,13 @@ def _typed(base: Mapping[str, Any]) -> dict[str, str]:
 def _request(base: Mapping[str, Any], typed: Mapping[str, str]) -> QuoteRequest:
     """What was asked before, with what is typed in place of it. Raises InvalidRequestError with every wrong field."""
     form = _form(base, typed)
+    if doubts := unclear(_with_lines(form, typed), typed):
+        told = tuple(replace(one, field=one.field.removeprefix(f"{PREFIX}.")) for one in doubts)
+        raise InvalidRequestError(told[0].message, errors=told)
     asked = as_asked(body_of(_with_lines(form, typed), typed).get(PREFIX, {}))
     # What the form has fields for is as they say: an emptied field takes back what was asked before.
     inside = {one.path.split(".")[1] for one in form.everything}.union(members_beside())
     body = {name: value for name, value in base.items() if name not in inside and value is not None} | asked
-    if isinstance(base.get("tco"), Mapping) and isinstance(body.get("tco"), Mapping):
-        body["tco"] = {"bounds": base["tco"].get("bounds") or {}, **body["tco"]}
     try:
         loaded: QuoteRequest = QUOTE_REQUEST.load(body)
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """/quotes: taken through their life, shown as they are, told apart."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -19,15 +19,17 @@ from service.errors import (
     PreconditionFailedError,
 )
 from service.planning import quote_steps
+from service.planning.quote_difference import quote_difference
 from service.planning.quote_documents import Form as FileForm
 from service.planning.quote_documents import document
-from service.planning.quote_revise import quote_difference, revise
-from service.planning.quote_view import QuoteView
+from service.planning.quote_revise import revise
+from service.planning.quote_view import QuoteSummary, QuoteView
 from service.planning.quotes import get_quote, list_quotes, list_revisions
 from service.schemas.quote_revision import RevisionRequestSchema
 from service.store.filters import QuoteFilter
 from service.store.tables.quotes import QuoteState
 from service.web.charts.ownership import ownership_chart
+from service.web.quote_steps import STEPS, Step, steps_of
 from service.web.quote_words import checks
 from service.web.quote_writing import number_of
 from service.web.rendering import page
@@ -44,16 +46,6 @@ _MEDIA_TYPES = {
 # The page of the quote shows its PDF in a frame, and there what stands for it while it is made.
 _WAITS_IN_A_FRAME = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 _IN_A_FRAME = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-# What may be done in each state.
-_STEPS: Mapping[QuoteState, tuple[str, ...]] = {
-    QuoteState.DRAFT: ("submit", "withdraw"),
-    QuoteState.PENDING_APPROVAL: ("approve", "reject", "withdraw"),
-    QuoteState.APPROVED: ("issue", "withdraw"),
-    QuoteState.ISSUED: ("accept", "decline", "revise", "withdraw"),
-}
-# What is left to do with a revision that can never be issued.
-_LEFT = ("withdraw",)
-_APPROVALS = ("approve", "reject")
 _WRITABLE = (QuoteState.DRAFT, QuoteState.PENDING_APPROVAL, QuoteState.APPROVED)
 
 
@@ -78,39 +70,44 @@ def show_quote(quote_id: str) -> Response:
     return _page(get_quote(runtime(), caller(), quote_id))
 
 
-def _page(quote: QuoteView, *, problem: str | None = None, status: int = 200) -> Response:
+def _page(quote: QuoteView, *, problem: str | None = None, taken: str | None = None, status: int = 200) -> Response:
     said = orjson.loads(quote.snapshot)
+    revisions = list_revisions(runtime(), caller(), quote.id)
     return page(
         "quote.html",
         status=status,
         quote=quote,
         view=page_view(said, state=quote.state.value, sha256=quote.sha256),
         said=said,
-        steps=_steps(quote),
+        steps=_steps(quote, revisions),
         writable=quote.state in _WRITABLE and quote.cannot_be_issued is None,
-        revisions=list_revisions(runtime(), caller(), quote.id),
+        revisions=revisions,
         problem=problem,
+        taken=taken,
+        typed=request.form,
         chart=ownership_chart(said["tco"]),
         checks=checks(said, approvers=quote.approval.approvers, needs=quote.approval.needs, why=quote.approval.why),
     )
 
 
-def _steps(quote: QuoteView) -> tuple[str, ...]:
+def _steps(quote: QuoteView, revisions: Sequence[QuoteSummary]) -> tuple[Step, ...]:
     """What the caller's role may do next; whether it may with this quote is for the use case to say."""
-    approves = caller().may(Permission.QUOTE_APPROVALS)
-    steps = _STEPS.get(quote.state, ()) if quote.cannot_be_issued is None else _LEFT
-    return tuple(step for step in steps if approves or step not in _APPROVALS)
+    barred = set() if caller().may(Permission.QUOTE_APPROVALS) else {"approve", "reject"}
+    if any(one.revision > quote.revision for one in revisions):
+        barred.add("revise")
+    found = steps_of(quote.state, cannot_be_issued=quote.cannot_be_issued is not None)
+    return tuple(step for step in found if step.name not in barred)
 
 
 @blueprint.post("/quotes/<quote_id>/<step>")
 def take(quote_id: str, step: str) -> AnyResponse:
     """A step in the life of a quote, over the version that was read; why it cannot be taken is told on its page."""
-    if step not in {name for steps in _STEPS.values() for name in steps}:
+    if step not in STEPS:
         raise NotFoundError(f"There is no step {step[:64]!r}.")
     try:
         after = _take(quote_id, step)
     except (ConflictError, ForbiddenError, PreconditionFailedError, InvalidRequestError) as error:
-        return _page(get_quote(runtime(), caller(), quote_id), problem=error.message, status=409)
+        return _page(get_quote(runtime(), caller(), quote_id), problem=error.message, taken=step, status=409)
     return redirect(f"/quotes/{after.id}", code=303)
 
 

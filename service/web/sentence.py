@@ -22,6 +22,9 @@ _PER_DAY = {
     "ligands_day": "ligands",
 }  # fmt: skip
 
+# Units that one of is told without their s.
+_COUNTED = frozenset({"GPUs", "racks", "servers", "days", "tokens"})
+
 
 def server_name(name: str) -> str:
     """What people call a server: without its maker and its GPUs, which are told apart."""
@@ -126,11 +129,16 @@ def _days(days: float) -> str:
 
 def shortfall_sentence(shortfall: Shortfall) -> str:
     """Why nothing fits, and by how much."""
-    unit = f" {shortfall.unit}" if shortfall.unit else ""
-    return (
-        f"Nothing in the catalog fits. {label(shortfall.limit.value)} is what binds: "
-        f"{digits(shortfall.required)}{unit} is required, and the nearest is {digits(shortfall.best)}{unit}."
-    )
+    # One sentence for GPUs, milliseconds and kilowatts alike, whatever their number.
+    required, best = (_with_unit(value, shortfall.unit) for value in (shortfall.required, shortfall.best))
+    binds = f"{label(shortfall.limit.value)} is what binds"
+    return f"Nothing in the catalog fits. {binds} (required: {required}; the nearest: {best})."
+
+
+def _with_unit(value: float, unit: str) -> str:
+    """12 GPUs, 1 GPU, 40 ms."""
+    word = unit.removesuffix("s") if value == 1 and unit in _COUNTED else unit
+    return f"{digits(value)} {word}".rstrip()
 
 
 def limits_of(constraints: Constraints) -> tuple[str, ...]:

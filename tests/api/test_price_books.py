@@ -1,5 +1,7 @@
 """/v1/price-books: who may, what is refused and leaves nothing behind, tags, pages, keys and tables."""
 
+import csv
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from config.environment import ROOT
 from service.access import Role
 from tests.api.conftest import Speaker
+from tests.api.selling import open_shop
 
 BOOKS = "/v1/price-books"
 FOLDER = ROOT / "config" / "examples" / "document" / "price-books"
@@ -177,3 +180,44 @@ def test_pages_and_audit(admin: Speaker, check):
     events = check(admin.get("/v1/audit-events?resource_kind=price_book"))["items"]
     assert sorted(event["action"] for event in events) == ["price_book.activated", *["price_book.created"] * 3]
     assert {event["resource_id"] for event in events} == set(ids)
+
+
+def template_with(acme: Speaker, price: str) -> str:
+    """The template with a price in every row."""
+    answer = acme.get(f"{BOOKS}/template")
+    assert (answer.status_code, answer.mimetype) == (200, "text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert {row["list_price"] for row in rows} == {""}
+    filled = io.StringIO(newline="")
+    table = csv.DictWriter(filled, fieldnames=rows[0].keys())
+    table.writeheader()
+    table.writerows({**row, "list_price": price} for row in rows)
+    return filled.getvalue()
+
+
+def test_the_template_is_taken_as_it_is_and_filled_in(admin: Speaker, acme: Speaker):
+    empty = admin.post(f"{BOOKS}?{QUERY}", data=acme.get(f"{BOOKS}/template").data, content_type="text/csv")
+    assert (empty.status_code, empty.json["warnings"]) == (201, [])
+    assert empty.json["without_price"] == empty.json["line_count"] > 0
+    filled = admin.post(f"{BOOKS}?{QUERY}", data=template_with(acme, "1250.00"), content_type="text/csv")
+    assert (filled.status_code, filled.json["warnings"], filled.json["without_price"]) == (201, [], 0)
+
+
+def test_a_quote_from_the_filled_template_lacks_no_price(speaker, work):
+    shop = open_shop(speaker, work)
+    table = template_with(shop.seller, "1250.00")
+    made = shop.admin.post(f"{BOOKS}?{QUERY}", data=table, content_type="text/csv")
+    today = {"effective_from": str(TODAY)}
+    assert shop.admin.post(f"{made.headers['Location']}/activate", today, If_Match="*").status_code == 200
+    quote = shop.draft().json
+    assert quote["document"]["price_book"]["name"] == "list"
+    assert {line["list_price"] for line in quote["document"]["lines"]} == {"1250.00"}
+
+
+def test_the_template_has_a_tag_and_a_row_for_every_server(acme: Speaker):
+    first = acme.get(f"{BOOKS}/template")
+    assert acme.get(f"{BOOKS}/template", If_None_Match=first.headers["ETag"]).status_code == 304
+    parts = {row["part"] for row in csv.DictReader(io.StringIO(first.text))}
+    known = {one["id"] for one in acme.get("/v1/catalog/servers?limit=500").json["items"]}
+    assert known
+    assert known <= parts

@@ -34,7 +34,7 @@ ASVS = {
     ),
     "2.3.3 all of a change or nothing": "tests/planning/test_audit.py::test_a_change_that_is_not_committed_is_not_told",
     "2.3.4 one of a number is out": (
-        "tests/planning/test_quote_steps.py::test_of_a_number_one_revision_is_out_whatever_is_raced"
+        "tests/planning/test_quote_races.py::test_of_a_number_one_revision_is_out_whatever_is_raced"
     ),
     "2.3.5 two people": "tests/api/test_quotes.py::test_nobody_approves_their_own_even_through_a_revision",
     "2.4.1 so many calls": "tests/api/test_limits.py::test_a_tenant_has_so_many_reads_and_so_many_writes",
@@ -61,7 +61,7 @@ ASVS = {
     "15.3.2 no redirects": "tests/test_outbound.py::test_a_redirect_is_an_answer_and_not_followed",
     "15.3.3 mass assignment": "tests/api/test_access.py::test_a_body_cannot_choose_its_tenant",
     "15.3.7 a parameter twice": "tests/api/test_security.py::test_a_parameter_that_comes_twice_is_refused",
-    "15.4.2 checks and deeds are one": "tests/planning/test_quote_steps.py::test_raced_steps_take_one_legal_path",
+    "15.4.2 checks and deeds are one": "tests/planning/test_quote_races.py::test_raced_steps_take_one_legal_path",
     "16.2.5 no secret in a log": "tests/api/test_secrets.py::test_what_is_sent_to_any_operation_is_in_no_line",
     "16.3.2 refusals are logged": "tests/api/test_secrets.py::test_what_is_sent_to_any_operation_is_in_no_line",
     "16.4.1 no forged line": "tests/logs/test_lines.py::test_no_value_of_ours_breaks_a_line",

@@ -99,3 +99,19 @@ def test_an_odd_part_is_stored_with_a_word_and_another_unit_is_refused_with_its_
     refused = admin("price-books", "upload", str(table), *head)
     assert refused.code == Ending.REFUSED
     assert "Row 3 of the table" in refused.err
+
+
+def test_a_template_is_filled_in_and_taken(admin, tmp_path):
+    printed = admin("price-books", "template")
+    assert (printed.code, printed.err) == (Ending.DONE, "")
+    assert printed.out.startswith("part,kind,unit,list_price,sku,lead_time_weeks,note")
+    path = tmp_path / "book.csv"
+    assert admin("price-books", "template", "--to", path).code == Ending.DONE
+    rows = path.read_text(encoding="utf-8").splitlines()
+    filled = [rows[0], *(re.sub(r"^(([^,]*,){3}),", r"\g<1>1000.00,", row) for row in rows[1:])]
+    path.write_text("\n".join(filled), encoding="utf-8")
+    head = ("--name", "client template", "--currency", "USD", "--date", "2026-11-01")
+    done = admin("price-books", "upload", path, *head)
+    assert (done.code, done.err) == (Ending.DONE, "")
+    assert "without a price" not in done.out
+    assert "Warning" not in done.out

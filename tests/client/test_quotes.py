@@ -87,9 +87,22 @@ def test_an_issued_quote_is_revised_and_compared(of, seller, stocked, file):
     revised = seller("quotes", "revise", quote_id, "--valid-days", "9")
     assert revised.code == Ending.DONE, revised.err
     assert "revision 2" in revised.out
-    assert "valid_until" in revised.out
+    assert re.search(r"Valid until: 20\d\d-\d\d-\d\d -> 20\d\d-\d\d-\d\d", revised.out)
     (new_id,) = set(re.findall(r"quo_\w+", revised.out)) - {quote_id}
-    assert "valid_until" in seller("quotes", "diff", quote_id, new_id).out
+    told = seller("quotes", "diff", quote_id, new_id).out
+    assert "what changed from revision 1 to revision 2" in told
+    assert "Valid until" in told
+    assert "quo_" not in told
+    same = seller("quotes", "diff", quote_id, quote_id).out
+    assert "Nothing changed: both say the same." in same
+    assert seller("quotes", "change", new_id, file(stocked | {"discount_fraction": "0.05"})).code == Ending.DONE
+    cheaper = seller("quotes", "diff", quote_id, new_id).out
+    assert re.search(r"\(server\): changed", cheaper)
+    assert re.search(r"Discount: 0 % -> 5 %", cheaper)
+    assert re.search(r"Net price of one: [\d,]+\.\d\d [A-Z]{3} -> [\d,]+\.\d\d [A-Z]{3} \(-5\.0%\)", cheaper)
+    assert re.search(r"Total: [\d,]+\.\d\d [A-Z]{3} -> [\d,]+\.\d\d [A-Z]{3}", cheaper)
+    back = seller("quotes", "change", new_id, file(stocked | {"valid_days": 9}))
+    assert back.code == Ending.DONE
     assert seller("quotes", "diff", quote_id, new_id, "--json").json["difference"]["lines"] == []
     listed = seller("quotes", quote_id, "--revisions")
     assert re.findall(r"/(\d) ", listed.out) == ["2", "1"]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from decimal import Decimal
 
 import pytest
@@ -65,7 +66,11 @@ def test_sums_are_those_of_the_quote(quote):
     for part in ("one_time", "recurring"):
         for amount in ("list_amount", "discount_amount", "net_amount"):
             assert float(snapshot["totals"][part][amount]) in shown
-    assert sum(str(formula).startswith("=SUMIF(") for formula in formulas) == 6
+    sums = [str(formula) for formula in formulas if str(formula).startswith("=SUMIF(")]
+    assert len(sums) == 6
+    # What is summed by is what stands in the column.
+    kinds = {re.search(r'"([^"]+)"', formula)[1] for formula in sums}
+    assert kinds == {row["Charge"] for row in rows_of(opened(quote)["Quote"])} == {"one time", "yearly"}
 
 
 def test_the_other_sheets_have_sizing_and_screening(quote):
@@ -132,6 +137,24 @@ def test_lines_have_one_order_and_one_number_in_every_document(quote):
     charges = [row["Charge"] for row in table]
     assert charges == sorted(charges)
     assert [row["Line"] for row in rows_of(opened(quote)["Quote"])] == [row["Line"] for row in table]
+
+
+def test_every_sheet_is_printed_as_wide_as_a_page_with_long_texts_wrapped(quote):
+    book = opened(quote)
+    for sheet in book:
+        assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0), sheet.title
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+    heading = next(row for row in book["Quote"].iter_rows() if row[0].value == "No.")
+    assert book["Quote"].print_title_rows == f"${heading[0].row}:${heading[0].row}"
+    wrapped = [cell.value for cell in next(book["Quote"].iter_rows(heading[0].row + 1)) if cell.alignment.wrap_text]
+    assert wrapped[0] == quote()["lines"][0]["name"]
+
+
+def test_a_row_is_as_high_as_its_longest_text(quote):
+    """LibreOffice takes the height that stands in the file; without one, texts that are wrapped lie on each other."""
+    rests = [row for row in opened(quote)["Sizing"].iter_rows() if len(str(row[1].value or "")) > 150]
+    assert rests
+    assert all(row[0].parent.row_dimensions[row[0].row].height >= 30 for row in rests)
 
 
 def test_a_workbook_is_the_same_every_time(quote):

@@ -289,8 +289,9 @@ def test_a_quote_from_an_option_to_acceptance(visit, sold):
     expect(approver.page.locator(".title-row")).to_contain_text("Approved")
     seller.go(address).click("button:text-is('Issue')")
     expect(page.locator(".title-row")).to_contain_text("Issued")
+    page.click("summary:has-text('Accept')")
     page.fill('[name="accepted_by"]', "The dean")
-    page.click("button:text-is('Accept')")
+    page.click("button:text-is('Note the acceptance')")
     expect(page.locator(".title-row")).to_contain_text("Accepted")
     seller.keep_picture("journey-quote-accepted")
 

@@ -8,7 +8,8 @@ import pytest
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.planning.change import change
 from service.planning.execute import execute
-from service.planning.quote_revise import quote_difference, revise
+from service.planning.quote_difference import quote_difference
+from service.planning.quote_revise import revise
 from service.planning.quote_risk import list_at_risk
 from service.planning.quote_steps import accept, approve, decline, issue, reject, submit, withdraw
 from service.planning.quotes import get_quote, list_revisions

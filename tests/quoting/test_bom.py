@@ -291,7 +291,15 @@ def test_servers_without_gpus_are_parts_of_the_bill(bill):
     assert not [one.id for one in plain.lines if one.id.startswith("cpu-")]
 
 
-def test_feeds_of_cpu_servers_beside_shelves_are_said_to_be_uncounted(bill):
-    liquid = with_cpu_servers(server="poweredge-xe9780l-b300")
-    assert "cpu-rack-pdu" in {one.rule for one in bill(liquid).uncounted}
-    assert "cpu-rack-pdu" not in {one.rule for one in bill(with_cpu_servers()).uncounted}
+def test_racks_of_cpu_servers_beside_shelves_have_a_unit_on_each_feed(bill):
+    unknown = with_cpu_servers(server="poweredge-xe9780l-b300")
+    liquid = replace(unknown, facility=replace(unknown.facility, cpu_feeds=4))
+    plain = with_cpu_servers()
+    air = replace(plain, facility=replace(plain.facility, feeds=12, rack_feeds=4, cpu_feeds=4))
+
+    assert line_of(bill(liquid), "cpu-rack-pdu").quantity == 4
+    # Where racks of GPU servers have such units, the feeds of all racks are on one line.
+    assert line_of(bill(air), "rack-pdu").quantity == 12
+    assert "cpu-rack-pdu" not in {line.id for line in bill(air).lines}
+    # Answers of older engines do not have them apart.
+    assert "cpu-rack-pdu" in {one.rule for one in bill(unknown).uncounted}

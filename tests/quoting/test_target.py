@@ -24,7 +24,7 @@ TRAINING = TrainingWorkload(
 
 CHAT = (
     "Serving llama-3.1-70b: 20 requests a second, TTFT of at most 4,000 ms and TPOT of at most 60 ms for 95 % of the "
-    "requests, at a confidence of 0.8."
+    "requests, at a confidence of 80 %."
 )
 
 
@@ -37,14 +37,14 @@ CHAT = (
         ),
         (
             inference_workload(demand=Demand(saturate_gpus=16), slo=None),
-            "Serving llama-3.1-70b: all that 16 GPUs can do, at a confidence of 0.8.",
+            "Serving llama-3.1-70b: all that 16 GPUs can do, at a confidence of 80 %.",
         ),
         (
             TRAINING,
-            "Training llama-3.1-8b (continued pretrain): done within 30 days, at a confidence of 0.8.",
+            "Training llama-3.1-8b (continued pretrain): done within 30 days, at a confidence of 80 %.",
         ),
-        (FOLDING, "Running boltz-2: 2,000 targets a day, at a confidence of 0.8."),
-        (FLUID, "Running roofline: done within 3 days, at a confidence of 0.8."),
+        (FOLDING, "Running boltz-2: 2,000 targets a day, at a confidence of 80 %."),
+        (FLUID, "Running roofline: done within 3 days, at a confidence of 80 %."),
     ],
 )
 def test_the_target_is_a_sentence(workload, sentence):

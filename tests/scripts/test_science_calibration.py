@@ -11,6 +11,7 @@ import yaml
 
 from config.environment import ROOT
 from scripts.calibration.science import calibrate_science, write_science
+from scripts.calibration.science_curves import unheld
 from scripts.calibration.science_fit import fit_application, fit_science
 from scripts.calibration.science_folds import GPU, left_out
 from scripts.calibration.science_runs import ScienceRun, science_runs
@@ -109,9 +110,7 @@ def test_scatter_widens_the_interval(bare: Catalog, runs: list[ScienceRun]) -> N
         ]
         return fit_application(bare, bare.applications["gromacs"], mine).curves[0].q90
 
-    # What settings add to every interval in any case is not counted twice.
-    assert arm(0.02) == arm(0.04)
-    assert arm(0.02) < arm(0.4)
+    assert arm(0.02) < arm(0.04) < arm(0.4)
 
 
 def test_runs_on_several_gpus_say_nothing_of_the_law_between_gpus(bare: Catalog, runs: list[ScienceRun]) -> None:
@@ -183,4 +182,29 @@ def test_intervals_hold_what_their_fit_had_not_seen() -> None:
     assert len(templates) >= 14
     for error in templates:
         assert error["inside"] >= 0.80, error
-        assert error["rows"] < 20 or error["inside"] <= 0.97, error
+        assert error["rows"] < 20 or error["inside"] <= 0.95, error
+    for error in (e for e in errors if e["application"] == "*" and e["left_out"] != "nothing"):
+        assert 0.80 <= error["inside"] <= 0.90, error
+
+
+def test_what_the_arm_for_sizes_holds_is_not_in_that_of_the_curve(bare: Catalog, runs: list[ScienceRun]) -> None:
+    """The outermost runs are predicted from within: an interval so far out has an arm for that already."""
+    one = next(r for r in runs if r.application == "gromacs" and r.gpu == "gh200")
+    off = 0.1
+    sizes = (1e4, 1e5, 1e6, 1e7)
+    mine = [planted(one, n, 4e-9 * n * float(np.exp(off * (-1) ** k))) for k, n in enumerate(sizes)]
+    missed = [abs(m) for m in unheld(one.template, mine, size_arm=0.0)]
+    held = [abs(m) for m in unheld(one.template, mine, size_arm=0.15)]
+
+    assert held[0] < missed[0]
+    assert held[-1] < missed[-1]
+    assert held[1:-1] == missed[1:-1]
+
+
+def test_of_what_was_published_of_settings_a_curve_keeps_the_words(bare: Catalog, runs: list[ScienceRun]) -> None:
+    fitted = fit_science(bare, [r for r in runs if r.application in {"openmm", "fluidx3d"}])
+    stated = {c.settings for c in fitted.applications["openmm"].curves if c.gpu == "b200-sxm" and c.variant == "pme"}
+
+    assert stated == {("4 fs LangevinMiddle, HMR 1.5 amu, CUDA platform",)}
+    # What a lattice code states of itself changes nothing of its time.
+    assert not any(c.settings for c in fitted.applications["fluidx3d"].curves)

@@ -1,5 +1,6 @@
 """What is bought and powered around an option, against arithmetic by hand and against laws."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from service.catalog.prices import load_price_book
 from service.sizing.facility import Site, facility_plan
 from service.sizing.front_end import fleet_switches
 from service.sizing.hardware import ServerSpec
-from service.sizing.infrastructure import Infrastructure, infrastructure
+from service.sizing.infrastructure import Beside, Infrastructure, infrastructure
 from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.racks import RackLimits, SwitchStack
@@ -64,7 +65,13 @@ def test_there_are_cases() -> None:
 
 
 def built(
-    catalog: Catalog, server: ServerSpec, servers: int, *, east_west: bool = True, **limits: float
+    catalog: Catalog,
+    server: ServerSpec,
+    servers: int,
+    *,
+    east_west: bool = True,
+    beside: Beside | None = None,
+    **limits: float,
 ) -> Infrastructure:
     return infrastructure(
         server,
@@ -75,6 +82,7 @@ def built(
         hardware=catalog.hardware,
         constraints=Constraints(**limits),
         calibration=catalog.calibration,
+        beside=beside,
     )
 
 
@@ -282,6 +290,31 @@ def test_every_count_has_its_rule_and_source_in_the_working(catalog):
         assert step.value == part.leaf_switches + part.spine_switches
     assert steps["racks"].value == found.facility.racks
     assert steps["power feeds"].value == found.facility.feeds
+
+
+@given(name=SERVERS, servers=st.integers(1, 300), cpu_servers=st.integers(0, 80))
+def test_feeds_are_recomputed_from_the_working_alone(name, servers, cpu_servers, catalog):
+    server = catalog.hardware.server(name)
+    beside = Beside(server=catalog.hardware.cpu_servers[0].placed(), servers=cpu_servers)
+    found = built(catalog, server, servers, beside=beside)
+    steps = {step.name: (step.value, {given.name: given.value for given in step.inputs}) for step in found.working}
+
+    def fullest(inputs, servers):
+        bound_kw = inputs["max_power_w"] / 1000.0 * min(servers, inputs["servers_rack"])
+        return inputs["feed_sides"] * math.ceil(bound_kw / inputs["feed_kw"])
+
+    of_cpu_servers = 0.0
+    if cpu_servers:
+        counted, inputs = steps["cpu_feeds"]
+        of_cpu_servers = fullest(inputs, inputs["cpu_servers"]) * inputs["cpu_racks"]
+        assert counted == of_cpu_servers == found.facility.cpu_feeds
+    counted, inputs = steps["power feeds"]
+    if inputs["max_power_w"] is None:
+        assert counted is None
+        return
+    own = inputs["racks"] - inputs["switch_racks"] - (inputs["cpu_racks"] or 0.0)
+    of_servers = fullest(inputs, inputs["servers"]) * own
+    assert counted == of_servers + inputs["feed_sides"] * inputs["switch_racks"] + of_cpu_servers
 
 
 def test_an_infiniband_fabric_has_counts_and_an_unknown_power(catalog):

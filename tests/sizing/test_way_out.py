@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
+from service.sizing.hardware import Cooling
 from service.sizing.rank import inward, outward
 from service.sizing.result import Limit, Shortfall, SizingResult
 from service.sizing.science.workload import DeadlineTarget
@@ -94,9 +95,9 @@ DENSE: Workload = training_workload(tokens=1e12)
             ["constraints.max_rack_kw", "constraints.max_facility_kw"],
         ),
         (
-            # Desktops stand in no rack and come nearest; two of them are all there may be.
+            # Desktops stand in no rack and come nearest; two of them are all there may be, and nobody set that.
             Question(workload=inference_workload(), constraints=Constraints(max_rack_kw=2.0, max_budget_usd="5000")),
-            Limit.FLEET,
+            Limit.RACK_POWER,
             ["constraints.max_rack_kw", "constraints.max_budget_usd"],
         ),
         (
@@ -142,6 +143,61 @@ def test_what_the_advice_says_would_do_does(
     assert shortfall.limit is limit
     assert named == fields
     assert answered(catalog, weight, again).feasible
+
+
+DESK_DAYS = training_workload(target=TrainingTarget(deadline_days=30.0), tokens=2e12)
+
+
+@pytest.mark.parametrize(
+    ("workload", "limits", "limit"),
+    [
+        # A desktop comes within the deadline in 493 days: the racks are what was set, and change less.
+        (DESK_DAYS, {"max_rack_air_kw": 2.0}, Limit.RACK_AIR),
+        (inference_workload(), {"max_rack_air_kw": 2.0, "max_rack_kw": 3.0}, Limit.RACK_AIR),
+        (HEAVY, {"max_rack_kg": 20.0, "max_rack_kw": 1.0, "max_racks": 2}, Limit.RACK_POWER),
+    ],
+)
+def test_the_limit_that_binds_was_set_and_the_advice_lifts_it(workload, limits, limit, catalog, weight):
+    question = Question(workload=workload, constraints=Constraints(**limits))
+    told = missed(catalog, weight, question)
+    loosened, fields = typed_back(question, told)
+
+    assert told.limit is limit
+    assert fields[0] == f"constraints.{limit}"
+    assert getattr(loosened.constraints, str(limit)) == told.best
+    assert answered(catalog, weight, loosened).feasible
+
+
+def test_where_the_cooling_refuses_all_that_is_allowed_it_is_left_out(catalog, weight):
+    allowed = Constraints(cooling=Cooling.AIR, allowed_gpus=("gb300",))
+    question = Question(workload=HEAVY, constraints=replace(allowed, allowed_servers=("poweredge-xe9712-gb300",)))
+    told = missed(catalog, weight, question)
+    without = replace(question, constraints=replace(question.constraints, cooling=None))
+
+    assert told.limit is Limit.COOLING
+    assert "with constraints.cooling left out poweredge-xe9712-gb300 would do" in told.relaxation
+    assert answered(catalog, weight, without).feasible
+
+
+def test_a_fleet_that_is_too_large_in_any_rack_is_that_of_a_server_and_not_of_desktops(catalog, weight):
+    demand = Demand(requests_s=3e6)
+    told = missed(
+        catalog, weight, Question(workload=replace(HEAVY, demand=demand), constraints=Constraints(max_rack_kw=2.0))
+    )
+
+    assert told.limit is Limit.FLEET
+    assert told.best == catalog.calibration.assumption("fleet.max_gpus")
+
+
+def test_racks_are_raised_to_so_many_servers_as_a_row_needs(catalog, weight):
+    some = replace(HEAVY, demand=Demand(concurrency=200.0))
+    question = Question(workload=some, constraints=Constraints(max_rack_kw=5.0, max_racks=1))
+    told = missed(catalog, weight, question)
+    loosened, fields = typed_back(question, told)
+
+    assert fields[0] == "constraints.max_rack_kw"
+    assert 14.2 < told.best < 142.0
+    assert answered(catalog, weight, loosened).feasible
 
 
 def test_every_figure_of_power_suffices_when_it_is_typed_back(catalog: Catalog, weight: FloatArray) -> None:

@@ -58,6 +58,16 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(bare))
 
 
+def asked_first(page: str, action: str) -> str:
+    """The words under which a form that cannot be taken back stands, closed until somebody opens it."""
+    found = re.search(
+        rf'<details class="sure"[^>]*><summary>.*?</summary>\s*<form[^>]*action="{action}".*?<p>(.*?)</p>', page
+    )
+    assert found, f"{action} is one click away"
+    assert page.count(f'action="{action}"') == 1
+    return html.unescape(found[1])
+
+
 @pytest.fixture
 def visitor(app: Flask, runtime: Runtime) -> Callable[..., Visitor]:  # noqa: F811 - the fixtures
     """Makes somebody of a tenant with a role, signed in unless said otherwise."""

@@ -6,7 +6,7 @@ import pytest
 
 from service.access import Role
 from service.planning.keys import create_key, list_keys
-from tests.web.conftest import text_of
+from tests.web.conftest import asked_first, text_of
 
 HOOK = {"url": "https://93.184.215.14/events", "events": "run.done"}
 
@@ -24,6 +24,7 @@ def test_a_key_is_made_shown_once_and_revoked(admin, visitor):
     otto = visitor("acme", Role.SELLER, signed_in=False)
     assert otto.client.get("/v1/runs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     key = re.findall(r'action="/admin/keys/(\w+)/revoke"', admin.get("/admin/keys").text)[0]
+    assert "refused from this moment" in asked_first(admin.get("/admin/keys").text, f"/admin/keys/{key}/revoke")
     assert admin.post(f"/admin/keys/{key}/revoke", {}, on="/admin/keys").status_code == 303
     assert "revoked" in text_of(admin.get("/admin/keys").text)
 
@@ -92,6 +93,7 @@ def test_a_webhook_is_made_with_a_secret_that_is_shown_once(admin):
     assert secret not in listed
     assert "93.184.215.14" in listed
     hook = re.search(r'href="(/admin/webhooks/whk_\w+)"', listed)[1]
+    assert "given up" in asked_first(admin.get(hook).text, f"{hook}/delete")
     assert step(admin, hook, "delete").status_code == 303
     assert "There is none yet" in text_of(admin.get("/admin/webhooks").text)
 
@@ -110,6 +112,7 @@ def test_a_webhook_is_changed_disabled_and_enabled_again(admin, webhook):
     assert step(admin, webhook, "ping").status_code == 409
     assert step(admin, webhook, "enable").status_code == 303
     assert step(admin, webhook, "nothing").status_code == 404
+    assert "shown once" in asked_first(admin.get(webhook).text, f"{webhook}/rotate")
     told = step(admin, webhook, "rotate", old_valid_h="2")
     assert "shown now and never again" in text_of(told.text)
     assert "signs too until" in text_of(admin.get(webhook).text)

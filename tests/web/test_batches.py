@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.schemas.requests import SMALL_CHAT
-from tests.web.conftest import form_token, text_of
+from tests.web.conftest import asked_first, form_token, text_of
 
 LINES = "\n".join(
     json.dumps(one)
@@ -63,7 +63,11 @@ def test_what_is_no_batch_is_told_and_not_lost(anna, items):
 
 
 def test_an_open_batch_is_cancelled(anna, batch):
+    assert "already stays" in asked_first(anna.get(batch).text, f"{batch}/cancel")
+    # What asks again every second must not close what somebody has just opened.
+    assert "/cancel" not in anna.get(batch, HX_Request="true").text
     assert anna.post(f"{batch}/cancel", {}, on="/batches").status_code == 303
+    assert '<div id="stop" hx-swap-oob="true"></div>' in anna.get(batch, HX_Request="true").text
     assert "Cancelled 3" in text_of(anna.get(batch).text)
 
 

@@ -99,3 +99,13 @@ def test_another_tenants_book_is_not_there(admin, visitor):
         assert stranger.get(path).status_code == 404, path
     form = {"effective_from": "2030-01-01", "changes": "0"}
     assert stranger.post(f"{book}/activate", form).status_code == 404
+
+
+def test_the_pages_offer_a_template_that_they_take_again(admin, visitor):
+    link = re.search(r'href="([^"]+)" download', admin.get("/price-books").text)
+    assert link
+    assert f'href="{link[1]}"' in admin.get("/price-books/new").text
+    table = admin.get(link[1])
+    assert (table.status_code, table.mimetype) == (200, "text/csv")
+    assert sent(admin, table.text).status_code == 303
+    assert "download" not in visitor("acme", Role.SELLER).get("/price-books").text

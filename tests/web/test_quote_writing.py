@@ -281,6 +281,57 @@ def test_the_book_is_chosen_among_those_of_the_tenant(shop, seller):
     assert asked(shop, written(seller, shop, price_book_id=choice))["price_book"]["id"] == choice
 
 
+@pytest.mark.parametrize("field", ["discount_fraction", "line_discounts.server"])
+def test_a_discount_that_may_be_a_fraction_is_asked_about(shop, seller, field):
+    typed = {**CLEAR, field: "0.15"}
+    for page in (
+        previewed(seller, shop, **typed),
+        seller.post("/quotes", form_of(shop, **typed), on=new_of(shop)).text,
+    ):
+        beside = f"quote-{field.replace('.', '-').replace('_', '-')}"
+        assert "0.15 may be 15 % or 0.15 %" in fault_beside(page, beside)
+        assert re.findall(rf'data-fill="quote.{field}" data-value="([^"]+)"', page) == ["15 %", "0.15 %"]
+        assert "Total over" in text_of(page)
+    assert 'value="0.15"' in page
+    assert not shop.seller.get("/v1/quotes?state=draft").json["items"]
+    sure = asked(shop, written(seller, shop, **{**CLEAR, field: "0.15 %"}))
+    assert sure["lines"][0]["discount_fraction"] == "0.0015"
+
+
+def test_the_bounds_of_the_ownership_are_typed_and_kept(shop, seller):
+    bounds = {
+        "tco.electricity_price_kwh": "0.2",
+        "tco.bounds.electricity_price_kwh": "0.10 to 0.45",
+        "tco.bounds.utilisation_fraction": "40 - 80",
+        "tco.bounds.hardware_price_factor": "0,9 to 1,25",
+    }
+    quote = written(seller, shop, **CLEAR, **bounds)
+    moved = {one["input"]: (one["low"], one["high"]) for one in asked(shop, quote)["tco"]["sensitivity"]}
+    assert moved["electricity_price_kwh"] == ("0.10", "0.45")
+    form = typed_in(seller.get(f"{quote}/change").text)
+    assert form["quote.tco.bounds.utilisation_fraction"] == "40 % to 80 %"
+    assert form["quote.tco.bounds.hardware_price_factor"] == "0.9 to 1.25"
+    bounds["tco.bounds.utilisation_fraction"] = ""
+    emptied = {**form_of(shop, **CLEAR, **bounds), "version": "1"}
+    assert seller.post(quote, emptied, on=f"{quote}/change").status_code == 303
+    assert set(shop.seller.get(f"/v1{quote}").json["request"]["tco"]["bounds"]) == {
+        "electricity_price_kwh",
+        "hardware_price_factor",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "told"),
+    [("pue", "wide", "two numbers from 1 to 5"), ("pue", "2 to 1", "the lower one first"),
+     ("pue", "1.2", "two numbers"),
+     ("residual_fraction", "5 to 120", "from 0 % to 100 %"), ("load_fraction", "0.5 to 0.9", "50 % to 90 %")],
+)  # fmt: skip
+def test_bounds_that_cannot_be_are_told_beside_their_field(shop, seller, name, typed, told):
+    page = previewed(seller, shop, **{f"tco.bounds.{name}": typed})
+    assert told in text_of(fault_beside(page, f"quote-tco-bounds-{name.replace('_', '-')}"))
+    assert "Total over" in text_of(page)
+
+
 @pytest.mark.parametrize(("books", "currency"), [((), "USD"), (("EUR",), "EUR"), (("USD", "EUR"), "USD")])
 def test_a_new_quote_is_in_the_currency_of_the_prices_that_are_in_force(speaker, work, visitor, books, currency):
     shop = open_shop(speaker, work)

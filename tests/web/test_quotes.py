@@ -6,7 +6,7 @@ import pytest
 
 from service.access import Role
 from tests.api.selling import Shop, open_shop
-from tests.web.conftest import Visitor, text_of
+from tests.web.conftest import Visitor, asked_first, text_of
 from tests.web.test_quote_writing import CLEAR
 
 
@@ -59,6 +59,8 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     assert step(approver, quote, "approve").status_code == 303
     assert step(seller, quote, "issue").status_code == 303
     assert "Decline" in seller.get(quote).text
+    for name in ("accept", "decline", "withdraw"):
+        assert asked_first(seller.get(quote).text, f"{quote}/{name}").endswith(".")
     assert step(seller, quote, "decline").status_code == 409
     assert step(seller, quote, "accept", accepted_by="The dean").status_code == 303
     assert "Accepted" in seller.get(quote).text
@@ -158,3 +160,21 @@ def test_ownership_is_drawn_beside_a_cloud(shop, seller):
     quote = seller.post("/quotes", typed, on=new).headers["Location"]
     assert "owning costs less from month" in text_of(seller.get(quote).text)
     assert 'value="9.50"' in seller.get(f"{quote}/change").text or 'value="9.5"' in seller.get(f"{quote}/change").text
+
+
+def test_what_a_refused_step_was_told_is_still_there(shop, seller):
+    quote = f"/quotes/{shop.draft().json['id']}"
+    refused = seller.post(f"{quote}/withdraw", {"version": "99", "reason": "a typo"}, on=quote)
+    assert refused.status_code == 409
+    assert '<details class="sure" name="sure" open>' in refused.text
+    assert 'name="reason" value="a typo"' in refused.text
+
+
+def test_what_is_over_may_be_written_anew_once(shop, seller):
+    quote = f"/quotes/{shop.draft().json['id']}"
+    assert f"{quote}/revise" not in seller.get(quote).text
+    assert step(seller, quote, "withdraw", reason="other servers").status_code == 303
+    assert f"{quote}/revise" in seller.get(quote).text
+    revised = step(seller, quote, "revise", version="2")
+    assert revised.status_code == 303
+    assert f"{quote}/revise" not in seller.get(quote).text

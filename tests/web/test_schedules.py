@@ -10,7 +10,7 @@ from service.access import Role
 from service.planning.schedule.due import begin_due, ring
 from service.web.form.schedule import LABELS, body_typed, typed_schedule
 from tests.schemas.requests import SMALL_CHAT
-from tests.web.conftest import Visitor, text_of
+from tests.web.conftest import Visitor, asked_first, text_of
 from tests.web.test_quote_writing import fault_beside, typed_in
 
 NEW = {
@@ -98,6 +98,7 @@ def test_a_schedule_is_paused_resumed_and_removed(admin, schedule):
     assert stale.status_code == 409
     assert "alert" in stale.text
     assert step(admin, schedule, "nothing").status_code == 404
+    assert "What it has sized stays" in asked_first(admin.get(schedule).text, f"{schedule}/remove")
     assert step(admin, schedule, "remove").headers["Location"] == "/schedules"
     assert admin.get(schedule).status_code == 404
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.web.form.typed_number import either, exact, number
+from service.web.form.typed_number import either, ends, exact, fraction, number
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,22 @@ def test_exact_numbers_are_read_without_a_float(typed, value):
 )
 def test_what_may_be_either_of_two_numbers_is_known(typed, meant):
     assert either(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("0.15", "15 %"), ("0,15", "15 %"), (".5", "50 %"), ("0.15 %", None), ("1", None), ("15", None), ("0", None),
+     ("free", None), ("-0.1", None), ("0.0", None)],
+)  # fmt: skip
+def test_what_is_typed_in_percent_may_be_meant_as_a_fraction(typed, meant):
+    assert fraction(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "pair"),
+    [("0.1 to 0.3", ("0.1", "0.3")), ("10-30 %", ("10", "30 %")), ("10 % \u2013 30 %", ("10 %", "30 %")),
+     ("1..2", ("1", "2")), ("1 ; 2", ("1", "2")), ("5", None), ("1 to 2 to 3", None), ("to 3", None),
+     ("-1 to 3", ("-1", "3"))],
+)  # fmt: skip
+def test_the_two_ends_of_a_range_are_read(typed, pair):
+    assert ends(typed) == pair

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
@@ -48,7 +49,8 @@ def evaluate_science(catalog: Catalog, run: MeasuredScience) -> Evaluated:
     if build is None:
         raise _unsupported(application, "its runs are timed by the customer's own rate")
     gpus = run.deployment.gpus or 1
-    workload, defaults = build(run.workload, application, gpus)
+    built, defaults = build(run.workload, application, gpus)
+    workload = replace(built, settings=run.workload.settings)
     asked = Deployment(gpu=run.deployment.gpu or "", gpus=gpus, replicas=None if gpus == 1 else 1)
     rerun = Rerun(
         workload=workload,

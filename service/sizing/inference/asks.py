@@ -42,9 +42,8 @@ class FleetAsk(Ask):
 
     @property
     def alike(self) -> Hashable:
-        """One model in one format, mode and engine; what formulas take as one number."""
-        traffic = self.traffic
-        return self.bench, self.unit, traffic.percentile_fraction, traffic.closed_loop, self.table, self.calibration
+        """The bench, which one model in one format, mode and engine has; what formulas take as one number."""
+        return self.bench, self.unit, self.traffic.percentile_fraction, self.traffic.closed_loop
 
     @property
     def size(self) -> int:

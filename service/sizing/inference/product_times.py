@@ -6,6 +6,7 @@ import numpy as np
 
 from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
 from service.sizing.inference.products import Cut, Part, Phase, Product
+from service.sizing.numeric import where_any
 from service.sizing.operation import Curves, Line
 from service.sizing.table import FloatArray, IntArray
 
@@ -54,11 +55,11 @@ class _Stack:
         tokens = carried.of(self.phase, head=self.head)
         took = self.line.work_s(tokens)
         # A product of a phase that the pass does not have is not launched.
-        return took if self.phase is None else np.where(tokens > 0.0, took, 0.0)
+        return took if self.phase is None else where_any(tokens, took)
 
     def launches_s(self, carried: PassTokens) -> FloatArray:
         tokens = carried.of(self.phase, head=self.head)
-        return self.launch_s if self.phase is None else np.where(tokens > 0.0, self.launch_s, 0.0)
+        return self.launch_s if self.phase is None else where_any(tokens, self.launch_s)
 
     def add_paired_s(self, total: FloatArray, carried: PairedTokens) -> None:
         """Adds its products to two passes that lie side by side: prompts are in the second alone."""
@@ -69,7 +70,7 @@ class _Stack:
         middle = carried.decode.shape[1]
         tokens = carried.decode if self.phase is Phase.DECODE else carried.prefill
         for each in self.line.work_s(tokens):
-            took = np.where(tokens > 0.0, each, 0.0)
+            took = where_any(tokens, each)
             total[:, middle:] += took
             if self.phase is Phase.DECODE:
                 total[:, :middle] += took

@@ -51,7 +51,6 @@ _HINTS = {
     Limit.TPOT: "a lower min_confidence_fraction lowers that figure",
     Limit.FLEET: "the demand takes {required}, a sizing goes up to {best}: lower the demand or split it",
     Limit.PRECISION: "ask for a precision that the allowed GPUs have, or for auto",
-    Limit.COOLING: "allow the other cooling",
     Limit.NOT_ALLOWED: "allow more servers or GPUs",
 }
 

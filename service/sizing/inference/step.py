@@ -12,7 +12,7 @@ from service.sizing.inference.overheads import Overheads
 from service.sizing.inference.product_times import PairedTokens, PassTokens
 from service.sizing.inference.products import Phase
 from service.sizing.network import point_to_point_s
-from service.sizing.numeric import Column, Numeric
+from service.sizing.numeric import Column, Numeric, where_any
 from service.sizing.operation import Line, Work
 from service.sizing.table import FloatArray, IntArray
 
@@ -186,7 +186,7 @@ def _launches_s(load: ModelLoad, machine: Machine, lines: _Lines, *, decode: Num
     total: FloatArray = np.zeros((1, 1))
     for kinds, number in ((lines.generation, decode), (lines.context, prefill)):
         for layers, line in kinds:
-            total = total + np.where(np.asarray(number) > 0.0, layers * line.launch_s, 0.0)
+            total = total + where_any(np.asarray(number), layers * line.launch_s)
     if machine.experts is not None:
         total = total + sum(kind.layers for kind in load.experts) * machine.experts.launch_s
     return total
@@ -199,7 +199,7 @@ def _attention_s(kinds: tuple[tuple[int, Line], ...], number: FloatArray, shape:
         return total
     for layers, line in kinds:
         total += layers * line.work_s(number)
-    return np.where(number > 0.0, total, 0.0)
+    return where_any(number, total)
 
 
 def _generation(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Line:

@@ -28,6 +28,7 @@ class Curve:
     `coefficients_s[k]` multiplies size**k. `q10, q50, q90` are quantiles of ln(measured / predicted) over `runs` lines,
     each predicted by a fit that left it out. `measured` is false when the curve was borrowed from another application.
     `timesteps_fs` are the integration steps of its runs: other steps are other settings. Empty: it has none.
+    `settings` are what is published of the settings of its runs, word for word.
     """
 
     gpu: str
@@ -47,6 +48,7 @@ class Curve:
     date: str
     note: str = ""
     timesteps_fs: tuple[float, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

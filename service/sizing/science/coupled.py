@@ -23,6 +23,7 @@ from service.sizing.training.job import Job as TrainingJob
 from service.sizing.units import GB
 
 _PADDING = "science.padding_time_factor"
+_PADDING_LN_ARM = "science.padding_ln_arm"
 
 
 def _demand_day(target: DeadlineTarget | None) -> float | None:
@@ -104,7 +105,9 @@ def sequence_job(workload: SequenceTrainingWorkload, application: Application, c
         curve_variant=variant.curve_variant,
         variant=variant,
         time_factor=variant.time_factor * padding,
-        ln_arm=variant.ln_arm if workload.packed else math.hypot(variant.ln_arm, 0.1),
+        ln_arm=variant.ln_arm
+        if workload.packed
+        else math.hypot(variant.ln_arm, calibration.coefficient(_PADDING_LN_ARM)),
         coupled=True,
         training=training,
         assumed=_sequence_assumed(workload, model, training, padding=padding),

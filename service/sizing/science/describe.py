@@ -72,7 +72,8 @@ def describe(workload: ScienceWorkload, application: Application, calibration: C
         raise UnsupportedWorkloadError(
             f"{application.id} is sized by the template {application.template}, not by {type(workload).__name__}"
         )
-    return _BUILDERS[application.template](workload, _timed(workload, application, calibration), calibration)
+    job = _BUILDERS[application.template](workload, _timed(workload, application, calibration), calibration)
+    return job if workload.settings is None else replace(job, settings=workload.settings)
 
 
 _RESTS_ON: dict[Template, tuple[str, ...]] = {

@@ -47,6 +47,8 @@ class Job:
     fixed_item_s: float = 0.0
     # Of dynamics: a curve of other steps was timed at other settings.
     timestep_fs: float | None = None
+    # As published, of a run; None of a caller's own job.
+    settings: str | None = None
     # Results of one item that are kept on disk.
     stored_units_item: float = 1.0
     # Bytes of them, where they follow from the workload and not from the application alone.

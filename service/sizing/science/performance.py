@@ -105,6 +105,7 @@ def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration
             variant=job.variant,
             base_factor=job.base_factor,
             timestep_fs=job.timestep_fs,
+            settings=job.settings,
         )
 
     found = at(job.size)
@@ -216,6 +217,9 @@ def trained_performance(job: Job, trained: Trained, *, rates: RateTable, calibra
 
 
 def _together_ln_arm(job: Job, calibration: Calibration) -> float:
+    """What several GPUs add; nothing where the seconds of one are themselves from runs on several (serial law)."""
+    if job.application.serial is not None:
+        return 0.0
     sharding = job.application.sharding
     return calibration.assumption("science.parallel_ln_arm_fraction") if sharding is None else sharding.ln_arm
 

@@ -73,6 +73,8 @@ class Rate:
     nearest: tuple[str, ...]
     how: str
     source: str
+    # Whether what was timed is known to have run in other settings than are asked for.
+    other_settings: bool = False
     # What it follows from; None of a roofline, which has no curve.
     origin: OnCurve | ByTransfer | ByLaw | None = None
 

@@ -48,11 +48,12 @@ def rates_of(
     variant: Variant | None = None,
     base_factor: float = 1.0,
     timestep_fs: float | None = None,
+    settings: str | None = None,
 ) -> RateTable:
     """One rate per entry of `gpus`; every distinct GPU is resolved once.
 
     A GPU on which `variant` itself was timed takes that curve, any other that of `curve_variant` x `base_factor`. Of a
-    curve whose runs had other steps than `timestep_fs` the interval is that of other settings.
+    curve whose runs had other steps than `timestep_fs`, or other `settings`, the interval is that of other settings.
     """
     resolver = _Resolver(
         application=application,
@@ -65,14 +66,20 @@ def rates_of(
         ln_arm=settings_ln_arm(application, calibration),
         other_ln_arm_fraction=other_settings_ln_arm(application, calibration),
         timestep_fs=timestep_fs,
+        settings=settings if has_settings(application.template) else None,
     )
     known = {gpu.id: resolver.rate(gpu.id, ()) for gpu in gpus}
     return rate_table(tuple(known[gpu.id] for gpu in gpus))
 
 
+def has_settings(template: Template) -> bool:
+    """Whether published tables of such work differ in settings that change its time."""
+    return template in _WITH_SETTINGS
+
+
 def settings_ln_arm(application: Application, calibration: Calibration) -> float:
     """Arm of ln(time) that settings and releases of a caller's own job add, where published tables differ in them."""
-    if application.template not in _WITH_SETTINGS:
+    if not has_settings(application.template):
         return 0.0
     return calibration.assumption("science.settings_ln_arm_fraction")
 
@@ -119,6 +126,7 @@ class _Resolver:
     ln_arm: float
     other_ln_arm_fraction: float
     timestep_fs: float | None
+    settings: str | None
     # Every GPU that nobody measured asks the measured ones again.
     on_curve: dict[str, Rate] = field(default_factory=dict)
 
@@ -139,11 +147,10 @@ class _Resolver:
         return self.on_curve[gpu]
 
     def _of_curve(self, curve: Curve) -> Rate:
-        beyond = _beyond(curve, self.size)
+        beyond = beyond_sizes(curve, self.size)
         inside = beyond <= math.log(1.25)
         others = self._other_settings(curve)
-        settings = math.hypot(self.ln_arm, self.other_ln_arm_fraction if others else 0.0)
-        extra = math.hypot(self.size_arm * beyond, settings if curve.source != CUSTOMER else 0.0)
+        extra = math.hypot(self.size_arm * beyond, self._settings_arm(curve, others=others))
         known = Basis.MEASURED if inside and not others else Basis.CALIBRATED
         basis = known if curve.measured else Basis.EXTRAPOLATED
         return Rate(
@@ -155,13 +162,22 @@ class _Resolver:
             nearest=curve.evidence[:3],
             how=f"curve of {curve.gpu}"
             + (f" ({curve.note})" if curve.note else "")
-            + (f", timed at {_steps(curve)}, other settings than asked" if others else ""),
+            + (f", timed {_steps(curve)}, other settings than asked" if others else ""),
             source=curve.source,
+            other_settings=others,
             origin=OnCurve(curve=curve),
         )
 
+    def _settings_arm(self, curve: Curve, *, others: bool) -> float:
+        """What settings add: nothing to those of the curve's runs, most to those that are known to be others."""
+        if curve.source == CUSTOMER or (self.settings is not None and self.settings in curve.settings and not others):
+            return 0.0
+        return math.hypot(self.ln_arm, self.other_ln_arm_fraction if others else 0.0)
+
     def _other_settings(self, curve: Curve) -> bool:
-        """Whether every run of the curve integrated in other steps than are asked for."""
+        """Whether every run of the curve integrated in other steps than are asked for, or has other settings."""
+        if self.settings is not None and curve.settings and self.settings not in curve.settings:
+            return True
         asked = self.timestep_fs
         if asked is None or not curve.timesteps_fs:
             return False
@@ -273,10 +289,12 @@ def _transferred(origin: Rate, transfer: Transfer) -> Rate:
 
 
 def _steps(curve: Curve) -> str:
-    return " and ".join(spoken(steps) for steps in curve.timesteps_fs) + " fs a step"
+    if not curve.timesteps_fs:
+        return "by somebody else"
+    return f"at {' and '.join(spoken(steps) for steps in curve.timesteps_fs)} fs a step"
 
 
-def _beyond(curve: Curve, size: WorkSize) -> float:
+def beyond_sizes(curve: Curve, size: WorkSize) -> float:
     """How far [e-folds] the largest size lies outside the measured ones; a curve of one constant has no size."""
     if len(curve.coefficients_s) == 1:
         return 0.0

@@ -15,6 +15,8 @@ class ScienceWorkload:
     """What every scientific job has; each template adds its own fields."""
 
     application: str
+    # What a published run says of its settings, word for word; a caller's own job has its own, and they are unknown.
+    settings: str | None = None
     kind: Kind = field(default=Kind.SCIENCE, init=False)
 
 

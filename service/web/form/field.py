@@ -35,6 +35,7 @@ class Shape(StrEnum):
     NAMES = "names"
     MODEL = "model"
     EXACT = "exact"
+    RANGE = "range"
     COUNTRY = "country"
 
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from service.quoting.tco_inputs import FACTORS, RANGES
 from service.schemas.quote_request import QUOTE_REQUEST
 from service.sizing.workload import Constraints
 from service.web.form.countries import country_name
-from service.web.form.field import Form, FormField, Group, Shape, fields_of
+from service.web.form.field import PERCENT, Form, FormField, Group, Shape, fields_of
+from service.web.form.typed_number import percentage
 
 PREFIX = "quote"
 _WORDS = {
@@ -53,12 +55,47 @@ _WORDS = {
     "quote.tco.cloud.reserved": "Every hour is paid for",
 }
 INITIAL = {"quote.currency": "USD"}
-_PRICES = "Prices"
+_PRICES, _OWNERSHIP = "Prices", "Cost of ownership"
+_FACTOR_WORDS = {
+    "hardware_price_factor": "Prices of the hardware",
+    "software_price_factor": "Prices of the software",
+    "support_price_factor": "Prices of the support",
+}
+_BOUNDS = "The lower and the upper bound that the sensitivity moves it between, such as {}."
+_SUCH_AS = {"pue": "1.2 to 1.6", "staff_price_year": "80000 to 120000", "space_price_kw_month": "120 to 200"}
+_EITHER_SIDE = "10 % to either side"
 _COUNTRY, _NEEDED = f"{PREFIX}.destination_country", f"{PREFIX}.deliver_by"
 
 
 def _of(*names: str) -> tuple[FormField, ...]:
     return fields_of(QUOTE_REQUEST, PREFIX, *names, words=_WORDS)
+
+
+def _range_field(name: str) -> FormField:
+    """Between what an input of the cost of ownership lies."""
+    share = name.endswith("_fraction")
+    ends = [f"{end:,f}" for end in RANGES[name]]
+    return FormField(
+        path=f"{PREFIX}.tco.bounds.{name}",
+        label=f"{_WORDS[name]}, from and to",
+        shape=Shape.RANGE,
+        what=_BOUNDS.format(_SUCH_AS.get(name, "40 to 80" if share else "0.10 to 0.30")),
+        unit=PERCENT if share else "",
+        default=_EITHER_SIDE,
+        limit=" to ".join(percentage(end) for end in ends) if share else " to ".join(ends),
+    )
+
+
+def _factor_field(name: str) -> FormField:
+    """Between what the prices of one kind lie, over those of the quote."""
+    return FormField(
+        path=f"{PREFIX}.tco.bounds.{name}",
+        label=f"{_FACTOR_WORDS[name]}, from and to",
+        shape=Shape.RANGE,
+        what=f"As a multiple of what the quote says. {_BOUNDS.format('0.9 to 1.25')}",
+        default=_EITHER_SIDE,
+        limit="0 to 10",
+    )
 
 
 def hour_field(gpu: str) -> FormField:
@@ -89,9 +126,9 @@ def form_for(
     cloud = () if gpu is None else (*_of("tco.cloud.name", "tco.cloud.date", "tco.cloud.reserved"), hour_field(gpu))
     [book] = _of("price_book_id")
     chosen = replace(book, shape=Shape.CHOICE, options=tuple(books), default="the one in force", wide=True)
-    *others, last = (_with_notes(one, told) for one in FORM.groups)
-    groups = [replace(one, fields=(*one.fields, chosen)) if one.title == _PRICES else one for one in others]
-    return replace(FORM, groups=(*groups, replace(last, fields=(*last.fields, *cloud))))
+    more = {_PRICES: (chosen,), _OWNERSHIP: cloud}
+    noted = (_with_notes(one, told) for one in FORM.groups)
+    return replace(FORM, groups=tuple(replace(one, fields=(*one.fields, *more.get(one.title, ()))) for one in noted))
 
 
 def _with_notes(group: Group, told: Mapping[str, str]) -> Group:
@@ -135,7 +172,7 @@ FORM = Form(
         ),
         Group(title="Offered by", folded=True, fields=_of("seller.name", "seller.contact", "seller.reference")),
         Group(
-            title="Cost of ownership",
+            title=_OWNERSHIP,
             folded=True,
             fields=_of(
                 "tco.horizon_months",
@@ -149,6 +186,11 @@ FORM = Form(
                 "tco.residual_fraction",
                 "tco.financing_rate_fraction",
             ),
+        ),
+        Group(
+            title="How sure the cost of ownership is",
+            folded=True,
+            fields=(*(_range_field(name) for name in RANGES), *(_factor_field(name) for name in FACTORS)),
         ),
     ),
 )

@@ -11,7 +11,7 @@ from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
 from service.web.form.countries import country_code, country_name, country_names
 from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape
-from service.web.form.typed_number import either, exact, number, percentage, percents
+from service.web.form.typed_number import either, ends, exact, fraction, number, percentage, percents
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
@@ -59,13 +59,38 @@ def _value(field: FormField, text: str) -> Any:
     if field.shape is Shape.NAMES:
         return [name for name in re.split(r"[\s,;]+", text) if name]
     if field.shape is Shape.EXACT:
-        return percents(text) if field.unit == PERCENT else exact(text)
+        return _exact(field, text)
+    if field.shape is Shape.RANGE:
+        pair = ends(text)
+        return text if pair is None else [_exact(field, end) for end in pair]
     if field.shape is Shape.MONEY:
         value = number(text.removeprefix("$"))
         return f"{value:.2f}" if isinstance(value, float) else text
     if field.shape is Shape.FLAG:
         return {"true": True, "false": False}.get(text, text)
     return country_code(text) if field.shape is Shape.COUNTRY else text
+
+
+def _exact(field: FormField, text: str) -> str:
+    return percents(text) if field.unit == PERCENT else exact(text)
+
+
+def unclear(form: Form, typed: Mapping[str, str]) -> tuple[FieldError, ...]:
+    """What was typed in percent and is probably a fraction: 0.15 for 15 %. Nobody but its author knows."""
+    found = []
+    for field in form.everything:
+        text = typed.get(field.path, "").strip()
+        if field.unit != PERCENT or not text:
+            continue
+        parts = ends(text) if field.shape is Shape.RANGE else None
+        meant = [fraction(part) for part in parts or (text,)]
+        if any(meant):
+            told = [f"{part.removesuffix('%').strip()} %" for part in parts or (text,)]
+            shares = [share or part for share, part in zip(meant, told, strict=True)]
+            near = (" to ".join(shares), " to ".join(told))
+            message = f"{text} may be {near[0]} or {near[1]}: choose one, or type it with its %."
+            found.append(FieldError(field=field.path, message=message, value=text, did_you_mean=near))
+    return tuple(found)
 
 
 def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -121,6 +146,8 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
             text = country_name(text)
         if field.shape is Shape.EXACT and field.unit == PERCENT:
             text = percentage(text)
+        if field.shape is Shape.RANGE and value is not None:
+            text = " to ".join(percentage(end) if field.unit == PERCENT else end for end in value)
         # What holds anyway is left empty, as its author has probably left it.
         if text and text != field.default.replace(",", ""):
             typed[field.path] = text
@@ -176,6 +203,10 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     """The error as whoever types reads it: forms take shares as percentages and countries by their names."""
     if field is None:
         return error
+    if field.shape is Shape.RANGE:
+        return replace(
+            error, message=f"Type two numbers from {field.limit}, the lower one first, with to between them."
+        )
     if field.shape is Shape.EXACT and _OF_JSON in error.message:
         if meant := either(error.value or ""):
             return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")

@@ -10,6 +10,7 @@ _GROUPED = re.compile(_DIGITS.format(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"), re.A
 _WITH_COMMA = re.compile(_DIGITS.format(r"(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+),\d+"), re.ASCII)
 _PLAIN = re.compile(_DIGITS.format(r"\d+\.?\d*|\.\d+"), re.ASCII)
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_TO = re.compile(r"\s+to\s+|\s*(?:\u2013|;|\.{2,3}|\u2026)\s*|(?<=[\d%\s])\s*-\s*")
 _SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
 
 
@@ -55,6 +56,20 @@ def either(text: str) -> tuple[str, str] | None:
     if _EITHER.fullmatch(typed) is None:
         return None
     return typed.replace(",", ""), typed.replace(",", ".")
+
+
+def fraction(text: str) -> str | None:
+    """Of 0.15 the share that it may be in place of 0.15 %, as a percentage; None where no such doubt is left."""
+    found = exact(text)
+    if text.strip().endswith("%") or found == "" or _PLAIN.fullmatch(found) is None:
+        return None
+    return percentage(found) if 0 < Decimal(found) < 1 else None
+
+
+def ends(text: str) -> tuple[str, str] | None:
+    """The two ends of 0.1 to 0.3, of 10-30 % and of 0,1 ... 0,3, each as it was typed; None for whatever is no pair."""
+    found = [part.strip() for part in _TO.split(text.strip())]
+    return (found[0], found[1]) if len(found) == 2 and all(found) else None
 
 
 def percentage(text: str) -> str:

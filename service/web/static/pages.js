@@ -5,6 +5,13 @@ document.addEventListener("keydown", (event) => {
   // A focused hint closes with Escape, as one under the mouse does by moving away.
   if (event.key === "Escape" && document.activeElement?.classList.contains("why")) document.activeElement.blur();
 });
+document.addEventListener("keydown", (event) => {
+  // Whoever is not sure leaves with Escape, and is where he was.
+  const asked = event.key === "Escape" && event.target.closest?.("details.sure[open]");
+  if (!asked) return;
+  asked.open = false;
+  asked.querySelector("summary").focus();
+});
 // What was sent once is not sent again by a second click, which would also end the answer to the first.
 const RESEND_MS = 8000;
 const sent = new Set();

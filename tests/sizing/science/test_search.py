@@ -315,6 +315,31 @@ def test_steps_that_nobody_timed_on_a_gpu_are_other_settings(catalog):
     assert width(found(2.0, gpu="gh200")) < width(found(4.0, gpu="gh200"))
 
 
+def test_settings_that_are_stated_are_those_of_the_curve_or_others(catalog):
+    """A caller's own are unknown; those of a published run are known, by its own words."""
+    timed = next(c for c in catalog.applications["openmm"].curves if c.gpu == "b200-sxm" and c.variant == "pme")
+
+    def found(settings, gpu="b200-sxm"):
+        workload = replace(md(timestep_fs=4.0), settings=settings)
+        metric = next(m for m in estimated(workload, catalog, gpu=gpu).metrics if m.name == "ns_day")
+        return str(metric.basis), metric.interval.p90 / metric.interval.p10, metric.interval.p50
+
+    same, unknown, other = found(timed.settings[0]), found(None), found("2 fs, no HMR, cutoff 1.2 nm")
+    assert (same[0], unknown[0], other[0]) == ("measured", "measured", "calibrated")
+    assert same[1] < unknown[1] < other[1]
+    assert same[2] == unknown[2] == other[2]
+    # The same on a GPU that nobody timed.
+    assert found(timed.settings[0], "b300-sxm")[1] < found(None, "b300-sxm")[1] < found("others", "b300-sxm")[1]
+
+
+def test_settings_of_a_code_that_has_none_change_nothing(catalog):
+    lattice = LatticeWorkload(application="fluidx3d", cells=1e9, steps=1e5)
+    plain, stated = (
+        estimated(one, catalog, gpu="b200-sxm").metrics for one in (lattice, replace(lattice, settings="OpenCL"))
+    )
+    assert plain == stated
+
+
 def test_steps_that_were_timed_elsewhere_are_told(catalog, weight):
     told = {t: " ".join(sized(md(timestep_fs=t), catalog, weight).options[0].notes) for t in (2.0, 4.0)}
 
