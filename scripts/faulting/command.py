@@ -4,11 +4,13 @@ import secrets
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 
 from scripts.checks import need_postgresql
+from scripts.faulting.case import Case
 from scripts.faulting.choice import chosen
 from scripts.faulting.mutants import MUTANTS, is_caught, violations_of
-from scripts.faulting.protocol import Outcome, protocol
+from scripts.faulting.protocol import Outcome, Protocol, protocol
 from scripts.faulting.report import HEAD, markdown, row, totals, write_json
 from scripts.faulting.scene import Profile
 from scripts.options import parse
@@ -49,8 +51,7 @@ def run_cases(options: Namespace, seed: int, mutants: list[str]) -> bool:
     say(f"seed {seed}: cases {', '.join(str(case.number) for case in cases)}")
     say(HEAD)
     with protocol(seed=seed, profile=profile, keep=options.keep) as running:
-        for case in cases:
-            told(running.run(case))
+        whole = _one_after_another(running, cases, told)
         found = totals(running, seed=seed, took_s=time.monotonic() - since_s)
         report = "\n".join(markdown(running.outcomes, found, mutants))
         if options.json:
@@ -60,7 +61,19 @@ def run_cases(options: Namespace, seed: int, mutants: list[str]) -> bool:
         if options.keep:
             say(f"Ledger and logs: {running.scene.rig.folder}")
     print(report)
-    return not running.known
+    return whole and not running.known
+
+
+def _one_after_another(running: Protocol, cases: Sequence[Case], told: Callable[[Outcome], None]) -> bool:
+    """Whether the rig has lived to see the last case; what is known by then is reported all the same."""
+    for place, case in enumerate(cases):
+        try:
+            told(running.run(case))
+        except Trouble as trouble:
+            left = ", ".join(str(each.number) for each in cases[place:])
+            say(f"The rig broke down, so these cases were not run: {left}. {trouble}")
+            return False
+    return True
 
 
 def main(arguments: list[str]) -> int:

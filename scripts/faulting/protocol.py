@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,9 +94,3 @@ def protocol(
             load.close()
             driver.close()
             ledger.close()
-
-
-def run_in_order(running: Protocol, cases: Iterable[Case], say: Callable[[Outcome], None]) -> None:
-    """Each case, told as soon as it is over."""
-    for chosen in cases:
-        say(running.run(chosen))

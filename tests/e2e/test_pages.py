@@ -405,6 +405,18 @@ def test_the_keyboard_reaches_everything(visit, run):
     assert page.evaluate("getComputedStyle(document.activeElement.querySelector('.say')).visibility") == "visible"
 
 
+def test_a_second_step_is_opened_and_left_with_the_keyboard(visit, things):
+    page = visit(role="admin").go(f"/admin/webhooks/{things['webhook']}")
+    page.focus("summary:has-text('Delete')")
+    page.keyboard.press("Enter")
+    expect(page.locator("button:text-is('Delete it')")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator("button:text-is('Delete it')")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("button:text-is('Delete it')")).to_be_hidden()
+    expect(page.locator("summary:has-text('Delete')")).to_be_focused()
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_light_accessible_and_fits_every_screen(visit, things, name):
     for scheme, width in (("light", "laptop"), ("dark", "phone"), ("light", "projector"), ("dark", "laptop")):

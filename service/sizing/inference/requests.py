@@ -117,7 +117,7 @@ def joint_traffic(each: Sequence[Traffic], sizes: Sequence[int]) -> Requests:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def lengths_of(requests: Requests) -> Lengths:
     """What passes are made of: one and the same for all batches, so that what follows from it is settled once."""
     return Lengths(

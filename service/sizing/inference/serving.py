@@ -241,7 +241,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: R
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _prefill(bench: Bench, prefill: Bench, traffic: Requests) -> tuple[FloatArray, StepParts]:
     """Tokens and passes of a prefill instance: the same at every decode batch, so that one search asks for it once."""
     rows = bench.layouts.tp.size

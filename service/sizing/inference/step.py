@@ -170,7 +170,7 @@ class _Lines:
     exchange: Line | None
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _lines(load: ModelLoad, machine: Machine, lengths: Lengths) -> _Lines:
     """Settled once for all batches that a search tries."""
     return _Lines(
