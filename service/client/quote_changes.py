@@ -11,7 +11,7 @@ from service.client.answers import Answer
 
 _NOTHING = "nothing"
 _SUMS = ("totals.", "tco.")
-_MONEY = frozenset({"list_price", "unit_net", "extended_list", "extended_net"})
+_MONEY = frozenset({"unit_list", "unit_net", "extended_list", "extended_net"})
 
 
 def print_changes(console: Console, found: Answer) -> None:

@@ -47,13 +47,13 @@ _NAMES = {
     "why": "Why so many",
     "included_quantity": "Of these at no charge",
     "months": "Months",
-    "list_price": "List price of one",
+    "unit_list": "List price of one",
     "discount_fraction": "Discount",
     "unit_net": "Net price of one",
     "extended_list": "List price of all",
     "extended_net": "Net price of all",
 }
-MONEY = frozenset({"list_price", "unit_net", "extended_list", "extended_net"})
+MONEY = frozenset({"unit_list", "unit_net", "extended_list", "extended_net"})
 """Of a line, what is in the currency of the quote."""
 
 

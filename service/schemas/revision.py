@@ -13,20 +13,19 @@ from service.schemas.words import WordedSchema
 
 _LINE = ("part", "name", "unit", "charge", "sku", "why")
 _LINE_NUMBERS = ("quantity", "included_quantity", "months")
-_LINE_MONEY = ("list_price", "discount_fraction", "unit_net", "extended_list", "extended_net")
+# In the currency of the quote, which need not be that of the price book.
+_LINE_MONEY = ("unit_list", "discount_fraction", "unit_net", "extended_list", "extended_net")
 _CAUSES = (
     "run.id",
     "run.digest",
     "run.catalog_version",
     "run.calibration_version",
     "run.engine_version",
-    "option.rank",
     "option.server",
     "option.servers",
     "option.gpus",
     "confidence_fraction",
     "price_book.name",
-    "price_book.version",
     "price_book.date",
     "price_book.currency",
     "price_book.indicative",
@@ -50,6 +49,8 @@ _CAUSES = (
     "supply.deliver_by",
     "supply.delivery",
 )
+# Numbers that say which one: the second is not twice the first.
+_ORDINALS = ("option.rank", "price_book.version")
 _CAUSES_MONEY = ("fx.rate", "terms.discount_fraction")
 _SUMS = (
     "totals.one_time.net_amount",
@@ -67,6 +68,7 @@ def revision_of(snapshot: Mapping[str, Any]) -> Revision:
         lines={line["id"]: _line(line) for line in snapshot["lines"]},
         causes={
             **{name: _at(snapshot, name) for name in _CAUSES},
+            **{name: _ordinal(_at(snapshot, name)) for name in _ORDINALS},
             **{name: _money(_at(snapshot, name)) for name in _CAUSES_MONEY},
         },
         sums={name: _money(_at(snapshot, name)) for name in _SUMS},
@@ -85,6 +87,10 @@ def _at(snapshot: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
+
+
+def _ordinal(value: int | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _money(value: Any) -> Decimal | None:

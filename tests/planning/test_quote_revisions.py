@@ -1,6 +1,7 @@
 """Revisions, what changed between them, and quotes at risk with their reasons."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -55,8 +56,8 @@ def test_a_revision_is_a_draft_at_the_prices_of_today_and_the_old_one_stays_out(
     assert get_quote(runtime, desk.seller, old.id).state == "issued"
     assert new.total > old.total
     found = quote_difference(runtime, desk.seller, old.id, other_id=new.id).difference
-    prices = {c.quantity: (c.old, c.new) for line in found.lines for c in line.changes if c.quantity == "list_price"}
-    assert set(prices) == {"list_price"}
+    prices = {c.quantity: (c.old, c.new) for line in found.lines for c in line.changes if c.quantity == "unit_list"}
+    assert set(prices) == {"unit_list"}
     assert {cause.quantity for cause in found.causes} == {"price_book.version", "price_book.digest"}
     assert [each.revision for each in list_revisions(runtime, desk.seller, old.id)] == [2, 1]
     assert [each.revision for each in list_revisions(runtime, desk.seller, new.id, before=2)] == [1]
@@ -65,6 +66,17 @@ def test_a_revision_is_a_draft_at_the_prices_of_today_and_the_old_one_stays_out(
     superseded = get_quote(runtime, desk.seller, old.id)
     assert (superseded.state, superseded.reason) == ("superseded", "Revision 2 was issued.")
     assert superseded.snapshot == old.snapshot
+
+
+@ONE_DATABASE
+def test_what_changed_is_told_in_the_currency_of_the_quote_and_not_of_its_price_book(desk, runtime):
+    rate = {"rate": "0.9", "date": "2026-11-20", "source": "the bank"}
+    old = desk.issued(currency="EUR", fx=rate)
+    desk.book(price="1100.00")
+    found = quote_difference(runtime, desk.seller, old.id, other_id=again(desk, old).id)
+    told = {(c.old, c.new) for line in found.difference.lines for c in line.changes if c.quantity == "unit_list"}
+    assert {(Decimal(before), Decimal(after)) for before, after in told} == {(Decimal(900), Decimal(990))}
+    assert (found.old_currency, found.new_currency) == ("EUR", "EUR")
 
 
 @ONE_DATABASE
