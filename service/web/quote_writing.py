@@ -98,7 +98,7 @@ def begin() -> Response:
 
 def _currency_in_force() -> Mapping[str, str]:
     """The currency of the tenant's own prices, where none of its books prices in the usual one."""
-    books = list_price_books(runtime(), caller(), only=PriceBookFilter(), limit=_MOST_BOOKS)
+    books = list_price_books(runtime(), caller(), only=PriceBookFilter(activated=True), limit=_MOST_BOOKS)
     pricing = {book.currency: book.effective_from or "" for book in books if book.state is BookState.IN_FORCE}
     if not pricing or INITIAL[_CURRENCY] in pricing:
         return {}

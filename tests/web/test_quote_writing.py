@@ -7,6 +7,7 @@ import re
 import pytest
 
 from service.access import Role
+from service.web import quote_writing
 from service.web.form.inference import INITIAL as SIZED
 from tests.api.selling import Shop, open_shop
 from tests.web.conftest import Visitor, text_of
@@ -341,3 +342,13 @@ def test_a_new_quote_is_in_the_currency_of_the_prices_that_are_in_force(speaker,
     for each in books:
         assert shop.stock(currency=each).status_code == 200
     assert typed_in(visitor("acme", Role.SELLER).get(new_of(shop)).text)["quote.currency"] == currency
+
+
+def test_books_that_were_never_put_in_force_hide_none_that_prices(speaker, work, visitor, monkeypatch):
+    shop = open_shop(speaker, work)
+    assert shop.stock(currency="EUR").status_code == 200
+    table = shop.admin.get("/v1/price-books/template").data
+    idle = "/v1/price-books?name=idle&currency=USD&date=2026-11-02"
+    assert shop.admin.post(idle, data=table, content_type="text/csv").status_code == 201
+    monkeypatch.setattr(quote_writing, "_MOST_BOOKS", 1)
+    assert typed_in(visitor("acme", Role.SELLER).get(new_of(shop)).text)["quote.currency"] == "EUR"
