@@ -70,11 +70,13 @@ def size_many(
     weight: FloatArray,
     beside_weight: float = math.nan,
     best_only: bool = False,
+    advised: bool = True,
 ) -> list[SizingResult | PlannerError]:
     """As `size` for each of them, in their order, or why it is refused.
 
     Candidates of questions about one model become rows of the same arrays, so that many questions take less time than
-    one after another; the answers are the same. So many go side by side that memory stays bounded.
+    one after another; the answers are the same. So many go side by side that memory stays bounded. Not `advised`, what
+    nothing fits has no way out: to try ways takes many times as long as all else.
     """
     facts = _Facts(
         hardware=hardware,
@@ -82,6 +84,7 @@ def size_many(
         weight=weight,
         beside_weight=beside_weight,
         best_only=best_only,
+        advised=advised,
     )
     order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
     found: dict[int, SizingResult | PlannerError] = {}
@@ -106,12 +109,14 @@ class _Facts:
     weight: FloatArray
     beside_weight: float
     best_only: bool
+    advised: bool
 
     def sizing(self, subject: Subject) -> Sizing[SizingResult]:
         """The whole answer: advice where nothing fits, rounded at the seam."""
         question = subject.question
         found = yield from self._searched(subject)
-        found = with_way_out(question, found, again=lambda other: self._alone(replace(subject, question=other)))
+        if self.advised:
+            found = with_way_out(question, found, again=lambda other: self._alone(replace(subject, question=other)))
         return rounded(
             replace(
                 found,

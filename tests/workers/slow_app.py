@@ -45,7 +45,7 @@ def size_workload(run_id: str) -> None:
 
 def gated_items(
     held: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
-) -> list[Brief | PlannerError]:
+) -> list[Brief | PlannerError | None]:
     """The same for items of a batch; the one named so always kills its worker."""
     (FOLDER / "started").write_text(str(os.getpid()))
     if "poison" in {one.name for one in asked}:

@@ -14,6 +14,7 @@ from service.planning.batch.asking import Asked
 from service.quoting.indicative import PricedResult, beside_weight, priced
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
+from service.sizing.result import SizingResult
 from service.sizing.size import size_many
 from service.sizing.table import FloatArray
 from service.store.runs import Versions
@@ -41,9 +42,12 @@ class Brief:
 
 def sized(
     runtime: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
-) -> list[Brief | PlannerError]:
-    """Size the questions with this process's catalog, calibration, engine and price book, in one call."""
-    hardware = runtime.catalog.hardware
+) -> list[Brief | PlannerError | None]:
+    """Size the questions with this process's catalog, calibration, engine and price book, in one call.
+
+    None where nothing fits one of several: its advice takes many sizings, and is for a call of its own.
+    """
+    hardware, alone = runtime.catalog.hardware, len(asked) == 1
     results = size_many(
         [one.resolved.subject for one in asked],
         hardware=hardware,
@@ -51,13 +55,17 @@ def sized(
         weight=weight,
         beside_weight=beside_weight(hardware, runtime.price_book),
         best_only=True,
+        advised=alone,
     )
-    return [
-        found
-        if isinstance(found, PlannerError)
-        else of_result(priced(found, hardware, runtime.price_book), digest=one.digest, versions=versions)
-        for one, found in zip(asked, results, strict=True)
-    ]
+
+    def in_short(one: Asked, found: SizingResult | PlannerError) -> Brief | PlannerError | None:
+        if isinstance(found, PlannerError):
+            return found
+        if not (alone or found.options):
+            return None
+        return of_result(priced(found, hardware, runtime.price_book), digest=one.digest, versions=versions)
+
+    return [in_short(one, found) for one, found in zip(asked, results, strict=True)]
 
 
 def of_result(found: PricedResult, *, digest: str, versions: Versions) -> Brief:

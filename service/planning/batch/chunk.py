@@ -8,8 +8,9 @@ person's question ends a slice early, and the rest is queued again.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import structlog
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ from service.planning.versions import current_versions
 from service.queue import QueueName, TimeLimitReached
 from service.quoting.indicative import weights
 from service.runtime import Runtime
+from service.sizing.kind import Kind
 from service.sizing.table import FloatArray
 from service.store import batches, chunks, results
 from service.store.chunks import Claimed, EndedItem, OpenItem
@@ -32,15 +34,17 @@ from service.store.tables.batches import ChunkStatus, ItemState
 
 log = structlog.get_logger(__name__)
 
-Solve = Callable[[Runtime, Sequence[Asked], Versions, FloatArray], list[Brief | PlannerError]]
+# None of several: what is asked is for a call of its own.
+Found = Brief | PlannerError | None
+Solve = Callable[[Runtime, Sequence[Asked], Versions, FloatArray], list[Found]]
 Open = tuple[OpenItem, Asked]
 
 # A slice leaves the soft limit enough room for one slow item and for storing.
 _SLICE_FRACTION = 0.4
 # So long a person's question may wait for a worker that sizes items, and for one call.
 _LOOK_EVERY_S = 0.05
-# Most of what items save by going together they save with so few.
-_SIZED_TOGETHER = 8
+# Most of what items save by going together they save with so few; those of other kinds take as long together as alone.
+_SIZED_TOGETHER = {Kind.INFERENCE: 8}
 # Items are read and looked up so many at a time, so that a person does not wait for all of a chunk to be read.
 _READ_TOGETHER = 100
 # An item that has had so much of the limit for itself does not get it again.
@@ -158,13 +162,13 @@ class _Work:
 
     def _sized(self, part: _Slice, items: list[OpenItem]) -> bool:
         """Some of the items after another, a few in a call; False when it is time to stop."""
-        found = self._with_answers(part, self._understood(part, items))
-        for start in range(0, len(found), _SIZED_TOGETHER):
+        for some in _calls(self._with_answers(part, self._understood(part, items))):
             if self._gives_way(part):
                 return False
-            self._begun, self._begun_s = found[start : start + _SIZED_TOGETHER], time.monotonic()
-            self._size(part, self._begun)
-            self._begun = ()
+            for one in self._size(part, some):
+                if self._gives_way(part):
+                    return False
+                self._size(part, [one])
         return not self._gives_way(part)
 
     def _blame(self, part: _Slice) -> bool:
@@ -239,8 +243,13 @@ class _Work:
         self._known |= known
         return sorted(items, key=lambda pair: (pair[1].kind, _subject(pair[1])))
 
-    def _size(self, part: _Slice, some: Sequence[Open]) -> None:
-        """The ends of some items; of equal questions the first is sized, and its answer is that of the others."""
+    def _size(self, part: _Slice, some: Sequence[Open]) -> list[Open]:
+        """The ends of some items, and of several those that are left, to be sized one by one.
+
+        Of equal questions the first is sized, and its answer is that of the others.
+        """
+        self._begun, self._begun_s = some, time.monotonic()
+        left: list[Open] = []
         fresh: dict[str, Open] = {}
         for one in some:
             if one[1].digest not in self._known:
@@ -252,6 +261,9 @@ class _Work:
         for one in some:
             item, of = one
             answer = found.get(of.digest)
+            if answer is None and of.digest not in self._known:
+                left.append(one)
+                continue
             if isinstance(answer, PlannerError):
                 state = ItemState.REFUSED if isinstance(answer, REFUSALS) else ItemState.FAILED
                 part.end(item, state, of=of, code=answer.code, problem=problem_of(answer))
@@ -260,9 +272,11 @@ class _Work:
             if fresh.get(of.digest) is not one:
                 part.reused.append(state.value)
             part.end(item, state, of=of)
+        self._begun = ()
+        return left
 
-    def _found(self, some: Sequence[Open]) -> list[Brief | PlannerError]:
-        """What the engine answers; where it breaks on several, each is tried by itself."""
+    def _found(self, some: Sequence[Open]) -> Sequence[Found]:
+        """What the engine answers; where it breaks on several, each is left to be tried by itself."""
         if not some:
             return []
         try:
@@ -272,7 +286,7 @@ class _Work:
         except Exception as error:
             if len(some) > 1:
                 log.warning("sized_apart", error=type(error).__name__, items=len(some))
-                return [answer for one in some for answer in self._found([one])]
+                return [None] * len(some)
             if isinstance(error, PlannerError):
                 return [error]
             # What it says may quote the customer's question. The line tells types and places.
@@ -352,6 +366,13 @@ class _Work:
 
     def _spent_ms(self) -> float:
         return round((time.monotonic() - self._began_s) * 1e3, 1)
+
+
+def _calls(items: Sequence[Open]) -> Iterator[Sequence[Open]]:
+    """The same items, which lie by kind, in parts that go together."""
+    for kind, alike in groupby(items, key=lambda one: one[1].kind):
+        same, most = list(alike), _SIZED_TOGETHER.get(Kind(kind), 1)
+        yield from (same[start : start + most] for start in range(0, len(same), most))
 
 
 def _subject(of: Asked) -> str:

@@ -242,6 +242,25 @@ def test_a_persons_question_ends_a_slice(runtime, caller, queue):
     assert queue.sent[-1] == (TaskName.SIZE_CHUNK, (batch_id, number))
 
 
+@pytest.mark.parametrize("each", [{"slo": {"ttft_ms": 1, "tpot_ms": 0.01}}, {"kind": "training"}], ids=str)
+def test_a_person_waits_for_one_item_where_items_together_save_nothing(runtime, caller, queue, each):
+    """Advice where nothing fits is sized many times over, and of trainings each takes as long together as alone."""
+    items = [asking(f"{n}", osl_tokens=300 + n, **each) for n in range(3)]
+    if each.get("kind") == "training":
+        work = {"kind": "training", "model": "llama-3.1-8b", "method": "sft", "target": {"gpus": 8}}
+        items = [{"name": f"{n}", "workload": {**work, "tokens": 1e9 + n}} for n in range(3)]
+    batch = post(runtime, caller, *items)
+    _, (batch_id, number) = queue.sent.pop(0)
+    submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
+    ended = []
+    for left in (2, 1, 0):
+        assert size_chunk(runtime, batch_id, int(number), look_every_s=0.0)
+        counts = get_batch(runtime, caller, batch.id).counts
+        ended.append((counts.done + counts.infeasible, counts.queued))
+        assert ended[-1] == (3 - left, left)
+    assert all(one.answer and not one.problem for one in results(runtime, caller, batch.id))
+
+
 def test_tenants_take_turns(runtime, caller, stranger, queue):
     """A batch that came later is served among the next bells, not after all chunks of the first."""
     first = post(runtime, caller, *(asking(f"{n}") for n in range(10)), items_chunk=1)
