@@ -5,9 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -15,8 +14,7 @@ Work = Callable[[Sequence[Item]], Sequence[Outcome]]
 Then = Callable[[Outcome], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish(Generic[Item, Outcome]):
+class _Wish(NamedTuple, Generic[Item, Outcome]):
     """What somebody wants done, and whom to tell what came of it."""
 
     item: Item

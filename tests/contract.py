@@ -1,5 +1,6 @@
 """What the OpenAPI document promises, held against answers: status, media type, body and headers of every one."""
 
+import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -200,6 +201,12 @@ def contract_of(app: Flask) -> Contract:
     return Contract(json.loads(answer.get_data()))
 
 
+def _plain(answer: Response) -> bytes:
+    """The body as clients read it: encodings are between them and the server."""
+    body = answer.get_data()
+    return gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" and body else body
+
+
 class CheckedClient(FlaskClient):
     """A test client that holds every answer it gets against the document."""
 
@@ -212,7 +219,7 @@ class CheckedClient(FlaskClient):
                 path=request.path,
                 status=answer.status_code,
                 headers=answer.headers,
-                body=answer.get_data(),
+                body=_plain(answer),
             )
         )
         return answer
@@ -238,7 +245,7 @@ class Witness:
             path=environ["PATH_INFO"],
             status=answer.status_code,
             headers=answer.headers,
-            body=answer.get_data(),
+            body=_plain(answer),
         )
         self.broken += [f"{exchange}: {fault}" for fault in contract_of(self.app).faults(exchange)]
         return answer(environ, start_response)

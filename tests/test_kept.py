@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from service.kept import Kept, KeptRun
+from service.packed import Packed
 from service.shelf import Shelf
 
 
@@ -38,6 +39,20 @@ def test_tenants_do_not_read_each_other():
     kept.keep_answer("ten_a", "d", b"secret")
     assert kept.run("ten_b", "run_1") is None
     assert kept.answer("ten_b", "d") is None
+
+
+def test_an_answer_is_compressed_once_and_the_bound_holds_for_what_that_takes():
+    kept = Kept(most_bytes=100_000)
+    made: list[str] = []
+
+    def packed(name: str) -> Packed:
+        return kept.packed("ten", name, lambda: made.append(name) or Packed(name.encode() * 1000))
+
+    assert packed("a") is packed("a")
+    assert made == ["a"]
+    packed("b")
+    packed("a")
+    assert made == ["a", "b", "a"]
 
 
 def test_threads_may_keep_and_read_at_once():

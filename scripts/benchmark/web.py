@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import orjson
@@ -21,12 +21,16 @@ FLASK_LARGE = "bare Flask, bytes of a run"
 FLASK_POST = "bare Flask, the same POST and bytes"
 HEALTH = "health"
 RUN = "cached run by id"
+RUN_PLAIN = "cached run by id, not compressed"
 NOT_MODIFIED = "the same, If-None-Match"
 POST = "POST answered from the cache"
+POST_PLAIN = "POST answered from the cache, not compressed"
 ESTIMATE = "estimate"
 ESTIMATE_ALONE = "estimate, 1 connection"
 
 CONNECTIONS = 16
+# As browsers and libraries of HTTP ask, and wrk does not by itself.
+_LIKE_CLIENTS = {"Accept-Encoding": "gzip"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFigures:
-    """A row's rounds, and the bytes of one answer's body."""
+    """A row's rounds, and the bytes of one answer's body as it was sent."""
 
     name: str
     connections: int
@@ -135,35 +139,38 @@ def _round(program: str, row: Row, *, seconds: float, series: str) -> Round:
 
 
 def _checked(row: Row) -> int:
-    """Send one such request; the bytes of its body. Trouble when it is not answered as the row says."""
+    """Send one such request; the bytes of its body as sent. Trouble when it is not answered as the row says."""
     sent = row.request
     answer = httpx.request(
         sent.method,
         sent.url,
-        headers=dict(sent.headers),
+        # Where the row says nothing, httpx would ask for gzip by itself.
+        headers={"Accept-Encoding": "identity", **sent.headers},
         content=sent.body.replace(NAME_MARK, "first look") or None,
         trust_env=False,
         timeout=30.0,
     )
     if answer.status_code != row.status or not row.holds(answer):
         raise Trouble(f"{row.name} cannot be measured: HTTP {answer.status_code} {answer.text[:300]}")
-    return len(answer.content)
+    return answer.num_bytes_downloaded
 
 
 def _rows(installation: Installation) -> list[Row]:
     run = _answered_run(installation)
     flask, flask_at = installation.served_beside("bare-flask", "scripts.benchmark.bare:flask_app")
     wsgi, wsgi_at = installation.served_beside("bare-wsgi", "scripts.benchmark.bare:wsgi_app")
+    asks = _LIKE_CLIENTS
+    large = f"{flask_at}/bytes/{len(run.content)}"
     bare = [
-        Row(name=WSGI, request=Request(url=f"{wsgi_at}/"), servers=[wsgi]),
-        Row(name=FLASK, request=Request(url=f"{flask_at}/json"), servers=[flask]),
-        Row(name=FLASK_LARGE, request=Request(url=f"{flask_at}/bytes/{len(run.content)}"), servers=[flask]),
+        Row(name=WSGI, request=Request(url=f"{wsgi_at}/", headers=asks), servers=[wsgi]),
+        Row(name=FLASK, request=Request(url=f"{flask_at}/json", headers=asks), servers=[flask]),
+        Row(name=FLASK_LARGE, request=Request(url=large, headers=asks), servers=[flask]),
         Row(
             name=FLASK_POST,
             request=Request(
-                url=f"{flask_at}/bytes/{len(run.content)}",
+                url=large,
                 method="POST",
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", **asks},
                 body=_post_body(),
             ),
             servers=[flask],
@@ -186,22 +193,21 @@ def _answered_run(installation: Installation) -> httpx.Response:
 
 
 def _product_rows(installation: Installation, run: httpx.Response) -> list[Row]:
-    key = {"Authorization": f"Bearer {installation.key}"}
-    sends_json = {**key, "Content-Type": "application/json"}
+    plain = {"Authorization": f"Bearer {installation.key}"}
+    plain_json = {**plain, "Content-Type": "application/json"}
+    key, sends_json = {**plain, **_LIKE_CLIENTS}, {**plain_json, **_LIKE_CLIENTS}
     servers, at = installation.product, installation.address
     by_id = f"{at}/v1/runs/{run.json()['id']}"
     estimate = Request(url=f"{at}/v1/estimates", method="POST", headers=sends_json, body=estimate_body().decode())
     conditional = Request(url=by_id, headers={**key, "If-None-Match": run.headers["ETag"]})
+    post = Request(url=f"{at}/v1/workloads", method="POST", headers=sends_json, body=_post_body())
     return [
-        Row(name=HEALTH, request=Request(url=f"{at}/healthz"), servers=servers),
+        Row(name=HEALTH, request=Request(url=f"{at}/healthz", headers=_LIKE_CLIENTS), servers=servers),
         Row(name=RUN, request=Request(url=by_id, headers=key), servers=servers, holds=_is_done),
+        Row(name=RUN_PLAIN, request=Request(url=by_id, headers=plain), servers=servers, holds=_is_done),
         Row(name=NOT_MODIFIED, request=conditional, servers=servers, status=304),
-        Row(
-            name=POST,
-            request=Request(url=f"{at}/v1/workloads", method="POST", headers=sends_json, body=_post_body()),
-            servers=servers,
-            holds=_is_cached,
-        ),
+        Row(name=POST, request=post, servers=servers, holds=_is_cached),
+        Row(name=POST_PLAIN, request=replace(post, headers=plain_json), servers=servers, holds=_is_cached),
         Row(name=ESTIMATE, request=estimate, servers=servers),
         Row(name=ESTIMATE_ALONE, request=estimate, servers=servers, connections=1),
     ]

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from service.sizing.inference.load import touched_fraction
 from service.sizing.operation import ANY_ENGINE, Operation, Work
 from service.sizing.table import BoolArray, FloatArray
 from service.sizing.units import MS, US
@@ -210,7 +209,7 @@ def measured_experts(folder: Path) -> Iterator[Measured]:
     def work(points: pd.DataFrame, precision: str) -> Work:
         tokens, hidden, width, top_k, experts, cut, ranks = _columns(points, *names)
         routed = tokens * top_k / ranks
-        touched = experts / ranks * touched_fraction(tokens * top_k / experts)
+        touched = experts / ranks * _touched_fraction(tokens * top_k / experts)
         matrices = np.where(_gated(top_k, experts), 3.0, 2.0)
         matrix = matrices * hidden * width / cut
         return Work(
@@ -223,6 +222,11 @@ def measured_experts(folder: Path) -> Iterator[Measured]:
     for kernel, points in rows.groupby("kernel"):
         for measured in _groups(Operation.EXPERTS, points, work):
             yield replace(measured, kernel=str(kernel))
+
+
+def _touched_fraction(draws: FloatArray) -> FloatArray:
+    """Share of experts that some token chose under the power law that routes here: popularities as an exponential's."""
+    return np.asarray(draws / (1.0 + draws), dtype=np.float64)
 
 
 def _gated(top_k: FloatArray, experts: FloatArray) -> BoolArray:

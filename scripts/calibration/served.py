@@ -1,7 +1,7 @@
 """Stage two of the calibration: served runs -> config/calibration/inference.yaml, cross-validated."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -30,8 +30,8 @@ _HEADER = """\
 # What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.
 # coefficients: a factor on kernels, gaps between them, host work; scope = engine/model kind, engine, model kind, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU: the median
-# of folds that kept runs of the regime, and the widest arms of the three ways of leaving out; where one source alone
-# has such runs the arms are at least 0.25.
+# of folds that kept runs of the regime, 0 where it does not hold for sources, models and GPUs that had no part in it,
+# and the widest arms of the three ways of leaving out; where one source alone has such runs they are at least 0.25.
 # errors: absolute error over measured; median over groups (source x model x GPU x precision x mode), p90 over rows;
 # inside: share in intervals that had not seen the source, model or GPU either.
 """
@@ -174,13 +174,12 @@ def _band_line(errors: Sequence[Error], metric: str, name: str) -> str:
 
 
 def band(errors: Sequence[Error]) -> tuple[float, float, float]:
-    """Quantiles of ln(measured / predicted): the median of folds that kept runs of the regime, and the widest arms.
+    """Quantiles of ln(measured / predicted): the median that points carry, and the widest arms.
 
     A run that nobody has seen may be of another source, another model or another GPU, whichever is predicted worst.
     Arms of an engine's own held 52 to 86 % of what was left out, where its few sources were all that was known of it.
     """
-    sighted = [e for e in errors if not e.blind]
-    middle = _quantile(sighted if len(sighted) >= _LEAST_POINTS else errors, 0.5)
+    middle = carried_median(errors)
     ways = [some for name in _FOLDS if len(some := [e for e in errors if e.fold == name]) >= _LEAST_POINTS] or [
         list(errors)
     ]
@@ -189,6 +188,35 @@ def band(errors: Sequence[Error]) -> tuple[float, float, float]:
     if len(_sources(errors)) < _SEVERAL:
         low, high = min(low, middle - _ONE_SOURCE_ARM), max(high, middle + _ONE_SOURCE_ARM)
     return low, middle, high
+
+
+def carried_median(errors: Sequence[Error]) -> float:
+    """The median of ln(measured / predicted) if it holds for sources, models and GPUs that had no part in it, else 0.
+
+    What one source measures longer, another may measure shorter: a median of some is no correction of others.
+    """
+    gains = [
+        weight * (abs(error.log_error) - abs(error.log_error + middle))
+        for left, middle in _medians_of_others(errors)
+        for error, weight in zip(left, _balanced(left), strict=True)
+    ]
+    # With nothing to try it on it is all that is known.
+    return _median(errors) if sum(gains) > 0.0 or not gains else 0.0
+
+
+def _medians_of_others(errors: Sequence[Error]) -> Iterator[tuple[list[Error], float]]:
+    """What each fold left out, and the median of everything that is of another source, model or GPU."""
+    for fold in _FOLDS:
+        for value in sorted({getattr(e.place, fold) for e in errors if e.fold == fold}):
+            others = [e for e in errors if getattr(e.place, fold) != value]
+            if len(others) >= _LEAST_POINTS:
+                yield [e for e in errors if e.fold == fold and getattr(e.place, fold) == value], _median(others)
+
+
+def _median(errors: Sequence[Error]) -> float:
+    """Of folds that kept runs of the regime, where there are enough of them."""
+    sighted = [e for e in errors if not e.blind]
+    return _quantile(sighted if len(sighted) >= _LEAST_POINTS else errors, 0.5)
 
 
 def inside_fraction(errors: Sequence[Error], fold: str) -> float:

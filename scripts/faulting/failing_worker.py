@@ -38,7 +38,7 @@ def _solved(held: Runtime, question: str) -> Answer:
 
 def _solved_items(
     held: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
-) -> list[Brief | PlannerError]:
+) -> list[Brief | PlannerError | None]:
     for one in asked:
         _POINTS.asked(one.name or "")
     return sized(held, asked, versions, weight)

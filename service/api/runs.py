@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from service.access import Permission
-from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, request_id, runtime
+from service.edge.encoding import VARY
+from service.edge.run_content import ENCODED_DOC, content, is_sent_by_gzip
 from service.edge.waiting import APPLIED_DOC, PREFER, as_preferred, asked_wait_s
 from service.planning.cancel import cancel
 from service.planning.reading import RunAnswer, get_run, list_runs, read_run, run_answer
@@ -62,7 +63,8 @@ def answer_run(run: RunView, *, headers: Mapping[str, str]) -> Response:
 def _written(run: RunAnswer, status: HTTPStatus, headers: Mapping[str, str]) -> Response:
     """The bytes as they are: RunSchema says what they hold, and every answer of the tests is held against it."""
     hurry = {"Retry-After": RETRY_AFTER_S} if run.status in OPEN else {}
-    return Response(run.body, status, {**hurry, **headers}, mimetype=MEDIA_TYPE)
+    chunks, own_headers = content(runtime(), run, by_gzip=is_sent_by_gzip(run, request.environ))
+    return Response(b"".join(chunks), status, {**dict((*own_headers, VARY)), **hurry, **headers})
 
 
 @blueprint.route("", methods=["GET"])
@@ -78,7 +80,7 @@ def get_runs(query: dict[str, Any]) -> Any:
 
 @blueprint.route("/<run_id>", methods=["GET"])
 @documents_etag(blueprint)
-@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC | APPLIED_DOC)
+@blueprint.response(200, RunSchema, headers=_RETRY_AFTER_DOC | ETAG_DOC | APPLIED_DOC | ENCODED_DOC)
 @blueprint.alt_response(404, response="NOT_FOUND")
 @blueprint.described(
     operationId="getRun",
@@ -89,7 +91,12 @@ def get_one_run(run_id: str) -> Any:
     """Read one run, with its result once it is done."""
     run, waited = _waited_for(read_run(runtime(), caller(), run_id), run_id)
     # The summary names the digest, and under one digest there is one answer.
-    return _written(run, HTTPStatus.OK, {**tagged(run.summary), **waited})
+    return _written(run, HTTPStatus.OK, {**_tagged(run), **waited})
+
+
+def _tagged(run: RunAnswer) -> dict[str, str]:
+    """By gzip it has the tag that it has without, made weak: whoever has it in one form need not read the other."""
+    return tagged(run.summary, vary=VARY[1], weak=is_sent_by_gzip(run, request.environ))
 
 
 def _waited_for(run: RunAnswer, run_id: str) -> tuple[RunAnswer, Mapping[str, str]]:

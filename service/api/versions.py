@@ -10,6 +10,7 @@ from service.edge.answers import without_content
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, documents_if_match, entity_tag, if_match, tagged
 from service.edge.context import caller, request_id, runtime
+from service.edge.run_content import ENCODED_DOC
 from service.edge.waiting import APPLIED_DOC, PREFER, as_preferred
 from service.planning.change import archive, change
 from service.planning.history import get_version, list_versions
@@ -60,7 +61,7 @@ class VersionQuerySchema(PageQuerySchema):
     200,
     schema=RunSchema,
     success=True,
-    headers=LOCATION_DOC | ETAG_DOC | APPLIED_DOC,
+    headers=LOCATION_DOC | ETAG_DOC | APPLIED_DOC | ENCODED_DOC,
     description="The run has ended: the question had been answered before, or you waited, or nothing was changed.",
 )
 @blueprint.alt_response(404, response="NOT_FOUND")

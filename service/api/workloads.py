@@ -11,6 +11,7 @@ from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, tagged
 from service.edge.context import caller, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, REPLAYED_DOC, answer_once, asked_once, idempotent
+from service.edge.run_content import ENCODED_DOC
 from service.edge.waiting import APPLIED_DOC, PREFER
 from service.planning.reading import get_workload, list_workload_runs, list_workloads
 from service.schemas.page import CursorField, PageQuerySchema, page
@@ -87,7 +88,7 @@ def identity(workload_id: str, version: int, archived_at: datetime | None = None
     200,
     schema=RunSchema,
     success=True,
-    headers=LOCATION_DOC | APPLIED_DOC | REPLAYED_DOC,
+    headers=LOCATION_DOC | APPLIED_DOC | REPLAYED_DOC | ENCODED_DOC,
     description="The run has ended: the question had been answered before, or you waited.",
 )
 @blueprint.described(operationId="postWorkload", parameters=[IDEMPOTENCY_KEY, PREFER])

@@ -12,6 +12,7 @@ from service.client.answers import Answer
 _NOTHING = "nothing"
 _SUMS = ("totals.", "tco.")
 _MONEY = frozenset({"unit_list", "unit_net", "extended_list", "extended_net"})
+_EXACT = ("_fraction", "fx.rate")
 
 
 def print_changes(console: Console, found: Answer) -> None:
@@ -50,10 +51,13 @@ def _told(quantity: str, value: Any, *, currency: str) -> str:
         return "incomplete" if quantity.startswith(_SUMS) else _NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    number = _number(value)
+    money = quantity.startswith(_SUMS) or quantity in _MONEY
+    # A text is a number where it is one that is kept exactly: a customer's order of 4500012345 is none.
+    exact = money or quantity.endswith(_EXACT)
+    number = _number(value) if exact or not isinstance(value, str) else None
     if number is None:
         return str(value).replace("_", " ") if quantity in {"charge", "terms.discount_tier"} else str(value)
-    if quantity.startswith(_SUMS) or quantity in _MONEY:
+    if money:
         return f"{_price(number)} {currency}"
     if quantity.endswith("_fraction"):
         return f"{(number * 100).normalize():f} %"

@@ -59,13 +59,20 @@ def entity_tag(*parts: str | bytes, app: Flask | None = None) -> str:
     return hashlib.sha256(identity).hexdigest()[:32]
 
 
-def tagged(*parts: str | bytes, cache_control: str = REVALIDATE, vary: str | None = None) -> dict[str, str]:
+def quoted(tag: str, *, weak: bool = False) -> str:
+    """A tag as ETag tells it: weak where it stands for the same in another encoding, which is not the same bytes."""
+    return f'W/"{tag}"' if weak else f'"{tag}"'
+
+
+def tagged(
+    *parts: str | bytes, cache_control: str = REVALIDATE, vary: str | None = None, weak: bool = False
+) -> dict[str, str]:
     """Headers with the ETag of what these parts identify; ends the request with 304 when the caller has it.
 
-    `vary` names the headers of the request that chose among several forms; each has parts of its own.
+    `vary` names the headers of the request that chose among several forms; each has parts of its own, or a weak tag.
     """
     tag = entity_tag(*parts)
-    headers = {"ETag": f'"{tag}"', "Cache-Control": cache_control}
+    headers = {"ETag": quoted(tag, weak=weak), "Cache-Control": cache_control}
     if vary is not None:
         headers["Vary"] = vary
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):

@@ -16,12 +16,14 @@ from werkzeug.http import parse_etags
 
 from service.access import Permission
 from service.edge.answering import Environ, Wsgi
-from service.edge.conditional import REVALIDATE, entity_tag
+from service.edge.conditional import REVALIDATE, entity_tag, quoted
 from service.edge.context import runtime_of
+from service.edge.encoding import VARY
 from service.edge.express_post import POST_ROUTE, ExpressPost
 from service.edge.limits import spend_read
 from service.edge.requests import EVERYBODY_ACCEPTS, request_id_of
-from service.edge.short_answer import Asked, Headers, ShortAnswer, caller_with, content, tell
+from service.edge.run_content import content, is_sent_by_gzip
+from service.edge.short_answer import Asked, Headers, ShortAnswer, caller_with, tell
 from service.planning.reading import RunAnswer, kept_run
 
 _RUN_ROUTE = "/v1/runs/<run_id>"
@@ -65,7 +67,7 @@ class ExpressLane:
         standing = None if run is None else spend_read(self._app, caller)
         if run is None or standing is None or not standing.allowed:
             return None
-        status, headers, chunks = _read(environ, run, tag=entity_tag(run.summary, app=self._app))
+        status, headers, chunks = self._read(environ, run)
         answer = ShortAnswer(
             asked=Asked(since_s=started, request_id=request_id, caller=caller, standing=standing),
             route=_RUN_ROUTE,
@@ -79,15 +81,16 @@ class ExpressLane:
         tell(self._app, answer)
         return answer
 
+    def _read(self, environ: Environ, run: RunAnswer) -> tuple[HTTPStatus, Headers, tuple[bytes, ...]]:
+        tag = entity_tag(run.summary, app=self._app)
+        by_gzip = is_sent_by_gzip(run, environ)
+        headers = (("ETag", quoted(tag, weak=by_gzip)), ("Cache-Control", REVALIDATE), VARY)
+        if "HTTP_IF_NONE_MATCH" in environ and parse_etags(environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag):
+            return HTTPStatus.NOT_MODIFIED, headers, ()
+        chunks, own_headers = content(runtime_of(self._app), run, by_gzip=by_gzip)
+        return HTTPStatus.OK, (*own_headers, *headers), chunks
+
 
 def with_express_lane(app: Flask, long_way: Wsgi) -> Wsgi:
     """The short way in front of the long one, unless requests are traced: spans are made by the long way."""
     return ExpressLane(app, long_way) if runtime_of(app).tracing.provider is None else long_way
-
-
-def _read(environ: Environ, run: RunAnswer, *, tag: str) -> tuple[HTTPStatus, Headers, tuple[bytes, ...]]:
-    headers = (("ETag", f'"{tag}"'), ("Cache-Control", REVALIDATE))
-    if "HTTP_IF_NONE_MATCH" in environ and parse_etags(environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag):
-        return HTTPStatus.NOT_MODIFIED, headers, ()
-    chunks = run.chunks
-    return HTTPStatus.OK, (*content(chunks), *headers), chunks

@@ -18,9 +18,11 @@ from service.access import Permission
 from service.edge.answering import LEFT, Answering, Environ, Wsgi, answer_with, answering_of
 from service.edge.answers import MEDIA_TYPE
 from service.edge.context import runtime_of
+from service.edge.encoding import VARY
 from service.edge.limits import SPENT, spend_write
 from service.edge.requests import FAILED_BEFORE
-from service.edge.short_answer import NOT_KEPT, Asked, ShortAnswer, caller_with, content, tell
+from service.edge.run_content import content, is_sent_by_gzip
+from service.edge.short_answer import NOT_KEPT, Asked, ShortAnswer, caller_with, tell
 from service.errors import PlannerError
 from service.planning.answered import Told
 from service.planning.reading import run_answer
@@ -96,27 +98,29 @@ class ExpressPost:
         """
         if isinstance(told, RunView):
             try:
-                return self._posted(asked, told)
+                return self._posted(environ, asked, told)
             except Exception as error:  # noqa: BLE001 - Flask logs it and answers 500
                 told = error
         if told is not None:
             environ[FAILED_BEFORE] = told
         return None
 
-    def _posted(self, asked: Asked, run: RunView) -> ShortAnswer:
-        chunks = run_answer(runtime_of(self._app), run).chunks
-        answer = ShortAnswer(
+    def _posted(self, environ: Environ, asked: Asked, run: RunView) -> ShortAnswer:
+        runtime = runtime_of(self._app)
+        answer = run_answer(runtime, run)
+        chunks, own_headers = content(runtime, answer, by_gzip=is_sent_by_gzip(answer, environ))
+        short = ShortAnswer(
             asked=asked,
             route=POST_ROUTE,
             method="POST",
             path=POST_ROUTE,
             run_id=run.id,
             status=HTTPStatus.OK,
-            own_headers=(("Location", f"/v1/runs/{run.id}"), *content(chunks), *NOT_KEPT),
+            own_headers=(("Location", f"/v1/runs/{run.id}"), *own_headers, VARY, *NOT_KEPT),
             chunks=chunks,
         )
-        tell(self._app, answer)
-        return answer
+        tell(self._app, short)
+        return short
 
     @cached_property
     def _others(self) -> ThreadPoolExecutor:

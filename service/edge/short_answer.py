@@ -1,15 +1,14 @@
 """An answer of the short way: what is sent, and what the log and the counters are told of it."""
 
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from flask import Flask
 
 from service.access import Caller, Permission
 from service.edge.allowance import Standing
 from service.edge.answering import Environ
-from service.edge.answers import MEDIA_TYPE
 from service.edge.authentication import CALLER, recent_caller
 from service.edge.context import runtime_of
 from service.edge.limits import rate_headers
@@ -25,8 +24,7 @@ NOT_KEPT = tuple(pair for pair in DEFAULT_HEADERS if pair[0] == "Cache-Control")
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """A request of the short way: since when it is here, what it is called, who sent it and what that leaves them."""
 
     since_s: float
@@ -35,8 +33,7 @@ class Asked:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortAnswer:
+class ShortAnswer(NamedTuple):
     """An answer about one run."""
 
     asked: Asked
@@ -52,11 +49,6 @@ class ShortAnswer:
         """All of them, in the order of the long way."""
         asked = self.asked
         return [*self.own_headers, (REQUEST_ID_HEADER, asked.request_id), *_SECURITY, *rate_headers(asked.standing)]
-
-
-def content(chunks: tuple[bytes, ...]) -> Headers:
-    """What a body says of itself."""
-    return ("Content-Type", MEDIA_TYPE), ("Content-Length", str(sum(map(len, chunks))))
 
 
 def caller_with(app: Flask, environ: Environ, permission: Permission) -> Caller | None:

@@ -121,7 +121,11 @@ class QuickLog:
     def info(self, event: str, **fields: Plain) -> None:
         """Write one line; ids that were bound to the context come along."""
         try:
-            if _ways and _ways[0](self._name, event, structlog.contextvars.merge_contextvars(None, "info", fields)):
+            # Whoever writes lines together does so for others, and is bound to nobody.
+            told: EventDict = fields
+            if _gathered.get() is None:
+                told = structlog.contextvars.merge_contextvars(None, "info", told)
+            if _ways and _ways[0](self._name, event, told):
                 return
         except TypeError:
             # Half a surrogate pair, a number of more than 64 bits: orjson has none.

@@ -1,14 +1,14 @@
 """A question whose answer is at hand: workload and run are written together with all others of the same moment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service.logs.quick import QuickLog
 from service.metrics import Answered
-from service.planning.audit import Author, Change, author_of, record_many, workload_created
+from service.planning.audit import Author, Change, author_of, events_of, workload_created
 from service.planning.drafting import Draft
 from service.planning.heard import runs_known
 from service.planning.idempotency import FirstAnswer, Once, claimed, taken
@@ -28,8 +28,7 @@ _DONE = RunStatus.DONE.value
 Told = RunView | Exception | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
+class _Written(NamedTuple):
     """A draft with its answer, the ids that it gets, and the idempotency key that lets it be written once."""
 
     draft: Draft
@@ -41,8 +40,7 @@ class _Written:
     answer: FirstAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     """Whether the stored answer is feasible, None without one; and whether somebody else has the idempotency key."""
 
     feasible: bool | None
@@ -85,7 +83,7 @@ def _item(draft: Draft, once: Once[RunView] | None, body: bytes) -> _Written:
     item = _Written(draft=draft, body=body, workload_id=workload_id, run_id=run_id, event_id=event_id, once=once)
     # Asked for here, because whoever writes for all knows nothing of this request; of a done run only its place is
     # kept, whatever came out.
-    return item if once is None else replace(item, answer=once.answer(_view(item, feasible=None)))
+    return item if once is None else item._replace(answer=once.answer(_view(item, feasible=None)))
 
 
 def _run_of(runtime: Runtime, item: _Written, outcome: _Outcome) -> RunView | None:
@@ -114,39 +112,59 @@ def _tell(runtime: Runtime, item: _Written) -> None:
 
 
 def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:
-    """One transaction for all; nothing is written for an item without a stored answer, or without its key."""
+    """One transaction for all; nothing is written for an item without a stored answer, or without its key.
+
+    Nearly always all are written, so all rows are made before it begins: others wait while it lasts.
+    """
+    rows = _Rows(runtime, items)
     if all(item.once is None for item in items):
-        return transact_rows(runtime, lambda connection: _outcomes(runtime, connection, items, late=lambda _: set()))
+        return transact_rows(runtime, lambda connection: _outcomes(runtime, connection, rows, late=lambda _: set()))
     return transact(
         runtime,
         lambda session: _outcomes(
-            runtime, session.connection(), items, late=lambda written: _late(session, runtime, written)
+            runtime, session.connection(), rows, late=lambda written: _late(session, runtime, written)
         ),
     )
+
+
+class _Rows:
+    """What is written for these items; whether their answers are feasible is only known in the transaction."""
+
+    def __init__(self, runtime: Runtime, items: Sequence[_Written]) -> None:
+        dialect = runtime.kept_open.dialect
+        self.items = items
+        self._done = [_run(item) for item in items]
+        self._workloads = workloads.many(dialect, [_workload(item) for item in items])
+        self._runs = runs.many(dialect, self._done)
+        self._events = events_of(dialect, map(_created, items))
+
+    def write(self, runtime: Runtime, connection: Connection, feasible: Sequence[bool]) -> None:
+        """Write all of it."""
+        for row, known in zip(self._done, feasible, strict=True):
+            row["feasible"] = known
+        self._runs.fill("feasible", feasible)
+        self._workloads.insert(connection)
+        self._runs.insert(connection)
+        runs_known(runtime, connection, self._done)
+        self._events.insert(connection)
 
 
 def _outcomes(
     runtime: Runtime,
     connection: Connection,
-    items: Sequence[_Written],
+    rows: _Rows,
     *,
     late: Callable[[Sequence[_Written]], set[str]],
 ) -> list[_Outcome]:
     """Write what may be written; `late` tells which of these items come too late for their key, by run."""
+    items = rows.items
     stored = results.feasible_of(connection, {(item.draft.caller.tenant_id, item.draft.digest) for item in items})
     known = {item.run_id: stored.get((item.draft.caller.tenant_id, item.draft.digest)) for item in items}
     too_late = late([item for item in items if known[item.run_id] is not None])
-    rows = [
-        (item, feasible)
-        for item in items
-        if (feasible := known[item.run_id]) is not None and item.run_id not in too_late
-    ]
-    if rows:
-        workloads.add_many(connection, [_workload(item) for item, _ in rows])
-        done = [_run(item, feasible=feasible) for item, feasible in rows]
-        runs.add_many(connection, done)
-        runs_known(runtime, connection, done)
-        record_many(connection, [_created(item) for item, _ in rows])
+    written = [item for item in items if known[item.run_id] is not None and item.run_id not in too_late]
+    if written:
+        these = rows if len(written) == len(items) else _Rows(runtime, written)
+        these.write(runtime, connection, [bool(known[item.run_id]) for item in written])
     return [_Outcome(feasible=known[item.run_id], taken=item.run_id in too_late) for item in items]
 
 
@@ -192,7 +210,7 @@ def _workload(item: _Written) -> dict[str, object]:
     }
 
 
-def _run(item: _Written, *, feasible: bool) -> dict[str, object]:
+def _run(item: _Written) -> dict[str, object]:
     draft = item.draft
     return {
         "id": item.run_id,
@@ -204,7 +222,7 @@ def _run(item: _Written, *, feasible: bool) -> dict[str, object]:
         "digest": draft.digest,
         "question": draft.question,
         "cached": True,
-        "feasible": feasible,
+        "feasible": None,
         "attempts": 0,
         "lease_token": 0,
         "principal": draft.caller.principal,

@@ -1,12 +1,14 @@
 """The audit: each accepted change is written down with its author, in its own transaction; what is refused never is."""
 
+import functools
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Dialect
 from sqlalchemy.orm import Session
 
 from service.access import Caller
@@ -16,6 +18,7 @@ from service.runtime import Runtime
 from service.store import audit
 from service.store.filters import AuditFilter
 from service.store.ids import new_id
+from service.store.insert_many import ManyRows
 
 OPERATOR = "operator on the host"
 SERVICE = "the service itself"
@@ -73,13 +76,13 @@ ACTIONS: tuple[Action | QuoteStep, ...] = (*Action, *QuoteStep)
 """Everything that is noted."""
 
 
+@functools.cache
 def resource_kind_of(action: Action | QuoteStep) -> ResourceKind:
     """Of what kind the resource of an action is."""
     return ResourceKind(action.value.partition(".")[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
+class Author(NamedTuple):
     """Who makes a change, with which key, in which request; without a key it is somebody on the host itself."""
 
     principal: str
@@ -97,8 +100,7 @@ def author_on_host(principal: str = OPERATOR) -> Author:
     return Author(principal=principal, key_id=None, request_id=uuid.uuid4().hex)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """An accepted change of one resource of a tenant; without an old state it was made."""
 
     at: datetime
@@ -113,12 +115,13 @@ class Change:
 
 def record(session: Session, *changes: tuple[Author, Change]) -> None:
     """Write changes down beside them, in one statement: both are committed, or neither."""
-    record_many(session.connection(), changes)
+    connection = session.connection()
+    events_of(connection.dialect, changes).insert(connection)
 
 
-def record_many(connection: Connection, changes: Iterable[tuple[Author, Change]]) -> None:
-    """The same without a session."""
-    audit.add_many(connection, [_columns(author, change) for author, change in changes])
+def events_of(dialect: Dialect, changes: Iterable[tuple[Author, Change]]) -> ManyRows:
+    """The events of changes, to be written beside them."""
+    return audit.many(dialect, [_columns(author, change) for author, change in changes])
 
 
 def _columns(author: Author, change: Change) -> dict[str, object]:

@@ -10,7 +10,7 @@ from service.kept import KeptRun
 from service.planning.transact import read
 from service.planning.view import RunView, WorkloadView, run_view, workload_view
 from service.runtime import Runtime
-from service.schemas.run import run_chunks, summary_json
+from service.schemas.run import packed_answer, run_beginning, run_chunks, summary_json
 from service.store import results, runs, workloads
 from service.store.filters import ANY_RUN, LISTED_WORKLOADS, RunFilter, WorkloadFilter
 from service.store.tables.runs import RunRow, RunStatus
@@ -18,11 +18,16 @@ from service.store.tables.runs import RunRow, RunStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAnswer:
-    """A run as callers read it: `summary` is its JSON without the result, `result` the answer, to the byte."""
+    """A run as callers read it: `summary` is its JSON without the result, `result` the answer, to the byte.
+
+    Under one digest a tenant has one answer.
+    """
 
     status: RunStatus
     summary: bytes
     result: bytes | None
+    tenant_id: str
+    digest: str
 
     @property
     def chunks(self) -> tuple[bytes, ...]:
@@ -46,12 +51,28 @@ def kept_run(runtime: Runtime, caller: Caller, run_id: str) -> RunAnswer | None:
     answer = None if run is None else runtime.kept.answer(caller.tenant_id, run.digest)
     if run is None or answer is None:
         return None
-    return RunAnswer(status=RunStatus.DONE, summary=run.summary, result=answer)
+    return RunAnswer(
+        status=RunStatus.DONE, summary=run.summary, result=answer, tenant_id=caller.tenant_id, digest=run.digest
+    )
+
+
+def chunks_by_gzip(runtime: Runtime, run: RunAnswer) -> tuple[bytes, ...]:
+    """A run with its result by gzip, in pieces."""
+    result = run.result
+    assert result is not None
+    packed = runtime.kept.packed(run.tenant_id, run.digest, lambda: packed_answer(result))
+    return packed.behind(run_beginning(run.summary))
 
 
 def run_answer(runtime: Runtime, view: RunView) -> RunAnswer:
     """A run that was just read, as callers read it; kept when it is done. Only for runs that are committed."""
-    answer = RunAnswer(status=view.status, summary=summary_json(view), result=view.result)
+    answer = RunAnswer(
+        status=view.status,
+        summary=summary_json(view),
+        result=view.result,
+        tenant_id=view.tenant_id,
+        digest=view.digest,
+    )
     if view.result is not None:
         runtime.kept.keep_answer(view.tenant_id, view.digest, view.result)
         runtime.kept.keep_run(view.tenant_id, view.id, KeptRun(summary=answer.summary, digest=view.digest))

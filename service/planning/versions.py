@@ -1,5 +1,7 @@
 """Under which versions this process answers, and the digest that a question has under them."""
 
+import functools
+
 from service.planning.transact import transact
 from service.runtime import Runtime
 from service.schemas.digest import question_digest
@@ -11,11 +13,15 @@ from service.store.runs import Versions
 
 def current_versions(runtime: Runtime) -> Versions:
     """Catalog, calibration, engine and price book of this process."""
+    catalog = runtime.catalog
+    return _versions(catalog.version, catalog.calibration.version, runtime.price_book.digest)
+
+
+# A process has one of these for its life, and every question needs it.
+@functools.lru_cache(16)
+def _versions(catalog: str, calibration: str, price_book_digest: str) -> Versions:
     return Versions(
-        catalog=runtime.catalog.version,
-        calibration=runtime.catalog.calibration.version,
-        engine=ENGINE_VERSION,
-        price_book_digest=runtime.price_book.digest,
+        catalog=catalog, calibration=calibration, engine=ENGINE_VERSION, price_book_digest=price_book_digest
     )
 
 

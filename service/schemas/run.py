@@ -1,11 +1,13 @@
 """Runs and workloads as answers: what was asked, how far it is, and what came out."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import orjson
 from marshmallow import fields
 
+from service.packed import Packed
 from service.schemas.constraints import ConstraintsSchema
 from service.schemas.plain import count, figure, flag, many, one, text
 from service.schemas.result import ResultSchema
@@ -102,18 +104,29 @@ class RunSchema(RunSummarySchema):
 
 
 _SUMMARY = tuple(RunSummarySchema().fields)
+_summary_of = attrgetter(*_SUMMARY)
 
 
 def summary_json(run: Any) -> bytes:
     """A run without its result, as RunSummarySchema would write it in ten times the time."""
-    members = {name: getattr(run, name) for name in _SUMMARY}
+    members = dict(zip(_SUMMARY, _summary_of(run), strict=True))
     members["progress_fraction"] = whole(run.progress_fraction)
     return orjson.dumps(members, option=orjson.OPT_UTC_Z)
 
 
 def run_chunks(summary: bytes, result: bytes | None) -> tuple[bytes, ...]:
     """A run as RunSchema writes it, from its summary and the bytes of its answer as they are kept."""
-    return summary[:-1], b',"result":', b"null" if result is None else result, b"}"
+    return run_beginning(summary), b"null" if result is None else result, b"}"
+
+
+def run_beginning(summary: bytes) -> bytes:
+    """What stands before the answer."""
+    return summary[:-1] + b',"result":'
+
+
+def packed_answer(result: bytes) -> Packed:
+    """What stands behind the beginning of every run that has this answer, by gzip."""
+    return Packed(result + b"}")
 
 
 class AskedSchema(WordedSchema):

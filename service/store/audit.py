@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Dialect, select
 from sqlalchemy.orm import Session
 
 from service.store.filters import AuditFilter, of_events
-from service.store.insert_many import insert_many
+from service.store.insert_many import ManyRows
 from service.store.tables.audit import AuditEventRow
 
 
-def add_many(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write events down, given as their columns: nothing is read back."""
-    insert_many(connection, AuditEventRow, rows)
+def many(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> ManyRows:
+    """Events to write down, given as their columns: nothing is read back."""
+    return ManyRows(dialect, AuditEventRow, rows)
 
 
 def newest(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
 # Execution option of a session that will write: SQLite then takes its write lock at BEGIN, not half way through.
@@ -60,6 +60,11 @@ class KeptOpen:
         self._most_idle = most_idle
         self._idle: list[Connection] = []
         event.listen(engine, "engine_disposed", self._close)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the database is spoken to."""
+        return self._engine.dialect
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.types import TypeEngine
 
+from service.store.driven import driven
 from service.store.tables.moment import Moment
 from service.store.tables.row import Row
 
@@ -35,29 +36,52 @@ class _Prepared:
         """The INSERT of so many rows."""
         return self.head + ", ".join([self.row] * rows)
 
-    def values(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    def values(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """What stands in its places."""
-        return tuple(
-            [row[name] if convert is None else convert(row[name]) for row in rows for name, convert in self.columns]
-        )
+        return [row[name] if convert is None else convert(row[name]) for row in rows for name, convert in self.columns]
 
 
 _known: dict[tuple[str, str, tuple[str, ...]], _Prepared] = {}
 
 
-def insert_many(connection: Connection, table: type[Row], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all give the same columns; a column that they leave out gets the database's own default.
+class ManyRows:
+    """Rows of a table that all give the same columns, as the driver takes them; one that they leave out gets the
+    database's own default.
 
-    No objects are made and nothing is read back. Defaults of the mapping (Python's) are not filled in. It is one
-    statement: SQLite's driver lets other threads of Python run at each, and PostgreSQL is asked once.
+    Made before a transaction begins they do not prolong it. No objects are made and nothing is read back. Defaults of
+    the mapping (Python's) are not filled in.
     """
-    key = connection.dialect.name, table.__tablename__, tuple(rows[0])
-    prepared = _known.get(key)
-    if prepared is None:
-        prepared = _known[key] = _prepare(connection.dialect, cast("Table", table.__table__), tuple(rows[0]))
-    for start in range(0, len(rows), _MOST_ROWS):
-        these = rows[start : start + _MOST_ROWS]
-        connection.exec_driver_sql(prepared.statement(len(these)), prepared.values(these))
+
+    __slots__ = ("_prepared", "_values")
+
+    def __init__(self, dialect: Dialect, table: type[Row], rows: Sequence[Mapping[str, Any]]) -> None:
+        key = dialect.name, table.__tablename__, tuple(rows[0])
+        prepared = _known.get(key)
+        if prepared is None:
+            prepared = _known[key] = _prepare(dialect, cast("Table", table.__table__), tuple(rows[0]))
+        self._prepared = prepared
+        self._values = prepared.values(rows)
+
+    def fill(self, name: str, values: Sequence[Any]) -> None:
+        """Give a column other values, one for each row."""
+        columns = self._prepared.columns
+        place = next(place for place, (column, _) in enumerate(columns) if column == name)
+        convert = columns[place][1]
+        self._values[place :: len(columns)] = values if convert is None else map(convert, values)
+
+    def insert(self, connection: Connection) -> None:
+        """Insert them, in one statement: SQLite's driver lets other threads of Python run at each, and PostgreSQL is
+        asked once.
+        """
+        width = len(self._prepared.columns)
+        for start in range(0, len(self._values), _MOST_ROWS * width):
+            these = self._values[start : start + _MOST_ROWS * width]
+            driven(connection, self._prepared.statement(len(these) // width), tuple(these))
+
+
+def insert_many(connection: Connection, table: type[Row], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all give the same columns."""
+    ManyRows(connection.dialect, table, rows).insert(connection)
 
 
 def _prepare(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Prepared:

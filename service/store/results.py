@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, bindparam, select
 from sqlalchemy.orm import Session
 
+from service.store.driven import driven
 from service.store.insert import insert_if_absent
 from service.store.tables.runs import ResultRow
 
@@ -56,8 +57,8 @@ def working(session: Session, tenant_id: str, digest: str) -> bytes | None:
 def feasible_of(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
     """Whether the stored answers are feasible, for each (tenant, digest) that has one."""
     statement, values = _in_words_of(connection.dialect)
-    found = {pair: connection.exec_driver_sql(statement, values(*pair)).scalar() for pair in pairs}
-    return {pair: bool(known) for pair, known in found.items() if known is not None}
+    found = {pair: driven(connection, statement, values(*pair)) for pair in pairs}
+    return {pair: bool(row[0]) for pair, row in found.items() if row is not None}
 
 
 @functools.cache

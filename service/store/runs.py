@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, and_, func, literal, or_, select, update
+from sqlalchemy import CursorResult, Dialect, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased, defer
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.bells import COLUMNS, Bell, bell
 from service.store.filters import RunFilter, of_runs
-from service.store.insert_many import insert_many
+from service.store.insert_many import ManyRows
 from service.store.stated import stated, stated_in
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
@@ -50,9 +50,9 @@ def add(session: Session, row: RunRow) -> RunRow:
     return row
 
 
-def add_many(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert ended runs, given as their columns: nothing can contend for them."""
-    insert_many(connection, RunRow, rows)
+def many(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> ManyRows:
+    """Ended runs to insert, given as their columns: nothing can contend for them."""
+    return ManyRows(dialect, RunRow, rows)
 
 
 def get(session: Session, tenant_id: str, run_id: str) -> RunRow | None:

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, select, update
+from sqlalchemy import CursorResult, Dialect, select, update
 from sqlalchemy.orm import Session
 
 from service.store.filters import WorkloadFilter, of_workloads
-from service.store.insert_many import insert_many
+from service.store.insert_many import ManyRows
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
 
 # What a version has and its successor replaces.
@@ -44,9 +44,9 @@ def add(
     return row
 
 
-def add_many(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert workloads, given as their columns."""
-    insert_many(connection, WorkloadRow, rows)
+def many(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> ManyRows:
+    """Workloads to insert, given as their columns."""
+    return ManyRows(dialect, WorkloadRow, rows)
 
 
 def get(session: Session, tenant_id: str, workload_id: str) -> WorkloadRow | None:

@@ -32,7 +32,8 @@ def told_value(value: Any, name: str) -> str:
         return str(value).replace("_", " ")
     if isinstance(value, bool):
         return "yes" if value else "no"
-    number = _number(value)
+    # Only money is a number that is written as a text: an order of 4500012345 is none.
+    number = _number(value) if not isinstance(value, str) or name.endswith("_usd") else None
     if number is None:
         return iso_day(str(value)) if _DAY.fullmatch(str(value)) else str(value)
     if name == "confidence_fraction":

@@ -1,12 +1,13 @@
 """The short way gives what the long way gives, and only to those who may have it."""
 
+import gzip
 import json
 import threading
 import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import EnvironBuilder
 
@@ -53,8 +54,14 @@ def known(acme: Speaker, done) -> dict[str, object]:
     return SMALL_CHAT
 
 
+GZIP = {"Accept_Encoding": "gzip"}
+
+
 def without_ids(answer) -> tuple[object, ...]:
     status, headers, data = comparable(answer)
+    if ("content-encoding", "gzip") in headers:
+        # Its length follows from the ids too.
+        data, headers = gzip.decompress(data), [pair for pair in headers if pair[0] != "content-length"]
     body = json.loads(data)
     new = {body["id"]: "run", body["workload_id"]: "wkl", body["created_at"]: "now"}
     text = data.decode()
@@ -70,16 +77,36 @@ def comparable(answer) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["200", "304"])
-def test_both_ways_answer_alike(known, acme: Speaker, done, dispatched):
+@pytest.mark.parametrize("encoding", [{}, GZIP], ids=["plain", "gzip"])
+def test_both_ways_answer_alike(known, encoding, acme: Speaker, done, dispatched):
     tag = {"If_None_Match": acme.get(done).headers["ETag"]} if known else {}
     dispatched.clear()
-    short = acme.get(done, **tag)
+    short = acme.get(done, **tag, **encoding)
     assert dispatched == []
-    long = acme.get(done, **tag, **LONG_WAY)
+    long = acme.get(done, **tag, **encoding, **LONG_WAY)
     assert dispatched == ["flask"]
     assert comparable(short) == comparable(long)
     assert short.status_code == (304 if known else 200)
     assert {name for name, _ in short.headers} == {name for name, _ in long.headers}
+
+
+def test_by_gzip_a_run_is_the_same_in_less(acme: Speaker, done):
+    plain, packed = acme.get(done), acme.get(done, Accept_Encoding="gzip, br")
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 4
+    assert (packed.headers["Content-Encoding"], "Content-Encoding" in plain.headers) == ("gzip", False)
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert packed.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    # Whoever has it in one form need not read it in the other.
+    for tag in (packed.headers["ETag"], plain.headers["ETag"]):
+        assert [acme.get(done, If_None_Match=tag, **form).status_code for form in ({}, GZIP)] == [304, 304]
+
+
+def test_a_run_without_a_result_is_short_and_sent_as_it_is(acme: Speaker):
+    posted = acme.post("/v1/workloads", SMALL_CHAT, **GZIP)
+    read = acme.get(posted.headers["Location"], **GZIP)
+    assert [answer.json["status"] for answer in (posted, read)] == ["queued", "queued"]
+    assert not {"Content-Encoding"} & {*posted.headers.keys(), *read.headers.keys()}
 
 
 def test_both_ways_write_the_same_line(acme: Speaker, done, runtime, capfd):
@@ -182,18 +209,20 @@ def test_other_methods_take_the_long_way(method, acme: Speaker, done, dispatched
     assert dispatched == ["flask"]
 
 
-def test_both_ways_post_alike(acme: Speaker, known, dispatched):
+@pytest.mark.parametrize("encoding", [{}, GZIP], ids=["plain", "gzip"])
+def test_both_ways_post_alike(encoding, acme: Speaker, known, dispatched):
     dispatched.clear()
-    short = acme.post("/v1/workloads", {**known, "name": "short", "labels": {"a": "b"}})
+    short = acme.post("/v1/workloads", {**known, "name": "short", "labels": {"a": "b"}}, **encoding)
     assert dispatched == []
-    long = acme.post("/v1/workloads", {**known, "name": "long"}, **LONG_WAY)
+    long = acme.post("/v1/workloads", {**known, "name": "long"}, **encoding, **LONG_WAY)
     assert dispatched == ["flask"]
     assert without_ids(short) == without_ids(long)
-    assert short.json["cached"] is True
     for posted, name, labels in ((short, "short", {"a": "b"}), (long, "long", {})):
-        workload = acme.get(f"/v1/workloads/{posted.json['workload_id']}").json
+        body = json.loads(gzip.decompress(posted.data) if encoding else posted.data)
+        assert body["cached"] is True
+        workload = acme.get(f"/v1/workloads/{body['workload_id']}").json
         assert (workload["name"], workload["labels"], workload["principal"]) == (name, labels, "acme-requester")
-        assert acme.get(posted.headers["Location"]).data == posted.data
+        assert acme.get(posted.headers["Location"], **encoding).data == posted.data
 
 
 def test_both_ways_write_one_audit_event(acme: Speaker, speaker, known):
@@ -269,6 +298,20 @@ def test_a_failing_database_is_told_of_once_and_nothing_is_tried_again(acme: Spe
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert len(tried) == 1
     assert acme.post("/v1/workloads", known).status_code == 200
+
+
+def test_what_the_driver_says_by_itself_is_told_as_ever(acme: Speaker, known, runtime, queue):
+    def renamed(old: str, new: str) -> None:
+        with runtime.sessions.begin() as session:
+            session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    renamed("audit_events", "elsewhere")
+    answer = acme.post("/v1/workloads", known)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    before = acme.get("/v1/runs").json["items"]
+    renamed("elsewhere", "audit_events")
+    assert acme.post("/v1/workloads", known).status_code == 200
+    assert len(acme.get("/v1/runs").json["items"]) == len(before) + 1
 
 
 class Taker:

@@ -1,7 +1,10 @@
 """POSTs that leave their thread before they are answered: over real sockets, each gets its own answer."""
 
+import gzip
 import json
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -59,6 +62,31 @@ def caller(web, address) -> Iterator[httpx.Client]:
 def post(caller: httpx.Client, number: int) -> httpx.Response:
     name = f"number {number}"
     return caller.post("/v1/workloads", json={**SMALL_CHAT, "name": name}, headers={"X-Request-Id": f"id-{number}"})
+
+
+def test_clients_that_take_gzip_read_what_others_read(caller):
+    place = post(caller, 1).headers["location"]
+    with caller.stream("GET", place, headers={"Accept-Encoding": "identity"}) as plain:
+        body = b"".join(plain.iter_raw())
+    with caller.stream("GET", place) as packed:
+        assert gzip.decompress(b"".join(packed.iter_raw())) == body
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(body) / 4
+    # httpx reads it by itself.
+    assert caller.get(place).content == body
+    again = {"If-None-Match": packed.headers["etag"]}
+    assert caller.get(place, headers=again).status_code == 304
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_curl_reads_what_it_asked_to_have_compressed(caller):
+    place = f"{str(caller.base_url).rstrip('/')}{post(caller, 1).headers['location']}"
+    asks = ["curl", "-sSf", place, "-H", f"Authorization: {caller.headers['authorization']}"]
+    plain, packed = (
+        subprocess.run([*asks, *more], capture_output=True, check=True).stdout for more in ([], ["--compressed"])
+    )
+    assert plain == packed
+    assert json.loads(plain)["status"] == "done"
 
 
 def names_of(web) -> dict[str, str]:

@@ -38,7 +38,18 @@ from scripts.benchmark.quote import quote_call
 from scripts.benchmark.quotes import QuoteFigures
 from scripts.benchmark.roofline import BLOCK, candidates, roofline
 from scripts.benchmark.table import Section, figure, markdown, percent
-from scripts.benchmark.web import FLASK, FLASK_LARGE, FLASK_POST, POST, RUN, Round, RowFigures, WebFigures
+from scripts.benchmark.web import (
+    FLASK,
+    FLASK_LARGE,
+    FLASK_POST,
+    POST,
+    POST_PLAIN,
+    RUN,
+    RUN_PLAIN,
+    Round,
+    RowFigures,
+    WebFigures,
+)
 from scripts.options import parse
 from scripts.trouble import Trouble
 from service.schemas.estimate import EstimateRequestSchema
@@ -177,14 +188,14 @@ def test_a_long_bill_is_priced_whole():
 
 
 def test_failed_requests_are_shown_in_the_table():
-    shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(RUN, 25, errors=3)))
+    shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(RUN_PLAIN, 25, errors=3)))
     cells = {cells[0]: cells[-2:] for cells in shown.rows}
-    assert cells == {FLASK: ("100%", ""), FLASK_LARGE: ("50%", "100%"), f"{RUN} (3 failed)": ("25%", "50%")}
+    assert cells == {FLASK: ("100%", ""), FLASK_LARGE: ("50%", "100%"), f"{RUN_PLAIN} (3 failed)": ("25%", "50%")}
 
 
 def test_what_is_posted_stands_beside_a_bare_handler_that_reads_and_sends_as_much():
-    shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(FLASK_POST, 40), row(POST, 20)))
-    assert {cells[0]: cells[-2:] for cells in shown.rows}[POST] == ("20%", "50%")
+    shown = web_table.section(figures(row(FLASK, 100), row(FLASK_LARGE, 50), row(FLASK_POST, 40), row(POST_PLAIN, 20)))
+    assert {cells[0]: cells[-2:] for cells in shown.rows}[POST_PLAIN] == ("20%", "50%")
 
 
 def test_the_bare_handler_reads_what_is_posted():

@@ -14,9 +14,16 @@ from config.environment import ROOT
 from scripts.calibration.curve_fit import Peaks, fit_curve
 from scripts.calibration.kernels import Fitted, chosen_curves, write_kernels
 from scripts.calibration.measured_kernels import Measured, measured_experts, measured_kernels
-from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, slots
+from scripts.calibration.overhead_fit import SPECS, Fitting, fit_overheads, robust_loss, slots
 from scripts.calibration.run_arrays import Runs
-from scripts.calibration.served import Error, band, calibration_runs, inside_fraction, write_served
+from scripts.calibration.served import (
+    Error,
+    band,
+    calibration_runs,
+    carried_median,
+    inside_fraction,
+    write_served,
+)
 from service.catalog.calibration import load_calibration
 from service.sizing.operation import Curves, Operation, Work
 from tests.facts import own_catalog
@@ -163,6 +170,19 @@ def test_overheads_are_found_again_from_runs_that_obey_them(runs) -> None:
     assert _typical(sets, found) < 0.6 * _typical(sets, place.start)
 
 
+def test_what_nobody_can_explain_pulls_less_and_priors_pull_in_full() -> None:
+    squares = np.array([9.0, 9.0, 900.0])
+    loss, slope, bend = robust_loss(squares, priors=1)
+    assert loss[0] == 9.0
+    assert slope.tolist() == [1.0, pytest.approx(0.1), pytest.approx(1.0 / 901.0)]
+    # A run ten times as far away pulls a tenth as much: residual x slope.
+    assert 30.0 * slope[2] == pytest.approx(0.1 * 3.0 * slope[1], rel=0.15)
+    step = 1e-6
+    for row, (below, above) in enumerate(((loss, slope), (slope, bend))):
+        moved = robust_loss(squares + step, priors=1)[row]
+        assert (moved - below) / step == pytest.approx(above, rel=1e-3, abs=1e-6)
+
+
 def _typical(sets, vector) -> float:
     errors = [error for one in sets for error in one.log_errors(vector).values()]
     return float(np.median(np.abs(np.concatenate([error[np.isfinite(error)] for error in errors]))))
@@ -229,6 +249,16 @@ def test_arms_are_as_wide_as_the_worst_way_of_leaving_out(runs) -> None:
     # The fold of sources alone reaches 1.1; among all errors only a tenth lies there.
     assert high == pytest.approx(band(left_out(runs[0], "source", away=1.0, source="other"))[2], abs=0.3)
     assert low == pytest.approx(-0.13, abs=0.05)
+
+
+def test_a_median_is_carried_where_it_holds_for_what_had_no_part_in_it(runs) -> None:
+    longer = [*left_out(runs[0], "source", away=0.4), *left_out(runs[0], "source", away=0.4, source="other")]
+    assert carried_median(longer) == pytest.approx(0.4, abs=0.05)
+    # What one source measures longer, the other measures shorter: neither corrects the other.
+    apart = [*left_out(runs[0], "source", away=0.4), *left_out(runs[0], "source", away=-0.3, source="other")]
+    assert carried_median(apart) == 0.0
+    low, middle, high = band(apart)
+    assert low < middle == 0.0 < high
 
 
 def test_what_is_inside_is_counted_by_intervals_that_never_saw_it(runs) -> None:

@@ -131,6 +131,7 @@ class PointAsk(Ask):
                 traffic=traffic,
                 prefill_ratio=ratio,
             )
-            batch = np.minimum(solved, batch) if given else solved
+            # Between points of its grid a batch is solved for to a thousandth: never beyond what keeps the bounds.
+            batch = np.minimum(solved, batch)
         values = points_values(operate(bench, batch=batch, traffic=traffic, prefill_ratio=ratio))
         return [values[rows] for rows in parted(sizes)]

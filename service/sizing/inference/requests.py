@@ -48,11 +48,6 @@ class Traffic:
         return self.isl_tokens + 0.5 * self.osl_tokens
 
     @property
-    def steps_request(self) -> float:
-        """Decode steps that one request takes."""
-        return self.osl_tokens / self.accepted_tokens
-
-    @property
     def query_tokens(self) -> float:
         """Tokens that one decode step verifies per sequence."""
         return 1.0 if self.speculative is None else 1.0 + self.speculative.draft_tokens

@@ -195,7 +195,10 @@ def beside_fields(form: Form, errors: tuple[FieldError, ...]) -> dict[str, list[
     found: dict[str, list[FieldError]] = {}
     for error in errors:
         place = _place(error.field, paths, groups)
-        found.setdefault(place, []).append(_as_typed(fields.get(place), error))
+        beside, told = found.setdefault(place, []), _as_typed(fields.get(place), error)
+        # Both ends of a range may be wrong in the same way.
+        if all(other.message != told.message for other in beside):
+            beside.append(told)
     return found
 
 
@@ -203,13 +206,13 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     """The error as whoever types reads it: forms take shares as percentages and countries by their names."""
     if field is None:
         return error
+    if field.shape in {Shape.EXACT, Shape.RANGE} and _OF_JSON in error.message and (meant := either(error.value or "")):
+        return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")
     if field.shape is Shape.RANGE:
         return replace(
             error, message=f"Type two numbers from {field.limit}, the lower one first, with to between them."
         )
     if field.shape is Shape.EXACT and _OF_JSON in error.message:
-        if meant := either(error.value or ""):
-            return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")
         share = "percents, at most 100, such as 15 or 12.5"
         message = f"Type {share if field.unit == PERCENT else 'a number, such as 12.50'}."
         return replace(error, message=message)

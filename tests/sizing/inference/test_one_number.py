@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.environment import ROOT
@@ -125,6 +125,16 @@ def test_requests_in_flight_are_rate_times_latency(workload: InferenceWorkload, 
         )
 
 
+# Its decode instances are as good as full: between points of the grid a batch was solved for beyond the bound.
+@example(
+    workload=inference_workload(
+        model="gemma-3-27b", isl_tokens=TokenLength(mean=766.0), osl_tokens=TokenLength(mean=778.0), slo=None
+    ),
+    slo=Slo(ttft_ms=654.0, tpot_ms=73.5),
+    rate=137.25,
+    serving=Serving.DISAGGREGATED,
+    confidence=0.5,
+)
 @settings(max_examples=12, deadline=None)
 @given(
     workload=WORKLOADS,
