@@ -1,5 +1,7 @@
 """/admin: what the tenant may do, and who changed what."""
 
+import shlex
+
 from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -45,4 +47,5 @@ def show_audit() -> Response:
 @quotas.get("/admin/quotas")
 def show_quotas() -> Response:
     """What the tenant may do, and how much of it is used."""
-    return page("admin_quotas.html", tenant=get_tenant(runtime(), caller()))
+    tenant = get_tenant(runtime(), caller())
+    return page("admin_quotas.html", tenant=tenant, typed_name=shlex.quote(tenant.name))

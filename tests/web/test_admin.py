@@ -1,6 +1,8 @@
 """Administration as pages: keys and secrets that are shown once, who changed what, what the tenant may do."""
 
+import html
 import re
+import shlex
 
 import pytest
 
@@ -159,6 +161,13 @@ def test_quotas_are_told(admin, anna):
     words = text_of(admin.get("/admin/quotas").text)
     assert "Sizings that may be open at once" in words
     assert anna.get("/admin/quotas").status_code == 403
+
+
+def test_the_command_that_sets_a_quota_can_be_run_as_it_stands(visitor):
+    page = visitor("Example University", Role.ADMIN).get("/admin/quotas").text
+    [command] = re.findall(r"<code>(.*?)</code>", page)
+    words = shlex.split(html.unescape(command))
+    assert words[:5] == ["python", "-m", "scripts.make_key", "Example University", "--quota"]
 
 
 def test_another_tenants_webhook_is_not_there(webhook, visitor):
