@@ -28,14 +28,11 @@ def told_value(value: Any, name: str) -> str:
     """Its value as people read it."""
     if value is None:
         return _NOTHING
-    if name in _WORDS:
-        return str(value).replace("_", " ")
     if isinstance(value, bool):
         return "yes" if value else "no"
-    # Only money is a number that is written as a text: an order of 4500012345 is none.
-    number = _number(value) if not isinstance(value, str) or name.endswith("_usd") else None
-    if number is None:
-        return iso_day(str(value)) if _DAY.fullmatch(str(value)) else str(value)
+    number = _number(value)
+    if number is None or name in _WORDS:
+        return _told_text(str(value), name)
     if name == "confidence_fraction":
         return confidence(float(number))
     if name.endswith("_usd"):
@@ -46,8 +43,19 @@ def told_value(value: Any, name: str) -> str:
 
 
 def told_price(value: Any, name: str, currency: str) -> str:
-    """A value of a line: money in its currency, all else as it is told elsewhere."""
+    """A value of a revision: money in its currency, all else as it is told elsewhere.
+
+    Its numbers are none that are written as texts: a customer's order of 4500012345 is told as it was typed.
+    """
+    if isinstance(value, str):
+        return _told_text(value, name)
     return told_value(value, name) if value is None or name not in MONEY else told_sum(value, currency)
+
+
+def _told_text(text: str, name: str) -> str:
+    if name in _WORDS:
+        return text.replace("_", " ")
+    return iso_day(text) if _DAY.fullmatch(text) else text
 
 
 def told_sum(value: Any, currency: str) -> str:
