@@ -85,14 +85,14 @@ def _ways(question: Question, found: SizingResult, missed: Shortfall, again: Aga
 
 
 def _lifted(found: SizingResult, missed: Shortfall, changes: Changes, answer: SizingResult) -> Shortfall:
-    """The miss that the changes lift: the nearest one, or where they leave it as it is that of what would do."""
-    if any(path in changes for path in fields_of(missed.limit)):
-        return missed
+    """The miss that the changes lift: that of the server that would do, else the nearest one where they answer it."""
+    asked = any(path in changes for path in fields_of(missed.limit))
+    would_do = answer.options[0].server
     for path in changes:
         # Of what has no price nobody knows how far off it is.
         own = tuple(r for r in found.rejected if FIELDS.get(r.limit) == path and (r.required or changes[path] is None))
-        chosen = tuple(one for one in own if one.server == answer.options[0].server)
-        lifted = shortfall(chosen or own, {})
+        chosen = tuple(one for one in own if one.server == would_do)
+        lifted = shortfall(chosen or (() if asked else own), {})
         if lifted is not None:
             return lifted
     return missed

@@ -31,6 +31,7 @@ from service.sizing.place import memory_parts
 from service.sizing.precision import Precision
 from service.sizing.rank import inward
 from service.sizing.result import Assumed, Estimate, PoolPlan
+from service.sizing.round_result import significant
 from service.sizing.spoken import spoken
 from service.sizing.storage import VERSIONS_KEPT, inference_storage
 from service.sizing.units import GB, MS
@@ -173,10 +174,11 @@ def _out_of_reach(values: PointValues, spreads: Spreads, workload: InferenceWork
         ("ttft_ms", values.ttft_tail_s, ttft_s, spreads.ttft),
         ("tpot_ms", values.tpot_tail_s, tpot_s, spreads.tpot),
     )
+    # Told from what is shown: 568.55 in six digits and what it was rounded from end in other fourth ones.
     missed = [
-        f"slo.{name} of {bound / MS:g}: {spoken(interval(tail / MS, spread).p50)} ms even at the lowest rate"
+        f"slo.{name} of {bound / MS:g}: {spoken(significant(shown.p50))} ms even at the lowest rate"
         for name, tail, bound, spread in found
-        if tail > bound
+        if tail > bound and (shown := interval(tail / MS, spread))
     ]
     return "no rate meets " + " and ".join(missed)
 
