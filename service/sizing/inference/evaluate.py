@@ -176,11 +176,11 @@ def _out_of_reach(values: PointValues, spreads: Spreads, workload: InferenceWork
     )
     # Told from what is shown: 568.55 in six digits and what it was rounded from end in other fourth ones.
     missed = [
-        f"slo.{name} of {bound / MS:g}: {spoken(significant(shown.p50))} ms even at the lowest rate"
+        f"slo.{name} of {bound / MS:g}: {spoken(significant(interval(tail / MS, spread).p50))} ms"
         for name, tail, bound, spread in found
-        if tail > bound and (shown := interval(tail / MS, spread))
+        if tail > bound
     ]
-    return "no rate meets " + " and ".join(missed)
+    return "no rate meets " + " and ".join(f"{each} even at the lowest rate" for each in missed)
 
 
 def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, spreads: Spreads) -> FleetFlow:
