@@ -85,7 +85,9 @@ def _ways(question: Question, found: SizingResult, missed: Shortfall, again: Aga
 
 
 def _lifted(found: SizingResult, missed: Shortfall, changes: Changes, answer: SizingResult) -> Shortfall:
-    """The miss that the changes lift: that of the server that would do, else the nearest one where they answer it."""
+    """The miss that the changes lift: the nearest one, or where it asks for something else that of what would do."""
+    if FIELDS.get(missed.limit) in changes:
+        return missed
     asked = any(path in changes for path in fields_of(missed.limit))
     would_do = answer.options[0].server
     for path in changes:

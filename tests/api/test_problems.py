@@ -80,7 +80,8 @@ def test_each_expected_failure_has_its_status(kind, own_app: Flask):
 
 
 def test_every_error_that_callers_can_cause_is_in_the_table():
-    ours = {"FactsError", "CalibrationError", "PlannerError"}
+    # The last one is noted of an item of a batch where the engine broke on it, and leaves no module.
+    ours = {"FactsError", "CalibrationError", "PlannerError", "_EngineError"}
     known = {kind.__name__ for kind in STATUS}
     everything = {kind.__name__ for kind in PlannerError.__subclasses__() if kind.__module__.startswith("service.")}
     assert everything - ours == known
