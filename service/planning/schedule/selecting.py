@@ -1,7 +1,7 @@
 """A page of workloads enters an occurrence: an item each, with its former answer, and a line each of the batch."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from service.planning.schedule.comparing import Summary
 from service.planning.schedule.pages import Pages
 from service.planning.schedule.view import selection_of
 from service.runtime import Runtime
-from service.store import batches, occurrences, schedule_batches, selection
+from service.store import batches, occurrences, schedule_batches, schedules, selection
 from service.store.ids import new_id
 from service.store.selection import Former
 from service.store.tables.batches import OPEN_BATCHES, BatchRow, BatchStatus, ChunkStatus, ItemState
@@ -50,7 +50,7 @@ def _new_batch(session: Session, row: OccurrenceRow, *, now: datetime) -> str:
     batch = BatchRow(
         id=new_id("bat", now),
         tenant_id=row.tenant_id,
-        name=f"{row.id}, {row.tick}",
+        name=_name(session, row),
         status=BatchStatus.RECEIVING.value,
         principal=row.principal,
         request_id=row.request_id,
@@ -58,6 +58,13 @@ def _new_batch(session: Session, row: OccurrenceRow, *, now: datetime) -> str:
     )
     batches.add(session, batch)
     return batch.id
+
+
+def _name(session: Session, row: OccurrenceRow) -> str:
+    """What people find it by in the list of batches: the schedule, and when it was due."""
+    schedule = schedules.get(session, row.tenant_id, row.schedule_id)
+    name = "A schedule that was removed" if schedule is None else schedule.name
+    return f"{name}, {row.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _add(session: Session, row: OccurrenceRow, batch_id: str, found: Sequence[WorkloadRow]) -> None:

@@ -52,8 +52,10 @@ def test_a_night_re_sizes_what_is_selected_and_finds_nothing_new(acme):
         (2, second, Outcome.UNCHANGED),
     ]
     assert all(item.former_id.startswith("run_") and json.loads(item.answer)["feasible"] for item in items)
+    batch = get_batch(acme.runtime, acme.admin, found.batch_id)
     # The question had an answer already: nothing was sized.
-    assert get_batch(acme.runtime, acme.admin, found.batch_id).reused_items == 2
+    assert batch.reused_items == 2
+    assert batch.name == f"nightly, {made.next_at:%Y-%m-%d} 02:00 UTC"
     assert get_schedule(acme.runtime, acme.admin, made.id).last_occurrence.id == found.id
 
 
