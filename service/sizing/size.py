@@ -20,7 +20,8 @@ from service.sizing.training.search import size_training
 from service.sizing.way_out import with_way_out
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload
 
-_FIRST, _SIDE_BY_SIDE = 8, 64
+# So many have small arrays in common, and are lost where somebody stops in the middle of them.
+_FIRST, _SIDE_BY_SIDE = 8, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
