@@ -1,9 +1,9 @@
 """A chunk of a batch is worked on: claim, size in one call what has no answer, store all in one transaction.
 
 A worker that dies loses what it had not stored, at most the work of a slice; another claims the chunk when the lease
-has run out. After three deaths without an answer in between, or where several items of one call ran out of time, they
-are sized one by one, each noted before it is begun: the one that kills its worker or takes too long fails alone. A
-person's question ends a slice early, in the middle of the call, and what is not found by then is queued again.
+has run out. After two deaths without an answer in between, or where several items of one call ran out of time, they
+are sized one by one, each noted before it is begun: the one that kills its worker again and again, or takes too long,
+fails alone. A person's question ends a slice early, in the middle of the call: what is not found is queued again.
 """
 
 import time
@@ -43,6 +43,8 @@ _LOOK_EVERY_S = 0.05
 _READ_TOGETHER = 100
 # An item that has had so much of the limit for itself does not get it again.
 _OWN_FAULT_FRACTION = 0.5
+# Of a worker that dies over one item it is not known whether somebody else has killed it; of a second one it is.
+_DEATHS_ALONE = 2
 
 
 class _EngineError(PlannerError):
@@ -77,7 +79,7 @@ def size_chunk(
         runtime.tracing.span("size_chunk", parent=claimed.traceparent, began_ns=None, **ids) as span,
     ):
         work = _Work(runtime, claimed, solve=solve, look_every_s=look_every_s)
-        alone = claimed.attempts > runtime.settings.max_attempts
+        alone = claimed.attempts >= runtime.settings.max_attempts
         stored = work.one_by_one() if alone else work.together()
         if not stored:
             span.fail("taken_over")
@@ -144,7 +146,7 @@ class _Work:
         log.warning("chunk_sized_one_by_one", items=len(self._items))
         for place, item in enumerate(self._items, 1):
             part = Slice()
-            if item.attempts:
+            if item.attempts >= _DEATHS_ALONE:
                 message = "Its worker died or was stopped each time that it was sized, alone too."
                 part.end(item, ItemState.FAILED, code="poison", problem=told("poison", message))
                 log.error("item_poisoned", line=item.line)

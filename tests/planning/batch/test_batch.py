@@ -1,5 +1,6 @@
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -205,6 +206,28 @@ def test_an_item_that_kills_its_worker_fails_alone(runtime, caller, queue, clock
     failed = list_items(runtime, caller, batch.id, only=ItemFilter(state=ItemState.FAILED))[0]
     assert json.loads(failed.problem)["code"] == "poison"
     assert get_batch(runtime, caller, batch.id).status is BatchStatus.DONE
+
+
+def test_an_item_is_not_blamed_for_a_worker_that_is_killed_once_more(runtime, caller, queue, clock):
+    batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(3)))
+    killed = []
+
+    def solve(runtime, asked, *rest):
+        """The third worker is killed over the second item, alone by then; so were two before, over all of them."""
+        if len(killed) < 2 or (len(killed) == 2 and asked[0].name == "1"):
+            killed.append([one.name for one in asked])
+            raise DiedError
+        return sized(runtime, asked, *rest)
+
+    for _ in range(6):
+        while queue.sent:
+            _, (batch_id, number) = queue.sent.pop(0)
+            with suppress(DiedError):
+                size_chunk(runtime, batch_id, int(number), solve=solve)
+        clock.advance(runtime.settings.lease_s + 1)
+        feed(runtime)
+    assert killed == [["0", "1", "2"], ["0", "1", "2"], ["1"]]
+    assert states(runtime, caller, batch.id) == ["done", "done", "done"]
 
 
 def test_an_engine_that_fails_fails_one_item(runtime, caller, queue):
