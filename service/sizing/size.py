@@ -1,7 +1,7 @@
 """size: from a question, or many, to ranked options, whatever their kind."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from service.errors import InvalidRequestError, PlannerError
@@ -9,7 +9,7 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.search import sizing_of_inference
-from service.sizing.joint import Sizing, side_by_side
+from service.sizing.joint import Sizing, side_by_side, step_by_step
 from service.sizing.result import Assumed, SizingResult
 from service.sizing.round_result import rounded, significant
 from service.sizing.science.application import Application
@@ -20,7 +20,8 @@ from service.sizing.training.search import size_training
 from service.sizing.way_out import with_way_out
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload
 
-_SIDE_BY_SIDE = 64
+# So many have small arrays in common, and are lost where somebody stops in the middle of them.
+_FIRST, _SIDE_BY_SIDE = 8, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +83,25 @@ def size_many(
     terms = Terms(
         hardware=hardware, calibration=calibration, weight=weight, beside_weight=beside_weight, best_only=best_only
     )
-    order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
-    found: dict[int, SizingResult | PlannerError] = {}
-    for start in range(0, len(order), _SIDE_BY_SIDE):
-        some = order[start : start + _SIDE_BY_SIDE]
-        found |= zip(
-            some, side_by_side([_sizing(subjects[place], terms, advised=advised) for place in some]), strict=True
-        )
+    found = dict(end for ended in size_by_and_by(subjects, terms, advised=advised) for end in ended)
     return [found[place] for place in range(len(subjects))]
+
+
+def size_by_and_by(
+    subjects: Sequence[Subject], terms: Terms, *, advised: bool = True
+) -> Iterator[list[tuple[int, SizingResult | PlannerError]]]:
+    """The same as it is found, with the place of each subject, and nothing new where somebody may want to stop.
+
+    Who takes no more of it has what was found; of what was begun nothing is left. The first few go by themselves, so
+    that little time passes before something is found.
+    """
+    order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
+    start, most = 0, _FIRST
+    while start < len(order):
+        places = order[start : start + most]
+        start, most = start + most, _SIDE_BY_SIDE
+        for ended in step_by_step([_sizing(subjects[place], terms, advised=advised) for place in places]):
+            yield [(places[place], found) for place, found in ended]
 
 
 def _about(subject: Subject) -> tuple[str, str]:
