@@ -39,7 +39,8 @@ def test_a_key_for_nobody_is_told(admin, principal, role):
     answer = admin.post("/admin/keys", {"principal": principal, "role": role}, on="/admin/keys")
     assert answer.status_code == 422
     assert re.search(r'id="fault-(?:principal|role)"[^>]*>\s*<p>', answer.text)
-    assert "hr_" not in answer.text.split("<table")[0]
+    # A form token is chance, and may hold any three letters.
+    assert not re.search(r"hr_[0-9a-f]{12}_", answer.text.split("<table")[0])
 
 
 def test_a_tenant_makes_no_key_of_an_operator(admin, runtime):
