@@ -14,7 +14,7 @@ T = TypeVar("T")
 _FORMAT = f"%.{SIGNIFICANT_DIGITS}g"
 _WITHOUT_FLOATS = (str, int, NoneType, Enum)
 # Whole numbers below it have no more digits than are kept.
-_ROUND_ENOUGH = 10.0**SIGNIFICANT_DIGITS
+_ROUND_ENOUGH = float(f"1e{SIGNIFICANT_DIGITS}")
 
 
 def rounded(result: T) -> T:
