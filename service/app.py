@@ -47,13 +47,18 @@ class Application(Flask):
 
 def create_app(runtime: Runtime | None = None) -> Flask:
     """The web application; without a runtime it builds its own from the environment."""
-    if runtime is not None:
-        configure_logging(runtime.settings.log_level, role=_ROLE)
-        return _application(runtime)
+    if runtime is None:
+        return serve(_runtime)
+    configure_logging(runtime.settings.log_level, role=_ROLE)
+    return _application(runtime)
+
+
+def serve(build: Callable[[], Runtime]) -> Flask:
+    """The application of a process of its own: its logs and its server are the process's; ended if it cannot start."""
     own_logs("INFO", role=_ROLE)
     let_requests_leave()
     try:
-        app = _application(_runtime())
+        app = _application(build())
     except (SettingsError, PlannerError) as error:
         log.critical("cannot_start", reason=str(error))
     except Exception as error:

@@ -7,7 +7,7 @@ from scripts.faulting.failpoints import Failpoint, failpoints
 from service import app
 from service.metrics import shared_metrics
 from service.queue import CeleryQueue, QueueName, TaskName
-from service.runtime import build_runtime, load_facts
+from service.runtime import Runtime, build_runtime, load_facts
 
 _POINTS = failpoints()
 
@@ -26,7 +26,10 @@ class FailingQueue(CeleryQueue):
 
 def create_app() -> Flask:
     """The application, with everything but the queue as it is."""
+    return app.serve(_runtime)
+
+
+def _runtime() -> Runtime:
     settings = settings_from_environment()
     metrics = shared_metrics(settings.metrics_dir)
-    runtime = build_runtime(settings, facts=load_facts(settings), queue=FailingQueue(settings), metrics=metrics)
-    return app.create_app(runtime)
+    return build_runtime(settings, facts=load_facts(settings), queue=FailingQueue(settings), metrics=metrics)

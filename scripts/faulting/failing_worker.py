@@ -5,13 +5,12 @@ tasks wait for the app to be complete, Celery takes them from a set, and which o
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, failpoints
-from service.errors import PlannerError
 from service.planning.answer import Answer, answer
 from service.planning.batch.asking import Asked
-from service.planning.batch.brief import Brief, sized
+from service.planning.batch.brief import Found, sized
 from service.planning.batch.chunk import size_chunk as size_items
 from service.planning.execute import execute
 from service.queue import TaskName
@@ -38,10 +37,11 @@ def _solved(held: Runtime, question: str) -> Answer:
 
 def _solved_items(
     held: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
-) -> list[Brief | PlannerError | None]:
-    for one in asked:
-        _POINTS.asked(one.name or "")
-    return sized(held, asked, versions, weight)
+) -> Iterator[Sequence[tuple[int, Found]]]:
+    for ended in sized(held, asked, versions, weight):
+        for place, _ in ended:
+            _POINTS.asked(asked[place].name or "")
+        yield ended
 
 
 @app.task(name=TaskName.SIZE_WORKLOAD.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types

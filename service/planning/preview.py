@@ -18,6 +18,7 @@ from service.runtime import Runtime
 from service.schemas.result import ResultSchema
 from service.schemas.workload import QUESTION, SizingRequest
 from service.shelf import Shelf
+from service.sizing.architecture import ModelArchitecture
 from service.sizing.check import check
 from service.sizing.workload import Question
 
@@ -30,10 +31,11 @@ _seen: Shelf[tuple[str, str], PricedResult] = Shelf(most_bytes=_MOST_BYTES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """The answer to a question as it stands, and the question with every default filled in."""
+    """The answer to a question as it stands, the question with every default filled in, and the model it is about."""
 
     digest: str
     question: Question
+    architecture: ModelArchitecture | None
     priced: PricedResult
 
 
@@ -49,10 +51,10 @@ class AnsweredRun:
 def preview(runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str) -> Preview:
     """Size the question now. Errors name the field of the request, as they do for one that is posted."""
     draft = drafted(runtime, caller, request, request_id=request_id)
+    resolved = draft.resolved
     key = caller.tenant_id, draft.digest
     known = _seen.get(key)
     if known is None:
-        resolved = draft.resolved
         check(
             resolved.question.workload,
             architecture=resolved.architecture,
@@ -61,7 +63,7 @@ def preview(runtime: Runtime, caller: Caller, request: SizingRequest, *, request
         )
         known = sized(runtime, resolved)
         _seen.put(key, known, size_bytes=_ANSWER_BYTES)
-    return Preview(digest=draft.digest, question=draft.resolved.called, priced=known)
+    return Preview(digest=draft.digest, question=resolved.called, architecture=resolved.architecture, priced=known)
 
 
 def answered_run(runtime: Runtime, caller: Caller, run_id: str) -> AnsweredRun:

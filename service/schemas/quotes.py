@@ -23,7 +23,7 @@ RISKS = ("run_answered_anew", "price_book_replaced", "price_book_expires", "vali
 
 
 class KeptJson(fields.Field[Any]):
-    """JSON that is kept as text, shown with the schema that wrote it."""
+    """JSON that is kept as text and shown as it is; `schema` wrote it."""
 
     def __init__(self, what: str, schema: type[Schema]) -> None:
         super().__init__(required=True, metadata={"description": what})
@@ -34,7 +34,7 @@ class KeptJson(fields.Field[Any]):
         return resolve(self.schema)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return orjson.loads(value)
+        return orjson.Fragment(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ one, so that an answer is the same in whatever company it was computed.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,41 +46,56 @@ class Ask(ABC):
 Sizing = Generator[Sequence[Ask], list[Any], T]
 
 
+# What is found last is little work: so many of them are told at once.
+_TOLD_TOGETHER = 8
+
+
 def side_by_side(sizings: Sequence[Sizing[T]]) -> list[T | PlannerError]:
     """What each of them found, or why it is refused; in their order."""
-    found: dict[int, T | PlannerError] = {}
-    asked: dict[int, Sequence[Ask]] = {}
-
-    def go_on(place: int, answers: list[Any] | None) -> None:
-        try:
-            asked[place] = next(sizings[place]) if answers is None else sizings[place].send(answers)
-        except StopIteration as end:
-            found[place] = end.value
-        except PlannerError as error:
-            found[place] = error
-
-    for place in range(len(sizings)):
-        go_on(place, None)
-    while asked:
-        waiting, asked = asked, {}
-        answers = iter(_answered([ask for asks in waiting.values() for ask in asks]))
-        for place, asks in waiting.items():
-            go_on(place, [next(answers) for _ in asks])
+    found = dict(end for ended in step_by_step(sizings) for end in ended)
     return [found[place] for place in range(len(sizings))]
 
 
-def _answered(asks: Sequence[Ask]) -> list[Any]:
-    """The answer of each, like ones together."""
+def step_by_step(sizings: Sequence[Sizing[T]]) -> Iterator[list[tuple[int, T | PlannerError]]]:
+    """The same as it is found, with the place of each; as often as somebody may want to stop, nothing new included."""
+    asked: dict[int, Sequence[Ask]] = {}
+
+    def go_on(place: int, answers: list[Any] | None) -> list[tuple[int, T | PlannerError]]:
+        try:
+            asked[place] = next(sizings[place]) if answers is None else sizings[place].send(answers)
+        except StopIteration as end:
+            return [(place, end.value)]
+        except PlannerError as error:
+            return [(place, error)]
+        return []
+
+    for place in range(len(sizings)):
+        yield go_on(place, None)
+    while asked:
+        waiting, asked = asked, {}
+        answers: list[Any] = [None] * sum(len(asks) for asks in waiting.values())
+        for some in _answered([ask for asks in waiting.values() for ask in asks]):
+            for at, answer in some:
+                answers[at] = answer
+            yield []
+        each = iter(answers)
+        for some_places in _parts(list(waiting), _TOLD_TOGETHER):
+            yield [end for place in some_places for end in go_on(place, [next(each) for _ in waiting[place]])]
+
+
+def _answered(asks: Sequence[Ask]) -> Iterator[list[tuple[int, Any]]]:
+    """The answers of each call with their places: like asks go together."""
     kinds: dict[Hashable, list[int]] = {}
     for place, ask in enumerate(asks):
         kinds.setdefault((type(ask), ask.alike), []).append(place)
-    answers: list[Any] = [None] * len(asks)
     for places in kinds.values():
         for some in _calls(asks, places):
             together = [asks[place] for place in some]
-            for place, answer in zip(some, together[0].answers(together), strict=True):
-                answers[place] = answer
-    return answers
+            yield list(zip(some, together[0].answers(together), strict=True))
+
+
+def _parts(places: list[int], most: int) -> Iterator[list[int]]:
+    return (places[start : start + most] for start in range(0, len(places), most))
 
 
 def _calls(asks: Sequence[Ask], places: list[int]) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """size: from a question, or many, to ranked options, whatever their kind."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from service.errors import InvalidRequestError, PlannerError
@@ -9,17 +9,19 @@ from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
 from service.sizing.inference.search import sizing_of_inference
-from service.sizing.joint import Sizing, side_by_side
+from service.sizing.joint import Sizing, side_by_side, step_by_step
 from service.sizing.result import Assumed, SizingResult
 from service.sizing.round_result import rounded, significant
 from service.sizing.science.application import Application
 from service.sizing.science.search import size_science
 from service.sizing.table import FloatArray
+from service.sizing.terms import Terms
 from service.sizing.training.search import size_training
 from service.sizing.way_out import with_way_out
-from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, budget_usd
+from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload
 
-_SIDE_BY_SIDE = 64
+# So many have small arrays in common, and are lost where somebody stops in the middle of them.
+_FIRST, _SIDE_BY_SIDE = 8, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +80,28 @@ def size_many(
     one after another; the answers are the same. So many go side by side that memory stays bounded. Not `advised`, what
     nothing fits has no way out: to try ways takes many times as long as all else.
     """
-    facts = _Facts(
-        hardware=hardware,
-        calibration=calibration,
-        weight=weight,
-        beside_weight=beside_weight,
-        best_only=best_only,
-        advised=advised,
+    terms = Terms(
+        hardware=hardware, calibration=calibration, weight=weight, beside_weight=beside_weight, best_only=best_only
     )
-    order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
-    found: dict[int, SizingResult | PlannerError] = {}
-    for start in range(0, len(order), _SIDE_BY_SIDE):
-        some = order[start : start + _SIDE_BY_SIDE]
-        found |= zip(some, side_by_side([facts.sizing(subjects[place]) for place in some]), strict=True)
+    found = dict(end for ended in size_by_and_by(subjects, terms, advised=advised) for end in ended)
     return [found[place] for place in range(len(subjects))]
+
+
+def size_by_and_by(
+    subjects: Sequence[Subject], terms: Terms, *, advised: bool = True
+) -> Iterator[list[tuple[int, SizingResult | PlannerError]]]:
+    """The same as it is found, with the place of each subject, and nothing new where somebody may want to stop.
+
+    Who takes no more of it has what was found; of what was begun nothing is left. The first few go by themselves, so
+    that little time passes before something is found.
+    """
+    order = sorted(range(len(subjects)), key=lambda place: _about(subjects[place]))
+    start, most = 0, _FIRST
+    while start < len(order):
+        places = order[start : start + most]
+        start, most = start + most, _SIDE_BY_SIDE
+        for ended in step_by_step([_sizing(subjects[place], terms, advised=advised) for place in places]):
+            yield [(places[place], found) for place, found in ended]
 
 
 def _about(subject: Subject) -> tuple[str, str]:
@@ -100,80 +110,43 @@ def _about(subject: Subject) -> tuple[str, str]:
     return subject.question.workload.kind.value, "" if known is None else known.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
-    """What all questions of one call are sized with."""
-
-    hardware: Hardware
-    calibration: Calibration
-    weight: FloatArray
-    beside_weight: float
-    best_only: bool
-    advised: bool
-
-    def sizing(self, subject: Subject) -> Sizing[SizingResult]:
-        """The whole answer: advice where nothing fits, rounded at the seam."""
-        question = subject.question
-        found = yield from self._searched(subject)
-        if self.advised:
-            found = with_way_out(question, found, again=lambda other: self._alone(replace(subject, question=other)))
-        return rounded(
-            replace(
-                found,
-                options=tuple(replace(o, working=()) for o in found.options) if self.best_only else found.options,
-                # By id, so that the order of the catalog shows nowhere.
-                rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
-                assumed=(*found.assumed, *_not_evaluated(question)),
-                sensitivity=tuple(s for s in found.sensitivity if significant(s.at_low) != significant(s.at_high)),
-            )
+def _sizing(subject: Subject, terms: Terms, *, advised: bool) -> Sizing[SizingResult]:
+    """The whole answer: advice where nothing fits, rounded at the seam."""
+    question = subject.question
+    found = yield from _searched(subject, terms)
+    if advised:
+        found = with_way_out(question, found, again=lambda other: _alone(replace(subject, question=other), terms))
+    return rounded(
+        replace(
+            found,
+            options=tuple(replace(o, working=()) for o in found.options) if terms.best_only else found.options,
+            # By id, so that the order of the catalog shows nowhere.
+            rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
+            assumed=(*found.assumed, *_not_evaluated(question)),
+            sensitivity=tuple(s for s in found.sensitivity if significant(s.at_low) != significant(s.at_high)),
         )
+    )
 
-    def _alone(self, subject: Subject) -> SizingResult:
-        (found,) = side_by_side([self._searched(subject)])
-        if isinstance(found, PlannerError):
-            raise found
-        return found
 
-    def _searched(self, subject: Subject) -> Sizing[SizingResult]:
-        """The result of the question's kind."""
-        question, architecture, application = subject.question, subject.architecture, subject.application
-        limit = budget_usd(question)
-        if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
-            if architecture is None:
-                raise InvalidRequestError("a model workload needs its architecture")
-            if isinstance(question.workload, TrainingWorkload):
-                return size_training(
-                    question,
-                    hardware=self.hardware,
-                    architecture=architecture,
-                    calibration=self.calibration,
-                    weight=self.weight,
-                    weight_limit=limit,
-                    best_only=self.best_only,
-                )
-            return (
-                yield from sizing_of_inference(
-                    question,
-                    hardware=self.hardware,
-                    architecture=architecture,
-                    calibration=self.calibration,
-                    weight=self.weight,
-                    weight_limit=limit,
-                    best_only=self.best_only,
-                )
-            )
-        if application is None:
-            raise InvalidRequestError("a scientific workload needs its application")
-        return size_science(
-            question,
-            hardware=self.hardware,
-            application=application,
-            calibration=self.calibration,
-            weight=self.weight,
-            beside_weight=self.beside_weight,
-            weight_limit=limit,
-            best_only=self.best_only,
-        )
+def _alone(subject: Subject, terms: Terms) -> SizingResult:
+    (found,) = side_by_side([_searched(subject, terms)])
+    if isinstance(found, PlannerError):
+        raise found
+    return found
+
+
+def _searched(subject: Subject, terms: Terms) -> Sizing[SizingResult]:
+    """The result of the question's kind."""
+    question, architecture, application = subject.question, subject.architecture, subject.application
+    if isinstance(question.workload, InferenceWorkload | TrainingWorkload):
+        if architecture is None:
+            raise InvalidRequestError("a model workload needs its architecture")
+        if isinstance(question.workload, TrainingWorkload):
+            return size_training(question, architecture, terms=terms)
+        return (yield from sizing_of_inference(question, architecture, terms=terms))
+    if application is None:
+        raise InvalidRequestError("a scientific workload needs its application")
+    return size_science(question, application, terms=terms)
 
 
 def _not_evaluated(question: Question) -> tuple[Assumed, ...]:

@@ -27,6 +27,7 @@ from service.planning.submit import submit
 from service.schemas.issue import field_errors
 from service.schemas.json_text import MalformedBodyError
 from service.schemas.workload import SizingRequest, SizingRequestSchema
+from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.kind import Kind
 from service.web.answer import AnswerView, answer_view
 from service.web.form import inference, science, training
@@ -44,12 +45,22 @@ _TOLD_HERE = (InvalidRequestError, MalformedBodyError, UnknownReferenceError, Un
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastedModel:
+    """What was read from a pasted configuration: by its size people see whether it was read as they meant it."""
+
+    layers: int
+    total_params: float
+    active_params: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A form as it was filled in, and what came of it."""
 
     form: Form
     typed: Mapping[str, str]
     answer: AnswerView | None = None
+    pasted: PastedModel | None = None
     errors: Mapping[str, list[FieldError]] = field(default_factory=dict)
 
 
@@ -134,7 +145,14 @@ def asked(form: Form, typed: Mapping[str, str]) -> Asked:
         found = preview(runtime(), caller(), _read(form, typed), request_id=request_id())
     except _TOLD_HERE as error:
         return Asked(form=form, typed=typed, errors=_beside(form, error))
-    return Asked(form=form, typed=typed, answer=answer_view(found.question, found.priced, runtime().catalog.hardware))
+    answer = answer_view(found.question, found.priced, runtime().catalog.hardware)
+    pasted = found.architecture if typed.get(PASTED, "").strip() else None
+    return Asked(form=form, typed=typed, answer=answer, pasted=None if pasted is None else _told(pasted))
+
+
+def _told(architecture: ModelArchitecture) -> PastedModel:
+    counts = count(architecture)
+    return PastedModel(layers=architecture.layers, total_params=counts.total_params, active_params=counts.active_params)
 
 
 def _read(form: Form, typed: Mapping[str, str]) -> SizingRequest:

@@ -110,7 +110,9 @@ def day(moment: dt.datetime | dt.date | None) -> str:
 
 def minute(moment: dt.datetime | None) -> str:
     """A moment in UTC: 29 Nov 2026, 10:05 UTC."""
-    return "" if moment is None else f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+    if moment is None:
+        return ""
+    return f"{moment.day}{_GAP}{moment:%b}{_GAP}{moment:%Y}, {moment:%H:%M}{_GAP}UTC"
 
 
 def plural(number: int, word: str, words: str | None = None) -> str:

@@ -18,6 +18,7 @@ from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.networks import network_plan
 from service.sizing.science.search import size_science
 from service.sizing.science.workload import FoldingWorkload, Msa, MsaSearch, SizeDistribution
+from service.sizing.terms import Terms
 from service.sizing.workload import Constraints, Question
 
 TERM_DAYS = Decimal("30.4375") * TERM_MONTHS
@@ -28,10 +29,8 @@ def result(catalog, book):
     workload = FoldingWorkload(application="alphafold-3", tokens=SizeDistribution(mean=1024.0), targets_day=50000.0)
     return size_science(
         Question(workload=workload, constraints=Constraints()),
-        hardware=catalog.hardware,
-        application=catalog.applications["alphafold-3"],
-        calibration=catalog.calibration,
-        weight=weights(catalog.hardware, book),
+        catalog.applications["alphafold-3"],
+        terms=Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weights(catalog.hardware, book)),
     )
 
 
@@ -149,10 +148,8 @@ def aligned(catalog, book):
     )
     return size_science(
         Question(workload=workload, constraints=Constraints()),
-        hardware=catalog.hardware,
-        application=catalog.applications["alphafold-3"],
-        calibration=catalog.calibration,
-        weight=weights(catalog.hardware, book),
+        catalog.applications["alphafold-3"],
+        terms=Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weights(catalog.hardware, book)),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import InvalidRequestError
 from service.sizing import joint
-from service.sizing.joint import Ask, one_column, side_by_side
+from service.sizing.joint import Ask, one_column, side_by_side, step_by_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,29 @@ def test_what_breaks_is_not_taken_for_an_answer():
 def test_equal_numbers_stay_one_number():
     assert one_column([3.0, 3.0], [2, 1]) == 3.0
     assert one_column([3.0, 4.0], [2, 1]).tolist() == [[3.0], [3.0], [4.0]]
+
+
+def test_who_stops_has_what_was_found_and_nothing_more_is_computed():
+    calls = []
+    steps = step_by_step([sizing([], calls), sizing([1], calls), sizing([2, 3], calls), sizing([4, 5], calls)])
+    found = {}
+    for ended in steps:
+        found |= dict(ended)
+        if len(found) == 2:
+            break
+    steps.close()
+    assert found == {0: 0, 1: 2}
+    assert calls == [[1], [2, 4]]
+
+
+def test_one_may_stop_between_any_two_calls():
+    calls = []
+    computed = [len(calls) for _ in step_by_step([sizing([n], calls) for n in (1, 2, 3)])]
+    # Three begin, odd and even numbers are computed apart, and all three end.
+    assert computed == [0, 0, 0, 1, 2, 2]
+
+
+def test_ends_are_told_a_few_at_a_time():
+    calls = []
+    told = [len(ended) for ended in step_by_step([sizing([1], calls) for _ in range(20)]) if ended]
+    assert told == [8, 8, 4]

@@ -16,7 +16,8 @@ from service.errors import InvalidRequestError
 from service.quoting.indicative import beside_weight, weights
 from service.schemas.workload import SizingRequestSchema
 from service.sizing.inference import asks
-from service.sizing.size import Subject, size, size_many
+from service.sizing.size import Subject, size, size_by_and_by, size_many
+from service.sizing.terms import Terms
 from tests.facts import own_book, own_catalog
 
 CATALOG, BOOK = own_catalog(), own_book()
@@ -153,3 +154,28 @@ def test_questions_about_one_model_share_their_calls(monkeypatch: pytest.MonkeyP
     rows.clear()
     ways.together([alone, other])
     assert (len(rows), sum(rows)) == (calls, first + second)
+
+
+def test_what_was_found_when_somebody_stops_is_the_answer() -> None:
+    """The first few are found before the others are begun; what was not found can be asked again."""
+    body = copy.deepcopy(EXAMPLES["inference-chat-llama-3.3-70b"])
+    some = []
+    for number in range(20):
+        body["workload"]["osl_tokens"] = 200 + number
+        some.append(_subject(json.dumps(body)))
+    terms = Terms(
+        hardware=CATALOG.hardware,
+        calibration=CATALOG.calibration,
+        weight=WEIGHT,
+        beside_weight=BESIDE,
+        best_only=True,
+    )
+    ways, found = Ways(best_only=True), {}
+    for ended in size_by_and_by(some, terms):
+        found |= {place: repr(one) for place, one in ended}
+        if found:
+            break
+    assert sorted(found) == list(range(8))
+    whole = ways.together(some)
+    assert [found[place] for place in range(8)] == whole[:8]
+    assert ways.together(some[8:]) == whole[8:]

@@ -115,6 +115,7 @@ def test_a_pasted_configuration_stands_for_the_model(anna):
     }  # fmt: skip
     page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps(config)})
     assert "waits for" not in page.text
+    assert "not the one that is named: 8.03\u00a0billion parameters, in 32\u00a0layers." in page.text
     page = anna.post(
         "/size/inference/answer", {**inference.INITIAL, "pasted": json.dumps({**config, "hidden_size": 0})}
     )

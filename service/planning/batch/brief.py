@@ -3,7 +3,7 @@
 The whole answer, its working included, is what the same question gets as a workload: sized again, it is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from service.quoting.indicative import PricedResult, beside_weight, priced
 from service.runtime import Runtime
 from service.schemas.digest import canonical_json
 from service.sizing.result import SizingResult
-from service.sizing.size import size_many
+from service.sizing.size import size_by_and_by
 from service.sizing.table import FloatArray
+from service.sizing.terms import Terms
 from service.store.runs import Versions
 
 _OPTION = (
@@ -40,32 +41,36 @@ class Brief:
     feasible: bool
 
 
+# None of several: what is asked is for a call of its own.
+Found = Brief | PlannerError | None
+
+
 def sized(
     runtime: Runtime, asked: Sequence[Asked], versions: Versions, weight: FloatArray
-) -> list[Brief | PlannerError | None]:
+) -> Iterator[list[tuple[int, Found]]]:
     """Size the questions with this process's catalog, calibration, engine and price book, in one call.
 
-    None where nothing fits one of several: its advice takes many sizings, and is for a call of its own.
+    Gives what is found with its place, as often as somebody may want to stop. None where nothing fits one of several:
+    its advice takes many sizings, and is for a call of its own.
     """
-    hardware, alone = runtime.catalog.hardware, len(asked) == 1
-    results = size_many(
-        [one.resolved.subject for one in asked],
-        hardware=hardware,
-        calibration=runtime.catalog.calibration,
+    catalog, alone = runtime.catalog, len(asked) == 1
+    terms = Terms(
+        hardware=catalog.hardware,
+        calibration=catalog.calibration,
         weight=weight,
-        beside_weight=beside_weight(hardware, runtime.price_book),
+        beside_weight=beside_weight(catalog.hardware, runtime.price_book),
         best_only=True,
-        advised=alone,
     )
 
-    def in_short(one: Asked, found: SizingResult | PlannerError) -> Brief | PlannerError | None:
+    def in_short(one: Asked, found: SizingResult | PlannerError) -> Found:
         if isinstance(found, PlannerError):
             return found
         if not (alone or found.options):
             return None
-        return of_result(priced(found, hardware, runtime.price_book), digest=one.digest, versions=versions)
+        return of_result(priced(found, catalog.hardware, runtime.price_book), digest=one.digest, versions=versions)
 
-    return [in_short(one, found) for one, found in zip(asked, results, strict=True)]
+    for ended in size_by_and_by([one.resolved.subject for one in asked], terms, advised=alone):
+        yield [(place, in_short(asked[place], found)) for place, found in ended]
 
 
 def of_result(found: PricedResult, *, digest: str, versions: Versions) -> Brief:

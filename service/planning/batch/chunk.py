@@ -1,54 +1,50 @@
-"""A chunk of a batch is worked on: claim, size what has no answer, some items in a call, store all in one transaction.
+"""A chunk of a batch is worked on: claim, size in one call what has no answer, store all in one transaction.
 
 A worker that dies loses what it had not stored, at most the work of a slice; another claims the chunk when the lease
-has run out. After three deaths without an answer in between, or where several items of one call ran out of time, they
-are sized one by one, each noted before it is begun: the one that kills its worker or takes too long fails alone. A
-person's question ends a slice early, and the rest is queued again.
+has run out. After two deaths without an answer in between, or where several items of one call ran out of time, they
+are sized one by one, each noted before it is begun: the one that kills its worker again and again, or takes too long,
+fails alone. A person's question ends a slice early, in the middle of the call: what is not found is queued again.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
 
 import structlog
 from sqlalchemy.orm import Session
 
 from service.errors import PlannerError
-from service.planning.batch.asking import REFUSALS, Asked, asked, name_in, problem_of, told
-from service.planning.batch.brief import Brief, of_answer, sized
+from service.planning.batch.asking import REFUSALS, Asked, asked, problem_of, told
+from service.planning.batch.brief import Brief, Found, of_answer, sized
 from service.planning.batch.feed import feed
+from service.planning.batch.slice import Slice
 from service.planning.heard import batch_ended
 from service.planning.transact import read, transact
 from service.planning.versions import current_versions
 from service.queue import QueueName, TimeLimitReached
 from service.quoting.indicative import weights
 from service.runtime import Runtime
-from service.sizing.kind import Kind
 from service.sizing.table import FloatArray
-from service.store import batches, chunks, results
-from service.store.chunks import Claimed, EndedItem, OpenItem
+from service.store import chunks, results
+from service.store.chunks import Claimed, OpenItem
 from service.store.runs import Versions
 from service.store.tables.batches import ChunkStatus, ItemState
 
 log = structlog.get_logger(__name__)
 
-# None of several: what is asked is for a call of its own.
-Found = Brief | PlannerError | None
-Solve = Callable[[Runtime, Sequence[Asked], Versions, FloatArray], list[Found]]
+Solve = Callable[[Runtime, Sequence[Asked], Versions, FloatArray], Iterator[Sequence[tuple[int, Found]]]]
 Open = tuple[OpenItem, Asked]
 
 # A slice leaves the soft limit enough room for one slow item and for storing.
 _SLICE_FRACTION = 0.4
-# So long a person's question may wait for a worker that sizes items, and for one call.
+# So long a person's question may wait for a worker that sizes items, and for one step of the engine.
 _LOOK_EVERY_S = 0.05
-# Most of what items save by going together they save with so few; those of other kinds take as long together as alone.
-_SIZED_TOGETHER = {Kind.INFERENCE: 8}
 # Items are read and looked up so many at a time, so that a person does not wait for all of a chunk to be read.
 _READ_TOGETHER = 100
 # An item that has had so much of the limit for itself does not get it again.
 _OWN_FAULT_FRACTION = 0.5
+# Of a worker that dies over one item it is not known whether somebody else has killed it; of a second one it is.
+_DEATHS_ALONE = 2
 
 
 class _EngineError(PlannerError):
@@ -59,44 +55,6 @@ class _EngineError(PlannerError):
     def __init__(self) -> None:
         where = "the operator finds the reason under the batch and the line"
         super().__init__(f"The engine failed on this question; {where}.")
-
-
-@dataclass(slots=True)
-class _Slice:
-    """What one look at a chunk comes to: ends of items and the answers that they rest on."""
-
-    ended: list[EndedItem] = field(default_factory=list)
-    answers: dict[str, Brief] = field(default_factory=dict)
-    # The states of those whose question had an answer already.
-    reused: list[str] = field(default_factory=list)
-
-    def end(
-        self,
-        item: OpenItem,
-        state: ItemState,
-        *,
-        of: Asked | None = None,
-        problem: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        """One more item has its end."""
-        self.ended.append(
-            EndedItem(
-                line=item.line,
-                state=state,
-                name=name_in(item.asked) if of is None else of.name,
-                kind=None if of is None else of.kind,
-                digest=None if of is None else of.digest,
-                error_code=code,
-                problem=problem,
-            )
-        )
-
-    def counts(self) -> batches.Ended:
-        """The ends by state."""
-        by_state = Counter(one.state.value for one in self.ended)
-        names = ("done", "infeasible", "refused", "failed")
-        return batches.Ended(**{name: by_state[name] for name in names}, reused_items=len(self.reused))
 
 
 def size_chunk(
@@ -121,7 +79,7 @@ def size_chunk(
         runtime.tracing.span("size_chunk", parent=claimed.traceparent, began_ns=None, **ids) as span,
     ):
         work = _Work(runtime, claimed, solve=solve, look_every_s=look_every_s)
-        alone = claimed.attempts > runtime.settings.max_attempts
+        alone = claimed.attempts >= runtime.settings.max_attempts
         stored = work.one_by_one() if alone else work.together()
         if not stored:
             span.fail("taken_over")
@@ -140,17 +98,15 @@ class _Work:
         self._versions: Versions = current_versions(runtime)
         self._weight: FloatArray = weights(runtime.catalog.hardware, runtime.price_book)
         self._known: dict[str, bool] = {}
-        self._begun: Sequence[Open] = ()
+        self._begun: Sequence[Sequence[Open]] = ()
         self._began_s = self._looked_s = self._begun_s = time.monotonic()
         self._items = read(runtime, lambda session: chunks.open_items(session, claimed.batch_id, claimed.number))
 
     def together(self) -> bool:
         """Everything, until the slice is over or somebody waits; stored in one transaction."""
-        part, attempts = _Slice(), None
+        part, attempts = Slice(), None
         try:
-            for start in range(0, len(self._items), _READ_TOGETHER):
-                if not self._sized(part, self._items[start : start + _READ_TOGETHER]):
-                    break
+            self._sized(part, self._read(part))
         except TimeLimitReached:
             if not self._blame(part):
                 # Nobody knows which of them it was: the next claim sizes them one by one.
@@ -160,19 +116,17 @@ class _Work:
         more = len(part.ended) < len(self._items)
         return self._store(part, then=ChunkStatus.QUEUED if more else ChunkStatus.DONE, attempts=attempts)
 
-    def _sized(self, part: _Slice, items: list[OpenItem]) -> bool:
-        """Some of the items after another, a few in a call; False when it is time to stop."""
-        for some in _calls(self._with_answers(part, self._understood(part, items))):
-            if self._gives_way(part):
-                return False
-            for one in self._size(part, some):
-                if self._gives_way(part):
-                    return False
-                self._size(part, [one])
-        return not self._gives_way(part)
+    def _read(self, part: Slice) -> list[Open]:
+        """What can be sized of the items, those of one model after another; what is read when somebody waits."""
+        found: list[Open] = []
+        for start in range(0, len(self._items), _READ_TOGETHER):
+            if start and self._waited_for():
+                break
+            found += self._with_answers(part, self._understood(part, self._items[start : start + _READ_TOGETHER]))
+        return sorted(found, key=lambda pair: (pair[1].kind, _subject(pair[1])))
 
-    def _blame(self, part: _Slice) -> bool:
-        """The item that was at work when time was up fails, where it had most of the time for itself.
+    def _blame(self, part: Slice) -> bool:
+        """The question that was at work when time was up fails, where it had most of the time for itself.
 
         False where several had it together.
         """
@@ -181,18 +135,18 @@ class _Work:
             return True
         if len(self._begun) > 1:
             return False
-        ((item, of),) = self._begun
         message = f"Sizing took longer than {limit_s} s; narrow the constraints."
-        part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
-        log.warning("item_too_slow", line=item.line)
+        for item, of in self._begun[0]:
+            part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
+            log.warning("item_too_slow", line=item.line)
         return True
 
     def one_by_one(self) -> bool:
         """Each item noted before it is begun, and stored before the next: one that kills its worker fails alone."""
         log.warning("chunk_sized_one_by_one", items=len(self._items))
         for place, item in enumerate(self._items, 1):
-            part = _Slice()
-            if item.attempts:
+            part = Slice()
+            if item.attempts >= _DEATHS_ALONE:
                 message = "Its worker died or was stopped each time that it was sized, alone too."
                 part.end(item, ItemState.FAILED, code="poison", problem=told("poison", message))
                 log.error("item_poisoned", line=item.line)
@@ -209,13 +163,13 @@ class _Work:
                 break
         return True
 
-    def _alone(self, part: _Slice, item: OpenItem) -> None:
+    def _alone(self, part: Slice, item: OpenItem) -> None:
         try:
-            self._sized(part, [item])
+            self._sized(part, self._with_answers(part, self._understood(part, [item])))
         except TimeLimitReached:
             self._blame(part)
 
-    def _understood(self, part: _Slice, items: list[OpenItem]) -> list[tuple[OpenItem, Asked]]:
+    def _understood(self, part: Slice, items: list[OpenItem]) -> list[Open]:
         """The items that can be sized; the others are refused."""
         found = []
         for item in items:
@@ -225,8 +179,8 @@ class _Work:
                 part.end(item, ItemState.REFUSED, code=error.code, problem=problem_of(error))
         return found
 
-    def _with_answers(self, part: _Slice, items: list[tuple[OpenItem, Asked]]) -> list[tuple[OpenItem, Asked]]:
-        """The items with what is known of their answers looked up, those of one model after another."""
+    def _with_answers(self, part: Slice, items: list[Open]) -> list[Open]:
+        """The items with what is known of their answers looked up."""
         tenant_id = self._claimed.tenant_id
         digests = list(dict.fromkeys(of.digest for _, of in items))
 
@@ -241,69 +195,89 @@ class _Work:
             part.answers[digest] = brief = of_answer(body, versions=self._versions)
             known[digest] = brief.feasible
         self._known |= known
-        return sorted(items, key=lambda pair: (pair[1].kind, _subject(pair[1])))
+        return items
 
-    def _size(self, part: _Slice, some: Sequence[Open]) -> list[Open]:
-        """The ends of some items, and of several those that are left, to be sized one by one.
+    def _sized(self, part: Slice, items: Sequence[Open]) -> None:
+        """Ends of the items, until it is time to stop; of equal questions one is sized, and its answer is of all."""
+        asking: dict[str, list[Open]] = {}
+        for one in items:
+            if one[1].digest in self._known:
+                self._answered(part, [one], fresh=False)
+            else:
+                asking.setdefault(one[1].digest, []).append(one)
+        if asking and not self._gives_way(part):
+            self._call(part, list(asking.values()))
 
-        Of equal questions the first is sized, and its answer is that of the others.
-        """
-        self._begun, self._begun_s = some, time.monotonic()
-        left: list[Open] = []
-        fresh: dict[str, Open] = {}
-        for one in some:
-            if one[1].digest not in self._known:
-                fresh.setdefault(one[1].digest, one)
-        found = dict(zip(fresh, self._found(list(fresh.values())), strict=True))
-        briefs = {digest: answer for digest, answer in found.items() if isinstance(answer, Brief)}
-        part.answers |= briefs
-        self._known |= {digest: brief.feasible for digest, brief in briefs.items()}
-        for one in some:
-            item, of = one
-            answer = found.get(of.digest)
-            if answer is None and of.digest not in self._known:
-                left.append(one)
-                continue
-            if isinstance(answer, PlannerError):
-                state = ItemState.REFUSED if isinstance(answer, REFUSALS) else ItemState.FAILED
+    def _call(self, part: Slice, questions: Sequence[Sequence[Open]]) -> bool:
+        """One call of the engine for so many questions, each with the items that ask it; False where it was ended."""
+        for ended in self._found(questions):
+            for place, answer in ended:
+                if answer is None:
+                    if not self._call(part, [questions[place]]):
+                        return False
+                else:
+                    self._end(part, questions[place], answer)
+            if self._gives_way(part):
+                return False
+        return True
+
+    def _end(self, part: Slice, items: Sequence[Open], answer: Brief | PlannerError) -> None:
+        """What the engine said is the end of all who asked it."""
+        if isinstance(answer, PlannerError):
+            state = ItemState.REFUSED if isinstance(answer, REFUSALS) else ItemState.FAILED
+            for item, of in items:
                 part.end(item, state, of=of, code=answer.code, problem=problem_of(answer))
-                continue
+            return
+        digest = items[0][1].digest
+        part.answers[digest], self._known[digest] = answer, answer.feasible
+        self._answered(part, items, fresh=True)
+
+    def _answered(self, part: Slice, items: Sequence[Open], *, fresh: bool) -> None:
+        """Their question has its answer; `fresh`, where it was sized for the first of them."""
+        for place, (item, of) in enumerate(items):
             state = ItemState.DONE if self._known[of.digest] else ItemState.INFEASIBLE
-            if fresh.get(of.digest) is not one:
+            if place or not fresh:
                 part.reused.append(state.value)
             part.end(item, state, of=of)
-        self._begun = ()
-        return left
 
-    def _found(self, some: Sequence[Open]) -> Sequence[Found]:
-        """What the engine answers; where it breaks on several, each is left to be tried by itself."""
-        if not some:
-            return []
+    def _found(self, questions: Sequence[Sequence[Open]]) -> Iterator[Sequence[tuple[int, Found]]]:
+        """What the engine answers as it does; where it breaks on several, what is left is to be tried by itself."""
+        left, began_s = set(range(len(questions))), time.monotonic()
+        self._begun, self._begun_s = questions, began_s
         try:
-            return self._solve(self._runtime, [of for _, of in some], self._versions, self._weight)
+            steps = self._solve(self._runtime, [items[0][1] for items in questions], self._versions, self._weight)
+            while (ended := next(steps, None)) is not None:
+                self._begun = ()
+                left.difference_update(place for place, _ in ended)
+                yield ended
+                # Some of them may have had a call of their own in between.
+                self._begun, self._begun_s = questions, began_s
         except TimeLimitReached:
             raise
+        except PlannerError as error:
+            yield [(0, error)] if len(questions) == 1 else _apart(left, error)
         except Exception as error:
-            if len(some) > 1:
-                log.warning("sized_apart", error=type(error).__name__, items=len(some))
-                return [None] * len(some)
-            if isinstance(error, PlannerError):
-                return [error]
-            # What it says may quote the customer's question. The line tells types and places.
-            log.exception("engine_error", error=type(error).__name__, line=some[0][0].line)
-            return [_EngineError()]
+            if len(questions) > 1:
+                yield _apart(left, error)
+            else:
+                # What it says may quote the customer's question. The line tells types and places.
+                log.exception("engine_error", error=type(error).__name__, line=questions[0][0][0].line)
+                yield [(0, _EngineError())]
+        self._begun = ()
 
     @property
     def _slice_s(self) -> float:
         return self._runtime.settings.task_soft_limit_s * _SLICE_FRACTION
 
-    def _gives_way(self, part: _Slice) -> bool:
-        """Whether to stop here: the slice is over, or a person's question waits that no worker has taken."""
-        now_s = time.monotonic()
+    def _gives_way(self, part: Slice) -> bool:
+        """Whether to stop here: the slice is over, or somebody waits. Never before something has ended."""
         if not part.ended:
             return False
-        if now_s - self._began_s > self._slice_s:
-            return True
+        return time.monotonic() - self._began_s > self._slice_s or self._waited_for()
+
+    def _waited_for(self) -> bool:
+        """Whether a person's question waits that no worker has taken; looked for now and then."""
+        now_s = time.monotonic()
         if now_s - self._looked_s < self._look_every_s:
             return False
         self._looked_s = now_s
@@ -321,7 +295,7 @@ class _Work:
 
         return transact(self._runtime, work)
 
-    def _store(self, part: _Slice, *, then: ChunkStatus, attempts: int | None = None) -> bool:
+    def _store(self, part: Slice, *, then: ChunkStatus, attempts: int | None = None) -> bool:
         """One transaction: answers, ends of items, the chunk, the counts of the batch; all or nothing."""
         runtime, now = self._runtime, self._runtime.clock()
         rows = [
@@ -357,7 +331,7 @@ class _Work:
             log.info("chunk_stored", items=len(part.ended), how=then.value, duration_ms=self._spent_ms())
         return stored
 
-    def _count(self, part: _Slice) -> None:
+    def _count(self, part: Slice) -> None:
         metrics, states = self._runtime.metrics, Counter(one.state.value for one in part.ended)
         reused = Counter(part.reused)
         for state, count in states.items():
@@ -368,11 +342,10 @@ class _Work:
         return round((time.monotonic() - self._began_s) * 1e3, 1)
 
 
-def _calls(items: Sequence[Open]) -> Iterator[Sequence[Open]]:
-    """The same items, which lie by kind, in parts that go together."""
-    for kind, alike in groupby(items, key=lambda one: one[1].kind):
-        same, most = list(alike), _SIZED_TOGETHER.get(Kind(kind), 1)
-        yield from (same[start : start + most] for start in range(0, len(same), most))
+def _apart(left: set[int], error: Exception) -> list[tuple[int, Found]]:
+    """The engine broke on several questions: each that is left is for a call of its own."""
+    log.warning("sized_apart", error=type(error).__name__, items=len(left))
+    return [(place, None) for place in sorted(left)]
 
 
 def _subject(of: Asked) -> str:

@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from service.errors import InvalidRequestError
-from service.sizing.calibration import Calibration
-from service.sizing.hardware import Hardware
 from service.sizing.rank import (
     admissible,
     first_per_server,
@@ -32,28 +30,20 @@ from service.sizing.science.trained import trained_fleets
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.site import beside_weight_of, fleet_power_w, fleet_weight, site_verdict
 from service.sizing.table import FloatArray, IntArray, table_of
+from service.sizing.terms import Terms
 from service.sizing.units import KW
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Constraints, Question
+from service.sizing.workload import Question, budget_usd
 
 
-def size_science(
-    question: Question,
-    *,
-    hardware: Hardware,
-    application: Application,
-    calibration: Calibration,
-    weight: FloatArray,
-    beside_weight: float = math.nan,
-    weight_limit: float | None = None,
-    best_only: bool = False,
-) -> SizingResult:
+def size_science(question: Question, application: Application, *, terms: Terms) -> SizingResult:
     """Ranked options, rejections and, when nothing fits, the nearest miss.
 
-    `beside_weight` is that of a server without GPUs. NaN, where it has none: then what takes such servers keeps no
-    budget, and is ranked as if each weighed what the least server with GPUs does, which is more than it can.
+    Where a server without GPUs has no weight, what takes such servers keeps no budget, and is ranked as if each weighed
+    what the least server with GPUs does, which is more than it can.
     """
     workload, constraints = question.workload, question.constraints
+    hardware, calibration, best_only = terms.hardware, terms.calibration, terms.best_only
     if not isinstance(workload, ScienceWorkload):
         raise TypeError("size_science sizes scientific workloads")
     job = describe(workload, application, calibration)
@@ -73,16 +63,8 @@ def size_science(
         if job.training is None
         else trained_fleets(job.training, rows, table=table, calibration=calibration),
     )
-    found = _limited(
-        candidates_of(scene, rows),
-        scene,
-        hardware=hardware,
-        constraints=constraints,
-        weight=weight,
-        beside_weight=beside_weight,
-        weight_limit=weight_limit,
-    )
-    picked, front = _pick(found, scene, weight, beside_weight)
+    found = _limited(candidates_of(scene, rows), scene, question=question, terms=terms)
+    picked, front = _pick(found, scene, terms.weight, terms.beside_weight)
     options = tuple(
         science_option(
             rank,
@@ -121,16 +103,7 @@ def size_science(
     )
 
 
-def _limited(
-    found: Candidates,
-    scene: Scene,
-    *,
-    hardware: Hardware,
-    constraints: Constraints,
-    weight: FloatArray,
-    beside_weight: float,
-    weight_limit: float | None,
-) -> Candidates:
+def _limited(found: Candidates, scene: Scene, *, question: Question, terms: Terms) -> Candidates:
     server, servers = found.rows.server, found.servers
     gpus = (servers * scene.table.gpus_server[server]).astype(np.float64)
     most = scene.calibration.assumption("fleet.max_gpus")
@@ -146,12 +119,12 @@ def _limited(
             servers=servers,
             east_west=np.full(server.size, scene.job.coupled),
             table=scene.table,
-            hardware=hardware,
-            constraints=constraints,
-            weight=weight,
-            weight_limit=weight_limit,
+            hardware=terms.hardware,
+            constraints=question.constraints,
+            weight=terms.weight,
+            weight_limit=budget_usd(question),
             beside=found.beside,
-            beside_weight=beside_weight,
+            beside_weight=terms.beside_weight,
         ),
     )
 

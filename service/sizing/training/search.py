@@ -4,12 +4,11 @@ import numpy as np
 
 from service.errors import InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
-from service.sizing.calibration import Calibration
-from service.sizing.hardware import Hardware
 from service.sizing.rank import Verdict, admissible, pareto_front, rejections
 from service.sizing.result import Assumed, Rejection, Sensitivity, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight
-from service.sizing.table import FloatArray, IntArray, table_of
+from service.sizing.table import IntArray, table_of
+from service.sizing.terms import Terms
 from service.sizing.training.context import check_sequence
 from service.sizing.training.evaluate import training_assumptions
 from service.sizing.training.explain import Certainty, certainty_of
@@ -19,7 +18,7 @@ from service.sizing.training.judge import judge, named_in_days, nearest_miss, ra
 from service.sizing.training.options import OptionContext, training_option
 from service.sizing.training.stepped import shared_steps
 from service.sizing.version import ENGINE_VERSION
-from service.sizing.workload import Question, TrainingWorkload
+from service.sizing.workload import Question, TrainingWorkload, budget_usd
 
 _SENSITIVE = (
     "training.failure_interval_gpu_h",
@@ -29,16 +28,7 @@ _SENSITIVE = (
 )
 
 
-def size_training(
-    question: Question,
-    *,
-    hardware: Hardware,
-    architecture: ModelArchitecture,
-    calibration: Calibration,
-    weight: FloatArray,
-    weight_limit: float | None = None,
-    best_only: bool = False,
-) -> SizingResult:
+def size_training(question: Question, architecture: ModelArchitecture, *, terms: Terms) -> SizingResult:
     """Ranked options for a training workload; feasible=False with the distance when nothing meets the target.
 
     Raises InvalidRequestError when no layout divides the global batch, UnsupportedWorkloadError for a precision that
@@ -48,7 +38,7 @@ def size_training(
     if not isinstance(workload, TrainingWorkload):
         raise InvalidRequestError("workload.kind must be 'training' here")
     check_sequence(workload, architecture)
-    table = table_of(hardware)
+    calibration, table = terms.calibration, table_of(terms.hardware)
     job = job_of(workload, architecture, calibration, confidence_fraction=question.constraints.min_confidence_fraction)
     most = int(calibration.assumption("fleet.max_gpus"))
     rows, refused = admissible(table, question.constraints)
@@ -66,34 +56,26 @@ def size_training(
         question,
         job,
         fleet,
-        hardware=hardware,
+        hardware=terms.hardware,
         table=table,
         certainties=certainties,
-        weight=weight,
-        limit=_ceiling(workload, weight_limit),
+        weight=terms.weight,
+        limit=budget_usd(question),
         desktop_most_systems=calibration.assumption("fleet.desktop_most_systems"),
     )
     assumed = training_assumptions(workload, job, architecture, calibration)
     context = OptionContext(
-        job=job, hardware=hardware, table=table, calibration=calibration, constraints=question.constraints
+        job=job, hardware=terms.hardware, table=table, calibration=calibration, constraints=question.constraints
     )
     return _result(
         fleet,
         verdict,
         context=context,
         certainties=certainties,
-        weight=weight,
+        terms=terms,
         refused=refused,
         assumed=assumed,
-        best_only=best_only,
     )
-
-
-def _ceiling(workload: TrainingWorkload, weight_limit: float | None) -> float | None:
-    """The lower of the site's limit and the target's budget: a weight is an indicative price in the budget's unit."""
-    budget = workload.target.budget_usd
-    limits = [limit for limit in (weight_limit, None if budget is None else float(budget)) if limit is not None]
-    return min(limits, default=None)
 
 
 def _typical(fleet: Fleet, row: int) -> int:
@@ -108,12 +90,11 @@ def _result(
     *,
     context: OptionContext,
     certainties: dict[int, Certainty],
-    weight: FloatArray,
+    terms: Terms,
     refused: tuple[Rejection, ...],
     assumed: tuple[Assumed, ...],
-    best_only: bool,
 ) -> SizingResult:
-    job, table = context.job, context.table
+    job, table, weight, best_only = context.job, context.table, terms.weight, terms.best_only
     ranked = ranked_rows(fleet, verdict, job=job, table=table, weight=weight)
     options = tuple(
         training_option(

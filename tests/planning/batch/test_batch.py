@@ -1,5 +1,7 @@
 import json
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from prometheus_client import generate_latest
@@ -206,6 +208,28 @@ def test_an_item_that_kills_its_worker_fails_alone(runtime, caller, queue, clock
     assert get_batch(runtime, caller, batch.id).status is BatchStatus.DONE
 
 
+def test_an_item_is_not_blamed_for_a_worker_that_is_killed_once_more(runtime, caller, queue, clock):
+    batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(3)))
+    killed = []
+
+    def solve(runtime, asked, *rest):
+        """The third worker is killed over the second item, alone by then; so were two before, over all of them."""
+        if len(killed) < 2 or (len(killed) == 2 and asked[0].name == "1"):
+            killed.append([one.name for one in asked])
+            raise DiedError
+        return sized(runtime, asked, *rest)
+
+    for _ in range(6):
+        while queue.sent:
+            _, (batch_id, number) = queue.sent.pop(0)
+            with suppress(DiedError):
+                size_chunk(runtime, batch_id, int(number), solve=solve)
+        clock.advance(runtime.settings.lease_s + 1)
+        feed(runtime)
+    assert killed == [["0", "1", "2"], ["0", "1", "2"], ["1"]]
+    assert states(runtime, caller, batch.id) == ["done", "done", "done"]
+
+
 def test_an_engine_that_fails_fails_one_item(runtime, caller, queue):
     batch = post(runtime, caller, asking("one"), asking("two", osl_tokens=300))
     _, (batch_id, number) = queue.sent.pop(0)
@@ -231,7 +255,7 @@ def test_an_item_that_takes_too_long_fails_alone(runtime, caller, queue):
 
 
 def test_a_persons_question_ends_a_slice(runtime, caller, queue):
-    """What is sized, a call's worth, is stored; the rest is queued again and rung for."""
+    """What is sized is stored, a few at least; the rest is queued again and rung for."""
     batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(10)))
     _, (batch_id, number) = queue.sent.pop(0)
     submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
@@ -240,6 +264,89 @@ def test_a_persons_question_ends_a_slice(runtime, caller, queue):
     after = get_batch(runtime, caller, batch.id)
     assert (after.counts.done, after.counts.queued, after.counts.running) == (8, 2, 0)
     assert queue.sent[-1] == (TaskName.SIZE_CHUNK, (batch_id, number))
+
+
+@pytest.fixture
+def patient(runtime):
+    """A slice that takes long ends early, and a machine may be slow."""
+    return replace(runtime, settings=replace(runtime.settings, task_soft_limit_s=60, task_hard_limit_s=90))
+
+
+def one(queue):
+    """The next chunk that is rung for."""
+    _, (batch_id, number) = queue.sent.pop(0)
+    return batch_id, int(number)
+
+
+def test_a_chunk_is_one_call_of_the_engine(patient, caller, queue):
+    """Each question once, those that are known not at all."""
+    post(patient, caller, asking("known", osl_tokens=300))
+    size_chunk(patient, *one(queue))
+    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n // 2) for n in range(40)), FOLD)
+    calls = []
+
+    def counted(held, asked, *rest):
+        calls.append(len(asked))
+        return sized(held, asked, *rest)
+
+    while queue.sent:
+        assert size_chunk(patient, *one(queue), solve=counted)
+    assert sorted(calls) == [1, 19]
+    after = get_batch(patient, caller, batch.id)
+    assert (after.counts.done, after.reused_items) == (41, 21)
+
+
+def test_a_question_that_comes_in_the_middle_of_a_call_ends_it(patient, caller, queue):
+    """What was found is stored, what was not is queued again, and nothing is sized twice."""
+    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(30)))
+    batch_id, number = one(queue)
+    told = []
+
+    def interrupted(held, asked, *rest):
+        for ended in sized(held, asked, *rest):
+            if len(told) == 8 and not queue.depth(QueueName.INTERACTIVE):
+                submit(patient, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
+            told.extend(asked[place].name for place, _ in ended)
+            yield ended
+
+    assert size_chunk(patient, batch_id, number, solve=interrupted, look_every_s=0.0)
+    counts = get_batch(patient, caller, batch.id).counts
+    assert (counts.done, counts.queued, len(told)) == (8, 22, 8)
+    queue.take()
+    assert size_chunk(patient, batch_id, number, solve=interrupted, look_every_s=0.0)
+    assert get_batch(patient, caller, batch.id).status is BatchStatus.DONE
+    assert sorted(told, key=int) == [f"{n}" for n in range(30)]
+
+
+def test_a_steady_stream_of_questions_leaves_a_batch_its_progress(patient, caller, queue):
+    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(20)))
+    batch_id, number = one(queue)
+    submit(patient, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
+    done = []
+    for _ in range(3):
+        assert size_chunk(patient, batch_id, number, look_every_s=0.0)
+        done.append(get_batch(patient, caller, batch.id).counts.done)
+    assert done == [8, 16, 20]
+
+
+def test_an_engine_that_breaks_in_the_middle_fails_one_item(patient, caller, queue):
+    """What it had found is kept, and the others are tried by themselves."""
+    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(12)))
+    batch_id, number = one(queue)
+    calls = []
+
+    def breaking(held, asked, *rest):
+        calls.append(len(asked))
+        if [one.name for one in asked] == ["11"]:
+            raise ZeroDivisionError
+        for ended in sized(held, asked, *rest):
+            yield ended
+            if ended and len(asked) > 1:
+                raise ZeroDivisionError
+
+    assert size_chunk(patient, batch_id, number, solve=breaking)
+    assert states(patient, caller, batch.id) == ["done"] * 11 + ["failed"]
+    assert calls == [12, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("each", [{"slo": {"ttft_ms": 1, "tpot_ms": 0.01}}, {"kind": "training"}], ids=str)

@@ -25,6 +25,7 @@ from service.sizing.science.workload import (
     WeatherWorkload,
 )
 from service.sizing.table import FloatArray
+from service.sizing.terms import Terms
 from service.sizing.workload import Constraints, Deployment, Question
 
 MONTH = DeadlineTarget(deadline_days=30.0)
@@ -86,17 +87,14 @@ def sized(
     weight: FloatArray,
     *,
     beside_weight: float = math.nan,
-    weight_limit: float | None = None,
     **limits: Any,
 ) -> SizingResult:
     return size_science(
         Question(workload=workload, constraints=Constraints(**limits)),
-        hardware=catalog.hardware,
-        application=catalog.applications[workload.application],
-        calibration=catalog.calibration,
-        weight=weight,
-        beside_weight=beside_weight,
-        weight_limit=weight_limit,
+        catalog.applications[workload.application],
+        terms=Terms(
+            hardware=catalog.hardware, calibration=catalog.calibration, weight=weight, beside_weight=beside_weight
+        ),
     )
 
 

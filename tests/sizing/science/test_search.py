@@ -180,10 +180,10 @@ def test_a_budget_holds_cpu_servers_too(catalog, weight):
     whole = weight[at] * best.servers + best.facility.cpu_servers
     only = {"allowed_servers": (best.server,)}
 
-    assert sized(asked, catalog, weight, beside_weight=1.0, weight_limit=whole, **only).feasible
-    assert not sized(asked, catalog, weight, beside_weight=1.0, weight_limit=whole - 1.0, **only).feasible
+    assert sized(asked, catalog, weight, beside_weight=1.0, max_budget_usd=str(whole), **only).feasible
+    assert not sized(asked, catalog, weight, beside_weight=1.0, max_budget_usd=str(whole - 1.0), **only).feasible
     # Nobody knows what they weigh: then no budget can be kept.
-    refused = sized(asked, catalog, weight, weight_limit=1e12, **only)
+    refused = sized(asked, catalog, weight, max_budget_usd="1000000000000", **only)
     assert not refused.feasible
     assert "no price" in next(r.detail for r in refused.rejected if r.limit is Limit.BUDGET)
 

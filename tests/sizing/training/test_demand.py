@@ -5,6 +5,7 @@ import pytest
 from service.catalog.catalog import Catalog
 from service.sizing.result import SizingOption
 from service.sizing.table import FloatArray
+from service.sizing.terms import Terms
 from service.sizing.training.search import size_training
 from service.sizing.training.traffic import traffic_of
 from service.sizing.workload import Question, TrainingTarget
@@ -17,10 +18,8 @@ def option(catalog: Catalog, weight: FloatArray, **changes: object) -> SizingOpt
     workload = training_workload(model="llama-3.1-70b", target=TrainingTarget(gpus=64), **changes)
     found = size_training(
         Question(workload=workload),
-        hardware=catalog.hardware,
-        architecture=catalog.models["llama-3.1-70b"].architecture,
-        calibration=catalog.calibration,
-        weight=weight,
+        catalog.models["llama-3.1-70b"].architecture,
+        terms=Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weight),
     )
     return next(o for o in found.options if o.server == "poweredge-xe9780-b300")
 

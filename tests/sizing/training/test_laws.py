@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.sizing.precision import Precision
 from service.sizing.table import build_table
+from service.sizing.terms import Terms
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.explain import certainty_of, training_metrics
 from service.sizing.training.fleet import search
@@ -191,10 +192,12 @@ def test_a_looser_deadline_never_needs_more_servers(model: str, deadline_days: f
         )
         sized = size_training(
             Question(workload=workload, constraints=Constraints(allowed_servers=(SERVERS[0],))),
-            hardware=CATALOG.hardware,
-            architecture=CATALOG.models[model].architecture,
-            calibration=CATALOG.calibration,
-            weight=np.ones(len(CATALOG.hardware.servers)),
+            CATALOG.models[model].architecture,
+            terms=Terms(
+                hardware=CATALOG.hardware,
+                calibration=CATALOG.calibration,
+                weight=np.ones(len(CATALOG.hardware.servers)),
+            ),
         )
         return min((option.servers for option in sized.options), default=10**9)
 

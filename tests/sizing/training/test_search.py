@@ -12,6 +12,7 @@ from service.sizing.hardware import Hardware
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate, Limit, SizingOption, SizingResult
 from service.sizing.table import FloatArray
+from service.sizing.terms import Terms
 from service.sizing.training.evaluate import estimate_training
 from service.sizing.training.search import size_training
 from service.sizing.workload import Constraints, Deployment, Method, Question, Recompute, Sharding, TrainingTarget
@@ -31,7 +32,6 @@ BIG = {
 def sizer(catalog: Catalog, weight: FloatArray) -> Sizer:
     def size(
         *,
-        limit: float | None = None,
         constraints: Constraints | None = None,
         hardware: Hardware | None = None,
         **changes: object,
@@ -39,11 +39,8 @@ def sizer(catalog: Catalog, weight: FloatArray) -> Sizer:
         workload = training_workload(**changes)
         return size_training(
             Question(workload=workload, constraints=constraints or Constraints()),
-            hardware=hardware or catalog.hardware,
-            architecture=catalog.models[str(workload.model)].architecture,
-            calibration=catalog.calibration,
-            weight=weight,
-            weight_limit=limit,
+            catalog.models[str(workload.model)].architecture,
+            terms=Terms(hardware=hardware or catalog.hardware, calibration=catalog.calibration, weight=weight),
         )
 
     return size
@@ -103,8 +100,12 @@ def test_a_budget_is_kept_and_spent_on_speed(sizer: Sizer, catalog: Catalog, wei
     price = dict(zip((s.id for s in catalog.hardware.servers), weight, strict=True))
     poor = sizer(target=TrainingTarget(budget_usd="100000"), model="llama-3.1-70b")
     rich = sizer(target=TrainingTarget(budget_usd="1000000"), model="llama-3.1-70b")
-    capped = sizer(target=TrainingTarget(budget_usd="1000000"), limit=100_000.0, model="llama-3.1-70b")
-    assert capped == poor
+    capped = sizer(
+        target=TrainingTarget(budget_usd="1000000"),
+        constraints=Constraints(max_budget_usd="100000"),
+        model="llama-3.1-70b",
+    )
+    assert capped.options == poor.options
     assert all(o.servers * price[o.server] <= 100_000.0 for o in poor.options)
     assert p50(rich.options[0], "time_to_train_days") < p50(poor.options[0], "time_to_train_days")
 
@@ -234,10 +235,8 @@ def test_the_order_of_the_catalog_changes_nothing(target: TrainingTarget, catalo
     there, back = (
         size_training(
             Question(workload=workload),
-            hardware=h,
-            architecture=catalog.models["llama-3.1-70b"].architecture,
-            calibration=catalog.calibration,
-            weight=w,
+            catalog.models["llama-3.1-70b"].architecture,
+            terms=Terms(hardware=h, calibration=catalog.calibration, weight=w),
         )
         for h, w in ((hardware, weight), (backwards, weight[::-1]))
     )
@@ -328,9 +327,7 @@ def test_a_context_that_nobody_states_is_said_to_be_unknown(catalog: Catalog, we
     architecture = replace(catalog.models["llama-3.1-8b"].architecture, max_context_tokens=None)
     found = size_training(
         Question(workload=training_workload(method=Method.SFT, tokens=1e9, target=TrainingTarget(gpus=8))),
-        hardware=catalog.hardware,
-        architecture=architecture,
-        calibration=catalog.calibration,
-        weight=weight,
+        architecture,
+        terms=Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weight),
     )
     assert any(a.field == "workload.seq_len_tokens" and "unknown" in a.why for a in found.assumed)

@@ -8,6 +8,7 @@ import pytest
 from service.catalog.catalog import Catalog
 from service.sizing.result import SizingResult
 from service.sizing.table import FloatArray, table_of
+from service.sizing.terms import Terms
 from service.sizing.training import stepped as module
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.fleet import search
@@ -35,10 +36,8 @@ def sizer(catalog: Catalog, weight: FloatArray) -> Sizer:
         workload = training_workload(**changes)
         return size_training(
             Question(workload=workload, constraints=Constraints()),
-            hardware=catalog.hardware,
-            architecture=catalog.models[str(workload.model)].architecture,
-            calibration=catalog.calibration,
-            weight=weight,
+            catalog.models[str(workload.model)].architecture,
+            terms=Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weight),
         )
 
     return size
