@@ -77,6 +77,8 @@ def read(runtime: Runtime, query: Callable[[Session], T]) -> T:
 class _dropped_when_interrupted:  # noqa: N801 - used as a function is; a generator would cost every request more
     """A time limit strikes in the middle of whatever the driver does: its connection can do nothing more, not even roll
     back. It is closed, so that the database does; left open it would hold its locks for as long as nobody collects it.
+    What the driver says of it, where it was sending many statements at once, is that the connection failed: whoever
+    has the time limit is told that it was that.
     """
 
     __slots__ = ("_transaction",)
@@ -87,10 +89,27 @@ class _dropped_when_interrupted:  # noqa: N801 - used as a function is; a genera
     def __enter__(self) -> None:
         """Nothing yet."""
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """Close what was interrupted."""
-        if kind is not None and issubclass(kind, TimeLimitReached):
-            self._transaction.invalidate()
+        if error is None or not _interrupted(error):
+            return
+        self._transaction.invalidate()
+        if not isinstance(error, TimeLimitReached):
+            raise TimeLimitReached from error
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether a time limit lies behind it."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, TimeLimitReached):
+            return True
+        if one is not None and one not in seen:
+            seen.append(one)
+            waiting += (one.__cause__, one.__context__)
+    return False
 
 
 def _worth_another_try(error: Exception, *, committing: bool) -> bool:

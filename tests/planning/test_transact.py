@@ -62,3 +62,19 @@ def test_a_time_limit_while_reading_leaves_no_session_behind(runtime):
         read(runtime, lambda session: session.execute(text("SELECT pg_sleep(0.5)")))
     transact(runtime, lambda session: session.execute(text("SELECT pg_sleep(0.6)")))
     assert sessions_in_transactions(runtime) == 0
+
+
+@ON_POSTGRESQL
+def test_a_time_limit_among_many_statements_is_told_as_such_and_leaves_no_lock_behind(runtime):
+    """The driver sends many at once, and what it says of the interruption is another error than the time limit."""
+    tenant_id = create_tenant(runtime, "acme")
+
+    def work(session):
+        session.execute(text("UPDATE tenants SET name = 'other'"))
+        session.connection().execute(text("SELECT pg_sleep(:s)"), [{"s": 0.1}] * 10)
+
+    with time_limit(0.25), pytest.raises(TimeLimitReached) as struck:
+        transact(runtime, work)
+    assert struck.traceback
+    set_tenant_disabled(runtime, tenant_id, disabled=True)
+    assert sessions_in_transactions(runtime) == 0

@@ -63,15 +63,15 @@ _WHY = {
 
 
 def formats_to_try(
-    workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software
+    workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software, margin: float
 ) -> tuple[Formats, ...]:
     """What a sizing compares on this GPU: for `auto` every format of `_compared` that it multiplies; else the one
-    format that `choose_formats` takes.
+    format that `choose_formats` takes. `margin` is what a wider one may cost more, as a fraction: it is told.
     """
     compared = _compared(architecture)
     if workload.weight_precision is not Precision.AUTO or len(compared) < 2:
         return (choose_formats(workload, architecture, gpu, software=software),)
-    rule = f"; of {', '.join(compared)} the widest within inference.wider_precision_cost_fraction of the fewest servers"
+    rule = f"; of {', '.join(compared)} the widest that takes at most {margin:.0%} more than the one that takes least"
     return tuple(
         Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=_WHY[weight] + rule)
         for weight in compared

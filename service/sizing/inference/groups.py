@@ -26,13 +26,14 @@ def servers_by_formats(
     rows: IntArray,
     *,
     software: Software,
+    margin: float,
 ) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
     """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
     found: dict[Formats, list[int]] = {}
     rejected: list[Rejection] = []
     for row in rows.tolist():
         gpu, server = table.gpus[row], table.servers[row]
-        tried = formats_to_try(workload, architecture, gpu, software=software)
+        tried = formats_to_try(workload, architecture, gpu, software=software, margin=margin)
         lacking = [str(one.weight) for one in tried if not has_format(gpu, one.weight)]
         if lacking:
             detail = f"{gpu.id} does not multiply {', '.join(lacking)}"

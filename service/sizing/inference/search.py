@@ -112,7 +112,9 @@ class _Search:
         scene, table = self.scene, self.scene.table
         rows, refused = admissible(table, scene.constraints)
         software = software_of(scene.workload.engine, None, scene.calibration)
-        formats, unformatted = servers_by_formats(scene.workload, self.architecture, table, rows, software=software)
+        formats, unformatted = servers_by_formats(
+            scene.workload, self.architecture, table, rows, software=software, margin=self._margin
+        )
         groups = candidate_groups(
             scene.workload, self.architecture, table, formats, software=software, calibration=scene.calibration
         )
@@ -168,9 +170,14 @@ class _Search:
             server=server,
             cost=cost,
             speed=pool.sure_speed[feasible],
-            margin=scene.calibration.assumption("inference.wider_precision_cost_fraction"),
+            margin=self._margin,
         )
         return contest, feasible[stands]
+
+    @property
+    def _margin(self) -> float:
+        """What a wider number format may cost more, as a fraction."""
+        return self.scene.calibration.assumption("inference.wider_precision_cost_fraction")
 
     def ask(self, group: Group) -> FleetAsk:
         """The fleets of one group's candidates."""
