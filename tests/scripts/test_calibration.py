@@ -269,7 +269,7 @@ def test_arms_grow_until_intervals_hold_what_they_never_saw(runs) -> None:
     errors = [
         error
         for n, name in enumerate(names)
-        for error in left_out(runs[0], "source", away=0.3 * (n - 1.5), source=name)
+        for error in left_out(runs[0], "source", away=0.15 * (n - 1.5), source=name)
     ]
     assert widening(errors) > 1.0
     assert inside_fraction(errors, "source") >= 0.77

@@ -20,7 +20,7 @@ Fitted = TypeVar("Fitted", float, FloatArray)
 class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
-    The vintages are how much slower older software ran kernels and host work, `untuned` the part of a decode step by
+    The vintages are how much slower older software ran kernels and host work, `untuned_fraction` the part of a decode step by
     which it is slower while the software is new to the model. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
     attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
@@ -42,7 +42,7 @@ class Overheads:
     prefill_kernel_s: Numeric
     gpu_vintage: Numeric
     host_vintage: Numeric
-    untuned: Numeric
+    untuned_fraction: Numeric
     interference: Numeric
     stall_fraction: Numeric
     rank_wait_steps: Numeric
@@ -90,7 +90,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted
         prefill_kernel_s=of("prefill_kernel_gap_us") * US,
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
-        untuned=of("untuned_fraction") * newness,
+        untuned_fraction=of("untuned_fraction") * newness,
         interference=of("prefill_interference"),
         stall_fraction=of("rank_stall_fraction"),
         rank_wait_steps=of("rank_wait_steps"),

@@ -88,7 +88,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     tuned = passes.decode.elapsed_s(overheads) + host
-    untuned = overheads.untuned * tuned
+    untuned = overheads.untuned_fraction * tuned
     step = tuned + untuned
     mixed = eager_s(passes.mixed, overheads) + host + untuned
     share = stream.new_tokens / passes.pass_tokens

@@ -38,5 +38,5 @@ def test_a_model_is_slower_the_newer_it_is_to_the_software(catalog: Catalog) -> 
     engines = [software_of(ServingEngine.SGLANG, month, catalog.calibration) for month in months]
     news = [newness_of(load, engine, catalog.calibration) for engine in engines]
     assert news == pytest.approx([1.0, math.exp(-1.0), math.exp(-3.0)])
-    parts = [overheads_of(load, engine, catalog.calibration).untuned for engine in engines]
+    parts = [overheads_of(load, engine, catalog.calibration).untuned_fraction for engine in engines]
     assert 0.0 < parts[2] < parts[1] < parts[0] < 1.0
