@@ -21,9 +21,11 @@ from scripts.calibration.training_bands import (
     peak_errors,
 )
 from scripts.calibration.training_fit import (
-    ATTENTION_SINCE_YEAR,
+    EARLY_ATTENTION_UNTIL_YEAR,
+    FUSED_BIAS_SINCE_YEAR,
     GENERATIONS,
     GROUPED,
+    OLD_ATTENTION,
     PEAK_FRACTION,
     PRECISIONS,
     TRAINED,
@@ -39,7 +41,7 @@ from service.sizing.version import ENGINE_VERSION
 
 _STEPS, _FOLD_STEPS = 40, 12
 _FOLD_ROWS = 20
-_SPECIAL = frozenset({"product_factor", "generation_factor", "attention_before_factor", "expert_factor"})
+_SPECIAL = frozenset({"product_factor", "generation_factor", "plain_attention_factor", "expert_factor"})
 _HEADER = """\
 # What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do
 # not edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
@@ -138,12 +140,14 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
     yield _coefficient("product_peak_fraction", "*", 0.0, "no training was measured: the rate of the kernels")
     for generation in TRAINED:
         yield _coefficient("product_peak_fraction", generation, PEAK_FRACTION, "the share that product_factor is over")
-    yield _coefficient("attention_since_year", "*", 0.0, "attention kernels were there from the beginning")
-    yield _coefficient("attention_before_factor", "*", 1.0, "nothing before")
-    for generation, year in ATTENTION_SINCE_YEAR.items():
-        name = "attention_before_factor"
-        yield _coefficient("attention_since_year", generation, year, "FlashAttention-3, arXiv 2407.08608")
-        yield _coefficient(name, generation, value_at(vector, name, generation), what[name])
+    until = "FlashAttention-2, arXiv 2307.08691"
+    yield _coefficient("early_attention_until_year", "*", EARLY_ATTENTION_UNTIL_YEAR, until)
+    name = "plain_attention_factor"
+    yield _coefficient(name, "*", value_at(vector, name), what[name])
+    for generation in OLD_ATTENTION:
+        yield _coefficient(name, generation, 1.0, "FlashAttention-2 was made for it")
+    for scope, year in FUSED_BIAS_SINCE_YEAR.items():
+        yield _coefficient("fused_bias_since_year", scope, year, "Transformer Engine 2.14 and 2.18")
     for spec in TRAINING_SPECS:
         if spec.name not in _SPECIAL:
             for scope in spec.scopes:

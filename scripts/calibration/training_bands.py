@@ -16,6 +16,11 @@ STEP, MEMORY = "training.step_time_s", "training.peak_memory_gb"
 FOLDS = ("source", "model", "gpu")
 ROLLOUTS, ADAPTERS = "grpo", "adapter"
 REGIMES = ("dense", "moe", ADAPTERS, ROLLOUTS)
+# Stacks as frameworks bring them have a band of their own, whatever they train.
+PLAIN = "plain"
+BANDS = (*REGIMES, PLAIN)
+# How far the runs of a source share its weight.
+_SOURCE_POWER = {PLAIN: 1.0}
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
 # The share of errors that an interval must hold without having seen them.
@@ -60,7 +65,7 @@ class Band:
 
 def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Iterator[Band]:
     """Every metric in every regime that has enough points, and over all regimes but those that stand apart."""
-    for name in (*REGIMES, ANY_SCOPE):
+    for name in (*BANDS, ANY_SCOPE):
         own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=ROLLOUTS)]
         if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
             yield stretched(_outermost(own, name), _arms_to_unseen(_unseen(own, name)))
@@ -69,7 +74,7 @@ def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Ite
 
 
 def _belongs(error: TrainingError, regime: str, *, apart: str) -> bool:
-    return error.place.regime == regime if regime != ANY_SCOPE else error.place.regime != apart
+    return error.place.band == regime if regime != ANY_SCOPE else error.place.band != apart
 
 
 def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
@@ -108,8 +113,8 @@ def _unseen(errors: Sequence[TrainingError], regime: str) -> Iterator[tuple[Trai
 def judged(errors: Sequence[TrainingError]) -> tuple[TrainingError, ...]:
     """The errors, those left out told apart by whether an interval that has not seen them would hold them."""
     inside: dict[int, bool] = {}
-    for name in REGIMES:
-        unseen = list(_unseen([e for e in errors if e.metric == STEP and e.place.regime == name], name))
+    for name in BANDS:
+        unseen = list(_unseen([e for e in errors if e.metric == STEP and e.place.band == name], name))
         longest = _arms_to_unseen(iter(unseen))
         inside |= {id(error): arms <= longest for error, arms in unseen}
     return tuple(replace(error, inside=inside.get(id(error), error.inside)) for error in errors)
@@ -156,8 +161,17 @@ def _weighed(errors: Sequence[TrainingError]) -> tuple[FloatArray, FloatArray]:
 
 
 def _weights(places: Sequence[TrainingPlace]) -> FloatArray:
+    """A group counts with the root of its runs, a source with the root of its groups' weights.
+
+    Sources on stacks of their own count the same: the next one may be like any of them.
+    """
     many = Counter(place.group for place in places)
-    return np.array([many[place.group] ** -0.5 for place in places])
+    own = np.array([many[place.group] ** -0.5 for place in places])
+    sources: dict[str, float] = {}
+    for place, weight in zip(places, own, strict=True):
+        sources[place.source] = sources.get(place.source, 0.0) + float(weight)
+    shares = [sources[place.source] ** _SOURCE_POWER.get(place.band, 0.5) for place in places]
+    return np.asarray(own / np.array(shares), dtype=np.float64)
 
 
 def _quantile(values: FloatArray, weights: FloatArray, q: float) -> float:
@@ -211,7 +225,7 @@ def is_inside(error: TrainingError, bands: Sequence[Band]) -> bool:
     """Whether the interval of the error's regime holds it."""
     if error.inside is not None:
         return error.inside
-    own = [b for b in bands if b.metric == error.metric and b.regime in {error.place.regime, "*"}]
+    own = [b for b in bands if b.metric == error.metric and b.regime in {error.place.band, "*"}]
     band = min(own, key=lambda b: b.regime == "*")
     off = (-error.log_error - band.middle) / error.widening
     return band.low - band.middle <= off <= band.high - band.middle

@@ -23,8 +23,15 @@ GROUPED = ("bf16", "fp8")
 # Ways of scaling that runs state; others are the usual one of their precision.
 RECIPES = ("fp8-current-scaling", "mxfp8")
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "blackwell_rtx")
-# FlashAttention-3 doubled what FlashAttention-2 reached on Hopper (Shah et al. 2024, arXiv 2407.08608).
-ATTENTION_SINCE_YEAR = {"hopper": 2024.5}
+# FlashAttention-2 of July 2023 is 1.3 to 2.5 times as fast as the attention in Triton that frameworks brought before it
+# (Dao 2023, arXiv 2307.08691). On Hopper and later they go on with it, though kernels of the generation gain 1.5 to 2
+# over it (Shah et al. 2024, arXiv 2407.08608).
+EARLY_ATTENTION_UNTIL_YEAR = 2023.5
+# Whose tensor cores work as those that it was made for.
+OLD_ATTENTION = ("ampere", "ada", "blackwell_rtx")
+# Transformer Engine 2.14 of April 2026 multiplies, biases and activates experts in MXFP8 in one kernel, 2.18 of August
+# those in 16 bit; stacks bring it with their next release.
+FUSED_BIAS_SINCE_YEAR = {"*": 2026.65, "fp8": 2026.4}
 # The rate that product_factor is over where trainings were measured; elsewhere it is the kernels' own.
 TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
@@ -84,11 +91,25 @@ TRAINING_SPECS = (
         name="attention_factor", start=1.2, deviation=0.25, what="attention, backward included, over its kernel"
     ),
     TrainingSpec(
-        name="attention_before_factor",
+        name="early_attention_factor",
         start=1.5,
         deviation=0.2,
-        scopes=tuple(ATTENTION_SINCE_YEAR),
-        what="attention before a generation had kernels of its own",
+        what="attention that frameworks brought before FlashAttention-2 over it",
+    ),
+    TrainingSpec(
+        name="plain_attention_factor",
+        start=1.7,
+        deviation=0.15,
+        what="FlashAttention-2, which frameworks bring, over kernels of newer generations",
+    ),
+    TrainingSpec(
+        name="plain_vector_factor", start=1.5, deviation=0.3, what="elementwise work that is not fused over what is"
+    ),
+    TrainingSpec(
+        name="biased_passes",
+        start=54.0,
+        deviation=0.3,
+        what="times that outputs of experts move to be biased, clamped, gated and weighed in kernels apart",
     ),
     TrainingSpec(name="latent_factor", start=1.2, deviation=0.25, what="attention over a latent, over its kernel"),
     TrainingSpec(
@@ -166,12 +187,15 @@ class StackedRuns:
         self._rounds = np.array([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._recipes = [RECIPES.index(r.place.recipe) if r.place.recipe in RECIPES else len(RECIPES) for r in runs]
+        years = np.array([run.software_years for run in runs])
         self._age = np.array([run.age_years for run in runs])
         self._linked = np.array([run.linked for run in runs])
         self._up = np.array([run.bare_up_bytes_s for run in runs])
         self._out = np.array([run.bare_out_bytes_s for run in runs])
         self._measured = np.log(np.array([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
+        since = np.array([FUSED_BIAS_SINCE_YEAR["*" if name == "bf16" else "fp8"] for name in precisions])
+        self._unfused = np.where(years < since, 1.0, 0.0)
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
         narrow = [name if name in GROUPED else "fp8" for name in precisions]
         self._experts = np.array([_AT["expert_factor", name] for name in narrow])
@@ -183,8 +207,9 @@ class StackedRuns:
             [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
-        since = [ATTENTION_SINCE_YEAR.get(run.place.generation, 0.0) for run in runs]
-        self._early = np.array([run.software_years for run in runs]) < np.array(since)
+        self._plain = np.array([run.job.recipe.plain_stack for run in runs])
+        self._early = self._plain & (years < EARLY_ATTENTION_UNTIL_YEAR)
+        self._lags = self._plain & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
@@ -192,13 +217,15 @@ class StackedRuns:
     def log_errors(self, vector: FloatArray) -> FloatArray:
         """ln(predicted / measured) of every run's step."""
         up = self._up * value_at(vector, "scale_up_efficiency")
-        early = np.where(self._early, value_at(vector, "attention_before_factor", "hopper"), 1.0)
+        lagging = np.where(self._early, value_at(vector, "early_attention_factor"), 1.0)
+        lagging = lagging * np.where(self._lags, value_at(vector, "plain_attention_factor"), 1.0)
         rates = replace(
             self._rates,
             product_factor=np.exp(vector[self._precision] + vector[self._generation]),
             grouped_factor=np.exp(vector[self._grouped] + vector[self._grouped_generation]),
-            attention_factor=value_at(vector, "attention_factor") * early,
-            latent_factor=value_at(vector, "latent_factor") * early,
+            attention_factor=value_at(vector, "attention_factor") * lagging,
+            latent_factor=value_at(vector, "latent_factor") * lagging,
+            vector_factor=np.where(self._plain, value_at(vector, "plain_vector_factor"), 1.0),
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
@@ -225,7 +252,7 @@ class StackedRuns:
                 return np.asarray(gains[self._kind], dtype=np.float64)
             return np.array([value_at(vector, name)])
 
-        return assembled(of, age_years=self._age)
+        return assembled(of, age_years=self._age, unfused=self._unfused)
 
 
 def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps: int) -> FloatArray:

@@ -25,7 +25,7 @@ from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts
 from service.sizing.training.products import LayerProducts
 from service.sizing.training.rates import Rates, generation
-from service.sizing.training.recipe import Recipe, regime
+from service.sizing.training.recipe import Recipe, band, regime
 from service.sizing.training.rollout import Decoding
 from service.sizing.training.shape import Shape
 from service.sizing.workload import Recompute, Sharding, TrainingWorkload
@@ -48,6 +48,8 @@ class TrainingPlace:
     gpu: str
     precision: str
     regime: str
+    # Whose residuals are its own: its regime's, but of stacks as frameworks bring them.
+    band: str
     group: tuple[str, ...]
     generation: str
     recipe: str
@@ -101,7 +103,13 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
     assert isinstance(rerun.workload, TrainingWorkload)
     assert rerun.architecture is not None
     calibration, deployment = catalog.calibration, rerun.deployment
-    job = job_of(rerun.workload, rerun.architecture, calibration, month=deployment.software_month)
+    job = job_of(
+        rerun.workload,
+        rerun.architecture,
+        calibration,
+        month=deployment.software_month,
+        plain_stack=deployment.plain_stack,
+    )
     server, gpu, _ = placed_server(deployment, catalog.hardware)
     table = build_table((server,), (gpu,))
     layouts = _row((evaluated.pace or evaluated.estimate).layout)
@@ -129,7 +137,8 @@ def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str | None, group: 
     rerun = evaluated.rerun
     assert isinstance(rerun.workload, TrainingWorkload)
     assert rerun.architecture is not None
-    job = job_of(rerun.workload, rerun.architecture, catalog.calibration)
+    plain = rerun.deployment.plain_stack
+    job = job_of(rerun.workload, rerun.architecture, catalog.calibration, plain_stack=plain)
     gpu = catalog.hardware.gpu(rerun.deployment.gpu)
     return TrainingPlace(
         id=str(run_id),
@@ -138,6 +147,7 @@ def place_of(evaluated: Evaluated, catalog: Catalog, run_id: str | None, group: 
         gpu=gpu.id,
         precision=str(job.recipe.compute),
         regime=regime(job.recipe, moe=job.shape.is_moe),
+        band=band(job.recipe, moe=job.shape.is_moe),
         group=group,
         generation=generation(gpu),
         recipe=str(rerun.workload.precision_recipe),

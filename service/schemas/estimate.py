@@ -60,6 +60,7 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "recompute_fraction": (Kind.TRAINING,),
     "sharding": (Kind.TRAINING,),
     "loads_whole": (Kind.TRAINING,),
+    "plain_stack": (Kind.TRAINING,),
     "replicas": (Kind.INFERENCE, Kind.SCIENCE),
     "host_cores": (Kind.SCIENCE,),
 }
@@ -175,6 +176,10 @@ class DeploymentSchema(RecordSchema):
     )
     sharding = Choice("Which training states are sharded.", tuple(Sharding), **_OPTIONAL)
     loads_whole = Flag("Every GPU holds a whole copy of sharded weights while they are loaded.", load_default=False)
+    plain_stack = Flag(
+        "Layers train as PyTorch brings them, without the fused kernels of Megatron, NeMo or Transformer Engine.",
+        load_default=False,
+    )
     replicas = Count("Independent copies of the model or job.", low=1, high=1_000_000, **_OPTIONAL)
     host_cores = Count("CPU cores of all servers.", low=1, high=10_000_000, **_OPTIONAL)
     moe_tp = Count(

@@ -5,7 +5,7 @@ seven numbers per operation, GPU, serving engine and precision stand in config/c
 measured kernels; GPUs that nobody measured take the efficiencies of their kin and their own data sheet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -150,6 +150,12 @@ class Line:
         longer = np.maximum(arithmetic, traffic, out=arithmetic)
         longer += shorter
         return longer
+
+    @property
+    def each(self) -> Iterator["Line"]:
+        """Those that are stacked along the first axis, one by one: in three dimensions NumPy takes thrice as long."""
+        for parts in zip(*(getattr(self, name) for name in self.__dataclass_fields__), strict=True):
+            yield Line(**dict(zip(self.__dataclass_fields__, parts, strict=True)))
 
 
 CurveKey = tuple[str, str, str, str]

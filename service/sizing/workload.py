@@ -288,6 +288,8 @@ class Deployment:
     sharding: Sharding | None = None
     # Whether every GPU holds a whole copy of sharded weights while a run loads them.
     loads_whole: bool = False
+    # Whether layers train as their framework brings them, without the fused kernels of a vendor's stack.
+    plain_stack: bool = False
     replicas: int | None = None
     host_cores: int | None = None
     # How many ways a single expert is split; `ep` is how many ways the experts are dealt out.

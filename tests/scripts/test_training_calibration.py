@@ -133,7 +133,7 @@ def test_without_folds_the_fit_is_judged_by_itself(runs) -> None:
 
 
 def test_older_software_is_slower() -> None:
-    old, new = (coefficients_of(CATALOG.calibration, Precision.FP8, moe=True, age_years=age) for age in (2.0, 0.0))
+    old, new = (coefficients_of(CATALOG.calibration, Precision.FP8, moe=True, month=at) for at in ("2024-08", None))
     assert old.vintage > new.vintage == 1.0
     assert old.launch_s > new.launch_s
     assert job(CATALOG).software_years > 2025.0
@@ -168,7 +168,7 @@ def errors_of(runs: list[TrainingRun], *, off: float) -> list[TrainingError]:
     shift = {source: off * (-1) ** number for number, source in enumerate(sources)}
     return [
         TrainingError(
-            place=replace(run.place, regime="dense"),
+            place=replace(run.place, regime="dense", band="dense"),
             metric=STEP,
             fold=fold,
             log_error=shift[run.place.source] + float(draw.normal(0.0, 0.03)),
@@ -214,3 +214,22 @@ def test_choices_made_with_peaks_in_view_widen_their_interval(runs) -> None:
     ]
     deviation = float(np.sqrt(np.mean([peak.log_error**2 for peak in peaks])))
     assert peak_band(peaks).high > 1.1 * student.ppf(0.9, groups - 1) * deviation * np.sqrt(1.0 + 1.0 / groups)
+
+
+def test_a_stack_of_its_own_makes_the_intervals_of_such_stacks_long(runs) -> None:
+    draw = np.random.default_rng(8)
+    # Few runs of one source are far off, many of another are not.
+    few = {run.place.id for run in runs[:6]}
+    errors = [
+        TrainingError(
+            place=replace(run.place, source="few" if run.place.id in few else "many", regime="dense", band=band),
+            metric=STEP,
+            fold=fold,
+            log_error=float(draw.normal(0.0, 0.4 if run.place.id in few else 0.02)),
+        )
+        for run in runs
+        for fold in FOLDS
+        for band in ("dense", "plain")
+    ]
+    arms = {band.regime: band.high - band.low for band in bands_of(errors, ())}
+    assert arms["plain"] > 1.5 * arms["dense"]

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.interval import Interval, Metric, Spread
 from service.sizing.result import Estimate
 from service.sizing.science.application import Application
 from service.sizing.workload import Deployment, Workload
+
+SURE = Spread(shift=0.0, down=0.0, up=0.0)
+"""What nothing is open about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,10 @@ class Evaluated:
     pace: Estimate | None = None
     # Share of a whole run that the engine's answer leaves out: a race to a target stops often to see whether it is met.
     unmodelled_fraction: float = 0.0
-    # How far the length of the whole run may lie from what was taken.
-    length: Spread = field(default_factory=lambda: Spread(shift=0.0, down=0.0, up=0.0))
+    # How far the length of the whole run may lie from what was taken, and peak and pace where choices are open.
+    length: Spread = SURE
+    open_peak: Spread = SURE
+    open_pace: Spread = SURE
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -86,6 +91,11 @@ def spread_too(metric: Metric, other: Spread) -> Metric:
     up = math.hypot(math.log(found.p90 / found.p50), other.up)
     interval = Interval(p10=found.p50 * math.exp(-down), p50=found.p50, p90=found.p50 * math.exp(up))
     return replace(metric, interval=interval)
+
+
+def together(one: Spread, other: Spread) -> Spread:
+    """Two spreads at right angles."""
+    return Spread(shift=0.0, down=math.hypot(one.down, other.down), up=math.hypot(one.up, other.up))
 
 
 def widened(metric: Metric, factor: float) -> Metric:

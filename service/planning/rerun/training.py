@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
-from service.planning.rerun import unpublished
+from service.planning.rerun import stack, unpublished
 from service.planning.rerun.legal import evaluate
+from service.planning.rerun.open_choices import with_choices
 from service.planning.rerun.publication import month_of
-from service.planning.rerun.run import Evaluated, Rerun, spread_too, times
+from service.planning.rerun.run import Evaluated, Rerun, spread_too, times, together
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.interval import Metric
@@ -29,6 +30,9 @@ _ITERATIONS = 1000.0
 # What the peak of memory of tuning rests on where nobody states a layout, and what is taken.
 _OF_A_PEAK = frozenset({"peak_memory_gb"})
 _TOOLS_CHOOSE = (("deployment.recompute", "full"), ("deployment.sharding", "chosen"), ("workload.optimizer", "chosen"))
+# Metrics that go with the step and those that go with its inverse.
+_GROW = frozenset({"step_time_s", "time_to_train_days", "run_gpu_h"})
+_SHRINK = frozenset({"tokens_s", "tokens_s_gpu", "model_tflops_gpu"})
 _OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
 
 
@@ -39,6 +43,10 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     the engine chooses, the fewest GPUs that hold it. Raises PlannerError.
     """
     catalog = _as_tried(catalog)
+    return with_choices(catalog, run, _as_it_ran(catalog, run))
+
+
+def _as_it_ran(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     rerun = _rerun(catalog, run)
     if rerun.deployment.gpus > 0:
         return _evaluated(catalog, _batched(rerun, run), run)
@@ -99,7 +107,10 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
     evaluated = evaluate(catalog, rerun)
     share = unpublished.evaluation_fraction(run, rerun.architecture, catalog.calibration)
-    length = unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method)
+    length = together(
+        unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method),
+        unpublished.evaluation_spread(run, rerun.architecture, catalog.calibration),
+    )
     evaluated = replace(evaluated, unmodelled_fraction=share, length=length)
     if typical == longest:
         return evaluated
@@ -109,7 +120,7 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
 
 def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str, Metric]:
     """Every metric that the engine can give of a trained model, by the name that it is published under."""
-    found, rerun = evaluated.metrics, evaluated.rerun
+    found, rerun = _with_open_pace(evaluated), evaluated.rerun
     workload = rerun.workload
     assert isinstance(workload, TrainingWorkload)
     assert rerun.architecture is not None
@@ -129,10 +140,19 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
     }
 
 
+def _with_open_pace(evaluated: Evaluated) -> Mapping[str, Metric]:
+    """The engine's metrics, those that go with the step and its inverse wider by what choices are open."""
+    slower, faster = evaluated.open_pace, evaluated.open_pace.inverted()
+    return {
+        name: spread_too(metric, slower if name in _GROW else faster) if name in _GROW | _SHRINK else metric
+        for name, metric in evaluated.metrics.items()
+    }
+
+
 def _peak(run: MeasuredTraining, evaluated: Evaluated) -> Metric:
     """What the statistic counts; the allocator's own peak of tensors where nobody says, as frameworks print it."""
     name = "reserved_memory_gb" if run.memory_statistic == "reserved" else "allocated_memory_gb"
-    return {metric.name: metric for metric in evaluated.estimate.metrics}[name]
+    return spread_too({metric.name: metric for metric in evaluated.estimate.metrics}[name], evaluated.open_peak)
 
 
 def _tflops(
@@ -195,6 +215,7 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         gpus=gpus,
         **(degrees | derived),
         loads_whole=unpublished.shards_plainly(run),
+        plain_stack=stack.is_plain_stack(run),
         software_month=month_of(run.published),
     )
 
@@ -230,7 +251,8 @@ def _told(rerun: Rerun, run: MeasuredTraining) -> Rerun:
         rerun = rerun.with_default("flop_convention", FlopConvention.CAUSAL_HALVED, of=frozenset({"model_tflops_gpu"}))
     if unpublished.tunes_by_default(run):
         for name, value in _TOOLS_CHOOSE:
-            rerun = rerun.with_default(name, value, of=_OF_A_PEAK)
+            # What else they may choose is tried instead.
+            rerun = rerun.with_default(name, value, of=_OF_A_PEAK, widens=False)
     open_degrees = [name for name in _DEGREES if getattr(run.deployment, name) is None]
     if open_degrees:
         # One word: hardly any run states all of them, and what is open the engine chooses.

@@ -170,6 +170,15 @@ def evaluation_fraction(run: MeasuredTraining, architecture: ModelArchitecture, 
     return calibration.assumption("evidence.target_evaluation_fraction")
 
 
+def evaluation_spread(run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration) -> Spread:
+    """How far a race's time may lie from what was taken, by the bounds of what evaluating takes."""
+    if not evaluation_fraction(run, architecture, calibration):
+        return Spread(shift=0.0, down=0.0, up=0.0)
+    entry = calibration.assumptions["evidence.target_evaluation_fraction"]
+    least, taken, most = (math.log(1.0 / (1.0 - share)) for share in (entry.low, entry.value, entry.high))
+    return Spread(shift=0.0, down=taken - least, up=most - taken)
+
+
 def tokens(
     run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int
 ) -> float:

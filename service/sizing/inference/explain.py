@@ -109,7 +109,8 @@ def inference_working(
             value=values.decode_step_s / MS,
             unit="ms",
             formula="products + attention + experts + streams + collectives, each kernel by its curve times the "
-            "engine's factor, + gaps per layer, collective and step + host work per sequence, all x (1 + untuned_fraction)",
+            "engine's factor, + gaps per layer, collective and step + host work per sequence, "
+            "all x (1 + untuned_fraction)",
             inputs=(
                 Quantity(name="batch", value=values.batch),
                 Quantity(name="products_ms", value=values.products_s / MS),

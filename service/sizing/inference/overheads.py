@@ -20,8 +20,8 @@ Fitted = TypeVar("Fitted", float, FloatArray)
 class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
-    The vintages are how much slower older software ran kernels and host work, `untuned_fraction` the part of a decode step by
-    which it is slower while the software is new to the model. `interference` is the share of a prompt's
+    The vintages are how much slower older software ran kernels and host work, `untuned_fraction` the part by which a
+    decode step is slower while the software is new to the model. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
     attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
     prompts on other ranks, `wave` the share of the clients of a closed loop whose prompts arrive together,

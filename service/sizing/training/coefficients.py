@@ -29,6 +29,7 @@ class StepCoefficients:
     scan_factor: Numeric
     vector_passes: Numeric
     selective_passes: Numeric
+    biased_passes: Numeric
     launch_s: Numeric
     moe_launch_s: Numeric
     expert_launch_s: Numeric
@@ -70,17 +71,25 @@ def coefficients_of(
     compute: Precision,
     *,
     moe: bool,
-    age_years: float = 0.0,
+    month: str | None = None,
     recipe: PrecisionRecipe = PrecisionRecipe.AUTO,
 ) -> StepCoefficients:
-    """The coefficients at a precision of the products, for software of an age."""
+    """The coefficients at a precision of the products, for software of a month, of today where None."""
     # Each is fitted for one sort of scope or for all; those of precisions and of kinds have no name in common.
     scopes = (grouped_precision(compute).value, software_kind(compute, moe=moe), recipe.value)
-    return assembled(lambda name: calibration.coefficient(f"training.{name}", *scopes), age_years=age_years)
+
+    def of(name: str) -> float:
+        return calibration.coefficient(f"training.{name}", *scopes)
+
+    unfused = software_years(calibration, month) < of("fused_bias_since_year")
+    return assembled(of, age_years=software_age_years(calibration, month), unfused=float(unfused))
 
 
-def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoefficients:
-    """What the coefficients of these names make for software of an age [years]."""
+def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted) -> StepCoefficients:
+    """What the coefficients of these names make for software of an age [years].
+
+    `unfused`: 1 where the software adds biases of experts and activates them in kernels apart, 0 where in one.
+    """
     host = (1.0 + of("host_improvement_fraction_year")) ** age_years
     return StepCoefficients(
         expert_factor=of("expert_factor"),
@@ -89,6 +98,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> StepCoeffici
         scan_factor=of("scan_factor"),
         vector_passes=of("vector_passes"),
         selective_passes=of("selective_passes"),
+        biased_passes=of("biased_passes") * unfused,
         launch_s=of("layer_launch_us") * US * host,
         moe_launch_s=of("moe_layer_launch_us") * US * host,
         expert_launch_s=of("expert_launch_us") * US * host,

@@ -52,6 +52,7 @@ def estimate_training(
         calibration,
         month=deployment.software_month,
         loads_whole=deployment.loads_whole,
+        plain_stack=deployment.plain_stack,
     )
     require_known(job, table, gpu)
     job, layouts = deployed_layouts(job, deployment)

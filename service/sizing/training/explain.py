@@ -16,7 +16,7 @@ from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
 from service.sizing.training.passes import layer_passes
 from service.sizing.training.rates import peak_flop_s
-from service.sizing.training.recipe import regime
+from service.sizing.training.recipe import band
 from service.sizing.training.step import StepTime
 from service.sizing.units import DAY_S, GB, HOUR_S, KW, TFLOP_S
 
@@ -108,7 +108,7 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
     )
     widen = calibration.assumption("interval.extrapolation_factor") if basis is Basis.EXTRAPOLATED else 1.0
     floor = calibration.assumption("interval.floor_fraction")
-    name = regime(job.recipe, moe=job.shape.is_moe)
+    name = band(job.recipe, moe=job.shape.is_moe)
     return Certainty(
         step=spread_of(calibration.residual("training.step_time_s", name), widen=widen, floor=floor),
         memory=job.memory_spread.centred(),

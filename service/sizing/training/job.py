@@ -9,7 +9,7 @@ from service.sizing.calibration import Calibration
 from service.sizing.interval import Spread, confidence_below, spread_of
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import FloatArray, HardwareTable, IntArray
-from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_age_years, software_years
+from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_years
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.memory import Memory, adapter_params, training_memory
@@ -143,6 +143,7 @@ def job_of(
     month: str | None = None,
     confidence_fraction: float = 0.0,
     loads_whole: bool = False,
+    plain_stack: bool = False,
 ) -> Job:
     """The job of a workload under software of a month (YYYY-MM), today's where None.
 
@@ -151,9 +152,8 @@ def job_of(
     Raises UnsupportedWorkloadError for a precision that cannot train.
     """
     shape = shape_of(architecture, workload.seq_len_tokens)
-    recipe = recipe_of(workload, calibration, moe=shape.is_moe)
+    recipe = recipe_of(workload, calibration, moe=shape.is_moe, plain_stack=plain_stack)
     trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
-    age_years = software_age_years(calibration, month)
     usual_batch = int(calibration.assumption("training.global_batch_sequences"))
     return Job(
         workload=workload,
@@ -167,7 +167,7 @@ def job_of(
             calibration,
             recipe.compute,
             moe=shape.is_moe,
-            age_years=age_years,
+            month=month,
             recipe=workload.precision_recipe,
         ),
         reliability=reliability_of(calibration),
@@ -209,6 +209,7 @@ def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rat
         calibration=calibration,
         software_years=job.software_years,
         decoding=decoding,
+        plain_stack=job.recipe.plain_stack,
     )
 
 

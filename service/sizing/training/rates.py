@@ -1,5 +1,6 @@
 """Rates: what one GPU of each candidate's server can do and reach, as arrays aligned with the layouts (SI units)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -53,6 +54,8 @@ class Rates:
     wide_factor: FloatArray
     attention_factor: FloatArray
     latent_factor: FloatArray
+    # Elementwise work of stacks that do not fuse it over that of those that do.
+    vector_factor: FloatArray
     memory_bytes: FloatArray
     bandwidth_bytes_s: FloatArray
     scale_up_bytes_s: FloatArray
@@ -89,6 +92,7 @@ _COLUMNS = (
     "wide_factor",
     "attention_factor",
     "latent_factor",
+    "vector_factor",
     "memory_bytes",
     "bandwidth_bytes_s",
     "scale_up_bytes_s",
@@ -130,8 +134,12 @@ def rates_of(
     calibration: Calibration,
     software_years: float,
     decoding: Decoding | None = None,
+    plain_stack: bool = False,
 ) -> Rates:
-    """Rates of every server of the table at one compute precision under software of a (fractional) year."""
+    """Rates of every server of the table at one compute precision under software of a (fractional) year.
+
+    `plain_stack`: layers train as their framework brings them.
+    """
     generations = [generation(gpu) for gpu in table.gpus]
 
     def factor(name: str, precision: Precision) -> FloatArray:
@@ -148,12 +156,14 @@ def rates_of(
         return _sustained(found, table, precision, calibration)
 
     multiplied, grouped = products(compute), grouped_precision(compute)
-    since, before = (
-        np.array([calibration.coefficient(name, g) for g in generations])
-        for name in ("training.attention_since_year", "training.attention_before_factor")
-    )
-    # Attention kernels for some generations came years after their first GPUs.
-    immature = np.where(software_years < since, before, 1.0)
+
+    def scoped(name: str) -> FloatArray:
+        return np.array([calibration.coefficient(name, g) for g in generations], dtype=np.float64)
+
+    immature = np.ones(len(generations))
+    if plain_stack:
+        immature = _plain_attention(scoped, calibration, software_years=software_years)
+    plain_vector = calibration.coefficient("training.plain_vector_factor") if plain_stack else 1.0
     known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
     nvlink = table.domain_gpus > 1
@@ -171,6 +181,7 @@ def rates_of(
         wide_factor=factor("training.product_factor", Precision.BF16),
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
+        vector_factor=np.full(len(generations), plain_vector),
         memory_bytes=table.memory_bytes,
         bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
@@ -182,6 +193,15 @@ def rates_of(
         scale_up_latency_s=calibration.assumption("training.scale_up_latency_us") * US,
         scale_out_latency_s=calibration.assumption("training.scale_out_latency_us") * US,
     )
+
+
+def _plain_attention(
+    scoped: Callable[[str], FloatArray], calibration: Calibration, *, software_years: float
+) -> FloatArray:
+    """Attention that frameworks bring over a vendor's: the same at last on old generations, behind on newer ones."""
+    early = software_years < calibration.coefficient("training.early_attention_until_year")
+    before = calibration.coefficient("training.early_attention_factor") if early else 1.0
+    return scoped("training.plain_attention_factor") * before
 
 
 def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calibration: Calibration) -> Curves:

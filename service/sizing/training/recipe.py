@@ -62,6 +62,9 @@ class Recipe:
     unfused: bool
     # Whether only adapters are trained.
     is_adapter: bool
+    # Whether layers train as their framework brings them, and what selective recompute multiplies again there.
+    plain_stack: bool
+    selective_products_fraction: float
 
 
 def compute_precision(workload: TrainingWorkload) -> Precision:
@@ -101,7 +104,7 @@ def optimizer_entry(optimizer: Optimizer, *, moe: bool) -> str:
     return f"training.{automatic if optimizer is Optimizer.AUTO else optimizer}_bytes_param"
 
 
-def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool) -> Recipe:
+def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool, plain_stack: bool = False) -> Recipe:
     """The recipe of a workload: AdamW with FP32 master weights, BF16 weights and gradients.
 
     Moments are FP32, of MoE models BF16, unless the workload says otherwise. FP8 and FP4 recipes quantise on the way
@@ -143,13 +146,23 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         rolls_out=method is Method.GRPO,
         unfused=method not in _TRAINED_FAST and compute not in _QUANTISED,
         is_adapter=adapter,
+        plain_stack=plain_stack,
+        selective_products_fraction=(
+            calibration.assumption("training.plain_selective_products_fraction") if plain_stack else 0.0
+        ),
     )
 
 
 def regime(recipe: Recipe, *, moe: bool) -> str:
-    """The regime of residuals: adapters and reinforcement learning apart, then dense and MoE."""
+    """The kind of a training: adapters and reinforcement learning apart, then dense and MoE."""
     if recipe.method is Method.GRPO:
         return "grpo"
     if recipe.is_adapter:
         return "adapter"
     return "moe" if moe else "dense"
+
+
+def band(recipe: Recipe, *, moe: bool) -> str:
+    """Whose residuals a training has: those of its kind, but what frameworks bring differs more than kinds do."""
+    name = regime(recipe, moe=moe)
+    return "plain" if recipe.plain_stack and name != "grpo" else name

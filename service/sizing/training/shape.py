@@ -46,6 +46,8 @@ class Shape:
     scan_flop_token: float
     stored_bytes_token: float
     moved_bytes_token: float
+    # Gates and inputs of the activations of experts that add biases [bytes].
+    biased_bytes_token: float
     stored_selective_bytes_token: float
     gemm_input_bytes_token: float
     ffn_input_bytes_token: float
@@ -136,6 +138,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         scan_flop_token=sum(m.count * _scan_flop(m) for m in architecture.mixers if m.kind not in _SCORED),
         stored_bytes_token=sum(s[0] for s in stored),
         moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
+        biased_bytes_token=sum(_biased_bytes(f) for f in moe),
         stored_selective_bytes_token=sum(s[1] for s in stored),
         gemm_input_bytes_token=sum(s[2] for s in stored),
         ffn_input_bytes_token=sum(_ffn_stored_bytes(f, hidden)[2] for f in architecture.ffns),
@@ -299,6 +302,12 @@ def _unfused_bytes(ffn: Ffn, hidden: float) -> float:
         return 0.0
     width = ffn.intermediate if ffn.kind is FfnKind.DENSE else ffn.top_k * ffn.intermediate + ffn.shared_intermediate
     return _BF16 * ffn.count * (2.0 * hidden + float(width))
+
+
+def _biased_bytes(ffn: Ffn) -> float:
+    """Outputs of a token's experts before their activation [bytes], where biases are added to them."""
+    width = (2.0 if ffn.gated else 1.0) * ffn.intermediate
+    return ffn.count * ffn.top_k * width * _BF16 if ffn.expert_bias else 0.0
 
 
 def _combined_bytes(ffn: Ffn, hidden: float) -> float:

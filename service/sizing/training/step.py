@@ -106,7 +106,8 @@ def _products_s(
 ) -> FloatArray:
     """Matrix products [s] of one micro-batch on the slowest stage: dense layers, experts and the head."""
     share = stage_layers_fraction(layouts, shape.layers)
-    passes = layer_passes(layouts, recipe)
+    again = np.where(layouts.recompute == 1, recipe.selective_products_fraction, 0.0)
+    passes = layer_passes(layouts, recipe) + again
     dense = _dense_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens) * share
     routed = _routed_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k) * share
     # The head sits on the last stage; a split that counts it as a layer spreads it.
@@ -189,10 +190,12 @@ def _traffic_s(
 ) -> FloatArray:
     """Elementwise work [s] of one micro-batch: norms, activations, residuals, permutation, bound by memory."""
     share = stage_layers_fraction(layouts, shape.layers)
-    moved = shape.moved_bytes_token * share * tokens / layouts.tp
-    passes = k.vector_passes * (layer_passes(layouts, recipe) / FULL_PASSES)
-    passes = passes + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
-    return np.asarray(moved * passes / rates.bandwidth_bytes_s, dtype=np.float64)
+    mine = share * tokens / layouts.tp
+    often = layer_passes(layouts, recipe) / FULL_PASSES
+    passes = k.vector_passes * often + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
+    moved = rates.vector_factor * shape.moved_bytes_token * passes
+    moved = moved + k.biased_passes * shape.biased_bytes_token * often
+    return np.asarray(mine * moved / rates.bandwidth_bytes_s, dtype=np.float64)
 
 
 def _rollout_s(

@@ -6,11 +6,11 @@ import pytest
 from service.catalog.catalog import Catalog
 from service.sizing.precision import Precision
 from service.sizing.table import build_table
-from service.sizing.training.job import Job, run_rates, table_rates
+from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.step import StepTime
 from service.sizing.workload import Method, Optimizer
-from tests.sizing.training.jobs import job, layouts
+from tests.sizing.training.jobs import job, layouts, training_workload
 
 
 def step(catalog: Catalog, found: Job, columns: Layouts, *, server: str = "poweredge-xe9780-b300") -> StepTime:
@@ -96,3 +96,45 @@ def test_a_mesh_serves_a_pair_with_its_share_of_the_links(catalog: Catalog) -> N
 def test_parts_add_up(catalog: Catalog) -> None:
     found = step(catalog, job(catalog), layouts(tp=2, pp=2, dp=2, sharding=1))
     assert found.total[0] == pytest.approx(sum(float(np.ravel(getattr(found, n))[0]) for n in StepTime.__slots__))
+
+
+def plain_job(catalog: Catalog, *, month: str | None, plain_stack: bool, **changes: object) -> Job:
+    workload = training_workload(**changes)
+    architecture = catalog.models[str(workload.model)].architecture
+    return job_of(workload, architecture, catalog.calibration, month=month, plain_stack=plain_stack)
+
+
+def test_frameworks_bring_attention_that_lags_on_new_generations_and_lagged_on_all_before_its_second_version(
+    catalog: Catalog,
+) -> None:
+    def lag(server: str, month: str | None) -> float:
+        plain, fused = (
+            step(catalog, plain_job(catalog, month=month, plain_stack=stack), layouts(dp=8, sharding=3), server=server)
+            for stack in (True, False)
+        )
+        assert plain.traffic[0] > fused.traffic[0]
+        assert plain.products[0] == fused.products[0]
+        return float(plain.attention[0] / fused.attention[0])
+
+    new, old = "poweredge-xe9680-h100", "poweredge-xe9680-a100-80gb"
+    assert lag(old, "2024-01") == 1.0
+    assert lag(new, None) > 1.3
+    assert lag(old, "2023-01") == pytest.approx(lag(new, "2023-01") / lag(new, None))
+    assert lag(old, "2023-01") > 1.2
+
+
+def test_selective_recompute_of_a_framework_multiplies_again(catalog: Catalog) -> None:
+    columns = layouts(dp=8, sharding=3, recompute=[0, 1])
+    none, plain = step(catalog, plain_job(catalog, month=None, plain_stack=True), columns).products
+    bare, fused = step(catalog, plain_job(catalog, month=None, plain_stack=False), columns).products
+    assert fused == bare
+    assert 1.05 < plain / none < 1.2
+
+
+def test_experts_with_biases_move_their_outputs_until_a_kernel_fuses_them(catalog: Catalog) -> None:
+    def traffic(precision: Precision, month: str) -> float:
+        found = plain_job(catalog, month=month, plain_stack=False, model="gpt-oss-120b", precision=precision)
+        return float(step(catalog, found, layouts(ep=8, dp=8, sharding=1)).traffic[0]) / found.coefficients.vintage
+
+    assert traffic(Precision.FP8, "2026-06") < 0.7 * traffic(Precision.FP8, "2026-02")
+    assert traffic(Precision.BF16, "2026-06") == pytest.approx(traffic(Precision.BF16, "2026-02"))

@@ -1,0 +1,69 @@
+"""What a training that leaves choices open may have chosen instead, and how far peak and pace move with that."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
+
+from service.catalog.catalog import Catalog
+from service.errors import PlannerError
+from service.planning.rerun import unpublished
+from service.planning.rerun.legal import evaluate
+from service.planning.rerun.run import Evaluated, Rerun
+from service.schemas.measured import MeasuredTraining
+from service.sizing.interval import Metric, Spread
+from service.sizing.training.recipe import ADAPTER_METHODS
+from service.sizing.workload import Optimizer, Recompute, Sharding, TrainingWorkload
+
+_BOUNDS = (Recompute.NONE, Recompute.FULL)
+
+
+def with_choices(catalog: Catalog, run: MeasuredTraining, evaluated: Evaluated) -> Evaluated:
+    """The answer with the arms that its open choices add: each alternative that somebody could have run counts."""
+    found = [evaluated]
+    for rerun in _alternatives(run, evaluated.rerun):
+        try:
+            found.append(evaluate(catalog, rerun))
+        except PlannerError:
+            continue
+    ran = [one for one in found if one is evaluated or one.estimate.fits]
+    return replace(
+        evaluated,
+        open_peak=_spread([_middle(one.estimate.metrics, "allocated_memory_gb") for one in ran]),
+        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in ran]),
+    )
+
+
+def _alternatives(run: MeasuredTraining, rerun: Rerun) -> Iterator[Rerun]:
+    """Tuning as its tools come leaves recompute, sharding and optimizer open; of a plain stack's selective recompute
+    nobody says what it makes again.
+    """
+    workload, deployment = rerun.workload, rerun.deployment
+    assert isinstance(workload, TrainingWorkload)
+    if unpublished.tunes_by_default(run):
+        for recompute, sharding, optimizer in product(_BOUNDS, _shardings(rerun), _optimizers(workload)):
+            changed = replace(deployment, recompute=recompute, sharding=sharding)
+            yield replace(rerun, deployment=changed, workload=replace(workload, optimizer=optimizer))
+    elif deployment.plain_stack and deployment.recompute is Recompute.SELECTIVE:
+        for recompute in _BOUNDS:
+            yield replace(rerun, deployment=replace(deployment, recompute=recompute))
+
+
+def _shardings(rerun: Rerun) -> tuple[Sharding | None, ...]:
+    said = rerun.deployment.sharding
+    return (said,) if said is not None or rerun.deployment.gpus == 1 else (Sharding.ZERO1, Sharding.ZERO3)
+
+
+def _optimizers(workload: TrainingWorkload) -> tuple[Optimizer, ...]:
+    """Of adapters the optimizer is next to nothing."""
+    taken = workload.optimizer
+    return (taken,) if workload.method in ADAPTER_METHODS else (taken, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
+
+
+def _middle(metrics: Iterable[Metric], name: str) -> float:
+    return next(metric.interval.p50 for metric in metrics if metric.name == name)
+
+
+def _spread(values: list[float]) -> Spread:
+    """From the first to the least and to the most of all."""
+    return Spread(shift=0.0, down=math.log(values[0] / min(values)), up=math.log(max(values) / values[0]))

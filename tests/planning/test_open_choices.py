@@ -1,0 +1,40 @@
+"""What a run leaves open widens its interval by what somebody could have chosen instead."""
+
+from service.planning.rerun.run import SURE
+from service.planning.rerun.training import evaluate_training, training_metrics
+from service.schemas.measured import MeasuredTraining
+from service.sizing.workload import Method, Recompute, Sharding
+from tests.planning.test_unpublished import CATALOG, run
+
+_LENGTHS = {"method": Method.SFT, "seq_len_tokens": 4096, "global_batch_sequences": 8}
+_STATED = {"gpus": 8, "tp": 1, "pp": 1, "sharding": Sharding.ZERO3, "recompute": Recompute.FULL}
+
+
+def tuned(**deployment: object) -> MeasuredTraining:
+    return run(workload=_LENGTHS, deployment=deployment)
+
+
+def test_tuning_without_a_layout_holds_the_peaks_and_paces_of_what_it_may_have_chosen() -> None:
+    one = tuned(gpus=8)
+    found = evaluate_training(CATALOG, one)
+    metrics = training_metrics(one, found)
+    for recompute in (Recompute.NONE, Recompute.FULL):
+        other = evaluate_training(CATALOG, tuned(**(_STATED | {"recompute": recompute})))
+        for name in ("peak_memory_gb", "tokens_s"):
+            middle = training_metrics(tuned(**_STATED), other)[name].interval.p50
+            assert metrics[name].interval.p10 <= middle <= metrics[name].interval.p90
+    assert found.open_peak.down + found.open_peak.up > 0.3
+
+
+def test_nothing_is_open_where_a_layout_is_stated() -> None:
+    found = evaluate_training(CATALOG, tuned(**_STATED))
+    assert (found.open_peak, found.open_pace) == (SURE, SURE)
+
+
+def test_what_selective_recompute_makes_again_is_open_in_stacks_of_frameworks_alone() -> None:
+    selective = _STATED | {"recompute": Recompute.SELECTIVE}
+    plain, fused = (
+        evaluate_training(CATALOG, tuned(**selective, software=software)) for software in ("torchtitan", "NeMo")
+    )
+    assert plain.open_peak.down > 0.0
+    assert fused.open_peak == SURE
