@@ -54,8 +54,7 @@ class _Stack:
 
     def times_s(self, carried: PassTokens) -> Iterator[FloatArray]:
         tokens = carried.of(self.phase, head=self.head)
-        for line in self.line.each:
-            took = line.work_s(tokens)
+        for took in self.line.each_work_s(tokens):
             # A product of a phase that the pass does not have is not launched.
             yield took if self.phase is None else where_any(tokens, took)
 
@@ -66,13 +65,13 @@ class _Stack:
     def add_paired_s(self, total: FloatArray, carried: PairedTokens) -> None:
         """Adds its products to two passes that lie side by side: prompts are in the second alone."""
         if self.phase is None:
-            for line in self.line.each:
-                total += line.work_s(carried.sampled if self.head else carried.both)
+            for took in self.line.each_work_s(carried.sampled if self.head else carried.both):
+                total += took
             return
         middle = carried.decode.shape[1]
         tokens = carried.decode if self.phase is Phase.DECODE else carried.prefill
-        for line in self.line.each:
-            took = where_any(tokens, line.work_s(tokens))
+        for each in self.line.each_work_s(tokens):
+            took = where_any(tokens, each)
             total[:, middle:] += took
             if self.phase is Phase.DECODE:
                 total[:, :middle] += took
