@@ -96,8 +96,11 @@ def test_whoever_puts_things_in_order_after_a_time_limit_has_another_try_like_an
             raise OperationalError("UPDATE", {}, SerializationError()) from SerializationError()
         return "stored"
 
-    try:
+    def struck():
         raise TimeLimitReached
+
+    try:
+        struck()
     except TimeLimitReached:
         assert transact(runtime, work) == "stored"
     assert len(tries) == 2
