@@ -1,5 +1,6 @@
 """What stands in a form: fields made from the schemas that read requests, so that words and bounds are theirs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,6 +20,8 @@ from service.web.wording import digits
 
 MEAN, P95 = "mean", "p95"
 PERCENT = "%"
+SHARE = "0 to 1, or %"
+"""The unit of a share that is typed as 0.3 or as 30 %."""
 # A text that may be so long is a sentence or more.
 _LONG_TEXT = 400
 
@@ -50,6 +53,8 @@ class FormField:
     unit: str = ""
     default: str = ""
     limit: str = ""
+    # Between what a number lies, as it is typed.
+    bounds: tuple[float, float] = (-math.inf, math.inf)
     required: bool = False
     options: tuple[tuple[str, str], ...] = ()
     # Several short fields share a line.
@@ -168,6 +173,7 @@ def _one(
         unit=_unit(name, shape),
         default=_default(found) if default is None else default,
         limit=_limit(found),
+        bounds=_bounds(found),
         required=found.required if required is None else required,
         options=_options(found),
         wide=shape in {Shape.MODEL, Shape.NAMES} or (isinstance(found, Text) and found.longest >= _LONG_TEXT),
@@ -203,7 +209,7 @@ def _unit(name: str, shape: Shape) -> str:
     if not name.endswith("_fraction") and "_fraction_" not in name:
         return unit(name)
     # What is agreed upon, such as a discount, is typed in percent; any other share as 0.3 or as 30 %.
-    return PERCENT if shape is Shape.EXACT else "0 to 1, or %"
+    return PERCENT if shape is Shape.EXACT else SHARE
 
 
 def _limit(found: fields.Field[Any]) -> str:
@@ -212,11 +218,18 @@ def _limit(found: fields.Field[Any]) -> str:
     return f"{found.low} to {found.high}" if isinstance(found, ExactField) else ""
 
 
+def _bounds(found: fields.Field[Any]) -> tuple[float, float]:
+    if isinstance(found, Amount | Count):
+        return found.bounds.low, found.bounds.high
+    return (float(found.low), float(found.high)) if isinstance(found, ExactField) else (-math.inf, math.inf)
+
+
 def _in_percent(field: FormField) -> FormField:
     if field.shape is not Shape.EXACT or field.unit != PERCENT:
         return field
     low, high = (percentage(end) for end in field.limit.split(" to "))
-    return replace(field, default=percentage(field.default), limit=f"{low} to {high}")
+    bounds = (field.bounds[0] * 100, field.bounds[1] * 100)
+    return replace(field, default=percentage(field.default), limit=f"{low} to {high}", bounds=bounds)
 
 
 def _default(found: fields.Field[Any]) -> str:
