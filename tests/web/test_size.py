@@ -101,8 +101,8 @@ def test_a_share_that_was_typed_in_percent_is_asked_about(anna):
 
 @pytest.mark.parametrize(
     ("pasted", "told"),
-    [('{"model_type": "llama", "hidden_size": 4096, "vocab_size": 32000, "intermediate_size": 9,'
-      '"num_attention_heads": 32}', "num_hidden_layers: this member is missing"),
+    [('{"model_type": "llama", "hidden_size": 8, "vocab_size": 9, "intermediate_size": 9, "num_attention_heads": 2}',
+      "num_hidden_layers: this member is missing"),
      ("{}", "The pasted JSON is empty"), ('{"model_type": "llam', "Unterminated string starting at line 1")],
 )  # fmt: skip
 def test_what_is_wrong_with_what_was_pasted_is_told_beside_it(anna, pasted, told):
