@@ -1,7 +1,7 @@
 """What is spent by when: owning, whose hardware is paid first, beside renting the same hours from a cloud.
 
-Money as it leaves: what is financed is paid by the month, with its interest. The cost of ownership counts of the hardware only what the horizon writes off, and the rest of it
-(`left`) is told beside the chart.
+Money as it leaves: what is financed is paid by the month, with its interest. The cost of ownership counts of the
+hardware only what the horizon writes off, and the rest of it (`left`) is told beside the chart.
 """
 
 from collections.abc import Mapping
