@@ -10,6 +10,7 @@ from service.errors import PlannerError
 from service.planning.rerun.inference import evaluate_inference
 from service.schemas.measured import MeasuredInference
 from service.sizing.inference.operate import batch_grid
+from service.sizing.inference.overheads import newness_of
 from service.sizing.inference.serving import passes_of, pooled_passes_of
 from service.sizing.inference.settle import Setting, settle
 from service.sizing.inference.software import software_of
@@ -48,6 +49,7 @@ class ServedRun:
 
     place: Place
     age_years: float
+    newness: float
     layers: float
     load: LoadKind
     burst: bool
@@ -102,6 +104,7 @@ def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedR
             label=bench.load.label,
         ),
         age_years=software.age_years,
+        newness=newness_of(bench.load, software, catalog.calibration),
         layers=float(bench.load.architecture.layers),
         load=asked.kind,
         burst=asked.arrival is Arrival.BURST,
