@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import click
@@ -347,7 +348,7 @@ def _print_one(console: Console, quote: Answer) -> None:
     net = f"net [{quote['currency']}]"
     table = plain_table("line", "part", "quantity", "unit", "discount", net, whole=("quantity", "discount", net))
     for line in document["lines"]:
-        unit = f"{line['unit']} x {line['months'] / 12:g}" if line["months"] else line["unit"]
+        unit = f"{line['unit']} x {Fraction(line['months'], 12)}" if line["months"] else line["unit"]
         cells = (line["id"], line["name"], f"{line['quantity']:,}", unit, _percent(line["discount_fraction"]))
         table.add_row(*(escape(cell) for cell in (*cells, _grouped(line["extended_net"]))))
     console.print(table)

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
@@ -79,12 +80,13 @@ def pieces(unit: str, number: float) -> str:
 
 
 def counted_in(unit: str, number: float, months: int) -> str:
-    """The unit of a line, so that it times the price of one is the amount: 4 modules; 32 GPUs for 3 years."""
+    """The unit of a line, so that it times the price of one is the amount: 4 modules; 32 GPUs for 3 or 2 1/2 years."""
     if not months:
         return pieces(unit, number)
     years, rest = divmod(months, 12)
-    term = pieces("month", months) if rest else pieces("year", years)
-    return f"{pieces(unit.removesuffix('-year'), number)} {TIMES} {months if rest else years} {term}"
+    part = str(Fraction(rest, 12)) if rest else ""
+    term = " ".join(filter(None, (str(years) if years else "", part)))
+    return f"{pieces(unit.removesuffix('-year'), number)} {TIMES} {term} {pieces('year', months / 12)}"
 
 
 def day(value: str | None) -> str:

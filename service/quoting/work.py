@@ -109,5 +109,5 @@ def _many(value: float) -> str:
     for least, word in _LARGE:
         if value >= least:
             scale = 1e6 if word == "million" else least
-            return f"{shown(number(float(f'{value / scale:.6g}')))} {word}"
-    return shown(number(float(f"{value:.6g}")))
+            return f"{shown(number(float(f'{value / scale:.15g}')))} {word}"
+    return shown(number(float(f"{value:.15g}")))

@@ -84,7 +84,8 @@ def test_a_unit_is_one_or_several(unit, number, expected):
         ("module", 4, 0, "modules"),
         ("GPU-year", 8, 36, "GPUs \N{MULTIPLICATION SIGN} 3 years"),
         ("server-year", 1, 12, "server \N{MULTIPLICATION SIGN} 1 year"),
-        ("GPU-year", 8, 30, "GPUs \N{MULTIPLICATION SIGN} 30 months"),
+        ("GPU-year", 8, 30, "GPUs \N{MULTIPLICATION SIGN} 2 1/2 years"),
+        ("GPU-year", 8, 7, "GPUs \N{MULTIPLICATION SIGN} 7/12 years"),
     ],
 )
 def test_the_unit_of_a_yearly_line_has_its_years(unit, number, months, expected):

@@ -110,6 +110,11 @@ def test_the_target_is_a_sentence(workload, sentence):
     assert target_of(question(workload)).sentence == sentence
 
 
+def test_a_number_that_was_asked_for_is_told_to_the_last_digit():
+    sentence = target_of(question({**TRAINING, "tokens": 1_234_567_891})).sentence
+    assert "1.234567891 billion tokens in" in sentence
+
+
 def test_the_fields_stand_behind_the_sentence():
     asked = {item.name: item.value for item in target_of(question(min_confidence_fraction=0.9)).asked}
     assert asked == {
