@@ -126,3 +126,9 @@ def test_the_table_of_the_readme_is_a_batch(command, tmp_path):
         "care",
         "search",
     ]
+
+
+def test_one_item_that_does_not_fit_is_told_as_one(command, upload, question):
+    alone = question() | {"constraints": {"max_budget_usd": "1.00"}}
+    done = command("batch", upload(question(), alone))
+    assert "1 fits, 1 does not fit" in done.err
