@@ -20,7 +20,7 @@ from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
 GRID = 24
 _SMALLEST_BATCH = 0.05
-_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
+_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches", "least")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

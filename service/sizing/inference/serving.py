@@ -287,14 +287,17 @@ def _point(
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
-    tpot = state.tpot_s * medians.tpot_factor
+    # A median of other GPUs may shorten a step, but not under what this one's memory allows.
+    least = state.decode.least / traffic.stream.accepted_tokens
+    tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
+    fastest = batch / (traffic.osl_tokens * least)
     return ServingPoint(
         batch=_full(batch, shape),
         ttft_s=state.ttft_s * medians.ttft_factor,
         ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
-        requests_s=state.requests_s * medians.rate_factor,
+        requests_s=np.minimum(state.requests_s * medians.rate_factor, fastest),
         in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_full(state.prefill_fraction, shape),

@@ -45,6 +45,7 @@ def parts(*products_s: float, context_s: float = 0.0) -> StepParts:
         streams=nothing,
         collectives=nothing,
         launches=nothing,
+        least=nothing,
         kernels=10.0,
         exchanges=4.0,
     )
