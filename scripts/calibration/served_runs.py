@@ -14,13 +14,14 @@ from service.sizing.inference.serving import passes_of, pooled_passes_of
 from service.sizing.inference.settle import Setting, settle
 from service.sizing.inference.software import software_of
 from service.sizing.inference.steady import Passes, Stream
+from service.sizing.inference.least import PassLeast
 from service.sizing.inference.step import StepParts
 from service.sizing.table import FloatArray
 from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
 GRID = 24
 _SMALLEST_BATCH = 0.05
-_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches", "least")
+_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +152,15 @@ def _output(run: MeasuredInference, workload: InferenceWorkload, *, gpus: float)
 def stacked(parts: Sequence[StepParts], *, points: int) -> StepParts:
     """The parts of many runs, a row per run."""
 
-    def rows(name: str) -> FloatArray:
-        return np.stack([np.broadcast_to(getattr(one, name), (1, points))[0] for one in parts])
+    def stack(each: Sequence[FloatArray]) -> FloatArray:
+        return np.stack([np.broadcast_to(one, (1, points))[0] for one in each])
 
     return StepParts(
-        **{name: rows(name) for name in _PARTS},
+        **{name: stack([getattr(one, name) for one in parts]) for name in _PARTS},
+        least=PassLeast(
+            multiplied=stack([one.least.multiplied for one in parts]),
+            attended=stack([one.least.attended for one in parts]),
+        ),
         kernels=np.array([[float(np.max(one.kernels))] for one in parts]),
         exchanges=np.array([[float(np.max(one.exchanges))] for one in parts]),
     )

@@ -12,35 +12,26 @@ from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.products import Cut, Part, Phase, Product
 from service.sizing.numeric import Numeric
+from service.sizing.operation import Work
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Least:
-    """Seconds on the data sheet, (candidates, 1): of the weights, of a sequence's cache, and of the FLOP of a token."""
+class PassLeast:
+    """Seconds of one pass on the data sheet: of all that is multiplied with weights, and of attention."""
 
-    weights_s: FloatArray
-    sequence_s: FloatArray
-    token_s: FloatArray
-    decode_token_s: FloatArray
-    prefill_token_s: FloatArray
-    sampled_token_s: FloatArray
+    multiplied: FloatArray
+    attended: FloatArray
 
-    def pass_s(
-        self,
-        *,
-        sequences: Numeric,
-        decode: Numeric,
-        prefill: Numeric,
-        sampled: Numeric,
-        experts: "ExpertsLeast",
-    ) -> FloatArray:
-        """The longer of reading and multiplying, as if each hid the other whole; routed experts beside the rest."""
-        read = sequences * self.sequence_s + (self.weights_s + experts.read_s)
-        arithmetic = decode * (self.token_s + self.decode_token_s) + experts.arithmetic_s
-        arithmetic = arithmetic + prefill * (self.token_s + self.prefill_token_s) + sampled * self.sampled_token_s
-        return np.asarray(np.maximum(read, arithmetic), dtype=np.float64)
+    @property
+    def total(self) -> FloatArray:
+        """One after the other [s]: attention needs what was multiplied before it."""
+        return np.asarray(self.multiplied + self.attended, dtype=np.float64)
+
+    def take(self, columns: slice) -> "PassLeast":
+        """Of these passes, which lie side by side."""
+        return PassLeast(multiplied=self.multiplied[:, columns], attended=self.attended[:, columns])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,22 +42,46 @@ class ExpertsLeast:
     arithmetic_s: Numeric = 0.0
 
 
-def least_of(
-    load: ModelLoad, machine: Machine, *, sequence_bytes: Numeric, sequence_flop: Numeric, prompt_flop: Numeric
-) -> Least:
-    """`sequence_bytes` and `sequence_flop` are attention of one decoding sequence, `prompt_flop` of one prompt token."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Least:
+    """Seconds on the data sheet, (candidates, 1): of the weights, of the FLOP of a token by what it is there for, and
+    of attention of one decoding sequence and of one token of a prompt.
+    """
+
+    weights_s: FloatArray
+    token_s: FloatArray
+    decode_token_s: FloatArray
+    prefill_token_s: FloatArray
+    sampled_token_s: FloatArray
+    sequence_s: FloatArray
+    prompt_token_s: FloatArray
+
+    def pass_of(
+        self, *, sequences: Numeric, decode: Numeric, prefill: Numeric, sampled: Numeric, experts: ExpertsLeast
+    ) -> PassLeast:
+        """As if reading hid multiplying whole, or the other way round; no weight is read twice."""
+        read = self.weights_s + experts.read_s
+        arithmetic = decode * (self.token_s + self.decode_token_s) + sampled * self.sampled_token_s
+        arithmetic = arithmetic + prefill * (self.token_s + self.prefill_token_s) + experts.arithmetic_s
+        return PassLeast(
+            multiplied=np.maximum(read, arithmetic),
+            attended=np.asarray(sequences * self.sequence_s + prefill * self.prompt_token_s, dtype=np.float64),
+        )
+
+
+def least_of(load: ModelLoad, machine: Machine, *, sequence: Work, prompt_token: Work) -> Least:
+    """`sequence` and `prompt_token` are the attention of all layers for one of each."""
     attention = machine.peak_flop_s[load.kv_precision]
     products = load.products
     return Least(
         # What the absorbed products of MLA read in decode is what the others read in prefill.
         weights_s=_read_s(load, machine, [one for one in products if one.phase is not Phase.PREFILL]),
-        sequence_s=np.asarray(sequence_bytes / machine.stream_bytes_s, dtype=np.float64),
         token_s=_arithmetic_s(load, machine, [p for p in products if p.phase is None and p.part is not Part.HEAD]),
-        decode_token_s=_arithmetic_s(load, machine, [p for p in products if p.phase is Phase.DECODE])
-        + sequence_flop / attention,
-        prefill_token_s=_arithmetic_s(load, machine, [p for p in products if p.phase is Phase.PREFILL])
-        + prompt_flop / attention,
+        decode_token_s=_arithmetic_s(load, machine, [p for p in products if p.phase is Phase.DECODE]),
+        prefill_token_s=_arithmetic_s(load, machine, [p for p in products if p.phase is Phase.PREFILL]),
         sampled_token_s=_arithmetic_s(load, machine, [p for p in products if p.part is Part.HEAD]),
+        sequence_s=np.maximum(sequence.main_bytes / machine.stream_bytes_s, sequence.flop / attention),
+        prompt_token_s=np.asarray(prompt_token.flop / attention, dtype=np.float64),
     )
 
 

@@ -288,7 +288,7 @@ def _point(
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
     # A median of other GPUs may shorten a step, but not under what this one's memory allows.
-    least = state.decode.least / traffic.stream.accepted_tokens
+    least = state.decode.least.total / traffic.stream.accepted_tokens
     tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
     fastest = batch / (traffic.osl_tokens * least)
     return ServingPoint(

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.sizing.inference.attention import AttentionGroup, attended_tokens
-from service.sizing.inference.least import ExpertsLeast, Least, least_of
+from service.sizing.inference.least import ExpertsLeast, Least, PassLeast, least_of
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad, touched_fraction
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
@@ -49,7 +49,7 @@ class StepParts:
     """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
     `launches` is what each kernel takes however little it has to do; collectives keep theirs.
-    `least` is what the data sheet allows at best: of the operations together, whatever each of them took alone.
+    `least` is what the data sheet allows at best, whatever kernels took alone.
     `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs.
     """
 
@@ -60,7 +60,7 @@ class StepParts:
     streams: FloatArray
     collectives: FloatArray
     launches: FloatArray
-    least: FloatArray
+    least: PassLeast
     kernels: Numeric
     exchanges: Numeric
 
@@ -69,17 +69,18 @@ class StepParts:
 
         Never less than the data sheet allows.
         """
-        gpu = (
+        multiplied = (
             overheads.products * self.products
-            + overheads.generation * self.generation
-            + overheads.context * self.context
             + overheads.experts * self.experts
-            + overheads.streams * self.streams
-            + overheads.collectives * self.collectives
             + overheads.launch_factor * self.launches
         )
+        attended = overheads.generation * self.generation + overheads.context * self.context
+        beside = overheads.streams * self.streams + overheads.collectives * self.collectives
+        vintage = overheads.gpu_vintage
+        busy = np.maximum(multiplied * vintage, self.least.multiplied)
+        busy = busy + np.maximum(attended * vintage, self.least.attended) + beside * vintage
         gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
-        return np.maximum(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, self.least)
+        return np.asarray(busy + gaps * overheads.host_vintage, dtype=np.float64)
 
 
 def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
@@ -97,7 +98,7 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         load, machine, lines, decode=carried.decode, prefill=carried.prefill_tokens
     )
     experts, experts_least = _experts_s(load, machine, tokens=tokens)
-    least = lines.least.pass_s(
+    least = lines.least.pass_of(
         sequences=carried.decode, decode=decode, prefill=prefill, sampled=sampled, experts=experts_least
     )
     return StepParts(
@@ -108,7 +109,7 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         streams=_streams_s(load, machine, tokens=tokens),
         collectives=_collectives_s(load, machine, lines, tokens=tokens),
         launches=np.broadcast_to(launches, shape),
-        least=np.broadcast_to(least, shape),
+        least=least,
         kernels=_kernels(load),
         exchanges=_exchanges(load, machine),
     )
@@ -142,7 +143,7 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
     streams = _streams_s(load, machine, tokens=tokens)
     collectives = _collectives_s(load, machine, lines, tokens=tokens)
     exchanges = _exchanges(load, machine)
-    least = lines.least.pass_s(
+    least = lines.least.pass_of(
         sequences=np.concatenate([sequences, sequences], axis=1),
         decode=np.concatenate([decode, decode], axis=1),
         prefill=np.concatenate([np.zeros_like(prefill), prefill], axis=1),
@@ -164,7 +165,7 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
             streams=streams[:, which],
             collectives=collectives[:, which],
             launches=np.broadcast_to(launches, generation.shape),
-            least=least[:, which],
+            least=least.take(which),
             kernels=_kernels(load),
             exchanges=exchanges,
         )
@@ -204,10 +205,17 @@ def _lines(load: ModelLoad, machine: Machine, lengths: Lengths) -> _Lines:
         least=least_of(
             load,
             machine,
-            sequence_bytes=sum(group.layers * each.main_bytes for group, each in sequence),
-            sequence_flop=sum(group.layers * each.flop for group, each in sequence) / lengths.query_tokens,
-            prompt_flop=sum(group.layers * each.flop for group, each in prompt),
+            sequence=_all_layers(sequence),
+            prompt_token=_all_layers(prompt),
         ),
+    )
+
+
+def _all_layers(kinds: list[tuple[AttentionGroup, Work]]) -> Work:
+    """FLOP, and bytes of weights or cache, of attention in all layers."""
+    return Work(
+        flop=np.asarray(sum(group.layers * each.flop for group, each in kinds), dtype=np.float64),
+        main_bytes=np.asarray(sum(group.layers * each.main_bytes for group, each in kinds), dtype=np.float64),
     )
 
 
