@@ -9,12 +9,12 @@ from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.rerun.inference import evaluate_inference
 from service.schemas.measured import MeasuredInference
+from service.sizing.inference.least import PassLeast
 from service.sizing.inference.operate import batch_grid
 from service.sizing.inference.serving import passes_of, pooled_passes_of
 from service.sizing.inference.settle import Setting, settle
 from service.sizing.inference.software import software_of
 from service.sizing.inference.steady import Passes, Stream
-from service.sizing.inference.least import PassLeast
 from service.sizing.inference.step import StepParts
 from service.sizing.table import FloatArray
 from service.sizing.workload import Arrival, InferenceWorkload, LoadKind

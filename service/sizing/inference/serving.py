@@ -109,7 +109,8 @@ def bench_of(
 class ServingPoint:
     """Per candidate and decode batch of one instance, SI units: what is shown, solved for and judged.
 
-    Latencies and rates carry the medians of the bench. `in_flight` counts waiting and prefilling requests too, as the
+    Latencies and rates carry the medians of the bench; `tpot_least_s` is what memory and arithmetic allow at best by
+    the data sheet, which no median passes. `in_flight` counts waiting and prefilling requests too, as the
     steady state has them before that: at so many the measured runs were compared. `prefill_instances` is how many
     prefill instances one decode instance needs: zero when both share GPUs. The decode step is made of `decode`, gaps
     and host work apart.
@@ -120,6 +121,7 @@ class ServingPoint:
     ttft_tail_s: FloatArray
     tpot_s: FloatArray
     tpot_tail_s: FloatArray
+    tpot_least_s: FloatArray
     requests_s: FloatArray
     in_flight: FloatArray
     prefill_instances: FloatArray
@@ -297,6 +299,7 @@ def _point(
         ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
+        tpot_least_s=_full(least, shape),
         requests_s=np.minimum(state.requests_s * medians.rate_factor, fastest),
         in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,

@@ -67,9 +67,9 @@ def quantile_tokens(length: TokenLength, fraction: float) -> float:
     """Length that `fraction` of the requests stay under: the longest of the log-normals through the mean whose 95th
     percentile is not above the stated one.
 
-    From ln(p95 / mean) = 1.645 s - s^2 / 2. No log-normal has a p95 beyond 3.87 times its mean: there a twentieth of the
-    requests has the stated length, and the percentiles above it are no shorter. Quantiles under the 95th are longest
-    at s = z, so that a longer p95 never makes one shorter.
+    From ln(p95 / mean) = 1.645 s - s^2 / 2. No log-normal has a p95 beyond 3.87 times its mean: there a twentieth of
+    the requests has the stated length, and the percentiles above it are no shorter. Quantiles under the 95th are
+    longest at s = z, so that a longer p95 never makes one shorter.
     """
     if length.p95 is None or length.p95 <= length.mean:
         return length.mean

@@ -231,6 +231,6 @@ def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calib
 
 
 def _at_least_kernels(factor: FloatArray, table: HardwareTable, calibration: Calibration) -> FloatArray:
-    """No training was faster than the kernels alone where none was measured: there a factor under 1 is of other GPUs."""
+    """Where no training was measured none is faster than kernels alone: a factor under 1 is that of other GPUs."""
     share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
     return np.where(share > 0.0, factor, np.maximum(1.0, factor))

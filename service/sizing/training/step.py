@@ -96,7 +96,7 @@ def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
     return tokens * shape.flop_token * (recipe.passes + recipe.reference_passes)
 
 
-def _least_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, sequences: FloatArray) -> FloatArray:
+def _least_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, sequences: IntArray) -> FloatArray:
     """The model FLOP of a step [s] at the dense peak of its products: no step is shorter, whatever kernels reach."""
     tokens = sequences * np.asarray(shape.seq_len_tokens) / (layouts.cp * layouts.tp * layouts.pp)
     flop = tokens * shape.flop_token * (recipe.passes + recipe.reference_passes)
