@@ -3,7 +3,7 @@
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,6 +12,8 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Work = Callable[[Sequence[Item]], Sequence[Outcome]]
 Then = Callable[[Outcome], Any]
+# What is left to do for somebody who was told: done once all others of the round are told too.
+Rest = Callable[[], None] | None
 
 
 class _Wish(NamedTuple, Generic[Item, Outcome]):
@@ -19,23 +21,23 @@ class _Wish(NamedTuple, Generic[Item, Outcome]):
 
     item: Item
     work: Work[Item, Outcome]
-    done: Callable[[Outcome], None]
-    failed: Callable[[Exception], None]
+    done: Callable[[Outcome], Rest]
+    failed: Callable[[Exception], Rest]
 
 
 class Gathering(Generic[Item, Outcome]):
     """While its thread works, wishes gather; then it works for all that have gathered.
 
     One thread, because Python runs one at a time: workers that took turns would wake each other at every step, and
-    that costs as much as the steps do. It waits a moment for more as long as they keep coming, because whoever was
-    answered in one round tends to ask again at once, and a round costs nearly the same for one as for many.
+    that costs as much as the steps do. Whoever was answered in one round tends to ask again at once, and a round costs
+    nearly the same for one as for many: so it waits for as many as there were, for as long as they keep coming.
     """
 
     def __init__(
         self,
         *,
         telling: Callable[[], AbstractContextManager[None]] = nullcontext,
-        linger_s: float = 0.00005,
+        linger_s: float = 0.0002,
         most_linger_s: float = 0.003,
         idle_s: float = 10.0,
     ) -> None:
@@ -45,6 +47,7 @@ class Gathering(Generic[Item, Outcome]):
         self._most_linger_s = most_linger_s
         self._idle_s = idle_s
         self._wishes: SimpleQueue[_Wish[Item, Outcome]] = SimpleQueue()
+        self._expected = 0
         self._working = threading.Lock()
 
     def waiting(self) -> int:
@@ -56,10 +59,11 @@ class Gathering(Generic[Item, Outcome]):
         item: Item,
         work: Work[Item, Outcome],
         *,
-        done: Callable[[Outcome], None],
-        failed: Callable[[Exception], None],
+        done: Callable[[Outcome], Rest],
+        failed: Callable[[Exception], Rest],
     ) -> None:
-        """Have it done, and do not wait: the thread calls `done` with the outcome, or `failed`; neither may raise.
+        """Have it done, and do not wait: the thread calls `done` with the outcome, or `failed`, and what these return
+        once everybody of the round is told; none of them may raise.
 
         `work` gives one outcome for each item, in order. When a round fails, each item is worked on alone, so that
         nobody fails for another's sake. Raises RuntimeError, and nothing is done, where no thread is to be had.
@@ -105,7 +109,8 @@ class Gathering(Generic[Item, Outcome]):
         while True:
             try:
                 while True:
-                    self._round([self._wishes.get(timeout=self._idle_s), *self._others()])
+                    # Who was answered asks again, who waits is there already.
+                    self._expected = self._next_round() + self.waiting()
             except Empty:
                 pass
             finally:
@@ -115,10 +120,16 @@ class Gathering(Generic[Item, Outcome]):
             if not (self.waiting() and self._working.acquire(blocking=False)):
                 return
 
+    def _next_round(self) -> int:
+        """Work for all who are there; Empty where nobody comes."""
+        wishes = [self._wishes.get(timeout=self._idle_s), *self._others()]
+        self._round(wishes)
+        return len(wishes)
+
     def _others(self) -> list[_Wish[Item, Outcome]]:
-        """All that are there by now, and that come while others come."""
+        """All that are there by now, and that come while others come and more are expected."""
         known, until_s = -1, time.monotonic() + self._most_linger_s
-        while (count := self.waiting()) > known and time.monotonic() < until_s:
+        while time.monotonic() < until_s and 1 + (count := self.waiting()) < self._expected and count > known:
             known = count
             time.sleep(self._linger_s)
         # Nobody else takes any away.
@@ -129,11 +140,18 @@ class Gathering(Generic[Item, Outcome]):
             outcomes = list(zip(wishes, wishes[0].work([wish.item for wish in wishes]), strict=True))
         except Exception as error:  # noqa: BLE001 - told to whoever it is about
             if len(wishes) == 1:
-                wishes[0].failed(error)
+                _finish([wishes[0].failed(error)])
                 return
             for wish in wishes:
                 self._round([wish])
             return
         with self._telling():
-            for wish, outcome in outcomes:
-                wish.done(outcome)
+            rests = [wish.done(outcome) for wish, outcome in outcomes]
+        _finish(rests)
+
+
+def _finish(rests: Iterable[Rest]) -> None:
+    """One right after the other: whoever is woken by the first takes the interpreter away from all that follow."""
+    for rest in rests:
+        if rest is not None:
+            rest()

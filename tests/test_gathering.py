@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 import pytest
 
@@ -144,6 +145,82 @@ def test_all_outcomes_of_a_round_are_told_within_one_telling():
 
     gathering: Gathering[int, int] = Gathering(telling=telling)
     assert gathering.do(1, list, then=lambda _: list(begun)) == ["told"]
+
+
+def test_what_is_left_to_do_follows_when_everybody_of_the_round_is_told():
+    begun: list[str] = []
+    over = threading.Event()
+
+    @contextmanager
+    def telling():
+        yield
+        begun.append("all told")
+
+    gathering: Gathering[int, int] = Gathering(telling=telling)
+    work = Held(gathering, all_of=3)
+
+    def done(outcome: int):
+        begun.append(f"told {outcome}")
+
+        def rest() -> None:
+            begun.append(f"rest {outcome}")
+            if outcome == 30:
+                over.set()
+
+        return rest
+
+    def leave(number: int) -> None:
+        gathering.leave(number, work, done=done, failed=lambda _: None)
+
+    leave(0)
+    while not work.rounds:
+        time.sleep(0.001)
+    leave(1)
+    leave(3)
+    assert over.wait(20)
+    together = begun[begun.index("told 10") :]
+    assert together == ["told 10", "told 30", "all told", "rest 10", "rest 30"]
+
+
+def test_what_a_failure_leaves_to_do_is_done():
+    gathering: Gathering[int, int] = Gathering()
+    failed: SimpleQueue[str] = SimpleQueue()
+
+    def work(_: Sequence[int]) -> list[int]:
+        raise ValueError("never")
+
+    gathering.leave(1, work, done=lambda _: None, failed=lambda error: lambda: failed.put(str(error)))
+    assert failed.get(timeout=20) == "never"
+
+
+def test_it_waits_for_as_many_as_there_were_and_for_nobody_who_does_not_come():
+    """With a pause so long that it shows who waits."""
+    gathering: Gathering[int, int] = Gathering(linger_s=0.5, most_linger_s=5.0)
+    rounds: list[int] = []
+    told: SimpleQueue[int] = SimpleQueue()
+
+    def work(items: Sequence[int]) -> list[int]:
+        rounds.append(len(items))
+        return list(items)
+
+    def leave(count: int) -> float:
+        begun_s = time.monotonic()
+        for number in range(count):
+            gathering.leave(number, work, done=told.put, failed=lambda _: None)
+        for _ in range(count):
+            told.get(timeout=20)
+        return time.monotonic() - begun_s
+
+    # Nobody is expected at first, nor by a single caller after another.
+    assert leave(1) < 0.4
+    assert leave(1) < 0.4
+    leave(8)
+    rounds.clear()
+    leave(8)
+    assert len(rounds) <= 2
+    # Seven do not come this time, and then nobody waits for them any more.
+    assert 0.5 <= leave(1) < 4
+    assert leave(1) < 0.4
 
 
 def test_its_thread_ends_when_nobody_wants_anything_and_another_one_begins():

@@ -347,7 +347,8 @@ def _print_one(console: Console, quote: Answer) -> None:
     net = f"net [{quote['currency']}]"
     table = plain_table("line", "part", "quantity", "unit", "discount", net, whole=("quantity", "discount", net))
     for line in document["lines"]:
-        cells = (line["id"], line["name"], f"{line['quantity']:,}", line["unit"], _percent(line["discount_fraction"]))
+        unit = f"{line['unit']} x {line['months'] / 12:g}" if line["months"] else line["unit"]
+        cells = (line["id"], line["name"], f"{line['quantity']:,}", unit, _percent(line["discount_fraction"]))
         table.add_row(*(escape(cell) for cell in (*cells, _grouped(line["extended_net"]))))
     console.print(table)
     _print_sums(console, document["totals"])

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from service.documents.order import ordered_lines
-from service.documents.spelled import DASH, amount, day, is_rounded, pieces, share, unit_price, whole
+from service.documents.spelled import DASH, amount, counted_in, day, is_rounded, share, unit_price, whole
 
 Row = dict[str, Any]
 MINUS = "\N{MINUS SIGN}"
@@ -17,7 +17,10 @@ def price_block(quote: Mapping[str, Any]) -> Row:
     """Lines by how they are charged, totals and notes."""
     currency = quote["currency"]
     lines = ordered_lines(quote)
-    kinds = (("one_time", "Paid once"), ("yearly", f"Paid by the year, over {quote['totals']['term_months']} months"))
+    kinds = (
+        ("one_time", "Paid once"),
+        ("yearly", f"Paid by the year, over {quote['totals']['term_months']} months; prices of one are for a year"),
+    )
     parts = [
         {
             "heading": heading,
@@ -56,7 +59,7 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
         "configuration": _DOT.join(line["configuration"]),
         "flags": list(_flags(line)),
         "quantity": whole(line["quantity"]),
-        "unit": pieces(line["unit"], line["quantity"]),
+        "unit": counted_in(line["unit"], line["quantity"], line["months"]),
         "list": unit_price(line["unit_list"], currency),
         "discount": share(line["discount_fraction"]) if charged else DASH,
         "net": unit_price(line["unit_net"], currency),
@@ -67,8 +70,6 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
 def _details(line: Mapping[str, Any]) -> Iterator[str]:
     known = f"SKU {line['sku']}" if line["sku"] else "no SKU known yet"
     yield known if line["quantity"] else "not bought"
-    if line["months"]:
-        yield f"{line['months']} months"
     yield line["why"]
     if line["included_quantity"]:
         months = "" if line["included_months"] is None else f" for {line['included_months']} months"

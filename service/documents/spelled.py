@@ -78,6 +78,15 @@ def pieces(unit: str, number: float) -> str:
     return f"{unit}es" if unit.endswith("ch") else f"{unit}s"
 
 
+def counted_in(unit: str, number: float, months: int) -> str:
+    """The unit of a line, so that it times the price of one is the amount: 4 modules; 32 GPUs for 3 years."""
+    if not months:
+        return pieces(unit, number)
+    years, rest = divmod(months, 12)
+    term = pieces("month", months) if rest else pieces("year", years)
+    return f"{pieces(unit.removesuffix('-year'), number)} {TIMES} {months if rest else years} {term}"
+
+
 def day(value: str | None) -> str:
     """29 November 2026."""
     return DASH if value is None else format_date(date.fromisoformat(value), format="d MMMM y", locale=_LOCALE)

@@ -24,6 +24,7 @@ from service.edge.requests import FAILED_BEFORE
 from service.edge.run_content import content, is_sent_by_gzip
 from service.edge.short_answer import NOT_KEPT, Asked, ShortAnswer, caller_with, tell
 from service.errors import PlannerError
+from service.gathering import Rest
 from service.planning.answered import Told
 from service.planning.reading import run_answer
 from service.planning.submit import submit_known
@@ -62,7 +63,7 @@ class ExpressPost:
         answering = answering_of(environ)
         if answering is None or runtime_of(self._app).gathering.waiting() > _MOST_LEFT:
             return self._waited_for(environ, asked, request)
-        if not self._submitted(environ, asked, request, lambda told: self._give(environ, asked, told, answering)):
+        if not self._submitted(environ, asked, request, lambda told: self._given(environ, asked, told, answering)):
             return None
         answering.leave()
         return LEFT
@@ -73,24 +74,26 @@ class ExpressPost:
             return None
         return self._answer(environ, asked, told.get())
 
-    def _submitted(self, environ: Environ, asked: Asked, request: SizingRequest, told: Callable[[Told], None]) -> bool:
+    def _submitted(self, environ: Environ, asked: Asked, request: SizingRequest, told: Callable[[Told], Rest]) -> bool:
         try:
             return submit_known(runtime_of(self._app), asked.caller, request, request_id=asked.request_id, tell=told)
         except PlannerError as error:
             environ[FAILED_BEFORE] = error
             return False
 
-    def _give(self, environ: Environ, asked: Asked, told: Told, answering: Answering) -> None:
-        """Called by the thread that writes, which nothing may stop."""
+    def _given(self, environ: Environ, asked: Asked, told: Told, answering: Answering) -> Rest:
+        """What gives the answer. Called by the thread that writes, which nothing may stop."""
         try:
             answer = self._answer(environ, asked, told)
             if answer is None:
                 # Not here: the long way may have something written itself.
                 self._others.submit(self._take_the_long_way, environ, answering)
-            else:
-                answering.answer(answer.status, answer.headers(), b"".join(answer.chunks))
+                return None
+            headers, body = answer.headers(), b"".join(answer.chunks)
         except Exception as error:
             log.exception("answer_not_given", error=type(error).__name__)
+            return None
+        return lambda: _give(answering, answer.status, headers, body)
 
     def _answer(self, environ: Environ, asked: Asked, told: Told) -> ShortAnswer | None:
         """None where the long way is to answer, for what went wrong too: it may have been written, so it is not tried
@@ -148,3 +151,10 @@ class ExpressPost:
             return request_in_known_words(parse_json(body))
         except PlannerError:
             return None
+
+
+def _give(answering: Answering, status: HTTPStatus, headers: list[tuple[str, str]], body: bytes) -> None:
+    try:
+        answering.answer(status, headers, body)
+    except Exception as error:
+        log.exception("answer_not_given", error=type(error).__name__)

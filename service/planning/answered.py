@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from service.gathering import Rest
 from service.logs.quick import QuickLog
 from service.metrics import Answered
 from service.planning.audit import Author, Change, author_of, events_of, workload_created
@@ -60,16 +61,16 @@ def answered(runtime: Runtime, draft: Draft, body: bytes, *, once: Once[RunView]
     return run
 
 
-def answered_later(runtime: Runtime, draft: Draft, body: bytes, *, tell: Callable[[Told], None]) -> None:
-    """The same without waiting: another thread calls `tell`, which may not raise."""
+def answered_later(runtime: Runtime, draft: Draft, body: bytes, *, tell: Callable[[Told], Rest]) -> None:
+    """The same without waiting: another thread calls `tell`, and what it returns later; neither may raise."""
     item = _item(draft, None, body)
 
-    def done(outcome: _Outcome) -> None:
+    def done(outcome: _Outcome) -> Rest:
         try:
             told: Told = _run_of(runtime, item, outcome)
         except Exception as error:  # noqa: BLE001 - told to whoever asked
             told = error
-        tell(told)
+        return tell(told)
 
     runtime.gathering.leave(item, _work(runtime), done=done, failed=tell)
 

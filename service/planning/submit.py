@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from service.access import Caller
+from service.gathering import Rest
 from service.planning.answered import Told, answered, answered_later
 from service.planning.audit import author_of, record, workload_created
 from service.planning.deciding import announced, decided, insert_run, remembered
@@ -34,12 +35,13 @@ def submit(
 
 
 def submit_known(
-    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, tell: Callable[[Told], None]
+    runtime: Runtime, caller: Caller, request: SizingRequest, *, request_id: str, tell: Callable[[Told], Rest]
 ) -> bool:
     """Have a workload written whose answer this process has kept; `tell` gets its done run once it is committed.
 
-    It is called by another thread, and may not raise: with the run; with None, and nothing is written, where the store
-    does not hold the answer; or with an error. False, and nobody is told, for other questions.
+    It is called by another thread, and what it returns a moment later; neither may raise. It is told the run; None, and
+    nothing is written, where the store does not hold the answer; or an error. False, and nobody is told, for other
+    questions.
     """
     draft = drafted(runtime, caller, request, request_id=request_id)
     known = runtime.kept.answer(caller.tenant_id, draft.digest)

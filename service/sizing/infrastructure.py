@@ -31,7 +31,13 @@ class Infrastructure:
     network: NetworkPlan
     storage: StoragePlan
     facility: FacilityPlan
-    working: tuple[WorkingStep, ...]
+    network_steps: tuple[WorkingStep, ...]
+    facility_steps: tuple[WorkingStep, ...]
+
+    @property
+    def working(self) -> tuple[WorkingStep, ...]:
+        """How each count follows."""
+        return (*self.network_steps, *_storage_steps(self.storage), *self.facility_steps)
 
 
 def infrastructure(
@@ -64,13 +70,12 @@ def infrastructure(
         beside=beside,
         draw=draw,
     )
-    stored = with_blocks(storage, hardware.storage)
-    network_steps, facility_steps = around.network_steps, around.facility_steps
     return Infrastructure(
         network=around.network,
-        storage=stored,
+        storage=with_blocks(storage, hardware.storage),
         facility=around.facility,
-        working=(*network_steps, *_storage_steps(stored), *facility_steps),
+        network_steps=around.network_steps,
+        facility_steps=around.facility_steps,
     )
 
 

@@ -115,14 +115,15 @@ def one_column(values: Sequence[Numeric], sizes: Sequence[int]) -> Column:
     """The number that all of them are, or a column: one number each, or a column each."""
     if not any(isinstance(value, np.ndarray) for value in values) and len(set(values)) == 1:
         return float(values[0])
-    each = [np.broadcast_to(value, (size, 1)) for value, size in zip(values, sizes, strict=True)]
-    return np.asarray(np.concatenate(each), dtype=np.float64)
+    return one_row([value[:, 0] if isinstance(value, np.ndarray) else value for value in values], sizes)[:, None]
 
 
 def one_row(values: Sequence[Numeric], sizes: Sequence[int]) -> FloatArray:
     """All of them one after another, a number per candidate."""
-    each = [np.broadcast_to(value, (size,)) for value, size in zip(values, sizes, strict=True)]
-    return np.asarray(np.concatenate(each), dtype=np.float64)
+    if any(isinstance(value, np.ndarray) for value in values):
+        each = [np.broadcast_to(value, (size,)) for value, size in zip(values, sizes, strict=True)]
+        return np.asarray(np.concatenate(each), dtype=np.float64)
+    return np.repeat(np.array(values, dtype=np.float64), sizes)
 
 
 def parted(sizes: Sequence[int]) -> list[slice]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 
 import numpy as np
 
@@ -143,8 +144,9 @@ def refuse(
     )
 
 
+@lru_cache(maxsize=256)
 def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray, tuple[Rejection, ...]]:
-    """Rows of the servers that the constraints leave, and a rejection for each of the others.
+    """Rows of the servers that the constraints leave, and a rejection for each of the others; found once for all.
 
     Reference systems are evidence, not goods: they are left out, and said to be so when somebody asks for one.
     """
@@ -158,7 +160,9 @@ def admissible(table: HardwareTable, constraints: Constraints) -> tuple[IntArray
             rows.append(row)
         else:
             rejected.append(refusal)
-    return np.array(rows, dtype=np.int64), tuple(rejected)
+    left = np.array(rows, dtype=np.int64)
+    left.flags.writeable = False
+    return left, tuple(rejected)
 
 
 def _asked_for(server: ServerSpec, table: HardwareTable, constraints: Constraints) -> bool:

@@ -1,8 +1,9 @@
 """The seam out: every float of a result keeps 6 significant digits, so that equal questions give equal bytes."""
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
+from operator import is_
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args
 
@@ -12,53 +13,94 @@ T = TypeVar("T")
 
 _FORMAT = f"%.{SIGNIFICANT_DIGITS}g"
 _WITHOUT_FLOATS = (str, int, NoneType, Enum)
+# Whole numbers below it have no more digits than are kept.
+_ROUND_ENOUGH = float(f"1e{SIGNIFICANT_DIGITS}")
 
 
 def rounded(result: T) -> T:
-    """The same result with floats rounded, dataclasses and tuples walked through; integers and text stay."""
-    return cast("T", _walk(result, {}))
+    """The same result with floats rounded, dataclasses and tuples walked through; integers and text stay.
+
+    What is rounded already stays the object that it is.
+    """
+    walk = _WALKS[type(result)]
+    return cast("T", result if walk is None else walk(result, {}))
 
 
 def significant(value: float) -> float:
     """A number to 6 significant digits; zero and non-finite numbers stay."""
-    return float(_FORMAT % value)
+    if value.is_integer() and -_ROUND_ENOUGH < value < _ROUND_ENOUGH:
+        return value
+    found = float(_FORMAT % value)
+    # The number itself where nothing changes, so that what holds it need not change either.
+    return value if found == value else found
 
 
-@lru_cache(maxsize=256)
-def _names(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Fields of a dataclass that hold no float, and the others; None for anything else."""
-    if not is_dataclass(kind):
+# Of a value, and the tuples that were walked: options of like servers share them, and their copies do.
+_Walk = Callable[[Any, dict[int, object]], object]
+
+
+class _Walks(dict[type, _Walk | None]):
+    """How values of each type are rounded; None where there is nothing to round. Found once per type."""
+
+    def __missing__(self, kind: type) -> _Walk | None:
+        found: _Walk | None = None
+        if kind is tuple:
+            found = _tuple
+        elif kind is float:
+            found = _float
+        elif is_dataclass(kind):
+            found = _dataclass_walk(kind)
+        self[kind] = found
+        return found
+
+
+_WALKS = _Walks()
+
+
+def _float(value: float, _: dict[int, object]) -> float:
+    return significant(value)
+
+
+def _tuple(value: tuple[Any, ...], seen: dict[int, object]) -> object:
+    known = seen.get(id(value))
+    if known is None:
+        walks = _WALKS
+        parts = tuple([part if (walk := walks[type(part)]) is None else walk(part, seen) for part in value])
+        known = seen[id(value)] = value if all(map(is_, parts, value)) else parts
+    return known
+
+
+def _dataclass_walk(kind: Any) -> _Walk | None:
+    """Of the fields that may hold a float, the others being the ones that the value already has."""
+    names = tuple(f.name for f in fields(kind))
+    moving = tuple(f.name for f in fields(kind) if not _holds_no_float(f.type))
+    if not moving:
         return None
-    still = {f.name: _holds_no_float(f.type) for f in fields(kind)}
-    return tuple(n for n, stays in still.items() if stays), tuple(n for n, stays in still.items() if not stays)
+    walks, put, new = _WALKS, object.__setattr__, kind.__new__
+
+    def walk(value: Any, seen: dict[int, object]) -> object:
+        changed = {}
+        for name in moving:
+            part = getattr(value, name)
+            # Most of them are floats, and a result has thousands.
+            if type(part) is float:
+                found: object = significant(part)
+            elif (deeper := walks[type(part)]) is None:
+                continue
+            else:
+                found = deeper(part, seen)
+            if found is not part:
+                changed[name] = found
+        if not changed:
+            return value
+        # A copy without a second validation.
+        twin = new(kind)
+        for name in names:
+            put(twin, name, changed[name] if name in changed else getattr(value, name))
+        return twin
+
+    return walk
 
 
 def _holds_no_float(hint: Any) -> bool:
     return all(isinstance(part, type) and issubclass(part, _WITHOUT_FLOATS) for part in get_args(hint) or (hint,))
-
-
-def _walk(value: Any, seen: dict[int, object]) -> object:
-    """`seen` are the tuples that were walked: options of like servers share them, and their copies do."""
-    kind: Any = type(value)
-    if kind is float:
-        return significant(value)
-    if kind is tuple:
-        known = seen.get(id(value))
-        if known is None:
-            known = seen[id(value)] = tuple([_walk(part, seen) for part in value])
-        return known
-    names = _names(kind)
-    if names is None:
-        return value
-    still, moving = names
-    if not moving:
-        return value
-    # A copy without a second validation: the fields are the ones the value already has.
-    twin, put = kind.__new__(kind), object.__setattr__
-    for name in still:
-        put(twin, name, getattr(value, name))
-    for name in moving:
-        part = getattr(value, name)
-        # Most of them are floats, and a result has thousands.
-        put(twin, name, float(_FORMAT % part) if type(part) is float else _walk(part, seen))
-    return twin

@@ -119,7 +119,6 @@ def _sizing(subject: Subject, terms: Terms, *, advised: bool) -> Sizing[SizingRe
     return rounded(
         replace(
             found,
-            options=tuple(replace(o, working=()) for o in found.options) if terms.best_only else found.options,
             # By id, so that the order of the catalog shows nowhere.
             rejected=tuple(sorted(found.rejected, key=lambda r: r.server)),
             assumed=(*found.assumed, *_not_evaluated(question)),

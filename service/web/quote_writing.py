@@ -245,7 +245,7 @@ def _priced(made: Written, composed: Composed) -> Written:
         made,
         composed=composed,
         shown=page_view(said, state=QuoteState.DRAFT.value, sha256=None),
-        chart=ownership_chart(said["tco"]),
+        chart=ownership_chart(said),
         uncounted=tuple(said["uncounted"]),
         checks=checks(said, approvers=tuple(needed.approvers), needs=needed.needs, why=needed.why),
     )

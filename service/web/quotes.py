@@ -85,7 +85,7 @@ def _page(quote: QuoteView, *, problem: str | None = None, taken: str | None = N
         problem=problem,
         taken=taken,
         typed=request.form,
-        chart=ownership_chart(said["tco"]),
+        chart=ownership_chart(said),
         checks=checks(said, approvers=quote.approval.approvers, needs=quote.approval.needs, why=quote.approval.why),
     )
 

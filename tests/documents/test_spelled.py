@@ -2,7 +2,19 @@
 
 import pytest
 
-from service.documents.spelled import DASH, amount, day, figure, is_rounded, percent, pieces, share, unit_price, whole
+from service.documents.spelled import (
+    DASH,
+    amount,
+    counted_in,
+    day,
+    figure,
+    is_rounded,
+    percent,
+    pieces,
+    share,
+    unit_price,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +76,16 @@ def test_shares_prices_of_one_counts_and_days():
 )
 def test_a_unit_is_one_or_several(unit, number, expected):
     assert pieces(unit, number) == expected
+
+
+@pytest.mark.parametrize(
+    ("unit", "number", "months", "expected"),
+    [
+        ("module", 4, 0, "modules"),
+        ("GPU-year", 8, 36, "GPUs \N{MULTIPLICATION SIGN} 3 years"),
+        ("server-year", 1, 12, "server \N{MULTIPLICATION SIGN} 1 year"),
+        ("GPU-year", 8, 30, "GPUs \N{MULTIPLICATION SIGN} 30 months"),
+    ],
+)
+def test_the_unit_of_a_yearly_line_has_its_years(unit, number, months, expected):
+    assert counted_in(unit, number, months) == expected

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.errors import CalibrationError
-from service.sizing.operation import CurveBook, Curves, Kin, Operation, OperationCurve, Work, peak_flop_s
+from service.sizing.operation import CurveBook, Curves, Kin, Line, Operation, OperationCurve, Work, peak_flop_s
 from service.sizing.table import table_of
 from tests.facts import own_catalog
 
@@ -128,3 +128,16 @@ def test_efficiencies_are_shares_of_the_peak_of_their_own_format() -> None:
     assert (
         peak_flop_s("fp4", table, hopper) == peak_flop_s("mxfp4", table, hopper) == peak_flop_s("bf16", table, hopper)
     )
+
+
+@pytest.mark.parametrize("candidates", [1, 7, 500])
+def test_stacked_lines_take_what_each_takes(candidates: int) -> None:
+    """To the last bit, for few numbers and for many."""
+    random = np.random.default_rng(7)
+    numbers = random.uniform(1.0, 1e4, size=(candidates, 26))
+    stack = Line(**{name: random.uniform(size=(3, candidates, 1)) for name in Line.__dataclass_fields__})
+    alone = [
+        Line(**{name: getattr(stack, name)[at] for name in Line.__dataclass_fields__}).work_s(numbers)
+        for at in range(3)
+    ]
+    assert [took.tolist() for took in stack.each_work_s(numbers)] == [took.tolist() for took in alone]

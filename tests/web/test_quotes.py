@@ -158,7 +158,7 @@ def test_ownership_is_drawn_beside_a_cloud(shop, seller):
     known = {**typed, "quote.tco.space_price_kw_month": "90", "quote.tco.staff_price_year": "1000"}
     assert "no price was given" not in text_of(seller.post("/quotes/preview", known, on=new).text)
     quote = seller.post("/quotes", typed, on=new).headers["Location"]
-    assert "owning costs less from month" in text_of(seller.get(quote).text)
+    assert "less is spent on owning from month" in text_of(seller.get(quote).text)
     assert 'value="9.50"' in seller.get(f"{quote}/change").text or 'value="9.5"' in seller.get(f"{quote}/change").text
 
 

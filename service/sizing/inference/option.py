@@ -76,6 +76,8 @@ class Scene:
     table: HardwareTable
     calibration: Calibration
     constraints: Constraints
+    # Whether options tell their working.
+    explained: bool
 
 
 def inference_options(
@@ -170,7 +172,9 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
         memory_used_gb=(float(memory.fixed[row]) + kv_cache) / GB,
         bottleneck=serving_bottleneck(floor, values, held=held_sequences(memory, layouts, row)),
         utilisation=serving_utilisation(floor, values),
-        working=inference_working(group.bench, values, memory=memory, table=table, traffic=traffic, row=row),
+        working=inference_working(group.bench, values, memory=memory, table=table, traffic=traffic, row=row)
+        if scene.explained
+        else (),
     )
 
 
@@ -226,7 +230,7 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         facility=around.facility,
         requirements=(),
         notes=(*_notes(one, spare), *_preferred_to(one, scene, contest)),
-        working=(*served.working, *around.working),
+        working=(*served.working, *around.working) if scene.explained else (),
     )
 
 

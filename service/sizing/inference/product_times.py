@@ -1,5 +1,6 @@
 """Time of all matrix products of one pass, stacked by the tokens that they multiply."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,11 @@ class _Stack:
         line = Line(**{name: getattr(self.line, name)[:, rows] for name in names})
         return _Stack(phase=self.phase, head=self.head, line=line, launch_s=self.launch_s[rows])
 
-    def times_s(self, carried: PassTokens) -> FloatArray:
+    def times_s(self, carried: PassTokens) -> Iterator[FloatArray]:
         tokens = carried.of(self.phase, head=self.head)
-        took = self.line.work_s(tokens)
-        # A product of a phase that the pass does not have is not launched.
-        return took if self.phase is None else where_any(tokens, took)
+        for took in self.line.each_work_s(tokens):
+            # A product of a phase that the pass does not have is not launched.
+            yield took if self.phase is None else where_any(tokens, took)
 
     def launches_s(self, carried: PassTokens) -> FloatArray:
         tokens = carried.of(self.phase, head=self.head)
@@ -64,12 +65,12 @@ class _Stack:
     def add_paired_s(self, total: FloatArray, carried: PairedTokens) -> None:
         """Adds its products to two passes that lie side by side: prompts are in the second alone."""
         if self.phase is None:
-            for took in self.line.work_s(carried.sampled if self.head else carried.both):
+            for took in self.line.each_work_s(carried.sampled if self.head else carried.both):
                 total += took
             return
         middle = carried.decode.shape[1]
         tokens = carried.decode if self.phase is Phase.DECODE else carried.prefill
-        for each in self.line.work_s(tokens):
+        for each in self.line.each_work_s(tokens):
             took = where_any(tokens, each)
             total[:, middle:] += took
             if self.phase is Phase.DECODE:

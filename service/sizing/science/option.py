@@ -48,8 +48,9 @@ def science_option(
     usable: FloatArray,
     calibration: Calibration,
     constraints: Constraints,
+    explained: bool,
 ) -> SizingOption:
-    """The option of a candidate."""
+    """The option of a candidate; `explained` with its working."""
     job, rows, physics, row, servers = chosen.job, chosen.rows, chosen.physics, chosen.row, chosen.servers
     at = int(rows.server[row])
     server, gpu = table.servers[at], table.gpus[at]
@@ -131,7 +132,9 @@ def science_option(
             ),
             *around.working,
             *built.working,
-        ),
+        )
+        if explained
+        else (),
     )
 
 

@@ -83,6 +83,7 @@ def size_science(question: Question, application: Application, *, terms: Terms) 
             usable=scene.usable,
             calibration=calibration,
             constraints=constraints,
+            explained=not best_only,
         )
         for rank, row in enumerate(picked[:1] if best_only else picked, 1)
     )

@@ -37,6 +37,8 @@ class OptionContext:
     table: HardwareTable
     calibration: Calibration
     constraints: Constraints
+    # Whether options tell their working.
+    explained: bool
 
     def days_with(self, assumption: str, value: float, *, step_s: float, gpus: int) -> float:
         """Time to train [days] with one assumption at another value."""
@@ -105,7 +107,9 @@ def training_option(
         facility=around.facility,
         requirements=run_demands(point, facility_power_kw=around.facility.facility_power_kw),
         notes=_notes(job, point, spec, servers),
-        working=(*training_working(point, context.calibration, certainty), *around.working),
+        working=(*training_working(point, context.calibration, certainty), *around.working)
+        if context.explained
+        else (),
     )
 
 

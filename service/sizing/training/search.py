@@ -4,16 +4,17 @@ import numpy as np
 
 from service.errors import InvalidRequestError
 from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
 from service.sizing.rank import Verdict, admissible, pareto_front, rejections
 from service.sizing.result import Assumed, Rejection, Sensitivity, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight
-from service.sizing.table import IntArray, table_of
+from service.sizing.table import HardwareTable, IntArray, table_of
 from service.sizing.terms import Terms
 from service.sizing.training.context import check_sequence
 from service.sizing.training.evaluate import training_assumptions
 from service.sizing.training.explain import Certainty, certainty_of
 from service.sizing.training.fleet import Fleet, fleet_of
-from service.sizing.training.job import job_of
+from service.sizing.training.job import Job, job_of
 from service.sizing.training.judge import judge, named_in_days, nearest_miss, ranked_rows
 from service.sizing.training.options import OptionContext, training_option
 from service.sizing.training.stepped import shared_steps
@@ -46,12 +47,7 @@ def size_training(question: Question, architecture: ModelArchitecture, *, terms:
         job, gpus=workload.target.gpus, most_gpus=most, rows=rows, table=table, calibration=calibration
     )
     fleet = fleet_of(job, steps, table)
-    certainties = {
-        int(row): certainty_of(
-            job, calibration, subject=architecture.id, gpu=table.gpus[row].id, gpus=_typical(fleet, int(row))
-        )
-        for row in rows
-    }
+    certainties = _certainties(job, fleet, rows, subject=architecture.id, table=table, calibration=calibration)
     verdict = judge(
         question,
         job,
@@ -65,7 +61,12 @@ def size_training(question: Question, architecture: ModelArchitecture, *, terms:
     )
     assumed = training_assumptions(workload, job, architecture, calibration)
     context = OptionContext(
-        job=job, hardware=terms.hardware, table=table, calibration=calibration, constraints=question.constraints
+        job=job,
+        hardware=terms.hardware,
+        table=table,
+        calibration=calibration,
+        constraints=question.constraints,
+        explained=not terms.best_only,
     )
     return _result(
         fleet,
@@ -76,6 +77,18 @@ def size_training(question: Question, architecture: ModelArchitecture, *, terms:
         refused=refused,
         assumed=assumed,
     )
+
+
+def _certainties(
+    job: Job, fleet: Fleet, rows: IntArray, *, subject: str, table: HardwareTable, calibration: Calibration
+) -> dict[int, Certainty]:
+    """By server; those of one GPU and as many of them have one."""
+    alike = {row: (table.gpus[row].id, _typical(fleet, row)) for row in rows.tolist()}
+    known = {
+        (gpu, gpus): certainty_of(job, calibration, subject=subject, gpu=gpu, gpus=gpus)
+        for gpu, gpus in set(alike.values())
+    }
+    return {row: known[those] for row, those in alike.items()}
 
 
 def _typical(fleet: Fleet, row: int) -> int:

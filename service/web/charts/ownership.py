@@ -1,4 +1,8 @@
-"""What is spent by when: owning, whose capital is paid first, beside renting the same hours from a cloud."""
+"""What is spent by when: owning, whose hardware is paid first, beside renting the same hours from a cloud.
+
+Money as it leaves: the cost of ownership counts of the hardware only what the horizon writes off, and the rest of it
+(`left`) is told beside the chart.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +17,10 @@ _CAPITAL = "capital"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnershipChart:
-    """Lines over the months; from `crossing` on owning has cost less, without the `missing` parts."""
+    """Lines over the months; from `crossing` on less is spent on owning, without the `missing` parts.
+
+    `left` is what the hardware still is worth at the end, by its depreciation and its residual value.
+    """
 
     x: Axis
     y: Axis
@@ -23,33 +30,37 @@ class OwnershipChart:
     currency: str
     crossing: float | None
     crossing_at: float | None
+    left: float
     missing: tuple[str, ...]
 
 
-def ownership_chart(tco: Mapping[str, Any] | None) -> OwnershipChart | None:
-    """The chart of a quote's cost of ownership (as its snapshot has it); None where its total is not known."""
+def ownership_chart(quote: Mapping[str, Any]) -> OwnershipChart | None:
+    """The chart of a quote (as its snapshot says it); None where the total of its cost of ownership is not known."""
+    tco, totals = quote["tco"], quote["totals"]
     if tco is None or tco["total"] is None:
         return None
     months = float(tco["inputs"]["horizon_months"])
-    capital = next((float(part["amount"]) for part in tco["parts"] if part["part"] == _CAPITAL and part["amount"]), 0.0)
-    total = float(tco["total"])
+    worn = next((float(part["amount"]) for part in tco["parts"] if part["part"] == _CAPITAL and part["amount"]), 0.0)
+    bought = float(totals["one_time"]["net_amount"]) + float(totals["charges_amount"])
+    running = float(tco["total"]) - worn
     rented = tco["cloud"]
     cloud = float(rented["amount"]) if rented is not None and rented["amount"] is not None else None
     x = axis_over([0.0, months], start=_LEFT, end=_RIGHT)
-    y = axis_over([0.0, capital, total, cloud or 0.0], start=_BOTTOM, end=_TOP)
+    y = axis_over([0.0, bought + running, cloud or 0.0], start=_BOTTOM, end=_TOP)
     crossing = None
-    if cloud is not None and cloud > total:
-        # capital + (total - capital) t = cloud t, of the horizon
-        crossing = capital / (cloud - (total - capital)) * months
+    if cloud is not None and cloud > bought + running:
+        # bought + running t = cloud t, of the horizon
+        crossing = bought / (cloud - running) * months
     return OwnershipChart(
         x=x,
         y=y,
-        own=_line(x, y, (0.0, capital), (months, total)),
+        own=_line(x, y, (0.0, bought), (months, bought + running)),
         cloud=None if cloud is None else _line(x, y, (0.0, 0.0), (months, cloud)),
         cloud_name="" if rented is None else str(rented["name"]),
         currency=str(tco["currency"]),
         crossing=crossing,
         crossing_at=None if crossing is None else x.place(crossing),
+        left=bought - worn,
         missing=tuple(str(part).replace("_", " ") for part in tco["missing"]),
     )
 

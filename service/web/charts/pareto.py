@@ -15,6 +15,8 @@ _SPEEDS = {
     Kind.INFERENCE.value: ("tokens_s_user", "tokens_s_gpu"),
     Kind.TRAINING.value: ("time_to_train_days", "tokens_s"),
 }
+# Where one costs so many times another, those that cost little would lie upon each other on a scale of equal steps.
+_MANY_TIMES = 5.0
 _LESS_IS_MORE = ("time_to_train_days", "elapsed_days", "elapsed_s", "wall_s")
 
 
@@ -54,7 +56,9 @@ def pareto_chart(answer: AnswerView) -> ParetoChart | None:
     if name is None or len(rows) < 2:
         return None
     found = [(row, float(row.total_usd or 0), _speed(row.option, name)) for row in rows]
-    x = axis_over((cost for _, cost, _ in found), start=_LEFT, end=_RIGHT, from_zero=False)
+    costs = [cost for _, cost, _ in found]
+    far_apart = max(costs) > _MANY_TIMES * min(costs)
+    x = axis_over(costs, start=_LEFT, end=_RIGHT, logarithmic=far_apart, from_zero=False)
     y = axis_over((speed for _, _, speed in found), start=_BOTTOM, end=_TOP, from_zero=False)
     dots = tuple(Dot(row=row, x=x.place(cost), y=y.place(speed), speed=speed) for row, cost, speed in found)
     on_front = sorted((dot.x, dot.y) for dot in dots if dot.row.on_front)
