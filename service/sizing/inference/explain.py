@@ -144,9 +144,9 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
         name="tpot_least_ms",
         value=values.tpot_least_s / MS,
         unit="ms",
-        formula="the longer of bytes of weights / memory bandwidth and their FLOP / dense peak, + the same of attention and "
-        "its KV cache, through all pipeline stages, by the data sheet / accepted tokens: no curve of measured kernels "
-        "and no median goes under it",
+        formula="the longer of bytes of weights / memory bandwidth and their FLOP / dense peak, + the same of "
+        "attention with its cache, through all pipeline stages, by the data sheet / accepted tokens: no curve of "
+        "measured kernels and no median goes under it",
         inputs=(
             Quantity(name="batch", value=values.batch),
             Quantity(name="accepted_tokens", value=traffic.accepted_tokens),
