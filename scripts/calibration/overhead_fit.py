@@ -56,6 +56,8 @@ SPECS = (
     Spec(name="prefill_kernel_gap_us", start=20.0, base=0.8, by_engine=0.5, moe=0.5),
     Spec(name="gpu_improvement_fraction_year", start=0.08, base=0.5, moe=0.8),
     Spec(name="host_improvement_fraction_year", start=0.3, base=0.5),
+    # What a model costs more on the day it comes out than once its kernels are tuned.
+    Spec(name="untuned_fraction", start=0.3, base=0.5),
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="rank_stall_fraction", start=0.4, base=0.7, by_engine=0.4),
     Spec(name="rank_wait_steps", start=8.0, base=0.4, by_engine=1.2),

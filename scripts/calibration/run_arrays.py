@@ -28,6 +28,7 @@ class Runs:
         column = self._column
         self.osl = column([run.stream.osl_tokens for run in runs])
         self.age = column([run.age_years for run in runs])
+        self.newness = column([run.newness for run in runs])
         self.moe = np.array([run.place.label == "moe" for run in runs])
         self.engine = np.array([run.place.engine for run in runs])
         self.copies = np.array([run.copies for run in runs])
@@ -80,7 +81,11 @@ class Runs:
 
     def overheads(self, logs: Logs) -> Overheads:
         """The overheads of every run."""
-        found = assembled(lambda name: np.asarray(np.exp(logs[name])[:, None], dtype=np.float64), age_years=self.age)
+        found = assembled(
+            lambda name: np.asarray(np.exp(logs[name])[:, None], dtype=np.float64),
+            age_years=self.age,
+            newness=self.newness,
+        )
         # The fit may try more than all of them.
         return replace(
             found,

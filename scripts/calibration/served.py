@@ -26,12 +26,15 @@ _LEAST_POINTS = 20
 _REGIMES = ("aggregated/dense", "aggregated/moe", "disaggregated")
 # One source cannot show how sources differ: submitters of one benchmark differ by up to 24 % on one box.
 _SEVERAL, _ONE_SOURCE_ARM = 2, 0.25
+# An interval of 80 % made without a whole source, model or GPU holds less of it: arms grow until it holds this much.
+_LEAST_INSIDE, _WIDENINGS = 0.77, np.arange(1.0, 2.01, 0.02)
 _HEADER = """\
 # What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.
 # coefficients: a factor on kernels, gaps between them, host work; scope = engine/model kind, engine, model kind, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU: the median
 # of folds that kept runs of the regime, 0 where it does not hold for sources, models and GPUs that had no part in it,
 # and the widest arms of the three ways of leaving out; where one source alone has such runs they are at least 0.25.
+# Arms are longer by the least factor under which each way of leaving out lies inside at least 77 % of the time.
 # errors: absolute error over measured; median over groups (source x model x GPU x precision x mode), p90 over rows;
 # inside: share in intervals that had not seen the source, model or GPU either.
 """
@@ -168,7 +171,7 @@ def _left_out(errors: Sequence[Error], metric: str, name: str) -> list[Error]:
 
 
 def _band_line(errors: Sequence[Error], metric: str, name: str) -> str:
-    low, middle, high = band(errors)
+    low, middle, high = widened(band(errors), widening(errors))
     numbers = f"q10: {low:.4g}, q50: {middle:.4g}, q90: {high:.4g}, n: {len(errors)}"
     return f"  - {{metric: inference.{metric}, regime: {name}, {numbers}}}"
 
@@ -188,6 +191,19 @@ def band(errors: Sequence[Error]) -> tuple[float, float, float]:
     if len(_sources(errors)) < _SEVERAL:
         low, high = min(low, middle - _ONE_SOURCE_ARM), max(high, middle + _ONE_SOURCE_ARM)
     return low, middle, high
+
+
+def widened(quantiles: tuple[float, float, float], factor: float) -> tuple[float, float, float]:
+    """The same median with longer arms."""
+    low, middle, high = quantiles
+    return middle - factor * (middle - low), middle, middle + factor * (high - middle)
+
+
+def widening(errors: Sequence[Error]) -> float:
+    """The least factor on the arms under which every way of leaving out holds enough; the largest where none does."""
+    ways = [apart for fold in _FOLDS if (apart := _apart(errors, fold))]
+    enough = (f for f in _WIDENINGS if all(_held(apart, float(f)) >= _LEAST_INSIDE for apart in ways))
+    return float(next(enough, _WIDENINGS[-1]))
 
 
 def carried_median(errors: Sequence[Error]) -> float:
@@ -224,15 +240,30 @@ def inside_fraction(errors: Sequence[Error], fold: str) -> float:
 
     Not a number where nothing else is left to make an interval of.
     """
-    held: list[bool] = []
+    apart = _apart(errors, fold)
+    return _held(apart, widening(errors)) if apart else float("nan")
+
+
+# Quantiles of everything that is of another source, model or GPU, and ln(measured / predicted) of what is of this one.
+_Apart = tuple[tuple[float, float, float], FloatArray]
+
+
+def _apart(errors: Sequence[Error], fold: str) -> list[_Apart]:
+    found = []
     for value in sorted({getattr(e.place, fold) for e in errors if e.fold == fold}):
         others = [e for e in errors if getattr(e.place, fold) != value]
-        if len(others) < _LEAST_POINTS:
-            continue
-        low, _, high = band(others)
-        left = [e for e in errors if e.fold == fold and getattr(e.place, fold) == value]
-        held += [low <= -e.log_error <= high for e in left]
-    return float(np.mean(held)) if held else float("nan")
+        left = [-e.log_error for e in errors if e.fold == fold and getattr(e.place, fold) == value]
+        if len(others) >= _LEAST_POINTS:
+            found.append((band(others), np.array(left)))
+    return found
+
+
+def _held(apart: Sequence[_Apart], factor: float) -> float:
+    held = []
+    for quantiles, left in apart:
+        low, _, high = widened(quantiles, factor)
+        held.append((low <= left) & (left <= high))
+    return float(np.mean(np.concatenate(held)))
 
 
 def _sources(errors: Sequence[Error]) -> list[str]:

@@ -58,7 +58,9 @@ def load_zoo(folder: Path) -> LoadedZoo:
 def _zoo_model(model: LoadedModel) -> ZooModel:
     return ZooModel(
         architecture=dataclasses.replace(
-            model.architecture, published_precisions=published_precisions(model.checkpoints)
+            model.architecture,
+            published_precisions=published_precisions(model.checkpoints),
+            released=model.released,
         ),
         family=model.family,
         aliases=model.aliases,

@@ -186,10 +186,17 @@ def sized_servers(option: SizingOption) -> SizedServers:
 def assumed_of(option: SizingOption, assumed: tuple[Assumed, ...]) -> tuple[Assumed, ...]:
     """What the sizing assumed of this option.
 
-    For others among its answers it may have chosen other formats, and what it left to the quote the quote answers.
+    What it left to the quote the quote answers.
     """
-    mine = (one for one in assumed if one.field != _FORMAT or option.weight_precision in {None, one.value})
-    return tuple(one for one in mine if one.field not in _JUDGED_BY_THE_QUOTE)
+    return tuple(one for one in assumed_with(option, assumed) if one.field not in _JUDGED_BY_THE_QUOTE)
+
+
+def assumed_with(option: SizingOption, assumed: tuple[Assumed, ...]) -> tuple[Assumed, ...]:
+    """What an answer assumed that goes for this option: of the formats that it chose, for each of its options, its own.
+
+    An answer lists one for every format that any of its options has.
+    """
+    return tuple(one for one in assumed if one.field != _FORMAT or option.weight_precision in {None, one.value})
 
 
 def disclaimers_of(

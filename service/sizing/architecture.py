@@ -116,6 +116,8 @@ class ModelArchitecture:
     expert_native_precision: str | None = None
     # Narrow formats in which checkpoints of the whole model are published; none for one that a caller brought.
     published_precisions: tuple[Precision, ...] = ()
+    # When it was published, YYYY-MM or YYYY; None for one that a caller brought.
+    released: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

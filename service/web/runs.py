@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from flask import Response, abort, request
 
 from service.access import Permission
@@ -14,14 +15,17 @@ from service.planning.preview import AnsweredRun, answered_run
 from service.planning.published import points_of
 from service.planning.reading import get_run, get_workload
 from service.planning.working import option_working
+from service.quoting.quote import assumed_with
 from service.store.filters import RunFilter
 from service.store.tables.runs import OPEN, RunStatus
 from service.web.answer import AnswerView, OptionRow, answer_view, bounds
+from service.web.asked import what_was_asked
 from service.web.charts.load import load_charts
 from service.web.charts.memory import memory_chart
 from service.web.charts.pareto import pareto_chart
 from service.web.charts.racks import rack_drawing
 from service.web.charts.tornado import tornado_charts
+from service.web.form.of_kind import form_of_question
 from service.web.rendering import page
 
 blueprint = PageBlueprint("runs", __name__, permission=Permission.RUNS)
@@ -73,16 +77,22 @@ def _result(run_id: str) -> dict[str, Any]:
     question, priced = shown.found.question, shown.found.priced
     hardware = runtime().catalog.hardware
     result = priced.result
+    body = orjson.loads(shown.found.run.question)
+    told = {
+        "answer": shown.answer,
+        "question": question,
+        "asked": what_was_asked(question, body, form_of_question(body)),
+    }
     if shown.row is None:
-        return {"answer": shown.answer, "row": None, "question": question}
+        return {**told, "row": None, "assumed": result.assumed}
     option = shown.row.option
     metrics = {metric.name: metric.interval.p50 for metric in option.metrics}
     nearest = {name for metric in option.metrics for name in metric.nearest}
     best = result.options[0]
     return {
-        "answer": shown.answer,
+        **told,
         "row": shown.row,
-        "question": question,
+        "assumed": assumed_with(option, result.assumed),
         "pareto": pareto_chart(shown.answer),
         "loads": load_charts(
             load_curve(runtime(), question, option),

@@ -16,13 +16,12 @@ from service.edge.pages import PageBlueprint
 from service.errors import (
     FieldError,
     InvalidRequestError,
-    NotFoundError,
     PlannerError,
     UnknownReferenceError,
     UnsupportedWorkloadError,
 )
 from service.planning.preview import preview
-from service.planning.reading import get_run
+from service.planning.reading import get_run, get_workload
 from service.planning.submit import submit
 from service.schemas.issue import field_errors
 from service.schemas.json_text import MalformedBodyError
@@ -30,10 +29,10 @@ from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.kind import Kind
 from service.web.answer import AnswerView, answer_view
-from service.web.form import inference, science, training
+from service.web.form import science
 from service.web.form.field import Form
-from service.web.form.reading import PASTED, beside_fields, body_of, question_in, typed_of
-from service.web.form.site import SITE
+from service.web.form.of_kind import form_of_kind, form_of_question
+from service.web.form.reading import NAME, PASTED, beside_fields, body_of, question_in, typed_of
 from service.web.rendering import page
 
 blueprint = PageBlueprint("size", __name__, permission=Permission.WORKLOADS)
@@ -75,7 +74,7 @@ def show_form(kind: str) -> Response:
     """The form of a kind, filled with a usual question and its answer."""
     if (run_id := request.args.get("from")) is not None:
         return _page(_asked_before(run_id))
-    form, initial = _form(kind, request.args.get("application", science.FIRST))
+    form, initial = form_of_kind(kind, request.args.get("application", science.FIRST))
     return _page(asked(form, initial))
 
 
@@ -83,8 +82,10 @@ def _asked_before(run_id: str) -> Asked:
     """The form with the question of a run."""
     run = get_run(runtime(), caller(), run_id)
     body = orjson.loads(run.question)
-    form, _ = _form(run.kind, str(body["workload"].get("application", science.FIRST)))
-    return asked(form, typed_with(body, form))
+    name = get_workload(runtime(), caller(), run.workload_id).name
+    form = form_of_question(body)
+    # The question has no name: it is the workload's, and whoever changes the one goes on with the other.
+    return asked(form, typed_with(body | {NAME: name}, form))
 
 
 @blueprint.post("/size/<kind>/answer")
@@ -96,7 +97,7 @@ def show_answer(kind: str) -> Response:
     typed = request.form.to_dict()
     found = _pasted_question(typed)
     if found is None:
-        return page("size_answer.html", asked=asked(_form(kind, _application(typed))[0], typed))
+        return page("size_answer.html", asked=asked(form_of_kind(kind, _application(typed))[0], typed))
     response = page("size_pasted.html", **_shown(_asked_by(found, kind)))
     response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#question", "outerHTML"
     return response
@@ -109,7 +110,7 @@ def keep(kind: str) -> AnyResponse:
     found = _pasted_question(typed)
     if found is not None:
         return _page(_asked_by(found, kind))
-    form, _ = _form(kind, _application(typed))
+    form, _ = form_of_kind(kind, _application(typed))
     try:
         run = submit(runtime(), caller(), _read(form, typed), request_id=request_id())
     except _TOLD_HERE as error:
@@ -135,7 +136,7 @@ def _asked_by(body: Mapping[str, Any], kind: str) -> Asked:
     # Anything may stand there.
     asked_kind = str(workload.get("kind"))
     known = asked_kind in {one.value for one in Kind}
-    form, _ = _form(asked_kind if known else kind, str(workload.get("application", "")))
+    form, _ = form_of_kind(asked_kind if known else kind, str(workload.get("application", "")))
     return asked(form, typed_with(body, form))
 
 
@@ -169,24 +170,6 @@ def _beside(form: Form, error: PlannerError) -> Mapping[str, list[FieldError]]:
     if isinstance(error, MalformedBodyError):
         return {PASTED: [FieldError(field=PASTED, message=error.message)]}
     return beside_fields(form, error.detail.errors or (FieldError(field="", message=error.message),))
-
-
-def _form(kind: str, application: str) -> tuple[Form, Mapping[str, str]]:
-    """The form of a kind, with the part about the site, and what it opens with."""
-    if kind == Kind.INFERENCE.value:
-        return _with_site(inference.FORM), inference.INITIAL
-    if kind == Kind.TRAINING.value:
-        return _with_site(training.FORM), training.INITIAL
-    known = runtime().catalog.applications
-    if kind != Kind.SCIENCE.value:
-        raise NotFoundError(f"There is no kind of workload {kind[:64]!r}.")
-    if application not in known:
-        application = science.FIRST
-    return _with_site(science.form_of(application, known[application].name)), science.initial(application)
-
-
-def _with_site(form: Form) -> Form:
-    return Form(kind=form.kind, title=form.title, lead=form.lead, groups=(*form.groups, SITE), fixed=form.fixed)
 
 
 def typed_with(body: Mapping[str, Any], form: Form) -> dict[str, str]:

@@ -22,6 +22,8 @@ from scripts.calibration.served import (
     calibration_runs,
     carried_median,
     inside_fraction,
+    widened,
+    widening,
     write_served,
 )
 from service.catalog.calibration import load_calibration
@@ -259,6 +261,20 @@ def test_a_median_is_carried_where_it_holds_for_what_had_no_part_in_it(runs) -> 
     assert carried_median(apart) == 0.0
     low, middle, high = band(apart)
     assert low < middle == 0.0 < high
+
+
+def test_arms_grow_until_intervals_hold_what_they_never_saw(runs) -> None:
+    """Sources that differ by as much as their own scatter leave each other's intervals half empty."""
+    names = ("one", "other", "third", "last")
+    errors = [
+        error
+        for n, name in enumerate(names)
+        for error in left_out(runs[0], "source", away=0.15 * (n - 1.5), source=name)
+    ]
+    assert widening(errors) > 1.0
+    assert inside_fraction(errors, "source") >= 0.77
+    assert widening(left_out(runs[0], "source", away=0.0)) == 1.0
+    assert widened((-0.2, 0.1, 0.5), 2.0) == pytest.approx((-0.5, 0.1, 0.9))
 
 
 def test_what_is_inside_is_counted_by_intervals_that_never_saw_it(runs) -> None:

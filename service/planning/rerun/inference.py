@@ -346,13 +346,20 @@ def _busy(estimate: Estimate) -> float:
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:
-    """One instance on the fewest GPUs that hold the model; the largest tried where none does."""
-    for gpus in _INSTANCE_GPUS:
+    """One instance on the fewest GPUs that hold the model and are usual; the largest tried where none does."""
+    for gpus in _instance_sizes(catalog, rerun.architecture):
         tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
         evaluated = evaluate(catalog, tried)
         if evaluated.estimate.fits and _has_room(evaluated.estimate):
             break
     return evaluated
+
+
+def _instance_sizes(catalog: Catalog, architecture: ModelArchitecture | None) -> list[int]:
+    """GPUs that an instance may take: models of experts are run on more than hold them."""
+    sparse = architecture is not None and any(ffn.experts for ffn in architecture.ffns)
+    least = catalog.calibration.assumption("evidence.moe_instance_gpus") if sparse else 1.0
+    return [gpus for gpus in _INSTANCE_GPUS if gpus >= least]
 
 
 def _has_room(estimate: Estimate) -> bool:

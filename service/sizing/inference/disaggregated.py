@@ -105,7 +105,7 @@ def decoding(
     shorter queues keep the tail of the TTFT under `ttft_s`.
     """
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
-    step = passes.decode.elapsed_s(overheads) + host
+    step = (passes.decode.elapsed_s(overheads) + host) * (1.0 + overheads.untuned_fraction)
     wanted = passes.batch / (stream.steps * step)
     fixed = transfer_s + 0.5 * step + admission_s(stream, overheads)
     if ratio is None:

@@ -109,8 +109,9 @@ def inference_working(
             value=values.decode_step_s / MS,
             unit="ms",
             formula="products + attention + experts + streams + collectives, each kernel by its curve times the "
-            "engine's factor, + gaps per layer, collective and step + host work per sequence; products and experts "
-            "with their launches, and attention, take no less than tpot_least_ms says",
+            "engine's factor, + gaps per layer, collective and step + host work per sequence, all x "
+            "(1 + untuned_fraction); products and experts with their launches, and attention, take no less than "
+            "tpot_least_ms says",
             inputs=(
                 Quantity(name="batch", value=values.batch),
                 Quantity(name="products_ms", value=values.products_s / MS),
@@ -118,6 +119,7 @@ def inference_working(
                 Quantity(name="experts_ms", value=values.experts_s / MS),
                 Quantity(name="streams_ms", value=values.streams_s / MS),
                 Quantity(name="collectives_ms", value=values.collectives_s / MS),
+                Quantity(name="untuned_fraction", value=float(bench.overheads.untuned_fraction)),
             ),
             source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),

@@ -16,6 +16,8 @@ from service.sizing.units import BILLION
 # Recurrent state is FP32 in every public engine that was read (the zoo's header says so).
 STATE_BYTES = 4.0
 ACTIVATION_BYTES = 2.0
+# MXFP4 carries one 8-bit scale for 32 values, where NVFP4 has one for 16: 4.25 bits an element.
+_MXFP4_BYTES = 0.53125
 
 
 def touched_fraction(draws: Numeric) -> FloatArray:
@@ -102,6 +104,8 @@ def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precis
     widths = [f.intermediate + f.shared_intermediate for f in architecture.ffns if f.kind is not FfnKind.NONE]
     routed = counts.routed_expert_params
     mixer = mixer_precision(architecture, weight)
+    released_narrow = weight is Precision.FP4 and architecture.expert_native_precision == "mxfp4"
+    weight_bytes = _MXFP4_BYTES if released_narrow else BYTES_ELEMENT[weight]
     ffns = counts.dense_ffn_params + counts.shared_expert_params
     rest = counts.router_params + counts.per_layer_params + counts.norm_params
     return ModelLoad(
@@ -124,13 +128,13 @@ def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precis
         mixer_precision=mixer,
         kv_precision=kv,
         trunk_params=counts.mixer_params + ffns + rest,
-        trunk_bytes=counts.mixer_params * BYTES_ELEMENT[mixer] + ffns * BYTES_ELEMENT[weight] + rest * ACTIVATION_BYTES,
+        trunk_bytes=counts.mixer_params * BYTES_ELEMENT[mixer] + ffns * weight_bytes + rest * ACTIVATION_BYTES,
         expert_params=routed,
         active_expert_params=counts.active_routed_expert_params,
         head_params=counts.lm_head_params,
         head_matmul=float(architecture.vocab * architecture.hidden),
         embedding_params=counts.embedding_params,
-        weight_bytes=BYTES_ELEMENT[weight],
+        weight_bytes=weight_bytes,
         mixer_bytes=BYTES_ELEMENT[mixer],
         kv_bytes=BYTES_ELEMENT[kv],
         widest_ffn=float(max(widths, default=architecture.hidden)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.sizing.architecture import MixerKind
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
@@ -122,6 +123,12 @@ def _windowed_fraction(load: ModelLoad, software: Software) -> float:
     return 0.0 if compressed else software.windowed_cache_fraction
 
 
+def _state_copies(load: ModelLoad, software: Software) -> float:
+    """Only delta rules are kept more than once: 250 requests of Nemotron 3 ran side by side where copies leave 130."""
+    mamba = any(mixer.kind is MixerKind.MAMBA2 for mixer in load.architecture.mixers)
+    return 1.0 if mamba else software.state_copies
+
+
 def activation_bytes(load: ModelLoad, layouts: InferenceLayouts, *, chunk_tokens: Numeric) -> FloatArray:
     """Working buffers [bytes per GPU] of one prefill chunk: residual stream, mixer and FFN inputs and outputs."""
     hidden = 6.0 * load.architecture.hidden
@@ -145,7 +152,7 @@ def inference_memory(
         load,
         layouts,
         context_tokens=isl_tokens + software.held_output_fraction * osl_tokens,
-        state_copies=software.state_copies,
+        state_copies=_state_copies(load, software),
         windowed_fraction=_windowed_fraction(load, software),
     )
     return InferenceMemory(

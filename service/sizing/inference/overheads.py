@@ -1,12 +1,13 @@
 """Overheads: what a running engine adds to its kernels, as served runs show it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from service.sizing.calibration import Calibration
 from service.sizing.inference.load import ModelLoad
-from service.sizing.inference.software import Software
+from service.sizing.inference.software import Software, since_release_years
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 from service.sizing.units import MS, US
@@ -19,7 +20,8 @@ Fitted = TypeVar("Fitted", float, FloatArray)
 class Overheads:
     """Factors on kernels, gaps between them, and host work; fitted on served runs, per engine where they differ.
 
-    The vintages are how much slower older software ran kernels and host work. `interference` is the share of a prompt's
+    The vintages are how much slower older software ran kernels and host work, `untuned_fraction` the part by which a
+    decode step is slower while the software is new to the model. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
     attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
     prompts on other ranks, `wave` the share of the clients of a closed loop whose prompts arrive together,
@@ -40,6 +42,7 @@ class Overheads:
     prefill_kernel_s: Numeric
     gpu_vintage: Numeric
     host_vintage: Numeric
+    untuned_fraction: Numeric
     interference: Numeric
     stall_fraction: Numeric
     rank_wait_steps: Numeric
@@ -53,11 +56,25 @@ def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) 
     """The fitted numbers, most specific scope first: engine and model kind, engine, model kind, all."""
     scopes = (f"{software.engine}/{load.label}", str(software.engine), load.label)
 
-    return assembled(lambda name: calibration.coefficient(f"inference.{name}", *scopes), age_years=software.age_years)
+    return assembled(
+        lambda name: calibration.coefficient(f"inference.{name}", *scopes),
+        age_years=software.age_years,
+        newness=newness_of(load, software, calibration),
+    )
 
 
-def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
-    """The overheads that the coefficients of these names make for software of an age [years]."""
+def newness_of(load: ModelLoad, software: Software, calibration: Calibration) -> float:
+    """How new a model is to the software, from 1 on the day it comes out towards 0: exp(-years / years of tuning).
+
+    The first releases that run a model run it with general kernels, one after another; those that engines tune and fuse
+    for its shapes come in the months after. Passes over whole prompts hardly know the difference.
+    """
+    tuning = calibration.assumption("inference.model_tuning_years")
+    return math.exp(-since_release_years(software, load.architecture.released) / tuning)
+
+
+def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted) -> Overheads:
+    """The overheads that the coefficients of these names make for software of an age [years], for a model as new."""
     return Overheads(
         products=of("product_factor"),
         generation=of("generation_factor"),
@@ -73,6 +90,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted) -> Overheads:
         prefill_kernel_s=of("prefill_kernel_gap_us") * US,
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
+        untuned_fraction=of("untuned_fraction") * newness,
         interference=of("prefill_interference"),
         stall_fraction=of("rank_stall_fraction"),
         rank_wait_steps=of("rank_wait_steps"),

@@ -35,7 +35,7 @@ from service.sizing.inference.stated import (
 from service.sizing.inference.traffic import slo_seconds, traffic_of
 from service.sizing.place import placed_server
 from service.sizing.result import Assumed
-from service.sizing.table import FloatArray, HardwareTable, build_table
+from service.sizing.table import FloatArray, HardwareTable, IntArray, build_table
 from service.sizing.workload import Arrival, Deployment, InferenceWorkload, Load, LoadKind, Serving
 
 
@@ -200,7 +200,7 @@ def _pooled(
 
 
 def _placement(site: _Site, deployment: Deployment) -> Placement:
-    """The stated layout, or of those that fit the one with the highest throughput over all copies."""
+    """The stated layout, or of those that fit the one with the highest throughput over all copies at the load."""
     load = site.load
     if has_stated_layout(deployment):
         stated = placed(stated_layout(load, deployment), deployment)
@@ -215,12 +215,25 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
         )
     memory = site.memory(legal)
     bench = site.bench(legal, disaggregated=False, prefill=None)
-    point = operate(bench, batch=batch_limit(memory, legal, site.calibration), traffic=site.traffic)
+    copies = copies_of(legal, deployment)
+    limit = batch_limit(memory, legal, site.calibration)
+    batch = _compared_batch(bench, deployment.load or Load(), limit=limit, copies=copies, traffic=site.traffic)
+    point = operate(bench, batch=batch, traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
-    total = point.requests_s[:, 0] * copies_of(legal, deployment)
+    total = point.requests_s[:, 0] * copies
     best = int(np.argmax(np.where(fits, total, 0.0))) if fits.any() else int(np.argmin(memory.fixed))
     return placed(legal.take(np.array([best])), deployment)
+
+
+def _compared_batch(bench: Bench, asked: Load, *, limit: FloatArray, copies: IntArray, traffic: Traffic) -> FloatArray:
+    """The batch at which layouts are compared: what so many clients make, else the largest.
+
+    Few clients are served soonest by all GPUs together, many by ranks that each have some of their own.
+    """
+    if asked.kind is not LoadKind.CONCURRENCY:
+        return limit
+    return solve_batch(bench, wanted=float(asked.value or 1) / copies, by_rate=False, limit=limit, traffic=traffic)
 
 
 def operating_point(

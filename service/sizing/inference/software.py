@@ -1,5 +1,6 @@
 """Software: which serving engine runs a model, and of which month; both move its speed and how full it packs memory."""
 
+import math
 from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
@@ -15,6 +16,7 @@ _NARROW_CACHES = frozenset({ServingEngine.TENSORRT_LLM, ServingEngine.VLLM})
 class Software:
     """A serving engine, and the age of its release in years before the newest measured runs (never negative).
 
+    `month` counts the months of the calendar up to its release.
     Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
     the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times. Layers with a
     window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so.
@@ -23,6 +25,7 @@ class Software:
 
     engine: ServingEngine
     age_years: float
+    month: int
     memory_fraction: float
     held_output_fraction: float
     state_copies: float
@@ -32,7 +35,8 @@ class Software:
 
 def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
     """The engine asked for, else the default; `month` is YYYY-MM, none means that of the newest measured runs."""
-    age = 0 if month is None else max(0, _months(calibration.newest_software) - _months(month))
+    newest = _months(calibration.newest_software)
+    age = 0 if month is None else max(0, newest - _months(month))
     chosen = engine or DEFAULT_ENGINE
 
     def of(name: str) -> float:
@@ -41,6 +45,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
     return Software(
         engine=chosen,
         age_years=age / _MONTHS_YEAR,
+        month=newest - age,
         memory_fraction=of("memory_fraction"),
         held_output_fraction=of("held_output_fraction"),
         state_copies=of("state_copies"),
@@ -49,6 +54,17 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
     )
 
 
+def since_release_years(software: Software, released: str | None) -> float:
+    """How long [years] the software had known a model: infinitely where nobody says when that came out.
+
+    Of a year alone its middle is taken; nothing runs before it is out.
+    """
+    if released is None:
+        return math.inf
+    month = released if "-" in released else f"{released}-06"
+    return max(0, software.month - _months(month)) / _MONTHS_YEAR
+
+
 def _months(month: str) -> int:
-    year, number = month.split("-")
+    year, number = month.split("-")[:2]
     return int(year) * _MONTHS_YEAR + int(number)

@@ -87,8 +87,10 @@ def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
 def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
-    step = passes.decode.elapsed_s(overheads) + host
-    mixed = eager_s(passes.mixed, overheads) + host
+    tuned = passes.decode.elapsed_s(overheads) + host
+    untuned = overheads.untuned_fraction * tuned
+    step = tuned + untuned
+    mixed = eager_s(passes.mixed, overheads) + host + untuned
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)

@@ -68,7 +68,7 @@ def decoding_of(
     carried = Pass(decode=sequences, lengths=Lengths(query_tokens=1.0, context_tokens=length_tokens / 2.0))
     overheads = overheads_of(load, software, calibration)
     pass_s = step_parts(load, machine, carried).elapsed_s(overheads)
-    pass_s = pass_s + overheads.sequence_s * overheads.host_vintage * sequences
+    pass_s = (pass_s + overheads.sequence_s * overheads.host_vintage * sequences) * (1.0 + overheads.untuned_fraction)
     return Decoding(
         together=together.astype(np.float64),
         stages=(together // tp).astype(np.float64),

@@ -19,6 +19,8 @@ from service.web.wording import digits
 
 MEAN, P95 = "mean", "p95"
 PERCENT = "%"
+SHARE = "0 to 1, or %"
+"""The unit of a share that is typed as 0.3 or as 30 %."""
 # A text that may be so long is a sentence or more.
 _LONG_TEXT = 400
 
@@ -203,7 +205,7 @@ def _unit(name: str, shape: Shape) -> str:
     if not name.endswith("_fraction") and "_fraction_" not in name:
         return unit(name)
     # What is agreed upon, such as a discount, is typed in percent; any other share as 0.3 or as 30 %.
-    return PERCENT if shape is Shape.EXACT else "0 to 1, or %"
+    return PERCENT if shape is Shape.EXACT else SHARE
 
 
 def _limit(found: fields.Field[Any]) -> str:

@@ -140,7 +140,7 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     """What would have to be typed into the form to ask this."""
     typed: dict[str, str] = {}
     for field in form.everything:
-        value = _at(body, field.place)
+        value = value_at(body, field.place)
         text = "" if value is None else _text(value)
         if field.shape is Shape.COUNTRY:
             text = country_name(text)
@@ -161,7 +161,8 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     return typed
 
 
-def _at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def value_at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """What a body says at a place; None where it says nothing."""
     place = _standing_at(body, path)
     return None if isinstance(place, Mapping) else place
 

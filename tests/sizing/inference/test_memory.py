@@ -52,6 +52,15 @@ def test_recurrent_state_is_held_as_often_as_the_engine_holds_it(catalog: Catalo
     assert eight - once == pytest.approx(7 * state)
 
 
+def test_experts_published_in_mxfp4_take_a_quarter_bit_less_than_other_four_bit_weights(catalog: Catalog) -> None:
+    """One 8-bit scale for 32 values, against one for 16."""
+    bits = {
+        model: 8 * model_load(catalog.models[model].architecture, weight=Precision.FP4, kv=Precision.FP8).weight_bytes
+        for model in ("gpt-oss-120b", "qwen3-235b-a22b")
+    }
+    assert bits == {"gpt-oss-120b": 4.25, "qwen3-235b-a22b": 4.5}
+
+
 def test_sglang_keeps_most_of_the_cache_of_windowed_layers(catalog: Catalog) -> None:
     load = model_load(catalog.models["gemma-4-12b"].architecture, weight=Precision.BF16, kv=Precision.BF16)
     freed, shared = (
@@ -89,6 +98,25 @@ def test_memory_holds_windows_as_the_engine_does(
         reserves=reserves_of(software, catalog.calibration),
     )
     held = sequence_bytes(load, layouts(), context_tokens=10_000.0, windowed_fraction=fraction)
+    assert memory.sequence[0] == pytest.approx(held[0])
+
+
+@pytest.mark.parametrize(("model", "copies"), [("qwen3.6-27b", 12.0), ("nemotron-3-nano-30b-a3b", 1.0)])
+def test_sglang_holds_copies_of_the_state_of_delta_rules_alone(catalog: Catalog, model: str, copies: float) -> None:
+    load = model_load(catalog.models[model].architecture, weight=Precision.BF16, kv=Precision.BF16)
+    software = software_of(ServingEngine.SGLANG, None, catalog.calibration)
+    server = next(server for server in catalog.hardware.servers if server.gpu == "b200-sxm")
+    gpu = next(gpu for gpu in catalog.hardware.gpus if gpu.id == server.gpu)
+    memory = inference_memory(
+        load,
+        layouts(),
+        table=build_table((server,), (gpu,)),
+        isl_tokens=1000.0,
+        osl_tokens=0.0,
+        software=software,
+        reserves=reserves_of(software, catalog.calibration),
+    )
+    held = sequence_bytes(load, layouts(), context_tokens=1000.0, state_copies=copies)
     assert memory.sequence[0] == pytest.approx(held[0])
 
 

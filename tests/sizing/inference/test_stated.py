@@ -106,6 +106,16 @@ def test_copies_alone_get_the_layout_in_which_so_many_carry_most(catalog: Catalo
     assert not any("idle" in told.value for told in open_.assumed)
 
 
+@pytest.mark.parametrize("clients", [1, 16, 256, 4000])
+def test_an_open_layout_is_the_one_in_which_the_clients_are_served_soonest(catalog: Catalog, clients: int) -> None:
+    """One client alone by all GPUs together, thousands by copies of the model."""
+    asked = {"gpus": 8, "load": Load(kind=LoadKind.CONCURRENCY, value=clients)}
+    open_ = estimated(catalog, tp=None, **asked)
+    stated = [estimated(catalog, tp=tp, **asked) for tp in (1, 2, 4, 8)]
+    best = max(p50(found, "output_tokens_s") for found in stated if found.fits)
+    assert p50(open_, "output_tokens_s") >= 0.999 * best
+
+
 def test_a_rate_above_the_capacity_is_refused_with_the_capacity(catalog: Catalog) -> None:
     with pytest.raises(InvalidRequestError, match="queue grows") as caught:
         estimated(catalog, load=Load(kind=LoadKind.RATE, requests_s=1e6))

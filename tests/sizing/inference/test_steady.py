@@ -26,6 +26,7 @@ PLAIN = Overheads(
     prefill_kernel_s=0.0,
     gpu_vintage=1.0,
     host_vintage=1.0,
+    untuned_fraction=0.0,
     interference=1.0,
     stall_fraction=0.0,
     rank_wait_steps=0.0,
@@ -74,6 +75,12 @@ def passes(batch: float = 20.0, decode_s: float = 0.02, mixed_s: float = 0.05, c
         pass_tokens=np.array([[carried]]),
         most_tokens=8000.0,
     )
+
+
+def test_a_new_model_decodes_more_slowly_and_its_prompts_add_as_much_as_ever() -> None:
+    tuned, new = (aggregated(passes(), stream(), replace(PLAIN, untuned_fraction=part)) for part in (0.0, 0.25))
+    assert new.step_s[0, 0] == pytest.approx(1.25 * tuned.step_s[0, 0])
+    assert new.cycle_s[0, 0] - tuned.cycle_s[0, 0] == pytest.approx(0.25 * 0.02)
 
 
 def test_ranks_of_attention_data_parallelism_gather_prompts_for_some_steps() -> None:

@@ -1,0 +1,42 @@
+"""How long a serving engine had known a model when a run took place, and what that costs."""
+
+import math
+
+import pytest
+
+from service.catalog.catalog import Catalog
+from service.sizing.inference.load import model_load
+from service.sizing.inference.overheads import newness_of, overheads_of
+from service.sizing.inference.software import since_release_years, software_of
+from service.sizing.precision import Precision
+from service.sizing.workload import ServingEngine
+
+
+@pytest.mark.parametrize(
+    ("software", "released", "years"),
+    [
+        ("2026-01", "2025-01", 1.0),
+        ("2026-01", "2025", 7 / 12),
+        # Nothing runs before it is out: whoever says so had an early copy.
+        ("2025-01", "2025-04", 0.0),
+        ("2026-01", None, math.inf),
+    ],
+)
+def test_software_knows_a_model_since_that_came_out(
+    catalog: Catalog, software: str, released: str | None, years: float
+) -> None:
+    engine = software_of(ServingEngine.SGLANG, software, catalog.calibration)
+    assert since_release_years(engine, released) == pytest.approx(years)
+
+
+def test_a_model_is_slower_the_newer_it_is_to_the_software(catalog: Catalog) -> None:
+    """And one that a caller brings, whose day nobody knows, is as one that engines have tuned."""
+    load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    known = catalog.models["deepseek-v3"].architecture.released
+    assert known == "2024-12"
+    months = ("2024-12", "2025-06", "2026-06")
+    engines = [software_of(ServingEngine.SGLANG, month, catalog.calibration) for month in months]
+    news = [newness_of(load, engine, catalog.calibration) for engine in engines]
+    assert news == pytest.approx([1.0, math.exp(-1.0), math.exp(-3.0)])
+    parts = [overheads_of(load, engine, catalog.calibration).untuned_fraction for engine in engines]
+    assert 0.0 < parts[2] < parts[1] < parts[0] < 1.0
