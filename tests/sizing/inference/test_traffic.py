@@ -40,7 +40,7 @@ def best(p95: float) -> SizingOption:
         model="llama-3.1-8b",
         isl_tokens=TokenLength(mean=2048.0, p95=p95),
         demand=Demand(requests_s=60.0),
-        slo=Slo(ttft_ms=8000.0, tpot_ms=60.0),
+        slo=Slo(ttft_ms=60_000.0, tpot_ms=60.0),
     )
     return size(
         question(asked, allowed_servers=("poweredge-r770-rtx-pro-6000-se",)),

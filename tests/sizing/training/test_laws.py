@@ -142,7 +142,7 @@ def test_quantiles_are_ordered(found: Job, server: str) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(jobs, st.sampled_from(SERVERS), st.sampled_from((0, 1, 3)), st.integers(1, 8))
+@given(jobs, st.sampled_from(SERVERS), st.sampled_from((0, 1, 3)), st.sampled_from((1, 2)))
 def test_no_training_is_faster_than_the_products_of_its_gpu(
     found: Job, server: str, sharding: int, micro_batch: int
 ) -> None:
