@@ -1,6 +1,7 @@
 """Transactions: short, retried where the database says that a retry helps, and failing with words a caller can use."""
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -81,34 +82,37 @@ class _dropped_when_interrupted:  # noqa: N801 - used as a function is; a genera
     has the time limit is told that it was that.
     """
 
-    __slots__ = ("_transaction",)
+    __slots__ = ("_before", "_transaction")
 
     def __init__(self, transaction: Session | Connection) -> None:
         self._transaction = transaction
+        # Who puts things in order after a time limit is not interrupted by it: Python names it in whatever fails then.
+        self._before = sys.exception()
 
     def __enter__(self) -> None:
         """Nothing yet."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """Close what was interrupted."""
-        if error is None or not _interrupted(error):
+        if error is None or not _interrupted(error, before=self._before):
             return
         self._transaction.invalidate()
         if not isinstance(error, TimeLimitReached):
             raise TimeLimitReached from error
 
 
-def _interrupted(error: BaseException) -> bool:
-    """Whether a time limit lies behind it."""
-    seen: list[BaseException] = []
+def _interrupted(error: BaseException, *, before: BaseException | None) -> bool:
+    """Whether a time limit lies behind it, other than behind what had failed `before`."""
+    seen: list[BaseException | None] = [before]
     waiting: list[BaseException | None] = [error]
     while waiting:
         one = waiting.pop()
+        if one is None or any(one is known for known in seen):
+            continue
         if isinstance(one, TimeLimitReached):
             return True
-        if one is not None and one not in seen:
-            seen.append(one)
-            waiting += (one.__cause__, one.__context__)
+        seen.append(one)
+        waiting += (one.__cause__, one.__context__)
     return False
 
 

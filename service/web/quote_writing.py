@@ -32,6 +32,7 @@ from service.schemas.quote_request import QUOTE_REQUEST, QuoteRequest
 from service.store.filters import PriceBookFilter
 from service.store.tables.quotes import QuoteState
 from service.web.charts.ownership import OwnershipChart, ownership_chart
+from service.web.form.doubt import unclear
 from service.web.form.field import Form
 from service.web.form.overtaken import Overtaken, merged, overtaken, read_of, read_text
 from service.web.form.quote import INITIAL, PREFIX, form_for, told_of_site
@@ -44,7 +45,7 @@ from service.web.form.quote_lines import (
     place_typed,
     typed_lines,
 )
-from service.web.form.reading import beside_fields, body_of, typed_of, unclear
+from service.web.form.reading import beside_fields, body_of, typed_of
 from service.web.quote_words import Check, checks
 from service.web.rendering import page
 

@@ -30,6 +30,7 @@ from service.schemas.schedule import ScheduleRequest
 from service.schemas.uploaded import CSV
 from service.store.occurrence_items import OccurrenceItemFilter
 from service.store.tables.schedules import Outcome
+from service.web.form.doubt import unclear, with_doubts
 from service.web.form.overtaken import Overtaken, merged, overtaken, read_of, read_text
 from service.web.form.reading import beside_fields
 from service.web.form.schedule import FORM, INITIAL, PREFIX, SCHEMA, body_typed, triggers, typed_schedule
@@ -233,11 +234,14 @@ def _asked(
 
 
 def _read(typed: Mapping[str, str]) -> ScheduleRequest:
+    doubts = tuple(replace(one, field=one.field.removeprefix(f"{PREFIX}.")) for one in unclear(FORM, typed))
     try:
         loaded: ScheduleRequest = SCHEMA.load(body_typed(typed))
     except ValidationError as error:
-        errors = field_errors(error.messages)
+        errors = with_doubts(field_errors(error.messages), doubts)
         raise InvalidRequestError(errors[0].message, errors=errors) from error
+    if doubts:
+        raise InvalidRequestError(doubts[0].message, errors=doubts)
     return loaded
 
 

@@ -72,14 +72,19 @@ def bounds_of(slo: Slo | None) -> str:
 
 def _demand(demand: Demand) -> str:
     if demand.users is not None:
-        return f"{count(demand.users)} users"
+        return f"{_exactly(demand.users)} users"
     if demand.requests_s is not None:
         return f"{digits(demand.requests_s)} requests per second"
     if demand.concurrency is not None:
-        return f"{count(demand.concurrency)} requests at once"
+        return f"{_exactly(demand.concurrency)} requests at once"
     if demand.output_tokens_s is not None:
         return f"{digits(demand.output_tokens_s)} output tokens per second"
     return "as much as they can take"
+
+
+def _exactly(number: float) -> str:
+    """What was asked for, as it was asked: 5,000; 12.5."""
+    return f"{number:,.12g}" if number % 1 else count(number)
 
 
 def _science(workload: ScienceWorkload) -> str:

@@ -30,6 +30,7 @@ from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.kind import Kind
 from service.web.answer import AnswerView, answer_view
 from service.web.form import science
+from service.web.form.doubt import unclear, with_doubts
 from service.web.form.field import Form
 from service.web.form.of_kind import form_of_kind, form_of_question
 from service.web.form.reading import NAME, PASTED, beside_fields, body_of, question_in, typed_of
@@ -158,11 +159,14 @@ def _told(architecture: ModelArchitecture) -> PastedModel:
 
 def _read(form: Form, typed: Mapping[str, str]) -> SizingRequest:
     """The request that a form makes. Raises InvalidRequestError with every wrong field, MalformedBodyError."""
+    doubts = unclear(form, typed)
     try:
         loaded: SizingRequest = _REQUEST.load(body_of(form, typed))
     except ValidationError as error:
-        errors = field_errors(error.messages)
+        errors = with_doubts(field_errors(error.messages), doubts)
         raise InvalidRequestError(errors[0].message, errors=errors) from error
+    if doubts:
+        raise InvalidRequestError(doubts[0].message, errors=doubts)
     return loaded
 
 

@@ -38,3 +38,12 @@ def test_what_selective_recompute_makes_again_is_open_in_stacks_of_frameworks_al
     )
     assert plain.open_peak.down > 0.0
     assert fused.open_peak == SURE
+
+
+def test_peaks_of_alternatives_are_those_of_the_longest_sequences_too() -> None:
+    """Where nobody states a length, typical sequences set the pace and the longest the peak of memory."""
+    said = {"gpus": 1, "recompute": Recompute.SELECTIVE, "software": "torchtune"}
+    found = evaluate_training(CATALOG, run(workload={"method": Method.LORA}, deployment=said))
+    # Who makes nothing again keeps more.
+    assert found.open_peak.up > 0.0
+    assert found.open_pace.up > 0.0

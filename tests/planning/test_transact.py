@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from service.planning.keys import create_tenant, set_tenant_disabled
 from service.planning.transact import read, transact
@@ -78,3 +79,28 @@ def test_a_time_limit_among_many_statements_is_told_as_such_and_leaves_no_lock_b
     assert struck.traceback
     set_tenant_disabled(runtime, tenant_id, disabled=True)
     assert sessions_in_transactions(runtime) == 0
+
+
+class SerializationError(Exception):
+    """As a driver says that the database has rolled back and asks for another try."""
+
+    sqlstate = "40001"
+
+
+def test_whoever_puts_things_in_order_after_a_time_limit_has_another_try_like_anybody(runtime):
+    tries = []
+
+    def work(session):
+        tries.append(session)
+        if len(tries) == 1:
+            raise OperationalError("UPDATE", {}, SerializationError()) from SerializationError()
+        return "stored"
+
+    def struck():
+        raise TimeLimitReached
+
+    try:
+        struck()
+    except TimeLimitReached:
+        assert transact(runtime, work) == "stored"
+    assert len(tries) == 2

@@ -213,7 +213,7 @@ def test_a_comma_in_a_rate_is_that_of_a_decimal_or_asked_about(shop, seller):
     rate = {"currency": "EUR", "fx.date": "2026-11-27", "fx.source": "the bank"}
     assert "1 USD = 0.9234 EUR" in text_of(previewed(seller, shop, **rate, **{"fx.rate": "0,9234"}))
     asked = previewed(seller, shop, **rate, **{"fx.rate": "1,085"})
-    assert "1,085 may be 1085 or 1.085: type one of them." in fault_beside(asked, "quote-fx-rate")
+    assert "1,085 may be 1085 or 1.0850: choose one." in fault_beside(asked, "quote-fx-rate")
 
 
 def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
@@ -299,6 +299,37 @@ def test_a_discount_that_may_be_a_fraction_is_asked_about(shop, seller, field):
     assert sure["lines"][0]["discount_fraction"] == "0.0015"
 
 
+@pytest.mark.parametrize("typed", ["1.250", "1,250"])
+def test_an_amount_that_may_be_its_thousandth_is_asked_about(shop, seller, typed):
+    charge = {"charges.0.name": "Freight", "charges.0.amount": typed}
+    page = previewed(seller, shop, **CLEAR, **charge)
+    assert f"{typed} may be 1250 or 1.25: choose one." in fault_beside(page, "quote-charges-0-amount")
+    assert re.findall(r'data-fill="quote.charges.0.amount" data-value="([^"]+)"', page) == ["1250", "1.25"]
+    assert seller.post("/quotes", form_of(shop, **CLEAR, **charge), on=new_of(shop)).status_code == 422
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("1.250,00", "1250.00"), ("1,250.00", "1250.00"), ("1.25", "1.25")])
+def test_an_amount_that_is_clear_is_not(shop, seller, typed, kept):
+    quote = written(seller, shop, **CLEAR, **{"charges.0.name": "Freight", "charges.0.amount": typed})
+    assert asked(shop, quote)["totals"]["charges"][0]["amount"] == kept
+
+
+def test_a_price_in_thousandths_is_shown_again_so_that_nobody_asks(shop, seller):
+    price = "tco.electricity_price_kwh"
+    quote = written(seller, shop, **CLEAR, **{price: "1.1250"})
+    form = typed_in(seller.get(f"{quote}/change").text)
+    assert form[f"quote.{price}"] == "1.1250"
+    again = {**form_of(shop, **CLEAR, **{price: form[f"quote.{price}"]}), "version": "1"}
+    assert seller.post(quote, again, on=f"{quote}/change").status_code == 303
+    assert shop.seller.get(f"/v1{quote}").json["request"]["tco"]["electricity_price_kwh"] == "1.125"
+
+
+def test_a_number_is_read_by_what_its_field_can_hold(shop, seller):
+    typed = {"tco.pue": "1.125", "tco.electricity_price_kwh": "0.125", "discount_fraction": "12,125"}
+    quote = shop.seller.get(f"/v1{written(seller, shop, **CLEAR, **typed)}").json["request"]
+    assert (quote["tco"]["pue"], quote["discount_fraction"]) == ("1.125", "0.12125")
+
+
 def test_the_bounds_of_the_ownership_are_typed_and_kept(shop, seller):
     bounds = {
         "tco.electricity_price_kwh": "0.2",
@@ -326,7 +357,8 @@ def test_the_bounds_of_the_ownership_are_typed_and_kept(shop, seller):
     [("pue", "wide", "two numbers from 1 to 5"), ("pue", "2 to 1", "the lower one first"),
      ("pue", "1.2", "two numbers"),
      ("residual_fraction", "5 to 120", "from 0 % to 100 %"), ("load_fraction", "0.5 to 0.9", "50 % to 90 %"),
-     ("staff_price_year", "80,000 to 120,000", "80,000 may be 80000 or 80.000: type one of them. 120,000 may be")],
+     ("staff_price_year", "80,000 to 120,000", "may be 80000 to 120000 or 80 to 120: choose one."),
+     ("staff_price_year", "80.000 to 120.000", "may be 80000 to 120000 or 80 to 120: choose one.")],
 )  # fmt: skip
 def test_bounds_that_cannot_be_are_told_beside_their_field(shop, seller, name, typed, told):
     page = previewed(seller, shop, **{f"tco.bounds.{name}": typed})

@@ -73,6 +73,31 @@ def test_nothing_that_was_typed_is_lost(anna):
     assert "not JSON" in fault(page.text, "pasted")
 
 
+@pytest.mark.parametrize(
+    ("field", "typed", "near"),
+    [("workload.demand.users", "5.000", ["5000", "5"]), ("constraints.max_budget_usd", "$1.250", ["1250", "1.25"])],
+)
+def test_a_dot_before_three_digits_is_asked_about(anna, field, typed, near):
+    wrong = {**inference.INITIAL, field: typed, "workload.slo.ttft_ms": "-3"}
+    page = anna.post("/size/inference/answer", wrong)
+    beside = field.replace(".", "-").replace("_", "-")
+    assert f"{typed} may be {near[0]} or {near[1]}: choose one." in fault(page.text, beside)
+    assert re.findall(rf'data-fill="{field}" data-value="([^"]+)"', page.text) == near
+    assert "at least" in fault(page.text, "workload-slo-ttft-ms")
+    alone = {**inference.INITIAL, field: typed}
+    assert anna.post("/size/inference", alone).status_code == 422
+
+
+def test_a_dot_before_three_digits_is_that_of_a_decimal_where_nothing_else_can_be_meant(anna):
+    typed = {**inference.INITIAL, "constraints.pue": "1.125", "constraints.max_rack_kw": "40.0"}
+    assert 'class="headline' in anna.post("/size/inference/answer", typed).text
+
+
+def test_a_fraction_of_a_user_is_shown_as_it_was_typed(anna):
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.demand.users": "12.5"})
+    assert "12.5 users" in text_of(page.text)
+
+
 def test_a_group_of_which_nothing_is_given_says_so(anna):
     page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.demand.users": ""})
     assert "exactly one" in fault(page.text, "workload-demand")

@@ -1,14 +1,12 @@
 """What a training that leaves choices open may have chosen instead, and how far peak and pace move with that."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.rerun import unpublished
-from service.planning.rerun.legal import evaluate
 from service.planning.rerun.run import Evaluated, Rerun
 from service.schemas.measured import MeasuredTraining
 from service.sizing.interval import Metric, Spread
@@ -18,12 +16,15 @@ from service.sizing.workload import Optimizer, Recompute, Sharding, TrainingWork
 _BOUNDS = (Recompute.NONE, Recompute.FULL)
 
 
-def with_choices(catalog: Catalog, run: MeasuredTraining, evaluated: Evaluated) -> Evaluated:
-    """The answer with the arms that its open choices add: each alternative that somebody could have run counts."""
+def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Callable[[Rerun], Evaluated]) -> Evaluated:
+    """The answer with the arms that its open choices add: each alternative that somebody could have run counts.
+
+    `evaluate` answers for an alternative as the run itself was answered.
+    """
     found = [evaluated]
     for rerun in _alternatives(run, evaluated.rerun):
         try:
-            found.append(evaluate(catalog, rerun))
+            found.append(evaluate(rerun))
         except PlannerError:
             continue
     ran = [one for one in found if one is evaluated or one.estimate.fits]

@@ -6,6 +6,7 @@ Money as it leaves: the cost of ownership counts of the hardware only what the h
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from service.web.charts.axis import Axis, axis_over
@@ -30,7 +31,7 @@ class OwnershipChart:
     currency: str
     crossing: float | None
     crossing_at: float | None
-    left: float
+    left: Decimal
     missing: tuple[str, ...]
 
 
@@ -40,9 +41,9 @@ def ownership_chart(quote: Mapping[str, Any]) -> OwnershipChart | None:
     if tco is None or tco["total"] is None:
         return None
     months = float(tco["inputs"]["horizon_months"])
-    worn = next((float(part["amount"]) for part in tco["parts"] if part["part"] == _CAPITAL and part["amount"]), 0.0)
-    bought = float(totals["one_time"]["net_amount"]) + float(totals["charges_amount"])
-    running = float(tco["total"]) - worn
+    worn = next(Decimal(part["amount"]) for part in tco["parts"] if part["part"] == _CAPITAL)
+    purchase = Decimal(totals["one_time"]["net_amount"]) + Decimal(totals["charges_amount"])
+    bought, running = float(purchase), float(Decimal(tco["total"]) - worn)
     rented = tco["cloud"]
     cloud = float(rented["amount"]) if rented is not None and rented["amount"] is not None else None
     x = axis_over([0.0, months], start=_LEFT, end=_RIGHT)
@@ -60,7 +61,7 @@ def ownership_chart(quote: Mapping[str, Any]) -> OwnershipChart | None:
         currency=str(tco["currency"]),
         crossing=crossing,
         crossing_at=None if crossing is None else x.place(crossing),
-        left=bought - worn,
+        left=purchase - worn,
         missing=tuple(str(part).replace("_", " ") for part in tco["missing"]),
     )
 

@@ -1,5 +1,6 @@
 """What stands in a form: fields made from the schemas that read requests, so that words and bounds are theirs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -52,6 +53,8 @@ class FormField:
     unit: str = ""
     default: str = ""
     limit: str = ""
+    # Between what a number lies, as it is typed.
+    bounds: tuple[float, float] = (-math.inf, math.inf)
     required: bool = False
     options: tuple[tuple[str, str], ...] = ()
     # Several short fields share a line.
@@ -170,6 +173,7 @@ def _one(
         unit=_unit(name, shape),
         default=_default(found) if default is None else default,
         limit=_limit(found),
+        bounds=_bounds(found),
         required=found.required if required is None else required,
         options=_options(found),
         wide=shape in {Shape.MODEL, Shape.NAMES} or (isinstance(found, Text) and found.longest >= _LONG_TEXT),
@@ -214,11 +218,18 @@ def _limit(found: fields.Field[Any]) -> str:
     return f"{found.low} to {found.high}" if isinstance(found, ExactField) else ""
 
 
+def _bounds(found: fields.Field[Any]) -> tuple[float, float]:
+    if isinstance(found, Amount | Count):
+        return found.bounds.low, found.bounds.high
+    return (float(found.low), float(found.high)) if isinstance(found, ExactField) else (-math.inf, math.inf)
+
+
 def _in_percent(field: FormField) -> FormField:
     if field.shape is not Shape.EXACT or field.unit != PERCENT:
         return field
     low, high = (percentage(end) for end in field.limit.split(" to "))
-    return replace(field, default=percentage(field.default), limit=f"{low} to {high}")
+    bounds = (field.bounds[0] * 100, field.bounds[1] * 100)
+    return replace(field, default=percentage(field.default), limit=f"{low} to {high}", bounds=bounds)
 
 
 def _default(found: fields.Field[Any]) -> str:

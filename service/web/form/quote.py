@@ -75,6 +75,7 @@ def _range_field(name: str) -> FormField:
     """Between what an input of the cost of ownership lies."""
     share = name.endswith("_fraction")
     ends = [f"{end:,f}" for end in RANGES[name]]
+    low, high = (float(end) * (100 if share else 1) for end in RANGES[name])
     return FormField(
         path=f"{PREFIX}.tco.bounds.{name}",
         label=f"{_WORDS[name]}, from and to",
@@ -83,6 +84,7 @@ def _range_field(name: str) -> FormField:
         unit=PERCENT if share else "",
         default=_EITHER_SIDE,
         limit=" to ".join(percentage(end) for end in ends) if share else " to ".join(ends),
+        bounds=(low, high),
     )
 
 
@@ -95,6 +97,7 @@ def _factor_field(name: str) -> FormField:
         what=f"As a multiple of what the quote says. {_BOUNDS.format('0.9 to 1.25')}",
         default=_EITHER_SIDE,
         limit="0 to 10",
+        bounds=(0.0, 10.0),
     )
 
 

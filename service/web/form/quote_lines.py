@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.quoting.terms import MOST_CHARGES
 from service.web.form.field import PERCENT, FormField, Group, Shape
 from service.web.form.quote import PREFIX
-from service.web.form.typed_number import percentage
+from service.web.form.typed_number import percentage, unmistakable
 
 QUANTITIES, DISCOUNTS, CONFIGURATIONS = "quantities", "line_discounts", "configurations"
 CHARGES = "charges"
@@ -49,8 +49,8 @@ def line_fields(line_id: str) -> LineFields:
 
 def _field(member: str, line_id: str) -> FormField:
     shape, label, what = _SHAPES[member]
-    unit = PERCENT if member == DISCOUNTS else ""
-    return FormField(path=f"{PREFIX}.{member}.{line_id}", key=line_id, label=label, shape=shape, what=what, unit=unit)
+    made = FormField(path=f"{PREFIX}.{member}.{line_id}", key=line_id, label=label, shape=shape, what=what)
+    return replace(made, unit=PERCENT, bounds=(0.0, 100.0)) if member == DISCOUNTS else made
 
 
 def charge_fields(typed: Mapping[str, str]) -> tuple[ChargeFields, ...]:
@@ -116,8 +116,12 @@ def typed_lines(asked: Mapping[str, Any]) -> dict[str, str]:
         for line_id, value in (asked.get(member) or {}).items()
     }
     for row, charge in enumerate(asked.get(CHARGES) or ()):
-        typed |= {f"{PREFIX}.{CHARGES}.{row}.{name}": str(value) for name, value in charge.items()}
+        typed |= {f"{PREFIX}.{CHARGES}.{row}.{name}": _spelled(name, str(value)) for name, value in charge.items()}
     return typed
+
+
+def _spelled(name: str, value: str) -> str:
+    return unmistakable(value) if name == "amount" else value
 
 
 def members_beside() -> Iterable[str]:

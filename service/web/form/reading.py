@@ -10,8 +10,9 @@ from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
 from service.web.form.countries import country_code, country_name, country_names
+from service.web.form.doubt import NUMBERS, settled
 from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape
-from service.web.form.typed_number import either, ends, exact, fraction, number, percentage, percents
+from service.web.form.typed_number import ends, exact, number, percentage, percents, unmistakable
 
 PASTED = "pasted"
 """The field that a configuration or a whole question is pasted into."""
@@ -54,7 +55,7 @@ def _put_all(body: dict[str, Any], fields: tuple[FormField, ...], typed: Mapping
 
 def _value(field: FormField, text: str) -> Any:
     if field.shape is Shape.NUMBER:
-        value = number(text)
+        value = number(settled(field, text))
         return int(value) if isinstance(value, float) and value.is_integer() else value
     if field.shape is Shape.NAMES:
         return [name for name in re.split(r"[\s,;]+", text) if name]
@@ -64,7 +65,7 @@ def _value(field: FormField, text: str) -> Any:
         pair = ends(text)
         return text if pair is None else [_exact(field, end) for end in pair]
     if field.shape is Shape.MONEY:
-        value = number(text.removeprefix("$"))
+        value = number(settled(field, text).removeprefix("$"))
         return f"{value:.2f}" if isinstance(value, float) else text
     if field.shape is Shape.FLAG:
         return {"true": True, "false": False}.get(text, text)
@@ -72,25 +73,8 @@ def _value(field: FormField, text: str) -> Any:
 
 
 def _exact(field: FormField, text: str) -> str:
-    return percents(text) if field.unit == PERCENT else exact(text)
-
-
-def unclear(form: Form, typed: Mapping[str, str]) -> tuple[FieldError, ...]:
-    """What was typed in percent and is probably a fraction: 0.15 for 15 %. Nobody but its author knows."""
-    found = []
-    for field in form.everything:
-        text = typed.get(field.path, "").strip()
-        if field.unit != PERCENT or not text:
-            continue
-        parts = ends(text) if field.shape is Shape.RANGE else None
-        meant = [fraction(part) for part in parts or (text,)]
-        if any(meant):
-            told = [f"{part.removesuffix('%').strip()} %" for part in parts or (text,)]
-            shares = [share or part for share, part in zip(meant, told, strict=True)]
-            near = (" to ".join(shares), " to ".join(told))
-            message = f"{text} may be {near[0]} or {near[1]}: choose one, or type it with its %."
-            found.append(FieldError(field=field.path, message=message, value=text, did_you_mean=near))
-    return tuple(found)
+    clear = settled(field, text)
+    return percents(clear) if field.unit == PERCENT else exact(clear)
 
 
 def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -141,13 +125,7 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     typed: dict[str, str] = {}
     for field in form.everything:
         value = value_at(body, field.place)
-        text = "" if value is None else _text(value)
-        if field.shape is Shape.COUNTRY:
-            text = country_name(text)
-        if field.shape is Shape.EXACT and field.unit == PERCENT:
-            text = percentage(text)
-        if field.shape is Shape.RANGE and value is not None:
-            text = " to ".join(percentage(end) if field.unit == PERCENT else end for end in value)
+        text = "" if value is None else _shown(field, value)
         # What holds anyway is left empty, as its author has probably left it.
         if text and text != field.default.replace(",", ""):
             typed[field.path] = text
@@ -159,6 +137,17 @@ def typed_of(body: Mapping[str, Any], form: Form) -> dict[str, str]:
     if isinstance(body.get(NAME), str):
         typed[NAME] = body[NAME]
     return typed
+
+
+def _shown(field: FormField, value: Any) -> str:
+    """A value as it would be typed into its field, so that nobody is asked what it means."""
+    if field.shape is Shape.COUNTRY:
+        return country_name(_text(value))
+    if field.unit == PERCENT:
+        return " to ".join(percentage(end) for end in (value if field.shape is Shape.RANGE else (_text(value),)))
+    if field.shape is Shape.RANGE:
+        return " to ".join(unmistakable(end) for end in value)
+    return unmistakable(_text(value)) if field.shape in NUMBERS else _text(value)
 
 
 def value_at(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -205,10 +194,9 @@ def beside_fields(form: Form, errors: tuple[FieldError, ...]) -> dict[str, list[
 
 def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     """The error as whoever types reads it: forms take shares as percentages and countries by their names."""
-    if field is None:
+    # What is asked about was put in the words of the form already.
+    if field is None or (field.shape is Shape.RANGE and error.did_you_mean):
         return error
-    if field.shape in {Shape.EXACT, Shape.RANGE} and _OF_JSON in error.message and (meant := either(error.value or "")):
-        return replace(error, message=f"{error.value} may be {meant[0]} or {meant[1]}: type one of them.")
     if field.shape is Shape.RANGE:
         return replace(
             error, message=f"Type two numbers from {field.limit}, the lower one first, with to between them."

@@ -9,7 +9,9 @@ _DIGITS = r"[+-]?(?:{})(?:[eE][+-]?\d+)?"
 _GROUPED = re.compile(_DIGITS.format(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"), re.ASCII)
 _WITH_COMMA = re.compile(_DIGITS.format(r"(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+),\d+"), re.ASCII)
 _PLAIN = re.compile(_DIGITS.format(r"\d+\.?\d*|\.\d+"), re.ASCII)
-_EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+# Behind three decimals a zero says that they are decimals, and no more.
+_ZEROS = re.compile(r"(\.\d{3}\d*?)0+$")
 _TO = re.compile(r"\s+to\s+|\s*(?:\u2013|;|\.{2,3}|\u2026)\s*|(?<=[\d%\s])\s*-\s*")
 _SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "%": 0.01}
 
@@ -32,15 +34,16 @@ def number(text: str) -> float | str:
 def exact(text: str) -> str:
     """12.5 % and 12,5 % and 1,234.50 as decimal strings; whatever else was typed stays as it is.
 
-    So does what may be either of two numbers: of a rate or a price a thousandth is as likely as its thousandfold.
+    So does a comma before three digits: of a rate or a price a thousandth is as likely as its thousandfold.
     """
     typed = text.strip()
     share = typed.endswith("%")
-    digits = None if either(typed.removesuffix("%")) else _plain(typed.removesuffix("%"))
+    bare = typed.removesuffix("%")
+    digits = None if "," in bare and either(bare) else _plain(bare)
     # A power of ten written out could be longer than any memory.
     if digits is None or "e" in digits.lower():
         return text
-    return format(Decimal(digits) / 100 if share else Decimal(digits), "f")
+    return _ZEROS.sub(r"\1", format(Decimal(digits) / 100 if share else Decimal(digits), "f"))
 
 
 def percents(text: str) -> str:
@@ -51,11 +54,22 @@ def percents(text: str) -> str:
 
 
 def either(text: str) -> tuple[str, str] | None:
-    """The two numbers that may be meant where a comma stands before three digits; None where it is clear."""
+    """The two numbers that may be meant where a comma or a dot stands before three digits; None where it is clear.
+
+    Each is spelled as nothing else can be read: 1.250 is 1250 or 1.25, and 1.085 is 1085 or 1.0850.
+    """
     typed = text.strip()
     if _EITHER.fullmatch(typed) is None:
         return None
-    return typed.replace(",", ""), typed.replace(",", ".")
+    whole, decimals = typed.replace(",", ".").split(".")
+    left = decimals.rstrip("0")
+    return f"{whole}{decimals}", f"{whole}.{left}{'0' if len(left) == len(decimals) else ''}".rstrip(".")
+
+
+def unmistakable(text: str) -> str:
+    """A number with a point for its decimals, spelled so that nobody takes the point for one of thousands."""
+    found = either(text)
+    return text if found is None else found[1]
 
 
 def fraction(text: str) -> str | None:

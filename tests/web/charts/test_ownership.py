@@ -39,3 +39,11 @@ def test_a_cloud_that_stays_cheaper_is_never_met() -> None:
 def test_without_a_total_there_is_no_chart() -> None:
     assert ownership_chart({**QUOTE, "tco": {**QUOTE["tco"], "total": None}}) is None
     assert ownership_chart({**QUOTE, "tco": None}) is None
+
+
+def test_of_hardware_that_is_written_off_nothing_is_left() -> None:
+    totals = {"one_time": {"net_amount": "0.10"}, "charges_amount": "0.20"}
+    parts = [{"part": "capital", "amount": "0.30"}]
+    chart = ownership_chart({"totals": totals, "tco": {**QUOTE["tco"], "total": "0.30", "parts": parts}})
+    assert chart is not None
+    assert chart.left == 0
