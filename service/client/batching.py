@@ -188,11 +188,15 @@ def _sum_up(batch: Batch) -> None:
 
 def _told(batch: Batch) -> str:
     """Where a batch stands, in one sentence."""
-    words = {"done": "fit", "infeasible": "do not fit"}
-    counted = [f"{count:,} {words.get(state, state)}" for state, count in batch.counts.items() if count]
+    counted = [f"{count:,} {_verb(state, count)}" for state, count in batch.counts.items() if count]
     reused = f" ({batch.reused_items:,} had an answer already)" if batch.reused_items else ""
     speed = f"; {pace(batch)}" if pace(batch) else ""
     return f"Batch {batch.id} is {batch.status}: of {batch.items:,} items {', '.join(counted)}{reused}{speed}."
+
+
+def _verb(state: str, count: int) -> str:
+    words = {"done": ("fits", "fit"), "infeasible": ("does not fit", "do not fit")}
+    return words.get(state, (state, state))[count != 1]
 
 
 def _write(headroom: Headroom, batch: Batch, *, out: str | None, form: str | None) -> None:

@@ -15,7 +15,24 @@ KINDS = ("inference", "training", "science")
 PAGE = 500
 Decorator = Callable[[Callable[..., Ending]], Callable[..., Ending]]
 _TIME = "TIME"
-_TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+class _Time(click.DateTime):
+    """A day or a moment; what is neither is told in words and not in the patterns of a parser."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(
+                f"{value!r} is no time; give a day, such as 2026-11-01, or a moment, such as 2026-11-01T14:30:00, "
+                "and behind it Z or +02:00 where it is not yours.",
+                param,
+                ctx,
+            )
+
+
+_TIMES = _Time(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
 def labels_given(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -32,7 +32,7 @@ def parse_json(body: bytes) -> Any:
         raise MalformedBodyError(f"The body is not UTF-8: byte {error.start} cannot be read.") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise MalformedBodyError(f"The body is not JSON: {error.msg} at {where}.") from error
+        raise MalformedBodyError(f"The body is not JSON: {error.msg.removesuffix(' at')} at {where}.") from error
     except RecursionError as error:
         raise MalformedBodyError(_TOO_DEEP) from error
     # What is refused in there can only be written with an escape, or with a bracket for each level.

@@ -171,13 +171,27 @@ def _in_row(row: int | None, messages: Any) -> Any:
     if isinstance(messages, Mapping):
         return {name: _in_row(row, inner) for name, inner in messages.items()}
     if isinstance(messages, str):
+        told = _of_cell(messages)
         return Issue(
-            in_row(row, messages),
-            value=getattr(messages, "value", None),
-            limit=getattr(messages, "limit", None),
-            did_you_mean=getattr(messages, "did_you_mean", ()),
+            in_row(row, told),
+            value=getattr(told, "value", None),
+            limit=getattr(told, "limit", None),
+            did_you_mean=getattr(told, "did_you_mean", ()),
         )
     return [_in_row(row, inner) for inner in messages]
+
+
+def _of_cell(message: str) -> str:
+    """What a price must look like in a table, which knows neither quotes nor null."""
+    if getattr(message, "limit", None) != UnitPrice.limit:
+        return message
+    return Issue(f"Must be {_PRICE_CELL}.", value=getattr(message, "value", None), limit=_PRICE_CELL)
+
+
+_PRICE_CELL = (
+    "more than 0, in digits with a dot before cents, without currency sign or thousands separator, such as 18250.00; "
+    "leave it empty where the price is not known"
+)
 
 
 def in_row(row: int | None, message: str) -> str:

@@ -21,10 +21,14 @@ _NAME = re.compile(r"(?<![\w.-])[a-z0-9]+(?:_[a-z0-9]+)+(?![\w-])")
 _VALUE = r" of \"?(-?\d[\d.]*(?:e[+-]?\d+)?)\b\"?"
 _ONE_OF = re.compile(r"(?<=exactly one of )[a-z_, ]+")
 _PERCENT = "%"
+# Its last member is whatever GPU is quoted.
+_GPU_HOUR = f"{quote.PREFIX}.tco.cloud.gpu_hour."
 
 
 def field_name(path: str) -> str:
     """What the forms call a field or a group of them; what they have no field for by the words of its path."""
+    if path.startswith(_GPU_HOUR):
+        return quote.hour_field(path.removeprefix(_GPU_HOUR)).label
     known = _labels()
     if path in known:
         return known[path]

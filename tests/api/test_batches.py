@@ -156,3 +156,16 @@ def test_no_other_form_is_offered(acme):
     place = post(acme, asking("one")).headers["Location"]
     assert acme.get(f"{place}/results", Accept="application/pdf").status_code == 406
     assert acme.get(place, Accept=CSV).status_code == 406
+
+
+def test_an_item_that_is_wrong_in_several_places_tells_all_of_them(acme, work):
+    item = json.dumps({"workload": {"kind": "inference", "model": "llama-3.1-8b", "colour": 1}}).encode()
+    dry = post(acme, item, query="?dry_run=true").json["refusals"][0]["error"]
+    place = post(acme, item).headers["Location"]
+    work()
+    kept = json.loads(acme.get(f"{place}/results").data)["error"]
+    row = acme.get(f"{place}/results", Accept=CSV).text
+    assert len(kept["errors"]) > 1
+    for one in kept["errors"]:
+        assert all(f"{one['field']}: {one['message']}" in told for told in (dry["message"], kept["message"], row))
+    assert "see errors" not in kept["message"]

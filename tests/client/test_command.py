@@ -60,7 +60,7 @@ def test_what_is_not_there_is_told_in_the_server_s_words(command, arguments):
         (["runs", "--limit", "0"], "--limit"),
         (["runs", "--label", "team"], "KEY:VALUE"),
         (["runs", "--label", "a:1", "--label", "a:2"], "given twice"),
-        (["runs", "--since", "yesterday"], "--since"),
+        (["runs", "--since", "yesterday"], "is no time; give a day, such as 2026-11-01"),
         (["runs", "--kind", "cooking"], "'science'"),
         (["runs", "--colour"], "--colour"),
         (["completion", "csh"], "'bash'"),

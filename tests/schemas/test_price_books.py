@@ -181,3 +181,13 @@ def test_the_query_is_the_head_of_a_table():
     with pytest.raises(ValidationError) as refused:
         table(row, {"name": "list", "currency": "USD", "indicative": "yes", "nmae": "x"})
     assert sorted(error.field for error in field_errors(refused.value.messages)) == ["date", "indicative", "nmae"]
+
+
+@pytest.mark.parametrize("price", ["abc", '"1.234,56"', '"$300,000"'])
+def test_a_table_is_told_what_a_cell_must_look_like(price):
+    with pytest.raises(ValidationError) as refused:
+        table(f"part,kind,unit,list_price\na,server,piece,{price}\n")
+    [told] = field_errors(refused.value.messages)
+    assert "without currency sign or thousands separator" in told.message
+    assert "leave it empty" in told.message
+    assert "null" not in f"{told.message}{told.limit}"

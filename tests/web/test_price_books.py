@@ -65,6 +65,14 @@ def test_each_wrong_row_is_told_and_nothing_is_lost(admin):
     assert "There is none yet" in text_of(admin.get("/price-books").text)
 
 
+def test_a_part_that_nothing_knows_is_told_with_its_line_and_what_was_meant(admin):
+    table = "part,kind,unit,list_price\npoweredge-xe9999,server,piece,1\nrack-pduu,power,unit,1\n"
+    words = text_of(admin.get(sent(admin, table).headers["Location"]).text)
+    assert "Line 1: poweredge-xe9999 . No bill of materials names such a part" in words
+    assert "Line 2: rack-pduu . No bill of materials names such a part" in words
+    assert "meant: rack-pdu" in words
+
+
 @pytest.mark.parametrize("content", ["", "  ", "{", "7", "what is this", "part,kind\na,b\n", "part,part,part\n"])
 def test_what_is_no_book_is_told(admin, content):
     answer = sent(admin, content)

@@ -8,6 +8,7 @@ import pytest
 
 from service.access import Role
 from service.web import quote_writing
+from service.web.field_words import field_name
 from service.web.form.inference import INITIAL as SIZED
 from tests.api.selling import Shop, open_shop
 from tests.web.conftest import Visitor, text_of
@@ -322,6 +323,10 @@ def test_a_price_in_thousandths_is_shown_again_so_that_nobody_asks(shop, seller)
     again = {**form_of(shop, **CLEAR, **{price: form[f"quote.{price}"]}), "version": "1"}
     assert seller.post(quote, again, on=f"{quote}/change").status_code == 303
     assert shop.seller.get(f"/v1{quote}").json["request"]["tco"]["electricity_price_kwh"] == "1.125"
+
+
+def test_the_price_of_a_gpu_hour_has_a_name():
+    assert field_name("quote.tco.cloud.gpu_hour.b200-sxm") == "Cloud, a GPU-hour"
 
 
 def test_a_number_is_read_by_what_its_field_can_hold(shop, seller):

@@ -93,6 +93,30 @@ def test_a_dot_before_three_digits_is_that_of_a_decimal_where_nothing_else_can_b
     assert 'class="headline' in anna.post("/size/inference/answer", typed).text
 
 
+def test_a_share_that_was_typed_in_percent_is_asked_about(anna):
+    field = "constraints.min_confidence_fraction"
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, field: "80"})
+    assert f'data-fill="{field}" data-value="80 %"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("pasted", "told"),
+    [('{"model_type": "llama", "hidden_size": 8, "vocab_size": 9, "intermediate_size": 9, "num_attention_heads": 2}',
+      "num_hidden_layers: this member is missing"),
+     ("{}", "The pasted JSON is empty"), ('{"model_type": "llam', "Unterminated string starting at line 1")],
+)  # fmt: skip
+def test_what_is_wrong_with_what_was_pasted_is_told_beside_it(anna, pasted, told):
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "pasted": pasted})
+    assert told in fault(page.text, "pasted")
+    assert not fault(page.text, "workload-model")
+
+
+def test_a_context_that_is_too_short_is_told_with_its_length(anna):
+    page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.isl_tokens.mean": "900000"})
+    told = fault(page.text, "workload-isl-tokens-mean")
+    assert "900,300 tokens together, and the context of the model is 131,072" in told
+
+
 def test_a_fraction_of_a_user_is_shown_as_it_was_typed(anna):
     page = anna.post("/size/inference/answer", {**inference.INITIAL, "workload.demand.users": "12.5"})
     assert "12.5 users" in text_of(page.text)

@@ -73,9 +73,9 @@ def _request(text: str) -> SizingRequest:
 
 
 def _sentence(errors: tuple[FieldError, ...]) -> str:
-    first = errors[0]
-    sentence = f"{first.field}: {first.message}" if first.field else first.message
-    return sentence if len(errors) == 1 else f"{sentence} And {len(errors) - 1} more; see errors."
+    """What is wrong with each field: a table of items has no other place for it."""
+    told = [f"{one.field}: {one.message}" if one.field else one.message for one in errors[:_MOST_ERRORS]]
+    return " ".join([*told, *([f"And {len(errors) - len(told)} more."] if len(errors) > len(told) else [])])
 
 
 def name_in(text: str) -> str | None:
@@ -90,7 +90,8 @@ def name_in(text: str) -> str | None:
 
 def problem_of(error: PlannerError) -> str:
     """Why an item was refused or failed, as JSON."""
-    return told(error.code, error.message, error.detail.errors)
+    errors = error.detail.errors
+    return told(error.code, _sentence(errors) if len(errors) > 1 else error.message, errors)
 
 
 def told(code: str, message: str, errors: tuple[FieldError, ...] = ()) -> str:

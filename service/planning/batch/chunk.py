@@ -79,7 +79,8 @@ def size_chunk(
         runtime.tracing.span("size_chunk", parent=claimed.traceparent, began_ns=None, **ids) as span,
     ):
         work = _Work(runtime, claimed, solve=solve, look_every_s=look_every_s)
-        alone = claimed.attempts >= runtime.settings.max_attempts
+        # The first claim follows no death, however few attempts are allowed.
+        alone = 1 < claimed.attempts >= runtime.settings.max_attempts
         stored = work.one_by_one() if alone else work.together()
         if not stored:
             span.fail("taken_over")

@@ -15,7 +15,8 @@ def check_context(workload: InferenceWorkload, architecture: ModelArchitecture) 
             errors=(
                 FieldError(
                     field="workload.isl_tokens",
-                    message="with osl_tokens is longer than the model's context; shorten it or choose another model",
+                    message=f"Input and output are {longest:,.0f} tokens together, and the context of the model is "
+                    f"{most:,}: shorten them or choose another model.",
                     value=f"{longest:.0f}",
                     limit=str(most),
                 ),

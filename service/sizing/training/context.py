@@ -13,7 +13,10 @@ def check_sequence(workload: TrainingWorkload, architecture: ModelArchitecture) 
     length, most = workload.seq_len_tokens, architecture.max_context_tokens
     if workload.method in _SETS_CONTEXT or most is None or length <= most:
         return
-    message = "is longer than the model's context; shorten it or choose another model"
+    message = (
+        f"A sequence of {length:,} tokens is longer than the model's context of {most:,}: "
+        "shorten it or choose another model."
+    )
     raise InvalidRequestError(
         f"seq_len_tokens is {length:,}, {architecture.id} has a context of {most:,}",
         errors=(FieldError(field="workload.seq_len_tokens", message=message, value=str(length), limit=str(most)),),

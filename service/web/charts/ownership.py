@@ -1,7 +1,7 @@
 """What is spent by when: owning, whose hardware is paid first, beside renting the same hours from a cloud.
 
-Money as it leaves: the cost of ownership counts of the hardware only what the horizon writes off, and the rest of it
-(`left`) is told beside the chart.
+Money as it leaves: what is financed is paid by the month, with its interest. The cost of ownership counts of the
+hardware only what the horizon writes off, and the rest of it (`left`) is told beside the chart.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from service.web.charts.axis import Axis, axis_over
 
 WIDTH, HEIGHT = 640.0, 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 620.0, 14.0, 210.0
-_CAPITAL = "capital"
+_CAPITAL, _FINANCING = "capital", "financing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class OwnershipChart:
     crossing: float | None
     crossing_at: float | None
     left: Decimal
+    financed: bool
     missing: tuple[str, ...]
 
 
@@ -41,27 +42,30 @@ def ownership_chart(quote: Mapping[str, Any]) -> OwnershipChart | None:
     if tco is None or tco["total"] is None:
         return None
     months = float(tco["inputs"]["horizon_months"])
-    worn = next(Decimal(part["amount"]) for part in tco["parts"] if part["part"] == _CAPITAL)
+    parts = {part["part"]: Decimal(part["amount"] or 0) for part in tco["parts"]}
+    worn, financed = parts[_CAPITAL], parts.get(_FINANCING, 0) > 0
     purchase = Decimal(totals["one_time"]["net_amount"]) + Decimal(totals["charges_amount"])
-    bought, running = float(purchase), float(Decimal(tco["total"]) - worn)
+    at_once = 0.0 if financed else float(purchase)
+    spent = float(purchase + Decimal(tco["total"]) - worn)
     rented = tco["cloud"]
     cloud = float(rented["amount"]) if rented is not None and rented["amount"] is not None else None
     x = axis_over([0.0, months], start=_LEFT, end=_RIGHT)
-    y = axis_over([0.0, bought + running, cloud or 0.0], start=_BOTTOM, end=_TOP)
+    y = axis_over([0.0, spent, cloud or 0.0], start=_BOTTOM, end=_TOP)
     crossing = None
-    if cloud is not None and cloud > bought + running:
-        # bought + running t = cloud t, of the horizon
-        crossing = bought / (cloud - running) * months
+    if cloud is not None and cloud > spent:
+        # at_once + (spent - at_once) t = cloud t, of the horizon
+        crossing = at_once / (cloud - (spent - at_once)) * months
     return OwnershipChart(
         x=x,
         y=y,
-        own=_line(x, y, (0.0, bought), (months, bought + running)),
+        own=_line(x, y, (0.0, at_once), (months, spent)),
         cloud=None if cloud is None else _line(x, y, (0.0, 0.0), (months, cloud)),
         cloud_name="" if rented is None else str(rented["name"]),
         currency=str(tco["currency"]),
         crossing=crossing,
         crossing_at=None if crossing is None else x.place(crossing),
         left=purchase - worn,
+        financed=financed,
         missing=tuple(str(part).replace("_", " ") for part in tco["missing"]),
     )
 

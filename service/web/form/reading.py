@@ -11,7 +11,7 @@ from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
 from service.web.form.countries import country_code, country_name, country_names
 from service.web.form.doubt import NUMBERS, settled
-from service.web.form.field import MEAN, PERCENT, Form, FormField, Shape
+from service.web.form.field import MEAN, PERCENT, SHARE, Form, FormField, Shape
 from service.web.form.typed_number import ends, exact, number, percentage, percents, unmistakable
 
 PASTED = "pasted"
@@ -20,6 +20,7 @@ NAME = "name"
 _MODEL = "workload.model"
 # How an error tells of a number that is written as text.
 _OF_JSON = "decimal string"
+_REQUIRED, _MISSING = "This field is required", "this member is missing."
 # A member that marks what was pasted: a whole question, or the configuration of a model.
 _OF_A_QUESTION = "workload"
 _OF_A_CONFIG = ("model_type", "architectures", "text_config")
@@ -108,6 +109,8 @@ def _pasted_model(text: str) -> Any:
     value = parse_json(text.encode())
     if not isinstance(value, dict):
         raise MalformedBodyError("Paste a JSON object: a config.json of Hugging Face, or a whole question.")
+    if not value:
+        raise MalformedBodyError("The pasted JSON is empty: paste a config.json of Hugging Face, or a whole question.")
     is_config = any(member in value for member in _OF_A_CONFIG)
     return {HF_CONFIG: value} if is_config else value
 
@@ -195,8 +198,13 @@ def beside_fields(form: Form, errors: tuple[FieldError, ...]) -> dict[str, list[
 def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
     """The error as whoever types reads it: forms take shares as percentages and countries by their names."""
     # What is asked about was put in the words of the form already.
+    if field is None and (member := _pasted_member(error.field)):
+        missing = error.message.startswith(_REQUIRED)
+        return replace(error, message=f"{member}: {_MISSING if missing else error.message}")
     if field is None or (field.shape is Shape.RANGE and error.did_you_mean):
         return error
+    if field.unit == SHARE and (meant := _in_percent(error.value)):
+        return replace(error, did_you_mean=(meant,))
     if field.shape is Shape.RANGE:
         return replace(
             error, message=f"Type two numbers from {field.limit}, the lower one first, with to between them."
@@ -210,6 +218,17 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
         message = "There is no country of that name: take one of the list, or its two letters, such as DE."
         return replace(error, message=message, did_you_mean=near)
     return error
+
+
+def _in_percent(value: str | None) -> str:
+    """Of 80, where a share was asked for, what was probably meant: 80 %."""
+    found = number(value or "")
+    return f"{found:.12g} %" if isinstance(found, float) and 1 < found <= 100 else ""
+
+
+def _pasted_member(path: str) -> str:
+    """The member of what was pasted that an error is about; it has no field of its own, so the sentence names it."""
+    return path.removeprefix(f"{_MODEL}.").removeprefix(f"{HF_CONFIG}.") if path.startswith(f"{_MODEL}.") else ""
 
 
 def _place(path: str, paths: list[str], groups: list[str]) -> str:

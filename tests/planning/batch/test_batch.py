@@ -296,6 +296,19 @@ def test_a_chunk_is_one_call_of_the_engine(patient, caller, queue):
     assert (after.counts.done, after.reused_items) == (41, 21)
 
 
+def test_a_chunk_over_which_nobody_died_is_one_call_however_few_attempts_there_are(patient, caller, queue):
+    once = replace(patient, settings=replace(patient.settings, max_attempts=1))
+    post(once, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(4)))
+    calls = []
+
+    def counted(held, asked, *rest):
+        calls.append(len(asked))
+        return sized(held, asked, *rest)
+
+    assert size_chunk(once, *one(queue), solve=counted)
+    assert calls == [4]
+
+
 def test_a_question_that_comes_in_the_middle_of_a_call_ends_it(patient, caller, queue):
     """What was found is stored, what was not is queued again, and nothing is sized twice."""
     batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(30)))

@@ -47,3 +47,13 @@ def test_of_hardware_that_is_written_off_nothing_is_left() -> None:
     chart = ownership_chart({"totals": totals, "tco": {**QUOTE["tco"], "total": "0.30", "parts": parts}})
     assert chart is not None
     assert chart.left == 0
+
+
+def test_what_is_financed_is_paid_by_the_month() -> None:
+    """An annuity over the horizon repays the purchase with its interest: nothing is paid at the beginning."""
+    parts = [*QUOTE["tco"]["parts"], {"part": "financing", "amount": "300.00"}]
+    chart = ownership_chart({**QUOTE, "tco": {**QUOTE["tco"], "total": "5700.00", "parts": parts}})
+    assert chart is not None
+    (_, start), (_, end) = ([float(part) for part in point.split(",")] for point in chart.own.split())
+    assert (start, end) == (pytest.approx(chart.y.place(0)), pytest.approx(chart.y.place(6900)))
+    assert (chart.financed, chart.crossing) == (True, 0.0)
