@@ -9,6 +9,7 @@ from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.rerun.inference import evaluate_inference
 from service.schemas.measured import MeasuredInference
+from service.sizing.inference.least import PassLeast
 from service.sizing.inference.operate import batch_grid
 from service.sizing.inference.overheads import newness_of
 from service.sizing.inference.serving import passes_of, pooled_passes_of
@@ -154,11 +155,15 @@ def _output(run: MeasuredInference, workload: InferenceWorkload, *, gpus: float)
 def stacked(parts: Sequence[StepParts], *, points: int) -> StepParts:
     """The parts of many runs, a row per run."""
 
-    def rows(name: str) -> FloatArray:
-        return np.stack([np.broadcast_to(getattr(one, name), (1, points))[0] for one in parts])
+    def stack(each: Sequence[FloatArray]) -> FloatArray:
+        return np.stack([np.broadcast_to(one, (1, points))[0] for one in each])
 
     return StepParts(
-        **{name: rows(name) for name in _PARTS},
+        **{name: stack([getattr(one, name) for one in parts]) for name in _PARTS},
+        least=PassLeast(
+            multiplied=stack([one.least.multiplied for one in parts]),
+            attended=stack([one.least.attended for one in parts]),
+        ),
         kernels=np.array([[float(np.max(one.kernels))] for one in parts]),
         exchanges=np.array([[float(np.max(one.exchanges))] for one in parts]),
     )

@@ -7,12 +7,19 @@ from marshmallow import Schema, ValidationError, fields, post_load, validates_sc
 
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, RecordSchema, drop_absent
+from service.sizing.science.folding import WIDEST_P95_MEANS
 from service.sizing.science.workload import SizeDistribution
 from service.sizing.workload import TokenLength
 
 
 class _LengthSchema(RecordSchema):
-    """A length distribution; its bounds come from the field that uses it."""
+    """A length distribution; its bounds come from the field that uses it.
+
+    `most_means` is how many times the mean a 95th percentile can be, `why_most` the reason.
+    """
+
+    most_means: ClassVar[float]
+    why_most: ClassVar[str]
 
     @validates_schema(skip_on_field_errors=True)
     def _order(self, data: dict[str, Any], **_: Any) -> None:
@@ -20,6 +27,12 @@ class _LengthSchema(RecordSchema):
         if p95 is not None and p95 < data["mean"]:
             limit = f"at least the mean, {data['mean']:g}"
             raise ValidationError({"p95": [Issue(f"Must be {limit}.", value=p95, limit=limit)]})
+        most = self.most_means * data["mean"]
+        if p95 is not None and p95 > most:
+            limit = f"at most {self.most_means:.3g} times the mean, {most:.6g}"
+            raise ValidationError(
+                {"p95": [Issue(f"Must be {limit}: {self.why_most}; raise the mean.", value=p95, limit=limit)]}
+            )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Any:
@@ -32,12 +45,17 @@ class TokenLengthSchema(_LengthSchema):
     """Lengths of requests."""
 
     record = TokenLength
+    # Markov's inequality.
+    most_means = 20.0
+    why_most = "a twentieth of the requests is at least so long, and already sums to more than the mean"
 
 
 class SizeDistributionSchema(_LengthSchema):
     """Sizes of the items of a scientific job."""
 
     record = SizeDistribution
+    most_means = WIDEST_P95_MEANS
+    why_most = "no log-normal through the mean, which sizes are taken to follow, has a longer one"
 
 
 class LengthField(fields.Field[Any]):

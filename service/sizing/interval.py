@@ -64,6 +64,11 @@ class Spread:
         """The same arms around a point that carries the median already."""
         return Spread(shift=0.0, down=self.down, up=self.up)
 
+    def over(self, least: float, point: float) -> "Spread":
+        """Of a time: the arm that leads under `least`, which no time around `point` can be, is cut there."""
+        room = max(0.0, self.shift + float(np.log(point / least)))
+        return Spread(shift=self.shift, down=min(self.down, room), up=self.up)
+
     def inverted(self) -> "Spread":
         """The spread of 1/x: a rate whose time scatters like this."""
         return Spread(shift=-self.shift, down=self.up, up=self.down)

@@ -20,22 +20,6 @@ _FIRST = (
     "steps_s", "wall_s",
 )  # fmt: skip
 _MOST_FIRST = 4
-_WORDS = {
-    "ttft_ms": "First token, mean",
-    "tpot_ms": "Each further token, mean",
-    "ttft_p95_ms": "First token, 95 of 100 requests",
-    "tpot_p95_ms": "Each further token, 95 of 100 requests",
-    "tokens_s_gpu": "Output per GPU",
-    "tokens_s_user": "Speed a user sees",
-    "capacity_requests_s": "Requests it could take",
-    "requests_s": "Requests asked of it",
-    "request_latency_ms": "A whole request",
-    "time_to_train_days": "Time to train",
-    "mfu": "Model FLOP utilisation (MFU)",
-    "concurrency": "Requests in flight",
-    "output_tokens_s": "Output in all",
-    "wall_s": "Wall-clock time",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +112,7 @@ def _row(
 ) -> OptionRow:
     figures = {
         metric.name: Figure(
-            label=metric_label(metric.name),
+            label=label(metric.name),
             metric=metric,
             bar=interval_bar(metric.interval, bound=kept.get(metric.name)),
         )
@@ -146,8 +130,3 @@ def _row(
         others=tuple(figures[name] for name in sorted(figures) if name not in first),
         on_front=on_front,
     )
-
-
-def metric_label(name: str) -> str:
-    """What a metric is called."""
-    return _WORDS.get(name) or label(name)

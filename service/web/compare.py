@@ -20,7 +20,7 @@ from service.schemas.issue import field_errors
 from service.schemas.workload import QUESTION, SizingRequestSchema
 from service.store.filters import RunFilter
 from service.store.tables.runs import RunStatus
-from service.web.answer import AnswerView, OptionRow, answer_view, metric_label
+from service.web.answer import AnswerView, OptionRow, answer_view
 from service.web.rendering import page
 from service.web.what_if import REACH, STEP, WhatIf, moved_question, what_if
 from service.web.wording import confidence
@@ -145,7 +145,7 @@ def _lines(columns: Sequence[Column]) -> Iterator[Line]:
     names = dict.fromkeys(figure.metric.name for row in rows if row for figure in (*row.first, *row.others))
     for name in names:
         figures = [row and next((f for f in (*row.first, *row.others) if f.metric.name == name), None) for row in rows]
-        yield _line(metric_label(name), figures, is_metric=True)
+        yield _line(label(name), figures, is_metric=True)
     yield _line("Indicative cost, US$", [row and _cost(row) for row in rows])
     for words, attribute, form in (
         ("Power at the meter", "facility_power_kw", "{:,.1f} kW"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from service.documents.labels import assumption_name
+from service.documents.labels import assumption_name, limit_name
 from service.edge.context import runtime
 from service.quoting.indicative import CALLED, CostLine
 from service.sizing.hardware import Hardware
@@ -35,5 +35,6 @@ def cost_name(line: CostLine) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "assumption_name": assumption_name,
     "cost_name": cost_name,
+    "limit_name": limit_name,
     "part_name": part_name,
 }

@@ -1,6 +1,6 @@
 """What an option is and does, in a sentence that a customer understands."""
 
-from service.documents.labels import label
+from service.documents.labels import limit_name
 from service.quoting.indicative import PricedResult
 from service.sizing.hardware import Hardware
 from service.sizing.result import Shortfall, SizingOption
@@ -136,7 +136,7 @@ def shortfall_sentence(shortfall: Shortfall) -> str:
     """Why nothing fits, and by how much."""
     # One sentence for GPUs, milliseconds and kilowatts alike, whatever their number.
     required, best = (_with_unit(value, shortfall.unit) for value in (shortfall.required, shortfall.best))
-    binds = f"{label(shortfall.limit.value)} is what binds"
+    binds = f"{limit_name(shortfall.limit.value)} is what binds"
     return f"Nothing in the catalog fits. {binds} (required: {required}; the nearest: {best})."
 
 

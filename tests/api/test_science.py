@@ -69,7 +69,7 @@ def answered(acme: Speaker, work, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_target_longer_than_any_gpu_holds_is_not_feasible(acme: Speaker, work):
-    result = answered(acme, work, changed(FOLDING, "workload.tokens", {"mean": 3000, "p95": 20000}))
+    result = answered(acme, work, changed(FOLDING, "workload.tokens", {"mean": 6000, "p95": 20000}))
 
     assert result["feasible"] is False
     missed = result["shortfall"]

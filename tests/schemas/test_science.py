@@ -144,3 +144,11 @@ def test_an_estimate_has_no_demand(template):
 
 def test_replicas_default_to_one():
     assert load(Template.MD) == MdWorkload(application="gromacs", atoms=1067000, ns_day=400.0)
+
+
+def test_a_p95_beyond_every_log_normal_is_refused_with_the_limit():
+    assert load(Template.FOLDING, tokens={"mean": 900, "p95": 3480}).tokens.p95 == 3480
+    with pytest.raises(ValidationError) as refused:
+        load(Template.FOLDING, tokens={"mean": 900, "p95": 3500})
+    (issue,) = refused.value.normalized_messages()["tokens"]["p95"]
+    assert issue.limit == "at most 3.87 times the mean, 3481.32"

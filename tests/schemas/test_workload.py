@@ -201,6 +201,15 @@ def test_p95_is_not_below_the_mean():
     assert error.limit == "at least the mean, 100"
 
 
+@pytest.mark.parametrize("field", ["workload.isl_tokens", "workload.osl_tokens"])
+def test_a_p95_that_no_lengths_of_this_mean_have_is_refused_with_the_limit(field):
+    changed(CHAT, field, {"mean": 2048, "p95": 40_960})
+    error = refused(changed(CHAT, field, {"mean": 2048, "p95": 100_000}))[f"{field}.p95"]
+    assert error.limit == "at most 20 times the mean, 40960"
+    assert error.value == "100000"
+    assert "raise the mean" in error.message
+
+
 @pytest.mark.parametrize("value", [6000000, 6e6, "6,000,000", "-5", "0", "0.00", "1e6", "1.234", "", "NaN", "٣"])
 def test_money_is_a_positive_decimal_string(value):
     assert refused(changed(CHAT, "constraints.max_budget_usd", value))["constraints.max_budget_usd"].limit

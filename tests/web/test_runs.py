@@ -136,7 +136,7 @@ def test_a_customer_reads_words_and_no_ids(anna, sized, runtime):
     for told in (
         "NVIDIA AI Enterprise, a year",
         "Dell ProSupport, a year",
-        "Framework reserve",
+        "Memory that the framework keeps",
         "beaten by none in cost",
     ):
         assert told in words, told

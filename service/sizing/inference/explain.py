@@ -109,8 +109,9 @@ def inference_working(
             value=values.decode_step_s / MS,
             unit="ms",
             formula="products + attention + experts + streams + collectives, each kernel by its curve times the "
-            "engine's factor, + gaps per layer, collective and step + host work per sequence, "
-            "all x (1 + untuned_fraction)",
+            "engine's factor, + gaps per layer, collective and step + host work per sequence, all x "
+            "(1 + untuned_fraction); products and experts with their launches, and attention, take no less than "
+            "tpot_least_ms says",
             inputs=(
                 Quantity(name="batch", value=values.batch),
                 Quantity(name="products_ms", value=values.products_s / MS),
@@ -141,6 +142,19 @@ def inference_working(
 def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[WorkingStep, ...]:
     """What a request sees and an instance carries: as the steady state has it, then with the median, as it is shown."""
     overheads, medians = bench.overheads, bench.medians
+    least = WorkingStep(
+        name="tpot_least_ms",
+        value=values.tpot_least_s / MS,
+        unit="ms",
+        formula="the longer of bytes of weights / memory bandwidth and their FLOP / dense peak, + the same of "
+        "attention with its cache, through all pipeline stages, by the data sheet / accepted tokens: no curve of "
+        "measured kernels and no median goes under it",
+        inputs=(
+            Quantity(name="batch", value=values.batch),
+            Quantity(name="accepted_tokens", value=traffic.accepted_tokens),
+        ),
+        source=f"{_METHOD}; {_CATALOG}",
+    )
     tpot = WorkingStep(
         name="tpot_ms",
         value=values.tpot_s / medians.tpot_factor / MS,
@@ -175,6 +189,7 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
         source=_METHOD,
     )
     return (
+        least,
         tpot,
         median_step(tpot, medians.tpot_factor, name="tpot_p50_ms", source=_FIT),
         ttft,
@@ -259,8 +274,8 @@ def _rate_steps(bench: Bench, table: HardwareTable, *, row: int) -> tuple[Workin
             value=float(curve.bytes_s[row, 0]) / bandwidth,
             unit="",
             formula="fitted on measured products: time of traffic = bytes at the weight precision / (factor x memory "
-            "bandwidth of the data sheet), beside launch_us; above 1 the launch holds a part of it, and no memory is "
-            "faster than its data sheet",
+            "bandwidth of the data sheet), beside launch_us; above 1 the launch holds a part of it or the cache held "
+            "the weights, and tpot_least_ms keeps the step from being faster than the memory",
             inputs=(
                 Quantity(name="memory_bandwidth_tb_s", value=bandwidth / TB_S),
                 Quantity(name="launch_us", value=float(curve.launch_s[row, 0]) / US),

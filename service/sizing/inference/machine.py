@@ -54,6 +54,8 @@ class Machine:
     experts: Curves | None
     all_reduce: Curves
     exchange: Curves | None
+    # The data sheet's, by number format of what is multiplied; without end where it has no figure.
+    peak_flop_s: dict[Precision, FloatArray]
     stream_bytes_s: FloatArray
     crosses_s: FloatArray
     stage_bytes_s: FloatArray
@@ -77,6 +79,7 @@ class Machine:
             experts=None if self.experts is None else self.experts.take(rows),
             all_reduce=self.all_reduce.take(rows),
             exchange=None if self.exchange is None else self.exchange.take(rows),
+            peak_flop_s={precision: peak[rows] for precision, peak in self.peak_flop_s.items()},
             stream_bytes_s=self.stream_bytes_s[rows],
             crosses_s=self.crosses_s[rows],
             stage_bytes_s=self.stage_bytes_s[rows],
@@ -90,6 +93,13 @@ def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray
     fallback = table.flop_s[Precision.BF16][server]
     fallback = np.where(np.isnan(fallback), table.flop_s[Precision.FP16][server], fallback)
     return np.where(np.isnan(peak), fallback, peak)
+
+
+def _peaks(load: ModelLoad, table: HardwareTable, server: IntArray) -> dict[Precision, FloatArray]:
+    """Of the formats that a pass multiplies in, (candidates, 1)."""
+    formats = {load.weight_precision, load.mixer_precision, load.kv_precision, Precision.BF16}
+    peaks = {precision: multiply_flop_s(precision, table, server)[:, None] for precision in formats}
+    return {precision: np.where(np.isnan(peak), np.inf, peak) for precision, peak in peaks.items()}
 
 
 def machine_of(
@@ -127,6 +137,7 @@ def machine_of(
         experts=find.memory(Operation.EXPERTS, _expert_formats(load, software.engine)) if load.is_moe else None,
         all_reduce=find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out)),
         exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
+        peak_flop_s=_peaks(load, table, server),
         stream_bytes_s=bandwidth[:, None],
         crosses_s=np.where(ranks > domain, latency_us * US, 0.0)[:, None],
         stage_bytes_s=np.where(layouts.pp * ranks <= domain, up, out)[:, None],

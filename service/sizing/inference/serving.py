@@ -109,7 +109,8 @@ def bench_of(
 class ServingPoint:
     """Per candidate and decode batch of one instance, SI units: what is shown, solved for and judged.
 
-    Latencies and rates carry the medians of the bench. `in_flight` counts waiting and prefilling requests too, as the
+    Latencies and rates carry the medians of the bench; `tpot_least_s` is what memory and arithmetic allow at best by
+    the data sheet, which no median passes. `in_flight` counts waiting and prefilling requests too, as the
     steady state has them before that: at so many the measured runs were compared. `prefill_instances` is how many
     prefill instances one decode instance needs: zero when both share GPUs. The decode step is made of `decode`, gaps
     and host work apart.
@@ -120,6 +121,7 @@ class ServingPoint:
     ttft_tail_s: FloatArray
     tpot_s: FloatArray
     tpot_tail_s: FloatArray
+    tpot_least_s: FloatArray
     requests_s: FloatArray
     in_flight: FloatArray
     prefill_instances: FloatArray
@@ -287,14 +289,18 @@ def _point(
 ) -> ServingPoint:
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
-    tpot = state.tpot_s * medians.tpot_factor
+    # A median of other GPUs may shorten a step, but not under what this one's memory allows.
+    least = state.decode.least.total / traffic.stream.accepted_tokens
+    tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
+    fastest = batch / (traffic.osl_tokens * least)
     return ServingPoint(
         batch=_full(batch, shape),
         ttft_s=state.ttft_s * medians.ttft_factor,
         ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
-        requests_s=state.requests_s * medians.rate_factor,
+        tpot_least_s=_full(least, shape),
+        requests_s=np.minimum(state.requests_s * medians.rate_factor, fastest),
         in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_full(state.prefill_fraction, shape),

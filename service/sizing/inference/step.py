@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.sizing.inference.attention import AttentionGroup, attended_tokens
+from service.sizing.inference.least import ExpertsLeast, Least, PassLeast, least_of
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad, touched_fraction
 from service.sizing.inference.machine import Machine
 from service.sizing.inference.overheads import Overheads
@@ -48,6 +49,7 @@ class StepParts:
     """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
     `launches` is what each kernel takes however little it has to do; collectives keep theirs.
+    `least` is what the data sheet allows at best, whatever kernels took alone.
     `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs.
     """
 
@@ -58,22 +60,27 @@ class StepParts:
     streams: FloatArray
     collectives: FloatArray
     launches: FloatArray
+    least: PassLeast
     kernels: Numeric
     exchanges: Numeric
 
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
-        """Time [s] of the pass in a running engine: scaled parts, and gaps per kernel, collective and step."""
-        gpu = (
+        """Time [s] of the pass in a running engine: scaled parts, and gaps per kernel, collective and step.
+
+        Never less than the data sheet allows.
+        """
+        multiplied = (
             overheads.products * self.products
-            + overheads.generation * self.generation
-            + overheads.context * self.context
             + overheads.experts * self.experts
-            + overheads.streams * self.streams
-            + overheads.collectives * self.collectives
             + overheads.launch_factor * self.launches
         )
+        attended = overheads.generation * self.generation + overheads.context * self.context
+        beside = overheads.streams * self.streams + overheads.collectives * self.collectives
+        vintage = overheads.gpu_vintage
+        busy = np.maximum(multiplied * vintage, self.least.multiplied)
+        busy = busy + np.maximum(attended * vintage, self.least.attended) + beside * vintage
         gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
-        return np.asarray(gpu * overheads.gpu_vintage + gaps * overheads.host_vintage, dtype=np.float64)
+        return np.asarray(busy + gaps * overheads.host_vintage, dtype=np.float64)
 
 
 def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
@@ -90,14 +97,19 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     launches = machine.products.launches_s(multiplied) + _launches_s(
         load, machine, lines, decode=carried.decode, prefill=carried.prefill_tokens
     )
+    experts, experts_least = _experts_s(load, machine, tokens=tokens)
+    least = lines.least.pass_of(
+        sequences=carried.decode, decode=decode, prefill=prefill, sampled=sampled, experts=experts_least
+    )
     return StepParts(
         products=machine.products.time_s(multiplied),
         generation=_attention_s(lines.generation, np.asarray(carried.decode, dtype=np.float64), shape),
         context=_attention_s(lines.context, prefill, shape),
-        experts=_experts_s(load, machine, tokens=tokens),
+        experts=experts,
         streams=_streams_s(load, machine, tokens=tokens),
         collectives=_collectives_s(load, machine, lines, tokens=tokens),
         launches=np.broadcast_to(launches, shape),
+        least=least,
         kernels=_kernels(load),
         exchanges=_exchanges(load, machine),
     )
@@ -127,9 +139,17 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
     products = machine.products.paired_s(PairedTokens(decode=decode, prefill=prefill, both=tokens, sampled=sampled))
     generation = _attention_s(lines.generation, sequences, sequences.shape)
     context = _attention_s(lines.context, prefill, prefill.shape)
-    experts, streams = _experts_s(load, machine, tokens=tokens), _streams_s(load, machine, tokens=tokens)
+    experts, experts_least = _experts_s(load, machine, tokens=tokens)
+    streams = _streams_s(load, machine, tokens=tokens)
     collectives = _collectives_s(load, machine, lines, tokens=tokens)
     exchanges = _exchanges(load, machine)
+    least = lines.least.pass_of(
+        sequences=np.concatenate([sequences, sequences], axis=1),
+        decode=np.concatenate([decode, decode], axis=1),
+        prefill=np.concatenate([np.zeros_like(prefill), prefill], axis=1),
+        sampled=sampled,
+        experts=experts_least,
+    )
     alone, mixed = (
         machine.products.launches_s(PassTokens(decode=decode, prefill=carrying, sampled=decode))
         + _launches_s(load, machine, lines, decode=sequences, prefill=carrying)
@@ -145,6 +165,7 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
             streams=streams[:, which],
             collectives=collectives[:, which],
             launches=np.broadcast_to(launches, generation.shape),
+            least=least.take(which),
             kernels=_kernels(load),
             exchanges=exchanges,
         )
@@ -168,16 +189,33 @@ class _Lines:
     context: tuple[tuple[int, Line], ...]
     reduce: Line
     exchange: Line | None
+    least: Least
 
 
 @lru_cache(maxsize=4)
 def _lines(load: ModelLoad, machine: Machine, lengths: Lengths) -> _Lines:
     """Settled once for all batches that a search tries."""
+    sequence = [(group, _sequence(load, machine, group, lengths)) for group in load.groups]
+    prompt = [(group, _prompt_token(load, machine, group, lengths)) for group in load.groups]
     return _Lines(
-        generation=tuple((group.layers, _generation(load, machine, group, lengths)) for group in load.groups),
-        context=tuple((group.layers, _context(load, machine, group, lengths)) for group in load.groups),
+        generation=tuple((group.layers, _generation(machine, group, lengths, each=each)) for group, each in sequence),
+        context=tuple((group.layers, _context(machine, group, lengths, each=each)) for group, each in prompt),
         reduce=_reduce(load, machine),
         exchange=_exchange(load, machine),
+        least=least_of(
+            load,
+            machine,
+            sequence=_all_layers(sequence),
+            prompt_token=_all_layers(prompt),
+        ),
+    )
+
+
+def _all_layers(kinds: list[tuple[AttentionGroup, Work]]) -> Work:
+    """FLOP, and bytes of weights or cache, of attention in all layers."""
+    return Work(
+        flop=np.asarray(sum(group.layers * each.flop for group, each in kinds), dtype=np.float64),
+        main_bytes=np.asarray(sum(group.layers * each.main_bytes for group, each in kinds), dtype=np.float64),
     )
 
 
@@ -202,8 +240,8 @@ def _attention_s(kinds: tuple[tuple[int, Line], ...], number: FloatArray, shape:
     return where_any(number, total)
 
 
-def _generation(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Line:
-    """What each decoding sequence takes in a layer of this kind."""
+def _sequence(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Work:
+    """What each decoding sequence has to do in a layer of this kind."""
     query_tokens, context_tokens = lengths.query_tokens, lengths.context_tokens
     entries = attended_tokens(group, context_tokens)
     index = context_tokens / group.stride
@@ -211,38 +249,52 @@ def _generation(load: ModelLoad, machine: Machine, group: AttentionGroup, length
     flop = group.decode_flop * entries + group.index_flop * index + group.state_flop
     read = (group.elements * entries + group.index_elements * index) * load.kv_bytes / shards
     state = 2.0 * STATE_BYTES * group.state_elements / machine.tp
-    sequence = Work(
+    return Work(
         flop=query_tokens * flop / machine.tp,
         main_bytes=read + state,
         side_bytes=ACTIVATION_BYTES * query_tokens * group.decode_query_elements / machine.tp,
     )
-    return machine.generation[group.family].line(each=sequence, depth=entries)
 
 
-def _context(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Line:
-    """What each token of a prompt takes in a layer of this kind: causal, at the mean context of the prompt."""
+def _generation(machine: Machine, group: AttentionGroup, lengths: Lengths, *, each: Work) -> Line:
+    """The time of that."""
+    return machine.generation[group.family].line(each=each, depth=attended_tokens(group, lengths.context_tokens))
+
+
+def _mean_tokens(lengths: Lengths) -> FloatArray:
+    """The mean context of a prompt: attention is causal."""
+    return np.asarray(lengths.cached_tokens + 0.5 * lengths.prompt_tokens, dtype=np.float64)
+
+
+def _prompt_token(load: ModelLoad, machine: Machine, group: AttentionGroup, lengths: Lengths) -> Work:
+    """What each token of a prompt has to do in a layer of this kind."""
     prompt_tokens, cached_tokens = lengths.prompt_tokens, lengths.cached_tokens
-    mean = np.asarray(cached_tokens + 0.5 * prompt_tokens, dtype=np.float64)
+    mean = _mean_tokens(lengths)
     entries = attended_tokens(group, mean)
     shards = np.minimum(machine.tp, group.kv_heads)
     held = attended_tokens(group, np.asarray(cached_tokens + prompt_tokens, dtype=np.float64))
     prompt_bytes = (
         group.elements * held * load.kv_bytes / shards + 2.0 * STATE_BYTES * group.state_elements / machine.tp
     )
-    token = Work(
+    return Work(
         flop=(group.prefill_flop * entries + group.index_flop * mean / group.stride + group.state_flop) / machine.tp,
         main_bytes=prompt_bytes / np.maximum(1.0, prompt_tokens),
         side_bytes=ACTIVATION_BYTES * group.prefill_query_elements / machine.tp,
     )
-    depth = prompt_tokens if group.state_elements else entries
-    return machine.context[group.family].line(each=token, depth=depth)
 
 
-def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:
-    """Routed experts [s]: only experts that some token chose are read."""
+def _context(machine: Machine, group: AttentionGroup, lengths: Lengths, *, each: Work) -> Line:
+    """The time of that."""
+    depth = lengths.prompt_tokens if group.state_elements else attended_tokens(group, _mean_tokens(lengths))
+    return machine.context[group.family].line(each=each, depth=depth)
+
+
+def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> tuple[FloatArray, ExpertsLeast]:
+    """Routed experts [s], and the least by the data sheet: only experts that some token chose are read."""
     if machine.experts is None:
-        return np.zeros(np.broadcast(tokens, machine.tp).shape)
+        return np.zeros(np.broadcast(tokens, machine.tp).shape), ExpertsLeast()
     total = np.zeros(np.broadcast(tokens, machine.tp).shape)
+    read, flop = np.zeros_like(total), np.zeros_like(total)
     everywhere = tokens * machine.attention_dp
     cut = machine.tp * machine.attention_dp / machine.ep
     for kind in load.experts:
@@ -256,7 +308,10 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> Floa
             padding_flop=2.0 * matrix * touched,
         )
         total = total + kind.layers * machine.experts.work_s(work)
-    return total
+        read += kind.layers * work.main_bytes
+        flop += kind.layers * work.flop
+    peak = machine.peak_flop_s[load.weight_precision]
+    return total, ExpertsLeast(read_s=read / machine.stream_bytes_s, arithmetic_s=flop / peak)
 
 
 def _streams_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> FloatArray:

@@ -11,7 +11,8 @@ from service.sizing.units import HOUR_S, MS
 from service.sizing.workload import InferenceWorkload, Slo, TokenLength
 
 _DEFAULT_PERCENTILE = 95.0
-_Z95 = NormalDist().inv_cdf(0.95)
+_P95 = 0.95
+_Z95 = NormalDist().inv_cdf(_P95)
 
 
 class Unit(StrEnum):
@@ -63,15 +64,20 @@ def tail_tokens(length: TokenLength) -> float:
 
 
 def quantile_tokens(length: TokenLength, fraction: float) -> float:
-    """Length that `fraction` of the requests stay under: a log-normal through the mean and the 95th percentile.
+    """Length that `fraction` of the requests stay under: the longest of the log-normals through the mean whose 95th
+    percentile is not above the stated one.
 
-    From ln(p95 / mean) = 1.645 s - s^2 / 2; no log-normal has a p95 beyond 3.87 times its mean, s stays at 1.645 there.
+    From ln(p95 / mean) = 1.645 s - s^2 / 2. No log-normal has a p95 beyond 3.87 times its mean: there a twentieth of
+    the requests has the stated length, and the percentiles above it are no shorter. Quantiles under the 95th are
+    longest at s = z, so that a longer p95 never makes one shorter.
     """
     if length.p95 is None or length.p95 <= length.mean:
         return length.mean
     room = _Z95**2 - 2.0 * math.log(length.p95 / length.mean)
-    sigma = _Z95 - math.sqrt(max(0.0, room))
-    return length.mean * math.exp(sigma * NormalDist().inv_cdf(min(0.9999, max(0.0001, fraction))) - 0.5 * sigma**2)
+    z = NormalDist().inv_cdf(min(0.9999, max(0.0001, fraction)))
+    sigma = min(_Z95 - math.sqrt(max(0.0, room)), max(0.0, z))
+    found = length.mean * math.exp(sigma * z - 0.5 * sigma**2)
+    return max(found, length.p95) if fraction >= _P95 and room < 0.0 else found
 
 
 def held_tokens(workload: InferenceWorkload) -> float:

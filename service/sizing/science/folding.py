@@ -19,6 +19,8 @@ from service.sizing.table import FloatArray
 from service.sizing.units import GB
 
 _Z95 = NormalDist().inv_cdf(0.95)
+# No log-normal has a 95th percentile at more times its mean.
+WIDEST_P95_MEANS = math.exp(_Z95 * _Z95 / 2.0)
 # Middles of ten slices of equal probability stand for a distribution of lengths.
 _SLICES = tuple((k + 0.5) / 10 for k in range(10))
 _FACTS_MISSING = "has no folding facts in config/science"
@@ -32,7 +34,7 @@ def lengths(size: SizeDistribution) -> tuple[float, ...]:
     if size.p95 is None or size.p95 <= size.mean:
         return (size.mean,)
     gap = math.log(size.p95 / size.mean)
-    # A p95 over 3.9 means has no log-normal; the widest one that exists stands in.
+    # Nobody may ask for a p95 over 3.87 means; at that limit rounding may leave less than nothing.
     sigma = _Z95 - math.sqrt(max(0.0, _Z95 * _Z95 - 2.0 * gap))
     mu = math.log(size.mean) - sigma * sigma / 2.0
     raw = [math.exp(mu + sigma * NormalDist().inv_cdf(q)) for q in _SLICES]

@@ -15,7 +15,7 @@ from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
 from service.sizing.training.passes import layer_passes
-from service.sizing.training.rates import peak_flop_s
+from service.sizing.training.rates import best_product_fraction, peak_flop_s
 from service.sizing.training.recipe import band
 from service.sizing.training.step import StepTime
 from service.sizing.units import DAY_S, GB, HOUR_S, KW, TFLOP_S
@@ -86,9 +86,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
-    """How measured step times and memories scatter around predicted ones in this regime, and what is near."""
+    """How measured step times and memories scatter around predicted ones in this regime, and what is near.
+
+    `best_product_fraction` is the share of the dense peak that the best of the GPU's measured products reaches.
+    """
 
     step: Spread
+    best_product_fraction: float
     memory: Spread
     basis: Basis
     nearest: tuple[str, ...]
@@ -111,6 +115,7 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
     name = band(job.recipe, moe=job.shape.is_moe)
     return Certainty(
         step=spread_of(calibration.residual("training.step_time_s", name), widen=widen, floor=floor),
+        best_product_fraction=best_product_fraction(calibration.curves, gpu, job.recipe.compute),
         memory=job.memory_spread.centred(),
         basis=basis,
         nearest=nearest,
@@ -120,8 +125,12 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
 def training_metrics(
     point: Point, certainty: Certainty, *, goodput: Interval, servers: int | None
 ) -> tuple[Metric, ...]:
-    """Times scatter like the step, rates like its inverse; energy only where the server's power is known."""
-    rate, time = certainty.step.inverted(), certainty.step
+    """Times scatter like the step, rates like its inverse; energy only where the server's power is known.
+
+    No step is shorter than all its FLOP as the best product of the GPU: that is where their upper ends stop.
+    """
+    time = certainty.step.over(point.step_s * point.mfu / certainty.best_product_fraction, point.step_s)
+    rate = time.inverted()
     days = point.days
     rows = [
         ("time_to_train_days", interval(days, time)),

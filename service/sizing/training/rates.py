@@ -8,7 +8,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import GpuSpec
 from service.sizing.numeric import Numeric
-from service.sizing.operation import ANY_ENGINE, Curves, Formats, Operation, curves_of
+from service.sizing.operation import ANY_ENGINE, CurveBook, Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.training.recipe import grouped_precision
@@ -56,6 +56,8 @@ class Rates:
     latent_factor: FloatArray
     # Elementwise work of stacks that do not fuse it over that of those that do.
     vector_factor: FloatArray
+    # Dense peak of the precision that layers are multiplied in.
+    peak_flop_s: FloatArray
     memory_bytes: FloatArray
     bandwidth_bytes_s: FloatArray
     scale_up_bytes_s: FloatArray
@@ -93,6 +95,7 @@ _COLUMNS = (
     "attention_factor",
     "latent_factor",
     "vector_factor",
+    "peak_flop_s",
     "memory_bytes",
     "bandwidth_bytes_s",
     "scale_up_bytes_s",
@@ -111,6 +114,17 @@ _FORMATS: dict[Precision, Formats] = {
 def peak_flop_s(table: HardwareTable, compute: Precision) -> FloatArray:
     """Dense peak [FLOP/s] per GPU of the precision; NaN where the record has none, so that nobody extrapolates."""
     return table.flop_s[compute]
+
+
+def best_product_fraction(book: CurveBook, gpu: str, compute: Precision) -> float:
+    """Share of the dense peak that the fastest measured products of a GPU reach; all of it where none were measured."""
+    formats = {name for width in _FORMATS.get(compute, _WIDE)[:1] for name in width}
+    found = [
+        curve.flop_efficiency
+        for curve in book.curves.values()
+        if curve.operation is Operation.PRODUCT and curve.gpu == gpu and curve.precision in formats
+    ]
+    return min(1.0, max(found, default=1.0))
 
 
 def kernel_curves(table: HardwareTable, operation: Operation, formats: Formats, calibration: Calibration) -> Curves:
@@ -143,10 +157,8 @@ def rates_of(
     generations = [generation(gpu) for gpu in table.gpus]
 
     def factor(name: str, precision: Precision) -> FloatArray:
-        return np.array(
-            [calibration.coefficient(name, f"{g}/{precision}", f"*/{precision}") for g in generations],
-            dtype=np.float64,
-        )
+        found = [calibration.coefficient(name, f"{g}/{precision}", f"*/{precision}") for g in generations]
+        return _at_least_kernels(np.array(found, dtype=np.float64), table, calibration)
 
     def curves(operation: Operation, formats: Formats = _WIDE) -> Curves:
         return kernel_curves(table, operation, formats, calibration)
@@ -182,6 +194,7 @@ def rates_of(
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
         vector_factor=np.full(len(generations), plain_vector),
+        peak_flop_s=peak_flop_s(table, compute),
         memory_bytes=table.memory_bytes,
         bandwidth_bytes_s=table.bandwidth_bytes_s,
         # Without NVLink the GPUs of a server meet on PCIe: the server is the domain, at PCIe speed.
@@ -205,10 +218,19 @@ def _plain_attention(
 
 
 def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calibration: Calibration) -> Curves:
-    """The curves with the rate that product_factor is fitted over: a share of the peak, the kernels' own where it is 0.
+    """The curves with the rate that product_factor is fitted over: a share of the peak.
 
     Kernels measured alone run at clocks that a training does not sustain, each GPU at others; where trainings were
-    measured the share of the peak predicts GPUs left out of the fit better.
+    measured the share of the peak predicts GPUs left out of the fit better. Where none was, what trainings of other
+    generations sustain, or the kernels' own rate where that is lower: heat and power limit every card.
     """
     share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
-    return replace(curves, flop_s=np.where(share > 0.0, share * table.flop_s[precision], curves.flop_s))
+    unmeasured = calibration.assumption("training.unmeasured_peak_fraction") * table.flop_s[precision]
+    others = np.fmin(curves.flop_s, unmeasured)
+    return replace(curves, flop_s=np.where(share > 0.0, share * table.flop_s[precision], others))
+
+
+def _at_least_kernels(factor: FloatArray, table: HardwareTable, calibration: Calibration) -> FloatArray:
+    """Where no training was measured none is faster than kernels alone: a factor under 1 is that of other GPUs."""
+    share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
+    return np.where(share > 0.0, factor, np.maximum(1.0, factor))

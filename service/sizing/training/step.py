@@ -96,6 +96,13 @@ def step_flop(shape: Shape, recipe: Recipe, *, tokens: float) -> float:
     return tokens * shape.flop_token * (recipe.passes + recipe.reference_passes)
 
 
+def _least_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, sequences: IntArray) -> FloatArray:
+    """The model FLOP of a step [s] at the dense peak of its products: no step is shorter, whatever kernels reach."""
+    tokens = sequences * np.asarray(shape.seq_len_tokens) / (layouts.cp * layouts.tp * layouts.pp)
+    flop = tokens * shape.flop_token * (recipe.passes + recipe.reference_passes)
+    return np.asarray(flop / rates.peak_flop_s, dtype=np.float64)
+
+
 def _many_s(curves: Curves, work: Work, count: Numeric) -> FloatArray:
     """Time [s] of `count` kernels that share this work: the sum of equal ones, whose launches do not overlap."""
     return np.asarray(curves.time_s(work) + (count - 1.0) * curves.launch_s, dtype=np.float64)
@@ -238,6 +245,9 @@ def step_time(
     rounds = micro_batches
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
     factor = k.vintage
+    worked = ((micro_s - waiting) * rounds + micro_s * (layouts.pp - 1) / layouts.vpp + data + optimizer) * factor
+    fixed = (k.fixed_s + waiting * rounds) * factor
+    least = _least_s(layouts, shape, recipe=recipe, rates=rates, sequences=layouts.micro_batch * rounds)
     return StepTime(
         products=products * rounds * factor,
         attention=attention * rounds * factor,
@@ -249,6 +259,6 @@ def step_time(
         bubble=micro_s * (layouts.pp - 1) / layouts.vpp * factor,
         data=data * factor,
         optimizer=optimizer * factor,
-        fixed=(k.fixed_s + waiting * rounds) * factor,
+        fixed=np.maximum(fixed, least - worked),
         rollout=_rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k),
     )

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.documents.labels import unit
+from service.documents.labels import label, unit
 from service.planning.load_curve import LoadPoint
 from service.sizing.interval import Interval
-from service.web.answer import metric_label
 from service.web.charts.axis import Axis, axis_over
 
 WIDTH, HEIGHT = 420.0, 240.0
@@ -66,7 +65,7 @@ def _chart(name: str, points: Sequence[LoadPoint], bound: float | None, asked: f
     )
     return LoadChart(
         name=name,
-        label=metric_label(name),
+        label=label(name),
         unit=unit(name),
         x=x,
         y=y,

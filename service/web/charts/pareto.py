@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from service.documents.labels import unit
+from service.documents.labels import label, unit
 from service.sizing.kind import Kind
 from service.sizing.result import SizingOption
-from service.web.answer import AnswerView, OptionRow, metric_label
+from service.web.answer import AnswerView, OptionRow
 from service.web.charts.axis import Axis, axis_over
 
 WIDTH, HEIGHT = 640.0, 300.0
@@ -68,7 +68,7 @@ def pareto_chart(answer: AnswerView) -> ParetoChart | None:
         dots=tuple(reversed(dots)),
         front=" ".join(f"{place[0]},{place[1]}" for place in on_front),
         speed_name=name,
-        speed_label=metric_label(name),
+        speed_label=label(name),
         speed_unit=unit(name),
         less_is_more=name in _LESS_IS_MORE,
     )

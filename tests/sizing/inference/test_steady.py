@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.sizing.inference.disaggregated import Prefill, balanced, busiest, decoding, prefilling
+from service.sizing.inference.least import PassLeast
 from service.sizing.inference.overheads import Overheads
 from service.sizing.inference.steady import Passes, Stream, aggregated, arriving, pass_tokens, wait_s, wait_tail_s
 from service.sizing.inference.step import StepParts
@@ -46,6 +47,7 @@ def parts(*products_s: float, context_s: float = 0.0) -> StepParts:
         streams=nothing,
         collectives=nothing,
         launches=nothing,
+        least=PassLeast(multiplied=nothing, attended=nothing),
         kernels=10.0,
         exchanges=4.0,
     )

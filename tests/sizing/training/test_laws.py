@@ -16,6 +16,7 @@ from service.sizing.training.fleet import search
 from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.point import goodput_interval, point_at
+from service.sizing.training.rates import best_product_fraction
 from service.sizing.training.recompute import fitted, lightest_recompute, memory_by_recompute
 from service.sizing.training.search import size_training
 from service.sizing.training.step import StepTime
@@ -138,6 +139,34 @@ def test_quantiles_are_ordered(found: Job, server: str) -> None:
     metrics = training_metrics(point, certainty, goodput=goodput_interval(found, point, CATALOG.calibration), servers=1)
     for metric in metrics:
         assert 0.0 < metric.interval.p10 <= metric.interval.p50 <= metric.interval.p90
+
+
+@settings(deadline=None, max_examples=40)
+@given(jobs, st.sampled_from(SERVERS), st.sampled_from((0, 1, 3)), st.sampled_from((1, 2)))
+def test_no_training_is_faster_than_the_products_of_its_gpu(
+    found: Job, server: str, sharding: int, micro_batch: int
+) -> None:
+    spec = CATALOG.hardware.server(server)
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    columns = layouts(dp=8, sharding=sharding, micro_batch=micro_batch)
+    point = point_at(found, columns, row=0, table=table, server=0, calibration=CATALOG.calibration)
+    assert point.mfu <= 1.0
+    certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=spec.gpu, gpus=8)
+    metrics = training_metrics(point, certainty, goodput=goodput_interval(found, point, CATALOG.calibration), servers=1)
+    mfu = next(metric.interval for metric in metrics if metric.name == "mfu")
+    best = best_product_fraction(CATALOG.calibration.curves, spec.gpu, found.recipe.compute)
+    assert mfu.p90 <= best * (1.0 + 1e-9)
+    assert best <= 1.0
+
+
+def test_a_card_that_nobody_trained_on_sustains_no_more_than_others_do() -> None:
+    found = job(CATALOG, model="llama-3.1-8b")
+    spec = CATALOG.hardware.server("poweredge-xe7745-rtx-pro-6000-se")
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    rates = table_rates(found, table, CATALOG.calibration)
+    sustained = rates.products.flop_s / rates.product_factor / rates.peak_flop_s
+    assert sustained[0] <= CATALOG.calibration.assumption("training.unmeasured_peak_fraction") + 1e-9
+    assert sustained[0] < best_product_fraction(CATALOG.calibration.curves, spec.gpu, Precision.BF16)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,0 +1,102 @@
+"""Laws of the data sheet: whatever curves of kernels say, no memory and no tensor core is faster than it states."""
+
+import numpy as np
+import pytest
+
+from service.sizing.estimate import estimate
+from service.sizing.inference.layout import InferenceLayouts, legal_layouts
+from service.sizing.inference.load import ModelLoad, model_load
+from service.sizing.inference.requests import Traffic
+from service.sizing.inference.serving import ServingPoint, bench_of, serve
+from service.sizing.inference.software import software_of
+from service.sizing.precision import Precision
+from service.sizing.table import FloatArray, HardwareTable, table_of
+from service.sizing.workload import Load, LoadKind, ServingEngine
+from tests.build import deployment, inference_workload
+from tests.facts import own_catalog
+
+CATALOG = own_catalog()
+TABLE = table_of(CATALOG.hardware)
+BATCHES = np.array([1.0, 2.0, 8.0, 32.0, 128.0, 512.0])
+TRAFFIC = Traffic(
+    isl_tokens=1000.0,
+    osl_tokens=200.0,
+    isl_tail_tokens=3000.0,
+    hit_fraction=0.0,
+    percentile_fraction=0.95,
+    speculative=None,
+)
+DENSE = ("llama-3.1-8b", "llama-3.1-70b", "llama-3.1-405b", "qwen3-32b")
+SPARSE = ("deepseek-v3", "gpt-oss-120b", "qwen3.5-397b-a17b")
+PRECISIONS = (Precision.BF16, Precision.FP8, Precision.FP4)
+
+
+def served(load: ModelLoad, engine: ServingEngine, *, disaggregated: bool) -> tuple[ServingPoint, InferenceLayouts]:
+    every = legal_layouts(load, TABLE, np.arange(len(TABLE.servers)))
+    every = every.take(np.flatnonzero(~np.isnan(TABLE.bandwidth_bytes_s[every.server])))
+    bench = bench_of(
+        load,
+        every,
+        software=software_of(engine, None, CATALOG.calibration),
+        table=TABLE,
+        calibration=CATALOG.calibration,
+        disaggregated=disaggregated,
+    )
+    batch = np.broadcast_to(BATCHES, (every.tp.size, BATCHES.size))
+    return serve(bench, batch=batch, traffic=TRAFFIC), every
+
+
+def dense_peak(load: ModelLoad, layouts: InferenceLayouts, table: HardwareTable) -> FloatArray:
+    formats = {load.weight_precision, load.mixer_precision, Precision.BF16}
+    peaks = [np.nan_to_num(table.flop_s[one][layouts.server]) for one in formats]
+    return np.maximum.reduce(peaks)[:, None]
+
+
+@pytest.mark.parametrize("disaggregated", [False, True])
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("model", [*DENSE, *SPARSE])
+def test_no_step_and_no_prefill_beats_the_data_sheet(model: str, precision: Precision, *, disaggregated: bool) -> None:
+    load = model_load(CATALOG.models[model].architecture, weight=precision, kv=Precision.FP8)
+    counts = load.counts
+    for engine in (ServingEngine.TENSORRT_LLM, ServingEngine.VLLM):
+        point, layouts = served(load, engine, disaggregated=disaggregated)
+        tp, bandwidth = layouts.tp[:, None], TABLE.bandwidth_bytes_s[layouts.server][:, None]
+        # What every token reads: norms and biases, a hair of it, are no products.
+        ffns = (counts.dense_ffn_params + counts.shared_expert_params) * load.weight_bytes
+        weights = 0.99 * (counts.mixer_params * load.mixer_bytes + ffns + 2.0 * load.head_matmul) / tp
+        cache = 0.0
+        if model in DENSE:
+            shards = np.minimum(tp, load.groups[0].kv_heads)
+            sequences = BATCHES / (layouts.attention_dp * layouts.pp)[:, None]
+            cache = sequences * TRAFFIC.isl_tokens * counts.kv_elements_per_token * load.kv_bytes / shards
+        # All stages one after another: the weights of the whole model, cut by tensor parallelism alone.
+        assert (point.tpot_s >= (weights + cache) / bandwidth).all()
+        ranks = tp * layouts.attention_dp[:, None]
+        active = 0.99 * (counts.mixer_params + counts.dense_ffn_params + counts.shared_expert_params) / ranks
+        prefill = 2.0 * active * TRAFFIC.isl_tokens / dense_peak(load, layouts, TABLE)
+        assert (point.ttft_s >= prefill).all()
+        assert (point.requests_s * TRAFFIC.osl_tokens <= BATCHES / point.tpot_least_s * (1.0 + 1e-9)).all()
+
+
+def test_quick_kernels_do_not_outrun_the_memory_of_a_card() -> None:
+    found = estimate(
+        inference_workload(model="llama-3.1-70b", weight_precision=Precision.BF16),
+        deployment(
+            server="poweredge-r770-rtx-pro-6000-se",
+            gpu="rtx-pro-6000-se",
+            gpus=2,
+            tp=2,
+            pp=1,
+            load=Load(kind=LoadKind.CONCURRENCY, value=1),
+        ),
+        hardware=CATALOG.hardware,
+        architecture=CATALOG.models["llama-3.1-70b"].architecture,
+        application=None,
+        calibration=CATALOG.calibration,
+    )
+    tpot = next(m.interval for m in found.metrics if m.name == "tpot_ms")
+    least = next(float(step.value or 0.0) for step in found.working if step.name == "tpot_least_ms")
+    # Half of 69.5 billion parameters in 16 bit through 1.597 TB/s.
+    assert least == pytest.approx(69.5 / 1.597, rel=0.02)
+    assert least <= tpot.p10 <= tpot.p50 <= tpot.p90
+    assert tpot.p50 > least
