@@ -1,5 +1,7 @@
 """What was asked, in one sentence and as fields."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.quoting.target import target_of
@@ -111,7 +113,7 @@ def test_the_target_is_a_sentence(workload, sentence):
 
 
 def test_a_number_that_was_asked_for_is_told_to_the_last_digit():
-    sentence = target_of(question({**TRAINING, "tokens": 1_234_567_891})).sentence
+    sentence = target_of(question(replace(TRAINING, tokens=1_234_567_891.0))).sentence
     assert "1.234567891 billion tokens in" in sentence
 
 

@@ -215,6 +215,7 @@ def test_a_comma_in_a_rate_is_that_of_a_decimal_or_asked_about(shop, seller):
     assert "1 USD = 0.9234 EUR" in text_of(previewed(seller, shop, **rate, **{"fx.rate": "0,9234"}))
     asked = previewed(seller, shop, **rate, **{"fx.rate": "1,085"})
     assert "1,085 may be 1085 or 1.0850: choose one." in fault_beside(asked, "quote-fx-rate")
+    assert "1 USD = 1.085 EUR" in text_of(previewed(seller, shop, **rate, **{"fx.rate": "1.085"}))
 
 
 def test_what_is_wrong_is_told_beside_it_while_the_rest_is_priced(shop, seller):
