@@ -161,6 +161,7 @@ STEPS: Mapping[str, str] = {
     "tensor_s": "Tensor parallelism",
     "time_to_train_p50_days": "Time to train, median",
     "tpot_p50_ms": "Each further token, median",
+    "tpot_least_ms": "Each further token, at the least that the data sheet allows",
     "traffic_s": "Memory traffic",
     "ttft_p50_ms": "First token, median",
     "weights_gb": "Weights",

@@ -7,6 +7,7 @@ from service.edge.answering import Answering, Environ
 from service.errors import RateLimitedError, UnavailableError
 
 _RETRY_AFTER_S = 1
+_WAITS_S = 0.25
 
 
 class Reading:
@@ -54,25 +55,44 @@ class Reading:
 
 
 class Readers:
-    """The threads that read bodies: so many at once, and so many of them for one tenant."""
+    """The threads that read bodies: so many at once, and so many of them for one tenant.
 
-    def __init__(self, *, most: int, most_tenant: int) -> None:
+    On a busy machine many bodies that are there already are not read yet: one more waits a moment for them. Behind
+    senders that are slow nobody waits, for that may take as long as they like.
+    """
+
+    def __init__(self, *, most: int, most_tenant: int, waits_s: float = _WAITS_S) -> None:
         self._most = most
         self._most_tenant = most_tenant
-        self._lock = threading.Lock()
+        self._waits_s = waits_s
+        self._changed = threading.Condition()
         self._reading: set[Reading] = set()
 
     def begin(self, environ: Environ, answering: Answering | None, tenant_id: str, *, within_s: float) -> Reading:
         """One more. RateLimitedError when the tenant has too many already, UnavailableError when all have."""
         reading = Reading(environ, answering, tenant_id, within_s=within_s)
-        with self._lock:
+        with self._changed:
             if len(self._reading) >= self._most_tenant:
+                if not self._slow_ones(tenant_id):
+                    self._changed.wait_for(lambda: self._has_room(tenant_id), timeout=self._waits_s)
                 self._refuse(tenant_id)
             self._reading.add(reading)
         return reading
 
+    def _slow_ones(self, tenant_id: str) -> bool:
+        """Whether what is in the way has been there for longer than a body takes that is sent at once."""
+        before_s = time.monotonic() - self._waits_s
+        slow = [one.tenant_id for one in self._reading if one.since_s <= before_s]
+        return slow.count(tenant_id) >= self._most_tenant or len(slow) >= self._most
+
+    def _has_room(self, tenant_id: str) -> bool:
+        return len(self._reading) < self._most and self._of(tenant_id) < self._most_tenant
+
+    def _of(self, tenant_id: str) -> int:
+        return sum(one.tenant_id == tenant_id for one in self._reading)
+
     def _refuse(self, tenant_id: str) -> None:
-        if sum(one.tenant_id == tenant_id for one in self._reading) >= self._most_tenant:
+        if self._of(tenant_id) >= self._most_tenant:
             raise RateLimitedError(
                 f"{self._most_tenant} bodies of your tenant are still on their way; send fewer at once.",
                 retry_after_s=_RETRY_AFTER_S,
@@ -85,10 +105,11 @@ class Readers:
     def end(self, reading: Reading) -> None:
         """One less."""
         reading.end()
-        with self._lock:
+        with self._changed:
             self._reading.discard(reading)
+            self._changed.notify_all()
 
     def since(self, before_s: float) -> list[Reading]:
         """Those who have read since then, or for longer."""
-        with self._lock:
+        with self._changed:
             return [reading for reading in self._reading if reading.since_s <= before_s]

@@ -1,5 +1,7 @@
 """Readers and places: who may read, who answers, and what is given back, without a server."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from service.edge.places import Places
@@ -25,6 +27,24 @@ def test_all_tenants_together_have_all_of_them():
     with pytest.raises(UnavailableError) as refused:
         readers.begin({}, None, "c", within_s=1)
     assert refused.value.detail.retry_after_s == 1
+
+
+def test_one_more_waits_a_moment_for_a_body_that_is_there_already():
+    readers = Readers(most=4, most_tenant=2, waits_s=30.0)
+    first, _ = readers.begin({}, None, "acme", within_s=1), readers.begin({}, None, "acme", within_s=1)
+    with ThreadPoolExecutor(1) as threads:
+        third = threads.submit(readers.begin, {}, None, "acme", within_s=1)
+        assert not third.done()
+        readers.end(first)
+        assert third.result(timeout=20) in readers.since(third.result().since_s)
+
+
+def test_behind_slow_senders_nobody_waits():
+    readers = Readers(most=4, most_tenant=2, waits_s=60.0)
+    for _ in range(2):
+        readers.begin({}, None, "acme", within_s=1).since_s -= 61.0
+    with pytest.raises(RateLimitedError):
+        readers.begin({}, None, "acme", within_s=1)
 
 
 def test_those_who_have_read_for_a_while_are_found():

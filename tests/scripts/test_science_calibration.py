@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pytest
 import yaml
+from scipy.stats import binom
 
 from config.environment import ROOT
 from scripts.calibration.science import calibrate_science, write_science
@@ -182,7 +183,9 @@ def test_intervals_hold_what_their_fit_had_not_seen() -> None:
     assert len(templates) >= 14
     for error in templates:
         assert error["inside"] >= 0.80, error
-        assert error["rows"] < 20 or error["inside"] <= 0.95, error
+        # So many inside by chance, were it 90 of 100: of 26 runs even all tell nothing, of 150 it is 95 of 100.
+        held = round(error["inside"] * error["rows"])
+        assert binom.sf(held - 1, error["rows"], 0.90) >= 0.05, error
     for error in (e for e in errors if e["application"] == "*" and e["left_out"] != "nothing"):
         assert 0.80 <= error["inside"] <= 0.90, error
 
