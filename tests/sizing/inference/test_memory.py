@@ -5,7 +5,7 @@ import pytest
 
 from service.catalog.catalog import Catalog
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import model_load
+from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import inference_memory, reserves_of, sequence_bytes, weight_bytes
 from service.sizing.inference.software import software_of
 from service.sizing.precision import BYTES_ELEMENT, Precision
@@ -72,6 +72,23 @@ def test_sglang_keeps_most_of_the_cache_of_windowed_layers(catalog: Catalog) -> 
     assert shared - freed == pytest.approx(2 * sum(each * (8000 - window) for each, window in elements))
 
 
+def held_by_engine(catalog: Catalog, engine: ServingEngine, load: ModelLoad, *, isl_tokens: float) -> float:
+    """Bytes that one sequence holds on a B200 server by this engine."""
+    software = software_of(engine, None, catalog.calibration)
+    server = next(server for server in catalog.hardware.servers if server.gpu == "b200-sxm")
+    gpu = next(gpu for gpu in catalog.hardware.gpus if gpu.id == server.gpu)
+    memory = inference_memory(
+        load,
+        layouts(),
+        table=build_table((server,), (gpu,)),
+        isl_tokens=isl_tokens,
+        osl_tokens=0.0,
+        software=software,
+        reserves=reserves_of(software, catalog.calibration),
+    )
+    return float(memory.sequence[0])
+
+
 @pytest.mark.parametrize(
     ("engine", "model", "fraction"),
     [
@@ -85,39 +102,15 @@ def test_memory_holds_windows_as_the_engine_does(
     catalog: Catalog, engine: ServingEngine, model: str, fraction: float
 ) -> None:
     load = model_load(catalog.models[model].architecture, weight=Precision.BF16, kv=Precision.BF16)
-    software = software_of(engine, None, catalog.calibration)
-    server = next(server for server in catalog.hardware.servers if server.gpu == "b200-sxm")
-    gpu = next(gpu for gpu in catalog.hardware.gpus if gpu.id == server.gpu)
-    memory = inference_memory(
-        load,
-        layouts(),
-        table=build_table((server,), (gpu,)),
-        isl_tokens=10_000.0,
-        osl_tokens=0.0,
-        software=software,
-        reserves=reserves_of(software, catalog.calibration),
-    )
     held = sequence_bytes(load, layouts(), context_tokens=10_000.0, windowed_fraction=fraction)
-    assert memory.sequence[0] == pytest.approx(held[0])
+    assert held_by_engine(catalog, engine, load, isl_tokens=10_000.0) == pytest.approx(held[0])
 
 
 @pytest.mark.parametrize(("model", "copies"), [("qwen3.6-27b", 12.0), ("nemotron-3-nano-30b-a3b", 1.0)])
 def test_sglang_holds_copies_of_the_state_of_delta_rules_alone(catalog: Catalog, model: str, copies: float) -> None:
     load = model_load(catalog.models[model].architecture, weight=Precision.BF16, kv=Precision.BF16)
-    software = software_of(ServingEngine.SGLANG, None, catalog.calibration)
-    server = next(server for server in catalog.hardware.servers if server.gpu == "b200-sxm")
-    gpu = next(gpu for gpu in catalog.hardware.gpus if gpu.id == server.gpu)
-    memory = inference_memory(
-        load,
-        layouts(),
-        table=build_table((server,), (gpu,)),
-        isl_tokens=1000.0,
-        osl_tokens=0.0,
-        software=software,
-        reserves=reserves_of(software, catalog.calibration),
-    )
     held = sequence_bytes(load, layouts(), context_tokens=1000.0, state_copies=copies)
-    assert memory.sequence[0] == pytest.approx(held[0])
+    assert held_by_engine(catalog, ServingEngine.SGLANG, load, isl_tokens=1000.0) == pytest.approx(held[0])
 
 
 def test_kv_cache_of_llama_70b_is_160_kib_elements_per_token(catalog: Catalog) -> None:
