@@ -11,11 +11,13 @@ import yaml
 
 from scripts.calibration.curve_fit import Peaks, curve_s, fit_curve, peaks_of
 from scripts.calibration.measured_kernels import Measured, measured_kernels
-from service.sizing.operation import ANY_ENGINE, Kin, OperationCurve
+from service.sizing.operation import ANY_ENGINE, Kin, OperationCurve, general_kernels
 from service.sizing.table import HardwareTable
 from service.sizing.version import ENGINE_VERSION
 
 _SEED = 1
+# Written once for all GPUs, in the language of that name.
+_GENERAL_KERNEL = "triton"
 _METHOD = "least squares on the logarithm, soft L1 loss at 0.15; at most 4,000 points a curve, drawn at random"
 _HEADER = """\
 # Curves of single operations, fitted on measured kernels by scripts/calibrate --kernels FOLDER; do not edit by hand.
@@ -23,7 +25,7 @@ _HEADER = """\
 #   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
 #   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth)
 # Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
-# engine 'any' pools all engines. Errors are of a quarter of the points that the fit did not see.
+# engine 'any' pools all engines, '<engine>/general' is its kernel for all GPUs where it has a quicker one. Errors are of a quarter of the points that the fit did not see.
 """
 # Every GPU that evidence or catalog name and nobody measured; the data sheet of the GPU itself stays in force.
 _KIN = (
@@ -87,7 +89,10 @@ def fit_kernels(folder: Path, table: HardwareTable, *, processes: int = 2) -> li
 
 
 def chosen_curves(fitted: Sequence[Fitted]) -> Iterator[OperationCurve]:
-    """One curve for each GPU, format and engine; of several kernels the quickest, for engines without one of all."""
+    """One curve for each GPU, format and engine; of several kernels the quickest, for engines without one of all.
+
+    The general kernel of an engine is kept beside a quicker one: what older releases run.
+    """
     same: dict[tuple[str, ...], list[Fitted]] = {}
     for one in fitted:
         curve = one.curve
@@ -95,7 +100,10 @@ def chosen_curves(fitted: Sequence[Fitted]) -> Iterator[OperationCurve]:
         if one.points.kernel:
             same.setdefault((curve.operation, curve.gpu, curve.precision, ANY_ENGINE), []).append(one)
     for (*_, engine), these in same.items():
-        yield replace(_quickest(these), engine=engine)
+        quickest = _quickest(these)
+        yield replace(quickest, engine=engine)
+        general = [one.curve for one in these if _GENERAL_KERNEL in one.points.kernel and engine != ANY_ENGINE]
+        yield from (replace(curve, engine=general_kernels(engine)) for curve in general if curve is not quickest)
 
 
 def _quickest(these: Sequence[Fitted]) -> OperationCurve:

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
-from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, Release, ResidualBand, Target
+from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, OwnKernels, Release, ResidualBand, Target
 from service.sizing.operation import Kin, Operation, OperationCurve
 from service.sizing.workload import Method, ServingEngine
 
@@ -93,6 +93,17 @@ class ReleaseSchema(RecordSchema):
     engine = Choice("Serving engine.", ServingEngine, required=True)
     version = Text("Version; those that begin so belong to it.", longest=20, required=True)
     month = Text("Month, YYYY-MM.", longest=7, shortest=7, required=True)
+
+
+class OwnKernelsSchema(RecordSchema):
+    """Since when a serving engine runs an operation with kernels made for the GPU."""
+
+    record = OwnKernels
+
+    engine = Choice("Serving engine.", ServingEngine, required=True)
+    operation = Choice("The operation.", Operation, required=True)
+    month = Text("Month, YYYY-MM.", longest=7, shortest=7, required=True)
+    source = Text("How it is known.", longest=400, required=True)
 
 
 class TargetSchema(RecordSchema):

@@ -56,6 +56,16 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnKernels:
+    """Since which month (YYYY-MM) an engine runs an operation with kernels made for the GPU, not with general ones."""
+
+    engine: str
+    operation: str
+    month: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Sequences that reference trainings of a model take to a published target at one global batch; least and most."""
 
@@ -123,6 +133,8 @@ class Calibration:
     newest_software: str
     # By engine and version.
     releases: Mapping[tuple[str, str], Release] = field(default_factory=lambda: MappingProxyType({}))
+    # By engine and operation.
+    own_kernels: Mapping[tuple[str, str], OwnKernels] = field(default_factory=lambda: MappingProxyType({}))
     # By model and method, batches ascending.
     targets: Mapping[tuple[str, str], tuple[Target, ...]] = field(default_factory=lambda: MappingProxyType({}))
 

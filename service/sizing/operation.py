@@ -20,6 +20,12 @@ from service.sizing.units import NS, US
 
 ANY_ENGINE = "any"
 _FEW_NUMBERS = 1000
+_GENERAL = "/general"
+
+
+def general_kernels(engine: str) -> str:
+    """The name under which an engine's general kernels stand, where it brings others for a GPU that are quicker."""
+    return f"{engine}{_GENERAL}"
 
 
 class Operation(StrEnum):
@@ -179,11 +185,13 @@ class CurveBook:
     def curve(self, operation: Operation, gpu: str, engine: str, formats: Formats) -> OperationCurve:
         """The curve of the first width that was measured on the GPU, else on its kin: by this engine, else by any.
 
+        Of general kernels those of the engine itself, where it has no others for the GPU.
+
         Raises CalibrationError when neither has any of these formats.
         """
         for measured in self._family(gpu):
             for width in formats:
-                for run_by in (engine, ANY_ENGINE):
+                for run_by in (engine, engine.removesuffix(_GENERAL), ANY_ENGINE):
                     for precision in width:
                         found = self.curves.get((operation, measured, run_by, precision))
                         if found is not None:

@@ -1,6 +1,6 @@
 """Machine: what the GPUs of each candidate sustain in each operation of one model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.product_times import ProductTimes, product_times
 from service.sizing.inference.software import Software
 from service.sizing.network import span_bytes_s
-from service.sizing.operation import Curves, Formats, Operation, curves_of
+from service.sizing.operation import Curves, Formats, Operation, curves_of, general_kernels
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
@@ -134,7 +134,7 @@ def machine_of(
         generation=find.attention(
             Operation.GENERATION_ATTENTION, latent=Operation.GENERATION_MLA, recurrent=Operation.GENERATION_RECURRENCE
         ),
-        experts=find.memory(Operation.EXPERTS, _expert_formats(load, software.engine)) if load.is_moe else None,
+        experts=find.experts(software) if load.is_moe else None,
         all_reduce=find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out)),
         exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
         peak_flop_s=_peaks(load, table, server),
@@ -163,6 +163,12 @@ def _expert_formats(load: ModelLoad, engine: ServingEngine) -> Formats:
     return _EXPERTS.get(load.weight_precision, _PLAIN)
 
 
+def _is_general(load: ModelLoad) -> bool:
+    """Experts in 16 bit, or in 8 bit but for MLA models: engines brought kernels of their own for DeepSeek's first."""
+    latent = any(mixer.kind is MixerKind.MLA for mixer in load.architecture.mixers)
+    return load.weight_precision is Precision.BF16 or (load.weight_precision is Precision.FP8 and not latent)
+
+
 @dataclass(frozen=True, slots=True)
 class _Finder:
     """Curves of one model on the servers of the candidates, under one serving engine."""
@@ -176,6 +182,12 @@ class _Finder:
     def memory(self, operation: Operation, formats: Formats) -> Curves:
         """An operation that arithmetic or memory bandwidth binds."""
         return self._of(operation, formats, self.table.bandwidth_bytes_s[self.server])
+
+    def experts(self, software: Software) -> Curves:
+        """Routed experts, by the kernel that the engine of that month brings for such a model."""
+        general = software.general_experts and _is_general(self.load)
+        find = replace(self, engine=general_kernels(self.engine)) if general else self
+        return find.memory(Operation.EXPERTS, _expert_formats(self.load, software.engine))
 
     def link(self, operation: Operation, link_bytes_s: FloatArray) -> Curves:
         """A collective: its bytes cross the link."""

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
+from service.sizing.operation import Operation
 from service.sizing.workload import ServingEngine
 
 DEFAULT_ENGINE = ServingEngine.TENSORRT_LLM
@@ -20,7 +21,8 @@ class Software:
     Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
     the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times. Layers with a
     window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so.
-    `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another.
+    `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another. `general_experts`: it had
+    no kernels of its own yet for experts in the usual formats, whatever the GPU.
     """
 
     engine: ServingEngine
@@ -31,6 +33,7 @@ class Software:
     state_copies: float
     windowed_cache_fraction: float
     narrow_cache: bool
+    general_experts: bool
 
 
 def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
@@ -38,6 +41,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
     newest = _months(calibration.newest_software)
     age = 0 if month is None else max(0, newest - _months(month))
     chosen = engine or DEFAULT_ENGINE
+    own = calibration.own_kernels.get((chosen, Operation.EXPERTS))
 
     def of(name: str) -> float:
         return calibration.assumption(f"inference.{name}.{chosen}")
@@ -51,6 +55,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         state_copies=of("state_copies"),
         windowed_cache_fraction=of("windowed_cache_fraction"),
         narrow_cache=chosen in _NARROW_CACHES,
+        general_experts=own is not None and newest - age < _months(own.month),
     )
 
 
