@@ -58,7 +58,7 @@ def left_out(
             pool = [run for run in dynamics(runs) if _of(run, part) != without]
             again = _without(catalog, whole, kept, pool=pool, part=part, value=without)
             seen = frozenset(run.gpu for run in kept)
-        found += _missed(catalog, fitted, {name: again}, left, part=part, gpus_seen=seen)
+            found += _missed(catalog, fitted, {name: again}, left, part=part, gpus_seen=seen)
     return found
 
 
