@@ -16,8 +16,8 @@ from service.sizing.table import HardwareTable
 from service.sizing.version import ENGINE_VERSION
 
 _SEED = 1
-# Written once for all GPUs, in the language of that name.
-_GENERAL_KERNEL = "triton"
+# Written once for all GPUs, in the language of that name; every engine ran 4 bit with kernels of its own from the start.
+_GENERAL_KERNEL, _GENERAL_FORMATS = "triton", frozenset({"bf16", "fp8", "fp8_block"})
 _METHOD = "least squares on the logarithm, soft L1 loss at 0.15; at most 4,000 points a curve, drawn at random"
 _HEADER = """\
 # Curves of single operations, fitted on measured kernels by scripts/calibrate --kernels FOLDER; do not edit by hand.
@@ -25,7 +25,8 @@ _HEADER = """\
 #   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
 #   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth)
 # Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
-# engine 'any' pools all engines, '<engine>/general' is its kernel for all GPUs where it has a quicker one. Errors are of a quarter of the points that the fit did not see.
+# engine 'any' pools all engines; '<engine>/general' is its kernel for all GPUs, where it has a quicker one by now.
+# Errors are of a quarter of the points that the fit did not see.
 """
 # Every GPU that evidence or catalog name and nobody measured; the data sheet of the GPU itself stays in force.
 _KIN = (
@@ -102,8 +103,13 @@ def chosen_curves(fitted: Sequence[Fitted]) -> Iterator[OperationCurve]:
     for (*_, engine), these in same.items():
         quickest = _quickest(these)
         yield replace(quickest, engine=engine)
-        general = [one.curve for one in these if _GENERAL_KERNEL in one.points.kernel and engine != ANY_ENGINE]
-        yield from (replace(curve, engine=general_kernels(engine)) for curve in general if curve is not quickest)
+        general = [one for one in these if _is_general(one, engine)]
+        if general and quickest not in [one.curve for one in general]:
+            yield replace(_quickest(general), engine=general_kernels(engine))
+
+
+def _is_general(one: Fitted, engine: str) -> bool:
+    return engine != ANY_ENGINE and one.curve.precision in _GENERAL_FORMATS and _GENERAL_KERNEL in one.points.kernel
 
 
 def _quickest(these: Sequence[Fitted]) -> OperationCurve:

@@ -143,6 +143,19 @@ def test_of_several_kernels_the_quickest_is_taken_and_stands_for_engines_without
     assert launches["sglang"] == fitted[2].curve.launch_us
 
 
+def test_the_general_kernel_of_an_engine_is_kept_beside_a_quicker_one() -> None:
+    fitted = []
+    for kernel, engine, slower in (("made", "sglang", 1.0), ("in_triton", "sglang", 2.0), ("in_triton", "vllm", 3.0)):
+        points = replace(measured(), kernel=kernel, engine=engine)
+        points.took_s[:] *= slower
+        curve = fit_curve(points, PEAKS, seed=1)
+        assert curve is not None
+        fitted.append(Fitted(points=points, peaks=PEAKS, curve=curve))
+    launches = {one.engine: one.launch_us for one in chosen_curves(fitted)}
+    made, general, alone = (one.curve.launch_us for one in fitted)
+    assert launches == {"sglang": made, "sglang/general": general, "vllm": alone, "any": made}
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Every 20th served run, some of each kind."""

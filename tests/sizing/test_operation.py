@@ -66,6 +66,7 @@ BOOK = CurveBook(
             curve(engine="any", launch_us=6.0),
             curve(engine="any", precision="fp8", launch_us=7.0),
             curve(gpu="other", engine="any", precision="fp4", launch_us=8.0),
+            curve(engine="vllm/general", launch_us=9.0),
         )
     },
     kin={"sister": Kin(gpu="sister", like="one", why="same chip"), "one": Kin(gpu="one", like="other", why="near")},
@@ -83,6 +84,10 @@ BOOK = CurveBook(
         ("one", "sglang", (("fp8", "bf16"),), 7.0),
         ("one", "vllm", (("fp4",), ("bf16",)), 5.0),
         ("one", "vllm", (("fp4",),), 8.0),
+        ("one", "vllm/general", (("bf16",),), 9.0),
+        # Where an engine has no other kernels its own are the general ones.
+        ("one", "vllm/general", (("fp8",), ("bf16",)), 7.0),
+        ("one", "sglang/general", (("bf16",),), 6.0),
         ("sister", "vllm", (("bf16",),), 5.0),
         ("sister", "vllm", (("fp4",),), 8.0),
     ],
