@@ -16,7 +16,7 @@ from service.sizing.table import HardwareTable
 from service.sizing.version import ENGINE_VERSION
 
 _SEED = 1
-# Written once for all GPUs, in the language of that name; every engine ran 4 bit with kernels of its own from the start.
+# Written once for all GPUs, in the language of that name; 4 bit had kernels of its own in every engine from the start.
 _GENERAL_KERNEL, _GENERAL_FORMATS = "triton", frozenset({"bf16", "fp8", "fp8_block"})
 _METHOD = "least squares on the logarithm, soft L1 loss at 0.15; at most 4,000 points a curve, drawn at random"
 _HEADER = """\

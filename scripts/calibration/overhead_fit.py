@@ -126,10 +126,11 @@ class Fitting:
     def slopes(self, vector: FloatArray) -> FloatArray:
         """Their derivatives by the vector: a run's error moves with its own coefficients, one at a time."""
         logs = self.logs(vector)
-        base = self._weighted(self.runs.log_errors(logs))
+        near = self.runs.near(logs)
+        base = self._weighted(near.log_errors(logs))
         found = np.zeros((base.size, vector.size))
         for name, members in self._slots.items():
-            moved = self._weighted(self.runs.log_errors({**logs, name: logs[name] + _STEP}))
+            moved = self._weighted(near.log_errors({**logs, name: logs[name] + _STEP}))
             slope = np.clip((moved - base) / _STEP, -_STEEPEST, _STEEPEST)
             for slot, rows in members:
                 found[:, slot] = slope * self._rows(rows)

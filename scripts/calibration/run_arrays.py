@@ -1,19 +1,24 @@
 """Many served runs of one mode as arrays, and how far the engine's predictions lie from what they measured."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from scripts.calibration.served_runs import GRID, ServedRun, stacked
+from scripts.calibration.served_runs import GRID, PARTS, ServedRun, stacked
 from service.sizing.inference.disaggregated import decoding, prefilling
+from service.sizing.inference.least import PassLeast
 from service.sizing.inference.overheads import Overheads, assembled
 from service.sizing.inference.steady import BUSIEST, Passes, SteadyState, Stream, aggregated
+from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
-from service.sizing.table import BoolArray, FloatArray
+from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.workload import LoadKind
 
 METRICS = ("tpot_ms", "ttft_ms", "output_tokens_s")
+# Batches about the one that a run has: between two of them it lies, and a small step takes it no farther than the next.
+_NEAR = 4
 
 # The logarithm of every run's own coefficient, by name.
 Logs = Mapping[str, FloatArray]
@@ -40,7 +45,7 @@ class Runs:
             "ttft_ms": np.array([run.ttft_s for run in runs]),
             "output_tokens_s": np.array([run.output_tokens_s for run in runs]),
         }
-        self._passes = Passes(
+        self.passes = Passes(
             batch=np.concatenate([run.passes.batch for run in runs]),
             attention_dp=column([run.passes.attention_dp for run in runs]),
             pp=column([run.passes.pp for run in runs]),
@@ -98,16 +103,16 @@ class Runs:
         """Every run at every batch."""
         overheads = self.overheads(logs)
         if not self.pooled:
-            return aggregated(self._passes, self._stream, overheads)
+            return aggregated(self.passes, self._stream, overheads)
         prefill = prefilling(
             self._prefill,
             self._stream,
             overheads,
             pass_tokens=self._chunk,
-            most_tokens=self._passes.most_tokens,
+            most_tokens=self.passes.most_tokens,
         )
         state, _ = decoding(
-            self._passes,
+            self.passes,
             self._stream,
             overheads,
             prefill=prefill,
@@ -118,6 +123,19 @@ class Runs:
         )
         return state
 
+    def near(self, logs: Logs) -> "Runs":
+        """The same runs at the few batches about those that they have under these coefficients.
+
+        Enough for what a small step of a coefficient does, in a sixth of the arithmetic. Pools are few, and stay.
+        """
+        if self.pooled:
+            return self
+        first = self._operating_place(self.state(logs)).astype(np.int64) - (_NEAR - 1) // 2
+        first = np.clip(first, 0, GRID - _NEAR)
+        found = copy.copy(self)
+        found.passes = _passes_from(self.passes, first)
+        return found
+
     def log_errors(self, logs: Logs) -> dict[str, FloatArray]:
         """ln(predicted / measured) of every run, by metric; not a number where it was not measured."""
         tpot, ttft, rate = self._operated(self.state(logs))
@@ -126,18 +144,48 @@ class Runs:
 
     def _operated(self, state: SteadyState) -> tuple[FloatArray, FloatArray, FloatArray]:
         """TPOT, TTFT and requests/s of every run at its load: the batch that its clients make, else the best one."""
-        held = state.requests_s * (state.ttft_s + (self.osl - 1.0) * state.tpot_s)
-        held = np.maximum.accumulate(held, axis=1)
-        best = np.argmax(state.requests_s, axis=1).astype(np.float64)
-        at = np.where(self.closed, _place(np.log(held), np.log(np.maximum(1e-12, self.clients))), best)
-        if self.pooled:
-            busy = np.log(np.maximum.accumulate(np.maximum(1e-12, state.prefill_fraction), axis=1))
-            at = np.minimum(at, _place(busy, np.full(at.shape, np.log(BUSIEST))))
+        held, at = self._held(state), self._operating_place(state)
         room = _at(held, at)
         tpot, ttft, rate = (_at(values, at) for values in (state.tpot_s, state.ttft_s, state.requests_s))
         # Who finds no room waits: Little's law turns their number into time to first token.
         waiting = np.where(self.closed, np.maximum(0.0, self.clients - np.maximum(held[:, 0], room)), 0.0)
         return tpot, ttft + waiting / rate, rate
+
+    def _held(self, state: SteadyState) -> FloatArray:
+        """Requests in flight at every batch."""
+        held = state.requests_s * (state.ttft_s + (self.osl - 1.0) * state.tpot_s)
+        return np.asarray(np.maximum.accumulate(held, axis=1), dtype=np.float64)
+
+    def _operating_place(self, state: SteadyState) -> FloatArray:
+        """Where along its batches each run stands: at the one that its clients make, else at the best one."""
+        best = np.argmax(state.requests_s, axis=1).astype(np.float64)
+        clients = np.log(np.maximum(1e-12, self.clients))
+        at = np.where(self.closed, _place(np.log(self._held(state)), clients), best)
+        if self.pooled:
+            busy = np.log(np.maximum.accumulate(np.maximum(1e-12, state.prefill_fraction), axis=1))
+            at = np.minimum(at, _place(busy, np.full(at.shape, np.log(BUSIEST))))
+        return at
+
+
+def _passes_from(passes: Passes, first: IntArray) -> Passes:
+    """A few batches of each run, from its own first one on."""
+    columns = first[:, None] + np.arange(_NEAR)
+
+    def few(values: FloatArray) -> FloatArray:
+        return np.take_along_axis(values, columns, axis=1) if values.shape[1] > 1 else values
+
+    def parts(whole: StepParts) -> StepParts:
+        arrays = {name: few(getattr(whole, name)) for name in PARTS}
+        least = PassLeast(multiplied=few(whole.least.multiplied), attended=few(whole.least.attended))
+        return replace(whole, **arrays, least=least)
+
+    return replace(
+        passes,
+        batch=few(passes.batch),
+        pass_tokens=few(passes.pass_tokens),
+        decode=parts(passes.decode),
+        mixed=parts(passes.mixed),
+    )
 
 
 def _place(rising: FloatArray, wanted: FloatArray) -> FloatArray:

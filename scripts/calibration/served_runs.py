@@ -22,7 +22,7 @@ from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
 GRID = 24
 _SMALLEST_BATCH = 0.05
-_PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
+PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def stacked(parts: Sequence[StepParts], *, points: int) -> StepParts:
         return np.stack([np.broadcast_to(one, (1, points))[0] for one in each])
 
     return StepParts(
-        **{name: stack([getattr(one, name) for one in parts]) for name in _PARTS},
+        **{name: stack([getattr(one, name) for one in parts]) for name in PARTS},
         least=PassLeast(
             multiplied=stack([one.least.multiplied for one in parts]),
             attended=stack([one.least.attended for one in parts]),

@@ -296,3 +296,13 @@ def test_what_is_inside_is_counted_by_intervals_that_never_saw_it(runs) -> None:
     assert inside_fraction(alike, "source") > 0.7
     assert inside_fraction(apart, "source") < 0.1
     assert np.isnan(inside_fraction(left_out(runs[0], "source", away=0.0), "source"))
+
+
+def test_slopes_at_the_batches_about_a_run_are_those_over_all_batches(runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = slots()
+    sets = [Fitting(Runs(some), place) for some in _by_mode(runs)]
+    few = [one.slopes(place.start) for one in sets]
+    monkeypatch.setattr(Runs, "near", lambda self, _: self)
+    for found, one in zip(few, sets, strict=True):
+        assert np.any(found != 0.0)
+        np.testing.assert_allclose(found, one.slopes(place.start), atol=1e-6)

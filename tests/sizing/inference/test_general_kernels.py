@@ -42,12 +42,8 @@ def launch_s(found: Machine) -> float:
     return float(found.experts.launch_s[0, 0])
 
 
-@pytest.mark.parametrize(
-    ("model", "weight"), [("qwen3-235b-a22b", Precision.BF16), ("qwen3-235b-a22b", Precision.FP8)]
-)
-def test_experts_of_an_older_release_take_longer_on_blackwell(
-    catalog: Catalog, model: str, weight: Precision
-) -> None:
+@pytest.mark.parametrize(("model", "weight"), [("qwen3-235b-a22b", Precision.BF16), ("qwen3-235b-a22b", Precision.FP8)])
+def test_experts_of_an_older_release_take_longer_on_blackwell(catalog: Catalog, model: str, weight: Precision) -> None:
     old, new = (launch_s(machine(catalog, month, model=model, weight=weight)) for month in (OLD, NEW))
     curves, general = catalog.calibration.curves.curves, "sglang/general"
     precision = "bf16" if weight is Precision.BF16 else "fp8_block"
