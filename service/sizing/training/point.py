@@ -47,7 +47,7 @@ def _point(job: Job, layouts: Layouts, memory: Memory, step: StepTime, *, table:
         server=server,
         goodput_fraction=float(progress.fraction[0]),
         failure_interval_s=float(progress.failure_interval_s[0]),
-        checkpoint_write_s=progress.checkpoint_write_s,
+        checkpoint_write_s=job.checkpoint_write_s,
         best_interval_s=float(progress.best_interval_s[0]),
     )
 
