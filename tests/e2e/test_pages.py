@@ -65,6 +65,8 @@ PAGES = {
 _SENT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
   .reduce((sum, one) => sum + one.transferSize, 0)"""
 
+_SETTLED = "Promise.all(document.getAnimations().map(one => one.finished))"
+
 
 # The machine may have much else to do.
 expect.set_options(timeout=20_000)
@@ -445,6 +447,8 @@ def test_every_page_is_light_accessible_and_fits_every_screen(visit, cookies, th
     for scheme, width in (("light", "laptop"), ("dark", "phone"), ("light", "projector"), ("dark", "laptop")):
         page.set_viewport_size({"width": WIDTHS[width], "height": 900})
         page.emulate_media(color_scheme=scheme)
+        # A colour on its way to another is neither.
+        page.evaluate(_SETTLED)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{width} scrolls sideways"
         opened.keep_picture(f"{name}-{width}-{scheme}")
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
