@@ -1,4 +1,4 @@
-"""Templates compiled once a process: every test that makes an application of its own would compile all of them again."""
+"""Templates compiled once a process: else every test that makes an application of its own would compile all of them."""
 
 from flask import Flask
 from jinja2 import BytecodeCache
