@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -19,11 +20,13 @@ from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
 from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.ledger import Answer, Job, Ledger
+from scripts.faulting.member import Member, supervised
 from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
 from scripts.faulting.receiver import FAILS_FIRST, GONE, Receiver
 from scripts.faulting.register import History
 from scripts.faulting.scene import Profile
+from scripts.processes import Process
 from scripts.trouble import Trouble
 
 QUICK = {1, 2, 4, 6, 14, 15, 16, 20, 28, 31, 32, 36, 38, 41, 44, 46, 56}
@@ -203,6 +206,7 @@ def test_the_edits_of_a_mutant_fit_the_tree(mutant):
 
 
 HELD = Held(
+    process_ids={"web-1": (7, 8)},
     memory_mib={"web-1": 100.0},
     files={"web-1": 40},
     sessions=10,
@@ -220,7 +224,13 @@ HELD = Held(
         ({}, []),
         ({"memory_mib": {"web-1": 130.0, "worker-1": 500.0}, "files": {"web-1": 50}, "sessions": 12}, []),
         ({"memory_mib": {"web-1": 300.0}}, ["memory of web-1 [MiB]: 100 before the case, 300 after it"]),
-        ({"files": {"web-1": 90}}, ["open files of web-1: 40 before the case, 90 after it"]),
+        ({"files": {"web-1": 70}}, ["open files of web-1: 40 before the case, 70 after it"]),
+        # One that was started anew had opened next to none of its pools before.
+        ({"files": {"web-1": 70}, "process_ids": {"web-1": (9, 10)}}, []),
+        (
+            {"files": {"web-1": 90}, "process_ids": {"web-1": (9, 10)}},
+            ["open files of web-1: 40 before the case, 90 after it"],
+        ),
         ({"sessions": 100}, ["database sessions: 10 before the case, 100 after it"]),
         ({"broker_bytes": 50_000_000}, ["bytes of the broker: 1000000 before the case, 50000000 after it"]),
         ({"cache_bytes": 3_000_000}, ["bytes of the cache: 2000000 before the case, 3000000 after it"]),
@@ -248,6 +258,24 @@ app.loader.import_default_modules()
 app.finalize()
 print(*(app.tasks[name].run.__module__ for name in ("size_workload", "size_chunk", "render_quote")))
 """
+
+
+def test_a_process_that_ends_under_a_supervisor_is_started_again(tmp_path):
+    asleep = Process(name="asleep", arguments=("-c", "import time; time.sleep(60)"))
+    member = Member(asleep, os.environ, ROOT, tmp_path / "asleep.log")
+    member.start()
+    try:
+        with supervised([member]):
+            first = member.running
+            first.kill()
+            for _ in range(100):
+                if member.running is not first and member.running.poll() is None:
+                    break
+                time.sleep(0.1)
+            assert member.running.pid != first.pid
+            assert member.running.poll() is None
+    finally:
+        member.kill()
 
 
 def test_the_worker_of_the_rig_sizes_by_its_own_tasks_and_renders_by_the_products(tmp_path):
