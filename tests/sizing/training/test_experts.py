@@ -6,6 +6,7 @@ from service.catalog.catalog import Catalog
 from service.sizing.precision import Precision
 from service.sizing.training.experts import fused_experts
 from service.sizing.training.job import Job, job_of
+from service.sizing.training.together import kin
 from service.sizing.workload import PrecisionRecipe
 from tests.sizing.training.jobs import layouts, training_workload
 from tests.sizing.training.test_step import step
@@ -61,3 +62,11 @@ def test_it_saves_most_where_experts_are_narrow(catalog: Catalog) -> None:
     ultra = "poweredge-xe9780-b300"
     assert saved("qwen3-30b-a3b", ultra) > saved("qwen3-235b-a22b", ultra) > saved("deepseek-v3", ultra) > 1.05
     assert saved("qwen3-30b-a3b", "poweredge-xe9680-h100") == pytest.approx(1.0)
+
+
+def test_jobs_whose_software_differs_in_it_are_not_computed_as_one(catalog: Catalog) -> None:
+    fused, apart = (
+        made(catalog, precision_recipe=recipe) for recipe in (PrecisionRecipe.AUTO, PrecisionRecipe.FP8_DELAYED_SCALING)
+    )
+    assert fused.coefficients == apart.coefficients
+    assert kin(fused) != kin(apart)
