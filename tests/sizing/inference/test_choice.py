@@ -250,7 +250,7 @@ def user_speed(options: list[SizingOption]) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     ("lengths", "users", "mode"),
-    [((60_000.0, 60.0), 1000.0, "disaggregated"), ((300.0, 800.0), 300.0, "aggregated")],
+    [((120_000.0, 40.0), 1500.0, "disaggregated"), ((300.0, 800.0), 300.0, "aggregated")],
 )
 def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
     catalog: Catalog, weight: FloatArray, lengths: tuple[float, float], users: float, mode: str
