@@ -33,7 +33,9 @@ _HEADER = """\
 # over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval. left_out:
 # nothing = curves go through the runs, so that inside says little; run = curves had not seen the run (where its GPU ran
 # nothing else, other GPUs tell); gpu = neither curves nor law had seen the GPU; source = neither had seen the source,
-# whose settings are others. "* md" is everything that is sized as md is.
+# whose settings are others; source_gpu_seen and source_gpu_unseen = of those the runs whose GPU another source ran with
+# the same application, and the others, whose GPU went with the source (no line: there are none). "* md" is everything
+# that is sized as md is.
 # An application that is left out whole has no rate: the customer gives one, or it borrows a curve as its file says.
 """
 PARTS = (NOTHING, RUN, GPU, SOURCE)
@@ -164,13 +166,22 @@ def _text(value: Any) -> str:
 
 def _error_lines(errors: Sequence[Missed]) -> Iterator[str]:
     """One line per way of leaving out, for all applications together, for each template and for each application."""
-    for part in PARTS:
-        own = [error for error in errors if error.left_out == part]
+    for part, own in _parted(errors):
         yield from _words(own, part, "*")
         for template in sorted({error.run.template for error in own}):
             yield from _words([e for e in own if e.run.template == template], part, f"* {template}")
         for name in sorted({error.run.application for error in own}):
             yield from _words([e for e in own if e.run.application == name], part, name)
+
+
+def _parted(errors: Sequence[Missed]) -> Iterator[tuple[str, list[Missed]]]:
+    """Errors by what was left out; those of a source apart by whether another source ran on the GPU as well."""
+    for part in PARTS:
+        own = [error for error in errors if error.left_out == part]
+        yield part, own
+        if part == SOURCE:
+            yield f"{part}_gpu_seen", [error for error in own if error.gpu_seen]
+            yield f"{part}_gpu_unseen", [error for error in own if not error.gpu_seen]
 
 
 def _words(errors: Sequence[Missed], part: str, application: str) -> Iterator[str]:

@@ -17,10 +17,14 @@ NOTHING, RUN, GPU, SOURCE = "nothing", "run", "gpu", "source"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """One run predicted: ln(measured / predicted), and the arms of its 80 % interval."""
+    """One run predicted: ln(measured / predicted), and the arms of its 80 % interval.
+
+    `gpu_seen` is whether what was fitted on had another run of the application on its GPU.
+    """
 
     run: ScienceRun
     left_out: str
+    gpu_seen: bool
     ln_missed: float
     down: float
     up: float
@@ -41,7 +45,8 @@ def left_out(
 ) -> list[Missed]:
     """Every run by a fit without it (`run`), its GPU or its source; or by the whole fit (`nothing`)."""
     if part == NOTHING:
-        return _missed(catalog, fitted, fitted.applications, runs, part)
+        seen = frozenset(run.gpu for run in runs)
+        return _missed(catalog, fitted, fitted.applications, runs, part=part, gpus_seen=seen)
     found: list[Missed] = []
     for name, whole in fitted.applications.items():
         mine = [run for run in runs if run.application == name]
@@ -52,7 +57,8 @@ def left_out(
             left = [run for run in mine if _of(run, part) == without]
             pool = [run for run in dynamics(runs) if _of(run, part) != without]
             again = _without(catalog, whole, kept, pool=pool, part=part, value=without)
-            found += _missed(catalog, fitted, {name: again}, left, part)
+            seen = frozenset(run.gpu for run in kept)
+            found += _missed(catalog, fitted, {name: again}, left, part=part, gpus_seen=seen)
     return found
 
 
@@ -136,7 +142,9 @@ def _missed(
     fitted: Fitted,
     applications: Mapping[str, Application],
     runs: Sequence[ScienceRun],
+    *,
     part: str,
+    gpus_seen: frozenset[str],
 ) -> list[Missed]:
     calibration = fitted_calibration(
         catalog.calibration,
@@ -149,6 +157,7 @@ def _missed(
         Missed(
             run=run,
             left_out=part,
+            gpu_seen=run.gpu in gpus_seen,
             ln_missed=math.log(measured / interval.p50),
             down=math.log(interval.p50 / interval.p10),
             up=math.log(interval.p90 / interval.p50),

@@ -1,10 +1,13 @@
 """scripts/faults: the fault and abuse protocol on a rig of its own, and what came of it."""
 
+import logging
 import secrets
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from scripts.checks import need_postgresql
 from scripts.faulting.case import Case
@@ -78,6 +81,8 @@ def _one_after_another(running: Protocol, cases: Sequence[Case], told: Callable[
 
 def main(arguments: list[str]) -> int:
     """0 where everything held and every mutant was caught, else 1; 2 where an option is wrong."""
+    # Where a case does what a dispatcher does, its lines would come between those of the report.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     options = parse("faults", arguments)
     seed = secrets.randbelow(_LARGEST_SEED) if options.seed is None else options.seed
     try:

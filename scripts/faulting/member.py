@@ -4,7 +4,9 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from scripts.processes import Process
 
 _STARTED = re.compile(rb'"event":"(?:worker_ready|dispatcher_started)"')
 _STOPPED_WITHIN_S = 20.0
+_LOOKED_AT_EVERY_S = 0.5
 
 
 def kill(pid: int) -> bool:
@@ -102,3 +105,26 @@ def is_ready(web: Member) -> bool:
         return httpx.get(f"{web.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
+
+
+@contextmanager
+def supervised(members: Sequence[Member]) -> Iterator[None]:
+    """In the block these are started again when they end, as a supervisor does: that of scripts/run, Docker, systemd.
+
+    A web process survives the death of its worker, and ends itself where two follow each other within 5.5 s.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOKED_AT_EVERY_S):
+            for member in members:
+                if member.running is None or member.running.poll() is not None:
+                    member.start()
+
+    supervisor = threading.Thread(target=look, name="supervisor")
+    supervisor.start()
+    try:
+        yield
+    finally:
+        over.set()
+        supervisor.join()

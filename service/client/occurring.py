@@ -1,6 +1,8 @@
 """`headroom occurrences ID`: how far one time of a schedule is, what moved, why, and all of it as a table."""
 
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 import click
 from rich.console import Console
@@ -131,10 +133,16 @@ def _print_tables(console: Console, summary: Answer) -> None:
             name = one["name"] or one["workload_id"]
             for change in one["changes"]:
                 share = "" if change["change_fraction"] is None else f"{change['change_fraction']:+.1%}"
-                cells = (name, change["quantity"], brief(change["old"]), brief(change["new"]), share)
+                told = (_told(change["quantity"], change[when]) for when in ("old", "new"))
+                cells = (name, change["quantity"], *told, share)
                 table.add_row(*(escape(cell) for cell in cells))
                 name = ""
         console.print(table)
+
+
+def _told(quantity: str, value: Any) -> str:
+    """Money comes as text, so that no digit of it is lost."""
+    return f"{Decimal(value):,}" if quantity.endswith("_usd") and value is not None else brief(value)
 
 
 def print_occurrences(console: Console, items: Sequence[Answer], *, more: str | None) -> None:

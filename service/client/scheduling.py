@@ -27,7 +27,8 @@ _WHAT_IT_SAYS = (
         "triggers",
         type=click.Choice(_TRIGGERS),
         multiple=True,
-        help="Also when this is new to the installation; several: any of them.",
+        help="Also when this is new to the installation (price_book: its indicative prices, not those of your quotes);"
+        " several: any of them.",
     ),
     click.option(
         "--label",

@@ -137,7 +137,11 @@ class ScheduleRequestSchema(RecordSchema):
         "after; where an hour comes twice it runs the first time only.",
         load_default="UTC",
     )
-    triggers = TriggersField("Also when one of these is new to the installation.", load_default=())
+    triggers = TriggersField(
+        "Also when one of these is new to the installation; its price book is that of the indicative costs, "
+        "a tenant's own prices quotes.",
+        load_default=(),
+    )
     selection = fields.Nested(
         SelectionSchema, load_default=Selection, metadata={"description": "Which workloads; all of them by default."}
     )

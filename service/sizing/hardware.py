@@ -23,7 +23,10 @@ class ScaleUp(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSpec:
-    """One GPU package. Every TFLOPS figure is dense. `nvlink_gb_s` and `pcie_gb_s` are one direction."""
+    """One GPU package. Every TFLOPS figure is dense. `nvlink_gb_s` and `pcie_gb_s` are one direction.
+
+    `pcie_gb_s` is what reaches the host, whatever the GPU's own side could do.
+    """
 
     id: str
     name: str

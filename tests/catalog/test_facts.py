@@ -96,6 +96,8 @@ def test_known_traps(catalog: Catalog) -> None:
     assert b200.int8_dense_tflops / b300.int8_dense_tflops > 25
     assert rtx.memory_bandwidth_tb_s == 1.597
     assert rtx.nvlink_gb_s is None
+    # The GPU's own side is Gen6; the CPUs of every server that carries it are Gen5, and so is the link to the host.
+    assert b300.pcie_gb_s == b200.pcie_gb_s == 64
     # NVL4 is a mesh of four, NVL72 a switched domain; GB200 racks have 400 Gbit/s per GPU, GB300 racks 800.
     server = catalog.hardware.server
     nvl4 = server("poweredge-xe8712-gb200")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -19,11 +20,13 @@ from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
 from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.ledger import Answer, Job, Ledger
+from scripts.faulting.member import Member, supervised
 from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
 from scripts.faulting.receiver import FAILS_FIRST, GONE, Receiver
 from scripts.faulting.register import History
 from scripts.faulting.scene import Profile
+from scripts.processes import Process
 from scripts.trouble import Trouble
 
 QUICK = {1, 2, 4, 6, 14, 15, 16, 20, 28, 31, 32, 36, 38, 41, 44, 46, 56}
@@ -248,6 +251,24 @@ app.loader.import_default_modules()
 app.finalize()
 print(*(app.tasks[name].run.__module__ for name in ("size_workload", "size_chunk", "render_quote")))
 """
+
+
+def test_a_process_that_ends_under_a_supervisor_is_started_again(tmp_path):
+    asleep = Process(name="asleep", arguments=("-c", "import time; time.sleep(60)"))
+    member = Member(asleep, os.environ, ROOT, tmp_path / "asleep.log")
+    member.start()
+    try:
+        with supervised([member]):
+            first = member.running
+            first.kill()
+            for _ in range(100):
+                if member.running is not first and member.running.poll() is None:
+                    break
+                time.sleep(0.1)
+            assert member.running.pid != first.pid
+            assert member.running.poll() is None
+    finally:
+        member.kill()
 
 
 def test_the_worker_of_the_rig_sizes_by_its_own_tasks_and_renders_by_the_products(tmp_path):

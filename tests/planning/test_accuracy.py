@@ -123,6 +123,28 @@ def test_a_target_of_five_models_timed_by_one(catalog):
     assert medians(catalog, one)["elapsed_s"] == pytest.approx(medians(catalog, whole)["elapsed_s"] / 5)
 
 
+@pytest.mark.parametrize(
+    ("settings", "step_fs", "assumed"),
+    [
+        ("CUDA platform", 2.0, True),
+        ("2 fs timestep", 2.0, False),
+        ("4fs LangevinMiddle, mixed precision", 4.0, False),
+        ("MTS: bonded forces every 1 fs, others every 2.5 fs; frames every 1000 fs", 2.5, False),
+        ("HMR, mixed precision", 4.0, True),
+    ],
+)
+def test_a_step_that_only_the_settings_tell_is_read_from_them(settings, step_fs, assumed, catalog):
+    apoa1 = {"workload__application": "openmm", "workload__model": "apoa1 PME", "workload__atoms": 92224.0}
+    asked = line(FOLDED, measured={"ns_day": 1.0}, workload__settings=settings, **apoa1)
+    told = line(asked, workload__timestep_fs=step_fs)
+
+    assert medians(catalog, asked) == medians(catalog, told)
+    assert any(word.startswith("workload.timestep_fs=") for word in words(catalog, asked)) == assumed
+    # The field is what counts where it stands.
+    other = line(asked, workload__timestep_fs=1.0)
+    assert medians(catalog, other)["ns_day"] == pytest.approx(medians(catalog, asked)["ns_day"] / step_fs, rel=1e-5)
+
+
 def test_only_what_may_influence_a_prediction_does(catalog, evidence):
     chance = random.Random(1)
     shuffled = chance.sample(evidence, len(evidence))

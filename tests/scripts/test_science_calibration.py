@@ -14,7 +14,7 @@ from config.environment import ROOT
 from scripts.calibration.science import calibrate_science, write_science
 from scripts.calibration.science_curves import unheld
 from scripts.calibration.science_fit import fit_application, fit_science
-from scripts.calibration.science_folds import GPU, left_out
+from scripts.calibration.science_folds import GPU, SOURCE, left_out
 from scripts.calibration.science_runs import ScienceRun, science_runs
 from service.catalog.applications import load_facts
 from service.catalog.catalog import Catalog
@@ -128,6 +128,24 @@ def test_runs_on_several_gpus_say_nothing_of_the_law_between_gpus(bare: Catalog,
     assert missed(lattice) == pytest.approx(missed(alone))
 
 
+def test_a_source_left_out_tells_runs_apart_whose_gpu_another_source_ran(
+    bare: Catalog, runs: list[ScienceRun], tmp_path: Path
+) -> None:
+    """What was timed elsewhere on the same GPU is measured, what went with its source is not: they are judged apart."""
+    mine = [run for run in runs if run.application == "openmm" and run.gpu in {"h100-sxm", "gh200", "v100"}]
+    moved = [replace(run, source="another") if run.gpu == "h100-sxm" and run.variant == "rf" else run for run in mine]
+    fitted, errors = calibrate_science(bare, moved, lambda _: None)
+    seen = {one.run.id: one.gpu_seen for one in errors if one.left_out == SOURCE}
+    path = tmp_path / "science.yaml"
+    write_science(path, fitted, errors, catalog=bare, today=date(2026, 11, 29), runs=len(moved))
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))["errors"]
+    rows = {error["left_out"]: error["rows"] for error in told if error["application"] == "openmm"}
+
+    assert seen == {run.id: run.gpu == "h100-sxm" for run in moved}
+    assert rows["source_gpu_seen"] == sum(seen.values())
+    assert rows["source_gpu_unseen"] == rows["source"] - rows["source_gpu_seen"] == 10
+
+
 def test_what_is_written_reads_back(bare: Catalog, runs: list[ScienceRun], tmp_path: Path) -> None:
     mine = [run for run in runs if run.application in {"corrdiff", "amber"}]
     fitted, errors = calibrate_science(bare, mine, lambda _: None)
@@ -173,6 +191,9 @@ def test_the_targets_of_the_engine_are_met_on_calibration() -> None:
     assert whole["nothing"]["group_median"] <= 0.12
     assert whole["nothing"]["row_p90"] <= 0.30
     assert whole["gpu"]["inside"] >= 0.80
+    # Of the sources of OpenMM neither ran on a GPU of the other: without its source, no GPU is measured.
+    assert whole["source_gpu_unseen"]["rows"] == whole["source"]["rows"]
+    assert whole["source_gpu_unseen"]["inside"] >= 0.80
 
 
 def test_intervals_hold_what_their_fit_had_not_seen() -> None:

@@ -7,7 +7,7 @@ from scripts.faulting.case import case
 from scripts.faulting.checker import read_lines
 from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, Trait
 from scripts.faulting.load import inference
-from scripts.faulting.member import Member
+from scripts.faulting.member import Member, supervised
 from scripts.faulting.scene import Scene
 
 _RUN = b"SELECT status, attempts, error_code FROM runs WHERE id = %s"
@@ -117,7 +117,7 @@ def killed_after_publishing(scene: Scene) -> None:
 
 def _web_dies(scene: Scene, point: Failpoint) -> None:
     deaths = scene.times(2, 10)
-    with scene.fault():
+    with scene.fault(), supervised(scene.rig.webs):
         for _ in range(deaths):
             scene.rig.failpoints.arm(point)
             scene.load.post(scene.times(3, 10), question=scene.questions.fresh)

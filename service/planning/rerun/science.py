@@ -36,6 +36,10 @@ _METRICS = ("elapsed_s", "mlups", "tflops", "tokens_s_gpu", "steps_s", "model_tf
 _FORMATS = ("fp64", "tf32", "fp32", "bf16", "fp16", "fp8", "fp4", "int8")
 # Sequences in rows of one length (BSHD, plain FlashAttention-2 recipes) carry padding; THD ones are packed.
 _PADDED = re.compile(r"\bBSHD\b|\bFA2\b")
+_FEMTOSECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*fs\b")
+# Hydrogens are made heavier for nothing but steps of 4 fs; others take 2 fs. No integrator takes more than the longest.
+_HEAVY = re.compile(r"\bHMR\b|hydrogen mass", re.IGNORECASE)
+_HEAVY_STEP_FS, _STEP_FS, _LONGEST_STEP_FS = 4.0, 2.0, 10.0
 _Built = tuple[ScienceWorkload, tuple[Default, ...]]
 
 
@@ -112,13 +116,23 @@ def _stated(job: PublishedJob, pattern: str, *, otherwise: int) -> int:
 def _md(job: PublishedJob, application: Application, gpus: int) -> _Built:
     del gpus
     atoms, defaults = _size(job, ("atoms",), otherwise=100_000.0)
-    step, more = _size(job, ("timestep_fs",), otherwise=2.0)
+    step, more = _step(job)
     method, told = _variant(application, re.split(r"[\s_/-]+", (job.model or "").lower()))
     return MdWorkload(application=application.id, atoms=atoms, timestep_fs=step, method=method), (
         *defaults,
         *more,
         *told,
     )
+
+
+def _step(job: PublishedJob) -> tuple[float, tuple[Default, ...]]:
+    """Integration step [fs]: the field, else the outermost that the settings name, else what goes with the masses."""
+    settings = job.settings or ""
+    named = [float(found) for found in _FEMTOSECONDS.findall(settings) if 0.0 < float(found) <= _LONGEST_STEP_FS]
+    if named and "timestep_fs" not in job.sizes:
+        return max(named), ()
+    otherwise = _HEAVY_STEP_FS if _HEAVY.search(settings) else _STEP_FS
+    return _size(job, ("timestep_fs",), otherwise=otherwise)
 
 
 def _genomics(job: PublishedJob, application: Application, gpus: int) -> _Built:

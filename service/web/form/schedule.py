@@ -26,7 +26,7 @@ _WORDS = {
 _NEW = {
     "catalog": "new facts in the catalog",
     "calibration": "a new calibration",
-    "price_book": "a new price book of the installation",
+    "price_book": "new indicative prices of the installation",
     "engine": "a new engine",
 }
 INITIAL = {"schedule.cron": "0 6 * * MON-FRI", "schedule.time_zone": "Europe/Berlin"}

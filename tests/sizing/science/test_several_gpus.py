@@ -8,6 +8,7 @@ from service.sizing.result import Limit
 from service.sizing.science.efficiency import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
     DeadlineTarget,
+    LatticeWorkload,
     RecipeTrainingWorkload,
     SequenceTrainingWorkload,
     SizeDistribution,
@@ -82,6 +83,18 @@ def test_a_deadline_of_a_recipe_is_met_by_enough_servers(catalog, weight):
     slow, fast = (sized(asked(days), catalog, weight).options[0] for days in (1.0, 0.1))
     assert slow.gpus < fast.gpus
     assert not sized(asked(0.001), catalog, weight).feasible
+
+
+def test_what_lattices_exchange_goes_no_faster_than_the_link_to_the_host(catalog):
+    """One B300 is as fast as one B200 in FP32; its side of the link is twice as fast, that of its host is not."""
+    lattice = LatticeWorkload(application="fluidx3d", cells=1e9, steps=1e5)
+
+    def rates(gpu):
+        return [median(estimated(lattice, catalog, gpu=gpu, gpus=n), "mlups") for n in (1, 4)]
+
+    (older, four_older), (newer, four_newer) = (rates(gpu) for gpu in ("b200-sxm", "b300-sxm"))
+    assert newer == pytest.approx(older, rel=0.05)
+    assert four_newer / newer == pytest.approx(four_older / older, rel=0.05)
 
 
 def test_padding_takes_as_much_longer_as_was_fitted(catalog):
