@@ -18,8 +18,11 @@ SESSIONS = b"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hea
 _MORE_FRACTION = 0.2
 # A process that was just started has not grown to its size yet; what it may remember is bounded by its settings.
 _WARMING_MIB = 48.0
-# A pool keeps what it once opened, and so much of it each process.
+# A pool keeps what it once opened, and so much of it each process: of one that was there before, its pools had opened
+# some; of one that was started in the case they had not, and hold at rest 16 sessions, 16 connections to the cache
+# (of answers, and of what callers may draw) and 8 files of connections to the broker.
 _POOLED = 16
+_POOLED_ANEW = 40
 _BROKER_BYTES = GIB / 256
 _MESSAGES = 10
 _BACK_WITHIN_S = 30.0
@@ -27,8 +30,9 @@ _BACK_WITHIN_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What is held, by name: memory [MiB] and open files of processes, sessions, memory of servers, messages."""
+    """What is held, by name: ids, memory [MiB] and open files of processes; sessions, memory of servers, messages."""
 
+    process_ids: Mapping[str, tuple[int, ...]]
     memory_mib: Mapping[str, float]
     files: Mapping[str, int]
     sessions: int
@@ -49,6 +53,7 @@ def held(rig: Rig) -> Held:
         messages["unacknowledged"] = int(broker.hlen(f"{KEY_PREFIX}unacked"))
         told = cache.info("memory")
         return Held(
+            process_ids={name: tuple(sorted(pids)) for name, pids in families.items()},
             memory_mib={
                 name: sum(each.rss_mib for each in map(memory, pids) if each is not None)
                 for name, pids in families.items()
@@ -88,7 +93,9 @@ def beyond(before: Held, after: Held) -> Iterator[str]:
     for name, size in after.memory_mib.items():
         yield from _more(f"memory of {name} [MiB]", before.memory_mib.get(name, size), size, slack=_WARMING_MIB)
     for name, count in after.files.items():
-        yield from _more(f"open files of {name}", before.files.get(name, count), count, slack=_POOLED)
+        stayed = before.process_ids.get(name) == after.process_ids.get(name)
+        slack = _POOLED if stayed else _POOLED_ANEW
+        yield from _more(f"open files of {name}", before.files.get(name, count), count, slack=slack)
     pooled = _POOLED * len(after.files)
     yield from _more("database sessions", before.sessions, after.sessions, slack=max(0, pooled - before.sessions))
     yield from _more("bytes of the broker", before.broker_bytes, after.broker_bytes, slack=_BROKER_BYTES)

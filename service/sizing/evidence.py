@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.sizing.calibration import Calibration, Evidence
 from service.sizing.interval import Basis
-from service.sizing.table import FloatArray
+from service.sizing.table import FloatArray, IntArray
 
 # A size more than this factor away from every measured one is not "measured".
 _SAME_SIZE = 1.25
@@ -59,7 +59,7 @@ def nearest_evidence(
     ]
     # Rounded, so that equal distances are ties, which the id breaks, however the size was computed.
     distance = np.round(other + (_octaves(runs.gpus, gpus) + shape[0] + shape[1] + shape[2]), _DECIMALS)
-    ids = tuple(runs.ids[np.lexsort((runs.ids, distance))[:_NEAREST]].tolist())
+    ids = tuple(runs.ids[np.lexsort((runs.place, distance))[:_NEAREST]].tolist())
     alike = ~other & (runs.gpus == gpus) & (np.max(shape, axis=0) <= math.log2(_SAME_SIZE))
     return Basis.MEASURED if place == places[0] and alike.any() else known, ids
 
@@ -69,6 +69,8 @@ class _Runs:
     """The runs of one place as columns."""
 
     ids: NDArray[np.str_]
+    # That of the id among all of them.
+    place: IntArray
     precision: NDArray[np.str_]
     gpus: FloatArray
     size: FloatArray
@@ -79,8 +81,10 @@ class _Runs:
 @lru_cache(maxsize=1000)
 def _runs(evidence: Evidence, place: tuple[str, str, str]) -> _Runs:
     points = evidence.by_place[place]
+    ids = np.array([point.id for point in points])
     return _Runs(
-        ids=np.array([point.id for point in points]),
+        ids=ids,
+        place=np.unique(ids, return_inverse=True)[1].astype(np.int64),
         precision=np.array([point.precision for point in points]),
         gpus=np.array([float(point.gpus) for point in points]),
         size=np.array([point.size for point in points]),

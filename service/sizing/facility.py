@@ -155,6 +155,16 @@ def facility_plan(
     )
 
 
+def drawing(plan: FacilityPlan, load_fraction: float) -> FacilityPlan:
+    """The plan with the energy of a year in which so much of its power is drawn, and with the carbon of that."""
+    energy_kwh = _number(plan.facility_power_kw) * load_fraction * YEAR_H
+    return replace(
+        plan,
+        energy_kwh_year=_known(energy_kwh),
+        carbon_kg_year=_known(energy_kwh * _number(plan.grid_kg_co2_kwh)),
+    )
+
+
 def facility_with(plan: FacilityPlan, beside: FacilityPlan, *, servers: int) -> FacilityPlan:
     """The plan with `servers` without GPUs beside it, which have racks of their own; what is unknown stays unknown."""
     it_kw, facility_kw = (

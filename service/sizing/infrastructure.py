@@ -8,7 +8,7 @@ import numpy as np
 from service.sizing.beside import Beside
 from service.sizing.calibration import Calibration
 from service.sizing.fabric import compute_ports
-from service.sizing.facility import Site, facility_plan, facility_with
+from service.sizing.facility import Site, drawing, facility_plan, facility_with
 from service.sizing.front_end import fleet_switches
 from service.sizing.hardware import FacilityPreset, GpuSpec, Hardware, ServerSpec, SwitchSpec
 from service.sizing.networks import network_plan
@@ -24,20 +24,50 @@ _FACILITY = "config/hardware/facility.yaml"
 _SERVERS = "config/hardware/servers.yaml"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Standing:
+    """So many servers on a site, whatever they run and however busy they are, with their networks and facility.
+
+    `own` is the facility of the servers, `alone` that of those without GPUs by themselves; neither draws anything yet.
+    """
+
+    server: ServerSpec
+    servers: int
+    site: Site
+    beside: Beside | None
+    network: NetworkPlan
+    own: FacilityPlan
+    alone: FacilityPlan | None
+    switch_kw: float
+    switch_units: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Infrastructure:
     """What stands around the servers of one option."""
 
-    network: NetworkPlan
+    standing: _Standing
+    draw: Draw
     storage: StoragePlan
-    facility: FacilityPlan
-    network_steps: tuple[WorkingStep, ...]
-    facility_steps: tuple[WorkingStep, ...]
+
+    @property
+    def network(self) -> NetworkPlan:
+        """Between the servers, and to storage and users."""
+        return self.standing.network
+
+    @property
+    def facility(self) -> FacilityPlan:
+        """Racks, power and what is drawn of it in a year."""
+        return _facility(self.standing, self.draw)
 
     @property
     def working(self) -> tuple[WorkingStep, ...]:
         """How each count follows."""
-        return (*self.network_steps, *_storage_steps(self.storage), *self.facility_steps)
+        return (
+            *_network_steps(self.standing),
+            *_storage_steps(self.storage),
+            *_facility_working(self.standing, self.draw),
+        )
 
 
 def infrastructure(
@@ -59,38 +89,23 @@ def infrastructure(
     compute: the rest of it they draw what an idle server does.
     """
     site = site_of(hardware.facility, constraints, calibration)
-    draw = draw_of(calibration, busy_fraction)
-    around = _around(
-        server,
-        servers,
-        replace(site, load_fraction=draw.mean_fraction),
-        hardware.switches,
-        east_west=east_west,
-        nvlink_gb_s=gpu.nvlink_gb_s,
-        beside=beside,
-        draw=draw,
-    )
     return Infrastructure(
-        network=around.network,
+        standing=_standing(
+            server,
+            servers,
+            replace(site, load_fraction=1.0),
+            hardware.switches,
+            east_west=east_west,
+            nvlink_gb_s=gpu.nvlink_gb_s,
+            beside=beside,
+        ),
+        draw=draw_of(calibration, busy_fraction),
         storage=with_blocks(storage, hardware.storage),
-        facility=around.facility,
-        network_steps=around.network_steps,
-        facility_steps=around.facility_steps,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Around:
-    """Networks and facility of so many servers, whatever they run, with the working of both."""
-
-    network: NetworkPlan
-    facility: FacilityPlan
-    network_steps: tuple[WorkingStep, ...]
-    facility_steps: tuple[WorkingStep, ...]
 
 
 @lru_cache(maxsize=4096)
-def _around(
+def _standing(
     server: ServerSpec,
     servers: int,
     site: Site,
@@ -99,33 +114,46 @@ def _around(
     east_west: bool,
     nvlink_gb_s: float | None,
     beside: Beside | None,
-    draw: Draw,
-) -> _Around:
+) -> _Standing:
     """The same for every question that comes to so many servers on such a site."""
     more = 0 if beside is None else beside.servers
     fleet = fleet_switches(
         server, switches, servers=np.array([float(servers)]), east_west=np.array([east_west]), beside=more
     )
-    network = network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s, beside=more)
     stacks = fleet.of(0)
-    switch_kw = float(stacked_kw(stacks))
-    units = sum(float(s.switches) * float(s.rack_units) for s in stacks)
-    facility = facility_plan(server, servers, site, switches=stacks)
-    alone = None if beside is None or not more else facility_plan(beside.server, more, site)
-    if alone is not None:
-        facility = facility_with(facility, alone, servers=more)
-    return _Around(
-        network=network,
-        facility=facility,
-        network_steps=tuple(_network_steps(server, network)),
-        facility_steps=(
-            *_beside_steps(beside, alone, site.preset),
-            *_facility_steps(server, servers, facility, site, switch_kw=switch_kw, units=units, draw=draw),
-        ),
+    return _Standing(
+        server=server,
+        servers=servers,
+        site=site,
+        beside=beside,
+        network=network_plan(server, servers, switches, east_west=east_west, nvlink_gb_s=nvlink_gb_s, beside=more),
+        own=facility_plan(server, servers, site, switches=stacks),
+        alone=None if beside is None or not more else facility_plan(beside.server, more, site),
+        switch_kw=float(stacked_kw(stacks)),
+        switch_units=sum(float(s.switches) * float(s.rack_units) for s in stacks),
     )
 
 
-def _network_steps(server: ServerSpec, network: NetworkPlan) -> list[WorkingStep]:
+@lru_cache(maxsize=4096)
+def _facility(standing: _Standing, draw: Draw) -> FacilityPlan:
+    """With servers that are busy for another share of the time only the energy is another."""
+    own = drawing(standing.own, draw.mean_fraction)
+    if standing.alone is None or standing.beside is None:
+        return own
+    return facility_with(own, drawing(standing.alone, draw.mean_fraction), servers=standing.beside.servers)
+
+
+@lru_cache(maxsize=4096)
+def _facility_working(standing: _Standing, draw: Draw) -> tuple[WorkingStep, ...]:
+    return (
+        *_beside_steps(standing.beside, standing.alone, standing.site.preset),
+        *_facility_steps(standing, _facility(standing, draw), draw),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _network_steps(standing: _Standing) -> tuple[WorkingStep, ...]:
+    server = standing.server
     steps = [
         _step(
             "compute network ports of a server",
@@ -136,12 +164,12 @@ def _network_steps(server: ServerSpec, network: NetworkPlan) -> list[WorkingStep
             f"{_SERVERS}: {server.id}",
         )
     ]
-    for part in network.networks:
+    for part in standing.network.networks:
         steps.append(_part_step(part))
         check = published_fabric(part)
         if check is not None:
             steps.append(check)
-    return steps
+    return tuple(steps)
 
 
 def _part_step(part: NetworkPart) -> WorkingStep:
@@ -233,16 +261,8 @@ def _beside_steps(beside: Beside | None, plan: FacilityPlan | None, preset: Faci
     ]
 
 
-def _facility_steps(
-    server: ServerSpec,
-    servers: int,
-    plan: FacilityPlan,
-    site: Site,
-    *,
-    switch_kw: float,
-    units: float,
-    draw: Draw,
-) -> list[WorkingStep]:
+def _facility_steps(standing: _Standing, plan: FacilityPlan, draw: Draw) -> list[WorkingStep]:
+    server, servers, site = standing.server, standing.servers, standing.site
     preset, limits = site.preset, site.limits
     told = "constraints" if site.pue is not None else f"{_FACILITY}: preset"
     return [
@@ -272,7 +292,7 @@ def _facility_steps(
             (
                 ("servers", servers),
                 ("switch_racks", plan.switch_racks),
-                ("switch_units", units),
+                ("switch_units", standing.switch_units),
                 ("cpu_racks", plan.cpu_racks),
             ),
             f"{_FACILITY}: preset.switch_rack_units",
@@ -285,7 +305,7 @@ def _facility_steps(
             (
                 ("servers", servers),
                 ("plan_power_kw", server.plan_power_kw),
-                ("switch_power_kw", switch_kw),
+                ("switch_power_kw", standing.switch_kw),
                 ("cpu_power_kw", plan.cpu_power_kw),
             ),
             f"{_SERVERS}: {server.id}; config/hardware/networks.yaml",

@@ -285,6 +285,13 @@ def lowest(cost_weight: FloatArray) -> BoolArray:
     return np.asarray(cost_weight == cost_weight[known].min() if known.any() else ~known, dtype=np.bool_)
 
 
+def leads_server(values: FloatArray, server: IntArray) -> BoolArray:
+    """Candidates that may come first of their server by `values`: those of its least, and what is unknown."""
+    least = np.full(int(server.max(initial=-1)) + 1, np.inf)
+    np.fmin.at(least, server, values)
+    return np.asarray((values == least[server]) | np.isnan(values), dtype=np.bool_)
+
+
 def first_per_server(ordered: IntArray, server: IntArray) -> IntArray:
     """Of each server configuration only its best candidate, still best first."""
     _, first = np.unique(server[ordered], return_index=True)

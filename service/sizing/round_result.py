@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from operator import is_
+from operator import attrgetter, is_
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args
 
@@ -76,12 +76,11 @@ def _dataclass_walk(kind: Any) -> _Walk | None:
     moving = tuple(f.name for f in fields(kind) if not _holds_no_float(f.type))
     if not moving:
         return None
-    walks, put, new = _WALKS, object.__setattr__, kind.__new__
+    walks, put, new, parts_of = _WALKS, object.__setattr__, kind.__new__, _getter(moving)
 
     def walk(value: Any, seen: dict[int, object]) -> object:
         changed = {}
-        for name in moving:
-            part = getattr(value, name)
+        for name, part in zip(moving, parts_of(value), strict=True):
             # Most of them are floats, and a result has thousands.
             if type(part) is float:
                 found: object = significant(part)
@@ -100,6 +99,14 @@ def _dataclass_walk(kind: Any) -> _Walk | None:
         return twin
 
     return walk
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """The attributes of these names, as a tuple also where it is one name."""
+    if len(names) == 1:
+        one = attrgetter(*names)
+        return lambda value: (one(value),)
+    return attrgetter(*names)
 
 
 def _holds_no_float(hint: Any) -> bool:

@@ -16,7 +16,7 @@ from service.sizing.science.application import Application
 from service.sizing.science.search import size_science
 from service.sizing.table import FloatArray
 from service.sizing.terms import Terms
-from service.sizing.training.search import size_training
+from service.sizing.training.search import sizing_of_training
 from service.sizing.way_out import with_way_out
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload
 
@@ -141,7 +141,7 @@ def _searched(subject: Subject, terms: Terms) -> Sizing[SizingResult]:
         if architecture is None:
             raise InvalidRequestError("a model workload needs its architecture")
         if isinstance(question.workload, TrainingWorkload):
-            return size_training(question, architecture, terms=terms)
+            return (yield from sizing_of_training(question, architecture, terms=terms))
         return (yield from sizing_of_inference(question, architecture, terms=terms))
     if application is None:
         raise InvalidRequestError("a scientific workload needs its application")

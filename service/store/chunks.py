@@ -135,6 +135,12 @@ def attempt(session: Session, claimed: Claimed, line: int) -> None:
     _rows(session, update(BatchItemRow).where(mine).values(attempts=BatchItemRow.attempts + 1))
 
 
+def spare(session: Session, claimed: Claimed, line: int) -> None:
+    """An item of a held chunk was not sized after all."""
+    mine = and_(BatchItemRow.batch_id == claimed.batch_id, BatchItemRow.line == line)
+    _rows(session, update(BatchItemRow).where(mine).values(attempts=BatchItemRow.attempts - 1))
+
+
 def settle(
     session: Session,
     claimed: Claimed,

@@ -206,6 +206,7 @@ def test_the_edits_of_a_mutant_fit_the_tree(mutant):
 
 
 HELD = Held(
+    process_ids={"web-1": (7, 8)},
     memory_mib={"web-1": 100.0},
     files={"web-1": 40},
     sessions=10,
@@ -223,7 +224,13 @@ HELD = Held(
         ({}, []),
         ({"memory_mib": {"web-1": 130.0, "worker-1": 500.0}, "files": {"web-1": 50}, "sessions": 12}, []),
         ({"memory_mib": {"web-1": 300.0}}, ["memory of web-1 [MiB]: 100 before the case, 300 after it"]),
-        ({"files": {"web-1": 90}}, ["open files of web-1: 40 before the case, 90 after it"]),
+        ({"files": {"web-1": 70}}, ["open files of web-1: 40 before the case, 70 after it"]),
+        # One that was started anew had opened next to none of its pools before.
+        ({"files": {"web-1": 70}, "process_ids": {"web-1": (9, 10)}}, []),
+        (
+            {"files": {"web-1": 90}, "process_ids": {"web-1": (9, 10)}},
+            ["open files of web-1: 40 before the case, 90 after it"],
+        ),
         ({"sessions": 100}, ["database sessions: 10 before the case, 100 after it"]),
         ({"broker_bytes": 50_000_000}, ["bytes of the broker: 1000000 before the case, 50000000 after it"]),
         ({"cache_bytes": 3_000_000}, ["bytes of the cache: 2000000 before the case, 3000000 after it"]),

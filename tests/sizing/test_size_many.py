@@ -18,6 +18,8 @@ from service.schemas.workload import SizingRequestSchema
 from service.sizing.inference import asks
 from service.sizing.size import Subject, size, size_by_and_by, size_many
 from service.sizing.terms import Terms
+from service.sizing.training import asks as asks_of_training
+from service.sizing.training import stepped
 from tests.facts import own_book, own_catalog
 
 CATALOG, BOOK = own_catalog(), own_book()
@@ -67,9 +69,23 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
     return workload
 
 
+training = st.fixed_dictionaries(
+    {
+        "kind": st.just("training"),
+        "model": st.sampled_from(["llama-3.1-8b", "gpt-oss-20b"]),
+        "method": st.sampled_from(["pretrain", "lora", "grpo"]),
+        "tokens": st.sampled_from([1e8, 3e10]),
+        "seq_len_tokens": st.sampled_from([2048, 8192, 32768]),
+        "target": st.one_of(
+            st.builds(lambda gpus: {"gpus": gpus}, st.sampled_from([8, 24, 64])),
+            st.builds(lambda days: {"deadline_days": days}, st.sampled_from([0.01, 3])),
+        ),
+    },
+    optional={"global_batch_sequences": st.sampled_from([48, 96, 256]), "storage_gb_s": st.just(3)},
+)
 bodies = st.builds(
     lambda workload, constraints: {"workload": workload, "constraints": constraints},
-    st.one_of(inference, inference, changed()),
+    st.one_of(inference, inference, training, changed()),
     st.sampled_from([{}, {}, {"max_racks": 1}, {"min_confidence_fraction": 0.5}]),
 )
 
@@ -87,6 +103,7 @@ class Ways:
     best_only: bool
 
     def alone(self, one: Subject) -> str:
+        asks_of_training._KNOWN.clear()
         try:
             return repr(
                 size(
@@ -104,6 +121,7 @@ class Ways:
             return repr(error)
 
     def together(self, some: list[Subject]) -> list[str]:
+        asks_of_training._KNOWN.clear()
         found = size_many(
             some,
             hardware=CATALOG.hardware,
@@ -154,6 +172,52 @@ def test_questions_about_one_model_share_their_calls(monkeypatch: pytest.MonkeyP
     rows.clear()
     ways.together([alone, other])
     assert (len(rows), sum(rows)) == (calls, first + second)
+
+
+SEQUENCES, BATCHES = (2048, 4096, 8192), (64, 96)
+TRAININGS = [
+    {
+        "workload": {
+            "kind": "training",
+            "model": "llama-3.1-8b",
+            "method": "lora",
+            "tokens": tokens,
+            "seq_len_tokens": sequence,
+            "global_batch_sequences": batch,
+            "target": {"gpus": 16},
+        }
+    }
+    for sequence in SEQUENCES
+    for batch in BATCHES
+    for tokens in (1e9, 2e9)
+]
+
+
+@pytest.mark.parametrize("best_only", [True, False])
+def test_a_chunk_of_trainings_is_answered_as_each_alone(best_only: bool) -> None:
+    some = [_subject(json.dumps(body)) for body in TRAININGS]
+    ways = Ways(best_only)
+    assert ways.together(some) == [ways.alone(one) for one in some]
+
+
+def test_trainings_that_differ_in_sequence_and_batch_share_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    step = stepped.Job.step
+
+    def counted(job: Any, layouts: Any, rates: Any) -> Any:
+        rows.append(len(layouts))
+        return step(job, layouts, rates)
+
+    monkeypatch.setattr(stepped.Job, "step", counted)
+    some, ways = [_subject(json.dumps(body)) for body in TRAININGS], Ways(best_only=True)
+    for one in some[::2]:
+        ways.alone(one)
+    apart, each = sum(rows), len(rows)
+    rows.clear()
+    # Those that differ in tokens alone have the same steps.
+    ways.together(some)
+    assert sum(rows) == apart
+    assert len(rows) < each == len(SEQUENCES) * len(BATCHES)
 
 
 def test_what_was_found_when_somebody_stops_is_the_answer() -> None:

@@ -1,12 +1,12 @@
 """Which number formats a model is served in: what was asked, or what the engine chooses and says why."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.hardware import GpuSpec
 from service.sizing.inference.software import Software
 from service.sizing.precision import BYTES_ELEMENT, Precision
-from service.sizing.workload import InferenceWorkload
 
 _NARROW = frozenset({Precision.FP8, Precision.INT8, Precision.FP4})
 
@@ -25,6 +25,26 @@ class Formats:
         return BYTES_ELEMENT[self.weight], BYTES_ELEMENT[self.kv]
 
 
+class Asked(Protocol):
+    """What of a workload says which formats it is served in."""
+
+    @property
+    def weight_precision(self) -> Precision:
+        """Of the weights; `auto` leaves it to the engine."""
+
+    @property
+    def kv_precision(self) -> Precision:
+        """Of the KV cache; `auto` leaves it to the engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedFormats:
+    """That alone: what workloads have in common that are served alike."""
+
+    weight_precision: Precision
+    kv_precision: Precision
+
+
 def has_format(gpu: GpuSpec, precision: Precision) -> bool:
     """Whether the GPU multiplies this format; INT4 weights are unpacked to 16 bit."""
     peak = {
@@ -38,11 +58,9 @@ def has_format(gpu: GpuSpec, precision: Precision) -> bool:
     return peak is not None
 
 
-def choose_formats(
-    workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software
-) -> Formats:
+def choose_formats(asked: Asked, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software) -> Formats:
     """The asked formats; for `auto`, the format the experts were published in, else FP8, else 16 bit."""
-    weight, why = workload.weight_precision, ""
+    weight, why = asked.weight_precision, ""
     if weight is Precision.AUTO:
         native = architecture.expert_native_precision
         if native in ("fp4", "mxfp4") and has_format(gpu, Precision.FP4):
@@ -51,7 +69,7 @@ def choose_formats(
             weight, why = Precision.FP8, _WHY[Precision.FP8]
         else:
             weight, why = Precision.BF16, "the GPU has no FP8"
-    return Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=why)
+    return Formats(weight=weight, kv=_cache(weight, asked, architecture, software), why=why)
 
 
 # Widest first; why a model may be served in it.
@@ -63,17 +81,17 @@ _WHY = {
 
 
 def formats_to_try(
-    workload: InferenceWorkload, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software, margin: float
+    asked: Asked, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software, margin: float
 ) -> tuple[Formats, ...]:
     """What a sizing compares on this GPU: for `auto` every format of `_compared` that it multiplies; else the one
     format that `choose_formats` takes. `margin` is what a wider one may cost more, as a fraction: it is told.
     """
     compared = _compared(architecture)
-    if workload.weight_precision is not Precision.AUTO or len(compared) < 2:
-        return (choose_formats(workload, architecture, gpu, software=software),)
+    if asked.weight_precision is not Precision.AUTO or len(compared) < 2:
+        return (choose_formats(asked, architecture, gpu, software=software),)
     rule = f"; of {', '.join(compared)} the widest that takes at most {margin:.0%} more than the one that takes least"
     return tuple(
-        Formats(weight=weight, kv=_cache(weight, workload, architecture, software), why=_WHY[weight] + rule)
+        Formats(weight=weight, kv=_cache(weight, asked, architecture, software), why=_WHY[weight] + rule)
         for weight in compared
         if has_format(gpu, weight)
     )
@@ -91,11 +109,9 @@ def _compared(architecture: ModelArchitecture) -> tuple[Precision, ...]:
     )
 
 
-def _cache(
-    weight: Precision, workload: InferenceWorkload, architecture: ModelArchitecture, software: Software
-) -> Precision:
+def _cache(weight: Precision, asked: Asked, architecture: ModelArchitecture, software: Software) -> Precision:
     """As wide as the engine makes it by default: 8 bit only where checkpoints with narrow weights ask for it."""
-    if workload.kv_precision is not Precision.AUTO:
-        return workload.kv_precision
+    if asked.kv_precision is not Precision.AUTO:
+        return asked.kv_precision
     narrow = weight in _NARROW and architecture.expert_native_precision != "mxfp4"
     return Precision.FP8 if narrow and software.narrow_cache else Precision.BF16

@@ -1,5 +1,6 @@
 """Candidates by number formats and serving mode: what one vectorised call evaluates together."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.inference.fleet import Group, Misfit, memory_verdict
-from service.sizing.inference.formats import Formats, formats_to_try, has_format
+from service.sizing.inference.formats import AskedFormats, Formats, formats_to_try, has_format
 from service.sizing.inference.layout import legal_layouts
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import inference_memory, reserves_of
@@ -27,13 +28,28 @@ def servers_by_formats(
     *,
     software: Software,
     margin: float,
-) -> tuple[dict[Formats, list[int]], tuple[Rejection, ...]]:
+) -> tuple[Mapping[Formats, IntArray], tuple[Rejection, ...]]:
     """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
+    asked = AskedFormats(weight_precision=workload.weight_precision, kv_precision=workload.kv_precision)
+    return _by_formats(asked, architecture, table, tuple(rows.tolist()), software=software, margin=margin)
+
+
+@lru_cache(maxsize=256)
+def _by_formats(
+    asked: AskedFormats,
+    architecture: ModelArchitecture,
+    table: HardwareTable,
+    rows: tuple[int, ...],
+    *,
+    software: Software,
+    margin: float,
+) -> tuple[Mapping[Formats, IntArray], tuple[Rejection, ...]]:
+    """All questions about this model in these formats share it."""
     found: dict[Formats, list[int]] = {}
     rejected: list[Rejection] = []
-    for row in rows.tolist():
+    for row in rows:
         gpu, server = table.gpus[row], table.servers[row]
-        tried = formats_to_try(workload, architecture, gpu, software=software, margin=margin)
+        tried = formats_to_try(asked, architecture, gpu, software=software, margin=margin)
         lacking = [str(one.weight) for one in tried if not has_format(gpu, one.weight)]
         if lacking:
             detail = f"{gpu.id} does not multiply {', '.join(lacking)}"
@@ -43,7 +59,14 @@ def servers_by_formats(
             found.setdefault(one, []).append(row)
     # Widest first, in whatever order the servers stand.
     ordered = sorted(found, key=lambda one: one.width, reverse=True)
-    return {one: found[one] for one in ordered}, tuple(rejected)
+    return {one: _shared(found[one]) for one in ordered}, tuple(rejected)
+
+
+def _shared(rows: list[int]) -> IntArray:
+    """What nobody may change."""
+    found = np.array(rows, dtype=np.int64)
+    found.flags.writeable = False
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -62,7 +85,7 @@ def candidate_groups(
     workload: InferenceWorkload,
     architecture: ModelArchitecture,
     table: HardwareTable,
-    formats: dict[Formats, list[int]],
+    formats: Mapping[Formats, IntArray],
     *,
     software: Software,
     calibration: Calibration,
@@ -100,7 +123,7 @@ def candidate_groups(
                 fits=fits,
                 layouts=held,
                 formats=chosen,
-                servers=np.array(rows, dtype=np.int64),
+                servers=rows,
                 misfit=misfit,
             )
             for disaggregated in modes

@@ -8,7 +8,7 @@ from service.sizing.inference.candidates import Candidates, by_fleet
 from service.sizing.inference.option import Picked, Scene
 from service.sizing.inference.predict import PointValues
 from service.sizing.networks import network_plan
-from service.sizing.rank import first_per_server, lowest, order, pareto_front
+from service.sizing.rank import first_per_server, leads_server, lowest, order, pareto_front
 from service.sizing.site import fleet_power_w, fleet_racks, fleet_weight
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.units import KW
@@ -47,8 +47,22 @@ def pick(
     # Of one server the fleets that cost the same have as many servers: first those without a fabric, which draws power;
     # a single server has none.
     fleet = 2 * servers + (crosses & (servers > 1))
-    best = first_per_server(order(place=place, cost_weight=cost, power_w=power, servers=fleet, speed=speed), server)
-    fastest = first_per_server(np.lexsort((servers, place, -speed)), server)
+    # Few of them can be the first of their server, and only these need to be put in order.
+    cheap = np.flatnonzero(leads_server(cost, server))
+    best = cheap[
+        first_per_server(
+            order(
+                place=place[cheap],
+                cost_weight=cost[cheap],
+                power_w=power[cheap],
+                servers=fleet[cheap],
+                speed=speed[cheap],
+            ),
+            server[cheap],
+        )
+    ]
+    quick = np.flatnonzero(leads_server(-speed, server))
+    fastest = quick[first_per_server(np.lexsort((servers[quick], place[quick], -speed[quick])), server[quick])]
     both = np.unique(np.concatenate([best, fastest]))
     if cheapest:
         both = both[lowest(cost[both])]

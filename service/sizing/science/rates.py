@@ -37,6 +37,8 @@ _ALIKE = 0.3
 _SAME_STEP = 0.1
 
 
+# A rate tells what it follows from, so that many of them take room.
+@lru_cache(maxsize=128)
 def rates_of(
     application: Application,
     curve_variant: str,

@@ -46,6 +46,8 @@ class Point:
     layouts: Layouts
     memory: Memory
     step: StepTime
+    # Predicted seconds of one step.
+    step_s: float
     table: HardwareTable
     server: int
     goodput_fraction: float
@@ -57,11 +59,6 @@ class Point:
     def gpus(self) -> int:
         """GPUs that the run uses."""
         return int(self.layouts.gpus[0])
-
-    @property
-    def step_s(self) -> float:
-        """Predicted seconds of one step."""
-        return float(self.step.total[0])
 
     @property
     def tokens_s(self) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.units import GB_S, HOUR_S, MINUTE_S
 
@@ -42,7 +43,7 @@ class Goodput:
 
     fraction: FloatArray
     failure_interval_s: FloatArray
-    checkpoint_write_s: float
+    checkpoint_write_s: Numeric
     best_interval_s: FloatArray
 
 
@@ -59,7 +60,7 @@ def reliability_of(calibration: Calibration) -> Reliability:
 
 
 def goodput(
-    gpus: IntArray, *, write_s: float, interval_s: float, productive_s: FloatArray, reliability: Reliability
+    gpus: IntArray, *, write_s: Numeric, interval_s: Numeric, productive_s: FloatArray, reliability: Reliability
 ) -> Goodput:
     """Progress per hour: (1 - evaluation) / (1 + write/interval + failures (interval/2 + restart + read) / run).
 
@@ -75,7 +76,7 @@ def goodput(
         fraction=np.asarray((1.0 - reliability.evaluation_fraction) / (1.0 + lost), dtype=np.float64),
         failure_interval_s=np.asarray(failure_interval_s, dtype=np.float64),
         checkpoint_write_s=write_s,
-        best_interval_s=np.sqrt(2.0 * write_s * failure_interval_s),
+        best_interval_s=np.asarray(np.sqrt(2.0 * write_s * failure_interval_s), dtype=np.float64),
     )
 
 

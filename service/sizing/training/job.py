@@ -7,6 +7,7 @@ import numpy as np
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Spread, confidence_below, spread_of
+from service.sizing.numeric import Numeric
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_years
@@ -132,7 +133,12 @@ class Job:
 
     def days(self, step_s: FloatArray, fraction: FloatArray) -> FloatArray:
         """Time to train [days]: steps x step time / goodput."""
-        return np.asarray(self.steps * step_s / fraction / DAY_S, dtype=np.float64)
+        return run_days(self.steps, step_s, fraction)
+
+
+def run_days(steps: Numeric, step_s: FloatArray, fraction: FloatArray) -> FloatArray:
+    """Days of a whole run; of one, or of several with a number of steps each."""
+    return np.asarray(steps * step_s / fraction / DAY_S, dtype=np.float64)
 
 
 def job_of(

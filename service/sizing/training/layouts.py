@@ -47,7 +47,7 @@ class Layouts:
         """All of them, one after another."""
         return cls(**{f.name: np.concatenate([getattr(one, f.name) for one in each]) for f in fields(cls)})
 
-    def take(self, rows: IntArray | BoolArray) -> Self:
+    def take(self, rows: IntArray | BoolArray | slice) -> Self:
         """The rows that an index or a mask selects."""
         return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 

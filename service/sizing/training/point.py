@@ -35,17 +35,19 @@ def point_of(job: Job, fleet: Fleet, row: int, table: HardwareTable) -> Point:
 
 
 def _point(job: Job, layouts: Layouts, memory: Memory, step: StepTime, *, table: HardwareTable, server: int) -> Point:
-    progress = job.goodput(layouts.gpus, step.total)
+    step_s = step.total
+    progress = job.goodput(layouts.gpus, step_s)
     return Point(
         job=job,
         layouts=layouts,
         memory=memory,
         step=step,
+        step_s=float(step_s[0]),
         table=table,
         server=server,
         goodput_fraction=float(progress.fraction[0]),
         failure_interval_s=float(progress.failure_interval_s[0]),
-        checkpoint_write_s=progress.checkpoint_write_s,
+        checkpoint_write_s=job.checkpoint_write_s,
         best_interval_s=float(progress.best_interval_s[0]),
     )
 
@@ -57,7 +59,7 @@ def goodput_interval(job: Job, point: Point, calibration: Calibration) -> Interv
 
     def at(gpu_hours: float) -> float:
         found = job.goodput(
-            count, point.step.total, reliability=replace(job.reliability, gpu_hours_per_failure=gpu_hours)
+            count, np.array([point.step_s]), reliability=replace(job.reliability, gpu_hours_per_failure=gpu_hours)
         )
         return float(found.fraction[0])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -116,6 +117,7 @@ def peak_flop_s(table: HardwareTable, compute: Precision) -> FloatArray:
     return table.flop_s[compute]
 
 
+@lru_cache(maxsize=1000)
 def best_product_fraction(book: CurveBook, gpu: str, compute: Precision) -> float:
     """Share of the dense peak that the fastest measured products of a GPU reach; all of it where none were measured."""
     formats = {name for width in _FORMATS.get(compute, _WIDE)[:1] for name in width}

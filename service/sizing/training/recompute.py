@@ -1,6 +1,7 @@
 """Which candidates fit their GPU, each under the lightest recompute that does."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -23,6 +24,19 @@ class RecomputeMemory:
     selective: FloatArray
     first: FloatArray
     full: FloatArray
+
+    @staticmethod
+    def together(each: Sequence["RecomputeMemory"]) -> "RecomputeMemory":
+        """All of them, one after another."""
+        if len(each) == 1:
+            return each[0]
+        return RecomputeMemory(
+            **{f.name: np.concatenate([getattr(one, f.name) for one in each]) for f in fields(RecomputeMemory)}
+        )
+
+    def take(self, rows: slice) -> "RecomputeMemory":
+        """The candidates of these rows."""
+        return RecomputeMemory(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def at(self, fraction: FloatArray) -> FloatArray:
         """Full recompute of a share of the layers: what it saves grows with them."""

@@ -2,22 +2,23 @@
 
 import numpy as np
 
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, PlannerError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
+from service.sizing.joint import Sizing, side_by_side
 from service.sizing.rank import Verdict, admissible, pareto_front, rejections
 from service.sizing.result import Assumed, Rejection, Sensitivity, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight
 from service.sizing.table import HardwareTable, IntArray, table_of
 from service.sizing.terms import Terms
+from service.sizing.training.asks import FleetAsk, shared_steps
 from service.sizing.training.context import check_sequence
 from service.sizing.training.evaluate import training_assumptions
 from service.sizing.training.explain import Certainty, certainty_of
-from service.sizing.training.fleet import Fleet, fleet_of
+from service.sizing.training.fleet import Fleet
 from service.sizing.training.job import Job, job_of
 from service.sizing.training.judge import judge, named_in_days, nearest_miss, ranked_rows
 from service.sizing.training.options import OptionContext, training_option
-from service.sizing.training.stepped import shared_steps
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Question, TrainingWorkload, budget_usd
 
@@ -30,6 +31,14 @@ _SENSITIVE = (
 
 
 def size_training(question: Question, architecture: ModelArchitecture, *, terms: Terms) -> SizingResult:
+    """As `sizing_of_training`, of one question alone."""
+    (found,) = side_by_side([sizing_of_training(question, architecture, terms=terms)])
+    if isinstance(found, PlannerError):
+        raise found
+    return found
+
+
+def sizing_of_training(question: Question, architecture: ModelArchitecture, *, terms: Terms) -> Sizing[SizingResult]:
     """Ranked options for a training workload; feasible=False with the distance when nothing meets the target.
 
     Raises InvalidRequestError when no layout divides the global batch, UnsupportedWorkloadError for a precision that
@@ -43,10 +52,10 @@ def size_training(question: Question, architecture: ModelArchitecture, *, terms:
     job = job_of(workload, architecture, calibration, confidence_fraction=question.constraints.min_confidence_fraction)
     most = int(calibration.assumption("fleet.max_gpus"))
     rows, refused = admissible(table, question.constraints)
-    job, steps = shared_steps(
+    job, steps = yield from shared_steps(
         job, gpus=workload.target.gpus, most_gpus=most, rows=rows, table=table, calibration=calibration
     )
-    fleet = fleet_of(job, steps, table)
+    (fleet,) = yield [FleetAsk(job=job, steps=steps, table=table)]
     certainties = _certainties(job, fleet, rows, subject=architecture.id, table=table, calibration=calibration)
     verdict = judge(
         question,

@@ -65,7 +65,7 @@ class StepTime:
         """Steps of what never steps."""
         return cls(**{field.name: np.full(rows, np.inf) for field in fields(cls)})
 
-    def take(self, rows: IntArray) -> Self:
+    def take(self, rows: IntArray | slice) -> Self:
         """The candidates of these rows."""
         return type(self)(**{field.name: np.atleast_1d(getattr(self, field.name))[rows] for field in fields(self)})
 

@@ -1,11 +1,11 @@
 """Stepped: on every kind of server, of each GPU count the layout that fits and has the shortest step.
 
-No step and no memory depends on how long a training is, until when, or how often it is saved, so that all questions
-about one model, sequence and batch share what is found here.
+Jobs that differ in sequence or batch alone are found together: their candidates are rows of the same arrays.
 """
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,14 +13,16 @@ from service.sizing.calibration import Calibration
 from service.sizing.hardware import ServerSpec
 from service.sizing.joint import parted
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.training.choices import searched_layouts
 from service.sizing.training.job import Job, gpus_used_server, run_rates, servers_needed, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
 from service.sizing.training.rates import Rates
 from service.sizing.training.recompute import RecomputeMemory, lightest_recompute, memory_by_recompute
 from service.sizing.training.step import StepTime
-from service.sizing.workload import TrainingTarget
+from service.sizing.training.together import one_job
+
+# Most candidates of one call of the formulas: more of them leave the nearest cache of a core.
+_MOST_CANDIDATES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,9 +42,14 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Steps:
-    """The same of every kind of server, one after another: `kinds` are their servers and the rows of each."""
+    """The same of every kind of server, one after another: of each `counts` rows.
 
-    kinds: tuple[tuple[IntArray, slice], ...]
+    `row` and `server` are every row on each server that it stands for, by kind and server, counts of GPUs ascending.
+    """
+
+    counts: IntArray
+    row: IntArray
+    server: IntArray
     layouts: Layouts
     gpus: IntArray
     memory: Memory
@@ -53,78 +60,83 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Shared:
-    """What equal jobs share: the batch that some layout divides, and the steps on every kind of server."""
+class Wanted:
+    """Whose steps are wanted: a job, its layouts, and rows of the table."""
 
-    batch_sequences: int
-    steps: Steps
-
-
-def shared_steps(
-    job: Job,
-    *,
-    gpus: int | None,
-    most_gpus: int,
-    rows: IntArray,
-    table: HardwareTable,
-    calibration: Calibration,
-) -> tuple[Job, Steps]:
-    """The job with a batch that divides, and its steps on the servers of `rows`.
-
-    Raises InvalidRequestError with the nearest global batch when no layout divides a stated one.
-    """
-    found = _shared(_of_one_step(job), gpus, most_gpus, tuple(rows.tolist()), table=table, calibration=calibration)
-    return replace(job, batch_sequences=found.batch_sequences), found.steps
-
-
-def _of_one_step(job: Job) -> Job:
-    """The same without what no step and no memory depends on."""
-    alike = replace(
-        job.workload,
-        tokens=1.0,
-        target=TrainingTarget(),
-        checkpoint_interval_min=1.0,
-        dataset_tb=None,
-        storage_gb_s=None,
-    )
-    return replace(job, workload=alike)
-
-
-@lru_cache(maxsize=64)
-def _shared(
-    job: Job,
-    gpus: int | None,
-    most_gpus: int,
-    rows: tuple[int, ...],
-    *,
-    table: HardwareTable,
-    calibration: Calibration,
-) -> Shared:
-    job, layouts = searched_layouts(job, gpus=gpus, most_gpus=most_gpus)
-    rows_ = np.array(rows, dtype=np.int64)
-    return Shared(
-        batch_sequences=job.batch_sequences,
-        steps=steps_of(job, layouts, rows=rows_, table=table, calibration=calibration),
-    )
+    job: Job
+    layouts: Layouts
+    rows: IntArray
 
 
 def steps_of(job: Job, layouts: Layouts, *, rows: IntArray, table: HardwareTable, calibration: Calibration) -> Steps:
     """The steps of some layouts on every kind of server among the rows of the table."""
-    used = memory_by_recompute(job, layouts)
-    rates = table_rates(job, table, calibration)
-    each = [
-        _on_class(
-            job,
-            layouts,
-            used=used,
-            group=group,
-            table=table,
-            rates=rates,
-            most_servers=_most_servers(table.servers[group[0]], calibration),
-        )
-        for group in _classes(rows, table)
+    (found,) = steps_of_kin([Wanted(job=job, layouts=layouts, rows=rows)], table=table, calibration=calibration)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Piece:
+    """The layouts of one job on servers that are the same to a training, and what they hold under each recompute."""
+
+    job: Job
+    layouts: Layouts
+    used: RecomputeMemory
+    group: IntArray
+
+    @property
+    def first(self) -> int:
+        """The server that stands for all of them."""
+        return int(self.group[0])
+
+
+def steps_of_kin(asks: Sequence[Wanted], *, table: HardwareTable, calibration: Calibration) -> list[Steps]:
+    """The steps of jobs that are kin: pieces of several are rows of the same arrays."""
+    if not asks:
+        return []
+    rates = table_rates(asks[0].job, table, calibration)
+    pieces = [
+        [_Piece(job=ask.job, layouts=ask.layouts, used=used, group=group) for group in _classes(ask.rows, table)]
+        for ask, used in zip(asks, _used(asks), strict=True)
     ]
-    return _joined(job, each, like=layouts)
+    flat = [piece for some in pieces for piece in some]
+    sizes = [len(piece.layouts) for piece in flat]
+    each = iter(
+        [
+            one
+            for part in _parts(sizes)
+            for one in _on_classes(flat[part], table=table, rates=rates, calibration=calibration)
+        ]
+    )
+    return [
+        _joined(ask.job, [next(each) for _ in some], like=ask.layouts) for ask, some in zip(asks, pieces, strict=True)
+    ]
+
+
+def _used(asks: Sequence[Wanted]) -> list[RecomputeMemory]:
+    """What the layouts of each ask hold under each recompute."""
+    sizes = [len(ask.layouts) for ask in asks]
+    found: list[RecomputeMemory] = []
+    for part in _parts(sizes):
+        some, mine = asks[part], sizes[part]
+        used = memory_by_recompute(one_job([ask.job for ask in some], mine), _one_after_another(some))
+        found += [used.take(rows) for rows in parted(mine)]
+    return found
+
+
+def _one_after_another(some: Sequence[Wanted | _Piece]) -> Layouts:
+    return some[0].layouts if len(some) == 1 else Layouts.together([one.layouts for one in some])
+
+
+def _parts(sizes: Sequence[int]) -> Iterator[slice]:
+    """Neighbours that together are no more than one call takes; a larger one is by itself."""
+    start, rows = 0, 0
+    for place, size in enumerate(sizes):
+        if place > start and rows + size > _MOST_CANDIDATES:
+            yield slice(start, place)
+            start, rows = place, 0
+        rows += size
+    if start < len(sizes):
+        yield slice(start, len(sizes))
 
 
 def _joined(job: Job, each: list[Stepped], *, like: Layouts) -> Steps:
@@ -132,8 +144,12 @@ def _joined(job: Job, each: list[Stepped], *, like: Layouts) -> Steps:
     none = np.zeros(0, dtype=np.int64)
     layouts = Layouts.together([like.take(none), *(one.layouts for one in each)])
     step = StepTime.together([one.step for one in each])
+    counts = [one.gpus.size for one in each]
+    rows = [np.tile(np.arange(r.start, r.stop), one.group.size) for one, r in zip(each, parted(counts), strict=True)]
     return Steps(
-        kinds=tuple(zip((one.group for one in each), parted([one.gpus.size for one in each]), strict=True)),
+        counts=np.array(counts, dtype=np.int64),
+        row=np.concatenate([none, *rows]),
+        server=np.concatenate([none, *(np.repeat(one.group, one.gpus.size) for one in each)]),
         layouts=layouts,
         gpus=np.concatenate([none, *(one.gpus for one in each)]),
         memory=job.memory(layouts),
@@ -165,41 +181,51 @@ def _most_servers(server: ServerSpec, calibration: Calibration) -> float:
     return calibration.assumption("fleet.desktop_most_systems") if desktop else np.inf
 
 
-def _on_class(
-    job: Job,
-    layouts: Layouts,
-    *,
-    used: RecomputeMemory,
-    group: IntArray,
-    table: HardwareTable,
-    rates: Rates,
-    most_servers: float,
-) -> Stepped:
-    """The steps on servers that are the same to a training."""
-    first = int(group[0])
-    size = table.gpus_server[first]
-    usable = np.full(len(layouts), job.usable_bytes(table.memory_bytes[first]))
+def _on_classes(
+    pieces: Sequence[_Piece], *, table: HardwareTable, rates: Rates, calibration: Calibration
+) -> list[Stepped]:
+    """The steps of each piece; all candidates are rows of the same arrays."""
+    sizes = [len(piece.layouts) for piece in pieces]
+
+    def spread(values: Sequence[float] | Sequence[int]) -> FloatArray:
+        return np.repeat(np.array(values), sizes)
+
+    layouts, used = _one_after_another(pieces), RecomputeMemory.together([piece.used for piece in pieces])
+    where = np.repeat(np.array([piece.first for piece in pieces], dtype=np.int64), sizes)
+    usable = spread([float(piece.job.usable_bytes(table.memory_bytes[piece.first])) for piece in pieces])
+    most_servers = spread([_most_servers(table.servers[piece.first], calibration) for piece in pieces])
     found = lightest_recompute(layouts, used, usable)
-    inside = gpus_used_server(layouts.gpus, size)
-    placed = (inside > 0) & (layouts.tp <= inside) & (servers_needed(layouts.gpus, size) <= most_servers)
-    known = np.isfinite(rates.products.flop_s[first]) & np.isfinite(rates.bandwidth_bytes_s[first])
+    gpus, size = layouts.gpus, table.gpus_server[where]
+    inside = gpus_used_server(gpus, size)
+    placed = (inside > 0) & (layouts.tp <= inside) & (servers_needed(gpus, size) <= most_servers)
+    known = np.isfinite(rates.products.flop_s[where]) & np.isfinite(rates.bandwidth_bytes_s[where])
     index = np.flatnonzero(found.fits & placed & known)
-    if not index.size:
-        return _nothing_fits(layouts, used=used, group=group, placed=placed, known=bool(known))
-    chosen = found.layouts.take(index)
-    where = np.full(index.size, first, dtype=np.int64)
-    rates = run_rates(rates.take(where), chosen.gpus, table.gpus_server[where])
-    step = job.step(chosen, rates)
-    # At one GPU count a shorter step is a shorter training, whatever failures and checkpoints take from it.
-    best = _fastest(chosen.gpus, step.total)
-    return Stepped(
-        group=group,
-        layouts=chosen.take(best),
-        gpus=chosen.gpus[best],
-        step=step.take(best),
-        needed_bytes=np.full(best.size, np.nan),
-        tried=int(index.size) * int(group.size),
+    piece_of = np.repeat(np.arange(len(pieces)), sizes)[index]
+    counts = np.bincount(piece_of, minlength=len(pieces)).tolist()
+    chosen, where = found.layouts.take(index), where[index]
+    step = one_job([piece.job for piece in pieces], counts).step(
+        chosen, run_rates(rates.take(where), chosen.gpus, table.gpus_server[where])
     )
+    # At one GPU count a shorter step is a shorter training, whatever failures and checkpoints take from it.
+    best = _fastest(piece_of, chosen.gpus, step.total)
+    of_best = np.searchsorted(piece_of[best], np.arange(len(pieces) + 1)).tolist()
+    fits = [slice(start, end) for start, end in pairwise(of_best)]
+    chosen, step = chosen.take(best), step.take(best)
+    return [
+        Stepped(
+            group=piece.group,
+            layouts=chosen.take(mine),
+            gpus=chosen.gpus[mine],
+            step=step.take(mine),
+            needed_bytes=np.full(mine.stop - mine.start, np.nan),
+            tried=count * int(piece.group.size),
+        )
+        if count
+        else _nothing_fits(
+            piece.layouts, used=piece.used, group=piece.group, placed=placed[rows], known=bool(known[rows].any())
+        )
+        for piece, count, mine, rows in zip(pieces, counts, fits, parted(sizes), strict=True)
+    ]
 
 
 def _nothing_fits(
@@ -218,8 +244,10 @@ def _nothing_fits(
     )
 
 
-def _fastest(gpus: IntArray, step_s: FloatArray) -> IntArray:
-    """The candidate with the shortest step of each GPU count, counts ascending; of equals the first."""
-    ordered = np.lexsort((np.arange(gpus.size), step_s, gpus))
-    _, first = np.unique(gpus[ordered], return_index=True)
+def _fastest(piece: IntArray, gpus: IntArray, step_s: FloatArray) -> IntArray:
+    """The candidate with the shortest step of each piece and GPU count, both ascending; of equals the first."""
+    ordered = np.lexsort((np.arange(gpus.size), step_s, gpus, piece))
+    at, count = piece[ordered], gpus[ordered]
+    first = np.ones(ordered.size, dtype=np.bool_)
+    first[1:] = (at[1:] != at[:-1]) | (count[1:] != count[:-1])
     return np.asarray(ordered[first], dtype=np.int64)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from service.access import Caller
+from service.planning.batch.cancel import cancel
 from service.planning.batch.chunk import size_chunk
+from service.planning.batch.reading import results
 from service.planning.batch.receive import receive
 from service.planning.batch.view import BatchView
 from service.queue import TaskName
@@ -48,6 +50,26 @@ def post(runtime: Runtime, caller: Caller, *items: Any, **more: Any) -> BatchVie
     """Receive a batch of these items."""
     found = uploaded(io.BytesIO(lines(*items)), NDJSON, most_bytes=1000_000)
     return receive(runtime, caller, found, **{"name": None, "request_id": "req_1", **more})
+
+
+def states(runtime: Runtime, caller: Caller, batch_id: str) -> list[str]:
+    """How each item of a batch ended, or stands."""
+    return [item.state.value for item in results(runtime, caller, batch_id)]
+
+
+def cancel_it(runtime: Runtime, caller: Caller, batch_id: str) -> BatchView:
+    """Cancel a batch."""
+    return cancel(runtime, caller, batch_id, request_id="req_3")
+
+
+def rung(queue: ListQueue) -> tuple[str, int]:
+    """The next chunk that is rung for."""
+    _, (batch_id, number) = queue.sent.pop(0)
+    return batch_id, int(number)
+
+
+class DiedError(BaseException):
+    """What a worker's death looks like from within."""
 
 
 @pytest.fixture

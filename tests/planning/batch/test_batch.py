@@ -1,15 +1,11 @@
 import json
-import time
-from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from prometheus_client import generate_latest
 
 from service.errors import ConflictError, InvalidRequestError, NotFoundError, RateLimitedError
 from service.planning.audit import list_events
-from service.planning.batch.brief import of_answer, sized
-from service.planning.batch.cancel import cancel
+from service.planning.batch.brief import of_answer
 from service.planning.batch.chunk import size_chunk
 from service.planning.batch.feed import feed
 from service.planning.batch.reading import get_batch, list_batches, list_items, results
@@ -20,18 +16,13 @@ from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.planning.sweep import prune
 from service.planning.transact import transact
-from service.queue import QueueName, TaskName, TimeLimitReached
 from service.schemas.uploaded import Uploaded
 from service.schemas.workload import SizingRequestSchema
 from service.store import batches
 from service.store.batches import ItemFilter
 from service.store.filters import AuditFilter
 from service.store.tables.batches import BatchItemRow, BatchRow, BatchStatus, ItemState
-from tests.planning.batch.conftest import FOLD, asking, lines, post
-
-
-def states(runtime, caller, batch_id):
-    return [item.state.value for item in results(runtime, caller, batch_id)]
+from tests.planning.batch.conftest import FOLD, DiedError, asking, cancel_it, lines, post, states
 
 
 def test_every_item_comes_to_its_own_end(runtime, caller, work):
@@ -115,10 +106,6 @@ def test_another_tenant_sees_nothing_and_shares_nothing(runtime, caller, strange
     assert get_batch(runtime, stranger, other.id).reused_items == 0
 
 
-def cancel_it(runtime, caller, batch_id):
-    return cancel(runtime, caller, batch_id, request_id="req_3")
-
-
 def test_a_cancelled_batch_keeps_what_it_has_and_gets_no_more(runtime, caller, queue, work):
     batch = post(runtime, caller, asking("one"), FOLD)
     _, (batch_id, number) = queue.sent.pop(0)
@@ -138,247 +125,6 @@ def test_a_done_batch_cannot_be_cancelled(runtime, caller, work):
     work()
     with pytest.raises(ConflictError, match="is done already"):
         cancel_it(runtime, caller, batch.id)
-
-
-def test_a_late_answer_of_a_cancelled_batch_is_not_written(runtime, caller, queue):
-    batch = post(runtime, caller, asking("one"))
-
-    def cancelled_meanwhile(*arguments):
-        cancel_it(runtime, caller, batch.id)
-        return sized(*arguments)
-
-    _, (batch_id, number) = queue.sent.pop(0)
-    assert not size_chunk(runtime, batch_id, int(number), solve=cancelled_meanwhile)
-    assert states(runtime, caller, batch.id) == ["cancelled"]
-
-
-def test_a_message_that_comes_twice_finds_nothing_to_do(runtime, caller, queue):
-    batch = post(runtime, caller, asking("one"))
-    _, (batch_id, number) = queue.sent.pop(0)
-    assert size_chunk(runtime, batch_id, int(number))
-    assert not size_chunk(runtime, batch_id, int(number))
-    assert get_batch(runtime, caller, batch.id).counts.done == 1
-
-
-def test_who_lost_the_lease_writes_nothing(runtime, caller, queue, clock):
-    batch = post(runtime, caller, asking("one"))
-    _, (batch_id, number) = queue.sent.pop(0)
-
-    def overtaken(*arguments):
-        clock.advance(runtime.settings.lease_s + 1)
-        assert size_chunk(runtime, batch_id, int(number))
-        return sized(*arguments)
-
-    assert not size_chunk(runtime, batch_id, int(number), solve=overtaken)
-    after = get_batch(runtime, caller, batch.id)
-    assert (after.counts.done, after.status) == (1, BatchStatus.DONE)
-
-
-class DiedError(BaseException):
-    """What a worker's death looks like from within."""
-
-
-def failing(name, error):
-    """Sizes, but for calls with the item of this name."""
-
-    def solve(runtime, asked, *rest):
-        if name in {one.name for one in asked}:
-            raise error
-        return sized(runtime, asked, *rest)
-
-    return solve
-
-
-def test_an_item_that_kills_its_worker_fails_alone(runtime, caller, queue, clock):
-    batch = post(runtime, caller, asking("one"), asking("poison", osl_tokens=300), asking("three", osl_tokens=400))
-    deaths = 0
-    for _ in range(20):
-        while queue.sent:
-            _, (batch_id, number) = queue.sent.pop(0)
-            try:
-                size_chunk(runtime, batch_id, int(number), solve=failing("poison", DiedError()))
-            except DiedError:
-                deaths += 1
-        clock.advance(runtime.settings.lease_s + 1)
-        feed(runtime)
-    assert deaths == runtime.settings.max_attempts + 1
-    assert states(runtime, caller, batch.id) == ["done", "failed", "done"]
-    failed = list_items(runtime, caller, batch.id, only=ItemFilter(state=ItemState.FAILED))[0]
-    assert json.loads(failed.problem)["code"] == "poison"
-    assert get_batch(runtime, caller, batch.id).status is BatchStatus.DONE
-
-
-def test_an_item_is_not_blamed_for_a_worker_that_is_killed_once_more(runtime, caller, queue, clock):
-    batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(3)))
-    killed = []
-
-    def solve(runtime, asked, *rest):
-        """The third worker is killed over the second item, alone by then; so were two before, over all of them."""
-        if len(killed) < 2 or (len(killed) == 2 and asked[0].name == "1"):
-            killed.append([one.name for one in asked])
-            raise DiedError
-        return sized(runtime, asked, *rest)
-
-    for _ in range(6):
-        while queue.sent:
-            _, (batch_id, number) = queue.sent.pop(0)
-            with suppress(DiedError):
-                size_chunk(runtime, batch_id, int(number), solve=solve)
-        clock.advance(runtime.settings.lease_s + 1)
-        feed(runtime)
-    assert killed == [["0", "1", "2"], ["0", "1", "2"], ["1"]]
-    assert states(runtime, caller, batch.id) == ["done", "done", "done"]
-
-
-def test_an_engine_that_fails_fails_one_item(runtime, caller, queue):
-    batch = post(runtime, caller, asking("one"), asking("two", osl_tokens=300))
-    _, (batch_id, number) = queue.sent.pop(0)
-    size_chunk(runtime, batch_id, int(number), solve=failing("two", ZeroDivisionError()))
-    assert states(runtime, caller, batch.id) == ["done", "failed"]
-
-
-def test_an_item_that_takes_too_long_fails_alone(runtime, caller, queue):
-    batch = post(runtime, caller, asking("one"), asking("two", osl_tokens=300), asking("three", osl_tokens=400))
-
-    def slow(runtime, asked, *rest):
-        if "two" in {one.name for one in asked}:
-            time.sleep(runtime.settings.task_soft_limit_s)
-            raise TimeLimitReached
-        return sized(runtime, asked, *rest)
-
-    while queue.sent:
-        _, (batch_id, number) = queue.sent.pop(0)
-        size_chunk(runtime, batch_id, int(number), solve=slow)
-    assert states(runtime, caller, batch.id) == ["done", "failed", "done"]
-    failed = list_items(runtime, caller, batch.id, only=ItemFilter(state=ItemState.FAILED))[0]
-    assert json.loads(failed.problem)["code"] == "time_limit"
-
-
-def test_a_persons_question_ends_a_slice(runtime, caller, queue):
-    """What is sized is stored, a few at least; the rest is queued again and rung for."""
-    batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(10)))
-    _, (batch_id, number) = queue.sent.pop(0)
-    submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
-    assert queue.depth(QueueName.INTERACTIVE) == 1
-    assert size_chunk(runtime, batch_id, int(number), look_every_s=0.0)
-    after = get_batch(runtime, caller, batch.id)
-    assert (after.counts.done, after.counts.queued, after.counts.running) == (8, 2, 0)
-    assert queue.sent[-1] == (TaskName.SIZE_CHUNK, (batch_id, number))
-
-
-@pytest.fixture
-def patient(runtime):
-    """A slice that takes long ends early, and a machine may be slow."""
-    return replace(runtime, settings=replace(runtime.settings, task_soft_limit_s=60, task_hard_limit_s=90))
-
-
-def one(queue):
-    """The next chunk that is rung for."""
-    _, (batch_id, number) = queue.sent.pop(0)
-    return batch_id, int(number)
-
-
-def test_a_chunk_is_one_call_of_the_engine(patient, caller, queue):
-    """Each question once, those that are known not at all."""
-    post(patient, caller, asking("known", osl_tokens=300))
-    size_chunk(patient, *one(queue))
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n // 2) for n in range(40)), FOLD)
-    calls = []
-
-    def counted(held, asked, *rest):
-        calls.append(len(asked))
-        return sized(held, asked, *rest)
-
-    while queue.sent:
-        assert size_chunk(patient, *one(queue), solve=counted)
-    assert sorted(calls) == [1, 19]
-    after = get_batch(patient, caller, batch.id)
-    assert (after.counts.done, after.reused_items) == (41, 21)
-
-
-def test_a_chunk_over_which_nobody_died_is_one_call_however_few_attempts_there_are(patient, caller, queue):
-    once = replace(patient, settings=replace(patient.settings, max_attempts=1))
-    post(once, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(4)))
-    calls = []
-
-    def counted(held, asked, *rest):
-        calls.append(len(asked))
-        return sized(held, asked, *rest)
-
-    assert size_chunk(once, *one(queue), solve=counted)
-    assert calls == [4]
-
-
-def test_a_question_that_comes_in_the_middle_of_a_call_ends_it(patient, caller, queue):
-    """What was found is stored, what was not is queued again, and nothing is sized twice."""
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(30)))
-    batch_id, number = one(queue)
-    told = []
-
-    def interrupted(held, asked, *rest):
-        for ended in sized(held, asked, *rest):
-            if len(told) == 8 and not queue.depth(QueueName.INTERACTIVE):
-                submit(patient, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
-            told.extend(asked[place].name for place, _ in ended)
-            yield ended
-
-    assert size_chunk(patient, batch_id, number, solve=interrupted, look_every_s=0.0)
-    counts = get_batch(patient, caller, batch.id).counts
-    assert (counts.done, counts.queued, len(told)) == (8, 22, 8)
-    queue.take()
-    assert size_chunk(patient, batch_id, number, solve=interrupted, look_every_s=0.0)
-    assert get_batch(patient, caller, batch.id).status is BatchStatus.DONE
-    assert sorted(told, key=int) == [f"{n}" for n in range(30)]
-
-
-def test_a_steady_stream_of_questions_leaves_a_batch_its_progress(patient, caller, queue):
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(20)))
-    batch_id, number = one(queue)
-    submit(patient, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
-    done = []
-    for _ in range(3):
-        assert size_chunk(patient, batch_id, number, look_every_s=0.0)
-        done.append(get_batch(patient, caller, batch.id).counts.done)
-    assert done == [8, 16, 20]
-
-
-def test_an_engine_that_breaks_in_the_middle_fails_one_item(patient, caller, queue):
-    """What it had found is kept, and the others are tried by themselves."""
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(12)))
-    batch_id, number = one(queue)
-    calls = []
-
-    def breaking(held, asked, *rest):
-        calls.append(len(asked))
-        if [one.name for one in asked] == ["11"]:
-            raise ZeroDivisionError
-        for ended in sized(held, asked, *rest):
-            yield ended
-            if ended and len(asked) > 1:
-                raise ZeroDivisionError
-
-    assert size_chunk(patient, batch_id, number, solve=breaking)
-    assert states(patient, caller, batch.id) == ["done"] * 11 + ["failed"]
-    assert calls == [12, 1, 1, 1, 1]
-
-
-@pytest.mark.parametrize("each", [{"slo": {"ttft_ms": 1, "tpot_ms": 0.01}}, {"kind": "training"}], ids=str)
-def test_a_person_waits_for_one_item_where_items_together_save_nothing(runtime, caller, queue, each):
-    """Advice where nothing fits is sized many times over, and of trainings each takes as long together as alone."""
-    items = [asking(f"{n}", osl_tokens=300 + n, **each) for n in range(3)]
-    if each.get("kind") == "training":
-        work = {"kind": "training", "model": "llama-3.1-8b", "method": "sft", "target": {"gpus": 8}}
-        items = [{"name": f"{n}", "workload": {**work, "tokens": 1e9 + n}} for n in range(3)]
-    batch = post(runtime, caller, *items)
-    _, (batch_id, number) = queue.sent.pop(0)
-    submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
-    ended = []
-    for left in (2, 1, 0):
-        assert size_chunk(runtime, batch_id, int(number), look_every_s=0.0)
-        counts = get_batch(runtime, caller, batch.id).counts
-        ended.append((counts.done + counts.infeasible, counts.queued))
-        assert ended[-1] == (3 - left, left)
-    assert all(one.answer and not one.problem for one in results(runtime, caller, batch.id))
 
 
 def test_tenants_take_turns(runtime, caller, stranger, queue):

@@ -1,6 +1,7 @@
 """Questions about one model, sequence and batch share their steps, and are answered as if they were alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from service.catalog.catalog import Catalog
 from service.sizing.result import SizingResult
 from service.sizing.table import FloatArray, table_of
 from service.sizing.terms import Terms
-from service.sizing.training import stepped as module
+from service.sizing.training import asks
 from service.sizing.training.choices import searched_layouts
 from service.sizing.training.fleet import search
 from service.sizing.training.job import run_rates, table_rates
 from service.sizing.training.recompute import fitted
 from service.sizing.training.search import size_training
+from service.sizing.training.stepped import Steps, Wanted, steps_of_kin
 from service.sizing.workload import Constraints, Method, Question, TrainingTarget
 from tests.sizing.training.jobs import job, training_workload
 
@@ -45,20 +47,27 @@ def sizer(catalog: Catalog, weight: FloatArray) -> Sizer:
 
 @pytest.mark.parametrize("changes", OTHERS, ids="+".join)
 def test_a_question_beside_others_is_answered_as_alone(sizer: Sizer, changes: dict[str, object]) -> None:
-    module._shared.cache_clear()
+    asks._KNOWN.clear()
     alone = sizer(**changes)
-    module._shared.cache_clear()
+    asks._KNOWN.clear()
     sizer()
     for other in OTHERS:
         sizer(**other)
     assert sizer(**changes) == alone
 
 
-def test_how_long_and_until_when_share_their_steps(sizer: Sizer) -> None:
-    module._shared.cache_clear()
+def test_how_long_and_until_when_share_their_steps(sizer: Sizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks._KNOWN.clear()
+    found: list[Wanted] = []
+
+    def counted(wanted: list[Wanted], **of: Any) -> list[Steps]:
+        found.extend(wanted)
+        return steps_of_kin(wanted, **of)
+
+    monkeypatch.setattr(asks, "steps_of_kin", counted)
     for changes in OTHERS[:4]:
         sizer(**changes)
-    assert module._shared.cache_info().misses == 1
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("model", ["llama-3.1-8b", "qwen3-30b-a3b"])
