@@ -133,8 +133,8 @@ def _all(tests: tuple[str, ...]) -> list[str]:
 
 
 def _pytest(options: list[str], *, slow: bool) -> tuple[str, ...]:
-    # More processes than two gain little: the tests wait for servers more than they compute.
-    command = ["pytest", "-n", "2", "--dist", "loadgroup", "--durations", "10"]
+    # On two processors two processes leave a third of the time unused: tests wait for servers and for clocks.
+    command = ["pytest", "-n", "3", "--dist", "loadgroup", "--durations", "10"]
     if not slow:
         command += ["-m", "not slow"]
     return (*command, *options)

@@ -10,11 +10,13 @@ from service.settings import Settings
 from tests import loopback
 from tests.contract import CheckedClient
 from tests.plain_logs import log_plainly
+from tests.templates import compile_once
 
 pytest_plugins = ["tests.servers", "tests.databases", "tests.product"]
 
 loopback.install()
 log_plainly()
+compile_once()
 # Every answer that any test gets from an application is held against the OpenAPI document.
 Flask.test_client_class = CheckedClient
 
