@@ -226,7 +226,7 @@ SCIENCES = [
     for name, each in {
         "science-folding-boltz-2": [{"targets_day": 300}, {"targets_day": 9000, "seeds": 1}, {"seeds": 3}],
         "science-dynamics-gromacs": [{"ns_day": 50}, {"ns_day": 4000, "timestep_fs": 4}, {"atoms": 500_000}],
-        "science-fluid-dynamics-roofline": [{"steps": 1000}, {"steps": 9e6}, {}],
+        "science-fluid-dynamics-roofline": [{"steps": 1000}, {"steps": 9e6}],
     }.items()
     for changes in each
 ]
