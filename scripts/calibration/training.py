@@ -22,7 +22,7 @@ from scripts.calibration.training_bands import (
 )
 from scripts.calibration.training_fit import (
     EARLY_ATTENTION_UNTIL_YEAR,
-    FUSED_BIAS_SINCE_YEAR,
+    FUSED_EXPERTS_SINCE_YEAR,
     GENERATIONS,
     GROUPED,
     OLD_ATTENTION,
@@ -146,8 +146,8 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
     yield _coefficient(name, "*", value_at(vector, name), what[name])
     for generation in OLD_ATTENTION:
         yield _coefficient(name, generation, 1.0, "FlashAttention-2 was made for it")
-    for scope, year in FUSED_BIAS_SINCE_YEAR.items():
-        yield _coefficient("fused_bias_since_year", scope, year, "Transformer Engine 2.14 and 2.18")
+    for scope, year in FUSED_EXPERTS_SINCE_YEAR.items():
+        yield _coefficient("fused_experts_since_year", scope, year, "Transformer Engine 2.14 and 2.18")
     for spec in TRAINING_SPECS:
         if spec.name not in _SPECIAL:
             for scope in spec.scopes:
@@ -155,7 +155,7 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
 
 
 def _coefficient(name: str, scope: str, value: float, source: str) -> str:
-    return f'  - {{name: training.{name}, scope: "{scope}", value: {value:.5g}, source: "{source}"}}'
+    return f'  - {{name: training.{name}, scope: "{scope}", value: {value:.6g}, source: "{source}"}}'
 
 
 def _error_lines(errors: Sequence[TrainingError], bands: Sequence[Band]) -> Iterator[str]:

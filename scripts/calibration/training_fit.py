@@ -31,7 +31,7 @@ EARLY_ATTENTION_UNTIL_YEAR = 2023.5
 OLD_ATTENTION = ("ampere", "ada", "blackwell_rtx")
 # Transformer Engine 2.14 of April 2026 multiplies, biases and activates experts in MXFP8 in one kernel, 2.18 of August
 # those in 16 bit; stacks bring it with their next release.
-FUSED_BIAS_SINCE_YEAR = {"*": 2026.65, "fp8": 2026.4}
+FUSED_EXPERTS_SINCE_YEAR = {"*": 2026.65, "fp8": 2026.4}
 # The rate that product_factor is over where trainings were measured; elsewhere it is the kernels' own.
 TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
@@ -122,6 +122,13 @@ TRAINING_SPECS = (
     TrainingSpec(name="layer_launch_us", start=500.0, deviation=0.2, what="launches of a layer, forward and backward"),
     TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.4, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
+    TrainingSpec(
+        name="fused_side_fraction",
+        start=0.5,
+        deviation=0.4,
+        most=1.0,
+        what="bytes in and out of experts that one kernel multiplies and activates over those of others",
+    ),
     TrainingSpec(name="adapter_factor", start=1.1, deviation=0.2, what="frozen products with adapters over plain ones"),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
@@ -194,7 +201,7 @@ class StackedRuns:
         self._out = np.array([run.bare_out_bytes_s for run in runs])
         self._measured = np.log(np.array([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
-        since = np.array([FUSED_BIAS_SINCE_YEAR["*" if name == "bf16" else "fp8"] for name in precisions])
+        since = np.array([FUSED_EXPERTS_SINCE_YEAR["*" if name == "bf16" else "fp8"] for name in precisions])
         self._unfused = np.where(years < since, 1.0, 0.0)
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
         narrow = [name if name in GROUPED else "fp8" for name in precisions]

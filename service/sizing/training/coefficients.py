@@ -30,6 +30,7 @@ class StepCoefficients:
     vector_passes: Numeric
     selective_passes: Numeric
     biased_passes: Numeric
+    fused_side_fraction: Numeric
     launch_s: Numeric
     moe_launch_s: Numeric
     expert_launch_s: Numeric
@@ -81,7 +82,7 @@ def coefficients_of(
     def of(name: str) -> float:
         return calibration.coefficient(f"training.{name}", *scopes)
 
-    unfused = software_years(calibration, month) < of("fused_bias_since_year")
+    unfused = software_years(calibration, month) < of("fused_experts_since_year")
     return assembled(of, age_years=software_age_years(calibration, month), unfused=float(unfused))
 
 
@@ -99,6 +100,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         vector_passes=of("vector_passes"),
         selective_passes=of("selective_passes"),
         biased_passes=of("biased_passes") * unfused,
+        fused_side_fraction=of("fused_side_fraction"),
         launch_s=of("layer_launch_us") * US * host,
         moe_launch_s=of("moe_layer_launch_us") * US * host,
         expert_launch_s=of("expert_launch_us") * US * host,

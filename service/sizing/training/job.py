@@ -11,6 +11,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.storage import checkpoint_bytes
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.coefficients import StepCoefficients, coefficients_of, software_years
+from service.sizing.training.experts import fuses_experts
 from service.sizing.training.goodput import Goodput, Reliability, goodput, reliability_of
 from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.memory import Memory, adapter_params, training_memory
@@ -35,6 +36,8 @@ class Job:
     shape: Shape
     recipe: Recipe
     software_years: float
+    # Whether its routed experts go through one kernel, where the GPU has it.
+    fuses_experts: bool
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
@@ -160,6 +163,7 @@ def job_of(
     shape = shape_of(architecture, workload.seq_len_tokens)
     recipe = recipe_of(workload, calibration, moe=shape.is_moe, plain_stack=plain_stack)
     trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
+    years = software_years(calibration, month)
     usual_batch = int(calibration.assumption("training.global_batch_sequences"))
     return Job(
         workload=workload,
@@ -168,7 +172,8 @@ def job_of(
         batch_sequences=workload.global_batch_sequences or usual_batch,
         shape=shape,
         recipe=recipe,
-        software_years=software_years(calibration, month),
+        software_years=years,
+        fuses_experts=fuses_experts(workload, architecture, calibration, software_years=years, plain_stack=plain_stack),
         coefficients=coefficients_of(
             calibration,
             recipe.compute,
@@ -216,6 +221,7 @@ def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rat
         software_years=job.software_years,
         decoding=decoding,
         plain_stack=job.recipe.plain_stack,
+        fuses_experts=job.fuses_experts,
     )
 
 

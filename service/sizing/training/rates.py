@@ -12,6 +12,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.operation import ANY_ENGINE, CurveBook, Curves, Formats, Operation, curves_of
 from service.sizing.precision import Precision
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
+from service.sizing.training.experts import fused_experts
 from service.sizing.training.recipe import grouped_precision
 from service.sizing.training.rollout import Decoding
 from service.sizing.units import US
@@ -57,6 +58,8 @@ class Rates:
     latent_factor: FloatArray
     # Elementwise work of stacks that do not fuse it over that of those that do.
     vector_factor: FloatArray
+    # 1 where one kernel multiplies, activates and scales all experts of the GPU, 0 where several do.
+    fused_experts: FloatArray
     # Dense peak of the precision that layers are multiplied in.
     peak_flop_s: FloatArray
     memory_bytes: FloatArray
@@ -96,6 +99,7 @@ _COLUMNS = (
     "attention_factor",
     "latent_factor",
     "vector_factor",
+    "fused_experts",
     "peak_flop_s",
     "memory_bytes",
     "bandwidth_bytes_s",
@@ -151,10 +155,11 @@ def rates_of(
     software_years: float,
     decoding: Decoding | None = None,
     plain_stack: bool = False,
+    fuses_experts: bool = False,
 ) -> Rates:
     """Rates of every server of the table at one compute precision under software of a (fractional) year.
 
-    `plain_stack`: layers train as their framework brings them.
+    `plain_stack`: layers train as their framework brings them. `fuses_experts`: in one kernel, where the GPU has it.
     """
     generations = [generation(gpu) for gpu in table.gpus]
 
@@ -196,6 +201,7 @@ def rates_of(
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
         vector_factor=np.full(len(generations), plain_vector),
+        fused_experts=fused_experts(generations, fuses=fuses_experts),
         peak_flop_s=peak_flop_s(table, compute),
         memory_bytes=table.memory_bytes,
         bandwidth_bytes_s=table.bandwidth_bytes_s,

@@ -153,10 +153,12 @@ def _routed_s(
     rows = mine * np.maximum(shape.top_k, 1.0) * layouts.ep / np.maximum(shape.experts, 1.0)
     width = np.maximum(shape.expert_intermediate, 1.0)
     small = (1.0 + k.expert_half_tokens / rows) * (1.0 + k.expert_half_width / width)
+    # One kernel activates and scales what it multiplied before it writes it.
+    moved = 1.0 - rates.fused_experts * (1.0 - k.fused_side_fraction)
     work = Work(
         flop=2.0 * shape.active_routed_params * mine * small,
         main_bytes=recipe.grouped_bytes * shape.routed_params / layouts.ep,
-        side_bytes=_BF16 * mine * shape.expert_elements_token,
+        side_bytes=_BF16 * mine * shape.expert_elements_token * moved,
     )
     grouped = rates.grouped_factor * k.expert_factor * rates.grouped.time_s(work)
     return np.asarray(np.where(np.asarray(shape.routed_params) > 0, grouped, 0.0), dtype=np.float64)
@@ -233,8 +235,8 @@ def step_time(
     expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     pipeline = k.pp_exposed * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
-    # Experts that share a GPU are multiplied one after the other, each with launches of its own.
-    routing = k.moe_launch_s + k.expert_launch_s * shape.experts / layouts.ep
+    # Experts that share a GPU are multiplied one after the other, each with launches of its own, but in one kernel.
+    routing = k.moe_launch_s + k.expert_launch_s * (1.0 - rates.fused_experts) * shape.experts / layouts.ep
     launches = (k.launch_s * shape.layers + routing * shape.moe_layers) * share
     launches = launches * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
     launch = launches * layer_passes(layouts, recipe) / FULL_PASSES

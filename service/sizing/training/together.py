@@ -21,6 +21,7 @@ def kin(job: Job) -> Hashable:
         job.month,
         job.recipe,
         job.software_years,
+        job.fuses_experts,
         job.coefficients,
         job.reserve_bytes,
         job.collective_bytes,
