@@ -4,7 +4,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -37,7 +37,7 @@ class Gathering(Generic[Item, Outcome]):
         self,
         *,
         telling: Callable[[], AbstractContextManager[None]] = nullcontext,
-        linger_s: float = 0.0002,
+        linger_s: float = 0.0005,
         most_linger_s: float = 0.003,
         idle_s: float = 10.0,
     ) -> None:
@@ -48,6 +48,9 @@ class Gathering(Generic[Item, Outcome]):
         self._idle_s = idle_s
         self._wishes: SimpleQueue[_Wish[Item, Outcome]] = SimpleQueue()
         self._expected = 0
+        # So many wishes are waited for, if any; whoever brings the last of them says so.
+        self._awaited = 0
+        self._complete: SimpleQueue[None] = SimpleQueue()
         self._working = threading.Lock()
 
     def waiting(self) -> int:
@@ -70,6 +73,8 @@ class Gathering(Generic[Item, Outcome]):
         """
         self._have_worked()
         self._wishes.put(_Wish(item, work, done, failed))
+        if 0 < self._awaited <= self.waiting():
+            self._complete.put(None)
         # The thread may have made up its mind to end before it saw this.
         self._have_worked()
 
@@ -129,9 +134,14 @@ class Gathering(Generic[Item, Outcome]):
     def _others(self) -> list[_Wish[Item, Outcome]]:
         """All that are there by now, and that come while others come and more are expected."""
         known, until_s = -1, time.monotonic() + self._most_linger_s
-        while time.monotonic() < until_s and 1 + (count := self.waiting()) < self._expected and count > known:
+        # What somebody says too late is not heard by the next round.
+        self._complete, self._awaited = SimpleQueue(), self._expected - 1
+        while known < (count := self.waiting()) < self._awaited and time.monotonic() < until_s:
             known = count
-            time.sleep(self._linger_s)
+            # Woken by the last one, it is woken once; woken by each, it would take the interpreter from the others.
+            with suppress(Empty):
+                self._complete.get(timeout=self._linger_s)
+        self._awaited = 0
         # Nobody else takes any away.
         return [self._wishes.get() for _ in range(self.waiting())]
 

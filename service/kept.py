@@ -1,14 +1,13 @@
 """Kept: finished runs and their answers in this process, as bytes. They never change, so they are never stale."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.packed import Packed
 from service.shelf import Shelf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRun:
+class KeptRun(NamedTuple):
     """A done run without its answer, as callers read it, and the digest under which the answer is kept."""
 
     summary: bytes

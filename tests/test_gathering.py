@@ -272,3 +272,26 @@ def test_where_no_thread_was_to_be_had_the_next_wish_begins_one():
     gathering.leave(2, list, **wish)
     assert gathering.do(3, list) == 3
     assert told == [2]
+
+
+def test_whoever_brings_the_last_of_those_expected_ends_the_wait():
+    """With a pause so long that waiting for it shows."""
+    gathering: Gathering[int, int] = Gathering(linger_s=1.0, most_linger_s=5.0)
+    work = Held(gathering, all_of=3)
+    told: SimpleQueue[int] = SimpleQueue()
+
+    def leave(*numbers: int) -> None:
+        for number in numbers:
+            gathering.leave(number, work, done=told.put, failed=lambda _: None)
+            time.sleep(0.05)
+
+    leave(0, 1, 3)
+    assert sorted(told.get(timeout=20) for _ in range(3)) == [0, 10, 30]
+    # From now on two are expected, for two came together.
+    took_s = []
+    for _ in range(5):
+        began_s = time.monotonic()
+        leave(1, 3)
+        assert sorted(told.get(timeout=20) for _ in range(2)) == [10, 30]
+        took_s.append(time.monotonic() - began_s)
+    assert min(took_s) < 0.9

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from limits.storage import RedisStorage
@@ -39,8 +39,7 @@ class Rate:
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """How a key stands after a call: whether that call was within the limit, and what is left until the reset."""
 
     allowed: bool

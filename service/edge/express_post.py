@@ -26,9 +26,8 @@ from service.edge.short_answer import NOT_KEPT, Asked, ShortAnswer, caller_with,
 from service.errors import PlannerError
 from service.gathering import Rest
 from service.planning.answered import Told
-from service.planning.reading import run_answer
+from service.planning.reading import RunAnswer
 from service.planning.submit import submit_known
-from service.planning.view import RunView
 from service.schemas.json_text import parse_json
 from service.schemas.workload import SizingRequest, request_in_known_words
 
@@ -36,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 POST_ROUTE = "/v1/workloads"
 # What changes the meaning of a POST is for Flask.
-_UNUSUAL = ("HTTP_IDEMPOTENCY_KEY", "HTTP_PREFER", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING")
+_UNUSUAL = frozenset({"HTTP_IDEMPOTENCY_KEY", "HTTP_PREFER", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"})
 # So many requests may have left their threads; those that come then wait in theirs, which the server has few of.
 _MOST_LEFT = 1000
 
@@ -52,7 +51,7 @@ class ExpressPost:
     def posted(self, environ: Environ, started: float, request_id: str) -> ShortAnswer | list[bytes] | None:
         """The answer; LEFT where another thread gives it; None where Flask is to give it."""
         caller = caller_with(self._app, environ, Permission.WORKLOADS)
-        if caller is None or any(name in environ for name in _UNUSUAL):
+        if caller is None or not environ.keys().isdisjoint(_UNUSUAL):
             return None
         request = self._known_request(environ)
         standing = None if request is None else spend_write(self._app, caller)
@@ -99,7 +98,7 @@ class ExpressPost:
         """None where the long way is to answer, for what went wrong too: it may have been written, so it is not tried
         again, and Flask says what happened.
         """
-        if isinstance(told, RunView):
+        if isinstance(told, RunAnswer):
             try:
                 return self._posted(environ, asked, told)
             except Exception as error:  # noqa: BLE001 - Flask logs it and answers 500
@@ -108,10 +107,8 @@ class ExpressPost:
             environ[FAILED_BEFORE] = told
         return None
 
-    def _posted(self, environ: Environ, asked: Asked, run: RunView) -> ShortAnswer:
-        runtime = runtime_of(self._app)
-        answer = run_answer(runtime, run)
-        chunks, own_headers = content(runtime, answer, by_gzip=is_sent_by_gzip(answer, environ))
+    def _posted(self, environ: Environ, asked: Asked, run: RunAnswer) -> ShortAnswer:
+        chunks, own_headers = content(runtime_of(self._app), run, by_gzip=is_sent_by_gzip(run, environ))
         short = ShortAnswer(
             asked=asked,
             route=POST_ROUTE,

@@ -65,19 +65,28 @@ class Readers:
         self._most = most
         self._most_tenant = most_tenant
         self._waits_s = waits_s
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0
         self._reading: set[Reading] = set()
 
     def begin(self, environ: Environ, answering: Answering | None, tenant_id: str, *, within_s: float) -> Reading:
         """One more. RateLimitedError when the tenant has too many already, UnavailableError when all have."""
         reading = Reading(environ, answering, tenant_id, within_s=within_s)
-        with self._changed:
+        with self._lock:
             if len(self._reading) >= self._most_tenant:
                 if not self._slow_ones(tenant_id):
-                    self._changed.wait_for(lambda: self._has_room(tenant_id), timeout=self._waits_s)
+                    self._wait(tenant_id)
                 self._refuse(tenant_id)
             self._reading.add(reading)
         return reading
+
+    def _wait(self, tenant_id: str) -> None:
+        self._waiting += 1
+        try:
+            self._changed.wait_for(lambda: self._has_room(tenant_id), timeout=self._waits_s)
+        finally:
+            self._waiting -= 1
 
     def _slow_ones(self, tenant_id: str) -> bool:
         """Whether what is in the way has been there for longer than a body takes that is sent at once."""
@@ -105,11 +114,12 @@ class Readers:
     def end(self, reading: Reading) -> None:
         """One less."""
         reading.end()
-        with self._changed:
+        with self._lock:
             self._reading.discard(reading)
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
 
     def since(self, before_s: float) -> list[Reading]:
         """Those who have read since then, or for longer."""
-        with self._changed:
+        with self._lock:
             return [reading for reading in self._reading if reading.since_s <= before_s]

@@ -1,24 +1,30 @@
 """A question whose answer is at hand: workload and run are written together with all others of the same moment."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from service.gathering import Rest
+from service.kept import KeptRun
 from service.logs.quick import QuickLog
 from service.metrics import Answered
 from service.planning.audit import Author, Change, author_of, events_of, workload_created
 from service.planning.drafting import Draft
 from service.planning.heard import runs_known
 from service.planning.idempotency import FirstAnswer, Once, claimed, taken
+from service.planning.reading import RunAnswer, done_answer
 from service.planning.transact import transact, transact_rows
 from service.planning.view import RunView
 from service.runtime import Runtime
+from service.schemas.run import SummaryForm
 from service.store import results, runs, workloads
 from service.store.ids import new_ids
-from service.store.runs import columns_of
+from service.store.runs import Versions, columns_of
 from service.store.tables.runs import RunStatus
 
 log = QuickLog(__name__)
@@ -26,7 +32,10 @@ log = QuickLog(__name__)
 _DONE = RunStatus.DONE.value
 
 # What somebody who did not wait is told: the run; None where the store does not hold the answer; or what went wrong.
-Told = RunView | Exception | None
+Told = RunAnswer | Exception | None
+
+_FORMS_KEPT = 1000
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Written(NamedTuple):
@@ -67,7 +76,7 @@ def answered_later(runtime: Runtime, draft: Draft, body: bytes, *, tell: Callabl
 
     def done(outcome: _Outcome) -> Rest:
         try:
-            told: Told = _run_of(runtime, item, outcome)
+            told: Told = None if outcome.feasible is None else _answer_of(runtime, item, feasible=outcome.feasible)
         except Exception as error:  # noqa: BLE001 - told to whoever asked
             told = error
         return tell(told)
@@ -94,6 +103,23 @@ def _run_of(runtime: Runtime, item: _Written, outcome: _Outcome) -> RunView | No
         raise taken(item.once)
     _tell(runtime, item)
     return _view(item, feasible=outcome.feasible)
+
+
+def _answer_of(runtime: Runtime, item: _Written, *, feasible: bool) -> RunAnswer:
+    """The committed run as callers read it; kept, like every other one that is read."""
+    _tell(runtime, item)
+    draft = item.draft
+    form = _form_of(draft.kind, draft.digest, draft.versions, feasible=feasible)
+    run = KeptRun(
+        summary=form.summary(run_id=item.run_id, workload_id=item.workload_id, at=draft.now), digest=draft.digest
+    )
+    runtime.kept.keep_run(draft.caller.tenant_id, item.run_id, run)
+    return done_answer(draft.caller.tenant_id, item.run_id, run, item.body)
+
+
+@lru_cache(_FORMS_KEPT)
+def _form_of(kind: str, digest: str, versions: Versions, *, feasible: bool) -> SummaryForm:
+    return SummaryForm(_blank(kind, digest, versions, feasible=feasible))
 
 
 def _tell(runtime: Runtime, item: _Written) -> None:
@@ -238,24 +264,40 @@ def _run(item: _Written) -> dict[str, object]:
 
 def _view(item: _Written, *, feasible: bool | None) -> RunView:
     draft = item.draft
-    return RunView(
+    return replace(
+        _blank(draft.kind, draft.digest, draft.versions, feasible=feasible),
         id=item.run_id,
         workload_id=item.workload_id,
-        workload_version=1,
         tenant_id=draft.caller.tenant_id,
+        created_at=draft.now,
+        started_at=draft.now,
+        finished_at=draft.now,
+        request_id=draft.request_id,
+        question=draft.question.encode(),
+        result=item.body,
+    )
+
+
+def _blank(kind: str, digest: str, versions: Versions, *, feasible: bool | None) -> RunView:
+    """A run that was done as it was asked for; whose and when is still to be filled in."""
+    return RunView(
+        id="<run>",
+        workload_id="<workload>",
+        workload_version=1,
+        tenant_id="<tenant>",
         status=RunStatus.DONE,
-        kind=draft.kind,
-        digest=draft.digest,
+        kind=kind,
+        digest=digest,
         cached=True,
         feasible=feasible,
         attempts=0,
         progress_fraction=1.0,
-        created_at=draft.now,
-        started_at=draft.now,
-        finished_at=draft.now,
+        created_at=_NEVER,
+        started_at=_NEVER,
+        finished_at=_NEVER,
         error=None,
-        versions=draft.versions,
-        request_id=draft.request_id,
-        question=draft.question.encode(),
-        result=item.body,
+        versions=versions,
+        request_id="<request>",
+        question=b"",
+        result=None,
     )

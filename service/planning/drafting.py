@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from service.access import Caller
 from service.catalog.resolve import Resolved, resolve
@@ -27,8 +28,7 @@ class _Asked:
     versions: Versions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """A request that may be written. `question` is canonical JSON with its model called as it was asked for.
 
     `digest` is its identity under `versions`, whatever the model was called.

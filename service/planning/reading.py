@@ -1,6 +1,6 @@
 """What a tenant may read: its workloads and runs, one or many. Another tenant's looks like none."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -16,13 +16,13 @@ from service.store.filters import ANY_RUN, LISTED_WORKLOADS, RunFilter, Workload
 from service.store.tables.runs import RunRow, RunStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunAnswer:
+class RunAnswer(NamedTuple):
     """A run as callers read it: `summary` is its JSON without the result, `result` the answer, to the byte.
 
     Under one digest a tenant has one answer.
     """
 
+    id: str
     status: RunStatus
     summary: bytes
     result: bytes | None
@@ -51,8 +51,13 @@ def kept_run(runtime: Runtime, caller: Caller, run_id: str) -> RunAnswer | None:
     answer = None if run is None else runtime.kept.answer(caller.tenant_id, run.digest)
     if run is None or answer is None:
         return None
+    return done_answer(caller.tenant_id, run_id, run, answer)
+
+
+def done_answer(tenant_id: str, run_id: str, run: KeptRun, result: bytes) -> RunAnswer:
+    """A done run as callers read it."""
     return RunAnswer(
-        status=RunStatus.DONE, summary=run.summary, result=answer, tenant_id=caller.tenant_id, digest=run.digest
+        id=run_id, status=RunStatus.DONE, summary=run.summary, result=result, tenant_id=tenant_id, digest=run.digest
     )
 
 
@@ -67,6 +72,7 @@ def chunks_by_gzip(runtime: Runtime, run: RunAnswer) -> tuple[bytes, ...]:
 def run_answer(runtime: Runtime, view: RunView) -> RunAnswer:
     """A run that was just read, as callers read it; kept when it is done. Only for runs that are committed."""
     answer = RunAnswer(
+        id=view.id,
         status=view.status,
         summary=summary_json(view),
         result=view.result,

@@ -1,6 +1,7 @@
 """Runs and workloads as answers: what was asked, how far it is, and what came out."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -111,7 +112,30 @@ def summary_json(run: Any) -> bytes:
     """A run without its result, as RunSummarySchema would write it in ten times the time."""
     members = dict(zip(_SUMMARY, _summary_of(run), strict=True))
     members["progress_fraction"] = whole(run.progress_fraction)
-    return orjson.dumps(members, option=orjson.OPT_UTC_Z)
+    return _json(members)
+
+
+class SummaryForm:
+    """The summaries of runs that were done as they were asked for: all that differ in ids and moment alone have one
+    form, and filling it in takes a fifth of the time.
+    """
+
+    __slots__ = ("_form",)
+
+    def __init__(self, run: Any) -> None:
+        """Of such a run, whose ids and moment stand nowhere else in it."""
+        text = summary_json(run).replace(b"%", b"%%")
+        for place, value in (("id", run.id), ("workload_id", run.workload_id), ("at", run.created_at)):
+            text = text.replace(_json(value), f"%({place})b".encode())
+        self._form = text
+
+    def summary(self, *, run_id: str, workload_id: str, at: datetime) -> bytes:
+        """As `summary_json` would write it."""
+        return self._form % {b"id": _json(run_id), b"workload_id": _json(workload_id), b"at": _json(at)}
+
+
+def _json(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
 def run_chunks(summary: bytes, result: bytes | None) -> tuple[bytes, ...]:

@@ -109,6 +109,10 @@ class Text(fields.String):
         super().__init__(metadata=_metadata(what, extra), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return self.checked(value)
+
+    def checked(self, value: Any) -> str:
+        """The text itself; ValidationError says what is wrong with it."""
         if not isinstance(value, str):
             raise ValidationError(Issue("Must be a string.", value=value))
         return clean_text(value, shortest=self.shortest, longest=self.longest)

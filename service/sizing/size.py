@@ -13,7 +13,7 @@ from service.sizing.joint import Sizing, side_by_side, step_by_step
 from service.sizing.result import Assumed, SizingResult
 from service.sizing.round_result import rounded, significant
 from service.sizing.science.application import Application
-from service.sizing.science.search import size_science
+from service.sizing.science.search import sizing_of_science
 from service.sizing.table import FloatArray
 from service.sizing.terms import Terms
 from service.sizing.training.search import sizing_of_training
@@ -145,7 +145,7 @@ def _searched(subject: Subject, terms: Terms) -> Sizing[SizingResult]:
         return (yield from sizing_of_inference(question, architecture, terms=terms))
     if application is None:
         raise InvalidRequestError("a scientific workload needs its application")
-    return size_science(question, application, terms=terms)
+    return (yield from sizing_of_science(question, application, terms=terms))
 
 
 def _not_evaluated(question: Question) -> tuple[Assumed, ...]:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from service.planning.view import RunError, RunView
-from service.schemas.run import RunSummarySchema, summary_json
+from service.schemas.run import RunSummarySchema, SummaryForm, summary_json
 from service.store.runs import Versions
 from service.store.tables.runs import RunStatus
 
@@ -47,3 +47,12 @@ DONE = RunView(
 )
 def test_the_summary_is_what_the_schema_says(run):
     assert summary_json(run) == orjson.dumps(RunSummarySchema().dump(run))
+
+
+@pytest.mark.parametrize("at", [AT, AT.replace(microsecond=0)], ids=["with a fraction", "without"])
+def test_a_form_that_is_filled_in_is_the_summary(at):
+    asked = replace(DONE, started_at=AT, finished_at=AT, versions=replace(DONE.versions, catalog="100 % of c"))
+    other = replace(asked, id="run_2", workload_id="wkl_2", created_at=at, started_at=at, finished_at=at)
+    form = SummaryForm(asked)
+    assert form.summary(run_id="run_2", workload_id="wkl_2", at=at) == summary_json(other)
+    assert form.summary(run_id="run_1", workload_id="wkl_1", at=AT) == summary_json(asked)

@@ -16,6 +16,7 @@ from service.errors import InvalidRequestError
 from service.quoting.indicative import beside_weight, weights
 from service.schemas.workload import SizingRequestSchema
 from service.sizing.inference import asks
+from service.sizing.science import asks as asks_of_science
 from service.sizing.size import Subject, size, size_by_and_by, size_many
 from service.sizing.terms import Terms
 from service.sizing.training import asks as asks_of_training
@@ -218,6 +219,46 @@ def test_trainings_that_differ_in_sequence_and_batch_share_their_calls(monkeypat
     ways.together(some)
     assert sum(rows) == apart
     assert len(rows) < each == len(SEQUENCES) * len(BATCHES)
+
+
+SCIENCES = [
+    {"workload": {**EXAMPLES[name]["workload"], **changes}}
+    for name, each in {
+        "science-folding-boltz-2": [{"targets_day": 300}, {"targets_day": 9000, "seeds": 1}, {"seeds": 3}],
+        "science-dynamics-gromacs": [{"ns_day": 50}, {"ns_day": 4000, "timestep_fs": 4}, {"atoms": 500_000}],
+        "science-fluid-dynamics-roofline": [{"steps": 1000}, {"steps": 9e6}],
+    }.items()
+    for changes in each
+]
+
+
+@pytest.mark.parametrize("best_only", [True, False])
+def test_a_chunk_of_scientific_work_is_answered_as_each_alone(best_only: bool) -> None:
+    some = [_subject(json.dumps(body)) for body in SCIENCES]
+    ways = Ways(best_only)
+    alone = [ways.alone(one) for one in some]
+    assert ways.together(some) == alone
+    assert ways.together(some[::-1]) == alone[::-1]
+
+
+def test_work_of_one_application_shares_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    timed = asks_of_science.performance
+
+    def counted(job: Any, candidates: Any, **of: Any) -> Any:
+        rows.append(candidates.server.size)
+        return timed(job, candidates, **of)
+
+    monkeypatch.setattr(asks_of_science, "performance", counted)
+    some, ways = [_subject(json.dumps(body)) for body in SCIENCES], Ways(best_only=True)
+    for one in some:
+        ways.alone(one)
+    apart, each = sum(rows), len(rows)
+    rows.clear()
+    ways.together(some)
+    assert sum(rows) == apart
+    # Atoms are another size, at which several GPUs do otherwise.
+    assert len(rows) == 4 < each == len(some)
 
 
 def test_what_was_found_when_somebody_stops_is_the_answer() -> None:

@@ -6,10 +6,12 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import CpuServerSpec
+from service.sizing.joint import Sizing
 from service.sizing.precision import Precision
 from service.sizing.rank import Verdict, open_verdict, refuse
 from service.sizing.result import Limit
 from service.sizing.science.alignments import cpu_servers_beside, search_gpus, spare_cores
+from service.sizing.science.asks import PerformanceAsk
 from service.sizing.science.host import longest_that_fits
 from service.sizing.science.job import Job
 from service.sizing.science.performance import (
@@ -17,7 +19,6 @@ from service.sizing.science.performance import (
     Rows,
     items_day,
     lacks_fp64,
-    performance,
     trained_performance,
 )
 from service.sizing.science.rate import RateTable
@@ -59,14 +60,14 @@ class Candidates:
     beside: IntArray
 
 
-def candidates_of(scene: Scene, admitted: IntArray) -> Candidates:
+def candidates_of(scene: Scene, admitted: IntArray) -> Sizing[Candidates]:
     """Coupled jobs: server x number of servers. Streams: server x GPUs per instance, with the servers that it takes."""
     if scene.job.coupled:
-        return _by_deadline(scene, *_coupled(scene, admitted))
-    return _streams(scene, admitted)
+        return _by_deadline(scene, *(yield from _coupled(scene, admitted)))
+    return (yield from _streams(scene, admitted))
 
 
-def _coupled(scene: Scene, admitted: IntArray) -> tuple[Rows, IntArray, Performance]:
+def _coupled(scene: Scene, admitted: IntArray) -> Sizing[tuple[Rows, IntArray, Performance]]:
     """Server x number of servers, or the fleets that the training engine finds worth having."""
     if scene.trained is not None:
         trained = scene.trained.on(admitted)
@@ -81,7 +82,7 @@ def _coupled(scene: Scene, admitted: IntArray) -> tuple[Rows, IntArray, Performa
     servers = np.tile(_COUPLED_SERVERS, admitted.size)
     gpus = np.asarray(np.maximum(1.0, scene.usable[server]) * servers, dtype=np.float64)
     rows = Rows(server=server, gpus_instance=gpus, instances=np.ones(server.size))
-    return rows, servers, _physics(scene, rows)
+    return rows, servers, (yield from _physics(scene, rows))
 
 
 def _by_deadline(scene: Scene, rows: Rows, servers: IntArray, physics: Performance) -> Candidates:
@@ -96,7 +97,7 @@ def _by_deadline(scene: Scene, rows: Rows, servers: IntArray, physics: Performan
     return Candidates(rows=rows, servers=servers, physics=physics, verdict=verdict, beside=none)
 
 
-def _streams(scene: Scene, admitted: IntArray) -> Candidates:
+def _streams(scene: Scene, admitted: IntArray) -> Sizing[Candidates]:
     sizes = np.array([p.gpus for p in scene.job.application.scaling] or [1], dtype=np.int64)
     server = np.repeat(admitted, sizes.size)
     gpus = np.tile(sizes, admitted.size).astype(np.float64)
@@ -104,7 +105,7 @@ def _streams(scene: Scene, admitted: IntArray) -> Candidates:
     inside = (gpus <= scene.table.domain_gpus[server]) | (gpus == 1.0)
     server, gpus = server[inside], gpus[inside]
     once = Rows(server=server, gpus_instance=gpus, instances=np.ones(server.size))
-    physics = _physics(scene, once)
+    physics = yield from _physics(scene, once)
     verdict = _physical_verdict(scene, once, physics)
     demand = scene.job.demand_day or np.nan
     utilisation = scene.calibration.assumption(UTILISATION)
@@ -145,8 +146,11 @@ def _small_for_searches(verdict: Verdict, scene: Scene, server: IntArray) -> Ver
     return refuse(verdict, memory_gb < least_gb, limit=Limit.MEMORY, required=required, available=memory_gb)
 
 
-def _physics(scene: Scene, rows: Rows) -> Performance:
-    return performance(scene.job, rows, table=scene.table, rates=scene.rates, calibration=scene.calibration)
+def _physics(scene: Scene, rows: Rows) -> Sizing[Performance]:
+    ask = PerformanceAsk(job=scene.job, rows=rows, rates=scene.rates, table=scene.table, calibration=scene.calibration)
+    (found,) = yield [ask]
+    physics: Performance = found
+    return physics
 
 
 def _physical_verdict(scene: Scene, rows: Rows, physics: Performance) -> Verdict:

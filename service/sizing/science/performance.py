@@ -1,7 +1,7 @@
 """Time, memory and throughput of scientific jobs: the one vectorised physics under size and estimate."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -34,11 +34,20 @@ _Z90 = NormalDist().inv_cdf(0.9)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
-    """Candidates: a server configuration, GPUs of one instance, and instances that run side by side."""
+    """Candidates: a server configuration, GPUs of one instance, and instances that run side by side.
+
+    `rate` is the row of the rates that each is timed by, that of its server where it is not given.
+    """
 
     server: IntArray
     gpus_instance: FloatArray
     instances: FloatArray
+    rate: IntArray | None = None
+
+    @property
+    def timed_by(self) -> IntArray:
+        """The row of the rates of each."""
+        return self.server if self.rate is None else self.rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +68,10 @@ class Performance:
     most_bytes: FloatArray
     # Rows of the training engine, for jobs that it times.
     trained: Trained | None = None
+
+    def take(self, rows: slice) -> "Performance":
+        """The candidates of these rows; not of the training engine."""
+        return Performance(**{f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "trained"})
 
     @property
     def fits(self) -> BoolArray:
@@ -152,7 +165,7 @@ def performance(
     job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
 ) -> Performance:
     """Seconds per item, memory and efficiency of every candidate."""
-    server, gpus = rows.server, rows.gpus_instance
+    server, gpus, timed_by = rows.server, rows.gpus_instance, rows.timed_by
     nothing = np.zeros(server.size)
     arithmetic_s, traffic_s, exchange_s = nothing, nothing, nothing
     if job.arithmetic is not None:
@@ -164,7 +177,7 @@ def performance(
         item_s = work_s + exchange_s
     else:
         efficiency = _efficiency(job, rows, table=table, rates=rates)
-        one_gpu_s = job.units_item * rates.unit_s[server] * job.time_factor
+        one_gpu_s = job.units_item * rates.unit_s[timed_by] * job.time_factor
         item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
     sharded = job.memory_sharded or job.application.sharding is not None
     memory_bytes = job.memory_bytes / (gpus if sharded else np.ones(server.size))
@@ -177,9 +190,9 @@ def performance(
         together = np.hypot(together, np.where(spilled > 0.0, job.application.spill.ln_arm, 0.0))
     return Performance(
         item_s=item_s,
-        shift=rates.shift[server],
-        down=np.hypot(rates.down[server], together),
-        up=np.hypot(rates.up[server], together),
+        shift=rates.shift[timed_by],
+        down=np.hypot(rates.down[timed_by], together),
+        up=np.hypot(rates.up[timed_by], together),
         memory_bytes=memory_bytes,
         usable_bytes=usable_bytes,
         efficiency_fraction=efficiency,
@@ -249,14 +262,14 @@ def _spill(
 
 
 def _efficiency(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable) -> FloatArray:
-    server, gpus = rows.server, rows.gpus_instance
+    server, gpus, timed_by = rows.server, rows.gpus_instance, rows.timed_by
     if job.template is Template.LATTICE and job.application.halo is not None and job.variant is not None:
         pcie = np.array([g.pcie_gb_s or np.nan for g in table.gpus], dtype=np.float64) * GB_S
         link = np.where(gpus <= table.gpus_server[server], pcie[server], table.scale_out_bytes_s[server])
         return halo_efficiency(
             gpus,
             job.application.halo,
-            update_s=rates.unit_s[server] * job.time_factor,
+            update_s=rates.unit_s[timed_by] * job.time_factor,
             element_bytes=job.variant.element_bytes,
             link_bytes_s=link,
         )
@@ -270,9 +283,9 @@ def _efficiency(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable)
     return sized_efficiency(
         gpus,
         at_reference=at_reference,
-        step_s=rates.unit_s[server],
-        reference_s=rates.reference_s[server],
-        launch_s=rates.launch_s[server],
+        step_s=rates.unit_s[timed_by],
+        reference_s=rates.reference_s[timed_by],
+        launch_s=rates.launch_s[timed_by],
     )
 
 
@@ -294,7 +307,7 @@ def _roofline_parts(
     nothing = np.zeros(server.size)
     flop, moved = step.step_flop / gpus, step.step_bytes / gpus
     # An unknown peak matters only to a job that computes.
-    needed_flop_s = flop_s if step.step_flop else np.ones(server.size)
+    needed_flop_s = flop_s if np.any(step.step_flop) else np.ones(server.size)
     arithmetic = roofline_s(flop=flop, moved_bytes=nothing, flop_s=needed_flop_s, bytes_s=bytes_s)
     traffic = roofline_s(flop=nothing, moved_bytes=moved, flop_s=needed_flop_s, bytes_s=bytes_s)
     inside = gpus <= table.scale_up_gpus[server]

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, PlannerError
+from service.sizing.joint import Sizing, side_by_side
 from service.sizing.rank import (
     admissible,
     first_per_server,
@@ -37,6 +38,14 @@ from service.sizing.workload import Question, budget_usd
 
 
 def size_science(question: Question, application: Application, *, terms: Terms) -> SizingResult:
+    """As `sizing_of_science`, of one question alone."""
+    (found,) = side_by_side([sizing_of_science(question, application, terms=terms)])
+    if isinstance(found, PlannerError):
+        raise found
+    return found
+
+
+def sizing_of_science(question: Question, application: Application, *, terms: Terms) -> Sizing[SizingResult]:
     """Ranked options, rejections and, when nothing fits, the nearest miss.
 
     Where a server without GPUs has no weight, what takes such servers keeps no budget, and is ranked as if each weighed
@@ -63,7 +72,7 @@ def size_science(question: Question, application: Application, *, terms: Terms) 
         if job.training is None
         else trained_fleets(job.training, rows, table=table, calibration=calibration),
     )
-    found = _limited(candidates_of(scene, rows), scene, question=question, terms=terms)
+    found = _limited((yield from candidates_of(scene, rows)), scene, question=question, terms=terms)
     picked, front = _pick(found, scene, terms.weight, terms.beside_weight)
     options = tuple(
         science_option(
@@ -90,6 +99,7 @@ def size_science(question: Question, application: Application, *, terms: Terms) 
     rejected: tuple[Rejection, ...] = ()
     if not (best_only and options):
         rejected = (*refused, *explained(rejections(found.verdict, server=found.rows.server, table=table), job, table))
+    sensitive = (yield from _sensitivity(scene, found, int(picked[0]))) if options and not best_only else ()
     return SizingResult(
         kind="science",
         feasible=bool(options),
@@ -97,7 +107,7 @@ def size_science(question: Question, application: Application, *, terms: Terms) 
         pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
         rejected=rejected,
         shortfall=None if options else shortfall(rejected, hints_of(job)),
-        sensitivity=_sensitivity(scene, found, int(picked[0])) if options and not best_only else (),
+        sensitivity=sensitive,
         assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),
         engine_version=ENGINE_VERSION,
@@ -158,9 +168,12 @@ def _beside_power_w(scene: Scene, servers: IntArray) -> FloatArray:
     return np.asarray(servers * (each_kw or 0.0) * KW, dtype=np.float64)
 
 
-def _sensitivity(scene: Scene, found: Candidates, row: int) -> tuple[Sensitivity, ...]:
+def _sensitivity(scene: Scene, found: Candidates, row: int) -> Sizing[tuple[Sensitivity, ...]]:
     """Servers of the best option when each judgement it rests on goes from its lower to its upper bound."""
-    watched = (_servers_at_bounds(scene, found, row, name) for name in _watched(scene.job))
+    watched = []
+    for name in _watched(scene.job):
+        moved = yield from _servers_at_bounds(scene, found, row, name)
+        watched.append(moved)
     return tuple(sorted((s for s in watched if s), key=lambda s: (-abs(s.at_high - s.at_low), s.assumption)))
 
 
@@ -169,21 +182,21 @@ def _watched(job: Job) -> tuple[str, ...]:
     return (UTILISATION, *(rests_on(job.template) if job.coupled else ()))
 
 
-def _servers_at_bounds(scene: Scene, found: Candidates, row: int, name: str) -> Sensitivity | None:
+def _servers_at_bounds(scene: Scene, found: Candidates, row: int, name: str) -> Sizing[Sensitivity | None]:
     entry = scene.calibration.assumptions[name]
     server = found.rows.server[row : row + 1]
 
-    def servers(value: float) -> float:
+    def servers(value: float) -> Sizing[float]:
         changed = {**scene.calibration.assumptions, name: replace(entry, value=value)}
         moved = replace(scene, calibration=replace(scene.calibration, assumptions=changed))
-        again = candidates_of(moved, server)
+        again = yield from candidates_of(moved, server)
         same = again.verdict.feasible
         if not scene.job.coupled:
             same = same & (again.rows.gpus_instance == found.rows.gpus_instance[row])
         counts = again.servers[same]
         return float(counts.min()) if counts.size else float("nan")
 
-    at_low, at_high = servers(entry.low), servers(entry.high)
+    at_low, at_high = (yield from servers(entry.low)), (yield from servers(entry.high))
     if np.isnan(at_low) or np.isnan(at_high):
         return None
     return Sensitivity(
