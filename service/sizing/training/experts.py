@@ -26,13 +26,14 @@ def fuses_experts(
     architecture: ModelArchitecture,
     calibration: Calibration,
     *,
+    compute: Precision,
     software_years: float,
     plain_stack: bool,
 ) -> bool:
-    """Whether the software has one kernel for the experts of this model in this format."""
-    narrow = workload.precision is Precision.FP8 and workload.precision_recipe in _FUSED_RECIPES
+    """Whether the software has one kernel for the experts of this model, multiplied in this format."""
+    narrow = compute is Precision.FP8 and workload.precision_recipe in _FUSED_RECIPES
     taken = all(f.gated and not f.expert_bias for f in architecture.ffns if f.kind is FfnKind.MOE)
-    since = calibration.coefficient("training.fused_experts_since_year", workload.precision.value)
+    since = calibration.coefficient("training.fused_experts_since_year", compute.value)
     return narrow and taken and not plain_stack and software_years >= since
 
 

@@ -173,7 +173,14 @@ def job_of(
         shape=shape,
         recipe=recipe,
         software_years=years,
-        fuses_experts=fuses_experts(workload, architecture, calibration, software_years=years, plain_stack=plain_stack),
+        fuses_experts=fuses_experts(
+            workload,
+            architecture,
+            calibration,
+            compute=recipe.compute,
+            software_years=years,
+            plain_stack=plain_stack,
+        ),
         coefficients=coefficients_of(
             calibration,
             recipe.compute,

@@ -7,7 +7,7 @@ from service.sizing.precision import Precision
 from service.sizing.training.experts import fused_experts
 from service.sizing.training.job import Job, job_of
 from service.sizing.training.together import kin
-from service.sizing.workload import PrecisionRecipe
+from service.sizing.workload import Method, PrecisionRecipe
 from tests.sizing.training.jobs import layouts, training_workload
 from tests.sizing.training.test_step import step
 
@@ -37,8 +37,9 @@ def test_newer_software_has_one_kernel_for_gated_experts_in_mxfp8(catalog: Catal
         {"model": "nemotron-3-nano-30b-a3b"},
         {"model": "gpt-oss-120b"},
         {"plain_stack": True},
+        {"method": Method.QLORA},
     ],
-    ids=["scaled by tensor", "4 bits", "16 bits", "no gate", "biases", "a framework's own layers"],
+    ids=["scaled by tensor", "4 bits", "16 bits", "no gate", "biases", "a framework's own layers", "frozen in 4 bits"],
 )
 def test_nothing_else_has_it(catalog: Catalog, other: dict[str, object]) -> None:
     assert not made(catalog, **other).fuses_experts
