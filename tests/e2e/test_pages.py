@@ -20,7 +20,7 @@ from tests.build import book_lines
 from tests.e2e.browsing import WIDTHS, Tab, tab
 from tests.e2e.conftest import Started
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages")]
 
 AXE = (ROOT / "tests" / "e2e" / "axe" / "axe.min.js").read_text(encoding="utf-8")
 CHAT = json.loads((ROOT / "config/examples/inference-chat-llama-3.3-70b.json").read_text(encoding="utf-8"))
@@ -65,7 +65,11 @@ PAGES = {
 _SENT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
   .reduce((sum, one) => sum + one.transferSize, 0)"""
 
-_SETTLED = "Promise.all(document.getAnimations().map(one => one.finished))"
+# Some go round for ever, and one that is called off never ends.
+_SETTLED = """() => Promise.race([
+  Promise.allSettled(document.getAnimations().map(one => one.finished)),
+  new Promise(done => setTimeout(done, 1000)),
+])"""
 
 
 # The machine may have much else to do.
