@@ -130,27 +130,27 @@ def test_experts_without_a_gate_have_two_matrices_and_stand_in_only_where_no_oth
     assert np.ravel(beside.work.flop).tolist() == [2.0 * 16 * 8 * 3 * 1024 * 512]
 
 
+def fitted_kernel(kernel: str, engine: str, slower: float) -> Fitted:
+    """The measured one under these names, so many times as slow."""
+    points = replace(measured(), kernel=kernel, engine=engine)
+    points.took_s[:] *= slower
+    curve = fit_curve(points, PEAKS, seed=1)
+    assert curve is not None
+    return Fitted(points=points, peaks=PEAKS, curve=curve)
+
+
 def test_of_several_kernels_the_quickest_is_taken_and_stands_for_engines_without_one() -> None:
-    fitted = []
-    for kernel, engine, slower in (("a", "vllm", 1.0), ("b", "vllm", 3.0), ("c", "sglang", 2.0)):
-        points = replace(measured(), kernel=kernel, engine=engine)
-        points.took_s[:] *= slower
-        curve = fit_curve(points, PEAKS, seed=1)
-        assert curve is not None
-        fitted.append(Fitted(points=points, peaks=PEAKS, curve=curve))
+    fitted = [fitted_kernel(*one) for one in (("a", "vllm", 1.0), ("b", "vllm", 3.0), ("c", "sglang", 2.0))]
     launches = {one.engine: one.launch_us for one in chosen_curves(fitted)}
     assert launches["vllm"] == launches["any"] == fitted[0].curve.launch_us
     assert launches["sglang"] == fitted[2].curve.launch_us
 
 
 def test_the_general_kernel_of_an_engine_is_kept_beside_a_quicker_one() -> None:
-    fitted = []
-    for kernel, engine, slower in (("made", "sglang", 1.0), ("in_triton", "sglang", 2.0), ("in_triton", "vllm", 3.0)):
-        points = replace(measured(), kernel=kernel, engine=engine)
-        points.took_s[:] *= slower
-        curve = fit_curve(points, PEAKS, seed=1)
-        assert curve is not None
-        fitted.append(Fitted(points=points, peaks=PEAKS, curve=curve))
+    fitted = [
+        fitted_kernel(*one)
+        for one in (("made", "sglang", 1.0), ("in_triton", "sglang", 2.0), ("in_triton", "vllm", 3.0))
+    ]
     launches = {one.engine: one.launch_us for one in chosen_curves(fitted)}
     made, general, alone = (one.curve.launch_us for one in fitted)
     assert launches == {"sglang": made, "sglang/general": general, "vllm": alone, "any": made}

@@ -152,6 +152,9 @@ def test_what_is_no_address_leads_home(visitor):
 
 
 def test_sessions_are_opened_at_the_cost_of_the_tenant(runtime, visitor):
-    browsers = [visitor("acme", signed_in=False) for _ in range(3)]
+    browsers = [visitor("acme", signed_in=False) for _ in range(6)]
     set_quota(runtime, browsers[0].tenant_id, Quota(writes=2))
-    assert [browser.sign_in().status_code for browser in browsers] == [303, 303, 429]
+    # A window may end between two of them, and no third one does.
+    answers = [browser.sign_in().status_code for browser in browsers]
+    assert answers[:2] == [303, 303]
+    assert set(answers) == {303, 429}
