@@ -41,7 +41,7 @@ class Stream:
 class Passes:
     """Passes of one instance at `batch` decoding sequences: decode alone, and with `pass_tokens` of prompts beside it.
 
-    `most_tokens` is how many tokens of prompts a pass can carry; `rank_sequences` are the sequences of one attention
+    `full` carries prompts alone, `most_tokens` of them, which is how many a pass can carry; `rank_sequences` are the sequences of one attention
     rank in one pipeline micro-batch.
     """
 
@@ -50,6 +50,7 @@ class Passes:
     pp: Numeric
     decode: StepParts
     mixed: StepParts
+    full: StepParts
     pass_tokens: FloatArray
     most_tokens: Numeric
 
@@ -172,7 +173,19 @@ def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: Flo
     """
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
-    return np.asarray(stream.closed * overheads.wave * waited * extra / passes.pp, dtype=np.float64)
+    each = _together_s(passes, stream, overheads, extra=extra, clients=clients)
+    return np.asarray(stream.closed * overheads.wave * waited * each / passes.pp, dtype=np.float64)
+
+
+def _together_s(
+    passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray, clients: FloatArray
+) -> FloatArray:
+    """What each prompt of clients in step takes [s]: they share passes, and with them launches and weights."""
+    most = passes.most_tokens / stream.new_tokens
+    more = (eager_s(passes.full, overheads) - extra) / np.maximum(1e-9, most - 1.0)
+    shared = np.clip(clients, 1.0, np.maximum(1.0, most))
+    each = (extra + (shared - 1.0) * np.clip(more, 0.0, extra)) / shared
+    return np.where(most > 1.0, each, extra)
 
 
 def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
