@@ -52,4 +52,6 @@ def print_estimate(console: Console, name: str, estimate: Answer) -> None:
         console.print("The slo is not met at this load.")
     for sentence in assumed(estimate["assumed"]):
         console.print(escape(sentence))
-    console.print(f"{counted(len(estimate['working']), 'step')} of working with --json; engine {estimate['engine_version']}.")
+    console.print(
+        f"{counted(len(estimate['working']), 'step')} of working with --json; engine {estimate['engine_version']}."
+    )

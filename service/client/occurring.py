@@ -100,7 +100,9 @@ def _tell(call: Call, found: Answer) -> Ending:
 def _print(console: Console, found: Answer) -> None:
     why = f"new {', '.join(found['news'])}" if found["news"] else found["reason"]
     told = f"Occurrence {found['id']} ({why}, due {moment(found['due_at'])}) is {found['status']}"
-    console.print(f"{told}: {found['compared_items']:,} of {counted(found['items'], 'workload')} compared.", markup=False)
+    console.print(
+        f"{told}: {found['compared_items']:,} of {counted(found['items'], 'workload')} compared.", markup=False
+    )
     if found["error_code"]:
         console.print(f"It ended early: {found['error_code']}.", markup=False)
     summary = found["summary"]

@@ -42,7 +42,8 @@ def _print(console: Console, answer: Answer) -> None:
     console.print(table)
     versions = answer["versions"]
     console.print(
-        f"{counted(len(answer['steps']), 'step')}; engine {versions['engine']}, catalog {versions['catalog']}.", soft_wrap=True
+        f"{counted(len(answer['steps']), 'step')}; engine {versions['engine']}, catalog {versions['catalog']}.",
+        soft_wrap=True,
     )
 
 

@@ -13,11 +13,13 @@ from service.schemas.workload import LabelsField, SizingRequestSchema
 
 _MOST_TOLD = 10
 _SHOWN_CHARACTERS = 100
-_SUCH_AS = "the first row names fields by their path, such as name, labels.team, workload.kind, workload.demand.requests_s"
+_SUCH_AS = (
+    "the first row names fields by their path, such as name, labels.team, workload.kind, workload.demand.requests_s"
+)
 
 
 def check_columns(names: Iterable[str]) -> None:
-    """InvalidRequestError for a heading with a column that no workload has a field for: else each row would be wrong."""
+    """InvalidRequestError for a column that no workload has a field for: else each row would be wrong."""
     unknown = [name for name in names if not _known(name)]
     if not unknown:
         return
@@ -68,7 +70,5 @@ def _inside(field: fields.Field[object] | Schema) -> Iterator[Schema]:
     elif isinstance(field, Discriminated):
         for variant in field.variants.values():
             yield from _inside(variant)
-    elif isinstance(field, fields.Nested):
-        yield field.schema
-    elif isinstance(field, LengthField):
+    elif isinstance(field, fields.Nested | LengthField):
         yield field.schema

@@ -190,10 +190,8 @@ def test_what_is_of_one_is_not_asked_of_a_list(command, asked):
 
 
 @pytest.mark.parametrize("out", ["nowhere/results.csv", "."])
-def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(
-    command, served, upload, question, tmp_path, out
-):
-    done = command("batch", upload(question()), "--out", tmp_path / out)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(command, served, upload, tmp_path, out):
+    done = command("batch", upload({}), "--out", tmp_path / out)
     assert done.code == Ending.REFUSED
     assert re.search(r"cannot be written|is a directory", done.err)
     assert not [method for method, *_ in served.gate.seen if method == "POST"]
@@ -231,8 +229,8 @@ def test_results_that_break_off_leave_the_file_as_it_was(command, served, upload
 
 
 @pytest.mark.parametrize("way", ["--dry-run", "--no-wait"])
-def test_where_there_are_no_results_none_are_written(command, served, upload, question, tmp_path, way):
-    done = command("batch", upload(question()), way, "--out", tmp_path / "results.csv")
+def test_where_there_are_no_results_none_are_written(command, served, upload, way):
+    done = command("batch", upload({}), way, "--out", "results.csv")
     assert done.code == Ending.REFUSED
     assert "no results" in done.err
     assert served.gate.seen == []

@@ -108,7 +108,9 @@ def test_another_encoding_is_named_once(encoding, text, form):
 
 
 def test_a_column_that_no_workload_has_is_refused_once_with_what_was_meant():
-    with pytest.raises(InvalidRequestError, match=r"'workload\.modl' names no field.*Did you mean workload\.model\?") as told:
+    with pytest.raises(
+        InvalidRequestError, match=r"'workload\.modl' names no field.*Did you mean workload\.model\?"
+    ) as told:
         cut(b"name,workload.modl,workload.kind,isl_tokens\nx,y,z,1\n" * 3, CSV)
     meant = [(error.field, error.did_you_mean[0]) for error in told.value.detail.errors]
     assert meant == [("workload.modl", "workload.model"), ("isl_tokens", "workload.isl_tokens")]
