@@ -40,6 +40,7 @@ def network(**changes):
         spine_switches=2,
         endpoints=64,
         port_gbit_s=400.0,
+        module_gbit_s=400.0,
         cables=128,
         switch_ports=192,
         site_ports=0,
@@ -168,7 +169,10 @@ def test_an_older_answer_has_one_network_and_a_cable_for_two_ends(bill):
 
 def test_every_network_has_lines_of_its_own_and_the_parts_meet(bill):
     plain = sizing_option()
-    networks = (network(), network(network="management", switch=None, cables=24, optics=0, port_gbit_s=1.0))
+    networks = (
+        network(),
+        network(network="management", switch=None, cables=24, optics=0, port_gbit_s=1.0, module_gbit_s=1.0),
+    )
     option = replace(plain, network=replace(plain.network, networks=networks))
     bom = bill(option)
     counts = {line.id: (line.part, line.quantity) for line in bom.lines}
