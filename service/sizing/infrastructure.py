@@ -184,6 +184,7 @@ def _part_step(part: NetworkPart) -> WorkingStep:
             ("spine_switches", part.spine_switches),
             ("endpoints", part.endpoints),
             ("port_gbit_s", part.port_gbit_s),
+            ("module_gbit_s", part.module_gbit_s),
             ("cables", part.cables),
             ("switch_ports", part.switch_ports),
             ("site_ports", part.site_ports),
