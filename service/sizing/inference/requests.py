@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from service.sizing.inference.lines import Lengths
 from service.sizing.inference.steady import Stream
-from service.sizing.inference.step import Lengths
 from service.sizing.joint import one_column
 from service.sizing.numeric import Column, Numeric
 from service.sizing.workload import SpeculativeDecoding
