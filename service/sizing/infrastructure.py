@@ -15,6 +15,7 @@ from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.racks import stacked_kw
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
+from service.sizing.round_result import rounded_once
 from service.sizing.site import Draw, draw_of, site_of
 from service.sizing.storage_blocks import with_blocks
 from service.sizing.units import YEAR_H
@@ -396,6 +397,6 @@ def _step(  # noqa: PLR0917 - one line of a table, read across
         value=None if value is None else float(value),
         unit=unit,
         formula=formula,
-        inputs=tuple(Quantity(name=n, value=None if v is None else float(v)) for n, v in inputs),
+        inputs=rounded_once(tuple(Quantity(name=n, value=None if v is None else float(v)) for n, v in inputs)),
         source=source,
     )
