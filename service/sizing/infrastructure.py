@@ -195,7 +195,8 @@ def _part_step(part: NetworkPart) -> WorkingStep:
     )
 
 
-def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
+@lru_cache(maxsize=4096)
+def _storage_steps(storage: StoragePlan) -> tuple[WorkingStep, ...]:
     stages = [
         _step(
             f"storage: {one.stage} ({one.place})",
@@ -223,7 +224,7 @@ def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
         )
         for one in storage.blocks
     ]
-    return [*stages, *counts]
+    return (*stages, *counts)
 
 
 def _beside_steps(beside: Beside | None, plan: FacilityPlan | None, preset: FacilityPreset) -> list[WorkingStep]:
