@@ -110,6 +110,24 @@ def test_the_soft_limit_ends_a_run_and_frees_the_worker(web, acme, processes, ga
     assert eventually(lambda: ended(web, acme, other.id)).status == "done"
 
 
+@on_sqlite
+@hasty_limits
+def test_a_run_over_which_its_worker_was_frozen_is_done_when_it_wakes_up(web, acme, processes, gate):
+    """For longer than every limit and its lease: nothing was computed, so nothing took too long."""
+    (gate / "gate").touch()
+    processes.dispatcher()
+    worker = processes.worker()
+    run = submit(web, acme, chat(), request_id="req_1")
+    eventually((gate / "started").exists, say=lambda: processes.log("worker"))
+    os.killpg(worker.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.killpg(worker.pid, signal.SIGCONT)
+    eventually(lambda: '"run_spared"' in processes.log("worker"), say=lambda: processes.log("worker"))
+    (gate / "gate").unlink()
+    assert wait_for_end(web, acme, run.id, processes).status == "done"
+    assert worker.poll() is None
+
+
 @own_limits
 def test_wiping_broker_and_cache_loses_nothing(web, acme, processes, broker_url, cache_url):
     runs = [submit(web, acme, chat(isl_tokens=500 + n), request_id="req_1") for n in range(10)]

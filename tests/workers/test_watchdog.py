@@ -1,11 +1,15 @@
 """A worker that takes no message ends itself; one that is busy, idle or cut off does not."""
 
 import os
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.planning.health import readiness
+from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.queue import SIZING_QUEUES, QueueName
 from tests.planning.conftest import caller_of, chat
@@ -13,46 +17,39 @@ from tests.workers.conftest import eventually, hasty_limits
 from workers.watchdog import Watchdog, waiting
 
 
-class Clock:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+def watched(depth: int | None, *, deaf_after_s: float = 10.0, end: Callable[[], None] = lambda: None) -> Watchdog:
+    return Watchdog(waiting=lambda: depth, deaf_after_s=deaf_after_s, end=end)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def looks(dog: Watchdog, times: int) -> list[bool]:
+    return [dog.look() for _ in range(times)]
 
 
-def watched(clock: Clock, depth: int | None) -> Watchdog:
-    return Watchdog(waiting=lambda: depth, deaf_after_s=10.0, end=lambda: None, clock=clock)
+def test_messages_that_wait_for_too_long_are_noticed():
+    """There are ten looks in the time that it may be deaf."""
+    assert looks(watched(3), 11) == [False] * 10 + [True]
 
 
-def test_messages_that_wait_for_too_long_are_noticed(clock):
-    dog = watched(clock, 3)
-    clock.now_s += 10.0
-    assert not dog.look()
-    clock.now_s += 0.1
+def test_a_message_that_came_in_starts_the_time_anew():
+    dog = watched(3)
+    looks(dog, 9)
+    dog.heard()
+    assert not any(looks(dog, 10))
     assert dog.look()
 
 
-def test_a_message_that_came_in_starts_the_time_anew(clock):
-    dog = watched(clock, 3)
-    clock.now_s += 9.0
-    dog.heard()
-    clock.now_s += 9.0
-    assert not dog.look()
-
-
 @pytest.mark.parametrize("depth", [0, None])
-def test_an_empty_queue_and_a_broker_that_is_away_are_no_reason(clock, depth):
-    dog = watched(clock, depth)
-    clock.now_s += 1000.0
-    assert not dog.look()
+def test_an_empty_queue_and_a_broker_that_is_away_are_no_reason(depth):
+    dog = watched(depth)
+    assert not any(looks(dog, 100))
     dog.waiting = lambda: 1
-    clock.now_s += 9.0
-    assert not dog.look()
+    assert not any(looks(dog, 10))
+
+
+def test_it_ends_the_worker_after_the_time_that_it_may_be_deaf():
+    ended, began_s = [], time.monotonic()
+    watched(3, deaf_after_s=0.5, end=lambda: ended.append(time.monotonic() - began_s)).run()
+    assert ended[0] >= 0.5
 
 
 def test_what_waits_is_counted_over_the_queues_that_are_listened_to(web):
@@ -73,6 +70,25 @@ def test_a_deaf_worker_ends_and_takes_its_processes_along(web, processes):
     assert worker.wait(15) == os.EX_SOFTWARE, processes.log("worker")[-3000:]
     assert '"worker_deaf"' in processes.log("worker")
     eventually(lambda: not group_members(worker.pid), within_s=5)
+
+
+@pytest.mark.slow
+@hasty_limits
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_that_was_frozen_is_not_deaf(web, processes):
+    """What was asked meanwhile it takes as soon as it wakes up."""
+    processes.environment["HEADROOM_WORKER_DEAF_AFTER_S"] = "2.5"
+    worker = processes.worker()
+    eventually(lambda: '"worker_ready"' in processes.log("worker"))
+    acme = caller_of(web, "acme")
+    os.killpg(worker.pid, signal.SIGSTOP)
+    run = submit(web, acme, chat(), request_id="req_1")
+    time.sleep(3.5)
+    os.killpg(worker.pid, signal.SIGCONT)
+    done = eventually(lambda: get_run(web, acme, run.id).finished_at and get_run(web, acme, run.id))
+    assert (done.status, done.attempts) == ("done", 1)
+    assert worker.poll() is None
+    assert '"worker_deaf"' not in processes.log("worker")
 
 
 def group_members(group: int) -> set[int]:
