@@ -1,7 +1,6 @@
 """A worker that takes no message ends itself; one that is busy, idle or cut off does not."""
 
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from service.planning.health import readiness
-from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.queue import SIZING_QUEUES, QueueName
 from tests.planning.conftest import caller_of, chat
@@ -46,6 +44,12 @@ def test_an_empty_queue_and_a_broker_that_is_away_are_no_reason(depth):
     assert not any(looks(dog, 10))
 
 
+def test_time_that_passes_while_the_whole_worker_is_frozen_does_not_count():
+    dog = watched(3, deaf_after_s=0.1)
+    time.sleep(0.3)
+    assert not dog.look()
+
+
 def test_it_ends_the_worker_after_the_time_that_it_may_be_deaf():
     ended, began_s = [], time.monotonic()
     watched(3, deaf_after_s=0.5, end=lambda: ended.append(time.monotonic() - began_s)).run()
@@ -70,25 +74,6 @@ def test_a_deaf_worker_ends_and_takes_its_processes_along(web, processes):
     assert worker.wait(15) == os.EX_SOFTWARE, processes.log("worker")[-3000:]
     assert '"worker_deaf"' in processes.log("worker")
     eventually(lambda: not group_members(worker.pid), within_s=5)
-
-
-@pytest.mark.slow
-@hasty_limits
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_that_was_frozen_is_not_deaf(web, processes):
-    """What was asked meanwhile it takes as soon as it wakes up."""
-    processes.environment["HEADROOM_WORKER_DEAF_AFTER_S"] = "2.5"
-    worker = processes.worker()
-    eventually(lambda: '"worker_ready"' in processes.log("worker"))
-    acme = caller_of(web, "acme")
-    os.killpg(worker.pid, signal.SIGSTOP)
-    run = submit(web, acme, chat(), request_id="req_1")
-    time.sleep(3.5)
-    os.killpg(worker.pid, signal.SIGCONT)
-    done = eventually(lambda: get_run(web, acme, run.id).finished_at and get_run(web, acme, run.id))
-    assert (done.status, done.attempts) == ("done", 1)
-    assert worker.poll() is None
-    assert '"worker_deaf"' not in processes.log("worker")
 
 
 def group_members(group: int) -> set[int]:
