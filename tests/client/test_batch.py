@@ -10,6 +10,7 @@ from service.client.batch import media_type_of
 from service.client.batch_calls import BatchCalls
 from service.client.ending import Ending
 from service.client.headroom import Headroom
+from service.client.patience import Patience
 from service.client.problem import ProblemError
 
 
@@ -154,6 +155,28 @@ def test_a_connection_that_breaks_before_the_answer_leaves_a_way_to_the_batch(co
     key = re.search(r"--idempotency-key (\S+) finds it", lost.err)[1]
     assert {head["Idempotency-Key"] for method, _, head in served.gate.seen if method == "POST"} == {key}
     assert "headroom batches lists yours" in lost.err
+
+
+def test_where_nobody_listens_no_batch_was_accepted(command, upload, monkeypatch):
+    monkeypatch.setenv("HEADROOM_URL", "http://127.0.0.1:9")
+    lost = command("batch", upload({}))
+    assert lost.code == Ending.UNAVAILABLE
+    assert "may have been accepted" not in lost.err
+    assert lost.err.count("Trying again") == 1
+
+
+def test_a_server_that_is_too_busy_after_a_broken_connection_may_have_accepted_it(
+    command, served, upload, question, monkeypatch
+):
+    monkeypatch.setattr("service.client.headroom.Patience", lambda: Patience(busy_s=0.5))
+    served.gate.cut()
+    served.gate.refuse(503, times=20)
+    lost = command("batch", upload(question()))
+    assert lost.code == Ending.UNAVAILABLE
+    assert "may have been accepted" in lost.err
+    served.gate.refusals.clear()
+    served.gate.refuse(503, times=20)
+    assert "may have been accepted" not in command("batch", upload(question())).err
 
 
 def test_ctrl_c_before_the_answer_names_the_key_under_which_the_batch_is_found(
