@@ -195,8 +195,12 @@ def test_ctrl_c_before_the_answer_names_the_key_under_which_the_batch_is_found(
         lost = command("batch", path)
     assert lost.code == Ending.INTERRUPTED
     key = re.search(r"--idempotency-key (\S+) finds it", lost.err)[1]
-    found = command("batch", path, "--no-wait", "--json", "--idempotency-key", key).json
-    assert found["id"] == answered[0].id
+    found = command("batch", path, "--idempotency-key", key)
+    assert found.code == Ending.DONE
+    assert f"Batch {answered[0].id} is done" in found.err
+    # It is told as it is by now, not as it was when it was accepted.
+    again = command("batch", path, "--no-wait", "--idempotency-key", key)
+    assert f"Batch {answered[0].id} is done" in again.out
 
 
 def test_what_the_server_refuses_was_not_accepted(command, upload):
