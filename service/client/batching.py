@@ -22,7 +22,7 @@ from service.client.files import read_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
 from service.client.out import FORMS, check_out, form_of, out_option, write_pieces
-from service.client.problem import HeadroomError, ProblemError
+from service.client.problem import HeadroomError
 
 _LARGEST_BYTES = 64_000_000
 _WITHIN_S = 24 * 3600.0
@@ -160,7 +160,7 @@ def _lost_without(key: str) -> Iterator[str]:
     try:
         yield key
     except (KeyboardInterrupt, HeadroomError) as error:
-        if not (isinstance(error, ProblemError) and error.refused):
+        if isinstance(error, KeyboardInterrupt) or error.may_be_done:
             complain(
                 f"The batch may have been accepted. The same command with --idempotency-key {key} finds it, or sends "
                 "it if it was not; headroom batches lists yours."
