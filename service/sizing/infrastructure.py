@@ -28,7 +28,8 @@ _SERVERS = "config/hardware/servers.yaml"
 class _Standing:
     """So many servers on a site, whatever they run and however busy they are, with their networks and facility.
 
-    `own` is the facility of the servers, `alone` that of those without GPUs by themselves; neither draws anything yet.
+    `own` is the facility of the servers, `alone` that of those without GPUs by themselves: each as busy as
+    the site is taken to be, until `drawing` says how busy the workload makes it.
     """
 
     server: ServerSpec
@@ -184,6 +185,7 @@ def _part_step(part: NetworkPart) -> WorkingStep:
             ("spine_switches", part.spine_switches),
             ("endpoints", part.endpoints),
             ("port_gbit_s", part.port_gbit_s),
+            ("module_gbit_s", part.module_gbit_s),
             ("cables", part.cables),
             ("switch_ports", part.switch_ports),
             ("site_ports", part.site_ports),

@@ -8,7 +8,7 @@ from service.sizing.architecture import MixerKind
 from service.sizing.calibration import Calibration
 from service.sizing.inference.attention import AttentionFamily
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.load import ModelLoad, as_released_in_mxfp4
 from service.sizing.inference.product_times import ProductTimes, product_times
 from service.sizing.inference.software import Software
 from service.sizing.network import span_bytes_s
@@ -155,7 +155,7 @@ def _expert_formats(load: ModelLoad, engine: ServingEngine) -> Formats:
     TensorRT-LLM brings block-scaled kernels of its own, which nobody measured on most GPUs: those with one scale by
     tensor are nearer to them than the general kernels of other engines.
     """
-    if load.weight_precision is Precision.FP4 and load.architecture.expert_native_precision == "mxfp4":
+    if as_released_in_mxfp4(load.architecture, load.weight_precision):
         return _MXFP4_EXPERTS
     latent = any(mixer.kind is MixerKind.MLA for mixer in load.architecture.mixers)
     if load.weight_precision is Precision.FP8 and latent and engine is not ServingEngine.TENSORRT_LLM:

@@ -199,6 +199,20 @@ def test_cpu_servers_count_against_the_limits_of_the_site(catalog, weight):
         assert short.best == pytest.approx(value, rel=1e-3)
 
 
+@pytest.mark.parametrize(("route", "of_cpu_server"), [(MsaSearch.JACKHMMER, 4 * 64.0), (MsaSearch.MMSEQS2_GPU, None)])
+def test_memory_of_the_searches_is_in_that_of_the_servers(route, of_cpu_server, catalog, weight):
+    asked = folding(targets_day=50_000.0)
+    option = sized(replace(asked, msa=Msa(route=route)), catalog, weight).options[0]
+    needs = {q.name: q.value for q in option.requirements}
+    host = catalog.applications["alphafold-3"].host
+
+    of_gpus = host.ram_gb_gpu * needs["host_cores_server"] / host.cores_gpu
+    assert needs["msa_ram_gb_server"] == needs["msa_searches_server"] * needs["msa_ram_gb"] > 0.0
+    assert needs["host_ram_gb_server"] == of_gpus + needs["msa_ram_gb_server"]
+    # 128 cores run four searches of four databases with eight threads each.
+    assert needs["msa_ram_gb_cpu_server"] == of_cpu_server
+
+
 def test_searches_on_gpus_take_gpus_of_the_servers_at_the_most_that_was_published(catalog, weight):
     asked = folding()
     plain = {o.server: o for o in sized(asked, catalog, weight).options}
