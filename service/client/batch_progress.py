@@ -51,7 +51,8 @@ class BatchWatch:
 
     def pause(self, error: HeadroomError, pause_s: float) -> None:
         """Tell why a request is tried again, and when."""
-        self._say(f"{error.sentences()[0]} Trying again for a while, next in {pause_s:g} s")
+        beside = f" Next in {pause_s:g} s." if self._console.is_terminal else ""
+        self._say(f"{error.sentences()[0]} Trying again for a while.{beside}")
 
     def _say(self, text: str) -> None:
         if text != self._last:

@@ -11,18 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from service.client.answers import Answer, make_console, plain_table
-from service.client.batch import Batch, batch_of, media_type_of
+from service.client.batch import Batch, batch_of, is_one_over_lines, media_type_of
 from service.client.batch_progress import BatchWatch, duration, pace
 from service.client.call import Call, calling, complain
 from service.client.choosing import paging
 from service.client.counted import counted
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
-from service.client.files import read_file
+from service.client.files import FileError, read_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
 from service.client.out import FORMS, check_out, form_of, out_option, write_pieces
-from service.client.problem import HeadroomError, ProblemError
+from service.client.problem import HeadroomError
 
 _LARGEST_BYTES = 64_000_000
 _WITHIN_S = 24 * 3600.0
@@ -79,6 +79,11 @@ def batch(
     check_out(out)
     body = read_file(file, most_bytes=_LARGEST_BYTES)
     media_type = FORMS[given] if given else media_type_of(file, body)
+    if media_type == FORMS["ndjson"] and is_one_over_lines(body):
+        raise FileError(
+            f"{file} holds one workload, over several lines: headroom size {file} sizes it. A batch has one on each "
+            "line, or a JSON list of them."
+        )
     with BatchWatch() as watch, call.connect(watch) as headroom:
         if dry_run:
             return _tell_dry_run(call, headroom.batches.dry_run(body, media_type=media_type))
@@ -160,7 +165,7 @@ def _lost_without(key: str) -> Iterator[str]:
     try:
         yield key
     except (KeyboardInterrupt, HeadroomError) as error:
-        if not (isinstance(error, ProblemError) and error.refused):
+        if isinstance(error, KeyboardInterrupt) or error.may_be_done:
             complain(
                 f"The batch may have been accepted. The same command with --idempotency-key {key} finds it, or sends "
                 "it if it was not; headroom batches lists yours."

@@ -42,7 +42,7 @@ def opened(name: str) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    fresh = _beside(name)
+    fresh = _place(name)
     try:
         with fresh.open("wb") as target:
             yield target
@@ -50,24 +50,31 @@ def opened(name: str) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise _unwritable(name, error) from None
     finally:
-        with suppress(OSError):
-            fresh.unlink()
+        if fresh != Path(name):
+            with suppress(OSError):
+                fresh.unlink()
 
 
 def check_writable(name: str) -> None:
     """FileError where `opened` could not write: told before the work is done that would be lost."""
-    fresh = _beside(name)
+    fresh = _place(name)
+    if name == "-" or fresh == Path(name):
+        return
     try:
-        if name != "-":
-            fresh.touch()
-            fresh.unlink()
+        fresh.touch()
+        fresh.unlink()
     except OSError as error:
         raise _unwritable(name, error) from None
 
 
-def _beside(name: str) -> Path:
+def _place(name: str) -> Path:
+    """Beside the file, which it takes the place of when all of it is there; a device or a pipe is written to itself."""
     place = Path(name)
-    return place.with_name(f"{place.name}.{os.getpid()}.part")
+    try:
+        special = place.exists() and not place.is_file()
+    except OSError as error:
+        raise _unwritable(name, error) from None
+    return place if special else place.with_name(f"{place.name}.{os.getpid()}.part")
 
 
 def _unwritable(name: str, error: OSError) -> FileError:

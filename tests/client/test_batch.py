@@ -10,6 +10,7 @@ from service.client.batch import media_type_of
 from service.client.batch_calls import BatchCalls
 from service.client.ending import Ending
 from service.client.headroom import Headroom
+from service.client.patience import Patience
 from service.client.problem import ProblemError
 
 
@@ -115,6 +116,17 @@ def test_what_an_upload_is(name, body, expected):
     assert media_type_of(name, body) == expected
 
 
+def test_one_workload_over_several_lines_is_no_batch(command, served, question, tmp_path):
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(question(), indent=2))
+    done = command("batch", path, "--dry-run")
+    assert done.code == Ending.REFUSED
+    assert f"headroom size {path}" in done.err
+    assert served.gate.seen == []
+    path.write_text(json.dumps(question()) + "\n")
+    assert command("batch", path, "--dry-run").code == Ending.DONE
+
+
 def test_the_table_of_the_readme_is_a_batch(command, tmp_path):
     text = (ROOT / "README.md").read_text()
     table = re.search(r"printf '%s\\n' '([^']*)' \\\n\s+'([^']*)' '([^']*)' > workloads.csv", text)
@@ -156,6 +168,28 @@ def test_a_connection_that_breaks_before_the_answer_leaves_a_way_to_the_batch(co
     assert "headroom batches lists yours" in lost.err
 
 
+def test_where_nobody_listens_no_batch_was_accepted(command, upload, monkeypatch):
+    monkeypatch.setenv("HEADROOM_URL", "http://127.0.0.1:9")
+    lost = command("batch", upload({}))
+    assert lost.code == Ending.UNAVAILABLE
+    assert "may have been accepted" not in lost.err
+    assert lost.err.count("Trying again") == 1
+
+
+def test_a_server_that_is_too_busy_after_a_broken_connection_may_have_accepted_it(
+    command, served, upload, question, monkeypatch
+):
+    monkeypatch.setattr("service.client.headroom.Patience", lambda: Patience(busy_s=0.5))
+    served.gate.cut()
+    served.gate.refuse(503, times=20)
+    lost = command("batch", upload(question()))
+    assert lost.code == Ending.UNAVAILABLE
+    assert "may have been accepted" in lost.err
+    served.gate.refusals.clear()
+    served.gate.refuse(503, times=20)
+    assert "may have been accepted" not in command("batch", upload(question())).err
+
+
 def test_ctrl_c_before_the_answer_names_the_key_under_which_the_batch_is_found(
     command, served, upload, question, monkeypatch
 ):
@@ -172,8 +206,12 @@ def test_ctrl_c_before_the_answer_names_the_key_under_which_the_batch_is_found(
         lost = command("batch", path)
     assert lost.code == Ending.INTERRUPTED
     key = re.search(r"--idempotency-key (\S+) finds it", lost.err)[1]
-    found = command("batch", path, "--no-wait", "--json", "--idempotency-key", key).json
-    assert found["id"] == answered[0].id
+    found = command("batch", path, "--idempotency-key", key)
+    assert found.code == Ending.DONE
+    assert f"Batch {answered[0].id} is done" in found.err
+    # It is told as it is by now, not as it was when it was accepted.
+    again = command("batch", path, "--no-wait", "--idempotency-key", key)
+    assert f"Batch {answered[0].id} is done" in again.out
 
 
 def test_what_the_server_refuses_was_not_accepted(command, upload):

@@ -9,6 +9,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.lines import Lengths
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
 from service.sizing.inference.memory import sequence_bytes
@@ -26,9 +27,12 @@ from service.sizing.inference.steady import (
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric, by_row
+from service.sizing.remembered import Remembered
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 
 NORMAL = NormalDist()
+# Passes that decode alone: both modes of serving try the same batches first, and have these in common.
+_DECODED: Remembered[tuple[Machine, Lengths, tuple[int, ...], bytes], StepParts] = Remembered(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,7 +179,7 @@ def serve(
     """
     if bench.prefill is None:
         state = aggregated(passes_of(bench, batch, traffic), traffic.stream, bench.overheads)
-        return _point(bench, state, batch, traffic, prefill_instances=np.zeros_like(state.cycle_s))
+        return _point(bench, state, batch, traffic, prefill_instances=np.zeros(state.cycle_s.shape))
     return _disaggregated(bench, bench.prefill, batch, traffic, ratio=prefill_ratio, ttft_s=ttft_s)
 
 
@@ -186,11 +190,9 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
-    decode, mixed = paired_parts(
-        bench.load,
-        machine,
-        Pass(decode=sequences, prefill_tokens=carried, lengths=lengths_of(traffic)),
-    )
+    lengths = lengths_of(traffic)
+    decode, mixed = paired_parts(bench.load, machine, Pass(decode=sequences, prefill_tokens=carried, lengths=lengths))
+    _DECODED.put((machine, lengths, sequences.shape, sequences.tobytes()), decode)
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
@@ -212,7 +214,9 @@ def _full(bench: Bench, traffic: Requests) -> StepParts:
 
 
 def _decode(bench: Bench, sequences: FloatArray, traffic: Requests) -> StepParts:
-    return step_parts(bench.load, bench.machine, Pass(decode=sequences, lengths=lengths_of(traffic)))
+    lengths = lengths_of(traffic)
+    known = _DECODED.get((bench.machine, lengths, sequences.shape, sequences.tobytes()))
+    return known or step_parts(bench.load, bench.machine, Pass(decode=sequences, lengths=lengths))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -272,17 +276,17 @@ def _disaggregated(
     bench: Bench, prefill: Bench, batch: FloatArray, traffic: Requests, *, ratio: Numeric | None, ttft_s: Numeric
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode."""
-    pooled = pooled_passes_of(bench, prefill, batch, traffic)
+    pooled, stream = pooled_passes_of(bench, prefill, batch, traffic), traffic.stream
     prefill_s = prefilling(
         pooled.prefill,
-        traffic.stream,
+        stream,
         bench.overheads,
         pass_tokens=pooled.chunk_tokens,
         most_tokens=bench.chunk_tokens,
     )
     state, instances = decoding(
         pooled.decode,
-        traffic.stream,
+        stream,
         bench.overheads,
         prefill=prefill_s,
         transfer_s=pooled.transfer_s,
@@ -300,7 +304,7 @@ def _point(
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
     # A median of other GPUs may shorten a step, but not under what this one's memory allows.
-    least = state.decode.least.total / traffic.stream.accepted_tokens
+    least = state.decode.least.total / traffic.accepted_tokens
     tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
     fastest = batch / (traffic.osl_tokens * least)
     return ServingPoint(
