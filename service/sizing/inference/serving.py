@@ -199,7 +199,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
         pp=machine.pp,
         decode=decode,
         mixed=mixed,
-        full=_full(bench, traffic),
+        full=_full(bench, traffic) if np.any(np.asarray(traffic.stream.closed) > 0.0) else mixed,
         pass_tokens=carried,
         most_tokens=bench.chunk_tokens,
     )
@@ -207,7 +207,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
 
 @lru_cache(maxsize=4)
 def _full(bench: Bench, traffic: Requests) -> StepParts:
-    """A pass of prompts alone, as many as it can carry: the same at every batch."""
+    """A pass of prompts alone, as many as it can carry: the same at every batch. Only clients in step fill one."""
     tokens = np.broadcast_to(np.asarray(bench.chunk_tokens, dtype=np.float64), (bench.layouts.tp.size, 1))
     carried = Pass(decode=0.0, prefill_tokens=tokens, lengths=lengths_of(traffic))
     return step_parts(bench.load, bench.machine, carried)

@@ -103,7 +103,8 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
     waited = _waited(passes, stream, overheads)
-    ahead = waited * _together_s(passes, stream, overheads, extra=extra)
+    # Independent arrivals come in no step.
+    ahead = waited * _together_s(passes, stream, overheads, extra=extra) if np.any(waited > 0.0) else waited
     # Prompts that a request waits for before its first token do not delay its later ones.
     load = np.maximum(0.0, others - overheads.interference * waited * extra / stream.steps)
     cycle = step + load
