@@ -160,6 +160,12 @@ class _Lines:
         else:
             self._free.remove(line)
 
+    def close(self) -> None:
+        """Hang up."""
+        for line in (*self._free, *self._awaited):
+            line.close()
+        self._selector.close()
+
     def _note(self, method: str, answer: bytes) -> None:
         status = answer[9:12].decode()
         kind = f"{method} {status}"
@@ -188,6 +194,7 @@ def flooded(flood: Flood, stop: threading.Event) -> Told:
     while lines.waiting and time.monotonic() < until_s:
         lines.hear(_TICK_S)
     told.broken += lines.waiting
+    lines.close()
     told.cpu_s = time.process_time()
     return told
 
