@@ -104,7 +104,7 @@ def leader_of(session: Session, tenant_id: str, digest: str) -> RunRow | None:
 
 def claim(session: Session, run_id: str, *, now: datetime, lease_s: float, max_attempts: int) -> RunRow | None:
     """Take a queued run, or a running one whose lease has run out; None when there is nothing to take."""
-    expired = and_(RUNNING, RunRow.lease_until < now, RunRow.attempts < max_attempts)
+    expired = and_(RUNNING, RunRow.lease_until < now, RunRow.attempts - RunRow.spares < max_attempts)
     query = (
         update(RunRow)
         .where(RunRow.id == run_id, LEADS, or_(QUEUED, expired))
@@ -146,6 +146,12 @@ def fail(
         "error_traceback": traceback,
     }
     return _end(session, run_id, token=token, values=values, now=now)
+
+
+def spare(session: Session, run_id: str, *, token: int, now: datetime) -> bool:
+    """Give the run back as if its lease had run out; the attempt is not held against it. False as above."""
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RUNNING)
+    return _rows(session, holds, {"spares": RunRow.spares + 1, "lease_until": now}) == 1
 
 
 def _end(session: Session, run_id: str, *, token: int, values: dict[str, Any], now: datetime) -> bool:
