@@ -32,7 +32,7 @@ from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 
 NORMAL = NormalDist()
 # Passes that decode alone: both modes of serving try the same batches first, and have these in common.
-_DECODED: Remembered[tuple[Machine, Lengths, bytes], StepParts] = Remembered(4)
+_DECODED: Remembered[tuple[Machine, Lengths, tuple[int, ...], bytes], StepParts] = Remembered(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -192,7 +192,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     )
     lengths = lengths_of(traffic)
     decode, mixed = paired_parts(bench.load, machine, Pass(decode=sequences, prefill_tokens=carried, lengths=lengths))
-    _DECODED.put((machine, lengths, sequences.tobytes()), decode)
+    _DECODED.put((machine, lengths, sequences.shape, sequences.tobytes()), decode)
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
@@ -206,7 +206,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
 
 def _decode(bench: Bench, sequences: FloatArray, traffic: Requests) -> StepParts:
     lengths = lengths_of(traffic)
-    known = _DECODED.get((bench.machine, lengths, sequences.tobytes()))
+    known = _DECODED.get((bench.machine, lengths, sequences.shape, sequences.tobytes()))
     return known or step_parts(bench.load, bench.machine, Pass(decode=sequences, lengths=lengths))
 
 
