@@ -22,6 +22,8 @@ from service.tracing import now_ns, trace_id_of
 log = structlog.get_logger(__name__)
 
 Solve = Callable[[Runtime, str], Answer]
+# Which run is taken where a message rings for one: told in the transaction that takes it.
+Choose = Callable[[Session, str], str]
 
 _DISABLED = "tenant_disabled"
 _TAKEN_OVER = "taken_over"
@@ -75,10 +77,14 @@ class _Spared:
 _Outcome = Answer | _Failure | _Spared
 
 
-def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
+def _that_one(_session: Session, run_id: str) -> str:
+    return run_id
+
+
+def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer, choose: Choose = _that_one) -> bool:
     """Bring one run to its end; False when there was nothing to do, or somebody else did it."""
     began_ns = now_ns()
-    claim = _claim(runtime, run_id)
+    claim = _claim(runtime, run_id, choose=choose)
     if claim is None:
         log.info("run_not_claimed", run_id=run_id)
         return False
@@ -132,12 +138,13 @@ def _lost(runtime: Runtime, claim: _Claim) -> str:
     return _TAKEN_OVER
 
 
-def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
+def _claim(runtime: Runtime, rung_for: str, *, choose: Choose = _that_one) -> _Claim | None:
     """Take the run, if it may be taken; a disabled tenant's run ends here instead."""
     now = runtime.clock()
     settings = runtime.settings
 
     def work(session: Session) -> _Claim | None:
+        run_id = choose(session, rung_for)
         row = runs.claim(session, run_id, now=now, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
         if row is None:
             return None
