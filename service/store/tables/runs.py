@@ -25,6 +25,7 @@ _STATUSES = ", ".join(f"'{status.value}'" for status in RunStatus)
 # A follower waits for the run it follows and is never queued itself, so it may share the digest.
 _LEADS = text("status IN ('queued', 'running') AND follows_run_id IS NULL")
 _IS_OPEN = text("status IN ('queued', 'running')")
+_WAITS = text("status = 'queued' AND follows_run_id IS NULL")
 _FAILED = text("status = 'failed'")
 _FOLLOWS = text("follows_run_id IS NOT NULL")
 
@@ -45,6 +46,7 @@ class RunRow(Owned, Row):
             "uq_runs_open_question", "tenant_id", "digest", unique=True, sqlite_where=_LEADS, postgresql_where=_LEADS
         ),
         Index("ix_runs_open", "status", "sent_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+        Index("ix_runs_waiting", "tenant_id", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
         Index("ix_runs_failed", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
         Index(None, "tenant_id", "id"),
         Index(None, "workload_id", "id"),
