@@ -123,6 +123,15 @@ TRAINING_SPECS = (
     TrainingSpec(name="moe_layer_launch_us", start=1500.0, deviation=0.4, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
     TrainingSpec(
+        name="captured_launch_factor",
+        start=0.5,
+        deviation=0.4,
+        what="launches of layers that are captured as graphs over those of others",
+    ),
+    TrainingSpec(
+        name="expert_step_us", start=100.0, deviation=0.5, what="work of a step on one expert of a GPU that does not scale"
+    ),
+    TrainingSpec(
         name="fused_side_fraction",
         start=0.5,
         deviation=0.4,
@@ -215,6 +224,7 @@ class StackedRuns:
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
         self._plain = np.array([run.job.recipe.plain_stack for run in runs])
+        self._captured = ~self._plain & np.array([run.racked for run in runs])
         self._early = self._plain & (years < EARLY_ATTENTION_UNTIL_YEAR)
         self._lags = self._plain & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
@@ -234,6 +244,7 @@ class StackedRuns:
             latent_factor=value_at(vector, "latent_factor") * lagging,
             vector_factor=np.where(self._plain, value_at(vector, "plain_vector_factor"), 1.0),
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
+            launch_factor=np.where(self._captured, value_at(vector, "captured_launch_factor"), 1.0),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
         )

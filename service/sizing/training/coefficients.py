@@ -44,6 +44,7 @@ class StepCoefficients:
     dp_overlap: Numeric
     dp_exposed: Numeric
     fixed_s: Numeric
+    expert_step_s: Numeric
     vintage: Numeric
     rollout_gap_s: Numeric
     rollout_factor: Numeric
@@ -114,6 +115,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         dp_overlap=of("dp_overlap_fraction"),
         dp_exposed=of("dp_exposed_fraction"),
         fixed_s=of("fixed_step_ms") * MS,
+        expert_step_s=of("expert_step_us") * US,
         rollout_gap_s=of("rollout_layer_gap_us") * US,
         rollout_factor=of("rollout_factor"),
         vintage=(1.0 + of("improvement_fraction_year")) ** age_years,
