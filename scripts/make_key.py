@@ -35,7 +35,7 @@ from service.runtime import Runtime, build_runtime
 @click.option("--list", "listing", is_flag=True, help="The tenant's keys by id, revoked ones too.")
 @click.option("--revoke", metavar="KEY_ID", help="Revoke this key at once.")
 @click.option("--expires-days", type=click.IntRange(min=1), metavar="N", help="The new key ends after so many days.")
-@click.option("--create", is_flag=True, help="Make the tenant, without a key.")
+@click.option("--create", is_flag=True, help="Make the tenant, without a key; with its quotas, if they are given.")
 @click.option(
     "--quota",
     "quotas",
@@ -63,7 +63,7 @@ def main(
 ) -> None:
     """Only the hash of a key is kept: it is shown once, when it is made. A caller from Python gives its runtime."""
     making = principal is not None or role is not None
-    asked = sum((making, listing, revoke is not None, create, bool(quotas), disable, enable))
+    asked = sum((making, listing, revoke is not None, create or bool(quotas), disable, enable))
     if asked != 1 or (making and role is None) or (expires_days is not None and not making):
         raise click.UsageError("Give TENANT with either PRINCIPAL and ROLE, or one option.")
     wanted = dict(map(_quota, quotas))
@@ -74,10 +74,11 @@ def main(
             tenant_id = create_tenant(runtime, tenant)
             made = create_key(runtime, tenant_id, principal=principal, role=Role(role), expires_at=ends_at)
             click.echo(made.token)
-        elif create:
-            click.echo(f"{tenant} is {create_tenant(runtime, tenant)}.")
-        elif wanted:
-            _limit(runtime, tenant, wanted)
+        elif create or wanted:
+            if create:
+                click.echo(f"{tenant} is {create_tenant(runtime, tenant)}.")
+            if wanted:
+                _limit(runtime, tenant, wanted)
         elif revoke is not None:
             revoke_key(runtime, find_tenant(runtime, tenant), revoke)
             click.echo(f"{revoke} of {tenant} is revoked.")

@@ -20,6 +20,7 @@ from service.edge.limits import limit_rates, register_rate_headers
 from service.edge.measuring import measure_answers
 from service.edge.problems import register_error_handlers
 from service.edge.recent_readiness import keep_readiness
+from service.edge.refused_calls import tell_of_refused_calls
 from service.edge.requests import register_request_hooks
 from service.edge.server import let_requests_leave
 from service.edge.tracing import trace_requests
@@ -86,6 +87,7 @@ def _application(runtime: Runtime) -> Flask:
     open_waiting_room(app, threads=settings.web_threads)
     measure_answers(app)
     limit_rates(app, settings)
+    tell_of_refused_calls(app)
     remember_keys(app, memory_s=settings.key_memory_s)
     keep_readiness(app)
     trace_requests(app, runtime.tracing)

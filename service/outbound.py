@@ -165,6 +165,9 @@ class Outbound:
     def _addresses(self, place: Place, timeout_s: float) -> tuple[Address, ...]:
         """Every address of the place, each of which may be called."""
         literal = canonical(place.host)
+        if literal is None and not self._allowed:
+            # Wherever it is, it may not be called so.
+            _check_reach(place)
         found = [str(literal)] if literal is not None else self._resolver(place.host, timeout_s)
         addresses = tuple(ip_address(each) for each in found)
         for address in addresses:
@@ -180,6 +183,11 @@ def _check_public(place: Place, address: Address) -> None:
             f"{place.host} is at an address that is not on the public internet ({what}); only the operator may allow "
             "such networks, with HEADROOM_WEBHOOK_NETWORKS."
         )
+    _check_reach(place)
+
+
+def _check_reach(place: Place) -> None:
+    """RefusedError for a scheme or a port at which nothing on the public internet is called."""
     if place.scheme != "https":
         raise RefusedError("Must be https: what is sent there crosses the internet.")
     if place.port not in PUBLIC_PORTS:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-_FIELDS = 5
+_FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 # Ticks lie at least this far apart.
 _SHORTEST = timedelta(minutes=1)
 
@@ -81,8 +81,7 @@ class Cron:
 def read_cron(expression: str, time_zone: str) -> Cron:
     """The ticks of an expression in a zone; NotCronError with the reason."""
     cron = Cron(expression=" ".join(expression.split()), time_zone=read_zone(time_zone))
-    if len(cron.expression.split()) != _FIELDS:
-        raise NotCronError("Must have five fields: minute, hour, day of the month, month, day of the week.")
+    _check_count(cron.expression)
     try:
         first = cron.following(datetime.now(UTC))
     except (CronSimError, AssertionError, LookupError, TypeError, ValueError) as error:
@@ -91,6 +90,22 @@ def read_cron(expression: str, time_zone: str) -> Cron:
     if first is None:
         raise NotCronError("Such a day never comes.")
     return cron
+
+
+def _check_count(expression: str) -> None:
+    """Who writes too few has left out the last ones; who writes six comes from a cron that counts seconds or years."""
+    given = expression.split()
+    if len(given) == len(_FIELDS):
+        return
+    if len(given) < len(_FIELDS):
+        told = f"{', '.join(_FIELDS[len(given) :])} {'is' if len(given) == len(_FIELDS) - 1 else 'are'} missing"
+    else:
+        told = f"{', '.join(given[len(_FIELDS) :])} {'is' if len(given) == len(_FIELDS) + 1 else 'are'} too much"
+        told += "; seconds and years have no field"
+    raise NotCronError(
+        f"Must have five fields: {', '.join(_FIELDS)}; this has {len(given)}: as it is read, {told}. "
+        "Such as 0 2 * * MON-FRI: 02:00 from Monday to Friday."
+    )
 
 
 def read_zone(name: str) -> str:

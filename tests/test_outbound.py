@@ -78,6 +78,20 @@ def test_a_public_address_over_tls_is_accepted():
     Outbound(resolver=names("2606:4700::1111")).check("https://hooks.example.com:8443")
 
 
+@pytest.mark.parametrize(
+    ("url", "why"), [("http://hooks.example.com/", "Must be https"), ("https://hooks.example.com:9000/", "not 9000")]
+)
+def test_a_wrong_scheme_or_port_is_told_before_anybody_is_asked_for_the_name(url, why):
+    asked = []
+    with pytest.raises(RefusedError, match=why):
+        Outbound(resolver=lambda host, _timeout_s: asked.append(host)).check(url)
+    assert asked == []
+
+
+def test_a_name_in_a_network_that_the_operator_allows_may_be_called_without_tls():
+    Outbound(allowed=parse_networks("10.0.0.0/8"), resolver=names("10.0.0.1")).check("http://hooks.example.com:9000/")
+
+
 def test_every_address_of_a_name_counts(sink):
     both = Outbound(resolver=lambda _host, _timeout_s: [PUBLIC, "10.0.0.1"])
     with pytest.raises(RefusedError, match="private"):

@@ -78,8 +78,9 @@ def test_the_last_missed_tick_is_the_last_of_all_that_came(expression, start_min
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("0 2 * *", "five fields"),
-        ("0 0 2 * * *", "five fields"),
+        ("0 2 * *", "five fields.*this has 4: as it is read, day of the week is missing"),
+        ("0 2 *", "this has 3: as it is read, month, day of the week are missing"),
+        ("0 0 2 * * *", r"this has 6: as it is read, \* is too much; seconds and years have no field"),
         ("60 * * * *", "Bad minute"),
         ("* 24 * * *", "Bad hour"),
         ("0 0 30 2 *", "Bad day-of-month"),

@@ -111,15 +111,19 @@ def is_ready(web: Member) -> bool:
 def supervised(members: Sequence[Member]) -> Iterator[None]:
     """In the block these are started again when they end, as a supervisor does: that of scripts/run, Docker, systemd.
 
-    A web process survives the death of its worker, and ends itself where two follow each other within 5.5 s.
+    A web process survives the death of its worker, and ends itself where two follow each other within 5.5 s. Whatever
+    stops the supervisor itself is raised at the end of the block: what was seen in it was seen without one.
     """
-    over = threading.Event()
+    over, stopped = threading.Event(), list[Exception]()
 
     def look() -> None:
-        while not over.wait(_LOOKED_AT_EVERY_S):
-            for member in members:
-                if member.running is None or member.running.poll() is not None:
-                    member.start()
+        try:
+            while not over.wait(_LOOKED_AT_EVERY_S):
+                for member in members:
+                    if member.running is None or member.running.poll() is not None:
+                        member.start()
+        except Exception as error:  # noqa: BLE001  # a thread has nobody who would hear of it
+            stopped.append(error)
 
     supervisor = threading.Thread(target=look, name="supervisor")
     supervisor.start()
@@ -128,3 +132,5 @@ def supervised(members: Sequence[Member]) -> Iterator[None]:
     finally:
         over.set()
         supervisor.join()
+        if stopped:
+            raise RuntimeError("the supervisor stopped, and nothing was started again") from stopped[0]

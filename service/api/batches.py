@@ -155,6 +155,14 @@ class _Raw(io.RawIOBase):
         """It is."""
         return True
 
+    def seekable(self) -> bool:
+        """It is: how it begins is looked at first."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a byte."""
+        return self._file.seek(offset, whence)
+
     def readinto(self, buffer: Any) -> int:
         """The next bytes."""
         piece = self._file.read(len(buffer))

@@ -6,7 +6,7 @@ from pathlib import Path
 from service.catalog.files import wrong
 from service.catalog.rule_files import RuleFile
 from service.quoting.bom_rules import BomRule, BomRules, RackChoice, SpareRatio
-from service.quoting.host_memory import MemoryRule, planned_memory
+from service.quoting.host_memory import MemoryRule, ServerMemory
 from service.schemas.fact import FactSheet
 from service.sizing.hardware import Hardware, ServerSpec
 
@@ -52,7 +52,11 @@ def load_bom_rules(config_dir: Path, *, hardware: Hardware, servers: Mapping[str
         spares=spares,
         sources=file.sources,
         configurations={
-            server.id: tuple(_configuration(servers[server.id], server, hardware, memory[0]))
+            server.id: tuple(_configuration(servers[server.id])) for server in hardware.servers if server.id in servers
+        },
+        memory=memory[0],
+        memories={
+            server.id: _memory(servers[server.id], server, hardware)
             for server in hardware.servers
             if server.id in servers
         },
@@ -95,11 +99,9 @@ def _check_racks(file: RuleFile, racks: tuple[RackChoice, ...], hardware: Hardwa
             raise wrong(file.path, choice.rack, "families", "Give either families or cooling.")
 
 
-def _configuration(sheet: FactSheet, server: ServerSpec, hardware: Hardware, rule: MemoryRule) -> Iterator[str]:
-    """CPU, memory, NVMe, NICs and power supplies as the record has them; what is not published is said to be so."""
+def _configuration(sheet: FactSheet) -> Iterator[str]:
+    """CPU, NVMe, NICs and power supplies as the record has them; what is not published is said to be so."""
     facts = {fact.field: fact.value for fact in sheet.facts}
-    gpus_gb = hardware.gpu(server.gpu).memory_gb * server.gpus
-    yield f"Memory: {_memory(rule, _number(facts.get(_SLOTS)), _number(facts.get(_MOST_MEMORY)), gpus_gb)}"
     for field, name in _DETAILS.items():
         value = facts.get(field)
         if value is not None:
@@ -110,13 +112,14 @@ def _configuration(sheet: FactSheet, server: ServerSpec, hardware: Hardware, rul
     yield _OPEN
 
 
-def _memory(rule: MemoryRule, slots: float | None, most_tb: float | None, gpus_gb: float) -> str:
-    """Modules where there are slots; what is soldered where there are none."""
-    if slots:
-        return planned_memory(rule, slots=int(slots), gpus_memory_gb=gpus_gb, most_tb=most_tb)
-    if most_tb is None:
-        return "not published"
-    return f"{most_tb:g} TB" + (", slots not published" if slots is None else ", soldered")
+def _memory(sheet: FactSheet, server: ServerSpec, hardware: Hardware) -> ServerMemory:
+    facts = {fact.field: fact.value for fact in sheet.facts}
+    slots = _number(facts.get(_SLOTS))
+    return ServerMemory(
+        slots=None if slots is None else int(slots),
+        most_tb=_number(facts.get(_MOST_MEMORY)),
+        gpus_gb=hardware.gpu(server.gpu).memory_gb * server.gpus,
+    )
 
 
 def _number(value: object) -> float | None:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.client.counted import counted
+
 Answer = Mapping[str, Any]
 
 OPTIONS_A_TABLE = 3
@@ -113,7 +115,7 @@ def _network(option: Answer) -> str:
     parts = plan.get("networks") or [{**plan, "network": "compute", "cables": None}]
     told = [f"{_switches(part)} {part['network'].replace('_', '-')} switches" for part in parts if _switches(part)]
     cables = sum(part["cables"] or 0 for part in parts)
-    return ", ".join([str(plan["fabric"]), *told, *([f"{number(cables)} cables"] if cables else [])])
+    return ", ".join([str(plan["fabric"]), *told, *([counted(cables, "cable")] if cables else [])])
 
 
 def _storage(option: Answer) -> str:
@@ -263,7 +265,7 @@ def _remarks(result: Answer, options: Sequence[Answer]) -> Iterator[str]:
         yield f"Not offered because of: {_rejections(result['rejected'])}."
     yield from assumed(result["assumed"])
     yield (
-        f"{number(result['candidates'])} candidates judged; {len(result['options'])} options; "
+        f"{counted(result['candidates'], 'candidate')} judged; {counted(len(result['options']), 'option')}; "
         f"engine {result['engine_version']}."
     )
 

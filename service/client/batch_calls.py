@@ -38,9 +38,11 @@ class BatchCalls:
     ) -> Batch:
         """Post up to 100,000 workloads; the batch is accepted, and sized from now on.
 
-        The same upload under the same `idempotency_key` is the same batch for a day.
+        The same upload under the same `idempotency_key` is the same batch for a day, as it is by now.
         """
-        return _batch(self._upload(body, media_type, {"name": name}, idempotency_key or uuid.uuid4().hex))
+        answer = self._upload(body, media_type, {"name": name}, idempotency_key or uuid.uuid4().hex)
+        posted = _batch(answer)
+        return self.get(posted.id) if "Idempotency-Replayed" in answer.headers else posted
 
     def dry_run(self, body: bytes, *, media_type: str = NDJSON) -> Mapping[str, Any]:
         """What would become of an upload; nothing is kept."""

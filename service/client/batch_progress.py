@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
 from service.client.batch import Batch
+from service.client.counted import counted
 from service.client.problem import HeadroomError
 
 _LINE_EVERY_S = 10.0
@@ -46,11 +47,12 @@ class BatchWatch:
         now_s = time.monotonic()
         if not batch.open or not self._told_s or now_s - self._told_s >= _LINE_EVERY_S:
             self._told_s = now_s
-            self._say(f"batch {batch.id}: {batch.ended_items:,} of {batch.items:,} items{_after(pace(batch))}")
+            self._say(f"batch {batch.id}: {batch.ended_items:,} of {counted(batch.items, 'item')}{_after(pace(batch))}")
 
     def pause(self, error: HeadroomError, pause_s: float) -> None:
         """Tell why a request is tried again, and when."""
-        self._say(f"{error.sentences()[0]} Trying again for a while, next in {pause_s:g} s")
+        beside = f" Next in {pause_s:g} s." if self._console.is_terminal else ""
+        self._say(f"{error.sentences()[0]} Trying again for a while.{beside}")
 
     def _say(self, text: str) -> None:
         if text != self._last:

@@ -1,6 +1,9 @@
 """`headroom batch FILE` and `headroom batches`: many workloads at once, watched, resumed, read and cancelled."""
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,23 +15,20 @@ from service.client.batch import Batch, batch_of, media_type_of
 from service.client.batch_progress import BatchWatch, duration, pace
 from service.client.call import Call, calling, complain
 from service.client.choosing import paging
+from service.client.counted import counted
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
 from service.client.files import read_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
-from service.client.out import FORMS, form_of, opened
+from service.client.out import FORMS, check_out, form_of, out_option, write_pieces
 from service.client.problem import HeadroomError
 
 _LARGEST_BYTES = 64_000_000
 _WITHIN_S = 24 * 3600.0
 _MOST_TOLD = 10
 
-_out = click.option(
-    "--out",
-    type=click.Path(dir_okay=False),
-    help="Where the results go, CSV where the name ends so; standard output otherwise.",
-)
+_out = out_option("the results")
 _results = click.option(
     "--results", "form", type=click.Choice(["ndjson", "csv"]), help="The form of the results; ndjson is the default."
 )
@@ -72,12 +72,18 @@ def batch(
     whose first row names the fields by their path, such as workload.demand.requests_s. A workload that is wrong is
     told with its line, and the others go on.
     """
+    if (out is not None or form is not None) and (dry_run or no_wait):
+        raise click.UsageError(f"With {'--dry-run' if dry_run else '--no-wait'} there are no results to write.")
+    if out is not None and Path(out).resolve() == Path(file).resolve():
+        raise click.UsageError(f"The results would take the place of the workloads in {file}: give --out another name.")
+    check_out(out)
     body = read_file(file, most_bytes=_LARGEST_BYTES)
     media_type = FORMS[given] if given else media_type_of(file, body)
     with BatchWatch() as watch, call.connect(watch) as headroom:
         if dry_run:
             return _tell_dry_run(call, headroom.batches.dry_run(body, media_type=media_type))
-        posted = headroom.batches.submit(body, media_type=media_type, name=name, idempotency_key=idempotency_key)
+        with _lost_without(idempotency_key or uuid.uuid4().hex) as key:
+            posted = headroom.batches.submit(body, media_type=media_type, name=name, idempotency_key=key)
         watch(posted)
         if no_wait:
             return _show(call, posted)
@@ -115,6 +121,9 @@ def show_batches(
     The list is newest first; with an ID, how far that one is, and with --out or --results its results so far. --wait
     follows it to its end first. headroom batches cancel ID ends one.
     """
+    if batch_id is None and (wait or out is not None or form is not None):
+        raise click.UsageError("--wait, --out and --results are of one batch: headroom batches ID --wait.")
+    check_out(out)
     with BatchWatch() as watch, call.connect(watch) as headroom:
         if batch_id is None:
             page = headroom.batches.list(status=status, limit=limit, cursor=cursor)
@@ -143,6 +152,20 @@ def cancel_batch(call: Call, batch_id: str) -> Ending:
         cancelled = headroom.batches.cancel(batch_id)
     _show(call, cancelled)
     return Ending.DONE
+
+
+@contextmanager
+def _lost_without(key: str) -> Iterator[str]:
+    """Tells how a batch is found whose id never came: the server may have it, and nobody here can know."""
+    try:
+        yield key
+    except (KeyboardInterrupt, HeadroomError) as error:
+        if isinstance(error, KeyboardInterrupt) or error.may_be_done:
+            complain(
+                f"The batch may have been accepted. The same command with --idempotency-key {key} finds it, or sends "
+                "it if it was not; headroom batches lists yours."
+            )
+        raise
 
 
 def _follow(
@@ -188,10 +211,10 @@ def _sum_up(batch: Batch) -> None:
 
 def _told(batch: Batch) -> str:
     """Where a batch stands, in one sentence."""
-    counted = [f"{count:,} {_verb(state, count)}" for state, count in batch.counts.items() if count]
+    ended = [f"{count:,} {_verb(state, count)}" for state, count in batch.counts.items() if count]
     reused = f" ({batch.reused_items:,} had an answer already)" if batch.reused_items else ""
     speed = f"; {pace(batch)}" if pace(batch) else ""
-    return f"Batch {batch.id} is {batch.status}: of {batch.items:,} items {', '.join(counted)}{reused}{speed}."
+    return f"Batch {batch.id} is {batch.status}: of {counted(batch.items, 'item')} {', '.join(ended)}{reused}{speed}."
 
 
 def _verb(state: str, count: int) -> str:
@@ -201,9 +224,7 @@ def _verb(state: str, count: int) -> str:
 
 def _write(headroom: Headroom, batch: Batch, *, out: str | None, form: str | None) -> None:
     """The results, to a file under its name only once all of them are there."""
-    with opened(out) as target:
-        for piece in headroom.batches.results(batch.id, media_type=form_of(form, out)):
-            target.write(piece)
+    write_pieces(headroom.batches.results(batch.id, media_type=form_of(form, out)), out=out)
 
 
 def _tell_dry_run(call: Call, found: Mapping[str, Any]) -> Ending:
@@ -211,13 +232,13 @@ def _tell_dry_run(call: Call, found: Mapping[str, Any]) -> Ending:
         call.print_json(found)
     else:
         console = make_console()
-        console.print(f"Of {found['items']:,} items {found['accepted']:,} would be sized.", markup=False)
+        console.print(f"Of {counted(found['items'], 'item')} {found['accepted']:,} would be sized.", markup=False)
         for refusal in found["refusals"][:_MOST_TOLD]:
             console.print(f"line {refusal['line']}: {refusal['error']['message']}", markup=False, soft_wrap=True)
         more = found["refused"] - min(len(found["refusals"]), _MOST_TOLD)
         if more:
-            console.print(f"... and {more:,} more are wrong.", markup=False)
-    return Ending.REFUSED if found["refused"] else Ending.DONE
+            console.print(f"... and {more:,} more {'is' if more == 1 else 'are'} wrong.", markup=False)
+    return Ending.FAILED if found["refused"] else Ending.DONE
 
 
 def _print(console: Console, items: Sequence[Answer], *, more: str | None) -> None:

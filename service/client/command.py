@@ -133,6 +133,8 @@ def show_runs(
 
     The list is newest first; with an ID, that run and its result, once it is done. headroom runs cancel ID ends one.
     """
+    if wait and run_id is None:
+        raise click.UsageError("--wait follows one run: headroom runs ID --wait.")
     started_s = time.monotonic()
     with Watch() as watch, call.connect(watch) as headroom:
         if run_id is None:

@@ -26,7 +26,8 @@ MEANINGS = {
     Ending.FAULT: "a fault of this program",
     Ending.REFUSED: "wrong usage, or refused by the server, told field by field",
     Ending.NOTHING_FITS: "answered: nothing fits",
-    Ending.FAILED: "the run failed or was cancelled; of a batch, some item was refused, failed or cancelled",
+    Ending.FAILED: "the run failed or was cancelled; of a batch, some item was refused (in a dry run: would be), "
+    "failed or cancelled",
     Ending.UNAVAILABLE: "the server is unreachable, not ready or too busy, or gave no answer in time",
     Ending.INTERRUPTED: "interrupted; a run or batch that was posted goes on",
     Ending.UNREAD: "whoever read the output has left, as head does",

@@ -15,6 +15,7 @@ from service.client.answers import (
     pool,
     precision,
 )
+from service.client.counted import counted
 
 
 def print_estimate(console: Console, name: str, estimate: Answer) -> None:
@@ -51,4 +52,6 @@ def print_estimate(console: Console, name: str, estimate: Answer) -> None:
         console.print("The slo is not met at this load.")
     for sentence in assumed(estimate["assumed"]):
         console.print(escape(sentence))
-    console.print(f"{len(estimate['working'])} steps of working with --json; engine {estimate['engine_version']}.")
+    console.print(
+        f"{counted(len(estimate['working']), 'step')} of working with --json; engine {estimate['engine_version']}."
+    )

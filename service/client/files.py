@@ -2,7 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from service.client.problem import HeadroomError
 
@@ -27,14 +30,52 @@ def read_file(name: str, *, most_bytes: int) -> bytes:
 
 def write_file(name: str, content: bytes) -> None:
     """Write the bytes whole, or leave what was there; `-` is standard output."""
+    with opened(name) as target:
+        target.write(content)
+
+
+@contextmanager
+def opened(name: str) -> Iterator[IO[bytes]]:
+    """What to write to: a file that appears once all of it is there, or standard output for `-`."""
     if name == "-":
-        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
-    place = Path(name)
-    fresh = place.with_name(f"{place.name}.{os.getpid()}.part")
+    fresh = _place(name)
     try:
-        fresh.write_bytes(content)
-        fresh.replace(place)
+        with fresh.open("wb") as target:
+            yield target
+        fresh.replace(name)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise FileError(f"{name} cannot be written: {error.strerror}.") from None
+        raise _unwritable(name, error) from None
+    finally:
+        if fresh != Path(name):
+            with suppress(OSError):
+                fresh.unlink()
+
+
+def check_writable(name: str) -> None:
+    """FileError where `opened` could not write: told before the work is done that would be lost."""
+    fresh = _place(name)
+    if name == "-" or fresh == Path(name):
+        return
+    try:
+        fresh.touch()
+        fresh.unlink()
+    except OSError as error:
+        raise _unwritable(name, error) from None
+
+
+def _place(name: str) -> Path:
+    """Beside the file, which it takes the place of when all of it is there; a device or a pipe is written to itself."""
+    place = Path(name)
+    try:
+        special = place.exists() and not place.is_file()
+    except OSError as error:
+        raise _unwritable(name, error) from None
+    return place if special else place.with_name(f"{place.name}.{os.getpid()}.part")
+
+
+def _unwritable(name: str, error: OSError) -> FileError:
+    return FileError(f"{name} cannot be written: {error.strerror}.")

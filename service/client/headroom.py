@@ -36,6 +36,8 @@ _LEAST_POLL_S = 0.1
 _SERVER_WAIT_S = 2
 # So much of the time that is left is for the last look.
 _LAST_LOOK_S = 0.2
+# Nobody was there to take the request: nothing came of it.
+_NEVER_SENT = (httpx.ConnectTimeout, httpx.ConnectError)
 
 
 class Headroom:
@@ -274,6 +276,7 @@ class Headroom:
         """The answer; a try may take `extra_s` longer than others, and all of them together `within_s` at most."""
         patience = (patience or self._patience).within(within_s)
         started = time.monotonic()
+        may_be_done = False
         for pause_s in pauses_s():
             left_s = max(within_s - (time.monotonic() - started), _LEAST_POLL_S)
             timeout = _timeout(min(self._answer_within_s + extra_s, left_s))
@@ -281,7 +284,7 @@ class Headroom:
             try:
                 answer = self._http.request(method, path, timeout=timeout, **request)
             except httpx.RequestError as error:
-                failure, most_s = UnreachableError(self._why(error)), patience.unreachable_s
+                failure, most_s = self._unreachable(error), patience.unreachable_s
             else:
                 if answer.is_success:
                     return answer
@@ -290,15 +293,22 @@ class Headroom:
                     raise failure
                 # A server that says 0 is not asked without a pause.
                 pause_s = max(pause_s, failure.retry_after_s or 0.0)  # noqa: PLW2901
+            may_be_done |= failure.may_be_done
             if time.monotonic() - started + pause_s > most_s:
+                failure.may_be_done = may_be_done
                 raise failure
             if self._on_pause is not None:
                 self._on_pause(failure, pause_s)
             time.sleep(pause_s)
         raise AssertionError  # pauses never end
 
+    def _unreachable(self, error: httpx.RequestError) -> UnreachableError:
+        failure = UnreachableError(self._why(error))
+        failure.may_be_done = not isinstance(error, _NEVER_SENT)
+        return failure
+
     def _why(self, error: httpx.RequestError) -> str:
-        if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
+        if isinstance(error, _NEVER_SENT):
             return f"Nobody answers at {self.url} ({error}): is Headroom running there?"
         if isinstance(error, httpx.TimeoutException):
             return f"{self.url} took the request and did not answer in time."

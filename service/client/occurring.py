@@ -11,10 +11,11 @@ from rich.markup import escape
 from service.client.answers import Answer, make_console, plain_table
 from service.client.batch_progress import duration
 from service.client.call import Call, calling, complain
+from service.client.counted import counted
 from service.client.ending import EXIT_CODES, Ending
 from service.client.headroom import Headroom
 from service.client.listings import brief, moment, print_older
-from service.client.out import form_of, opened
+from service.client.out import check_out, form_of, out_option, write_pieces
 from service.client.problem import HeadroomError
 from service.client.progress import Watch
 
@@ -35,11 +36,7 @@ within = click.option(
 @click.argument("occurrence_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Follow it to its end.")
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="With --out or --results, only these workloads.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False),
-    help="Write its workloads there, CSV where the name ends so, NDJSON otherwise.",
-)
+@out_option("its workloads")
 @click.option("--results", "form", type=click.Choice(["ndjson", "csv"]), help="Write its workloads in this form.")
 @within
 @calling
@@ -58,6 +55,7 @@ def occurrences(
     headroom schedules ID --occurrences lists them. With --out or --results, every workload with what it was answered
     before and now.
     """
+    check_out(out)
     with Watch() as watch, call.connect(watch) as headroom:
         written = out is not None or form is not None
         if wait and not written:
@@ -66,9 +64,7 @@ def occurrences(
             headroom.schedules.wait(occurrence_id, within_s=within_s)
         if written:
             pieces = headroom.schedules.results(occurrence_id, media_type=form_of(form, out), outcome=outcome)
-            with opened(out) as target:
-                for piece in pieces:
-                    target.write(piece)
+            write_pieces(pieces, out=out)
             return Ending.DONE
         return _tell(call, headroom.schedules.occurrence(occurrence_id))
 
@@ -80,7 +76,7 @@ def follow(call: Call, headroom: Headroom, occurrence_id: str, *, within_s: floa
 
     def watch(found: Answer) -> None:
         left = "" if found["left_s"] is None else f", {duration(found['left_s'])} left"
-        stage = f"{found['stage']}, {found['progress_fraction']:.0%} of {found['items']:,} workloads{left}"
+        stage = f"{found['stage']}, {found['progress_fraction']:.0%} of {counted(found['items'], 'workload')}{left}"
         if found["status"] != "done" and stage != last[0]:
             last[0] = stage
             console.print(f"occurrence {found['id']}: {stage}", markup=False)
@@ -104,20 +100,22 @@ def _tell(call: Call, found: Answer) -> Ending:
 def _print(console: Console, found: Answer) -> None:
     why = f"new {', '.join(found['news'])}" if found["news"] else found["reason"]
     told = f"Occurrence {found['id']} ({why}, due {moment(found['due_at'])}) is {found['status']}"
-    console.print(f"{told}: {found['compared_items']:,} of {found['items']:,} workloads compared.", markup=False)
+    console.print(
+        f"{told}: {found['compared_items']:,} of {counted(found['items'], 'workload')} compared.", markup=False
+    )
     if found["error_code"]:
         console.print(f"It ended early: {found['error_code']}.", markup=False)
     summary = found["summary"]
     if summary is None:
         return
-    counted = [f"{count:,} {outcome}" for outcome, count in summary["outcomes"].items() if count]
+    ended = [f"{count:,} {outcome}" for outcome, count in summary["outcomes"].items() if count]
     causes = [f"{cause} {count:,}" for cause, count in summary["causes"].items() if count]
-    console.print(", ".join(counted) or "no workload was selected", markup=False)
+    console.print(", ".join(ended) or "no workload was selected", markup=False)
     if causes:
         console.print(f"because of: {', '.join(causes)}", markup=False)
-    for name, words in (("fits_no_more", "fit no more"), ("fits_now", "fit now and did not before")):
+    for name, words in (("fits_no_more", "no more"), ("fits_now", "now and did not before")):
         if summary[name]:
-            console.print(f"{summary[name]:,} {words}", markup=False)
+            console.print(f"{summary[name]:,} {'fits' if summary[name] == 1 else 'fit'} {words}", markup=False)
     _print_tables(console, summary)
 
 

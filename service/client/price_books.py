@@ -11,6 +11,7 @@ from rich.markup import escape
 from service.client.answers import Answer, make_console, plain_table
 from service.client.call import Call, calling
 from service.client.choosing import paging
+from service.client.counted import counted
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
 from service.client.files import read_file, write_file
@@ -124,7 +125,7 @@ def upload_price_book(
     if call.as_json:
         call.print_json(book)
         return Ending.DONE
-    told = f"Price book {book['id']}: {book['name']}, version {book['version']}, {book['line_count']} lines"
+    told = f"Price book {book['id']}: {book['name']}, version {book['version']}, {counted(book['line_count'], 'line')}"
     lacking = f", {book['without_price']} of them without a price" if book["without_price"] else ""
     way = f"headroom price-books activate {book['id']} puts it in force."
     make_console().print(f"{told}{lacking}. {way}", markup=False, soft_wrap=True)

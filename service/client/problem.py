@@ -10,7 +10,9 @@ _SERVER_FAULT = 500
 
 
 class HeadroomError(Exception):
-    """A call came to nothing."""
+    """A call came to nothing; `may_be_done` tells whether the server may have done what was asked all the same."""
+
+    may_be_done = False
 
     def sentences(self) -> tuple[str, ...]:
         """What happened and the way out, for a person; the main thing first."""
@@ -70,6 +72,7 @@ class ProblemError(HeadroomError):
         self.document = dict(document)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.may_be_done = status >= _SERVER_FAULT and not self.passing
         self.type = str(document.get("type", "about:blank"))
         self.title = str(document.get("title") or f"HTTP {status}")
         self.detail = str(document.get("detail") or "")

@@ -10,6 +10,7 @@ from rich.markup import escape
 from service.client.answers import Answer, make_console, plain_table
 from service.client.call import Call, calling
 from service.client.choosing import KINDS, labels_given, paging
+from service.client.counted import counted
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
 from service.client.listings import brief, moment, print_older
@@ -232,7 +233,7 @@ def _tell(call: Call, schedule: Answer) -> Ending:
     table.add_row("workloads", escape(brief(chosen) if chosen else "every one that is not archived"))
     last = schedule["last_occurrence"]
     if last is not None:
-        told = f"{last['id']}, {last['status']}: {last['items']:,} workloads, {last['moved']:,} moved"
+        told = f"{last['id']}, {last['status']}: {counted(last['items'], 'workload')}, {last['moved']:,} moved"
         table.add_row("last", escape(told))
     console.print(table)
     return Ending.DONE
@@ -247,7 +248,7 @@ def _tell_preview(call: Call, found: Answer) -> Ending:
         console.print(found["cron_in_words"], markup=False)
     for tick in found["ticks"]:
         console.print(f"  {tick['local']}  ({tick['at']})", markup=False)
-    console.print(f"{found['selected']:,} workloads would be sized now.", markup=False)
+    console.print(f"{counted(found['selected'], 'workload')} would be sized now.", markup=False)
     for workload in found["workloads"]:
         console.print(f"  {workload['id']}  {workload['kind']}  {workload['name'] or ''}", markup=False)
     more = found["selected"] - len(found["workloads"])

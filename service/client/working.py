@@ -7,6 +7,7 @@ from rich.markup import escape
 from service.client.answers import Answer, make_console, plain_table
 from service.client.call import Call, calling
 from service.client.completion import run_ids
+from service.client.counted import counted
 from service.client.ending import EXIT_CODES, Ending
 from service.client.listings import brief
 from service.client.progress import Watch
@@ -41,7 +42,8 @@ def _print(console: Console, answer: Answer) -> None:
     console.print(table)
     versions = answer["versions"]
     console.print(
-        f"{len(answer['steps'])} steps; engine {versions['engine']}, catalog {versions['catalog']}.", soft_wrap=True
+        f"{counted(len(answer['steps']), 'step')}; engine {versions['engine']}, catalog {versions['catalog']}.",
+        soft_wrap=True,
     )
 
 

@@ -13,7 +13,7 @@ _OPTION = (
 )
 _FACILITY = ("it_power_kw", "facility_power_kw", "racks", "cooling")
 _COST = (
-    *("currency", "total_usd", "complete", "low_usd", "high_usd"),
+    *("currency", "total_usd", "complete", "not_in_total", "low_usd", "high_usd"),
     *("usd_per_million_tokens", "usd_per_run", "usd_per_target"),
 )
 # By what the kinds are judged; all other metrics stand in the NDJSON.
@@ -58,10 +58,15 @@ def _row(item: Item) -> tuple[object, ...]:
         *(item.line, item.name, str(item.state), item.kind),
         *(option.get(name) for name in _OPTION),
         *((option.get("facility") or {}).get(name) for name in _FACILITY),
-        *((option.get("cost") or {}).get(name) for name in _COST),
+        *(_text((option.get("cost") or {}).get(name)) for name in _COST),
         *(metrics.get(metric, {}).get(percentile) for metric in _METRICS for percentile in _PERCENTILES),
         *(shortfall.get("limit"), shortfall.get("relaxation"), error.get("code"), error.get("message"), item.digest),
     )
+
+
+def _text(value: object) -> object:
+    """Parts stand in one cell, as they are called."""
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def _read(text: str | None) -> Mapping[str, Any]:

@@ -25,9 +25,14 @@ def site_block(option: Mapping[str, Any]) -> Row:
         ("Per rack", _measured(facility["rack_power_kw"], "kW")),
         ("Heat into liquid", _measured(facility["liquid_heat_kw"], "kW")),
         ("Network", f"{words(network['fabric'])}, {whole(switches)} switches for the GPUs"),
-        ("Storage", f"{figure(storage['capacity_tb'])} TB, reads {figure(storage['read_gb_s'])} GB/s"),
+        ("Storage", _storage(storage)),
     )
     return {"left": _pairs(left), "right": _pairs(right)}
+
+
+def _storage(storage: Mapping[str, Any]) -> str:
+    size = _measured(storage["capacity_tb"], "TB")
+    return size if storage["read_gb_s"] is None else f"{size}, reads {_measured(storage['read_gb_s'], 'GB/s')}"
 
 
 def _measured(value: float | None, unit: str) -> str:

@@ -128,8 +128,22 @@ class Allowances:
             allowed = account.left > 0
             account.left -= allowed
             remaining = account.left + account.beyond
-        reset_s = min(self._window_s, max(1, math.ceil((window + 1) * self._window_s - now_s)))
-        return Standing(allowed=allowed, rate=rate, remaining=remaining, reset_s=reset_s)
+        return Standing(allowed=allowed, rate=rate, remaining=remaining, reset_s=self._reset_s(window, now_s))
+
+    def used_up(self, rate: Rate, key: str) -> Standing | None:
+        """How a key stands of which all processes together have handed out everything; None where it has to be tried.
+
+        Nothing is counted, drawn or waited for: a flood must not cost more than it is worth.
+        """
+        now_s = self._clock()
+        window, accounts = self._accounts(int(now_s // self._window_s), rate)
+        account = accounts.get(key)
+        if account is None or account.left or account.drawn_by_all < rate.limit:
+            return None
+        return Standing(allowed=False, rate=rate, remaining=account.beyond, reset_s=self._reset_s(window, now_s))
+
+    def _reset_s(self, window: int, now_s: float) -> int:
+        return min(self._window_s, max(1, math.ceil((window + 1) * self._window_s - now_s)))
 
     def _accounts(self, window: int, rate: Rate) -> tuple[int, dict[str, _Account]]:
         """The newest window and its accounts; all that is known of the last one is forgotten with it.

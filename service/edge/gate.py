@@ -15,6 +15,7 @@ from flask import Flask
 from service.edge.answering import Environ, Wsgi
 from service.edge.arriving import AlreadyAnsweredError, Bodies
 from service.edge.context import runtime_of
+from service.edge.door import TURNED_AWAY, Door
 from service.edge.express import with_express_lane
 from service.edge.places import HAS_PLACE, Places
 
@@ -28,6 +29,7 @@ class Gate:
 
     def __init__(self, app: Flask, long_way: Wsgi) -> None:
         threads = runtime_of(app).settings.web_threads
+        self._door = Door(app)
         self._long_way = long_way
         self._places = Places(threads)
         self._bodies = Bodies(app, long_way, self._places, readers=int(threads * THREADS_PER_PLACE * _READERS))
@@ -35,7 +37,11 @@ class Gate:
         self._inner = with_express_lane(app, self._in_a_place)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Let the request in."""
+        """Let the request in, unless it is turned away at the door."""
+        turned_away = self._door.turned_away(environ)
+        if turned_away is not None:
+            start_response(TURNED_AWAY, turned_away.headers)
+            return [turned_away.body]
         body = environ["wsgi.input"] = self._bodies.on_its_way(environ)
         try:
             try:

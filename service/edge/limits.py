@@ -67,11 +67,14 @@ def spend_for_tenant(caller: Caller) -> None:
         g.rate_standing = request.environ[SPENT]
         return
     limits = _limits()
-    if request.method in _READING:
-        rate = _own(limits.reads, caller.quota.reads)
-    else:
-        rate = _own(limits.writes, caller.quota.writes)
-    _spend(limits, rate, caller.tenant_id)
+    _spend(limits, _rate_of(limits, caller, request.method), caller.tenant_id)
+
+
+def known_refusal(app: Flask, caller: Caller, method: str) -> tuple[Standing, RateLimitedError] | None:
+    """What a call is told of which it is known, without a look at anything but its method, that it is one too many."""
+    limits = cast("_Limits", app.extensions[_EXTENSION])
+    standing = limits.allowances.used_up(_rate_of(limits, caller, method), caller.tenant_id)
+    return None if standing is None else (standing, _one_too_many(limits, standing))
 
 
 def spend_read(app: Flask, caller: Caller) -> Standing:
@@ -84,6 +87,12 @@ def spend_write(app: Flask, caller: Caller) -> Standing:
     """The same for a call that writes or computes."""
     limits = cast("_Limits", app.extensions[_EXTENSION])
     return limits.allowances.spend(_own(limits.writes, caller.quota.writes), caller.tenant_id)
+
+
+def _rate_of(limits: _Limits, caller: Caller, method: str) -> Rate:
+    if method in _READING:
+        return _own(limits.reads, caller.quota.reads)
+    return _own(limits.writes, caller.quota.writes)
 
 
 def _own(rate: Rate, quota: int | None) -> Rate:
@@ -117,14 +126,19 @@ def _spend(limits: _Limits, rate: Rate, key: str) -> None:
     standing = g.rate_standing = limits.allowances.spend(rate, key)
     if not standing.allowed:
         runtime().metrics.rate_limited(rate.name)
-        who = "This address" if rate is limits.unknown else "Your tenant"
-        what = {"reads": "calls that read", "writes": "calls that write or compute"}.get(
-            rate.name, "calls without a valid API key"
-        )
-        raise RateLimitedError(
-            f"{who} may make {rate.limit} {what} per {limits.window_s} s; ask again in {standing.reset_s} s.",
-            retry_after_s=standing.reset_s,
-        )
+        raise _one_too_many(limits, standing)
+
+
+def _one_too_many(limits: _Limits, standing: Standing) -> RateLimitedError:
+    rate = standing.rate
+    who = "This address" if rate is limits.unknown else "Your tenant"
+    what = {"reads": "calls that read", "writes": "calls that write or compute"}.get(
+        rate.name, "calls without a valid API key"
+    )
+    return RateLimitedError(
+        f"{who} may make {rate.limit} {what} per {limits.window_s} s; ask again in {standing.reset_s} s.",
+        retry_after_s=standing.reset_s,
+    )
 
 
 def _tell(response: Response) -> Response:

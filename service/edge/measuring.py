@@ -7,7 +7,9 @@ from flask import Flask, Response, g, request
 from service.edge.context import runtime
 
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-_OTHER = "other"
+# Whatever is not a route is one label: callers choose paths and methods. So is what is refused before its route is
+# looked for.
+OTHER = "other"
 
 
 def measure_answers(app: Flask) -> None:
@@ -24,9 +26,8 @@ def _count(response: Response) -> Response:
     rule = request.url_rule
     method = request.method
     runtime().metrics.answered(
-        # Whatever is not a route is one label: callers choose paths and methods.
-        route=_OTHER if rule is None else rule.rule,
-        method=method if method in _METHODS else _OTHER,
+        route=OTHER if rule is None else rule.rule,
+        method=method if method in _METHODS else OTHER,
         status=response.status_code,
         seconds=time.perf_counter() - g.measured_from_s,
     )

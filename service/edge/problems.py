@@ -3,6 +3,7 @@
 import functools
 import re
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote
 
 import structlog
@@ -95,6 +96,34 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _of_unexpected)
 
 
+class Occasion(NamedTuple):
+    """The request that a problem document is about."""
+
+    path: str
+    request_id: str
+
+
+def document(
+    status: int,
+    code: str,
+    *,
+    title: str,
+    detail: str,
+    about: Occasion,
+    errors: tuple[FieldError, ...] = (),
+) -> dict[str, object]:
+    """What a problem document says."""
+    return {
+        "type": f"{PROBLEM_PATH}{code.replace('_', '-')}",
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        "instance": _uri_of(about.path),
+        "request_id": about.request_id,
+        "errors": [_field(error) for error in errors],
+    }
+
+
 def problem(
     status: int,
     code: str,
@@ -105,15 +134,8 @@ def problem(
     retry_after_s: int | None = None,
 ) -> Response:
     """A problem document as an answer."""
-    body = {
-        "type": f"{PROBLEM_PATH}{code.replace('_', '-')}",
-        "title": title,
-        "status": int(status),
-        "detail": detail,
-        "instance": _uri_of(request.path),
-        "request_id": request_id(),
-        "errors": [_field(error) for error in errors],
-    }
+    about = Occasion(path=request.path, request_id=request_id())
+    body = document(status, code, title=title, detail=detail, about=about, errors=errors)
     runtime().metrics.refused(code)
     response = as_page(body)
     if response is None:

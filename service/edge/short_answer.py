@@ -53,7 +53,9 @@ class ShortAnswer(NamedTuple):
 
 def caller_with(app: Flask, environ: Environ, permission: Permission) -> Caller | None:
     """Whose key was checked a moment ago and may do this."""
-    caller = environ[CALLER] = recent_caller(app, environ.get("HTTP_AUTHORIZATION", ""))
+    if CALLER not in environ:
+        environ[CALLER] = recent_caller(app, environ.get("HTTP_AUTHORIZATION", ""))
+    caller: Caller | None = environ[CALLER]
     return caller if caller is not None and caller.may(permission) else None
 
 

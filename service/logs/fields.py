@@ -35,6 +35,7 @@ _FACTS = {
         "cached",
         "code",
         "concurrency",
+        "count",
         "documents",
         "error",
         "feasible",

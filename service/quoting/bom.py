@@ -3,14 +3,26 @@
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import ROUND_CEILING
+from decimal import ROUND_CEILING, Decimal
 
 from service.quoting.bom_rules import BomRule, BomRules, Charge, SpareRatio
+from service.quoting.host_memory import planned_memory
 from service.quoting.prices import PartKind
-from service.quoting.quantities import Quantities, counted, holds, names_in, quantities, shown, spelled, told
+from service.quoting.quantities import (
+    REQUIREMENTS,
+    Quantities,
+    counted,
+    holds,
+    names_in,
+    quantities,
+    shown,
+    spelled,
+    told,
+)
 from service.quoting.refusal import refusal
 from service.sizing.hardware import Hardware
 from service.sizing.result import SizingOption
+from service.sizing.science.host import HOST_RAM, LOCAL_NVME
 
 MOST_MONTHS = 120
 # More than any option takes; what a line may be is bounded by what its rule counts.
@@ -240,7 +252,18 @@ def _texts(ids: Iterable[str], rules: BomRules) -> tuple[str, ...]:
 
 def _configuration(rule: BomRule, known: Quantities, rules: BomRules, server: str) -> tuple[str, ...]:
     own = tuple(told(text, known) for text in rule.configuration)
-    return (*own, *rules.configurations.get(server, ())) if rule.configured else own
+    if not rule.configured or server not in rules.memories:
+        return own
+    memory = planned_memory(rules.memory, rules.memories[server], work_gb=_asked(known, HOST_RAM) or 0.0)
+    disks_tb = _asked(known, LOCAL_NVME)
+    local = () if disks_tb is None else (f"Local NVMe: at least {disks_tb:g} TB for its work",)
+    return (*own, f"Memory: {memory}", *local, *rules.configurations[server])
+
+
+def _asked(known: Quantities, name: str) -> float | None:
+    """What the work asks of each server; None where it asks nothing of the kind."""
+    value = known.values.get(f"{REQUIREMENTS}.{name}")
+    return float(value) if isinstance(value, Decimal) else None
 
 
 def _dispute(rule: BomRule, known: Quantities, rules: BomRules, count: int) -> CountDispute | None:

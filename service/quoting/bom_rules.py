@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from service.quoting.host_memory import MemoryRule, ServerMemory
 from service.quoting.prices import PartKind
 
 
@@ -127,3 +128,5 @@ class BomRules:
     spares: tuple[SpareRatio, ...]
     sources: Mapping[str, str]
     configurations: Mapping[str, tuple[str, ...]]
+    memory: MemoryRule
+    memories: Mapping[str, ServerMemory]

@@ -60,6 +60,7 @@ def _values(hardware: Hardware) -> Mapping[str, tuple[str, ...]]:
         "rack": tuple(rack.id for rack in hardware.racks),
         "block": tuple(block.id for block in hardware.storage),
         "port_gbit_s": rates,
+        "module_gbit_s": rates,
         "network.nic_gbit_s_gpu": rates,
     }
 

@@ -67,6 +67,11 @@ class IndicativeCost:
     note: str
     complete: bool = True
 
+    @property
+    def not_in_total(self) -> tuple[str, ...]:
+        """Parts that the option takes and the total is without: unpriced ones, and what is paid by the year or kWh."""
+        return tuple(line.part for line in self.lines if not line.included or line.total_usd is None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedResult:

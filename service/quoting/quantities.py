@@ -15,6 +15,7 @@ from service.sizing.hardware import Hardware, ServerSpec
 from service.sizing.result import SizingOption
 
 Value = Decimal | str | None
+REQUIREMENTS = "requirements"
 _NAME = re.compile(r"\{([a-z0-9_.]+)\}")
 # "1 servers" reads badly.
 _ONE = re.compile(r"(?<![\d.,])1 ((?:CPU-only )?server|GPU|year|month|rack|module|cable|block|unit|end|shelf)s\b")
@@ -54,6 +55,7 @@ def quantities(
         groups[_STORAGE_BLOCKS] = tuple(_blocks(option, hardware))
     values |= _about_server(server, hardware, racks)
     values |= _about_cpu_servers(option, hardware)
+    values |= {f"{REQUIREMENTS}.{q.name}": None if q.value is None else number(q.value) for q in option.requirements}
     stands = values["facility.racks"]
     others = (values.get("facility.switch_racks"), values.get("facility.cpu_racks"))
     if isinstance(stands, Decimal):
@@ -192,9 +194,14 @@ def _blocks(option: SizingOption, hardware: Hardware) -> Iterator[Mapping[str, V
 def _about_cpu_servers(option: SizingOption, hardware: Hardware) -> dict[str, Value]:
     """The servers without GPUs that the option takes; without any there is nothing to say of them."""
     if not option.facility.cpu_servers or not hardware.cpu_servers:
-        return dict.fromkeys(("cpu_server", "cpu_server_name", "cpu_server_sku"))
+        return dict.fromkeys(("cpu_server", "cpu_server_name", "cpu_server_sku", "cpu_server_cores"))
     server = hardware.cpu_servers[0]
-    return {"cpu_server": server.id, "cpu_server_name": server.name, "cpu_server_sku": server.sku}
+    return {
+        "cpu_server": server.id,
+        "cpu_server_name": server.name,
+        "cpu_server_sku": server.sku,
+        "cpu_server_cores": Decimal(server.cpu_cores),
+    }
 
 
 def _about_server(server: ServerSpec, hardware: Hardware, racks: Iterable[RackChoice]) -> dict[str, Value]:

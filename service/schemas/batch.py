@@ -114,6 +114,13 @@ class BriefCostSchema(WordedSchema):
     currency = text("Currency of every amount.")
     total_usd = decimal("Sum of the priced parts; null when the server has no price.", **_OPTIONAL)
     complete = flag("Whether every server has a price, those without GPUs included.", **_OPTIONAL)
+    not_in_total = fields.List(
+        fields.String(),
+        metadata={
+            "description": "Parts that the option takes and total_usd is without: those that have no price, and what "
+            "is paid by the year or the kWh. Older answers do not tell."
+        },
+    )
     low_usd = decimal("Lower end of the sources.", **_OPTIONAL)
     high_usd = decimal("Upper end of the sources.", **_OPTIONAL)
     usd_per_million_tokens = decimal("Cost of a million tokens.", **_OPTIONAL)

@@ -57,6 +57,13 @@ class Price(ExactField):
         super().__init__(what, low="0", high=high, places=places, **kwargs)
 
 
+class Rate(ExactField):
+    """Units of one currency for one of another."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        super().__init__(what, low="0", high="1000000", places=12, **kwargs)
+
+
 class ByName(fields.Dict):
     """An object from a name to a value, with at most so many of them."""
 

@@ -54,7 +54,8 @@ class NetworkPartSchema(AnswerSchema):
     leaf_switches = count("Leaf switches.", **_OPTIONAL)
     spine_switches = count("Spine switches.", **_OPTIONAL)
     endpoints = count("Ports of servers that it reaches.")
-    port_gbit_s = figure("Speed of such a port.")
+    port_gbit_s = figure("Speed of such a port and of its cable.")
+    module_gbit_s = figure("Speed of an optical module, which carries the ports of one card.")
     cables = count("Cables.", **_OPTIONAL)
     switch_ports = count("Ends of cables at its switches.", **_OPTIONAL)
     site_ports = count("Ends of cables at switches that the site has.")
@@ -62,6 +63,11 @@ class NetworkPartSchema(AnswerSchema):
     switch_power_kw = figure("Power of its switches.", **_OPTIONAL)
     rule = text("How the counts follow.")
     source = text("Where the rule is from.")
+
+    @pre_load
+    def _older(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Answers of older engines named one speed for ports and modules."""
+        return {"module_gbit_s": data.get("port_gbit_s"), **data}
 
 
 class NetworkSchema(AnswerSchema):

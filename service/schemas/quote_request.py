@@ -15,7 +15,7 @@ from service.quoting.tco_inputs import TcoInputs
 from service.quoting.terms import MOST_CHARGES, ExtraCharge, FxRate
 from service.schemas.constraints import CountryField, DayField
 from service.schemas.currency import CurrencyField
-from service.schemas.exact import ByName, ExactField, Price, Share
+from service.schemas.exact import ByName, Price, Rate, Share
 from service.schemas.issue import Issue
 from service.schemas.plain import Tuple
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
@@ -100,9 +100,7 @@ class FxRequestSchema(RecordSchema):
 
     record: ClassVar[type] = FxRate
 
-    rate = ExactField(
-        "Units of the quote's currency for one of the price book's.", low="0", high="1000000", places=12, required=True
-    )
+    rate = Rate("Units of the quote's currency for one of the price book's.", required=True)
     date = DayField("Day of the rate.", required=True)
     source = Text("Whose rate it is.", required=True)
 

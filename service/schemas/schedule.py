@@ -56,7 +56,7 @@ class CronField(Text):
     """A cron expression of five fields; what its zone makes of it is said by the whole."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
-        super().__init__(what, longest=100, shortest=9, **kwargs)
+        super().__init__(what, longest=100, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)

@@ -1,21 +1,26 @@
 """An uploaded batch, cut into items one after another: NDJSON, CSV or a JSON list, never all of it at once."""
 
+import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 import orjson
 
 from service.errors import InvalidRequestError
+from service.schemas.columns import check_columns
 from service.schemas.json_text import MalformedBodyError
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 JSON = "application/json"
 _READ_BYTES = 65_536
+_START_BYTES = 2
+_DELIMITERS = (",", ";", "\t")
 _JSON_SPACE = " \t\r\n"
 # Text whatever it looks like: a name may be a number.
 _TEXTS = ("name", "labels")
@@ -38,12 +43,20 @@ class Uploaded:
 
 
 def uploaded(stream: BinaryIO, media_type: str, *, most_bytes: int) -> Iterator[Uploaded]:
-    """The items of an upload in their order; an item may have `most_bytes`.
+    """The items of an upload, which can be sought, in their order; an item may have `most_bytes`.
 
     Raises MalformedBodyError where it is no list of items at all, InvalidRequestError for a heading that names nothing.
     """
+    _check_encoding(stream.read(_START_BYTES))
+    stream.seek(0)
     cut: Mapping[str, Callable[[BinaryIO, int], Iterator[Uploaded]]] = {NDJSON: _lines, CSV: _rows, JSON: _members}
     return cut[media_type](stream, most_bytes)
+
+
+def _check_encoding(start: bytes) -> None:
+    """Half of the bytes of UTF-16 are NUL, and would be told of line by line."""
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\x00" in start:
+        raise MalformedBodyError("The upload is in UTF-16; save it as UTF-8 (spreadsheets call that CSV UTF-8).")
 
 
 def _lines(stream: BinaryIO, most_bytes: int) -> Iterator[Uploaded]:
@@ -79,7 +92,8 @@ def _too_long(most_bytes: int) -> str:
 def _rows(stream: BinaryIO, most_bytes: int) -> Iterator[Uploaded]:
     """A row an item; its columns are fields by their path, such as workload.demand.requests_s."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    rows = csv.reader(text, strict=True)
+    lines, delimiter = _delimited(text)
+    rows = csv.reader(lines, strict=True, delimiter=delimiter)
     paths: list[tuple[str, ...]] = []
     try:
         while True:
@@ -100,6 +114,17 @@ def _rows(stream: BinaryIO, most_bytes: int) -> Iterator[Uploaded]:
         text.detach()
 
 
+def _delimited(text: Iterable[str]) -> tuple[Iterator[str], str]:
+    """The lines, and what parts their cells: comma, semicolon and tab are told apart by the heading."""
+    lines, begun = iter(text), []
+    for line in lines:
+        begun.append(line)
+        if line.strip():
+            break
+    heading = begun[-1] if begun else ""
+    return chain(begun, lines), max(_DELIMITERS, key=heading.count)
+
+
 def _paths(heading: list[str]) -> list[tuple[str, ...]]:
     """The fields that the columns stand for; InvalidRequestError for a heading that cannot be one."""
     if len(heading) > _MOST_COLUMNS:
@@ -112,6 +137,7 @@ def _paths(heading: list[str]) -> list[tuple[str, ...]]:
                 f"The column {name[:_LONGEST_COLUMN]!r} names no field; the first row names them by their path, "
                 "such as name, labels.team, workload.kind, workload.demand.requests_s."
             )
+    check_columns(names)
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise InvalidRequestError(f"The column {min(twice)!r} stands twice.")

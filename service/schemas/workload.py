@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import orjson
-from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow import Schema, ValidationError, fields, missing, post_load
 from marshmallow.schema import SchemaMeta
 
 from service.schemas.constraints import ConstraintsSchema
@@ -153,7 +153,6 @@ class FrameSchema(StrictSchema):
 
 
 _FRAME = FrameSchema().load_fields
-_NAME, _LABELS = cast("Text", _FRAME["name"]), cast("LabelsField", _FRAME["labels"])
 _valid: Shelf[bytes, Question] = Shelf(most_bytes=MEMO_BYTES)
 _ENCODER = json.JSONEncoder(sort_keys=True)
 # No more than JSON has: what is a date already was not written so by anybody.
@@ -217,11 +216,7 @@ def _frame(data: Mapping[str, Any]) -> dict[str, Any] | None:
     if not data.keys() <= _MEMBERS:
         return None
     try:
-        name = data.get("name")
-        return {
-            "name": None if name is None else _NAME.checked(name),
-            "labels": _LABELS.checked(data["labels"]) if "labels" in data else {},
-        }
+        return {name: field.deserialize(data.get(name, missing), name, data) for name, field in _FRAME.items()}
     except ValidationError:
         return None
 

@@ -15,6 +15,7 @@ from service.sizing.networks import network_plan
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.racks import stacked_kw
 from service.sizing.result import FacilityPlan, NetworkPart, NetworkPlan, Quantity, StoragePlan, WorkingStep
+from service.sizing.round_result import rounded_once
 from service.sizing.site import Draw, draw_of, site_of
 from service.sizing.storage_blocks import with_blocks
 from service.sizing.units import YEAR_H
@@ -28,7 +29,8 @@ _SERVERS = "config/hardware/servers.yaml"
 class _Standing:
     """So many servers on a site, whatever they run and however busy they are, with their networks and facility.
 
-    `own` is the facility of the servers, `alone` that of those without GPUs by themselves; neither draws anything yet.
+    `own` is the facility of the servers, `alone` that of those without GPUs by themselves: each as busy as
+    the site is taken to be, until `drawing` says how busy the workload makes it.
     """
 
     server: ServerSpec
@@ -184,6 +186,7 @@ def _part_step(part: NetworkPart) -> WorkingStep:
             ("spine_switches", part.spine_switches),
             ("endpoints", part.endpoints),
             ("port_gbit_s", part.port_gbit_s),
+            ("module_gbit_s", part.module_gbit_s),
             ("cables", part.cables),
             ("switch_ports", part.switch_ports),
             ("site_ports", part.site_ports),
@@ -194,7 +197,8 @@ def _part_step(part: NetworkPart) -> WorkingStep:
     )
 
 
-def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
+@lru_cache(maxsize=4096)
+def _storage_steps(storage: StoragePlan) -> tuple[WorkingStep, ...]:
     stages = [
         _step(
             f"storage: {one.stage} ({one.place})",
@@ -222,7 +226,7 @@ def _storage_steps(storage: StoragePlan) -> list[WorkingStep]:
         )
         for one in storage.blocks
     ]
-    return [*stages, *counts]
+    return (*stages, *counts)
 
 
 def _beside_steps(beside: Beside | None, plan: FacilityPlan | None, preset: FacilityPreset) -> list[WorkingStep]:
@@ -396,6 +400,6 @@ def _step(  # noqa: PLR0917 - one line of a table, read across
         value=None if value is None else float(value),
         unit=unit,
         formula=formula,
-        inputs=tuple(Quantity(name=n, value=None if v is None else float(v)) for n, v in inputs),
+        inputs=rounded_once(tuple(Quantity(name=n, value=None if v is None else float(v)) for n, v in inputs)),
         source=source,
     )

@@ -104,6 +104,7 @@ def _nothing() -> NetworkPart:
         spine_switches=0,
         endpoints=0,
         port_gbit_s=0.0,
+        module_gbit_s=0.0,
         cables=0,
         switch_ports=0,
         site_ports=0,
@@ -126,6 +127,7 @@ def _compute(server: ServerSpec, servers: int, switch: SwitchSpec | None) -> Net
             spine_switches=None,
             endpoints=servers * own.server,
             port_gbit_s=own.gbit_s,
+            module_gbit_s=own.gbit_s,
             cables=None,
             switch_ports=None,
             site_ports=0,
@@ -139,8 +141,10 @@ def _compute(server: ServerSpec, servers: int, switch: SwitchSpec | None) -> Net
         return _direct(own.server, own.gbit_s)
     pattern = pattern_of(server)
     small = pattern is not None and bool(in_pattern(server, switch, servers=np.array([float(servers)]))[0])
-    rule, source = (_pattern_rule(pattern), pattern.source) if small and pattern else (_CLOS_RULE, _CLOS_SOURCE)
-    return _counted(COMPUTE, switch, counts, gbit_s=own.gbit_s, rule=rule, source=source)
+    if pattern is None or not small:
+        return _counted(COMPUTE, switch, counts, gbit_s=own.gbit_s, rule=_CLOS_RULE, source=_CLOS_SOURCE)
+    rule, planes = _pattern_rule(pattern), pattern.planes
+    return _counted(COMPUTE, switch, counts, gbit_s=own.gbit_s, rule=rule, source=pattern.source, planes=planes)
 
 
 def _direct(ports: int, gbit_s: float) -> NetworkPart:
@@ -153,6 +157,7 @@ def _direct(ports: int, gbit_s: float) -> NetworkPart:
         spine_switches=0,
         endpoints=2 * ports,
         port_gbit_s=gbit_s,
+        module_gbit_s=gbit_s,
         cables=ports,
         switch_ports=0,
         site_ports=0,
@@ -164,8 +169,9 @@ def _direct(ports: int, gbit_s: float) -> NetworkPart:
 
 
 def _counted(
-    network: str, switch: SwitchSpec, counts: FabricCounts, *, gbit_s: float, rule: str, source: str
+    network: str, switch: SwitchSpec, counts: FabricCounts, *, gbit_s: float, rule: str, source: str, planes: int = 1
 ) -> NetworkPart:
+    """What was counted: ports of cards of `gbit_s`, each divided over `planes`."""
     leaves, spines = int(counts.leaves.flat[0]), int(counts.spines.flat[0])
     endpoints, uplinks = int(counts.endpoints.flat[0]), int(counts.uplinks.flat[0])
     power_w = switch.plan_power_w
@@ -176,7 +182,8 @@ def _counted(
         leaf_switches=leaves,
         spine_switches=spines,
         endpoints=endpoints,
-        port_gbit_s=gbit_s,
+        port_gbit_s=gbit_s / planes,
+        module_gbit_s=gbit_s,
         cables=endpoints + uplinks,
         switch_ports=endpoints + 2 * uplinks,
         site_ports=0,
@@ -228,6 +235,7 @@ def _around(
         spine_switches=0,
         endpoints=ports,
         port_gbit_s=box.port_gbit_s or 1.0,
+        module_gbit_s=box.port_gbit_s or 1.0,
         cables=ports,
         switch_ports=ports,
         site_ports=0,
@@ -264,6 +272,7 @@ def _at_site(network: str, *, ports: int, gbit_s: float, rule: str, shared: bool
         spine_switches=0,
         endpoints=ports,
         port_gbit_s=gbit_s,
+        module_gbit_s=gbit_s,
         cables=ports,
         switch_ports=ports if shared else 0,
         site_ports=0 if shared else ports,

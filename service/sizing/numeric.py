@@ -1,8 +1,10 @@
 """Numeric: what a formula takes, an array or one number; Column: one number, or a column with a row per candidate."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from service.sizing.table import FloatArray, IntArray
+from service.sizing.table import BoolArray, FloatArray, IntArray
 
 Numeric = FloatArray | IntArray | np.float64 | float
 Column = FloatArray | float
@@ -16,7 +18,23 @@ def by_row(value: Column) -> Column:
     return value[:, 0] if isinstance(value, np.ndarray) else value
 
 
-def where_any(number: FloatArray, took: FloatArray) -> FloatArray:
-    """What it takes where there is any of it, else nothing; most often there is some everywhere."""
-    some = number > 0.0
-    return took if some.all() else np.where(some, took, 0.0)
+@dataclass(frozen=True, slots=True, eq=False)
+class Present:
+    """Where there is any of a number: `EVERYWHERE` most often, `NOWHERE` at times, else where `some` says."""
+
+    some: BoolArray
+
+    def only(self, took: FloatArray) -> FloatArray:
+        """What it takes where there is any of it, else nothing."""
+        return took if self is EVERYWHERE else np.where(self.some, took, 0.0)
+
+
+EVERYWHERE, NOWHERE = Present(np.array([[True]])), Present(np.array([[False]]))
+
+
+def present(number: Numeric) -> Present:
+    """Where there is any: looked at once, however many formulas ask."""
+    some = np.asarray(number) > 0.0
+    if some.all():
+        return EVERYWHERE
+    return Present(some) if some.any() else NOWHERE

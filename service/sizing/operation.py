@@ -5,7 +5,7 @@ seven numbers per operation, GPU, serving engine and precision stand in config/c
 measured kernels; GPUs that nobody measured take the efficiencies of their kin and their own data sheet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -19,7 +19,6 @@ from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import NS, US
 
 ANY_ENGINE = "any"
-_FEW_NUMBERS = 1000
 _GENERAL = "/general"
 
 
@@ -158,16 +157,22 @@ class Line:
         longer += shorter
         return longer
 
-    def each_work_s(self, number: FloatArray) -> Iterator[FloatArray]:
-        """The same of each line that is stacked along the first axis, one after another.
+    def take(self, rows: IntArray) -> "Line":
+        """The candidates of these rows of lines that are stacked along the first axis."""
+        return Line(
+            launch_s=self.launch_s[:, rows],
+            arithmetic_s=self.arithmetic_s[:, rows],
+            arithmetic_each_s=self.arithmetic_each_s[:, rows],
+            traffic_s=self.traffic_s[:, rows],
+            traffic_each_s=self.traffic_each_s[:, rows],
+            unhidden=self.unhidden[:, rows],
+        )
 
-        Many numbers take a third of the time in two dimensions; for few, three dimensions take fewer calls.
-        """
-        if number.size < _FEW_NUMBERS:
-            yield from self.work_s(number)
-            return
-        for parts in zip(*(getattr(self, name) for name in self.__dataclass_fields__), strict=True):
-            yield Line(**dict(zip(self.__dataclass_fields__, parts, strict=True))).work_s(number)
+    def apart(self) -> "tuple[Line, ...]":
+        """Each line of those that are stacked along the first axis."""
+        names = self.__dataclass_fields__
+        each = zip(*(getattr(self, name) for name in names), strict=True)
+        return tuple(Line(**dict(zip(names, parts, strict=True))) for parts in each)
 
 
 CurveKey = tuple[str, str, str, str]

@@ -79,7 +79,8 @@ class NetworkPart:
     """One network of an option, or another way to make it. `endpoints` are the ports of servers that it reaches.
 
     Every cable has two ends: `endpoints` at servers, `switch_ports` links at switches, the rest (`site_ports`) at
-    switches that the site has.
+    switches that the site has. `port_gbit_s` is the speed of a port and its cable, `module_gbit_s` that of the optical
+    modules: one module carries the ports of a card to all planes.
     """
 
     network: str
@@ -89,6 +90,7 @@ class NetworkPart:
     spine_switches: int | None
     endpoints: int
     port_gbit_s: float
+    module_gbit_s: float
     cables: int | None
     switch_ports: int | None
     site_ports: int

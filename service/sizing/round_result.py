@@ -26,6 +26,17 @@ def rounded(result: T) -> T:
     return cast("T", result if walk is None else walk(result, {}))
 
 
+class Rounded(tuple[T, ...]):
+    """Values that are rounded already, which nobody walks through again: what many answers share."""
+
+    __slots__ = ()
+
+
+def rounded_once(values: tuple[T, ...]) -> Rounded[T]:
+    """The values rounded now, instead of in every answer that they become part of."""
+    return Rounded(rounded(values))
+
+
 def significant(value: float) -> float:
     """A number to 6 significant digits; zero and non-finite numbers stay."""
     if value.is_integer() and -_ROUND_ENOUGH < value < _ROUND_ENOUGH:

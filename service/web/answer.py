@@ -8,7 +8,7 @@ from service.documents.labels import label
 from service.quoting.indicative import IndicativeCost, PricedResult
 from service.sizing.hardware import Hardware
 from service.sizing.interval import Metric
-from service.sizing.result import SizingOption
+from service.sizing.result import Quantity, SizingOption
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, Workload
 from service.web import sentence
 from service.web.charts.interval_bar import IntervalBar, interval_bar
@@ -42,6 +42,11 @@ class OptionRow:
     first: tuple[Figure, ...]
     others: tuple[Figure, ...]
     on_front: bool
+
+    @property
+    def requirements(self) -> tuple[Quantity, ...]:
+        """What hosts, disks and alignments must bring, as far as it is known."""
+        return tuple(one for one in self.option.requirements if one.value is not None)
 
     @property
     def total_usd(self) -> Decimal | None:

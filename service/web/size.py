@@ -16,6 +16,7 @@ from service.edge.pages import PageBlueprint
 from service.errors import (
     FieldError,
     InvalidRequestError,
+    NotFoundError,
     PlannerError,
     UnknownReferenceError,
     UnsupportedWorkloadError,
@@ -137,7 +138,12 @@ def _asked_by(body: Mapping[str, Any], kind: str) -> Asked:
     # Anything may stand there.
     asked_kind = str(workload.get("kind"))
     known = asked_kind in {one.value for one in Kind}
-    form, _ = form_of_kind(asked_kind if known else kind, str(workload.get("application", "")))
+    try:
+        form, _ = form_of_kind(asked_kind if known else kind, str(workload.get("application", science.FIRST)))
+    except NotFoundError as error:
+        pasted = {PASTED: json.dumps(body, indent=2)}
+        wrong = {PASTED: [FieldError(field=PASTED, message=error.message)]}
+        return Asked(form=form_of_kind(kind, science.FIRST)[0], typed=pasted, errors=wrong)
     return asked(form, typed_with(body, form))
 
 

@@ -17,6 +17,7 @@ from service.edge.authentication import remember_keys
 from service.edge.context import attach
 from service.edge.limits import limit_rates
 from service.edge.recent_readiness import keep_readiness
+from service.edge.refused_calls import tell_of_refused_calls
 from service.edge.waiting import open_waiting_room
 from service.outbound import Outbound
 from service.planning.batch.chunk import size_chunk
@@ -85,6 +86,8 @@ def app(shared_app: Flask, runtime: Runtime) -> Flask:
     attach(shared_app, runtime)
     open_waiting_room(shared_app, threads=runtime.settings.web_threads)
     limit_rates(shared_app, runtime.settings)
+    # Not a second later, in the log of another test.
+    tell_of_refused_calls(shared_app, later=lambda *_: None)
     remember_keys(shared_app, memory_s=runtime.settings.key_memory_s)
     keep_readiness(shared_app)
     return shared_app

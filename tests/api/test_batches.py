@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -60,6 +61,16 @@ def test_a_table_is_a_batch_and_its_results_are_a_table(acme, work):
     assert rows[1].split(",")[:3] == ["4", "", "refused"]
     assert rows[2].split(",")[:3] == ["6", "three", "refused"]
     assert "b200" in rows[0]
+
+
+def test_a_row_tells_what_its_total_is_without(acme, work):
+    place = post(acme, asking("one")).headers["Location"]
+    work()
+    cost = acme.get(f"{place}/items").json["items"][0]["answer"]["option"]["cost"]
+    # Support has no public price, and licences are paid by the year.
+    assert {"prosupport", "nvidia-ai-enterprise"} <= set(cost["not_in_total"])
+    row = next(csv.DictReader(acme.get(f"{place}/results", Accept=CSV).text.splitlines()))
+    assert row["not_in_total"].split() == cost["not_in_total"]
 
 
 def test_a_list_is_a_batch(acme, work):

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.access import Role
@@ -11,7 +12,11 @@ from service.catalog.catalog import Catalog
 from service.quoting.bom import bill_of_materials
 from service.quoting.bom_rules import BomRule
 from service.quoting.quantities import names_in, quantities
-from service.sizing.result import NetworkPart, StorageBlocks
+from service.sizing.result import NetworkPart, SizingOption, StorageBlocks
+from service.sizing.science.search import size_science
+from service.sizing.science.workload import FoldingWorkload, Msa, MsaSearch, SizeDistribution
+from service.sizing.terms import Terms
+from service.sizing.workload import Constraints, Question
 from tests.build import sizing_option
 
 MEMBERS = {"network.networks": NetworkPart, "storage.blocks": StorageBlocks}
@@ -29,8 +34,23 @@ def names_of(rule: BomRule) -> Iterator[str]:
         yield condition.name
 
 
+def _folding_beside_cpu_servers(catalog: Catalog) -> SizingOption:
+    asked = FoldingWorkload(
+        application="alphafold-3",
+        tokens=SizeDistribution(mean=1024.0),
+        targets_day=20000.0,
+        msa=Msa(route=MsaSearch.JACKHMMER),
+    )
+    weight = np.array([float(server.gpus) for server in catalog.hardware.servers])
+    terms = Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weight)
+    question = Question(workload=asked, constraints=Constraints())
+    return size_science(question, catalog.applications["alphafold-3"], terms=terms).options[0]
+
+
 def test_every_name_of_a_rule_is_something_that_an_option_counts(catalog: Catalog) -> None:
-    found = quantities(sizing_option(), hardware=catalog.hardware, racks=catalog.bom_rules.racks, term_months=36)
+    # One whose alignments run beside its GPUs, for rules speak of what those ask.
+    option = _folding_beside_cpu_servers(catalog)
+    found = quantities(option, hardware=catalog.hardware, racks=catalog.bom_rules.racks, term_months=36)
     known = {*found.values, *found.groups, *NAMED}
     for rule in catalog.bom_rules.rules:
         own: Any = MEMBERS.get(rule.each or "")

@@ -53,6 +53,9 @@ def test_when_must_be_said_and_be_right(admin):
     wrong = admin("schedules", "create", "--name", "x", "--cron", "99 * * * *")
     assert wrong.code == Ending.REFUSED
     assert "cron: Bad minute" in wrong.err
+    short = admin("schedules", "create", "--name", "x", "--cron", "0 2 * *")
+    assert short.code == Ending.REFUSED
+    assert "this has 4: as it is read, day of the week is missing" in short.err
 
 
 def test_a_requester_reads_and_makes_none(command):

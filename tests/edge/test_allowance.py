@@ -194,3 +194,28 @@ def test_a_flood_of_addresses_fills_no_memory(count, clock):
 )
 def test_an_address_counts_as_its_network(address, network):
     assert network_of(address) == network
+
+
+def test_what_is_used_up_is_known_without_asking_until_the_window_ends(count, clock):
+    first, second = of_two(count, clock)
+    rate = Rate(name="reads", limit=5)
+    assert first.used_up(rate, "acme") is None
+    assert spent(first, rate, "acme", 6) == 5
+    asked = count.asked
+    standing = first.used_up(rate, "acme")
+    assert standing == first.spend(rate, "acme")
+    # Another process has to look for itself, and so has whoever may do more than before.
+    assert second.used_up(rate, "acme") is None
+    assert first.used_up(Rate(name="reads", limit=6), "acme") is None
+    assert count.asked == asked
+    clock.now_s += WINDOW_S
+    assert first.used_up(rate, "acme") is None
+
+
+def test_a_share_of_ones_own_is_never_called_used_up(count, clock):
+    """The count of all may be back at any moment."""
+    count.reachable = False
+    first, _ = of_two(count, clock)
+    rate = Rate(name="reads", limit=4)
+    assert spent(first, rate, "acme", 9) == 2
+    assert first.used_up(rate, "acme") is None

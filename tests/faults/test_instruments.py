@@ -278,6 +278,14 @@ def test_a_process_that_ends_under_a_supervisor_is_started_again(tmp_path):
         member.kill()
 
 
+def test_a_supervisor_that_stops_is_told_of_at_the_end_of_its_block(tmp_path):
+    nothing = Process(name="nothing", arguments=("-c", "pass"))
+    lost = Member(nothing, os.environ, tmp_path / "no such folder", tmp_path / "nothing.log")
+    with pytest.raises(RuntimeError, match="nothing was started again") as told, supervised([lost]):
+        time.sleep(1.0)
+    assert isinstance(told.value.__cause__, FileNotFoundError)
+
+
 def test_the_worker_of_the_rig_sizes_by_its_own_tasks_and_renders_by_the_products(tmp_path):
     nowhere = "redis://127.0.0.1:1/0"
     places = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "BROKER_URL": nowhere, "CACHE_URL": nowhere}

@@ -126,7 +126,10 @@ def test_tuning_that_states_lengths_alone_makes_layers_again_and_splits_nothing(
     layout = found.estimate.layout
     # Its peak of memory rests on what nobody said.
     unsaid = {default.field for default in found.rerun.defaults_of("peak_memory_gb")}
-    assert {"deployment.recompute", "deployment.sharding", "workload.optimizer"} <= unsaid
+    memory_alone = {"deployment.recompute", "deployment.sharding", "workload.optimizer"}
+    assert memory_alone <= unsaid
+    # Its pace does not.
+    assert not memory_alone & {default.field for default in found.rerun.defaults_of("tokens_s")}
     assert (layout.tp, layout.pp, layout.cp, layout.dp) == (1, 1, 1, 8)
     assert layout.recompute == Recompute.FULL
     # A recipe for a race, reinforcement learning and whoever says how it went are left as they are.

@@ -9,7 +9,7 @@ from service.quoting.bom import bill_of_materials
 from service.quoting.bom_rules import BomRule, Charge, Condition, Count
 from service.quoting.prices import PartKind
 from service.quoting.quantities import counted, quantities, told
-from service.sizing.result import NetworkPart
+from service.sizing.result import NetworkPart, Quantity
 from tests.build import sizing_option
 
 
@@ -40,6 +40,7 @@ def network(**changes):
         spine_switches=2,
         endpoints=64,
         port_gbit_s=400.0,
+        module_gbit_s=400.0,
         cables=128,
         switch_ports=192,
         site_ports=0,
@@ -168,7 +169,10 @@ def test_an_older_answer_has_one_network_and_a_cable_for_two_ends(bill):
 
 def test_every_network_has_lines_of_its_own_and_the_parts_meet(bill):
     plain = sizing_option()
-    networks = (network(), network(network="management", switch=None, cables=24, optics=0, port_gbit_s=1.0))
+    networks = (
+        network(),
+        network(network="management", switch=None, cables=24, optics=0, port_gbit_s=1.0, module_gbit_s=1.0),
+    )
     option = replace(plain, network=replace(plain.network, networks=networks))
     bom = bill(option)
     counts = {line.id: (line.part, line.quantity) for line in bom.lines}
@@ -303,3 +307,12 @@ def test_racks_of_cpu_servers_beside_shelves_have_a_unit_on_each_feed(bill):
     assert "cpu-rack-pdu" not in {line.id for line in bill(air).lines}
     # Answers of older engines do not have them apart.
     assert "cpu-rack-pdu" in {one.rule for one in bill(unknown).uncounted}
+
+
+def test_servers_are_planned_with_the_memory_and_disks_that_their_work_asks(bill):
+    asked = (Quantity(name="host_ram_gb_server", value=4000.0), Quantity(name="local_nvme_tb_server", value=1.3))
+    line = line_of(bill(replace(sizing_option(), requirements=asked)), "server")
+
+    assert "Memory: 32 x 128 GB = 4,096 GB planned, at least the 4,000 GB of its work" in line.configuration
+    assert "Local NVMe: at least 1.3 TB for its work" in line.configuration
+    assert not any(text.startswith("Local NVMe") for text in line_of(bill(), "server").configuration)

@@ -42,7 +42,8 @@ def test_what_no_database_keeps_is_wrong():
 
 def test_cells_are_json_or_text():
     data = (
-        b"name,labels.a.b,workload.n,workload.flag,workload.text,workload.list,constraints.max_budget_usd\n"
+        b"name,labels.a.b,workload.tokens,workload.keep_embeddings,workload.method,constraints.allowed_gpus,"
+        b"constraints.max_budget_usd\n"
         b'12,true,1e3,true,x-1,"[1, 2]",250000\n'
         b",,,,-,,\n"
     )
@@ -52,16 +53,16 @@ def test_cells_are_json_or_text():
             {
                 "name": "12",
                 "labels": {"a.b": "true"},
-                "workload": {"n": 1000.0, "flag": True, "text": "x-1", "list": [1, 2]},
-                "constraints": {"max_budget_usd": "250000"},
+                "workload": {"tokens": 1000.0, "keep_embeddings": True, "method": "x-1"},
+                "constraints": {"allowed_gpus": [1, 2], "max_budget_usd": "250000"},
             },
         ),
-        (3, {"workload": {"text": "-"}}),
+        (3, {"workload": {"method": "-"}}),
     ]
 
 
 def test_rows_that_do_not_fit_the_heading_are_wrong_alone():
-    found = cut(b'a,a.b,c\n1,2,3\n1,,3,4\n"x\ny",,\n{"": 1},2,\n', CSV)
+    found = cut(b'workload.tokens,workload.tokens.mean,name\n1,2,3\n1,,3,4\n"x\ny",,\n{"": 1},2,\n', CSV)
     assert [(item.line, item.wrong is None) for item in found] == [(2, False), (3, False), (4, True), (6, True)]
 
 
@@ -90,3 +91,31 @@ def test_what_is_no_list_is_malformed(data):
 def test_a_member_that_never_ends_is_refused():
     with pytest.raises(InvalidRequestError, match="Item 2 is longer"):
         cut(b'[1, "' + b"x" * 300_000, JSON)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", ","])
+def test_a_table_is_read_whatever_parts_its_cells(delimiter):
+    rows = "\n\nname,workload.kind,workload.demand.requests_s\ncare,inference,1.5\n"
+    found = values(rows.replace(",", delimiter).encode(), CSV)
+    assert found == [(4, {"name": "care", "workload": {"kind": "inference", "demand": {"requests_s": 1.5}}})]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(("text", "form"), [("name\nx\n", CSV), ('{"name": "x"}', NDJSON), ('[{"name": "x"}]', JSON)])
+def test_another_encoding_is_named_once(encoding, text, form):
+    with pytest.raises(MalformedBodyError, match=r"UTF-16; save it as UTF-8"):
+        cut(text.encode(encoding), form)
+
+
+def test_a_column_that_no_workload_has_is_refused_once_with_what_was_meant():
+    with pytest.raises(
+        InvalidRequestError, match=r"'workload\.modl' names no field.*Did you mean workload\.model\?"
+    ) as told:
+        cut(b"name,workload.modl,workload.kind,isl_tokens\nx,y,z,1\n" * 3, CSV)
+    meant = [(error.field, error.did_you_mean[0]) for error in told.value.detail.errors]
+    assert meant == [("workload.modl", "workload.model"), ("isl_tokens", "workload.isl_tokens")]
+
+
+def test_a_table_without_a_heading_is_refused_once():
+    with pytest.raises(InvalidRequestError, match="the first row names fields by their path"):
+        cut(b"care,inference,llama-3.1-8b\n" * 3, CSV)

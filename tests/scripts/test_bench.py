@@ -26,7 +26,6 @@ from scripts.benchmark import (
     tasks_table,
     web,
     web_table,
-    wrk,
 )
 from scripts.benchmark.engine import timed
 from scripts.benchmark.figures import median_ratio, spread_ms
@@ -55,20 +54,6 @@ from scripts.trouble import Trouble
 from service.schemas.estimate import EstimateRequestSchema
 from service.schemas.workload import SizingRequestSchema
 
-# What wrk 4.1.0 printed, with the line of load.lua after it.
-WRK_SAID = """Running 1s test @ http://127.0.0.1:4711/json
-  1 threads and 16 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency     1.46ms    2.35ms  23.47ms   91.55%
-    Req/Sec    14.02k     1.71k   16.02k    70.00%
-  13946 requests in 1.00s, 2.29MB read
-Requests/sec:  13933.92
-Transfer/sec:      2.28MB
-
-BENCH {"requests": 13946, "duration_us": 1000867, "bytes": 2398712, "p50_us": 851, "p99_us": 11700, \
-"refused": 2, "broken": 1}
-"""
-
 
 def row(name, *requests_s, connections=16, errors=0, p50_ms=2.0):
     rounds = [Round(requests_s=n, p50_ms=p50_ms, p99_ms=9.0, cpu_ms=0.1, errors=errors) for n in requests_s]
@@ -77,51 +62,6 @@ def row(name, *requests_s, connections=16, errors=0, p50_ms=2.0):
 
 def figures(*rows):
     return WebFigures(seconds=1, web_workers=2, web_threads=8, rows=list(rows))
-
-
-def test_what_wrk_measured_is_read():
-    load = wrk.parse(WRK_SAID)
-    assert load.requests_s == pytest.approx(13933.92, rel=1e-6)
-    assert (load.p50_ms, load.p99_ms, load.errors) == (0.851, 11.7, 3)
-
-
-@pytest.mark.parametrize(
-    ("said", "complaint", "sentence"),
-    [
-        ("", "unable to connect to 127.0.0.1:9 Connection refused", "Connection refused"),
-        (
-            'BENCH {"requests": 0, "duration_us": 1, "p50_us": 0, "p99_us": 0, "refused": 0, "broken": 7}',
-            "",
-            "7 broken",
-        ),
-    ],
-)
-def test_no_measurement_is_trouble(said, complaint, sentence):
-    with pytest.raises(Trouble, match=sentence):
-        wrk.parse(said, complaint)
-
-
-def test_wrk_is_told_everything_through_the_environment(tmp_path):
-    fake = tmp_path / "wrk"
-    fake.write_text(
-        f"#!{sys.executable}\nimport os, sys\n"
-        "told = [os.environ['BENCH_' + name] for name in ('METHOD', 'HEADERS', 'BODY', 'MARK', 'SERIES')]\n"
-        "assert told == ['POST', 'A: 1\\nB: 2', '{\"name\": \"@name@\"}', '@name@', 'round 3 '], told\n"
-        "assert sys.argv[1:4] == ['-t1', '-c4', '-d0.5s'] and sys.argv[-1] == 'http://127.0.0.1:1/x', sys.argv\n"
-        f"print({WRK_SAID!r})\n"
-    )
-    fake.chmod(0o755)
-    request = wrk.Request(
-        url="http://127.0.0.1:1/x", method="POST", headers={"A": "1", "B": "2"}, body='{"name": "@name@"}'
-    )
-    assert wrk.run(str(fake), request, connections=4, seconds=0.5, series="round 3 ").requests == 13946
-
-
-def test_a_missing_wrk_is_one_sentence_with_the_way_out(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(Trouble, match="apt-get install wrk"):
-        wrk.need(lambda _: None)
 
 
 def test_ratios_are_of_rounds_and_not_of_sums():
@@ -185,6 +125,14 @@ def test_quotes_are_judged_by_their_medians(put_ms, pdf_ms, met):
 def test_a_long_bill_is_priced_whole():
     priced = quote_call(500)()
     assert (len(priced.lines), priced.missing, priced.complete) == (500, (), True)
+
+
+def test_the_part_of_the_readme_says_where_what_and_whether():
+    section = Section(title="T", columns=("row", "ms"), rows=[("a", "1")], notes="How.")
+    judged = targets.judge(figures(row(FLASK, 100), row(RUN, 46)))[:1]
+    part = readme.text("2 cores of X", [section], judged)
+    assert part.startswith("Measured in one run on 2 cores of X.\n\n**T**")
+    assert part.endswith(f"- {RUN}, requests/s of `{FLASK}`: 46% (target: at least 45%): met")
 
 
 def test_failed_requests_are_shown_in_the_table():
@@ -355,40 +303,6 @@ def test_a_peer_that_does_not_answer_is_one_sentence(tmp_path, script, sentence)
         peer.chmod(0o755)
     with pytest.raises(Trouble, match=sentence):
         peers.measure(peer, rounds=1, say=lambda _: None)
-
-
-DOCUMENT = f"before\n{readme.BEGIN}\n\n| old |\n\n{readme.END}\nafter\n"
-
-
-def test_the_table_of_the_readme_is_replaced_and_nothing_else(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text(DOCUMENT)
-    for part in ("| new |", "| newer |"):
-        readme.write(path, part)
-        assert path.read_text() == f"before\n{readme.BEGIN}\n\n{part}\n\n{readme.END}\nafter\n"
-
-
-@pytest.mark.parametrize(
-    "document", ["", readme.BEGIN, f"{readme.END} {readme.BEGIN}", DOCUMENT + DOCUMENT, f"{readme.BEGIN}\n{DOCUMENT}"]
-)
-def test_a_readme_without_its_marks_is_left_alone(tmp_path, document):
-    path = tmp_path / "README.md"
-    path.write_text(document)
-    with pytest.raises(Trouble, match="once each"):
-        readme.write(path, "| new |")
-    assert path.read_text() == document
-
-
-def test_the_readme_has_its_marks():
-    assert readme.replaced((ROOT / "README.md").read_text(), "| new |")
-
-
-def test_the_part_of_the_readme_says_where_what_and_whether():
-    section = Section(title="T", columns=("row", "ms"), rows=[("a", "1")], notes="How.")
-    judged = targets.judge(figures(row(FLASK, 100), row(RUN, 46)))[:1]
-    part = readme.text("2 cores of X", [section], judged)
-    assert part.startswith("Measured in one run on 2 cores of X.\n\n**T**")
-    assert part.endswith(f"- {RUN}, requests/s of `{FLASK}`: 46% (target: at least 45%): met")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ def test_a_tenant_is_made_without_a_key_and_gets_quotas(make_key, runtime):
     assert authenticate(runtime, token).quota == Quota()
 
 
+def test_a_tenant_is_made_with_its_quotas(make_key):
+    assert make_key("acme", "--create", "--quota", "reads=100").endswith("acme: reads 100.\n")
+
+
 @pytest.mark.parametrize("quota", ["reads=0", "reads=-1", "reads", "servers=3", "reads=x", "=3"])
 def test_what_is_no_quota_is_refused(make_key, quota):
     make_key("acme", "--create")

@@ -79,6 +79,16 @@ def test_small_fabrics_follow_the_reference_patterns(catalog, name, servers, pat
     assert plan.switch_power_kw == pytest.approx(leaves * 1.5)
 
 
+def test_of_two_planes_each_card_has_a_port_of_half_its_speed_to_each(catalog):
+    plan = network_plan(server(catalog, "poweredge-xe9780-b300"), 16, catalog.hardware.switches)
+    compute = next(part for part in plan.networks if part.network == "compute")
+
+    assert (compute.endpoints, compute.port_gbit_s, compute.module_gbit_s) == (16 * 8 * 2, 400.0, 800.0)
+    # Four leaves of the planes carry 256 links of 400 Gbit/s, two in a module, and so do the 128 modules of the cards.
+    assert compute.cables == 256
+    assert compute.optics >= 128 + 128
+
+
 def test_above_the_pattern_comes_leaf_and_spine(catalog):
     plan = network_plan(server(catalog, "poweredge-xe9780-b300"), 64, catalog.hardware.switches)
 

@@ -137,12 +137,12 @@ def test_efficiencies_are_shares_of_the_peak_of_their_own_format() -> None:
 
 @pytest.mark.parametrize("candidates", [1, 7, 500])
 def test_stacked_lines_take_what_each_takes(candidates: int) -> None:
-    """To the last bit, for few numbers and for many."""
+    """To the last bit, together and apart."""
     random = np.random.default_rng(7)
     numbers = random.uniform(1.0, 1e4, size=(candidates, 26))
     stack = Line(**{name: random.uniform(size=(3, candidates, 1)) for name in Line.__dataclass_fields__})
-    alone = [
-        Line(**{name: getattr(stack, name)[at] for name in Line.__dataclass_fields__}).work_s(numbers)
-        for at in range(3)
-    ]
-    assert [took.tolist() for took in stack.each_work_s(numbers)] == [took.tolist() for took in alone]
+    alone = [one.work_s(numbers).tolist() for one in stack.apart()]
+    assert stack.work_s(numbers).tolist() == alone
+    rows = np.array([candidates - 1, 0])
+    some = [one.work_s(numbers[rows]).tolist() for one in stack.take(rows).apart()]
+    assert some == [[took[candidates - 1], took[0]] for took in alone]

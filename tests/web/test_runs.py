@@ -47,6 +47,17 @@ def test_every_example_has_a_page_that_tells_all_of_it(anna, sized, example):
     assert working.text.count("<li>") > 5
 
 
+def test_what_hosts_and_alignments_must_bring_stands_on_the_page(anna, sized):
+    body = json.loads((ROOT / "config" / "examples" / "science-folding-boltz-2.json").read_text(encoding="utf-8"))
+    body["workload"]["msa"] = {"route": "jackhmmer", "unique_chains_per_target": 2}
+    words = text_of(anna.get(f"/runs/{sized(body)}").text)
+
+    assert "What else it asks for" in words
+    assert re.search(r"Host memory of a server\s+[\d,]+\sGB", words)
+    assert re.search(r"Alignments: CPU-only servers\s+\d+", words)
+    assert "GPU memory unknown" not in words
+
+
 def test_further_figures_stand_in_the_order_of_their_names(anna, sized):
     run = sized(json.loads(EXAMPLES[0].read_text(encoding="utf-8")))
     page = anna.get(f"/runs/{run}").text

@@ -156,6 +156,18 @@ def test_a_pasted_question_of_no_kind_stays_in_the_form_that_it_was_pasted_into(
     assert 'action="/size/training"' in page.text
 
 
+def test_an_application_that_there_is_not_is_named_and_no_other_answers_for_it(anna):
+    for page in (
+        anna.get("/size/science?application=bolz-2"),
+        anna.post("/size/science/answer", {"workload.application": "bolz-2"}),
+    ):
+        assert page.status_code == 404
+        assert "There is no scientific application &#39;bolz-2&#39;. Did you mean boltz-2?" in page.text
+    question = {"workload": {"kind": "science", "application": "bolz-2", "targets_day": 5, "tokens": 900}}
+    pasted = anna.post("/size/inference/answer", {"pasted": json.dumps(question)})
+    assert "Did you mean boltz-2?" in fault(pasted.text, "pasted")
+
+
 def test_a_pasted_configuration_stands_for_the_model(anna):
     config = {
         "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,

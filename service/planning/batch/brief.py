@@ -27,7 +27,7 @@ _OPTION = (
 )
 _FACILITY = ("it_power_kw", "facility_power_kw", "racks", "rack_power_kw", "cooling", "weight_kg", "energy_kwh_year")
 _COST = (
-    *("currency", "total_usd", "complete", "low_usd", "high_usd"),
+    *("currency", "total_usd", "complete", "not_in_total", "low_usd", "high_usd"),
     *("usd_per_million_tokens", "usd_per_run", "usd_per_target"),
 )
 _METRIC = ("p10", "p50", "p90")
@@ -103,10 +103,16 @@ def of_answer(stored: bytes, *, versions: Versions) -> Brief:
             name: {part: metric[part] for part in (*_METRIC, "basis")} for name, metric in best["metrics"].items()
         }
         option["facility"] = {name: best["facility"].get(name) for name in _FACILITY}
-        option["cost"] = None if best["cost"] is None else {name: best["cost"].get(name) for name in _COST}
+        option["cost"] = None if best["cost"] is None else _cost(best["cost"])
     engine = result["engine_version"]
     body = _body(result["kind"], option, result["shortfall"], engine, digest=result["digest"], versions=versions)
     return Brief(body=body, feasible=bool(result["feasible"]))
+
+
+def _cost(cost: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a cost that is read back."""
+    beside = [line["part"] for line in cost["lines"] if not line["included"] or line["total_usd"] is None]
+    return {**{name: cost.get(name) for name in _COST}, "not_in_total": beside}
 
 
 def _stated(layout: Mapping[str, Any]) -> dict[str, Any]:

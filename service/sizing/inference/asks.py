@@ -73,7 +73,7 @@ class FleetAsk(Ask):
             table=self.table,
             calibration=self.calibration,
         )
-        return [fleet.take(rows) for rows in parted(sizes)]
+        return [fleet] if len(asks) == 1 else [fleet.take(rows) for rows in parted(sizes)]
 
     @property
     def margins(self) -> Margins:

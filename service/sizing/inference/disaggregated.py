@@ -60,6 +60,8 @@ class Prefill:
 
     def ahead_s(self, clients: FloatArray, stream: Stream, overheads: Overheads) -> FloatArray:
         """Time [s] that prompts of clients in step take before an own one, of so many clients on a rank."""
+        if stream.independent:
+            return np.zeros((1, 1))
         each = self.pass_s(self.most) / self.most
         waited = before(clients, clients / self.most)
         return np.asarray(stream.closed * overheads.pool_wave_fraction * waited * each, dtype=np.float64)

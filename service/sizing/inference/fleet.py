@@ -80,6 +80,8 @@ class Margins:
     @staticmethod
     def together(each: Sequence["Margins"]) -> "Margins":
         """All of them, one after another."""
+        if len(each) == 1:
+            return each[0]
         return Margins(
             **{name: np.concatenate([getattr(one, name) for one in each]) for name in ("ttft", "tpot", "rate")}
         )
@@ -211,11 +213,12 @@ def plan_fleet(
         return serve(bench, batch=batches, traffic=traffic, ttft_s=ttft_s)
 
     coarse = at(grid)
-    verdict = _slo_verdict(verdict, coarse, margins, targets)
-    best = _best_column(coarse, _allowed(coarse, margins, targets), targets.unit)
+    kept = _kept(coarse, margins, targets)
+    verdict = _slo_verdict(verdict, kept, targets)
+    best = _best_column(coarse, kept.both, targets.unit)
     rows = np.arange(grid.shape[0])
     fine = at(_between(grid[rows, best], grid[rows, np.minimum(best + 1, _COARSE - 1)]))
-    column = _best_column(fine, _allowed(fine, margins, targets), targets.unit)
+    column = _best_column(fine, _kept(fine, margins, targets).both, targets.unit)
     fleet = _fleet(
         layouts,
         fine,
@@ -250,27 +253,35 @@ def _at_demand(fleet: Fleet, point: ServingPoint, targets: Targets) -> Fleet:
     return replace(fleet, tokens_s_user=1.0 / read(point.tpot_s), requests_s=read(point.requests_s) * fleet.instances)
 
 
-def _allowed(point: ServingPoint, margins: Margins, targets: Targets) -> BoolArray:
-    """Where both tails stay under their bounds at the asked confidence."""
-    ttft = point.ttft_tail_s * margins.ttft[:, None] <= targets.ttft_s[:, None]
-    return np.asarray(ttft & (point.tpot_tail_s * margins.tpot[:, None] <= targets.tpot_s[:, None]), dtype=np.bool_)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Kept:
+    """Both tails [s] with the margins that the asked confidence takes, and where they stay under their bounds."""
+
+    ttft_s: FloatArray
+    tpot_s: FloatArray
+    ttft: BoolArray
+    both: BoolArray
 
 
-def _slo_verdict(verdict: Verdict, point: ServingPoint, margins: Margins, targets: Targets) -> Verdict:
-    ttft = point.ttft_tail_s * margins.ttft[:, None]
-    tpot = point.tpot_tail_s * margins.tpot[:, None]
-    quick = ttft <= targets.ttft_s[:, None]
+def _kept(point: ServingPoint, margins: Margins, targets: Targets) -> _Kept:
+    ttft_s = point.ttft_tail_s * margins.ttft[:, None]
+    tpot_s = point.tpot_tail_s * margins.tpot[:, None]
+    ttft = ttft_s <= targets.ttft_s[:, None]
+    return _Kept(ttft_s=ttft_s, tpot_s=tpot_s, ttft=ttft, both=ttft & (tpot_s <= targets.tpot_s[:, None]))
+
+
+def _slo_verdict(verdict: Verdict, kept: _Kept, targets: Targets) -> Verdict:
     verdict = refuse(
         verdict,
-        ~quick.any(axis=1),
+        ~kept.ttft.any(axis=1),
         limit=Limit.TTFT,
         required=targets.ttft_s / MS,
-        available=ttft.min(axis=1) / MS,
+        available=kept.ttft_s.min(axis=1) / MS,
     )
-    reachable = np.where(quick, tpot, np.inf).min(axis=1)
+    reachable = np.where(kept.ttft, kept.tpot_s, np.inf).min(axis=1)
     return refuse(
         verdict,
-        ~_allowed(point, margins, targets).any(axis=1),
+        ~kept.both.any(axis=1),
         limit=Limit.TPOT,
         required=targets.tpot_s / MS,
         available=reachable / MS,

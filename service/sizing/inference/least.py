@@ -29,10 +29,6 @@ class PassLeast:
         """One after the other [s]: attention needs what was multiplied before it."""
         return np.asarray(self.multiplied + self.attended, dtype=np.float64)
 
-    def take(self, columns: slice) -> "PassLeast":
-        """Of these passes, which lie side by side."""
-        return PassLeast(multiplied=self.multiplied[:, columns], attended=self.attended[:, columns])
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExpertsLeast:
@@ -66,6 +62,33 @@ class Least:
         return PassLeast(
             multiplied=np.maximum(read, arithmetic),
             attended=np.asarray(sequences * self.sequence_s + prefill * self.prompt_token_s, dtype=np.float64),
+        )
+
+    def pair_of(
+        self,
+        *,
+        sequences: FloatArray,
+        decode: FloatArray,
+        prefill: FloatArray,
+        sampled: FloatArray,
+        experts: ExpertsLeast,
+    ) -> tuple[PassLeast, PassLeast]:
+        """The same of a pass without prompts and of one with them, whose `experts` lie side by side."""
+        middle = decode.shape[1]
+        decoded = decode * (self.token_s + self.decode_token_s)
+        alone = decoded + decode * self.sampled_token_s
+        mixed = decoded + sampled * self.sampled_token_s
+        mixed += prefill * (self.token_s + self.prefill_token_s)
+        attended = sequences * self.sequence_s
+        read_alone = read_mixed = self.weights_s
+        if isinstance(experts.read_s, np.ndarray) and isinstance(experts.arithmetic_s, np.ndarray):
+            alone += experts.arithmetic_s[:, :middle]
+            mixed += experts.arithmetic_s[:, middle:]
+            read = self.weights_s + experts.read_s
+            read_alone, read_mixed = read[:, :middle], read[:, middle:]
+        return (
+            PassLeast(multiplied=np.maximum(read_alone, alone), attended=attended),
+            PassLeast(multiplied=np.maximum(read_mixed, mixed), attended=attended + prefill * self.prompt_token_s),
         )
 
 

@@ -104,8 +104,7 @@ def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precis
     widths = [f.intermediate + f.shared_intermediate for f in architecture.ffns if f.kind is not FfnKind.NONE]
     routed = counts.routed_expert_params
     mixer = mixer_precision(architecture, weight)
-    released_narrow = weight is Precision.FP4 and architecture.expert_native_precision == "mxfp4"
-    weight_bytes = _MXFP4_BYTES if released_narrow else BYTES_ELEMENT[weight]
+    weight_bytes = _MXFP4_BYTES if as_released_in_mxfp4(architecture, weight) else BYTES_ELEMENT[weight]
     ffns = counts.dense_ffn_params + counts.shared_expert_params
     rest = counts.router_params + counts.per_layer_params + counts.norm_params
     return ModelLoad(
@@ -141,6 +140,11 @@ def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precis
         expert_fraction=counts.active_routed_expert_params / routed if routed else 0.0,
         top_k=float(max((f.top_k for f in moe), default=0)),
     )
+
+
+def as_released_in_mxfp4(architecture: ModelArchitecture, weight: Precision) -> bool:
+    """Whether weights that are served in 4 bit are the MXFP4 in which the experts were released."""
+    return weight is Precision.FP4 and architecture.expert_native_precision == "mxfp4"
 
 
 def mixer_precision(architecture: ModelArchitecture, weight: Precision) -> Precision:

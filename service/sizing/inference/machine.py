@@ -1,6 +1,7 @@
 """Machine: what the GPUs of each candidate sustain in each operation of one model."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from service.sizing.architecture import MixerKind
 from service.sizing.calibration import Calibration
 from service.sizing.inference.attention import AttentionFamily
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.load import ModelLoad, as_released_in_mxfp4
 from service.sizing.inference.product_times import ProductTimes, product_times
 from service.sizing.inference.software import Software
 from service.sizing.network import span_bytes_s
@@ -62,29 +63,36 @@ class Machine:
     transfer_bytes_s: FloatArray
 
     def take(self, rows: IntArray) -> "Machine":
-        """The candidates of these rows, in their order."""
+        """The candidates of these rows, in their order; one and the same for whoever asks for the same ones."""
+        return _taken(self, rows.tobytes())
 
-        def families(curves: dict[AttentionFamily, Curves]) -> dict[AttentionFamily, Curves]:
-            return {family: one.take(rows) for family, one in curves.items()}
 
-        return Machine(
-            tp=self.tp[rows],
-            pp=self.pp[rows],
-            attention_dp=self.attention_dp[rows],
-            ep=self.ep[rows],
-            products=self.products.take(rows),
-            ffn=self.ffn.take(rows),
-            context=families(self.context),
-            generation=families(self.generation),
-            experts=None if self.experts is None else self.experts.take(rows),
-            all_reduce=self.all_reduce.take(rows),
-            exchange=None if self.exchange is None else self.exchange.take(rows),
-            peak_flop_s={precision: peak[rows] for precision, peak in self.peak_flop_s.items()},
-            stream_bytes_s=self.stream_bytes_s[rows],
-            crosses_s=self.crosses_s[rows],
-            stage_bytes_s=self.stage_bytes_s[rows],
-            transfer_bytes_s=self.transfer_bytes_s[rows],
-        )
+# Both modes of serving ask for the same rows, and so do questions about one model that fits in the same memories.
+@lru_cache(maxsize=8)
+def _taken(machine: Machine, int64_rows: bytes) -> Machine:
+    rows = np.frombuffer(int64_rows, dtype=np.int64)
+
+    def families(curves: dict[AttentionFamily, Curves]) -> dict[AttentionFamily, Curves]:
+        return {family: one.take(rows) for family, one in curves.items()}
+
+    return Machine(
+        tp=machine.tp[rows],
+        pp=machine.pp[rows],
+        attention_dp=machine.attention_dp[rows],
+        ep=machine.ep[rows],
+        products=machine.products.take(rows),
+        ffn=machine.ffn.take(rows),
+        context=families(machine.context),
+        generation=families(machine.generation),
+        experts=None if machine.experts is None else machine.experts.take(rows),
+        all_reduce=machine.all_reduce.take(rows),
+        exchange=None if machine.exchange is None else machine.exchange.take(rows),
+        peak_flop_s={precision: peak[rows] for precision, peak in machine.peak_flop_s.items()},
+        stream_bytes_s=machine.stream_bytes_s[rows],
+        crosses_s=machine.crosses_s[rows],
+        stage_bytes_s=machine.stage_bytes_s[rows],
+        transfer_bytes_s=machine.transfer_bytes_s[rows],
+    )
 
 
 def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray) -> FloatArray:
@@ -155,7 +163,7 @@ def _expert_formats(load: ModelLoad, engine: ServingEngine) -> Formats:
     TensorRT-LLM brings block-scaled kernels of its own, which nobody measured on most GPUs: those with one scale by
     tensor are nearer to them than the general kernels of other engines.
     """
-    if load.weight_precision is Precision.FP4 and load.architecture.expert_native_precision == "mxfp4":
+    if as_released_in_mxfp4(load.architecture, load.weight_precision):
         return _MXFP4_EXPERTS
     latent = any(mixer.kind is MixerKind.MLA for mixer in load.architecture.mixers)
     if load.weight_precision is Precision.FP8 and latent and engine is not ServingEngine.TENSORRT_LLM:

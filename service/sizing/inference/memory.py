@@ -42,6 +42,8 @@ class InferenceMemory:
     @staticmethod
     def together(each: Sequence["InferenceMemory"]) -> "InferenceMemory":
         """All of them, one after another."""
+        if len(each) == 1:
+            return each[0]
         names = InferenceMemory.__dataclass_fields__
         return InferenceMemory(**{name: np.concatenate([getattr(one, name) for one in each]) for name in names})
 

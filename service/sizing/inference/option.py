@@ -27,8 +27,9 @@ from service.sizing.inference.predict import (
     receipts_of,
     serving_metrics,
 )
+from service.sizing.inference.requests import Traffic
 from service.sizing.inference.residuals import Spreads, spreads_of
-from service.sizing.inference.traffic import FleetDemand, Unit, slo_seconds, traffic_of
+from service.sizing.inference.traffic import FleetDemand, Unit, slo_seconds
 from service.sizing.infrastructure import infrastructure
 from service.sizing.interval import Interval, Metric, interval
 from service.sizing.joint import Sizing
@@ -71,6 +72,7 @@ class Scene:
     """What all options of one sizing share."""
 
     workload: InferenceWorkload
+    traffic: Traffic
     demand: FleetDemand
     hardware: Hardware
     table: HardwareTable
@@ -109,7 +111,7 @@ def _ask(some: list[Picked], scene: Scene) -> PointAsk:
     return PointAsk(
         bench=group.bench,
         rows=group.fits[rows],
-        traffic=traffic_of(scene.workload),
+        traffic=scene.traffic,
         unit=demand.unit,
         wanted=fleet.predicted[rows] if demand.unit is Unit.GPUS else demand.wanted / fleet.instances[rows],
         limit=batch_limit(group.memory.take(group.fits[rows]), group.layouts.take(rows), scene.calibration),
@@ -137,7 +139,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
     group, row, calibration, table = one.group, one.layout, scene.calibration, scene.table
     layouts, memory, load = group.bench.layouts, group.memory, group.load
     gpu = table.gpus[one.server].id
-    traffic = traffic_of(scene.workload)
+    traffic = scene.traffic
     spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated)
     instance = int(layouts.gpus_instance[row])
     ttft_s, tpot_s = slo_seconds(scene.workload.slo)
@@ -241,7 +243,7 @@ def _pool(one: Picked, instances: float) -> PoolPlan | None:
 
 def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:
     """The demand, as far as the fleet carries it, and beside it the most that it carries within the SLO."""
-    demand, traffic = scene.demand, traffic_of(scene.workload)
+    demand, traffic = scene.demand, scene.traffic
     carried = interval(values.requests_s * float(one.fleet.instances[one.row]), spreads.rate)
     if demand.requests_s is not None:
         capacity = interval(_capacity(one), spreads.rate)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from service.sizing.inference.lines import Lengths
 from service.sizing.inference.steady import Stream
-from service.sizing.inference.step import Lengths
 from service.sizing.joint import one_column
 from service.sizing.numeric import Column, Numeric
 from service.sizing.workload import SpeculativeDecoding
@@ -75,6 +75,7 @@ class JointTraffic:
     isl_tokens: Column
     osl_tokens: Column
     new_tokens: Column
+    accepted_tokens: Column
     query_tokens: Column
     decode_context_tokens: Column
     percentile_fraction: float
@@ -94,10 +95,12 @@ def joint_traffic(each: Sequence[Traffic], sizes: Sequence[int]) -> Requests:
         return one_column(values, sizes)
 
     streams = [one.stream for one in each]
+    accepted = column([stream.accepted_tokens for stream in streams])
     return JointTraffic(
         isl_tokens=column([one.isl_tokens for one in each]),
         osl_tokens=column([one.osl_tokens for one in each]),
         new_tokens=column([one.new_tokens for one in each]),
+        accepted_tokens=accepted,
         query_tokens=column([one.query_tokens for one in each]),
         decode_context_tokens=column([one.decode_context_tokens for one in each]),
         percentile_fraction=first.percentile_fraction,
@@ -105,7 +108,7 @@ def joint_traffic(each: Sequence[Traffic], sizes: Sequence[int]) -> Requests:
             new_tokens=column([stream.new_tokens for stream in streams]),
             tail_tokens=column([stream.tail_tokens for stream in streams]),
             osl_tokens=column([stream.osl_tokens for stream in streams]),
-            accepted_tokens=column([stream.accepted_tokens for stream in streams]),
+            accepted_tokens=accepted,
             closed=streams[0].closed,
             tail_fraction=streams[0].tail_fraction,
         ),

@@ -70,6 +70,7 @@ def sizing_of_inference(question: Question, architecture: ModelArchitecture, *, 
     check_context(workload, architecture)
     search = _Search(
         scene=Scene(
+            traffic=traffic_of(workload),
             demand=fleet_demand(workload, terms.calibration),
             hardware=terms.hardware,
             table=table_of(terms.hardware),
@@ -189,7 +190,7 @@ class _Search:
             memory=group.memory.take(group.fits),
             chunk_tokens=group.bench.chunk_tokens,
             tpot_sigma_fraction=group.bench.tpot_sigma_fraction,
-            traffic=traffic_of(workload),
+            traffic=scene.traffic,
             unit=scene.demand.unit,
             wanted=np.full(group.fits.size, scene.demand.wanted),
             slo_s=slo_seconds(workload.slo),

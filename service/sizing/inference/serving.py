@@ -175,7 +175,7 @@ def serve(
     """
     if bench.prefill is None:
         state = aggregated(passes_of(bench, batch, traffic), traffic.stream, bench.overheads)
-        return _point(bench, state, batch, traffic, prefill_instances=np.zeros_like(state.cycle_s))
+        return _point(bench, state, batch, traffic, prefill_instances=np.zeros(state.cycle_s.shape))
     return _disaggregated(bench, bench.prefill, batch, traffic, ratio=prefill_ratio, ttft_s=ttft_s)
 
 
@@ -262,17 +262,17 @@ def _disaggregated(
     bench: Bench, prefill: Bench, batch: FloatArray, traffic: Requests, *, ratio: Numeric | None, ttft_s: Numeric
 ) -> ServingPoint:
     """Prefill has GPUs of its own, rate-matched to decode."""
-    pooled = pooled_passes_of(bench, prefill, batch, traffic)
+    pooled, stream = pooled_passes_of(bench, prefill, batch, traffic), traffic.stream
     prefill_s = prefilling(
         pooled.prefill,
-        traffic.stream,
+        stream,
         bench.overheads,
         pass_tokens=pooled.chunk_tokens,
         most_tokens=bench.chunk_tokens,
     )
     state, instances = decoding(
         pooled.decode,
-        traffic.stream,
+        stream,
         bench.overheads,
         prefill=prefill_s,
         transfer_s=pooled.transfer_s,
@@ -290,7 +290,7 @@ def _point(
     """Everything that follows from the two latencies."""
     shape, medians = state.cycle_s.shape, bench.medians
     # A median of other GPUs may shorten a step, but not under what this one's memory allows.
-    least = state.decode.least.total / traffic.stream.accepted_tokens
+    least = state.decode.least.total / traffic.accepted_tokens
     tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
     fastest = batch / (traffic.osl_tokens * least)
     return ServingPoint(

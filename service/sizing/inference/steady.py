@@ -32,6 +32,11 @@ class Stream:
     tail_fraction: float
 
     @property
+    def independent(self) -> bool:
+        """Whether no client waits for an answer before its next request."""
+        return not isinstance(self.closed, np.ndarray) and self.closed == 0.0
+
+    @property
     def steps(self) -> FloatArray:
         """Decode steps of one request."""
         return np.asarray(self.osl_tokens / self.accepted_tokens, dtype=np.float64)
@@ -142,6 +147,8 @@ def _others(passes: Passes, stream: Stream) -> FloatArray:
 
     The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
     """
+    if stream.independent:
+        return np.ones((1, 1))
     clients = np.maximum(1.0, passes.batch / passes.attention_dp)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
 
@@ -170,6 +177,8 @@ def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: Flo
     C (1 + 1 / n) / 2 of them, one of which is the own. Later on they come one by one, as the requests before them end;
     means of published runs hold that first wave, ten requests a client or so, however long requests decode.
     """
+    if stream.independent:
+        return np.zeros((1, 1))
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
     return np.asarray(stream.closed * overheads.wave * waited * extra / passes.pp, dtype=np.float64)

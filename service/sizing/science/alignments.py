@@ -1,17 +1,18 @@
 """The alignment stage of structure prediction: cores and CPU-only servers, or GPUs, that keep up with the targets."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.errors import FieldError, UnsupportedWorkloadError
 from service.sizing.calibration import Calibration
-from service.sizing.hardware import CpuServerSpec
+from service.sizing.hardware import CpuServerSpec, ServerSpec
 from service.sizing.numeric import Numeric
 from service.sizing.science.application import FoldingFacts, HostNeeds, MsaRoute
 from service.sizing.science.workload import FoldingWorkload
 from service.sizing.table import FloatArray, HardwareTable, IntArray
-from service.sizing.units import DAY_S, HOUR_S
+from service.sizing.units import DAY_S, HOUR_S, KILO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +67,57 @@ def search_gpus(needs: MsaNeeds | None, calibration: Calibration) -> int:
 
 
 def spare_cores(
-    table: HardwareTable, server: IntArray, *, servers: Numeric, host: HostNeeds | None, usable: FloatArray
+    table: HardwareTable,
+    server: IntArray,
+    *,
+    servers: Numeric,
+    host: HostNeeds | None,
+    usable: FloatArray,
+    needs: MsaNeeds | None,
 ) -> FloatArray:
     """Cores [count] of each fleet that its GPUs leave; none where the cores of a server are unknown."""
-    cores = np.array([float(s.cpu_cores or 0) for s in table.servers], dtype=np.float64)[server]
-    taken = 0.0 if host is None else host.cores_gpu * usable[server]
-    return np.asarray(np.maximum(0.0, cores - taken) * servers, dtype=np.float64)
+    cores = np.array([float(s.cpu_cores or 0) for s in table.servers], dtype=np.float64)
+    ram_gb = np.array([_most_ram_gb(s) for s in table.servers], dtype=np.float64)
+    spare = spare_cores_server(cores[server], ram_gb[server], host=host, usable=usable[server], needs=needs)
+    return np.asarray(spare * servers, dtype=np.float64)
+
+
+def spare_of_server(server: ServerSpec, *, host: HostNeeds | None, usable: float, needs: MsaNeeds | None) -> float:
+    """Cores [count] that the `usable` GPUs of one server leave for searches."""
+    cores, ram_gb = np.array([float(server.cpu_cores or 0)]), np.array([_most_ram_gb(server)])
+    return float(spare_cores_server(cores, ram_gb, host=host, usable=np.array([usable]), needs=needs)[0])
+
+
+def spare_cores_server(
+    cores: FloatArray, ram_gb: FloatArray, *, host: HostNeeds | None, usable: FloatArray, needs: MsaNeeds | None
+) -> FloatArray:
+    """Cores [count] of a server that its GPUs leave, and no more than the RAM that they leave holds searches of."""
+    left = cores - (0.0 if host is None else host.cores_gpu * usable)
+    if needs is not None and needs.route.ram_gb is not None:
+        free_gb = ram_gb - (0.0 if host is None else host.ram_gb_gpu * usable)
+        searches = np.floor(np.maximum(0.0, free_gb) / needs.route.ram_gb)
+        held = math.inf if needs.route.search_cores is None else needs.route.search_cores
+        left = np.where(searches > 0.0, np.minimum(left, np.maximum(searches, 1.0) * held), 0.0)
+    return np.asarray(np.maximum(0.0, left), dtype=np.float64)
+
+
+def searches_server(needs: MsaNeeds, *, spare: float, servers: int) -> float:
+    """Searches [count] at once on each of `servers` servers with `spare` cores together, at the most of a chain."""
+    if needs.gpu_hours_high is not None:
+        return float(needs.gpu_hours_high > 0.0)
+    cores = min(needs.cpu_cores_high or 0.0, spare)
+    return searches_at_once(needs.route, cores / servers)
+
+
+def searches_at_once(route: MsaRoute, cores: float) -> float:
+    """Searches [count] that keep so many cores of a server busy."""
+    if route.search_cores is None:
+        return float(cores > 0.0)
+    return float(np.ceil(cores / route.search_cores * (1.0 - 1e-12)))
+
+
+def _most_ram_gb(server: ServerSpec) -> float:
+    return math.inf if server.max_memory_tb is None else server.max_memory_tb * KILO
 
 
 def cpu_servers_beside(needs: MsaNeeds | None, spare: FloatArray, kinds: tuple[CpuServerSpec, ...]) -> IntArray:

@@ -130,6 +130,8 @@ class MsaRoute:
     # Databases that it searches; None is those of the application.
     database_tb: float | None = None
     gpu_s_chain_high: float | None = None
+    # Cores of one search of many at once, each with `ram_gb`; None is one search on a server, with the cores it has.
+    search_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

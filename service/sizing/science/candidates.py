@@ -131,8 +131,9 @@ def _streams(scene: Scene, admitted: IntArray) -> Sizing[Candidates]:
     room = np.floor((scene.usable[server] * counted - searching) / gpus)
     instances = np.minimum(np.minimum(per_server * counted, room), scene.job.max_instances)
     rows = Rows(server=server, gpus_instance=gpus, instances=np.maximum(instances, 1.0))
-    spare = spare_cores(scene.table, server, servers=counted, host=scene.job.application.host, usable=scene.usable)
-    beside = cpu_servers_beside(scene.job.msa, spare, scene.cpu_servers)
+    needs, host = scene.job.msa, scene.job.application.host
+    spare = spare_cores(scene.table, server, servers=counted, host=host, usable=scene.usable, needs=needs)
+    beside = cpu_servers_beside(needs, spare, scene.cpu_servers)
     return Candidates(rows=rows, servers=counted, physics=physics, verdict=verdict, beside=beside)
 
 

@@ -155,7 +155,12 @@ def _around(
     each = min(float(table.gpus_server[0]), float(fed))
     usable = np.array([each], dtype=np.float64)
     spare = spare_cores(
-        table, np.zeros(1, dtype=np.int64), servers=float(servers), host=job.application.host, usable=usable
+        table,
+        np.zeros(1, dtype=np.int64),
+        servers=float(servers),
+        host=job.application.host,
+        usable=usable,
+        needs=job.msa,
     )
     return surroundings(
         job,

@@ -8,7 +8,13 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import CpuServerSpec, ServerSpec
 from service.sizing.result import Quantity, StoragePlan, WorkingStep
-from service.sizing.science.alignments import MsaNeeds, search_gpus
+from service.sizing.science.alignments import (
+    MsaNeeds,
+    search_gpus,
+    searches_at_once,
+    searches_server,
+    spare_of_server,
+)
 from service.sizing.science.application import HostNeeds
 from service.sizing.science.folding import floor_bucket, longest_tokens
 from service.sizing.science.host_working import host_working, placed_figures
@@ -23,6 +29,7 @@ from service.sizing.units import GB, KILO, TB
 
 # What the bill of an option looks for.
 CPU_SERVERS = "msa_cpu_servers"
+HOST_RAM, LOCAL_NVME = "host_ram_gb_server", "local_nvme_tb_server"
 
 
 def usable_gpus(table: HardwareTable, host: HostNeeds | None) -> FloatArray:
@@ -74,21 +81,20 @@ def surroundings(
     longest = longest_that_fits(job, memory_bytes)
     if longest is not None:
         requirements.append(Quantity(name="longest_target_tokens", value=longest))
+    needs = job.msa
+    spare = servers * spare_of_server(server, host=host, usable=gpus_server, needs=needs)
+    searching_gb = 0.0 if needs is None else _search_ram_gb(needs, searches_server(needs, spare=spare, servers=servers))
     if host is not None:
         requirements += [
             Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
-            Quantity(name="host_ram_gb_server", value=host.ram_gb_gpu * gpus_server),
-            Quantity(name="local_nvme_tb_server", value=local_nvme_tb(job)),
+            Quantity(name=HOST_RAM, value=host.ram_gb_gpu * gpus_server + searching_gb),
+            Quantity(name=LOCAL_NVME, value=local_nvme_tb(job)),
             Quantity(name="database_tb", value=database_tb(job)),
         ]
     if gpus_server < server.gpus:
         notes.append(f"host cores or RAM feed {spoken(gpus_server)} of the {server.gpus} GPUs of a server")
-    needs: MsaNeeds | None = None
-    if job.msa is not None:
-        needs = job.msa
-        taken = 0.0 if host is None else host.cores_gpu * gpus_server
-        spare = max(0.0, (server.cpu_cores or 0.0) - taken) * servers
-        requirements += _msa_quantities(needs, spare, beside, calibration)
+    if needs is not None:
+        requirements += _msa_quantities(needs, spare, beside, servers=servers, cpu=cpu_server, calibration=calibration)
         notes += _msa_notes(needs, beside, calibration=calibration)
     return Surroundings(
         requirements=tuple(requirements),
@@ -100,8 +106,8 @@ def surroundings(
             workload,
             needs=needs,
             placed=placed_figures(
-                cpu_cores=server.cpu_cores,
-                cores_cpu_server=None if cpu_server is None else cpu_server.cpu_cores,
+                server=server,
+                cpu_server=cpu_server,
                 servers=servers,
                 gpus_server=gpus_server,
                 memory_bytes=memory_bytes,
@@ -135,10 +141,18 @@ def longest_that_fits(job: Job, memory_bytes: float) -> float | None:
     return floor_bucket(float(longest_tokens(memory_bytes, law)), facts)
 
 
-def _msa_quantities(needs: MsaNeeds, spare: float, beside: int, calibration: Calibration) -> list[Quantity]:
+def _search_ram_gb(needs: MsaNeeds, searches: float) -> float:
+    return searches * (needs.route.ram_gb or 0.0)
+
+
+def _msa_quantities(
+    needs: MsaNeeds, spare: float, beside: int, *, servers: int, cpu: CpuServerSpec | None, calibration: Calibration
+) -> list[Quantity]:
     if needs.route.core_h_chain == 0.0:
         return []
     on_gpus = needs.gpu_hours_high is not None
+    searches = searches_server(needs, spare=spare, servers=servers)
+    on_cpu_server = searches_at_once(needs.route, float(cpu.cpu_cores)) if beside and cpu is not None else None
     return [
         Quantity(name="msa_chains_day", value=needs.chains_day),
         Quantity(name="msa_cpu_cores", value=needs.cpu_cores),
@@ -147,6 +161,11 @@ def _msa_quantities(needs: MsaNeeds, spare: float, beside: int, calibration: Cal
         Quantity(name="msa_spare_cores_in_gpu_servers", value=spare),
         Quantity(name=CPU_SERVERS, value=None if on_gpus else float(beside)),
         Quantity(name="msa_ram_gb", value=needs.route.ram_gb),
+        Quantity(name="msa_searches_server", value=searches),
+        Quantity(name="msa_ram_gb_server", value=_search_ram_gb(needs, searches)),
+        Quantity(
+            name="msa_ram_gb_cpu_server", value=None if on_cpu_server is None else _search_ram_gb(needs, on_cpu_server)
+        ),
         Quantity(name="msa_nvme_tb", value=needs.route.nvme_tb),
         Quantity(name="msa_nvme_gb_s", value=needs.route.nvme_gb_s),
         Quantity(name="msa_gpu_memory_gb", value=needs.route.gpu_memory_gb),

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
+from service.sizing.hardware import CpuServerSpec, ServerSpec
 from service.sizing.result import Quantity, WorkingStep
 from service.sizing.science.alignments import MsaNeeds
 from service.sizing.science.application import HostNeeds
 from service.sizing.science.job import Job
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
-from service.sizing.units import GB
+from service.sizing.units import GB, KILO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +32,15 @@ _RULES: Mapping[str, _Rule] = {
         inputs=("memory_gb", "base_gb", "size_bytes", "power"),
     ),
     "host_cores_server": _Rule(unit="cores", formula="cores a GPU x working GPUs", inputs=("cores_gpu", "gpus_server")),
-    "host_ram_gb_server": _Rule(unit="GB", formula="RAM a GPU x working GPUs", inputs=("ram_gb_gpu", "gpus_server")),
+    "host_ram_gb_server": _Rule(
+        unit="GB",
+        formula="RAM a GPU x working GPUs + RAM of the searches for alignments that run on it",
+        inputs=("ram_gb_gpu", "gpus_server", "msa_ram_gb_server"),
+    ),
     "local_nvme_tb_server": _Rule(
         unit="TB", formula=f"{_PUBLISHED}; no less than the route of alignments reads", inputs=("msa_nvme_tb",)
     ),
-    "database_tb": _Rule(unit="TB", formula=_PUBLISHED),
+    "database_tb": _Rule(unit="TB", formula=f"{_PUBLISHED}; of the route where it searches others"),
     "msa_chains_day": _Rule(
         unit="chains/day",
         formula="targets a day x chains without an alignment; seeds add none",
@@ -52,15 +57,31 @@ _RULES: Mapping[str, _Rule] = {
     ),
     "msa_spare_cores_in_gpu_servers": _Rule(
         unit="cores",
-        formula="(cores of a server - those that its GPUs take) x servers",
-        inputs=("cpu_cores", "host_cores_server", "servers"),
+        formula="(cores of a server - those that its GPUs take, as many as its RAM holds searches for) x servers",
+        inputs=("cpu_cores", "host_cores_server", "servers", "max_memory_gb", "msa_ram_gb", "search_cores"),
     ),
     "msa_cpu_servers": _Rule(
         unit="servers",
         formula="(cores at the most of a chain - spare ones) / cores of a CPU-only server, rounded up",
         inputs=("msa_cpu_cores_high", "msa_spare_cores_in_gpu_servers", "cores_cpu_server"),
     ),
-    "msa_ram_gb": _Rule(unit="GB", formula=_ROUTE),
+    "msa_ram_gb": _Rule(unit="GB", formula=f"{_ROUTE}, for one search"),
+    "msa_searches_server": _Rule(
+        unit="searches",
+        formula=(
+            "cores at the most of a chain, or the spare ones where they are fewer, / servers / cores of a search, "
+            "rounded up; one search where it takes all cores or runs on GPUs"
+        ),
+        inputs=("msa_cpu_cores_high", "msa_spare_cores_in_gpu_servers", "servers", "search_cores"),
+    ),
+    "msa_ram_gb_server": _Rule(
+        unit="GB", formula="searches at once x RAM of a search", inputs=("msa_searches_server", "msa_ram_gb")
+    ),
+    "msa_ram_gb_cpu_server": _Rule(
+        unit="GB",
+        formula="cores of a CPU-only server / cores of a search, rounded up, x RAM of a search; one where it takes all",
+        inputs=("cores_cpu_server", "search_cores", "msa_ram_gb"),
+    ),
     "msa_nvme_tb": _Rule(unit="TB", formula=_ROUTE),
     "msa_nvme_gb_s": _Rule(unit="GB/s", formula=_ROUTE),
     "msa_gpu_memory_gb": _Rule(unit="GB", formula=_ROUTE),
@@ -87,6 +108,7 @@ def host_working(
     of_route = "" if needs is None or folding is None else f"config/science/{job.application.id}.yaml: "
     if needs is not None:
         of_route += f"folding.msa_routes {needs.route.id} ({needs.route.source})"
+    searched = {"database_tb"} if needs is not None and needs.route.database_tb is not None else set()
     known = {
         **{one.name: one.value for one in requirements},
         **_stated(host, job, workload),
@@ -101,7 +123,7 @@ def host_working(
             unit=rule.unit,
             formula=rule.formula,
             inputs=tuple(Quantity(name=name, value=known.get(name)) for name in rule.inputs),
-            source=of_route if one.name.startswith("msa_") else of_host,
+            source=of_route if one.name.startswith("msa_") or one.name in searched else of_host,
         )
         for one in requirements
         if (rule := _RULES.get(one.name)) is not None
@@ -128,16 +150,18 @@ def _of_route(needs: MsaNeeds) -> dict[str, float | None]:
         "core_h_chain_low": route.core_h_chain_low,
         "core_h_chain_high": route.core_h_chain_high,
         "gpu_s_chain_high": route.gpu_s_chain_high,
+        "search_cores": route.search_cores,
     }
 
 
 def placed_figures(
-    *, cpu_cores: int | None, cores_cpu_server: int | None, servers: int, gpus_server: float, memory_bytes: float
+    *, server: ServerSpec, cpu_server: CpuServerSpec | None, servers: int, gpus_server: float, memory_bytes: float
 ) -> dict[str, float | None]:
     """Figures of the chosen server that requirements follow from."""
     return {
-        "cpu_cores": None if cpu_cores is None else float(cpu_cores),
-        "cores_cpu_server": None if cores_cpu_server is None else float(cores_cpu_server),
+        "cpu_cores": None if server.cpu_cores is None else float(server.cpu_cores),
+        "max_memory_gb": None if server.max_memory_tb is None else server.max_memory_tb * KILO,
+        "cores_cpu_server": None if cpu_server is None else float(cpu_server.cpu_cores),
         "servers": float(servers),
         "gpus_server": gpus_server,
         "memory_gb": memory_bytes / GB,

@@ -11,11 +11,12 @@ import numpy as np
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.inference.layout import InferenceLayouts, query_heads
+from service.sizing.inference.lines import Lengths
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.machine import machine_of
 from service.sizing.inference.overheads import overheads_of
 from service.sizing.inference.software import software_of
-from service.sizing.inference.step import Lengths, Pass, step_parts
+from service.sizing.inference.step import Pass, step_parts
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.training.layouts import Layouts

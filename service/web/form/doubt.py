@@ -10,8 +10,6 @@ NUMBERS = frozenset({Shape.NUMBER, Shape.MONEY, Shape.EXACT, Shape.RANGE})
 """How numbers are typed in."""
 # Pages write their own numbers as 1,250, so there a comma is that of thousands; a rate or a price may be either.
 _COMMA_IS_CLEAR = frozenset({Shape.NUMBER, Shape.MONEY})
-# A rate of exchange is hardly ever a thousand without decimals, and 1.085 is how one is written.
-_DOT_IS_CLEAR = "fx.rate"
 
 
 def unclear(form: Form, typed: Mapping[str, str]) -> tuple[FieldError, ...]:
@@ -46,7 +44,7 @@ def _shares(part: str) -> tuple[str, ...]:
 
 def _meant(field: FormField, part: str) -> tuple[str, ...]:
     """The numbers that may be meant by it: one where the mark or the bounds of the field say which."""
-    if field.path.endswith(_DOT_IS_CLEAR) and "," not in part:
+    if field.dot_is_clear and "," not in part:
         return (part,)
     found = either(part.removeprefix("$"))
     if found is None or ("," in part and field.shape in _COMMA_IS_CLEAR and _within(field, found[0])):

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields
 from service.documents.labels import label, unit
 from service.schemas.constraints import CountryField, DayField
 from service.schemas.currency import CurrencyField
-from service.schemas.exact import ExactField
+from service.schemas.exact import ExactField, Rate
 from service.schemas.length import LengthField
 from service.schemas.model import ModelField
 from service.schemas.strict import Amount, Choice, Count, Flag, Money, Names, Text
@@ -61,6 +61,8 @@ class FormField:
     wide: bool = False
     # What has to be known before it is typed, and so stands beside it.
     note: str = ""
+    # Whether a dot is that of decimals whatever follows it: a rate of exchange is hardly ever a whole thousand.
+    dot_is_clear: bool = False
     # The last member of the place, where that is a name which may hold a dot.
     key: str = ""
 
@@ -175,6 +177,7 @@ def _one(
         limit=_limit(found),
         bounds=_bounds(found),
         required=found.required if required is None else required,
+        dot_is_clear=isinstance(found, Rate),
         options=_options(found),
         wide=shape in {Shape.MODEL, Shape.NAMES} or (isinstance(found, Text) and found.longest >= _LONG_TEXT),
     )

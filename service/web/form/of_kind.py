@@ -6,6 +6,7 @@ from typing import Any
 
 from service.edge.context import runtime
 from service.errors import NotFoundError
+from service.schemas.issue import nearest
 from service.sizing.kind import Kind
 from service.web.form import inference, science, training
 from service.web.form.field import Form
@@ -13,7 +14,9 @@ from service.web.form.site import SITE
 
 
 def form_of_kind(kind: str, application: str) -> tuple[Form, Mapping[str, str]]:
-    """The form of a kind, and what it opens with. Raises NotFoundError for a kind that there is not."""
+    """The form of a kind, and what it opens with. Raises NotFoundError for a kind or an application that there is not:
+    the form of another one would answer another question.
+    """
     if kind == Kind.INFERENCE.value:
         return _with_site(inference.FORM), inference.INITIAL
     if kind == Kind.TRAINING.value:
@@ -22,7 +25,9 @@ def form_of_kind(kind: str, application: str) -> tuple[Form, Mapping[str, str]]:
     if kind != Kind.SCIENCE.value:
         raise NotFoundError(f"There is no kind of workload {kind[:64]!r}.")
     if application not in known:
-        application = science.FIRST
+        near = nearest(application, known)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise NotFoundError(f"There is no scientific application {application[:64]!r}.{meant}")
     return _with_site(science.form_of(application, known[application].name)), science.initial(application)
 
 

@@ -9,9 +9,8 @@ from service.planning.batch.cancel import cancel
 from service.planning.batch.reading import get_batch
 from service.planning.change import archive
 from service.planning.change import change as change_workload
-from service.planning.keys import set_tenant_disabled
 from service.planning.schedule.asking import preview, preview_of, run_now
-from service.planning.schedule.due import begin_due, ring
+from service.planning.schedule.due import begin_due
 from service.planning.schedule.pages import Pages
 from service.planning.schedule.reading import (
     get_occurrence,
@@ -22,7 +21,7 @@ from service.planning.schedule.reading import (
     occurrence_results,
 )
 from service.planning.schedule.resize import resize
-from service.planning.schedule.writing import MOST_SCHEDULES, change, create, pause, remove, resume
+from service.planning.schedule.writing import MOST_SCHEDULES, change, create, pause
 from service.planning.sweep import prune
 from service.planning.transact import transact
 from service.planning.versions import record_release
@@ -30,7 +29,7 @@ from service.queue import QueueName, TaskName
 from service.store import occurrences
 from service.store.filters import AuditFilter
 from service.store.occurrence_items import OccurrenceItemFilter
-from service.store.tables.schedules import OccurrenceStatus, Outcome, Reason, ScheduleRow
+from service.store.tables.schedules import OccurrenceStatus, Outcome, Reason
 from tests.fakes import NOON
 from tests.planning.conftest import chat
 from tests.planning.schedule.conftest import DAY_S, dearer, saying
@@ -175,56 +174,6 @@ def test_a_preview_tells_ticks_on_the_clock_of_the_zone(acme, stranger):
     assert preview(acme.runtime, acme.admin, saying(cron=None, triggers=["engine"])).ticks == ()
 
 
-def test_missed_ticks_run_once_for_the_last(acme):
-    acme.post("one")
-    made = acme.schedule()
-    acme.clock.advance(10 * DAY_S)
-    assert acme.night() == 1
-    found = acme.last(made)
-    assert found.due_at == NOON.replace(hour=2) + timedelta(days=10)
-    assert begin_due(acme.runtime) == 0
-    assert len(list_occurrences(acme.runtime, acme.admin, made.id)) == 1
-    assert get_schedule(acme.runtime, acme.admin, made.id).next_at == found.due_at + timedelta(days=1)
-
-
-def test_two_dispatchers_make_one_occurrence_of_a_tick(acme):
-    acme.post("one")
-    made = acme.schedule()
-    acme.clock.advance(DAY_S)
-    assert begin_due(acme.runtime) + begin_due(acme.build()) == 1
-    assert len(list_occurrences(acme.runtime, acme.admin, made.id)) == 1
-
-
-def test_a_tick_waits_while_the_occurrence_before_is_open(acme):
-    acme.post("one")
-    made = acme.schedule()
-    acme.clock.advance(DAY_S)
-    assert begin_due(acme.runtime) == 1
-    acme.clock.advance(3 * DAY_S)
-    assert begin_due(acme.runtime) == 0
-    acme.night()
-    assert acme.night() == 1
-    newer, older = list_occurrences(acme.runtime, acme.admin, made.id)
-    assert newer.due_at - older.due_at == timedelta(days=3)
-
-
-def test_a_paused_schedule_rests_and_makes_up_for_nothing(acme, facts):
-    record_release(acme.runtime)
-    acme.post("one")
-    made = acme.schedule(triggers=["price_book"])
-    paused = pause(acme.runtime, acme.admin, made.id, version=made.version, request_id="req_2")
-    assert (paused.paused, paused.next_at, paused.version) == (True, None, 2)
-    assert pause(acme.runtime, acme.admin, made.id, version=None, request_id="req_2") == paused
-    newer = acme.newer(dearer(facts))
-    acme.clock.advance(5 * DAY_S)
-    assert acme.night(newer) == 0
-    resumed = resume(acme.runtime, acme.admin, made.id, version=2, request_id="req_3")
-    assert resumed.next_at == NOON.replace(hour=2) + timedelta(days=6)
-    assert acme.night(newer) == 0
-    acme.clock.advance(DAY_S)
-    assert acme.night(newer) == 1
-
-
 def test_a_change_is_over_the_version_that_was_read(acme, stranger):
     made = acme.schedule()
     acme.clock.advance(5)
@@ -238,29 +187,6 @@ def test_a_change_is_over_the_version_that_was_read(acme, stranger):
         change(acme.runtime, stranger, made.id, saying(), version=None, request_id="req_2")
     pause(acme.runtime, acme.admin, made.id, version=None, request_id="req_3")
     assert change(acme.runtime, acme.admin, made.id, saying(), version=None, request_id="req_4").next_at is None
-
-
-def test_a_tick_that_is_missed_at_the_moment_of_a_change_is_not_forgotten(acme):
-    made = acme.schedule()
-    acme.clock.advance(DAY_S)
-    changed = change(acme.runtime, acme.admin, made.id, saying(name="renamed"), version=None, request_id="req_2")
-    assert changed.next_at == made.next_at
-    assert begin_due(acme.runtime) == 1
-
-
-def test_a_removed_schedule_is_due_no_more_and_its_open_occurrence_ends(acme):
-    acme.post("one")
-    made = acme.schedule()
-    acme.clock.advance(DAY_S)
-    begin_due(acme.runtime)
-    occurrence = acme.last(made)
-    remove(acme.runtime, acme.admin, made.id, version=1, request_id="req_2")
-    with pytest.raises(NotFoundError):
-        get_schedule(acme.runtime, acme.admin, made.id)
-    assert list_schedules(acme.runtime, acme.admin) == ()
-    acme.clock.advance(DAY_S)
-    assert acme.night() == 0
-    assert get_occurrence(acme.runtime, acme.admin, occurrence.id).status is OccurrenceStatus.DONE
 
 
 def test_somebody_asks_for_one_now_and_no_second_one_while_it_is_open(acme, stranger):
@@ -347,20 +273,6 @@ def test_workers_that_die_again_and_again_end_it(acme):
     assert (found.status, found.error_code) == (OccurrenceStatus.DONE, "poison")
 
 
-def test_a_schedule_that_means_nothing_here_holds_up_no_other(acme):
-    broken, sound = acme.schedule(name="broken"), acme.schedule(name="sound")
-
-    def break_it(session):
-        # Such as a zone that the host has no more since an upgrade.
-        session.get(ScheduleRow, broken.id).time_zone = "Mars/Olympus"
-
-    transact(acme.runtime, break_it)
-    acme.clock.advance(DAY_S)
-    assert begin_due(acme.runtime) == 1
-    assert [one.schedule_id for one in list_occurrences(acme.runtime, acme.admin, sound.id)] == [sound.id]
-    assert list_occurrences(acme.runtime, acme.admin, broken.id) == ()
-
-
 def test_a_late_worker_writes_nothing(acme):
     """It slept through its lease; another one has taken over."""
     acme.post("one")
@@ -387,32 +299,6 @@ def test_a_worker_of_other_versions_leaves_a_release_to_one_that_has_it(acme, fa
     acme.clock.advance(acme.runtime.settings.resend_after_s + 1)
     acme.night(newer)
     assert acme.outcomes(occurrence.id) == [Outcome.MOVED]
-
-
-def test_a_disabled_tenant_has_nothing_due(acme):
-    acme.post("one")
-    made = acme.schedule()
-    set_tenant_disabled(acme.runtime, acme.admin.tenant_id, disabled=True)
-    acme.clock.advance(2 * DAY_S)
-    assert acme.night() == 0
-    set_tenant_disabled(acme.runtime, acme.admin.tenant_id, disabled=False)
-    assert acme.night() == 1
-    assert acme.last(made).status is OccurrenceStatus.DONE
-
-
-def test_a_broker_that_is_away_is_rung_later(acme):
-    acme.post("one")
-    acme.schedule()
-    acme.clock.advance(DAY_S)
-    acme.queue.up = False
-    assert (begin_due(acme.runtime), ring(acme.runtime)) == (1, 0)
-    acme.queue.up = True
-    assert ring(acme.runtime) == 1
-    assert ring(acme.runtime) == 0
-    # A bell that was lost is rung again.
-    acme.queue.sent.clear()
-    acme.clock.advance(acme.runtime.settings.resend_after_s + 1)
-    assert ring(acme.runtime) == 1
 
 
 def test_a_persons_question_is_let_through_between_pages(acme):
