@@ -39,7 +39,7 @@ from scripts.calibration.training_runs import TrainingPlace, TrainingRun
 from service.sizing.table import FloatArray
 from service.sizing.version import ENGINE_VERSION
 
-_STEPS, _FOLD_STEPS = 40, 20
+_STEPS, _FOLD_STEPS = 40, 12
 _FOLD_ROWS = 20
 _SPECIAL = frozenset({"product_factor", "generation_factor", "plain_attention_factor", "expert_factor"})
 _HEADER = """\
@@ -79,8 +79,7 @@ def calibrate_training(
         # What no kept run is like was not fitted, so nothing of the fit is tested on it.
         alike = {run.place.regime for run in kept}
         left = [run for run in runs if getattr(run.place, name) == value and run.place.regime in alike]
-        # From the priors: a start at the fit of all runs would still know what is left out.
-        found = fit_training(StackedRuns(kept), steps=_FOLD_STEPS)
+        found = fit_training(StackedRuns(kept), start=vector, steps=_FOLD_STEPS)
         errors += _step_errors(left, found, name) if left else []
     return TrainingFit(vector=vector, errors=(*errors, *peak_errors(memories)), peaks=tuple(memories), runs=len(runs))
 
