@@ -155,7 +155,7 @@ class Metrics:
             self._waiting_s.labels(kind).observe(max(0.0, waited_s))
 
     def sized(self, kind: str, *, outcome: str, seconds: float) -> None:
-        """The engine answered or failed; `outcome` is `feasible`, `infeasible`, or the code of the failure."""
+        """The engine answered, failed or was stopped; `outcome`: feasible, infeasible, spared, or a failure's code."""
         self._sizings.labels(kind, outcome).inc()
         self._sizing_s.labels(kind).observe(seconds)
 

@@ -26,6 +26,7 @@ from service.store.engine import KeptOpen, make_engine
 from service.store.listeners import Listeners
 from service.store.scope import keep_to_tenants
 from service.tracing import NO_TRACING, Tracing
+from service.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class Runtime:
     outbound: Outbound = field(repr=False)
     # Runs whose answer is at hand, of one moment: written together.
     gathering: Gathering[Any, Any] = field(repr=False, default_factory=lambda: Gathering(telling=written_together))
+    # Which tenants this process has sized for.
+    turns: Turns = field(repr=False, default_factory=Turns)
     tracing: Tracing = field(repr=False, default=NO_TRACING)
     # SQLite has one writer at a time and lets the others poll for their turn; the threads of a process queue up here.
     writers_turn: AbstractContextManager[Any] = field(repr=False, default_factory=nullcontext)

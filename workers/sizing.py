@@ -1,16 +1,16 @@
 """Tasks that size."""
 
 from service.planning.batch.chunk import size_chunk as size_items
-from service.planning.execute import execute
 from service.planning.schedule.resize import resize
+from service.planning.turn import execute_next
 from service.queue import TaskName
 from workers.app import app, runtime
 
 
 @app.task(name=TaskName.SIZE_WORKLOAD.value)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_workload(run_id: str) -> None:
-    """Size one run."""
-    execute(runtime(), run_id)
+    """Size one run: the one that is next, whichever it was rung for."""
+    execute_next(runtime(), run_id)
 
 
 @app.task(name=TaskName.SIZE_CHUNK.value)  # type: ignore[untyped-decorator]  # Celery publishes no types

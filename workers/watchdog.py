@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -32,34 +31,37 @@ def end_process() -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Watchdog:
-    """Watches from a thread of its own, because the loop that it watches may hang."""
+    """Watches from a thread of its own, because the loop that it watches may hang.
+
+    It counts looks and no seconds: those pass too while the whole worker is frozen or gets no time, and then nothing
+    could come in.
+    """
 
     waiting: Callable[[], int | None]
     deaf_after_s: float
     end: Callable[[], None] = end_process
-    clock: Callable[[], float] = time.monotonic
     stopped: threading.Event = field(default_factory=threading.Event)
-    heard_at_s: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """A worker that starts has just heard."""
-        self.heard()
+    silent_looks: int = 0
 
     def heard(self) -> None:
         """A message came in, or there was none that could have come."""
-        self.heard_at_s = self.clock()
+        self.silent_looks = 0
 
     def look(self) -> bool:
         """Whether messages have waited for too long, at a broker that answers, while none came in."""
-        if not self.waiting():
+        if self.waiting():
+            self.silent_looks += 1
+        else:
             self.heard()
-        return self.clock() - self.heard_at_s > self.deaf_after_s
+        return self.silent_looks > _LOOKS_PER_PERIOD
 
     def run(self) -> None:
         """Look again and again until stopped."""
         while not self.stopped.wait(self.deaf_after_s / _LOOKS_PER_PERIOD):
             if self.look() and not self.stopped.is_set():
-                log.critical("worker_deaf", silent_s=round(self.clock() - self.heard_at_s, 1))
+                log.critical(
+                    "worker_deaf", silent_s=round(self.silent_looks * self.deaf_after_s / _LOOKS_PER_PERIOD, 1)
+                )
                 self.end()
                 return
 

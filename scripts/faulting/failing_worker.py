@@ -12,7 +12,7 @@ from service.planning.answer import Answer, answer
 from service.planning.batch.asking import Asked
 from service.planning.batch.brief import Found, sized
 from service.planning.batch.chunk import size_chunk as size_items
-from service.planning.execute import execute
+from service.planning.turn import execute_next
 from service.queue import TaskName
 from service.runtime import Runtime
 from service.sizing.table import FloatArray
@@ -47,7 +47,7 @@ def _solved_items(
 @app.task(name=TaskName.SIZE_WORKLOAD.value, **_AT_ONCE)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def size_workload(run_id: str) -> None:
     """Size one run; die once its result is stored, where somebody wants that."""
-    if execute(runtime(), run_id, solve=_solved):
+    if execute_next(runtime(), run_id, solve=_solved):
         _POINTS.passed(Failpoint.STORED)
 
 

@@ -30,6 +30,7 @@ class Trait(StrEnum):
     POISON = "poison"
     HANGING = "hanging"
     STUBBORN = "stubborn"
+    BUSY = "busy"
 
 
 class Failpoints:
@@ -78,6 +79,8 @@ class Failpoints:
             os.kill(os.getpid(), signal.SIGKILL)
         if (seconds := self._trait(Trait.HANGING, question)) is not None:
             time.sleep(seconds)
+        if (seconds := self._trait(Trait.BUSY, question)) is not None:
+            _compute(seconds)
         if (seconds := self._trait(Trait.STUBBORN, question)) is not None:
             _hang_on(seconds)
 
@@ -95,6 +98,13 @@ def _hang_on(seconds: float) -> None:
     while time.monotonic() < until_s:
         with suppress(TimeLimitReached):
             time.sleep(0.05)
+
+
+def _compute(seconds: float) -> None:
+    """Use the processor for so long, however long that takes."""
+    until_s = time.thread_time() + seconds
+    while time.thread_time() < until_s:
+        sum(range(1000))
 
 
 def failpoints() -> Failpoints:

@@ -32,7 +32,7 @@ def exchange(port: int, head: str, pieces: Iterable[bytes] = (), *, pause_s: flo
                 heard += piece
         except OSError:
             pass
-    return _answer(heard, time.monotonic() - since_s)
+    return answer_of(heard, took_s=time.monotonic() - since_s)
 
 
 def chunked(pieces: Iterable[bytes]) -> Iterable[bytes]:
@@ -50,7 +50,8 @@ def _whole(heard: bytes) -> int:
     return len(heard)
 
 
-def _answer(heard: bytes, took_s: float) -> Answer:
+def answer_of(heard: bytes, *, took_s: float = 0.0) -> Answer:
+    """The answer that these bytes are."""
     head, _, body = heard.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ")

@@ -32,8 +32,9 @@ class DeadLetterQuerySchema(PageQuerySchema):
 @blueprint.described(
     operationId="listDeadLetters",
     description="For operators of the installation. `poison`: every attempt ended its worker; `time_limit`: sizing "
-    "took too long; `engine_error`: a fault of the engine, whose traceback lies in the database under the run's id. "
-    "Neither whose a run was nor what was asked is told.",
+    "computed for too long, or was stopped again and again without having computed; `engine_error`: a fault of the "
+    "engine, whose traceback lies in the database under the run's id. Neither whose a run was nor what was asked is "
+    "told.",
 )
 def get_dead_letters(query: dict[str, Any]) -> Any:
     """List the runs that failed, newest first."""

@@ -1,5 +1,6 @@
 """A batch, as a program that uses the client reads it; the whole answer of the server stays beside it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,6 +75,18 @@ def batch_of(document: Mapping[str, Any], *, retry_after_s: float | None = None)
         )
     except (KeyError, TypeError, ValueError) as fault:
         raise NotUnderstoodError(f"The server's batch is not as this client knows batches ({fault}).") from fault
+
+
+def is_one_over_lines(body: bytes) -> bool:
+    """Whether it is one workload that is written over several lines, of which none is one."""
+    text = body.strip()
+    if not text.startswith(b"{") or b"\n" not in text:
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def media_type_of(name: str, body: bytes) -> str:

@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from service.client.answers import Answer, make_console, plain_table
-from service.client.batch import Batch, batch_of, media_type_of
+from service.client.batch import Batch, batch_of, is_one_over_lines, media_type_of
 from service.client.batch_progress import BatchWatch, duration, pace
 from service.client.call import Call, calling, complain
 from service.client.choosing import paging
 from service.client.counted import counted
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
-from service.client.files import read_file
+from service.client.files import FileError, read_file
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
 from service.client.out import FORMS, check_out, form_of, out_option, write_pieces
@@ -79,6 +79,11 @@ def batch(
     check_out(out)
     body = read_file(file, most_bytes=_LARGEST_BYTES)
     media_type = FORMS[given] if given else media_type_of(file, body)
+    if media_type == FORMS["ndjson"] and is_one_over_lines(body):
+        raise FileError(
+            f"{file} holds one workload, over several lines: headroom size {file} sizes it. A batch has one on each "
+            "line, or a JSON list of them."
+        )
     with BatchWatch() as watch, call.connect(watch) as headroom:
         if dry_run:
             return _tell_dry_run(call, headroom.batches.dry_run(body, media_type=media_type))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.errors import PlannerError
 from service.planning.answer import Answer, answer
 from service.planning.heard import run_ended
+from service.planning.time_limit import TIME_LIMIT, Computed, given_up
 from service.planning.transact import read, transact
 from service.queue import TimeLimitReached
 from service.runtime import Runtime
@@ -21,12 +22,15 @@ from service.tracing import now_ns, trace_id_of
 log = structlog.get_logger(__name__)
 
 Solve = Callable[[Runtime, str], Answer]
+# Which run is taken where a message rings for one: told in the transaction that takes it.
+Choose = Callable[[Session, str], str]
 
 _DISABLED = "tenant_disabled"
 _TAKEN_OVER = "taken_over"
 _CANCELLED = "cancelled"
+_SPARED = "spared"
 # Somebody else ended the run, or nobody has.
-_NOT_ENDED = (_DISABLED, _TAKEN_OVER, _CANCELLED)
+_NOT_ENDED = (_DISABLED, _TAKEN_OVER, _CANCELLED, _SPARED)
 _TRACEBACK_CHARACTERS = 20_000
 
 
@@ -39,6 +43,7 @@ class _Claim:
     question: str
     token: int
     attempt: int
+    spares: int
     kind: str
     digest: str
     request_id: str
@@ -62,10 +67,24 @@ class _Failure:
     traceback: str | None = None
 
 
-def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spared:
+    """Time was up before the engine could compute: somebody tries again."""
+
+    computed_s: float
+
+
+_Outcome = Answer | _Failure | _Spared
+
+
+def _that_one(_session: Session, run_id: str) -> str:
+    return run_id
+
+
+def execute(runtime: Runtime, run_id: str, *, solve: Solve = answer, choose: Choose = _that_one) -> bool:
     """Bring one run to its end; False when there was nothing to do, or somebody else did it."""
     began_ns = now_ns()
-    claim = _claim(runtime, run_id)
+    claim = _claim(runtime, run_id, choose=choose)
     if claim is None:
         log.info("run_not_claimed", run_id=run_id)
         return False
@@ -101,6 +120,9 @@ def _bring_to_end(runtime: Runtime, claim: _Claim, solve: Solve, began_ns: int) 
     if isinstance(outcome, _Failure):
         log.warning("run_failed", code=outcome.code, duration_ms=duration_ms)
         return outcome.code
+    if isinstance(outcome, _Spared):
+        log.warning("run_spared", computed_s=round(outcome.computed_s, 2), duration_ms=duration_ms)
+        return _SPARED
     runtime.cache.put(claim.tenant_id, outcome.digest, outcome.stored.body)
     log.info("run_done", feasible=outcome.stored.feasible, duration_ms=duration_ms)
     return None
@@ -116,12 +138,13 @@ def _lost(runtime: Runtime, claim: _Claim) -> str:
     return _TAKEN_OVER
 
 
-def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
+def _claim(runtime: Runtime, rung_for: str, *, choose: Choose = _that_one) -> _Claim | None:
     """Take the run, if it may be taken; a disabled tenant's run ends here instead."""
     now = runtime.clock()
     settings = runtime.settings
 
     def work(session: Session) -> _Claim | None:
+        run_id = choose(session, rung_for)
         row = runs.claim(session, run_id, now=now, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
         if row is None:
             return None
@@ -138,6 +161,7 @@ def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
             question=row.question,
             token=row.lease_token,
             attempt=row.attempts,
+            spares=row.spares,
             kind=row.kind,
             digest=row.digest,
             request_id=row.request_id,
@@ -149,13 +173,14 @@ def _claim(runtime: Runtime, run_id: str) -> _Claim | None:
     return transact(runtime, work)
 
 
-def _solve(runtime: Runtime, claim: _Claim, solve: Solve) -> Answer | _Failure:
-    """Whatever the engine does, the run gets an end that says what happened."""
+def _solve(runtime: Runtime, claim: _Claim, solve: Solve) -> _Outcome:
+    """Whatever the engine does, the run gets an end that says what happened, or another try where none was had."""
+    computed = Computed()
     try:
         return solve(runtime, claim.question)
     except TimeLimitReached:
-        limit_s = runtime.settings.task_soft_limit_s
-        return _Failure(code="time_limit", message=f"Sizing took longer than {limit_s} s; narrow the constraints.")
+        message = given_up(runtime.settings, computed, spares=claim.spares)
+        return _Spared(computed_s=computed.seconds) if message is None else _Failure(code=TIME_LIMIT, message=message)
     except PlannerError as error:
         return _Failure(code=error.code, message=error.message)
     except Exception as error:
@@ -168,17 +193,21 @@ def _solve(runtime: Runtime, claim: _Claim, solve: Solve) -> Answer | _Failure:
         )
 
 
-def _named(outcome: Answer | _Failure) -> str:
+def _named(outcome: _Outcome) -> str:
     if isinstance(outcome, _Failure):
         return outcome.code
+    if isinstance(outcome, _Spared):
+        return _SPARED
     return "feasible" if outcome.stored.feasible else "infeasible"
 
 
-def _store(runtime: Runtime, claim: _Claim, outcome: Answer | _Failure) -> bool:
-    """Write the end of the run and of those that follow it, if the token still matches."""
+def _store(runtime: Runtime, claim: _Claim, outcome: _Outcome) -> bool:
+    """Write the end of the run and of those that follow it, or give it back, if the token still matches."""
     now = runtime.clock()
 
     def work(session: Session) -> bool:
+        if isinstance(outcome, _Spared):
+            return runs.spare(session, claim.run_id, token=claim.token, now=now)
         if isinstance(outcome, _Failure):
             stored = runs.fail(
                 session,

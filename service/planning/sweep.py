@@ -132,9 +132,9 @@ def expel_expired(runtime: Runtime) -> tuple[int, list[Bell]]:
     now = runtime.clock()
     sent_before = now - timedelta(seconds=runtime.settings.resend_after_s)
     rows = read(runtime, lambda session: list(runs.expired(session, now=now, sent_before=sent_before, limit=_BATCH)))
-    exhausted = [row for row in rows if row.attempts >= runtime.settings.max_attempts]
+    exhausted = [row for row in rows if row.attempts - row.spares >= runtime.settings.max_attempts]
     poisoned = sum(_poison(runtime, row) for row in exhausted)
-    return poisoned, [bell_of(row) for row in rows if row.attempts < runtime.settings.max_attempts]
+    return poisoned, [bell_of(row) for row in rows if row not in exhausted]
 
 
 def _poison(runtime: Runtime, row: RunRow) -> bool:

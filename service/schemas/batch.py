@@ -53,9 +53,12 @@ class BatchSchema(WordedSchema):
     counts = one(BatchCountsSchema, "The items by state.")
     reused_items = count("Items whose question had an answer already: it was sized once for all of them.")
     progress_fraction = figure("Share of the items that have come to an end.")
-    rate_items_s = figure("Items per second since a worker took the first; null before.", **_OPTIONAL)
+    rate_items_s = figure(
+        "Items per second of late, and of the whole batch once it has ended; null while nothing is known.", **_OPTIONAL
+    )
     left_s = figure(
-        "Seconds until the last item at this rate; null while nothing is known, and at the end.", **_OPTIONAL
+        "Seconds until the last item at this rate; null while nothing is known or nobody works on it, and at the end.",
+        **_OPTIONAL,
     )
     principal = text("Who posted it.")
     created_at = moment("When it was posted.")
@@ -188,7 +191,9 @@ class BatchItemSchema(WordedSchema):
     name = text("Its name.", **_OPTIONAL)
     kind = text("Kind of its workload; null until it was read, and where it was refused.", **_OPTIONAL)
     digest = text("Identity of its question; null until it was read, and where it was refused.", **_OPTIONAL)
-    attempts = count("How often a worker has begun it alone, after others had died over its chunk.")
+    attempts = count(
+        "How often it was begun alone, after workers had died over its chunk, or stopped without having computed."
+    )
     error = StoredJson(
         "Why it was refused or failed; null otherwise.", ItemErrorSchema, attribute="problem", **_OPTIONAL
     )

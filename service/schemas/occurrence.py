@@ -91,7 +91,9 @@ class OccurrenceSchema(WordedSchema):
     sized_items = count("Those whose sizing has ended.")
     compared_items = count("Those that were compared with their former answer.")
     progress_fraction = figure("Share of the work that is done.")
-    rate_items_s = figure("Workloads sized per second; null before.", **_OPTIONAL)
+    rate_items_s = figure(
+        "Workloads sized per second of late, and in all once they are; null while nothing is known.", **_OPTIONAL
+    )
     left_s = figure("Seconds until the last is sized at this rate; null while nothing is known.", **_OPTIONAL)
     threshold_fraction = figure("What counted as moved.")
     selection = one(SelectionSchema, "Which workloads were selected.")

@@ -1,5 +1,6 @@
 """Point prediction + residual quantiles -> P10/P50/P90, quantiles at any confidence, and confidence in a bound."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
@@ -109,16 +110,30 @@ def scaled(found: Interval, factor: float) -> Interval:
 
 def confidence_below(bound: Numeric, point: Numeric, spread: Spread) -> FloatArray:
     """Fraction of outcomes at or under `bound` when `point` is predicted (split log-normal); arrays or scalars."""
+    return _confidence(
+        np.asarray(bound, dtype=np.float64),
+        np.asarray(point, dtype=np.float64),
+        spread.shift,
+        max(spread.up, 1e-12),
+        max(spread.down, 1e-12),
+    )
+
+
+def confidences_below(each: Sequence[tuple[float, float, Spread]]) -> list[float]:
+    """The same of several quantities, each a bound, a point and a spread of its own."""
+    columns = np.array(
+        [(bound, point, spread.shift, max(spread.up, 1e-12), max(spread.down, 1e-12)) for bound, point, spread in each]
+    ).T
+    found: list[float] = _confidence(*columns).tolist()
+    return found
+
+
+def _confidence(bound: FloatArray, point: FloatArray, shift: Numeric, up: Numeric, down: Numeric) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.log(np.asarray(bound, dtype=np.float64) / np.asarray(point, dtype=np.float64)) - spread.shift
-    arm = np.where(distance >= 0.0, max(spread.up, 1e-12), max(spread.down, 1e-12))
+        distance = np.log(bound / point) - shift
+    arm = np.where(distance >= 0.0, up, down)
     known = np.where(np.isnan(distance), -np.inf, distance)
     return normal_cdf(np.minimum(8.0, np.maximum(-8.0, known / arm * _Z90)))
-
-
-def confidence_above(bound: Numeric, point: Numeric, spread: Spread) -> FloatArray:
-    """Fraction of outcomes at or over `bound` when `point` is predicted."""
-    return 1.0 - confidence_below(bound, point, spread)
 
 
 def normal_cdf(z: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.insert_many import insert_many
+from service.store.recent_rate import recent_rate_items_s
 from service.store.tables.batches import (
     ENDS,
     OPEN_BATCHES,
@@ -163,12 +164,20 @@ def start(session: Session, batch_id: str, *, now: datetime) -> bool:
 
 def count(session: Session, batch_id: str, ended: Ended, *, now: datetime) -> bool:
     """Add to the counts, and end the batch with its last item; False when it has ended already. Locks the row."""
+    columns = (BatchRow.started_at, BatchRow.counted_at, BatchRow.recent_rate_items_s)
+    query = select(*columns).where(BatchRow.id == batch_id, _IS_OPEN).with_for_update()
+    before = session.execute(query).one_or_none()
+    if before is None:
+        return False
     names = ("done", "infeasible", "refused", "failed", "reused_items")
     values: dict[str, Any] = {name: getattr(BatchRow, name) + getattr(ended, name) for name in names}
     counts = BatchRow.done + BatchRow.infeasible + BatchRow.refused + BatchRow.failed + ended.items
     over = counts >= BatchRow.items
     values["status"] = case((over, BatchStatus.DONE.value), else_=BatchStatus.RUNNING.value)
     values["finished_at"] = case((over, literal(now, Moment)), else_=literal(None, Moment))
+    since_s = (now - (before.counted_at or before.started_at or now)).total_seconds()
+    rate = recent_rate_items_s(before.recent_rate_items_s, items=ended.items, since_s=since_s)
+    values |= {"counted_at": now, "recent_rate_items_s": rate}
     return _rows(session, update(BatchRow).where(BatchRow.id == batch_id, _IS_OPEN).values(**values)) == 1
 
 

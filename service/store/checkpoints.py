@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import make_url
 
@@ -15,9 +16,10 @@ _EVERY_S = 0.25
 # Below this there is nothing worth a look.
 _PAGE_BYTES = 4096
 _WORTH_BYTES = 1024 * _PAGE_BYTES
-# Readers look through the whole log, so beyond this it begins anew: writers wait for what is left to be carried over.
-_ANEW_BYTES = 8192 * _PAGE_BYTES
-_LONGEST_WAIT_MS = 200
+# Beyond this it begins anew: writers stand still until what is left is carried over and on the disk, which takes as
+# long after a short log as after a long one. Readers look only through what is not carried over yet.
+_ANEW_PAGES = 32768
+_LONGEST_WAIT_S = 0.2
 
 
 class Checkpoints:
@@ -38,24 +40,49 @@ class Checkpoints:
         self._stop.set()
 
     def _run(self, path: Path) -> None:
+        before: LogState | None = None
         while not self._stop.wait(_EVERY_S):
             # What is missed now is done next time, or by a writer whose log has grown too long.
             with suppress(sqlite3.Error, OSError):
-                checkpoint(path)
+                before = checkpoint(path, before=before)
 
 
-def checkpoint(path: Path) -> bool:
-    """Carry the log over, where it has grown; whether it begins anew. Raises OSError and sqlite3.Error."""
+class LogState(NamedTuple):
+    """A log as it is at some moment: one that is written to becomes another one."""
+
+    bytes: int
+    changed_ns: int
+
+
+def checkpoint(path: Path, *, before: LogState | None) -> LogState | None:
+    """Carry the log over, where it has grown; how it was found, to be given the next time. Where nobody has written
+    since `before`, the disk gets its room back; while somebody writes it keeps it, for room that is there already is
+    written to in half the time. Raises OSError and sqlite3.Error.
+    """
+    found = _state(path)
+    if found is None or found.bytes < _WORTH_BYTES:
+        return found
+    quiet = found == before
+    # Who would have to be waited for keeps the room a little longer.
+    wait_s = 0.0 if quiet else _LONGEST_WAIT_S
+    with closing(sqlite3.connect(path, timeout=wait_s, isolation_level=None)) as connection:
+        if quiet:
+            _carry_over(connection, "TRUNCATE")
+        # Nearly all is over after this, so what follows is short; where it must wait for a reader, it is cut off.
+        elif _carry_over(connection, "PASSIVE") > _ANEW_PAGES:
+            _carry_over(connection, "RESTART")
+    return found
+
+
+def _state(path: Path) -> LogState | None:
     try:
-        log_bytes = path.with_name(f"{path.name}-wal").stat().st_size
+        stat = path.with_name(f"{path.name}-wal").stat()
     except FileNotFoundError:
-        return False
-    if log_bytes < _WORTH_BYTES:
-        return False
-    with closing(sqlite3.connect(path, timeout=_LONGEST_WAIT_MS / 1000, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        if log_bytes < _ANEW_BYTES:
-            return False
-        # Nearly all is over already, so this is short. It is cut off, or it would be looked at again for ever.
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+        return None
+    return LogState(stat.st_size, stat.st_mtime_ns)
+
+
+def _carry_over(connection: sqlite3.Connection, how: str) -> int:
+    """So many pages are in the log."""
+    _, pages, _ = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+    return int(pages)

@@ -42,6 +42,7 @@ class Claimed:
     attempts: int
     request_id: str
     traceparent: str | None
+    items_call: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class OpenItem:
     line: int
     asked: str
     attempts: int
+    spares: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def claim(session: Session, batch_id: str, number: int, *, now: datetime, lease_
             lease_token=BatchChunkRow.lease_token + 1,
             lease_until=now + timedelta(seconds=lease_s),
         )
-        .returning(BatchChunkRow.tenant_id, BatchChunkRow.lease_token, BatchChunkRow.attempts)
+        .returning(BatchChunkRow.tenant_id, BatchChunkRow.lease_token, BatchChunkRow.attempts, BatchChunkRow.items_call)
     )
     row = session.execute(query.execution_options(synchronize_session=False)).one_or_none()
     if row is None:
@@ -111,17 +113,17 @@ def claim(session: Session, batch_id: str, number: int, *, now: datetime, lease_
         attempts=row.attempts,
         request_id=batch.request_id,
         traceparent=batch.traceparent,
+        items_call=row.items_call,
     )
 
 
 def open_items(session: Session, batch_id: str, number: int) -> list[OpenItem]:
     """The items of a chunk that have no end yet, in the order of their lines."""
     mine = and_(BatchItemRow.batch_id == batch_id, BatchItemRow.chunk == number)
-    query = select(BatchItemRow.line, BatchItemRow.asked, BatchItemRow.attempts).where(
-        mine, BatchItemRow.state == ItemState.QUEUED.value
-    )
+    columns = (BatchItemRow.line, BatchItemRow.asked, BatchItemRow.attempts, BatchItemRow.spares)
+    query = select(*columns).where(mine, BatchItemRow.state == ItemState.QUEUED.value)
     rows = session.execute(query.order_by(BatchItemRow.line))
-    return [OpenItem(line=line, asked=asked, attempts=attempts) for line, asked, attempts in rows]
+    return [OpenItem(line=row.line, asked=row.asked, attempts=row.attempts, spares=row.spares) for row in rows]
 
 
 def extend(session: Session, claimed: Claimed, *, now: datetime, lease_s: float) -> bool:
@@ -129,16 +131,19 @@ def extend(session: Session, claimed: Claimed, *, now: datetime, lease_s: float)
     return _held(session, claimed, {"lease_until": now + timedelta(seconds=lease_s)})
 
 
-def attempt(session: Session, claimed: Claimed, line: int) -> None:
-    """An item of a held chunk is about to be sized alone."""
-    mine = and_(BatchItemRow.batch_id == claimed.batch_id, BatchItemRow.line == line)
-    _rows(session, update(BatchItemRow).where(mine).values(attempts=BatchItemRow.attempts + 1))
+def attempt(session: Session, claimed: Claimed, item: OpenItem) -> None:
+    """An item of a held chunk, as it was when that was claimed, is about to be sized alone."""
+    _tried(session, claimed, item, {"attempts": item.attempts + 1})
 
 
-def spare(session: Session, claimed: Claimed, line: int) -> None:
-    """An item of a held chunk was not sized after all."""
-    mine = and_(BatchItemRow.batch_id == claimed.batch_id, BatchItemRow.line == line)
-    _rows(session, update(BatchItemRow).where(mine).values(attempts=BatchItemRow.attempts - 1))
+def spare(session: Session, claimed: Claimed, item: OpenItem) -> None:
+    """It was stopped by no fault of its own, whether it had been noted already or not."""
+    _tried(session, claimed, item, {"attempts": item.attempts + 1, "spares": item.spares + 1})
+
+
+def _tried(session: Session, claimed: Claimed, item: OpenItem, values: Mapping[str, int]) -> None:
+    mine = and_(BatchItemRow.batch_id == claimed.batch_id, BatchItemRow.line == item.line)
+    _rows(session, update(BatchItemRow).where(mine).values(**values))
 
 
 def settle(
@@ -148,21 +153,24 @@ def settle(
     *,
     counts: batches.Ended,
     then: ChunkStatus,
-    attempts: int | None,
+    attempts: int,
+    items_call: int | None,
     now: datetime,
 ) -> bool:
     """Write the ends of items of a held chunk, all or none; False when it is not held any more, or cancelled.
 
-    `then` it is done, queued for the items that are left, or still held; `attempts` are what it has had from now on,
-    None as many as before.
+    `then` it is done, queued for the items that are left, or still held; `attempts` are what it has had from now on.
     """
     if not batches.count(session, claimed.batch_id, counts, now=now):
         return False
-    values: dict[str, Any] = {"status": then.value, "open_items": BatchChunkRow.open_items - len(ended)}
+    values: dict[str, Any] = {
+        "status": then.value,
+        "open_items": BatchChunkRow.open_items - len(ended),
+        "attempts": attempts,
+        "items_call": items_call,
+    }
     if then is not ChunkStatus.RUNNING:
         values |= {"lease_until": None, "sent_at": None}
-    if attempts is not None:
-        values["attempts"] = attempts
     if not _held(session, claimed, values):
         return False
     _write(session, claimed, ended)

@@ -16,11 +16,11 @@ from service.store.stated import stated, stated_in
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
 
-_LEADS = RunRow.follows_run_id.is_(None)
+LEADS = RunRow.follows_run_id.is_(None)
 _IS_OPEN = stated_in(RunRow.status, OPEN)
 # Both words: SQLite does not conclude the wider one from the narrower.
-_QUEUED = and_(_IS_OPEN, stated(RunRow.status, RunStatus.QUEUED))
-_RUNNING = and_(_IS_OPEN, stated(RunRow.status, RunStatus.RUNNING))
+QUEUED = and_(_IS_OPEN, stated(RunRow.status, RunStatus.QUEUED))
+RUNNING = and_(_IS_OPEN, stated(RunRow.status, RunStatus.RUNNING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +98,16 @@ def standing(session: Session, tenant_id: str, workload_id: str, *, version: int
 
 def leader_of(session: Session, tenant_id: str, digest: str) -> RunRow | None:
     """The open run that leads on this question; locked, so that it cannot end while somebody joins it."""
-    query = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.digest == digest, _IS_OPEN, _LEADS)
+    query = select(RunRow).where(RunRow.tenant_id == tenant_id, RunRow.digest == digest, _IS_OPEN, LEADS)
     return session.scalar(query.with_for_update(read=True))
 
 
 def claim(session: Session, run_id: str, *, now: datetime, lease_s: float, max_attempts: int) -> RunRow | None:
     """Take a queued run, or a running one whose lease has run out; None when there is nothing to take."""
-    expired = and_(_RUNNING, RunRow.lease_until < now, RunRow.attempts < max_attempts)
+    expired = and_(RUNNING, RunRow.lease_until < now, RunRow.attempts - RunRow.spares < max_attempts)
     query = (
         update(RunRow)
-        .where(RunRow.id == run_id, _LEADS, or_(_QUEUED, expired))
+        .where(RunRow.id == run_id, LEADS, or_(QUEUED, expired))
         .values(
             status=RunStatus.RUNNING.value,
             attempts=RunRow.attempts + 1,
@@ -121,7 +121,7 @@ def claim(session: Session, run_id: str, *, now: datetime, lease_s: float, max_a
     if row is not None:
         session.execute(
             update(RunRow)
-            .where(RunRow.follows_run_id == run_id, _QUEUED)
+            .where(RunRow.follows_run_id == run_id, QUEUED)
             .values(status=RunStatus.RUNNING.value, started_at=now)
         )
     return row
@@ -148,10 +148,16 @@ def fail(
     return _end(session, run_id, token=token, values=values, now=now)
 
 
+def spare(session: Session, run_id: str, *, token: int, now: datetime) -> bool:
+    """Give the run back as if its lease had run out; the attempt is not held against it. False as above."""
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RUNNING)
+    return _rows(session, holds, {"spares": RunRow.spares + 1, "lease_until": now}) == 1
+
+
 def _end(session: Session, run_id: str, *, token: int, values: dict[str, Any], now: datetime) -> bool:
     """End the run that holds the token, and every run that follows it, in the same way."""
     values = {**values, "finished_at": now, "lease_until": None}
-    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, _RUNNING)
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RUNNING)
     if _rows(session, holds, values) != 1:
         return False
     follower = {**values, "started_at": func.coalesce(RunRow.started_at, literal(now, Moment))}
@@ -174,8 +180,8 @@ def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequenc
     query = (
         select(RunRow.id, *COLUMNS)
         .where(
-            _QUEUED,
-            _LEADS,
+            QUEUED,
+            LEADS,
             func.coalesce(RunRow.sent_at, RunRow.created_at) < sent_before,
         )
         .order_by(RunRow.id)
@@ -186,7 +192,7 @@ def unclaimed(session: Session, *, sent_before: datetime, limit: int) -> Sequenc
 
 def count_queued(session: Session) -> int:
     """How many runs wait for a worker."""
-    return session.scalar(select(func.count()).where(_QUEUED, _LEADS)) or 0
+    return session.scalar(select(func.count()).where(QUEUED, LEADS)) or 0
 
 
 def open_counts(session: Session) -> dict[str, int]:
@@ -198,7 +204,7 @@ def open_counts(session: Session) -> dict[str, int]:
 
 def count_open(session: Session, tenant_id: str) -> int:
     """How many questions of the tenant are open, equal ones counted once."""
-    query = select(func.count(RunRow.id)).where(RunRow.tenant_id == tenant_id, _IS_OPEN, _LEADS)
+    query = select(func.count(RunRow.id)).where(RunRow.tenant_id == tenant_id, _IS_OPEN, LEADS)
     return session.scalar(query) or 0
 
 
@@ -215,7 +221,7 @@ def dead(session: Session, *, before_id: str | None, limit: int) -> Sequence[Run
 
 def waiting_since(session: Session) -> datetime | None:
     """Since when the run that has waited longest waits for a worker; None when none waits."""
-    return session.scalar(select(func.min(RunRow.created_at)).where(_QUEUED, _LEADS))
+    return session.scalar(select(func.min(RunRow.created_at)).where(QUEUED, LEADS))
 
 
 def expired(session: Session, *, now: datetime, sent_before: datetime, limit: int) -> Sequence[RunRow]:
@@ -223,8 +229,8 @@ def expired(session: Session, *, now: datetime, sent_before: datetime, limit: in
     query = (
         select(RunRow)
         .where(
-            _RUNNING,
-            _LEADS,
+            RUNNING,
+            LEADS,
             RunRow.lease_until < now,
             or_(RunRow.sent_at.is_(None), RunRow.sent_at <= RunRow.lease_until, RunRow.sent_at < sent_before),
         )
@@ -236,7 +242,7 @@ def expired(session: Session, *, now: datetime, sent_before: datetime, limit: in
 
 def expel(session: Session, run_id: str, *, token: int) -> int | None:
     """Take an expired run away from its holder without starting it; the new token, None when it moved meanwhile."""
-    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, _RUNNING)
+    holds = and_(RunRow.id == run_id, RunRow.lease_token == token, RUNNING)
     return token + 1 if _rows(session, holds, {"lease_token": token + 1}) == 1 else None
 
 

@@ -116,6 +116,17 @@ def test_what_an_upload_is(name, body, expected):
     assert media_type_of(name, body) == expected
 
 
+def test_one_workload_over_several_lines_is_no_batch(command, served, question, tmp_path):
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(question(), indent=2))
+    done = command("batch", path, "--dry-run")
+    assert done.code == Ending.REFUSED
+    assert f"headroom size {path}" in done.err
+    assert served.gate.seen == []
+    path.write_text(json.dumps(question()) + "\n")
+    assert command("batch", path, "--dry-run").code == Ending.DONE
+
+
 def test_the_table_of_the_readme_is_a_batch(command, tmp_path):
     text = (ROOT / "README.md").read_text()
     table = re.search(r"printf '%s\\n' '([^']*)' \\\n\s+'([^']*)' '([^']*)' > workloads.csv", text)

@@ -1,6 +1,7 @@
 """A Runtime with the real catalog, on each database, with a real cache, a list for a queue and a clock that stands."""
 
 import copy
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -36,6 +37,13 @@ def chat(**workload: Any) -> SizingRequest:
     body = copy.deepcopy(CHAT)
     body["workload"] |= workload
     return SizingRequestSchema().load(body)
+
+
+def compute(seconds: float) -> None:
+    """Be at work for so long, however long that takes."""
+    until_s = time.thread_time() + seconds
+    while time.thread_time() < until_s:
+        sum(range(1000))
 
 
 @pytest.fixture

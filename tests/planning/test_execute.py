@@ -1,5 +1,7 @@
 import json
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -12,6 +14,7 @@ from service.planning.keys import set_tenant_disabled
 from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.planning.sweep import sweep
+from service.planning.time_limit import MOST_SPARES
 from service.planning.transact import transact
 from service.planning.versions import record_release
 from service.queue import TimeLimitReached
@@ -19,7 +22,7 @@ from service.schemas.workload import SizingRequestSchema
 from service.sizing.workload import budget_usd
 from service.store import runs
 from service.store.tables.runs import ResultRow, RunRow
-from tests.planning.conftest import chat
+from tests.planning.conftest import chat, compute
 
 
 @pytest.fixture
@@ -143,12 +146,73 @@ def test_an_engine_that_breaks_ends_the_run_and_keeps_the_reason_inside(runtime,
     assert not submit(runtime, caller, chat(), request_id="req_2").cached
 
 
-def test_the_soft_limit_ends_the_run(runtime, caller, run):
+def test_the_soft_limit_ends_a_run_that_computes(runtime, caller, run):
     def slow(_, __):
+        compute(runtime.settings.task_soft_limit_s * 0.6)
         raise TimeLimitReached
 
     assert execute(runtime, run.id, solve=slow)
-    assert get_run(runtime, caller, run.id).error.code == "time_limit"
+    error = get_run(runtime, caller, run.id).error
+    assert (error.code, "narrow the constraints" in error.message) == ("time_limit", True)
+
+
+def frozen(runtime, _):
+    """Time passed, and nothing was computed."""
+    time.sleep(runtime.settings.task_soft_limit_s)
+    raise TimeLimitReached
+
+
+def test_a_run_whose_worker_was_frozen_is_tried_again(runtime, caller, run, queue, clock):
+    assert not execute(runtime, queue.take(), solve=frozen)
+    spared = get_run(runtime, caller, run.id)
+    assert (spared.status, spared.error) == ("running", None)
+    clock.advance(0.1)
+    assert sweep(runtime).rung == 1
+    assert execute(runtime, queue.take())
+    done = get_run(runtime, caller, run.id)
+    assert (done.status, done.attempts) == ("done", 2)
+
+
+def test_a_run_that_waits_for_ever_ends_as_well(runtime, caller, run, queue, clock):
+    """A machine that gives no time, or something that never answers: nobody can tell, and somebody waits."""
+    tries = 0
+    while queue.sent:
+        execute(runtime, queue.take(), solve=frozen)
+        tries += 1
+        clock.advance(0.1)
+        sweep(runtime)
+        assert tries < 10
+    found = get_run(runtime, caller, run.id)
+    assert (found.status, found.error.code, tries) == ("failed", "time_limit", MOST_SPARES + 1)
+    assert "did not give it time" in found.error.message
+
+
+def test_a_stop_without_fault_is_no_step_towards_poison(runtime, caller, run, queue, clock):
+    class Killed(BaseException):
+        pass
+
+    def die(_, __):
+        raise Killed
+
+    for solve in (frozen, frozen, die, die):
+        with suppress(Killed):
+            execute(runtime, queue.take(), solve=solve)
+        clock.advance(runtime.settings.lease_s + 1)
+        sweep(runtime)
+    assert execute(runtime, queue.take())
+    done = get_run(runtime, caller, run.id)
+    assert (done.status, done.attempts) == ("done", 5)
+
+
+def test_who_lost_the_run_while_frozen_does_not_give_it_back(runtime, caller, run, clock):
+    def overtaken(held, _):
+        clock.advance(held.settings.lease_s + 1)
+        assert execute(held, run.id)
+        raise TimeLimitReached
+
+    assert not execute(runtime, run.id, solve=overtaken)
+    assert get_run(runtime, caller, run.id).status == "done"
+    assert row_of(runtime, run.id).spares == 0
 
 
 def test_what_the_engine_cannot_mean_ends_the_run_with_its_code(runtime, caller, run):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.sizing.result import Limit, Quantity, Rejection, WorkingStep
-from service.sizing.round_result import rounded, significant
+from service.sizing.round_result import rounded, rounded_once, significant
 
 STEP = WorkingStep(
     name="racks",
@@ -50,3 +50,11 @@ def test_what_options_share_they_still_share() -> None:
     inputs = (Quantity(name="share", value=2 / 3),)
     first, second = rounded((replace(STEP, inputs=inputs), replace(STEP, value=1 / 3, inputs=inputs)))
     assert first.inputs is second.inputs
+
+
+def test_what_was_rounded_once_is_what_an_answer_would_have() -> None:
+    inputs = (Quantity(name="a", value=1.23456789), Quantity(name="b", value=None))
+    step = WorkingStep(name="s", value=2.0, unit="", formula="", inputs=inputs, source="")
+    shared = replace(step, inputs=rounded_once(inputs))
+    assert rounded(shared) == rounded(step)
+    assert rounded(shared).inputs is shared.inputs

@@ -58,6 +58,14 @@ def test_what_hosts_and_alignments_must_bring_stands_on_the_page(anna, sized):
     assert "GPU memory unknown" not in words
 
 
+def test_one_rack_is_told_as_one(anna, sized):
+    example = next(path for path in EXAMPLES if path.stem == "training-pretrain-llama-3.1-8b")
+    body = json.loads(example.read_text(encoding="utf-8"))
+    body["workload"]["target"] = {"gpus": 8}
+    page = anna.get(f"/runs/{sized(body)}").text
+    assert re.search(r'aria-label="1\s(rack) with 1\s(server)"', page)
+
+
 def test_further_figures_stand_in_the_order_of_their_names(anna, sized):
     run = sized(json.loads(EXAMPLES[0].read_text(encoding="utf-8")))
     page = anna.get(f"/runs/{run}").text

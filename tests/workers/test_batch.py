@@ -1,6 +1,9 @@
 """Batches with real worker, dispatcher and broker: killed in the middle, poisoned, and beside a person's question."""
 
 import json
+import os
+import signal
+import time
 
 import pytest
 from sqlalchemy import func, select
@@ -82,6 +85,26 @@ def test_an_item_that_kills_its_worker_fails_alone(web, acme, processes):
     assert (ended.counts.done, ended.counts.failed) == (6, 1)
     [failed] = [item for item in results(web, acme, batch.id) if item.problem]
     assert (failed.line, json.loads(failed.problem)["code"]) == (4, "poison")
+
+
+@on_sqlite
+@hasty_limits
+def test_items_over_which_a_worker_was_frozen_are_sized_when_it_wakes_up(web, acme, processes, gate):
+    """For longer than every limit and its lease; the one item that was at work is tried again, whoever has it then."""
+    (gate / "gate").touch()
+    processes.dispatcher()
+    worker = processes.worker()
+    batch = post(web, acme, *distinct(1))
+    eventually((gate / "started").exists, say=lambda: processes.log("worker"))
+    os.killpg(worker.pid, signal.SIGSTOP)
+    time.sleep(3)
+    (gate / "gate").unlink()
+    # What is asked of it comes before the limit does, as it may after a sleep.
+    (gate / "pause").write_text("0.3")
+    os.killpg(worker.pid, signal.SIGCONT)
+    ended = wait_for_end(web, acme, batch, processes)
+    assert (ended.counts.done, ended.counts.failed) == (1, 0), processes.log("worker")[-3000:]
+    assert worker.poll() is None
 
 
 @on_sqlite

@@ -100,14 +100,34 @@ def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate)
 @on_sqlite
 @hasty_limits
 def test_the_soft_limit_ends_a_run_and_frees_the_worker(web, acme, processes, gate):
+    """It waits and computes nothing, so it is tried again, three times and no more."""
     (gate / "gate").touch()
+    processes.dispatcher()
     processes.worker()
     run = submit(web, acme, chat(), request_id="req_1")
-    found = eventually(lambda: ended(web, acme, run.id), say=lambda: processes.log("worker"))
-    assert (found.status, found.error.code) == ("failed", "time_limit")
+    found = wait_for_end(web, acme, run.id, processes, within_s=60)
+    assert (found.status, found.error.code, found.attempts) == ("failed", "time_limit", 4)
     (gate / "gate").unlink()
     other = submit(web, acme, chat(isl_tokens=700), request_id="req_2")
     assert eventually(lambda: ended(web, acme, other.id)).status == "done"
+
+
+@on_sqlite
+@hasty_limits
+def test_a_run_over_which_its_worker_was_frozen_is_done_when_it_wakes_up(web, acme, processes, gate):
+    """For longer than every limit and its lease: nothing was computed, so nothing took too long."""
+    (gate / "gate").touch()
+    processes.dispatcher()
+    worker = processes.worker()
+    run = submit(web, acme, chat(), request_id="req_1")
+    eventually((gate / "started").exists, say=lambda: processes.log("worker"))
+    os.killpg(worker.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.killpg(worker.pid, signal.SIGCONT)
+    eventually(lambda: '"run_spared"' in processes.log("worker"), say=lambda: processes.log("worker"))
+    (gate / "gate").unlink()
+    assert wait_for_end(web, acme, run.id, processes).status == "done"
+    assert worker.poll() is None
 
 
 @own_limits

@@ -1,6 +1,8 @@
 """A worker that takes no message ends itself; one that is busy, idle or cut off does not."""
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,46 +15,45 @@ from tests.workers.conftest import eventually, hasty_limits
 from workers.watchdog import Watchdog, waiting
 
 
-class Clock:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+def watched(depth: int | None, *, deaf_after_s: float = 10.0, end: Callable[[], None] = lambda: None) -> Watchdog:
+    return Watchdog(waiting=lambda: depth, deaf_after_s=deaf_after_s, end=end)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def looks(dog: Watchdog, times: int) -> list[bool]:
+    return [dog.look() for _ in range(times)]
 
 
-def watched(clock: Clock, depth: int | None) -> Watchdog:
-    return Watchdog(waiting=lambda: depth, deaf_after_s=10.0, end=lambda: None, clock=clock)
+def test_messages_that_wait_for_too_long_are_noticed():
+    """There are ten looks in the time that it may be deaf."""
+    assert looks(watched(3), 11) == [False] * 10 + [True]
 
 
-def test_messages_that_wait_for_too_long_are_noticed(clock):
-    dog = watched(clock, 3)
-    clock.now_s += 10.0
-    assert not dog.look()
-    clock.now_s += 0.1
+def test_a_message_that_came_in_starts_the_time_anew():
+    dog = watched(3)
+    looks(dog, 9)
+    dog.heard()
+    assert not any(looks(dog, 10))
     assert dog.look()
 
 
-def test_a_message_that_came_in_starts_the_time_anew(clock):
-    dog = watched(clock, 3)
-    clock.now_s += 9.0
-    dog.heard()
-    clock.now_s += 9.0
-    assert not dog.look()
-
-
 @pytest.mark.parametrize("depth", [0, None])
-def test_an_empty_queue_and_a_broker_that_is_away_are_no_reason(clock, depth):
-    dog = watched(clock, depth)
-    clock.now_s += 1000.0
-    assert not dog.look()
+def test_an_empty_queue_and_a_broker_that_is_away_are_no_reason(depth):
+    dog = watched(depth)
+    assert not any(looks(dog, 100))
     dog.waiting = lambda: 1
-    clock.now_s += 9.0
+    assert not any(looks(dog, 10))
+
+
+def test_time_that_passes_while_the_whole_worker_is_frozen_does_not_count():
+    dog = watched(3, deaf_after_s=0.1)
+    time.sleep(0.3)
     assert not dog.look()
+
+
+def test_it_ends_the_worker_after_the_time_that_it_may_be_deaf():
+    ended, began_s = [], time.monotonic()
+    watched(3, deaf_after_s=0.5, end=lambda: ended.append(time.monotonic() - began_s)).run()
+    assert ended[0] >= 0.5
 
 
 def test_what_waits_is_counted_over_the_queues_that_are_listened_to(web):

@@ -13,9 +13,14 @@ from scripts.faulting.scene import Scene
 _RUN = b"SELECT status, attempts, error_code FROM runs WHERE id = %s"
 _RETRIED = b"SELECT count(*) FROM runs WHERE attempts > 1"
 _RUNNING = b"SELECT count(*) FROM runs WHERE status = 'running' AND follows_run_id IS NULL"
+_HELD = b"SELECT count(*) FROM batch_chunks WHERE status = 'running'"
+_SIZED = b"SELECT count(*) FROM batch_items WHERE batch_id = %s AND state = 'done'"
+_SPARES = b"SELECT (SELECT sum(spares) FROM runs) + (SELECT sum(spares) FROM batch_items)"
+# One that is stopped without having computed is tried again three times.
+_MOST_TRIES = 4
 # Ten workers die one after another, each once another has started.
 _ALL_DEAD_S = 120.0
-_POISON_ISL, _HANGING_ISL, _STUBBORN_ISL = 61_001, 61_002, 61_003
+_POISON_ISL, _HANGING_ISL, _STUBBORN_ISL, _BUSY_ISL, _FROZEN_ISL = 61_001, 61_002, 61_003, 61_004, 61_005
 
 
 def words_of(isl_tokens: int) -> str:
@@ -157,21 +162,56 @@ def _time_for(scene: Scene, count: int) -> float:
 
 @case(7, "soft and hard time limits are hit")
 def time_limits(scene: Scene) -> None:
-    """A run that takes too long fails as time_limit; one that ignores that is killed, and fails as poison."""
+    """A run that computes for too long fails as time_limit, at once where it has a processor for itself, and one that
+    waits for ever after three tries more; one that ignores that it is stopped is killed, and fails as poison.
+    """
     points = scene.rig.failpoints
     points.set(Trait.HANGING, words_of(_HANGING_ISL), seconds=30)
     points.set(Trait.STUBBORN, words_of(_STUBBORN_ISL), seconds=30)
+    points.set(Trait.BUSY, words_of(_BUSY_ISL), seconds=30)
+    wanted = {_BUSY_ISL: "time_limit", _HANGING_ISL: "time_limit", _STUBBORN_ISL: "poison"}
     with scene.fault():
-        hanging, stubborn = scene.job(inference(_HANGING_ISL)), scene.job(inference(_STUBBORN_ISL))
-        assert hanging is not None
-        assert stubborn is not None
-        scene.wait_for(lambda: scene.driver.look(hanging) == "failed", what="the hanging run is stopped")
-        scene.wait_for(
-            lambda: scene.driver.look(stubborn) == "failed", what="the stubborn run is given up", within_s=60
-        )
-    for job, wanted in ((hanging, "time_limit"), (stubborn, "poison")):
-        code = scene.query(_RUN, job.run_id)[0][2]
-        scene.expect(code == wanted, "I1", f"run {job.run_id} ended as {code}, not as {wanted}")
+        jobs = {isl: scene.job(inference(isl)) for isl in wanted}
+        for isl, job in jobs.items():
+            scene.wait_for(
+                lambda job=job: job and scene.driver.look(job) == "failed",  # type: ignore[misc]
+                what=f"a run that should end as {wanted[isl]} does",
+                within_s=90,
+            )
+    for isl, job in jobs.items():
+        assert job is not None
+        _, attempts, code = scene.query(_RUN, job.run_id)[0]
+        scene.note(f"attempts at {isl}", attempts)
+        scene.expect(code == wanted[isl], "I1", f"run {job.run_id} ended as {code}, not as {wanted[isl]}")
+        scene.expect(int(str(attempts)) <= _MOST_TRIES, "I1", f"run {job.run_id} was begun {attempts} times")
+
+
+@case(11, "a worker frozen for longer than its limits and its lease", quick=True)
+def frozen(scene: Scene) -> None:
+    """Nothing was computed meanwhile, so nothing took too long: a run and a batch are done once it wakes up."""
+    first, second = scene.rig.workers
+    with scene.fault():
+        second.terminate()
+        scene.rig.failpoints.set(Trait.SLOW, seconds=0.3)
+        job = scene.job(inference(_FROZEN_ISL))
+        assert job is not None
+        scene.wait_for(lambda: scene.count(_RUNNING), what="the run is taken")
+        _freeze(scene, first)
+        status = scene.driver.follow(job, within_s=60)
+        scene.expect(status == "done", "I1", f"a run is {status} after its worker was frozen")
+        items = [{"name": f"item {n}", "workload": inference(_FROZEN_ISL + 1 + n)} for n in range(2)]
+        batch = scene.driver.send(scene.driver.person(), "POST", "/v1/batches", items).json()
+        scene.wait_for(lambda: scene.count(_HELD), what="the batch is begun")
+        _freeze(scene, first)
+        scene.wait_for(lambda: scene.count(_SIZED, batch["id"]) == len(items), what="all is sized", within_s=60)
+        second.start()
+    scene.note("attempts that were not held against a run or an item", scene.count(_SPARES))
+
+
+def _freeze(scene: Scene, worker: Member) -> None:
+    worker.pause()
+    time.sleep(float(scene.rig.environ["HEADROOM_LEASE_S"]) + 0.5)
+    worker.resume()
 
 
 @case(8, "every process restarted in turn under load")

@@ -1,12 +1,14 @@
-"""Calls of the engine for the questions of a chunk: what they find ends items; whose fault it is when one breaks."""
+"""Calls of the engine for the questions of a chunk: what they find ends items, and where it breaks only some of them.
 
-import time
+When time is up in the middle of one, what has ended until then stands.
+"""
+
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from service.errors import PlannerError
-from service.planning.batch.asking import REFUSALS, Asked, problem_of, told
+from service.planning.batch.asking import REFUSALS, Asked, problem_of
 from service.planning.batch.brief import Brief, Found
 from service.planning.batch.pace import Pace
 from service.planning.batch.questions import Open
@@ -21,9 +23,6 @@ from service.store.tables.batches import ItemState
 log = structlog.get_logger(__name__)
 
 Solve = Callable[[Runtime, Sequence[Asked], Versions, FloatArray], Iterator[Sequence[tuple[int, Found]]]]
-
-# An item that has had so much of the limit for itself does not get it again.
-_OWN_FAULT_FRACTION = 0.5
 
 
 class _EngineError(PlannerError):
@@ -45,8 +44,6 @@ class Calls:
         self._runtime, self._versions, self._solve = runtime, versions, solve
         self._known, self._pace = known, pace
         self._weight: FloatArray = weights(runtime.catalog.hardware, runtime.price_book)
-        self._begun: Sequence[Sequence[Open]] = ()
-        self._begun_s = time.monotonic()
 
     def sized(self, part: Slice, items: Sequence[Open]) -> None:
         """Ends of the items, until it is time to stop; of equal questions one is sized, and its answer is of all."""
@@ -87,22 +84,18 @@ class Calls:
         """Their question has its answer; `fresh`, where it was sized for the first of them."""
         for place, (item, of) in enumerate(items):
             state = ItemState.DONE if self._known[of.digest] else ItemState.INFEASIBLE
+            part.end(item, state, of=of)
             if place or not fresh:
                 part.reused.append(state.value)
-            part.end(item, state, of=of)
 
     def _found(self, questions: Sequence[Sequence[Open]]) -> Iterator[Sequence[tuple[int, Found]]]:
         """What the engine answers as it does; where it breaks on several, what is left is to be tried by itself."""
-        left, began_s = set(range(len(questions))), time.monotonic()
-        self._begun, self._begun_s = questions, began_s
+        left = set(range(len(questions)))
         try:
             steps = self._solve(self._runtime, [items[0][1] for items in questions], self._versions, self._weight)
-            while (ended := next(steps, None)) is not None:
-                self._begun = ()
+            for ended in steps:
                 left.difference_update(place for place, _ in ended)
                 yield ended
-                # Some of them may have had a call of their own in between.
-                self._begun, self._begun_s = questions, began_s
         except TimeLimitReached:
             raise
         except PlannerError as error:
@@ -114,27 +107,10 @@ class Calls:
                 # What it says may quote the customer's question. The line tells types and places.
                 log.exception("engine_error", error=type(error).__name__, line=questions[0][0][0].line)
                 yield [(0, _EngineError())]
-        self._begun = ()
 
     def _gives_way(self, part: Slice) -> bool:
         """Whether to stop here. Never before something has ended."""
         return bool(part.ended) and self._pace.over()
-
-    def blame(self, part: Slice) -> bool:
-        """The question that was at work when time was up fails, where it had most of the time for itself.
-
-        False where several had it together.
-        """
-        limit_s = self._runtime.settings.task_soft_limit_s
-        if not self._begun or time.monotonic() - self._begun_s < limit_s * _OWN_FAULT_FRACTION:
-            return True
-        if len(self._begun) > 1:
-            return False
-        message = f"Sizing took longer than {limit_s} s; narrow the constraints."
-        for item, of in self._begun[0]:
-            part.end(item, ItemState.FAILED, of=of, code="time_limit", problem=told("time_limit", message))
-            log.warning("item_too_slow", line=item.line)
-        return True
 
 
 def _apart(left: set[int], error: Exception) -> list[tuple[int, Found]]:

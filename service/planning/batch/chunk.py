@@ -1,9 +1,11 @@
 """A chunk of a batch is worked on: claim, size in one call what has no answer, store all in one transaction.
 
 A worker that dies loses what it had not stored, at most the work of a slice; another claims the chunk when the lease
-has run out. After two deaths without an answer in between, or where several items of one call ran out of time, they
-are sized one by one, each noted before it is begun: the one that kills its worker again and again, or takes too long,
-fails alone. A person's question ends a slice early, in the middle of the call: what is not found is queued again.
+has run out. After two deaths without an answer in between its items are sized one by one, each noted before it is
+begun: the one that kills its worker again and again fails alone. Where time is up over several items, however far they
+are, the next call takes half as many, and twice as many after each that ends in time: the one that takes too long is
+alone in the end, and is judged by what was computed for it (service.planning.time_limit). A person's question ends a
+slice early, in the middle of the call: what is not found is queued again.
 """
 
 from collections import Counter
@@ -19,6 +21,7 @@ from service.planning.batch.pace import Pace
 from service.planning.batch.questions import Questions
 from service.planning.batch.slice import Slice
 from service.planning.heard import batch_ended
+from service.planning.time_limit import TIME_LIMIT, Computed, given_up
 from service.planning.transact import read, transact
 from service.planning.versions import current_versions
 from service.queue import TimeLimitReached
@@ -73,55 +76,70 @@ class _Work:
     def __init__(self, runtime: Runtime, claimed: Claimed, *, solve: Solve, look_every_s: float) -> None:
         self._runtime = runtime
         self._claimed = claimed
-        self._pace = Pace(runtime, look_every_s=look_every_s)
+        self._pace, self._computed = Pace(runtime, look_every_s=look_every_s), Computed()
         versions = current_versions(runtime)
         self._questions = Questions(runtime, claimed.tenant_id, versions)
         self._calls = Calls(runtime, versions, solve=solve, known=self._questions.known, pace=self._pace)
         self._items = read(runtime, lambda session: chunks.open_items(session, claimed.batch_id, claimed.number))
 
     def together(self) -> bool:
-        """Everything, until the slice is over or somebody waits; stored in one transaction."""
-        part, attempts = Slice(), None
+        """As many as one call may take, until the slice is over or somebody waits; stored in one transaction."""
+        claimed, part, spared = self._claimed, Slice(), None
+        items = self._items[: claimed.items_call]
+        # None is all of them; twice as many follow upon so many that end in time.
+        following = claimed.items_call and claimed.items_call * 2
         try:
-            self._calls.sized(part, self._questions.read(part, self._items, self._pace))
+            self._calls.sized(part, self._questions.read(part, items, self._pace))
         except TimeLimitReached:
-            if not self._calls.blame(part):
-                # Nobody knows which of them it was: the next claim sizes them one by one.
-                attempts = self._runtime.settings.max_attempts
-        if attempts is None and part.ended:
-            attempts = 0
-        more = len(part.ended) < len(self._items)
-        return self._store(part, then=ChunkStatus.QUEUED if more else ChunkStatus.DONE, attempts=attempts)
+            log.warning("chunk_out_of_time", items=len(items), computed_s=round(self._computed.seconds, 2))
+            following = max(1, len(items) // 2)
+            if len(items) == 1:
+                spared = self._judged(part, items[0], self._computed)
+        attempts = 0 if part.ended else claimed.attempts - 1
+        then = ChunkStatus.QUEUED if len(part.ended) < len(self._items) else ChunkStatus.DONE
+        return self._store(part, then=then, attempts=attempts, items_call=following, spared=spared)
 
     def one_by_one(self) -> bool:
         """Each item noted before it is begun, and stored before the next: one that kills its worker fails alone."""
+        claimed = self._claimed
         log.warning("chunk_sized_one_by_one", items=len(self._items))
         for place, item in enumerate(self._items, 1):
-            part = Slice()
-            if item.attempts >= _DEATHS_ALONE:
+            part, spared = Slice(), None
+            if item.attempts - item.spares >= _DEATHS_ALONE:
                 message = "Its worker died or was stopped each time that it was sized, alone too."
                 part.end(item, ItemState.FAILED, code="poison", problem=told("poison", message))
                 log.error("item_poisoned", line=item.line)
-            elif self._note(item):
-                self._alone(part, item)
             else:
-                return False
+                computed = Computed()
+                try:
+                    if not self._note(item):
+                        return False
+                    self._calls.sized(part, self._questions.of_items(part, [item]))
+                except TimeLimitReached:
+                    spared = self._judged(part, item, computed)
             over = not part.ended or self._pace.over()
             then = ChunkStatus.QUEUED if over else ChunkStatus.RUNNING
             last = place == len(self._items) and part.ended
-            # Time was up, and not by its fault: whoever lives to store that did not die over it.
-            spared = None if part.ended else item.line
-            if not self._store(part, then=ChunkStatus.DONE if last else then, spared=spared):
+            then = ChunkStatus.DONE if last else then
+            if not self._store(
+                part, then=then, attempts=claimed.attempts, items_call=claimed.items_call, spared=spared
+            ):
                 return False
             if over:
                 break
         return True
 
-    def _alone(self, part: Slice, item: OpenItem) -> None:
-        try:
-            self._calls.sized(part, self._questions.of_items(part, [item]))
-        except TimeLimitReached:
-            self._calls.blame(part)
+    def _judged(self, part: Slice, item: OpenItem, computed: Computed) -> OpenItem | None:
+        """Time was up over an item that was alone, whatever was being done about it: it fails, or is spared."""
+        if part.ended:
+            return None
+        message = given_up(self._runtime.settings, computed, spares=item.spares)
+        if message is None:
+            log.warning("item_spared", line=item.line, computed_s=round(computed.seconds, 2))
+            return item
+        part.end(item, ItemState.FAILED, code=TIME_LIMIT, problem=told(TIME_LIMIT, message))
+        log.warning("item_too_slow", line=item.line, computed_s=round(computed.seconds, 2))
+        return None
 
     def _note(self, item: OpenItem) -> bool:
         """Say that the item is about to be sized, and hold the chunk for another lease."""
@@ -130,16 +148,15 @@ class _Work:
         def work(session: Session) -> bool:
             if not chunks.extend(session, self._claimed, now=now, lease_s=lease_s):
                 return False
-            chunks.attempt(session, self._claimed, item.line)
+            chunks.attempt(session, self._claimed, item)
             return True
 
         return transact(self._runtime, work)
 
-    def _store(self, part: Slice, *, then: ChunkStatus, attempts: int | None = None, spared: int | None = None) -> bool:
-        """One transaction: answers, ends of items, the chunk, the counts of the batch; all or nothing.
-
-        The item of the line that is `spared` has not been tried after all.
-        """
+    def _store(
+        self, part: Slice, *, then: ChunkStatus, attempts: int, items_call: int | None, spared: OpenItem | None
+    ) -> bool:
+        """One transaction: answers, ends of items, one that is spared, the chunk, the counts of the batch."""
         runtime, now = self._runtime, self._runtime.clock()
         rows = [
             {
@@ -160,6 +177,7 @@ class _Work:
                 counts=part.counts(),
                 then=then,
                 attempts=attempts,
+                items_call=items_call,
                 now=now,
             )
             if stored:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.store.recent_rate import PAUSE_S
 from service.store.tables.batches import BatchRow, BatchStatus, ItemState
 
 
@@ -21,7 +22,10 @@ class BatchCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """A batch as its tenant sees it. Rate and time left are None while nothing is known of them."""
+    """A batch as its tenant sees it. Rate and time left are None while nothing is known of them.
+
+    That is before the first items have ended, and while nobody works on it.
+    """
 
     id: str
     name: str | None
@@ -87,8 +91,12 @@ def batch_view(row: BatchRow, *, running: int, now: datetime) -> BatchView:
 
 
 def _rate_items_s(row: BatchRow, ended: int, now: datetime) -> float | None:
-    """Items per second since a worker first took some, pauses included."""
+    """Items per second: of late while it is open and somebody works on it; of the whole, once it has ended."""
     if row.started_at is None or not ended:
         return None
-    spent_s = ((row.finished_at or now) - row.started_at).total_seconds()
+    if row.finished_at is None:
+        rate = row.recent_rate_items_s
+        paused = row.counted_at is not None and (now - row.counted_at).total_seconds() > PAUSE_S
+        return None if rate is None or paused else round(rate, 3)
+    spent_s = (row.finished_at - row.started_at).total_seconds()
     return round(ended / spent_s, 3) if spent_s > 0 else None

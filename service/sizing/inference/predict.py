@@ -14,8 +14,7 @@ from service.sizing.interval import (
     Basis,
     Interval,
     Metric,
-    confidence_above,
-    confidence_below,
+    confidences_below,
     interval,
     scaled,
 )
@@ -142,11 +141,16 @@ def confidence_of(
 
     The three rest on the same efficiencies and move together, so they do not multiply.
     """
-    parts = [1.0]
-    if np.isfinite(ttft_s):
-        parts.append(float(confidence_below(ttft_s, values.ttft_tail_s, spreads.ttft)))
-    if np.isfinite(tpot_s):
-        parts.append(float(confidence_below(tpot_s, values.tpot_tail_s, spreads.tpot)))
-    if demand > 0.0:
-        parts.append(float(confidence_above(demand, capacity, spreads.rate)))
-    return min(parts)
+    tails = [
+        (bound, tail, spread)
+        for bound, tail, spread in (
+            (ttft_s, values.ttft_tail_s, spreads.ttft),
+            (tpot_s, values.tpot_tail_s, spreads.tpot),
+        )
+        if np.isfinite(bound)
+    ]
+    rates = [(demand, capacity, spreads.rate)] if demand > 0.0 else []
+    if not tails and not rates:
+        return 1.0
+    below = confidences_below([*tails, *rates])
+    return min(1.0, *below[: len(tails)], *(1.0 - less for less in below[len(tails) :]))

@@ -88,8 +88,13 @@ Requests = Traffic | JointTraffic
 def joint_traffic(each: Sequence[Traffic], sizes: Sequence[int]) -> Requests:
     """Of so many candidates each."""
     first = each[0]
-    if all(one == first for one in each):
-        return first
+    return first if all(one == first for one in each) else _joint(tuple(each), tuple(sizes))
+
+
+@lru_cache(maxsize=8)
+def _joint(each: tuple[Traffic, ...], sizes: tuple[int, ...]) -> JointTraffic:
+    """One and the same for both modes of serving, so that what follows from it is settled once."""
+    first = each[0]
 
     def column(values: Sequence[Numeric]) -> Column:
         return one_column(values, sizes)

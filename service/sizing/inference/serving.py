@@ -9,6 +9,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.layout import InferenceLayouts
+from service.sizing.inference.lines import Lengths
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
 from service.sizing.inference.memory import sequence_bytes
@@ -26,9 +27,12 @@ from service.sizing.inference.steady import (
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.network import point_to_point_s
 from service.sizing.numeric import Numeric, by_row
+from service.sizing.remembered import Remembered
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 
 NORMAL = NormalDist()
+# Passes that decode alone: both modes of serving try the same batches first, and have these in common.
+_DECODED: Remembered[tuple[Machine, Lengths, tuple[int, ...], bytes], StepParts] = Remembered(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,11 +190,9 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     carried = pass_tokens(
         arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
     )
-    decode, mixed = paired_parts(
-        bench.load,
-        machine,
-        Pass(decode=sequences, prefill_tokens=carried, lengths=lengths_of(traffic)),
-    )
+    lengths = lengths_of(traffic)
+    decode, mixed = paired_parts(bench.load, machine, Pass(decode=sequences, prefill_tokens=carried, lengths=lengths))
+    _DECODED.put((machine, lengths, sequences.shape, sequences.tobytes()), decode)
     return Passes(
         batch=batch,
         attention_dp=machine.attention_dp,
@@ -203,7 +205,9 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
 
 
 def _decode(bench: Bench, sequences: FloatArray, traffic: Requests) -> StepParts:
-    return step_parts(bench.load, bench.machine, Pass(decode=sequences, lengths=lengths_of(traffic)))
+    lengths = lengths_of(traffic)
+    known = _DECODED.get((bench.machine, lengths, sequences.shape, sequences.tobytes()))
+    return known or step_parts(bench.load, bench.machine, Pass(decode=sequences, lengths=lengths))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

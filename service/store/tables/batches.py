@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.moment import Moment
@@ -54,7 +54,8 @@ _HAS_DIGEST = text("digest IS NOT NULL")
 class BatchRow(Owned, Row):
     """One batch, with counts that each chunk adds to in its own transaction.
 
-    `reused_items` are those that were answered without sizing: their question had an answer already.
+    `reused_items` are those that were answered without sizing: their question had an answer already. When items were
+    counted last and how fast they have come of late tells how long the others will take.
     """
 
     __tablename__ = "batches"
@@ -75,6 +76,8 @@ class BatchRow(Owned, Row):
     refused: Mapped[int] = mapped_column(server_default="0")
     failed: Mapped[int] = mapped_column(server_default="0")
     reused_items: Mapped[int] = mapped_column(server_default="0")
+    counted_at: Mapped[datetime | None] = mapped_column(Moment)
+    recent_rate_items_s: Mapped[float | None] = mapped_column(Double)
     principal: Mapped[str] = mapped_column(Text)
     request_id: Mapped[str] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(Text)
@@ -86,7 +89,8 @@ class BatchRow(Owned, Row):
 class BatchChunkRow(Owned, Row):
     """Items of a batch that one task sizes. `lease_token` grows with every claim: its newest holder alone may write.
 
-    `attempts` counts claims since the last answer was stored: it grows only where workers die.
+    `attempts` counts claims since the last answer was stored: it grows only where workers die. `items_call` is how many
+    items one call takes after time was up over more of them; all where nothing is said.
     """
 
     __tablename__ = "batch_chunks"
@@ -105,10 +109,14 @@ class BatchChunkRow(Owned, Row):
     lease_token: Mapped[int] = mapped_column(server_default="0")
     lease_until: Mapped[datetime | None] = mapped_column(Moment)
     sent_at: Mapped[datetime | None] = mapped_column(Moment)
+    items_call: Mapped[int | None]
 
 
 class BatchItemRow(Row):
-    """One line of a batch: `asked` is the request as it came, `problem` (JSON) why it was refused or failed."""
+    """One line of a batch: `asked` is the request as it came, `problem` (JSON) why it was refused or failed.
+
+    `attempts` counts the times that it was begun alone; `spares` those that were stopped by no fault of its own.
+    """
 
     __tablename__ = "batch_items"
     __table_args__ = (
@@ -122,6 +130,7 @@ class BatchItemRow(Row):
     chunk: Mapped[int]
     state: Mapped[str] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(server_default="0")
+    spares: Mapped[int] = mapped_column(server_default="0")
     asked: Mapped[str] = mapped_column(Text)
     name: Mapped[str | None] = mapped_column(Text)
     kind: Mapped[str | None] = mapped_column(Text)

@@ -30,7 +30,10 @@ _FOLLOWS = text("follows_run_id IS NOT NULL")
 
 
 class RunRow(Owned, Row):
-    """One run. `lease_token` grows with every claim: only the holder of the newest token may write the end."""
+    """One run. `lease_token` grows with every claim: only the holder of the newest token may write the end.
+
+    `spares` are those of its attempts that were stopped before they could compute: they are not held against it.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -60,6 +63,7 @@ class RunRow(Owned, Row):
     feasible: Mapped[bool | None]
     follows_run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"))
     attempts: Mapped[int] = mapped_column(default=0)
+    spares: Mapped[int] = mapped_column(server_default="0")
     lease_token: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(Moment)
     sent_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -1,0 +1,71 @@
+"""Passes of a bench: what is settled or remembered for many of them is what each of them has alone."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from service.sizing.inference.layout import legal_layouts
+from service.sizing.inference.lines import Lengths
+from service.sizing.inference.load import model_load
+from service.sizing.inference.machine import Machine, machine_of
+from service.sizing.inference.software import software_of
+from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
+from service.sizing.precision import Precision
+from service.sizing.table import table_of
+
+LENGTHS = Lengths(query_tokens=1.0, context_tokens=1500.0, prompt_tokens=900.0, cached_tokens=100.0)
+
+
+@pytest.fixture(params=["llama-3.1-8b", "deepseek-v3", "gpt-oss-120b"])
+def subject(request, catalog):
+    """A model in FP8, and all its layouts on two servers."""
+    table = table_of(catalog.hardware)
+    load = model_load(catalog.models[request.param].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    known = np.flatnonzero(np.isfinite(table.bandwidth_bytes_s))[:2]
+    layouts = legal_layouts(load, table, known)
+    software = software_of(None, None, catalog.calibration)
+    return load, machine_of(load, layouts, software=software, table=table, calibration=catalog.calibration)
+
+
+def same(one: StepParts, other: StepParts, shape: tuple[int, int]) -> None:
+    for field in fields(StepParts):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if field.name == "least":
+            assert mine.total.tolist() == theirs.total.tolist()
+        else:
+            assert np.broadcast_to(mine, shape).tolist() == np.broadcast_to(theirs, shape).tolist(), field.name
+
+
+def test_two_passes_side_by_side_are_what_each_is_alone(subject) -> None:
+    load, machine = subject
+    shape = (machine.tp.shape[0], 5)
+    sequences = np.broadcast_to(np.array([[0.05, 1.0, 7.0, 64.0, 256.0]]), shape)
+    prompts = np.broadcast_to(np.array([[900.0, 900.0, 1800.0, 4096.0, 8192.0]]), shape)
+    alone, mixed = paired_parts(load, machine, Pass(decode=sequences, prefill_tokens=prompts, lengths=LENGTHS))
+    same(alone, step_parts(load, machine, Pass(decode=sequences, lengths=LENGTHS)), shape)
+    same(mixed, step_parts(load, machine, Pass(decode=sequences, prefill_tokens=prompts, lengths=LENGTHS)), shape)
+
+
+def test_where_nothing_decodes_and_where_no_prompt_is(subject) -> None:
+    load, machine = subject
+    shape = (machine.tp.shape[0], 3)
+    some = np.broadcast_to(np.array([[0.0, 4.0, 0.0]]), shape)
+    prompts = np.broadcast_to(np.array([[900.0, 0.0, 900.0]]), shape)
+    both = step_parts(load, machine, Pass(decode=some, prefill_tokens=prompts, lengths=LENGTHS))
+    assert not both.generation[:, [0, 2]].any()
+    assert (both.generation[:, 1] > 0.0).all()
+    assert not both.context[:, 1].any()
+    assert (both.context[:, [0, 2]] > 0.0).all()
+    column = step_parts(load, machine, Pass(decode=np.full((shape[0], 1), 4.0), lengths=LENGTHS))
+    launches = np.broadcast_to(both.launches, shape)[:, 1]
+    assert launches.tolist() == np.broadcast_to(column.launches, (shape[0], 1))[:, 0].tolist()
+
+
+def test_rows_of_a_machine_are_the_same_object_for_the_same_rows(subject) -> None:
+    _, machine = subject
+    rows = np.array([1, 0], dtype=np.int64)
+    taken: Machine = machine.take(rows)
+    assert machine.take(rows.copy()) is taken
+    assert machine.take(rows[:1]) is not taken
+    assert taken.stream_bytes_s.tolist() == machine.stream_bytes_s[rows].tolist()
