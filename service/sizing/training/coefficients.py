@@ -40,7 +40,7 @@ class StepCoefficients:
     tp_exposed: Numeric
     cp_exposed: Numeric
     ep_exposed: Numeric
-    ep_overlapped: Numeric
+    ep_overlapped_exposed: Numeric
     pp_exposed: Numeric
     dp_overlap: Numeric
     dp_exposed: Numeric
@@ -112,7 +112,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         tp_exposed=of("tp_exposed_fraction"),
         cp_exposed=of("cp_exposed_fraction"),
         ep_exposed=of("ep_exposed_fraction"),
-        ep_overlapped=of("ep_overlapped_fraction"),
+        ep_overlapped_exposed=of("ep_overlapped_fraction"),
         pp_exposed=of("pp_exposed_fraction"),
         dp_overlap=of("dp_overlap_fraction"),
         dp_exposed=of("dp_exposed_fraction"),
