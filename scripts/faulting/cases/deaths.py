@@ -186,7 +186,7 @@ def time_limits(scene: Scene) -> None:
         scene.expect(int(str(attempts)) <= _MOST_TRIES, "I1", f"run {job.run_id} was begun {attempts} times")
 
 
-@case(11, "a worker frozen for longer than its limits and its lease", quick=True)
+@case(57, "a worker frozen for longer than its limits and its lease", quick=True)
 def frozen(scene: Scene) -> None:
     """Nothing was computed meanwhile, so nothing took too long: a run and a batch are done once it wakes up."""
     first, second = scene.rig.workers
