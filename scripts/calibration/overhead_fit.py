@@ -61,12 +61,14 @@ SPECS = (
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="rank_stall_fraction", start=0.4, base=0.7, by_engine=0.4),
     Spec(name="rank_wait_steps", start=8.0, base=0.4, by_engine=1.2),
+    # Half a step is in flight when a prompt comes; engines that schedule while they compute take it a step later.
+    Spec(name="admission_steps", start=1.5, base=0.2, by_engine=0.1),
     # Benchmarks send about ten requests a client: a tenth of them belongs to the first wave. Sources whose times to
     # first token are longer have other reasons, which a larger share would charge to everybody.
     Spec(name="closed_loop_wave_fraction", start=0.1, base=0.1, by_engine=0.15),
     Spec(name="pool_wave_fraction", start=0.3, base=0.6, by_engine=0.4),
-    # What a tokeniser and a web server take; the rest of a first token is passes.
-    Spec(name="ttft_overhead_ms", start=15.0, base=0.5, by_engine=0.3),
+    # What a tokeniser and a web server take; the rest of a first token is passes. Quick models have theirs in 31 ms.
+    Spec(name="ttft_overhead_ms", start=8.0, base=0.3, by_engine=0.3),
     Spec(name="ttft_token_us", start=2.0, base=0.7, by_engine=0.3),
 )
 

@@ -51,6 +51,7 @@ class Runs:
             pp=column([run.passes.pp for run in runs]),
             decode=stacked([run.passes.decode for run in runs], points=GRID),
             mixed=stacked([run.passes.mixed for run in runs], points=GRID),
+            full=stacked([run.passes.full for run in runs], points=GRID),
             pass_tokens=np.concatenate([run.passes.pass_tokens for run in runs]),
             most_tokens=column([run.passes.most_tokens for run in runs]),
         )
@@ -185,6 +186,7 @@ def _passes_from(passes: Passes, first: IntArray) -> Passes:
         pass_tokens=few(passes.pass_tokens),
         decode=parts(passes.decode),
         mixed=parts(passes.mixed),
+        full=parts(passes.full),
     )
 
 

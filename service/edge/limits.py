@@ -68,6 +68,7 @@ def spend_for_tenant(caller: Caller) -> None:
         return
     limits = _limits()
     _spend(limits, _rate_of(limits, caller, request.method), caller.tenant_id)
+    request.environ[SPENT] = g.rate_standing
 
 
 def known_refusal(app: Flask, caller: Caller, method: str) -> tuple[Standing, RateLimitedError] | None:

@@ -97,6 +97,8 @@ def _forget(_error: BaseException | None) -> None:
 def _refuse_early() -> None:
     """What no route will answer: its failure is known, nothing is there, or nothing that the caller can read."""
     if FAILED_BEFORE in request.environ:
+        # Counted as any other call, where it is not yet, and told how it stands.
+        spend_without_route()
         raise request.environ[FAILED_BEFORE]
     readable = _can_read()
     if not readable or request.routing_exception is not None:

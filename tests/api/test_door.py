@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import EnvironBuilder, TestResponse
 
 from service.access import Quota, Role
 from service.app import create_app
 from service.edge.authentication import remember_keys
 from service.edge.limits import limit_rates
+from service.edge.requests import FAILED_BEFORE
+from service.errors import RateLimitedError
 from service.planning.keys import create_key, revoke_key
 from service.planning.quotas import set_quota
 from tests.api.conftest import Speaker
@@ -154,3 +156,16 @@ def test_a_refusal_costs_little(app, busy: Speaker):
     for environ in environs:
         list(app.wsgi_app(environ, lambda *_: None))
     assert (time.process_time() - began_s) / len(environs) < 150e-6
+
+
+def test_what_failed_before_flask_saw_it_is_counted_once_and_says_how_its_tenant_stands(acme: Speaker):
+    error = RateLimitedError("Too many bodies are on their way.", retry_after_s=1)
+    headers = {"Authorization": f"Bearer {acme.token}"}
+
+    def failed() -> TestResponse:
+        overrides = {FAILED_BEFORE: error}
+        return acme.client.post("/v1/workloads", json=SMALL_CHAT, headers=headers, environ_overrides=overrides)
+
+    first, second = failed(), failed()
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "1")
+    assert int(second.headers["RateLimit-Remaining"]) == int(first.headers["RateLimit-Remaining"]) - 1

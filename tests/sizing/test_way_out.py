@@ -96,7 +96,7 @@ DENSE: Workload = training_workload(tokens=1e12)
         ),
         (
             # Desktops stand in no rack and come nearest; two of them are all there may be, and nobody set that.
-            Question(workload=inference_workload(), constraints=Constraints(max_rack_kw=2.0, max_budget_usd="5000")),
+            Question(workload=inference_workload(), constraints=Constraints(max_rack_kw=2.0, max_budget_usd="4000")),
             Limit.RACK_POWER,
             ["constraints.max_rack_kw", "constraints.max_budget_usd"],
         ),

@@ -20,6 +20,8 @@ from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
 
+# A sequence comes to the decode instances in the middle of a step.
+JOINING_STEPS = 0.5
 # Utilisations of a prefill pool that are tried.
 _SHARES = 64
 # Halvings of what is left between a queue that is too long and one that is not.
@@ -109,7 +111,7 @@ def decoding(
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
     step = (passes.decode.elapsed_s(overheads) + host) * (1.0 + overheads.untuned_fraction)
     wanted = passes.batch / (stream.steps * step)
-    fixed = transfer_s + 0.5 * step + admission_s(stream, overheads)
+    fixed = transfer_s + JOINING_STEPS * step + admission_s(stream, overheads)
     if ratio is None:
         slack = ttft_s - prefill.tail_s - fixed
         busy = _bought(prefill, stream, overheads, step=step, slack=slack, servers=servers, most=utilisation)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.sizing.inference.attention import decode_attention_flop, decode_read_elements
+from service.sizing.inference.disaggregated import JOINING_STEPS
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad, touched_fraction
 from service.sizing.inference.machine import multiply_flop_s
@@ -170,8 +171,12 @@ def _served_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[
         name="ttft_ms",
         value=values.ttft_s / medians.ttft_factor / MS,
         unit="ms",
-        formula="prefill + wait behind other prompts + half a step + host, per request and per prompt token",
+        formula="prefill + wait behind other prompts + steps until it joins + host, per request and per prompt token",
         inputs=(
+            Quantity(
+                name="admission_steps",
+                value=JOINING_STEPS if bench.disaggregated else float(overheads.admission_steps),
+            ),
             Quantity(name="prefill_fraction", value=values.prefill_fraction),
             Quantity(name="ttft_overhead_ms", value=float(overheads.ttft_s) / MS),
         ),

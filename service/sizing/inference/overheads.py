@@ -24,8 +24,9 @@ class Overheads:
     decode step is slower while the software is new to the model. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
     attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
-    prompts on other ranks, `wave` the share of the clients of a closed loop whose prompts arrive together,
-    `pool_wave_fraction` the same before a prefill pool. Scalars, or arrays when many runs are evaluated at once.
+    prompts on other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
+    of the clients of a closed loop whose prompts arrive together, `pool_wave_fraction` the same before a prefill pool.
+    Scalars, or arrays when many runs are evaluated at once.
     """
 
     products: Numeric
@@ -46,6 +47,7 @@ class Overheads:
     interference: Numeric
     stall_fraction: Numeric
     rank_wait_steps: Numeric
+    admission_steps: Numeric
     wave: Numeric
     pool_wave_fraction: Numeric
     ttft_s: Numeric
@@ -94,6 +96,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted
         interference=of("prefill_interference"),
         stall_fraction=of("rank_stall_fraction"),
         rank_wait_steps=of("rank_wait_steps"),
+        admission_steps=of("admission_steps"),
         wave=of("closed_loop_wave_fraction"),
         pool_wave_fraction=of("pool_wave_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,

@@ -199,9 +199,18 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
         pp=machine.pp,
         decode=decode,
         mixed=mixed,
+        full=_full(bench, traffic) if np.any(np.asarray(traffic.stream.closed) > 0.0) else mixed,
         pass_tokens=carried,
         most_tokens=bench.chunk_tokens,
     )
+
+
+@lru_cache(maxsize=4)
+def _full(bench: Bench, traffic: Requests) -> StepParts:
+    """A pass of prompts alone, as many as it can carry: the same at every batch. Only clients in step fill one."""
+    tokens = np.broadcast_to(np.asarray(bench.chunk_tokens, dtype=np.float64), (bench.layouts.tp.size, 1))
+    carried = Pass(decode=0.0, prefill_tokens=tokens, lengths=lengths_of(traffic))
+    return step_parts(bench.load, bench.machine, carried)
 
 
 def _decode(bench: Bench, sequences: FloatArray, traffic: Requests) -> StepParts:
@@ -235,6 +244,7 @@ def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: R
             pp=machine.pp,
             decode=decode,
             mixed=decode,
+            full=decode,
             pass_tokens=np.full(batch.shape, traffic.new_tokens),
             most_tokens=bench.chunk_tokens,
         ),
@@ -298,24 +308,24 @@ def _point(
     tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
     fastest = batch / (traffic.osl_tokens * least)
     return ServingPoint(
-        batch=_full(batch, shape),
+        batch=_spread(batch, shape),
         ttft_s=state.ttft_s * medians.ttft_factor,
         ttft_tail_s=np.maximum(state.ttft_s, state.ttft_tail_s) * medians.ttft_factor,
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
-        tpot_least_s=_full(least, shape),
+        tpot_least_s=_spread(least, shape),
         requests_s=np.minimum(state.requests_s * medians.rate_factor, fastest),
         in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
-        prefill_fraction=_full(state.prefill_fraction, shape),
+        prefill_fraction=_spread(state.prefill_fraction, shape),
         decode_step_s=state.step_s,
-        prefill_s=_full(state.prefill_s, shape),
+        prefill_s=_spread(state.prefill_s, shape),
         decode=state.decode,
         overheads=bench.overheads,
     )
 
 
-def _full(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+def _spread(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     return values if values.shape == shape else np.broadcast_to(values, shape)
 
 

@@ -46,8 +46,8 @@ class Stream:
 class Passes:
     """Passes of one instance at `batch` decoding sequences: decode alone, and with `pass_tokens` of prompts beside it.
 
-    `most_tokens` is how many tokens of prompts a pass can carry; `rank_sequences` are the sequences of one attention
-    rank in one pipeline micro-batch.
+    `full` carries prompts alone, `most_tokens` of them, which is how many a pass can carry; `rank_sequences` are the
+    sequences of one attention rank in one pipeline micro-batch.
     """
 
     batch: FloatArray
@@ -55,6 +55,7 @@ class Passes:
     pp: Numeric
     decode: StepParts
     mixed: StepParts
+    full: StepParts
     pass_tokens: FloatArray
     most_tokens: Numeric
 
@@ -101,14 +102,17 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     arrived = arriving(passes.rank_sequences, stream)
     stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
-    ahead = _ahead_s(passes, stream, overheads, extra=extra)
+    waited = _waited(passes, stream, overheads)
+    # Independent arrivals come in no step.
+    ahead = waited * _together_s(passes, stream, overheads, extra=extra) if np.any(waited > 0.0) else waited
     # Prompts that a request waits for before its first token do not delay its later ones.
-    load = np.maximum(0.0, others - overheads.interference * ahead / stream.steps)
+    load = np.maximum(0.0, others - overheads.interference * waited * extra / stream.steps)
     cycle = step + load
     busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
     apart = 1.0 - stream.closed * overheads.wave
-    fixed = 0.5 * cycle + _gathered_s(passes, overheads, cycle=cycle) + admission_s(stream, overheads)
+    joining = overheads.admission_steps * cycle + _gathered_s(passes, overheads, cycle=cycle)
+    fixed = joining + admission_s(stream, overheads)
     return SteadyState(
         ttft_s=own + apart * wait_s(extra, busy) + ahead + fixed,
         ttft_tail_s=tail + apart * wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * ahead + fixed,
@@ -170,8 +174,8 @@ def _trunk_s(passes: Passes, overheads: Overheads) -> FloatArray:
     return np.asarray(np.maximum(0.0, added * overheads.gpu_vintage), dtype=np.float64)
 
 
-def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
-    """Time [s] that prompts of clients in step take before a request has its first token.
+def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
+    """Prompts of clients in step that come before a request has its first token, in the mean.
 
     A closed loop begins with a prompt of every client: in n equal passes of C prompts the mean first token comes after
     C (1 + 1 / n) / 2 of them, one of which is the own. Later on they come one by one, as the requests before them end;
@@ -181,7 +185,16 @@ def _ahead_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: Flo
         return np.zeros((1, 1))
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
-    return np.asarray(stream.closed * overheads.wave * waited * extra / passes.pp, dtype=np.float64)
+    return np.asarray(stream.closed * overheads.wave * waited / passes.pp, dtype=np.float64)
+
+
+def _together_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
+    """What each prompt of clients in step takes [s]: they share passes, and with them launches and weights."""
+    most = np.maximum(1.0, passes.most_tokens / stream.new_tokens)
+    more = (eager_s(passes.full, overheads) - extra) / np.maximum(1e-9, most - 1.0)
+    shared = np.clip(passes.batch / passes.attention_dp, 1.0, most)
+    each = (extra + (shared - 1.0) * np.clip(more, 0.0, extra)) / shared
+    return np.asarray(each, dtype=np.float64)
 
 
 def before(clients: FloatArray, passes: FloatArray) -> FloatArray:

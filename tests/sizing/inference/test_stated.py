@@ -201,7 +201,8 @@ def test_one_client_alone_waits_for_nobody(catalog: Catalog) -> None:
     fitted = catalog.calibration.coefficient
     admission = fitted("inference.ttft_overhead_ms", "tensorrt-llm")
     admission += 60_000 * fitted("inference.ttft_token_us", "tensorrt-llm") / 1000
-    alone = float(steps["prefill_ms"] or 0.0) + 0.5 * float(steps["decode_step_ms"] or 0.0) + admission
+    joining = fitted("inference.admission_steps", "tensorrt-llm")
+    alone = float(steps["prefill_ms"] or 0.0) + joining * float(steps["decode_step_ms"] or 0.0) + admission
     assert float(steps["ttft_ms"] or 0.0) == pytest.approx(alone, rel=1e-3)
 
 

@@ -30,6 +30,7 @@ PLAIN = Overheads(
     interference=1.0,
     stall_fraction=0.0,
     rank_wait_steps=0.0,
+    admission_steps=0.5,
     wave=0.0,
     pool_wave_fraction=0.0,
     ttft_s=0.0,
@@ -72,6 +73,8 @@ def passes(batch: float = 20.0, decode_s: float = 0.02, mixed_s: float = 0.05, c
         pp=1.0,
         decode=parts(decode_s),
         mixed=parts(mixed_s),
+        # Eight prompts that add as much as eight of one each.
+        full=parts(8.0 * (mixed_s - decode_s)),
         pass_tokens=np.array([[carried]]),
         most_tokens=8000.0,
     )
@@ -125,6 +128,28 @@ def test_the_first_wave_waits_as_long_however_long_requests_decode() -> None:
     # 13 prompts of 0.03 s come before the own one.
     for found in (short, long):
         assert found.ttft_s[0, 0] - 0.05 - 0.5 * found.cycle_s[0, 0] == pytest.approx(13 * 0.03)
+
+
+def test_prompts_of_clients_in_step_share_the_launches_and_weights_of_their_passes() -> None:
+    # A prompt adds 0.03 s alone and 0.01 s more to a pass of others, of which eight fit.
+    for clients, each, ahead in ((20.0, (0.03 + 7 * 0.01) / 8, 13.0), (2.0, (0.03 + 0.01) / 2, 1.0)):
+        crowded = replace(passes(batch=clients), full=parts(0.03 + 7 * 0.01))
+        found = aggregated(crowded, stream(closed=1.0), replace(PLAIN, wave=1.0))
+        assert found.ttft_s[0, 0] - 0.05 - 0.5 * found.cycle_s[0, 0] == pytest.approx(ahead * each)
+
+
+def test_prompts_longer_than_a_pass_share_none() -> None:
+    long = replace(passes(carried=8000.0), full=parts(0.02))
+    found = aggregated(long, stream(closed=1.0, new_tokens=16000.0, tail_tokens=16000.0), replace(PLAIN, wave=1.0))
+    # 20 prompts of two passes, 0.03 s each; half of the twenty come first in the mean, and half of one pass in 40.
+    waited = 0.5 * 20 * (1 + 1 / 40) - 1
+    assert found.ttft_s[0, 0] - 2 * 0.05 - 0.5 * found.cycle_s[0, 0] == pytest.approx(waited * 0.06)
+
+
+def test_a_prompt_waits_some_steps_until_it_joins_a_pass_and_its_token_is_out() -> None:
+    soon, late = (aggregated(passes(), stream(), replace(PLAIN, admission_steps=steps)) for steps in (0.5, 2.0))
+    assert late.ttft_s - soon.ttft_s == pytest.approx(1.5 * soon.cycle_s)
+    assert late.tpot_s == pytest.approx(soon.tpot_s)
 
 
 def test_ranks_stand_still_for_prompts_of_each_other() -> None:
