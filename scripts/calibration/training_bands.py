@@ -138,8 +138,9 @@ def _arms_to_unseen(unseen: Iterator[tuple[TrainingError, float]]) -> float:
 
 
 def _held_arms(way: Sequence[tuple[TrainingError, float]]) -> float:
+    """Arms that hold four of five errors, whether each group and source counts by its weight or every run the same."""
     arms, weights = np.array([arms for _, arms in way]), _weights([error.place for error, _ in way])
-    return max(1.0, _quantile(arms, weights, _HELD))
+    return max(1.0, _quantile(arms, weights, _HELD), _quantile(arms, np.ones(arms.size), _HELD))
 
 
 def stretched(band: Band, factor: float) -> Band:

@@ -40,10 +40,12 @@ class StepCoefficients:
     tp_exposed: Numeric
     cp_exposed: Numeric
     ep_exposed: Numeric
+    ep_overlapped_exposed: Numeric
     pp_exposed: Numeric
     dp_overlap: Numeric
     dp_exposed: Numeric
     fixed_s: Numeric
+    expert_step_s: Numeric
     vintage: Numeric
     rollout_gap_s: Numeric
     rollout_factor: Numeric
@@ -110,10 +112,12 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         tp_exposed=of("tp_exposed_fraction"),
         cp_exposed=of("cp_exposed_fraction"),
         ep_exposed=of("ep_exposed_fraction"),
+        ep_overlapped_exposed=of("ep_overlapped_fraction"),
         pp_exposed=of("pp_exposed_fraction"),
         dp_overlap=of("dp_overlap_fraction"),
         dp_exposed=of("dp_exposed_fraction"),
         fixed_s=of("fixed_step_ms") * MS,
+        expert_step_s=of("expert_step_us") * US,
         rollout_gap_s=of("rollout_layer_gap_us") * US,
         rollout_factor=of("rollout_factor"),
         vintage=(1.0 + of("improvement_fraction_year")) ** age_years,

@@ -86,7 +86,9 @@ def expert_exchange_s(
     )
     rounds = 2.0 * layer_passes(layouts, recipe) * 2.0 / FULL_PASSES
     busy = np.where(layouts.ep > 1, np.maximum(inside, outside), 0.0)
-    return np.asarray(shape.moe_layers * share * rounds * busy * k.ep_exposed, dtype=np.float64)
+    # Traffic that leaves the domain goes on behind another chunk's work where a stage has several.
+    overlapped = np.where((layouts.vpp > 1) & (outside > inside), k.ep_overlapped_exposed, 1.0)
+    return np.asarray(shape.moe_layers * share * rounds * busy * k.ep_exposed * overlapped, dtype=np.float64)
 
 
 def pipeline_exchange_s(

@@ -31,6 +31,15 @@ _GENERATIONS = {
 }
 
 
+# Largest NVLink domain inside one server; beyond it the domain is a rack.
+_SERVER_GPUS = 8
+
+
+def is_rack(table: HardwareTable) -> BoolArray:
+    """Systems whose NVLink domain is a rack: there recipes capture layers as graphs, which hardly launch anything."""
+    return np.asarray(table.domain_gpus > _SERVER_GPUS)
+
+
 def generation(gpu: GpuSpec) -> str:
     """The tensor-core generation of a GPU, the scope of fitted efficiencies."""
     return _GENERATIONS.get(gpu.compute_capability or "", "unknown")
@@ -58,6 +67,8 @@ class Rates:
     latent_factor: FloatArray
     # Elementwise work of stacks that do not fuse it over that of those that do.
     vector_factor: FloatArray
+    # Launches over those of layers that are not captured as graphs.
+    launch_factor: FloatArray
     # 1 where one kernel multiplies, activates and scales all experts of the GPU, 0 where several do.
     fused_experts: FloatArray
     # Dense peak of the precision that layers are multiplied in.
@@ -99,6 +110,7 @@ _COLUMNS = (
     "attention_factor",
     "latent_factor",
     "vector_factor",
+    "launch_factor",
     "fused_experts",
     "peak_flop_s",
     "memory_bytes",
@@ -201,6 +213,9 @@ def rates_of(
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
         vector_factor=np.full(len(generations), plain_vector),
+        launch_factor=np.where(
+            is_rack(table) & (not plain_stack), calibration.coefficient("training.captured_launch_factor"), 1.0
+        ),
         fused_experts=fused_experts(generations, fuses=fuses_experts),
         peak_flop_s=peak_flop_s(table, compute),
         memory_bytes=table.memory_bytes,

@@ -238,7 +238,7 @@ def step_time(
     # Experts that share a GPU are multiplied one after the other, each with launches of its own, but in one kernel.
     routing = k.moe_launch_s + k.expert_launch_s * (1.0 - rates.fused_experts) * shape.experts / layouts.ep
     launches = (k.launch_s * shape.layers + routing * shape.moe_layers) * share
-    launches = launches * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
+    launches = launches * rates.launch_factor * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
     launch = launches * layer_passes(layouts, recipe) / FULL_PASSES
     busy = products + attention + traffic + tensor + context + expert
     # Launches run ahead of the GPU and bind only where there is little to do: a soft maximum of both.
@@ -248,7 +248,9 @@ def step_time(
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
     factor = k.vintage
     worked = ((micro_s - waiting) * rounds + micro_s * (layouts.pp - 1) / layouts.vpp + data + optimizer) * factor
-    fixed = (k.fixed_s + waiting * rounds) * factor
+    # Each expert is a tensor of its own to what reduces, scales and updates weights once a step.
+    trained = np.where(recipe.is_adapter, 0.0, shape.experts / layouts.ep * shape.moe_layers * share)
+    fixed = (k.fixed_s + k.expert_step_s * trained + waiting * rounds) * factor
     least = _least_s(layouts, shape, recipe=recipe, rates=rates, sequences=layouts.micro_batch * rounds)
     return StepTime(
         products=products * rounds * factor,

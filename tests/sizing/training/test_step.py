@@ -138,3 +138,40 @@ def test_experts_with_biases_move_their_outputs_until_a_kernel_fuses_them(catalo
 
     assert traffic(Precision.FP8, "2026-06") < 0.7 * traffic(Precision.FP8, "2026-02")
     assert traffic(Precision.BF16, "2026-06") == pytest.approx(traffic(Precision.BF16, "2026-02"))
+
+
+def test_recipes_of_racks_capture_layers_as_graphs_which_frameworks_do_not(catalog: Catalog) -> None:
+    # So few tokens that launches are nearly all that a step takes.
+    server, rack = "poweredge-xe9680l-b200", "poweredge-xe9712-gb200"
+
+    def fixed(server: str, *, plain_stack: bool) -> float:
+        found = plain_job(catalog, month=None, plain_stack=plain_stack, model="qwen3-30b-a3b", seq_len_tokens=256)
+        return float(step(catalog, found, layouts(ep=8, dp=8, sharding=1), server=server).fixed[0])
+
+    assert fixed(rack, plain_stack=False) < 0.7 * fixed(server, plain_stack=False)
+    assert fixed(rack, plain_stack=True) == pytest.approx(fixed(server, plain_stack=True), rel=0.1)
+
+
+def test_each_expert_of_a_gpu_is_work_once_a_step_where_it_trains(catalog: Catalog) -> None:
+    def fixed(**changes: object) -> float:
+        # One round: what is left of more of them are launches.
+        found = plain_job(catalog, month=None, plain_stack=False, model="qwen3-30b-a3b", **changes)
+        one, two = step(catalog, found, layouts(ep=8, dp=[512, 256], sharding=1)).fixed
+        return float(2.0 * one - two)
+
+    once = catalog.calibration.coefficient("training.expert_step_us") * 1e-6 * 16 * 48
+    always = catalog.calibration.coefficient("training.fixed_step_ms") * 1e-3
+    assert fixed() == pytest.approx(once + always, rel=1e-6)
+    assert fixed(method=Method.LORA) == pytest.approx(always, rel=1e-6)
+
+
+def test_chunks_of_a_stage_hide_experts_across_servers_and_not_inside(catalog: Catalog) -> None:
+    found = job(catalog, model="deepseek-v3", precision=Precision.FP8, global_batch_sequences=4096)
+
+    def kept(server: str) -> float:
+        one, several = step(catalog, found, layouts(pp=4, vpp=[1, 4], ep=64, dp=64, sharding=1), server=server).expert
+        return float(several / one)
+
+    shown = catalog.calibration.coefficient("training.ep_overlapped_fraction")
+    assert kept("poweredge-xe9680l-b200") == pytest.approx(shown * kept("poweredge-xe9712-gb200"))
+    assert shown < 1.0
