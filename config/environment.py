@@ -201,7 +201,11 @@ VARIABLES: tuple[Variable, ...] = (
     _count("HEADROOM_RATE_LIMIT_WRITES", "rate_limit_writes", "calls that write or compute, per tenant and window"),
     _count("HEADROOM_RATE_LIMIT_UNKNOWN", "rate_limit_unknown", "calls without a valid key, per address and window"),
     _count("HEADROOM_OPEN_RUNS_MAX", "open_runs_max", "runs of a tenant that may be open at once"),
-    _count("HEADROOM_MAX_ATTEMPTS", "max_attempts", "attempts of a run before it is `failed`"),
+    _count(
+        "HEADROOM_MAX_ATTEMPTS",
+        "max_attempts",
+        "attempts of a run before it is `failed`; those that were stopped without having computed do not count",
+    ),
     _whole_seconds("HEADROOM_TASK_SOFT_LIMIT_S", "task_soft_limit_s", "a run is asked to stop after this"),
     _whole_seconds("HEADROOM_TASK_HARD_LIMIT_S", "task_hard_limit_s", "and killed after this"),
     _seconds("HEADROOM_LEASE_S", "lease_s", "a claimed run may be claimed again after this; above the hard limit"),

@@ -34,6 +34,7 @@ _FACTS = {
         "answered_from",
         "cached",
         "code",
+        "computed_s",
         "concurrency",
         "count",
         "documents",

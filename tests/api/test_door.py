@@ -158,7 +158,8 @@ def test_a_refusal_costs_little(app, busy: Speaker):
     assert (time.process_time() - began_s) / len(environs) < 150e-6
 
 
-def test_what_failed_before_flask_saw_it_is_counted_once_and_says_how_its_tenant_stands(acme: Speaker):
+def test_what_failed_before_flask_saw_it_is_counted_once_and_says_how_its_tenant_stands(app, runtime, acme: Speaker):
+    limit_rates(app, replace(runtime.settings, rate_window_s=1_000_000_000))
     error = RateLimitedError("Too many bodies are on their way.", retry_after_s=1)
     headers = {"Authorization": f"Bearer {acme.token}"}
 
