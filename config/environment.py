@@ -206,7 +206,11 @@ VARIABLES: tuple[Variable, ...] = (
         "max_attempts",
         "attempts of a run before it is `failed`; those that were stopped without having computed do not count",
     ),
-    _whole_seconds("HEADROOM_TASK_SOFT_LIMIT_S", "task_soft_limit_s", "a run is asked to stop after this"),
+    _whole_seconds(
+        "HEADROOM_TASK_SOFT_LIMIT_S",
+        "task_soft_limit_s",
+        "a run is asked to stop after this; its own fault if it has computed for half of it",
+    ),
     _whole_seconds("HEADROOM_TASK_HARD_LIMIT_S", "task_hard_limit_s", "and killed after this"),
     _seconds("HEADROOM_LEASE_S", "lease_s", "a claimed run may be claimed again after this; above the hard limit"),
     _whole_seconds("HEADROOM_VISIBILITY_TIMEOUT_S", "visibility_timeout_s", "an unacknowledged message returns"),
