@@ -89,6 +89,8 @@ def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate)
     run = submit(web, acme, chat(), request_id="req_1")
     eventually((gate / "started").exists, say=lambda: processes.log("worker"))
     child = int((gate / "started").read_text())
+    # Whoever sizes yields to whoever answers, and the one that takes messages does not.
+    assert os.getpriority(os.PRIO_PROCESS, child) == os.getpriority(os.PRIO_PROCESS, os.getpid()) + 10
     (gate / "gate").unlink()
     os.kill(child, signal.SIGKILL)
     done = wait_for_end(web, acme, run.id, processes)
