@@ -39,8 +39,9 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 log = structlog.get_logger(__name__)
 
 _beating: list[threading.Event] = []
+# Steps of niceness: of a processor that both want, whoever answers gets three parts of four.
+_SIZING_YIELDS = 5
 # A process that sends deliveries has many threads, and one Runtime.
-_SIZING_YIELDS = 10
 _building = threading.Lock()
 
 
@@ -105,8 +106,7 @@ def _on_worker_init(**_: Any) -> None:
 
 
 def _on_process_init(**_: Any) -> None:
-    # Answers wait for milliseconds and sizings for a second or more: of a processor that both want, whoever answers
-    # gets nine parts of ten.
+    # Answers wait for milliseconds, sizings for a second or more.
     os.nice(_SIZING_YIELDS)
     _beating[:] = [beat_in_background(runtime(), role=WORKER)]
 

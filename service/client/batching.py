@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +17,7 @@ from service.client.choosing import paging
 from service.client.counted import counted
 from service.client.default import DefaultCommand, WithDefault
 from service.client.ending import EXIT_CODES, Ending
-from service.client.files import FileError, read_file
+from service.client.files import FileError, read_file, would_replace
 from service.client.headroom import Headroom
 from service.client.listings import moment, print_older
 from service.client.out import FORMS, check_out, form_of, out_option, write_pieces
@@ -74,7 +73,7 @@ def batch(
     """
     if (out is not None or form is not None) and (dry_run or no_wait):
         raise click.UsageError(f"With {'--dry-run' if dry_run else '--no-wait'} there are no results to write.")
-    if out is not None and Path(out).resolve() == Path(file).resolve():
+    if out is not None and would_replace(out, file):
         raise click.UsageError(f"The results would take the place of the workloads in {file}: give --out another name.")
     check_out(out)
     body = read_file(file, most_bytes=_LARGEST_BYTES)

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from service.client.problem import HeadroomError
+
+_OF_THE_SYSTEM = (("dev",), ("proc",))
 
 
 class FileError(HeadroomError):
@@ -43,14 +45,17 @@ def opened(name: str) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     fresh = _place(name)
+    # What a device leads to may hold something already, as where standard output is added to a file.
+    mode: Literal["ab", "wb"] = "ab" if fresh == Path(name) else "wb"
     try:
-        with fresh.open("wb") as target:
+        with fresh.open(mode) as target:
             yield target
-        fresh.replace(name)
+        if mode == "wb":
+            fresh.replace(name)
     except OSError as error:
         raise _unwritable(name, error) from None
     finally:
-        if fresh != Path(name):
+        if mode == "wb":
             with suppress(OSError):
                 fresh.unlink()
 
@@ -67,11 +72,20 @@ def check_writable(name: str) -> None:
         raise _unwritable(name, error) from None
 
 
+def would_replace(name: str, other: str) -> bool:
+    """Whether what is written to `name` takes the place of the file `other`; `-` of either is no file."""
+    if "-" in (name, other) or _place(name) == Path(name):
+        return False
+    return Path(name).resolve() == Path(other).resolve()
+
+
 def _place(name: str) -> Path:
     """Beside the file, which it takes the place of when all of it is there; a device or a pipe is written to itself."""
     place = Path(name)
     try:
-        special = place.exists() and not place.is_file()
+        # /dev/stdout leads to a plain file where standard output does: that file is not beside it.
+        named_by_system = Path(os.path.realpath(place.parent)).parts[1:2] in _OF_THE_SYSTEM
+        special = os.path.lexists(place) if named_by_system else place.exists() and not place.is_file()
     except OSError as error:
         raise _unwritable(name, error) from None
     return place if special else place.with_name(f"{place.name}.{os.getpid()}.part")

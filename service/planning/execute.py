@@ -148,7 +148,9 @@ def _claim(runtime: Runtime, rung_for: str, *, choose: Choose = _that_one) -> _C
         row = runs.claim(session, run_id, now=now, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
         if row is None:
             return None
-        outbox.remove_for(session, run_id)
+        # The bell of another was heard: its own is still to be rung, for that other one.
+        if run_id == rung_for:
+            outbox.remove_for(session, run_id)
         tenant = tenants.get(session, row.tenant_id)
         refused = tenant is None or tenant.disabled_at is not None
         if refused:

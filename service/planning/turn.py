@@ -1,8 +1,9 @@
 """Whose run a worker takes: a message says that there is work, and the tenants have their turns.
 
 Messages lie in the broker in the order in which they came. Were each one for its own run, whoever asks for a thousand
-things would be served before everybody who asks a moment later. So a message is a bell: whoever hears it takes the run
-that is next, of the tenant whose last turn was longest ago. As many bells are rung as runs wait, so each run has one.
+things would be served before everybody who asks a moment later. So a message is a bell: whoever hears it serves the
+tenant whose last turn was longest ago, with the run rung for where that is its own, else with its oldest. At least as
+many bells are rung as runs wait.
 """
 
 from functools import partial
@@ -25,7 +26,7 @@ def execute_next(runtime: Runtime, rung_for: str, *, solve: Solve = answer) -> b
 
 def _next(runtime: Runtime, session: Session, rung_for: str) -> str:
     """The run to take. The bell of one whose worker died is for that one alone: nobody else can be woken by it."""
-    if waiting.has_lapsed(session, rung_for, now=runtime.clock()):
+    if waiting.has_lapsed(session, rung_for, now=runtime.clock(), max_attempts=runtime.settings.max_attempts):
         return rung_for
     for look in range(_LOOKS):
         for tenant_id in runtime.turns.order(waiting.tenants(session)):

@@ -251,7 +251,9 @@ def _texts(ids: Iterable[str], rules: BomRules) -> tuple[str, ...]:
 
 
 def _configuration(rule: BomRule, known: Quantities, rules: BomRules, server: str) -> tuple[str, ...]:
-    own = tuple(told(text, known) for text in rule.configuration)
+    # What an older answer does not tell is not told as unknown.
+    texts = (text for text in rule.configuration if all(known.values.get(name) is not None for name in names_in(text)))
+    own = tuple(told(text, known) for text in texts)
     if not rule.configured or server not in rules.memories:
         return own
     memory = planned_memory(rules.memory, rules.memories[server], work_gb=_asked(known, HOST_RAM) or 0.0)

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from typing import BinaryIO
 
 import orjson
@@ -116,13 +116,15 @@ def _rows(stream: BinaryIO, most_bytes: int) -> Iterator[Uploaded]:
 
 def _delimited(text: Iterable[str]) -> tuple[Iterator[str], str]:
     """The lines, and what parts their cells: comma, semicolon and tab are told apart by the heading."""
-    lines, begun = iter(text), []
-    for line in lines:
-        begun.append(line)
-        if line.strip():
+    lines, blank = iter(text), 0
+    for heading in lines:
+        if heading.strip():
             break
-    heading = begun[-1] if begun else ""
-    return chain(begun, lines), max(_DELIMITERS, key=heading.count)
+        blank += 1
+    else:
+        return iter(()), _DELIMITERS[0]
+    # Rows keep the numbers of their lines; a body of blank ones is not kept.
+    return chain(repeat("\n", blank), [heading], lines), max(_DELIMITERS, key=heading.count)
 
 
 def _paths(heading: list[str]) -> list[tuple[str, ...]]:

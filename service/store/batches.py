@@ -175,8 +175,14 @@ def count(session: Session, batch_id: str, ended: Ended, *, now: datetime) -> bo
     over = counts >= BatchRow.items
     values["status"] = case((over, BatchStatus.DONE.value), else_=BatchStatus.RUNNING.value)
     values["finished_at"] = case((over, literal(now, Moment)), else_=literal(None, Moment))
-    since_s = (now - (before.counted_at or before.started_at or now)).total_seconds()
-    rate = recent_rate_items_s(before.recent_rate_items_s, items=ended.items, since_s=since_s)
+    started_at = before.started_at or now
+    counted_at = before.counted_at or started_at
+    rate = recent_rate_items_s(
+        before.recent_rate_items_s,
+        items=ended.items,
+        since_s=(now - counted_at).total_seconds(),
+        seen_s=(counted_at - started_at).total_seconds(),
+    )
     values |= {"counted_at": now, "recent_rate_items_s": rate}
     return _rows(session, update(BatchRow).where(BatchRow.id == batch_id, _IS_OPEN).values(**values)) == 1
 

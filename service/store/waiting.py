@@ -38,6 +38,7 @@ def take(session: Session, tenant_id: str, preferred: str, *, patient: bool) -> 
     return session.scalar(waits.order_by(RunRow.id).limit(1)) if own is None else own
 
 
-def has_lapsed(session: Session, run_id: str, *, now: datetime) -> bool:
-    """Whether the run is held under a lease that has run out."""
-    return session.scalar(select(RunRow.id).where(RunRow.id == run_id, RUNNING, RunRow.lease_until < now)) is not None
+def has_lapsed(session: Session, run_id: str, *, now: datetime, max_attempts: int) -> bool:
+    """Whether the run is held under a lease that has run out, and may be tried again."""
+    lapsed = select(RunRow.id).where(RunRow.id == run_id, RUNNING, RunRow.lease_until < now)
+    return session.scalar(lapsed.where(RunRow.attempts - RunRow.spares < max_attempts)) is not None

@@ -65,6 +65,11 @@ def quantity(value: float | None, name: str) -> str:
     return f"{digits(value)}{_GAP}{word}" if word else digits(value)
 
 
+def part_of_run(name: str) -> str:
+    """What runs are told apart by; `gpu` is a bound elsewhere, with a name of its own."""
+    return "GPU" if name == "gpu" else label(name)
+
+
 def span(interval: Interval, name: str) -> str:
     """The ends of an interval: 1,010-1,480."""
     scale = 100 if unit(name) == _PERCENT else 1
@@ -122,6 +127,6 @@ def plural(number: int, word: str, words: str | None = None) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "confidence": confidence, "count": count, "day": day, "digits": digits, "label": label, "lower_first": lower_first,
-    "minute": minute, "money": money, "percent": percent, "plural": plural, "quantity": quantity,
-    "source_link": source_link, "span": span, "unit": unit, "upper_first": upper_first,
+    "minute": minute, "money": money, "part_of_run": part_of_run, "percent": percent, "plural": plural,
+    "quantity": quantity, "source_link": source_link, "span": span, "unit": unit, "upper_first": upper_first,
 }  # fmt: skip

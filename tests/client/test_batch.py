@@ -251,6 +251,14 @@ def test_results_go_to_standard_output_for_a_dash(command, upload, question, tmp
     assert not (tmp_path / "-").exists()
 
 
+def test_from_standard_input_to_standard_output(command, question, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = command("batch", "-", "--out", "-", stdin=json.dumps([question()]).encode())
+    assert done.code == Ending.DONE, done.err
+    assert json.loads(done.out)["state"] == "done"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_results_that_break_off_leave_the_file_as_it_was(command, served, upload, question, tmp_path):
     out = tmp_path / "results.ndjson"
     out.write_text("before")

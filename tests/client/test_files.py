@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from service.client.files import FileError, check_writable, opened, write_file
+from service.client.files import FileError, check_writable, opened, would_replace, write_file
 
 
 def test_a_file_is_there_once_all_of_it_is(tmp_path):
@@ -45,6 +45,29 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     assert read == [b"all of it"]
     assert stat.S_ISFIFO(place.stat().st_mode)
     assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd", "link"])
+def test_a_plain_file_that_a_device_leads_to_is_written_to_and_keeps_what_it_has(tmp_path, monkeypatch, folder):
+    """As /dev/stdout does where standard output is added to a file."""
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "log"
+    place.write_bytes(b"before, ")
+    (tmp_path / "link").symlink_to("/dev/fd")
+    with place.open("rb+") as held:
+        name = f"{folder}/{held.fileno()}"
+        check_writable(name)
+        assert not would_replace(name, str(place))
+        write_file(name, b"after")
+        assert os.path.samestat(place.stat(), os.fstat(held.fileno()))
+    assert place.read_bytes() == b"before, after"
+
+
+def test_a_file_is_replaced_by_what_is_written_under_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert would_replace("a", str(tmp_path / "a"))
+    assert not would_replace("a", "b")
+    assert not would_replace("-", "-")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from service.planning.execute import _claim
 from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.planning.turn import execute_next
+from service.store import outbox
 from service.store.tables.runs import RunRow
 from tests.planning.conftest import chat
 
@@ -62,6 +63,28 @@ def test_the_bell_of_a_run_whose_worker_died_is_for_that_run(runtime, stranger, 
 
 def test_the_bell_of_a_run_that_is_held_serves_another(runtime, flood):
     assert _claim(runtime, flood[0])
+    assert execute_next(runtime, flood[0])
+    assert (status_of(runtime, flood[0]), status_of(runtime, flood[1])) == ("running", "done")
+
+
+def test_a_bell_that_is_still_to_be_rung_outlasts_the_run_that_another_bell_took(runtime, caller, stranger, queue):
+    rung = submit(runtime, caller, chat(), request_id="req_1").id
+    runtime.turns.served(caller.tenant_id)
+    queue.up = False
+    unrung = submit(runtime, stranger, chat(), request_id="req_2").id
+    # Its own tenant comes first, by the bell of another, which has none of its own any more.
+    assert execute_next(runtime, rung)
+    assert (status_of(runtime, unrung), status_of(runtime, rung)) == ("done", "queued")
+    with runtime.sessions() as session:
+        assert outbox.count(session) == 1
+    assert execute_next(runtime, unrung)
+    assert status_of(runtime, rung) == "done"
+
+
+def test_the_bell_of_a_run_that_may_not_be_tried_again_serves_another(runtime, flood, clock):
+    for _ in range(runtime.settings.max_attempts):
+        assert _claim(runtime, flood[0])
+        clock.advance(runtime.settings.lease_s + 1)
     assert execute_next(runtime, flood[0])
     assert (status_of(runtime, flood[0]), status_of(runtime, flood[1])) == ("running", "done")
 

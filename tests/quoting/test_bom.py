@@ -316,3 +316,11 @@ def test_servers_are_planned_with_the_memory_and_disks_that_their_work_asks(bill
     assert "Memory: 32 x 128 GB = 4,096 GB planned, at least the 4,000 GB of its work" in line.configuration
     assert "Local NVMe: at least 1.3 TB for its work" in line.configuration
     assert not any(text.startswith("Local NVMe") for text in line_of(bill(), "server").configuration)
+
+
+def test_what_an_older_answer_does_not_tell_of_cpu_servers_is_left_out(bill):
+    option = sizing_option()
+    older = replace(option, facility=replace(option.facility, cpu_servers=4), requirements=())
+
+    told = line_of(bill(older), "cpu-server").configuration
+    assert told == ("Cores: 128",)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 
 import pytest
 
@@ -119,3 +120,16 @@ def test_a_column_that_no_workload_has_is_refused_once_with_what_was_meant():
 def test_a_table_without_a_heading_is_refused_once():
     with pytest.raises(InvalidRequestError, match="the first row names fields by their path"):
         cut(b"care,inference,llama-3.1-8b\n" * 3, CSV)
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n"])
+def test_a_table_of_blank_lines_is_not_kept(blank):
+    stream = io.BufferedReader(io.BytesIO(blank * 1_000_000))
+    tracemalloc.start()
+    try:
+        assert list(uploaded(stream, CSV, most_bytes=1000)) == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1_000_000
+    assert values(blank * 3 + b"name" + blank + b"x", CSV) == [(5, {"name": "x"})]

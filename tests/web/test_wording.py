@@ -6,7 +6,7 @@ from config.environment import ROOT
 from service.catalog.hardware import load_hardware
 from service.sizing.result import Limit, Shortfall
 from service.web.sentence import gpu_name, shortfall_sentence
-from service.web.wording import confidence
+from service.web.wording import confidence, part_of_run
 
 OTHERWISE = {"server": "x", "distance_fraction": 0.1, "relaxation": "more of it", "more_gpus_help": True}
 GAP = "\N{NO-BREAK SPACE}"
@@ -45,3 +45,7 @@ def test_a_gpu_is_named_without_what_explains_it(gpu, name):
 def test_what_binds_is_told_in_a_sentence_that_goes_with_any_number(limit, required, best, unit, told):
     missed = Shortfall(limit=limit, required=required, best=best, unit=unit, **OTHERWISE)
     assert shortfall_sentence(missed).endswith(told)
+
+
+def test_what_runs_are_told_apart_by_is_no_bound():
+    assert [part_of_run(name) for name in ("gpu", "model", "split")] == ["GPU", "Model", "Split"]

@@ -121,9 +121,9 @@ class _Work:
             then = ChunkStatus.QUEUED if over else ChunkStatus.RUNNING
             last = place == len(self._items) and part.ended
             then = ChunkStatus.DONE if last else then
-            if not self._store(
-                part, then=then, attempts=claimed.attempts, items_call=claimed.items_call, spared=spared
-            ):
+            # This claim is no death; those before it stay, and with them that items go one by one.
+            attempts = claimed.attempts - 1
+            if not self._store(part, then=then, attempts=attempts, items_call=claimed.items_call, spared=spared):
                 return False
             if over:
                 break

@@ -89,8 +89,9 @@ class BatchRow(Owned, Row):
 class BatchChunkRow(Owned, Row):
     """Items of a batch that one task sizes. `lease_token` grows with every claim: its newest holder alone may write.
 
-    `attempts` counts claims since the last answer was stored: it grows only where workers die. `items_call` is how many
-    items one call takes after time was up over more of them; all where nothing is said.
+    `attempts` counts claims that stored nothing, with the one that holds it: it grows only where workers die. A stored
+    answer sets it to nought, but once items go one by one they do to the chunk's end, and it stays. `items_call` is how
+    many items one call takes after time was up over more of them; all where nothing is said.
     """
 
     __tablename__ = "batch_chunks"

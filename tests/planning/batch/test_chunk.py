@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from service.planning import time_limit
 from service.planning.batch import chunk, questions
@@ -16,11 +17,11 @@ from service.planning.batch.feed import feed
 from service.planning.batch.reading import get_batch, list_items, results
 from service.planning.submit import submit
 from service.planning.time_limit import MOST_SPARES
-from service.planning.transact import transact
+from service.planning.transact import read, transact
 from service.queue import QueueName, TaskName, TimeLimitReached
 from service.schemas.workload import SizingRequestSchema
 from service.store.batches import ItemFilter
-from service.store.tables.batches import BatchStatus, ItemState
+from service.store.tables.batches import BatchChunkRow, BatchStatus, ItemState
 from tests.planning.batch.conftest import FOLD, DiedError, asking, cancel_it, post, rung, states
 from tests.planning.conftest import compute
 
@@ -217,6 +218,27 @@ def die(runtime, queue, clock):
             feed(runtime)
 
     return died
+
+
+def test_claims_that_end_with_answers_are_no_attempts_where_items_go_one_by_one(runtime, caller, queue, die):
+    """One claim after the other stores answers: only the deaths before them count, and items go on one by one."""
+    batch = post(runtime, caller, *(asking(name, osl_tokens=300 + n) for n, name in enumerate(["one", "two", "three"])))
+    die()
+    submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
+    calls, attempts = [], []
+
+    def counted(held, asked, *rest):
+        calls.append(len(asked))
+        return sized(held, asked, *rest)
+
+    for _ in range(3):
+        _, (batch_id, number) = next(bell for bell in queue.sent if bell[0] is TaskName.SIZE_CHUNK)
+        queue.sent = [bell for bell in queue.sent if bell[0] is not TaskName.SIZE_CHUNK]
+        assert size_chunk(runtime, batch_id, int(number), solve=counted, look_every_s=0.0)
+        attempts.append(read(runtime, lambda session: session.scalar(select(BatchChunkRow.attempts))))
+    assert calls == [1, 1, 1]
+    assert attempts == [2, 2, 2]
+    assert states(runtime, caller, batch.id) == ["done"] * 3
 
 
 def test_time_that_is_up_as_an_item_is_noted_is_no_attempt(runtime, caller, queue, die, monkeypatch):
