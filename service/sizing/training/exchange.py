@@ -85,10 +85,11 @@ def expert_exchange_s(
         latency_s=_latency(layouts.ep, rates),
     )
     rounds = 2.0 * layer_passes(layouts, recipe) * 2.0 / FULL_PASSES
-    busy = np.where(layouts.ep > 1, np.maximum(inside, outside), 0.0)
-    # Traffic that leaves the domain goes on behind another chunk's work where a stage has several.
-    overlapped = np.where((layouts.vpp > 1) & (outside > inside), k.ep_overlapped_exposed, 1.0)
-    return np.asarray(shape.moe_layers * share * rounds * busy * k.ep_exposed * overlapped, dtype=np.float64)
+    # Traffic that leaves the domain goes on behind another chunk's work where a stage has several; what shows of it
+    # is compared with what is inside, so that a slower network never makes the longer of both shorter.
+    shown = outside * np.where(layouts.vpp > 1, k.ep_overlapped_exposed, 1.0)
+    busy = np.where(layouts.ep > 1, np.maximum(inside, shown), 0.0)
+    return np.asarray(shape.moe_layers * share * rounds * busy * k.ep_exposed, dtype=np.float64)
 
 
 def pipeline_exchange_s(

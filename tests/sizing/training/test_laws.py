@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.sizing.precision import Precision
@@ -199,6 +199,34 @@ def test_faster_storage_and_better_balance_never_cost_time(found: Job, storage_g
 
     assert days(storage_gb_s=10 * storage_gb_s) <= days(storage_gb_s=storage_gb_s)
     assert days(expert_imbalance_factor=1.0) <= days(expert_imbalance_factor=1.5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    jobs,
+    st.sampled_from(SERVERS),
+    st.sampled_from((1, 4)),
+    st.sampled_from((1, 2, 8)),
+    st.sampled_from((1, 8, 16, 64)),
+    st.sampled_from((1, 3)),
+)
+@example(job(CATALOG, model="deepseek-v3", precision=Precision.FP8), SERVERS[0], 4, 4, 16, 1)
+def test_more_nic_bandwidth_never_lengthens_a_step(
+    found: Job, server: str, pp: int, vpp: int, ep: int, sharding: int
+) -> None:
+    spec = CATALOG.hardware.server(server)
+    table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
+    rates = table_rates(found, table, CATALOG.calibration)
+    # From a hundredth to a hundred times of what the server has: each traffic binds at one end and not at the other.
+    speeds = np.geomspace(0.01, 100.0, 401)
+    same = np.zeros(len(speeds), dtype=np.int64)
+    columns = layouts(pp=pp, vpp=vpp if pp > 1 else 1, ep=ep, dp=64, sharding=sharding).take(same)
+    many = run_rates(rates.take(same), columns.gpus, table.gpus_server[same])
+    faster = replace(many, scale_out_bytes_s=many.scale_out_bytes_s * speeds)
+    total = found.step(columns, faster).total
+    assert np.all(np.diff(total) <= 1e-9 * total[:-1])
+    leaves_domain = columns.gpus[0] > many.domain[0]
+    assert (total[-1] < total[0]) == leaves_domain
 
 
 @settings(deadline=None, max_examples=20)
