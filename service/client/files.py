@@ -10,6 +10,8 @@ from typing import IO, Literal
 from service.client.problem import HeadroomError
 
 _OF_THE_SYSTEM = (("dev",), ("proc",))
+# Files of people lie there, in memory.
+_FOR_EVERYBODY = (("dev", "shm"),)
 
 
 class FileError(HeadroomError):
@@ -84,7 +86,8 @@ def _place(name: str) -> Path:
     place = Path(name)
     try:
         # /dev/stdout leads to a plain file where standard output does: that file is not beside it.
-        named_by_system = Path(os.path.realpath(place.parent)).parts[1:2] in _OF_THE_SYSTEM
+        folder = Path(os.path.realpath(place.parent)).parts
+        named_by_system = folder[1:2] in _OF_THE_SYSTEM and folder[1:3] not in _FOR_EVERYBODY
         special = os.path.lexists(place) if named_by_system else place.exists() and not place.is_file()
     except OSError as error:
         raise _unwritable(name, error) from None
