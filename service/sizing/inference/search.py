@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.sizing.admission import admissible
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.inference.asks import FleetAsk
 from service.sizing.inference.assumed import inference_assumed
@@ -20,7 +21,7 @@ from service.sizing.inference.software import software_of
 from service.sizing.inference.traffic import fleet_demand, longest_tokens, slo_seconds, traffic_of
 from service.sizing.joint import Sizing
 from service.sizing.precision import Precision
-from service.sizing.rank import admissible, rejections, shortfall
+from service.sizing.rank import rejections, shortfall
 from service.sizing.result import Limit, Rejection, Sensitivity, Shortfall, SizingOption, SizingResult
 from service.sizing.site import site_verdict
 from service.sizing.table import IntArray, table_of

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from service.errors import InvalidRequestError, PlannerError
+from service.sizing.admission import admissible
 from service.sizing.joint import Sizing, side_by_side
 from service.sizing.rank import (
-    admissible,
     first_per_server,
     order,
     pareto_front,

@@ -3,10 +3,11 @@
 import numpy as np
 
 from service.errors import InvalidRequestError, PlannerError
+from service.sizing.admission import admissible
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.joint import Sizing, side_by_side
-from service.sizing.rank import Verdict, admissible, pareto_front, rejections
+from service.sizing.rank import Verdict, pareto_front, rejections
 from service.sizing.result import Assumed, Rejection, Sensitivity, SizingResult
 from service.sizing.site import fleet_power_w, fleet_weight
 from service.sizing.table import HardwareTable, IntArray, table_of
