@@ -33,6 +33,8 @@ from service.sizing.workload import (
 _INSTANCE_GPUS = (1, 2, 4, 8, 16, 32, 64, 72)
 _BOUNDS = ("ttft_ms", "tpot_ms")
 _SERVER_GPUS = 8
+# Lengths that somebody chose: multiples of either.
+_ROUND_TOKENS = (64, 100)
 # How often instances are added where nobody said how many there were.
 _POOL_CHANGES = 12
 # A prefill pool that is busier than this lets prompts pile up.
@@ -95,7 +97,7 @@ def _rerun(catalog: Catalog, run: MeasuredInference) -> Rerun:
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, InferenceWorkload)
     resolved = replace(resolved, speculative_decoding=_speculation(run, architecture, calibration))
-    deployment = resolve_deployment(catalog, _deployment(run, calibration.releases))
+    deployment = resolve_deployment(catalog, _deployment(run, calibration.releases, architecture))
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
     told = _corrected(_told(rerun, run), run)
     pools = [pool for pool in (run.deployment.prefill, run.deployment.decode) if pool is not None]
@@ -140,9 +142,12 @@ def _without_pools(rerun: Rerun) -> Rerun:
     return replace(rerun, deployment=opened).with_default("deployment.decode", f"open instead of tp {was.tp}")
 
 
-def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Release]) -> Deployment:
+def _deployment(
+    run: MeasuredInference, releases: Mapping[tuple[str, str], Release], architecture: ModelArchitecture | None
+) -> Deployment:
     """The deployment as published; `gpus` 0 where neither they nor the degrees of an instance are known."""
     said = run.deployment
+    released = None if architecture is None else architecture.released
     layout: PublishedServing | PublishedPool = said
     # One layout for both pools, until they are evaluated apart: that of the pool that makes the output.
     if said.tp is None and said.decode is not None:
@@ -157,7 +162,7 @@ def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Relea
         attention_dp=layout.attention_dp,
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
-        software_month=software_month(said.software, run.published, releases),
+        software_month=software_month(said.software, run.published, releases, released=released),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),
@@ -210,7 +215,13 @@ def _load(run: MeasuredInference) -> Load:
         return Load(kind=said.kind)
     if said.value is None:
         return Load()
-    return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY)
+    return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY, alike=_alike(run))
+
+
+def _alike(run: MeasuredInference) -> bool:
+    """Whether all requests had the lengths that were published: means of lengths that differ are no round numbers."""
+    lengths = (run.workload.isl_tokens, run.workload.osl_tokens)
+    return all(length is not None and any(length % unit == 0 for unit in _ROUND_TOKENS) for length in lengths)
 
 
 def _slo(run: MeasuredInference) -> Slo | None:
