@@ -97,7 +97,7 @@ def _rerun(catalog: Catalog, run: MeasuredInference) -> Rerun:
     resolved, architecture, _ = resolve_workload(catalog, workload)
     assert isinstance(resolved, InferenceWorkload)
     resolved = replace(resolved, speculative_decoding=_speculation(run, architecture, calibration))
-    deployment = resolve_deployment(catalog, _deployment(run, calibration.releases, architecture))
+    deployment = resolve_deployment(catalog, _deployment(run, calibration.releases))
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
     told = _corrected(_told(rerun, run), run)
     pools = [pool for pool in (run.deployment.prefill, run.deployment.decode) if pool is not None]
@@ -142,12 +142,9 @@ def _without_pools(rerun: Rerun) -> Rerun:
     return replace(rerun, deployment=opened).with_default("deployment.decode", f"open instead of tp {was.tp}")
 
 
-def _deployment(
-    run: MeasuredInference, releases: Mapping[tuple[str, str], Release], architecture: ModelArchitecture | None
-) -> Deployment:
+def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Release]) -> Deployment:
     """The deployment as published; `gpus` 0 where neither they nor the degrees of an instance are known."""
     said = run.deployment
-    released = None if architecture is None else architecture.released
     layout: PublishedServing | PublishedPool = said
     # One layout for both pools, until they are evaluated apart: that of the pool that makes the output.
     if said.tp is None and said.decode is not None:
@@ -162,7 +159,7 @@ def _deployment(
         attention_dp=layout.attention_dp,
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
-        software_month=software_month(said.software, run.published, releases, released=released),
+        software_month=software_month(said.software, run.published, releases),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),

@@ -22,20 +22,15 @@ def month_of(published: str | None) -> str | None:
 
 
 def software_month(
-    software: str | None,
-    published: str | None,
-    releases: Mapping[tuple[str, str], Release],
-    *,
-    released: str | None = None,
+    software: str | None, published: str | None, releases: Mapping[tuple[str, str], Release]
 ) -> str | None:
-    """Month of the software: of those that it names, else when its version came out, if that is known.
+    """Month of the software: the middle of the months that it names, else when its version came out, if that is known.
 
-    A page about a model is written when that comes out: of several months it is the first in which the model was
-    `released`. Nobody publishes what is not out yet, so never after the publication.
+    Nobody publishes what is not out yet, so never after the publication.
     """
     told = month_of(published)
     named = [found[0] for found in _MONTH.finditer(software or "")]
-    month = min(max(named[0], month_of(released) or ""), named[-1]) if named else _released(software or "", releases)
+    month = _middle(named[0], named[-1]) if named else _released(software or "", releases)
     return told if month is None else min(month, told or month)
 
 
@@ -52,3 +47,9 @@ def _released(software: str, releases: Mapping[tuple[str, str], Release]) -> str
         if of == engine and re.match(rf"{re.escape(prefix)}(?!\d)", version)
     ]
     return max(belongs, key=lambda release: len(release.version)).month if belongs else None
+
+
+def _middle(first: str, last: str) -> str:
+    months = [int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last)]
+    year, month = divmod(sum(months) // 2, 12)
+    return f"{year}-{month + 1:02d}"
