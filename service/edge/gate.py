@@ -19,10 +19,9 @@ from typing import Any, cast
 import structlog
 from flask import Flask
 
-from service.access import Caller
 from service.edge.answering import LEFT, Answering, Environ, Wsgi, answer_with, answering_of
 from service.edge.arriving import AlreadyAnsweredError, Bodies, is_upload
-from service.edge.authentication import CALLER
+from service.edge.authentication import likely_tenant
 from service.edge.context import runtime_of
 from service.edge.door import TURNED_AWAY, Door
 from service.edge.express import with_express_lane
@@ -49,6 +48,7 @@ class Gate:
 
     def __init__(self, app: Flask, long_way: Wsgi) -> None:
         threads = self._threads = runtime_of(app).settings.web_threads
+        self._app = app
         self._door = Door(app)
         self._long_way = long_way
         self._places = Places(threads)
@@ -76,7 +76,7 @@ class Gate:
 
     def _in_a_place(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         places = self._probing if environ["PATH_INFO"] in PROBES else self._places
-        line = _line_of(environ)
+        line = self._line_of(environ)
         if not places.take_at_once(line):
             answering = answering_of(environ)
             if places.waiting(line) >= MOST_WAITING:
@@ -88,6 +88,10 @@ class Gate:
                 return LEFT
             places.take(line)
         return self._worked_on(Place(places, line), environ, start_response)
+
+    def _line_of(self, environ: Environ) -> str:
+        """Who takes turns with others: a tenant whose key is known here, else all from one network."""
+        return likely_tenant(self._app, environ) or network_of(environ.get("REMOTE_ADDR", ""))
 
     def _worked_on(self, place: Place, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         has_place(environ, place)
@@ -127,12 +131,6 @@ class Gate:
         except Exception as error:
             log.exception("answer_not_given", error=type(error).__name__)
             answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
-
-
-def _line_of(environ: Environ) -> str:
-    """Who takes turns with others: a tenant whose key was checked a moment ago, else all from one network."""
-    caller: Caller | None = environ.get(CALLER)
-    return network_of(environ.get("REMOTE_ADDR", "")) if caller is None else caller.tenant_id
 
 
 def _too_many() -> RateLimitedError:

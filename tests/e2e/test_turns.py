@@ -123,6 +123,20 @@ def test_others_are_answered_while_one_has_more_calls_waiting_than_there_are_thr
     assert server.entered() == calls
 
 
+def test_a_key_that_was_not_checked_for_a_while_takes_the_turns_of_its_tenant(server):
+    """Or else those of all tenants would wait behind each other."""
+    assert server.calm.get("/v1/runs").status_code == 200
+    forgotten_s = 2 * settings_from_environment(server.processes.environment).key_memory_s
+    with server.closed(THREADS) as sent, ThreadPoolExecutor(THREADS) as threads:
+        time.sleep(forgotten_s)
+        more = [threads.submit(server.flood.get, HELD) for _ in range(THREADS)]
+        time.sleep(forgotten_s)
+        assert server.calm.get("/v1/runs").status_code == 200
+        assert 1 <= server.entered() <= ALONE
+        (server.gate / "gate").unlink()
+    assert {call.result().status_code for call in (*sent, *more)} == {200}
+
+
 def test_the_next_ones_are_refused_and_told_when_to_come_again(server):
     # How many are worked on depends on who else has just asked.
     calls = ALONE + MOST_WAITING + 10
@@ -167,6 +181,26 @@ def test_bodies_are_read_before_a_thread_is_left(server):
     assert {post.result().status_code for post in posts} == {202}
     listed = server.flood.get(f"/v1/workloads?limit={2 * THREADS}").json()["items"]
     assert sorted(one["name"] for one in listed) == sorted(f"number {number}" for number in range(THREADS))
+
+
+def test_answers_are_the_same_whether_they_were_waited_for_or_not(server):
+    """Whole ones, those of which only the head is sent, and those that come as they are read."""
+    lines = "".join(json.dumps({**SMALL_CHAT, "name": f"number {number}"}) + "\n" for number in range(3))
+    batch = server.flood.post("/v1/batches", content=lines, headers={"Content-Type": "application/x-ndjson"})
+    assert batch.status_code == 202
+    place = batch.headers["location"]
+    calls = [("GET", "/v1/catalog/models"), ("HEAD", "/v1/catalog/models"), ("GET", f"{place}/results")]
+    at_once = [server.flood.request(method, path) for method, path in calls]
+    assert at_once[2].text.count("\n") == 3
+    with server.closed(THREADS), ThreadPoolExecutor(len(calls)) as threads:
+        late = [threads.submit(server.flood.request, method, path) for method, path in calls]
+        assert server.calm.get("/v1/runs").status_code == 200
+        assert not any(call.done() for call in late)
+        (server.gate / "gate").unlink()
+    for first, second in zip(at_once, (call.result() for call in late), strict=True):
+        assert (second.status_code, second.content) == (first.status_code, first.content)
+        assert second.headers.get("content-length") == first.headers.get("content-length")
+        assert second.headers["content-type"] == first.headers["content-type"]
 
 
 def test_whoever_waits_for_a_run_keeps_no_place(server):
