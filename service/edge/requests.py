@@ -59,7 +59,7 @@ EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
 # What reads these asks for the formats of its own trade, and takes the one there is.
 _NOT_JSON = (_METRICS_PATH, "/docs")
-_PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
+PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
 def register_request_hooks(app: Flask, tracing: Tracing) -> None:
@@ -137,7 +137,7 @@ def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:
         # The request behind the proxy, which would be looked up anew for every word about it.
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         path = asked.path
-        write = log.debug if path in _PROBES else log.info
+        write = log.debug if path in PROBES else log.info
         write(
             "request",
             method=asked.method[:_LONGEST_METHOD],
