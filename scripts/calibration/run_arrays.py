@@ -62,7 +62,7 @@ class Runs:
             osl_tokens=self.osl,
             accepted_tokens=column([run.stream.accepted_tokens for run in runs]),
             closed=column([run.stream.closed for run in runs]),
-            alike=column([run.stream.alike for run in runs]),
+            alike_fraction=column([run.stream.alike_fraction for run in runs]),
             tail_fraction=0.99,
         )
         if self.pooled:
@@ -100,7 +100,7 @@ class Runs:
             found,
             stall_fraction=np.minimum(1.0, found.stall_fraction),
             wave=np.minimum(1.0, found.wave),
-            in_step=np.minimum(1.0, found.in_step),
+            in_step_fraction=np.minimum(1.0, found.in_step_fraction),
             pool_wave_fraction=np.minimum(1.0, found.pool_wave_fraction),
         )
 

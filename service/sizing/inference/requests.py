@@ -62,7 +62,7 @@ class Traffic:
             osl_tokens=self.osl_tokens,
             accepted_tokens=self.accepted_tokens,
             closed=1.0 if self.closed_loop else 0.0,
-            alike=1.0 if self.alike and self.speculative is None else 0.0,
+            alike_fraction=1.0 if self.alike and self.speculative is None else 0.0,
             tail_fraction=self.percentile_fraction,
         )
 
@@ -117,7 +117,7 @@ def _joint(each: tuple[Traffic, ...], sizes: tuple[int, ...]) -> JointTraffic:
             osl_tokens=column([stream.osl_tokens for stream in streams]),
             accepted_tokens=accepted,
             closed=streams[0].closed,
-            alike=column([stream.alike for stream in streams]),
+            alike_fraction=column([stream.alike_fraction for stream in streams]),
             tail_fraction=streams[0].tail_fraction,
         ),
     )

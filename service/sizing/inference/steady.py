@@ -21,8 +21,8 @@ class Stream:
     """The requests of an instance: tokens per request, tokens gained per decode step, and how they arrive.
 
     `new_tokens` is the part of a prompt that no prefix cache holds. `closed` is 1 where a fixed number of clients sends
-    a request whenever one has ended, 0 where requests arrive independently; `alike` is 1 where all requests take the
-    same number of steps.
+    a request whenever one has ended, 0 where requests arrive independently; `alike_fraction` is 1 where all
+    requests take the same number of steps.
     """
 
     new_tokens: Numeric
@@ -30,7 +30,7 @@ class Stream:
     osl_tokens: Numeric
     accepted_tokens: Numeric
     closed: Numeric
-    alike: Numeric
+    alike_fraction: Numeric
     tail_fraction: float
 
     @property
@@ -134,7 +134,7 @@ def together_fraction(stream: Stream, overheads: Overheads) -> Numeric:
     That of the first wave; where an engine takes all prompts before it decodes on, requests that are alike begin and
     end together, and so do those that follow them.
     """
-    return overheads.wave + stream.alike * np.maximum(0.0, overheads.in_step - overheads.wave)
+    return overheads.wave + stream.alike_fraction * np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
 
 
 def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:

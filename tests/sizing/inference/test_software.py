@@ -45,7 +45,7 @@ def test_a_model_is_slower_the_newer_it_is_to_the_software(catalog: Catalog) -> 
 def test_clients_stay_in_step_only_under_engines_that_take_prompts_first(catalog: Catalog) -> None:
     load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
     shares = {
-        engine: overheads_of(load, software_of(engine, None, catalog.calibration), catalog.calibration).in_step
+        engine: overheads_of(load, software_of(engine, None, catalog.calibration), catalog.calibration).in_step_fraction
         for engine in ServingEngine
     }
     assert shares.pop(ServingEngine.SGLANG) > 0.5

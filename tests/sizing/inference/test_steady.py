@@ -32,7 +32,7 @@ PLAIN = Overheads(
     rank_wait_steps=0.0,
     admission_steps=0.5,
     wave=0.0,
-    in_step=0.0,
+    in_step_fraction=0.0,
     pool_wave_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
@@ -62,7 +62,7 @@ def stream(**changes: float) -> Stream:
         "osl_tokens": 100.0,
         "accepted_tokens": 1.0,
         "closed": 0.0,
-        "alike": 0.0,
+        "alike_fraction": 0.0,
         "tail_fraction": 0.95,
     }
     return Stream(**{**values, **changes})
@@ -135,8 +135,8 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
 def test_requests_that_are_alike_stay_in_step_where_prompts_go_first(
     alike: float, in_step: float, together: float
 ) -> None:
-    overheads = replace(PLAIN, wave=0.1, in_step=in_step)
-    found = aggregated(passes(), stream(closed=1.0, alike=alike), overheads)
+    overheads = replace(PLAIN, wave=0.1, in_step_fraction=in_step)
+    found = aggregated(passes(), stream(closed=1.0, alike_fraction=alike), overheads)
     same = aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=together))
     assert found.ttft_s == pytest.approx(same.ttft_s)
     assert found.tpot_s == pytest.approx(same.tpot_s)
