@@ -128,13 +128,14 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     )
 
 
-def together_fraction(stream: Stream, overheads: Overheads) -> Numeric:
+def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     """Share of the clients of a closed loop whose prompts come together.
 
     That of the first wave; where an engine takes all prompts before it decodes on, requests that are alike begin and
     end together, and so do those that follow them.
     """
-    return overheads.wave + stream.alike_fraction * np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
+    more = np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
+    return np.asarray(overheads.wave + stream.alike_fraction * more, dtype=np.float64)
 
 
 def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
