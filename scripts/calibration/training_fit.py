@@ -260,7 +260,7 @@ class StackedRuns:
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
         self._plain = np.array([run.job.recipe.plain_stack for run in runs])
-        self._captured = ~self._plain & np.array([run.racked for run in runs])
+        self._captured = ~self._plain & np.array([run.captured for run in runs])
         self._early = self._plain & (years < EARLY_ATTENTION_UNTIL_YEAR)
         self._lags = self._plain & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
@@ -310,8 +310,8 @@ class StackedRuns:
         return assembled(of, age_years=self._age, unfused=self._unfused)
 
 
-def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps: int) -> FloatArray:
-    """The vector that fits the runs best, after at most `steps` evaluations of the Jacobian."""
+def fit_training(stacked: StackedRuns, *, steps: int) -> FloatArray:
+    """The vector that fits the runs best, from the priors on, after at most `steps` evaluations."""
 
     def residuals(vector: FloatArray) -> FloatArray:
         errors = np.clip(stacked.log_errors(vector), -_CLIP, _CLIP) * stacked.weight
@@ -319,7 +319,7 @@ def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps
 
     found = least_squares(
         residuals,
-        START if start is None else start,
+        START,
         bounds=(np.full(START.size, -np.inf), _LOG_MOST),
         loss="soft_l1",
         f_scale=_LOSS_SCALE,

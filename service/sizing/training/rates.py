@@ -31,13 +31,13 @@ _GENERATIONS = {
 }
 
 
-# Largest NVLink domain inside one server; beyond it the domain is a rack.
-_SERVER_GPUS = 8
+# Recipes of vendors for these capture layers as graphs, which hardly launch anything.
+_CAPTURED = frozenset({"blackwell", "blackwell_ultra"})
 
 
-def is_rack(table: HardwareTable) -> BoolArray:
-    """Systems whose NVLink domain is a rack: there recipes capture layers as graphs, which hardly launch anything."""
-    return np.asarray(table.domain_gpus > _SERVER_GPUS)
+def is_captured(table: HardwareTable) -> BoolArray:
+    """Systems whose GPUs are so fast that a vendor's recipes capture what they launch."""
+    return np.array([generation(gpu) in _CAPTURED for gpu in table.gpus])
 
 
 def generation(gpu: GpuSpec) -> str:
@@ -230,10 +230,10 @@ def rates_of(
 
 
 def _launch_factor(table: HardwareTable, calibration: Calibration, *, plain_stack: bool) -> FloatArray:
-    """Launches over those of a vendor's layers: more where nothing is fused, fewer where racks capture them."""
+    """Launches over those of a vendor's layers: more where nothing is fused, fewer where layers are captured."""
     if plain_stack:
         return np.full(len(table.gpus), calibration.coefficient("training.plain_launch_factor"))
-    return np.where(is_rack(table), calibration.coefficient("training.captured_launch_factor"), 1.0)
+    return np.where(is_captured(table), calibration.coefficient("training.captured_launch_factor"), 1.0)
 
 
 def _plain_attention(
