@@ -1,6 +1,5 @@
 """create_app(runtime=None): registers blueprints and error handlers, nothing else."""
 
-import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ import structlog
 from flask import Flask
 
 from config.environment import SettingsError, settings_from_environment
+from config.starting import started
 from service.api import BLUEPRINTS
 from service.api.document import add_document
 from service.edge.answers import OrjsonProvider
@@ -65,9 +65,8 @@ def serve(build: Callable[[], Runtime]) -> Flask:
     except Exception as error:
         log.critical("cannot_start", error=type(error).__name__, exc_info=error)
     else:
-        # What is there by now stays there: catalog, schemas, libraries. To look through all of it for garbage again
-        # and again would hold up every request for a fifth of a second at a time.
-        gc.freeze()
+        # To look for garbage in what stays there would hold up every request for a fifth of a second at a time.
+        started()
         return app
     # The server starts another process, and after a while gives up.
     sys.exit(1)

@@ -22,6 +22,11 @@ _REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 _SIZING_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _WAITING_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
+# What somebody is to be told of when it happens once.
+_ALARMING_PROBLEMS = ("stored_content_damaged",)
+_ALARMING_OUTCOMES = ("engine_error", "time_limit")
+_ALARMING_STATES = ("failed",)
+
 
 class Lookup(StrEnum):
     """What became of a question to the cache of results."""
@@ -114,11 +119,25 @@ class Metrics:
         self._begin()
 
     def _begin(self) -> None:
-        """Small sets are told from the start, so that the first event is a rise and not a new series."""
+        """Small sets, and what alerts wait for, are told from the start: the first event is a rise then.
+
+        Of a series that begins with its first event Prometheus says that it has not risen.
+        """
         for result in Lookup:
             self._lookups.labels(result.value)
         for what in Mended:
             self._mended.labels(what.value)
+        for code in _ALARMING_PROBLEMS:
+            self._problems.labels(code)
+        for state in _ALARMING_STATES:
+            self._items.labels(state, "false")
+        self._sweeps.labels("done")
+
+    def expect(self, kinds: Iterable[str]) -> None:
+        """Tell from the start how often sizings of these kinds failed."""
+        for kind in kinds:
+            for outcome in _ALARMING_OUTCOMES:
+                self._sizings.labels(kind, outcome)
 
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """An HTTP answer; `route` is a template, never a path."""

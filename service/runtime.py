@@ -22,6 +22,7 @@ from service.outbound import Outbound
 from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
+from service.sizing.kind import Kind
 from service.store.engine import KeptOpen, make_engine
 from service.store.listeners import Listeners
 from service.store.scope import keep_to_tenants
@@ -94,6 +95,7 @@ def build_runtime(
     """
     facts = facts or load_facts(settings, stored_predictions=False)
     metrics = metrics or Metrics()
+    metrics.expect(kind.value for kind in Kind)
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
     tracing.watch_engine(engine)
     sessions = sessionmaker(engine, expire_on_commit=False)

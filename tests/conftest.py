@@ -1,5 +1,6 @@
 """Fixtures that give things: servers, settings, and (once) the loopback guard."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from tests.plain_logs import log_plainly
 from tests.templates import compile_once
 
 pytest_plugins = ["tests.servers", "tests.databases", "tests.product"]
+
+# Objects made, and still there, before anybody looks for garbage.
+_SELDOM = 20_000
 
 loopback.install()
 log_plainly()
@@ -29,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--write-examples", action="store_true", help="write what the document shows as answers anew")
     group.addoption("--contract-seed", type=int, default=1, help="another seed makes other requests")
+
+
+def pytest_collection_finish() -> None:
+    """Modules and thousands of tests stay to the end: to look through them for garbage again and again takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_SELDOM, 10, 10)
 
 
 @pytest.fixture

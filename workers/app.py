@@ -22,6 +22,7 @@ from celery.signals import (
 )
 
 from config.environment import SettingsError, settings_from_environment
+from config.starting import started
 from service.errors import PlannerError
 from service.logs.process import own_logs
 from service.metrics import shared_metrics
@@ -103,6 +104,8 @@ def _on_worker_init(**_: Any) -> None:
         facts()
     except PlannerError as error:
         _refuse_to_start(error.message)
+    # Before a process is forked, which then shares what nobody looks through.
+    started()
 
 
 def _on_process_init(**_: Any) -> None:

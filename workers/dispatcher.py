@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from config.environment import SettingsError, settings_from_environment
+from config.starting import started
 from service.errors import PlannerError, UnavailableError
 from service.logs.process import own_logs
 from service.metrics import shared_metrics
@@ -122,6 +123,7 @@ def main() -> None:
         signal.signal(number, lambda *_: dispatcher.stop.set())
     checkpoints = Checkpoints(settings.database_url)
     checkpoints.begin()
+    started()
     log.info("dispatcher_started")
     dispatcher.run()
     checkpoints.end()

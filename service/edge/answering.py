@@ -25,6 +25,10 @@ class Answering(Protocol):
         """Status, headers and body of the answer."""
         ...
 
+    def answer_in_pieces(self, status: int, headers: list[tuple[str, str]], pieces: Iterable[bytes]) -> None:
+        """The same with a body that comes as it is made."""
+        ...
+
 
 def answering_of(environ: Environ) -> Answering | None:
     """Who takes the answer of a request; None where another server or a test calls."""
@@ -32,6 +36,7 @@ def answering_of(environ: Environ) -> Answering | None:
 
 
 def answer_with(app: Wsgi, environ: Environ, answering: Answering, *more: tuple[str, str]) -> None:
-    """Give the application's answer, with more headers, from the thread that calls."""
-    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
-    answering.answer(int(status[:3]), [*headers.to_wsgi_list(), *more], b"".join(chunks))
+    """Give the application's answer, with more headers, from the thread that calls, which nobody may leave again."""
+    environ.pop(ANSWERING, None)
+    pieces, status, headers = run_wsgi_app(app, environ)
+    answering.answer_in_pieces(int(status[:3]), [*headers.to_wsgi_list(), *more], pieces)

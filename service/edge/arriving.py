@@ -12,7 +12,7 @@ from werkzeug.wsgi import get_content_length
 
 from service.edge.answering import Environ, Wsgi, answer_with, answering_of
 from service.edge.context import runtime_of
-from service.edge.places import HAS_PLACE, Places
+from service.edge.places import place_of
 from service.edge.readers import Readers, Reading
 from service.edge.requests import FAILED_BEFORE
 from service.edge.senders import sender_of
@@ -30,13 +30,17 @@ class AlreadyAnsweredError(BaseException):
     """The thread that read has nothing more to say; nothing but the gate may catch this."""
 
 
+def is_upload(environ: Environ) -> bool:
+    """Whether a request has a body that is read piece by piece."""
+    return environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] in UPLOADS
+
+
 class Bodies:
     """Reads bodies, and watches who does."""
 
-    def __init__(self, app: Flask, long_way: Wsgi, places: Places, *, readers: int) -> None:
+    def __init__(self, app: Flask, long_way: Wsgi, *, readers: int) -> None:
         self._app = app
         self._long_way = long_way
-        self._places = places
         settings = runtime_of(app).settings
         self._within_s, self._upload_within_s = settings.body_timeout_s, settings.batch_timeout_s
         self._most_bytes = int(app.config["MAX_CONTENT_LENGTH"])
@@ -45,8 +49,7 @@ class Bodies:
 
     def on_its_way(self, environ: Environ) -> "_Body | _Upload":
         """The body of a request, not read yet."""
-        uploads = environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] in UPLOADS
-        return _Upload(self, environ) if uploads else _Body(self, environ)
+        return _Upload(self, environ) if is_upload(environ) else _Body(self, environ)
 
     def read(self, environ: Environ, stream: Any) -> bytes:
         """The whole body; one that is too long is cut off after one byte more than it may have."""
@@ -72,8 +75,9 @@ class Bodies:
     def end(self, reading: Reading) -> None:
         """It reads no more; AlreadyAnsweredError where it was answered for."""
         self._readers.end(reading)
-        if reading.place_given:
-            self._places.take()
+        place = place_of(reading.environ)
+        if reading.place_given and place is not None:
+            place.take_again()
         if reading.answered:
             raise AlreadyAnsweredError
 
@@ -97,8 +101,9 @@ class Bodies:
     def look(self, *, now_s: float) -> None:
         """Give away the places of those who read for a while, and answer for those who do so for too long."""
         for reading in self._readers.since(now_s - _WATCH_S):
-            if HAS_PLACE in reading.environ and reading.gives_place():
-                self._places.give()
+            place = place_of(reading.environ)
+            if place is not None and reading.gives_place():
+                place.give()
             if reading.since_s <= now_s - reading.within_s and reading.is_to_be_answered():
                 self._refuse(reading)
 

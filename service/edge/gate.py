@@ -5,34 +5,55 @@ The server lets a thread wait for a body for as long as its sender likes: it has
 are worked on: whoever reads for a while gives its place away. Only some of the threads may read at once, and a quarter
 of those for one tenant; and after a while another thread answers 408. Whoever sends slowly holds up nobody else, but a
 sender that does not hang up after its 408 keeps its thread: four tenants that all do that can keep others from writing.
+
+Nor does a thread wait for a place: a request for which there is none leaves its thread, or else whoever sends many at
+once would have all threads wait, and the others would not even come to where the places are given in turns.
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from http import HTTPStatus
 from typing import Any, cast
 
+import structlog
 from flask import Flask
 
-from service.edge.answering import Environ, Wsgi
-from service.edge.arriving import AlreadyAnsweredError, Bodies
+from service.edge.answering import LEFT, Answering, Environ, Wsgi, answer_with, answering_of
+from service.edge.arriving import AlreadyAnsweredError, Bodies, is_upload
+from service.edge.authentication import likely_tenant
 from service.edge.context import runtime_of
 from service.edge.door import TURNED_AWAY, Door
 from service.edge.express import with_express_lane
-from service.edge.places import HAS_PLACE, Places
+from service.edge.limits import network_of
+from service.edge.places import Place, Places, has_place
+from service.edge.requests import FAILED_BEFORE, PROBES
+from service.errors import PlannerError, RateLimitedError
+
+log = structlog.get_logger(__name__)
 
 # So many threads of the server for each place where a request is worked on, and the part of them that may read bodies.
 THREADS_PER_PLACE = 8
 _READERS = 0.75
+# So many requests of one tenant may wait for a place in a process; the next ones are refused.
+MOST_WAITING = 256
+_RETRY_AFTER_S = 1
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+# Whoever asks how the service is waits behind others who ask that, and behind nobody else.
+_PROBED_AT_ONCE = 2
 
 
 class Gate:
     """The outermost WSGI application."""
 
     def __init__(self, app: Flask, long_way: Wsgi) -> None:
-        threads = runtime_of(app).settings.web_threads
+        threads = self._threads = runtime_of(app).settings.web_threads
+        self._app = app
         self._door = Door(app)
         self._long_way = long_way
         self._places = Places(threads)
-        self._bodies = Bodies(app, long_way, self._places, readers=int(threads * THREADS_PER_PLACE * _READERS))
+        self._probing = Places(_PROBED_AT_ONCE)
+        self._bodies = Bodies(app, long_way, readers=int(threads * THREADS_PER_PLACE * _READERS))
         # The short way needs no place: all that it writes goes through one connection.
         self._inner = with_express_lane(app, self._in_a_place)
 
@@ -54,12 +75,68 @@ class Gate:
             return []
 
     def _in_a_place(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        self._places.take()
-        environ[HAS_PLACE] = True
+        places = self._probing if environ["PATH_INFO"] in PROBES else self._places
+        line = self._line_of(environ)
+        if not places.take_at_once(line):
+            answering = answering_of(environ)
+            if places.waiting(line) >= MOST_WAITING:
+                environ[FAILED_BEFORE] = _too_many()
+                return self._long_way(environ, start_response)
+            if answering is not None and self._may_leave(environ):
+                places.line_up(line, partial(self._begin_late, environ, answering, Place(places, line)))
+                answering.leave()
+                return LEFT
+            places.take(line)
+        return self._worked_on(Place(places, line), environ, start_response)
+
+    def _line_of(self, environ: Environ) -> str:
+        """Who takes turns with others: a tenant whose key is known here, else all from one network."""
+        return likely_tenant(self._app, environ) or network_of(environ.get("REMOTE_ADDR", ""))
+
+    def _worked_on(self, place: Place, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        has_place(environ, place)
         try:
             return self._long_way(environ, start_response)
         finally:
-            self._places.give()
+            place.give()
+
+    def _may_leave(self, environ: Environ) -> bool:
+        """Whether the body is there, or is now: whoever has left its thread reads no more from the server."""
+        if environ["REQUEST_METHOD"] in _WITHOUT_BODY:
+            return True
+        if is_upload(environ):
+            return False
+        try:
+            # That keeps all of it.
+            environ["wsgi.input"].read(0)
+        except PlannerError as error:
+            environ[FAILED_BEFORE] = error
+        return True
+
+    @cached_property
+    def _others(self) -> ThreadPoolExecutor:
+        """Threads for those who have left theirs; as many more may have given their places away while they wait."""
+        return ThreadPoolExecutor(2 * self._threads, thread_name_prefix="turn")
+
+    def _begin_late(self, environ: Environ, answering: Answering, place: Place) -> None:
+        try:
+            self._others.submit(self._late, environ, answering, place)
+        except RuntimeError as error:
+            # No thread more is to be had at the moment; it was handed to those that there are.
+            log.warning("no_thread_to_be_had", error=type(error).__name__)
+
+    def _late(self, environ: Environ, answering: Answering, place: Place) -> None:
+        try:
+            answer_with(partial(self._worked_on, place), environ, answering)
+        except Exception as error:
+            log.exception("answer_not_given", error=type(error).__name__)
+            answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
+
+
+def _too_many() -> RateLimitedError:
+    return RateLimitedError(
+        f"{MOST_WAITING} calls of yours wait for their turn; send fewer at once.", retry_after_s=_RETRY_AFTER_S
+    )
 
 
 def let_in_through_gate(app: Flask) -> None:

@@ -1,35 +1,164 @@
-"""Places: so many requests are worked on at once, so that no more of them want a connection than there are."""
+"""Places: so many requests are worked on at once, and nobody has so many of them that the others would have to wait.
 
-from collections.abc import Iterator
+Whoever asks for much at once would have all places, and everybody else would wait behind it. So those that wait do so
+in lines, one for each tenant. A line has a part of the places at most, a larger one while nobody else asks for any; and
+the next place is for whoever has fewest.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
+from typing import cast
 
-# In the environment of a request: its thread has a place, or has given it away while it reads.
-HAS_PLACE = "headroom.has_place"
+from service.edge.answering import Environ
+
+# In the environment of a request: the place that it has, or has given away while it reads or waits.
+_PLACE = "headroom.place"
+# Whoever has not asked for so long is not about.
+_ABOUT_S = 1.0
+_PART = 4
 
 
 class Places:
-    """Where requests are worked on."""
+    """Where requests are worked on; `line` is who asks for one."""
 
-    def __init__(self, count: int) -> None:
-        # A queue of tokens: a semaphore is made of Python, and every request takes a place.
-        self._free: SimpleQueue[None] = SimpleQueue()
-        for _ in range(count):
-            self._free.put(None)
+    def __init__(self, count: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """A quarter of them is for one line, and all but a quarter while it is the only one."""
+        self._lock = threading.Lock()
+        self._monotonic = monotonic
+        self._free = count
+        self._most_each = most_each(count)
+        self._most_alone = max(1, count - self._most_each)
+        self._held: Counter[str] = Counter()
+        # In the order in which the lines are to be served, where they hold equally many.
+        self._waiting: dict[str, deque[Callable[[], object]]] = {}
+        # Who asked last, and until when others are about because somebody else had asked before.
+        self._last = ""
+        self._shared_until_s = 0.0
 
-    def take(self) -> None:
+    def waiting(self, line: str) -> int:
+        """So many of the line have no place yet."""
+        return len(self._waiting.get(line, ()))
+
+    def take_at_once(self, line: str) -> bool:
+        """Take a place if there is one for the line, and nobody of it waits."""
+        with self._lock:
+            self._asked(line)
+            return line not in self._waiting and self._take(line)
+
+    def line_up(self, line: str, begin: Callable[[], object]) -> None:
+        """Call `begin`, which must not wait, once there is a place, which is then taken."""
+        with self._lock:
+            self._asked(line)
+            self._waiting.setdefault(line, deque()).append(begin)
+            begun = self._begun()
+        _call(begun)
+
+    def take(self, line: str) -> None:
         """Wait for a place."""
-        self._free.get()
+        turn: SimpleQueue[None] = SimpleQueue()
+        self.line_up(line, lambda: turn.put(None))
+        turn.get()
+
+    def take_again(self, line: str) -> None:
+        """Wait for a place before all others of the line, for work that has begun."""
+        turn: SimpleQueue[None] = SimpleQueue()
+        with self._lock:
+            self._waiting.setdefault(line, deque()).appendleft(lambda: turn.put(None))
+            begun = self._begun()
+        _call(begun)
+        turn.get()
+
+    def give(self, line: str) -> None:
+        """Let somebody else have it."""
+        with self._lock:
+            self._free += 1
+            self._held[line] -= 1
+            if not self._held[line]:
+                del self._held[line]
+            begun = self._begun()
+        _call(begun)
+
+    def _asked(self, line: str) -> None:
+        if line != self._last:
+            if self._last:
+                self._shared_until_s = self._monotonic() + _ABOUT_S
+            self._last = line
+
+    def _take(self, line: str) -> bool:
+        if not self._free or self._held[line] >= self._most():
+            return False
+        self._free -= 1
+        self._held[line] += 1
+        return True
+
+    def _most(self) -> int:
+        return self._most_each if self._shared_until_s > self._monotonic() else self._most_alone
+
+    def _begun(self) -> list[Callable[[], object]]:
+        """What begins now, with its place taken: of the line that has the fewest, and of equals in turn."""
+        begun = []
+        while self._waiting:
+            line = min(self._waiting, key=self._held.__getitem__)
+            if not self._take(line):
+                break
+            turns = self._waiting.pop(line)
+            begun.append(turns.popleft())
+            if turns:
+                # Behind the others.
+                self._waiting[line] = turns
+        return begun
+
+
+def most_each(count: int) -> int:
+    """So many of the places are for one line while others are about."""
+    return max(1, count // _PART)
+
+
+def _call(begun: list[Callable[[], object]]) -> None:
+    for begin in begun:
+        begin()
+
+
+class Place:
+    """A place that a request has."""
+
+    __slots__ = ("_line", "_places")
+
+    def __init__(self, places: Places, line: str) -> None:
+        self._places = places
+        self._line = line
 
     def give(self) -> None:
-        """Let somebody else have it."""
-        self._free.put(None)
+        """Let somebody else have it for a while, or for good."""
+        self._places.give(self._line)
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """A place, for as long as the work takes."""
-        self.take()
-        try:
-            yield
-        finally:
-            self.give()
+    def take_again(self) -> None:
+        """Go on."""
+        self._places.take_again(self._line)
+
+
+def has_place(environ: Environ, place: Place) -> None:
+    """From now on the request has a place."""
+    environ[_PLACE] = place
+
+
+def place_of(environ: Environ) -> Place | None:
+    """The place of a request; None where it needs none, or has none yet."""
+    return cast("Place | None", environ.get(_PLACE))
+
+
+@contextmanager
+def stepped_aside(environ: Environ) -> Iterator[None]:
+    """While the request only waits, its place is somebody else's."""
+    place = place_of(environ)
+    if place is not None:
+        place.give()
+    try:
+        yield
+    finally:
+        if place is not None:
+            place.take_again()

@@ -55,6 +55,11 @@ class RecentKeys:
             self._callers[fingerprint] = known._replace(fresh_until_s=known.until_s)
         return self._looked_up(fingerprint, look_up)
 
+    def last_holder(self, token: str) -> Caller | None:
+        """Who held the token when it was last looked up, however long ago: good for no permission."""
+        known = self._callers.get(_fingerprint(token))
+        return None if known is None else known.caller
+
     def _looked_up(self, fingerprint: bytes, look_up: Callable[[], Caller]) -> Caller:
         try:
             caller = look_up()

@@ -1,6 +1,5 @@
 """Around every request: its id, one log line, the headers of every answer, and whether the caller can read JSON."""
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from flask import Flask, Request, Response, g, request
 from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import NotAcceptable
 
+from service.chance import chance
 from service.edge.answers import HTML_MEDIA_TYPE, MEDIA_TYPE, PROBLEM_MEDIA_TYPE
 from service.edge.authentication import spend_without_route
 from service.edge.pages import wants_page
@@ -59,7 +59,7 @@ EVERYBODY_ACCEPTS = frozenset({"", "*/*", MEDIA_TYPE})
 _METRICS_PATH = "/metrics"
 # What reads these asks for the formats of its own trade, and takes the one there is.
 _NOT_JSON = (_METRICS_PATH, "/docs")
-_PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
+PROBES = frozenset({"/healthz", "/readyz", _METRICS_PATH})
 
 
 def register_request_hooks(app: Flask, tracing: Tracing) -> None:
@@ -85,7 +85,7 @@ def request_id_of(environ: Mapping[str, Any]) -> str:
     # It is told in lines, in the audit and to whoever asks: no place for a key.
     if given and _SANE_ID.fullmatch(given) and _KEY_SCHEME not in given:
         return str(given)
-    return os.urandom(_ID_BYTES).hex()
+    return chance(_ID_BYTES).hex()
 
 
 def _forget(_error: BaseException | None) -> None:
@@ -137,7 +137,7 @@ def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:
         # The request behind the proxy, which would be looked up anew for every word about it.
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         path = asked.path
-        write = log.debug if path in _PROBES else log.info
+        write = log.debug if path in PROBES else log.info
         write(
             "request",
             method=asked.method[:_LONGEST_METHOD],

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from granian.server import mp as granian_workers
+from granian.wsgi import ResponseIterWrap
 
 from service.edge.answering import ANSWERING
 
 _WRAP = "_wsgi_call_wrap"
+# An answer that tells how long it is has been made already.
+_WHOLE = "content-length"
 _Runner = Callable[[Any, dict[str, Any]], int]
 
 
@@ -33,6 +36,14 @@ class _Answering:
     def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self._protocol.response_bytes(status, headers, body)
 
+    def answer_in_pieces(self, status: int, headers: list[tuple[str, str]], pieces: Any) -> None:
+        if any(name.lower() == _WHOLE for name, _ in headers):
+            # All of it is there. The server would come back for every piece with a thread of its own.
+            self.answer(status, headers, _joined(pieces))
+        else:
+            wrapped = ResponseIterWrap(pieces)  # type: ignore[no-untyped-call]
+            self._protocol.response_iter(status, headers, wrapped)
+
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """What the application returned at once."""
         if not self._left:
@@ -41,7 +52,16 @@ class _Answering:
     def response_iter(self, status: int, headers: list[tuple[str, str]], body: Any) -> None:
         """What the application returned piece by piece."""
         if not self._left:
-            self._protocol.response_iter(status, headers, body)
+            self.answer_in_pieces(status, headers, body.inner)
+
+
+def _joined(pieces: Any) -> bytes:
+    try:
+        return b"".join(pieces)
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
 
 
 def let_requests_leave() -> None:

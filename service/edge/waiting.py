@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 from flask import Flask, current_app, request
 
 from service.edge.context import caller, runtime
+from service.edge.places import stepped_aside
 from service.planning.reading import get_run
 from service.planning.view import RunView
 from service.store.tables.runs import OPEN
@@ -90,10 +91,11 @@ def waited_for(first: Seen, *, ended: Callable[[Seen], bool], look: Callable[[],
 
 
 def _watch(seen: Seen, wait_s: float, *, ended: Callable[[Seen], bool], look: Callable[[], Seen]) -> Seen:
-    """Looks now and then, holding neither a connection nor a lock in between."""
+    """Looks now and then, holding neither a connection nor a lock nor a place in between."""
     began_s = time.monotonic()
     while not ended(seen) and (waited_s := time.monotonic() - began_s) < wait_s:
         pause_s = min(max(_SHORTEST_PAUSE_S, waited_s * _SHARE_OF_WAIT), _LONGEST_PAUSE_S)
-        time.sleep(min(pause_s, wait_s - waited_s))
+        with stepped_aside(request.environ):
+            time.sleep(min(pause_s, wait_s - waited_s))
         seen = look()
     return seen

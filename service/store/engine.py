@@ -1,11 +1,13 @@
 """Engines for SQLite and PostgreSQL: timeouts, pools and the pragmas that make SQLite safe for several processes."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import orjson
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
@@ -33,6 +35,7 @@ def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
         return _sqlite(url, pool_size)
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
+        json_serializer=_json,
         pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -47,6 +50,15 @@ def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
             ),
         },
     )
+
+
+def _json(value: Any) -> str:
+    """A value of a JSON column as text, in a tenth of the time that the standard library takes."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # A number of more than 64 bits, or half a surrogate pair.
+        return json.dumps(value)
 
 
 class KeptOpen:
@@ -101,7 +113,9 @@ def _end(connection: Connection) -> None:
 
 
 def _sqlite(url: URL, pool_size: int) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=_POOL_TIMEOUT_S)
+    engine = create_engine(
+        url, json_serializer=_json, pool_size=pool_size, max_overflow=pool_size, pool_timeout=_POOL_TIMEOUT_S
+    )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine

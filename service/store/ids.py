@@ -1,7 +1,8 @@
 """Ids: a prefix that says what it is, the time, then chance; so they sort as they were made and cannot be guessed."""
 
-import os
 from datetime import datetime
+
+from service.chance import chance
 
 _RANDOM_BYTES = 10
 
@@ -14,10 +15,10 @@ def new_id(prefix: str, now: datetime) -> str:
 
 def new_ids(now: datetime, *prefixes: str) -> list[str]:
     """One id for each prefix; time and chance are asked once."""
-    moment, chance = f"{int(now.timestamp() * 1000):012x}", os.urandom(_RANDOM_BYTES * len(prefixes)).hex()
+    moment, drawn = f"{int(now.timestamp() * 1000):012x}", chance(_RANDOM_BYTES * len(prefixes)).hex()
     return [
-        f"{prefix}_{moment}{chance[start : start + 2 * _RANDOM_BYTES]}"
-        for prefix, start in zip(prefixes, range(0, len(chance), 2 * _RANDOM_BYTES), strict=True)
+        f"{prefix}_{moment}{drawn[start : start + 2 * _RANDOM_BYTES]}"
+        for prefix, start in zip(prefixes, range(0, len(drawn), 2 * _RANDOM_BYTES), strict=True)
     ]
 
 

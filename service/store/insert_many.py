@@ -4,6 +4,8 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Table, insert
@@ -13,7 +15,7 @@ from service.store.driven import driven
 from service.store.tables.moment import Moment
 from service.store.tables.row import Row
 
-_Convert = Callable[[Any], Any] | None
+_Convert = Callable[[Any], Any]
 # One moment stands in many columns and rows, and writing it as text takes longer than all the rest.
 _MOMENTS_KEPT = 256
 # Databases have a limit of places in a statement.
@@ -23,22 +25,25 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """The words of an INSERT before and of one row, and the columns in the order of its places.
-
-    Each with what makes a value the driver's.
+    """The words of an INSERT before and of one row, the columns in the order of its places, and what makes a value the
+    driver's, by place.
     """
 
     head: str
     row: str
-    columns: tuple[tuple[str, _Convert], ...]
+    columns: tuple[str, ...]
+    converts: Mapping[int, _Convert]
 
     def statement(self, rows: int) -> str:
         """The INSERT of so many rows."""
         return self.head + ", ".join([self.row] * rows)
 
     def values(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """What stands in its places."""
-        return [row[name] if convert is None else convert(row[name]) for row in rows for name, convert in self.columns]
+        """What stands in its places, row by row."""
+        values = list(chain.from_iterable(map(itemgetter(*self.columns), rows)))
+        for place, convert in self.converts.items():
+            values[place :: len(self.columns)] = map(convert, values[place :: len(self.columns)])
+        return values
 
 
 _known: dict[tuple[str, str, tuple[str, ...]], _Prepared] = {}
@@ -65,8 +70,8 @@ class ManyRows:
     def fill(self, name: str, values: Sequence[Any]) -> None:
         """Give a column other values, one for each row."""
         columns = self._prepared.columns
-        place = next(place for place, (column, _) in enumerate(columns) if column == name)
-        convert = columns[place][1]
+        place = columns.index(name)
+        convert = self._prepared.converts.get(place)
         self._values[place :: len(columns)] = values if convert is None else map(convert, values)
 
     def insert(self, connection: Connection) -> None:
@@ -89,16 +94,17 @@ def _prepare(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Prepare
     head, values, row = str(compiled).partition(" VALUES ")
     # Names of places would be one name in each row; they stand in the order of their places.
     places = tuple(compiled.positiontup or ()) if dialect.positional else tuple(_NAMED.findall(row))
-    columns = tuple((name, _convert(dialect, table.c[name].type)) for name in places)
-    return _Prepared(head + values, _NAMED.sub("%s", row), columns)
+    converts = {place: _convert(dialect, table.c[name].type) for place, name in enumerate(places)}
+    needed = {place: convert for place, convert in converts.items() if convert is not None}
+    return _Prepared(head + values, _NAMED.sub("%s", row), places, needed)
 
 
-def _convert(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert:
+def _convert(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert | None:
     return _of_moments(dialect) if isinstance(kind, Moment) else kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 @functools.cache
-def _of_moments(dialect: Dialect) -> _Convert:
+def _of_moments(dialect: Dialect) -> _Convert | None:
     """One for all columns of an engine."""
     convert = Moment().dialect_impl(dialect).bind_processor(dialect)
     return None if convert is None else functools.lru_cache(_MOMENTS_KEPT)(convert)

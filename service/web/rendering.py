@@ -12,10 +12,12 @@ from service.edge.sessions import masked
 from service.planning.sessions import BrowserSession
 from service.web import change_words, field_words, part_words, wording
 from service.web.assets import asset_address, load_assets
+from service.web.compiled import Compiled
 from service.web.form.countries import country_names
 from service.web.form.quote_lines import line_fields
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
+_CODE = _TEMPLATES.parent.parent
 # Where the navigation leads: address, word, what a role needs to see it.
 PLACES: tuple[tuple[str, str, Permission], ...] = (
     ("/size", "Size", Permission.RUNS),
@@ -41,6 +43,7 @@ def teach_templates(app: Flask) -> None:
     # What a template does not know is a mistake in it.
     app.jinja_env.undefined = StrictUndefined
     app.context_processor(_frame)
+    app.jinja_env.bytecode_cache = app.jinja_env.bytecode_cache or Compiled(_TEMPLATES, code=_CODE)
     load_all(app)
 
 

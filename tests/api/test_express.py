@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -327,6 +328,9 @@ class Taker:
 
     def leave(self) -> None:
         self.left = True
+
+    def answer_in_pieces(self, status: int, headers: list[tuple[str, str]], pieces: Iterable[bytes]) -> None:
+        self.answer(status, headers, b"".join(pieces))
 
     def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.status_code, self.headers, self.data = status, headers, body

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from config.environment import ROOT
 from service.edge.problems import problem_kinds
 from service.metrics import Lookup, Mended
+from service.store.tables.batches import ItemState
 
 FOLDER = ROOT / "config" / "grafana"
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text(encoding="utf-8"))
@@ -35,6 +36,7 @@ _LABELS = {
     "route": {"/v1/runs/<run_id>"},
     "code": set(problem_kinds()),
     "limit": {"reads", "writes", "unknown"},
+    "state": {state.value for state in ItemState},
 }
 
 
@@ -67,6 +69,22 @@ def test_every_label_has_values_that_there_are():
         for _, matchers in _METRIC.findall(expression):
             for label, values in re.findall(r'(\w+)=~?"([^"]*)"', matchers):
                 assert set(values.split("|")) <= _LABELS[label], expression
+
+
+def test_what_an_alert_waits_for_once_is_told_before_it_happens(client):
+    """The first event makes no rise of a series that begins with it."""
+    samples = [
+        (sample.name, sample.labels)
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+    ]
+    waited_for = [
+        found for rule in RULES for found in re.findall(r"increase\((headroom_[a-z_]+)\{([^}]*)\}", rule["expr"])
+    ]
+    assert len(waited_for) >= 6
+    for metric, matchers in waited_for:
+        wanted = dict(re.findall(r'(\w+)="([^"]*)"', matchers))
+        assert any(name == metric and wanted.items() <= labels.items() for name, labels in samples), (metric, wanted)
 
 
 def test_every_alert_has_its_words_and_no_other_has():

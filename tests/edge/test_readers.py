@@ -1,10 +1,9 @@
-"""Readers and places: who may read, who answers, and what is given back, without a server."""
+"""Readers: who may read, who answers, and what is given back, without a server."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.edge.places import Places
 from service.edge.readers import Readers
 from service.errors import RateLimitedError, UnavailableError
 
@@ -77,12 +76,3 @@ def test_one_answers_who_reads_or_who_watches(ended):
 
 def test_where_the_server_takes_no_answer_of_another_thread_none_is_given():
     assert not Readers(most=1, most_tenant=1).begin({}, None, "a", within_s=1).is_to_be_answered()
-
-
-def test_there_are_as_many_places_as_were_asked_for():
-    places = Places(2)
-    places.take()
-    places.take()
-    places.give()
-    places.take()
-    assert places._free.empty()

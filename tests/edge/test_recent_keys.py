@@ -38,6 +38,22 @@ def test_another_key_is_another_caller():
     assert recent.caller("hr_b", lambda: BOB) == BOB
 
 
+def test_who_held_a_key_last_is_known_for_longer_than_it_is_trusted_but_not_after_a_refusal():
+    clock = Clock()
+    recent = RecentKeys(0.25, monotonic=clock)
+    assert recent.last_holder("hr_a") is None
+    recent.caller("hr_a", lambda: ANN)
+    clock.now += 10
+
+    def refuse() -> Caller:
+        raise UnauthenticatedError("no")
+
+    assert recent.last_holder("hr_a") == ANN
+    with pytest.raises(UnauthenticatedError):
+        recent.caller("hr_a", refuse)
+    assert recent.last_holder("hr_a") is None
+
+
 def test_a_refusal_is_not_remembered():
     recent = RecentKeys(60)
 
