@@ -115,8 +115,8 @@ def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
 def _unseen(errors: Sequence[TrainingError], regime: str) -> Iterator[tuple[TrainingError, float]]:
     """Every error left out, and how many arms of the band made without its source, model or GPU it lies off.
 
-    What leaves too few others is not judged: the band of a single source tells how its runs scatter, not how far from it
-    the next lies, and arms counted in it say nothing of a band that holds both.
+    What leaves too few others is not judged: the band of a single source tells how its runs scatter, not how far from
+    it the next lies, and arms counted in it say nothing of a band that holds both.
     """
     for fold in FOLDS:
         own = [e for e in errors if e.fold == fold]
