@@ -23,7 +23,7 @@ from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
 from service.sizing.kind import Kind
-from service.store.engine import KeptOpen, make_engine
+from service.store.engine import KeptOpen, engine_for_reading, make_engine
 from service.store.listeners import Listeners
 from service.store.scope import keep_to_tenants
 from service.tracing import NO_TRACING, Tracing
@@ -47,6 +47,7 @@ class Runtime:
 
     settings: Settings = field(repr=False)
     sessions: sessionmaker[Session] = field(repr=False)
+    reading: sessionmaker[Session] = field(repr=False)
     kept_open: KeptOpen = field(repr=False)
     cache: ResultCache = field(repr=False)
     kept: Kept = field(repr=False)
@@ -99,10 +100,12 @@ def build_runtime(
     engine = make_engine(settings.database_url, pool_size=settings.web_threads)
     tracing.watch_engine(engine)
     sessions = sessionmaker(engine, expire_on_commit=False)
-    keep_to_tenants(sessions)
+    reading = sessionmaker(engine_for_reading(engine), expire_on_commit=False)
+    keep_to_tenants(sessions, reading)
     return Runtime(
         settings=settings,
         sessions=sessions,
+        reading=reading,
         kept_open=KeptOpen(engine, most_idle=settings.web_threads),
         cache=ResultCache(
             settings.cache_url, ttl_s=settings.cache_ttl_s, breaker_open_s=settings.breaker_open_s, metrics=metrics

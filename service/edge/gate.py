@@ -10,6 +10,7 @@ Nor does a thread wait for a place: a request for which there is none leaves its
 once would have all threads wait, and the others would not even come to where the places are given in turns.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -38,6 +39,10 @@ _READERS = 0.75
 # So many requests of one tenant may wait for a place in a process; the next ones are refused.
 MOST_WAITING = 256
 _RETRY_AFTER_S = 1
+# There are more places than processors: whoever has lined up takes an eighth of the time of the places that its line
+# has while others ask too, or else these would be answered at once and yet slowly.
+_RESTS = 7
+_LONGEST_REST_S = 0.25
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 # Whoever asks how the service is waits behind others who ask that, and behind nobody else.
 _PROBED_AT_ONCE = 2
@@ -126,11 +131,17 @@ class Gate:
             log.warning("no_thread_to_be_had", error=type(error).__name__)
 
     def _late(self, environ: Environ, answering: Answering, place: Place) -> None:
+        began_s = time.monotonic()
+        has_place(environ, place)
         try:
-            answer_with(partial(self._worked_on, place), environ, answering)
+            answer_with(self._long_way, environ, answering)
         except Exception as error:
             log.exception("answer_not_given", error=type(error).__name__)
             answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
+        finally:
+            if place.is_wanted_by_others():
+                time.sleep(min(_LONGEST_REST_S, _RESTS * (time.monotonic() - began_s)))
+            place.give()
 
 
 def _too_many() -> RateLimitedError:

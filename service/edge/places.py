@@ -72,6 +72,10 @@ class Places:
         _call(begun)
         turn.get()
 
+    def is_shared(self) -> bool:
+        """Whether more than one line asked for places a moment ago."""
+        return self._shared_until_s > self._monotonic()
+
     def give(self, line: str) -> None:
         """Let somebody else have it."""
         with self._lock:
@@ -96,7 +100,7 @@ class Places:
         return True
 
     def _most(self) -> int:
-        return self._most_each if self._shared_until_s > self._monotonic() else self._most_alone
+        return self._most_each if self.is_shared() else self._most_alone
 
     def _begun(self) -> list[Callable[[], object]]:
         """What begins now, with its place taken: of the line that has the fewest, and of equals in turn."""
@@ -139,6 +143,10 @@ class Place:
     def take_again(self) -> None:
         """Go on."""
         self._places.take_again(self._line)
+
+    def is_wanted_by_others(self) -> bool:
+        """Whether others are about than those of its line."""
+        return self._places.is_shared()
 
 
 def has_place(environ: Environ, place: Place) -> None:

@@ -64,10 +64,10 @@ def _committed(runtime: Runtime, opened: Callable[[], AbstractContextManager[S]]
 
 
 def read(runtime: Runtime, query: Callable[[Session], T]) -> T:
-    """Run `query` in a reading transaction; UnavailableError when the database does not answer."""
+    """Run `query`, which writes and locks nothing; UnavailableError when the database does not answer."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with runtime.sessions() as session, _dropped_when_interrupted(session):
+            with runtime.reading() as session, _dropped_when_interrupted(session):
                 return query(session)
         except (DBAPIError, PoolTimeoutError) as error:
             if attempt == _ATTEMPTS or not _worth_another_try(error, committing=False):

@@ -3,19 +3,25 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import orjson
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 # Execution option of a session that will write: SQLite then takes its write lock at BEGIN, not half way through.
 WRITES = {"headroom_writes": True}
 
 # The same of a connection whose SQLite never waits by itself.
 _WRITES_AT_ONCE = {**WRITES, "headroom_never_waits": True}
+
+# When a connection was last used, and for how long it is then taken to be there.
+_USED_AT = "headroom_used_at_s"
+_TRUSTED_S = 1.0
 
 _BUSY_TIMEOUT_MS = 5000
 _FIRST_LOOK_S = 0.0001
@@ -31,12 +37,22 @@ _POOL_TIMEOUT_S = 5
 def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
     """An engine for the URL; nothing is opened before its first use."""
     url = make_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        return _sqlite(url, pool_size)
-    return create_engine(
+    return _sqlite(url, pool_size) if url.get_backend_name() == "sqlite" else _postgresql(url, pool_size)
+
+
+def engine_for_reading(engine: Engine) -> Engine:
+    """The same for who only reads, with its connections and all that is heard of them.
+
+    On PostgreSQL each statement sees what is committed when it begins, in a transaction or without; without one, to
+    read asks once and not three times. SQLite's readers see one state in all that they read.
+    """
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _postgresql(url: URL, pool_size: int) -> Engine:
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         json_serializer=_json,
-        pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=_POOL_TIMEOUT_S,
@@ -50,6 +66,32 @@ def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
             ),
         },
     )
+    event.listen(engine, "checkin", _on_checkin)
+    event.listen(engine, "checkout", _on_checkout(engine.dialect))
+    return engine
+
+
+def _on_checkin(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _on_checkout(dialect: Dialect) -> Callable[[Any, ConnectionPoolEntry, Any], None]:
+    """A connection that lay there for a while is tried first; one that was just used costs no question.
+
+    Whoever finds that it is gone all the same tries once more (service/planning/transact.py).
+    """
+
+    def tried(connection: Any, record: ConnectionPoolEntry, _borrowed: Any) -> None:
+        used_at_s = record.info.get(_USED_AT)
+        if used_at_s is None or time.monotonic() - used_at_s < _TRUSTED_S:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            # The others are as old.
+            raise InvalidatePoolError from error
+
+    return tried
 
 
 def _json(value: Any) -> str:

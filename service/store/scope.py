@@ -36,9 +36,10 @@ def for_everybody() -> Iterator[None]:
         _acting_for.reset(token)
 
 
-def keep_to_tenants(sessions: sessionmaker[Session]) -> None:
+def keep_to_tenants(*makers: sessionmaker[Session]) -> None:
     """Let every session obey."""
-    event.listen(sessions, "do_orm_execute", _narrow)
+    for sessions in makers:
+        event.listen(sessions, "do_orm_execute", _narrow)
 
 
 def _narrow(state: ORMExecuteState) -> None:
