@@ -39,10 +39,6 @@ _READERS = 0.75
 # So many requests of one tenant may wait for a place in a process; the next ones are refused.
 MOST_WAITING = 256
 _RETRY_AFTER_S = 1
-# There are more places than processors: whoever has lined up takes an eighth of the time of the places that its line
-# has while others ask too, or else these would be answered at once and yet slowly.
-_RESTS = 7
-_LONGEST_REST_S = 0.25
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 # Whoever asks how the service is waits behind others who ask that, and behind nobody else.
 _PROBED_AT_ONCE = 2
@@ -139,8 +135,7 @@ class Gate:
             log.exception("answer_not_given", error=type(error).__name__)
             answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
         finally:
-            if place.is_wanted_by_others():
-                time.sleep(min(_LONGEST_REST_S, _RESTS * (time.monotonic() - began_s)))
+            time.sleep(place.rest_s(time.monotonic() - began_s))
             place.give()
 
 

@@ -20,6 +20,9 @@ _PLACE = "headroom.place"
 # Whoever has not asked for so long is not about.
 _ABOUT_S = 1.0
 _PART = 4
+# A line has an eighth of the time of its places then.
+_RESTS = 7
+_LONGEST_REST_S = 0.25
 
 
 class Places:
@@ -144,9 +147,13 @@ class Place:
         """Go on."""
         self._places.take_again(self._line)
 
-    def is_wanted_by_others(self) -> bool:
-        """Whether others are about than those of its line."""
-        return self._places.is_shared()
+    def rest_s(self, worked_s: float) -> float:
+        """For so long nobody is to be worked on here, after a call that was lined up for: none where nobody else asks.
+
+        There are more places than processors: a line that had all the time of its places would slow down the others,
+        however soon they find one.
+        """
+        return min(_LONGEST_REST_S, _RESTS * worked_s) if self._places.is_shared() else 0.0
 
 
 def has_place(environ: Environ, place: Place) -> None:

@@ -54,6 +54,20 @@ def test_whoever_is_alone_has_more_of_them_though_not_all():
     assert (places.waiting("a"), places.waiting("b")) == (0, 0)
 
 
+def test_a_line_rests_between_its_calls_while_others_ask():
+    clock = Clock()
+    places = Places(8, monotonic=clock)
+    lined_up(places, *"aa")
+    place = Place(places, "a")
+    assert place.rest_s(0.01) == 0.0
+    lined_up(places, "b")
+    assert place.rest_s(0.01) == pytest.approx(0.07)
+    # Whoever waits for long is not made to wait for ever.
+    assert place.rest_s(30.0) == 0.25
+    clock.now_s += 2
+    assert place.rest_s(0.01) == 0.0
+
+
 def test_none_of_a_line_overtakes_another():
     clock = Clock()
     places = Places(8, monotonic=clock)

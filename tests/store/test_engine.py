@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.store.engine import WRITES, make_engine
+from service.store.engine import WRITES, engine_for_reading, make_engine
 
 
 def test_sqlite_is_set_up_for_several_processes(engine):
@@ -53,6 +53,33 @@ def test_a_statement_of_postgresql_cannot_run_for_ever(engine):
         assert connection.scalar(text("SHOW statement_timeout")) == "5s"
         assert connection.scalar(text("SHOW lock_timeout")) == "3s"
         assert connection.scalar(text("SHOW timezone")) == "UTC"
+
+
+def test_who_only_reads_on_postgresql_begins_and_ends_no_transaction(engine):
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's readers see one state in all that they read")
+    with Session(engine_for_reading(engine)) as session:
+        session.scalar(text("SELECT 1"))
+        assert session.connection().connection.driver_connection.info.transaction_status.name == "IDLE"
+    # The same connection, lent to somebody who writes.
+    with Session(engine) as session:
+        session.scalar(text("SELECT 1"))
+        assert session.connection().connection.driver_connection.info.transaction_status.name == "INTRANS"
+
+
+def test_a_connection_that_died_while_it_lay_there_is_replaced(engine, monkeypatch):
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's connections do not die")
+    with engine.connect() as one, engine.connect() as other:
+        dead = [connection.scalar(text("SELECT pg_backend_pid()")) for connection in (one, other)]
+    with engine.connect() as living:
+        pid = living.scalar(text("SELECT pg_backend_pid()"))
+        dead = [each for each in dead if each != pid]
+        assert [living.scalar(text("SELECT pg_terminate_backend(:pid)"), {"pid": each}) for each in dead] == [True]
+    monkeypatch.setattr("service.store.engine._TRUSTED_S", 0.0)
+    with engine.connect() as one, engine.connect() as other:
+        found = {connection.scalar(text("SELECT pg_backend_pid()")) for connection in (one, other)}
+    assert not found & set(dead)
 
 
 def test_a_writer_that_cannot_begin_says_so_as_every_error_of_the_database(tmp_path):
