@@ -66,6 +66,9 @@ SPECS = (
     # Benchmarks send about ten requests a client: a tenth of them belongs to the first wave. Sources whose times to
     # first token are longer have other reasons, which a larger share would charge to everybody.
     Spec(name="closed_loop_wave_fraction", start=0.1, base=0.1, by_engine=0.15),
+    # Where prompts go first and all requests are alike, nothing but chance sets clients apart again: how much of it
+    # there is differs from one setup to the next, between hardly any and all.
+    Spec(name="in_step_fraction", start=0.5, base=0.3),
     Spec(name="pool_wave_fraction", start=0.3, base=0.6, by_engine=0.4),
     # What a tokeniser and a web server take; the rest of a first token is passes. Quick models have theirs in 31 ms.
     Spec(name="ttft_overhead_ms", start=8.0, base=0.3, by_engine=0.3),

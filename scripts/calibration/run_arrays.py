@@ -34,6 +34,7 @@ class Runs:
         self.osl = column([run.stream.osl_tokens for run in runs])
         self.age = column([run.age_years for run in runs])
         self.newness = column([run.newness for run in runs])
+        self.prompts_first = column([float(run.prompts_first) for run in runs])
         self.moe = np.array([run.place.label == "moe" for run in runs])
         self.engine = np.array([run.place.engine for run in runs])
         self.copies = np.array([run.copies for run in runs])
@@ -61,6 +62,7 @@ class Runs:
             osl_tokens=self.osl,
             accepted_tokens=column([run.stream.accepted_tokens for run in runs]),
             closed=column([run.stream.closed for run in runs]),
+            alike_fraction=column([run.stream.alike_fraction for run in runs]),
             tail_fraction=0.99,
         )
         if self.pooled:
@@ -91,12 +93,14 @@ class Runs:
             lambda name: np.asarray(np.exp(logs[name])[:, None], dtype=np.float64),
             age_years=self.age,
             newness=self.newness,
+            prompts_first=self.prompts_first,
         )
         # The fit may try more than all of them.
         return replace(
             found,
             stall_fraction=np.minimum(1.0, found.stall_fraction),
             wave=np.minimum(1.0, found.wave),
+            in_step_fraction=np.minimum(1.0, found.in_step_fraction),
             pool_wave_fraction=np.minimum(1.0, found.pool_wave_fraction),
         )
 

@@ -51,6 +51,7 @@ class ServedRun:
     place: Place
     age_years: float
     newness: float
+    prompts_first: bool
     layers: float
     load: LoadKind
     burst: bool
@@ -106,6 +107,7 @@ def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedR
         ),
         age_years=software.age_years,
         newness=newness_of(bench.load, software, catalog.calibration),
+        prompts_first=software.prompts_first,
         layers=float(bench.load.architecture.layers),
         load=asked.kind,
         burst=asked.arrival is Arrival.BURST,

@@ -39,7 +39,7 @@ from scripts.calibration.training_runs import TrainingPlace, TrainingRun
 from service.sizing.table import FloatArray
 from service.sizing.version import ENGINE_VERSION
 
-_STEPS, _FOLD_STEPS = 40, 12
+_STEPS = 60
 _FOLD_ROWS = 20
 _SPECIAL = frozenset({"product_factor", "generation_factor", "plain_attention_factor", "expert_factor"})
 _HEADER = """\
@@ -69,7 +69,10 @@ class TrainingFit:
 def calibrate_training(
     runs: Sequence[TrainingRun], memories: Sequence[MemoryRun], say: Callable[[str], None], *, folded: bool = True
 ) -> TrainingFit:
-    """The fit on all runs, and the errors of it and, where `folded`, of fits without a source, a model or a GPU."""
+    """The fit on all runs, and the errors of it and, where `folded`, of fits without a source, a model or a GPU.
+
+    Each starts at the priors: what is left out leaves nothing behind.
+    """
     say(f"fitting training on {len(runs)} runs")
     vector = fit_training(StackedRuns(runs), steps=_STEPS)
     errors = _step_errors(runs, vector, "fit")
@@ -79,7 +82,7 @@ def calibrate_training(
         # What no kept run is like was not fitted, so nothing of the fit is tested on it.
         alike = {run.place.regime for run in kept}
         left = [run for run in runs if getattr(run.place, name) == value and run.place.regime in alike]
-        found = fit_training(StackedRuns(kept), start=vector, steps=_FOLD_STEPS)
+        found = fit_training(StackedRuns(kept), steps=_STEPS)
         errors += _step_errors(left, found, name) if left else []
     return TrainingFit(vector=vector, errors=(*errors, *peak_errors(memories)), peaks=tuple(memories), runs=len(runs))
 

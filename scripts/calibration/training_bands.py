@@ -23,6 +23,10 @@ BANDS = (*REGIMES, PLAIN)
 _SOURCE_POWER = {PLAIN: 1.0}
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
+# How far sources, models or GPUs differ is known from no fewer than this of them, and of sources.
+_LEAST_OTHERS = 2
+# From so many sources on an interval may be longer on one side.
+_SEVERAL_SOURCES = 4
 # The share of errors that an interval must hold without having seen them.
 _HELD = 0.8
 # Choices in the formulas of memory that were made with the measured peaks in view.
@@ -68,9 +72,22 @@ def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Ite
     for name in (*BANDS, ANY_SCOPE):
         own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=ROLLOUTS)]
         if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
-            yield stretched(_outermost(own, name), _arms_to_unseen(_unseen(own, name)))
+            yield _band_of(own, name)
     # Without a measured peak nothing is known of memory, and the step's scatter stands in.
     yield peak_band(peaks) if len(peaks) > 1 else replace(_outermost(errors, ANY_SCOPE), metric=MEMORY)
+
+
+def _band_of(errors: Sequence[TrainingError], regime: str) -> Band:
+    """The errors left out, as far as errors of what no interval was made of ask for."""
+    return _of_either_side(stretched(_outermost(errors, regime), _arms_to_unseen(_unseen(errors, regime))), errors)
+
+
+def _of_either_side(band: Band, errors: Sequence[TrainingError]) -> Band:
+    """Of few sources none says on which side the next will lie: both arms are as long as the longer."""
+    if len({error.place.source for error in errors}) >= _SEVERAL_SOURCES:
+        return band
+    arm = max(band.high - band.middle, band.middle - band.low)
+    return replace(band, low=band.middle - arm, high=band.middle + arm)
 
 
 def _belongs(error: TrainingError, regime: str, *, apart: str) -> bool:
@@ -98,13 +115,15 @@ def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
 def _unseen(errors: Sequence[TrainingError], regime: str) -> Iterator[tuple[TrainingError, float]]:
     """Every error left out, and how many arms of the band made without its source, model or GPU it lies off.
 
-    What leaves too few others is not judged.
+    What leaves too few others is not judged: the band of a single source tells how its runs scatter, not how far from
+    it the next lies, and arms counted in it say nothing of a band that holds both.
     """
     for fold in FOLDS:
         own = [e for e in errors if e.fold == fold]
         for value in sorted({str(getattr(e.place, fold)) for e in own}):
             kept = [e for e in errors if getattr(e.place, fold) != value]
-            if sum(e.fold in FOLDS for e in kept) < _LEAST_POINTS:
+            others = min(len({getattr(e.place, kind) for e in kept}) for kind in (fold, "source"))
+            if others < _LEAST_OTHERS or sum(e.fold in FOLDS for e in kept) < _LEAST_POINTS:
                 continue
             band = _outermost(kept, regime)
             yield from ((e, _arms(e, band)) for e in own if getattr(e.place, fold) == value)

@@ -136,7 +136,16 @@ TRAINING_SPECS = (
         name="captured_launch_factor",
         start=0.5,
         deviation=0.4,
+        most=1.0,
         what="launches of layers that are captured as graphs over those of others",
+    ),
+    # A layer as PyTorch brings it normalises, rotates, gates and adds in kernels apart: about 150 launches forward and
+    # backward beside about 60 of fused ones.
+    TrainingSpec(
+        name="plain_launch_factor",
+        start=2.0,
+        deviation=0.4,
+        what="launches of layers as frameworks bring them over a vendor's",
     ),
     TrainingSpec(
         name="expert_step_us",
@@ -152,6 +161,13 @@ TRAINING_SPECS = (
         what="bytes in and out of experts that one kernel multiplies and activates over those of others",
     ),
     TrainingSpec(name="adapter_factor", start=1.1, deviation=0.2, what="frozen products with adapters over plain ones"),
+    # Look-ups of 4 bits reach a third to two thirds of the bandwidth.
+    TrainingSpec(
+        name="unpacking_factor",
+        start=2.0,
+        deviation=0.4,
+        what="unpacking frozen weights over moving them at the full bandwidth",
+    ),
     TrainingSpec(name="adapter_launch_factor", start=2.0, deviation=0.4, what="launches of a layer that has adapters"),
     TrainingSpec(name="scale_up_efficiency", start=0.75, deviation=0.15, most=0.95, what="share of NVLink bandwidth"),
     TrainingSpec(name="scale_out_efficiency", start=0.7, deviation=0.25, most=0.95, what="share of NIC bandwidth"),
@@ -244,7 +260,7 @@ class StackedRuns:
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
         self._plain = np.array([run.job.recipe.plain_stack for run in runs])
-        self._captured = ~self._plain & np.array([run.racked for run in runs])
+        self._captured = ~self._plain & np.array([run.captured for run in runs])
         self._early = self._plain & (years < EARLY_ATTENTION_UNTIL_YEAR)
         self._lags = self._plain & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
@@ -256,6 +272,7 @@ class StackedRuns:
         up = self._up * value_at(vector, "scale_up_efficiency")
         lagging = np.where(self._early, value_at(vector, "early_attention_factor"), 1.0)
         lagging = lagging * np.where(self._lags, value_at(vector, "plain_attention_factor"), 1.0)
+        plain_launches = np.where(self._plain, value_at(vector, "plain_launch_factor"), 1.0)
         rates = replace(
             self._rates,
             product_factor=np.exp(vector[self._precision] + vector[self._generation]),
@@ -264,7 +281,7 @@ class StackedRuns:
             latent_factor=value_at(vector, "latent_factor") * lagging,
             vector_factor=np.where(self._plain, value_at(vector, "plain_vector_factor"), 1.0),
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
-            launch_factor=np.where(self._captured, value_at(vector, "captured_launch_factor"), 1.0),
+            launch_factor=np.where(self._captured, value_at(vector, "captured_launch_factor"), plain_launches),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
         )
@@ -293,8 +310,8 @@ class StackedRuns:
         return assembled(of, age_years=self._age, unfused=self._unfused)
 
 
-def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps: int) -> FloatArray:
-    """The vector that fits the runs best, after at most `steps` evaluations of the Jacobian."""
+def fit_training(stacked: StackedRuns, *, steps: int) -> FloatArray:
+    """The vector that fits the runs best, from the priors on, after at most `steps` evaluations."""
 
     def residuals(vector: FloatArray) -> FloatArray:
         errors = np.clip(stacked.log_errors(vector), -_CLIP, _CLIP) * stacked.weight
@@ -302,7 +319,7 @@ def fit_training(stacked: StackedRuns, *, start: FloatArray | None = None, steps
 
     found = least_squares(
         residuals,
-        START if start is None else start,
+        START,
         bounds=(np.full(START.size, -np.inf), _LOG_MOST),
         loss="soft_l1",
         f_scale=_LOSS_SCALE,

@@ -24,7 +24,7 @@ from service.sizing.training.coefficients import software_age_years
 from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import RECOMPUTES, SHARDINGS, Layouts
 from service.sizing.training.products import LayerProducts
-from service.sizing.training.rates import Rates, generation, is_rack
+from service.sizing.training.rates import Rates, generation, is_captured
 from service.sizing.training.recipe import Recipe, band, regime
 from service.sizing.training.rollout import Decoding
 from service.sizing.training.shape import Shape
@@ -69,7 +69,7 @@ class TrainingRun:
     bare_up_bytes_s: float
     bare_out_bytes_s: float
     linked: bool
-    racked: bool
+    captured: bool
     age_years: float
     software_years: float
     measured_step_s: float
@@ -126,7 +126,7 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
         bare_up_bytes_s=float(table.scale_up_bytes_s[0]),
         bare_out_bytes_s=float(table.scale_out_bytes_s[0]),
         linked=bool(table.domain_gpus[0] > 1),
-        racked=bool(is_rack(table)[0]),
+        captured=bool(is_captured(table)[0]),
         software_years=job.software_years,
         age_years=software_age_years(calibration, deployment.software_month),
         measured_step_s=found["step_time_s"].interval.p50 * ratio ** _PACE[name],

@@ -229,12 +229,16 @@ class Arrival(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """`value` requests in flight (concurrency, in this arrival) or `requests_s` arriving (rate)."""
+    """`value` requests in flight (concurrency, in this arrival) or `requests_s` arriving (rate).
+
+    `alike`: all requests have the very same lengths, as those of benchmarks have and those of people never do.
+    """
 
     kind: LoadKind = LoadKind.SATURATED
     value: int | None = None
     requests_s: float | None = None
     arrival: Arrival = Arrival.STEADY
+    alike: bool = False
 
 
 class Recompute(StrEnum):

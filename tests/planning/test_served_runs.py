@@ -3,11 +3,44 @@
 import pytest
 
 from service.planning.rerun.inference import evaluate_inference
-from service.schemas.measured import MeasuredInference, PublishedRequests, PublishedServing
+from service.planning.rerun.run import Rerun
+from service.schemas.measured import MeasuredInference, PublishedLoad, PublishedRequests, PublishedServing
 from service.sizing.precision import Precision
+from service.sizing.workload import LoadKind, ServingEngine
 from tests.facts import own_catalog
 
 CATALOG = own_catalog()
+
+
+def served(*, isl_tokens: float, osl_tokens: float) -> Rerun:
+    """Of a closed loop under SGLang."""
+    run = MeasuredInference(
+        id="x",
+        measured={},
+        workload=PublishedRequests(
+            model="qwen3-32b", weight_precision=Precision.BF16, isl_tokens=isl_tokens, osl_tokens=osl_tokens
+        ),
+        deployment=PublishedServing(
+            gpu="h100-sxm",
+            gpus=2,
+            tp=2,
+            engine=ServingEngine.SGLANG,
+            load=PublishedLoad(kind=LoadKind.CONCURRENCY, value=64),
+        ),
+    )
+    return evaluate_inference(CATALOG, run).rerun
+
+
+@pytest.mark.parametrize(
+    ("isl_tokens", "osl_tokens", "alike"),
+    [(1024.0, 256.0, True), (2000.0, 100.0, True), (610.0, 422.0, False), (1024.0, 505.0, False)],
+)
+def test_lengths_that_are_no_round_numbers_are_means_of_lengths_that_differ(
+    isl_tokens: float, osl_tokens: float, *, alike: bool
+) -> None:
+    load = served(isl_tokens=isl_tokens, osl_tokens=osl_tokens).deployment.load
+    assert load is not None
+    assert load.alike is alike
 
 
 @pytest.mark.parametrize(

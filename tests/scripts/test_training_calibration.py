@@ -99,6 +99,22 @@ def test_what_runs_obey_is_found_again(runs) -> None:
     assert after < 0.25 * before
 
 
+def test_nothing_of_what_a_fold_leaves_out_remains_in_it(runs, monkeypatch) -> None:
+    name, value = "source", "mbridge"
+    monkeypatch.setattr("scripts.calibration.training.folds", lambda _: iter([(name, value)]))
+
+    def kept(wrong: float) -> list[float]:
+        """The errors that a fold finds where all that it leaves out took `wrong` times as long, less that."""
+        slowed = [
+            replace(run, measured_step_s=run.measured_step_s * wrong) if run.place.source == value else run
+            for run in runs
+        ]
+        fit = calibrate_training(slowed, (), lambda _: None)
+        return [error.log_error + np.log(wrong) for error in fit.errors if error.fold == name]
+
+    assert kept(3.0) == pytest.approx(kept(1.0), abs=1e-9)
+
+
 def test_folds_leave_out_whole_sources_models_and_gpus_of_at_least_twenty_runs(runs) -> None:
     places = [run.place for run in runs]
     found = list(folds(places))
@@ -214,6 +230,37 @@ def test_choices_made_with_peaks_in_view_widen_their_interval(runs) -> None:
     ]
     deviation = float(np.sqrt(np.mean([peak.log_error**2 for peak in peaks])))
     assert peak_band(peaks).high > 1.1 * student.ppf(0.9, groups - 1) * deviation * np.sqrt(1.0 + 1.0 / groups)
+
+
+def two_sources(runs: list[TrainingRun], *, off: float) -> list[TrainingError]:
+    """Errors of a band of two sources: of one they are small, those of the other lie `off` on one side."""
+    draw = np.random.default_rng(9)
+    half = {run.place.id for run in runs[: len(runs) // 2]}
+    return [
+        TrainingError(
+            place=replace(run.place, source="far" if run.place.id in half else "near", regime="dense", band="plain"),
+            metric=STEP,
+            fold=fold,
+            log_error=float(draw.normal(off if run.place.id in half else 0.0, 0.02)),
+        )
+        for run in runs
+        for fold in FOLDS
+    ]
+
+
+def test_arms_of_a_single_source_do_not_stretch_the_interval_of_two(runs) -> None:
+    errors = two_sources(runs, off=0.8)
+    band = next(band for band in bands_of(errors, ()) if band.regime == "plain")
+    # It reaches what is far off, and not by as many times its length as a narrow source's arms go into it.
+    assert band.low < -0.75
+    assert band.high - band.low < 3.0 * 0.8
+    # What was not judged by an interval of others is judged by that of all.
+    assert {error.inside for error in judged(errors) if error.fold == "source"} == {None}
+
+
+def test_of_few_sources_the_next_may_lie_on_either_side(runs) -> None:
+    band = next(band for band in bands_of(two_sources(runs, off=0.8), ()) if band.regime == "plain")
+    assert band.high - band.middle == pytest.approx(band.middle - band.low)
 
 
 def test_a_stack_of_its_own_makes_the_intervals_of_such_stacks_long(runs) -> None:

@@ -33,6 +33,8 @@ from service.sizing.workload import (
 _INSTANCE_GPUS = (1, 2, 4, 8, 16, 32, 64, 72)
 _BOUNDS = ("ttft_ms", "tpot_ms")
 _SERVER_GPUS = 8
+# Lengths that somebody chose: multiples of either.
+_ROUND_TOKENS = (64, 100)
 # How often instances are added where nobody said how many there were.
 _POOL_CHANGES = 12
 # A prefill pool that is busier than this lets prompts pile up.
@@ -210,7 +212,13 @@ def _load(run: MeasuredInference) -> Load:
         return Load(kind=said.kind)
     if said.value is None:
         return Load()
-    return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY)
+    return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY, alike=_alike(run))
+
+
+def _alike(run: MeasuredInference) -> bool:
+    """Whether all requests had the lengths that were published: means of lengths that differ are no round numbers."""
+    lengths = (run.workload.isl_tokens, run.workload.osl_tokens)
+    return all(length is not None and any(length % unit == 0 for unit in _ROUND_TOKENS) for length in lengths)
 
 
 def _slo(run: MeasuredInference) -> Slo | None:

@@ -25,7 +25,9 @@ class Overheads:
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
     attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
     prompts on other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
-    of the clients of a closed loop whose prompts arrive together, `pool_wave_fraction` the same before a prefill pool.
+    of the clients of a closed loop whose prompts arrive together, `in_step_fraction` the share of those whose requests
+    are alike under an engine that takes prompts first (0 under others), `pool_wave_fraction` the same before a prefill
+    pool.
     Scalars, or arrays when many runs are evaluated at once.
     """
 
@@ -49,6 +51,7 @@ class Overheads:
     rank_wait_steps: Numeric
     admission_steps: Numeric
     wave: Numeric
+    in_step_fraction: Numeric
     pool_wave_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
@@ -62,6 +65,7 @@ def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) 
         lambda name: calibration.coefficient(f"inference.{name}", *scopes),
         age_years=software.age_years,
         newness=newness_of(load, software, calibration),
+        prompts_first=1.0 if software.prompts_first else 0.0,
     )
 
 
@@ -75,8 +79,11 @@ def newness_of(load: ModelLoad, software: Software, calibration: Calibration) ->
     return math.exp(-since_release_years(software, load.architecture.released) / tuning)
 
 
-def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted) -> Overheads:
-    """The overheads that the coefficients of these names make for software of an age [years], for a model as new."""
+def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted, prompts_first: Fitted) -> Overheads:
+    """The overheads that the coefficients of these names make for software of an age [years], for a model as new.
+
+    `prompts_first` is 1 where the engine takes all prompts that wait before it decodes on.
+    """
     return Overheads(
         products=of("product_factor"),
         generation=of("generation_factor"),
@@ -98,6 +105,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted
         rank_wait_steps=of("rank_wait_steps"),
         admission_steps=of("admission_steps"),
         wave=of("closed_loop_wave_fraction"),
+        in_step_fraction=of("in_step_fraction") * prompts_first,
         pool_wave_fraction=of("pool_wave_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,

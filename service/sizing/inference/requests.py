@@ -16,7 +16,7 @@ class Traffic:
     """One request in the mean, and the tails that a percentile asks for; tokens.
 
     `closed_loop`: a fixed number of clients, each sending its next request when the last one ends. Otherwise requests
-    arrive independently.
+    arrive independently. `alike`: all of them have these very lengths, and take the same number of steps.
     """
 
     isl_tokens: float
@@ -26,6 +26,7 @@ class Traffic:
     percentile_fraction: float
     speculative: SpeculativeDecoding | None
     closed_loop: bool = False
+    alike: bool = False
 
     @property
     def new_tokens(self) -> float:
@@ -61,6 +62,7 @@ class Traffic:
             osl_tokens=self.osl_tokens,
             accepted_tokens=self.accepted_tokens,
             closed=1.0 if self.closed_loop else 0.0,
+            alike_fraction=1.0 if self.alike and self.speculative is None else 0.0,
             tail_fraction=self.percentile_fraction,
         )
 
@@ -115,6 +117,7 @@ def _joint(each: tuple[Traffic, ...], sizes: tuple[int, ...]) -> JointTraffic:
             osl_tokens=column([stream.osl_tokens for stream in streams]),
             accepted_tokens=accepted,
             closed=streams[0].closed,
+            alike_fraction=column([stream.alike_fraction for stream in streams]),
             tail_fraction=streams[0].tail_fraction,
         ),
     )

@@ -103,7 +103,7 @@ def settle(
         table=table,
         software=software,
         calibration=calibration,
-        traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY),
+        traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY, alike=asked.alike),
     )
     split: tuple[Assumed, ...] = ()
     pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None

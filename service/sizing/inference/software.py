@@ -11,6 +11,8 @@ DEFAULT_ENGINE = ServingEngine.TENSORRT_LLM
 _MONTHS_YEAR = 12
 # Those that take the format of the cache from a narrow checkpoint: queues of Llama 3.1 70B are as long as with 8 bit.
 _NARROW_CACHES = frozenset({ServingEngine.TENSORRT_LLM, ServingEngine.VLLM})
+# Those whose scheduler lets decoding wait while prompts do; the others add prompts to passes that decode.
+_PROMPTS_FIRST = frozenset({ServingEngine.SGLANG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,8 @@ class Software:
     the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times. Layers with a
     window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so.
     `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another. `general_experts`: it had
-    no kernels of its own yet for experts in the usual formats, whatever the GPU.
+    no kernels of its own yet for experts in the usual formats, whatever the GPU. `prompts_first`: it takes all prompts
+    that wait before it decodes on.
     """
 
     engine: ServingEngine
@@ -34,6 +37,7 @@ class Software:
     windowed_cache_fraction: float
     narrow_cache: bool
     general_experts: bool
+    prompts_first: bool
 
 
 def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
@@ -56,6 +60,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         windowed_cache_fraction=of("windowed_cache_fraction"),
         narrow_cache=chosen in _NARROW_CACHES,
         general_experts=own is not None and newest - age < _months(own.month),
+        prompts_first=chosen in _PROMPTS_FIRST,
     )
 
 

@@ -21,7 +21,8 @@ class Stream:
     """The requests of an instance: tokens per request, tokens gained per decode step, and how they arrive.
 
     `new_tokens` is the part of a prompt that no prefix cache holds. `closed` is 1 where a fixed number of clients sends
-    a request whenever one has ended, 0 where requests arrive independently.
+    a request whenever one has ended, 0 where requests arrive independently; `alike_fraction` is 1 where all
+    requests take the same number of steps.
     """
 
     new_tokens: Numeric
@@ -29,6 +30,7 @@ class Stream:
     osl_tokens: Numeric
     accepted_tokens: Numeric
     closed: Numeric
+    alike_fraction: Numeric
     tail_fraction: float
 
     @property
@@ -110,7 +112,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     cycle = step + load
     busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
-    apart = 1.0 - stream.closed * overheads.wave
+    apart = 1.0 - stream.closed * together_fraction(stream, overheads)
     joining = overheads.admission_steps * cycle + _gathered_s(passes, overheads, cycle=cycle)
     fixed = joining + admission_s(stream, overheads)
     return SteadyState(
@@ -124,6 +126,16 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
         requests_s=np.asarray(passes.batch / (stream.steps * cycle), dtype=np.float64),
         decode=passes.decode,
     )
+
+
+def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
+    """Share of the clients of a closed loop whose prompts come together.
+
+    That of the first wave; where an engine takes all prompts before it decodes on, requests that are alike begin and
+    end together, and so do those that follow them.
+    """
+    more = np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
+    return np.asarray(overheads.wave + stream.alike_fraction * more, dtype=np.float64)
 
 
 def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
@@ -185,7 +197,7 @@ def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
         return np.zeros((1, 1))
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
-    return np.asarray(stream.closed * overheads.wave * waited / passes.pp, dtype=np.float64)
+    return np.asarray(stream.closed * together_fraction(stream, overheads) * waited / passes.pp, dtype=np.float64)
 
 
 def _together_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:

@@ -36,6 +36,7 @@ class StepCoefficients:
     expert_launch_s: Numeric
     adapter_launch_factor: Numeric
     adapter_factor: Numeric
+    unpacking_factor: Numeric
     recipe_factor: Numeric
     tp_exposed: Numeric
     cp_exposed: Numeric
@@ -108,6 +109,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         expert_launch_s=of("expert_launch_us") * US * host,
         adapter_launch_factor=of("adapter_launch_factor"),
         adapter_factor=of("adapter_factor"),
+        unpacking_factor=of("unpacking_factor"),
         recipe_factor=of("recipe_factor"),
         tp_exposed=of("tp_exposed_fraction"),
         cp_exposed=of("cp_exposed_fraction"),

@@ -31,13 +31,13 @@ _GENERATIONS = {
 }
 
 
-# Largest NVLink domain inside one server; beyond it the domain is a rack.
-_SERVER_GPUS = 8
+# Recipes of vendors for these capture layers as graphs, which hardly launch anything.
+_CAPTURED = frozenset({"blackwell", "blackwell_ultra"})
 
 
-def is_rack(table: HardwareTable) -> BoolArray:
-    """Systems whose NVLink domain is a rack: there recipes capture layers as graphs, which hardly launch anything."""
-    return np.asarray(table.domain_gpus > _SERVER_GPUS)
+def is_captured(table: HardwareTable) -> BoolArray:
+    """Systems whose GPUs are so fast that a vendor's recipes capture what they launch."""
+    return np.array([generation(gpu) in _CAPTURED for gpu in table.gpus])
 
 
 def generation(gpu: GpuSpec) -> str:
@@ -67,7 +67,7 @@ class Rates:
     latent_factor: FloatArray
     # Elementwise work of stacks that do not fuse it over that of those that do.
     vector_factor: FloatArray
-    # Launches over those of layers that are not captured as graphs.
+    # Launches over those of a vendor's layers that are not captured as graphs.
     launch_factor: FloatArray
     # 1 where one kernel multiplies, activates and scales all experts of the GPU, 0 where several do.
     fused_experts: FloatArray
@@ -213,9 +213,7 @@ def rates_of(
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
         vector_factor=np.full(len(generations), plain_vector),
-        launch_factor=np.where(
-            is_rack(table) & (not plain_stack), calibration.coefficient("training.captured_launch_factor"), 1.0
-        ),
+        launch_factor=_launch_factor(table, calibration, plain_stack=plain_stack),
         fused_experts=fused_experts(generations, fuses=fuses_experts),
         peak_flop_s=peak_flop_s(table, compute),
         memory_bytes=table.memory_bytes,
@@ -229,6 +227,13 @@ def rates_of(
         scale_up_latency_s=calibration.assumption("training.scale_up_latency_us") * US,
         scale_out_latency_s=calibration.assumption("training.scale_out_latency_us") * US,
     )
+
+
+def _launch_factor(table: HardwareTable, calibration: Calibration, *, plain_stack: bool) -> FloatArray:
+    """Launches over those of a vendor's layers: more where nothing is fused, fewer where layers are captured."""
+    if plain_stack:
+        return np.full(len(table.gpus), calibration.coefficient("training.plain_launch_factor"))
+    return np.where(is_captured(table), calibration.coefficient("training.captured_launch_factor"), 1.0)
 
 
 def _plain_attention(

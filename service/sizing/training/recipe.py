@@ -52,6 +52,8 @@ class Recipe:
     reference_passes: float
     frozen_copies: float
     frozen_bytes: float
+    # Read and written where frozen weights are unpacked on the way into a product.
+    unpacked_bytes: float
     adapter_rank: float
     # Whether feed-forward parts have adapters, and whether products without one keep their inputs all the same.
     adapts_ffn: bool
@@ -139,6 +141,7 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         reference_passes=reference_passes,
         frozen_copies=1.0 if adapter or reference else 0.0,
         frozen_bytes=BYTES_ELEMENT[frozen] if adapter else BYTES_ELEMENT[Precision.BF16],
+        unpacked_bytes=BYTES_ELEMENT[frozen] + BYTES_ELEMENT[Precision.BF16] if method is Method.QLORA else 0.0,
         adapter_rank=float(workload.lora_rank) if adapter else 0.0,
         adapts_ffn=adapter and workload.lora_targets is LoraTargets.ALL,
         # Products of weights that are unpacked on the way keep their inputs, as the calibration runs of QLoRA show.

@@ -207,6 +207,15 @@ def _traffic_s(
     return np.asarray(mine * moved / rates.bandwidth_bytes_s, dtype=np.float64)
 
 
+def _unpacking_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, k: StepCoefficients) -> FloatArray:
+    """Frozen weights in 4 bits unpacked [s] for one micro-batch: read, and written in 16 bit, before each product."""
+    params = shape.dense_params / layouts.tp + np.asarray(shape.routed_params) / layouts.ep
+    moved = params * stage_layers_fraction(layouts, shape.layers) * recipe.unpacked_bytes
+    return np.asarray(
+        k.unpacking_factor * layer_passes(layouts, recipe) * moved / rates.bandwidth_bytes_s, dtype=np.float64
+    )
+
+
 def _rollout_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, rounds: IntArray, k: StepCoefficients
 ) -> FloatArray:
@@ -226,6 +235,7 @@ def step_time(
     products = _products_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     attention = _attention_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     traffic = _traffic_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    traffic = traffic + _unpacking_s(layouts, shape, recipe=recipe, rates=rates, k=k)
     tensor = tensor_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     ring = context_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     # Ring traffic hides behind attention, but for a share.

@@ -40,3 +40,13 @@ def test_a_model_is_slower_the_newer_it_is_to_the_software(catalog: Catalog) -> 
     assert news == pytest.approx([1.0, math.exp(-1.0), math.exp(-3.0)])
     parts = [overheads_of(load, engine, catalog.calibration).untuned_fraction for engine in engines]
     assert 0.0 < parts[2] < parts[1] < parts[0] < 1.0
+
+
+def test_clients_stay_in_step_only_under_engines_that_take_prompts_first(catalog: Catalog) -> None:
+    load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    shares = {
+        engine: overheads_of(load, software_of(engine, None, catalog.calibration), catalog.calibration).in_step_fraction
+        for engine in ServingEngine
+    }
+    assert shares.pop(ServingEngine.SGLANG) > 0.5
+    assert set(shares.values()) == {0.0}

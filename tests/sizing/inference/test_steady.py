@@ -32,6 +32,7 @@ PLAIN = Overheads(
     rank_wait_steps=0.0,
     admission_steps=0.5,
     wave=0.0,
+    in_step_fraction=0.0,
     pool_wave_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
@@ -61,6 +62,7 @@ def stream(**changes: float) -> Stream:
         "osl_tokens": 100.0,
         "accepted_tokens": 1.0,
         "closed": 0.0,
+        "alike_fraction": 0.0,
         "tail_fraction": 0.95,
     }
     return Stream(**{**values, **changes})
@@ -119,6 +121,29 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
     assert apart.tpot_s[0, 0] == pytest.approx(0.02 + 19 * 0.03 / 100)
     waited = step.ttft_s[0, 0] - 0.05 - 0.5 * step.cycle_s[0, 0]
     assert waited == pytest.approx(13 * 0.03)
+
+
+@pytest.mark.parametrize(
+    ("alike", "in_step", "together"),
+    [
+        # Requests that differ come apart again, and an engine that mixes prompts with decoding keeps nobody in step.
+        (0.0, 0.9, 0.1),
+        (1.0, 0.0, 0.1),
+        (1.0, 0.9, 0.9),
+    ],
+)
+def test_requests_that_are_alike_stay_in_step_where_prompts_go_first(
+    alike: float, in_step: float, together: float
+) -> None:
+    overheads = replace(PLAIN, wave=0.1, in_step_fraction=in_step)
+    found = aggregated(passes(), stream(closed=1.0, alike_fraction=alike), overheads)
+    same = aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=together))
+    assert found.ttft_s == pytest.approx(same.ttft_s)
+    assert found.tpot_s == pytest.approx(same.tpot_s)
+    # In step they wait before their first token, and less after it.
+    early = aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=0.1))
+    assert (found.ttft_s > 2.0 * early.ttft_s) == (together > 0.5)
+    assert (found.tpot_s < early.tpot_s) == (together > 0.5)
 
 
 def test_the_first_wave_waits_as_long_however_long_requests_decode() -> None:

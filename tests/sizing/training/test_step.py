@@ -140,16 +140,36 @@ def test_experts_with_biases_move_their_outputs_until_a_kernel_fuses_them(catalo
     assert traffic(Precision.BF16, "2026-06") == pytest.approx(traffic(Precision.BF16, "2026-02"))
 
 
-def test_recipes_of_racks_capture_layers_as_graphs_which_frameworks_do_not(catalog: Catalog) -> None:
-    # So few tokens that launches are nearly all that a step takes.
-    server, rack = "poweredge-xe9680l-b200", "poweredge-xe9712-gb200"
+def fixed_s(catalog: Catalog, server: str, *, plain_stack: bool) -> float:
+    """A step of so few tokens that launches are nearly all that it takes."""
+    found = plain_job(catalog, month=None, plain_stack=plain_stack, model="qwen3-30b-a3b", seq_len_tokens=256)
+    return float(step(catalog, found, layouts(ep=8, dp=8, sharding=1), server=server).fixed[0])
 
-    def fixed(server: str, *, plain_stack: bool) -> float:
-        found = plain_job(catalog, month=None, plain_stack=plain_stack, model="qwen3-30b-a3b", seq_len_tokens=256)
-        return float(step(catalog, found, layouts(ep=8, dp=8, sharding=1), server=server).fixed[0])
 
-    assert fixed(rack, plain_stack=False) < 0.7 * fixed(server, plain_stack=False)
-    assert fixed(rack, plain_stack=True) == pytest.approx(fixed(server, plain_stack=True), rel=0.1)
+def test_recipes_for_blackwell_capture_layers_as_graphs_which_frameworks_do_not(catalog: Catalog) -> None:
+    hopper, server, rack = "poweredge-xe9680-h100", "poweredge-xe9680l-b200", "poweredge-xe9712-gb200"
+    assert fixed_s(catalog, server, plain_stack=False) < 0.7 * fixed_s(catalog, hopper, plain_stack=False)
+    assert fixed_s(catalog, rack, plain_stack=False) == pytest.approx(
+        fixed_s(catalog, server, plain_stack=False), rel=0.1
+    )
+    assert fixed_s(catalog, server, plain_stack=True) == pytest.approx(
+        fixed_s(catalog, hopper, plain_stack=True), rel=0.1
+    )
+
+
+def test_layers_as_frameworks_bring_them_launch_more(catalog: Catalog) -> None:
+    hopper = "poweredge-xe9680-h100"
+    assert fixed_s(catalog, hopper, plain_stack=True) > 1.5 * fixed_s(catalog, hopper, plain_stack=False)
+
+
+def test_frozen_weights_in_4_bits_are_unpacked_for_every_micro_batch(catalog: Catalog) -> None:
+    columns = layouts(dp=8, sharding=1, micro_batch=[1, 2])
+    packed, wide = (step(catalog, job(catalog, method=m), columns).traffic for m in (Method.QLORA, Method.LORA))
+    one, two = packed - wide
+    # Two passes over 6.98e9 parameters of layers, 0.5625 bytes read and 2 written, 8 TB/s at most, 16 micro-batches.
+    rounds = 128 / 8
+    assert one > rounds * 2 * 6.98e9 * 2.5625 / 8e12
+    assert two == pytest.approx(one / 2)
 
 
 def test_each_expert_of_a_gpu_is_work_once_a_step_where_it_trains(catalog: Catalog) -> None:
