@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from config.environment import ROOT
 from service.app import create_app
 from service.runtime import Facts, Runtime, build_runtime
 from service.settings import Settings
@@ -38,6 +40,26 @@ def runtime(settings: Settings, facts: Facts, migrated_sqlite: Path, queue: List
 def session(runtime: Runtime) -> Iterator[Session]:
     with runtime.sessions() as session:
         yield session
+
+
+def detached_app(facts: Facts, database: Path) -> Flask:
+    """An application whose runtime reaches nothing: tests attach their own to it."""
+    nowhere = "redis://127.0.0.1:1/0"
+    settings = Settings(
+        database_url=f"sqlite:///{database}",
+        broker_url=nowhere,
+        cache_url=nowhere,
+        config_dir=ROOT / "config",
+        data_dir=database.parent,
+        log_level="WARNING",
+    )
+    return create_app(build_runtime(settings, facts=facts, queue=ListQueue()))
+
+
+@pytest.fixture(scope="session")
+def shared_app(facts: Facts, migrated_sqlite: Path) -> Flask:
+    """Describing every route takes a while, so it is done once in a process."""
+    return detached_app(facts, migrated_sqlite)
 
 
 @pytest.fixture

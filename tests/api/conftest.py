@@ -10,7 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config.environment import ROOT
 from service.access import Role
 from service.app import create_app
 from service.edge.authentication import remember_keys
@@ -65,32 +64,28 @@ def runtime(settings: Settings, facts: Facts, queue: ListQueue, migrated_sqlite:
     return build_runtime(settings, facts=facts, queue=queue, outbound=Outbound(resolver=resolves_to_public))
 
 
-@pytest.fixture(scope="session")
-def shared_app(facts: Facts, migrated_sqlite: Path) -> Flask:
-    """Describing every route takes a while, so it is done once."""
-    nowhere = "redis://127.0.0.1:1/0"
-    settings = Settings(
-        database_url=f"sqlite:///{migrated_sqlite}",
-        broker_url=nowhere,
-        cache_url=nowhere,
-        config_dir=ROOT / "config",
-        data_dir=migrated_sqlite.parent,
-        log_level="WARNING",
-    )
-    return create_app(build_runtime(settings, facts=facts, queue=ListQueue()))
+def attached(app: Flask, runtime: Runtime) -> Flask:
+    """The application with the runtime of a test, and nothing that it remembers of another."""
+    attach(app, runtime)
+    open_waiting_room(app, threads=runtime.settings.web_threads)
+    limit_rates(app, runtime.settings)
+    # Not a second later, in the log of another test.
+    tell_of_refused_calls(app, later=lambda *_: None)
+    remember_keys(app, memory_s=runtime.settings.key_memory_s)
+    keep_readiness(app)
+    return app
 
 
 @pytest.fixture
 def app(shared_app: Flask, runtime: Runtime) -> Flask:
     """The application with the runtime of this test."""
-    attach(shared_app, runtime)
-    open_waiting_room(shared_app, threads=runtime.settings.web_threads)
-    limit_rates(shared_app, runtime.settings)
-    # Not a second later, in the log of another test.
-    tell_of_refused_calls(shared_app, later=lambda *_: None)
-    remember_keys(shared_app, memory_s=runtime.settings.key_memory_s)
-    keep_readiness(shared_app)
-    return shared_app
+    return attached(shared_app, runtime)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Sends requests without a key."""
+    return app.test_client()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Problem documents, request ids, headers and log lines: what every answer has, whatever went wrong."""
 
 import json
+from pathlib import Path
 
 import pytest
 from flask import Flask, jsonify
@@ -11,8 +12,10 @@ from service.edge.authentication import open_to_all, permission_of
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.problems import STATUS
 from service.errors import PlannerError, UnavailableError
+from service.runtime import Facts, Runtime
 from service.schemas.problem import ProblemSchema
-from tests.api.conftest import Speaker
+from tests.api.conftest import Speaker, attached
+from tests.product import detached_app
 from tests.schemas.requests import SMALL_CHAT
 
 SECRET = "postgresql://user:hunter2@db.internal/x"
@@ -22,14 +25,31 @@ class SurpriseError(Exception):
     """Nobody expected this."""
 
 
-def raising(app: Flask, error: BaseException):
+@pytest.fixture(scope="module")
+def breakable_app(facts: Facts, migrated_sqlite: Path) -> Flask:
+    """An application with a view that raises what it is told to; no test changes it otherwise."""
+    app = detached_app(facts, migrated_sqlite)
+    add_broken_view(app)
+    return app
+
+
+@pytest.fixture
+def broken_app(breakable_app: Flask, runtime: Runtime) -> Flask:
+    return attached(breakable_app, runtime)
+
+
+def add_broken_view(app: Flask) -> None:
     blueprint = ResourceBlueprint("broken", __name__, permission=None)
 
     def view():
-        raise error
+        raise app.extensions["to raise"]
 
     blueprint.add_url_rule("/broken", "broken", view)
     app.register_blueprint(blueprint)
+
+
+def raising(app: Flask, error: BaseException):
+    app.extensions["to raise"] = error
     return app.test_client().get("/broken")
 
 
@@ -70,9 +90,9 @@ def test_what_is_not_there_is_a_problem(method, path, status, slug, acme: Speake
 
 
 @pytest.mark.parametrize("kind", STATUS)
-def test_each_expected_failure_has_its_status(kind, own_app: Flask):
+def test_each_expected_failure_has_its_status(kind, broken_app: Flask):
     status, title = STATUS[kind]
-    answer = raising(own_app, kind("the way out"))
+    answer = raising(broken_app, kind("the way out"))
     assert_problem(answer, status, kind.code.replace("_", "-"))
     assert answer.json["title"] == title
     assert answer.json["detail"] == "the way out"
@@ -87,11 +107,12 @@ def test_every_error_that_callers_can_cause_is_in_the_table():
     assert everything - ours == known
 
 
-def test_an_error_may_say_when_to_come_back(own_app: Flask):
-    assert raising(own_app, UnavailableError("later", retry_after_s=17)).headers["Retry-After"] == "17"
+def test_an_error_may_say_when_to_come_back(broken_app: Flask):
+    assert raising(broken_app, UnavailableError("later", retry_after_s=17)).headers["Retry-After"] == "17"
 
 
 def test_a_surprise_is_500_and_tells_nothing(own_app: Flask, capsys):
+    add_broken_view(own_app)
     answer = raising(own_app, SurpriseError(SECRET))
     assert_problem(answer, 500, "internal-error")
     assert "hunter2" not in answer.text
@@ -115,8 +136,8 @@ def test_a_number_that_json_lacks_is_500_and_logged_with_its_place(number, own_a
     assert "metrics.1.p50" in str(fault)
 
 
-def test_a_database_that_is_down_is_503(own_app: Flask):
-    answer = raising(own_app, OperationalError("select 1 from secrets", {}, Exception(SECRET)))
+def test_a_database_that_is_down_is_503(broken_app: Flask):
+    answer = raising(broken_app, OperationalError("select 1 from secrets", {}, Exception(SECRET)))
     assert_problem(answer, 503, "unavailable")
     assert "hunter2" not in answer.text
     assert "secrets" not in answer.text

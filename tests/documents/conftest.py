@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from config.environment import ROOT
 from service.catalog.catalog import Catalog
-from service.catalog.load import load_catalog
 from service.schemas.quote import QuoteDocumentSchema
+from tests.facts import own_catalog
 from tests.schemas.quotes import quote_document
 
 HOSTILE = (
@@ -27,7 +26,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return load_catalog(ROOT / "config")
+    return own_catalog()
 
 
 @pytest.fixture

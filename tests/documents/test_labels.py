@@ -6,18 +6,17 @@ import pytest
 
 from config.environment import ROOT
 from scripts.size_file import answer
-from service.catalog.load import load_catalog
-from service.catalog.prices import load_price_book
 from service.documents.labels import assumption_name, label, limit_name, own_assumption_name, own_name, unit
 from service.documents.names import LIMITS
 from service.sizing.result import Limit
+from tests.facts import own_book, own_catalog
 
 EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
 def facts():
-    return load_catalog(ROOT / "config"), load_price_book(ROOT / "config")
+    return own_catalog(), own_book()
 
 
 def quantities(result: dict) -> Iterator[str]:

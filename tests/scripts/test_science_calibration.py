@@ -19,7 +19,7 @@ from scripts.calibration.science_runs import ScienceRun, science_runs
 from service.catalog.applications import load_facts
 from service.catalog.catalog import Catalog
 from service.catalog.fitted_science import with_fitted
-from service.catalog.load import load_catalog
+from tests.facts import own_catalog
 
 EVIDENCE = ROOT / "config" / "evidence" / "science.jsonl"
 WRITTEN = ROOT / "config" / "calibration" / "science.yaml"
@@ -28,7 +28,7 @@ WRITTEN = ROOT / "config" / "calibration" / "science.yaml"
 @pytest.fixture(scope="module")
 def bare() -> Catalog:
     """The catalog with the facts of applications and nothing that was fitted."""
-    catalog = load_catalog(ROOT / "config")
+    catalog = own_catalog()
     gpus = frozenset(gpu.id for gpu in catalog.hardware.gpus)
     return replace(catalog, applications=load_facts(ROOT / "config" / "science", gpus=gpus))
 

@@ -11,10 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.environment import ROOT
 from scripts.size_file import answer
 from service.catalog.catalog import Catalog
-from service.catalog.prices import load_price_book
 from service.sizing.facility import Site, facility_plan
 from service.sizing.front_end import fleet_switches
 from service.sizing.hardware import ServerSpec
@@ -25,6 +23,7 @@ from service.sizing.racks import RackLimits, SwitchStack
 from service.sizing.result import NetworkPart, StoragePlan
 from service.sizing.storage import inference_storage
 from service.sizing.workload import Constraints
+from tests.facts import own_book
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "infrastructure").glob("*.yaml"))
 RACKED = [
@@ -48,7 +47,7 @@ def at(answered: Any, path: str) -> Any:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_hand_arithmetic(path: Path, catalog: Catalog) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
-    _, result = answer(orjson.dumps(case["request"]), (catalog, load_price_book(ROOT / "config")))
+    _, result = answer(orjson.dumps(case["request"]), (catalog, own_book()))
     option = result["options"][0]
     assert option["servers"] == case["servers"]
     found = {name: at(option, name) for name in case["expected"]}

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from service.access import Role
 from service.planning.keys import create_key, create_tenant
 from service.runtime import Runtime
-from tests.api.conftest import app, runtime, shared_app, speaker, work  # noqa: F401 - fixtures
+from tests.api.conftest import app, runtime, speaker, work  # noqa: F401 - fixtures
 
 _TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 

@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.schemas.science import APPLICATION_TEMPLATES
 from service.schemas.workload import QUESTION, SizingRequestSchema
 from service.sizing.workload import Question
@@ -17,6 +16,7 @@ from service.web.asked import WhatWasAsked, what_was_asked
 from service.web.form import inference, science, training
 from service.web.form.of_kind import form_of_question
 from service.web.form.reading import body_of
+from tests.facts import own_catalog
 from tests.web.conftest import text_of
 
 EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.json"))
@@ -99,7 +99,7 @@ def test_what_was_stated_has_its_unit_and_what_was_not_is_told_as_a_default():
 @pytest.mark.parametrize(
     ("name", "label", "value"),
     [
-        ("science-folding-boltz-2", "Application", load_catalog(ROOT / "config").applications["boltz-2"].name),
+        ("science-folding-boltz-2", "Application", own_catalog().applications["boltz-2"].name),
         ("science-folding-boltz-2", "Targets per day", "2,000"),
         ("science-folding-boltz-2", "Tokens of a target, mean", "900"),
         ("science-folding-boltz-2", "Tokens of a target, 95th percentile", "1,800"),

@@ -6,9 +6,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
-from service.catalog.prices import load_price_book
 from service.errors import InvalidRequestError
 from service.quoting.indicative import weights
 from service.sizing.estimate import estimate
@@ -18,9 +15,10 @@ from service.sizing.size import size
 from service.sizing.spoken import spoken
 from service.sizing.workload import Demand, Deployment, InferenceWorkload, Load, LoadKind, Serving, Slo, TokenLength
 from tests.build import inference_workload, question
+from tests.facts import own_book, own_catalog
 
-CATALOG = load_catalog(ROOT / "config")
-WEIGHT = weights(CATALOG.hardware, load_price_book(ROOT / "config"))
+CATALOG = own_catalog()
+WEIGHT = weights(CATALOG.hardware, own_book())
 # What rounding to 6 digits may hide.
 ROUNDING = 1e-5
 # Of six digits each number is off by half a unit of the last: 5e-6 of 1.00000, and three of them meet.

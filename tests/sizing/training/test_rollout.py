@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
-from config.environment import ROOT
-from service.catalog.load import load_catalog
 from service.sizing.precision import Precision
 from service.sizing.table import build_table
 from service.sizing.training.job import table_rates
 from service.sizing.training.rollout import decoding_of, rollout_s
 from service.sizing.workload import Method
+from tests.facts import own_catalog
 from tests.sizing.training.jobs import job, layouts
 
-CATALOG = load_catalog(ROOT / "config")
+CATALOG = own_catalog()
 SPEC = CATALOG.hardware.server("poweredge-xe9680-h100")
 TABLE = build_table((SPEC,), (CATALOG.hardware.gpu(SPEC.gpu),))
 
