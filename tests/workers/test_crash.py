@@ -90,7 +90,8 @@ def test_a_child_killed_in_the_middle_is_tried_again(web, acme, processes, gate)
     eventually((gate / "started").exists, say=lambda: processes.log("worker"))
     child = int((gate / "started").read_text())
     # Whoever sizes yields to whoever answers, and the one that takes messages does not.
-    assert os.getpriority(os.PRIO_PROCESS, child) == os.getpriority(os.PRIO_PROCESS, os.getpid()) + 5
+    assert os.getpriority(os.PRIO_PROCESS, child) == os.getpriority(os.PRIO_PROCESS, os.getpid()) + 10
+    assert os.sched_getscheduler(child) == os.SCHED_BATCH
     (gate / "gate").unlink()
     os.kill(child, signal.SIGKILL)
     done = wait_for_end(web, acme, run.id, processes)
