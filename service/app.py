@@ -23,6 +23,7 @@ from service.edge.recent_readiness import keep_readiness
 from service.edge.refused_calls import tell_of_refused_calls
 from service.edge.requests import register_request_hooks
 from service.edge.server import let_requests_leave
+from service.edge.sessions import remember_tenants
 from service.edge.tracing import trace_requests
 from service.edge.waiting import open_waiting_room
 from service.errors import PlannerError
@@ -88,6 +89,7 @@ def _application(runtime: Runtime) -> Flask:
     limit_rates(app, settings)
     tell_of_refused_calls(app)
     remember_keys(app, memory_s=settings.key_memory_s)
+    remember_tenants(app)
     keep_readiness(app)
     trace_requests(app, runtime.tracing)
     register_request_hooks(app, runtime.tracing)

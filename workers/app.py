@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import structlog
@@ -113,7 +114,9 @@ def _on_process_init(**_: Any) -> None:
     os.nice(_SIZING_YIELDS)
     if hasattr(os, "SCHED_BATCH"):
         # Nor does it interrupt anybody when its turn comes.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with suppress(OSError):
+            # Some sandboxes have no such thing.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     _beating[:] = [beat_in_background(runtime(), role=WORKER)]
 
 

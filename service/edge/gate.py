@@ -29,6 +29,7 @@ from service.edge.express import with_express_lane
 from service.edge.limits import network_of
 from service.edge.places import Place, Places, has_place
 from service.edge.requests import FAILED_BEFORE, PROBES
+from service.edge.sessions import tenant_signed_in
 from service.errors import PlannerError, RateLimitedError
 
 log = structlog.get_logger(__name__)
@@ -76,23 +77,35 @@ class Gate:
             return []
 
     def _in_a_place(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if FAILED_BEFORE in environ:
+            # What is left is to tell it.
+            return self._long_way(environ, start_response)
         places = self._probing if environ["PATH_INFO"] in PROBES else self._places
         line = self._line_of(environ)
         if not places.take_at_once(line):
             answering = answering_of(environ)
             if places.waiting(line) >= MOST_WAITING:
-                environ[FAILED_BEFORE] = _too_many()
-                return self._long_way(environ, start_response)
+                return self._refused(environ, start_response, MOST_WAITING)
             if answering is not None and self._may_leave(environ):
                 places.line_up(line, partial(self._begin_late, environ, answering, Place(places, line)))
                 answering.leave()
                 return LEFT
+            if answering is not None and places.waiting(line) >= self._threads:
+                # It would wait in a thread of the server, of which there are few.
+                return self._refused(environ, start_response, self._threads)
             places.take(line)
         return self._worked_on(Place(places, line), environ, start_response)
 
+    def _refused(self, environ: Environ, start_response: Callable[..., Any], most: int) -> Iterable[bytes]:
+        environ[FAILED_BEFORE] = RateLimitedError(
+            f"{most} calls of yours wait for their turn; send fewer at once.", retry_after_s=_RETRY_AFTER_S
+        )
+        return self._long_way(environ, start_response)
+
     def _line_of(self, environ: Environ) -> str:
-        """Who takes turns with others: a tenant whose key is known here, else all from one network."""
-        return likely_tenant(self._app, environ) or network_of(environ.get("REMOTE_ADDR", ""))
+        """Who takes turns with others: a tenant whose key or session is known here, else all from one network."""
+        tenant_id = likely_tenant(self._app, environ) or tenant_signed_in(self._app, environ)
+        return tenant_id or network_of(environ.get("REMOTE_ADDR", ""))
 
     def _worked_on(self, place: Place, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         has_place(environ, place)
@@ -127,7 +140,7 @@ class Gate:
             log.warning("no_thread_to_be_had", error=type(error).__name__)
 
     def _late(self, environ: Environ, answering: Answering, place: Place) -> None:
-        began_s = time.monotonic()
+        began_s = time.thread_time()
         has_place(environ, place)
         try:
             answer_with(self._long_way, environ, answering)
@@ -135,14 +148,8 @@ class Gate:
             log.exception("answer_not_given", error=type(error).__name__)
             answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
         finally:
-            time.sleep(place.rest_s(time.monotonic() - began_s))
+            time.sleep(place.rest_s(time.thread_time() - began_s))
             place.give()
-
-
-def _too_many() -> RateLimitedError:
-    return RateLimitedError(
-        f"{MOST_WAITING} calls of yours wait for their turn; send fewer at once.", retry_after_s=_RETRY_AFTER_S
-    )
 
 
 def let_in_through_gate(app: Flask) -> None:

@@ -29,12 +29,12 @@ class Places:
     """Where requests are worked on; `line` is who asks for one."""
 
     def __init__(self, count: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """A quarter of them is for one line, and all but a quarter while it is the only one."""
+        """A quarter of them is for one line; all but a quarter while it is alone, and all where there are few."""
         self._lock = threading.Lock()
         self._monotonic = monotonic
         self._free = count
         self._most_each = most_each(count)
-        self._most_alone = max(1, count - self._most_each)
+        self._most_alone = count - self._most_each if count >= _PART else count
         self._held: Counter[str] = Counter()
         # In the order in which the lines are to be served, where they hold equally many.
         self._waiting: dict[str, deque[Callable[[], object]]] = {}
@@ -75,9 +75,10 @@ class Places:
         _call(begun)
         turn.get()
 
-    def is_shared(self) -> bool:
-        """Whether more than one line asked for places a moment ago."""
-        return self._shared_until_s > self._monotonic()
+    def others_ask(self, line: str) -> bool:
+        """Whether another line has a place now, or waits for one."""
+        with self._lock:
+            return any(other != line for lines in (self._held, self._waiting) for other in lines)
 
     def give(self, line: str) -> None:
         """Let somebody else have it."""
@@ -103,7 +104,7 @@ class Places:
         return True
 
     def _most(self) -> int:
-        return self._most_each if self.is_shared() else self._most_alone
+        return self._most_each if self._shared_until_s > self._monotonic() else self._most_alone
 
     def _begun(self) -> list[Callable[[], object]]:
         """What begins now, with its place taken: of the line that has the fewest, and of equals in turn."""
@@ -131,29 +132,37 @@ def _call(begun: list[Callable[[], object]]) -> None:
 
 
 class Place:
-    """A place that a request has."""
+    """A place that a request has. Who watches a body may give it away, and who waits for something too: once."""
 
-    __slots__ = ("_line", "_places")
+    __slots__ = ("_given", "_line", "_lock", "_places")
 
     def __init__(self, places: Places, line: str) -> None:
         self._places = places
         self._line = line
+        self._lock = threading.Lock()
+        self._given = False
 
     def give(self) -> None:
         """Let somebody else have it for a while, or for good."""
-        self._places.give(self._line)
+        with self._lock:
+            given, self._given = self._given, True
+        if not given:
+            self._places.give(self._line)
 
     def take_again(self) -> None:
         """Go on."""
-        self._places.take_again(self._line)
+        with self._lock:
+            given, self._given = self._given, False
+        if given:
+            self._places.take_again(self._line)
 
-    def rest_s(self, worked_s: float) -> float:
-        """For so long nobody is to be worked on here, after a call that was lined up for: none where nobody else asks.
+    def rest_s(self, computed_s: float) -> float:
+        """For so long nobody is to be worked on here, after a call that was lined up for: none where nobody else is.
 
         There are more places than processors: a line that had all the time of its places would slow down the others,
         however soon they find one.
         """
-        return min(_LONGEST_REST_S, _RESTS * worked_s) if self._places.is_shared() else 0.0
+        return min(_LONGEST_REST_S, _RESTS * computed_s) if self._places.others_ask(self._line) else 0.0
 
 
 def has_place(environ: Environ, place: Place) -> None:

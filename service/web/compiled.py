@@ -5,7 +5,6 @@ import hashlib
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 
 from jinja2 import FileSystemBytecodeCache
 from jinja2.bccache import Bucket
@@ -29,7 +28,7 @@ class Compiled(FileSystemBytecodeCache):
         """What cannot be read is compiled again."""
         try:
             super().load_bytecode(bucket)
-        except (OSError, EOFError, UnpicklingError):
+        except Exception:  # noqa: BLE001 - whatever a damaged file makes of unpickling
             bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:

@@ -54,18 +54,32 @@ def test_whoever_is_alone_has_more_of_them_though_not_all():
     assert (places.waiting("a"), places.waiting("b")) == (0, 0)
 
 
-def test_a_line_rests_between_its_calls_while_others_ask():
-    clock = Clock()
-    places = Places(8, monotonic=clock)
+def test_a_line_rests_between_its_calls_while_others_are_worked_on():
+    places = Places(8)
     lined_up(places, *"aa")
     place = Place(places, "a")
     assert place.rest_s(0.01) == 0.0
     lined_up(places, "b")
     assert place.rest_s(0.01) == pytest.approx(0.07)
-    # Whoever waits for long is not made to wait for ever.
+    # Whoever computes for long is not made to wait for ever.
     assert place.rest_s(30.0) == 0.25
-    clock.now_s += 2
+    places.give("b")
     assert place.rest_s(0.01) == 0.0
+
+
+def test_a_place_is_given_and_taken_again_once():
+    """Who watches a body gives it away, and so does who waits for its run."""
+    places = Places(8)
+    assert places.take_at_once("a")
+    place = Place(places, "a")
+    place.give()
+    place.give()
+    assert not places.others_ask("b")
+    place.take_again()
+    place.take_again()
+    assert places.others_ask("b")
+    place.give()
+    assert not places.others_ask("b")
 
 
 def test_none_of_a_line_overtakes_another():
