@@ -161,6 +161,25 @@ def test_the_next_ones_are_refused_and_told_when_to_come_again(server):
     assert len(server.lines()) == calls
 
 
+def test_uploads_that_wait_do_not_hold_every_thread(server):
+    """They cannot leave theirs, for they are read piece by piece."""
+    line = json.dumps(SMALL_CHAT) + "\n"
+    with server.closed(PLACES) as sent, ThreadPoolExecutor(2 * THREADS) as threads:
+        uploads = [
+            threads.submit(
+                server.flood.post, "/v1/batches", content=line, headers={"Content-Type": "application/x-ndjson"}
+            )
+            for _ in range(2 * THREADS)
+        ]
+        assert server.calm.get("/v1/runs").status_code == 200
+        refused = eventually(lambda: len(done := [call for call in uploads if call.done()]) >= THREADS and done)
+        assert {call.result().status_code for call in refused} == {429}
+        assert {call.result().headers["retry-after"] for call in refused} == {"1"}
+        (server.gate / "gate").unlink()
+    assert {call.result().status_code for call in sent} == {200}
+    assert {call.result().status_code for call in uploads} == {202, 429}
+
+
 def test_a_server_that_is_stopped_answers_those_that_wait(server):
     with server.closed(THREADS) as sent:
         server.process.send_signal(signal.SIGTERM)

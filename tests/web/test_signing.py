@@ -7,7 +7,7 @@ import pytest
 
 from service.access import Quota, Role
 from service.edge.context import attach
-from service.edge.sessions import SESSION_COOKIE
+from service.edge.sessions import SESSION_COOKIE, tenant_signed_in
 from service.planning.keys import revoke_key, set_tenant_disabled
 from service.planning.quotas import set_quota
 from tests.web.conftest import form_token, text_of
@@ -41,6 +41,19 @@ def test_the_cookie_is_for_the_server_alone(visitor):
     cookie = visitor(signed_in=False).sign_in().headers.get_all("Set-Cookie")
     [session] = [one for one in cookie if one.startswith(SESSION_COOKIE)]
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in session.split(";")}
+
+
+def test_a_browser_takes_the_turns_of_its_tenant(visitor):
+    """However many others come through the same proxy."""
+    somebody = visitor(signed_in=False)
+    answer = somebody.sign_in()
+    [session] = [one for one in answer.headers.get_all("Set-Cookie") if one.startswith(SESSION_COOKIE)]
+    app, environ = somebody.client.application, {"HTTP_COOKIE": session.partition(";")[0]}
+    assert tenant_signed_in(app, environ) is None
+    assert somebody.get("/size/training").status_code == 200
+    assert tenant_signed_in(app, environ) == somebody.tenant_id
+    assert tenant_signed_in(app, {"HTTP_COOKIE": f"{SESSION_COOKIE}=made-up"}) is None
+    assert tenant_signed_in(app, {}) is None
 
 
 def test_over_tls_the_cookie_stays_there(visitor):
