@@ -4,6 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.edge.refused_calls import Refused, RefusedCalls
+from tests.plain_logs import log_plainly
 
 ACME = Refused(tenant_id="ten_a", key_id="key_a", kind="reads")
 BOLT = Refused(tenant_id="ten_b", key_id="key_b", kind="writes")
@@ -20,6 +21,7 @@ class Timers:
 
 @pytest.fixture
 def timers() -> Timers:
+    log_plainly()
     return Timers()
 
 
