@@ -5,6 +5,7 @@ in lines, one for each tenant. A line has a part of the places at most, a larger
 the next place is for whoever has fewest.
 """
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -20,7 +21,8 @@ _PLACE = "headroom.place"
 # Whoever has not asked for so long is not about.
 _ABOUT_S = 1.0
 _PART = 4
-# A line has an eighth of the time of its places then.
+# Whoever asks in earnest asks again within so long; a line has an eighth of the time of its places then.
+_ASKS_S = 0.05
 _RESTS = 7
 _LONGEST_REST_S = 0.25
 
@@ -38,9 +40,9 @@ class Places:
         self._held: Counter[str] = Counter()
         # In the order in which the lines are to be served, where they hold equally many.
         self._waiting: dict[str, deque[Callable[[], object]]] = {}
-        # Who asked last, and until when others are about because somebody else had asked before.
-        self._last = ""
-        self._shared_until_s = 0.0
+        # Who asked last, and when somebody else did for the last time.
+        self._last, self._last_s = "", -math.inf
+        self._before_s = -math.inf
 
     def waiting(self, line: str) -> int:
         """So many of the line have no place yet."""
@@ -76,9 +78,9 @@ class Places:
         turn.get()
 
     def others_ask(self, line: str) -> bool:
-        """Whether another line has a place now, or waits for one."""
+        """Whether another line asks for places, one call right after the other."""
         with self._lock:
-            return any(other != line for lines in (self._held, self._waiting) for other in lines)
+            return self._others_asked_within(line, _ASKS_S)
 
     def give(self, line: str) -> None:
         """Let somebody else have it."""
@@ -92,19 +94,22 @@ class Places:
 
     def _asked(self, line: str) -> None:
         if line != self._last:
-            if self._last:
-                self._shared_until_s = self._monotonic() + _ABOUT_S
-            self._last = line
+            self._last, self._before_s = line, self._last_s
+        self._last_s = self._monotonic()
+
+    def _others_asked_within(self, line: str, seconds: float) -> bool:
+        others_s = self._before_s if line == self._last else self._last_s
+        return self._monotonic() - others_s < seconds
 
     def _take(self, line: str) -> bool:
-        if not self._free or self._held[line] >= self._most():
+        if not self._free or self._held[line] >= self._most(line):
             return False
         self._free -= 1
         self._held[line] += 1
         return True
 
-    def _most(self) -> int:
-        return self._most_each if self._shared_until_s > self._monotonic() else self._most_alone
+    def _most(self, line: str) -> int:
+        return self._most_each if self._others_asked_within(line, _ABOUT_S) else self._most_alone
 
     def _begun(self) -> list[Callable[[], object]]:
         """What begins now, with its place taken: of the line that has the fewest, and of equals in turn."""

@@ -54,8 +54,9 @@ def test_whoever_is_alone_has_more_of_them_though_not_all():
     assert (places.waiting("a"), places.waiting("b")) == (0, 0)
 
 
-def test_a_line_rests_between_its_calls_while_others_are_worked_on():
-    places = Places(8)
+def test_a_line_rests_between_its_calls_while_others_ask():
+    clock = Clock()
+    places = Places(8, monotonic=clock)
     lined_up(places, *"aa")
     place = Place(places, "a")
     assert place.rest_s(0.01) == 0.0
@@ -63,23 +64,25 @@ def test_a_line_rests_between_its_calls_while_others_are_worked_on():
     assert place.rest_s(0.01) == pytest.approx(0.07)
     # Whoever computes for long is not made to wait for ever.
     assert place.rest_s(30.0) == 0.25
-    places.give("b")
+    # That others asked a while ago, or that it asks itself, is no reason.
+    clock.now_s += 0.1
+    assert place.rest_s(0.01) == 0.0
+    lined_up(places, "a")
     assert place.rest_s(0.01) == 0.0
 
 
 def test_a_place_is_given_and_taken_again_once():
     """Who watches a body gives it away, and so does who waits for its run."""
-    places = Places(8)
-    assert places.take_at_once("a")
-    place = Place(places, "a")
-    place.give()
-    place.give()
-    assert not places.others_ask("b")
-    place.take_again()
-    place.take_again()
-    assert places.others_ask("b")
-    place.give()
-    assert not places.others_ask("b")
+    for again, free in ((False, 6), (True, 5)):
+        places = Places(8)
+        assert places.take_at_once("a")
+        place = Place(places, "a")
+        place.give()
+        place.give()
+        if again:
+            place.take_again()
+            place.take_again()
+        assert len(lined_up(places, *"a" * 7)) == free
 
 
 def test_none_of_a_line_overtakes_another():
