@@ -21,9 +21,9 @@ _PLACE = "headroom.place"
 # Whoever has not asked for so long is not about.
 _ABOUT_S = 1.0
 _PART = 4
-# Whoever asks in earnest asks again within so long; a line has an eighth of the time of its places then.
+# Whoever asks in earnest asks again within so long; a line computes a sixteenth of the time of its places then.
 _ASKS_S = 0.05
-_RESTS = 7
+_RESTS = 15
 _LONGEST_REST_S = 0.25
 
 
