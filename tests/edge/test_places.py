@@ -63,7 +63,7 @@ def test_a_line_rests_between_its_calls_while_others_ask():
     lined_up(places, "b")
     assert place.rest_s(0.01) == pytest.approx(0.15)
     # Whoever computes for long is not made to wait for ever.
-    assert place.rest_s(30.0) == 0.25
+    assert place.rest_s(30.0) == 0.5
     # That others asked a while ago, or that it asks itself, is no reason.
     clock.now_s += 0.1
     assert place.rest_s(0.01) == 0.0
