@@ -18,8 +18,8 @@ from service.edge.answering import Environ
 
 # In the environment of a request: the place that it has, or has given away while it reads or waits.
 _PLACE = "headroom.place"
-# Whoever has not asked for so long is not about.
-_ABOUT_S = 1.0
+# Whoever has not asked for so long is not about: a client that waits for its run asks once a second.
+_ABOUT_S = 2.5
 _PART = 4
 # Whoever asks in earnest asks again within so long; a line computes a sixteenth of the time of its places then.
 _ASKS_S = 0.05

@@ -49,7 +49,11 @@ def test_whoever_is_alone_has_more_of_them_though_not_all():
     for _ in range(5):
         places.give("a")
     assert (places.waiting("a"), places.waiting("b")) == (3, 1)
-    clock.now_s += 2
+    # Who asks every second is still about.
+    clock.now_s += 1.5
+    places.give("b")
+    assert (places.waiting("a"), places.waiting("b")) == (3, 0)
+    clock.now_s += 1.5
     places.give("b")
     assert (places.waiting("a"), places.waiting("b")) == (0, 0)
 
