@@ -21,9 +21,9 @@ _PLACE = "headroom.place"
 # Whoever has not asked for so long is not about: a client that waits for its run asks once a second.
 _ABOUT_S = 2.5
 _PART = 4
-# Whoever asks in earnest asks again within so long; a line computes a sixteenth of the time of its places then.
+# Whoever asks in earnest asks again within so long; a line computes a twenty-fifth of the time of its places then.
 _ASKS_S = 0.05
-_RESTS = 15
+_RESTS = 24
 _LONGEST_REST_S = 0.5
 
 

@@ -65,7 +65,7 @@ def test_a_line_rests_between_its_calls_while_others_ask():
     place = Place(places, "a")
     assert place.rest_s(0.01) == 0.0
     lined_up(places, "b")
-    assert place.rest_s(0.01) == pytest.approx(0.15)
+    assert place.rest_s(0.01) == pytest.approx(0.24)
     # Whoever computes for long is not made to wait for ever.
     assert place.rest_s(30.0) == 0.5
     # That others asked a while ago, or that it asks itself, is no reason.
