@@ -280,7 +280,7 @@ def of_regimes(runs: list[TrainingRun], *, off: float) -> list[TrainingError]:
 
 
 def test_sources_of_all_regimes_tell_together_how_far_the_next_lies(runs) -> None:
-    alike, apart = (of_regimes(runs, off=off) for off in (1.0, 3.0))
+    alike, apart = (of_regimes(runs, off=off) for off in (1.0, 5.0))
     quiet = [
         replace(error, place=replace(error.place, band="plain"), log_error=0.3 * error.log_error) for error in alike
     ]
@@ -289,7 +289,7 @@ def test_sources_of_all_regimes_tell_together_how_far_the_next_lies(runs) -> Non
         band = next(band for band in bands_of([*errors, *quiet], ()) if band.regime == "plain")
         arms.append(band.high - band.low)
     # Nothing but other regimes changed.
-    assert arms[1] > 1.3 * arms[0]
+    assert arms[1] > 1.5 * arms[0]
 
 
 def test_an_interval_made_without_a_source_holds_four_of_five_where_sources_are_alike(runs) -> None:
