@@ -157,8 +157,8 @@ def _checked(row: Row) -> int:
 
 def _rows(installation: Installation) -> list[Row]:
     run = _answered_run(installation)
-    flask, flask_at = installation.served_beside("bare-flask", "scripts.benchmark.bare:flask_app")
-    wsgi, wsgi_at = installation.served_beside("bare-wsgi", "scripts.benchmark.bare:wsgi_app")
+    flask, flask_at = installation.served_beside("bare-flask", "scripts.benchmark.bare:served_flask")
+    wsgi, wsgi_at = installation.served_beside("bare-wsgi", "scripts.benchmark.bare:served_wsgi")
     asks = _LIKE_CLIENTS
     large = f"{flask_at}/bytes/{len(run.content)}"
     bare = [
