@@ -8,14 +8,16 @@ from service.catalog.resolve import Resolved, resolve
 from service.planning.versions import current_versions, digest_of
 from service.quoting.indicative import PricedResult, beside_weight, priced, weights
 from service.runtime import Runtime
-from service.schemas.digest import canonical_json
-from service.schemas.result import PricedResultSchema
+from service.schemas.digest import sorted_json
+from service.schemas.result import VERSION_FIELDS, ResultSchema, WorkingStepSchema
 from service.schemas.workload import QUESTION
+from service.schemas.writer import writer
 from service.sizing.size import size
 from service.store.results import StoredAnswer
 from service.store.runs import Versions
 
-_RESULT = PricedResultSchema()
+_result = writer(ResultSchema(exclude=VERSION_FIELDS))
+_step = writer(WorkingStepSchema())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,8 @@ def sized(runtime: Runtime, resolved: Resolved) -> PricedResult:
 
 def at_rest(result: PricedResult, *, digest: str, versions: Versions) -> Answer:
     """The answer as it is kept: the body is what every caller reads, to the byte."""
-    written = _RESULT.dump(result)
-    working = {str(option["rank"]): option.pop("working") for option in written["options"]}
+    written = _result(result)
+    working = {str(option.rank): [_step(step) for step in option.working] for option in result.result.options}
     body = {
         **written,
         "catalog_version": versions.catalog,
@@ -60,7 +62,5 @@ def at_rest(result: PricedResult, *, digest: str, versions: Versions) -> Answer:
         "price_book_digest": versions.price_book_digest,
         "digest": digest,
     }
-    stored = StoredAnswer(
-        body=canonical_json(body), working=canonical_json(working), feasible=bool(written["feasible"])
-    )
+    stored = StoredAnswer(body=sorted_json(body), working=sorted_json(working), feasible=bool(written["feasible"]))
     return Answer(digest=digest, versions=versions, stored=stored)

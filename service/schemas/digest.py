@@ -17,7 +17,12 @@ _AS_IT_IS = frozenset({str, bool, type(None)})
 
 def canonical_json(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys, no spaces, and one form for a number: 1e3, 1000.0 and 1000 are all `1000`."""
-    return orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS)
+    return sorted_json(canonical(value))
+
+
+def sorted_json(value: Any) -> bytes:
+    """The same of what is made of canonical parts."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def sha256_digest(value: Any) -> str:
@@ -45,31 +50,33 @@ def question_digest(
     )
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
+    """What JSON is made of, each number in its one form; ValueError where it has none."""
     # Nearly everything is one of these, and their exact type is quicker to see than what they are a kind of.
     kind = value.__class__
     if kind in _AS_IT_IS:
         return value
     if kind is dict:
-        return {name if name.__class__ is str else str(name): _canonical(inner) for name, inner in value.items()}
+        return {name if name.__class__ is str else str(name): canonical(inner) for name, inner in value.items()}
     return _of_other_kind(value)
 
 
 def _of_other_kind(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _canonical(inner) for key, inner in value.items()}
+        return {str(key): canonical(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_canonical(inner) for inner in value]
+        return [canonical(inner) for inner in value]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
-        return _number(value)
+        return canonical_number(value)
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value)
 
 
-def _number(value: float) -> int | float:
+def canonical_number(value: float) -> int | float:
+    """The one form of a number; ValueError where it has none."""
     if not math.isfinite(value):
         raise ValueError(f"{value} has no canonical JSON")
     if value == int(value):
