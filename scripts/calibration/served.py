@@ -211,8 +211,8 @@ def carried_median(errors: Sequence[Error]) -> float:
     """The median of ln(measured / predicted) if it brings nearer what had no part in it, be that of another source,
     another model or another GPU; else 0.
 
-    What one source measures longer, another may measure shorter: a median of some is no correction of others, and that of
-    a single source is none.
+    What one source measures longer, another may measure shorter: a median of some is no correction of others, and that
+    of a single source is none.
     """
     gains: Counter[str] = Counter()
     for fold, left, middle in _medians_of_others(errors):
