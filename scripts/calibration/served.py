@@ -212,7 +212,7 @@ def carried_median(errors: Sequence[Error]) -> float:
     another model or another GPU; else 0.
 
     What one source measures longer, another may measure shorter: a median of some is no correction of others, and that
-    of a single source is none.
+    of a single source, tried on its models or GPUs, is none.
     """
     gains: Counter[str] = Counter()
     for fold, left, middle in _medians_of_others(errors):
@@ -220,7 +220,9 @@ def carried_median(errors: Sequence[Error]) -> float:
         gains[fold] += sum(
             weight * (before - after) for (before, after), weight in zip(misses, _balanced(left), strict=True)
         )
-    return _median(errors) if "source" in gains and min(gains.values()) > 0.0 else 0.0
+    # With nothing to try it on it is all that is known.
+    held = not gains or ("source" in gains and min(gains.values()) > 0.0)
+    return _median(errors) if held else 0.0
 
 
 def _miss(log_error: float) -> float:
