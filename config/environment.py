@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.addresses import parse_networks
-from service.settings import BEAT_EVERY_S, Settings
+from service.settings import BEAT_EVERY_S, Cores, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -190,6 +190,13 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     _count("HEADROOM_WEB_WORKERS", "web_workers", "web processes"),
     _count("HEADROOM_WEB_THREADS", "web_threads", "requests a web process works on at once; half may wait for a run"),
+    Variable(
+        name="HEADROOM_WEB_CORES",
+        setting="web_cores",
+        parse=Cores,
+        expects="own or any",
+        meaning="`own`: each web process keeps to one core, on a host that is this installation's alone",
+    ),
     _count("HEADROOM_WORKER_CONCURRENCY", "worker_concurrency", "runs that one worker sizes at a time"),
     _whole_seconds("HEADROOM_WAIT_MAX_S", "wait_max_s", "longest `Prefer: wait`"),
     _count("HEADROOM_BODY_LIMIT_BYTES", "body_limit_bytes", "largest request body"),

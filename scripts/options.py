@@ -92,7 +92,7 @@ def _bench() -> argparse.ArgumentParser:
         prog="scripts/bench",
         description="Measure Headroom beside its limits and peers in one run, and judge the speed targets.",
         epilog="It starts an installation of its own on free ports of loopback, with embedded servers and a temporary "
-        "data folder, and stops it at the end. HEADROOM_WEB_WORKERS, HEADROOM_WEB_THREADS and "
+        "data folder, and stops it at the end. HEADROOM_WEB_WORKERS, HEADROOM_WEB_THREADS, HEADROOM_WEB_CORES and "
         "HEADROOM_WORKER_CONCURRENCY apply; every other variable of an installation is left aside. "
         "The HTTP rows need wrk (Debian: apt-get install wrk). Exit code 0, whether the targets are met or not.",
     )

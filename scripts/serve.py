@@ -29,7 +29,7 @@ from service.errors import PlannerError
 from service.planning.bootstrap import demo_keys
 from service.planning.health import QUEUE
 from service.runtime import build_runtime
-from service.settings import Settings
+from service.settings import Cores, Settings
 
 READY_WITHIN_S = 90.0
 # A process that crashes this often before it was ever ready will not get better by waiting.
@@ -51,6 +51,8 @@ class Plan:
 def make_plan(environ: Mapping[str, str], *, data_dir: Path, logs: Path, port: int | None) -> Plan:
     """Fill what the environment leaves open with the embedded default; a URL that was given wins."""
     filled = {**environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), "HEADROOM_DATA_DIR": str(data_dir)}
+    # All that serves runs on this machine.
+    filled.setdefault("HEADROOM_WEB_CORES", Cores.OWN)
     if port is not None:
         filled["HEADROOM_PORT"] = str(port)
     if not filled.get("DATABASE_URL", "").strip():

@@ -11,6 +11,7 @@ from config.environment import SettingsError, settings_from_environment
 from config.starting import started
 from service.api import BLUEPRINTS
 from service.api.document import add_document
+from service.cores import keep_to
 from service.edge.answers import OrjsonProvider
 from service.edge.authentication import remember_keys
 from service.edge.context import attach
@@ -108,6 +109,7 @@ def _runtime() -> Runtime:
     """What a web process of its own holds."""
     settings = settings_from_environment()
     own_logs(settings.log_level, role=_ROLE)
+    keep_to(settings.web_cores)
     tracing = make_tracing(settings, role=_ROLE)
     facts = load_facts(settings)
     return build_runtime(settings, facts=facts, metrics=shared_metrics(settings.metrics_dir), tracing=tracing)

@@ -1,10 +1,18 @@
 """The frozen settings that every process receives; config/environment.py fills them."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 # So often a worker or dispatcher says that it lives.
 BEAT_EVERY_S = 2.0
+
+
+class Cores(StrEnum):
+    """Which cores a web process runs on: any, or one of its own."""
+
+    ANY = "any"
+    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,7 @@ class Settings:
     web_port: int = 8080
     web_workers: int = 2
     web_threads: int = 8
+    web_cores: Cores = Cores.ANY
     wait_max_s: int = 30
     worker_concurrency: int = 2
     body_limit_bytes: int = 1_000_000

@@ -8,6 +8,9 @@ from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from config.environment import settings_from_environment
+from service.cores import keep_to
+
 WSGI_BODY = orjson.dumps({"status": "alive"})
 
 
@@ -22,6 +25,18 @@ class _Orjson(JSONProvider):
 @functools.cache
 def _bytes(count: int) -> bytes:
     return b'"' + b"x" * max(0, count - 2) + b'"'
+
+
+def served_flask() -> Flask:
+    """Flask's, in a process of the server that keeps to the same cores as the product's."""
+    keep_to(settings_from_environment().web_cores)
+    return flask_app()
+
+
+def served_wsgi() -> Any:
+    """The same without any framework."""
+    keep_to(settings_from_environment().web_cores)
+    return wsgi_app()
 
 
 def flask_app() -> Flask:

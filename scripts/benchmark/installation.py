@@ -30,7 +30,7 @@ from scripts.trouble import Trouble
 from service.access import Role
 
 # How large an installation is belongs to what is measured; where somebody's own one lies does not.
-_KEPT = frozenset({"HEADROOM_WEB_WORKERS", "HEADROOM_WEB_THREADS", "HEADROOM_WORKER_CONCURRENCY"})
+_KEPT = frozenset({"HEADROOM_WEB_WORKERS", "HEADROOM_WEB_THREADS", "HEADROOM_WEB_CORES", "HEADROOM_WORKER_CONCURRENCY"})
 _LEFT_ASIDE = frozenset({"DATABASE_URL", "BROKER_URL", "CACHE_URL"})
 # Rate limits stay on. Above what a core answers, and not far: calls are drawn in portions of the limit, and with an
 # endless one they would never be drawn again.

@@ -14,6 +14,7 @@ from scripts.benchmark.questions import LONGEST, estimate_body
 from scripts.benchmark.wrk import NAME_MARK, Request
 from scripts.supervisor import Child
 from scripts.trouble import Trouble
+from service.settings import Cores
 
 WSGI = "bare WSGI"
 FLASK = "bare Flask, tiny JSON"
@@ -83,6 +84,7 @@ class WebFigures:
     seconds: float
     web_workers: int
     web_threads: int
+    web_cores: Cores
     rows: list[RowFigures]
 
     def row(self, name: str) -> RowFigures | None:
@@ -117,6 +119,7 @@ def measure(installation: Installation, *, rounds: int, seconds: float, say: Cal
         seconds=seconds,
         web_workers=settings.web_workers,
         web_threads=settings.web_threads,
+        web_cores=settings.web_cores,
         rows=[
             RowFigures(name=row.name, connections=row.connections, body_bytes=bodies[row.name], rounds=taken[row.name])
             for row in rows
@@ -157,8 +160,8 @@ def _checked(row: Row) -> int:
 
 def _rows(installation: Installation) -> list[Row]:
     run = _answered_run(installation)
-    flask, flask_at = installation.served_beside("bare-flask", "scripts.benchmark.bare:flask_app")
-    wsgi, wsgi_at = installation.served_beside("bare-wsgi", "scripts.benchmark.bare:wsgi_app")
+    flask, flask_at = installation.served_beside("bare-flask", "scripts.benchmark.bare:served_flask")
+    wsgi, wsgi_at = installation.served_beside("bare-wsgi", "scripts.benchmark.bare:served_wsgi")
     asks = _LIKE_CLIENTS
     large = f"{flask_at}/bytes/{len(run.content)}"
     bare = [

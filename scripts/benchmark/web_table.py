@@ -2,9 +2,12 @@
 
 from scripts.benchmark.table import Section, figure, percent
 from scripts.benchmark.web import CONNECTIONS, FLASK, FLASK_LARGE, FLASK_POST, POST_PLAIN, RUN_PLAIN, WebFigures
+from service.settings import Cores
 
 # Rows whose answers are large: a handler that reads and sends as much is the fairer limit.
 _ALIKE = {FLASK_LARGE: FLASK_LARGE, RUN_PLAIN: FLASK_LARGE, FLASK_POST: FLASK_POST, POST_PLAIN: FLASK_POST}
+# The bare handlers keep to cores as the product does.
+_CORES = {Cores.ANY: "", Cores.OWN: "each process on one core, "}
 
 
 def section(figures: WebFigures) -> Section:
@@ -27,7 +30,7 @@ def section(figures: WebFigures) -> Section:
         )
     return Section(
         title=f"HTTP on Granian, {figures.web_workers} processes x {figures.web_threads} threads, "
-        f"{CONNECTIONS} connections",
+        f"{_CORES[figures.web_cores]}{CONNECTIONS} connections",
         columns=(
             "row",
             "body bytes",

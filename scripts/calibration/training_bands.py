@@ -21,10 +21,11 @@ PLAIN = "plain"
 BANDS = (*REGIMES, PLAIN)
 # How far the runs of a source share its weight.
 _SOURCE_POWER = {PLAIN: 1.0}
+_PEAK_POWER = 0.5
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
-# How far sources, models or GPUs differ is known from no fewer than this of them, and of sources.
-_LEAST_OTHERS = 2
+# From fewer that were left out nothing is learnt of how far the next lies.
+_LEAST_LEFT_OUT = 4
 # From so many sources on an interval may be longer on one side.
 _SEVERAL_SOURCES = 4
 # The share of errors that an interval must hold without having seen them.
@@ -69,22 +70,19 @@ class Band:
 
 def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Iterator[Band]:
     """Every metric in every regime that has enough points, and over all regimes but those that stand apart."""
+    reach = _reach(_left_out(errors))
     for name in (*BANDS, ANY_SCOPE):
         own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=ROLLOUTS)]
         if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
-            yield _band_of(own, name)
+            yield stretched(_around(own, name), reach)
     # Without a measured peak nothing is known of memory, and the step's scatter stands in.
     yield peak_band(peaks) if len(peaks) > 1 else replace(_outermost(errors, ANY_SCOPE), metric=MEMORY)
 
 
-def _band_of(errors: Sequence[TrainingError], regime: str) -> Band:
-    """The errors left out, as far as errors of what no interval was made of ask for."""
-    return _of_either_side(stretched(_outermost(errors, regime), _arms_to_unseen(_unseen(errors, regime))), errors)
-
-
-def _of_either_side(band: Band, errors: Sequence[TrainingError]) -> Band:
-    """Of few sources none says on which side the next will lie: both arms are as long as the longer."""
-    if len({error.place.source for error in errors}) >= _SEVERAL_SOURCES:
+def _around(errors: Sequence[TrainingError], regime: str) -> Band:
+    """The errors left out. Of few sources none says on which side the next will lie: both arms are as the longer."""
+    band = _outermost(errors, regime)
+    if len({error.place.source for error in errors if error.fold == "source"}) >= _SEVERAL_SOURCES:
         return band
     arm = max(band.high - band.middle, band.middle - band.low)
     return replace(band, low=band.middle - arm, high=band.middle + arm)
@@ -112,30 +110,54 @@ def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
     )
 
 
-def _unseen(errors: Sequence[TrainingError], regime: str) -> Iterator[tuple[TrainingError, float]]:
-    """Every error left out, and how many arms of the band made without its source, model or GPU it lies off.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What was left out of a regime: its errors, and how many arms of the others' interval each lies off."""
 
-    What leaves too few others is not judged: the band of a single source tells how its runs scatter, not how far from
-    it the next lies, and arms counted in it say nothing of a band that holds both.
-    """
-    for fold in FOLDS:
-        own = [e for e in errors if e.fold == fold]
-        for value in sorted({str(getattr(e.place, fold)) for e in own}):
-            kept = [e for e in errors if getattr(e.place, fold) != value]
-            others = min(len({getattr(e.place, kind) for e in kept}) for kind in (fold, "source"))
-            if others < _LEAST_OTHERS or sum(e.fold in FOLDS for e in kept) < _LEAST_POINTS:
-                continue
-            band = _outermost(kept, regime)
-            yield from ((e, _arms(e, band)) for e in own if getattr(e.place, fold) == value)
+    fold: str
+    value: str
+    regime: str
+    errors: tuple[TrainingError, ...]
+    arms: FloatArray
+    weights: FloatArray
+
+
+def _left_out(errors: Sequence[TrainingError]) -> list[LeftOut]:
+    """Everything that was left out of a regime of which enough others remain to make an interval."""
+    steps = [error for error in errors if error.metric == STEP]
+    found = [
+        _left_of([error for error in steps if error.place.band == regime], regime, fold, value)
+        for regime in BANDS
+        for fold in FOLDS
+        for value in sorted({str(getattr(e.place, fold)) for e in steps if e.fold == fold and e.place.band == regime})
+    ]
+    return [one for one in found if one is not None]
+
+
+def _left_of(own: Sequence[TrainingError], regime: str, fold: str, value: str) -> LeftOut | None:
+    kept = [error for error in own if getattr(error.place, fold) != value]
+    if sum(error.fold in FOLDS for error in kept) < _LEAST_POINTS:
+        return None
+    band = _around(kept, regime)
+    left = tuple(error for error in own if error.fold == fold and getattr(error.place, fold) == value)
+    weights = _weights([error.place for error in left])
+    return LeftOut(
+        fold=fold,
+        value=value,
+        regime=regime,
+        errors=left,
+        arms=np.array([_arms(error, band) for error in left]),
+        weights=weights / weights.sum(),
+    )
 
 
 def judged(errors: Sequence[TrainingError]) -> tuple[TrainingError, ...]:
     """The errors, those left out told apart by whether an interval that has not seen them would hold them."""
     inside: dict[int, bool] = {}
-    for name in BANDS:
-        unseen = list(_unseen([e for e in errors if e.metric == STEP and e.place.band == name], name))
-        longest = _arms_to_unseen(iter(unseen))
-        inside |= {id(error): arms <= longest for error, arms in unseen}
+    every = _left_out(errors)
+    for one in every:
+        reach = _reach([other for other in every if (other.fold, other.value) != (one.fold, one.value)])
+        inside |= {id(error): bool(arms <= reach) for error, arms in zip(one.errors, one.arms, strict=True)}
     return tuple(replace(error, inside=inside.get(id(error), error.inside)) for error in errors)
 
 
@@ -145,21 +167,18 @@ def _arms(error: TrainingError, band: Band) -> float:
     return off / (band.high - band.middle) if off > 0.0 else off / (band.low - band.middle)
 
 
-def _arms_to_unseen(unseen: Iterator[tuple[TrainingError, float]]) -> float:
-    """The arms that hold four of five errors of the worst way of leaving out, never less than one.
+def _reach(left_out: Sequence[LeftOut]) -> float:
+    """The arms that hold four of five errors of what was left out, in the worst way of leaving out; at least one.
 
-    An interval is made without what it judges, as it will be for sources that nobody has seen.
+    A regime has too few sources to tell how far the next lies: those of all regimes tell it together, and each counts
+    the same, whatever its runs. Rollouts stand apart.
     """
-    ways: dict[str, list[tuple[TrainingError, float]]] = {}
-    for error, arms in unseen:
-        ways.setdefault(error.fold, []).append((error, arms))
-    return max((_held_arms(way) for way in ways.values()), default=1.0)
+    ways = [[one for one in left_out if one.fold == fold and one.regime != ROLLOUTS] for fold in FOLDS]
+    return max([1.0, *(_held_arms(way) for way in ways if len(way) >= _LEAST_LEFT_OUT)])
 
 
-def _held_arms(way: Sequence[tuple[TrainingError, float]]) -> float:
-    """Arms that hold four of five errors, whether each group and source counts by its weight or every run the same."""
-    arms, weights = np.array([arms for _, arms in way]), _weights([error.place for error, _ in way])
-    return max(1.0, _quantile(arms, weights, _HELD), _quantile(arms, np.ones(arms.size), _HELD))
+def _held_arms(way: Sequence[LeftOut]) -> float:
+    return _quantile(np.concatenate([one.arms for one in way]), np.concatenate([one.weights for one in way]), _HELD)
 
 
 def stretched(band: Band, factor: float) -> Band:
@@ -180,8 +199,8 @@ def _weighed(errors: Sequence[TrainingError]) -> tuple[FloatArray, FloatArray]:
     )
 
 
-def _weights(places: Sequence[TrainingPlace]) -> FloatArray:
-    """A group counts with the root of its runs, a source with the root of its groups' weights.
+def _weights(places: Sequence[TrainingPlace], *, others_power: float = 0.0) -> FloatArray:
+    """A group counts with the root of its runs; `others_power`: how far a source's groups share its weight.
 
     Sources on stacks of their own count the same: the next one may be like any of them.
     """
@@ -190,7 +209,7 @@ def _weights(places: Sequence[TrainingPlace]) -> FloatArray:
     sources: dict[str, float] = {}
     for place, weight in zip(places, own, strict=True):
         sources[place.source] = sources.get(place.source, 0.0) + float(weight)
-    shares = [sources[place.source] ** _SOURCE_POWER.get(place.band, 0.5) for place in places]
+    shares = [sources[place.source] ** _SOURCE_POWER.get(place.band, others_power) for place in places]
     return np.asarray(own / np.array(shares), dtype=np.float64)
 
 
@@ -208,7 +227,7 @@ def peak_band(peaks: Sequence[MemoryRun]) -> Band:
     conformal interval takes (Vovk et al. 2005, "Algorithmic learning in a random world"). No correction is fitted: the
     median of one lot of peaks made others worse.
     """
-    weights = _weights([peak.place for peak in peaks])
+    weights = _weights([peak.place for peak in peaks], others_power=_PEAK_POWER)
     groups = len({peak.place.group for peak in peaks})
     free = max(1, groups - 1 - len(JUDGED))
     off = np.abs([peak.log_error / peak.widening for peak in peaks])

@@ -52,6 +52,7 @@ def test_every_parser_yields_the_type_of_its_setting():
         "OTEL_EXPORTER_OTLP_HEADERS": "key=secret",
         "HEADROOM_LOG_LEVEL": "debug",
         "HEADROOM_WEBHOOK_NETWORKS": "10.0.0.0/8",
+        "HEADROOM_WEB_CORES": "own",
     }
     for variable in VARIABLES:
         assert isinstance(variable.parse(example.get(variable.name, "7")), types[variable.setting]), variable.name

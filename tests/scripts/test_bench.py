@@ -53,6 +53,7 @@ from scripts.options import parse
 from scripts.trouble import Trouble
 from service.schemas.estimate import EstimateRequestSchema
 from service.schemas.workload import SizingRequestSchema
+from service.settings import Cores
 
 
 def row(name, *requests_s, connections=16, errors=0, p50_ms=2.0):
@@ -61,7 +62,7 @@ def row(name, *requests_s, connections=16, errors=0, p50_ms=2.0):
 
 
 def figures(*rows):
-    return WebFigures(seconds=1, web_workers=2, web_threads=8, rows=list(rows))
+    return WebFigures(seconds=1, web_workers=2, web_threads=8, web_cores=Cores.OWN, rows=list(rows))
 
 
 def test_ratios_are_of_rounds_and_not_of_sums():

@@ -1,7 +1,7 @@
 """What a training that leaves choices open may have chosen instead, and how far peak and pace move with that."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -28,11 +28,35 @@ def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Calla
         except PlannerError:
             continue
     ran = [one for one in found if one is evaluated or one.estimate.fits]
+    peaks = [_middle(one.estimate.metrics, "allocated_memory_gb") for one in ran]
+    if unpublished.tunes_by_default(run):
+        peaks += [peak - _logits_gb(one) for one, peak in zip(ran, peaks, strict=True)]
+    paged = [one for one in found if one not in ran and _pages(one, ran)]
     return replace(
         evaluated,
-        open_peak=_spread([_middle(one.estimate.metrics, "allocated_memory_gb") for one in ran]),
-        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in ran]),
+        open_peak=_spread(peaks),
+        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in (*ran, *paged)]),
     )
+
+
+def _logits_gb(evaluated: Evaluated) -> float:
+    """What losses in chunks, which tools offer, never hold (Hsu et al. 2024, arXiv 2410.10989)."""
+    return sum(part.gb for part in evaluated.estimate.memory_gb_gpu if part.part == "logits")
+
+
+def _pages(evaluated: Evaluated, ran: Sequence[Evaluated]) -> bool:
+    """Whether moments in 8 bit that do not fit beside the rest were paged, as where others went to the host.
+
+    They come and go behind the backward pass (Dettmers et al. 2023, arXiv 2305.14314), so that the pace stays.
+    """
+    return _optimizer(evaluated) is Optimizer.ADAMW_8BIT and any(
+        _optimizer(one) is Optimizer.ADAMW_HOST and one.rerun.deployment == evaluated.rerun.deployment for one in ran
+    )
+
+
+def _optimizer(evaluated: Evaluated) -> Optimizer:
+    assert isinstance(evaluated.rerun.workload, TrainingWorkload)
+    return evaluated.rerun.workload.optimizer
 
 
 def _alternatives(run: MeasuredTraining, rerun: Rerun) -> Iterator[Rerun]:

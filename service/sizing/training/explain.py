@@ -1,5 +1,7 @@
 """What a prediction says to people: metrics with intervals, memory parts, the bottleneck, utilisation."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
 from service.sizing.training.passes import layer_passes
 from service.sizing.training.rates import best_product_fraction, peak_flop_s
-from service.sizing.training.recipe import band
+from service.sizing.training.recipe import scatters
 from service.sizing.training.step import StepTime
 from service.sizing.units import DAY_S, GB, HOUR_S, KW, TFLOP_S
 
@@ -109,14 +111,23 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
     )
     widen = calibration.assumption("interval.extrapolation_factor") if basis is Basis.EXTRAPOLATED else 1.0
     floor = calibration.assumption("interval.floor_fraction")
-    name = band(job.recipe, moe=job.shape.is_moe)
+    bands = [
+        spread_of(calibration.residual("training.step_time_s", name), widen=widen, floor=floor)
+        for name in scatters(job.recipe, moe=job.shape.is_moe)
+    ]
     return Certainty(
-        step=spread_of(calibration.residual("training.step_time_s", name), widen=widen, floor=floor),
+        step=_at_right_angles(bands),
         best_product_fraction=best_product_fraction(calibration.curves, gpu, job.recipe.compute),
         memory=job.memory_spread.centred(),
         basis=basis,
         nearest=nearest,
     )
+
+
+def _at_right_angles(spreads: Sequence[Spread]) -> Spread:
+    """Scatter of several origins around the middle of the first."""
+    down, up = (math.hypot(*(getattr(spread, side) for spread in spreads)) for side in ("down", "up"))
+    return Spread(shift=spreads[0].shift, down=down, up=up)
 
 
 def training_metrics(

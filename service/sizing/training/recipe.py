@@ -169,3 +169,12 @@ def band(recipe: Recipe, *, moe: bool) -> str:
     """Whose residuals a training has: those of its kind, but what frameworks bring differs more than kinds do."""
     name = regime(recipe, moe=moe)
     return "plain" if recipe.plain_stack and name != "grpo" else name
+
+
+def scatters(recipe: Recipe, *, moe: bool) -> tuple[str, ...]:
+    """The bands that a training scatters by: experts in a stack as its framework brings it by that and as experts do.
+
+    No run of that kind is among those that the bands are made of.
+    """
+    name = band(recipe, moe=moe)
+    return (name, "moe") if name == "plain" and moe else (name,)
