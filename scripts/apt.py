@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 
@@ -12,8 +13,16 @@ def can_install() -> bool:
 
 def install(package: str) -> bool:
     """Install a package; whether that worked."""
+    _update()
+    return _apt_get("install", "-y", "--no-install-recommends", package)
+
+
+@cache
+def _update() -> bool:
+    """Learn what there is, once: what comes next wants the same lists."""
+    return _apt_get("update")
+
+
+def _apt_get(*arguments: str) -> bool:
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install_it = ["apt-get", "install", "-y", "--no-install-recommends", package]
-    for command in (["apt-get", "update"], install_it):
-        done = subprocess.run(command, env=environ, capture_output=True, check=False)
-    return done.returncode == 0
+    return subprocess.run(["apt-get", *arguments], env=environ, capture_output=True, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""scripts/test: lint, format, import contracts, tests and, beside them, types: first what is quick to tell."""
+"""scripts/test: lint, format, import contracts, tests and, beside all of them, types: first what is quick to tell."""
 
 import os
 import shutil
@@ -120,16 +120,38 @@ def run(name: str, command: tuple[str, ...], *, hold: bool = False) -> bool:
     return done.returncode == 0
 
 
-def _all(tests: tuple[str, ...]) -> list[str]:
-    """The names of the checks that failed. Types are told among the tests, which leave a processor idle at times."""
-    failed = [name for name, command in CHECKS if not run(name, command)]
-    with ThreadPoolExecutor(1) as pool:
+def _need_programs(*, slow: bool) -> None:
+    """What the tests need of this machine; Trouble with the way out where it is missing and cannot be got."""
+    need_postgresql()
+    fonts.need(say)
+    if slow:
+        chromium.need(say)
+
+
+def _all(tests: tuple[str, ...], *, slow: bool) -> list[str]:
+    """The names of the checks that failed.
+
+    Types need nothing that is fetched, and take long: they begin at once, beside what is quick to tell and what waits
+    for a network, and end among the tests, which leave a processor idle at times.
+    """
+    with ThreadPoolExecutor(2) as pool:
         types = pool.submit(run, *TYPES, hold=True)
-        if not run("tests", tests):
-            failed.append("tests")
-        if not types.result():
-            failed.append(TYPES[0])
+        programs = pool.submit(_need_programs, slow=slow)
+        failed = [name for name, command in CHECKS if not run(name, command)]
+        programs.result()
+        with _scratch():
+            if not run("tests", tests):
+                failed.append("tests")
+            if not types.result():
+                failed.append(TYPES[0])
     return failed
+
+
+def _some(tests: tuple[str, ...], *, slow: bool) -> list[str]:
+    """Arguments for pytest mean that somebody works on some tests: the rest can wait."""
+    _need_programs(slow=slow)
+    with _scratch():
+        return [] if run("tests", tests) else ["tests"]
 
 
 def _pytest(options: list[str], *, slow: bool) -> tuple[str, ...]:
@@ -143,18 +165,13 @@ def _pytest(options: list[str], *, slow: bool) -> tuple[str, ...]:
 def main(arguments: list[str]) -> int:
     """Run every check, also after one failed; 0 only when all passed."""
     options = parse("test", arguments)
+    slow = not options.no_slow
+    tests = _pytest(options.pytest, slow=slow)
     try:
-        need_postgresql()
-        fonts.need(say)
-        if not options.no_slow:
-            chromium.need(say)
+        failed = _some(tests, slow=slow) if options.pytest else _all(tests, slow=slow)
     except Trouble as trouble:
         print(f"headroom: {trouble}", file=sys.stderr)
         return trouble.code
-    tests = _pytest(options.pytest, slow=not options.no_slow)
-    # Arguments for pytest mean that somebody works on some tests: the rest can wait.
-    with _scratch():
-        failed = ([] if run("tests", tests) else ["tests"]) if options.pytest else _all(tests)
     say(f"\nscripts/test: {'failed: ' + ', '.join(failed) if failed else 'everything passed'}")
     return 1 if failed else 0
 
