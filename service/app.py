@@ -38,6 +38,8 @@ from service.web.pages import add_pages
 log = structlog.get_logger(__name__)
 
 _ROLE = "web"
+# A thread that computes gives way to others within so long: the usual 5 ms is more than most answers take.
+_GIVES_WAY_S = 0.001
 
 
 class Application(Flask):
@@ -60,6 +62,7 @@ def serve(build: Callable[[], Runtime]) -> Flask:
     """The application of a process of its own: its logs and its server are the process's; ended if it cannot start."""
     own_logs("INFO", role=_ROLE)
     let_requests_leave()
+    sys.setswitchinterval(_GIVES_WAY_S)
     try:
         app = _application(build())
     except (SettingsError, PlannerError) as error:

@@ -1,5 +1,6 @@
 """Stage two of the calibration: served runs -> config/calibration/inference.yaml, cross-validated."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,8 +33,8 @@ _HEADER = """\
 # What serving engines add to their kernels, fitted on served runs by scripts/calibrate; do not edit by hand.
 # coefficients: a factor on kernels, gaps between them, host work; scope = engine/model kind, engine, model kind, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU: the median
-# of folds that kept runs of the regime, 0 where it does not hold for sources, models and GPUs that had no part in it,
-# and the widest arms of the three ways of leaving out; where one source alone has such runs they are at least 0.25.
+# of folds that kept runs of the regime, 0 unless it brings nearer sources, models and GPUs that had no part in it, each
+# of the three; and the widest arms of the three ways of leaving out, at least 0.25 where one source has such runs.
 # Arms are longer by the least factor under which each way of leaving out lies inside at least 77 % of the time.
 # errors: absolute error over measured; median over groups (source x model x GPU x precision x mode), p90 over rows;
 # inside: share in intervals that had not seen the source, model or GPU either.
@@ -207,26 +208,36 @@ def widening(errors: Sequence[Error]) -> float:
 
 
 def carried_median(errors: Sequence[Error]) -> float:
-    """The median of ln(measured / predicted) if it holds for sources, models and GPUs that had no part in it, else 0.
+    """The median of ln(measured / predicted) if it brings nearer what had no part in it, be that of another source,
+    another model or another GPU; else 0.
 
-    What one source measures longer, another may measure shorter: a median of some is no correction of others.
+    What one source measures longer, another may measure shorter: a median of some is no correction of others, and that
+    of a single source, tried on its models or GPUs, is none.
     """
-    gains = [
-        weight * (abs(error.log_error) - abs(error.log_error + middle))
-        for left, middle in _medians_of_others(errors)
-        for error, weight in zip(left, _balanced(left), strict=True)
-    ]
+    gains: Counter[str] = Counter()
+    for fold, left, middle in _medians_of_others(errors):
+        misses = [(_miss(error.log_error), _miss(error.log_error + middle)) for error in left]
+        gains[fold] += sum(
+            weight * (before - after) for (before, after), weight in zip(misses, _balanced(left), strict=True)
+        )
     # With nothing to try it on it is all that is known.
-    return _median(errors) if sum(gains) > 0.0 or not gains else 0.0
+    held = not gains or ("source" in gains and min(gains.values()) > 0.0)
+    return _median(errors) if held else 0.0
 
 
-def _medians_of_others(errors: Sequence[Error]) -> Iterator[tuple[list[Error], float]]:
+def _miss(log_error: float) -> float:
+    """The error as it is judged, over what was measured: twice too long counts double of half as long."""
+    return abs(math.expm1(log_error))
+
+
+def _medians_of_others(errors: Sequence[Error]) -> Iterator[tuple[str, list[Error], float]]:
     """What each fold left out, and the median of everything that is of another source, model or GPU."""
     for fold in _FOLDS:
         for value in sorted({getattr(e.place, fold) for e in errors if e.fold == fold}):
             others = [e for e in errors if getattr(e.place, fold) != value]
             if len(others) >= _LEAST_POINTS:
-                yield [e for e in errors if e.fold == fold and getattr(e.place, fold) == value], _median(others)
+                left = [e for e in errors if e.fold == fold and getattr(e.place, fold) == value]
+                yield fold, left, _median(others)
 
 
 def _median(errors: Sequence[Error]) -> float:

@@ -35,8 +35,13 @@ def answering_of(environ: Environ) -> Answering | None:
     return cast("Answering | None", environ.get(ANSWERING))
 
 
-def answer_with(app: Wsgi, environ: Environ, answering: Answering, *more: tuple[str, str]) -> None:
-    """Give the application's answer, with more headers, from the thread that calls, which nobody may leave again."""
+def answer_with(app: Wsgi, environ: Environ, answering: Answering, *more: tuple[str, str]) -> int:
+    """Give the application's answer, with more headers, from the thread that calls, which nobody may leave again.
+
+    Its status, once it is given.
+    """
     environ.pop(ANSWERING, None)
     pieces, status, headers = run_wsgi_app(app, environ)
-    answering.answer_in_pieces(int(status[:3]), [*headers.to_wsgi_list(), *more], pieces)
+    code = int(status[:3])
+    answering.answer_in_pieces(code, [*headers.to_wsgi_list(), *more], pieces)
+    return code

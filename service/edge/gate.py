@@ -40,6 +40,8 @@ _READERS = 0.75
 # So many requests of one tenant may wait for a place in a process; the next ones are refused.
 MOST_WAITING = 256
 _RETRY_AFTER_S = 1
+# To size takes a worker at least so long, on the same processors perhaps.
+_LEFT_S = 0.02
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 # Whoever asks how the service is waits behind others who ask that, and behind nobody else.
 _PROBED_AT_ONCE = 2
@@ -140,16 +142,21 @@ class Gate:
             log.warning("no_thread_to_be_had", error=type(error).__name__)
 
     def _late(self, environ: Environ, answering: Answering, place: Place) -> None:
-        began_s = time.thread_time()
+        began_s, status = time.thread_time(), None
         has_place(environ, place)
         try:
-            answer_with(self._long_way, environ, answering)
+            status = answer_with(self._long_way, environ, answering)
         except Exception as error:
             log.exception("answer_not_given", error=type(error).__name__)
             answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
         finally:
-            time.sleep(place.rest_s(time.thread_time() - began_s))
+            time.sleep(place.rest_s(work_s(status, computed_s=time.thread_time() - began_s)))
             place.give()
+
+
+def work_s(status: int | None, *, computed_s: float) -> float:
+    """How much work a call made, of which it did so much itself: 202 tells that a worker has the rest before it."""
+    return computed_s + (_LEFT_S if status == HTTPStatus.ACCEPTED else 0.0)
 
 
 def let_in_through_gate(app: Flask) -> None:

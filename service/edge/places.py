@@ -18,13 +18,13 @@ from service.edge.answering import Environ
 
 # In the environment of a request: the place that it has, or has given away while it reads or waits.
 _PLACE = "headroom.place"
-# Whoever has not asked for so long is not about.
-_ABOUT_S = 1.0
+# Whoever has not asked for so long is not about: a client that waits for its run asks once a second.
+_ABOUT_S = 2.5
 _PART = 4
-# Whoever asks in earnest asks again within so long; a line computes a sixteenth of the time of its places then.
+# Whoever asks in earnest asks again within so long; a line computes a twenty-fifth of the time of its places then.
 _ASKS_S = 0.05
-_RESTS = 15
-_LONGEST_REST_S = 0.25
+_RESTS = 24
+_LONGEST_REST_S = 0.5
 
 
 class Places:
@@ -161,13 +161,15 @@ class Place:
         if given:
             self._places.take_again(self._line)
 
-    def rest_s(self, computed_s: float) -> float:
-        """For so long nobody is to be worked on here, after a call that was lined up for: none where nobody else is.
+    def rest_s(self, work_s: float) -> float:
+        """For so long nobody is to be worked on here, after a call that was lined up for and made so much work.
+
+        None where nobody else asks.
 
         There are more places than processors: a line that had all the time of its places would slow down the others,
         however soon they find one.
         """
-        return min(_LONGEST_REST_S, _RESTS * computed_s) if self._places.others_ask(self._line) else 0.0
+        return min(_LONGEST_REST_S, _RESTS * work_s) if self._places.others_ask(self._line) else 0.0
 
 
 def has_place(environ: Environ, place: Place) -> None:

@@ -43,6 +43,8 @@ class Server:
             "HEADROOM_PORT": str(self.port),
             "HEADROOM_WEB_WORKERS": "1",
             "HEADROOM_WEB_THREADS": str(PLACES),
+            # What is left of one window is told apart for each call, however long all of them take.
+            "HEADROOM_RATE_WINDOW_S": "3600",
         }
         processes.environment.update(changes)
         settings = settings_from_environment(processes.environment)

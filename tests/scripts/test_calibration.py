@@ -235,15 +235,22 @@ def test_the_median_is_told_by_folds_that_kept_runs_of_the_regime(runs, tmp_path
     place = next(run.place for run in runs if run.place.mode == "disaggregated")
     draw = np.random.default_rng(0)
     errors = [
-        Error(place=place, metric="ttft_ms", fold=fold, log_error=float(draw.normal(-away, 0.1)), blind=away > 0.0)
-        for fold, away in (("gpu", 0.0), ("source", 1.5))
+        Error(
+            place=replace(place, source=source),
+            metric="ttft_ms",
+            fold=fold,
+            log_error=float(draw.normal(-away, 0.1)),
+            blind=fold == "source",
+        )
+        for source in ("one", "other")
+        for fold, away in (("gpu", 0.3), ("source", 1.5))
         for _ in range(100)
     ]
     path = tmp_path / "inference.yaml"
     write_served(path, slots().start, errors, today=date(2026, 11, 28), runs=1)
     band = next(line for line in path.read_text().splitlines() if "regime: disaggregated" in line and "q50" in line)
     q10, q50, q90 = (float(band.partition(f"{name}: ")[2].partition(",")[0]) for name in ("q10", "q50", "q90"))
-    assert abs(q50) < 0.1
+    assert q50 == pytest.approx(0.3, abs=0.05)
     assert q90 > 1.4
     assert q10 < q50
 
@@ -274,6 +281,41 @@ def test_a_median_is_carried_where_it_holds_for_what_had_no_part_in_it(runs) -> 
     assert carried_median(apart) == 0.0
     low, middle, high = band(apart)
     assert low < middle == 0.0 < high
+
+
+def test_a_median_is_carried_only_if_sources_and_models_both_gain(runs) -> None:
+    """What brings models nearer that were left out may take sources farther: answers are asked about both."""
+    names = ("first", "second", "third")
+    models, familiar = (
+        [
+            replace(error, place=replace(error.place, model=name))
+            for name in names
+            for error in left_out(runs[0], fold, away=0.4, source=name, points=300)
+        ]
+        for fold in ("model", "source")
+    )
+    assert carried_median([*models, *familiar]) == pytest.approx(0.4, abs=0.05)
+    strange = [
+        replace(error, place=replace(error.place, model="fourth"))
+        for name in ("fourth", "fifth")
+        for error in left_out(runs[0], "source", away=-0.1, source=name)
+    ]
+    assert carried_median([*models, *strange]) == 0.0
+    # Of one source nobody knows whether others measure as it does.
+    alone = [replace(error, place=replace(error.place, source="one")) for error in models]
+    assert carried_median(alone) == 0.0
+
+
+def test_a_median_is_judged_by_errors_over_what_was_measured(runs) -> None:
+    """Of two curves two times apart the lower is off by at most half, the upper by all of it."""
+    curves = [
+        error
+        for source in ("one", "other")
+        for away, points in ((0.0, 100), (1.0, 130))
+        for error in left_out(runs[0], "source", away=away, source=source, points=points)
+    ]
+    assert np.median([-error.log_error for error in curves]) > 0.5
+    assert carried_median(curves) == 0.0
 
 
 def test_arms_grow_until_intervals_hold_what_they_never_saw(runs) -> None:

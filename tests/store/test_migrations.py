@@ -123,6 +123,25 @@ def test_followers_are_found_by_their_index(connection, engine):
     assert "ix_runs_follows_run_id" in plan
 
 
+def test_postgresql_packs_answers_by_lz4_where_it_can(engine):
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite packs nothing")
+    packed = text(
+        "SELECT attname, attcompression FROM pg_attribute WHERE attrelid = 'results'::regclass"
+        " AND attname IN ('body', 'working') ORDER BY attname"
+    )
+
+    def packed_by() -> set[str]:
+        return {str(method) for _, method in connection.execute(packed)}
+
+    with engine.connect() as connection, connection.begin():
+        known = connection.scalar(text("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'"))
+        assert packed_by() == ({"l"} if known and "lz4" in known else {""})
+        command.downgrade(alembic_config(connection), "0014")
+        assert packed_by() == {""}
+        command.upgrade(alembic_config(connection), "head")
+
+
 def test_every_table_is_in_the_metadata():
     assert {table.__tablename__ for table in TABLES} == set(METADATA.tables)
 
