@@ -102,7 +102,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
-    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _trunk_s(passes, overheads)
+    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _stall_s(passes, overheads)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
     waited = _waited(passes, stream, overheads)
     # Independent arrivals come in no step.
@@ -154,8 +154,12 @@ def _gathered_s(passes: Passes, overheads: Overheads, *, cycle: FloatArray) -> F
 
 def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     """A pass with prompts [s]: launched kernel by kernel, not replayed from a graph; long kernels hide the launches."""
-    launches = parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage
-    return np.asarray(np.hypot(parts.elapsed_s(overheads), launches), dtype=np.float64)
+    return np.asarray(np.hypot(parts.elapsed_s(overheads), _launched_s(parts, overheads)), dtype=np.float64)
+
+
+def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
+    """Host time [s] of a pass whose kernels are launched one by one."""
+    return np.asarray(parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
 
 
 def _others(passes: Passes, stream: Stream) -> FloatArray:
@@ -179,11 +183,16 @@ def _stalls(passes: Passes, passes_rank: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(0.0, anywhere - passes_rank), dtype=np.float64)
 
 
-def _trunk_s(passes: Passes, overheads: Overheads) -> FloatArray:
-    """What the prompt of another rank adds to a step [s]: all but experts, which everybody shares."""
+def _stall_s(passes: Passes, overheads: Overheads) -> FloatArray:
+    """What the prompt of another rank adds to a step [s]: all but experts, which everybody shares.
+
+    All ranks leave the graph that they replay, and launch the kernels of such a pass one by one.
+    """
     mixed, decode = passes.mixed, passes.decode
     added = overheads.products * (mixed.products - decode.products) + overheads.context * mixed.context
-    return np.asarray(np.maximum(0.0, added * overheads.gpu_vintage), dtype=np.float64)
+    alone = decode.elapsed_s(overheads)
+    pass_s = np.hypot(alone + np.maximum(0.0, added * overheads.gpu_vintage), _launched_s(mixed, overheads))
+    return np.asarray(pass_s - alone, dtype=np.float64)
 
 
 def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
