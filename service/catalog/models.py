@@ -1,6 +1,7 @@
 """config/models/*.yaml -> the zoo: architectures with their names, and the facts behind them."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ def _zoo_model(model: LoadedModel) -> ZooModel:
         architecture=dataclasses.replace(
             model.architecture,
             published_precisions=published_precisions(model.checkpoints),
+            four_bit_mixers=four_bit_mixers(model.checkpoints),
+            four_bit_unpacked=four_bit_unpacked(model.checkpoints),
             released=model.released,
         ),
         family=model.family,
@@ -79,9 +82,39 @@ _MULTIPLIED = {"FP8": Precision.FP8, "MXFP8": Precision.FP8, "NVFP4": Precision.
 
 def published_precisions(checkpoints: Mapping[str, Mapping[str, Any]]) -> tuple[Precision, ...]:
     """The narrow formats of the checkpoints of a model, of the whole or of parts of it."""
-    said = {str(one.get("algo")) for one in checkpoints.values()}
-    said |= {str(algorithm) for one in checkpoints.values() for algorithm in (one.get("quantized") or {}).values()}
+    said = {algorithm for one in checkpoints.values() for algorithm in _algorithms(one)}
     return tuple(sorted({_MULTIPLIED[name] for name in said if name in _MULTIPLIED}))
+
+
+_FOUR_BIT, _UNPACKED = frozenset({"NVFP4", "MXFP4", "W4A16_NVFP4"}), "W4A16_NVFP4"
+# Parts of a checkpoint that are projections around attention, recurrent or not.
+_MIXERS = re.compile(r"(self_attn|linear_attn|mixer)\.(?!experts|shared_experts)")
+_WIDE_MIXERS = frozenset({"attention:all", "mixer:q_proj"})
+
+
+def four_bit_mixers(checkpoints: Mapping[str, Mapping[str, Any]]) -> Precision | None:
+    """The format that checkpoints with 4-bit weights keep for projections around attention; None where none says it.
+
+    Eight bit where some of them are, 16 where they stay as they were.
+    """
+    for one in checkpoints.values():
+        if not _FOUR_BIT & _algorithms(one):
+            continue
+        if any(_MIXERS.match(part) for part in one.get("quantized") or {}):
+            return Precision.FP8
+        if _WIDE_MIXERS & set(one.get("unquantized") or ()):
+            return Precision.BF16
+    return None
+
+
+def four_bit_unpacked(checkpoints: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the 4-bit weights of the checkpoints go with 16-bit activations: the GPU multiplies in 16 bit."""
+    return any(_UNPACKED in _algorithms(one) for one in checkpoints.values())
+
+
+def _algorithms(checkpoint: Mapping[str, Any]) -> set[str]:
+    """Those of the whole and of its parts."""
+    return {str(checkpoint.get("algo")), *(str(one) for one in (checkpoint.get("quantized") or {}).values())}
 
 
 def _aliases(folder: Path, loaded: Mapping[str, LoadedModel]) -> dict[str, str]:

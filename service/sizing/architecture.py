@@ -116,6 +116,10 @@ class ModelArchitecture:
     expert_native_precision: str | None = None
     # Narrow formats in which checkpoints of the whole model are published; none for one that a caller brought.
     published_precisions: tuple[Precision, ...] = ()
+    # What the 4-bit checkpoint leaves of it: the format of the projections around attention, where it says so, and
+    # whether 4-bit weights are unpacked to multiply 16-bit activations.
+    four_bit_mixers: Precision | None = None
+    four_bit_unpacked: bool = False
     # When it was published, YYYY-MM or YYYY; None for one that a caller brought.
     released: str | None = None
 

@@ -110,7 +110,7 @@ def least_of(load: ModelLoad, machine: Machine, *, sequence: Work, prompt_token:
 
 def part_precision(load: ModelLoad, part: Part) -> Precision:
     """The format of the weights of this part."""
-    return {Part.MIXER: load.mixer_precision, Part.FFN: load.weight_precision}.get(part, Precision.BF16)
+    return {Part.MIXER: load.mixer_precision, Part.FFN: load.multiplied_precision}.get(part, Precision.BF16)
 
 
 def _elements(machine: Machine, one: Product) -> FloatArray:

@@ -59,6 +59,8 @@ class ModelLoad:
     experts: tuple[ExpertKind, ...]
     weight_precision: Precision
     mixer_precision: Precision
+    # What the GPU multiplies experts and FFNs as.
+    multiplied_precision: Precision
     kv_precision: Precision
     trunk_params: float
     trunk_bytes: float
@@ -125,6 +127,7 @@ def model_load(architecture: ModelArchitecture, *, weight: Precision, kv: Precis
         ),
         weight_precision=weight,
         mixer_precision=mixer,
+        multiplied_precision=_multiplied(architecture, weight),
         kv_precision=kv,
         trunk_params=counts.mixer_params + ffns + rest,
         trunk_bytes=counts.mixer_params * BYTES_ELEMENT[mixer] + ffns * weight_bytes + rest * ACTIVATION_BYTES,
@@ -147,12 +150,20 @@ def as_released_in_mxfp4(architecture: ModelArchitecture, weight: Precision) -> 
     return weight is Precision.FP4 and architecture.expert_native_precision == "mxfp4"
 
 
+def _multiplied(architecture: ModelArchitecture, weight: Precision) -> Precision:
+    """Weights in FP4 beside 16-bit activations are unpacked as INT4 ones are."""
+    return Precision.INT4 if weight is Precision.FP4 and architecture.four_bit_unpacked else weight
+
+
 def mixer_precision(architecture: ModelArchitecture, weight: Precision) -> Precision:
     """The format of the projections around attention when weights are served in this one.
 
     Published 4-bit checkpoints of mixture-of-experts models narrow the experts: gpt-oss, the MLA models and INT4 ones
-    keep 16-bit projections, DeepSeek-V4 keeps FP8 (the zoo's `checkpoints` and `expert_native_precision`).
+    keep 16-bit projections, DeepSeek-V4 keeps FP8 (the zoo's `checkpoints` and `expert_native_precision`). What the
+    checkpoint of a model says of them goes first.
     """
+    if weight is Precision.FP4 and architecture.four_bit_mixers is not None:
+        return architecture.four_bit_mixers
     if weight not in (Precision.FP4, Precision.INT4) or not any(f.kind is FfnKind.MOE for f in architecture.ffns):
         return weight
     if architecture.expert_native_precision == "fp4":

@@ -105,7 +105,7 @@ def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray
 
 def _peaks(load: ModelLoad, table: HardwareTable, server: IntArray) -> dict[Precision, FloatArray]:
     """Of the formats that a pass multiplies in, (candidates, 1)."""
-    formats = {load.weight_precision, load.mixer_precision, load.kv_precision, Precision.BF16}
+    formats = {load.multiplied_precision, load.mixer_precision, load.kv_precision, Precision.BF16}
     peaks = {precision: multiply_flop_s(precision, table, server)[:, None] for precision in formats}
     return {precision: np.where(np.isnan(peak), np.inf, peak) for precision, peak in peaks.items()}
 
@@ -122,7 +122,7 @@ def machine_of(
     latency_us = calibration.coefficient("inference.scale_out_latency_us")
     find = _Finder(load, table, server, str(software.engine), calibration)
     tp = layouts.tp[:, None]
-    ffn = find.memory(Operation.PRODUCT, _PRODUCT.get(load.weight_precision, _PLAIN))
+    ffn = find.memory(Operation.PRODUCT, _PRODUCT.get(load.multiplied_precision, _PLAIN))
     return Machine(
         tp=tp,
         pp=layouts.pp[:, None],
@@ -168,7 +168,7 @@ def _expert_formats(load: ModelLoad, engine: ServingEngine) -> Formats:
     latent = any(mixer.kind is MixerKind.MLA for mixer in load.architecture.mixers)
     if load.weight_precision is Precision.FP8 and latent and engine is not ServingEngine.TENSORRT_LLM:
         return _BLOCK_EXPERTS
-    return _EXPERTS.get(load.weight_precision, _PLAIN)
+    return _EXPERTS.get(load.multiplied_precision, _PLAIN)
 
 
 def _is_general(load: ModelLoad) -> bool:

@@ -184,7 +184,7 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> tupl
         total = total + kind.layers * machine.experts.work_s(work)
         read += kind.layers * work.main_bytes
         flop += kind.layers * work.flop
-    peak = machine.peak_flop_s[load.weight_precision]
+    peak = machine.peak_flop_s[load.multiplied_precision]
     return total, ExpertsLeast(read_s=read / machine.stream_bytes_s, arithmetic_s=flop / peak)
 
 
