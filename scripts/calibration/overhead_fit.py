@@ -20,10 +20,13 @@ ENGINES = tuple(str(engine) for engine in ServingEngine)
 # How much the logarithm of an error counts: times to first token scatter most, throughputs of full machines least.
 _WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_s": 1.2}
 # Strong: factors that other sources pull far from one predict a source that nobody has seen less well.
-_PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 1.0, 0.25, 2.5
+_PRIOR_WEIGHT, _CLIP = 1.0, 2.5
+# Where an error, so weighted, stops pulling as hard as it is large. Few sources explain all that an engine does: what is
+# a quarter off still says something of kernels.
+_LOSS_SCALES = {"tpot_ms": 0.65, "ttft_ms": 0.4, "output_tokens_s": 0.65}
 # An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.
 _STEP, _STEEPEST = 0.01, 3.0
-_GROUP_POWER, _WEAK_FACTOR = -0.45, 0.3
+_GROUP_POWER, _WEAK_FACTOR = -0.35, 0.3
 # How many instances the pools had was not published: the run says little of one instance.
 _UNCOUNTED_FACTOR = 0.3
 # Unpinned builds on older pages, and bursts whose lengths nobody ran: they count less.
@@ -59,7 +62,8 @@ SPECS = (
     # What a model costs more on the day it comes out than once its kernels are tuned.
     Spec(name="untuned_fraction", start=0.3, base=0.5),
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
-    Spec(name="rank_stall_fraction", start=0.4, base=0.7, by_engine=0.4),
+    # Ranks meet in every layer: but for prompts that come to several at once, all of them wait.
+    Spec(name="rank_stall_fraction", start=0.8, base=0.3, by_engine=0.2),
     Spec(name="rank_wait_steps", start=8.0, base=0.4, by_engine=1.2),
     # Half a step is in flight when a prompt comes; engines that schedule while they compute take it a step later.
     Spec(name="admission_steps", start=1.5, base=0.2, by_engine=0.1),
@@ -141,6 +145,10 @@ class Fitting:
                 found[:, slot] = slope * self._rows(rows)
         return found
 
+    def scales(self) -> FloatArray:
+        """Where each of the residuals stops pulling as hard as it is large."""
+        return np.concatenate([np.full(np.count_nonzero(self._known(name)), _LOSS_SCALES[name]) for name in METRICS])
+
     def _weighted(self, errors: dict[str, FloatArray]) -> FloatArray:
         clipped = {name: np.clip(errors[name], -_CLIP, _CLIP) * _WEIGHTS[name] * self.weight for name in METRICS}
         return np.concatenate([clipped[name][self._known(name)] for name in METRICS])
@@ -161,18 +169,19 @@ def _weights(runs: Sequence[ServedRun]) -> FloatArray:
     return np.asarray(raw / raw.mean(), dtype=np.float64)
 
 
-def robust_loss(squares: FloatArray, *, priors: int) -> FloatArray:
+def robust_loss(squares: FloatArray, *, scales: FloatArray) -> FloatArray:
     """Loss of squared residuals and its two derivatives: plain for the priors, which come first, Cauchy's for runs.
 
     A source whose times nobody can explain hardly pulls on what the others agree on; no number of runs buys a
-    coefficient out of its prior cheaply.
+    coefficient out of its prior cheaply. `scales` are those of the runs.
     """
-    one, far = np.ones(priors), 1.0 + squares[priors:]
+    priors = squares.size - scales.size
+    one, far = np.ones(priors), 1.0 + squares[priors:] / scales**2
     return np.stack(
         [
-            np.concatenate([squares[:priors], np.log(far)]),
+            np.concatenate([squares[:priors], scales**2 * np.log(far)]),
             np.concatenate([one, 1.0 / far]),
-            np.concatenate([0.0 * one, -1.0 / far**2]),
+            np.concatenate([0.0 * one, -1.0 / (scales * far) ** 2]),
         ]
     )
 
@@ -180,6 +189,7 @@ def robust_loss(squares: FloatArray, *, priors: int) -> FloatArray:
 def fit_overheads(sets: Sequence[Fitting], place: Slots, *, steps: int) -> FloatArray:
     """The vector that fits the runs best, after at most `steps` evaluations of the Jacobian."""
     pull = _PRIOR_WEIGHT / place.prior
+    scales = np.concatenate([one.scales() for one in sets])
 
     def residuals(vector: FloatArray) -> FloatArray:
         return np.concatenate([(vector - place.start) * pull, *(one.residuals(vector) for one in sets)])
@@ -188,9 +198,7 @@ def fit_overheads(sets: Sequence[Fitting], place: Slots, *, steps: int) -> Float
         return np.concatenate([np.diag(pull), *(one.slopes(vector) for one in sets)])
 
     def loss(squares: FloatArray) -> FloatArray:
-        return robust_loss(squares, priors=place.start.size)
+        return robust_loss(squares, scales=scales)
 
-    found = least_squares(
-        residuals, place.start, jac=slopes, x_scale="jac", loss=loss, f_scale=_LOSS_SCALE, max_nfev=steps
-    )
+    found = least_squares(residuals, place.start, jac=slopes, x_scale="jac", loss=loss, max_nfev=steps)
     return np.asarray(found.x, dtype=np.float64)
