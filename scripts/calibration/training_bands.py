@@ -22,6 +22,7 @@ BANDS = (*REGIMES, PLAIN)
 # How far the runs of a source share its weight: where the next is a stack of its own, or of a kind that nobody has
 # measured, it may be like any of them.
 _SOURCE_POWER = {PLAIN: 1.0, ANY_SCOPE: 1.0}
+# Of peaks of memory, which have one band for all stacks.
 _PEAK_POWER = 0.5
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
