@@ -26,7 +26,7 @@ _ASKS_S = 0.05
 _RESTS = 24
 _LONGEST_REST_S = 0.5
 # Whoever stands at the end of a line waits no longer than this for the rests before: our own client waits for 30 s.
-_PATIENCE_S = 20.0
+_PATIENCE_S = 25.0
 
 
 class Places:

@@ -84,7 +84,7 @@ def test_nobody_in_a_long_line_waits_for_rests_until_its_client_has_gone():
     lined_up(places, "b")
     waiting, each = places.waiting("a"), most_each(8)
     assert waiting > MOST_WAITING - each
-    assert place.rest_s(30.0) * waiting / each == pytest.approx(20.0)
+    assert place.rest_s(30.0) * waiting / each == pytest.approx(25.0)
 
 
 def test_a_place_is_given_and_taken_again_once():
