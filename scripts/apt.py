@@ -2,8 +2,9 @@
 
 import os
 import subprocess
-from functools import cache
 from pathlib import Path
+
+_learnt: list[bool] = []
 
 
 def can_install() -> bool:
@@ -17,10 +18,10 @@ def install(package: str) -> bool:
     return _apt_get("install", "-y", "--no-install-recommends", package)
 
 
-@cache
-def _update() -> bool:
-    """Learn what there is, once: what comes next wants the same lists."""
-    return _apt_get("update")
+def _update() -> None:
+    """Learn what there is, until that has worked: what comes next wants the same lists."""
+    if not _learnt:
+        _learnt.extend([True] if _apt_get("update") else [])
 
 
 def _apt_get(*arguments: str) -> bool:

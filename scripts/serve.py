@@ -51,8 +51,9 @@ class Plan:
 def make_plan(environ: Mapping[str, str], *, data_dir: Path, logs: Path, port: int | None) -> Plan:
     """Fill what the environment leaves open with the embedded default; a URL that was given wins."""
     filled = {**environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), "HEADROOM_DATA_DIR": str(data_dir)}
-    # All that serves runs on this machine.
-    filled.setdefault("HEADROOM_WEB_CORES", Cores.OWN)
+    # Most often the machine is this installation's alone; where it is not, somebody says so.
+    if not filled.get("HEADROOM_WEB_CORES", "").strip():
+        filled["HEADROOM_WEB_CORES"] = Cores.OWN
     if port is not None:
         filled["HEADROOM_PORT"] = str(port)
     if not filled.get("DATABASE_URL", "").strip():

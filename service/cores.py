@@ -8,6 +8,7 @@ choose the same.
 import os
 import stat
 import tempfile
+import zlib
 from pathlib import Path
 
 import structlog
@@ -21,17 +22,23 @@ log = structlog.get_logger(__name__)
 def keep_to(cores: Cores, *, folder: Path | None = None) -> None:
     """Call it before any thread begins: those that begin later keep to the same core.
 
-    The processes of a host and user that do so share the cores out by the numbers in `folder`. Where that is not to be
-    had, or the system lets nobody choose, the process stays where it may be.
+    The processes of a user on a host share the cores out by their numbers in `folder`, from a core on that is another
+    one for another user. Where it is not to be had, or the system lets nobody choose, the process runs on any.
     """
     if cores is not Cores.OWN or not hasattr(os, "sched_setaffinity"):
         return
     try:
-        number = Slots(_private(folder or Path(tempfile.gettempdir()) / f"headroom-cores-{os.getuid()}")).mine()
+        number = Slots(_private(folder or _usual_folder())).mine()
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[number % len(allowed)]})
+        first = zlib.crc32(f"{os.uname().nodename} {os.getuid()}".encode())
+        os.sched_setaffinity(0, {allowed[(first + number) % len(allowed)]})
     except OSError as error:
         log.warning("no_core_of_its_own", error=type(error).__name__, reason=str(error))
+
+
+def _usual_folder() -> Path:
+    """Where nobody cleans up while the user is there, if the system has such a place."""
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"headroom-cores-{os.getuid()}"
 
 
 def _private(folder: Path) -> Path:

@@ -47,10 +47,10 @@ _HEADER = """\
 # not edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU, widest of
 # the three, all arms longer by what intervals made without a source, each counting the same, take to hold four of five
-# of its errors; of memory a prediction interval of Student's t over groups.
+# of these sources' errors; of memory a prediction interval of Student's t over groups.
 # errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows,
 # p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval; where a
-# source, model or GPU is left out, within the interval that is made without it.
+# source, model or GPU is left out, within the interval that is made without any of its runs.
 # Memory is a formula without a fitted number; each assumption that was judged with these lines in view takes a degree
 # of freedom from its interval.
 """

@@ -19,16 +19,18 @@ REGIMES = ("dense", "moe", ADAPTERS, ROLLOUTS)
 # Stacks as frameworks bring them have a band of their own, whatever they train.
 PLAIN = "plain"
 BANDS = (*REGIMES, PLAIN)
-# How far the runs of a source share its weight.
-_SOURCE_POWER = {PLAIN: 1.0}
+# How far the runs of a source share its weight: where the next is a stack of its own, or of a kind that nobody has
+# measured, it may be like any of them.
+_SOURCE_POWER = {PLAIN: 1.0, ANY_SCOPE: 1.0}
+# Of peaks of memory, which have one band for all stacks.
 _PEAK_POWER = 0.5
 # Fewer errors than this make no band of their own.
 _LEAST_POINTS = 20
-# From fewer that were left out nothing is learnt of how far the next lies.
+# From fewer sources, models or GPUs that were left out nothing is learnt of how far the next lies.
 _LEAST_LEFT_OUT = 4
 # From so many sources on an interval may be longer on one side.
 _SEVERAL_SOURCES = 4
-# The share of errors that an interval must hold without having seen them.
+# The share of errors of what was left out that an interval must hold without having seen them.
 _HELD = 0.8
 # Choices in the formulas of memory that were made with the measured peaks in view.
 JUDGED = (
@@ -70,7 +72,8 @@ class Band:
 
 def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Iterator[Band]:
     """Every metric in every regime that has enough points, and over all regimes but those that stand apart."""
-    reach = _reach(_left_out(errors))
+    left_out = _left_out(errors)
+    reach = _reach(left_out, _told(left_out))
     for name in (*BANDS, ANY_SCOPE):
         own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=ROLLOUTS)]
         if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
@@ -99,7 +102,8 @@ def _outermost(errors: Sequence[TrainingError], regime: str) -> Band:
     """
     ways = [[e for e in errors if e.fold == fold and e.metric == STEP] for fold in FOLDS]
     known = [way for way in ways if len(way) >= _LEAST_POINTS]
-    found = [_quantiles(way) for way in known or [[e for e in errors if e.metric == STEP]]]
+    power = _SOURCE_POWER.get(regime, 0.0)
+    found = [_quantiles(way, power) for way in known or [[e for e in errors if e.metric == STEP]]]
     return Band(
         metric=STEP,
         regime=regime,
@@ -140,7 +144,7 @@ def _left_of(own: Sequence[TrainingError], regime: str, fold: str, value: str) -
         return None
     band = _around(kept, regime)
     left = tuple(error for error in own if error.fold == fold and getattr(error.place, fold) == value)
-    weights = _weights([error.place for error in left])
+    weights = _weights([error.place for error in left], _SOURCE_POWER.get(regime, 0.0))
     return LeftOut(
         fold=fold,
         value=value,
@@ -152,12 +156,19 @@ def _left_of(own: Sequence[TrainingError], regime: str, fold: str, value: str) -
 
 
 def judged(errors: Sequence[TrainingError]) -> tuple[TrainingError, ...]:
-    """The errors, those left out told apart by whether an interval that has not seen them would hold them."""
+    """The errors, those left out told apart by whether an interval that has not seen them would hold them.
+
+    Neither its band nor its reach has: both are made as if none of these runs had ever been measured.
+    """
     inside: dict[int, bool] = {}
     every = _left_out(errors)
-    for one in every:
-        reach = _reach([other for other in every if (other.fold, other.value) != (one.fold, one.value)])
-        inside |= {id(error): bool(arms <= reach) for error, arms in zip(one.errors, one.arms, strict=True)}
+    told = _told(every)
+    for fold, value in sorted({(one.fold, one.value) for one in every}):
+        # Of as many ways as the whole goes by: one that falls short without what is judged is no reason for short arms.
+        reach = _reach(_left_out([e for e in errors if getattr(e.place, fold) != value]), told)
+        for one in every:
+            if (one.fold, one.value) == (fold, value):
+                inside |= {id(error): bool(arms <= reach) for error, arms in zip(one.errors, one.arms, strict=True)}
     return tuple(replace(error, inside=inside.get(id(error), error.inside)) for error in errors)
 
 
@@ -167,18 +178,30 @@ def _arms(error: TrainingError, band: Band) -> float:
     return off / (band.high - band.middle) if off > 0.0 else off / (band.low - band.middle)
 
 
-def _reach(left_out: Sequence[LeftOut]) -> float:
+def _told(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+    """The ways of leaving out that enough sources, models or GPUs went to tell how far the next lies."""
+    return tuple(fold for fold in FOLDS if len({one.value for one in _way(left_out, fold)}) >= _LEAST_LEFT_OUT)
+
+
+def _way(left_out: Sequence[LeftOut], fold: str) -> list[LeftOut]:
+    """What went one way. Rollouts stand apart."""
+    return [one for one in left_out if one.fold == fold and one.regime != ROLLOUTS]
+
+
+def _reach(left_out: Sequence[LeftOut], ways: Sequence[str]) -> float:
     """The arms that hold four of five errors of what was left out, in the worst way of leaving out; at least one.
 
     A regime has too few sources to tell how far the next lies: those of all regimes tell it together, and each counts
-    the same, whatever its runs. Rollouts stand apart.
+    the same, whatever its runs and in however many regimes it has some. Of as few sources as there are a conformal
+    interval would take the longest error of all, which tells nothing (training/METHOD.md): the plain quantile stands.
     """
-    ways = [[one for one in left_out if one.fold == fold and one.regime != ROLLOUTS] for fold in FOLDS]
-    return max([1.0, *(_held_arms(way) for way in ways if len(way) >= _LEAST_LEFT_OUT)])
+    return max([1.0, *(_held_arms(way) for fold in ways if (way := _way(left_out, fold)))])
 
 
 def _held_arms(way: Sequence[LeftOut]) -> float:
-    return _quantile(np.concatenate([one.arms for one in way]), np.concatenate([one.weights for one in way]), _HELD)
+    regimes = Counter(one.value for one in way)
+    arms = np.concatenate([one.arms for one in way])
+    return _quantile(arms, np.concatenate([one.weights / regimes[one.value] for one in way]), _HELD)
 
 
 def stretched(band: Band, factor: float) -> Band:
@@ -187,30 +210,22 @@ def stretched(band: Band, factor: float) -> Band:
     return replace(band, low=low, high=high)
 
 
-def _quantiles(errors: Sequence[TrainingError]) -> tuple[float, float, float]:
-    ratios, weights = _weighed(errors)
+def _quantiles(errors: Sequence[TrainingError], power: float) -> tuple[float, float, float]:
+    """Of ln(measured / predicted) over what it is stretched by."""
+    ratios = np.array([-error.log_error / error.widening for error in errors])
+    weights = _weights([error.place for error in errors], power)
     return _quantile(ratios, weights, 0.1), _quantile(ratios, weights, 0.5), _quantile(ratios, weights, 0.9)
 
 
-def _weighed(errors: Sequence[TrainingError]) -> tuple[FloatArray, FloatArray]:
-    """ln(measured / predicted) over what it is stretched by, and weights: a group counts with the root of its runs."""
-    return np.array([-error.log_error / error.widening for error in errors]), _weights(
-        [error.place for error in errors]
-    )
-
-
-def _weights(places: Sequence[TrainingPlace], *, others_power: float = 0.0) -> FloatArray:
-    """A group counts with the root of its runs; `others_power`: how far a source's groups share its weight.
-
-    Sources on stacks of their own count the same: the next one may be like any of them.
-    """
+def _weights(places: Sequence[TrainingPlace], power: float) -> FloatArray:
+    """A group counts with the root of its runs; `power`: how far a source's groups share its weight, 1 for all."""
     many = Counter(place.group for place in places)
     own = np.array([many[place.group] ** -0.5 for place in places])
     sources: dict[str, float] = {}
     for place, weight in zip(places, own, strict=True):
         sources[place.source] = sources.get(place.source, 0.0) + float(weight)
-    shares = [sources[place.source] ** _SOURCE_POWER.get(place.band, others_power) for place in places]
-    return np.asarray(own / np.array(shares), dtype=np.float64)
+    shares = np.array([sources[place.source] ** power for place in places])
+    return np.asarray(own / shares, dtype=np.float64)
 
 
 def _quantile(values: FloatArray, weights: FloatArray, q: float) -> float:
@@ -227,7 +242,7 @@ def peak_band(peaks: Sequence[MemoryRun]) -> Band:
     conformal interval takes (Vovk et al. 2005, "Algorithmic learning in a random world"). No correction is fitted: the
     median of one lot of peaks made others worse.
     """
-    weights = _weights([peak.place for peak in peaks], others_power=_PEAK_POWER)
+    weights = _weights([peak.place for peak in peaks], _PEAK_POWER)
     groups = len({peak.place.group for peak in peaks})
     free = max(1, groups - 1 - len(JUDGED))
     off = np.abs([peak.log_error / peak.widening for peak in peaks])

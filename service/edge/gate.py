@@ -39,7 +39,8 @@ THREADS_PER_PLACE = 8
 _READERS = 0.75
 # So many requests of one tenant may wait for a place in a process; the next ones are refused.
 MOST_WAITING = 256
-_RETRY_AFTER_S = 1
+# By then a part of them has been answered.
+_RETRY_AFTER_S = 5
 # To size takes a worker at least so long, on the same processors perhaps.
 _LEFT_S = 0.02
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})

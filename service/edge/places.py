@@ -25,6 +25,8 @@ _PART = 4
 _ASKS_S = 0.05
 _RESTS = 24
 _LONGEST_REST_S = 0.5
+# Whoever stands at the end of a line waits no longer than this for the rests before: our own client waits for 30 s.
+_PATIENCE_S = 25.0
 
 
 class Places:
@@ -77,10 +79,12 @@ class Places:
         _call(begun)
         turn.get()
 
-    def others_ask(self, line: str) -> bool:
-        """Whether another line asks for places, one call right after the other."""
+    def longest_rest_s(self, line: str) -> float:
+        """For so long a place of the line may rest at most: not at all unless others ask, one call after the other."""
         with self._lock:
-            return self._others_asked_within(line, _ASKS_S)
+            if not self._others_asked_within(line, _ASKS_S):
+                return 0.0
+            return min(_LONGEST_REST_S, _PATIENCE_S * self._most_each / max(1, self.waiting(line)))
 
     def give(self, line: str) -> None:
         """Let somebody else have it."""
@@ -169,7 +173,7 @@ class Place:
         There are more places than processors: a line that had all the time of its places would slow down the others,
         however soon they find one.
         """
-        return min(_LONGEST_REST_S, _RESTS * work_s) if self._places.others_ask(self._line) else 0.0
+        return min(self._places.longest_rest_s(self._line), _RESTS * work_s)
 
 
 def has_place(environ: Environ, place: Place) -> None:

@@ -17,7 +17,9 @@ Write = Callable[[Any], Any]
 
 
 def writer(schema: Schema) -> Write:
-    """What writes `canonical(schema.dump(it))`, where every member is there and nothing is hooked into `dump`."""
+    """What writes `canonical(schema.dump(it))`, where every member is there. TypeError where something is hooked in."""
+    if any(hooks for kind, hooks in schema._hooks.items() if kind.endswith("dump")):  # noqa: SLF001
+        raise TypeError(f"{type(schema).__name__} does more than write its fields")
     parts = [
         (field.data_key or name, _found_by(schema, field.attribute or name), _write(field))
         for name, field in schema.dump_fields.items()

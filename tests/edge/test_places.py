@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.edge.places import Place, Places, has_place, stepped_aside
+from service.edge.gate import MOST_WAITING
+from service.edge.places import Place, Places, has_place, most_each, stepped_aside
 
 
 class Clock:
@@ -73,6 +74,17 @@ def test_a_line_rests_between_its_calls_while_others_ask():
     assert place.rest_s(0.01) == 0.0
     lined_up(places, "a")
     assert place.rest_s(0.01) == 0.0
+
+
+def test_nobody_in_a_long_line_waits_for_rests_until_its_client_has_gone():
+    places = Places(8)
+    lined_up(places, *"aa", "b")
+    place = Place(places, "a")
+    lined_up(places, *"a" * MOST_WAITING)
+    lined_up(places, "b")
+    waiting, each = places.waiting("a"), most_each(8)
+    assert waiting > MOST_WAITING - each
+    assert place.rest_s(30.0) * waiting / each == pytest.approx(25.0)
 
 
 def test_a_place_is_given_and_taken_again_once():

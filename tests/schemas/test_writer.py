@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from marshmallow import fields
+from marshmallow import fields, post_dump
 
 from service.schemas.digest import canonical
 from service.schemas.plain import ByName, Figures, Tuple, count, decimal, figure, flag, many, one, text, texts
@@ -114,3 +114,19 @@ def test_what_is_no_number_is_not_written(name, value):
 def test_a_schema_may_find_its_values_itself_and_leave_fields_out():
     assert same(ChoosingSchema(), Outer()) == {"title": "title", "elsewhere": "found"}
     assert same(ChoosingSchema(exclude=["elsewhere"]), Outer()) == {"title": "title"}
+
+
+def test_what_does_more_than_write_its_fields_is_refused():
+    class Hooked(WordedSchema):
+        name = text("A name.")
+
+        @post_dump
+        def louder(self, written: dict[str, Any], **_: Any) -> dict[str, Any]:
+            return {name: value.upper() for name, value in written.items()}
+
+    class Around(WordedSchema):
+        inner = one(Hooked, "What is hooked.")
+
+    for schema in (Hooked(), Around()):
+        with pytest.raises(TypeError, match="Hooked does more"):
+            writer(schema)

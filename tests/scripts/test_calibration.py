@@ -236,14 +236,14 @@ def test_the_median_is_told_by_folds_that_kept_runs_of_the_regime(runs, tmp_path
     draw = np.random.default_rng(0)
     errors = [
         Error(
-            place=replace(place, source=source),
+            place=replace(place, source=source, model=f"model of {source}", gpu=f"gpu of {source}"),
             metric="ttft_ms",
             fold=fold,
             log_error=float(draw.normal(-away, 0.1)),
             blind=fold == "source",
         )
         for source in ("one", "other")
-        for fold, away in (("gpu", 0.3), ("source", 1.5))
+        for fold, away in (("gpu", 0.3), ("model", 0.3), ("source", 1.5))
         for _ in range(100)
     ]
     path = tmp_path / "inference.yaml"
@@ -273,49 +273,70 @@ def test_arms_are_as_wide_as_the_worst_way_of_leaving_out(runs) -> None:
     assert low == pytest.approx(-0.13, abs=0.05)
 
 
+def left_out_each_way(run, *, away: float, source: str, points: int = 100) -> list[Error]:
+    """Errors of a source with a model and a GPU of its own, which each way of leaving out had not seen."""
+    return [
+        replace(error, place=replace(error.place, model=f"model of {source}", gpu=f"gpu of {source}"))
+        for fold in ("source", "model", "gpu")
+        for error in left_out(run, fold, away=away, source=source, points=points)
+    ]
+
+
 def test_a_median_is_carried_where_it_holds_for_what_had_no_part_in_it(runs) -> None:
-    longer = [*left_out(runs[0], "source", away=0.4), *left_out(runs[0], "source", away=0.4, source="other")]
-    assert carried_median(longer) == pytest.approx(0.4, abs=0.05)
+    one, other = (left_out_each_way(runs[0], away=0.4, source=source) for source in ("one", "other"))
+    assert carried_median([*one, *other]) == pytest.approx(0.4, abs=0.05)
     # What one source measures longer, the other measures shorter: neither corrects the other.
-    apart = [*left_out(runs[0], "source", away=0.4), *left_out(runs[0], "source", away=-0.3, source="other")]
+    apart = [*one, *left_out_each_way(runs[0], away=-0.3, source="other")]
     assert carried_median(apart) == 0.0
     low, middle, high = band(apart)
     assert low < middle == 0.0 < high
 
 
+def test_a_median_that_was_not_tried_on_sources_models_and_gpus_is_none(runs) -> None:
+    one, other = (left_out_each_way(runs[0], away=0.4, source=source) for source in ("one", "other"))
+    for fold in ("source", "model", "gpu"):
+        assert carried_median([error for error in [*one, *other] if error.fold != fold]) == 0.0
+    # Of a single source there is nothing else to try it on.
+    assert carried_median(one) == 0.0
+    # All of one GPU: none was left out that others remain of.
+    same = [replace(error, place=replace(error.place, gpu="one")) for error in [*one, *other]]
+    assert carried_median(same) == 0.0
+
+
 def test_a_median_is_carried_only_if_sources_and_models_both_gain(runs) -> None:
     """What brings models nearer that were left out may take sources farther: answers are asked about both."""
-    names = ("first", "second", "third")
-    models, familiar = (
-        [
-            replace(error, place=replace(error.place, model=name))
-            for name in names
-            for error in left_out(runs[0], fold, away=0.4, source=name, points=300)
-        ]
-        for fold in ("model", "source")
-    )
-    assert carried_median([*models, *familiar]) == pytest.approx(0.4, abs=0.05)
-    strange = [
-        replace(error, place=replace(error.place, model="fourth"))
-        for name in ("fourth", "fifth")
-        for error in left_out(runs[0], "source", away=-0.1, source=name)
+    every = [
+        error
+        for name in ("first", "second", "third")
+        for error in left_out_each_way(runs[0], away=0.4, source=name, points=300)
     ]
-    assert carried_median([*models, *strange]) == 0.0
+    assert carried_median(every) == pytest.approx(0.4, abs=0.05)
+    strange = [
+        error
+        for name in ("fourth", "fifth")
+        for error in left_out_each_way(runs[0], away=-0.1, source=name)
+        if error.fold == "source"
+    ]
+    assert carried_median([*(error for error in every if error.fold != "source"), *strange]) == 0.0
     # Of one source nobody knows whether others measure as it does.
-    alone = [replace(error, place=replace(error.place, source="one")) for error in models]
+    alone = [replace(error, place=replace(error.place, source="one")) for error in every]
     assert carried_median(alone) == 0.0
 
 
 def test_a_median_is_judged_by_errors_over_what_was_measured(runs) -> None:
     """Of two curves two times apart the lower is off by at most half, the upper by all of it."""
-    curves = [
-        error
-        for source in ("one", "other")
-        for away, points in ((0.0, 100), (1.0, 130))
-        for error in left_out(runs[0], "source", away=away, source=source, points=points)
-    ]
-    assert np.median([-error.log_error for error in curves]) > 0.5
-    assert carried_median(curves) == 0.0
+
+    def curves(*points: int) -> list[Error]:
+        return [
+            error
+            for source in ("one", "other")
+            for away, many in zip((0.0, 1.0), points, strict=True)
+            for error in left_out_each_way(runs[0], away=away, source=source, points=many)
+        ]
+
+    assert np.median([-error.log_error for error in curves(100, 130)]) > 0.5
+    assert carried_median(curves(100, 130)) == 0.0
+    assert carried_median(curves(10, 220)) > 0.5
 
 
 def test_arms_grow_until_intervals_hold_what_they_never_saw(runs) -> None:
@@ -334,7 +355,7 @@ def test_arms_grow_until_intervals_hold_what_they_never_saw(runs) -> None:
 
 def test_what_is_inside_is_counted_by_intervals_that_never_saw_it(runs) -> None:
     alike = [*left_out(runs[0], "source", away=0.0), *left_out(runs[0], "source", away=0.0, source="other")]
-    apart = [*left_out(runs[0], "source", away=0.0), *left_out(runs[0], "source", away=2.0, source="other")]
+    apart = [*left_out(runs[0], "source", away=-1.0), *left_out(runs[0], "source", away=1.0, source="other")]
     assert inside_fraction(alike, "source") > 0.7
     assert inside_fraction(apart, "source") < 0.1
     assert np.isnan(inside_fraction(left_out(runs[0], "source", away=0.0), "source"))

@@ -262,13 +262,21 @@ def test_arms_of_a_single_source_do_not_stretch_the_interval_of_two(runs) -> Non
     assert {error.inside for error in judged(errors) if error.fold == "source"} == {False}
 
 
-def of_regimes(runs: list[TrainingRun], *, off: float) -> list[TrainingError]:
-    """Errors in three regimes of two sources, of which those of one in each are `off` times as large."""
+def of_regimes(runs: list[TrainingRun], *, off: float, shared: bool = False) -> list[TrainingError]:
+    """Errors in three regimes of two sources, of which those of one in each are `off` times as large.
+
+    `shared`: the same two in each of them.
+    """
     draw = np.random.default_rng(12)
     half = {run.place.id for run in runs[: len(runs) // 2]}
     return [
         TrainingError(
-            place=replace(run.place, source="far" if run.place.id in half else "near", band=band),
+            place=replace(
+                run.place,
+                id=f"{run.place.id}-{band}",
+                source=("far" if run.place.id in half else "near") + ("" if shared else f" {band}"),
+                band=band,
+            ),
             metric=STEP,
             fold=fold,
             log_error=float(draw.normal(0.0, 0.05 * (off if run.place.id in half else 1.0))),
@@ -282,7 +290,13 @@ def of_regimes(runs: list[TrainingRun], *, off: float) -> list[TrainingError]:
 def test_sources_of_all_regimes_tell_together_how_far_the_next_lies(runs) -> None:
     alike, apart = (of_regimes(runs, off=off) for off in (1.0, 5.0))
     quiet = [
-        replace(error, place=replace(error.place, band="plain"), log_error=0.3 * error.log_error) for error in alike
+        replace(
+            error,
+            place=replace(error.place, band="plain", source=error.place.source.replace("dense", "plain")),
+            log_error=0.3 * error.log_error,
+        )
+        for error in alike
+        if error.place.band == "dense"
     ]
     arms = []
     for errors in (alike, apart):
@@ -290,6 +304,68 @@ def test_sources_of_all_regimes_tell_together_how_far_the_next_lies(runs) -> Non
         arms.append(band.high - band.low)
     # Nothing but other regimes changed.
     assert arms[1] > 1.5 * arms[0]
+
+
+def test_a_source_counts_once_in_however_many_regimes_it_has_runs(runs) -> None:
+    """Two sources in three regimes each are two, of which nothing is learnt of how far the next lies."""
+    arms = []
+    for shared in (False, True):
+        band = next(b for b in bands_of(of_regimes(runs, off=5.0, shared=shared), ()) if b.regime == "dense")
+        arms.append(band.high - band.low)
+    assert arms[0] > 1.5 * arms[1]
+
+
+def test_what_is_judged_is_held_against_the_interval_that_there_would_be_without_it(runs) -> None:
+    """Neither the models and GPUs that it is of nor the bands that other sources lie off have seen it."""
+    one = "near dense"
+    errors = [
+        replace(error, log_error=8.0 * error.log_error)
+        if error.place.source == one and error.fold == "source"
+        else error
+        for error in of_regimes(runs, off=3.0)
+    ]
+    others = [error for error in errors if error.place.source != one]
+    band = next(band for band in bands_of(others, ()) if band.regime == "dense")
+    left = [error for error in judged(errors) if error.fold == "source" and error.place.source == one]
+    assert {True, False} == {error.inside for error in left}
+    assert [error.inside for error in left] == [band.low <= -error.log_error <= band.high for error in left]
+
+
+def test_what_is_judged_is_not_held_against_short_arms_because_few_others_remain(runs) -> None:
+    """Of four sources of which two lie far off, three remain: how far these lie is known."""
+    errors = [error for error in of_regimes(runs, off=5.0) if error.place.band != "adapter"]
+    assert len({error.place.source for error in errors}) == 4
+    inside = [error.inside for error in judged(errors) if error.fold == "source" and "far" in error.place.source]
+    # The half of them; arms as they stand without a word of other sources hold a quarter.
+    assert np.mean([bool(each) for each in inside]) > 0.4
+
+
+def test_stacks_of_their_own_count_like_others_in_the_band_of_all(runs) -> None:
+    """Every second source is a stack of its own, and lies far off."""
+    draw = np.random.default_rng(10)
+    plain = set(sorted({run.place.source for run in runs})[::2])
+    errors = [
+        TrainingError(
+            place=replace(run.place, band="plain" if run.place.source in plain else "dense"),
+            metric=STEP,
+            fold=fold,
+            log_error=float(draw.normal(0.0, 0.5 if run.place.source in plain else 0.02)),
+        )
+        for run in runs
+        for fold in FOLDS
+    ]
+    band = next(band for band in bands_of(errors, ()) if band.regime == "*")
+    assert min(band.high, -band.low) > 0.3
+
+
+def test_peaks_of_every_stack_weigh_alike(runs) -> None:
+    draw = np.random.default_rng(13)
+    peaks = [MemoryRun(place=run.place, log_error=float(draw.normal(0.0, 0.1)), widening=1.0) for run in runs]
+    bands = [
+        peak_band([replace(peak, place=replace(peak.place, band=name(number))) for number, peak in enumerate(peaks)])
+        for name in (lambda _: "dense", lambda number: ("dense", "plain")[number % 2])
+    ]
+    assert bands[0] == bands[1]
 
 
 def test_an_interval_made_without_a_source_holds_four_of_five_where_sources_are_alike(runs) -> None:
