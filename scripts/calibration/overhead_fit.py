@@ -21,7 +21,7 @@ ENGINES = tuple(str(engine) for engine in ServingEngine)
 _WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_s": 1.2}
 # Strong: factors that other sources pull far from one predict a source that nobody has seen less well.
 _PRIOR_WEIGHT, _CLIP = 1.0, 2.5
-# Where an error, so weighted, stops pulling as hard as it is large. Few sources explain all that an engine does: what is
+# Where an error, so weighted, stops pulling as hard as it is large. Few sources show all that an engine does: what is
 # a quarter off still says something of kernels.
 _LOSS_SCALES = {"tpot_ms": 0.65, "ttft_ms": 0.4, "output_tokens_s": 0.65}
 # An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.

@@ -21,9 +21,8 @@ ZOO = load_zoo(Path(__file__).parents[2] / "config" / "models").models
 
 def _same_shape(architecture: Any) -> Any:
     """Without what a config does not say: id, longest context, prediction layers that it leaves out, checkpoints."""
-    return dataclasses.replace(
-        architecture, id="", max_context_tokens=None, mtp_layers=0, published_precisions=(), released=None
-    )
+    published = {"published_precisions": (), "four_bit_mixers": None, "four_bit_unpacked": False, "released": None}
+    return dataclasses.replace(architecture, id="", max_context_tokens=None, mtp_layers=0, **published)
 
 
 @pytest.mark.parametrize("model", sorted(CONFIGS))

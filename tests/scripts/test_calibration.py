@@ -186,16 +186,20 @@ def test_overheads_are_found_again_from_runs_that_obey_them(runs) -> None:
 
 
 def test_what_nobody_can_explain_pulls_less_and_priors_pull_in_full() -> None:
-    squares = np.array([9.0, 9.0, 900.0])
-    loss, slope, bend = robust_loss(squares, priors=1)
+    squares, scales = np.array([9.0, 9.0, 900.0]), np.ones(2)
+    loss, slope, bend = robust_loss(squares, scales=scales)
     assert loss[0] == 9.0
     assert slope.tolist() == [1.0, pytest.approx(0.1), pytest.approx(1.0 / 901.0)]
     # A run ten times as far away pulls a tenth as much: residual x slope.
     assert 30.0 * slope[2] == pytest.approx(0.1 * 3.0 * slope[1], rel=0.15)
     step = 1e-6
     for row, (below, above) in enumerate(((loss, slope), (slope, bend))):
-        moved = robust_loss(squares + step, priors=1)[row]
+        moved = robust_loss(squares + step, scales=scales)[row]
         assert (moved - below) / step == pytest.approx(above, rel=1e-3, abs=1e-6)
+    # Twice the scale: twice as far away, a run still pulls as a run at once the scale does.
+    wide = robust_loss(squares * 4.0, scales=2.0 * scales)
+    assert wide[1].tolist() == slope.tolist()
+    assert wide[0, 1:] == pytest.approx(4.0 * loss[1:])
 
 
 def _typical(sets, vector) -> float:

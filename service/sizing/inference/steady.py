@@ -95,14 +95,15 @@ def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
 def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
     host = overheads.sequence_s * passes.batch * overheads.host_vintage
-    tuned = passes.decode.elapsed_s(overheads) + host
+    alone = passes.decode.elapsed_s(overheads)
+    tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
     step = tuned + untuned
     mixed = eager_s(passes.mixed, overheads) + host + untuned
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
-    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _stall_s(passes, overheads)
+    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _stall_s(passes, overheads, alone=alone)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
     waited = _waited(passes, stream, overheads)
     # Independent arrivals come in no step.
@@ -183,14 +184,13 @@ def _stalls(passes: Passes, passes_rank: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(0.0, anywhere - passes_rank), dtype=np.float64)
 
 
-def _stall_s(passes: Passes, overheads: Overheads) -> FloatArray:
-    """What the prompt of another rank adds to a step [s]: all but experts, which everybody shares.
+def _stall_s(passes: Passes, overheads: Overheads, *, alone: FloatArray) -> FloatArray:
+    """What the prompt of another rank adds to a step that takes so long `alone` [s]: all but experts, which are shared.
 
     All ranks leave the graph that they replay, and launch the kernels of such a pass one by one.
     """
     mixed, decode = passes.mixed, passes.decode
     added = overheads.products * (mixed.products - decode.products) + overheads.context * mixed.context
-    alone = decode.elapsed_s(overheads)
     pass_s = np.hypot(alone + np.maximum(0.0, added * overheads.gpu_vintage), _launched_s(mixed, overheads))
     return np.asarray(pass_s - alone, dtype=np.float64)
 

@@ -34,6 +34,10 @@ def test_llama_8b_in_bf16_weighs_two_bytes_per_parameter(catalog: Catalog) -> No
         ("deepseek-v3", Precision.FP8, Precision.FP8),
         ("deepseek-v4-pro", Precision.FP4, Precision.FP8),
         ("kimi-k2.5", Precision.INT4, Precision.BF16),
+        ("minimax-m2.5", Precision.FP4, Precision.BF16),
+        ("gemma-4-31b", Precision.FP4, Precision.BF16),
+        ("qwen3.6-35b-a3b", Precision.FP4, Precision.FP8),
+        ("qwen3.6-35b-a3b", Precision.BF16, Precision.BF16),
     ],
 )
 def test_four_bit_checkpoints_of_experts_keep_wider_projections(catalog: Catalog, model, weight, mixer) -> None:
@@ -43,6 +47,20 @@ def test_four_bit_checkpoints_of_experts_keep_wider_projections(catalog: Catalog
     ffns = (load.counts.dense_ffn_params + load.counts.shared_expert_params) * BYTES_ELEMENT[weight]
     rest = load.counts.router_params + load.counts.per_layer_params + load.counts.norm_params
     assert load.trunk_bytes == pytest.approx(narrow + ffns + 2 * rest)
+
+
+@pytest.mark.parametrize(
+    ("model", "weight", "multiplied"),
+    [
+        ("qwen3.6-35b-a3b", Precision.FP4, Precision.INT4),
+        ("qwen3.6-35b-a3b", Precision.FP8, Precision.FP8),
+        ("qwen3-235b-a22b", Precision.FP4, Precision.FP4),
+    ],
+)
+def test_four_bit_weights_beside_16_bit_activations_are_unpacked(catalog: Catalog, model, weight, multiplied) -> None:
+    load = model_load(catalog.models[model].architecture, weight=weight, kv=Precision.FP8)
+    assert load.weight_precision is weight
+    assert load.multiplied_precision is multiplied
 
 
 def test_recurrent_state_is_held_as_often_as_the_engine_holds_it(catalog: Catalog) -> None:

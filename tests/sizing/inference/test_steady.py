@@ -187,6 +187,16 @@ def test_ranks_stand_still_for_prompts_of_each_other() -> None:
     assert all_of_them == pytest.approx(own + (1.0 - np.exp(-1.6) - 0.2) * 0.03)
 
 
+def test_ranks_that_stand_still_launch_the_pass_of_the_others_kernel_by_kernel() -> None:
+    eight = replace(passes(batch=160.0, mixed_s=0.03), attention_dp=8.0)
+    # 10 kernels of 4 ms: 40 ms of launches beside 30 ms of work take 50 ms, of which a step alone has 20.
+    eager = replace(PLAIN, prefill_kernel_s=4e-3)
+    own, all_of_them = (
+        aggregated(eight, stream(), replace(eager, stall_fraction=stall)).tpot_s[0, 0] for stall in (0.0, 1.0)
+    )
+    assert all_of_them == pytest.approx(own + (1.0 - np.exp(-1.6) - 0.2) * 0.03)
+
+
 def test_launches_hide_behind_long_passes() -> None:
     eager = replace(PLAIN, prefill_kernel_s=4e-3)
     # 10 kernels of 4 ms to launch beside 30 ms of work: as the sides of a right angle.
