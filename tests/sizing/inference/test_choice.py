@@ -242,18 +242,19 @@ def test_a_format_that_the_gpu_lacks_is_no_rival(catalog: Catalog, weight: Float
     assert not any("fp4" in text for text in option.notes)
 
 
-def user_speed(options: list[SizingOption]) -> tuple[float, float]:
-    """The most that a user gets: at 90 % confidence, and in the median."""
+def user_speed(options: list[SizingOption], confidence: float) -> float:
+    """The most that a user gets at this confidence, 90 % or 50 %."""
     found = [m.interval for option in options for m in option.metrics if m.name == "tokens_s_user"]
-    return max((i.p10 for i in found), default=0.0), max((i.p50 for i in found), default=0.0)
+    return max((i.p10 if confidence > 0.5 else i.p50 for i in found), default=0.0)
 
 
+# Intervals of disaggregated serving are the wider ones: at 90 % little is left of what it gains at 50 %.
 @pytest.mark.parametrize(
-    ("lengths", "users", "mode"),
-    [((120_000.0, 40.0), 1500.0, "disaggregated"), ((300.0, 800.0), 300.0, "aggregated")],
+    ("lengths", "users", "confidence", "mode"),
+    [((120_000.0, 40.0), 1500.0, 0.5, "disaggregated"), ((300.0, 800.0), 300.0, 0.9, "aggregated")],
 )
 def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
-    catalog: Catalog, weight: FloatArray, lengths: tuple[float, float], users: float, mode: str
+    catalog: Catalog, weight: FloatArray, *, lengths: tuple[float, float], users: float, confidence: float, mode: str
 ) -> None:
     """Of equals aggregated serving stands, and what is faster at the asked confidence is not equal."""
     workload = inference_workload(
@@ -265,7 +266,7 @@ def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
         engine=ServingEngine.SGLANG,
     )
     apart, together, either = (
-        sized(catalog, weight, replace(workload, serving=serving), min_confidence_fraction=0.9).options
+        sized(catalog, weight, replace(workload, serving=serving), min_confidence_fraction=confidence).options
         for serving in (Serving.DISAGGREGATED, Serving.AGGREGATED, Serving.AUTO)
     )
     found = set()
@@ -273,12 +274,13 @@ def test_a_faster_plan_that_takes_as_much_is_offered_whatever_its_mode(
         mine, theirs, offered = (
             [o for o in options if o.server == server and o.servers == 1] for options in (apart, together, either)
         )
+        ahead = user_speed(mine, confidence) / user_speed(theirs, confidence)
         # Nearer than that is a tie: modes are weighed before each plan is operated at its share of the load.
-        if user_speed(mine)[0] > 1.05 * user_speed(theirs)[0]:
-            assert user_speed(offered)[1] >= user_speed(mine)[1]
+        if ahead > 1.05:
+            assert user_speed(offered, 0.5) >= user_speed(mine, 0.5)
             assert any("faster at the asked confidence" in note(o, "serving") for o in offered)
             found.add("disaggregated")
-        elif user_speed(mine)[0] < 0.95 * user_speed(theirs)[0]:
+        elif ahead < 0.95:
             assert {o.mode for o in offered} <= {"aggregated"}
             found.add("aggregated")
     assert mode in found
