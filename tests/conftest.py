@@ -11,6 +11,7 @@ from service.settings import Settings
 from tests import loopback
 from tests.contract import CheckedClient
 from tests.plain_logs import log_plainly
+from tests.statements import compile_statements_once
 from tests.templates import compile_once
 
 pytest_plugins = ["tests.servers", "tests.databases", "tests.product"]
@@ -21,6 +22,7 @@ _SELDOM = 20_000
 loopback.install()
 log_plainly()
 compile_once()
+compile_statements_once()
 # Every answer that any test gets from an application is held against the OpenAPI document.
 Flask.test_client_class = CheckedClient
 

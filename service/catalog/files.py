@@ -1,6 +1,5 @@
 """YAML files of config/ as plain Python, and errors that name file, record and field."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,46 +8,15 @@ from typing import Any
 import yaml
 from marshmallow import ValidationError
 
+from service.catalog.parsed import parse
 from service.errors import FactsError, FieldError
 from service.schemas.issue import field_errors
-
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TEXT = "tag:yaml.org,2002:str"
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_BOOLEAN = "tag:yaml.org,2002:bool"
-_TRUE_OR_FALSE = re.compile(r"true|false")
-
-
-class _Loader(_Safe):  # type: ignore[misc]
-    """Dates, `on` and `NO` stay text, and a key that stands twice in one mapping is an error."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Text is what two of three nodes are, and needs none of the steps that others take."""
-        if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
-            return node.value
-        return super().construct_object(node, deep)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """The mapping, unless a key repeats: YAML would silently keep the last."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(names) != len(set(names)):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise yaml.constructor.ConstructorError(None, None, f"key '{twice}' stands twice", node.start_mark)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, _TRUE_OR_FALSE if tag == _BOOLEAN else pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-    for first, resolvers in _Safe.yaml_implicit_resolvers.items()
-}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises FactsError naming the file and the line."""
     try:
-        with path.open("rb") as stream:
-            parsed = yaml.load(stream, Loader=_Loader)  # noqa: S506 - a child of the safe loader
+        parsed = parse(path)
     except FileNotFoundError:
         raise FactsError(f"{short(path)} is missing") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ import yaml
 
 from service.catalog.catalog import Catalog
 from service.catalog.files import read_yaml
+from service.catalog.load import load_catalog
 from tests.facts import own_catalog
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -46,6 +47,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rewrite(copy / "calibration" / "kernels.yaml", lambda parsed: {**parsed, "curves": parsed["curves"][:9]})
     rewrite(copy / "hardware" / "servers.yaml", lambda parsed: _only(parsed, "xe9780"))
     rewrite(copy / "export_rules.yaml", lambda parsed: {**parsed, "parts": parsed["parts"][:2]})
+    # What is parsed here need not be parsed in every copy.
+    load_catalog(copy)
     return copy
 
 

@@ -15,7 +15,7 @@ from config.environment import ROOT
 from scripts.probe import ROLES
 from tests.e2e.conftest import READY_WITHIN_S, STOPPED_WITHIN_S, alive, children, descendants, running, starter_environ
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
+pytestmark = pytest.mark.slow
 
 BODY = {
     "workload": {"kind": "training", "model": "llama-3.1-8b", "method": "sft", "tokens": 1e9, "target": {"gpus": 8}}
@@ -142,6 +142,7 @@ def test_a_data_folder_that_is_a_file_is_one_sentence(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.xdist_group("product")
 def test_a_second_start_on_the_same_folder_is_one_sentence(product, tmp_path):
     done = run_to_the_end("--data-dir", str(product.folder), "--port", free_port(), cwd=tmp_path)
     assert done.returncode == 1
