@@ -103,7 +103,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
-    stalled = overheads.stall_fraction * _stalls(passes, arrived * share) * _stall_s(passes, overheads, alone=alone)
+    stalled = _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
     others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
     waited = _waited(passes, stream, overheads)
     # Independent arrivals come in no step.
@@ -172,6 +172,14 @@ def _others(passes: Passes, stream: Stream) -> FloatArray:
         return np.ones((1, 1))
     clients = np.maximum(1.0, passes.batch / passes.attention_dp)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
+
+
+def _stalled_s(passes: Passes, overheads: Overheads, *, alone: FloatArray, passes_rank: FloatArray) -> FloatArray:
+    """Time per step [s] that a rank stands still for prompts of other ranks; one rank alone never does."""
+    if not np.any(np.asarray(passes.attention_dp) > 1.0):
+        return np.zeros((1, 1))
+    stalls = overheads.stall_fraction * _stalls(passes, passes_rank)
+    return np.asarray(stalls * _stall_s(passes, overheads, alone=alone), dtype=np.float64)
 
 
 def _stalls(passes: Passes, passes_rank: FloatArray) -> FloatArray:
