@@ -103,7 +103,14 @@ class Gate:
         environ[FAILED_BEFORE] = RateLimitedError(
             f"{most} calls of yours wait for their turn; send fewer at once.", retry_after_s=_RETRY_AFTER_S
         )
-        return self._long_way(environ, start_response)
+        if environ["REQUEST_METHOD"] in _WITHOUT_BODY:
+            return self._long_way(environ, start_response)
+
+        def last(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, [*headers, ("Connection", "close")], *rest)
+
+        # Nobody reads its body, so the server ends the connection: else a client might take it for its next call.
+        return self._long_way(environ, last)
 
     def _line_of(self, environ: Environ) -> str:
         """Who takes turns with others: a tenant whose key or session is known here, else all from one network."""

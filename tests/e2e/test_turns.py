@@ -178,6 +178,8 @@ def test_uploads_that_wait_do_not_hold_every_thread(server):
         refused = eventually(lambda: len(done := [call for call in uploads if call.done()]) >= THREADS and done)
         assert {call.result().status_code for call in refused} == {429}
         assert {call.result().headers["retry-after"] for call in refused} == {"5"}
+        # Their bodies are not read, so nothing else is to be sent behind them.
+        assert {call.result().headers.get("connection") for call in refused} == {"close"}
         (server.gate / "gate").unlink()
     assert {call.result().status_code for call in sent} == {200}
     assert {call.result().status_code for call in uploads} == {202, 429}
