@@ -151,9 +151,12 @@ class Rig:
             self.wait_for(partial(is_ready, web), what=f"{web.process.name} is ready")
 
     def wait_until_whole(self) -> None:
-        """Return once every process has started up."""
+        """Return once every process has started up, and every worker has the child that it works with."""
         for member in self.members:
             self.wait_for(partial(Member.works, member), what=f"{member.process.name} works")
+        for member in self.workers:
+            # It may be between two: one that has ended, or was killed, and the next.
+            self.wait_for(partial(Member.has_child, member), what=f"{member.process.name} has a child")
 
     def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = _UP_WITHIN_S) -> float:
         """Return once it has happened, with the seconds that it took; Trouble where it does not."""

@@ -25,6 +25,7 @@ from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
 from scripts.faulting.receiver import FAILS_FIRST, GONE, Receiver
 from scripts.faulting.register import History
+from scripts.faulting.rig import Rig
 from scripts.faulting.scene import Profile
 from scripts.processes import Process
 from scripts.trouble import Trouble
@@ -276,6 +277,28 @@ def test_a_process_that_ends_under_a_supervisor_is_started_again(tmp_path):
             assert member.running.poll() is None
     finally:
         member.kill()
+
+
+# Says at once that it works, and has a child a moment later.
+LATE_PARENT = """
+import subprocess, sys, time
+print('{"event":"worker_ready"}', flush=True)
+time.sleep(1.0)
+subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])
+"""
+
+
+def test_a_worker_is_whole_once_it_has_the_child_that_it_works_with(tmp_path):
+    servers = {"database": None, "broker": None, "cache": None, "failpoints": None}
+    rig = Rig(folder=tmp_path, tree=ROOT, environ=os.environ, **servers)
+    worker = rig.add(Process(name="late", arguments=("-c", LATE_PARENT)))
+    rig.workers.append(worker)
+    worker.start()
+    try:
+        rig.wait_until_whole()
+        assert len(worker.family) == 2
+    finally:
+        worker.kill()
 
 
 def test_a_supervisor_that_stops_is_told_of_at_the_end_of_its_block(tmp_path):
