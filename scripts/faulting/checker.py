@@ -13,7 +13,9 @@ from scripts.faulting.driver import Driver
 from scripts.faulting.ledger import ENDED, Violation
 from scripts.faulting.rig import Rig
 
-# I1: everything that was acknowledged ends, and nothing stands still for so long after the last fault is lifted.
+# I1: everything that was acknowledged has ended so long after the last fault is lifted, and
+T_Q_S = 30.0
+# is waited for as long as something has ended within so long: what is late is told, and what never ends is lost.
 AT_REST_WITHIN_S = 30.0
 SHOWN = 20
 _SQL = Path(__file__).with_name("invariants.sql")
@@ -59,7 +61,7 @@ class Checker:
     def wait_until_at_rest(self, *, within_s: float = AT_REST_WITHIN_S) -> float:
         """Wait for the end of everything, or until nothing more has ended for so long; how long it took.
 
-        What waits in a queue is not lost: how soon it is done is the machine's affair, and is told.
+        What waits in a queue is not lost: whether it ends in time is looked at by whoever lifts a fault.
         """
         since_s = moved_s = time.monotonic()
         fewest = self.open_count()

@@ -87,7 +87,8 @@ class Ledger:
         self.issued: dict[str, str] = {}
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
-        self.in_window = False
+        self._in_window = False
+        self._closed_s = float("-inf")
         self._expected: set[int] = set()
         self._host = socket.gethostname().encode()
 
@@ -99,6 +100,17 @@ class Ledger:
         """Something does not hold."""
         with self._lock:
             self.violations.append(Violation(invariant, words))
+
+    def open_window(self) -> None:
+        """From now on something is broken."""
+        self._in_window = True
+
+    def close_window(self) -> None:
+        """All works again: a failure of what is asked from now on has no excuse."""
+        self._in_window, self._closed_s = False, time.monotonic()
+
+    def _was_asked_inside(self, answer: Answer) -> bool:
+        return self._in_window or time.monotonic() - answer.took_s < self._closed_s
 
     @contextmanager
     def expecting(self, *statuses: int) -> Iterator[None]:
@@ -164,12 +176,13 @@ class Ledger:
             self._check_failure(where, answer)
 
     def _check_failure(self, where: str, answer: Answer) -> None:
-        self.counts["5xx in windows" if self.in_window else "5xx outside the windows"] += 1
+        inside = self._was_asked_inside(answer)
+        self.counts["5xx in windows" if inside else "5xx outside the windows"] += 1
         if answer.status not in {503, 504}:
             self.violate("I4", f"{where}: {answer.body[:300]!r}")
         elif not answer.headers.get("retry-after"):
             self.violate("I4", f"{where} without Retry-After")
-        if not self.in_window:
+        if not inside:
             self.violate("I4", f"{where} while no fault was injected: {answer.body[:200]!r}")
 
     def saw_run(self, job: Job, run: Mapping[str, Any]) -> None:
