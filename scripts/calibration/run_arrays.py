@@ -102,6 +102,7 @@ class Runs:
             wave=np.minimum(1.0, found.wave),
             in_step_fraction=np.minimum(1.0, found.in_step_fraction),
             pool_wave_fraction=np.minimum(1.0, found.pool_wave_fraction),
+            closed_queue_fraction=np.minimum(1.0, found.closed_queue_fraction),
         )
 
     def state(self, logs: Logs) -> SteadyState:

@@ -27,7 +27,7 @@ class Overheads:
     prompts on other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
     of the clients of a closed loop whose prompts arrive together, `in_step_fraction` the share of those whose requests
     are alike under an engine that takes prompts first (0 under others), `pool_wave_fraction` the same before a prefill
-    pool.
+    pool, `closed_queue_fraction` the part of the wait of independent arrivals that clients of a closed loop have.
     Scalars, or arrays when many runs are evaluated at once.
     """
 
@@ -53,6 +53,7 @@ class Overheads:
     wave: Numeric
     in_step_fraction: Numeric
     pool_wave_fraction: Numeric
+    closed_queue_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -107,6 +108,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted
         wave=of("closed_loop_wave_fraction"),
         in_step_fraction=of("in_step_fraction") * prompts_first,
         pool_wave_fraction=of("pool_wave_fraction"),
+        closed_queue_fraction=of("closed_queue_fraction"),
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

@@ -113,7 +113,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     cycle = step + load
     busy = np.minimum(BUSIEST, others / (step + others))
     own, tail = _own_s(passes, stream, overheads, mixed=mixed)
-    apart = 1.0 - stream.closed * together_fraction(stream, overheads)
+    apart = _apart_fraction(passes, stream, overheads)
     joining = overheads.admission_steps * cycle + _gathered_s(passes, overheads, cycle=cycle)
     fixed = joining + admission_s(stream, overheads)
     return SteadyState(
@@ -129,14 +129,28 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     )
 
 
-def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
+def _together_fraction(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
     """Share of the clients of a closed loop whose prompts come together.
 
     That of the first wave; where an engine takes all prompts before it decodes on, requests that are alike begin and
-    end together, and so do those that follow them.
+    end together, and so do those that follow them, as far as their prompts share passes: one that fills a pass has its
+    token when no other has.
     """
+    sharing = np.maximum(0.0, 1.0 - stream.new_tokens / passes.most_tokens)
     more = np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
-    return np.asarray(overheads.wave + stream.alike_fraction * more, dtype=np.float64)
+    return np.asarray(overheads.wave + stream.alike_fraction * sharing * more, dtype=np.float64)
+
+
+def _apart_fraction(passes: Passes, stream: Stream, overheads: Overheads) -> Numeric:
+    """Part of the wait of independent arrivals that a request has which does not come together with others.
+
+    Clients of a closed loop send when their answer has ended: spaced as the prompts before them, and in their order.
+    """
+    if stream.independent:
+        return 1.0
+    regular = stream.closed * (1.0 - overheads.closed_queue_fraction)
+    apart = 1.0 - stream.closed * _together_fraction(passes, stream, overheads)
+    return np.asarray((1.0 - regular) * apart, dtype=np.float64)
 
 
 def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
@@ -214,7 +228,7 @@ def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
         return np.zeros((1, 1))
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
-    return np.asarray(stream.closed * together_fraction(stream, overheads) * waited / passes.pp, dtype=np.float64)
+    return np.asarray(stream.closed * _together_fraction(passes, stream, overheads) * waited / passes.pp, dtype=np.float64)
 
 
 def _together_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:

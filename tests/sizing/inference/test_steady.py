@@ -34,6 +34,7 @@ PLAIN = Overheads(
     wave=0.0,
     in_step_fraction=0.0,
     pool_wave_fraction=0.0,
+    closed_queue_fraction=1.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -129,7 +130,8 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
         # Requests that differ come apart again, and an engine that mixes prompts with decoding keeps nobody in step.
         (0.0, 0.9, 0.1),
         (1.0, 0.0, 0.1),
-        (1.0, 0.9, 0.9),
+        # Prompts of which a pass carries eight: an eighth less than those that are hardly any work.
+        (1.0, 0.9, 0.8),
     ],
 )
 def test_requests_that_are_alike_stay_in_step_where_prompts_go_first(
@@ -144,6 +146,32 @@ def test_requests_that_are_alike_stay_in_step_where_prompts_go_first(
     early = aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=0.1))
     assert (found.ttft_s > 2.0 * early.ttft_s) == (together > 0.5)
     assert (found.tpot_s < early.tpot_s) == (together > 0.5)
+
+
+@pytest.mark.parametrize(("tokens", "share"), [(1.0, 1.0), (4000.0, 0.5), (8000.0, 0.0), (16000.0, 0.0)])
+def test_clients_stay_in_step_as_far_as_their_prompts_share_passes(tokens: float, share: float) -> None:
+    lengths = {"new_tokens": tokens, "tail_tokens": tokens}
+    run = passes(carried=min(8000.0, tokens))
+    overheads = replace(PLAIN, wave=0.1, in_step_fraction=0.9)
+    found = aggregated(run, stream(closed=1.0, alike_fraction=1.0, **lengths), overheads)
+    same = aggregated(run, stream(closed=1.0, **lengths), replace(PLAIN, wave=0.1 + 0.8 * share))
+    assert found.ttft_s == pytest.approx(same.ttft_s, rel=1e-3)
+    assert found.tpot_s == pytest.approx(same.tpot_s, rel=1e-3)
+
+
+def test_clients_of_a_closed_loop_wait_for_a_part_of_what_independent_requests_wait_for() -> None:
+    never, half, chance = (
+        aggregated(passes(), stream(closed=1.0), replace(PLAIN, closed_queue_fraction=part)) for part in (0.0, 0.5, 1.0)
+    )
+    # The queue of a server that is busy for 19 of 20 prompts of 0.03 s in every hundred steps.
+    busy = chance.prefill_fraction
+    assert chance.ttft_s - never.ttft_s == pytest.approx(wait_s(0.03, busy))
+    assert half.ttft_s - never.ttft_s == pytest.approx(0.5 * wait_s(0.03, busy))
+    assert chance.ttft_tail_s - never.ttft_tail_s == pytest.approx(wait_tail_s(0.03, busy, 0.95))
+    # Independent requests know of nobody.
+    open_loop = (aggregated(passes(), stream(), replace(PLAIN, closed_queue_fraction=part)) for part in (0.0, 1.0))
+    first, second = open_loop
+    assert first.ttft_s == pytest.approx(second.ttft_s)
 
 
 def test_the_first_wave_waits_as_long_however_long_requests_decode() -> None:
