@@ -83,7 +83,7 @@ class _Seller:
     def overtake(self, quote_id: str) -> None:
         """A foreign session writes the quote while a change waits for it: what the change has read is no longer so."""
         with self._change_waits_for(quote_id, _WRITE, "was overtaken") as foreign:
-            foreign.commit()
+            foreign.execute("COMMIT")
 
     @contextmanager
     def _change_waits_for(self, quote_id: str, statement: LiteralString, name: str) -> Iterator[Connection]:
