@@ -22,6 +22,7 @@ _OUT_OF_ORDER, _DEADLOCK = b"could not serialize access", b"deadlock detected"
 _BLOCKED = b"SELECT count(*) FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
 _WRITE: LiteralString = "UPDATE quotes SET reason = reason WHERE id = %s"
 _HOLD: LiteralString = "SELECT 1 FROM quotes WHERE id = %s FOR UPDATE"
+_ISOLATION = b"ALTER DATABASE headroom SET default_transaction_isolation = "
 _ROUNDS = 5
 _ANY = {"If-Match": "*"}
 
@@ -110,11 +111,8 @@ def out_of_order(scene: Scene) -> None:
     """
     sellers = [_Seller(scene, scene.shop(tenant)) for tenant in TENANTS[1:]]
     before = {words: _told(scene, words) for words in (_OUT_OF_ORDER, _DEADLOCK)}
-    _isolate(scene, "repeatable read")
-    try:
+    with _kept_in_order(scene):
         at_once([functools.partial(_contend, scene, seller) for seller in sellers])
-    finally:
-        _isolate(scene, "read committed")
     at_once([functools.partial(_meet_in_circles, scene, seller) for seller in sellers])
     made = len(sellers) * scene.times(1, _ROUNDS)
     for words, count in before.items():
@@ -146,8 +144,18 @@ def _told(scene: Scene, words: bytes) -> int:
     return (scene.rig.database.server.folder / "log").read_bytes().count(words)
 
 
-def _isolate(scene: Scene, level: str) -> None:
-    """Every session from now on; those that are open end, as in a fault."""
-    scene.query(f"ALTER DATABASE headroom SET default_transaction_isolation = '{level}'".encode())
-    with scene.fault():
-        scene.rig.database.cut_sessions()
+@contextmanager
+def _kept_in_order(scene: Scene) -> Iterator[None]:
+    """In the block web processes work on a database that refuses to write over what a transaction has not seen."""
+    scene.query(_ISOLATION + b"'repeatable read'")
+    try:
+        # A process looks once, when it first connects, how transactions are kept apart.
+        with scene.rig.changed(scene.rig.webs, {}):
+            try:
+                yield
+            finally:
+                scene.query(_ISOLATION + b"'read committed'")
+    finally:
+        # Others may have connected meanwhile.
+        with scene.fault():
+            scene.rig.database.cut_sessions()
