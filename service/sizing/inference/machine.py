@@ -68,7 +68,8 @@ class Machine:
 
 
 # Both modes of serving ask for the same rows, and so do questions about one model that fits in the same memories.
-@lru_cache(maxsize=8)
+# Each model that is asked about by turns takes some: all layouts that fit, those that become options, and the first one.
+@lru_cache(maxsize=16)
 def _taken(machine: Machine, int64_rows: bytes) -> Machine:
     rows = np.frombuffer(int64_rows, dtype=np.int64)
 
