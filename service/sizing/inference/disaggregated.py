@@ -124,7 +124,7 @@ def decoding(
         slack = ttft_s - prefill.tail_s - fixed
         busy = _bought(prefill, stream, overheads, step=step, slack=slack, servers=servers, most=utilisation)
         instances = wanted * prefill.one_s / (busy * servers)
-        carried, asked, prompts = wanted, busy, np.ones_like(step)
+        carried, asked, prompts = wanted, busy, np.ones((1, 1))
     else:
         capacity = ratio * servers
         carried = np.minimum(wanted, BUSIEST * capacity * prefill.most / prefill.pass_s(prefill.most))
