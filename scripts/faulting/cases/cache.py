@@ -60,7 +60,7 @@ def _without(scene: Scene, name: str, weather: Callable[[], None]) -> None:
     time.sleep(_OPEN_S)
     before, since_s = _waited(scene), time.monotonic()
     weather()
-    scene.load.post(scene.times(20, 200))
+    scene.load.post(scene.times(20, 70))
     jobs = scene.load.acknowledged()
     scene.checker.wait_until_at_rest()
     waited = _waited(scene) - before
@@ -78,7 +78,7 @@ def _waited(scene: Scene) -> int:
 def _p95_computed(scene: Scene, lengths: "itertools.count[int]") -> float:
     """Of new questions, asked one after the other, until their answers are there."""
     person, took_s = scene.driver.person(), []
-    for length in itertools.islice(lengths, scene.times(10, 40)):
+    for length in itertools.islice(lengths, scene.times(10, 20)):
         key = scene.questions.key()
         post = Post(person=person, key=key, body=body_of(person, key, inference(length)))
         answer = post.send(scene, wait_s=_WAIT_S)

@@ -30,12 +30,9 @@ class Post:
     def send(self, scene: Scene, *, web: int | None = None, wait_s: int = 0) -> Answer:
         """Post it, once; what is acknowledged is in the ledger."""
         job = scene.driver.ledger.job(self.person.tenant, self.key, self.body)
-        job.asked += 1
         headers = {"Idempotency-Key": self.key, **({"Prefer": f"wait={wait_s}"} if wait_s else {})}
         answer = scene.driver.send(self.person, "POST", "/v1/workloads", self.body, web=web, headers=headers)
-        if answer.is_success:
-            job.acknowledged = True
-            scene.driver.ledger.saw_run(job, answer.json())
+        scene.driver.ledger.tried(job, answer)
         return answer
 
 

@@ -1,6 +1,7 @@
 """Case 56: the loss of everything at once, whatever is under way."""
 
 import functools
+import random
 import threading
 import time
 from collections import Counter, defaultdict
@@ -68,7 +69,12 @@ def power_loss(scene: Scene) -> None:
                 scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
                 _put_under_way(scene, work, number)
                 scene.load.post(scene.times(20, 200))
-                callers = [threading.Thread(target=_step, args=(scene, shop, history, quote)) for quote in quotes]
+                callers = [
+                    threading.Thread(
+                        target=_step, args=(scene.chance.stream("caller", number, n), shop, history, quote)
+                    )
+                    for n, quote in enumerate(quotes)
+                ]
                 for caller in callers:
                     caller.start()
                 time.sleep(moment_s)
@@ -162,7 +168,7 @@ def _all_told(scene: Scene, work: _Work) -> bool:
     return not scene.count(_UNTOLD, work.webhook_id)
 
 
-def _step(scene: Scene, shop: Shop, history: History, quote_id: str) -> None:
+def _step(rng: random.Random, shop: Shop, history: History, quote_id: str) -> None:
     """Two people take a quote through its life, whatever happens meanwhile."""
     for name, role, body in (
         ("submit", Role.SELLER, None),
@@ -179,4 +185,4 @@ def _step(scene: Scene, shop: Shop, history: History, quote_id: str) -> None:
             history.add(quote_id, request_id, answer)
 
         at_once([functools.partial(take)] * 2)
-        time.sleep(scene.rng.uniform(0.0, 0.3))
+        time.sleep(rng.uniform(0.0, 0.3))
