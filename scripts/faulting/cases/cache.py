@@ -78,7 +78,7 @@ def _waited(scene: Scene) -> int:
 def _p95_computed(scene: Scene, lengths: "itertools.count[int]") -> float:
     """Of new questions, asked one after the other, until their answers are there."""
     person, took_s = scene.driver.person(), []
-    for length in itertools.islice(lengths, scene.times(10, 20)):
+    for length in itertools.islice(lengths, scene.times(10, 30)):
         key = scene.questions.key()
         post = Post(person=person, key=key, body=body_of(person, key, inference(length)))
         answer = post.send(scene, wait_s=_WAIT_S)
