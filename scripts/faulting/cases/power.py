@@ -37,6 +37,7 @@ _PATIENCE = {"HEADROOM_WEBHOOK_RETRY_FIRST_S": "0.5"}
 _DELIVERED_WITHIN_S = 60.0
 _MEMORY_S = 1.2
 _ITEMS = 12
+_EVENTS_AT_ONCE = 3
 _REASON = {"reason": "because"}
 _ACCEPTANCE = {"accepted_by": "somebody"}
 _TENANT = "acme"
@@ -46,6 +47,7 @@ _TENANT = "acme"
 class _Work:
     """What is under way beside runs and quotes: batches, a schedule whose tick comes, a webhook that hears of runs."""
 
+    known: dict[str, Any]
     schedule_id: str
     webhook_id: str
     batches: dict[str, bytes] = field(default_factory=dict)
@@ -64,26 +66,7 @@ def power_loss(scene: Scene) -> None:
     moments = [scene.rng.uniform(0.2, 1.2) for _ in range(scene.times(3, 30))]
     with receiving() as receiver, scene.rig.beside(deliverer(settings), _PATIENCE), _begun(scene, receiver) as work:
         for number, moment_s in enumerate(moments):
-            quotes = [shop.draft()["id"] for _ in range(2)]
-            with scene.fault():
-                scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
-                _put_under_way(scene, work, number)
-                scene.load.post(scene.times(20, 200))
-                callers = [
-                    threading.Thread(
-                        target=_step, args=(scene.chance.stream("caller", number, n), shop, history, quote)
-                    )
-                    for n, quote in enumerate(quotes)
-                ]
-                for caller in callers:
-                    caller.start()
-                time.sleep(moment_s)
-                _note_what_is_hit(scene, work)
-                scene.rig.kill_everything()
-                scene.rig.mend()
-                for caller in callers:
-                    caller.join()
-                scene.load.acknowledged()
+            _lose_power(scene, shop, history, work, number=number, moment_s=moment_s)
         _judge_work(scene, work, receiver)
     audit: dict[str, list[str]] = {}
     for quote_id, request_id in scene.query(_EVENTS):
@@ -92,14 +75,37 @@ def power_loss(scene: Scene) -> None:
         scene.expect(holds=False, invariant=violation.invariant, words=violation.words)
 
 
+def _lose_power(scene: Scene, shop: Shop, history: History, work: _Work, *, number: int, moment_s: float) -> None:
+    """Once, in the middle of everything."""
+    quotes = [shop.draft()["id"] for _ in range(2)]
+    with scene.fault():
+        scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
+        _put_under_way(scene, work, number)
+        scene.load.post(scene.times(20, 200))
+        callers = [
+            threading.Thread(target=_step, args=(scene.chance.stream("caller", number, n), shop, history, quote))
+            for n, quote in enumerate(quotes)
+        ]
+        for caller in callers:
+            caller.start()
+        time.sleep(moment_s)
+        _make_events(scene, work)
+        _note_what_is_hit(scene, work)
+        scene.rig.kill_everything()
+        scene.rig.mend()
+        for caller in callers:
+            caller.join()
+        scene.load.acknowledged()
+
+
 @contextmanager
 def _begun(scene: Scene, receiver: Receiver) -> Iterator[_Work]:
     """A schedule of two workloads, and a webhook; both go with the block."""
     admin, label = scene.driver.person(_TENANT, Role.ADMIN), scene.questions.key()
-    for _ in range(2):
+    questions = [scene.questions.fresh() for _ in range(2)]
+    for question in questions:
         key = scene.questions.key()
-        body = body_of(admin, key, scene.questions.fresh()) | {"labels": {"nightly": label}}
-        scene.driver.submit(admin, key, body)
+        scene.driver.submit(admin, key, body_of(admin, key, question) | {"labels": {"nightly": label}})
     schedule = {"name": f"{admin.canary} {label}", "cron": "0 3 * * *", "selection": {"labels": {"nightly": label}}}
     made = scene.driver.send(admin, "POST", "/v1/schedules", schedule).json()
     asked = {"name": f"power {admin.canary}", "url": receiver.url(TAKES), "events": ["run.done"]}
@@ -108,21 +114,28 @@ def _begun(scene: Scene, receiver: Receiver) -> Iterator[_Work]:
     # A process remembers for a moment who listens.
     time.sleep(_MEMORY_S)
     try:
-        yield _Work(schedule_id=str(made["id"]), webhook_id=str(hook["id"]))
+        yield _Work(known=questions[0], schedule_id=str(made["id"]), webhook_id=str(hook["id"]))
     finally:
         for path in (f"/v1/webhooks/{hook['id']}", f"/v1/schedules/{made['id']}"):
             scene.driver.send(admin, "DELETE", path, headers={"If-Match": "*"})
 
 
 def _put_under_way(scene: Scene, work: _Work, number: int) -> None:
-    """A batch is acknowledged and a tick has come; runs of the load make the events."""
+    """A batch is acknowledged, a tick has come, and the first events are on their way."""
     person = scene.driver.person(_TENANT)
     items = [{"name": f"{person.canary} {n}", "workload": scene.questions.fresh()} for n in range(_ITEMS)]
     key = scene.questions.key()
     answer = scene.driver.send(person, "POST", "/v1/batches", items, headers={"Idempotency-Key": key})
     if answer.is_success:
         work.batches[str(answer.json()["id"])] = answer.body
+    _make_events(scene, work)
     work.ticks += len(scene.query(_DUE, f"{number % 60} {number // 60} * * *", work.schedule_id))
+
+
+def _make_events(scene: Scene, work: _Work) -> None:
+    """Runs that are done as they are made: nobody can have heard of the last of them yet."""
+    for _ in range(_EVENTS_AT_ONCE):
+        scene.job(work.known, tenant=_TENANT)
 
 
 def _note_what_is_hit(scene: Scene, work: _Work) -> None:
