@@ -63,7 +63,8 @@ def _zoo_model(model: LoadedModel) -> ZooModel:
             published_precisions=published_precisions(model.checkpoints),
             four_bit_mixers=four_bit_mixers(model.checkpoints),
             four_bit_unpacked=four_bit_unpacked(model.checkpoints),
-            released=model.released,
+            # What was tuned when it came out was never new to an engine.
+            released=None if model.tuned_at_release else model.released,
         ),
         family=model.family,
         aliases=model.aliases,

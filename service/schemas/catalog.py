@@ -270,6 +270,7 @@ class LoadedModel:
     aliases: tuple[str, ...]
     usable: bool
     released: str | None
+    tuned_at_release: bool
     basis: str
     source: str
     notes: str | None
@@ -289,6 +290,7 @@ class ModelFileSchema(StrictSchema):
     usable = Flag("False: its layers are not known well enough to size it.", required=True)
     aliases = fields.List(Text("", longest=80), required=True)
     released = Text("When it was published.", longest=10, required=True, allow_none=True)
+    tuned_at_release = Flag("True: serving engines had kernels made for it when it came out.", load_default=False)
     source = fields.Nested(SourceSchema, required=True)
     basis = Choice("How the architecture is known.", FactBasis, required=True)
     overrides = fields.Dict(keys=Text("", longest=60), values=fields.Nested(OverrideSchema), required=True)
