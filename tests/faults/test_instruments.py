@@ -10,22 +10,27 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
 from config.environment import ROOT
+from scripts.children import free_port
 from scripts.faulting.bounds import Held, beyond
+from scripts.faulting.chance import Chance
 from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
 from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.ledger import Answer, Job, Ledger
+from scripts.faulting.load import Load, Questions
 from scripts.faulting.member import Member, supervised
 from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
 from scripts.faulting.receiver import FAILS_FIRST, GONE, Receiver
 from scripts.faulting.register import History
-from scripts.faulting.scene import Profile
+from scripts.faulting.rig import Rig
+from scripts.faulting.scene import Profile, Scene
 from scripts.processes import Process
 from scripts.trouble import Trouble
 
@@ -134,11 +139,59 @@ def test_an_answer_is_looked_at_as_it_comes(ledger, answer, wrong):
 
 
 def test_a_503_is_right_while_something_is_broken_and_only_with_retry_after(ledger):
-    ledger.in_window = True
+    ledger.open_window()
     ledger.received("acme", "GET", "/v1/runs", heard(503, AWAY, retry_after="1", **PROBLEM))
     assert found(ledger) == set()
     ledger.received("acme", "GET", "/v1/runs", heard(503, AWAY, **PROBLEM))
     assert found(ledger) == {"I4"}
+
+
+def test_a_503_is_excused_by_when_it_was_asked_for(ledger):
+    ledger.open_window()
+    ledger.close_window()
+    away = heard(503, AWAY, retry_after="1", **PROBLEM)
+    ledger.received("acme", "GET", "/v1/runs", dataclasses.replace(away, took_s=60.0))
+    assert found(ledger) == set()
+    ledger.received("acme", "GET", "/v1/runs", dataclasses.replace(away, took_s=0.0))
+    assert found(ledger) == {"I4"}
+    assert ledger.counts == {"5xx": 2, "5xx in windows": 1, "5xx outside the windows": 1}
+
+
+def scene_of(seed):
+    """A scene without a rig: what it draws needs none."""
+    load = Load(driver=None, questions=None)
+    return Scene(rig=None, driver=None, checker=None, load=load, profile=Profile.QUICK, chance=Chance(seed, 0))
+
+
+def drawn(scene, number):
+    """What a case of that number draws first."""
+    scene.begin(number)
+    moments = [scene.rng.random() for _ in range(5)]
+    by_the_clock = [scene.chance.stream("look", n).random() for n in range(3)]
+    load = [(scene.load.questions.rng.random(), scene.load.questions.mixed()) for _ in range(20)]
+    return moments, by_the_clock, load, [scene.questions.key() for _ in range(3)]
+
+
+def test_a_case_draws_the_same_alone_and_after_others():
+    alone, whole = scene_of(7), scene_of(7)
+    order = [case.number for case in chosen((), profile=Profile.QUICK, seed=7)]
+    first = {number: drawn(whole, number) for number in order}
+    assert drawn(alone, 14) == first[14]
+    assert drawn(scene_of(8), 14) != first[14]
+    questions = [json.dumps(question) for told in first.values() for _, question in told[2]]
+    keys = [key for told in first.values() for key in told[3]]
+    assert len(set(keys)) == len(keys)
+    asked = {number: {json.dumps(question) for _, question in told[2]} for number, told in first.items()}
+    assert len(set(questions)) == sum(map(len, asked.values())), "two cases ask the same"
+
+
+def test_threads_that_draw_at_once_move_nothing():
+    one, many = Questions(Chance(7, 14)), Questions(Chance(7, 14))
+    alone = [json.dumps(one.fresh()) for _ in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda _: json.dumps(many.fresh()), range(100)))
+    assert sorted(together) == sorted(alone)
+    assert [one.rng.random() for _ in range(3)] == [many.rng.random() for _ in range(3)]
 
 
 def test_a_run_that_goes_back_and_one_with_two_answers_are_found(ledger):
@@ -274,8 +327,65 @@ def test_a_process_that_ends_under_a_supervisor_is_started_again(tmp_path):
                 time.sleep(0.1)
             assert member.running.pid != first.pid
             assert member.running.poll() is None
+        # It must live on when whoever has started it again is gone.
+        with pytest.raises(subprocess.TimeoutExpired):
+            member.running.wait(1.0)
     finally:
         member.kill()
+
+
+def test_a_web_process_that_ends_while_it_is_waited_for_is_started_again(tmp_path):
+    port = free_port()
+    web = Process(name="web", arguments=("-c", ONCE_IN_VAIN, str(tmp_path / "came"), str(port)))
+    rig = rig_of(tmp_path)
+    rig.webs.append(rig.add(web, port=port))
+    rig.webs[0].start()
+    try:
+        rig.wait_until_ready()
+    finally:
+        rig.webs[0].kill()
+
+
+# Ends when it is started for the first time; then it answers that it is ready.
+ONCE_IN_VAIN = """
+import http.server, pathlib, sys
+came = pathlib.Path(sys.argv[1])
+if not came.exists():
+    came.touch()
+    sys.exit(1)
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Ready).serve_forever()
+"""
+
+
+def rig_of(folder):
+    """A rig without servers."""
+    servers = {"database": None, "broker": None, "cache": None, "failpoints": None}
+    return Rig(folder=folder, tree=ROOT, environ=os.environ, **servers)
+
+
+# Says at once that it works, and has a child a moment later.
+LATE_PARENT = """
+import subprocess, sys, time
+print('{"event":"worker_ready"}', flush=True)
+time.sleep(1.0)
+subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])
+"""
+
+
+def test_a_worker_is_whole_once_it_has_the_child_that_it_works_with(tmp_path):
+    rig = rig_of(tmp_path)
+    worker = rig.add(Process(name="late", arguments=("-c", LATE_PARENT)))
+    rig.workers.append(worker)
+    worker.start()
+    try:
+        rig.wait_until_whole()
+        assert len(worker.family) == 2
+    finally:
+        worker.kill()
 
 
 def test_a_supervisor_that_stops_is_told_of_at_the_end_of_its_block(tmp_path):
