@@ -146,7 +146,12 @@ def _sheet(model: LoadedModel) -> FactSheet:
         for field in _PUBLISHED
     ]
     facts += [_fact(model, field=field, value=value, basis=FactBasis.INFERRED) for field, value in _counted(model)]
-    more = {"layer_pattern": model.layer_pattern, "checkpoints": model.checkpoints or None, "notes": model.notes}
+    more = {
+        "layer_pattern": model.layer_pattern,
+        "checkpoints": model.checkpoints or None,
+        "notes": model.notes,
+        "tuned_at_release": model.tuned_at_release,
+    }
     facts += [_fact(model, field=field, value=value, basis=model.basis) for field, value in more.items() if value]
     return FactSheet(id=name, name=name, facts=tuple(facts))
 

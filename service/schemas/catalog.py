@@ -308,6 +308,7 @@ class ModelFileSchema(StrictSchema):
         if architecture.encoder != encoder:
             raise ValidationError({"kind": [Issue("kind and architecture.encoder disagree.")]})
         known = {field.name for field in dataclasses.fields(ModelArchitecture)} | set(PublishedSchema().fields)
+        known |= {"tuned_at_release"}
         if strange := sorted(set(data["overrides"]) - known):
             raise ValidationError({"overrides": {name: [Issue("There is no such field.")] for name in strange}})
         return LoadedModel(architecture=architecture, **{**data, "aliases": tuple(data["aliases"])})
