@@ -25,6 +25,9 @@ _CACHE_FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
 _LEAST_SIDE, _MOST_SIDE, _LEAST_ELEMENTS, _MOST_ROWS = 256, 20_000, 2**18, 16_384
 _LEAST_CONTEXT, _MOST_CONTEXT_BATCH, _MOST_HEADS = 64, 65_536, 64
 _HEAD_WIDTHS = (64, 128, 256)
+# Query heads that share one of the cache, at least. Those that share none, as hardly any model of today has them, engines
+# may serve by other kernels: TensorRT-LLM on Hopper by such as take half as long again for the same bytes.
+_LEAST_SHARED_HEADS = 2
 _DISTRIBUTION = "power_law_1.01"
 _LATENT, _ROPE, _NOPE, _VALUE = 512, 64, 128, 128
 _STATE_BYTES = 4.0
@@ -117,6 +120,8 @@ def _attention(folder: Path) -> Iterator[Measured]:
     mixed = (rows["kv_cache_dtype"] == "fp8") & (rows["attn_dtype"] == "bfloat16") & (rows["engine"] != "vllm")
     yield from _both(Operation.CONTEXT_ATTENTION, _usual_heads(rows[~mixed]), _context_work)
     rows = pd.read_parquet(folder / "generation_attention.parquet")
+    shared = rows["num_heads"] >= _LEAST_SHARED_HEADS * rows["num_key_value_heads"]
+    rows = rows[shared & (rows["step"] >= _LEAST_CONTEXT - 1)]
     yield from _both(Operation.GENERATION_ATTENTION, _usual_heads(rows), _generation_work)
 
 

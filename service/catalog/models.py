@@ -63,7 +63,8 @@ def _zoo_model(model: LoadedModel) -> ZooModel:
             published_precisions=published_precisions(model.checkpoints),
             four_bit_mixers=four_bit_mixers(model.checkpoints),
             four_bit_unpacked=four_bit_unpacked(model.checkpoints),
-            released=model.released,
+            # What was tuned when it came out was never new to an engine.
+            released=None if model.tuned_at_release else model.released,
         ),
         family=model.family,
         aliases=model.aliases,
@@ -145,7 +146,12 @@ def _sheet(model: LoadedModel) -> FactSheet:
         for field in _PUBLISHED
     ]
     facts += [_fact(model, field=field, value=value, basis=FactBasis.INFERRED) for field, value in _counted(model)]
-    more = {"layer_pattern": model.layer_pattern, "checkpoints": model.checkpoints or None, "notes": model.notes}
+    more = {
+        "layer_pattern": model.layer_pattern,
+        "checkpoints": model.checkpoints or None,
+        "notes": model.notes,
+        "tuned_at_release": model.tuned_at_release,
+    }
     facts += [_fact(model, field=field, value=value, basis=model.basis) for field, value in more.items() if value]
     return FactSheet(id=name, name=name, facts=tuple(facts))
 

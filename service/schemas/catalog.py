@@ -270,6 +270,7 @@ class LoadedModel:
     aliases: tuple[str, ...]
     usable: bool
     released: str | None
+    tuned_at_release: bool
     basis: str
     source: str
     notes: str | None
@@ -289,6 +290,7 @@ class ModelFileSchema(StrictSchema):
     usable = Flag("False: its layers are not known well enough to size it.", required=True)
     aliases = fields.List(Text("", longest=80), required=True)
     released = Text("When it was published.", longest=10, required=True, allow_none=True)
+    tuned_at_release = Flag("True: serving engines had kernels made for it when it came out.", load_default=False)
     source = fields.Nested(SourceSchema, required=True)
     basis = Choice("How the architecture is known.", FactBasis, required=True)
     overrides = fields.Dict(keys=Text("", longest=60), values=fields.Nested(OverrideSchema), required=True)
@@ -306,6 +308,7 @@ class ModelFileSchema(StrictSchema):
         if architecture.encoder != encoder:
             raise ValidationError({"kind": [Issue("kind and architecture.encoder disagree.")]})
         known = {field.name for field in dataclasses.fields(ModelArchitecture)} | set(PublishedSchema().fields)
+        known |= {"tuned_at_release"}
         if strange := sorted(set(data["overrides"]) - known):
             raise ValidationError({"overrides": {name: [Issue("There is no such field.")] for name in strange}})
         return LoadedModel(architecture=architecture, **{**data, "aliases": tuple(data["aliases"])})
