@@ -56,9 +56,7 @@ SPECS = (
     Spec(name="exchange_gap_us", start=2.0, base=0.8, by_engine=0.4),
     Spec(name="step_gap_us", start=400.0, base=0.6, by_engine=0.5),
     Spec(name="sequence_us", start=5.0, base=0.7, by_engine=0.5),
-    # A kernel that is counted stands for some eight operations that are launched one by one where no graph is replayed
-    # (norms, rotations, quantisation, writes to the cache), of some 8 us each.
-    Spec(name="prefill_kernel_gap_us", start=60.0, base=0.5, by_engine=0.5, moe=0.5),
+    Spec(name="prefill_kernel_gap_us", start=20.0, base=0.8, by_engine=0.5, moe=0.5),
     Spec(name="gpu_improvement_fraction_year", start=0.08, base=0.5, moe=0.8),
     Spec(name="host_improvement_fraction_year", start=0.3, base=0.5),
     # What a model costs more on the day it comes out than once its kernels are tuned.

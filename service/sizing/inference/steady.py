@@ -124,7 +124,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
         ahead = waited * _together_s(passes, stream, overheads, extra=extra) if np.any(waited > 0.0) else waited
         # Prompts that a request waits for before its first token do not delay its later ones.
         cycle = step + np.maximum(0.0, others - overheads.interference * waited * extra / stream.steps)
-        apart = _apart_fraction(passes, stream, overheads)
+        apart = _apart_fraction(stream, overheads)
         first, tail = own + apart * first + ahead, own_tail + apart * tail + 2.0 * ahead
     joining = overheads.admission_steps * cycle
     if ranked:
@@ -143,25 +143,23 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     )
 
 
-def _together_fraction(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
+def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     """Share of the clients of a closed loop whose prompts come together.
 
     That of the first wave; where an engine takes all prompts before it decodes on, requests that are alike begin and
-    end together, and so do those that follow them, as far as their prompts share passes: one that fills a pass has its
-    token when no other has.
+    end together, and so do those that follow them.
     """
-    sharing = np.maximum(0.0, 1.0 - stream.new_tokens / passes.most_tokens)
     more = np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
-    return np.asarray(overheads.wave + stream.alike_fraction * sharing * more, dtype=np.float64)
+    return np.asarray(overheads.wave + stream.alike_fraction * more, dtype=np.float64)
 
 
-def _apart_fraction(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
+def _apart_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     """Part of the wait of independent arrivals that a request has which does not come together with others.
 
     Clients of a closed loop send when their answer has ended: spaced as the prompts before them, and in their order.
     """
     regular = stream.closed * (1.0 - overheads.closed_queue_fraction)
-    apart = 1.0 - stream.closed * _together_fraction(passes, stream, overheads)
+    apart = 1.0 - stream.closed * together_fraction(stream, overheads)
     return np.asarray((1.0 - regular) * apart, dtype=np.float64)
 
 
@@ -236,8 +234,7 @@ def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
     """
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
-    together = stream.closed * _together_fraction(passes, stream, overheads)
-    return np.asarray(together * waited / passes.pp, dtype=np.float64)
+    return np.asarray(stream.closed * together_fraction(stream, overheads) * waited / passes.pp, dtype=np.float64)
 
 
 def _together_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
