@@ -15,12 +15,13 @@ from scripts.faulting.cases import (
     parts,
     releases,
     scheduling,
+    tenancy,
     webhooks,
 )
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
-_REGISTERED = (authority, contract, deaths, disks, floods, hostile, parts, releases, scheduling, webhooks)
+_REGISTERED = (authority, contract, deaths, disks, floods, hostile, parts, releases, scheduling, tenancy, webhooks)
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -125,6 +125,11 @@ class Scene:
         with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
             found = connection.execute(statement, values)
             return found.fetchall() if found.description else []
+
+    def query_named(self, statement: bytes, values: Mapping[str, object]) -> list[tuple[object, ...]]:
+        """Rows of the database, past the proxy, for values that the statement names."""
+        with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
+            return connection.execute(statement, values).fetchall()
 
     def count(self, statement: bytes, *values: object) -> int:
         """The number that a statement selects."""
