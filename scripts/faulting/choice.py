@@ -7,13 +7,17 @@ from collections.abc import Collection
 from scripts.faulting.case import CASES, Case
 from scripts.faulting.cases import (
     authority,
+    bombs,
     contract,
     deaths,
     disks,
+    facts,
     floods,
     hostile,
     parts,
+    quote_races,
     releases,
+    rendering,
     scheduling,
     tenancy,
     webhooks,
@@ -21,7 +25,23 @@ from scripts.faulting.cases import (
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
-_REGISTERED = (authority, contract, deaths, disks, floods, hostile, parts, releases, scheduling, tenancy, webhooks)
+_REGISTERED = (
+    authority,
+    bombs,
+    contract,
+    deaths,
+    disks,
+    facts,
+    floods,
+    hostile,
+    parts,
+    quote_races,
+    releases,
+    rendering,
+    scheduling,
+    tenancy,
+    webhooks,
+)
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)
 

@@ -128,8 +128,8 @@ def _pair(operation: Described, where: Sequence[Any], body: Any, theirs: str, *,
         theirs=operation.path,
         nobodys=operation.path,
         named=(theirs, nobody(theirs)),
-        body=_with(body, where, theirs),
-        other_body=_with(body, where, nobody(theirs)),
+        body=with_member(body, where, theirs),
+        other_body=with_member(body, where, nobody(theirs)),
         headers={"If-Match": "*"},
         names_one=names_one,
     )
@@ -188,7 +188,8 @@ def at(value: Any, where: Sequence[Any]) -> Any:
     return value
 
 
-def _with(body: Any, where: Sequence[Any], value: Any) -> Any:
+def with_member(body: Any, where: Sequence[Any], value: Any) -> Any:
+    """A copy of the body with this standing there."""
     copy = json.loads(json.dumps(body))
     at(copy, where[:-1])[where[-1]] = value
     return copy

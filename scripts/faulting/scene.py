@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +11,7 @@ import psycopg
 
 from scripts.faulting.checker import AT_REST_WITHIN_S, Checker
 from scripts.faulting.driver import TENANTS, Driver
+from scripts.faulting.holdings import statements
 from scripts.faulting.ledger import Job
 from scripts.faulting.load import Load, Questions, body_of
 from scripts.faulting.rig import Rig
@@ -126,10 +127,15 @@ class Scene:
             found = connection.execute(statement, values)
             return found.fetchall() if found.description else []
 
-    def query_named(self, statement: bytes, values: Mapping[str, object]) -> list[tuple[object, ...]]:
-        """Rows of the database, past the proxy, for values that the statement names."""
+    def holdings(self, tenant: str) -> dict[str, str]:
+        """Everything that a tenant has in the database, by table: how many rows, and their digest."""
+        values = {"tenant": self.driver.person(tenant).tenant_id}
         with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
-            return connection.execute(statement, values).fetchall()
+            return {
+                name: str(each[0])
+                for name, statement in statements()
+                for each in connection.execute(statement, values).fetchall()
+            }
 
     def count(self, statement: bytes, *values: object) -> int:
         """The number that a statement selects."""

@@ -10,7 +10,6 @@ from typing import Any
 from scripts.faulting.belongings import belongings, document_of, only_of
 from scripts.faulting.case import case
 from scripts.faulting.driver import Person
-from scripts.faulting.holdings import statements
 from scripts.faulting.ledger import Answer
 from scripts.faulting.references import Described, Pair, described, filters, members
 from scripts.faulting.scene import Scene
@@ -35,7 +34,7 @@ def other_tenants_ids(scene: Scene) -> None:
     unknown = parameters(document) - set(foreign)
     scene.expect(not unknown, "I3", f"the sweep has nothing of another tenant for {sorted(unknown)}")
     scene.checker.wait_until_at_rest()
-    before = _held(scene)
+    before = scene.holdings(_THEIRS)
     scene.expect(len(before) > 20, "I3", f"only {sorted(before)} are held against what they were")
     tried = {
         "in paths": _paths(scene, document, own, foreign),
@@ -44,19 +43,13 @@ def other_tenants_ids(scene: Scene) -> None:
         "in filters and bodies": _references(scene, document, own, foreign),
     }
     scene.checker.wait_until_at_rest()
-    after = _held(scene)
+    after = scene.holdings(_THEIRS)
     changed = sorted(name for name in before if before[name] != after[name])
     scene.expect(not changed, "I3", f"calls with another tenant's ids changed {changed} of that tenant")
     tried["in keys"] = _keys(scene, document)
     _tidy(scene)
     scene.seen.bad_inputs += sum(tried.values())
     scene.note("calls with another tenant's ids", tried)
-
-
-def _held(scene: Scene) -> dict[str, object]:
-    """Everything of the other tenant, by table."""
-    values = {"tenant": scene.driver.person(_THEIRS).tenant_id}
-    return {name: scene.query_named(statement, values)[0][0] for name, statement in statements()}
 
 
 def _paths(scene: Scene, document: Mapping[str, Any], own: Mapping[str, str], foreign: Mapping[str, str]) -> int:
