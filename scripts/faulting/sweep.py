@@ -10,7 +10,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _REQUEST_ID = re.compile(rb'"request_id": ?"[^"]*"')
 # Path parameters that name no tenant's resource: facts, places in a list, pages.
-OPENPARAMETERS = frozenset({"record_id", "slug", "asset"})
+OPEN_PARAMETERS = frozenset({"record_id", "slug", "asset"})
 PLACES = {"rank": "1", "number": "1"}
 
 
@@ -60,7 +60,7 @@ def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
     """Every method, documented or not, of every path that names a resource of a tenant."""
     for path, described in document["paths"].items():
         names = set(PARAMETER.findall(path)) - set(PLACES)
-        if not names or names <= OPENPARAMETERS:
+        if not names or names <= OPEN_PARAMETERS:
             continue
         for method in METHODS:
             known = described.get(method)
