@@ -5,6 +5,7 @@ from typing import Any
 
 from scripts.faulting.load import body_of
 from scripts.faulting.scene import Scene
+from scripts.faulting.shop import Shop
 from service.access import Role
 
 
@@ -33,23 +34,7 @@ def belongings(scene: Scene, tenant: str) -> dict[str, str]:
     other_job = scene.job(tenant=tenant)
     assert other_job is not None
     scene.driver.follow(other_job)
-    key = shop.call(Role.ADMIN, "POST", "/v1/keys", {"principal": only_of(tenant), "role": "requester"}).json()
-    nightly = {
-        "name": only_of(tenant),
-        "selection": {"labels": {"of": only_of(tenant)}},
-        "cron": "0 3 * * *",
-    }
-    schedule = shop.call(Role.ADMIN, "POST", "/v1/schedules", nightly).json()
-    occurrence = shop.call(Role.ADMIN, "POST", f"/v1/schedules/{schedule['id']}/run").json()
-    hook = {"name": only_of(tenant), "url": "http://127.77.0.1:9/x", "events": ["run.done"], "enabled": True}
-    webhook = shop.call(Role.ADMIN, "POST", "/v1/webhooks", hook).json()
-    delivery = shop.call(Role.ADMIN, "POST", f"/v1/webhooks/{webhook['id']}/ping").json()
     return {
-        "webhook_id": webhook["id"],
-        "delivery_id": delivery["id"],
-        "key_id": key["id"],
-        "schedule_id": schedule["id"],
-        "occurrence_id": occurrence["id"],
         "workload_id": run["workload_id"],
         "run_id": shop.run_id,
         "other_id": other_job.run_id,
@@ -57,4 +42,27 @@ def belongings(scene: Scene, tenant: str) -> dict[str, str]:
         "price_book_id": books[0]["id"],
         "quote_id": quote["id"],
         "other_quote_id": draft["id"],
+        **_configured(shop),
+    }
+
+
+def _configured(shop: Shop) -> dict[str, str]:
+    """What an administrator makes, named with the tenant's canary."""
+    name = f"of {shop.driver.person(shop.tenant).canary}"
+
+    def made(path: str, body: object = None) -> str:
+        return str(shop.call(Role.ADMIN, "POST", path, body).json()["id"])
+
+    selection = {"labels": {"of": only_of(shop.tenant)}}
+    nightly = {"name": name, "selection": selection, "cron": "0 3 * * *"}
+    made("/v1/schedules", nightly | {"name": only_of(shop.tenant)})
+    schedule_id = made("/v1/schedules", nightly)
+    hook = {"name": name, "url": "http://127.77.0.1:9/x", "events": ["run.done"], "enabled": True}
+    webhook_id = made("/v1/webhooks", hook)
+    return {
+        "webhook_id": webhook_id,
+        "delivery_id": made(f"/v1/webhooks/{webhook_id}/ping"),
+        "key_id": made("/v1/keys", {"principal": name, "role": "requester"}),
+        "schedule_id": schedule_id,
+        "occurrence_id": made(f"/v1/schedules/{schedule_id}/run"),
     }

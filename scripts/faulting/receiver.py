@@ -93,6 +93,16 @@ def _body_of(receiver: Receiver, path: str) -> Iterator[bytes]:
             yield b"."
 
 
+def _answer(handler: BaseHTTPRequestHandler, receiver: Receiver, status: int) -> None:
+    handler.send_response(status)
+    if handler.path == REDIRECTS:
+        handler.send_header("Location", receiver.leads_to)
+    handler.end_headers()
+    for piece in _body_of(receiver, handler.path):
+        handler.wfile.write(piece)
+        handler.wfile.flush()
+
+
 @contextmanager
 def receiving() -> Iterator[Receiver]:
     """A receiver that listens while the block lasts."""
@@ -107,13 +117,7 @@ def receiving() -> Iterator[Receiver]:
             event_id, signature = self.headers.get("Headroom-Event-Id", ""), self.headers.get("Headroom-Signature", "")
             status = receiver.received(self.path, event_id, signature, body)
             with suppress(OSError):
-                self.send_response(status)
-                if status == _ANSWERS[REDIRECTS]:
-                    self.send_header("Location", receiver.leads_to)
-                self.end_headers()
-                for piece in _body_of(receiver, self.path):
-                    self.wfile.write(piece)
-                    self.wfile.flush()
+                _answer(self, receiver, status)
 
         def log_message(self, *_: object) -> None:
             """Nothing: what is heard is kept."""

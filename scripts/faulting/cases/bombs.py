@@ -20,6 +20,8 @@ _MOST_CPU_S = 1.0
 _MOST_GROWTH_MIB = 50.0
 _MEGABYTE = b" " * 1_000_000
 _MILLION = 1_000_000
+# A body in chunks, whose length nobody tells.
+_CHUNKS = -1
 _MEBIBYTE = b" " * 1_048_576
 
 
@@ -122,9 +124,11 @@ def _otherwise(slow_pieces: int) -> Iterator[Bomb]:
         yield Bomb(words="a form", path=path, body=_whole(b"a=1"), media_type=form, wanted=only)
         yield Bomb(words="UTF-16", path=path, body=_whole(b"{}"), media_type=f"{_JSON}; charset=utf-16")
         yield Bomb(words="text", path=path, body=_whole(b"{}"), media_type="text/plain", wanted=only)
-    yield Bomb(words="5 MB in chunks", path=_WORKLOADS, body=lambda: [_MEBIBYTE] * 5, length=-1)
+    yield Bomb(words="5 MB in chunks", path=_WORKLOADS, body=lambda: [_MEBIBYTE] * 5, length=_CHUNKS)
     # The rig's web processes have no patience beyond three seconds.
-    yield Bomb(words="a byte at a time", path=_WORKLOADS, body=lambda: [b" "] * slow_pieces, length=1000, pause_s=0.5)
+    for path, length in ((_WORKLOADS, 1000), (_WORKLOADS, _CHUNKS), (_BATCHES, _CHUNKS)):
+        slow = "in chunks" if length == _CHUNKS else "at a time"
+        yield Bomb(words=f"a byte {slow}", path=path, body=lambda: [b" "] * slow_pieces, length=length, pause_s=0.5)
 
 
 def _all(scene: Scene) -> Iterator[Bomb]:
@@ -185,10 +189,10 @@ def _thrown(scene: Scene, web: Member, bomb: Bomb) -> Answer:
         f"Authorization: Bearer {person.token}",
         f"Content-Type: {bomb.media_type}",
         *([f"Content-Encoding: {bomb.coding}"] if bomb.coding else []),
-        "Transfer-Encoding: chunked" if size < 0 else f"Content-Length: {size}",
+        "Transfer-Encoding: chunked" if size == _CHUNKS else f"Content-Length: {size}",
     ]
     assert web.port is not None
-    sent = chunked(pieces) if size < 0 else pieces
+    sent = chunked(pieces) if size == _CHUNKS else pieces
     answer = exchange(web.port, "\n".join(fields) + "\n\n", sent, pause_s=bomb.pause_s)
     scene.driver.ledger.received(person.tenant, "POST", bomb.path, answer)
     return answer

@@ -16,6 +16,17 @@ _WORKLOADS = "/v1/workloads"
 _NOT_FINITE = re.compile(rb"\b(?:NaN|-?Infinity|inf|nan)\b")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _FEWEST_LINES = 20
+_DYNAMICS = {"kind": "science", "application": "gromacs", "atoms": 100_000, "timestep_fs": 2, "ns_day": 100}
+_ROOFLINE = {
+    "kind": "science",
+    "application": "roofline",
+    "precision": "fp64",
+    "target": {"deadline_days": 3},
+    "step_flop": 1e15,
+    "step_bytes": 1e14,
+    "resident_gb": 100,
+    "steps": 1e6,
+}
 _CONFIG = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
@@ -54,20 +65,8 @@ def _questions(value: object) -> Iterator[dict[str, Any]]:
         yield training(1_000_000) | change
     for change in ({"targets_day": value}, {"tokens": value}, {"seeds": value}):
         yield science(1000) | change
-    dynamics = {"kind": "science", "application": "gromacs", "atoms": 100_000, "timestep_fs": 2, "ns_day": 100}
-    roofline = {
-        "kind": "science",
-        "application": "roofline",
-        "precision": "fp64",
-        "step_flop": 1e15,
-        "step_bytes": 1e14,
-    }
-    roofline |= {"resident_gb": 100, "steps": 1e6, "target": {"deadline_days": 3}}
-    for whole, names in (
-        (dynamics, ("atoms", "timestep_fs", "ns_day")),
-        (roofline, ("step_flop", "step_bytes", "steps")),
-    ):
-        yield from (whole | {name: value} for name in names)
+    for whole in (_DYNAMICS, _ROOFLINE):
+        yield from (whole | {name: value} for name, each in whole.items() if isinstance(each, int | float))
 
 
 def _architectures(value: object) -> Iterator[dict[str, Any]]:
@@ -144,13 +143,17 @@ def logs(scene: Scene) -> None:
             lines += 1
     scene.expect(lines > _FEWEST_LINES, "I4", f"only {lines} lines were logged")
     scene.note("lines that were looked at", lines)
-    # Processes that other cases had beside these are gone, and their logs are not.
+    _check_words(scene)
+
+
+def _check_words(scene: Scene) -> None:
+    """In the logs of other cases' processes too: those are gone, and their logs are not."""
+    people = [person for of_tenant in scene.driver.people.values() for person in of_tenant.values()]
     for log in sorted(scene.rig.folder.glob("*.log")):
         told = log.read_bytes()
         found = [tenant for tenant, price in PRICES.items() if price.encode() in told]
         scene.expect(not found, "I3", f"{log.name} tells prices of {found}")
-        secrets = [person for people in scene.driver.people.values() for person in people.values()]
-        spoken = {each.tenant for each in secrets if each.token.encode() in told or each.canary.encode() in told}
+        spoken = {each.tenant for each in people if each.token.encode() in told or each.canary.encode() in told}
         scene.expect(not spoken, "I3", f"{log.name} tells a key, or what somebody wrote, of {sorted(spoken)}")
 
 
