@@ -8,18 +8,24 @@ from scripts.faulting.case import CASES, Case
 from scripts.faulting.cases import (
     authority,
     bombs,
+    broker,
+    cache,
+    contention,
     contract,
+    database,
     deaths,
     disks,
     facts,
     floods,
     hostile,
     inside,
-    parts,
+    power,
     quote_races,
     releases,
     rendering,
+    rolling,
     scheduling,
+    spoilt,
     tenancy,
     webhooks,
 )
@@ -27,22 +33,8 @@ from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
 _REGISTERED = (
-    authority,
-    bombs,
-    contract,
-    deaths,
-    disks,
-    facts,
-    floods,
-    hostile,
-    inside,
-    parts,
-    quote_races,
-    releases,
-    rendering,
-    scheduling,
-    tenancy,
-    webhooks,
+    *(authority, bombs, broker, cache, contention, contract, database, deaths, disks, facts, floods),
+    *(hostile, inside, power, quote_races, releases, rendering, rolling, scheduling, spoilt, tenancy, webhooks),
 )
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Mapping
@@ -16,6 +17,10 @@ FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
 KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU"
 KOMBU_BY_ITSELF = "by itself"
 _NAMES = "names"
+# What the broker does when its memory is full; a mutant has it evict.
+BROKER_VARIABLE = "HEADROOM_FAULTS_BROKER"
+NOEVICTION = "noeviction"
+_PIECE_BYTES = 16 * 1024 * 1024
 
 
 class Failpoint(StrEnum):
@@ -34,6 +39,7 @@ class Trait(StrEnum):
     HANGING = "hanging"
     STUBBORN = "stubborn"
     BUSY = "busy"
+    HOARDING = "hoarding"
 
 
 class Failpoints:
@@ -100,6 +106,8 @@ class Failpoints:
             _compute(seconds)
         if (seconds := self._trait(Trait.STUBBORN, question)) is not None:
             _hang_on(seconds)
+        if self._trait(Trait.HOARDING, question) is not None:
+            _hoard()
 
     def _trait(self, trait: Trait, question: str) -> float | None:
         try:
@@ -115,6 +123,15 @@ def _hang_on(seconds: float) -> None:
     while time.monotonic() < until_s:
         with suppress(TimeLimitReached):
             time.sleep(0.05)
+
+
+def _hoard() -> None:
+    """Ask for memory until there is none; never where nobody has set a limit."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        raise RuntimeError("nobody has limited the memory of this process")
+    hoard = []
+    while True:
+        hoard.append(bytearray(_PIECE_BYTES))
 
 
 def _compute(seconds: float) -> None:
