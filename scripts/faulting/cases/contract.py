@@ -15,6 +15,7 @@ from scripts.faulting.together import at_once
 from service.access import Role
 
 _WORKLOADS = "/v1/workloads"
+_SLOW_S = 0.06
 _BEGUN = b"SELECT count(*) FROM runs WHERE attempts > 0 AND id = ANY(%s)"
 _AGE = b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s"
 
@@ -99,7 +100,7 @@ def raced_cancellation(scene: Scene) -> None:
     ends: Counter[str] = Counter()
     cancelled: list[Job] = []
     # So that a run can be found running.
-    scene.rig.failpoints.set(Trait.SLOW, seconds=0.06)
+    scene.rig.failpoints.set(Trait.SLOW, seconds=_SLOW_S)
     for n in range(scene.times(12, 201)):
         job = scene.job()
         assert job is not None
@@ -124,10 +125,10 @@ def raced_cancellation(scene: Scene) -> None:
 
 
 def _wait_for_moment(scene: Scene, job: Job, kind: int) -> None:
-    if kind == 1:
+    if kind:
         scene.wait_for(lambda: scene.driver.look(job) != "queued", what="a run is begun")
-    elif kind == 2:
-        time.sleep(scene.rng.uniform(0.0, 0.12))
+    if kind == 2:
+        time.sleep(scene.rng.uniform(0.0, 2 * _SLOW_S))
 
 
 def _check_cancelled(scene: Scene, job: Job) -> None:
