@@ -137,7 +137,10 @@ def _tried(scene: Scene, hook: str) -> dict[str, Any]:
         found: dict[str, Any] = scene.driver.send(admin, "GET", path).json()
         return found
 
-    scene.wait_for(lambda: look()["attempted_at"], what="an event is sent", within_s=_TRIED_WITHIN_S)
+    def ended() -> bool:
+        return look()["status_code"] is not None or look()["error"] is not None
+
+    scene.wait_for(ended, what="an event is sent and answered", within_s=_TRIED_WITHIN_S)
     return look()
 
 
