@@ -25,8 +25,8 @@ _CACHE_FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
 _LEAST_SIDE, _MOST_SIDE, _LEAST_ELEMENTS, _MOST_ROWS = 256, 20_000, 2**18, 16_384
 _LEAST_CONTEXT, _MOST_CONTEXT_BATCH, _MOST_HEADS = 64, 65_536, 64
 _HEAD_WIDTHS = (64, 128, 256)
-# Query heads that share one of the cache, at least. Those that share none, as hardly any model of today has them, engines
-# may serve by other kernels: TensorRT-LLM on Hopper by such as take half as long again for the same bytes.
+# Query heads that share one of the cache, at least. Those that share none, which hardly any model of today has, may be
+# served by other kernels: by TensorRT-LLM on Hopper by such as take half as long again for the same bytes.
 _LEAST_SHARED_HEADS = 2
 _DISTRIBUTION = "power_law_1.01"
 _LATENT, _ROPE, _NOPE, _VALUE = 512, 64, 128, 128

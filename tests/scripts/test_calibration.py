@@ -90,6 +90,32 @@ def test_a_product_of_the_tables_is_its_work_and_its_seconds(tmp_path: Path) -> 
         list(tables)
 
 
+def test_decode_attention_is_that_of_heads_which_share_a_cache_at_contexts_that_are_served(tmp_path: Path) -> None:
+    gemm = {"gpu": "b200-sxm", "engine": "vllm", "gemm_dtype": "nvfp4", "m": 64, "n": 4096, "k": 8192, "latency": 0.05}
+    row = {
+        "gpu": "h200-sxm",
+        "engine": "tensorrt-llm",
+        "batch_size": 8,
+        "isl": 1,
+        "step": 4095,
+        "num_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "window_size": 0.0,
+        "attn_dtype": "bfloat16",
+        "kv_cache_dtype": "fp8",
+        "latency": 0.02,
+    }
+    alone, brief = row | {"num_key_value_heads": 32, "latency": 0.04}, row | {"step": 3, "latency": 0.01}
+    pd.DataFrame([gemm]).to_parquet(tmp_path / "gemm.parquet")
+    pd.DataFrame([row | {"isl": 4096, "step": 0}]).to_parquet(tmp_path / "context_attention.parquet")
+    pd.DataFrame([row, alone, brief]).to_parquet(tmp_path / "generation_attention.parquet")
+    tables = measured_kernels(tmp_path)
+    decoding = next(one for one in tables if one.operation is Operation.GENERATION_ATTENTION)
+    assert decoding.took_s.tolist() == [pytest.approx(2e-5)]
+    assert np.ravel(decoding.work.main_bytes).tolist() == [2.0 * 8 * 8 * 128 * 4096]
+
+
 def expert_rows(**changes: object) -> list[dict[str, object]]:
     """One kernel under two routings, and whole or spread."""
     row = {

@@ -42,6 +42,13 @@ def test_a_model_is_slower_the_newer_it_is_to_the_software(catalog: Catalog) -> 
     assert 0.0 < parts[2] < parts[1] < parts[0] < 1.0
 
 
+def test_a_model_whose_kernels_came_out_with_it_was_never_new(catalog: Catalog) -> None:
+    load = model_load(catalog.models["gpt-oss-120b"].architecture, weight=Precision.FP4, kv=Precision.BF16)
+    engine = software_of(ServingEngine.VLLM, catalog.models["gpt-oss-120b"].released, catalog.calibration)
+    assert newness_of(load, engine, catalog.calibration) == 0.0
+    assert overheads_of(load, engine, catalog.calibration).untuned_fraction == 0.0
+
+
 def test_clients_stay_in_step_only_under_engines_that_take_prompts_first(catalog: Catalog) -> None:
     load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
     shares = {
