@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.faulting.answer import Violation
 from scripts.faulting.case import CASES
-from scripts.faulting.ledger import Violation
 from scripts.faulting.protocol import protocol
 from scripts.faulting.scene import Profile
 from scripts.faulting.trees import copied_tree

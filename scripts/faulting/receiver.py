@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from scripts.faulting.ledger import Ledger
+
 # In the network that the rig lets webhooks call.
 HOST = "127.77.0.1"
 TAKES, FAILS_FIRST, FAILS, SILENT, SLOW, GONE = "/takes", "/fails-first", "/fails", "/silent", "/slow", "/gone"
@@ -76,8 +78,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver that listens while the block lasts."""
+def receiving(ledger: Ledger) -> Iterator[Receiver]:
+    """A receiver that listens while the block lasts; the ledger is told of all that it hears."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -87,6 +89,7 @@ def receiving() -> Iterator[Receiver]:
             """An event."""
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             event_id, signature = self.headers.get("Headroom-Event-Id", ""), self.headers.get("Headroom-Signature", "")
+            ledger.heard_event(self.path, event_id, body)
             status = receiver.received(self.path, event_id, signature, body)
             with suppress(OSError):
                 self.send_response(status)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.driver import Person
 from scripts.faulting.failpoints import Trait
-from scripts.faulting.ledger import Answer
 from scripts.faulting.load import body_of
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import PRICES

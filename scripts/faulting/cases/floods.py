@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 
 from config.environment import ROOT
 from scripts.benchmark.procfs import cpu_between, cpu_s
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.flooding import Flood, Told
-from scripts.faulting.ledger import Answer
 from scripts.faulting.raw import answer_of
 from scripts.faulting.scene import Scene
 from service.access import Quota
