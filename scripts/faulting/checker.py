@@ -49,6 +49,14 @@ def statements(text: str) -> Iterator[Statement]:
         yield Statement(f"I{number}", name, query.strip())
 
 
+def in_database(url: str) -> Iterator[Violation]:
+    """What the statements find in a database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements(_SQL.read_text(encoding="utf-8")):
+            for (words,) in connection.execute(statement.query.encode()).fetchall():
+                yield Violation(statement.invariant, f"{statement.name}: {words}")
+
+
 class Stored(NamedTuple):
     """Whose a run or a batch is, and how it stands, as the database says."""
 
@@ -98,14 +106,15 @@ class Checker:
     def check(self) -> list[Violation]:
         """Everything that does not hold, of the whole history so far."""
         self.wait_until_at_rest()
-        found = [*self._database(), *self._redis(), *self._jobs(), *self._stored(), *self._secrets(), *self._issued()]
+        found = [
+            *in_database(self._rig.database.url),
+            *self._redis(),
+            *self._jobs(),
+            *self._stored(),
+            *self._secrets(),
+            *self._issued(),
+        ]
         return [*self._ledger.violations, *found]
-
-    def _database(self) -> Iterator[Violation]:
-        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
-            for statement in statements(_SQL.read_text(encoding="utf-8")):
-                for (words,) in connection.execute(statement.query.encode()).fetchall():
-                    yield Violation(statement.invariant, f"{statement.name}: {words}")
 
     def _redis(self) -> Iterator[Violation]:
         with redis.Redis.from_url(self._rig.cache.url, decode_responses=True) as cache:
