@@ -17,8 +17,8 @@ RESULT = """INSERT INTO results (tenant_id, digest, body, feasible, created_at)
 VERSIONS = '"engine_version": "1", "catalog_version": "1", "calibration_version": "1"'
 
 
-TOLD_TWICE = """INSERT INTO audit_events SELECT id || '2', tenant_id, principal, key_id, action, resource_kind, resource_id,
-    old_state, new_state, request_id, created_at FROM audit_events WHERE action = 'key.created'"""
+TOLD_TWICE = """INSERT INTO audit_events SELECT id || '2', tenant_id, principal, key_id, action, resource_kind,
+    resource_id, old_state, new_state, request_id, created_at FROM audit_events WHERE action = 'key.created'"""
 OF_ANOTHER = """UPDATE audit_events
     SET key_id = (SELECT k.id FROM api_keys k WHERE k.tenant_id <> audit_events.tenant_id LIMIT 1)"""
 
