@@ -49,12 +49,11 @@ def statements(text: str) -> Iterator[Statement]:
         yield Statement(f"I{number}", name, query.strip())
 
 
-def in_database(url: str) -> Iterator[Violation]:
+def in_database(connection: psycopg.Connection) -> Iterator[Violation]:
     """What the statements find in a database."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements(_SQL.read_text(encoding="utf-8")):
-            for (words,) in connection.execute(statement.query.encode()).fetchall():
-                yield Violation(statement.invariant, f"{statement.name}: {words}")
+    for statement in statements(_SQL.read_text(encoding="utf-8")):
+        for (words,) in connection.execute(statement.query.encode()).fetchall():
+            yield Violation(statement.invariant, f"{statement.name}: {words}")
 
 
 class Stored(NamedTuple):
@@ -106,8 +105,9 @@ class Checker:
     def check(self) -> list[Violation]:
         """Everything that does not hold, of the whole history so far."""
         self.wait_until_at_rest()
-        found = [
-            *in_database(self._rig.database.url),
+        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
+            found = list(in_database(connection))
+        found += [
             *self._redis(),
             *self._jobs(),
             *self._stored(),
