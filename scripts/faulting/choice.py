@@ -7,20 +7,35 @@ from collections.abc import Collection
 from scripts.faulting.case import CASES, Case
 from scripts.faulting.cases import (
     authority,
+    bombs,
+    broker,
+    cache,
+    contention,
     contract,
+    database,
     deaths,
     disks,
+    facts,
     floods,
     hostile,
-    parts,
+    inside,
+    power,
+    quote_races,
     releases,
+    rendering,
+    rolling,
     scheduling,
+    spoilt,
+    tenancy,
     webhooks,
 )
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
-_REGISTERED = (authority, contract, deaths, disks, floods, hostile, parts, releases, scheduling, webhooks)
+_REGISTERED = (
+    *(authority, bombs, broker, cache, contention, contract, database, deaths, disks, facts, floods),
+    *(hostile, inside, power, quote_races, releases, rendering, rolling, scheduling, spoilt, tenancy, webhooks),
+)
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)
 

@@ -1,8 +1,11 @@
 """Where a process of the rig may be made to die, to dawdle or to hang: files in a folder say when, each file once."""
 
+import json
 import os
+import resource
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +16,11 @@ FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
 # When a worker's Kombu gives back what nobody acknowledged: after so many seconds, or as Kombu does by itself.
 KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU"
 KOMBU_BY_ITSELF = "by itself"
+_NAMES = "names"
+# What the broker does when its memory is full; a mutant has it evict.
+BROKER_VARIABLE = "HEADROOM_FAULTS_BROKER"
+NOEVICTION = "noeviction"
+_PIECE_BYTES = 16 * 1024 * 1024
 
 
 class Failpoint(StrEnum):
@@ -31,6 +39,7 @@ class Trait(StrEnum):
     HANGING = "hanging"
     STUBBORN = "stubborn"
     BUSY = "busy"
+    HOARDING = "hoarding"
 
 
 class Failpoints:
@@ -63,6 +72,20 @@ class Failpoints:
         """Take a trait away."""
         (self._folder / trait).unlink(missing_ok=True)
 
+    def lead(self, names: Mapping[str, str]) -> None:
+        """From now on these names lead to these addresses."""
+        beside = self._folder / f"new {_NAMES}"
+        beside.write_text(json.dumps(dict(names)), encoding="utf-8")
+        beside.replace(self._folder / _NAMES)
+
+    def names(self) -> dict[str, str]:
+        """Where the names of the rig lead."""
+        try:
+            found: dict[str, str] = json.loads((self._folder / _NAMES).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
+
     def passed(self, point: Failpoint) -> None:
         """Die here, if it is armed."""
         for path in self._folder.glob(f"{point.name}.*"):
@@ -83,6 +106,8 @@ class Failpoints:
             _compute(seconds)
         if (seconds := self._trait(Trait.STUBBORN, question)) is not None:
             _hang_on(seconds)
+        if self._trait(Trait.HOARDING, question) is not None:
+            _hoard()
 
     def _trait(self, trait: Trait, question: str) -> float | None:
         try:
@@ -98,6 +123,15 @@ def _hang_on(seconds: float) -> None:
     while time.monotonic() < until_s:
         with suppress(TimeLimitReached):
             time.sleep(0.05)
+
+
+def _hoard() -> None:
+    """Ask for memory until there is none; never where nobody has set a limit."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        raise RuntimeError("nobody has limited the memory of this process")
+    hoard = []
+    while True:
+        hoard.append(bytearray(_PIECE_BYTES))
 
 
 def _compute(seconds: float) -> None:
