@@ -67,12 +67,12 @@ def worker(
     )
 
 
-def deliverer(settings: Settings) -> Process:
+def deliverer(settings: Settings, *, app: str = "workers.app") -> Process:
     """The worker that delivers to webhooks: it only waits for others, so it has threads and needs no processes."""
     return Process(
         name="deliverer",
         arguments=(
-            *("-m", "celery", "--app", "workers.app", "worker", "--pool", "threads"),
+            *("-m", "celery", "--app", app, "worker", "--pool", "threads"),
             *("--queues", QueueName.WEBHOOKS.value),
             *("--concurrency", str(settings.webhook_concurrency), "--loglevel", settings.log_level),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),

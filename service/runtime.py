@@ -101,7 +101,7 @@ def build_runtime(
     tracing.watch_engine(engine)
     sessions = sessionmaker(engine, expire_on_commit=False)
     reading = sessionmaker(engine_for_reading(engine), expire_on_commit=False)
-    keep_to_tenants(sessions, reading)
+    keep_to_tenants(engine, sessions, reading)
     return Runtime(
         settings=settings,
         sessions=sessions,

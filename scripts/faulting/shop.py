@@ -92,12 +92,15 @@ class Shop:
 
     def _stock(self) -> None:
         """A price book with every part, in force from today on."""
+        self.restock(PRICES[self.tenant])
+
+    def restock(self, price: str) -> None:
+        """From now on every part costs this."""
         quote = self.draft()
         self.step("withdraw", quote["id"], {"reason": "only its parts were asked for"})
         parts = {line["part"]: (line["kind"], line["unit"]) for line in quote["document"]["lines"]}
         lines = [
-            {"part": part, "kind": kind, "unit": unit, "list_price": PRICES[self.tenant]}
-            for part, (kind, unit) in parts.items()
+            {"part": part, "kind": kind, "unit": unit, "list_price": price} for part, (kind, unit) in parts.items()
         ]
         book = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
         made = self._made(self.call(Role.ADMIN, "POST", "/v1/price-books", book))
