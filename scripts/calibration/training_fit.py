@@ -241,6 +241,7 @@ class StackedRuns:
         self._recipes = [RECIPES.index(r.place.recipe) if r.place.recipe in RECIPES else len(RECIPES) for r in runs]
         years = np.array([run.software_years for run in runs])
         self._age = np.array([run.age_years for run in runs])
+        self._kernel_age = np.where([run.job.shape.is_moe for run in runs], self._age, 0.0)
         self._linked = np.array([run.linked for run in runs])
         self._up = np.array([run.bare_up_bytes_s for run in runs])
         self._out = np.array([run.bare_out_bytes_s for run in runs])
@@ -307,7 +308,7 @@ class StackedRuns:
                 return np.asarray(gains[self._kind], dtype=np.float64)
             return np.array([value_at(vector, name)])
 
-        return assembled(of, age_years=self._age, unfused=self._unfused)
+        return assembled(of, age_years=self._age, kernel_age_years=self._kernel_age, unfused=self._unfused)
 
 
 def fit_training(stacked: StackedRuns, *, steps: int) -> FloatArray:
