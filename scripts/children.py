@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +16,8 @@ from typing import IO, Any
 _PR_SET_PDEATHSIG = 1
 # Loaded before any fork: a child between fork and exec must not load anything.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Linux tells a child of the end of the thread that has forked it: only one that stays may do so for the others.
+_STAYS = ThreadPoolExecutor(1, "starts children")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +49,23 @@ def start(
     identity: dict[str, Any] = {}
     if account is not None:
         identity = {"user": account.uid, "group": account.gid, "extra_groups": []}
-    return subprocess.Popen(
-        list(command),
-        cwd=cwd,
-        env=None if environ is None else dict(environ),
-        stdin=stdin,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=lambda: _end_with_parent(parent),  # noqa: PLW1509  # only async-safe calls, no threads here
-        **identity,
-    )
+
+    def forked() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=None if environ is None else dict(environ),
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: _end_with_parent(parent),  # noqa: PLW1509  # only async-safe calls
+            **identity,
+        )
+
+    if threading.current_thread() is threading.main_thread():
+        return forked()
+    return _STAYS.submit(forked).result()
 
 
 def end_group(process: subprocess.Popen[bytes], how: signal.Signals) -> None:

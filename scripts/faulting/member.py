@@ -58,6 +58,10 @@ class Member:
         """Who descends from it, at the moment."""
         return self.family[1:]
 
+    def has_child(self) -> bool:
+        """Whether somebody descends from it, at the moment."""
+        return bool(self.children)
+
     def start(self) -> None:
         """Start it, without waiting until it works."""
         with self.log.open("ab") as output:

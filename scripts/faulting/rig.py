@@ -146,14 +146,17 @@ class Rig:
             raise Trouble(f"The rig's database could not be migrated: {done.stderr[-500:]}")
 
     def wait_until_ready(self) -> None:
-        """Return once every web process says that all parts work."""
+        """Return once every web process says that all parts work; one that ends meanwhile is started again."""
         for web in self.webs:
-            self.wait_for(partial(is_ready, web), what=f"{web.process.name} is ready")
+            self.wait_for(partial(_kept_up, web, is_ready), what=f"{web.process.name} is ready")
 
     def wait_until_whole(self) -> None:
-        """Return once every process has started up."""
+        """Return once every process has started up, and every worker has the child that it works with."""
         for member in self.members:
-            self.wait_for(partial(Member.works, member), what=f"{member.process.name} works")
+            self.wait_for(partial(_kept_up, member, Member.works), what=f"{member.process.name} works")
+        for member in self.workers:
+            # It may be between two: one that has ended, or was killed, and the next.
+            self.wait_for(partial(_kept_up, member, Member.has_child), what=f"{member.process.name} has a child")
 
     def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = _UP_WITHIN_S) -> float:
         """Return once it has happened, with the seconds that it took; Trouble where it does not."""
@@ -192,6 +195,14 @@ class Rig:
 
 def _ended(process: subprocess.Popen[bytes] | None) -> bool:
     return process is None or process.poll() is not None
+
+
+def _kept_up(member: Member, happened: Callable[[Member], bool]) -> bool:
+    """Whether it has happened to it; one that has ended is started again first, as a supervisor does."""
+    if _ended(member.running):
+        member.start()
+        return False
+    return happened(member)
 
 
 def of_tree(tree: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from service.edge.idempotency import IDEMPOTENCY_KEY, REPLAYED_DOC, answer_once,
 from service.edge.upload import uploaded_file
 from service.planning.batch.cancel import cancel
 from service.planning.batch.reading import get_batch, list_batches, list_items, results
-from service.planning.batch.receive import MOST_ITEMS, dry_run, receive
+from service.planning.batch.receive import dry_run, receive
 from service.planning.batch.view import BatchView, ItemView
 from service.planning.idempotency import FirstAnswer, Once, earlier, taken
 from service.schemas.batch import (
@@ -33,7 +33,8 @@ from service.schemas.batch import (
 from service.schemas.page import CursorField, PageQuerySchema, ordinal, page
 from service.schemas.query import TimeField, YesOrNo
 from service.schemas.strict import Choice, StrictSchema, Text
-from service.schemas.uploaded import CSV, JSON, NDJSON, Uploaded, uploaded
+from service.schemas.uploaded import CSV, JSON, MOST_ITEMS, NDJSON, uploaded
+from service.schemas.uploaded_item import Uploaded
 from service.schemas.workload import SizingRequestSchema
 from service.sizing.kind import Kind
 from service.store.batches import BatchFilter, ItemFilter

@@ -27,7 +27,7 @@ from service.edge.context import runtime_of
 from service.edge.door import TURNED_AWAY, Door
 from service.edge.express import with_express_lane
 from service.edge.limits import network_of
-from service.edge.places import Place, Places, has_place
+from service.edge.places import Place, Places, has_place, worked_for
 from service.edge.requests import FAILED_BEFORE, PROBES
 from service.edge.sessions import tenant_signed_in
 from service.errors import PlannerError, RateLimitedError
@@ -158,13 +158,17 @@ class Gate:
             log.exception("answer_not_given", error=type(error).__name__)
             answering.answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"")
         finally:
-            time.sleep(place.rest_s(work_s(status, computed_s=time.thread_time() - began_s)))
+            left = worked_for(environ) or status == HTTPStatus.ACCEPTED
+            time.sleep(place.rest_s(work_s(computed_s=time.thread_time() - began_s, left=left)))
             place.give()
 
 
-def work_s(status: int | None, *, computed_s: float) -> float:
-    """How much work a call made, of which it did so much itself: 202 tells that a worker has the rest before it."""
-    return computed_s + (_LEFT_S if status == HTTPStatus.ACCEPTED else 0.0)
+def work_s(*, computed_s: float, left: bool) -> float:
+    """How much work a call made, of which it did so much itself; `left` is whether a worker has or had the rest.
+
+    202 tells that; where the caller waited, the wait does.
+    """
+    return computed_s + (_LEFT_S if left else 0.0)
 
 
 def let_in_through_gate(app: Flask) -> None:

@@ -18,6 +18,8 @@ from service.edge.answering import Environ
 
 # In the environment of a request: the place that it has, or has given away while it reads or waits.
 _PLACE = "headroom.place"
+# In the environment of a request that waits for what a worker does for it.
+_WORKED_FOR = "headroom.worked_for"
 # Whoever has not asked for so long is not about: a client that waits for its run asks once a second.
 _ABOUT_S = 2.5
 _PART = 4
@@ -179,6 +181,16 @@ class Place:
 def has_place(environ: Environ, place: Place) -> None:
     """From now on the request has a place."""
     environ[_PLACE] = place
+
+
+def is_worked_for(environ: Environ) -> None:
+    """A worker has work of the request: its answer does not tell, when it was waited for."""
+    environ[_WORKED_FOR] = True
+
+
+def worked_for(environ: Environ) -> bool:
+    """Whether a worker is known to have had work of the request."""
+    return _WORKED_FOR in environ
 
 
 def place_of(environ: Environ) -> Place | None:

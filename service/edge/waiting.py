@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from flask import Flask, current_app, request
 
 from service.edge.context import caller, runtime
-from service.edge.places import stepped_aside
+from service.edge.places import is_worked_for, stepped_aside
 from service.planning.reading import get_run
 from service.planning.view import RunView
 from service.store.tables.runs import OPEN
@@ -92,6 +92,8 @@ def waited_for(first: Seen, *, ended: Callable[[Seen], bool], look: Callable[[],
 
 def _watch(seen: Seen, wait_s: float, *, ended: Callable[[Seen], bool], look: Callable[[], Seen]) -> Seen:
     """Looks now and then, holding neither a connection nor a lock nor a place in between."""
+    if request.method != "GET":
+        is_worked_for(request.environ)
     began_s = time.monotonic()
     while not ended(seen) and (waited_s := time.monotonic() - began_s) < wait_s:
         pause_s = min(max(_SHORTEST_PAUSE_S, waited_s * _SHARE_OF_WAIT), _LONGEST_PAUSE_S)

@@ -12,7 +12,7 @@ from service.planning.view import RunView, run_view
 from service.queue import ROUTES, TaskName
 from service.runtime import Runtime
 from service.sizing.check import check
-from service.store import outbox, results, runs
+from service.store import outbox, results, runs, tenants
 from service.store.bells import bell_of
 from service.store.ids import new_id
 from service.store.runs import columns_of
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 # So long after a refusal some of the open runs have ended.
 _RETRY_AFTER_S = 5
+# No more runs of one tenant than these are being written at one moment: all processes together have fewer connections.
+_AT_ONCE = 256
 
 
 def remembered(runtime: Runtime, draft: Draft) -> bytes | None:
@@ -64,9 +66,16 @@ def decided(
 
 
 def _check_room(session: Session, draft: Draft) -> None:
-    """RateLimitedError where a run that has to wait for a worker would be one too many of its tenant."""
-    most = draft.open_runs_max
-    if runs.count_open(session, draft.caller.tenant_id) >= most:
+    """RateLimitedError where a run that has to wait for a worker would be one too many of its tenant.
+
+    Nobody sees what others are about to commit, so near the limit a tenant's runs are written one after the other.
+    """
+    tenant_id, most = draft.caller.tenant_id, draft.open_runs_max
+    n_open = runs.count_open(session, tenant_id)
+    if most - _AT_ONCE < n_open < most:
+        tenants.hold(session, tenant_id)
+        n_open = runs.count_open(session, tenant_id)
+    if n_open >= most:
         raise RateLimitedError(
             f"Your tenant may have {most} open runs at once; send it again when some of them have ended, or cancel "
             "those that nobody waits for.",

@@ -29,6 +29,11 @@ def ensure(session: Session, name: str, *, now: datetime) -> tuple[TenantRow, bo
     return session.scalars(select(TenantRow).where(TenantRow.name == name)).one(), made
 
 
+def hold(session: Session, tenant_id: str) -> None:
+    """Until the transaction ends nobody else holds the tenant; rows may refer to it meanwhile."""
+    session.execute(select(TenantRow.id).where(TenantRow.id == tenant_id).with_for_update(key_share=True))
+
+
 def set_disabled(session: Session, tenant_id: str, *, at: datetime | None) -> bool:
     """Disable at a time, or enable again with None; False when it is so already, or there is no such tenant."""
     other = TenantRow.disabled_at.is_not(None) if at is None else TenantRow.disabled_at.is_(None)

@@ -14,10 +14,10 @@ from service.edge.pages import PageBlueprint, is_part
 from service.errors import ConflictError, InvalidRequestError
 from service.planning.batch.cancel import cancel
 from service.planning.batch.reading import get_batch, list_batches, list_items, results
-from service.planning.batch.receive import MOST_ITEMS, receive
+from service.planning.batch.receive import receive
 from service.planning.batch.view import BatchView, ItemView
 from service.schemas.json_text import MalformedBodyError
-from service.schemas.uploaded import CSV, JSON, NDJSON, uploaded
+from service.schemas.uploaded import CSV, JSON, MOST_ITEMS, NDJSON, uploaded
 from service.sizing.kind import Kind
 from service.sizing.units import MEGA
 from service.store.batches import BatchFilter, ItemFilter

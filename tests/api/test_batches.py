@@ -180,3 +180,25 @@ def test_an_item_that_is_wrong_in_several_places_tells_all_of_them(acme, work):
     for one in kept["errors"]:
         assert all(f"{one['field']}: {one['message']}" in told for told in (dry["message"], kept["message"], row))
     assert "see errors" not in kept["message"]
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_a_number_of_thousands_of_digits_is_wrong_in_its_item_alone(acme, work, query):
+    long = json.dumps(asking("long")).replace("1000", "9" * 5000)
+    assert "9" * 5000 in long
+    answer = post(acme, data=f"[{long}, {json.dumps(asking('good'))}]", media_type="application/json", query=query)
+    if query:
+        assert answer.status_code == 200
+        assert (answer.json["accepted"], answer.json["refused"]) == (1, 1)
+        assert "digits" in json.dumps(answer.json["refusals"][0]["error"])
+    else:
+        assert answer.status_code == 202
+        work()
+        assert acme.get(answer.headers["Location"]).json["counts"]["refused"] == 1
+
+
+def test_too_many_items_are_refused_before_one_is_read(acme):
+    for query in ("", "?dry_run=true"):
+        answer = post(acme, data=b"{}\n" * 300_000, query=query)
+        assert (answer.status_code, "at most 100000 workloads" in answer.json["detail"]) == (422, True)
+    assert acme.get("/v1/batches").json["items"] == []

@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import event
+from werkzeug.test import create_environ
 
 from service.edge.context import attach
+from service.edge.places import worked_for
 from service.edge.waiting import WaitingRoom, preferred_wait_s
 from service.kept import Kept
 from service.schemas.result import VERSION_FIELDS, PricedOptionSchema, ResultSchema
@@ -299,6 +301,21 @@ def test_waiting_gives_the_answer_in_one_request(acme: Speaker, worker):
     assert answer.json["status"] == "done"
     assert answer.json["cached"] is False
     assert answer.headers["Location"] == f"/v1/runs/{answer.json['id']}"
+
+
+def test_whoever_waits_for_a_worker_is_known_to_have_had_one(acme: Speaker, app, worker):
+    worker.set()
+    headers = {"Authorization": f"Bearer {acme.token}", "Prefer": "wait=20"}
+
+    def known_after(method: str, place: str, body: object = None) -> bool:
+        environ = create_environ(place, method=method, json=body, headers=headers)
+        assert b'"done"' in b"".join(app.wsgi_app(environ, lambda *_: None))
+        return worked_for(environ)
+
+    assert known_after("POST", "/v1/workloads", SMALL_CHAT)
+    assert not known_after("POST", "/v1/workloads", SMALL_CHAT)
+    place = acme.post("/v1/workloads", changed(SMALL_CHAT, "workload.isl_tokens", 501)).headers["Location"]
+    assert not known_after("GET", place)
 
 
 def test_a_run_can_be_waited_for_when_it_is_read(acme: Speaker, worker):

@@ -5,10 +5,9 @@ import pytest
 from service.edge.gate import work_s
 
 
-@pytest.mark.parametrize("status", [None, 200, 201, 304, 409, 429, 500])
-def test_most_calls_make_the_work_that_they_do(status):
-    assert work_s(status, computed_s=0.01) == 0.01
+def test_most_calls_make_the_work_that_they_do():
+    assert work_s(computed_s=0.01, left=False) == 0.01
 
 
-def test_what_is_accepted_is_work_for_somebody_else_too():
-    assert work_s(202, computed_s=0.01) == pytest.approx(0.03)
+def test_what_is_left_to_a_worker_is_work_too():
+    assert work_s(computed_s=0.01, left=True) == pytest.approx(0.03)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import tracemalloc
 
 import pytest
@@ -12,7 +13,7 @@ from service.schemas.uploaded import CSV, JSON, NDJSON, uploaded
 
 
 def cut(data: bytes, media_type: str, *, most_bytes: int = 1000):
-    return list(uploaded(io.BufferedReader(io.BytesIO(data)), media_type, most_bytes=most_bytes))
+    return list(uploaded(io.BufferedReader(io.BytesIO(data)), media_type, most_bytes=most_bytes, most_items=2000))
 
 
 def values(data: bytes, media_type: str, **more):
@@ -124,12 +125,74 @@ def test_a_table_without_a_heading_is_refused_once():
 
 @pytest.mark.parametrize("blank", [b"\n", b"\r\n"])
 def test_a_table_of_blank_lines_is_not_kept(blank):
-    stream = io.BufferedReader(io.BytesIO(blank * 1_000_000))
+    stream = io.BufferedReader(io.BytesIO(blank * 99_000))
     tracemalloc.start()
     try:
         assert list(uploaded(stream, CSV, most_bytes=1000)) == []
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 1_000_000
+    assert most < 500_000
     assert values(blank * 3 + b"name" + blank + b"x", CSV) == [(5, {"name": "x"})]
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "-" + "9" * 5000, "9" * 5000 + ".5", "1e" + "9" * 5000])
+def test_a_long_number_is_passed_like_any_other(digits):
+    (item,) = cut(b'[{"a": %s}]' % digits.encode(), JSON, most_bytes=10_000)
+    assert item.asked == f'{{"a": {digits}}}'
+
+
+MB = 1_000_000
+# What an upload of 64 MB can hold, and be refused for in the end.
+WASTE = {
+    "a list that is all space": (JSON, b" " * 60 * MB),
+    "space in a list": (JSON, b"[1," + b" " * 60 * MB),
+    "blank lines": (NDJSON, b"\n" * 15 * MB),
+    "lines of spaces": (NDJSON, b"   \n" * 15 * MB),
+    "blank rows": (CSV, b"name\n" + b",\n" * 15 * MB),
+    "a table of blank lines": (CSV, b"\n" * 15 * MB),
+    "items without end": (JSON, b"[" + b"{}," * 20 * MB + b"{}]"),
+    "lines without end": (NDJSON, b"{}\n" * 20 * MB),
+    "rows without end": (CSV, b"name\n" + b"x\n" * 20 * MB),
+    "lists in lists": (JSON, b"[" + b",".join([b"[" + b"[]," * 300_000 + b"1]"] * 66) + b"]"),
+    "one long number": (JSON, b"[" + b"1" * 60 * MB),
+    "long texts, and no end": (JSON, b"[" + b'"' + b'x",' * 20 * MB),
+    "a million columns": (CSV, b",".join(b"c%d" % n for n in range(MB)) + b"\n1\n"),
+    "a heading that is one line": (CSV, "\u00e9".encode() * 30 * MB),
+    "a row that is one line": (CSV, b"name\n" + b"x," * 30 * MB),
+    "a row of many lines": (CSV, b"name\n" + (b'"' + b"x\n" * 60_000 + b'",') * 500),
+}
+
+
+@pytest.mark.parametrize("kind", WASTE)
+def test_what_is_refused_in_the_end_costs_little(kind):
+    media_type, data = WASTE[kind]
+    stream = io.BufferedReader(io.BytesIO(data))
+    began_s = time.process_time()
+    with pytest.raises((MalformedBodyError, InvalidRequestError)):
+        uploaded(stream, media_type, most_bytes=MB)
+    assert time.process_time() - began_s < 1.0
+
+
+@pytest.mark.parametrize(
+    "kind", ["space in a list", "a million columns", "a row that is one line", "a row of many lines"]
+)
+def test_what_is_refused_in_the_end_is_not_kept(kind):
+    media_type, data = WASTE[kind]
+    stream = io.BufferedReader(io.BytesIO(data))
+    tracemalloc.start()
+    try:
+        with pytest.raises((MalformedBodyError, InvalidRequestError)):
+            uploaded(stream, media_type, most_bytes=MB)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20 * MB
+
+
+def test_an_upload_is_wrong_before_its_first_item_is_told():
+    with pytest.raises(MalformedBodyError):
+        uploaded(io.BytesIO(b"[1, 2, tru]"), JSON, most_bytes=100)
+    with pytest.raises(InvalidRequestError, match="at most 2 workloads"):
+        uploaded(io.BytesIO(b"1\n\n2\n3\n"), NDJSON, most_bytes=100, most_items=2)
+    assert len(list(uploaded(io.BytesIO(b"name\n1\n\n2\n"), CSV, most_bytes=100, most_items=2))) == 2

@@ -23,14 +23,13 @@ from service.planning.idempotency import Once, claimed, taken
 from service.planning.transact import transact, transact_rows
 from service.planning.versions import current_versions
 from service.runtime import Runtime
-from service.schemas.uploaded import Uploaded
+from service.schemas.uploaded_item import Uploaded
 from service.store import batches
 from service.store.ids import new_id
 from service.store.tables.batches import BatchRow, BatchStatus, ChunkStatus, ItemState
 
 log = structlog.get_logger(__name__)
 
-MOST_ITEMS = 100_000
 # What waits lies in the database, and nobody may fill that.
 MOST_OPEN = 50
 _RETRY_AFTER_S = 30
@@ -175,11 +174,9 @@ def _seen(row: BatchRow, count: int, refused: int, runtime: Runtime) -> BatchVie
 
 
 def _written_together(batch_id: str, items: Iterator[Uploaded], chunks: Places) -> Iterator[list[dict[str, Any]]]:
-    """Rows of items, so many at a time; InvalidRequestError for more of them than a batch may have."""
+    """Rows of items, so many at a time."""
     rows: list[dict[str, Any]] = []
-    for count, item in enumerate(items, 1):
-        if count > MOST_ITEMS:
-            raise InvalidRequestError(f"A batch has at most {MOST_ITEMS} workloads; send the others as another one.")
+    for item in items:
         rows.append(_row(batch_id, item, chunks))
         if len(rows) == _WRITTEN_TOGETHER:
             yield rows
@@ -206,9 +203,8 @@ def dry_run(runtime: Runtime, items: Iterator[Uploaded]) -> DryRun:
     versions = current_versions(runtime)
     count = refused = 0
     refusals: list[Refusal] = []
-    for count, item in enumerate(items, 1):
-        if count > MOST_ITEMS:
-            raise InvalidRequestError(f"A batch has at most {MOST_ITEMS} workloads; send the others as another one.")
+    for item in items:
+        count += 1
         problem = None if item.wrong is None else told(_NOT_AN_ITEM, item.wrong)
         if problem is None:
             try:

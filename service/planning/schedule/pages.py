@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.planning.batch.receive import MOST_ITEMS
+from service.schemas.uploaded import MOST_ITEMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.planning.sweep import prune
 from service.planning.transact import transact
-from service.schemas.uploaded import Uploaded
+from service.schemas.uploaded_item import Uploaded
 from service.schemas.workload import SizingRequestSchema
 from service.store import batches
 from service.store.batches import ItemFilter

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from service.planning.batch.chunk import size_chunk
 from service.planning.batch.reading import get_batch, list_items, results
 from service.planning.batch.receive import receive
-from service.schemas.uploaded import Uploaded
+from service.schemas.uploaded_item import Uploaded
 from tests.planning.batch.conftest import asking, post
 
 

@@ -1,0 +1,166 @@
+"""Workloads in CSV: a row is one; columns are fields by their path, such as workload.demand.requests_s."""
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO, NamedTuple, TextIO
+
+import orjson
+
+from service.errors import InvalidRequestError
+from service.schemas.columns import check_columns
+from service.schemas.json_text import MalformedBodyError
+from service.schemas.uploaded_item import Uploaded, too_long
+
+_DELIMITERS = (",", ";", "\t")
+# Text whatever it looks like: a name may be a number.
+_TEXTS = ("name", "labels")
+_JSON_STARTS = frozenset('{["-0123456789')
+_WORDS = {"true": True, "false": False, "null": None}
+_LONGEST_COLUMN = 100
+_MOST_COLUMNS = 200
+# Each of them in quotes that stand twice.
+_LONGEST_HEADING = _MOST_COLUMNS * (2 * _LONGEST_COLUMN + 3)
+
+_Path = tuple[str, ...]
+
+
+class TableRow(NamedTuple):
+    """A row that is not blank: the line on which it begins, the fields of the heading, and its cells."""
+
+    line: int
+    paths: list[_Path]
+    cells: list[str]
+
+
+def table_rows(stream: BinaryIO, most_bytes: int, *, most_blank: int) -> Iterator[TableRow]:
+    """The rows under the heading. A row has at most as many characters as an item has bytes, over all its lines."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    lines = _Lines(text)
+    try:
+        blank, heading = _heading(lines, most_blank=most_blank)
+        rows = csv.reader(chain([heading], lines), strict=True, delimiter=max(_DELIMITERS, key=heading.count))
+        paths: list[_Path] = []
+        begins = blank + 1
+        for row in rows:
+            lines.begin_row(most_bytes)
+            if not any(row):
+                blank += 1
+                _check_blank(blank, most_blank)
+            elif not paths:
+                paths = _paths(row)
+            else:
+                yield TableRow(begins, paths, row)
+            begins = lines.read + 1
+    except csv.Error as error:
+        raise MalformedBodyError(f"The body is not CSV: {error} at line {lines.read}.") from error
+    finally:
+        text.detach()
+
+
+class _Lines:
+    """The lines of a table, so many characters a row."""
+
+    def __init__(self, text: TextIO) -> None:
+        self.read = 0
+        self._text = text
+        self.begin_row(_LONGEST_HEADING)
+
+    def begin_row(self, most: int) -> None:
+        """What is read from now on is of another row."""
+        self._most = self._left = most
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left < 0:
+            raise InvalidRequestError(
+                f"The row that begins or goes on at line {self.read + 1} has more than {self._most} characters."
+            )
+        self.read += 1
+        return line
+
+
+def _heading(lines: _Lines, *, most_blank: int) -> tuple[int, str]:
+    """How many blank lines stand before the first line of the heading, and that line; comma, semicolon and tab are told
+    apart by it.
+    """
+    for blank, line in enumerate(lines):
+        _check_blank(blank, most_blank)
+        if line.strip():
+            return blank, line
+        lines.begin_row(_LONGEST_HEADING)
+    return 0, ""
+
+
+def _check_blank(blank: int, most: int) -> None:
+    if blank > most:
+        raise InvalidRequestError(f"The upload has more than {most} blank lines.")
+
+
+def _paths(heading: list[str]) -> list[_Path]:
+    """The fields that the columns stand for; InvalidRequestError for a heading that cannot be one."""
+    if len(heading) > _MOST_COLUMNS:
+        raise InvalidRequestError(f"The table has {len(heading)} columns; at most {_MOST_COLUMNS} are read.")
+    names = [name.strip() for name in heading]
+    for name in names:
+        good = name.isascii() and name.isprintable() and all(name.split(".")) and len(name) <= _LONGEST_COLUMN
+        if not good:
+            raise InvalidRequestError(
+                f"The column {name[:_LONGEST_COLUMN]!r} names no field; the first row names them by their path, "
+                "such as name, labels.team, workload.kind, workload.demand.requests_s."
+            )
+    check_columns(names)
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InvalidRequestError(f"The column {min(twice)!r} stands twice.")
+    return [tuple(name.split(".", 1)) if name.startswith("labels.") else tuple(name.split(".")) for name in names]
+
+
+def row_item(found: TableRow, most_bytes: int) -> Uploaded:
+    """What a row asks for."""
+    number, paths, row = found
+    if len(row) > len(paths):
+        return Uploaded(line=number, wrong=f"The row has {len(row)} cells and the heading {len(paths)}.")
+    item: dict[str, object] = {}
+    for path, cell in zip(paths, row, strict=False):
+        if cell != "" and not _put(item, path, _cell(path, cell)):
+            return Uploaded(line=number, wrong=f"{'.'.join(path)} lies inside of another column's value.")
+    try:
+        asked = orjson.dumps(item)
+    except (orjson.JSONEncodeError, TypeError):
+        return Uploaded(line=number, wrong="The row is not UTF-8.")
+    return (
+        Uploaded(line=number, asked=asked.decode())
+        if len(asked) <= most_bytes
+        else Uploaded(line=number, wrong=too_long(most_bytes))
+    )
+
+
+def _put(item: dict[str, object], path: tuple[str, ...], value: object) -> bool:
+    for name in path[:-1]:
+        inner = item.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return False
+        item = inner
+    return item.setdefault(path[-1], value) is value
+
+
+def _cell(path: tuple[str, ...], cell: str) -> object:
+    """What reads as JSON is that, everything else is text; so are names, labels and money, whatever they look like."""
+    if path[0] in _TEXTS or path[-1].endswith("_usd"):
+        return cell
+    if cell in _WORDS:
+        return _WORDS[cell]
+    if cell[0] in _JSON_STARTS:
+        try:
+            return orjson.loads(cell)
+        except orjson.JSONDecodeError:
+            return cell
+    return cell
