@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.environment import ROOT
 from scripts import apt, chromium, fonts
+from scripts.faulting import seeds
 from scripts.options import parse
 from scripts.postgresql import binaries
 from scripts.setup_env import environment_folder, install
@@ -167,6 +168,10 @@ def main(arguments: list[str]) -> int:
     options = parse("test", arguments)
     slow = not options.no_slow
     tests = _pytest(options.pytest, slow=slow)
+    if slow:
+        # One for all processes of the tests.
+        seed = os.environ.setdefault(seeds.VARIABLE, str(seeds.new_seed()))
+        say(f"Cases of faults are run under seed {seed}: {seeds.VARIABLE}={seed} repeats it.")
     try:
         failed = _some(tests, slow=slow) if options.pytest else _all(tests, slow=slow)
     except Trouble as trouble:

@@ -119,19 +119,21 @@ def _faults() -> argparse.ArgumentParser:
         "acknowledged is lost, done twice or told to somebody else.",
         epilog="The rig is two web processes, two workers and two dispatchers on a PostgreSQL and two Redis-compatible "
         "servers of its own, each behind a proxy. The report goes to standard output, progress to standard error. "
-        "The order of cases is random; the seed that is printed repeats it. Exit code 0: every invariant held, and "
-        "every mutant was caught; 1: not, and what; 2: an option is wrong.",
+        "The order of cases is random; the seed that is printed repeats it, and in each case what it draws: alone or "
+        "among all. Exit code 0: every invariant held, every mutant was caught and, where all cases were run in full, "
+        "enough jobs were acknowledged; 1: not, and what; 2: an option is wrong.",
     )
     parser.add_argument(
-        "cases", type=int, nargs="*", metavar="CASE", help="numbers of cases; all of the profile without"
+        "cases", type=int, nargs="*", metavar="CASE", help="numbers of cases; all of the profile by default"
     )
     parser.add_argument(
         "--profile",
         choices=("quick", "full"),
-        default="quick",
-        help="quick: short outages and few rounds, minutes; full: everything, the better part of an hour",
+        default="full",
+        help="full: every case, with long outages and many rounds, an hour (the default); quick: short outages and "
+        "few rounds of the cases that scripts/test runs, minutes",
     )
-    parser.add_argument("--seed", type=int, help="order and moments of an earlier run")
+    parser.add_argument("--seed", type=int, help="order of an earlier run, and what its cases drew")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument(
         "--report",
@@ -141,11 +143,14 @@ def _faults() -> argparse.ArgumentParser:
         help="write the report there too (default: %(default)s)",
     )
     parser.add_argument("--keep", action="store_true", help="keep ledger and logs of the rig, and say where")
-    parser.add_argument(
+    mutants = parser.add_mutually_exclusive_group()
+    mutants.add_argument(
         "--mutants",
         action="store_true",
-        help="first run builds that are broken on purpose, each of which must be caught; alone where no case is named",
+        help="afterwards also run builds that are broken on purpose, each of which must be caught: all of them, or "
+        "those that the named cases show",
     )
+    mutants.add_argument("--only-mutants", action="store_true", help="run these alone")
     return parser
 
 

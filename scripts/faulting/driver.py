@@ -137,11 +137,9 @@ class Driver:
         deadline_s = time.monotonic() + within_s
         headers = {"Idempotency-Key": key, **({"Prefer": f"wait={wait_s}"} if wait_s else {})}
         while True:
-            job.asked += 1
             answer = self.send(person, "POST", "/v1/workloads", body, headers=headers)
+            self.ledger.tried(job, answer)
             if answer.is_success:
-                job.acknowledged = True
-                self.ledger.saw_run(job, answer.json())
                 return job
             if answer.status is not None and answer.status not in {409, 429, 502, 503, 504}:
                 return None

@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 PROBLEM = "application/problem+json"
+# What answers a post under a key that another is still being answered, and what marks the answer that it was given.
+CONFLICT, REPLAYED = 409, "idempotency-replayed"
+# What a caller is told the id of is promised to end: runs and batches.
+RUN, BATCH = "run_", "bat_"
+_PROMISED = (RUN, BATCH)
 _ORDER = {"queued": 0, "running": 1, "done": 2, "failed": 2, "cancelled": 2}
 ENDED = frozenset({"done", "failed", "cancelled"})
 # What no answer may tell: traces, statements, and where the parts are.
@@ -66,7 +71,9 @@ class Job:
     run_ids: set[str] = field(default_factory=set)
     acknowledged: bool = False
     seen: list[str] = field(default_factory=list)
+    # Posts under its key, and those of them that made nothing because another had made it, or was about to.
     asked: int = 0
+    absorbed: int = 0
 
     @property
     def run_id(self) -> str:
@@ -82,12 +89,15 @@ class Ledger:
         self._file = file.open("a", encoding="utf-8")
         self._began_s = time.monotonic()
         self.jobs: dict[tuple[str, str], Job] = {}
+        # The tenant of each run and batch that a client was told of, however it was asked for.
+        self.made: dict[str, str] = {}
         self.canaries: dict[str, bytes] = {}
         self.results: dict[str, str] = {}
         self.issued: dict[str, str] = {}
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
-        self.in_window = False
+        self._in_window = False
+        self._closed_s = float("-inf")
         self._expected: set[int] = set()
         self._host = socket.gethostname().encode()
 
@@ -99,6 +109,17 @@ class Ledger:
         """Something does not hold."""
         with self._lock:
             self.violations.append(Violation(invariant, words))
+
+    def open_window(self) -> None:
+        """From now on something is broken."""
+        self._in_window = True
+
+    def close_window(self) -> None:
+        """All works again: a failure of what is asked from now on has no excuse."""
+        self._in_window, self._closed_s = False, time.monotonic()
+
+    def _was_asked_inside(self, answer: Answer) -> bool:
+        return self._in_window or time.monotonic() - answer.took_s < self._closed_s
 
     @contextmanager
     def expecting(self, *statuses: int) -> Iterator[None]:
@@ -126,9 +147,28 @@ class Ledger:
         with self._lock:
             return [job for job in self.jobs.values() if job.acknowledged]
 
+    def tried(self, job: Job, answer: Answer) -> None:
+        """A post under a job's key was answered, or not."""
+        with self._lock:
+            job.asked += 1
+            job.absorbed += answer.status == CONFLICT or (answer.is_success and REPLAYED in answer.headers)
+            job.acknowledged |= answer.is_success
+        if answer.is_success:
+            self.saw_run(job, answer.json())
+
+    def acknowledge(self, tenant: str, *ids: str) -> None:
+        """Somebody was told that these runs or batches are there."""
+        with self._lock:
+            self.made.update(dict.fromkeys(ids, tenant))
+
+    def count(self, name: str) -> None:
+        """One more."""
+        with self._lock:
+            self.counts[name] += 1
+
     def sent(self, tenant: str, method: str, path: str, *, body: bytes, key: str | None) -> None:
         """A request is about to be sent."""
-        self.counts["requests"] += 1
+        self.count("requests")
         digest = hashlib.sha256(body).hexdigest()[:16]
         self.write(sent=f"{method} {path}", tenant=tenant, key=key, body=digest)
 
@@ -136,13 +176,21 @@ class Ledger:
         """An answer came, or none: what every answer must hold is looked at here and now."""
         self.write(received=f"{method} {path}", tenant=tenant, status=answer.status, took_s=round(answer.took_s, 4))
         if answer.status is None:
-            self.counts["no answer"] += 1
+            self.count("no answer")
             return
-        self.counts[f"{answer.status // 100}xx"] += 1
+        self.count(f"{answer.status // 100}xx")
+        if answer.is_success and method != "GET":
+            self._note_made(tenant, answer)
         where = f"{method} {path} of {tenant} was answered {answer.status}"
         self._check_canaries(tenant, where, answer)
         if answer.status >= 400:
             self._check_problem(where, answer)
+
+    def _note_made(self, tenant: str, answer: Answer) -> None:
+        told = answer.json()
+        made = str(told.get("id", "")) if isinstance(told, dict) else ""
+        if made.startswith(_PROMISED):
+            self.acknowledge(tenant, made)
 
     def _check_canaries(self, tenant: str, where: str, answer: Answer) -> None:
         heard = answer.body + repr(sorted(answer.headers.items())).encode()
@@ -164,12 +212,13 @@ class Ledger:
             self._check_failure(where, answer)
 
     def _check_failure(self, where: str, answer: Answer) -> None:
-        self.counts["5xx in windows" if self.in_window else "5xx outside the windows"] += 1
+        inside = self._was_asked_inside(answer)
+        self.count("5xx in windows" if inside else "5xx outside the windows")
         if answer.status not in {503, 504}:
             self.violate("I4", f"{where}: {answer.body[:300]!r}")
         elif not answer.headers.get("retry-after"):
             self.violate("I4", f"{where} without Retry-After")
-        if not self.in_window:
+        if not inside:
             self.violate("I4", f"{where} while no fault was injected: {answer.body[:200]!r}")
 
     def saw_run(self, job: Job, run: Mapping[str, Any]) -> None:

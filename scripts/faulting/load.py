@@ -1,11 +1,13 @@
 """The load: jobs of several tenants in mixed sizes, some asked twice under their key, some with another's question."""
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.faulting.chance import Chance
 from scripts.faulting.driver import TENANTS, Driver, Person
 from scripts.faulting.ledger import Job
 
@@ -14,13 +16,13 @@ _SAME_QUESTION_FRACTION = 0.2
 _CLIENTS = 8
 
 
-def inference(isl_tokens: int, model: str = "llama-3.1-8b") -> dict[str, Any]:
+def inference(isl_tokens: int, model: str = "llama-3.1-8b", *, osl_tokens: int = 200) -> dict[str, Any]:
     """A small question of serving; another length is another question."""
     return {
         "kind": "inference",
         "model": model,
         "isl_tokens": isl_tokens,
-        "osl_tokens": 200,
+        "osl_tokens": osl_tokens,
         "demand": {"concurrency": 16},
     }
 
@@ -37,38 +39,47 @@ def training(tokens: int) -> dict[str, Any]:
     }
 
 
-def science(targets_day: int) -> dict[str, Any]:
+def science(targets_day: int, tokens: int = 900) -> dict[str, Any]:
     """A question of science."""
-    return {"kind": "science", "application": "boltz-2", "targets_day": targets_day, "tokens": 900}
+    return {"kind": "science", "application": "boltz-2", "targets_day": targets_day, "tokens": tokens}
+
+
+# So many questions of training one place may ask.
+_OF_A_PLACE = 100_000
 
 
 @dataclass(slots=True)
 class Questions:
-    """Questions that nobody has asked before, one after the other, from a seed."""
+    """Questions that nobody has asked before, one after the other; thread-safe. No two places ask the same."""
 
-    rng: random.Random
-    asked: int = 0
-    keys: int = 0
+    chance: Chance
+    rng: random.Random = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _keys: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _made: list[dict[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """What the load draws from."""
+        self.rng = self.chance.stream("load")
+
     def fresh(self) -> dict[str, Any]:
-        """A question of any kind."""
-        self.asked += 1
-        n = self.asked
-        kind = self.rng.choice((inference, inference, inference, training, science))
+        """A question of any kind: the same for its number, whoever draws it."""
+        n, place = next(self._numbers), self.chance.place
+        rng = self.chance.stream("question", n)
+        kind = rng.choice((inference, inference, inference, training, science))
         if kind is training:
-            return training(1_000_000 + n)
+            return training(1_000_000 + place * _OF_A_PLACE + n)
         if kind is science:
-            return science(1000 + n)
-        return inference(500 + n, self.rng.choice(("llama-3.1-8b", "llama-3.3-70b", "gpt-oss-120b")))
+            return science(1000 + n, 900 + place)
+        model = rng.choice(("llama-3.1-8b", "llama-3.3-70b", "gpt-oss-120b"))
+        return inference(500 + n, model, osl_tokens=201 + place)
 
     def key(self) -> str:
         """A key that nobody has used."""
-        self.keys += 1
-        return f"key-{self.keys}-{self.rng.getrandbits(48):012x}"
+        return f"key-{self.chance.place}-{next(self._keys)}"
 
     def mixed(self) -> dict[str, Any]:
-        """A question that is fresh, or one that was asked before."""
+        """A question that is fresh, or one that was asked before in its place."""
         if self._made and self.rng.random() < _SAME_QUESTION_FRACTION:
             return self.rng.choice(self._made)
         self._made.append(self.fresh())

@@ -1,6 +1,5 @@
 """The protocol: cases in a random order on one rig, everything checked after each, and what came of it."""
 
-import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +9,13 @@ from pathlib import Path
 from config.environment import ROOT
 from scripts.faulting.bounds import held, not_given_back
 from scripts.faulting.case import Case
+from scripts.faulting.chance import Chance
 from scripts.faulting.checker import Checker
 from scripts.faulting.driver import Driver
 from scripts.faulting.ledger import Ledger, Violation
 from scripts.faulting.load import Load, Questions
 from scripts.faulting.rig import running_rig
-from scripts.faulting.scene import Profile, Scene, Seen
+from scripts.faulting.scene import BEFORE, Profile, Scene, Seen
 
 _WARM_JOBS = 6
 
@@ -41,7 +41,7 @@ class Protocol:
     def run(self, chosen: Case) -> Outcome:
         """One case, and everything that does not hold afterwards and did before."""
         since_s = time.monotonic()
-        self.scene.seen = Seen()
+        self.scene.begin(chosen.number)
         self.scene.rig.wait_until_whole()
         before = held(self.scene.rig)
         try:
@@ -70,21 +70,19 @@ def protocol(
     changes: Mapping[str, str] | None = None,
 ) -> Iterator[Protocol]:
     """A rig of the code in a tree that has sized a few jobs already."""
-    rng = random.Random(seed)  # noqa: S311 - so that it can be replayed
+    chance = Chance(seed, BEFORE)
     with running_rig(tree=tree, keep=keep, changes=changes) as rig:
         ledger = Ledger(rig.folder / "ledger.jsonl")
         driver = Driver(rig, ledger)
-        questions = Questions(rng)
-        load = Load(driver, questions)
+        load = Load(driver, Questions(chance))
         try:
             scene = Scene(
                 rig=rig,
                 driver=driver,
                 checker=Checker(rig, driver),
-                questions=questions,
                 load=load,
                 profile=profile,
-                rng=rng,
+                chance=chance,
             )
             load.post(_WARM_JOBS)
             for job in load.acknowledged():

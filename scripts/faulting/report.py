@@ -1,6 +1,7 @@
 """The report: what was broken how often, how long it took until all was well, and what did not hold."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,12 @@ from statistics import median
 from typing import Any
 
 from scripts.faulting.checker import SHOWN
+from scripts.faulting.ledger import BATCH, RUN
 from scripts.faulting.protocol import Outcome, Protocol
 
 _WASTED = b"SELECT coalesce(sum(attempts - 1), 0) FROM runs WHERE attempts > 1"
+# So many must be acknowledged before "none was lost" says something: by all cases of the full profile together.
+ENOUGH_JOBS = 10_000
 _ENDS = b"SELECT status, coalesce(error_code, ''), count(*) FROM runs GROUP BY 1, 2 ORDER BY 1, 2"
 
 
@@ -22,34 +26,46 @@ class Totals:
     profile: str
     took_s: float
     jobs: int
+    batches: int
     requests: int
     faults: int
     bad_inputs: int
     wasted: int
+    tries: int
     absorbed: int
     failures_outside: int
     failures_inside: int
     ends: dict[str, int]
+    # Where enough are asked for, how many.
+    wanted_jobs: int | None
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether enough were acknowledged."""
+        return self.wanted_jobs is None or self.jobs >= self.wanted_jobs
 
 
-def totals(running: Protocol, *, seed: int, took_s: float) -> Totals:
+def totals(running: Protocol, *, seed: int, took_s: float, wanted_jobs: int | None) -> Totals:
     """Added up; the rig must still run."""
     scene, ledger = running.scene, running.scene.driver.ledger
     ends = {f"{status} {code}".strip(): int(str(count)) for status, code, count in scene.query(_ENDS)}
-    acknowledged = ledger.acknowledged()
+    keyed, made = ledger.acknowledged(), Counter(made[: len(RUN)] for made in ledger.made)
     return Totals(
         seed=seed,
         profile=scene.profile,
         took_s=took_s,
-        jobs=len(acknowledged),
+        jobs=made[RUN],
+        batches=made[BATCH],
         requests=ledger.counts["requests"],
         faults=sum(outcome.seen.faults for outcome in running.outcomes),
         bad_inputs=sum(outcome.seen.bad_inputs for outcome in running.outcomes),
         wasted=scene.count(_WASTED),
-        absorbed=sum(job.asked - 1 for job in acknowledged),
+        tries=sum(job.asked for job in keyed),
+        absorbed=sum(job.absorbed for job in keyed),
         failures_outside=ledger.counts["5xx outside the windows"],
         failures_inside=ledger.counts["5xx in windows"],
         ends=ends,
+        wanted_jobs=wanted_jobs,
     )
 
 
@@ -79,15 +95,16 @@ HEAD = """| case | what | faults | new job done after, p50 / max s | all ended a
 |---:|---|---:|---:|---:|---:|---:|---|---:|"""
 
 
-def markdown(outcomes: Sequence[Outcome], found: Totals, mutants: Sequence[str] = ()) -> Iterator[str]:
+def markdown(outcomes: Sequence[Outcome], found: Totals) -> Iterator[str]:
     """The report, line by line."""
     yield f"# Faults and abuse: {found.profile} profile, seed {found.seed}"
     yield ""
     yield (
-        f"{len(outcomes)} cases in {found.took_s:.0f} s: {found.jobs} acknowledged jobs and {found.requests} requests, "
-        f"{found.faults} faults, {found.bad_inputs} bad inputs. {found.wasted} sizings were done again for nothing, "
-        f"{found.absorbed} repeated posts made no second job. {found.failures_outside} answers of 5xx outside the "
-        f"windows of faults, {found.failures_inside} in them."
+        f"{len(outcomes)} cases in {found.took_s:.0f} s: {found.jobs} acknowledged jobs, {found.batches} batches and "
+        f"{found.requests} requests, {found.faults} faults, {found.bad_inputs} bad inputs. {found.wasted} sizings were "
+        f"done again for nothing. Of {found.tries} posts under keys {found.absorbed} repeated one that was answered "
+        f"or about to be, and made no second job. {found.failures_outside} answers of 5xx outside the windows of "
+        f"faults, {found.failures_inside} in them."
     )
     yield ""
     recovered, rested = (
@@ -100,7 +117,7 @@ def markdown(outcomes: Sequence[Outcome], found: Totals, mutants: Sequence[str] 
         )
         yield ""
     lost = [violation for outcome in outcomes for violation in outcome.violations if violation.invariant == "I1"]
-    yield f"Of {found.jobs} acknowledged jobs {len(lost) or 'none'} did not end as promised (I1)."
+    yield f"Of {found.jobs} acknowledged jobs {len(lost) or 'none'} did not end as promised (I1)." + _enough(found)
     yield ""
     yield "Runs ended: " + ", ".join(f"{count} {name}" for name, count in found.ends.items()) + "."
     yield ""
@@ -112,11 +129,22 @@ def markdown(outcomes: Sequence[Outcome], found: Totals, mutants: Sequence[str] 
     yield f"{len(violations)} violations." if violations else "No violations."
     for violation in violations[:SHOWN]:
         yield f"- {violation}"
-    if mutants:
-        yield ""
-        yield "Mutants, each a copy of the tree that is broken on purpose:"
-        for line in mutants:
-            yield f"- {line}"
+
+
+def _enough(found: Totals) -> str:
+    if found.wanted_jobs is None:
+        return ""
+    return f" At least {found.wanted_jobs} were to be acknowledged: {'so they were' if found.are_enough else 'FAILED'}."
+
+
+def of_mutants(lines: Sequence[str]) -> Iterator[str]:
+    """The part of the report that tells whether the checker finds what is broken on purpose."""
+    yield "## Mutants"
+    yield ""
+    yield "Each is a copy of the tree that is broken on purpose; what was found of it first:"
+    yield ""
+    for line in lines:
+        yield f"- {line}"
 
 
 def write_json(path: Path, outcomes: Sequence[Outcome], found: Totals) -> None:

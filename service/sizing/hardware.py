@@ -48,6 +48,10 @@ class GpuSpec:
     tdp_w: float | None
     compute_capability: str | None
 
+    def __hash__(self) -> int:
+        """Equal records have one id: not all fields are hashed whenever somebody remembers what follows from it."""
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSpec:
@@ -80,6 +84,10 @@ class ServerSpec:
     nodes: int = 1
     # Network cards of the compute network in one node; None: what the reference pattern says, else one per GPU.
     nics_node: int | None = None
+
+    def __hash__(self) -> int:
+        """Equal records have one id: not all fields are hashed whenever somebody remembers what follows from it."""
+        return hash(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +160,10 @@ class SwitchSpec:
     # The product line: PowerSwitch, Spectrum-X, Quantum.
     family: str = ""
 
+    def __hash__(self) -> int:
+        """Equal records have one id: not all fields are hashed whenever somebody remembers what follows from it."""
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RackSpec:
@@ -200,6 +212,10 @@ class StorageSpec:
     plan_power_w: float | None
     front_end_gb_s: float | None = None
     nodes_least: int | None = None
+
+    def __hash__(self) -> int:
+        """Equal records have one id: not all fields are hashed whenever somebody remembers what follows from it."""
+        return hash(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

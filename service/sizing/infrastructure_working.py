@@ -7,7 +7,7 @@ from service.sizing.fabric import compute_ports
 from service.sizing.hardware import FacilityPreset
 from service.sizing.published_fabrics import published_fabric
 from service.sizing.result import FacilityPlan, NetworkPart, Quantity, StoragePlan, WorkingStep
-from service.sizing.round_result import rounded_once
+from service.sizing.round_result import rounded_once, significant
 from service.sizing.site import Draw
 from service.sizing.standing import Standing, facility_of
 from service.sizing.units import YEAR_H
@@ -271,7 +271,7 @@ def _step(  # noqa: PLR0917 - one line of a table, read across
 ) -> WorkingStep:
     return WorkingStep(
         name=name,
-        value=None if value is None else float(value),
+        value=None if value is None else significant(float(value)),
         unit=unit,
         formula=formula,
         inputs=rounded_once(tuple(Quantity(name=n, value=None if v is None else float(v)) for n, v in inputs)),

@@ -121,6 +121,8 @@ def confidence_below(bound: Numeric, point: Numeric, spread: Spread) -> FloatArr
 
 def confidences_below(each: Sequence[tuple[float, float, Spread]]) -> list[float]:
     """The same of several quantities, each a bound, a point and a spread of its own."""
+    if not each:
+        return []
     columns = np.array(
         [(bound, point, spread.shift, max(spread.up, 1e-12), max(spread.down, 1e-12)) for bound, point, spread in each]
     ).T

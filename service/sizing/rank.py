@@ -200,23 +200,17 @@ def pareto_front(*, cost_weight: FloatArray, speed: FloatArray, power_w: FloatAr
 
 def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> tuple[Rejection, ...]:
     """One rejection per server without a feasible candidate: its farthest limit, its nearest candidate, the count."""
+    nearest, candidates = _nearest(verdict, server, len(table.servers))
     found: list[Rejection] = []
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = _or_inf(np.abs(verdict.available - verdict.required) / np.abs(verdict.required))
-    offered = set(server[verdict.stage == FEASIBLE].tolist())
-    for row in sorted(set(server.tolist()) - offered):
-        mine = np.flatnonzero(server == row)
-        stages = verdict.stage[mine]
-        stage = int(stages.max())
-        at_limit = mine[stages == stage]
-        nearest = int(at_limit[np.argmin(distance[at_limit])])
-        limit = STAGES[stage]
-        required, available = float(verdict.required[nearest]), float(verdict.available[nearest])
+    for row in np.flatnonzero(candidates).tolist():
+        at = nearest[row]
+        limit = STAGES[verdict.stage[at]]
+        required, available = float(verdict.required[at]), float(verdict.available[at])
         found.append(
             Rejection(
                 server=table.servers[row].id,
                 limit=limit,
-                candidates=int(at_limit.size),
+                candidates=int(candidates[row]),
                 detail=_detail(limit, required, available),
                 required=_known(required),
                 available=_known(available),
@@ -224,6 +218,24 @@ def rejections(verdict: Verdict, *, server: IntArray, table: HardwareTable) -> t
             )
         )
     return tuple(found)
+
+
+def _nearest(verdict: Verdict, server: IntArray, servers: int) -> tuple[IntArray, IntArray]:
+    """Of each server that nothing passed the candidate nearest to its farthest limit, and how many fell to that."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = _or_inf(np.abs(verdict.available - verdict.required) / np.abs(verdict.required))
+    farthest = np.full(servers, FEASIBLE, dtype=np.int64)
+    np.maximum.at(farthest, server, verdict.stage)
+    # What has passed every limit is offered.
+    farthest[server[verdict.feasible]] = len(STAGES)
+    fell = np.flatnonzero(verdict.stage == farthest[server])
+    least = np.full(servers, np.inf)
+    np.minimum.at(least, server[fell], distance[fell])
+    # Backwards, so that of equals the first one stays.
+    closest = fell[distance[fell] == least[server[fell]]][::-1]
+    nearest = np.zeros(servers, dtype=np.int64)
+    nearest[server[closest]] = closest
+    return nearest, np.bincount(server[fell], minlength=servers)
 
 
 def outward(value: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,6 +78,8 @@ def _sum(rates: list[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
+# The same for every question that comes to so many servers with a model.
+@lru_cache(maxsize=4096)
 def inference_storage(*, weights_bytes: float, versions: int, servers: int, load_s: float) -> StoragePlan:
     """The model store: `versions` of the weights, read by all servers at a cold start."""
     read = float(model_load_bytes_s(weights_bytes, servers=servers, load_s=load_s))

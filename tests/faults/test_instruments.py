@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -17,17 +18,19 @@ import pytest
 from config.environment import ROOT
 from scripts.children import free_port
 from scripts.faulting.bounds import Held, beyond
+from scripts.faulting.chance import Chance
 from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
 from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.ledger import Answer, Job, Ledger
+from scripts.faulting.load import Load, Questions
 from scripts.faulting.member import Member, supervised
 from scripts.faulting.mutants import MUTANTS
 from scripts.faulting.proxy import Proxy
 from scripts.faulting.receiver import FAILS_FIRST, GONE, Receiver
 from scripts.faulting.register import History
 from scripts.faulting.rig import Rig
-from scripts.faulting.scene import Profile
+from scripts.faulting.scene import Profile, Scene
 from scripts.processes import Process
 from scripts.trouble import Trouble
 
@@ -136,11 +139,59 @@ def test_an_answer_is_looked_at_as_it_comes(ledger, answer, wrong):
 
 
 def test_a_503_is_right_while_something_is_broken_and_only_with_retry_after(ledger):
-    ledger.in_window = True
+    ledger.open_window()
     ledger.received("acme", "GET", "/v1/runs", heard(503, AWAY, retry_after="1", **PROBLEM))
     assert found(ledger) == set()
     ledger.received("acme", "GET", "/v1/runs", heard(503, AWAY, **PROBLEM))
     assert found(ledger) == {"I4"}
+
+
+def test_a_503_is_excused_by_when_it_was_asked_for(ledger):
+    ledger.open_window()
+    ledger.close_window()
+    away = heard(503, AWAY, retry_after="1", **PROBLEM)
+    ledger.received("acme", "GET", "/v1/runs", dataclasses.replace(away, took_s=60.0))
+    assert found(ledger) == set()
+    ledger.received("acme", "GET", "/v1/runs", dataclasses.replace(away, took_s=0.0))
+    assert found(ledger) == {"I4"}
+    assert ledger.counts == {"5xx": 2, "5xx in windows": 1, "5xx outside the windows": 1}
+
+
+def scene_of(seed):
+    """A scene without a rig: what it draws needs none."""
+    load = Load(driver=None, questions=None)
+    return Scene(rig=None, driver=None, checker=None, load=load, profile=Profile.QUICK, chance=Chance(seed, 0))
+
+
+def drawn(scene, number):
+    """What a case of that number draws first."""
+    scene.begin(number)
+    moments = [scene.rng.random() for _ in range(5)]
+    by_the_clock = [scene.chance.stream("look", n).random() for n in range(3)]
+    load = [(scene.load.questions.rng.random(), scene.load.questions.mixed()) for _ in range(20)]
+    return moments, by_the_clock, load, [scene.questions.key() for _ in range(3)]
+
+
+def test_a_case_draws_the_same_alone_and_after_others():
+    alone, whole = scene_of(7), scene_of(7)
+    order = [case.number for case in chosen((), profile=Profile.QUICK, seed=7)]
+    first = {number: drawn(whole, number) for number in order}
+    assert drawn(alone, 14) == first[14]
+    assert drawn(scene_of(8), 14) != first[14]
+    questions = [json.dumps(question) for told in first.values() for _, question in told[2]]
+    keys = [key for told in first.values() for key in told[3]]
+    assert len(set(keys)) == len(keys)
+    asked = {number: {json.dumps(question) for _, question in told[2]} for number, told in first.items()}
+    assert len(set(questions)) == sum(map(len, asked.values())), "two cases ask the same"
+
+
+def test_threads_that_draw_at_once_move_nothing():
+    one, many = Questions(Chance(7, 14)), Questions(Chance(7, 14))
+    alone = [json.dumps(one.fresh()) for _ in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda _: json.dumps(many.fresh()), range(100)))
+    assert sorted(together) == sorted(alone)
+    assert [one.rng.random() for _ in range(3)] == [many.rng.random() for _ in range(3)]
 
 
 def test_a_run_that_goes_back_and_one_with_two_answers_are_found(ledger):

@@ -17,6 +17,7 @@ EACH = [
 
 def test_several_are_as_sure_as_each_alone() -> None:
     assert confidences_below(EACH) == [float(confidence_below(bound, point, spread)) for bound, point, spread in EACH]
+    assert confidences_below([]) == []
 
 
 def test_the_ends_of_the_interval_are_a_tenth_apart_from_sure() -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from service.catalog.catalog import Catalog
-from service.sizing.rank import order
+from service.sizing.rank import STAGES, Verdict, order, rejections
+from service.sizing.result import Limit
 from service.sizing.size import size
-from service.sizing.table import FloatArray
+from service.sizing.table import FloatArray, table_of
 from service.sizing.workload import Demand
 from tests.build import inference_workload, question
 
@@ -48,3 +49,20 @@ def test_equal_options_of_a_sizing_stand_by_racks(catalog: Catalog, weight: Floa
     assert (first.server, second.server) == (low.id, tall.id)
     assert first.servers == second.servers
     assert (first.facility.racks or 0) < (second.facility.racks or 0)
+
+
+def test_a_server_is_refused_by_its_farthest_limit_and_its_nearest_candidate(catalog: Catalog) -> None:
+    memory, ttft = STAGES.index(Limit.MEMORY), STAGES.index(Limit.TTFT)
+    table = table_of(catalog.hardware)
+    verdict = Verdict(
+        stage=np.array([ttft, ttft, memory, ttft, -1, memory, memory, memory]),
+        required=np.array([10.0, 10.0, 5.0, 10.0, np.nan, 5.0, np.nan, 7.0]),
+        available=np.array([30.0, 20.0, 4.9, 20.0, np.nan, 4.0, 4.0, np.nan]),
+    )
+    server = np.array([3, 3, 3, 3, 1, 1, 2, 2])
+    unknown, missed = rejections(verdict, server=server, table=table)
+    # Nothing is known of either candidate: the first one speaks.
+    assert (unknown.server, unknown.limit, unknown.candidates) == (table.servers[2].id, Limit.MEMORY, 2)
+    assert (unknown.required, unknown.available) == (None, 4.0)
+    assert (missed.server, missed.limit, missed.candidates) == (table.servers[3].id, Limit.TTFT, 3)
+    assert (missed.required, missed.available) == (10.0, 20.0)

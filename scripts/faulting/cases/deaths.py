@@ -1,5 +1,6 @@
 """Cases A: processes die, at the worst of moments."""
 
+import itertools
 import time
 
 from scripts.faulting.bounds import held
@@ -37,12 +38,15 @@ def child_killed(scene: Scene) -> None:
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.4)
         scene.load.post(scene.times(20, 200))
         until_s = time.monotonic() + 90
-        while kills < wanted and time.monotonic() < until_s:
-            time.sleep(scene.rng.uniform(0.1, 0.6))
-            worker = scene.rng.choice(scene.rig.workers)
+        for look in itertools.count():
+            if kills >= wanted or time.monotonic() > until_s:
+                break
+            rng = scene.chance.stream("look", look)
+            time.sleep(rng.uniform(0.1, 0.6))
+            worker = rng.choice(scene.rig.workers)
             # A child that holds nothing dies without a loss.
             if worker.children and scene.count(_RUNNING):
-                kills += worker.kill_child(scene.rng.choice(worker.children))
+                kills += worker.kill_child(rng.choice(worker.children))
         scene.rig.failpoints.unset(Trait.SLOW)
         scene.load.acknowledged()
     scene.note("children killed", kills)

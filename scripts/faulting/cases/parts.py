@@ -60,12 +60,10 @@ def submitted_meanwhile(scene: Scene, name: str, during_s: float) -> None:
         person, key = scene.driver.person(), scene.questions.key()
         body = body_of(person, key, scene.questions.fresh())
         job = scene.driver.ledger.job(person.tenant, key, body)
-        job.asked += 1
         answer = scene.driver.send(person, "POST", "/v1/workloads", body, headers={"Idempotency-Key": key})
+        scene.driver.ledger.tried(job, answer)
         slowest_s = max(slowest_s, answer.took_s)
         if answer.is_success:
-            job.acknowledged = True
-            scene.driver.ledger.saw_run(job, answer.json())
             accepted += 1
         else:
             refused += 1

@@ -1,6 +1,7 @@
 """Cases G: what changes under the service, and the loss of everything at once."""
 
 import functools
+import random
 import shutil
 import threading
 import time
@@ -153,12 +154,15 @@ def power_loss(scene: Scene) -> None:
     """At random points under load; what was acknowledged is there, and quotes have one history."""
     history = History()
     shop = scene.shop("acme")
-    for _ in range(scene.times(3, 30)):
+    for loss in range(scene.times(3, 30)):
         quotes = [shop.draft()["id"] for _ in range(2)]
         with scene.fault():
             scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
             scene.load.post(scene.times(20, 200))
-            callers = [threading.Thread(target=_step, args=(scene, shop, history, quote)) for quote in quotes]
+            callers = [
+                threading.Thread(target=_step, args=(scene.chance.stream("caller", loss, n), shop, history, quote))
+                for n, quote in enumerate(quotes)
+            ]
             for caller in callers:
                 caller.start()
             time.sleep(scene.rng.uniform(0.2, 1.2))
@@ -174,7 +178,7 @@ def power_loss(scene: Scene) -> None:
         scene.expect(holds=False, invariant=violation.invariant, words=violation.words)
 
 
-def _step(scene: Scene, shop: Shop, history: History, quote_id: str) -> None:
+def _step(rng: random.Random, shop: Shop, history: History, quote_id: str) -> None:
     """Two people take a quote through its life, whatever happens meanwhile."""
     for name, role, body in (
         ("submit", Role.SELLER, None),
@@ -191,4 +195,4 @@ def _step(scene: Scene, shop: Shop, history: History, quote_id: str) -> None:
             history.add(quote_id, request_id, answer)
 
         at_once([functools.partial(take)] * 2)
-        time.sleep(scene.rng.uniform(0.0, 0.3))
+        time.sleep(rng.uniform(0.0, 0.3))

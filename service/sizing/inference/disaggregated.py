@@ -1,6 +1,7 @@
 """Steady state of prefill and decode on GPUs of their own, from the time of their passes; arrays or scalars."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,9 +34,16 @@ def busiest(waits: FloatArray, *, most: float, fraction: float) -> FloatArray:
 
     `waits` are in services; below 1 - `fraction` nobody of that many waits, and less is not bought for.
     """
-    shares = np.linspace(min(most, 1.0 - fraction), most, _SHARES)
-    reached = np.searchsorted(wait_tail_s(1.0, shares, fraction), waits, side="right") - 1
+    shares, tails = _tails(most, fraction)
+    reached = np.searchsorted(tails, waits, side="right") - 1
     return np.asarray(shares[np.maximum(0, reached)], dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _tails(most: float, fraction: float) -> tuple[FloatArray, FloatArray]:
+    """Shares of time that are tried, and the wait of each in services that `fraction` of the requests stay under."""
+    shares = np.linspace(min(most, 1.0 - fraction), most, _SHARES)
+    return shares, wait_tail_s(1.0, shares, fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,7 +124,7 @@ def decoding(
         slack = ttft_s - prefill.tail_s - fixed
         busy = _bought(prefill, stream, overheads, step=step, slack=slack, servers=servers, most=utilisation)
         instances = wanted * prefill.one_s / (busy * servers)
-        carried, asked, prompts = wanted, busy, np.ones_like(step)
+        carried, asked, prompts = wanted, busy, np.ones((1, 1))
     else:
         capacity = ratio * servers
         carried = np.minimum(wanted, BUSIEST * capacity * prefill.most / prefill.pass_s(prefill.most))
@@ -158,7 +166,7 @@ def _bought(
     """
     each = prefill.one_s / servers
     queued = busiest(np.broadcast_to(slack / each, step.shape), most=most, fraction=stream.tail_fraction)
-    if not np.any(np.asarray(stream.closed) > 0.0):
+    if not stream.waits_somewhere:
         return queued
     decode_s = stream.steps * step
     low, high = np.full(step.shape, min(most, 1.0 - stream.tail_fraction)), queued

@@ -39,7 +39,7 @@ def step_floor(bench: Bench, values: PointValues, *, table: HardwareTable, conte
     load, layouts = bench.load, bench.layouts
     server, tp = layouts.server[row], np.float64(layouts.tp[row])
     bandwidth = float(table.bandwidth_bytes_s[server])
-    peak = float(multiply_flop_s(load.multiplied_precision, table, layouts.server[row : row + 1])[0])
+    peak = float(multiply_flop_s(load.multiplied_precision, table)[server])
     ranks = float(layouts.tp[row] * layouts.attention_dp[row])
     sequences = values.batch / float(layouts.attention_dp[row] * layouts.pp[row])
     touched = float(touched_fraction(load.expert_fraction * max(1.0, values.batch)))
@@ -263,7 +263,7 @@ def _rate_steps(bench: Bench, table: HardwareTable, *, row: int) -> tuple[Workin
     """
     load, server = bench.load, int(bench.layouts.server[row])
     curve = bench.machine.ffn
-    peak = float(multiply_flop_s(load.multiplied_precision, table, np.array([server]))[0])
+    peak = float(multiply_flop_s(load.multiplied_precision, table)[server])
     bandwidth = float(table.bandwidth_bytes_s[server])
     return (
         WorkingStep(

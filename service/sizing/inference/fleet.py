@@ -11,7 +11,7 @@ from service.sizing.inference.formats import Formats
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
-from service.sizing.inference.operate import batch_grid, batch_limit
+from service.sizing.inference.operate import batch_grid, batch_limit, even_steps
 from service.sizing.inference.requests import Requests
 from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, serve
@@ -296,8 +296,7 @@ def _best_column(point: ServingPoint, allowed: BoolArray, unit: Unit) -> IntArra
 
 
 def _between(low: FloatArray, high: FloatArray) -> FloatArray:
-    steps = np.linspace(0.0, 1.0, _FINE)
-    return np.asarray(low[:, None] * (high / low)[:, None] ** steps, dtype=np.float64)
+    return np.asarray(low[:, None] * (high / low)[:, None] ** even_steps(_FINE), dtype=np.float64)
 
 
 def _fleet(

@@ -56,7 +56,7 @@ class Lines:
         return _launches_s(load, machine, self.generation, self.context, decoding=decoding, prompted=prompted)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def lines_of(load: ModelLoad, machine: Machine, lengths: Lengths) -> Lines:
     """The lines of these candidates at these lengths."""
     sequence = [(group, _sequence(load, machine, group, lengths)) for group in load.groups]

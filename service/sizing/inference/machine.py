@@ -68,7 +68,8 @@ class Machine:
 
 
 # Both modes of serving ask for the same rows, and so do questions about one model that fits in the same memories.
-@lru_cache(maxsize=8)
+# Each model that is asked about by turns takes some: layouts that fit, those that become options, and the first one.
+@lru_cache(maxsize=16)
 def _taken(machine: Machine, int64_rows: bytes) -> Machine:
     rows = np.frombuffer(int64_rows, dtype=np.int64)
 
@@ -95,18 +96,21 @@ def _taken(machine: Machine, int64_rows: bytes) -> Machine:
     )
 
 
-def multiply_flop_s(precision: Precision, table: HardwareTable, server: IntArray) -> FloatArray:
-    """Dense peak [FLOP/s] at which weights of this format are multiplied; 16 bit on GPUs without the format."""
-    peak = table.flop_s[precision][server]
-    fallback = table.flop_s[Precision.BF16][server]
-    fallback = np.where(np.isnan(fallback), table.flop_s[Precision.FP16][server], fallback)
-    return np.where(np.isnan(peak), fallback, peak)
+@lru_cache(maxsize=64)
+def multiply_flop_s(precision: Precision, table: HardwareTable) -> FloatArray:
+    """Dense peak [FLOP/s] of every server for weights of this format; 16 bit on GPUs without the format."""
+    peak, fallback = table.flop_s[precision], table.flop_s[Precision.BF16]
+    fallback = np.where(np.isnan(fallback), table.flop_s[Precision.FP16], fallback)
+    found = np.where(np.isnan(peak), fallback, peak)
+    # Every sizing of this catalog shares it.
+    found.flags.writeable = False
+    return found
 
 
 def _peaks(load: ModelLoad, table: HardwareTable, server: IntArray) -> dict[Precision, FloatArray]:
     """Of the formats that a pass multiplies in, (candidates, 1)."""
     formats = {load.multiplied_precision, load.mixer_precision, load.kv_precision, Precision.BF16}
-    peaks = {precision: multiply_flop_s(precision, table, server)[:, None] for precision in formats}
+    peaks = {precision: multiply_flop_s(precision, table)[server, None] for precision in formats}
     return {precision: np.where(np.isnan(peak), np.inf, peak) for precision, peak in peaks.items()}
 
 

@@ -1,5 +1,7 @@
 """Which decode batch a load means: the steady state is solved for the load, not swept blindly."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from service.sizing.calibration import Calibration
@@ -24,8 +26,15 @@ def batch_limit(memory: InferenceMemory, layouts: InferenceLayouts, calibration:
 def batch_grid(limit: FloatArray, *, points: int, smallest: float = 1.0) -> FloatArray:
     """Decode batches (candidates x points), evenly spaced on the logarithm from `smallest` to each limit."""
     low = np.minimum(smallest, limit)
+    return np.asarray(low[:, None] * (limit / low)[:, None] ** even_steps(points), dtype=np.float64)
+
+
+@lru_cache(maxsize=8)
+def even_steps(points: int) -> FloatArray:
+    """So many from 0 to 1."""
     steps = np.linspace(0.0, 1.0, points)
-    return np.asarray(low[:, None] * (limit / low)[:, None] ** steps, dtype=np.float64)
+    steps.flags.writeable = False
+    return steps
 
 
 def solve_batch(

@@ -21,9 +21,11 @@ from service.sizing.inference.operate import batch_limit
 from service.sizing.inference.predict import (
     FleetFlow,
     PointValues,
+    Promises,
     at_most,
-    confidence_of,
+    confidences_of,
     held_interval,
+    promises_of,
     receipts_of,
     serving_metrics,
 )
@@ -86,10 +88,12 @@ def inference_options(
     picked: list[Picked], values: list[PointValues], scene: Scene, *, contest: Contest
 ) -> tuple[SizingOption, ...]:
     """Options in the order given, ranked from 1; `values` is what `operating_values` made of the same list."""
-    served: dict[tuple[int, int], _Served] = {}
-    for one, value in zip(picked, values, strict=True):
-        if one.place not in served:
-            served[one.place] = _served(one, value, scene)
+    places = {one.place: (one, value) for one, value in zip(reversed(picked), reversed(values), strict=True)}
+    sure = confidences_of([_promises(one, value, scene) for one, value in places.values()])
+    served = {
+        place: _served(one, value, scene, confidence_fraction=confidence)
+        for (place, (one, value)), confidence in zip(places.items(), sure, strict=True)
+    }
     return tuple(_option(rank, one, served[one.place], scene, contest=contest) for rank, one in enumerate(picked, 1))
 
 
@@ -135,14 +139,29 @@ class _Served:
     working: tuple[WorkingStep, ...]
 
 
-def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
+def _spreads(one: Picked, scene: Scene) -> Spreads:
+    group, gpu = one.group, scene.table.gpus[one.server].id
+    return spreads_of(group.load.label, scene.calibration, gpu=gpu, disaggregated=group.disaggregated)
+
+
+def _promises(one: Picked, values: PointValues, scene: Scene) -> Promises:
+    ttft_s, tpot_s = slo_seconds(scene.workload.slo)
+    return promises_of(
+        values,
+        _spreads(one, scene),
+        ttft_s=ttft_s,
+        tpot_s=tpot_s,
+        capacity=_capacity(one),
+        demand=scene.demand.requests_s or 0.0,
+    )
+
+
+def _served(one: Picked, values: PointValues, scene: Scene, *, confidence_fraction: float) -> _Served:
     group, row, calibration, table = one.group, one.layout, scene.calibration, scene.table
     layouts, memory, load = group.bench.layouts, group.memory, group.load
     gpu = table.gpus[one.server].id
-    traffic = scene.traffic
-    spreads = spreads_of(load.label, calibration, gpu=gpu, disaggregated=group.disaggregated)
+    traffic, spreads = scene.traffic, _spreads(one, scene)
     instance = int(layouts.gpus_instance[row])
-    ttft_s, tpot_s = slo_seconds(scene.workload.slo)
     kv_cache = float(memory.sequence[row]) * values.batch / float(layouts.attention_dp[row])
     floor = step_floor(group.bench, values, table=table, context=traffic.decode_context_tokens, row=row)
     return _Served(
@@ -156,14 +175,7 @@ def _served(one: Picked, values: PointValues, scene: Scene) -> _Served:
             flow=_flow(one, values, spreads, scene),
             gpus=one.replicas * instance,
         ),
-        confidence_fraction=confidence_of(
-            values,
-            spreads,
-            ttft_s=ttft_s,
-            tpot_s=tpot_s,
-            capacity=_capacity(one),
-            demand=scene.demand.requests_s or 0.0,
-        ),
+        confidence_fraction=confidence_fraction,
         batch=values.batch,
         memory=memory_parts(
             weights=float(memory.weights[row]),

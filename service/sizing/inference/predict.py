@@ -1,8 +1,8 @@
 """From a point of the steady state to metrics with intervals, and how sure a bound is met."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.evidence import nearest_evidence
@@ -14,6 +14,7 @@ from service.sizing.interval import (
     Basis,
     Interval,
     Metric,
+    Spread,
     confidences_below,
     interval,
     scaled,
@@ -128,7 +129,15 @@ def serving_metrics(
     return tuple(Metric(name=name, interval=found, basis=basis, nearest=nearest) for name, found in rows)
 
 
-def confidence_of(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """What an option promises, each a bound, a point and its spread: tails of times stay under, rates come up to it."""
+
+    tails: list[tuple[float, float, Spread]]
+    rates: list[tuple[float, float, Spread]]
+
+
+def promises_of(
     values: PointValues,
     spreads: Spreads,
     *,
@@ -136,21 +145,19 @@ def confidence_of(
     tpot_s: float,
     capacity: float,
     demand: float,
-) -> float:
-    """The least sure of the three promises: TTFT tail, TPOT tail, capacity; `capacity` and `demand` in the same unit.
+) -> Promises:
+    """Up to three of them: TTFT tail, TPOT tail, capacity; `capacity` and `demand` in the same unit."""
+    tails = ((ttft_s, values.ttft_tail_s, spreads.ttft), (tpot_s, values.tpot_tail_s, spreads.tpot))
+    return Promises(
+        tails=[tail for tail in tails if math.isfinite(tail[0])],
+        rates=[(demand, capacity, spreads.rate)] if demand > 0.0 else [],
+    )
 
-    The three rest on the same efficiencies and move together, so they do not multiply.
+
+def confidences_of(each: Sequence[Promises]) -> list[float]:
+    """Of each option the least sure of its promises, all of them asked for in one call.
+
+    They rest on the same efficiencies and move together, so they do not multiply.
     """
-    tails = [
-        (bound, tail, spread)
-        for bound, tail, spread in (
-            (ttft_s, values.ttft_tail_s, spreads.ttft),
-            (tpot_s, values.tpot_tail_s, spreads.tpot),
-        )
-        if np.isfinite(bound)
-    ]
-    rates = [(demand, capacity, spreads.rate)] if demand > 0.0 else []
-    if not tails and not rates:
-        return 1.0
-    below = confidences_below([*tails, *rates])
-    return min(1.0, *below[: len(tails)], *(1.0 - less for less in below[len(tails) :]))
+    below = iter(confidences_below([bound for one in each for bound in (*one.tails, *one.rates)]))
+    return [min([1.0, *(next(below) for _ in one.tails), *(1.0 - next(below) for _ in one.rates)]) for one in each]

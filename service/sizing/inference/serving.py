@@ -185,11 +185,9 @@ def serve(
 
 def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     """The passes of an instance whose prefill and decode share GPUs."""
-    machine = bench.machine
+    machine, stream = bench.machine, traffic.stream
     sequences = batch / (machine.attention_dp * machine.pp)
-    carried = pass_tokens(
-        arriving(sequences, traffic.stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens
-    )
+    carried = pass_tokens(arriving(sequences, stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens)
     lengths = lengths_of(traffic)
     decode, mixed = paired_parts(bench.load, machine, Pass(decode=sequences, prefill_tokens=carried, lengths=lengths))
     _DECODED.put((machine, lengths, sequences.shape, sequences.tobytes()), decode)
@@ -199,7 +197,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
         pp=machine.pp,
         decode=decode,
         mixed=mixed,
-        full=_full(bench, traffic) if np.any(np.asarray(traffic.stream.closed) > 0.0) else mixed,
+        full=_full(bench, traffic) if stream.waits_somewhere else mixed,
         pass_tokens=carried,
         most_tokens=bench.chunk_tokens,
     )
@@ -329,6 +327,7 @@ def _spread(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     return values if values.shape == shape else np.broadcast_to(values, shape)
 
 
+@lru_cache(maxsize=64)
 def _z_of(fraction: float) -> float:
     """Standard normal quantile of the percentile asked for."""
     return max(0.0, NORMAL.inv_cdf(min(0.9999, max(0.5, fraction))))

@@ -33,8 +33,7 @@ class Placement:
 
 def require_known(load: ModelLoad, table: HardwareTable, gpu: GpuSpec) -> None:
     """Raises UnsupportedWorkloadError when the GPU's bandwidth or arithmetic is unknown: no time can be told then."""
-    rows = np.zeros(1, dtype=np.int64)
-    peak = multiply_flop_s(load.weight_precision, table, rows)
+    peak = multiply_flop_s(load.weight_precision, table)
     missing = [
         name
         for name, value in (("memory bandwidth", table.bandwidth_bytes_s[0]), ("16-bit or narrower peak", peak[0]))

@@ -39,6 +39,11 @@ class Stream:
         return not isinstance(self.closed, np.ndarray) and self.closed == 0.0
 
     @property
+    def waits_somewhere(self) -> bool:
+        """Whether any client waits for an answer before its next request."""
+        return not self.independent and bool(np.any(np.asarray(self.closed) > 0.0))
+
+    @property
     def steps(self) -> FloatArray:
         """Decode steps of one request."""
         return np.asarray(self.osl_tokens / self.accepted_tokens, dtype=np.float64)
@@ -103,22 +108,31 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
-    stalled = _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
-    others = overheads.interference * _others(passes, stream) * (arrived * extra + stalled)
-    waited = _waited(passes, stream, overheads)
-    # Independent arrivals come in no step.
-    ahead = waited * _together_s(passes, stream, overheads, extra=extra) if np.any(waited > 0.0) else waited
-    # Prompts that a request waits for before its first token do not delay its later ones.
-    load = np.maximum(0.0, others - overheads.interference * waited * extra / stream.steps)
-    cycle = step + load
+    prompts = arrived * extra
+    # One rank alone waits for no other.
+    ranked = bool((np.asarray(passes.attention_dp) > 1.0).any())
+    if ranked:
+        prompts = prompts + _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
+    others = overheads.interference * _others(passes, stream) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
-    own, tail = _own_s(passes, stream, overheads, mixed=mixed)
-    apart = 1.0 - stream.closed * together_fraction(stream, overheads)
-    joining = overheads.admission_steps * cycle + _gathered_s(passes, overheads, cycle=cycle)
+    cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
+    own, own_tail = _own_s(passes, stream, overheads, share=share, mixed=mixed)
+    if stream.independent:
+        first, tail = own + first, own_tail + tail
+    else:
+        waited = _waited(passes, stream, overheads)
+        ahead = waited * _together_s(passes, stream, overheads, extra=extra) if np.any(waited > 0.0) else waited
+        # Prompts that a request waits for before its first token do not delay its later ones.
+        cycle = step + np.maximum(0.0, others - overheads.interference * waited * extra / stream.steps)
+        apart = 1.0 - stream.closed * together_fraction(stream, overheads)
+        first, tail = own + apart * first + ahead, own_tail + apart * tail + 2.0 * ahead
+    joining = overheads.admission_steps * cycle
+    if ranked:
+        joining = joining + _gathered_s(passes, overheads, cycle=cycle)
     fixed = joining + admission_s(stream, overheads)
     return SteadyState(
-        ttft_s=own + apart * wait_s(extra, busy) + ahead + fixed,
-        ttft_tail_s=tail + apart * wait_tail_s(extra, busy, stream.tail_fraction) + 2.0 * ahead + fixed,
+        ttft_s=first + fixed,
+        ttft_tail_s=tail + fixed,
         tpot_s=np.asarray(cycle / stream.accepted_tokens, dtype=np.float64),
         cycle_s=cycle,
         step_s=step,
@@ -163,21 +177,19 @@ def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     return np.asarray(parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
 
 
-def _others(passes: Passes, stream: Stream) -> FloatArray:
+def _others(passes: Passes, stream: Stream) -> Numeric:
     """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
 
     The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
     """
     if stream.independent:
-        return np.ones((1, 1))
+        return 1.0
     clients = np.maximum(1.0, passes.batch / passes.attention_dp)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
 
 
 def _stalled_s(passes: Passes, overheads: Overheads, *, alone: FloatArray, passes_rank: FloatArray) -> FloatArray:
     """Time per step [s] that a rank stands still for prompts of other ranks; one rank alone never does."""
-    if not np.any(np.asarray(passes.attention_dp) > 1.0):
-        return np.zeros((1, 1))
     stalls = overheads.stall_fraction * _stalls(passes, passes_rank)
     return np.asarray(stalls * _stall_s(passes, overheads, alone=alone), dtype=np.float64)
 
@@ -210,8 +222,6 @@ def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
     C (1 + 1 / n) / 2 of them, one of which is the own. Later on they come one by one, as the requests before them end;
     means of published runs hold that first wave, ten requests a client or so, however long requests decode.
     """
-    if stream.independent:
-        return np.zeros((1, 1))
     clients = passes.batch / passes.attention_dp
     waited = before(clients, clients * stream.new_tokens / passes.most_tokens)
     return np.asarray(stream.closed * together_fraction(stream, overheads) * waited / passes.pp, dtype=np.float64)
@@ -231,9 +241,14 @@ def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
     return np.maximum(0.0, 0.5 * clients * (1.0 + 1.0 / np.maximum(1.0, passes)) - 1.0)
 
 
-def _own_s(passes: Passes, stream: Stream, overheads: Overheads, *, mixed: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Time [s] of the passes that carry a prompt, of the mean and of the tail; longer prompts attend to more."""
-    mean = np.maximum(1.0, stream.new_tokens / passes.pass_tokens) * mixed
+def _own_s(
+    passes: Passes, stream: Stream, overheads: Overheads, *, share: FloatArray, mixed: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Time [s] of the passes that carry a prompt, of the mean and of the tail; longer prompts attend to more.
+
+    `share` is how many passes the mean prompt takes, below one where several share a pass.
+    """
+    mean = np.maximum(1.0, share) * mixed
     growth = stream.tail_tokens / stream.new_tokens
     attention = overheads.context * overheads.gpu_vintage * passes.mixed.context
     tail = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens) * (mixed + (growth - 1.0) * attention)

@@ -1,0 +1,103 @@
+"""What the report counts, and what it fails: repeats, the floor of acknowledged jobs, what was promised and is lost."""
+
+import subprocess
+import sys
+
+import pytest
+
+from config.environment import ROOT
+from scripts.faulting.checker import Stored, lost
+from scripts.faulting.command import Part, write_report
+from scripts.faulting.ledger import Answer, Ledger
+from scripts.faulting.report import Totals, markdown, of_mutants
+from scripts.faulting.seeds import seed_of_tests
+from scripts.options import parse
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    yield ledger
+    ledger.close()
+
+
+def heard(status, body=b"{}", **headers):
+    return Answer(status=status, headers=headers, body=body, took_s=0.1)
+
+
+RUN = b'{"id": "run_1", "status": "queued"}'
+
+
+def test_only_a_post_that_repeats_another_is_absorbed(ledger):
+    job = ledger.job("acme", "k", {})
+    away, refused = heard(None, b""), heard(503)
+    for answer in (away, refused, heard(202, RUN), heard(409), heard(202, RUN, **{"idempotency-replayed": "true"})):
+        ledger.tried(job, answer)
+    assert (job.asked, job.absorbed, job.acknowledged, job.run_ids) == (5, 2, True, {"run_1"})
+
+
+def test_whatever_a_client_was_told_of_is_kept_however_it_was_asked_for(ledger):
+    ledger.received("acme", "POST", "/v1/workloads", heard(202, RUN))
+    ledger.received("bolt", "POST", "/v1/batches", heard(202, b'{"id": "bat_1"}'))
+    ledger.received("bolt", "POST", "/v1/batches?dry_run=true", heard(200, b'{"items": 3}'))
+    ledger.received("bolt", "GET", "/v1/runs/run_2", heard(200, b'{"id": "run_2", "status": "done", "result": {}}'))
+    ledger.received("bolt", "POST", "/v1/quotes", heard(201, b'{"id": "quo_1"}'))
+    assert ledger.made == {"run_1": "acme", "bat_1": "bolt"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "wrong"),
+    [
+        ({"run_1": Stored("acme", "done")}, []),
+        ({"run_1": Stored("acme", "running")}, ["I1: run_1 of acme was acknowledged and is running"]),
+        ({"run_1": Stored("bolt", "done")}, ["I3: run_1 was acknowledged to acme and is of bolt"]),
+        ({}, ["I1: run_1 of acme was acknowledged and is lost"]),
+    ],
+)
+def test_what_was_acknowledged_is_looked_for(stored, wrong):
+    assert list(map(str, lost({"run_1": "acme"}, stored))) == wrong
+
+
+def totals(jobs, wanted_jobs):
+    counted = dict.fromkeys(("batches", "requests", "faults", "bad_inputs", "wasted", "tries", "absorbed"), 0)
+    failures = {"failures_outside": 0, "failures_inside": 0}
+    return Totals(
+        seed=1, profile="full", took_s=1.0, jobs=jobs, ends={}, wanted_jobs=wanted_jobs, **counted, **failures
+    )
+
+
+@pytest.mark.parametrize(
+    ("jobs", "wanted_jobs", "enough", "words"),
+    [(10_000, 10_000, True, "so they were"), (9_999, 10_000, False, "FAILED"), (5, None, True, "did not end")],
+)
+def test_a_full_run_with_too_few_jobs_fails(jobs, wanted_jobs, enough, words):
+    found = totals(jobs, wanted_jobs)
+    assert found.are_enough is enough
+    assert words in "\n".join(markdown((), found))
+
+
+def test_one_report_tells_of_cases_and_of_mutants(tmp_path):
+    parts = [Part(lines=("# Cases",), held=True), Part(lines=tuple(of_mutants(["one: caught"])), held=True)]
+    report = write_report(tmp_path / "new" / "report.md", parts)
+    assert report.startswith("# Cases\n\n## Mutants\n")
+    assert (tmp_path / "new" / "report.md").read_text().endswith("- one: caught\n")
+
+
+def test_the_command_runs_everything_unless_it_is_told_to_run_less():
+    assert parse("faults", []).profile == "full"
+    assert parse("faults", ["--profile", "quick"]).profile == "quick"
+    assert not parse("faults", []).mutants
+    command = [sys.executable, "-m", "scripts.faulting.command"]
+    for wrong in (["--mutants", "--only-mutants"], ["11", "--only-mutants"]):
+        done = subprocess.run([*command, *wrong], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+
+
+def test_all_processes_of_the_tests_take_one_seed(monkeypatch):
+    monkeypatch.delenv("FAULTS_SEED", raising=False)
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "one run")
+    assert seed_of_tests() == seed_of_tests()
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "another")
+    other = seed_of_tests()
+    monkeypatch.setenv("FAULTS_SEED", "4711")
+    assert seed_of_tests() == 4711 != other
