@@ -47,9 +47,7 @@ class StepCoefficients:
     dp_exposed: Numeric
     fixed_s: Numeric
     expert_step_s: Numeric
-    # What older software takes longer for its work on a GPU, and for its products and attention alone.
     vintage: Numeric
-    kernel_vintage: Numeric
     rollout_gap_s: Numeric
     rollout_factor: Numeric
 
@@ -88,19 +86,14 @@ def coefficients_of(
         return calibration.coefficient(f"training.{name}", *scopes)
 
     unfused = software_years(calibration, month) < of("fused_experts_since_year")
-    age = software_age_years(calibration, month)
-    return assembled(of, age_years=age, kernel_age_years=age if moe else 0.0, unfused=float(unfused))
+    return assembled(of, age_years=software_age_years(calibration, month), unfused=float(unfused))
 
 
-def assembled(
-    of: Callable[[str], Fitted], *, age_years: Fitted, kernel_age_years: Fitted, unfused: Fitted
-) -> StepCoefficients:
+def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted) -> StepCoefficients:
     """What the coefficients of these names make for software of an age [years].
 
-    `kernel_age_years`: age of its products and attention; none of dense models, whose kernels were as quick from the
-    first. `unfused`: 1 where the software adds biases of experts and activates them in kernels apart, 0 where in one.
+    `unfused`: 1 where the software adds biases of experts and activates them in kernels apart, 0 where in one.
     """
-    gain = 1.0 + of("improvement_fraction_year")
     host = (1.0 + of("host_improvement_fraction_year")) ** age_years
     return StepCoefficients(
         expert_factor=of("expert_factor"),
@@ -129,6 +122,5 @@ def assembled(
         expert_step_s=of("expert_step_us") * US,
         rollout_gap_s=of("rollout_layer_gap_us") * US,
         rollout_factor=of("rollout_factor"),
-        vintage=gain**age_years,
-        kernel_vintage=gain**kernel_age_years,
+        vintage=(1.0 + of("improvement_fraction_year")) ** age_years,
     )

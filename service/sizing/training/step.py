@@ -232,19 +232,18 @@ def step_time(
 ) -> StepTime:
     """One optimizer step [s] by part: (m + (p-1)/v) micro-batches of the slowest stage, data ranks, optimizer."""
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
-    products = k.kernel_vintage * _products_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    attention = k.kernel_vintage * _attention_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    products = _products_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    attention = _attention_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     traffic = _traffic_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    traffic = k.vintage * (traffic + _unpacking_s(layouts, shape, recipe=recipe, rates=rates, k=k))
-    tensor = k.vintage * tensor_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    ring = k.vintage * context_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
+    traffic = traffic + _unpacking_s(layouts, shape, recipe=recipe, rates=rates, k=k)
+    tensor = tensor_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    ring = context_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     # Ring traffic hides behind attention, but for a share.
     context = np.asarray(
         np.maximum(ring - attention, 0.0) + k.cp_exposed * np.minimum(ring, attention), dtype=np.float64
     )
-    expert = k.vintage * expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    handed = k.vintage * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
-    pipeline = k.pp_exposed * handed
+    expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    pipeline = k.pp_exposed * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
     share = stage_layers_fraction(layouts, shape.layers)
     # Experts that share a GPU are multiplied one after the other, each with launches of its own, but in one kernel.
     routing = k.moe_launch_s + k.expert_launch_s * (1.0 - rates.fused_experts) * shape.experts / layouts.ep
@@ -257,24 +256,23 @@ def step_time(
     micro_s = busy + waiting + pipeline
     rounds = micro_batches
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
-    data, optimizer = k.vintage * data, k.vintage * optimizer
-    bubble = micro_s * (layouts.pp - 1) / layouts.vpp
-    worked = (micro_s - waiting) * rounds + bubble + data + optimizer
+    factor = k.vintage
+    worked = ((micro_s - waiting) * rounds + micro_s * (layouts.pp - 1) / layouts.vpp + data + optimizer) * factor
     # Each expert is a tensor of its own to what reduces, scales and updates weights once a step.
     trained = np.where(recipe.is_adapter, 0.0, shape.experts / layouts.ep * shape.moe_layers * share)
-    fixed = k.vintage * (k.fixed_s + k.expert_step_s * trained) + waiting * rounds
+    fixed = (k.fixed_s + k.expert_step_s * trained + waiting * rounds) * factor
     least = _least_s(layouts, shape, recipe=recipe, rates=rates, sequences=layouts.micro_batch * rounds)
     return StepTime(
-        products=products * rounds,
-        attention=attention * rounds,
-        traffic=traffic * rounds,
-        tensor=tensor * rounds,
-        context=context * rounds,
-        expert=expert * rounds,
-        pipeline=pipeline * rounds,
-        bubble=bubble,
-        data=data,
-        optimizer=optimizer,
+        products=products * rounds * factor,
+        attention=attention * rounds * factor,
+        traffic=traffic * rounds * factor,
+        tensor=tensor * rounds * factor,
+        context=context * rounds * factor,
+        expert=expert * rounds * factor,
+        pipeline=pipeline * rounds * factor,
+        bubble=micro_s * (layouts.pp - 1) / layouts.vpp * factor,
+        data=data * factor,
+        optimizer=optimizer * factor,
         fixed=np.maximum(fixed, least - worked),
         rollout=_rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k),
     )

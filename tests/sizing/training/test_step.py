@@ -195,29 +195,3 @@ def test_chunks_of_a_stage_hide_experts_across_servers_and_not_inside(catalog: C
     shown = catalog.calibration.coefficient("training.ep_overlapped_fraction")
     assert kept("poweredge-xe9680l-b200") == pytest.approx(shown * kept("poweredge-xe9712-gb200"))
     assert shown < 1.0
-
-
-def test_old_software_of_dense_models_has_the_kernels_of_today(catalog: Catalog) -> None:
-    columns = layouts(dp=8, sharding=3)
-    old, new = (
-        step(catalog, plain_job(catalog, month=month, plain_stack=True), columns) for month in ("2024-08", None)
-    )
-    assert (old.products[0], old.attention[0]) == (new.products[0], new.attention[0])
-    assert old.traffic[0] > 1.1 * new.traffic[0]
-    experts = [
-        step(catalog, plain_job(catalog, month=month, plain_stack=False, model="qwen3-30b-a3b"), layouts(ep=8, dp=8))
-        for month in ("2025-09", None)
-    ]
-    assert experts[0].products[0] > 1.05 * experts[1].products[0]
-
-
-def test_the_years_that_launches_have_grown_shorter_are_counted_once(catalog: Catalog) -> None:
-    """A step of next to no work waits for launches alone."""
-    tiny = {"model": "mpt-125m", "seq_len_tokens": 16, "global_batch_sequences": 1}
-    jobs = [plain_job(catalog, month=month, plain_stack=True, **tiny) for month in ("2024-08", None)]
-    waits = [
-        float(step(catalog, found, layouts()).fixed[0]) - found.coefficients.vintage * found.coefficients.fixed_s
-        for found in jobs
-    ]
-    launches = [found.coefficients.launch_s for found in jobs]
-    assert waits[0] / waits[1] == pytest.approx(launches[0] / launches[1], rel=0.1)
