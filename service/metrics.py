@@ -45,13 +45,22 @@ class Answered(StrEnum):
 
 
 class Mended(StrEnum):
-    """What the dispatcher found and mended."""
+    """What was found and mended: by the dispatcher, and of chunks and deliveries by whoever took them next."""
 
     RELAYED = "relayed"
     RUNG = "rung_again"
     LEASE_EXPIRED = "lease_expired"
+    CHUNK_LEASE_EXPIRED = "chunk_lease_expired"
+    DELIVERY_LEASE_EXPIRED = "delivery_lease_expired"
     POISONED = "poisoned"
     SETTLED = "settled"
+
+
+class Engine(StrEnum):
+    """For what the engine is asked but for runs."""
+
+    BATCH = "batch"
+    ESTIMATE = "estimate"
 
 
 class Metrics:
@@ -103,6 +112,13 @@ class Metrics:
             buckets=_SIZING_S,
             registry=registry,
         )
+        self._engine_s = Histogram(
+            "headroom_engine_call_duration_seconds",
+            "Time that the engine took for the items of a chunk together, or for an estimate.",
+            ("of", "kind"),
+            buckets=_SIZING_S,
+            registry=registry,
+        )
         self._items = Counter(
             "headroom_batch_items", "Items of batches by how they ended.", ("state", "reused"), registry=registry
         )
@@ -115,7 +131,7 @@ class Metrics:
         self._sweeps = Counter(
             "headroom_dispatcher_sweeps", "Sweeps by how they ended.", ("outcome",), registry=registry
         )
-        self._mended = Counter("headroom_mended", "What the dispatcher found and mended.", ("what",), registry=registry)
+        self._mended = Counter("headroom_mended", "What was found and mended.", ("what",), registry=registry)
         self._begin()
 
     def _begin(self) -> None:
@@ -178,6 +194,10 @@ class Metrics:
         self._sizings.labels(kind, outcome).inc()
         self._sizing_s.labels(kind).observe(seconds)
 
+    def engine_called(self, of: Engine, kind: str, *, seconds: float) -> None:
+        """The engine answered something else than a run."""
+        self._engine_s.labels(of.value, kind).observe(seconds)
+
     def items_ended(self, state: str, count: int, *, reused: bool = False) -> None:
         """So many items of a batch came to this end, with an answer that was there already or without."""
         if count:
@@ -188,7 +208,7 @@ class Metrics:
         self._deliveries.labels(f"{outcome[:6]}xx" if outcome.startswith("http_") else outcome).inc()
 
     def mended(self, what: Mended, count: int) -> None:
-        """The dispatcher found so many."""
+        """So many were found."""
         if count:
             self._mended.labels(what.value).inc(count)
 

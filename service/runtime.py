@@ -23,7 +23,7 @@ from service.queue import CeleryQueue, Queue
 from service.quoting.prices import PriceBook
 from service.settings import Settings
 from service.sizing.kind import Kind
-from service.store.engine import KeptOpen, engine_for_reading, make_engine
+from service.store.engine import ANSWERS_WITHIN_S, KeptOpen, engine_for_reading, make_engine
 from service.store.listeners import Listeners
 from service.store.scope import keep_to_tenants
 from service.tracing import NO_TRACING, Tracing
@@ -97,11 +97,11 @@ def build_runtime(
     facts = facts or load_facts(settings, stored_predictions=False)
     metrics = metrics or Metrics()
     metrics.expect(kind.value for kind in Kind)
-    engine = make_engine(settings.database_url, pool_size=settings.web_threads)
+    engine = make_engine(settings.database_url, pool_size=settings.web_threads, answers_within_s=ANSWERS_WITHIN_S)
     tracing.watch_engine(engine)
     sessions = sessionmaker(engine, expire_on_commit=False)
     reading = sessionmaker(engine_for_reading(engine), expire_on_commit=False)
-    keep_to_tenants(sessions, reading)
+    keep_to_tenants(engine, sessions, reading)
     return Runtime(
         settings=settings,
         sessions=sessions,

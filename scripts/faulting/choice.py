@@ -7,20 +7,29 @@ from collections.abc import Collection
 from scripts.faulting.case import CASES, Case
 from scripts.faulting.cases import (
     authority,
+    broker,
+    cache,
+    contention,
     contract,
+    database,
     deaths,
     disks,
     floods,
     hostile,
-    parts,
+    power,
     releases,
+    rolling,
     scheduling,
+    spoilt,
     webhooks,
 )
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
-_REGISTERED = (authority, contract, deaths, disks, floods, hostile, parts, releases, scheduling, webhooks)
+_REGISTERED = (
+    *(authority, broker, cache, contention, contract, database, deaths, disks, floods, hostile),
+    *(power, releases, rolling, scheduling, spoilt, webhooks),
+)
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)
 

@@ -1,6 +1,7 @@
 """Where a process of the rig may be made to die, to dawdle or to hang: files in a folder say when, each file once."""
 
 import os
+import resource
 import signal
 import time
 from contextlib import suppress
@@ -13,6 +14,10 @@ FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
 # When a worker's Kombu gives back what nobody acknowledged: after so many seconds, or as Kombu does by itself.
 KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU"
 KOMBU_BY_ITSELF = "by itself"
+# What the broker does when its memory is full; a mutant has it evict.
+BROKER_VARIABLE = "HEADROOM_FAULTS_BROKER"
+NOEVICTION = "noeviction"
+_PIECE_BYTES = 16 * 1024 * 1024
 
 
 class Failpoint(StrEnum):
@@ -31,6 +36,7 @@ class Trait(StrEnum):
     HANGING = "hanging"
     STUBBORN = "stubborn"
     BUSY = "busy"
+    HOARDING = "hoarding"
 
 
 class Failpoints:
@@ -83,6 +89,8 @@ class Failpoints:
             _compute(seconds)
         if (seconds := self._trait(Trait.STUBBORN, question)) is not None:
             _hang_on(seconds)
+        if self._trait(Trait.HOARDING, question) is not None:
+            _hoard()
 
     def _trait(self, trait: Trait, question: str) -> float | None:
         try:
@@ -98,6 +106,15 @@ def _hang_on(seconds: float) -> None:
     while time.monotonic() < until_s:
         with suppress(TimeLimitReached):
             time.sleep(0.05)
+
+
+def _hoard() -> None:
+    """Ask for memory until there is none; never where nobody has set a limit."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        raise RuntimeError("nobody has limited the memory of this process")
+    hoard = []
+    while True:
+        hoard.append(bytearray(_PIECE_BYTES))
 
 
 def _compute(seconds: float) -> None:

@@ -1,11 +1,12 @@
 """Mutants: copies of the tree, each broken on purpose in one place; the checker must find every one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.faulting.case import CASES
+from scripts.faulting.failpoints import BROKER_VARIABLE
 from scripts.faulting.ledger import Violation
 from scripts.faulting.protocol import protocol
 from scripts.faulting.scene import Profile
@@ -30,6 +31,8 @@ class Mutant:
     edits: tuple[Edit, ...]
     case: int
     breaks: frozenset[str]
+    # Of the rig, beside the edits.
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 _QUEUE = "service/queue.py"
@@ -44,6 +47,11 @@ _APPROVED = "row.approved_sha256 is not None and sha256_of(as_approved(snapshot)
 _NOTED = "        record(session, (author_of(caller, request_id), ended))\n"
 _STALE = "    if version is not None and row.version != version:"
 _NEVER = "    if False:"
+
+_WITHOUT_OUTBOX = (
+    Edit(_SWEEP, _LOST, "ring_again(runtime, lapsed)"),
+    Edit("service/store/outbox.py", "    session.add(row)\n    session.flush()\n", ""),
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -84,12 +92,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="nothing is written into the outbox, and what was never rung is not looked for",
-        edits=(
-            Edit(_SWEEP, _LOST, "ring_again(runtime, lapsed)"),
-            Edit("service/store/outbox.py", "    session.add(row)\n    session.flush()\n", ""),
-        ),
+        edits=_WITHOUT_OUTBOX,
         case=16,
         breaks=frozenset({"I1"}),
+    ),
+    Mutant(
+        name="the same on a broker that evicts what it holds when its memory is full",
+        edits=_WITHOUT_OUTBOX,
+        case=17,
+        breaks=frozenset({"I1"}),
+        environ={BROKER_VARIABLE: "allkeys-lru"},
     ),
     Mutant(
         name="the fencing token is ignored",
@@ -160,7 +172,10 @@ def broken_tree(mutant: Mutant) -> Iterator[Path]:
 
 def violations_of(mutant: Mutant, *, seed: int) -> tuple[Violation, ...]:
     """What the checker finds of a mutant."""
-    with broken_tree(mutant) as tree, protocol(seed=seed, profile=Profile.QUICK, tree=tree) as running:
+    with (
+        broken_tree(mutant) as tree,
+        protocol(seed=seed, profile=Profile.QUICK, tree=tree, changes=mutant.environ) as running,
+    ):
         return running.run(CASES[mutant.case]).violations
 
 

@@ -85,9 +85,15 @@ def row(outcome: Outcome) -> str:
         str(seen.bad_inputs or ""),
         f"{outcome.took_s:.0f}",
         "; ".join(f"{name}: {value}" for name, value in seen.notes.items()),
-        str(len(outcome.violations) or "none"),
+        _found(outcome),
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _found(outcome: Outcome) -> str:
+    if outcome.seen.not_run and not outcome.violations:
+        return "NOT RUN"
+    return str(len(outcome.violations) or "none")
 
 
 HEAD = """| case | what | faults | new job done after, p50 / max s | all ended after, p50 / max s | bad inputs \
@@ -126,6 +132,9 @@ def markdown(outcomes: Sequence[Outcome], found: Totals) -> Iterator[str]:
         yield row(outcome)
     violations = [violation for outcome in outcomes for violation in outcome.violations]
     yield ""
+    for outcome in outcomes:
+        if outcome.seen.not_run:
+            yield f"Case {outcome.case.number} was not run: {outcome.seen.not_run}."
     yield f"{len(violations)} violations." if violations else "No violations."
     for violation in violations[:SHOWN]:
         yield f"- {violation}"
@@ -159,6 +168,7 @@ def write_json(path: Path, outcomes: Sequence[Outcome], found: Totals) -> None:
             "rest_s": outcome.seen.rest_s,
             "bad_inputs": outcome.seen.bad_inputs,
             "notes": outcome.seen.notes,
+            "not_run": outcome.seen.not_run,
             "violations": [str(violation) for violation in outcome.violations],
         }
         for outcome in outcomes

@@ -38,6 +38,8 @@ class Seen:
     rest_s: list[float] = field(default_factory=list)
     bad_inputs: int = 0
     notes: dict[str, object] = field(default_factory=dict)
+    # Why the host does not allow the case; None where it ran.
+    not_run: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

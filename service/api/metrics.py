@@ -44,6 +44,14 @@ def _of_database(stored: Stored) -> Iterator[Metric]:
     yield _gauge("headroom_runs_open", "Runs that have not ended.", stored.open_runs, labels=("status",))
     help_text = "For how long the oldest run that nobody took has waited."
     yield GaugeMetricFamily("headroom_run_oldest_waiting_seconds", help_text, value=stored.oldest_waiting_s)
+    help_text = "For how long the oldest batch that is open has been."
+    yield GaugeMetricFamily("headroom_batch_oldest_open_seconds", help_text, value=stored.oldest_batch_s)
+    help_text = "For how long no item of any open batch has ended."
+    yield GaugeMetricFamily("headroom_batch_idle_seconds", help_text, value=stored.batches_idle_s)
+    help_text = "For how long the oldest event that may be sent to its webhook now has been due."
+    yield GaugeMetricFamily("headroom_webhook_oldest_due_seconds", help_text, value=stored.oldest_delivery_s)
+    help_text = "For how long the oldest document of a quote that nobody has made waits since it was asked for last."
+    yield GaugeMetricFamily("headroom_document_oldest_waiting_seconds", help_text, value=stored.oldest_document_s)
     help_text = "Messages that were written and not rung yet."
     yield GaugeMetricFamily("headroom_outbox_entries", help_text, value=stored.outbox_entries)
     yield _gauge("headroom_processes", "Processes with a recent heartbeat.", stored.processes, labels=("role",))

@@ -74,7 +74,10 @@ def _offer(form: Form) -> None:
         found, applied = waited_for(look(), ended=lambda seen: seen is not None, look=look)
         if found is None:
             place = f"/v1/quotes/{quote_id}.{form.value}"
-            return Response(status=202, headers={"Retry-After": _RETRY_AFTER_S, "Location": place, **applied})
+            later = Response(status=202, headers={"Retry-After": _RETRY_AFTER_S, "Location": place, **applied})
+            # There is no body to be of a type.
+            del later.headers["Content-Type"]
+            return later
         headers = tagged("quote_document", quote_id, form.value, found.sha256)
         saved_as = f'attachment; filename="{found.filename}"'
         return Response(

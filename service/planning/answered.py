@@ -25,6 +25,7 @@ from service.schemas.run import SummaryForm
 from service.store import results, runs, workloads
 from service.store.ids import new_ids
 from service.store.runs import Versions, columns_of
+from service.store.scope import for_these
 from service.store.tables.runs import RunStatus
 
 log = QuickLog(__name__)
@@ -144,14 +145,16 @@ def _write(runtime: Runtime, items: Sequence[_Written]) -> Sequence[_Outcome]:
     Nearly always all are written, so all rows are made before it begins: others wait while it lasts.
     """
     rows = _Rows(runtime, items)
-    if all(item.once is None for item in items):
-        return transact_rows(runtime, lambda connection: _outcomes(runtime, connection, rows, late=lambda _: set()))
-    return transact(
-        runtime,
-        lambda session: _outcomes(
-            runtime, session.connection(), rows, late=lambda written: _late(session, runtime, written)
-        ),
-    )
+    # The thread serves no request of its own.
+    with for_these(item.draft.caller.tenant_id for item in items):
+        if all(item.once is None for item in items):
+            return transact_rows(runtime, lambda connection: _outcomes(runtime, connection, rows, late=lambda _: set()))
+        return transact(
+            runtime,
+            lambda session: _outcomes(
+                runtime, session.connection(), rows, late=lambda written: _late(session, runtime, written)
+            ),
+        )
 
 
 class _Rows:

@@ -1,10 +1,12 @@
 """A fixed deployment is evaluated at once, inside the request."""
 
 import dataclasses
+import time
 
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.catalog.together import both
 from service.errors import FieldError, InvalidRequestError
+from service.metrics import Engine
 from service.runtime import Runtime
 from service.sizing import estimate as engine
 from service.sizing.inference.context import check_context
@@ -31,15 +33,18 @@ def estimate(runtime: Runtime, workload: Workload, deployment: Deployment) -> Es
         check_context(resolved, architecture)
     if isinstance(resolved, TrainingWorkload) and architecture is not None:
         check_sequence(resolved, architecture)
-    found = engine.estimate(
-        resolved,
-        _apart(fixed),
-        hardware=catalog.hardware,
-        architecture=architecture,
-        application=application,
-        calibration=catalog.calibration,
-        constraints=Constraints(),
-    )
+    kind, began_s = resolved.kind.value, time.perf_counter()
+    with runtime.tracing.span("estimate", kind=kind):
+        found = engine.estimate(
+            resolved,
+            _apart(fixed),
+            hardware=catalog.hardware,
+            architecture=architecture,
+            application=application,
+            calibration=catalog.calibration,
+            constraints=Constraints(),
+        )
+    runtime.metrics.engine_called(Engine.ESTIMATE, kind, seconds=time.perf_counter() - began_s)
     if found.mode == Serving.DISAGGREGATED and found.decode is None:
         raise _one_instance(found)
     return found

@@ -83,7 +83,6 @@ def activate(
         before = row.effective_from
         if not price_books.activate(session, row, effective_from=day, now=now):
             raise OvertakenError
-        session.refresh(row)
         changed = _change(Action.PRICE_BOOK_ACTIVATED, row, _in_force(before), _in_force(day) or "", at=now)
         record(session, (author_of(caller, request_id), changed))
         return row

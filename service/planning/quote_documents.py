@@ -74,8 +74,15 @@ def _ask(runtime: Runtime, quote: QuoteView) -> None:
     task = TaskName.RENDER_QUOTE
 
     def work(session: Session) -> None:
-        issued = quote.issued_at is not None
-        quote_documents.ask(session, quote.id, list(Form), snapshot_sha256=quote.sha256, issued=issued, now=now)
+        quote_documents.ask(
+            session,
+            quote.id,
+            list(Form),
+            snapshot_sha256=quote.sha256,
+            issued=quote.issued_at is not None,
+            traceparent=runtime.tracing.traceparent(),
+            now=now,
+        )
         outbox.add(session, task=task.value, queue=ROUTES[task].value, entity_id=quote.id, now=now)
 
     transact(runtime, work)
@@ -91,6 +98,6 @@ def _ask_again(runtime: Runtime, quote: QuoteView) -> None:
 
 def _ring(runtime: Runtime, quote: QuoteView) -> None:
     task = TaskName.RENDER_QUOTE
-    bell = Bell(run_id=quote.id, tenant_id=None, request_id=None, traceparent=None)
+    bell = Bell(run_id=quote.id, tenant_id=None, request_id=None, traceparent=runtime.tracing.traceparent())
     if enqueue(runtime, bell, task=task, rung_by=RungBy.REQUEST):
         transact(runtime, lambda session: outbox.remove_for(session, quote.id))

@@ -38,13 +38,16 @@ def render(runtime: Runtime, quote_id: str) -> int:
         return 0
     quote = quote_view(row, now=runtime.clock())
     snapshot = orjson.loads(quote.snapshot)
-    stored = sum(_made(runtime, quote, snapshot, document) for document in taken if is_of(document, quote))
+    # Of those who asked at the same moment one trace goes on.
+    with runtime.tracing.span("render", parent=taken[0].traceparent, quote_id=quote_id, tenant_id=row.tenant_id):
+        stored = sum(_made(runtime, quote, snapshot, document) for document in taken if is_of(document, quote))
     log.info("quote_rendered", quote_id=quote_id, documents=stored)
     return stored
 
 
 def _made(runtime: Runtime, quote: QuoteView, snapshot: Mapping[str, Any], row: QuoteDocumentRow) -> bool:
-    content = _RENDERERS[Form(row.format)](quote, snapshot)
+    with runtime.tracing.span("set", form=row.format):
+        content = _RENDERERS[Form(row.format)](quote, snapshot)
     sha256 = hashlib.sha256(content).hexdigest()
     now = runtime.clock()
     return transact(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -12,15 +12,22 @@ from service.planning.heartbeat import DELIVERER, DISPATCHER, WORKER
 from service.planning.transact import read
 from service.queue import QueueName
 from service.runtime import Runtime
-from service.store import outbox, processes, runs
+from service.store import chunks, deliveries, outbox, processes, quote_documents, runs
+
+# Nobody waits for a document any more that nobody has asked for in that time; who does has it made.
+_WANTED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the database tells. The age is 0 while no run waits."""
+    """What the database tells. Ages are 0 while nothing waits, as `batches_idle_s` is while no batch is open."""
 
     open_runs: Mapping[str, int]
     oldest_waiting_s: float
+    oldest_batch_s: float
+    batches_idle_s: float
+    oldest_delivery_s: float
+    oldest_document_s: float
     outbox_entries: int
     processes: Mapping[str, int]
 
@@ -35,7 +42,7 @@ class State:
 
 
 def state(runtime: Runtime) -> State:
-    """Four queries, one look into each queue, one ping: the same however much is stored."""
+    """Seven queries, one look into each queue, one ping: the same however much is stored."""
     return State(stored=_stored(runtime), queue_depths=_depths(runtime), cache_answers=runtime.cache.ping() is None)
 
 
@@ -43,11 +50,18 @@ def _stored(runtime: Runtime) -> Stored | None:
     now = runtime.clock()
 
     def query(session: Session) -> Stored:
-        since = runs.waiting_since(session)
+        batch_since, moved_at = chunks.open_since(session) or (None, None)
+        document_since = quote_documents.waiting_since(
+            session, most_attempts=runtime.settings.max_attempts, asked_after=now - _WANTED_FOR
+        )
         alive = processes.count_alive(session, since=now - timedelta(seconds=runtime.settings.silent_after_s))
         return Stored(
             open_runs=runs.open_counts(session),
-            oldest_waiting_s=0.0 if since is None else max(0.0, (now - since).total_seconds()),
+            oldest_waiting_s=_age_s(runs.waiting_since(session), now),
+            oldest_batch_s=_age_s(batch_since, now),
+            batches_idle_s=_age_s(moved_at, now),
+            oldest_delivery_s=_age_s(deliveries.due_since(session, now=now), now),
+            oldest_document_s=_age_s(document_since, now),
             outbox_entries=outbox.count(session),
             processes={role: alive.get(role, 0) for role in (DELIVERER, DISPATCHER, WORKER)},
         )
@@ -56,6 +70,10 @@ def _stored(runtime: Runtime) -> Stored | None:
         return read(runtime, query)
     except (UnavailableError, SQLAlchemyError):
         return None
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
 
 def _depths(runtime: Runtime) -> dict[str, int] | None:

@@ -17,6 +17,7 @@ from service.errors import UnavailableError
 from service.queue import TimeLimitReached
 from service.runtime import Runtime
 from service.store.engine import WRITES
+from service.store.silent import SilentDatabaseError
 
 log = structlog.get_logger(__name__)
 
@@ -117,8 +118,11 @@ def _interrupted(error: BaseException, *, before: BaseException | None) -> bool:
 
 
 def _worth_another_try(error: Exception, *, committing: bool) -> bool:
-    """A lost connection is worth it unless it was lost while committing: then nobody knows what happened."""
-    if not isinstance(error, DBAPIError):
+    """A lost connection is worth it unless it was lost while committing: then nobody knows what happened.
+
+    Nor is one that was given up: the next would be waited for as long.
+    """
+    if not isinstance(error, DBAPIError) or isinstance(error.orig, SilentDatabaseError):
         return False
     if getattr(error.orig, "sqlstate", None) in _ROLLED_BACK:
         return True

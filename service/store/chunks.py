@@ -33,7 +33,10 @@ _AT_ONCE = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A chunk that somebody holds by its token, and the batch that it belongs to."""
+    """A chunk that somebody holds by its token, and the batch that it belongs to.
+
+    `lapsed`: whoever held it before has let its lease run out.
+    """
 
     batch_id: str
     number: int
@@ -43,6 +46,7 @@ class Claimed:
     request_id: str
     traceparent: str | None
     items_call: int | None
+    lapsed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +94,12 @@ def claim(session: Session, batch_id: str, number: int, *, now: datetime, lease_
     ).one_or_none()
     if batch is None or not batches.start(session, batch_id, now=now):
         return None
-    takes = or_(_QUEUED, and_(_RUNNING, BatchChunkRow.lease_until < now))
-    query = (
-        update(BatchChunkRow)
-        .where(_this(batch_id, number), takes)
-        .values(
-            status=ChunkStatus.RUNNING.value,
-            attempts=BatchChunkRow.attempts + 1,
-            lease_token=BatchChunkRow.lease_token + 1,
-            lease_until=now + timedelta(seconds=lease_s),
-        )
-        .returning(BatchChunkRow.tenant_id, BatchChunkRow.lease_token, BatchChunkRow.attempts, BatchChunkRow.items_call)
-    )
-    row = session.execute(query.execution_options(synchronize_session=False)).one_or_none()
+    mine, lease_until = _this(batch_id, number), now + timedelta(seconds=lease_s)
+    lapsed = False
+    row = _taken(session, and_(mine, _QUEUED), lease_until=lease_until)
+    if row is None:
+        lapsed = True
+        row = _taken(session, and_(mine, _RUNNING, BatchChunkRow.lease_until < now), lease_until=lease_until)
     if row is None:
         return None
     return Claimed(
@@ -114,7 +111,23 @@ def claim(session: Session, batch_id: str, number: int, *, now: datetime, lease_
         request_id=batch.request_id,
         traceparent=batch.traceparent,
         items_call=row.items_call,
+        lapsed=lapsed,
     )
+
+
+def _taken(session: Session, which: ColumnElement[bool], *, lease_until: datetime) -> Any:
+    query = (
+        update(BatchChunkRow)
+        .where(which)
+        .values(
+            status=ChunkStatus.RUNNING.value,
+            attempts=BatchChunkRow.attempts + 1,
+            lease_token=BatchChunkRow.lease_token + 1,
+            lease_until=lease_until,
+        )
+        .returning(BatchChunkRow.tenant_id, BatchChunkRow.lease_token, BatchChunkRow.attempts, BatchChunkRow.items_call)
+    )
+    return session.execute(query.execution_options(synchronize_session=False)).one_or_none()
 
 
 def open_items(session: Session, batch_id: str, number: int) -> list[OpenItem]:
@@ -281,6 +294,22 @@ def unmark(session: Session, one: Waiting) -> None:
     """The bell could not be rung after all."""
     mine = and_(_this(one.batch_id, one.number), _IS_OPEN)
     _rows(session, update(BatchChunkRow).where(mine).values(sent_at=one.sent_at))
+
+
+def open_since(session: Session) -> tuple[datetime, datetime] | None:
+    """When the oldest batch that has work left was sent, and when an item of any of them has ended last (where none
+    has, when the newest was begun or sent); None without one. Batches of disabled tenants wait for their tenant.
+    """
+    open_ids = select(BatchChunkRow.batch_id).where(_IS_OPEN)
+    moved = func.coalesce(BatchRow.counted_at, BatchRow.started_at, BatchRow.created_at)
+    query = (
+        select(func.min(BatchRow.created_at), func.max(moved))
+        .join(TenantRow, TenantRow.id == BatchRow.tenant_id)
+        .where(BatchRow.id.in_(open_ids), TenantRow.disabled_at.is_(None))
+    )
+    # Of no rows the least and the greatest are nothing.
+    since, moved_at = cast("tuple[datetime | None, datetime]", tuple(session.execute(query).one()))
+    return None if since is None else (since, moved_at)
 
 
 def any_open(session: Session) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, func, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.stated import stated
 from service.store.tables.tenants import TenantRow
@@ -36,7 +37,8 @@ class Ringing:
 class Claimed:
     """A delivery that somebody holds by its token, with what is to be sent where.
 
-    `refused`: nothing is sent there any more; `paused`: nothing is sent for its tenant at the moment.
+    `refused`: nothing is sent there any more; `paused`: nothing is sent for its tenant at the moment; `lapsed`: whoever
+    held it before has let its lease run out.
     """
 
     delivery_id: str
@@ -52,6 +54,7 @@ class Claimed:
     body: bytes
     refused: bool
     paused: bool
+    lapsed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +78,6 @@ def due(session: Session, *, now: datetime, resend_before: datetime, limit: int)
         .order_by(WebhookDeliveryRow.due_at)
         .limit(1)
     )
-    takes = and_(
-        stated(WebhookRow.state, WebhookState.ACTIVE),
-        TenantRow.disabled_at.is_(None),
-        or_(WebhookRow.resume_at.is_(None), WebhookRow.resume_at <= now),
-    )
     query = (
         select(
             WebhookRow.tenant_id,
@@ -87,7 +85,7 @@ def due(session: Session, *, now: datetime, resend_before: datetime, limit: int)
             under_way.correlate(WebhookRow).scalar_subquery(),
         )
         .join(TenantRow, TenantRow.id == WebhookRow.tenant_id)
-        .where(takes)
+        .where(_takes(now))
     )
     loads: dict[str, int] = {}
     queues: dict[str, list[str]] = {}
@@ -96,6 +94,15 @@ def due(session: Session, *, now: datetime, resend_before: datetime, limit: int)
         if delivery_id is not None and load < _PER_WEBHOOK:
             queues.setdefault(tenant_id, []).append(delivery_id)
     return _seen(session, _in_turn(queues, loads, limit=limit))
+
+
+def _takes(now: datetime) -> ColumnElement[bool]:
+    """Webhooks that something is sent to at this moment."""
+    return and_(
+        stated(WebhookRow.state, WebhookState.ACTIVE),
+        TenantRow.disabled_at.is_(None),
+        or_(WebhookRow.resume_at.is_(None), WebhookRow.resume_at <= now),
+    )
 
 
 def _in_turn(queues: dict[str, list[str]], loads: dict[str, int], *, limit: int) -> list[str]:
@@ -129,6 +136,19 @@ def _unheard(now: datetime, resend_before: datetime) -> Any:
     return and_(free, or_(WebhookDeliveryRow.sent_at.is_(None), WebhookDeliveryRow.sent_at < resend_before))
 
 
+def due_since(session: Session, *, now: datetime) -> datetime | None:
+    """Since when the delivery is due that has been so for longest, of webhooks that take some now; None without one."""
+    oldest = (
+        select(func.min(WebhookDeliveryRow.due_at))
+        .where(WebhookDeliveryRow.webhook_id == WebhookRow.id, _PENDING, WebhookDeliveryRow.due_at <= now)
+        .correlate(WebhookRow)
+        .scalar_subquery()
+    )
+    webhooks = select(oldest.label("due_at")).select_from(WebhookRow)
+    of_each = webhooks.join(TenantRow, TenantRow.id == WebhookRow.tenant_id).where(_takes(now))
+    return cast("datetime | None", session.scalar(select(func.min(of_each.subquery().c.due_at))))
+
+
 def mark_sent(session: Session, one: Ringing, *, now: datetime) -> bool:
     """The bell is about to be rung; False when somebody else has rung it since it was looked at."""
     seen = WebhookDeliveryRow.sent_at
@@ -145,19 +165,11 @@ def unmark(session: Session, one: Ringing) -> None:
 
 def claim(session: Session, delivery_id: str, *, now: datetime, lease_s: float) -> Claimed | None:
     """Take a delivery that was rung for; None when there is nothing to take: it was sent, is being sent, or waits."""
-    free = or_(WebhookDeliveryRow.lease_until.is_(None), WebhookDeliveryRow.lease_until < now)
-    query = (
-        update(WebhookDeliveryRow)
-        .where(WebhookDeliveryRow.id == delivery_id, _PENDING, WebhookDeliveryRow.sent_at.is_not(None), free)
-        .values(
-            attempts=WebhookDeliveryRow.attempts + 1,
-            lease_token=WebhookDeliveryRow.lease_token + 1,
-            lease_until=now + timedelta(seconds=lease_s),
-            attempted_at=now,
-        )
-        .returning(WebhookDeliveryRow)
-    )
-    row = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    lapsed = False
+    row = _taken(session, delivery_id, WebhookDeliveryRow.lease_until.is_(None), now=now, lease_s=lease_s)
+    if row is None:
+        lapsed = True
+        row = _taken(session, delivery_id, WebhookDeliveryRow.lease_until < now, now=now, lease_s=lease_s)
     if row is None:
         return None
     webhook, event, disabled_at = session.execute(
@@ -183,7 +195,25 @@ def claim(session: Session, delivery_id: str, *, now: datetime, lease_s: float) 
         body=event.body.encode(),
         refused=webhook.state != WebhookState.ACTIVE,
         paused=disabled_at is not None,
+        lapsed=lapsed,
     )
+
+
+def _taken(
+    session: Session, delivery_id: str, free: ColumnElement[bool], *, now: datetime, lease_s: float
+) -> WebhookDeliveryRow | None:
+    query = (
+        update(WebhookDeliveryRow)
+        .where(WebhookDeliveryRow.id == delivery_id, _PENDING, WebhookDeliveryRow.sent_at.is_not(None), free)
+        .values(
+            attempts=WebhookDeliveryRow.attempts + 1,
+            lease_token=WebhookDeliveryRow.lease_token + 1,
+            lease_until=now + timedelta(seconds=lease_s),
+            attempted_at=now,
+        )
+        .returning(WebhookDeliveryRow)
+    )
+    return session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
 
 
 def settle(session: Session, claimed: Claimed, **values: Any) -> bool:

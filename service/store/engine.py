@@ -13,6 +13,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.store.silent import give_up_after
+
 # Execution option of a session that will write: SQLite then takes its write lock at BEGIN, not half way through.
 WRITES = {"headroom_writes": True}
 
@@ -32,12 +34,22 @@ _LOCK_TIMEOUT_MS = 3000
 _IDLE_TRANSACTION_TIMEOUT_MS = 15000
 _CONNECT_TIMEOUT_S = 3
 _POOL_TIMEOUT_S = 5
+# For who serves: above the time limit of statements, which ends all that a database ends itself.
+ANSWERS_WITHIN_S = 7.0
 
 
-def make_engine(database_url: str, *, pool_size: int = 5) -> Engine:
-    """An engine for the URL; nothing is opened before its first use."""
+def make_engine(database_url: str, *, pool_size: int = 5, answers_within_s: float | None = None) -> Engine:
+    """An engine for the URL; nothing is opened before its first use.
+
+    `answers_within_s` is for how long it waits for a database on the network to say anything; None: for ever.
+    """
     url = make_url(database_url)
-    return _sqlite(url, pool_size) if url.get_backend_name() == "sqlite" else _postgresql(url, pool_size)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, pool_size)
+    engine = _postgresql(url, pool_size)
+    if answers_within_s is not None:
+        give_up_after(engine, answers_within_s)
+    return engine
 
 
 def engine_for_reading(engine: Engine) -> Engine:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.types import TypeEngine
 
 from service.store.driven import driven
+from service.store.scope import TENANT, check_tenants, is_owned
 from service.store.tables.moment import Moment
 from service.store.tables.row import Row
 
@@ -25,14 +26,15 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """The words of an INSERT before and of one row, the columns in the order of its places, and what makes a value the
-    driver's, by place.
+    """The words of an INSERT before and of one row, the columns in the order of its places, what makes a value the
+    driver's, by place, and the place of the tenant whose the row is, where it is one's.
     """
 
     head: str
     row: str
     columns: tuple[str, ...]
     converts: Mapping[int, _Convert]
+    owner: int | None
 
     def statement(self, rows: int) -> str:
         """The INSERT of so many rows."""
@@ -79,6 +81,8 @@ class ManyRows:
         asked once.
         """
         width = len(self._prepared.columns)
+        if self._prepared.owner is not None:
+            check_tenants(self._values[self._prepared.owner :: width])
         for start in range(0, len(self._values), _MOST_ROWS * width):
             these = self._values[start : start + _MOST_ROWS * width]
             driven(connection, self._prepared.statement(len(these) // width), tuple(these))
@@ -96,7 +100,9 @@ def _prepare(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Prepare
     places = tuple(compiled.positiontup or ()) if dialect.positional else tuple(_NAMED.findall(row))
     converts = {place: _convert(dialect, table.c[name].type) for place, name in enumerate(places)}
     needed = {place: convert for place, convert in converts.items() if convert is not None}
-    return _Prepared(head + values, _NAMED.sub("%s", row), places, needed)
+    # An owned row cannot do without it.
+    owner = places.index(TENANT) if is_owned(table) else None
+    return _Prepared(head + values, _NAMED.sub("%s", row), places, needed, owner)
 
 
 def _convert(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert | None:

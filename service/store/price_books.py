@@ -90,7 +90,11 @@ def in_force(session: Session, tenant_id: str, *, on: date) -> Mapping[str, Pric
 def activate(session: Session, read: PriceBookRow, *, effective_from: date, now: datetime) -> bool:
     """Put the book in force from that day; False when it was changed, or a quote was priced from it, since."""
     values = {"effective_from": effective_from, "activated_at": now, "changes": read.changes + 1}
-    return _update(session, read, values)
+    if not _update(session, read, values):
+        return False
+    again = select(PriceBookRow).where(PriceBookRow.tenant_id == read.tenant_id, PriceBookRow.id == read.id)
+    session.scalars(again, execution_options={"populate_existing": True}).one()
+    return True
 
 
 def mark_used(session: Session, tenant_id: str, book_id: str, *, on: date, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from service.store.tables.quotes import QuoteDocumentRow, QuoteRow
@@ -19,13 +19,26 @@ def get(session: Session, tenant_id: str, quote_id: str, form: str) -> QuoteDocu
 
 
 def ask(
-    session: Session, quote_id: str, forms: Sequence[str], *, snapshot_sha256: str, issued: bool, now: datetime
+    session: Session,
+    quote_id: str,
+    forms: Sequence[str],
+    *,
+    snapshot_sha256: str,
+    issued: bool,
+    traceparent: str | None,
+    now: datetime,
 ) -> None:
     """Let a worker render these; what was rendered of another snapshot, or before it was issued, is forgotten."""
     session.execute(delete(QuoteDocumentRow).where(QuoteDocumentRow.quote_id == quote_id))
     session.add_all(
         QuoteDocumentRow(
-            quote_id=quote_id, format=form, snapshot_sha256=snapshot_sha256, issued=issued, attempts=0, asked_at=now
+            quote_id=quote_id,
+            format=form,
+            snapshot_sha256=snapshot_sha256,
+            issued=issued,
+            attempts=0,
+            traceparent=traceparent,
+            asked_at=now,
         )
         for form in forms
     )
@@ -43,6 +56,13 @@ def take(session: Session, quote_id: str, *, most_attempts: int) -> Sequence[Quo
     missing = (QuoteDocumentRow.quote_id == quote_id, QuoteDocumentRow.content.is_(None))
     session.execute(update(QuoteDocumentRow).where(*missing).values(attempts=QuoteDocumentRow.attempts + 1))
     return session.scalars(select(QuoteDocumentRow).where(*missing, QuoteDocumentRow.attempts <= most_attempts)).all()
+
+
+def waiting_since(session: Session, *, most_attempts: int, asked_after: datetime) -> datetime | None:
+    """When the document that has waited longest was asked for last, which somebody may still want; None without one."""
+    asked = QuoteDocumentRow.asked_at
+    waits = (QuoteDocumentRow.content.is_(None), asked >= asked_after, QuoteDocumentRow.attempts <= most_attempts)
+    return session.scalar(select(func.min(QuoteDocumentRow.asked_at)).where(*waits))
 
 
 def keep(session: Session, taken: QuoteDocumentRow, *, content: bytes, sha256: str, now: datetime) -> bool:

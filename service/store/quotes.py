@@ -73,7 +73,8 @@ def change(session: Session, read: QuoteRow, *, now: datetime, **values: Any) ->
     )
     changed = cast("CursorResult[Any]", session.execute(query)).rowcount == 1
     if changed:
-        session.refresh(read)
+        again = select(QuoteRow).where(QuoteRow.tenant_id == read.tenant_id, QuoteRow.id == read.id)
+        session.scalars(again, execution_options={"populate_existing": True}).one()
     return changed
 
 

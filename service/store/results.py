@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.store.driven import driven
 from service.store.insert import insert_if_absent
+from service.store.scope import check_tenants, checked_words
 from service.store.tables.runs import ResultRow
 
 _TABLE = ResultRow.__table__.c
@@ -56,6 +57,7 @@ def working(session: Session, tenant_id: str, digest: str) -> bytes | None:
 
 def feasible_of(connection: Connection, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
     """Whether the stored answers are feasible, for each (tenant, digest) that has one."""
+    check_tenants([tenant_id for tenant_id, _ in pairs])
     statement, values = _in_words_of(connection.dialect)
     found = {pair: driven(connection, statement, values(*pair)) for pair in pairs}
     return {pair: bool(row[0]) for pair, row in found.items() if row is not None}
@@ -64,7 +66,7 @@ def feasible_of(connection: Connection, pairs: Collection[tuple[str, str]]) -> d
 @functools.cache
 def _in_words_of(dialect: Dialect) -> tuple[str, Callable[[str, str], Any]]:
     """The statement as the driver takes it: the way of a question that has been answered before is a short one."""
-    statement = str(_FEASIBLE.compile(dialect=dialect))
+    statement = str(checked_words(_FEASIBLE).compile(dialect=dialect))
     if dialect.positional:
         return statement, lambda tenant_id, digest: (tenant_id, digest)
     return statement, lambda tenant_id, digest: {"t": tenant_id, "d": digest}

@@ -12,9 +12,16 @@ from scripts.children import free_port
 from service.cache import ResultCache
 from service.edge.context import attach
 from service.edge.limits import limit_rates
+from service.planning.batch.chunk import size_chunk
 from service.planning.heartbeat import WORKER, beat
+from service.planning.render import render
 from service.planning.sweep import sweep
+from service.planning.transact import transact
+from service.queue import TaskName
+from service.store import chunks
 from tests.api.conftest import Speaker
+from tests.api.selling import open_shop
+from tests.api.test_estimates import ALL as ESTIMATES
 from tests.schemas.requests import SMALL_CHAT, changed
 
 
@@ -139,7 +146,7 @@ def test_a_scrape_asks_the_database_the_same_few_questions_however_much_is_store
     event.listen(engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
     scraped()
     few = len([words for words in asked if words.startswith("SELECT")])
-    assert few == 4, asked
+    assert few == 7, asked
     for racks in range(1, 6):
         acme.post("/v1/workloads", {**SMALL_CHAT, "constraints": {"max_racks": racks}})
     asked.clear()
@@ -151,3 +158,62 @@ def test_a_request_that_is_one_too_many_is_counted(scraped, app: Flask, acme: Sp
     limit_rates(app, replace(runtime.settings, rate_limit_reads=1))
     assert {acme.get("/v1/runs").status_code for _ in range(5)} == {200, 429}
     assert scraped()[named("headroom_rate_limited_total", limit="reads")] >= 3
+
+
+AGES = {
+    "headroom_batch_oldest_open_seconds",
+    "headroom_batch_idle_seconds",
+    "headroom_webhook_oldest_due_seconds",
+    "headroom_document_oldest_waiting_seconds",
+}
+
+
+def ages(found) -> dict[str, float]:
+    return {name: found[named(name)] for name in AGES}
+
+
+def test_whatever_waits_has_an_age(scraped, speaker, work, runtime, app: Flask):
+    queue = runtime.queue
+    shop = open_shop(speaker, work, "acme")
+    assert ages(scraped()) == dict.fromkeys(AGES, 0)
+    quote = shop.draft().json
+    assert shop.seller.get(f"/v1/quotes/{quote['id']}.pdf").status_code == 202
+    shop.seller.post("/v1/batches", [SMALL_CHAT])
+    hook = {"name": "x", "url": "https://hooks.example.com/x", "events": ["run.done"]}
+    webhook = shop.admin.post("/v1/webhooks", hook).json
+    shop.admin.post(f"/v1/webhooks/{webhook['id']}/ping")
+    queue.sent = [sent for sent in queue.sent if sent[0] is TaskName.SIZE_CHUNK]
+    later = replace(runtime, clock=lambda: runtime.clock() + timedelta(seconds=500))
+    attach(app, later)
+    assert all(500 <= age < 510 for age in ages(scraped()).values()), ages(scraped())
+    # What nobody may be sent is not late, and what is done is not old.
+    shop.admin.delete(f"/v1/webhooks/{webhook['id']}", If_Match="*")
+    work()
+    render(runtime, quote["id"])
+    assert ages(scraped()) == dict.fromkeys(AGES, 0)
+    # A document that nobody has asked for since yesterday is waited for by nobody.
+    shop.seller.get(f"/v1/quotes/{shop.draft().json['id']}.pdf")
+    attach(app, replace(runtime, clock=lambda: runtime.clock() + timedelta(days=2)))
+    assert scraped()[named("headroom_document_oldest_waiting_seconds")] == 0
+
+
+def test_a_lost_worker_of_a_chunk_is_counted_by_the_next(scraped, acme, runtime):
+    batch = acme.post("/v1/batches", [SMALL_CHAT]).json
+    now, lease_s = runtime.clock(), runtime.settings.lease_s
+    # A worker that took it and died.
+    assert not transact(runtime, lambda session: chunks.claim(session, batch["id"], 0, now=now, lease_s=lease_s)).lapsed
+    expired = named("headroom_mended_total", what="chunk_lease_expired")
+    assert not size_chunk(runtime, batch["id"], 0)
+    assert scraped()[expired] == 0
+    later = replace(runtime, clock=lambda: runtime.clock() + timedelta(seconds=lease_s + 1))
+    assert size_chunk(later, batch["id"], 0)
+    assert scraped()[expired] == 1
+
+
+def test_the_engine_is_timed_for_batches_and_estimates_too(scraped, acme: Speaker, work):
+    acme.post("/v1/batches", [SMALL_CHAT])
+    work()
+    assert acme.post("/v1/estimates", ESTIMATES["chat"]).status_code == 200
+    found = scraped()
+    for of in ("batch", "estimate"):
+        assert found[named("headroom_engine_call_duration_seconds_count", of=of, kind="inference")] == 1

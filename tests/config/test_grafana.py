@@ -29,7 +29,7 @@ _LABELS = {
     "what": {what.value for what in Mended},
     "result": {result.value for result in Lookup},
     "status": {"5xx", "queued", "running"},
-    "role": {"worker", "dispatcher"},
+    "role": {"worker", "dispatcher", "deliverer"},
     "split": {"validation", "calibration"},
     "predicted": {"yes", "no"},
     "outcome": {"done", "error", "unavailable", "engine_error", "time_limit", "feasible", "infeasible"},
@@ -83,8 +83,10 @@ def test_what_an_alert_waits_for_once_is_told_before_it_happens(client):
     ]
     assert len(waited_for) >= 6
     for metric, matchers in waited_for:
-        wanted = dict(re.findall(r'(\w+)="([^"]*)"', matchers))
-        assert any(name == metric and wanted.items() <= labels.items() for name, labels in samples), (metric, wanted)
+        alternatives = {label: values.split("|") for label, values in re.findall(r'(\w+)=~?"([^"]*)"', matchers)}
+        for values in itertools.product(*alternatives.values()):
+            wanted = dict(zip(alternatives, values, strict=True))
+            assert any(name == metric and wanted.items() <= labels.items() for name, labels in samples), wanted
 
 
 def test_every_alert_has_its_words_and_no_other_has():

@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from service.errors import UnavailableError
 from service.planning.keys import create_tenant, set_tenant_disabled
 from service.planning.transact import read, transact
 from service.queue import TimeLimitReached
+from service.store.silent import SilentDatabaseError
 
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -104,3 +106,16 @@ def test_whoever_puts_things_in_order_after_a_time_limit_has_another_try_like_an
     except TimeLimitReached:
         assert transact(runtime, work) == "stored"
     assert len(tries) == 2
+
+
+@ON_POSTGRESQL
+def test_a_database_that_says_nothing_is_asked_once_and_then_told_of(runtime):
+    tries = []
+
+    def work(_session):
+        tries.append(1)
+        raise OperationalError("SELECT", {}, SilentDatabaseError("nothing came"), connection_invalidated=True)
+
+    with pytest.raises(UnavailableError):
+        transact(runtime, work)
+    assert len(tries) == 1

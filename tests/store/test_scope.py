@@ -52,7 +52,7 @@ def test_a_query_that_names_no_tenant_finds_those_of_one(runtime, tenants):
     assert owners(runtime) == {tenants["bolt"]}
     with for_everybody():
         assert owners(runtime) == set(tenants.values())
-    assert acts_for() == tenants["bolt"]
+    assert acts_for() == {tenants["bolt"]}
 
 
 def test_aliases_that_are_joined_are_narrowed_each(runtime, tenants):

@@ -3,11 +3,10 @@
 import orjson
 
 from scripts.faulting.case import case
-from scripts.faulting.cases.parts import submitted_meanwhile
+from scripts.faulting.cases.meanwhile import expect_not_ready, submitted_meanwhile
 from scripts.faulting.full_disk import ballast, can_mount, small_disk
 from scripts.faulting.ledger import Answer
 from scripts.faulting.load import inference
-from scripts.faulting.member import is_ready
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from service.access import Role
@@ -23,7 +22,7 @@ _MADE = b"SELECT count(*) FROM batches WHERE id = %s"
 def disks_full(scene: Scene) -> None:
     """Whoever needs room is told to come back and leaves nothing half done; the broker refuses, and is done without."""
     if not can_mount():
-        scene.note("not tried", "this host lets us make no file system")
+        scene.seen.not_run = "this host lets us make no file system"
         return
     _no_room_for_uploads(scene)
     _no_room_for_the_broker(scene)
@@ -84,9 +83,9 @@ def _no_room_for_the_broker(scene: Scene) -> None:
             broker.start()
             scene.rig.wait_until_ready()
             with ballast(broker.server.folder):
-                submitted_meanwhile(scene, "broker's disk", scene.seconds(4, 20))
-                web = scene.rig.webs[0]
-                scene.wait_for(lambda: not is_ready(web), what="/readyz says that the broker takes nothing")
+                during_s = scene.seconds(4, 20)
+                submitted_meanwhile(scene, "disk of the broker", jobs=scene.times(20, 100), during_s=during_s)
+                expect_not_ready(scene, "broker")
             scene.rig.wait_until_ready()
             broker.kill()
         broker.start()

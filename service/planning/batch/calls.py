@@ -3,11 +3,13 @@
 When time is up in the middle of one, what has ended until then stands.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from service.errors import PlannerError
+from service.metrics import Engine
 from service.planning.batch.asking import REFUSALS, Asked, problem_of
 from service.planning.batch.brief import Brief, Found
 from service.planning.batch.pace import Pace
@@ -92,8 +94,7 @@ class Calls:
         """What the engine answers as it does; where it breaks on several, what is left is to be tried by itself."""
         left = set(range(len(questions)))
         try:
-            steps = self._solve(self._runtime, [items[0][1] for items in questions], self._versions, self._weight)
-            for ended in steps:
+            for ended in self._steps([items[0][1] for items in questions]):
                 left.difference_update(place for place, _ in ended)
                 yield ended
         except TimeLimitReached:
@@ -107,6 +108,22 @@ class Calls:
                 # What it says may quote the customer's question. The line tells types and places.
                 log.exception("engine_error", error=type(error).__name__, line=questions[0][0][0].line)
                 yield [(0, _EngineError())]
+
+    def _steps(self, questions: Sequence[Asked]) -> Iterator[Sequence[tuple[int, Found]]]:
+        """The engine's own steps, in a span and timed: what becomes of them in between is ours."""
+        kind, computed_s = questions[0].kind, 0.0
+        with self._runtime.tracing.span("size", items=len(questions), kind=kind):
+            steps = self._solve(self._runtime, questions, self._versions, self._weight)
+            try:
+                while True:
+                    began_s = time.perf_counter()
+                    ended = next(steps, None)
+                    computed_s += time.perf_counter() - began_s
+                    if ended is None:
+                        break
+                    yield ended
+            finally:
+                self._runtime.metrics.engine_called(Engine.BATCH, kind, seconds=computed_s)
 
     def _gives_way(self, part: Slice) -> bool:
         """Whether to stop here. Never before something has ended."""

@@ -13,6 +13,7 @@ from collections import Counter
 import structlog
 from sqlalchemy.orm import Session
 
+from service.metrics import Mended
 from service.planning.batch.asking import told
 from service.planning.batch.brief import sized
 from service.planning.batch.calls import Calls, Solve
@@ -49,6 +50,7 @@ def size_chunk(
     if claimed is None:
         log.info("chunk_not_claimed", batch_id=batch_id, chunk=number)
         return False
+    runtime.metrics.mended(Mended.CHUNK_LEASE_EXPIRED, int(claimed.lapsed))
     ids: dict[str, str | int] = {
         "batch_id": batch_id,
         "chunk": number,

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from service.metrics import Mended
 from service.outbound import TOTAL_S, Heard, RefusedError, UnsentError
 from service.planning.delivery.backoff import next_due, resume_at
 from service.planning.delivery.disable import disable
@@ -60,6 +61,7 @@ def deliver(runtime: Runtime, delivery_id: str) -> bool:
     if claimed is None:
         log.info("delivery_not_claimed", resource_id=delivery_id)
         return False
+    runtime.metrics.mended(Mended.DELIVERY_LEASE_EXPIRED, int(claimed.lapsed))
     if claimed.paused:
         transact(runtime, lambda session: deliveries.settle(session, claimed, due_at=now))
         return False

@@ -33,6 +33,7 @@ _STATES = ", ".join(f"'{state.value}'" for state in QuoteState)
 _BEING_WRITTEN = text("state IN ('draft', 'pending_approval', 'approved')")
 _OUT = text("state IN ('issued', 'accepted')")
 _ISSUED = text("state = 'issued'")
+_WAITS = text("content IS NULL")
 
 
 class QuoteRow(Owned, Row):
@@ -121,7 +122,10 @@ class QuoteDocumentRow(Row):
     """
 
     __tablename__ = "quote_documents"
-    __table_args__ = (CheckConstraint("(content IS NULL) = (sha256 IS NULL)", name="rendered"),)
+    __table_args__ = (
+        CheckConstraint("(content IS NULL) = (sha256 IS NULL)", name="rendered"),
+        Index("ix_quote_documents_waits", "asked_at", sqlite_where=_WAITS, postgresql_where=_WAITS),
+    )
 
     quote_id: Mapped[str] = mapped_column(ForeignKey("quotes.id"), primary_key=True)
     format: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -129,6 +133,7 @@ class QuoteDocumentRow(Row):
     issued: Mapped[bool]
     attempts: Mapped[int] = mapped_column(default=0)
     asked_at: Mapped[datetime] = mapped_column(Moment)
+    traceparent: Mapped[str | None] = mapped_column(Text)
     sha256: Mapped[str | None] = mapped_column(Text)
     content: Mapped[bytes | None] = mapped_column(LargeBinary)
     rendered_at: Mapped[datetime | None] = mapped_column(Moment)

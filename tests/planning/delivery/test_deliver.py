@@ -283,6 +283,8 @@ def test_a_worker_that_dies_between_send_and_commit_has_sent_what_comes_again(ri
     assert (one.body, one.headers["headroom-event-id"]) == (other.body, other.headers["headroom-event-id"])
     [row] = rig.deliveries()
     assert (row.status, row.attempts, row.lease_token) == ("delivered", 2, 2)
+    mended = rig.runtime.metrics.collected().get_sample_value
+    assert mended("headroom_mended_total", {"what": "delivery_lease_expired"}) == 1
 
 
 def test_a_receiver_that_takes_all_its_time_is_not_overtaken(rig):
