@@ -3,9 +3,8 @@
 import sys
 from dataclasses import dataclass
 
-from service.edge.gate import THREADS_PER_PLACE
 from service.queue import SIZING_QUEUES, QueueName
-from service.settings import Settings
+from service.settings import THREADS_PER_PLACE, Settings
 
 # NumPy's threads would fight with the processes for the cores.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -67,12 +66,12 @@ def worker(
     )
 
 
-def deliverer(settings: Settings) -> Process:
+def deliverer(settings: Settings, *, app: str = "workers.app") -> Process:
     """The worker that delivers to webhooks: it only waits for others, so it has threads and needs no processes."""
     return Process(
         name="deliverer",
         arguments=(
-            *("-m", "celery", "--app", "workers.app", "worker", "--pool", "threads"),
+            *("-m", "celery", "--app", app, "worker", "--pool", "threads"),
             *("--queues", QueueName.WEBHOOKS.value),
             *("--concurrency", str(settings.webhook_concurrency), "--loglevel", settings.log_level),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,21 @@ def memory(pid: int) -> Memory | None:
         return Memory(rss_mib=memory_fields((PROC / str(pid) / "status").read_text())["VmRSS"], pss_mib=None)
     except (OSError, KeyError):
         return None
+
+
+def forget_peaks(pids: Iterable[int]) -> None:
+    """Let the peak of each process begin anew, at what it holds now."""
+    for pid in pids:
+        (PROC / str(pid) / "clear_refs").write_text("5")
+
+
+def peaks_mib(pids: Iterable[int]) -> dict[int, float]:
+    """The most that each process has held since its peak began [MiB]; who has ended is left out."""
+    found = {}
+    for pid in pids:
+        with suppress(OSError, KeyError):
+            found[pid] = memory_fields((PROC / str(pid) / "status").read_text())["VmHWM"]
+    return found
 
 
 def memory_fields(text: str) -> dict[str, float]:

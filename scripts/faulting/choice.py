@@ -7,6 +7,7 @@ from collections.abc import Collection
 from scripts.faulting.case import CASES, Case
 from scripts.faulting.cases import (
     authority,
+    bombs,
     broker,
     cache,
     contention,
@@ -14,21 +15,26 @@ from scripts.faulting.cases import (
     database,
     deaths,
     disks,
+    facts,
     floods,
     hostile,
+    inside,
     power,
+    quote_races,
     releases,
+    rendering,
     rolling,
     scheduling,
     spoilt,
+    tenancy,
     webhooks,
 )
 from scripts.faulting.scene import Profile
 from scripts.trouble import Trouble
 
 _REGISTERED = (
-    *(authority, broker, cache, contention, contract, database, deaths, disks, floods, hostile),
-    *(power, releases, rolling, scheduling, spoilt, webhooks),
+    *(authority, bombs, broker, cache, contention, contract, database, deaths, disks, facts, floods),
+    *(hostile, inside, power, quote_races, releases, rendering, rolling, scheduling, spoilt, tenancy, webhooks),
 )
 # Nothing of what a case left behind should be found the next time: a loss of power comes last.
 _LAST = (56,)

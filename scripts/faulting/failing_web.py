@@ -4,12 +4,14 @@ from flask import Flask
 
 from config.environment import settings_from_environment
 from scripts.faulting.failpoints import Failpoint, failpoints
+from scripts.faulting.names import resolve_as_told
 from service import app
 from service.metrics import shared_metrics
 from service.queue import CeleryQueue, QueueName, TaskName
 from service.runtime import Runtime, build_runtime, load_facts
 
 _POINTS = failpoints()
+resolve_as_told()
 
 
 class FailingQueue(CeleryQueue):

@@ -1,9 +1,11 @@
 """Where a process of the rig may be made to die, to dawdle or to hang: files in a folder say when, each file once."""
 
+import json
 import os
 import resource
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +16,7 @@ FOLDER_VARIABLE = "HEADROOM_FAULTS_DIR"
 # When a worker's Kombu gives back what nobody acknowledged: after so many seconds, or as Kombu does by itself.
 KOMBU_VARIABLE = "HEADROOM_FAULTS_KOMBU"
 KOMBU_BY_ITSELF = "by itself"
+_NAMES = "names"
 # What the broker does when its memory is full; a mutant has it evict.
 BROKER_VARIABLE = "HEADROOM_FAULTS_BROKER"
 NOEVICTION = "noeviction"
@@ -68,6 +71,20 @@ class Failpoints:
     def unset(self, trait: Trait) -> None:
         """Take a trait away."""
         (self._folder / trait).unlink(missing_ok=True)
+
+    def lead(self, names: Mapping[str, str]) -> None:
+        """From now on these names lead to these addresses."""
+        beside = self._folder / f"new {_NAMES}"
+        beside.write_text(json.dumps(dict(names)), encoding="utf-8")
+        beside.replace(self._folder / _NAMES)
+
+    def names(self) -> dict[str, str]:
+        """Where the names of the rig lead."""
+        try:
+            found: dict[str, str] = json.loads((self._folder / _NAMES).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
 
     def passed(self, point: Failpoint) -> None:
         """Die here, if it is armed."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,10 +10,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from scripts.faulting.ledger import Ledger
+
 # In the network that the rig lets webhooks call.
 HOST = "127.77.0.1"
 TAKES, FAILS_FIRST, FAILS, SILENT, SLOW, GONE = "/takes", "/fails-first", "/fails", "/silent", "/slow", "/gone"
+REDIRECTS, HUGE, DRIPS = "/redirects", "/huge", "/drips"
 _FAILS_TIMES = 4
+_PIECE, _PIECES = b"x" * 65_536, 1600
+_DRIPS_EVERY_S = 0.3
 _SLOW_S = 1.5
 # Longer than whoever sends waits.
 _SILENT_S = 8.0
@@ -41,6 +47,8 @@ class Receiver:
     """What was received, in its order."""
 
     port: int = 0
+    # Where it sends those who come to the path that redirects.
+    leads_to: str = ""
     events: list[Event] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     _tried: Counter[str] = field(default_factory=Counter)
@@ -69,15 +77,37 @@ class Receiver:
         return status
 
     def _status(self, path: str) -> int:
-        if path == GONE:
-            return 410
+        if path in _ANSWERS:
+            return _ANSWERS[path]
         fails = path == FAILS or (path == FAILS_FIRST and self._tried[path] <= _FAILS_TIMES)
         return 500 if fails else 200
 
 
+_ANSWERS = {GONE: 410, REDIRECTS: 302}
+
+
+def _body_of(receiver: Receiver, path: str) -> Iterator[bytes]:
+    """What follows the head: nothing, more than anybody reads, or a byte now and then."""
+    if path == HUGE:
+        yield from itertools.repeat(_PIECE, _PIECES)
+    elif path == DRIPS:
+        while not receiver.ended.wait(_DRIPS_EVERY_S):
+            yield b"."
+
+
+def _answer(handler: BaseHTTPRequestHandler, receiver: Receiver, status: int) -> None:
+    handler.send_response(status)
+    if handler.path == REDIRECTS:
+        handler.send_header("Location", receiver.leads_to)
+    handler.end_headers()
+    for piece in _body_of(receiver, handler.path):
+        handler.wfile.write(piece)
+        handler.wfile.flush()
+
+
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver that listens while the block lasts."""
+def receiving(ledger: Ledger) -> Iterator[Receiver]:
+    """A receiver that listens while the block lasts; the ledger is told of all that it hears."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -87,10 +117,10 @@ def receiving() -> Iterator[Receiver]:
             """An event."""
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             event_id, signature = self.headers.get("Headroom-Event-Id", ""), self.headers.get("Headroom-Signature", "")
+            ledger.heard_event(self.path, event_id, body)
             status = receiver.received(self.path, event_id, signature, body)
             with suppress(OSError):
-                self.send_response(status)
-                self.end_headers()
+                _answer(self, receiver, status)
 
         def log_message(self, *_: object) -> None:
             """Nothing: what is heard is kept."""

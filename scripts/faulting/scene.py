@@ -12,6 +12,7 @@ import psycopg
 from scripts.faulting.chance import Chance
 from scripts.faulting.checker import AT_REST_WITHIN_S, T_Q_S, Checker
 from scripts.faulting.driver import TENANTS, Driver
+from scripts.faulting.holdings import statements
 from scripts.faulting.ledger import Job
 from scripts.faulting.load import Load, Questions, body_of
 from scripts.faulting.rig import Rig
@@ -152,6 +153,16 @@ class Scene:
         with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
             found = connection.execute(statement, values)
             return found.fetchall() if found.description else []
+
+    def holdings(self, tenant: str) -> dict[str, str]:
+        """Everything that a tenant has in the database, by table: how many rows, and their digest."""
+        values = {"tenant": self.driver.person(tenant).tenant_id}
+        with psycopg.connect(self.rig.database.url, autocommit=True) as connection:
+            return {
+                name: str(each[0])
+                for name, statement in statements()
+                for each in connection.execute(statement, values).fetchall()
+            }
 
     def count(self, statement: bytes, *values: object) -> int:
         """The number that a statement selects."""

@@ -1,14 +1,13 @@
 """The tenancy sweep: generated from the OpenAPI document, it asks in every way for what is another tenant's."""
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-_METHODS = ("get", "post", "put", "patch", "delete")
-_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+METHODS = ("get", "post", "put", "patch", "delete")
+PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _REQUEST_ID = re.compile(rb'"request_id": ?"[^"]*"')
 # Path parameters that name no tenant's resource: facts, places in a list, pages.
 OPEN_PARAMETERS = frozenset({"record_id", "slug", "asset"})
@@ -50,20 +49,20 @@ class Operation:
     @property
     def names(self) -> tuple[str, ...]:
         """The parameters of its path."""
-        return tuple(_PARAMETER.findall(self.path))
+        return tuple(PARAMETER.findall(self.path))
 
     def at(self, ids: Mapping[str, str]) -> str:
         """Its path with these ids."""
-        return _PARAMETER.sub(lambda found: ids[found[1]], self.path)
+        return PARAMETER.sub(lambda found: ids[found[1]], self.path)
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[Operation]:
     """Every method, documented or not, of every path that names a resource of a tenant."""
     for path, described in document["paths"].items():
-        names = set(_PARAMETER.findall(path)) - set(PLACES)
+        names = set(PARAMETER.findall(path)) - set(PLACES)
         if not names or names <= OPEN_PARAMETERS:
             continue
-        for method in _METHODS:
+        for method in METHODS:
             known = described.get(method)
             media_type, body = shown_body(document, known or {})
             yield Operation(
@@ -90,15 +89,18 @@ def unlike(send: Send, document: Mapping[str, Any], *, foreign: Mapping[str, str
 
     Where a path names two resources each is tried beside one of the caller's own.
     """
-    found = []
+    found, turned = [], list[str]()
     for operation in operations(document):
         for ids, others in _namings(operation, foreign, own):
             headers = {"If-Match": "*"}
             if operation.media_type is not None:
                 headers["Content-Type"] = operation.media_type
             path, other_path = operation.at(ids), operation.at(others)
-            theirs = send(operation.method, path, operation.body, headers)
-            nobodys = send(operation.method, other_path, operation.body, headers)
+            # Now one first, now the other: neither is answered from what the other has warmed.
+            turns = (path, other_path) if len(turned) % 2 else (other_path, path)
+            turned.append(path)
+            answers = {each: send(operation.method, each, operation.body, headers) for each in turns}
+            theirs, nobodys = answers[path], answers[other_path]
             if plain(theirs, ids.values()) != plain(nobodys, others.values()):
                 found.append(
                     f"{operation.method} {operation.path}: {theirs.status} and not {nobodys.status} as nobody's"
@@ -135,10 +137,3 @@ def plain(heard: Heard, ids: Sequence[str] | Any) -> tuple[int | None, bytes]:
         if "_" in known:
             body = body.replace(known.encode(), b"ID")
     return heard.status, body
-
-
-def references(body: Any, foreign: Mapping[str, str]) -> Iterator[Any]:
-    """The body with each of its references in turn replaced by another tenant's."""
-    for name, value in foreign.items():
-        if isinstance(body, dict) and name in body:
-            yield json.loads(json.dumps(body)) | {name: value}

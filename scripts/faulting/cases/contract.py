@@ -3,21 +3,21 @@
 import functools
 import json
 import time
+from collections import Counter
 from typing import Any
 
 from scripts.faulting.case import case
 from scripts.faulting.failpoints import Trait
+from scripts.faulting.ledger import Job
 from scripts.faulting.load import body_of, inference
 from scripts.faulting.scene import Scene
-from scripts.faulting.shop import Shop
 from scripts.faulting.together import at_once
 from service.access import Role
 
 _WORKLOADS = "/v1/workloads"
-_REASON = {"reason": "because"}
-_ACCEPTANCE = {"accepted_by": "somebody"}
+_SLOW_S = 0.06
+_BEGUN = b"SELECT count(*) FROM runs WHERE attempts > 0 AND id = ANY(%s)"
 _AGE = b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s"
-_ENDS = {"accepted", "declined", "withdrawn", "superseded", "expired"}
 
 
 @case(28, "one key, many posts at once over both web processes", quick=True)
@@ -61,7 +61,7 @@ def wrong_keys(scene: Scene) -> None:
         status = scene.driver.send(person, "POST", _WORKLOADS, changed, headers=headers).status
         scene.expect(status == 400, "I4", f"the idempotency key {bad[:20]!r} was answered {status}")
         scene.seen.bad_inputs += 1
-    scene.query(b"UPDATE idempotency_keys SET created_at = created_at - interval '2 days' WHERE key = %s", key)
+    scene.query(_AGE, key)
     body = changed | {"name": f"after its end {person.canary}"}
     again = scene.driver.send(person, "POST", _WORKLOADS, body, headers={"Idempotency-Key": key})
     scene.expect(again.is_success, "I4", f"a key after its retention was answered {again.status}")
@@ -91,85 +91,20 @@ def lost_update(scene: Scene) -> None:
     )
 
 
-@case(32, "steps of one quote raced", quick=True)
-def raced_steps(scene: Scene) -> None:
-    """Accepted, declined, withdrawn, revised and expired at the same moment: one legal path, and the audit tells it."""
-    shop = scene.shop("cyan")
-    taken: dict[str, int] = {}
-    for _ in range(scene.times(8, 200)):
-        quote = shop.issued()
-        _race(scene, shop, quote["id"])
-        state = shop.call(Role.SELLER, "GET", f"/v1/quotes/{quote['id']}").json()["state"]
-        taken[state] = taken.get(state, 0) + 1
-        _check_path(scene, quote["id"], state)
-        shop.read(quote["id"])
-    _check_damage(scene, shop)
-    scene.note("raced quotes ended as", taken)
-
-
-def _race(scene: Scene, shop: Shop, quote_id: str) -> None:
-    step = functools.partial(shop.step, quote_id=quote_id)
-    revise = functools.partial(
-        shop.call, Role.SELLER, "POST", f"/v1/quotes/{quote_id}/revise", {}, headers={"If-Match": "*"}
-    )
-    overdue = scene.rng.random() < 0.5
-    calls: list[Any] = [
-        functools.partial(step, "accept", body=_ACCEPTANCE),
-        functools.partial(step, "decline", body=_REASON),
-        functools.partial(step, "withdraw", body=_REASON),
-        revise,
-        *([functools.partial(_expire, scene, quote_id)] if overdue else []),
-    ]
-    scene.rng.shuffle(calls)
-    statuses = {answer.status for answer in at_once(calls) if answer is not None}
-    scene.expect(statuses <= {200, 201, 409, 412}, "I4", f"raced steps of quote {quote_id} were answered {statuses}")
-
-
-def _expire(scene: Scene, quote_id: str) -> None:
-    """Its validity has just ended, unless somebody has accepted it by now.
-
-    now() is when the statement began: one that waited for an acceptance would put the end before it.
-    """
-    scene.query(b"UPDATE quotes SET expires_at = now() WHERE id = %s AND state = 'issued'", quote_id)
-
-
-def _check_path(scene: Scene, quote_id: str, state: str) -> None:
-    rows = scene.query(
-        b"""SELECT action FROM audit_events WHERE resource_id = %s
-        ORDER BY substring(new_state from 'version ([0-9]+)')::int""",
-        quote_id,
-    )
-    path = [str(action).removeprefix("quote.") for (action,) in rows]
-    ends = [action for action in path if action in _ENDS]
-    scene.expect(path[:4] == ["created", "submitted", "approved", "issued"], "I9", f"quote {quote_id} came by {path}")
-    wanted = [] if state == "issued" else [state]
-    scene.expect(ends == wanted, "I9", f"quote {quote_id} is {state}, and its audit ends with {ends}")
-    late = scene.query(
-        b"SELECT id FROM quotes WHERE id = %s AND state = 'accepted' AND closed_at >= expires_at", quote_id
-    )
-    scene.expect(not late, "I6", f"quote {quote_id} was accepted after its validity had ended")
-
-
-def _check_damage(scene: Scene, shop: Shop) -> None:
-    """What somebody changed behind the service's back is never told as what was issued."""
-    quote = shop.issued()
-    (told,) = scene.query(b"SELECT snapshot FROM quotes WHERE id = %s", quote["id"])[0]
-    change = b"UPDATE quotes SET snapshot = %s WHERE id = %s"
-    scene.query(change, str(told).replace('"extended_net":"', '"extended_net":"1'), quote["id"])
-    with scene.driver.ledger.expecting(500):
-        answer = shop.call(Role.SELLER, "GET", f"/v1/quotes/{quote['id']}.json")
-    scene.expect(not answer.is_success, "I6", f"quote {quote['id']} was changed in the database, and told as issued")
-    scene.query(change, told, quote["id"])
-
-
 @case(34, "cancelled while queued, running and just done")
 def raced_cancellation(scene: Scene) -> None:
-    """The end is one, and a cancelled job never shows a result."""
-    ends: dict[str, int] = {}
-    for _ in range(scene.times(10, 200)):
+    """The end is one, and a cancelled job never shows a result: not at once, and not once all is at rest.
+
+    Of three rounds one is cancelled at once, one when somebody has begun it, one at a moment about its end.
+    """
+    ends: Counter[str] = Counter()
+    cancelled: list[Job] = []
+    # So that a run can be found running.
+    scene.rig.failpoints.set(Trait.SLOW, seconds=_SLOW_S)
+    for n in range(scene.times(12, 201)):
         job = scene.job()
         assert job is not None
-        time.sleep(scene.rng.uniform(0.0, 0.08))
+        _wait_for_moment(scene, job, n % 3)
         path = f"/v1/runs/{job.run_id}/cancel"
         answers = at_once(
             [functools.partial(scene.driver.send, scene.driver.person(job.tenant), "POST", path) for _ in range(2)]
@@ -177,10 +112,36 @@ def raced_cancellation(scene: Scene) -> None:
         statuses = {answer.status for answer in answers}
         scene.expect(statuses <= {200, 409}, "I4", f"cancelled twice at once: {statuses}")
         status = scene.driver.follow(job) or "unknown"
-        ends[status] = ends.get(status, 0) + 1
+        ends[status] += 1
         wanted = {"cancelled"} if 200 in statuses else {"done", "failed"}
         scene.expect(status in wanted, "I8", f"run {job.run_id} was answered {statuses} and is {status}")
-    scene.note("raced runs ended as", ends)
+        cancelled += [job] if status == "cancelled" else []
+    scene.rig.failpoints.disarm()
+    scene.checker.wait_until_at_rest()
+    for job in cancelled:
+        _check_cancelled(scene, job)
+    scene.note("raced runs ended as", dict(ends))
+    scene.note("cancelled after somebody had begun them", scene.count(_BEGUN, [job.run_id for job in cancelled]))
+
+
+def _wait_for_moment(scene: Scene, job: Job, kind: int) -> None:
+    if kind:
+        scene.wait_for(lambda: scene.driver.look(job) != "queued", what="a run is begun")
+    if kind == 2:
+        time.sleep(scene.rng.uniform(0.0, 2 * _SLOW_S))
+
+
+def _check_cancelled(scene: Scene, job: Job) -> None:
+    """Whoever had begun it has ended by now: what it found is shown nowhere."""
+    person = scene.driver.person(job.tenant, Role.SELLER)
+    run = scene.driver.send(person, "GET", f"/v1/runs/{job.run_id}").json()
+    shown = (run["status"], run.get("result"))
+    scene.expect(shown == ("cancelled", None), "I8", f"run {job.run_id} was cancelled and is {shown[0]} with a result")
+    working = scene.driver.send(person, "GET", f"/v1/runs/{job.run_id}/options/1/working").status
+    scene.expect(working in {404, 409}, "I8", f"the working of cancelled run {job.run_id} was answered {working}")
+    quote = {"run_id": job.run_id, "customer": {"name": "x"}, "currency": "USD"}
+    quoted = scene.driver.send(person, "POST", "/v1/quotes", quote).status
+    scene.expect(quoted in {409, 422}, "I8", f"a quote of cancelled run {job.run_id} was answered {quoted}")
 
 
 @case(27, "one item of a batch fails, and the worker of another is killed")
