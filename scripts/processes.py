@@ -3,9 +3,8 @@
 import sys
 from dataclasses import dataclass
 
-from service.edge.gate import THREADS_PER_PLACE
 from service.queue import SIZING_QUEUES, QueueName
-from service.settings import Settings
+from service.settings import THREADS_PER_PLACE, Settings
 
 # NumPy's threads would fight with the processes for the cores.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

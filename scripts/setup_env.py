@@ -22,13 +22,14 @@ from scripts.trouble import Trouble  # noqa: E402  # the same
 RUNTIME = "requirements.lock"
 TESTS = "tests/requirements.lock"
 CALIBRATION = "scripts/calibration/requirements.lock"
+FAULTS = "scripts/faulting/requirements.lock"
 BROWSER = "scripts/benchmark/requirements.lock"
 LOCKS = {
     "backup": (RUNTIME,),
     "calibrate": (RUNTIME, CALIBRATION),
     "compare": (RUNTIME,),
     "bench": (RUNTIME, BROWSER),
-    "faults": (RUNTIME,),
+    "faults": (RUNTIME, FAULTS),
     "run": (RUNTIME,),
     "size": (RUNTIME,),
     "test": (RUNTIME, TESTS, CALIBRATION),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 # So often a worker or dispatcher says that it lives.
 BEAT_EVERY_S = 2.0
+# So many threads of the server for each place where a request is worked on (`web_threads`): others read, or wait.
+THREADS_PER_PLACE = 8
 
 
 class Cores(StrEnum):

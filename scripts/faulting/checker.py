@@ -10,8 +10,9 @@ from typing import NamedTuple
 import psycopg
 import redis
 
+from scripts.faulting.answer import Violation
 from scripts.faulting.driver import Driver
-from scripts.faulting.ledger import ENDED, RUN, Violation
+from scripts.faulting.ledger import ENDED, RUN
 from scripts.faulting.rig import Rig
 from service.access import Role
 
@@ -25,6 +26,7 @@ _OPEN = """SELECT (SELECT count(*) FROM runs WHERE status IN ('queued', 'running
     + (SELECT count(*) FROM batches WHERE status IN ('accepted', 'running')) + (SELECT count(*) FROM outbox)
     + (SELECT count(*) FROM occurrences WHERE status <> 'done')"""
 _MADE = "SELECT id, tenant_id, status FROM runs UNION ALL SELECT id, tenant_id, status FROM batches"
+_SAID = "SELECT id, encode(sha256(convert_to(snapshot, 'UTF8')), 'hex') FROM quotes WHERE id = ANY(%s)"
 # Keys of the cache that may stay for ever.
 _WITHOUT_END: frozenset[str] = frozenset()
 _PAGE = 500
@@ -45,6 +47,13 @@ def statements(text: str) -> Iterator[Statement]:
         title, _, query = block.partition("\n")
         number, _, name = title.partition(" ")
         yield Statement(f"I{number}", name, query.strip())
+
+
+def in_database(connection: psycopg.Connection) -> Iterator[Violation]:
+    """What the statements find in a database."""
+    for statement in statements(_SQL.read_text(encoding="utf-8")):
+        for (words,) in connection.execute(statement.query.encode()).fetchall():
+            yield Violation(statement.invariant, f"{statement.name}: {words}")
 
 
 class Stored(NamedTuple):
@@ -96,14 +105,16 @@ class Checker:
     def check(self) -> list[Violation]:
         """Everything that does not hold, of the whole history so far."""
         self.wait_until_at_rest()
-        found = [*self._database(), *self._redis(), *self._jobs(), *self._stored(), *self._secrets()]
-        return [*self._ledger.violations, *found]
-
-    def _database(self) -> Iterator[Violation]:
         with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
-            for statement in statements(_SQL.read_text(encoding="utf-8")):
-                for (words,) in connection.execute(statement.query.encode()).fetchall():
-                    yield Violation(statement.invariant, f"{statement.name}: {words}")
+            found = list(in_database(connection))
+        found += [
+            *self._redis(),
+            *self._jobs(),
+            *self._stored(),
+            *self._secrets(),
+            *self._issued(),
+        ]
+        return [*self._ledger.violations, *found]
 
     def _redis(self) -> Iterator[Violation]:
         with redis.Redis.from_url(self._rig.cache.url, decode_responses=True) as cache:
@@ -152,6 +163,20 @@ class Checker:
                 yield Violation("I8", f"the list of {tenant} lacks {sorted(missing)[:3]} ({len(missing)} in all)")
             if len(listed) != len(set(listed)):
                 yield Violation("I8", f"the list of {tenant} names a run twice")
+
+    def _issued(self) -> Iterator[Violation]:
+        """Every quote that was ever issued says what it said then, in the database and to whoever reads it."""
+        issued = dict(self._ledger.issued)
+        with psycopg.connect(self._rig.database.url, autocommit=True) as connection:
+            stored: dict[str, str] = dict(connection.execute(_SAID, [list(issued)]).fetchall())
+        for quote_id, (tenant, sha256) in issued.items():
+            if stored.get(quote_id) != sha256:
+                yield Violation("I6", f"quote {quote_id} is stored otherwise than it was issued")
+            answer = self._driver.send(self._driver.person(tenant, Role.SELLER), "GET", f"/v1/quotes/{quote_id}.json")
+            if answer.is_success:
+                self._ledger.saw_issued(tenant, quote_id, answer.body)
+            else:
+                yield Violation("I6", f"quote {quote_id} was issued, and can be read no more: {answer.status}")
 
     def _secrets(self) -> Iterator[Violation]:
         """No line of any log tells what a customer wrote, or a key."""

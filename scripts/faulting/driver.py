@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import orjson
 
-from scripts.faulting.ledger import ENDED, Answer, Job, Ledger
+from scripts.faulting.answer import Answer
+from scripts.faulting.ledger import ENDED, Job, Ledger
 from scripts.faulting.rig import Rig
 from service.access import Role
 from service.planning.keys import create_key, create_tenant
@@ -45,7 +46,7 @@ def make_people(runtime: Runtime, ledger: Ledger) -> dict[str, dict[Role, Person
                 tenant=tenant,
                 tenant_id=tenant_id,
                 role=role,
-                token=create_key(runtime, tenant_id, principal=f"{tenant}-{role}", role=role).token,
+                token=create_key(runtime, tenant_id, principal=f"{role} {canary}", role=role).token,
                 canary=canary,
             )
             for role in Role

@@ -38,7 +38,9 @@ class Flood:
 
 @dataclass(slots=True, kw_only=True)
 class Told:
-    """What came back. `statuses` by method and status; `bare` refusals lack a field that they must have."""
+    """What came back. `statuses` by method and status; `bare` refusals lack a field that they must have; `run_ids` are
+    those of the runs that were taken.
+    """
 
     sent: int = 0
     posted: int = 0
@@ -48,6 +50,7 @@ class Told:
     bare: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     samples: dict[str, str] = field(default_factory=dict)
+    run_ids: list[str] = field(default_factory=list)
 
 
 def requests_of(flood: Flood) -> Iterator[tuple[str, bytes]]:
@@ -171,6 +174,8 @@ class _Lines:
         kind = f"{method} {status}"
         self._told.statuses[kind] = self._told.statuses.get(kind, 0) + 1
         self._told.samples.setdefault(kind, answer.decode("latin-1"))
+        if method == _POST and status.startswith("2"):
+            self._told.run_ids.append(str(json.loads(answer.partition(b"\r\n\r\n")[2])["id"]))
         if status == "429":
             head = answer[: answer.find(b"\r\n\r\n")].lower()
             self._told.bare += any(name not in head for name in _FIELDS)

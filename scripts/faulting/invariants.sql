@@ -59,15 +59,27 @@ FROM batch_items GROUP BY batch_id, line HAVING count(*) > 1;
 SELECT format('%s different answers to %s', count(DISTINCT md5(body)), digest)
 FROM results GROUP BY digest HAVING count(DISTINCT md5(body)) > 1;
 
--- I5 a result says under which versions it was found
+-- I5 a result says under which versions it was found, that of its price list among them
 SELECT format('the result of %s for %s names no versions', tenant_id, digest)
 FROM results
-WHERE NOT (body::jsonb ? 'engine_version' AND body::jsonb ? 'catalog_version' AND body::jsonb ? 'calibration_version');
+WHERE NOT (body::jsonb ?& ARRAY['engine_version', 'catalog_version', 'calibration_version', 'price_book_digest']);
 
 -- I5 a result is of the versions of its run
-SELECT format('run %s of %s is of catalog %s, and its result of %s', r.id, r.tenant_id, r.catalog_version, s.body::jsonb ->> 'catalog_version')
-FROM runs r JOIN results s ON s.tenant_id = r.tenant_id AND s.digest = r.digest
-WHERE r.status = 'done' AND s.body::jsonb ->> 'catalog_version' <> r.catalog_version;
+SELECT format('run %s of %s is of %s, and its result of %s', run_id, tenant_id, run, result)
+FROM (
+  SELECT r.id AS run_id, r.tenant_id,
+    jsonb_build_array(r.engine_version, r.catalog_version, r.calibration_version, r.price_book_digest) AS run,
+    jsonb_build_array(s.body::jsonb -> 'engine_version', s.body::jsonb -> 'catalog_version',
+      s.body::jsonb -> 'calibration_version', s.body::jsonb -> 'price_book_digest') AS result
+  FROM runs r JOIN results s ON s.tenant_id = r.tenant_id AND s.digest = r.digest
+  WHERE r.status = 'done'
+) AS pairs
+WHERE run <> result;
+
+-- I5 a priced quote says by which price list
+SELECT format('quote %s revision %s is priced by no list', number, revision)
+FROM quotes
+WHERE state IN ('issued', 'accepted') AND coalesce(snapshot::jsonb #>> '{price_book,digest}', '') = '';
 
 -- I6 a quote says what its hash says
 SELECT format('quote %s revision %s does not say what its hash says', number, revision)
@@ -137,6 +149,78 @@ GROUP BY b.id HAVING count(a.id) <> 1;
 -- I9 no event tells of another tenant's resource
 SELECT format('event %s of %s tells of run %s of %s', a.id, a.tenant_id, r.id, r.tenant_id)
 FROM audit_events a JOIN runs r ON r.id = a.resource_id WHERE r.tenant_id <> a.tenant_id;
+
+-- I9 each event says who, when and in which request
+SELECT format('event %s (%s of %s) lacks who, when or the request', id, action, resource_id)
+FROM audit_events
+WHERE principal = '' OR request_id = '' OR created_at > now() + interval '1 minute'
+  OR (key_id IS NULL AND principal NOT IN ('operator on the host', 'the service itself'));
+
+-- I9 each key, price book, webhook, schedule, occurrence and tenant was made once, and that was noted once
+SELECT format('%s events tell that %s %s was made', count(a.id), made.kind, made.id)
+FROM (
+  SELECT 'key' AS kind, id, tenant_id FROM api_keys
+  UNION ALL SELECT 'price_book', id, tenant_id FROM price_books
+  UNION ALL SELECT 'webhook', id, tenant_id FROM webhooks
+  UNION ALL SELECT 'schedule', id, tenant_id FROM schedules
+  UNION ALL SELECT 'occurrence', id, tenant_id FROM occurrences
+  UNION ALL SELECT 'tenant', id, id FROM tenants
+) AS made
+LEFT JOIN audit_events a
+  ON a.resource_id = made.id AND a.tenant_id = made.tenant_id AND a.action = made.kind || '.created'
+GROUP BY made.kind, made.id HAVING count(a.id) <> 1;
+
+-- I9 each version of a schedule and each change of a price book was noted once
+SELECT format('%s %s was changed %s times, and %s events tell of it', c.kind, c.id, c.changes, count(a.id))
+FROM (
+  SELECT 'schedule' AS kind, id, tenant_id, version - 1 AS changes,
+    ARRAY['schedule.changed', 'schedule.paused', 'schedule.resumed', 'schedule.removed'] AS actions FROM schedules
+  UNION ALL SELECT 'price_book', id, tenant_id, changes, ARRAY['price_book.activated'] FROM price_books
+) AS c
+LEFT JOIN audit_events a ON a.resource_id = c.id AND a.tenant_id = c.tenant_id AND a.action = ANY(c.actions)
+GROUP BY c.kind, c.id, c.changes HAVING count(a.id) <> c.changes;
+
+-- I9 each version of a webhook was noted once
+SELECT format('webhook %s is at version %s, and %s events tell of it', w.id, w.version, count(a.id))
+FROM webhooks w
+LEFT JOIN audit_events a ON a.resource_id = w.id AND a.tenant_id = w.tenant_id
+GROUP BY w.id, w.version HAVING count(a.id) <> w.version;
+
+-- I9 what is over ended once, and that was noted once: revoked keys, webhooks and schedules that are gone, occurrences
+SELECT format('%s events tell that %s %s ended, and it has %s', count(a.id), e.kind, e.id,
+  CASE WHEN e.ended THEN 'ended' ELSE 'not' END)
+FROM (
+  SELECT 'key' AS kind, id, tenant_id, 'key.revoked' AS action, revoked_at IS NOT NULL AS ended FROM api_keys
+  UNION ALL SELECT 'webhook', id, tenant_id, 'webhook.deleted', state = 'deleted' FROM webhooks
+  UNION ALL SELECT 'schedule', id, tenant_id, 'schedule.removed', removed_at IS NOT NULL FROM schedules
+  UNION ALL SELECT 'occurrence', id, tenant_id, 'occurrence.done', status = 'done' FROM occurrences
+  UNION ALL SELECT 'batch', id, tenant_id, 'batch.cancelled', status = 'cancelled' FROM batches
+) AS e
+LEFT JOIN audit_events a ON a.resource_id = e.id AND a.tenant_id = e.tenant_id AND a.action = e.action
+GROUP BY e.kind, e.id, e.ended HAVING count(a.id) <> e.ended::int;
+
+-- I9 a tenant is as its newest event says
+SELECT format('tenant %s is %s, and its newest event says "%s"', id, stands, said)
+FROM (
+  SELECT t.id, CASE WHEN t.disabled_at IS NULL THEN 'enabled' ELSE 'disabled' END AS stands, (
+    SELECT a.new_state FROM audit_events a
+    WHERE a.resource_id = t.id AND a.action IN ('tenant.created', 'tenant.disabled', 'tenant.enabled')
+    ORDER BY a.id DESC LIMIT 1) AS said
+  FROM tenants t
+) AS told
+WHERE said IS DISTINCT FROM stands;
+
+-- I9 the events of a quota follow one another
+SELECT format('tenant %s: a quota begins at "%s", and the one before ended at "%s"', resource_id, old_state, before)
+FROM (
+  SELECT resource_id, old_state, lag(new_state) OVER (PARTITION BY resource_id ORDER BY id) AS before
+  FROM audit_events WHERE action = 'tenant.quota_changed'
+) AS steps
+WHERE before IS NOT NULL AND old_state IS DISTINCT FROM before;
+
+-- I3 an event is of its key's tenant
+SELECT format('event %s of %s was made with key %s of %s', a.id, a.tenant_id, k.id, k.tenant_id)
+FROM audit_events a JOIN api_keys k ON k.id = a.key_id WHERE k.tenant_id <> a.tenant_id;
 
 -- I3 a run, its workload and its result are of one tenant
 SELECT format('run %s of %s is of workload %s of %s', r.id, r.tenant_id, w.id, w.tenant_id)

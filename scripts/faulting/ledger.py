@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-import re
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-PROBLEM = "application/problem+json"
+from scripts.faulting.answer import Answer, Violation
+from scripts.faulting.heard import Call, foreign_words, wrong_problem
+
 # What answers a post under a key that another is still being answered, and what marks the answer that it was given.
 CONFLICT, REPLAYED = 409, "idempotency-replayed"
 # What a caller is told the id of is promised to end: runs and batches.
@@ -21,44 +22,13 @@ RUN, BATCH = "run_", "bat_"
 _PROMISED = (RUN, BATCH)
 _ORDER = {"queued": 0, "running": 1, "done": 2, "failed": 2, "cancelled": 2}
 ENDED = frozenset({"done", "failed", "cancelled"})
-# What no answer may tell: traces, statements, and where the parts are.
-_INSIDE = re.compile(
-    rb"Traceback \(most recent|sqlalchemy|psycopg|\bSELECT .{1,80}\bFROM\b|\bINSERT INTO\b|redis://|postgresql(\+psycopg)?://"
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """What does not hold: the invariant's name, and what shows it."""
+class Issued(NamedTuple):
+    """Whose quote it is, and the hash of what it said when it was first read."""
 
-    invariant: str
-    words: str
-
-    def __str__(self) -> str:
-        """As the checker prints it."""
-        return f"{self.invariant}: {self.words}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back; without a status nothing complete did."""
-
-    status: int | None
-    headers: Mapping[str, str]
-    body: bytes
-    took_s: float
-
-    def json(self) -> Any:
-        """The body's value; None where it is no JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-    @property
-    def is_success(self) -> bool:
-        """A complete 2xx."""
-        return self.status is not None and 200 <= self.status < 300
+    tenant: str
+    sha256: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +63,8 @@ class Ledger:
         self.made: dict[str, str] = {}
         self.canaries: dict[str, bytes] = {}
         self.results: dict[str, str] = {}
-        self.issued: dict[str, str] = {}
+        self.issued: dict[str, Issued] = {}
+        self.webhooks: dict[tuple[str, str], bytes] = {}
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
         self._in_window = False
@@ -179,37 +150,25 @@ class Ledger:
             self.count("no answer")
             return
         self.count(f"{answer.status // 100}xx")
-        if answer.is_success and method != "GET":
-            self._note_made(tenant, answer)
-        where = f"{method} {path} of {tenant} was answered {answer.status}"
-        self._check_canaries(tenant, where, answer)
+        call = Call(tenant=tenant, method=method, path=path, status=answer.status)
+        self._add(foreign_words(call, answer, self.canaries))
         if answer.status >= 400:
-            self._check_problem(where, answer)
+            self._add(wrong_problem(call, answer, host=self._host))
+            if answer.status >= 500 and answer.status not in self._expected:
+                self._check_failure(str(call), answer)
+        elif answer.is_success and method != "GET":
+            self._note_made(tenant, answer)
+
+    def _add(self, found: Iterable[Violation]) -> None:
+        listed = list(found)
+        with self._lock:
+            self.violations += listed
 
     def _note_made(self, tenant: str, answer: Answer) -> None:
         told = answer.json()
         made = str(told.get("id", "")) if isinstance(told, dict) else ""
         if made.startswith(_PROMISED):
             self.acknowledge(tenant, made)
-
-    def _check_canaries(self, tenant: str, where: str, answer: Answer) -> None:
-        heard = answer.body + repr(sorted(answer.headers.items())).encode()
-        for other, canary in self.canaries.items():
-            if other != tenant and canary in heard:
-                self.violate("I3", f"{where} with the canary of {other}")
-
-    def _check_problem(self, where: str, answer: Answer) -> None:
-        assert answer.status is not None
-        if not answer.headers.get("content-type", "").startswith(PROBLEM):
-            self.violate("I4", f"{where} as {answer.headers.get('content-type')}, not as a problem document")
-        elif answer.body:
-            told = answer.json() or {}
-            if told.get("status") != answer.status or not told.get("type") or not told.get("request_id"):
-                self.violate("I4", f"{where} with a problem that lacks type, status or request id: {told}")
-        if _INSIDE.search(answer.body) or (len(self._host) > 5 and self._host in answer.body):
-            self.violate("I4", f"{where} and tells of the inside: {answer.body[:200]!r}")
-        if answer.status >= 500 and answer.status not in self._expected:
-            self._check_failure(where, answer)
 
     def _check_failure(self, where: str, answer: Answer) -> None:
         inside = self._was_asked_inside(answer)
@@ -245,10 +204,21 @@ class Ledger:
         if before != digest:
             self.violate("I5", f"run {run['id']} of {job.tenant}: another answer to the question {run['digest']}")
 
-    def saw_issued(self, quote_id: str, snapshot: bytes) -> None:
+    def saw_issued(self, tenant: str, quote_id: str, snapshot: bytes) -> None:
         """The bytes of an issued quote: the same for ever."""
         digest = hashlib.sha256(snapshot).hexdigest()
         with self._lock:
-            before = self.issued.setdefault(quote_id, digest)
-        if before != digest:
+            before = self.issued.setdefault(quote_id, Issued(tenant, digest))
+        if before.sha256 != digest:
             self.violate("I6", f"quote {quote_id} says something else than when it was issued")
+
+    def heard_event(self, path: str, event_id: str, body: bytes) -> None:
+        """A webhook was called: an event says the same each time, and tells of one tenant."""
+        self.write(webhook=path, event=event_id, body=hashlib.sha256(body).hexdigest()[:16])
+        self.count("webhooks")
+        with self._lock:
+            before = self.webhooks.setdefault((path, event_id), body)
+        if before != body:
+            self.violate("I2", f"event {event_id} came to {path} again and said something else")
+        if sum(canary in body for canary in self.canaries.values()) > 1:
+            self.violate("I3", f"event {event_id} at {path} tells of several tenants")

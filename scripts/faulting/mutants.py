@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.faulting.answer import Violation
 from scripts.faulting.case import CASES
 from scripts.faulting.failpoints import BROKER_VARIABLE
-from scripts.faulting.ledger import Violation
 from scripts.faulting.protocol import protocol
 from scripts.faulting.scene import Profile
 from scripts.faulting.trees import copied_tree
@@ -47,6 +47,9 @@ _APPROVED = "row.approved_sha256 is not None and sha256_of(as_approved(snapshot)
 _NOTED = "        record(session, (author_of(caller, request_id), ended))\n"
 _STALE = "    if version is not None and row.version != version:"
 _NEVER = "    if False:"
+_ANSWERED = '        "price_book_digest": versions.price_book_digest,\n'
+_MOMENT = '        "found_at_ns": __import__("time").time_ns(),\n'
+_STATUS = "    status = RunStatus(row.status)\n"
 
 _WITHOUT_OUTBOX = (
     Edit(_SWEEP, _LOST, "ring_again(runtime, lapsed)"),
@@ -153,6 +156,24 @@ MUTANTS: tuple[Mutant, ...] = (
         edits=(Edit("service/cache.py", ", ex=self._ttl_s)", ")"),),
         case=28,
         breaks=frozenset({"I7"}),
+    ),
+    Mutant(
+        name="an answer tells when it was found",
+        edits=(Edit("service/planning/answer.py", _ANSWERED, f"{_ANSWERED}{_MOMENT}"),),
+        case=37,
+        breaks=frozenset({"I5"}),
+    ),
+    Mutant(
+        name="a run that is being computed is called done",
+        edits=(
+            Edit(
+                "service/planning/view.py",
+                _STATUS,
+                _STATUS.replace("row.status", 'row.status.replace("running", "done")'),
+            ),
+        ),
+        case=13,
+        breaks=frozenset({"I8"}),
     ),
 )
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.environment import ROOT
-from scripts.faulting.bounds import held, not_given_back
+from scripts.faulting.answer import Violation
+from scripts.faulting.bounds import Held, held, not_given_back
 from scripts.faulting.case import Case
 from scripts.faulting.chance import Chance
 from scripts.faulting.checker import Checker
 from scripts.faulting.driver import Driver
-from scripts.faulting.ledger import Ledger, Violation
+from scripts.faulting.ledger import Ledger
 from scripts.faulting.load import Load, Questions
 from scripts.faulting.rig import running_rig
 from scripts.faulting.scene import BEFORE, Profile, Scene, Seen
@@ -37,6 +38,8 @@ class Protocol:
     scene: Scene
     outcomes: list[Outcome] = field(default_factory=list)
     known: set[Violation] = field(default_factory=set)
+    # What was held before the first case: what stays of each of many must not pile up either.
+    first: Held | None = None
 
     def run(self, chosen: Case) -> Outcome:
         """One case, and everything that does not hold afterwards and did before."""
@@ -44,6 +47,7 @@ class Protocol:
         self.scene.begin(chosen.number)
         self.scene.rig.wait_until_whole()
         before = held(self.scene.rig)
+        self.first = self.first or before
         try:
             chosen.run(self.scene)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told as what the case came to
@@ -51,7 +55,7 @@ class Protocol:
             self.scene.rig.mend()
         self.scene.checker.wait_until_at_rest()
         self.scene.driver.hang_up()
-        for words in not_given_back(self.scene.rig, before):
+        for words in not_given_back(self.scene.rig, before, first=self.first):
             self.scene.expect(holds=False, invariant="I7", words=words)
         found = tuple(violation for violation in self.scene.checker.check() if violation not in self.known)
         self.known.update(found)

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Iterable
 
-from scripts.faulting.ledger import Answer
+from scripts.faulting.answer import Answer
 
 _ANSWERED_WITHIN_S = 20.0
 _PIECE_BYTES = 65_536

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from scripts.faulting.ledger import Ledger
+
 # In the network that the rig lets webhooks call.
 HOST = "127.77.0.1"
 TAKES, FAILS_FIRST, FAILS, SILENT, SLOW, GONE = "/takes", "/fails-first", "/fails", "/silent", "/slow", "/gone"
@@ -104,8 +106,8 @@ def _answer(handler: BaseHTTPRequestHandler, receiver: Receiver, status: int) ->
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver that listens while the block lasts."""
+def receiving(ledger: Ledger) -> Iterator[Receiver]:
+    """A receiver that listens while the block lasts; the ledger is told of all that it hears."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,6 +117,7 @@ def receiving() -> Iterator[Receiver]:
             """An event."""
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             event_id, signature = self.headers.get("Headroom-Event-Id", ""), self.headers.get("Headroom-Signature", "")
+            ledger.heard_event(self.path, event_id, body)
             status = receiver.received(self.path, event_id, signature, body)
             with suppress(OSError):
                 _answer(self, receiver, status)

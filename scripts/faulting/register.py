@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.faulting.ledger import Answer, Violation
+from scripts.faulting.answer import Answer, Violation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,7 @@ from scripts.faulting.member import Member, is_ready, kill
 from scripts.faulting.servers import Database, Redis, make_servers
 from scripts.processes import DISPATCHER, MIGRATE, ONE_THREAD, Process, served, worker
 from scripts.trouble import Trouble
-from service.edge.gate import THREADS_PER_PLACE
-from service.settings import Settings
+from service.settings import THREADS_PER_PLACE, Settings
 
 # Whatever is lost must be found within seconds, and an honest sizing must not look lost on a busy machine.
 CLOCKS = {

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.driver import TENANTS, Driver
-from scripts.faulting.ledger import Answer
 from scripts.faulting.load import Questions, body_of, inference
 from scripts.trouble import Trouble
 from service.access import Role
@@ -74,7 +74,7 @@ class Shop:
         """What an issued quote says, noted."""
         answer = self.call(Role.SELLER, "GET", f"{_QUOTES}/{quote_id}.json")
         if answer.is_success:
-            self.driver.ledger.saw_issued(quote_id, answer.body)
+            self.driver.ledger.saw_issued(self.tenant, quote_id, answer.body)
         return answer
 
     def tag(self, quote_id: str) -> str:
@@ -96,13 +96,14 @@ class Shop:
 
     def restock(self, price: str) -> None:
         """From now on every part costs this."""
+        canary = self.driver.person(self.tenant).canary
         quote = self.draft()
         self.step("withdraw", quote["id"], {"reason": "only its parts were asked for"})
         parts = {line["part"]: (line["kind"], line["unit"]) for line in quote["document"]["lines"]}
         lines = [
             {"part": part, "kind": kind, "unit": unit, "list_price": price} for part, (kind, unit) in parts.items()
         ]
-        book = {"name": "list", "currency": "USD", "date": "2026-11-01", "lines": lines}
+        book = {"name": f"list {canary}", "currency": "USD", "date": "2026-11-01", "lines": lines}
         made = self._made(self.call(Role.ADMIN, "POST", "/v1/price-books", book))
         today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}
         path = f"/v1/price-books/{made['id']}/activate"

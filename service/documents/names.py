@@ -200,6 +200,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "utilisation_fraction": "Share of the day that is planned with",
     "adamw_fp32_bytes_param": "AdamW states in FP32, bytes per parameter",
     "adamw_bf16_bytes_param": "AdamW states in BF16, bytes per parameter",
+    "adamw_pure_bf16_bytes_param": "AdamW states in BF16 without a master copy, bytes per parameter",
     "adamw_8bit_bytes_param": "AdamW states in 8 bits, bytes per parameter",
     "adamw_host_bytes_param": "AdamW states in host memory, bytes per parameter",
     "checkpoint_stall_fraction": "Share of time that checkpoints stall",

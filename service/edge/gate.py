@@ -31,11 +31,11 @@ from service.edge.places import Place, Places, has_place, worked_for
 from service.edge.requests import FAILED_BEFORE, PROBES
 from service.edge.sessions import tenant_signed_in
 from service.errors import PlannerError, RateLimitedError
+from service.settings import THREADS_PER_PLACE
 
 log = structlog.get_logger(__name__)
 
-# So many threads of the server for each place where a request is worked on, and the part of them that may read bodies.
-THREADS_PER_PLACE = 8
+# The part of the server's threads that may read bodies.
 _READERS = 0.75
 # So many requests of one tenant may wait for a place in a process; the next ones are refused.
 MOST_WAITING = 256

@@ -61,6 +61,7 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "sharding": (Kind.TRAINING,),
     "loads_whole": (Kind.TRAINING,),
     "plain_stack": (Kind.TRAINING,),
+    "chunked_loss": (Kind.TRAINING,),
     "replicas": (Kind.INFERENCE, Kind.SCIENCE),
     "host_cores": (Kind.SCIENCE,),
 }
@@ -178,6 +179,10 @@ class DeploymentSchema(RecordSchema):
     loads_whole = Flag("Every GPU holds a whole copy of sharded weights while they are loaded.", load_default=False)
     plain_stack = Flag(
         "Layers train as PyTorch brings them, without the fused kernels of Megatron, NeMo or Transformer Engine.",
+        load_default=False,
+    )
+    chunked_loss = Flag(
+        "The loss is computed on a part of the tokens after another, so that logits never lie in memory in FP32.",
         load_default=False,
     )
     replicas = Count("Independent copies of the model or job.", low=1, high=1_000_000, **_OPTIONAL)

@@ -10,6 +10,8 @@ from service.errors import PlannerError
 
 MAX_DEPTH = 64
 MAX_MEMBERS = 10_000
+# Each takes fifty times the memory of its two characters.
+MAX_CONTAINERS = 100_000
 # More would not fit into a floating-point number.
 _MAX_DIGITS = 308
 
@@ -26,6 +28,9 @@ def parse_json(body: bytes) -> Any:
         raise MalformedBodyError("The body is empty; send a JSON object.")
     if (known := _plain(body)) is not None:
         return known
+    containers = body.count(b"{") + body.count(b"[")
+    if containers > MAX_CONTAINERS:
+        raise MalformedBodyError(f"The body has more than {MAX_CONTAINERS} lists and objects.")
     try:
         value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -36,7 +41,7 @@ def parse_json(body: bytes) -> Any:
     except RecursionError as error:
         raise MalformedBodyError(_TOO_DEEP) from error
     # What is refused in there can only be written with an escape, or with a bracket for each level.
-    if b"\\u" in body or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+    if b"\\u" in body or containers > MAX_DEPTH:
         _check_nesting_and_text(value)
     return value
 

@@ -105,11 +105,15 @@ class Method(StrEnum):
 
 
 class Optimizer(StrEnum):
-    """What AdamW keeps of a trained parameter. `auto` is FP32 moments, BF16 ones for mixture-of-experts models."""
+    """What AdamW keeps of a trained parameter. `auto` is FP32 moments, BF16 ones for mixture-of-experts models.
+
+    `adamw_bf16` has an FP32 master beside its BF16 moments, `adamw_pure_bf16` has none.
+    """
 
     AUTO = "auto"
     ADAMW_FP32 = "adamw_fp32"
     ADAMW_BF16 = "adamw_bf16"
+    ADAMW_PURE_BF16 = "adamw_pure_bf16"
     ADAMW_8BIT = "adamw_8bit"
     ADAMW_HOST = "adamw_host"
 
@@ -294,6 +298,8 @@ class Deployment:
     loads_whole: bool = False
     # Whether layers train as their framework brings them, without the fused kernels of a vendor's stack.
     plain_stack: bool = False
+    # Whether the loss is computed on a part of the tokens after another, so that logits never lie there in FP32.
+    chunked_loss: bool = False
     replicas: int | None = None
     host_cores: int | None = None
     # How many ways a single expert is split; `ep` is how many ways the experts are dealt out.

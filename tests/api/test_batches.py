@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 
 import pytest
@@ -201,4 +202,12 @@ def test_too_many_items_are_refused_before_one_is_read(acme):
     for query in ("", "?dry_run=true"):
         answer = post(acme, data=b"{}\n" * 300_000, query=query)
         assert (answer.status_code, "at most 100000 workloads" in answer.json["detail"]) == (422, True)
+    assert acme.get("/v1/batches").json["items"] == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "zstd"])
+def test_a_compressed_upload_is_refused_unread(acme, encoding):
+    bomb = gzip.compress(b" " * 50_000_000)
+    answer = post(acme, data=bomb, Content_Encoding=encoding)
+    assert answer.status_code == 415
     assert acme.get("/v1/batches").json["items"] == []

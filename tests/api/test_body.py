@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from io import RawIOBase
 
 import pytest
@@ -19,6 +20,8 @@ def in_name(text: str) -> bytes:
 
 
 HOSTILE = {
+    "300,000 lists": b"[" + b"[]," * 300_000 + b"1]",
+    "100,001 objects": b"[" + b"{}," * 100_000 + b"1]",
     "empty": b"",
     "not json": b"hello",
     "truncated": VALID[:-5],
@@ -185,3 +188,13 @@ def test_utf8_said_aloud_is_fine(acme: Speaker):
 def test_a_refusal_tells_which_key_stands_twice():
     with pytest.raises(MalformedBodyError, match='"users"'):
         parse_json(b'{"demand": {"users": 1, "users": 2}}')
+
+
+def test_a_body_of_as_many_lists_as_there_may_be_takes_little_memory():
+    tracemalloc.start()
+    try:
+        assert len(parse_json(b"[" + b"[]," * 99_999 + b"1]")) == 100_000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 30_000_000

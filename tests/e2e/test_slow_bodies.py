@@ -14,9 +14,9 @@ from config.environment import settings_from_environment
 from scripts.children import free_port
 from scripts.processes import web as web_process
 from service.access import Role
-from service.edge.gate import THREADS_PER_PLACE
 from service.planning.keys import create_key, create_tenant
 from service.planning.view import RunStatus
+from service.settings import THREADS_PER_PLACE
 from tests.schemas.requests import SMALL_CHAT
 from tests.workers.conftest import eventually, own_limits
 

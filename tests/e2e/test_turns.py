@@ -15,9 +15,10 @@ from config.environment import settings_from_environment
 from scripts.children import free_port
 from scripts.processes import served
 from service.access import Role
-from service.edge.gate import MOST_WAITING, THREADS_PER_PLACE
+from service.edge.gate import MOST_WAITING
 from service.edge.places import most_each
 from service.planning.keys import create_key, create_tenant
+from service.settings import THREADS_PER_PLACE
 from tests.schemas.requests import SMALL_CHAT
 from tests.workers.conftest import eventually, own_limits
 

@@ -14,8 +14,8 @@ FULL = {"Retry-After": "1", "RateLimit-Limit": "1", "RateLimit-Remaining": "0", 
 
 
 @contextmanager
-def refusing(headers: dict[str, str], *, after_s: float = 0.0) -> Iterator[int]:
-    """A server that answers 429 with these fields; its port."""
+def refusing(headers: dict[str, str], *, after_s: float = 0.0, taking: bytes = b"") -> Iterator[int]:
+    """A server that answers 429 with these fields, or to a post 202 with what it takes; its port."""
 
     class Refuses(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -23,10 +23,12 @@ def refusing(headers: dict[str, str], *, after_s: float = 0.0) -> Iterator[int]:
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
             time.sleep(after_s)
-            self.send_response(429)
-            for name, value in {**headers, "X-Request-Id": "1", "Content-Length": "0"}.items():
+            body = taking if self.command == "POST" else b""
+            self.send_response(202 if body else 429)
+            for name, value in {**headers, "X-Request-Id": "1", "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(body)
 
         do_GET = do_POST = answer  # noqa: N815 - the library calls them so
 
@@ -54,6 +56,13 @@ def test_every_answer_is_counted_and_looked_at(headers, bare):
     assert set(told.statuses) == {"GET 429", "POST 429"}
     assert (told.bare, told.broken) == (told.sent if bare else 0, 0)
     assert told.samples["GET 429"].startswith("HTTP/1.1 429 ")
+
+
+def test_every_run_that_was_taken_is_told():
+    with refusing(FULL, taking=b'{"id": "run_1"}') as port:
+        told = told_by(port, requests_s=200, posts=5)
+    assert told.run_ids == ["run_1"] * told.statuses["POST 202"]
+    assert told.statuses["POST 202"] >= 5
 
 
 def test_late_answers_do_not_slow_it_down():

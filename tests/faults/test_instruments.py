@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import hmac
+import io
 import json
 import os
 import socket
@@ -12,12 +13,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
+import typst
+import xlsxwriter
 
 from config.environment import ROOT
 from scripts.children import free_port
-from scripts.faulting.bounds import Held, beyond
+from scripts.faulting.bounds import Held, _beyond_either, beyond
 from scripts.faulting.chance import Chance
 from scripts.faulting.checker import _SQL, statements
 from scripts.faulting.choice import chosen
@@ -114,9 +118,10 @@ def found(ledger):
     return {violation.invariant for violation in ledger.violations}
 
 
-PROBLEM = {"content_type": "application/problem+json"}
-UNKNOWN = json.dumps({"type": "/problems/not-found", "status": 404, "request_id": "r"}).encode()
-AWAY = json.dumps({"type": "/problems/unavailable", "status": 503, "request_id": "r"}).encode()
+PROBLEM = {"content_type": "application/problem+json", "x-request-id": "r"}
+ABOUT = {"title": "t", "detail": "d", "instance": "/v1/runs", "request_id": "r"}
+UNKNOWN = json.dumps({"type": "/problems/not-found", "status": 404, **ABOUT}).encode()
+AWAY = json.dumps({"type": "/problems/unavailable", "status": 503, **ABOUT}).encode()
 
 
 @pytest.mark.parametrize(
@@ -128,6 +133,9 @@ AWAY = json.dumps({"type": "/problems/unavailable", "status": 503, "request_id":
         (heard(etag="canary-b"), {"I3"}),
         (heard(404, UNKNOWN), {"I4"}),
         (heard(404, b"{}", **PROBLEM), {"I4"}),
+        (heard(404, b"", **PROBLEM), {"I4"}),
+        (heard(404, UNKNOWN.replace(b"/v1/runs", b"/v1/quotes"), **PROBLEM), {"I4"}),
+        (heard(404, UNKNOWN, **PROBLEM | {"x-request-id": "another"}), {"I4"}),
         (heard(404, UNKNOWN.replace(b"/not", b"redis://h/"), **PROBLEM), {"I4"}),
         (heard(500, AWAY.replace(b"503", b"500"), **PROBLEM), {"I4"}),
         (heard(503, AWAY, retry_after="1", **PROBLEM), {"I4"}),
@@ -136,6 +144,44 @@ AWAY = json.dumps({"type": "/problems/unavailable", "status": 503, "request_id":
 def test_an_answer_is_looked_at_as_it_comes(ledger, answer, wrong):
     ledger.received("acme", "GET", "/v1/runs", answer)
     assert found(ledger) == wrong
+
+
+def pdf_of(words):
+    return typst.compile(f"#set page(width: 5cm)\n{words}".encode())
+
+
+def workbook_of(words):
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        book.add_worksheet().write("B2", words)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("packed", [pdf_of, workbook_of])
+def test_what_is_packed_in_a_document_is_read(ledger, packed):
+    ledger.canaries["bolt"] = b"canaryb0b0b0"
+    body = packed("of somebody else: canaryb0b0b0, " + "and so on " * 20)
+    assert b"canaryb0b0b0" not in body
+    ledger.received("bolt", "GET", "/v1/quotes/q.pdf", heard(body=body))
+    assert found(ledger) == set()
+    ledger.received("acme", "GET", "/v1/quotes/q.pdf", heard(body=body))
+    assert found(ledger) == {"I3"}
+
+
+def test_a_document_that_cannot_be_opened_is_found(ledger):
+    for packed in (pdf_of, workbook_of):
+        ledger.received("bolt", "GET", "/v1/quotes/q.pdf", heard(body=packed("words")[:-200]))
+    assert [violation.invariant for violation in ledger.violations] == ["I6", "I6"]
+
+
+def test_an_event_says_the_same_each_time_and_tells_of_one_tenant(ledger):
+    for body in (b"canary-a", b"canary-a"):
+        ledger.heard_event("/takes", "evt_1", body)
+    assert found(ledger) == set()
+    ledger.heard_event("/takes", "evt_1", b"otherwise")
+    assert found(ledger) == {"I2"}
+    ledger.heard_event("/takes", "evt_2", b"canary-a canary-b")
+    assert found(ledger) == {"I2", "I3"}
 
 
 def test_a_503_is_right_while_something_is_broken_and_only_with_retry_after(ledger):
@@ -293,6 +339,13 @@ HELD = Held(
 )
 def test_what_is_not_given_back_is_found(changes, words):
     assert list(beyond(HELD, dataclasses.replace(HELD, **changes))) == words
+
+
+def test_what_piles_up_over_the_cases_is_found():
+    grown = [dataclasses.replace(HELD, memory_mib={"web-1": 100.0 + 40 * cases}) for cases in range(4)]
+    assert [list(beyond(before, after)) for before, after in pairwise(grown)] == [[], [], []]
+    told = _beyond_either(grown[2], grown[3], HELD)
+    assert told == ["memory of web-1 [MiB]: 100 before the first case, 220 after it"]
 
 
 def test_a_receiver_answers_as_its_path_says_and_knows_a_signature():

@@ -6,10 +6,13 @@ import sys
 import pytest
 
 from config.environment import ROOT
+from scripts.faulting.case import CASES
 from scripts.faulting.checker import Stored, lost
 from scripts.faulting.command import Part, write_report
 from scripts.faulting.ledger import Answer, Ledger
+from scripts.faulting.protocol import Outcome
 from scripts.faulting.report import Totals, markdown, of_mutants
+from scripts.faulting.scene import Seen
 from scripts.faulting.seeds import seed_of_tests
 from scripts.options import parse
 
@@ -74,6 +77,14 @@ def test_a_full_run_with_too_few_jobs_fails(jobs, wanted_jobs, enough, words):
     found = totals(jobs, wanted_jobs)
     assert found.are_enough is enough
     assert words in "\n".join(markdown((), found))
+
+
+def test_a_case_that_the_host_does_not_allow_is_not_told_as_held():
+    seen = Seen(not_run="this host lets us make no file system")
+    outcome = Outcome(case=CASES[25], took_s=0.1, seen=seen, violations=())
+    told = "\n".join(markdown([outcome], totals(5, None)))
+    assert "| NOT RUN |" in told
+    assert "Case 25 was not run: this host lets us make no file system." in told
 
 
 def test_one_report_tells_of_cases_and_of_mutants(tmp_path):

@@ -1,3 +1,4 @@
+import base64
 import json
 import stat
 from datetime import timedelta
@@ -129,3 +130,14 @@ def test_lost_demo_keys_are_replaced_and_the_old_ones_die(runtime, damage):
     authenticate(runtime, new[Role.ADMIN])
     with pytest.raises(UnauthenticatedError):
         authenticate(runtime, old[Role.ADMIN])
+
+
+def test_a_key_is_256_bits_of_chance(runtime, tenant_id):
+    """No two have a secret, or a half of one, in common, and each of the bits falls either way."""
+    tokens = [create_key(runtime, tenant_id, principal=f"p{n}", role=Role.SELLER).token for n in range(100)]
+    secrets = [base64.urlsafe_b64decode(token.split("_", 2)[2] + "=") for token in tokens]
+    assert {len(secret) for secret in secrets} == {32}
+    assert len({half for secret in secrets for half in (secret[:16], secret[16:])}) == 200
+    ones = [sum(secret[bit // 8] >> bit % 8 & 1 for secret in secrets) for bit in range(256)]
+    # Seven standard deviations: of a billion runs none.
+    assert all(15 <= count <= 85 for count in ones)

@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 from service.errors import DamagedError, NotFoundError, UnavailableError
 from service.planning.quote_documents import Form, document
 from service.planning.quote_steps import issue, submit
-from service.planning.render import render
+from service.planning.render import _RENDERERS, render
 from service.planning.sweep import relay
 from service.planning.transact import transact
-from service.queue import TaskName
+from service.queue import TaskName, TimeLimitReached
 from service.store import quote_documents
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.quotes import QuoteDocumentRow
@@ -118,6 +118,22 @@ def test_a_document_that_ends_its_workers_is_not_begun_for_ever(desk, runtime):
     assert render(runtime, quote.id) == 0
     with pytest.raises(UnavailableError, match="could not be made"):
         read(desk, quote)
+
+
+@ONE_DATABASE
+def test_a_pdf_that_is_stopped_leaves_the_tables_that_are_made_in_a_moment(desk, runtime, monkeypatch):
+    quote = desk.draft()
+    read(desk, quote)
+
+    def stopped(*_):
+        raise TimeLimitReached
+
+    monkeypatch.setitem(_RENDERERS, Form.PDF, stopped)
+    with pytest.raises(TimeLimitReached):
+        render(runtime, quote.id)
+    assert read(desk, quote) is None
+    assert read(desk, quote, Form.CSV).content
+    assert read(desk, quote, Form.XLSX).content
 
 
 @ONE_DATABASE

@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.planning.rerun.stack import is_plain_stack
+from service.planning.rerun.stack import chunks_loss, is_plain_stack
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.sizing.interval import Interval
-from service.sizing.workload import Sharding
+from service.sizing.workload import Method, Sharding
 from tests.planning.test_unpublished import CATALOG, run
 
 
@@ -28,6 +28,24 @@ def test_software_that_is_named_or_only_shards_tells_the_stack(
     software: str | None, sharding: Sharding | None, plain: bool
 ) -> None:
     assert is_plain_stack(run(workload={}, deployment={"software": software, "sharding": sharding})) is plain
+
+
+@pytest.mark.parametrize(
+    ("software", "method", "year", "chunked"),
+    [
+        ("torchtune", Method.LORA, 2025.0, True),
+        ("torchtune", Method.SFT, 2024.5, False),
+        ("torchtune", Method.PRETRAIN, 2025.0, False),
+        ("TRL with Liger kernels", Method.SFT, 2025.0, True),
+        ("litgpt", Method.LORA, 2025.0, False),
+        (None, Method.LORA, 2025.0, False),
+    ],
+)
+def test_tools_that_tune_compute_their_loss_in_chunks_from_a_release_on(
+    software: str | None, method: Method, year: float, *, chunked: bool
+) -> None:
+    one = run(workload={"method": method}, deployment={"software": software})
+    assert chunks_loss(one, year) is chunked
 
 
 def pace_of(software: str) -> Interval:

@@ -196,6 +196,21 @@ def test_tuning_that_says_nothing_of_its_layout_takes_an_optimizer_that_fits() -
     assert "workload.optimizer=adamw_host" in {default.word for default in found.rerun.defaults}
 
 
+def test_layers_as_frameworks_bring_them_are_tuned_without_a_master_copy() -> None:
+    tuned = {"method": Method.SFT, "model": "llama-3.1-8b", "seq_len_tokens": 2048, "global_batch_sequences": 2}
+    taken = {}
+    for software in ("torchtune", "NeMo"):
+        found = evaluate_training(
+            CATALOG, run(workload=tuned, deployment={"gpu": "b200-sxm", "gpus": 1, "software": software})
+        )
+        assert isinstance(found.rerun.workload, TrainingWorkload)
+        taken[software] = found.rerun.workload.optimizer, found.estimate.memory_gb_gpu
+    assert taken["torchtune"][0] is Optimizer.ADAMW_PURE_BF16
+    assert taken["NeMo"][0] is Optimizer.AUTO
+    plain, fused = (sum(part.gb for part in parts if part.part == "optimizer") for _, parts in taken.values())
+    assert fused == pytest.approx(3 * plain, rel=1e-4)
+
+
 def test_a_race_to_a_target_evaluates_on_the_way() -> None:
     race, plain = (
         run(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from scripts.benchmark.procfs import cpu_between, cpu_s, family, forget_peaks, peaks_mib
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
-from scripts.faulting.ledger import Answer
 from scripts.faulting.member import Member
 from scripts.faulting.raw import chunked, exchange
 from scripts.faulting.scene import Scene

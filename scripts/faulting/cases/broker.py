@@ -60,7 +60,7 @@ def broker_full(scene: Scene) -> None:
         broker.config_set("maxmemory", room_bytes)
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.1)
         try:
-            submitted_meanwhile(scene, "memory of the broker", jobs=scene.times(20, 200), during_s=scene.seconds(3, 60))
+            submitted_meanwhile(scene, "memory of the broker", jobs=scene.times(20, 200), during_s=scene.seconds(3, 30))
             if policy == NOEVICTION:
                 expect_not_ready(scene, "broker")
         finally:

@@ -10,9 +10,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import Connection
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.driver import TENANTS
-from scripts.faulting.ledger import Answer
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from scripts.faulting.together import at_once

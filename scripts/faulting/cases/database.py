@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import psycopg
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.cases.meanwhile import Post, drawn
 from scripts.faulting.cases.sessions import expect_pooled, sessions_watched
 from scripts.faulting.failpoints import Trait
-from scripts.faulting.ledger import Answer
 from scripts.faulting.scene import Scene
 
 _CALLERS = 4

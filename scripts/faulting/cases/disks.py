@@ -2,10 +2,10 @@
 
 import orjson
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.cases.meanwhile import expect_not_ready, submitted_meanwhile
 from scripts.faulting.full_disk import ballast, can_mount, small_disk
-from scripts.faulting.ledger import Answer
 from scripts.faulting.load import inference
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 
 from config.environment import ROOT
 from scripts.benchmark.procfs import cpu_between, cpu_s
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.flooding import Flood, Told
-from scripts.faulting.ledger import Answer
 from scripts.faulting.raw import answer_of
 from scripts.faulting.scene import Scene
 from service.access import Quota
@@ -52,6 +52,7 @@ def flood(scene: Scene) -> None:
         flooded, beside_s = _took(scene, "bolt"), slowest_job(scene, "bolt")
     set_quota(runtime, flooding.tenant_id, Quota())
     time.sleep(_REMEMBERED_S)
+    scene.driver.ledger.acknowledge(flooding.tenant, *seen.told.run_ids)
     _judge(scene, seen)
     calm_s, flooded_s, first_s = _p95(calm), _p95(flooded), _p95(flooded[:_FIRST])
     scene.note("p95 of another tenant, calm and in the flood [s]", [round(calm_s, 4), round(flooded_s, 4)])

@@ -79,7 +79,7 @@ def _called(scene: Scene, port: int) -> None:
     settings = settings_from_environment(dict(scene.rig.environ))
     scene.rig.failpoints.lead({_FLIPS: _PUBLIC})
     with (
-        receiving() as receiver,
+        receiving(scene.driver.ledger) as receiver,
         _accepting(_FLIPS_PORT) as reached,
         scene.rig.beside(deliverer(settings, app=_APP), {}) as sender,
         _hooks(scene, receiver) as hooks,

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.driver import TENANTS, Person
-from scripts.faulting.ledger import Answer
 from scripts.faulting.load import body_of
 from scripts.faulting.member import Member
 from scripts.faulting.scene import Scene

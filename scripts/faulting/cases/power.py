@@ -64,7 +64,11 @@ def power_loss(scene: Scene) -> None:
     shop = scene.shop(_TENANT)
     settings = settings_from_environment({**scene.rig.environ, **_PATIENCE})
     moments = [scene.rng.uniform(0.2, 1.2) for _ in range(scene.times(3, 30))]
-    with receiving() as receiver, scene.rig.beside(deliverer(settings), _PATIENCE), _begun(scene, receiver) as work:
+    with (
+        receiving(scene.driver.ledger) as receiver,
+        scene.rig.beside(deliverer(settings), _PATIENCE),
+        _begun(scene, receiver) as work,
+    ):
         for number, moment_s in enumerate(moments):
             _lose_power(scene, shop, history, work, number=number, moment_s=moment_s)
         _judge_work(scene, work, receiver)

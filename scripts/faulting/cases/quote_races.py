@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
-from scripts.faulting.ledger import Answer
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import Shop
 from scripts.faulting.together import at_once

@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.browser import signed_in
 from scripts.faulting.case import case
 from scripts.faulting.cases.sink import sink
-from scripts.faulting.ledger import Answer
 from scripts.faulting.load import inference
 from scripts.faulting.opened import Page, cells, formulas, pdf_text, workbook_texts
 from scripts.faulting.scene import Scene

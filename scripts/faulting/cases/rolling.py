@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.cases.meanwhile import Post, drawn
-from scripts.faulting.ledger import Answer
 from scripts.faulting.member import Member
 from scripts.faulting.rig import of_tree
 from scripts.faulting.scene import Scene

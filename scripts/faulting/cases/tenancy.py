@@ -7,10 +7,10 @@ from dataclasses import replace
 from statistics import quantiles
 from typing import Any
 
+from scripts.faulting.answer import Answer
 from scripts.faulting.belongings import belongings, document_of, only_of
 from scripts.faulting.case import case
 from scripts.faulting.driver import Person
-from scripts.faulting.ledger import Answer
 from scripts.faulting.references import Described, Pair, described, filters, members
 from scripts.faulting.scene import Scene
 from scripts.faulting.shop import PRICES

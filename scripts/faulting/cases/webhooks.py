@@ -42,7 +42,7 @@ def receivers(scene: Scene) -> None:
     calm_s = slowest_job(scene, TENANTS[0])
     settings = settings_from_environment({**scene.rig.environ, **_PATIENCE})
     with (
-        receiving() as receiver,
+        receiving(scene.driver.ledger) as receiver,
         scene.rig.beside(deliverer(settings), _PATIENCE),
         _listening(scene, receiver) as hooks,
     ):

@@ -82,7 +82,9 @@ def _shardings(rerun: Rerun) -> tuple[Sharding | None, ...]:
 def _optimizers(workload: TrainingWorkload) -> tuple[Optimizer, ...]:
     """Of adapters the optimizer is next to nothing."""
     taken = workload.optimizer
-    return (taken,) if workload.method in ADAPTER_METHODS else (taken, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
+    if workload.method in ADAPTER_METHODS:
+        return (taken,)
+    return (taken, Optimizer.ADAMW_FP32, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
 
 
 def _middle(metrics: Iterable[Metric], name: str) -> float:

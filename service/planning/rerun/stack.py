@@ -2,7 +2,7 @@
 
 import re
 
-from service.planning.rerun.unpublished import only_shards
+from service.planning.rerun.unpublished import TUNED, only_shards
 from service.schemas.measured import MeasuredTraining
 
 # Built on PyTorch's own layers and sharding, whatever else their names hold.
@@ -12,6 +12,17 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 _FUSED = re.compile(r"nemo|megatron|transformer engine|nvidia|ngc|mxnet", re.IGNORECASE)
+
+
+# Tools that compute the loss of tuning in chunks as they come, from the year of the release that does so first:
+# torchtune 0.3 of September 2024; Unsloth and the kernels of Liger (arXiv 2410.10989) from August 2024 on.
+_CHUNKED, _CHUNKED_SINCE_YEAR = re.compile(r"torchtune|unsloth|liger", re.IGNORECASE), 2024.67
+
+
+def chunks_loss(run: MeasuredTraining, software_years: float) -> bool:
+    """Whether the loss of a run's tuning is computed in chunks under software of a (fractional) year."""
+    chunked = _CHUNKED.search(run.deployment.software or "")
+    return chunked is not None and run.workload.method in TUNED and software_years >= _CHUNKED_SINCE_YEAR
 
 
 def is_plain_stack(run: MeasuredTraining) -> bool:

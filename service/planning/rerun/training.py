@@ -12,7 +12,9 @@ from service.planning.rerun.publication import month_of
 from service.planning.rerun.run import Evaluated, Rerun, spread_too, times, together
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
+from service.sizing.calibration import Calibration
 from service.sizing.interval import Metric
+from service.sizing.training.coefficients import software_years
 from service.sizing.units import HOUR_S, MINUTE_S, TFLOP_S
 from service.sizing.workload import (
     Deployment,
@@ -33,6 +35,7 @@ _TOOLS_CHOOSE = (("deployment.recompute", "full"), ("deployment.sharding", "chos
 # Metrics that go with the step and those that go with its inverse.
 _GROW = frozenset({"step_time_s", "time_to_train_days", "run_gpu_h"})
 _SHRINK = frozenset({"tokens_s", "tokens_s_gpu", "model_tflops_gpu"})
+_LIGHTER_OPTIMIZERS = (Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
 _OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
 
 
@@ -88,15 +91,25 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
 
 
 def _with_optimizer_that_fits(catalog: Catalog, evaluated: Evaluated, run: MeasuredTraining) -> Evaluated:
-    """Tuning on given GPUs without a word on its layout takes the heaviest optimizer that fits, as its tools offer."""
+    """Tuning on given GPUs without a word on its layout takes the heaviest optimizer that fits, as its tools offer.
+
+    Layers as frameworks bring them are BF16 as their checkpoint is, and their optimizer has no master copy of them.
+    """
     rerun = evaluated.rerun
-    for optimizer in (Optimizer.ADAMW_BF16, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST):
-        if evaluated.estimate.fits:
+    workload = rerun.workload
+    assert isinstance(workload, TrainingWorkload)
+
+    def under(optimizer: Optimizer) -> Evaluated:
+        other = replace(rerun, workload=replace(workload, optimizer=optimizer))
+        return _paced(catalog, other.with_default("workload.optimizer", optimizer), run)
+
+    plain = rerun.deployment.plain_stack
+    found = under(Optimizer.ADAMW_PURE_BF16) if plain else evaluated
+    for optimizer in _LIGHTER_OPTIMIZERS if plain else (Optimizer.ADAMW_BF16, *_LIGHTER_OPTIMIZERS):
+        if found.estimate.fits:
             break
-        assert isinstance(rerun.workload, TrainingWorkload)
-        lighter = replace(rerun, workload=replace(rerun.workload, optimizer=optimizer))
-        evaluated = _paced(catalog, lighter.with_default("workload.optimizer", optimizer), run)
-    return evaluated
+        found = under(optimizer)
+    return found
 
 
 def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
@@ -175,7 +188,7 @@ def _tflops(
 def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     said, calibration = run.workload, catalog.calibration
     method = said.method or Method.PRETRAIN
-    deployment = resolve_deployment(catalog, _deployment(run))
+    deployment = resolve_deployment(catalog, _deployment(run, calibration))
     workload = TrainingWorkload(
         model=said.model or "",
         method=method,
@@ -198,7 +211,7 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     return _told(rerun, run)
 
 
-def _deployment(run: MeasuredTraining) -> Deployment:
+def _deployment(run: MeasuredTraining, calibration: Calibration) -> Deployment:
     said = run.deployment
     gpus = said.gpus or 0
     if not gpus and said.dp is not None:
@@ -210,13 +223,15 @@ def _deployment(run: MeasuredTraining) -> Deployment:
         "recompute": unpublished.recompute(run),
         "sharding": unpublished.sharding(run),
     } | ({"tp": said.tp or 1, "pp": said.pp or 1} if _is_whole(run) else {})
+    month = month_of(run.published)
     return Deployment(
         gpu=said.gpu or "",
         gpus=gpus,
         **(degrees | derived),
         loads_whole=unpublished.shards_plainly(run),
         plain_stack=stack.is_plain_stack(run),
-        software_month=month_of(run.published),
+        chunked_loss=stack.chunks_loss(run, software_years(calibration, month)),
+        software_month=month,
     )
 
 

@@ -153,6 +153,7 @@ def job_of(
     confidence_fraction: float = 0.0,
     loads_whole: bool = False,
     plain_stack: bool = False,
+    chunked_loss: bool = False,
 ) -> Job:
     """The job of a workload under software of a month (YYYY-MM), today's where None.
 
@@ -161,7 +162,8 @@ def job_of(
     Raises UnsupportedWorkloadError for a precision that cannot train.
     """
     shape = shape_of(architecture, workload.seq_len_tokens)
-    recipe = recipe_of(workload, calibration, moe=shape.is_moe, plain_stack=plain_stack)
+    moe = shape.is_moe
+    recipe = recipe_of(workload, calibration, moe=moe, plain_stack=plain_stack, chunked_loss=chunked_loss)
     trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
     years = software_years(calibration, month)
     usual_batch = int(calibration.assumption("training.global_batch_sequences"))

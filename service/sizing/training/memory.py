@@ -132,7 +132,10 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     unfused = np.where(plain, shape.unfused_bytes_token, 0.0)
     none = shape.stored_bytes_token + unfused - unkept - saved
     lightest = shape.stored_selective_bytes_token - np.minimum(saved, shape.stored_selective_bytes_token / 4.0)
-    selective = none - recipe.selective_fraction * np.maximum(0.0, none - lightest)
+    some = none - recipe.selective_fraction * np.maximum(0.0, none - lightest)
+    # Stacks as frameworks bring them recompute by operation, a layer at a time.
+    by_operation = (layouts.recompute == 1) & np.asarray(recipe.plain_stack)
+    selective = np.where(by_operation, np.minimum(some, shape.stored_listed_bytes_token), some)
     full = _BF16 * shape.hidden * shape.layers
     again = layouts.made_again
     kept = np.where(layouts.recompute == 1, selective, none)
@@ -142,8 +145,8 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     in_flight = np.minimum(micro_batches, layouts.pp) * np.where(
         layouts.vpp > 1, 1.0 + (layouts.pp - 1) / (layouts.pp * layouts.vpp), 1.0
     )
-    # Under full recompute one layer at a time is rebuilt in full.
-    rebuilt = np.where(again > 0.0, none / shape.layers, 0.0)
+    # Under full recompute, or one by operation, one layer at a time is rebuilt in full.
+    rebuilt = np.where((again > 0.0) | by_operation, none / shape.layers, 0.0)
     return np.asarray(tokens * (per_token * share * in_flight + rebuilt), dtype=np.float64)
 
 

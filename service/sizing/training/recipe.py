@@ -18,6 +18,8 @@ _ALLOWED = frozenset({Precision.BF16, Precision.FP16, Precision.FP8, Precision.F
 # A fused cross-entropy works on FP32 logits and writes their gradient in their place; stacks that tune mostly use a
 # plain one: BF16 logits, an FP32 copy of them and its gradient in FP32.
 _FUSED_LOGIT_BYTES, _PLAIN_LOGIT_BYTES = 4.0, 10.0
+# A loss in chunks, of which torchtune takes eight, has the FP32 copy and its gradient of one of them at a time.
+_CHUNKED_LOGIT_BYTES = 3.0
 _TRAINED_FAST = frozenset({Method.PRETRAIN, Method.CONTINUED_PRETRAIN})
 
 
@@ -106,7 +108,21 @@ def optimizer_entry(optimizer: Optimizer, *, moe: bool) -> str:
     return f"training.{automatic if optimizer is Optimizer.AUTO else optimizer}_bytes_param"
 
 
-def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool, plain_stack: bool = False) -> Recipe:
+def _logit_bytes(method: Method, *, chunked_loss: bool) -> float:
+    """Bytes of an output of the head, and of its gradient, while the loss is computed."""
+    if chunked_loss:
+        return _CHUNKED_LOGIT_BYTES
+    return _FUSED_LOGIT_BYTES if method in _TRAINED_FAST else _PLAIN_LOGIT_BYTES
+
+
+def recipe_of(
+    workload: TrainingWorkload,
+    calibration: Calibration,
+    *,
+    moe: bool,
+    plain_stack: bool = False,
+    chunked_loss: bool = False,
+) -> Recipe:
     """The recipe of a workload: AdamW with FP32 master weights, BF16 weights and gradients.
 
     Moments are FP32, of MoE models BF16, unless the workload says otherwise. FP8 and FP4 recipes quantise on the way
@@ -133,7 +149,7 @@ def recipe_of(workload: TrainingWorkload, calibration: Calibration, *, moe: bool
         optimizer_bytes=calibration.assumption(optimizer_entry(workload.optimizer, moe=moe)),
         host_bytes=calibration.assumption(optimizer_entry(Optimizer.ADAMW_FP32, moe=moe)) if on_host else 0.0,
         host_bytes_s=calibration.assumption("training.host_link_gb_s") * GB_S,
-        logit_bytes=_FUSED_LOGIT_BYTES if method in _TRAINED_FAST else _PLAIN_LOGIT_BYTES,
+        logit_bytes=_logit_bytes(method, chunked_loss=chunked_loss),
         selective_fraction=calibration.assumption("training.selective_recompute_fraction"),
         stored_input_factor=0.5 if compute in _QUANTISED else 1.0,
         passes=2.0 if adapter else 3.0,

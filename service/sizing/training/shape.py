@@ -49,6 +49,8 @@ class Shape:
     # Gates and inputs of the activations of experts that add biases [bytes].
     biased_bytes_token: float
     stored_selective_bytes_token: float
+    # Where stacks recompute by operation: inputs of layers, outputs of attention and of every second product.
+    stored_listed_bytes_token: float
     gemm_input_bytes_token: float
     ffn_input_bytes_token: float
     unfused_bytes_token: float
@@ -140,6 +142,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
         biased_bytes_token=sum(_biased_bytes(f) for f in moe),
         stored_selective_bytes_token=sum(s[1] for s in stored),
+        stored_listed_bytes_token=_listed_bytes(architecture),
         gemm_input_bytes_token=sum(s[2] for s in stored),
         ffn_input_bytes_token=sum(_ffn_stored_bytes(f, hidden)[2] for f in architecture.ffns),
         unfused_bytes_token=sum(_unfused_bytes(f, hidden) for f in architecture.ffns),
@@ -251,22 +254,25 @@ def _scan_flop(mixer: Mixer) -> float:
     return 4.0 * _state_width(mixer) + 2.0 * _CHUNK_TOKENS * _inner_width(mixer)
 
 
+def _mixed_widths(mixer: Mixer) -> tuple[float, float]:
+    """Elements of one token that a layer's projections give its mixing, and that come out of it."""
+    if mixer.kind is MixerKind.NONE:
+        return 0.0, 0.0
+    if mixer.kind is MixerKind.ATTENTION:
+        return _qk_width(mixer) + _kv_width(mixer), _v_width(mixer)
+    if mixer.kind is MixerKind.MLA:
+        latent = (mixer.q_lora_rank or 0) + mixer.kv_lora_rank
+        return latent + 2.0 * _qk_width(mixer) + _v_width(mixer), _v_width(mixer)
+    if mixer.kind is MixerKind.DSV4:
+        return (mixer.q_lora_rank or 0) + _qk_width(mixer) + 2.0 * mixer.head_dim, _qk_width(mixer)
+    return 3.0 * _inner_width(mixer), _inner_width(mixer)
+
+
 def _mixer_stored_bytes(mixer: Mixer, hidden: float) -> tuple[float, float, float]:
     """Bytes of one token in these layers: stored without recompute, with selective recompute, as GEMM inputs."""
     if mixer.kind is MixerKind.NONE:
         return 0.0, 0.0, 0.0
-    if mixer.kind is MixerKind.ATTENTION:
-        inner = _qk_width(mixer) + _kv_width(mixer)
-        out = _v_width(mixer)
-    elif mixer.kind is MixerKind.MLA:
-        inner = (mixer.q_lora_rank or 0) + mixer.kv_lora_rank + 2.0 * _qk_width(mixer) + _v_width(mixer)
-        out = _v_width(mixer)
-    elif mixer.kind is MixerKind.DSV4:
-        inner = (mixer.q_lora_rank or 0) + _qk_width(mixer) + 2.0 * mixer.head_dim
-        out = _qk_width(mixer)
-    else:
-        inner = 3.0 * _inner_width(mixer)
-        out = _inner_width(mixer)
+    inner, out = _mixed_widths(mixer)
     norm_in, norm_out = hidden, hidden
     # Selective recompute makes the norm again, and for MLA the up-projected queries, keys and values.
     kept_inner = (mixer.q_lora_rank or 0) + mixer.kv_lora_rank if mixer.kind is MixerKind.MLA else inner
@@ -290,6 +296,33 @@ def _ffn_stored_bytes(ffn: Ffn, hidden: float) -> tuple[float, float, float]:
     selective = hidden + copies + projections * width
     inputs = hidden + width + copies
     return _BF16 * ffn.count * stored, _BF16 * ffn.count * selective, _BF16 * ffn.count * inputs
+
+
+def _listed_bytes(architecture: ModelArchitecture) -> float:
+    """What stacks keep of one token [bytes] that recompute by operation (torchtitan, activation_checkpoint.py).
+
+    The input of each layer, what attention gives, and the output of every second matrix product.
+    """
+    hidden = float(architecture.hidden)
+    kept = hidden * architecture.layers
+    for mixer in architecture.mixers:
+        inner, out = _mixed_widths(mixer)
+        kept += mixer.count * (out + (inner + hidden * (inner > 0.0)) / 2.0)
+    for ffn in architecture.ffns:
+        kept += ffn.count * _product_outputs(ffn, hidden) / 2.0
+    return _BF16 * kept
+
+
+def _product_outputs(ffn: Ffn, hidden: float) -> float:
+    """Elements of one token that come out of the products of a feed-forward part."""
+    projections = 2.0 if ffn.gated else 1.0
+    if ffn.kind is FfnKind.NONE:
+        return 0.0
+    if ffn.kind is FfnKind.DENSE:
+        return projections * ffn.intermediate + hidden
+    shared = float(ffn.shared_intermediate + (ffn.dense_parallel_intermediate or 0))
+    routed = ffn.top_k * (projections * ffn.intermediate + float(ffn.latent or hidden))
+    return routed + projections * shared + hidden * (shared > 0.0)
 
 
 def _unfused_bytes(ffn: Ffn, hidden: float) -> float:

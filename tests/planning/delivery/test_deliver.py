@@ -16,6 +16,7 @@ from service.planning.delivery.deliver import deliver, lease_of
 from service.planning.delivery.feed import feed_deliveries
 from service.planning.delivery.reading import get_delivery, list_deliveries, ping, replay
 from service.planning.keys import set_tenant_disabled
+from service.planning.state import state
 from service.planning.sweep import sweep
 from service.planning.transact import transact
 from service.planning.webhook_changes import change, create, delete, get_webhook, list_webhooks, rotate
@@ -396,3 +397,17 @@ def test_what_reached_a_webhook_that_had_just_been_deleted_is_given_up(rig):
     [one] = rig.deliveries()
     assert (one.status, one.error) == ("gave_up", "webhook_disabled")
     assert rig.sink.received == []
+
+
+def test_an_event_is_late_while_its_webhook_would_take_it(rig):
+    def late_s() -> float:
+        return state(rig.runtime).stored.oldest_delivery_s
+
+    rig.hooked("/500")
+    assert late_s() == 0
+    rig.happen()
+    rig.clock.advance(30)
+    assert late_s() == 30
+    # It failed, and is left alone until its next attempt is due.
+    assert rig.work() == 1
+    assert late_s() == 0

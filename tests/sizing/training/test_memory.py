@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
+from service.sizing.precision import Precision
+from service.sizing.training.job import Job, job_of
 from service.sizing.training.layouts import micro_batches
 from service.sizing.training.memory import activation_bytes, expert_data_ranks, params_gpu, stage_layers_fraction
 from service.sizing.units import GB
 from service.sizing.workload import LoraTargets, Method, Optimizer
-from tests.sizing.training.jobs import job, layouts
+from tests.sizing.training.jobs import job, layouts, training_workload
 
 PARAMS_8B = 8.0303e9
+
+
+def made(catalog: Catalog, *, plain_stack: bool = False, chunked_loss: bool = False, **changes: object) -> Job:
+    """The job of a workload in a stack of one kind or another."""
+    workload = training_workload(**changes)
+    architecture = catalog.models[str(workload.model)].architecture
+    return job_of(workload, architecture, catalog.calibration, plain_stack=plain_stack, chunked_loss=chunked_loss)
 
 
 def test_full_tuning_of_8b_takes_sixteen_bytes_a_parameter(catalog: Catalog) -> None:
@@ -30,6 +39,7 @@ def test_full_tuning_of_8b_takes_sixteen_bytes_a_parameter(catalog: Catalog) -> 
         (Optimizer.AUTO, "qwen3-30b-a3b", 8.0),
         (Optimizer.ADAMW_FP32, "qwen3-30b-a3b", 12.0),
         (Optimizer.ADAMW_BF16, "llama-3.1-8b", 8.0),
+        (Optimizer.ADAMW_PURE_BF16, "llama-3.1-8b", 4.0),
         (Optimizer.ADAMW_8BIT, "llama-3.1-8b", 2.0),
         (Optimizer.ADAMW_HOST, "llama-3.1-8b", 0.0),
     ],
@@ -74,6 +84,29 @@ def test_interleaving_holds_more_and_full_recompute_little(catalog: Catalog) -> 
     assert interleaved / plain == pytest.approx(1 + 7 / 24)
     # Layer inputs only, 2 s h a layer over 8 tensor ranks, and one layer that is being rebuilt.
     assert full == pytest.approx(2 * 2048 * 12288 / 8 * 96 + 32 * 2048 * 12288 / 8, rel=1e-6)
+
+
+def test_stacks_that_recompute_by_operation_keep_every_second_product_and_attention(catalog: Catalog) -> None:
+    fused, plain = (made(catalog, plain_stack=stack, precision=Precision.BF16) for stack in (False, True))
+    layout = layouts(recompute=[0, 1])
+    none, listed = activation_bytes(layout, plain.shape, recipe=plain.recipe, micro_batches=np.array([512, 512]))
+    _, modules = activation_bytes(layout, fused.shape, recipe=fused.recipe, micro_batches=np.array([512, 512]))
+    # q, k, v and what goes out, gate, up and down: half of them, beside the layer's input and what attention gives.
+    products = 4096 + 1024 + 1024 + 4096 + 2 * 14336 + 4096
+    kept = 2 * 4096 * 32 * (4096 + 4096 + products / 2)
+    # A layer is made again as a whole.
+    assert listed == pytest.approx(kept + none / 32)
+    assert listed < 0.65 * modules
+
+
+def test_a_loss_in_chunks_never_holds_all_logits_in_fp32(catalog: Catalog) -> None:
+    plain, chunked = (
+        made(catalog, chunked_loss=chunks, method=Method.LORA).memory(layouts()).logits[0] for chunks in (False, True)
+    )
+    tokens_vocabulary = 4096 * 128256
+    assert plain == pytest.approx(10 * tokens_vocabulary)
+    # BF16 logits, and of an eighth of them an FP32 copy with its gradient.
+    assert chunked == pytest.approx((2 + 8 / 8) * tokens_vocabulary)
 
 
 def test_a_short_batch_fills_only_part_of_the_pipeline(catalog: Catalog) -> None:
