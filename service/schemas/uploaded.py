@@ -57,10 +57,10 @@ def _lines(stream: BinaryIO, most_bytes: int) -> Iterator[_Line]:
     while text := stream.readline(most_bytes + 2):
         number += 1
         if len(text) > most_bytes and not text.endswith(b"\n"):
-            while (rest := stream.readline(_READ_BYTES)) and not rest.endswith(b"\n"):
-                """The rest of a line that is too long to be kept."""
-            yield _Line(number, None)
-            continue
+            if _has_words(stream, text):
+                yield _Line(number, None)
+                continue
+            text = b""
         text = text.strip()
         if number == 1:
             text = text.removeprefix(codecs.BOM_UTF8)
@@ -70,6 +70,16 @@ def _lines(stream: BinaryIO, most_bytes: int) -> Iterator[_Line]:
             blank += 1
             if blank > _MOST_BLANK_LINES:
                 raise InvalidRequestError(f"The upload has more than {_MOST_BLANK_LINES} blank lines.")
+
+
+def _has_words(stream: BinaryIO, begun: bytes) -> bool:
+    """Whether a line that is too long to be kept is more than space; the rest of it is passed over."""
+    found = bool(begun.strip())
+    while rest := stream.readline(_READ_BYTES):
+        found = found or bool(rest.strip())
+        if rest.endswith(b"\n"):
+            break
+    return found
 
 
 def _line_item(line: _Line, most_bytes: int) -> Uploaded:

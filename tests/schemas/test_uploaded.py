@@ -196,3 +196,10 @@ def test_an_upload_is_wrong_before_its_first_item_is_told():
     with pytest.raises(InvalidRequestError, match="at most 2 workloads"):
         uploaded(io.BytesIO(b"1\n\n2\n3\n"), NDJSON, most_bytes=100, most_items=2)
     assert len(list(uploaded(io.BytesIO(b"name\n1\n\n2\n"), CSV, most_bytes=100, most_items=2))) == 2
+
+
+def test_a_long_line_of_space_is_a_blank_one():
+    space = b" " * 200_000
+    assert cut(space, NDJSON) == []
+    assert values(space + b"\n1\n" + space, NDJSON) == [(2, 1)]
+    assert [item.wrong is None for item in cut(space + b"1\n2", NDJSON)] == [False, True]

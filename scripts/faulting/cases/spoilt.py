@@ -19,7 +19,7 @@ _RUN = b"SELECT status, attempts, error_code FROM runs WHERE id = %s"
 _MOST_TRIES = 4
 _POISON_ISL, _HANGING_ISL, _STUBBORN_ISL, _BUSY_ISL, _HOARDING_ISL = 61_001, 61_002, 61_003, 61_004, 61_006
 # What a process may ask for beyond what it has.
-_MORE_BYTES = 512 * 1024 * 1024
+_MORE_BYTES = 192 * 1024 * 1024
 
 
 def words_of(isl_tokens: int) -> str:
