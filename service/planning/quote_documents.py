@@ -1,6 +1,7 @@
 """Documents of a quote: asked for, and read once a worker has made them."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -19,7 +20,8 @@ from service.store import outbox, quote_documents
 from service.store.bells import Bell
 from service.store.tables.quotes import QuoteDocumentRow
 
-_RETRY_AFTER_S = 30
+# What no attempt has made is begun anew for whoever asks so long afterwards: the machine may have been too busy.
+_REST = timedelta(minutes=5)
 
 
 class Form(StrEnum):
@@ -42,8 +44,8 @@ class Document:
 def document(runtime: Runtime, caller: Caller, quote_id: str, form: Form) -> Document | None:
     """The document of a revision as it is now; None while a worker makes it, who is rung for where nobody has been.
 
-    Raises NotFoundError, UnavailableError where every attempt has ended a worker, DamagedError for bytes that are not
-    what was made.
+    Raises NotFoundError, UnavailableError for some minutes where every attempt has ended a worker, DamagedError for
+    bytes that are not what was made.
     """
     quote = get_quote(runtime, caller, quote_id)
     row = read(runtime, lambda session: quote_documents.get(session, caller.tenant_id, quote_id, form.value))
@@ -52,9 +54,12 @@ def document(runtime: Runtime, caller: Caller, quote_id: str, form: Form) -> Doc
         return None
     if row.content is None:
         if row.attempts > runtime.settings.max_attempts:
-            message = f"The {form.value} of quote {quote.number} could not be made in {row.attempts - 1} attempts."
-            raise UnavailableError(message, retry_after_s=_RETRY_AFTER_S)
-        if row.asked_at < runtime.clock() - timedelta(seconds=runtime.settings.resend_after_s):
+            left = row.asked_at + _REST - runtime.clock()
+            if left > timedelta():
+                message = f"The {form.value} of quote {quote.number} could not be made in {row.attempts - 1} attempts."
+                raise UnavailableError(message, retry_after_s=math.ceil(left.total_seconds()))
+            _ask_again(runtime, quote, anew=True)
+        elif row.asked_at < runtime.clock() - timedelta(seconds=runtime.settings.resend_after_s):
             _ask_again(runtime, quote)
         return None
     if hashlib.sha256(row.content).hexdigest() != row.sha256:
@@ -89,10 +94,10 @@ def _ask(runtime: Runtime, quote: QuoteView) -> None:
     _ring(runtime, quote)
 
 
-def _ask_again(runtime: Runtime, quote: QuoteView) -> None:
-    """The broker may have lost the message: whoever waits has it rung again, now and then."""
+def _ask_again(runtime: Runtime, quote: QuoteView, *, anew: bool = False) -> None:
+    """The broker may have lost the message: whoever waits has it rung again, now and then; `anew` forgets attempts."""
     now = runtime.clock()
-    transact(runtime, lambda session: quote_documents.touch(session, quote.id, now=now))
+    transact(runtime, lambda session: quote_documents.touch(session, quote.id, now=now, anew=anew))
     _ring(runtime, quote)
 
 

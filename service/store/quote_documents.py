@@ -45,10 +45,10 @@ def ask(
     session.flush()
 
 
-def touch(session: Session, quote_id: str, *, now: datetime) -> None:
-    """They are asked for again, now."""
+def touch(session: Session, quote_id: str, *, now: datetime, anew: bool) -> None:
+    """What is not made yet is asked for again, now; `anew` as if it had never been begun."""
     query = update(QuoteDocumentRow).where(QuoteDocumentRow.quote_id == quote_id, QuoteDocumentRow.content.is_(None))
-    session.execute(query.values(asked_at=now))
+    session.execute(query.values(asked_at=now, **({"attempts": 0} if anew else {})))
 
 
 def take(session: Session, quote_id: str, *, most_attempts: int) -> Sequence[QuoteDocumentRow]:
