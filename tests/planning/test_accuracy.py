@@ -210,8 +210,8 @@ def test_speculation_is_as_published_or_said(said, catalog):
     found = words(catalog, line(workload__speculative_decoding=said))
     told = [word for word in found if word.startswith("workload.speculative_decoding")]
     expected = {
-        True: ["workload.speculative_decoding=3 drafted, 0.62 accepted"],
-        "likely": ["workload.speculative_decoding=3 drafted, 0.62 accepted"],
+        True: ["workload.speculative_decoding=3 drafted, 0.66 accepted"],
+        "likely": ["workload.speculative_decoding=3 drafted, 0.66 accepted"],
         "unknown": ["workload.speculative_decoding=none"],
         False: [],
     }
