@@ -80,7 +80,7 @@ MUTANTS: tuple[Mutant, ...] = (
         breaks=frozenset({"I1"}),
     ),
     Mutant(
-        name="a run is found without asking whose it is, and no query is narrowed to a tenant",
+        name="a run is found without asking whose it is, and no query is narrowed to a tenant, nor refused",
         edits=(
             Edit(
                 _RUNS,
@@ -89,6 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             # The one place that holds when a query forgets whose rows it may see.
             Edit("service/store/scope.py", "    state.statement = state.statement.options(owned)\n", ""),
+            Edit("service/store/scope.py", "        event.listen(engine, sent, _check)\n", "        del sent\n"),
         ),
         case=36,
         breaks=frozenset({"I3"}),

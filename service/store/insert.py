@@ -6,7 +6,6 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from service.store.scope import KEPT, TENANT, check_tenants, is_owned
 from service.store.tables.row import Row
 
 
@@ -14,9 +13,7 @@ def insert_if_absent(session: Session, table: type[Row], **values: Any) -> bool:
     """Insert one row; False when a unique constraint says that an equal one exists."""
     insert = insert_into(table, session.get_bind().dialect.name).values(**values)
     statement = insert.on_conflict_do_nothing().returning(*table.__table__.primary_key)
-    if is_owned(table):
-        check_tenants({values[TENANT]})
-    return session.execute(statement, execution_options=KEPT).first() is not None
+    return session.execute(statement).first() is not None
 
 
 def insert_into(table: type[Row] | Table, dialect: str) -> postgresql.Insert | sqlite.Insert:

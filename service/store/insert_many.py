@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.types import TypeEngine
 
 from service.store.driven import driven
-from service.store.scope import TENANT, check_tenants, is_owned
+from service.store.scope import check_tenants
 from service.store.tables.moment import Moment
 from service.store.tables.row import Row
+from service.store.whose import TENANT, is_owned
 
 _Convert = Callable[[Any], Any]
 # One moment stands in many columns and rows, and writing it as text takes longer than all the rest.

@@ -66,7 +66,7 @@ def feasible_of(connection: Connection, pairs: Collection[tuple[str, str]]) -> d
 @functools.cache
 def _in_words_of(dialect: Dialect) -> tuple[str, Callable[[str, str], Any]]:
     """The statement as the driver takes it: the way of a question that has been answered before is a short one."""
-    statement = str(checked_words(_FEASIBLE).compile(dialect=dialect))
+    statement = checked_words(_FEASIBLE, dialect)
     if dialect.positional:
         return statement, lambda tenant_id, digest: (tenant_id, digest)
     return statement, lambda tenant_id, digest: {"t": tenant_id, "d": digest}

@@ -1,33 +1,33 @@
 """Whose data a thread may see: while it acts for tenants, every statement on rows that have one is kept to theirs.
 
 Functions of this package name the tenant themselves. This is the one place that holds when one of them forgets to:
-queries of objects are narrowed, so rows of other tenants are not found, changed or removed, whatever was asked; what
-goes past the objects (Core, the driver, what is flushed) is refused where it does not name the tenant or names another.
+queries of objects are narrowed, so rows of other tenants are not found, changed or removed, whatever was asked. Then
+every statement that SQLAlchemy has compiled, narrowed or not, is refused unless each of its tables that has tenants is
+compared with those of the thread, and with no other; so are words that nobody can read (`text`). Rows that are inserted
+and objects that are flushed are of the thread's tenants or refused.
+
+What it does not see: SQL in a `literal_column`, and words that go straight to the driver. The latter are those of
+insert_many and results alone, which ask `check_tenants` themselves.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Dialect, Engine, Select, event
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, sessionmaker, with_loader_criteria
-from sqlalchemy.sql import FromClause, operators, visitors
-from sqlalchemy.sql.dml import Insert
-from sqlalchemy.sql.elements import BinaryExpression, ClauseElement
+from sqlalchemy.sql.elements import ClauseElement
 
-from service.store.tables.row import Owned, Row
+from service.store.tables.row import Owned
+from service.store.whose import Named, WhoseCompiler, whose
 
-TENANT = "tenant_id"
-# Execution options of a statement that was narrowed, or whose rows were looked at, before it came to its connection.
-KEPT = {"headroom_kept_to_tenants": True}
+# Wherever a statement goes to the driver, compiled and with its values.
+_SENT = ("do_execute", "do_executemany", "do_execute_no_params")
 
 _acting_for: ContextVar[frozenset[str] | None] = ContextVar("acting_for", default=None)
 # What is flushed was looked at, object by object.
 _flushing: ContextVar[bool] = ContextVar("flushing", default=False)
-_named: WeakKeyDictionary[ClauseElement, bool] = WeakKeyDictionary()
-_ONE_OF = (operators.eq, operators.in_op)
 
 
 class ForeignRowsError(Exception):
@@ -77,21 +77,22 @@ def check_tenants(tenant_ids: Collection[Any]) -> None:
         raise ForeignRowsError("rows of another tenant")
 
 
-def is_owned(table: type[Row] | FromClause) -> bool:
-    """Whether each of its rows is of one tenant."""
-    return TENANT in (table if isinstance(table, FromClause) else table.__table__).columns
+def checked_words(statement: ClauseElement, dialect: Dialect) -> str:
+    """The statement as the driver takes it; ForeignRowsError where it does not name whose rows it means.
 
-
-def checked_words(statement: ClauseElement) -> ClauseElement:
-    """The statement, to be compiled for the driver; ForeignRowsError where it does not name whose rows it means."""
-    if not _names_tenants(statement):
-        raise ForeignRowsError(f"no tenant in {statement}")
-    return statement
+    Its values are nobody's to look at here: who gives them asks `check_tenants`.
+    """
+    compiled = statement.compile(dialect=dialect)
+    if isinstance(compiled, WhoseCompiler):
+        _check_named(compiled.named, str(compiled))
+    return str(compiled)
 
 
 def keep_to_tenants(engine: Engine, *makers: sessionmaker[Session]) -> None:
     """Let the engine's connections and every session obey."""
-    event.listen(engine, "before_execute", _check)
+    engine.dialect.statement_compiler = whose(engine.dialect.statement_compiler)
+    for sent in _SENT:
+        event.listen(engine, sent, _check)
     for sessions in makers:
         event.listen(sessions, "do_orm_execute", _narrow)
         event.listen(sessions, "before_flush", _check_objects)
@@ -103,8 +104,11 @@ def _narrow(state: ORMExecuteState) -> None:
     acting = _acting_for.get()
     if acting is None or not state.is_orm_statement or not (state.is_select or state.is_update or state.is_delete):
         return
-    if state.is_column_load or (state.is_update and isinstance(state.parameters, list)):
-        # Of rows by their keys nothing is narrowed: these name the tenant, or are refused below.
+    if state.is_update and state.is_executemany:
+        # Of rows by their keys nothing can be narrowed: the key names the tenant, or they are refused below.
+        return
+    if state.is_column_load:
+        _narrow_load(state, sorted(acting))
         return
     # As functions of the class: an alias has a column of its own.
     if len(acting) == 1:
@@ -114,7 +118,16 @@ def _narrow(state: ORMExecuteState) -> None:
         tenant_ids = sorted(acting)
         owned = with_loader_criteria(Owned, lambda row: row.tenant_id.in_(tenant_ids), include_aliases=True)
     state.statement = state.statement.options(owned)
-    state.update_execution_options(**KEPT)
+
+
+def _narrow_load(state: ORMExecuteState, tenant_ids: list[str]) -> None:
+    """An object whose attributes are read again: by its key, and the ORM leaves out what it adds to queries.
+
+    The object itself may have lost its tenant with them, so the row is asked.
+    """
+    mapper = state.bind_mapper
+    if isinstance(state.statement, Select) and mapper is not None and issubclass(mapper.class_, Owned):
+        state.statement = state.statement.where(mapper.class_.tenant_id.in_(tenant_ids))
 
 
 def _check_objects(session: Session, _context: UOWTransaction, _instances: Any) -> None:
@@ -129,35 +142,25 @@ def _flushed(*_: Any) -> None:
     _flushing.set(False)
 
 
-def _check(
-    connection: Connection,
-    statement: ClauseElement,
-    multiparams: Sequence[Mapping[str, Any]],
-    params: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> None:
-    """What was not narrowed names the tenants itself, or is refused."""
-    if _acting_for.get() is None or _flushing.get() or options.keys() & KEPT.keys():
+def _check(*sent: Any) -> None:
+    """What does not name whose rows it means, each of them, is refused; so is what names another's."""
+    context = sent[-1]
+    compiled = context.compiled
+    if _acting_for.get() is None or _flushing.get() or not isinstance(compiled, WhoseCompiler):
         return
-    if isinstance(statement, Insert) and is_owned(statement.table):
-        rows = multiparams or [params or statement.compile(dialect=connection.dialect).params]
-        check_tenants([row.get(TENANT) for row in rows])
-    elif not _names_tenants(statement):
-        raise ForeignRowsError(f"no tenant in {statement}")
+    _check_named(compiled.named, context.statement)
+    for place in compiled.named.places:
+        for values in context.compiled_parameters:
+            check_tenants(_values_at(place, values, context))
 
 
-def _names_tenants(statement: ClauseElement) -> bool:
-    """Whether the tenant of each table of rows that have one is compared with something."""
-    known = _named.get(statement)
-    if known is None:
-        parts = list(visitors.iterate(statement))
-        owned = {part for part in parts if isinstance(part, Table) and is_owned(part)}
-        compared = {
-            getattr(part.left.table, "element", part.left.table)
-            for part in parts
-            if isinstance(part, BinaryExpression)
-            and part.operator in _ONE_OF
-            and getattr(part.left, "key", None) == TENANT
-        }
-        known = _named[statement] = owned <= compared
-    return known
+def _check_named(named: Named, statement: str) -> None:
+    if named.forgotten:
+        raise ForeignRowsError(f"no tenant of {', '.join(named.forgotten)} in {statement}")
+
+
+def _values_at(place: str, values: Mapping[str, Any], context: Any) -> Collection[Any]:
+    """One value, or those of an IN."""
+    if place in values:
+        return (values[place],)
+    return [values[each] for each in context._expanded_parameters[place]]  # noqa: SLF001 - said nowhere else
