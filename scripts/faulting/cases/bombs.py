@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from scripts.benchmark.procfs import cpu_between, cpu_s, family, forget_peaks, peaks_mib
+from scripts.benchmark.procfs import cpu_between, cpu_s, family, forget_peaks, growth_mib, peaks_mib
 from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.member import Member
@@ -159,7 +159,7 @@ def bombs(scene: Scene) -> None:
         before, spent = peaks_mib(pids), cpu_s(pids)
         answer = _thrown(scene, web, bomb)
         spent_s[words] = cpu_between(spent, cpu_s(pids))
-        grown_mib[words] = max(peak - before.get(pid, 0.0) for pid, peak in peaks_mib(pids).items())
+        grown_mib[words] = growth_mib(before, peaks_mib(pids))
         scene.expect(_is_refused(answer, bomb), "I4", f"{words} was answered {answer.status}: {answer.body[:100]!r}")
         tried += 1
     scene.seen.bad_inputs += tried
