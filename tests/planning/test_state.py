@@ -19,7 +19,7 @@ from tests.planning.selling import Desk, sized
 @pytest.fixture
 def batch(runtime, caller):
     items = iter([Uploaded(line=line, asked=json.dumps(asking(f"n{line}"))) for line in (1, 2)])
-    return receive(runtime, caller, items, name=None, request_id="x", items_chunk=1)
+    return receive(runtime, caller, lambda: items, name=None, request_id="x", items_chunk=1)
 
 
 def test_a_batch_is_as_old_as_it_is_open_and_idle_since_an_item_has_ended(runtime, caller, clock, batch):
