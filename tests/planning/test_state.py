@@ -23,7 +23,7 @@ def batch(runtime, caller):
 
 def sent(runtime, caller, **workload):
     items = iter([Uploaded(line=line, asked=json.dumps(asking(f"n{line}", **workload))) for line in (1, 2)])
-    return receive(runtime, caller, items, name=None, request_id="x", items_chunk=1)
+    return receive(runtime, caller, lambda: items, name=None, request_id="x", items_chunk=1)
 
 
 def dies(*_, **__):

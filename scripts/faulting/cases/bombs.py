@@ -43,6 +43,11 @@ def _whole(body: bytes) -> Callable[[], Iterable[bytes]]:
     return lambda: (body,)
 
 
+def _list_of(item: bytes, count: int) -> Callable[[], Iterable[bytes]]:
+    """So many of an item, and something after the list."""
+    return lambda: (b"[", *[item + b","] * (count - 1), item, b"]x")
+
+
 def _malformed(path: str, around: bytes) -> Iterator[Bomb]:
     """What no JSON may be, on a route that takes one object."""
     for words, body in (
@@ -107,6 +112,11 @@ def _large() -> Iterator[Bomb]:
         )
     yield Bomb(words="15 MB of blank lines", path=_BATCHES, body=_whole(b"\n" * 15 * _MILLION), media_type=_NDJSON)
     yield Bomb(words="300,000 items", path=_TRIED, body=_whole(b"{}\n" * 300_000), media_type=_NDJSON)
+    for words, item in (
+        ("66 items of 470,000 numbers", b"[" + b"1," * 469_999 + b"1]"),
+        ("66 items of 70,000 members", next(_keys(70_000))),
+    ):
+        yield Bomb(words=words, path=_BATCHES, body=_list_of(item, 66))
     heading = b",".join(b"c%d" % n for n in range(_MILLION)) + b"\n1\n"
     for path in (_BATCHES, _BOOK_TABLE):
         yield Bomb(words="10^6 columns", path=path, body=_whole(heading), media_type=_CSV)
