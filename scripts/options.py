@@ -121,7 +121,8 @@ def _faults() -> argparse.ArgumentParser:
         "servers of its own, each behind a proxy. The report goes to standard output, progress to standard error. "
         "The order of cases is random; the seed that is printed repeats it, and in each case what it draws: alone or "
         "among all. Exit code 0: every invariant held, every mutant was caught and, where all cases were run in full, "
-        "enough jobs were acknowledged; 1: not, and what; 2: an option is wrong.",
+        "enough jobs were acknowledged; 1: not, and what; 2: an option is wrong. A case that the host does not allow, "
+        "such as 25 where nobody may mount a file system, leaves it at 0: the last line names it as not run.",
     )
     parser.add_argument(
         "cases", type=int, nargs="*", metavar="CASE", help="numbers of cases; all of the profile by default"

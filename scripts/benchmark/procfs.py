@@ -86,6 +86,11 @@ def peaks_mib(pids: Iterable[int]) -> dict[int, float]:
     return found
 
 
+def growth_mib(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+    """By how much the peak of one process has grown at most [MiB]; all of one that has begun in between is growth."""
+    return max(peak - before.get(pid, 0.0) for pid, peak in after.items())
+
+
 def memory_fields(text: str) -> dict[str, float]:
     """The sizes in a file of /proc [MiB], by name."""
     sizes = {}

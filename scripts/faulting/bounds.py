@@ -18,11 +18,11 @@ SESSIONS = b"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hea
 _MORE_FRACTION = 0.2
 # A process that was just started has not grown to its size yet; what it may remember is bounded by its settings.
 _WARMING_MIB = 48.0
-# A pool keeps what it once opened, and so much of it each process: of one that was there before, its pools had opened
-# some; of one that was started in the case they had not, and hold at rest 16 sessions, 16 connections to the cache
-# (of answers, and of what callers may draw) and 8 files of connections to the broker.
-_POOLED = 16
-_POOLED_ANEW = 40
+# A pool keeps what it once opened, and a process that was started in this case or in one before had opened little: at
+# rest it holds 16 sessions, 16 connections to the cache (of answers, and of what callers may draw) and 8 files of
+# connections to the broker. What piles up is seen against the first case, before which the pools had opened least.
+_SESSIONS = 16
+_POOLED_FILES = _SESSIONS + 16 + 8
 _BROKER_BYTES = GIB / 256
 _MESSAGES = 10
 _BACK_WITHIN_S = 30.0
@@ -30,9 +30,8 @@ _BACK_WITHIN_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What is held, by name: ids, memory [MiB] and open files of processes; sessions, memory of servers, messages."""
+    """What is held, by name: memory [MiB] and open files of processes; sessions, memory of servers, messages."""
 
-    process_ids: Mapping[str, tuple[int, ...]]
     memory_mib: Mapping[str, float]
     files: Mapping[str, int]
     sessions: int
@@ -53,7 +52,6 @@ def held(rig: Rig) -> Held:
         messages["unacknowledged"] = int(broker.hlen(f"{KEY_PREFIX}unacked"))
         told = cache.info("memory")
         return Held(
-            process_ids={name: tuple(sorted(pids)) for name, pids in families.items()},
             memory_mib={
                 name: sum(each.rss_mib for each in map(memory, pids) if each is not None)
                 for name, pids in families.items()
@@ -102,9 +100,8 @@ def _pairs(before: Held, after: Held) -> Iterator[tuple[str, float, float, float
     for name, size in after.memory_mib.items():
         yield f"memory of {name} [MiB]", before.memory_mib.get(name, size), size, _WARMING_MIB
     for name, count in after.files.items():
-        stayed = before.process_ids.get(name) == after.process_ids.get(name)
-        yield f"open files of {name}", before.files.get(name, count), count, _POOLED if stayed else _POOLED_ANEW
-    pooled = _POOLED * len(after.files)
+        yield f"open files of {name}", before.files.get(name, count), count, _POOLED_FILES
+    pooled = _SESSIONS * len(after.files)
     yield "database sessions", before.sessions, after.sessions, max(0, pooled - before.sessions)
     yield "bytes of the broker", before.broker_bytes, after.broker_bytes, _BROKER_BYTES
     # Answers stay in the cache until others take their place: what bounds it is its own limit.

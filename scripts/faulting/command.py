@@ -65,27 +65,27 @@ def run_cases(options: Namespace, seed: int) -> Part:
     say(f"seed {seed}: cases {', '.join(str(case.number) for case in cases)}")
     say(HEAD)
     with protocol(seed=seed, profile=profile, keep=options.keep) as running:
-        whole = _one_after_another(running, cases, told)
+        left = _one_after_another(running, cases, told)
         took_s, wanted_jobs = time.monotonic() - since_s, ENOUGH_JOBS if are_all else None
         found = totals(running, seed=seed, took_s=took_s, wanted_jobs=wanted_jobs)
         if options.json:
             write_json(options.json, running.outcomes, found)
         if options.keep:
             say(f"Ledger and logs: {running.scene.rig.folder}")
-        held = whole and found.are_enough and not running.known
-        return Part(lines=tuple(markdown(running.outcomes, found)), held=held)
+        held = not left and found.are_enough and not running.known
+        return Part(lines=tuple(markdown(running.outcomes, found, left=left)), held=held)
 
 
-def _one_after_another(running: Protocol, cases: Sequence[Case], told: Callable[[Outcome], None]) -> bool:
-    """Whether the rig has lived to see the last case; what is known by then is reported all the same."""
+def _one_after_another(running: Protocol, cases: Sequence[Case], told: Callable[[Outcome], None]) -> Sequence[Case]:
+    """The cases that the rig has not lived to see; what is known by then is reported all the same."""
     for place, case in enumerate(cases):
         try:
             told(running.run(case))
         except Trouble as trouble:
             left = ", ".join(str(each.number) for each in cases[place:])
             say(f"The rig broke down, so these cases were not run: {left}. {trouble}")
-            return False
-    return True
+            return cases[place:]
+    return ()
 
 
 def main(arguments: list[str]) -> int:

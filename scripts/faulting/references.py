@@ -113,7 +113,7 @@ def members(
         for place, shown in enumerate(_shown(document, content)):
             if not isinstance(shown, dict):
                 continue
-            body = shown | {name: own[name] for name in names if name in shown}
+            body = with_ids(shown, own)
             for name in names:
                 yield _pair(operation, (name,), body, foreign[name], names_one=True)
             for where in _texts(body) if texts and place == 0 else ():
@@ -186,6 +186,11 @@ def at(value: Any, where: Sequence[Any]) -> Any:
     for step in where:
         value = value[step]
     return value
+
+
+def with_ids(body: Any, ids: Mapping[str, str]) -> Any:
+    """A copy of the body in which each member that names a thing names one of these."""
+    return {name: ids.get(name, value) for name, value in body.items()} if isinstance(body, dict) else body
 
 
 def with_member(body: Any, where: Sequence[Any], value: Any) -> Any:

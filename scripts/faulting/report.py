@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from scripts.faulting.case import Case
 from scripts.faulting.checker import SHOWN
 from scripts.faulting.ledger import BATCH, RUN
 from scripts.faulting.protocol import Outcome, Protocol
@@ -101,8 +102,8 @@ HEAD = """| case | what | faults | new job done after, p50 / max s | all ended a
 |---:|---|---:|---:|---:|---:|---:|---|---:|"""
 
 
-def markdown(outcomes: Sequence[Outcome], found: Totals) -> Iterator[str]:
-    """The report, line by line."""
+def markdown(outcomes: Sequence[Outcome], found: Totals, *, left: Sequence[Case] = ()) -> Iterator[str]:
+    """The report, line by line. `left` are cases that the rig has not lived to see."""
     yield f"# Faults and abuse: {found.profile} profile, seed {found.seed}"
     yield ""
     yield (
@@ -130,12 +131,19 @@ def markdown(outcomes: Sequence[Outcome], found: Totals) -> Iterator[str]:
     yield HEAD
     for outcome in outcomes:
         yield row(outcome)
-    violations = [violation for outcome in outcomes for violation in outcome.violations]
     yield ""
-    for outcome in outcomes:
-        if outcome.seen.not_run:
-            yield f"Case {outcome.case.number} was not run: {outcome.seen.not_run}."
-    yield f"{len(violations)} violations." if violations else "No violations."
+    yield from _verdict(outcomes, left)
+
+
+def _verdict(outcomes: Sequence[Outcome], left: Sequence[Case]) -> Iterator[str]:
+    """What did not hold, and in the same line what nobody knows of."""
+    violations = [violation for outcome in outcomes for violation in outcome.violations]
+    reasons = {outcome.case.number: outcome.seen.not_run for outcome in outcomes if outcome.seen.not_run}
+    reasons |= {case.number: "the rig broke down" for case in left}
+    for number, reason in reasons.items():
+        yield f"Case {number} was not run: {reason}."
+    unknown = f"; not run: {', '.join(map(str, reasons))}" if reasons else ""
+    yield f"{len(violations) or 'No'} violations{unknown}."
     for violation in violations[:SHOWN]:
         yield f"- {violation}"
 

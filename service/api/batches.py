@@ -116,7 +116,14 @@ class _PostedBatch:
         """The batch. A key that was used before is not worth reading 64 MB for."""
         if once is not None and earlier(runtime(), caller(), once) is not None:
             raise taken(once)
-        return receive(runtime(), caller(), _items(self.file), name=self.name, request_id=request_id(), once=once)
+        return receive(
+            runtime(),
+            caller(),
+            lambda: _items(self.file),
+            name=self.name,
+            request_id=request_id(),
+            once=once,
+        )
 
     def settled(self, made: BatchView) -> bool:  # noqa: ARG002 - every posting is asked so
         """Nothing is waited for."""

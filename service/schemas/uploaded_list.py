@@ -12,10 +12,11 @@ from service.schemas.uploaded_item import Uploaded
 
 _READ_CHARACTERS = 65_536
 _SPACE = re.compile(r"[ \t\r\n]*")
-# Fifteen in each of the most items: lists in lists take a hundred times as long to read as their text.
+# More than any 64 MB of workloads have: small values take a hundred times as long to read as their text.
 _MOST_BRACKETS = 1_500_000
-# Digits are only passed here; whoever reads the item says that there are too many of them.
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+_MOST_MARKS = 6_000_000
+# Digits are only passed here, by what makes nothing of them; whoever reads the item says that there are too many.
+_DECODER = json.JSONDecoder(parse_int=callable, parse_float=callable)
 
 
 def list_members(stream: BinaryIO, most_bytes: int) -> Iterator[Uploaded]:
@@ -54,7 +55,7 @@ class _Window:
     def __init__(self, text: io.TextIOWrapper, most_bytes: int) -> None:
         self._read = text.read
         self._most = most_bytes
-        self._brackets = 0
+        self._brackets = self._marks = 0
         self._text, self._at, self._ended = "", 0, False
 
     def next_mark(self) -> str:
@@ -73,30 +74,25 @@ class _Window:
     def value(self, number: int) -> str:
         """The text of the value that begins here."""
         self.next_mark()
-        size = _READ_CHARACTERS
-        while True:
-            try:
-                _, end = _DECODER.raw_decode(self._text, self._at)
-            except (json.JSONDecodeError, RecursionError) as error:
-                end, reason = -1, error
-            if end >= 0 and (end < len(self._text) or self._ended):
-                return self._passed(number, end)
-            if len(self._text) - self._at > self._most:
-                raise InvalidRequestError(f"Item {number} is longer than {self._most} bytes, or no JSON at all.")
-            if not self._more(size):
-                what = getattr(reason, "msg", "it is nested too deeply") if end < 0 else "it ends in the middle"
-                raise MalformedBodyError(f"The body is not JSON: item {number}: {what}.")
-            # Each look begins anew, so there is one more at most: at all that an item may have.
-            size = self._most
-
-    def _passed(self, number: int, end: int) -> str:
+        # All that an item may have is there before it is read: each look would begin anew.
+        while len(self._text) - self._at <= self._most and self._more(self._most + 1):
+            pass
+        try:
+            _, end = _DECODER.raw_decode(self._text, self._at)
+        except (json.JSONDecodeError, RecursionError) as error:
+            if not self._ended:
+                raise self._endless(number) from error
+            what = getattr(error, "msg", "it is nested too deeply")
+            raise MalformedBodyError(f"The body is not JSON: item {number}: {what}.") from error
+        if end == len(self._text) and not self._ended:
+            raise self._endless(number)
         found, self._at = self._text[self._at : end], end
         if "\x00" in found:
             raise MalformedBodyError(f"The body is not JSON: item {number} contains the character NUL.")
-        self._brackets += found.count("[") + found.count("{")
-        if self._brackets > _MOST_BRACKETS:
-            raise InvalidRequestError(f"The upload has more than {_MOST_BRACKETS} lists and objects.")
         return found
+
+    def _endless(self, number: int) -> InvalidRequestError:
+        return InvalidRequestError(f"Item {number} is longer than {self._most} bytes, or no JSON at all.")
 
     def _more(self, size: int = _READ_CHARACTERS) -> bool:
         try:
@@ -105,4 +101,14 @@ class _Window:
             raise MalformedBodyError("The body is not UTF-8.") from error
         self._text, self._at = self._text[self._at :] + read, 0
         self._ended = not read
+        self._count(read)
         return bool(read)
+
+    def _count(self, read: str) -> None:
+        """Before it is understood, so what stands in strings counts too."""
+        self._brackets += read.count("[") + read.count("{")
+        self._marks += read.count(",") + read.count(":")
+        if self._brackets > _MOST_BRACKETS:
+            raise InvalidRequestError(f"The upload has more than {_MOST_BRACKETS} opening brackets.")
+        if self._marks > _MOST_MARKS:
+            raise InvalidRequestError(f"The upload has more than {_MOST_MARKS} commas and colons.")

@@ -297,19 +297,22 @@ def unmark(session: Session, one: Waiting) -> None:
 
 
 def open_since(session: Session) -> tuple[datetime, datetime] | None:
-    """When the oldest batch that has work left was sent, and when an item of any of them has ended last (where none
-    has, when the newest was begun or sent); None without one. Batches of disabled tenants wait for their tenant.
+    """When the oldest batch that has work left was sent, and since when no item of any such batch has ended: of that
+    which was begun (or waits to be) first, where none of theirs has. None without one; batches of disabled tenants
+    wait for their tenant.
     """
     open_ids = select(BatchChunkRow.batch_id).where(_IS_OPEN)
-    moved = func.coalesce(BatchRow.counted_at, BatchRow.started_at, BatchRow.created_at)
+    begun = func.coalesce(BatchRow.started_at, BatchRow.created_at)
     query = (
-        select(func.min(BatchRow.created_at), func.max(moved))
+        select(func.min(BatchRow.created_at), func.max(BatchRow.counted_at), func.min(begun))
         .join(TenantRow, TenantRow.id == BatchRow.tenant_id)
         .where(BatchRow.id.in_(open_ids), TenantRow.disabled_at.is_(None))
     )
+    since, counted_at, begun_at = cast("tuple[datetime | None, ...]", tuple(session.execute(query).one()))
     # Of no rows the least and the greatest are nothing.
-    since, moved_at = cast("tuple[datetime | None, datetime]", tuple(session.execute(query).one()))
-    return None if since is None else (since, moved_at)
+    if since is None or begun_at is None:
+        return None
+    return since, begun_at if counted_at is None else max(counted_at, begun_at)
 
 
 def any_open(session: Session) -> bool:

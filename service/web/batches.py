@@ -1,6 +1,7 @@
 """/batches: many workloads at once, how far they are, and what came of each."""
 
 import codecs
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import orjson
@@ -18,6 +19,7 @@ from service.planning.batch.receive import receive
 from service.planning.batch.view import BatchView, ItemView
 from service.schemas.json_text import MalformedBodyError
 from service.schemas.uploaded import CSV, JSON, MOST_ITEMS, NDJSON, uploaded
+from service.schemas.uploaded_item import Uploaded
 from service.sizing.kind import Kind
 from service.sizing.units import MEGA
 from service.store.batches import BatchFilter, ItemFilter
@@ -69,11 +71,14 @@ def upload() -> AnyResponse:
         problem = "Choose a file, or paste workloads: one per line, a JSON list, or a table."
         return _list(problem=problem, typed=pasted, name=name or "", status=422)
     try:
-        items = uploaded(sent, _type_of(sent), most_bytes=runtime().settings.body_limit_bytes)
-        made = receive(runtime(), caller(), items, name=name, request_id=request_id())
+        made = receive(runtime(), caller(), lambda: _items(sent), name=name, request_id=request_id())
     except (InvalidRequestError, MalformedBodyError) as error:
         return _list(problem=error.message, typed=pasted, name=name or "", status=422)
     return redirect(f"/batches/{made.id}", code=303)
+
+
+def _items(sent: BinaryIO) -> Iterator[Uploaded]:
+    return uploaded(sent, _type_of(sent), most_bytes=runtime().settings.body_limit_bytes)
 
 
 def _type_of(sent: BinaryIO) -> str:

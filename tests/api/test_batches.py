@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from service.planning.batch import receive
 from tests.planning.batch.conftest import FOLD, asking, lines
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -211,3 +212,13 @@ def test_a_compressed_upload_is_refused_unread(acme, encoding):
     answer = post(acme, data=bomb, Content_Encoding=encoding)
     assert answer.status_code == 415
     assert acme.get("/v1/batches").json["items"] == []
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency_Key": "k1"}])
+def test_an_upload_for_which_there_is_no_room_is_not_looked_at(acme, monkeypatch, key):
+    monkeypatch.setattr(receive, "MOST_OPEN", 1)
+    assert post(acme, asking("one")).status_code == 202
+    # What it is would be told where it was looked at.
+    answer = post(acme, data=b"[tru", media_type="application/json", **key)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+    assert post(acme, data=b"[tru", media_type="application/json", query="?dry_run=true").status_code == 400

@@ -1,10 +1,15 @@
 """The tenancy sweep, generated from the document: another tenant's ids are nobody's, everywhere and for all roles."""
 
+import re
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 from flask.testing import FlaskClient
 
+from scripts.faulting.answer import Answer
+from scripts.faulting.cases import tenancy
+from scripts.faulting.failpoints import Failpoints
 from scripts.faulting.sweep import OPEN_PARAMETERS, PLACES, nobody, operations, parameters, plain, unlike
 from service.access import Role
 from tests.api.conftest import Speaker
@@ -139,3 +144,102 @@ def test_lists_filters_cursors_and_tags_of_another_tenant_tell_nothing(speaker, 
     assert plain(Heard(refused.status_code, refused.data), [foreign["run_id"]]) == plain(
         Heard(unknown.status_code, unknown.data), [nobody(foreign["run_id"])]
     )
+
+
+class Stage:
+    """A scene of case 36 without a rig: the application itself answers, or somebody in between."""
+
+    def __init__(self, speaker, document, own, foreign):
+        self.document, self.own, self.foreign = document, own, foreign
+        self.people = {tenant: speaker(tenant, Role.ADMIN) for tenant in ("acme", "bolt")}
+        self.driver = SimpleNamespace(person=lambda tenant, _: self.people[tenant], send=self.send)
+        self.questions = SimpleNamespace(key=lambda: f"key-{len(self.heard)}")
+        self.heard: list[tuple[str, str, int]] = []
+        self.found: list[str] = []
+        # Whether each text of each body is tried too.
+        self.texts = False
+
+    def between(self, person, path):
+        """Who is answered, and what they have asked for."""
+        return person, path
+
+    def send(self, person, method, path, body=None, *, headers=None):
+        person, path = self.between(person, path)
+        answer = FlaskClient(person.client.application).open(
+            path,
+            method=method,
+            headers={"Authorization": f"Bearer {person.token}", **(headers or {})},
+            **({} if body is None else {"json": body}),
+        )
+        self.heard.append((method, path, answer.status_code))
+        named = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(status=answer.status_code, headers=named, body=answer.data, took_s=0.0)
+
+    def times(self, quick, full):
+        return full if self.texts else quick
+
+    def note(self, *_):
+        """Figures are for the report."""
+
+    def expect(self, holds, _, words):
+        if not holds:
+            self.found.append(words)
+
+    def references(self):
+        return tenancy._references(self, self.document, self.own, self.foreign)
+
+    def keys(self):
+        return tenancy._keys(self, self.document, self.own, self.foreign)
+
+
+@pytest.fixture
+def stage(client, speaker, both):
+    return Stage(speaker, client.get("/openapi.json").json, *both)
+
+
+def test_what_the_case_asks_of_filters_bodies_and_keys_holds(stage):
+    stage.texts = True
+    assert stage.references() > 200
+    assert stage.keys() == 7
+    assert stage.found == []
+    made = [path for method, path, status in stage.heard[-14:] if (method, status // 100) == ("POST", 2)]
+    assert len(made) == 14
+    assert made.count("/v1/quotes") == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/v1/runs", "workload_id"), ("/v1/quotes", "run_id"), ("/v1/audit-events", "resource_id")],
+)
+def test_the_case_finds_a_filter_that_tells_of_another_tenant(stage, path, name):
+    leaking = f"{path}?{name}={stage.foreign[{'resource_id': 'quote_id'}.get(name, name)]}"
+    stage.between = lambda person, asked: (stage.people["bolt"] if asked == leaking else person, asked)
+    stage.references()
+    assert stage.found == [f"{name} of GET {path}: 200 and not as nobody's, 200"]
+    assert ("GET", leaking, 200) in stage.heard
+
+
+def test_the_case_finds_a_filter_that_is_passed_over(stage):
+    stage.between = lambda person, asked: (person, re.sub(r"^(/v1/runs)\?workload_id=.*", r"\1", asked))
+    stage.references()
+    assert stage.found == ["workload_id of GET /v1/runs: 200 and not as nobody's, 200"]
+
+
+def test_hosts_that_the_document_shows_lead_outside_while_keys_are_tried(stage, tmp_path):
+    points = Failpoints(tmp_path)
+    with tenancy._leading_outside(SimpleNamespace(rig=SimpleNamespace(failpoints=points)), stage.document):
+        assert set(points.names()) >= {"hooks.example.com"}
+    assert points.names() == {}
+
+
+def test_the_case_finds_a_key_that_opens_what_another_tenant_was_answered(stage):
+    stage.own = stage.foreign
+    stage.between = lambda _, asked: (stage.people["bolt"], asked)
+    assert stage.keys() == 7
+    assert len([words for words in stage.found if words.endswith("is answered as that tenant was")]) == 7
+
+
+def test_the_case_finds_that_a_key_was_tried_with_nothing_that_could_be_done(stage):
+    stage.own = stage.foreign = {}
+    assert stage.keys() == 7
+    assert stage.found == ["/v1/quotes under a key of another tenant's: 404, and 404 of that tenant"]

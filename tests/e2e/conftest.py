@@ -125,7 +125,9 @@ def children(started: Started) -> Iterator[tuple[int, str, str]]:
 
 
 def worker_of(started: Started) -> int:
-    return next(pid for pid, command, _ in children(started) if "celery" in command)
+    """The one that sizes: what delivers to webhooks is a worker too, and its process may have either number."""
+    [worker] = [pid for pid, command, _ in children(started) if "celery" in command and "--pool" not in command]
+    return worker
 
 
 def server_of(started: Started, role: str) -> int:

@@ -305,7 +305,6 @@ def test_the_edits_of_a_mutant_fit_the_tree(mutant):
 
 
 HELD = Held(
-    process_ids={"web-1": (7, 8)},
     memory_mib={"web-1": 100.0},
     files={"web-1": 40},
     sessions=10,
@@ -323,13 +322,9 @@ HELD = Held(
         ({}, []),
         ({"memory_mib": {"web-1": 130.0, "worker-1": 500.0}, "files": {"web-1": 50}, "sessions": 12}, []),
         ({"memory_mib": {"web-1": 300.0}}, ["memory of web-1 [MiB]: 100 before the case, 300 after it"]),
-        ({"files": {"web-1": 70}}, ["open files of web-1: 40 before the case, 70 after it"]),
-        # One that was started anew had opened next to none of its pools before.
-        ({"files": {"web-1": 70}, "process_ids": {"web-1": (9, 10)}}, []),
-        (
-            {"files": {"web-1": 90}, "process_ids": {"web-1": (9, 10)}},
-            ["open files of web-1: 40 before the case, 90 after it"],
-        ),
+        # One that was started a while ago had opened next to none of its pools before.
+        ({"files": {"web-1": 70}}, []),
+        ({"files": {"web-1": 90}}, ["open files of web-1: 40 before the case, 90 after it"]),
         ({"sessions": 100}, ["database sessions: 10 before the case, 100 after it"]),
         ({"broker_bytes": 50_000_000}, ["bytes of the broker: 1000000 before the case, 50000000 after it"]),
         ({"cache_bytes": 3_000_000}, ["bytes of the cache: 2000000 before the case, 3000000 after it"]),
@@ -346,6 +341,9 @@ def test_what_piles_up_over_the_cases_is_found():
     assert [list(beyond(before, after)) for before, after in pairwise(grown)] == [[], [], []]
     told = _beyond_either(grown[2], grown[3], HELD)
     assert told == ["memory of web-1 [MiB]: 100 before the first case, 220 after it"]
+    opened = [dataclasses.replace(HELD, files={"web-1": 40 + 30 * cases}) for cases in range(3)]
+    told = _beyond_either(opened[1], opened[2], HELD)
+    assert told == ["open files of web-1: 40 before the first case, 100 after it"]
 
 
 def test_a_receiver_answers_as_its_path_says_and_knows_a_signature():

@@ -2,19 +2,22 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from config.environment import ROOT
+from scripts.faulting.answer import Violation
 from scripts.faulting.case import CASES
 from scripts.faulting.checker import Stored, lost
-from scripts.faulting.command import Part, write_report
+from scripts.faulting.command import Part, _one_after_another, write_report
 from scripts.faulting.ledger import Answer, Ledger
 from scripts.faulting.protocol import Outcome
 from scripts.faulting.report import Totals, markdown, of_mutants
 from scripts.faulting.scene import Seen
 from scripts.faulting.seeds import seed_of_tests
 from scripts.options import parse
+from scripts.trouble import Trouble
 
 
 @pytest.fixture
@@ -82,9 +85,37 @@ def test_a_full_run_with_too_few_jobs_fails(jobs, wanted_jobs, enough, words):
 def test_a_case_that_the_host_does_not_allow_is_not_told_as_held():
     seen = Seen(not_run="this host lets us make no file system")
     outcome = Outcome(case=CASES[25], took_s=0.1, seen=seen, violations=())
-    told = "\n".join(markdown([outcome], totals(5, None)))
-    assert "| NOT RUN |" in told
-    assert "Case 25 was not run: this host lets us make no file system." in told
+    told = list(markdown([outcome], totals(5, None)))
+    assert "| NOT RUN |" in "\n".join(told)
+    assert told[-2:] == [
+        "Case 25 was not run: this host lets us make no file system.",
+        "No violations; not run: 25.",
+    ]
+
+
+def test_cases_that_a_broken_rig_has_not_lived_to_see_are_named():
+    def run(case):
+        if case.number == 14:
+            raise Trouble("the database does not start")
+        outcome = Outcome(case=case, took_s=0.1, seen=Seen(), violations=())
+        running.outcomes.append(outcome)
+        return outcome
+
+    running = SimpleNamespace(run=run, outcomes=[])
+    left = _one_after_another(running, [CASES[4], CASES[14], CASES[56]], lambda _: None)
+    told = list(markdown(running.outcomes, totals(5, None), left=left))
+    assert told[-3:] == [
+        "Case 14 was not run: the rig broke down.",
+        "Case 56 was not run: the rig broke down.",
+        "No violations; not run: 14, 56.",
+    ]
+
+
+def test_what_was_not_run_stands_beside_what_was_found():
+    found = Outcome(case=CASES[4], took_s=0.1, seen=Seen(), violations=(Violation("I1", "a run is lost"),))
+    assert list(markdown([found], totals(5, None)))[-2:] == ["1 violations.", "- I1: a run is lost"]
+    told = list(markdown([found], totals(5, None), left=[CASES[14]]))
+    assert told[-2:] == ["1 violations; not run: 14.", "- I1: a run is lost"]
 
 
 def test_one_report_tells_of_cases_and_of_mutants(tmp_path):

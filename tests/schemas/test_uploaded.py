@@ -10,6 +10,7 @@ import pytest
 from service.errors import InvalidRequestError
 from service.schemas.json_text import MalformedBodyError
 from service.schemas.uploaded import CSV, JSON, NDJSON, uploaded
+from tests.schemas.requests import CHAT
 
 
 def cut(data: bytes, media_type: str, *, most_bytes: int = 1000):
@@ -143,6 +144,14 @@ def test_a_long_number_is_passed_like_any_other(digits):
 
 
 MB = 1_000_000
+
+
+def _members(count: int, items: int) -> bytes:
+    """A list of so many items with so many members each, and something after it."""
+    item = b"{" + b",".join(b'"%05d":1' % n for n in range(count)) + b"}"
+    return b"[" + b",".join([item] * items) + b"]x"
+
+
 # What an upload of 64 MB can hold, and be refused for in the end.
 WASTE = {
     "a list that is all space": (JSON, b" " * 60 * MB),
@@ -155,6 +164,10 @@ WASTE = {
     "lines without end": (NDJSON, b"{}\n" * 20 * MB),
     "rows without end": (CSV, b"name\n" + b"x\n" * 20 * MB),
     "lists in lists": (JSON, b"[" + b",".join([b"[" + b"[]," * 300_000 + b"1]"] * 66) + b"]"),
+    "numbers in lists": (JSON, b"[" + b",".join([b"[" + b"1," * 470_000 + b"1]"] * 66) + b"]x"),
+    "as many numbers as there may be": (JSON, b"[" + b",".join([b"[" + b"1," * 400_000 + b"1]"] * 14) + b"]x"),
+    "members of objects": (JSON, _members(70_000, 64)),
+    "as many members as there may be": (JSON, _members(70_000, 42)),
     "one long number": (JSON, b"[" + b"1" * 60 * MB),
     "long texts, and no end": (JSON, b"[" + b'"' + b'x",' * 20 * MB),
     "a million columns": (CSV, b",".join(b"c%d" % n for n in range(MB)) + b"\n1\n"),
@@ -188,6 +201,13 @@ def test_what_is_refused_in_the_end_is_not_kept(kind):
     finally:
         tracemalloc.stop()
     assert most < 20 * MB
+
+
+def test_as_many_values_are_taken_as_64_mb_of_workloads_have():
+    item = json.dumps(CHAT, separators=(",", ":")).encode()
+    count = 64 * MB // (len(item) + 1)
+    upload = io.BufferedReader(io.BytesIO(b"[" + b",".join([item] * count) + b"]"))
+    assert sum(1 for _ in uploaded(upload, JSON, most_bytes=MB)) == count
 
 
 def test_an_upload_is_wrong_before_its_first_item_is_told():

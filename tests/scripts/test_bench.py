@@ -176,6 +176,9 @@ def test_memory_is_read():
     held = procfs.memory(os.getpid())
     assert held.rss_mib > 10
     assert held.pss_mib is None or 0 < held.pss_mib <= held.rss_mib * 1.01
+    # Of two processes one has taken the place of another meanwhile.
+    assert procfs.growth_mib({1: 60.0, 2: 70.0}, {1: 61.0, 3: 90.0}) == 90.0
+    assert procfs.growth_mib({1: 60.0}, {1: 61.5}) == 1.5
     assert procfs.memory_fields("Rss: 2048 kB\nPss:\t512 kB\nRssShare: x") == {"Rss": 2.0, "Pss": 0.5}
     assert procfs.memory(2**22 + 1) is None
 

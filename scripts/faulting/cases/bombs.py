@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from scripts.benchmark.procfs import cpu_between, cpu_s, family, forget_peaks, peaks_mib
+from scripts.benchmark.procfs import cpu_between, cpu_s, family, forget_peaks, growth_mib, peaks_mib
 from scripts.faulting.answer import Answer
 from scripts.faulting.case import case
 from scripts.faulting.member import Member
@@ -41,6 +41,11 @@ class Bomb:
 
 def _whole(body: bytes) -> Callable[[], Iterable[bytes]]:
     return lambda: (body,)
+
+
+def _list_of(item: bytes, count: int) -> Callable[[], Iterable[bytes]]:
+    """So many of an item, and something after the list."""
+    return lambda: (b"[", *[item + b","] * (count - 1), item, b"]x")
 
 
 def _malformed(path: str, around: bytes) -> Iterator[Bomb]:
@@ -107,6 +112,11 @@ def _large() -> Iterator[Bomb]:
         )
     yield Bomb(words="15 MB of blank lines", path=_BATCHES, body=_whole(b"\n" * 15 * _MILLION), media_type=_NDJSON)
     yield Bomb(words="300,000 items", path=_TRIED, body=_whole(b"{}\n" * 300_000), media_type=_NDJSON)
+    for words, item in (
+        ("66 items of 470,000 numbers", b"[" + b"1," * 469_999 + b"1]"),
+        ("66 items of 70,000 members", next(_keys(70_000))),
+    ):
+        yield Bomb(words=words, path=_BATCHES, body=_list_of(item, 66))
     heading = b",".join(b"c%d" % n for n in range(_MILLION)) + b"\n1\n"
     for path in (_BATCHES, _BOOK_TABLE):
         yield Bomb(words="10^6 columns", path=path, body=_whole(heading), media_type=_CSV)
@@ -159,7 +169,7 @@ def bombs(scene: Scene) -> None:
         before, spent = peaks_mib(pids), cpu_s(pids)
         answer = _thrown(scene, web, bomb)
         spent_s[words] = cpu_between(spent, cpu_s(pids))
-        grown_mib[words] = max(peak - before.get(pid, 0.0) for pid, peak in peaks_mib(pids).items())
+        grown_mib[words] = growth_mib(before, peaks_mib(pids))
         scene.expect(_is_refused(answer, bomb), "I4", f"{words} was answered {answer.status}: {answer.body[:100]!r}")
         tried += 1
     scene.seen.bad_inputs += tried

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from config.environment import settings_from_environment
-from scripts.benchmark.procfs import forget_peaks, peaks_mib
+from scripts.benchmark.procfs import forget_peaks, growth_mib, peaks_mib
 from scripts.faulting.case import case
 from scripts.faulting.cases.sink import sink
 from scripts.faulting.receiver import DRIPS, HUGE, REDIRECTS, Receiver, receiving
@@ -90,7 +90,7 @@ def _called(scene: Scene, port: int) -> None:
         forget_peaks(sender.family)
         before = peaks_mib(sender.family)
         told = {path: _tried(scene, hook) for path, hook in hooks.items()}
-        grown = max(peak - before.get(pid, peak) for pid, peak in peaks_mib(sender.family).items())
+        grown = growth_mib(before, peaks_mib(sender.family))
         scene.expect(not reached, "I3", f"a name that leads inside by now was called {len(reached)} times")
     scene.rig.failpoints.lead({})
     ends = {path: (delivery["status_code"], delivery["error"]) for path, delivery in told.items()}

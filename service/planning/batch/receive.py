@@ -4,7 +4,7 @@ Nothing is understood of an item here but where it begins: 100,000 of them would
 the workers read them anyway. A dry run understands all of them, and writes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from service.planning.batch.placing import ITEMS_CHUNK, Places
 from service.planning.batch.view import BatchView, batch_view
 from service.planning.heard import batch_ended
 from service.planning.idempotency import Once, claimed, taken
-from service.planning.transact import transact, transact_rows
+from service.planning.transact import read, transact, transact_rows
 from service.planning.versions import current_versions
 from service.runtime import Runtime
 from service.schemas.uploaded_item import Uploaded
@@ -59,7 +59,7 @@ class DryRun:
 def receive(
     runtime: Runtime,
     caller: Caller,
-    items: Iterator[Uploaded],
+    items: Callable[[], Iterator[Uploaded]],
     *,
     name: str | None,
     request_id: str,
@@ -69,8 +69,11 @@ def receive(
     """Make a batch of the items. With `once` only where its key is new, else KeyInProgressError; RateLimitedError when
     too many batches of the tenant are open.
 
+    Nothing is asked for the items before there is room for them: an upload may have to be read to be understood.
     Whatever goes wrong on the way leaves no batch behind.
     """
+    read(runtime, lambda session: _check_room(session, caller.tenant_id))
+    found = items()
     now = runtime.clock()
     row = BatchRow(
         id=new_id("bat", now),
@@ -84,22 +87,27 @@ def receive(
     )
 
     def begin(session: Session) -> None:
-        if batches.count_open(session, caller.tenant_id) >= MOST_OPEN:
-            raise RateLimitedError(
-                f"Your tenant has {MOST_OPEN} batches that have not ended; send this one when one of them has.",
-                retry_after_s=_RETRY_AFTER_S,
-            )
+        # Others may have come while the items were asked for.
+        _check_room(session, caller.tenant_id)
         batches.add(session, row)
 
     transact(runtime, begin)
     try:
-        view = _received(runtime, caller, row, items, once=once, chunks=Places(items_chunk))
+        view = _received(runtime, caller, row, found, once=once, chunks=Places(items_chunk))
     except BaseException:
         transact(runtime, lambda session: batches.forget(session, row.id))
         raise
     log.info("batch_received", batch_id=view.id, items=view.items, request_id=request_id, tenant_id=caller.tenant_id)
     feed(runtime)
     return view
+
+
+def _check_room(session: Session, tenant_id: str) -> None:
+    if batches.count_open(session, tenant_id) >= MOST_OPEN:
+        raise RateLimitedError(
+            f"Your tenant has {MOST_OPEN} batches that have not ended; send this one when one of them has.",
+            retry_after_s=_RETRY_AFTER_S,
+        )
 
 
 def _received(

@@ -3,7 +3,7 @@
 import copy
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from service.planning.batch.view import BatchView
 from service.queue import TaskName
 from service.runtime import Runtime
 from service.schemas.uploaded import NDJSON, uploaded
+from service.schemas.uploaded_item import Uploaded
 from tests.fakes import ListQueue
 from tests.planning.conftest import CHAT
 
@@ -48,7 +49,10 @@ def lines(*items: Any) -> bytes:
 
 def post(runtime: Runtime, caller: Caller, *items: Any, **more: Any) -> BatchView:
     """Receive a batch of these items."""
-    found = uploaded(io.BytesIO(lines(*items)), NDJSON, most_bytes=1000_000)
+
+    def found() -> Iterator[Uploaded]:
+        return uploaded(io.BytesIO(lines(*items)), NDJSON, most_bytes=1000_000)
+
     return receive(runtime, caller, found, **{"name": None, "request_id": "req_1", **more})
 
 

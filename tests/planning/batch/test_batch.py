@@ -179,11 +179,16 @@ def test_a_dry_run_tells_and_writes_nothing(runtime, caller):
     assert list_batches(runtime, caller) == ()
 
 
+def unasked():
+    pytest.fail("the upload was read")
+
+
 def test_so_many_batches_of_a_tenant_are_open_and_no_more(runtime, caller, stranger, work):
     for _ in range(MOST_OPEN):
         post(runtime, caller, asking("one"))
     with pytest.raises(RateLimitedError, match=f"{MOST_OPEN} batches"):
-        post(runtime, caller, asking("one"))
+        # An upload for which there is no room is not looked at.
+        receive(runtime, caller, unasked, name=None, request_id="req_1")
     post(runtime, stranger, asking("one"))
     work()
     post(runtime, caller, asking("one"))
@@ -225,7 +230,7 @@ def test_a_batch_that_was_never_received_to_its_end_goes(runtime, caller, clock)
     clock.advance(3601)
     assert prune(runtime) == 2
     with pytest.raises(DiedError):
-        receive(runtime, caller, broken(), name=None, request_id="req_1")
+        receive(runtime, caller, broken, name=None, request_id="req_1")
     with runtime.sessions() as session:
         assert session.query(BatchRow).count() == session.query(BatchItemRow).count() == 0
 

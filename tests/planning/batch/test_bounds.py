@@ -63,9 +63,8 @@ def test_memory_does_not_grow_with_the_upload(runtime, caller):
 
     def peak(count):
         tracemalloc.start()
-        batch = receive(
-            runtime, caller, (Uploaded(line=n, asked=text) for n in range(1, count + 1)), name=None, request_id="req_1"
-        )
+        items = (Uploaded(line=n, asked=text) for n in range(1, count + 1))
+        batch = receive(runtime, caller, lambda: items, name=None, request_id="req_1")
         assert sum(1 for _ in results(runtime, caller, batch.id)) == count
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
