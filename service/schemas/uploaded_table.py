@@ -4,13 +4,14 @@ import csv
 import io
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
 from service.errors import InvalidRequestError
 from service.schemas.columns import check_columns
 from service.schemas.json_text import MalformedBodyError
+from service.schemas.table_lines import LongRowError, TableLines
 from service.schemas.uploaded_item import Uploaded, too_long
 
 _DELIMITERS = (",", ";", "\t")
@@ -27,67 +28,63 @@ _Path = tuple[str, ...]
 
 
 class TableRow(NamedTuple):
-    """A row that is not blank: the line on which it begins, the fields of the heading, and its cells."""
+    """A row that is not blank: the line on which it begins, the fields of the heading, and its cells; or what is wrong
+    with it, where it is too long to be kept.
+    """
 
     line: int
     paths: list[_Path]
-    cells: list[str]
+    cells: list[str] | str
 
 
 def table_rows(stream: BinaryIO, most_bytes: int, *, most_blank: int) -> Iterator[TableRow]:
     """The rows under the heading. A row has at most as many characters as an item has bytes, over all its lines."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    lines = _Lines(text)
+    lines = TableLines(text, _LONGEST_HEADING)
     try:
-        blank, heading = _heading(lines, most_blank=most_blank)
-        rows = csv.reader(chain([heading], lines), strict=True, delimiter=max(_DELIMITERS, key=heading.count))
-        paths: list[_Path] = []
-        begins = blank + 1
-        for row in rows:
-            lines.begin_row(most_bytes)
-            if not any(row):
-                blank += 1
-                _check_blank(blank, most_blank)
-            elif not paths:
-                paths = _paths(row)
-            else:
-                yield TableRow(begins, paths, row)
-            begins = lines.read + 1
+        yield from _rows(lines, most_bytes, most_blank)
     except csv.Error as error:
         raise MalformedBodyError(f"The body is not CSV: {error} at line {lines.read}.") from error
+    except LongRowError as error:
+        raise InvalidRequestError(f"The heading has more than {lines.most} characters.") from error
     finally:
         text.detach()
 
 
-class _Lines:
-    """The lines of a table, so many characters a row."""
+def _rows(lines: TableLines, most_bytes: int, most_blank: int) -> Iterator[TableRow]:
+    blank, heading = _heading(lines, most_blank=most_blank)
+    lines.delimiter = max(_DELIMITERS, key=heading.count)
+    rows = csv.reader(chain([heading], lines), strict=True, delimiter=lines.delimiter)
+    paths: list[_Path] = []
+    begins = blank + 1
+    while True:
+        try:
+            row: list[str] | str | None = next(rows, None)
+        except (csv.Error, LongRowError) as error:
+            if not paths or not lines.is_long:
+                raise
+            row = _wrong(error, most_bytes)
+            lines.pass_over()
+        if row is None:
+            break
+        lines.begin_row(most_bytes)
+        if not any(row):
+            blank += 1
+            _check_blank(blank, most_blank)
+        elif paths or isinstance(row, str):
+            yield TableRow(begins, paths, row)
+        else:
+            paths = _paths(row)
+        begins = lines.read + 1
 
-    def __init__(self, text: TextIO) -> None:
-        self.read = 0
-        self._text = text
-        self.begin_row(_LONGEST_HEADING)
 
-    def begin_row(self, most: int) -> None:
-        """What is read from now on is of another row."""
-        self._most = self._left = most
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(self._left + 1)
-        if not line:
-            raise StopIteration
-        self._left -= len(line)
-        if self._left < 0:
-            raise InvalidRequestError(
-                f"The row that begins or goes on at line {self.read + 1} has more than {self._most} characters."
-            )
-        self.read += 1
-        return line
+def _wrong(error: Exception, most_bytes: int) -> str:
+    if isinstance(error, LongRowError):
+        return too_long(most_bytes)
+    return f"The row is not CSV, or one of its cells has more than {csv.field_size_limit()} characters."
 
 
-def _heading(lines: _Lines, *, most_blank: int) -> tuple[int, str]:
+def _heading(lines: TableLines, *, most_blank: int) -> tuple[int, str]:
     """How many blank lines stand before the first line of the heading, and that line; comma, semicolon and tab are told
     apart by it.
     """
@@ -126,6 +123,8 @@ def _paths(heading: list[str]) -> list[_Path]:
 def row_item(found: TableRow, most_bytes: int) -> Uploaded:
     """What a row asks for."""
     number, paths, row = found
+    if isinstance(row, str):
+        return Uploaded(line=number, wrong=row)
     if len(row) > len(paths):
         return Uploaded(line=number, wrong=f"The row has {len(row)} cells and the heading {len(paths)}.")
     item: dict[str, object] = {}

@@ -43,6 +43,54 @@ def test_what_no_database_keeps_is_wrong():
     assert [("UTF-8" in item.wrong, "NUL" in item.wrong) for item in found] == [(True, False), (False, True)]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("most", [1000, 200_000])
+@pytest.mark.parametrize(
+    "long",
+    [
+        "x" * 300_000,
+        "x," * 150_000,
+        'b,"' + "x" * 300_000 + '"',
+        'b,"' + "x\n" * 150_000 + '",c',
+        'b,"' + '""\n,' * 75_000 + '"',
+        'b, "' + "x" * 300_000,
+        'b"",c' + "x" * 300_000,
+        '"",""' + ',""' * 100_000,
+    ],
+    ids=lambda long: f"{long[:8]!r}...",
+)
+def test_a_row_that_is_too_long_is_an_item_of_its_own(long, most, end):
+    # Wherever the row is cut: in quotes, between two of them, in the end of a line.
+    for more in range(3):
+        data = end.join(["name,labels.a", "a,1", "x" * more + long, '"b",2', "", "y" * more + long])
+        found = cut(data.encode(), CSV, most_bytes=most)
+        inner = long.count("\n")
+        told = [(2, True), (3, False), (4 + inner, True), (6 + inner, False)]
+        assert [(item.line, item.wrong is None) for item in found] == told
+        assert f"at most {most} bytes" in found[1].wrong or "131072 characters" in found[1].wrong
+        assert json.loads(found[2].asked) == {"name": "b", "labels": {"a": "2"}}
+
+
+def test_a_row_of_exactly_the_limit_is_taken():
+    rows = b"name\n" + b"x" * 500 + b"\r\n" + b"y" * 501 + b"\r\nz\n"
+    found = cut(rows, CSV, most_bytes=502)
+    assert [(item.line, item.wrong is None) for item in found] == [(2, False), (3, False), (4, True)]
+    assert "502" in found[0].wrong
+
+
+def test_a_long_cell_is_wrong_in_its_row_alone():
+    found = cut(b"name\na\n" + b"x" * 140_000 + b"\nb\n", CSV, most_bytes=MB)
+    assert [(item.line, item.wrong is None) for item in found] == [(2, True), (3, False), (4, True)]
+    assert "131072 characters" in found[1].wrong
+
+
+def test_quotes_that_are_never_closed_hide_no_row():
+    with pytest.raises(MalformedBodyError, match="line 3 is never closed"):
+        cut(b'name\na\n"b\n' + b"c\n" * 100_000, CSV)
+    with pytest.raises(MalformedBodyError, match="line 3 is never closed"):
+        cut(b'name\na\n"' + b"x" * 150_000, CSV, most_bytes=MB)
+
+
 def test_cells_are_json_or_text():
     data = (
         b"name,labels.a.b,workload.tokens,workload.keep_embeddings,workload.method,constraints.allowed_gpus,"
@@ -172,7 +220,11 @@ WASTE = {
     "long texts, and no end": (JSON, b"[" + b'"' + b'x",' * 20 * MB),
     "a million columns": (CSV, b",".join(b"c%d" % n for n in range(MB)) + b"\n1\n"),
     "a heading that is one line": (CSV, "\u00e9".encode() * 30 * MB),
-    "a row that is one line": (CSV, b"name\n" + b"x," * 30 * MB),
+    "a heading of many lines": (CSV, (b'"' + b"x\n" * 60_000 + b'",') * 500),
+    "a row that is one line, and no end": (CSV, b"name\n" + b"x," * 30 * MB + b'"'),
+    "rows of many lines": (CSV, b"name\n" + (b'"' + b"x\n" * 400_000 + b'"\n') * 70),
+    "cells without end": (CSV, b"name\n" + (b"," * 600 + b"x\n") * 99_000 + b'"'),
+    "a row of quotes": (CSV, b"name\n" + b'"",' * 20 * MB),
     "a row of many lines": (CSV, b"name\n" + (b'"' + b"x\n" * 60_000 + b'",') * 500),
 }
 
@@ -188,7 +240,8 @@ def test_what_is_refused_in_the_end_costs_little(kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["space in a list", "a million columns", "a row that is one line", "a row of many lines"]
+    "kind",
+    ["space in a list", "a million columns", "a row that is one line, and no end", "a row of many lines"],
 )
 def test_what_is_refused_in_the_end_is_not_kept(kind):
     media_type, data = WASTE[kind]

@@ -117,6 +117,8 @@ def _large() -> Iterator[Bomb]:
         ("66 items of 70,000 members", next(_keys(70_000))),
     ):
         yield Bomb(words=words, path=_BATCHES, body=_list_of(item, 66))
+    row = b"name\n" + b"x," * 20 * _MILLION + b"\n"
+    yield Bomb(words="a row of 40 MB", path=_TRIED, body=_whole(row), media_type=_CSV, wanted=of_items)
     heading = b",".join(b"c%d" % n for n in range(_MILLION)) + b"\n1\n"
     for path in (_BATCHES, _BOOK_TABLE):
         yield Bomb(words="10^6 columns", path=path, body=_whole(heading), media_type=_CSV)
