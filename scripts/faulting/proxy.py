@@ -1,12 +1,15 @@
 """A TCP proxy in front of a server: it passes everything on, cuts every connection, swallows all, or takes its time."""
 
 import asyncio
+import socket
 import threading
 from enum import StrEnum
 from typing import Any
 
 _CHUNK_BYTES = 65_536
 _STARTED_WITHIN_S = 10.0
+# Of TCP_INFO's first byte: the other side has hung up.
+_CLOSE_WAIT = 8
 
 
 class Weather(StrEnum):
@@ -105,7 +108,9 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._passable.wait()
-        if self._weather is Weather.CUT:
+        # Whoever gave up meanwhile was never let in: through a real hole no connection is made, and a server that was
+        # handed all of them at once would refuse everybody.
+        if self._weather is Weather.CUT or _gone(writer):
             writer.transport.abort()
             return
         upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self.target_port)
@@ -126,3 +131,8 @@ class Proxy:
             await writer.drain()
         # One side has ended: so does the other, or nobody would notice.
         writer.transport.abort() if writer.transport.is_closing() else writer.close()
+
+
+def _gone(writer: asyncio.StreamWriter) -> bool:
+    state: int = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return writer.transport.is_closing() or state == _CLOSE_WAIT

@@ -101,6 +101,27 @@ def test_a_proxy_passes_on_cuts_swallows_and_passes_on_again(proxy):
         assert said(connection) == b"hello"
 
 
+def test_whoever_gave_up_while_a_proxy_swallowed_is_never_let_in():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = Proxy(server.getsockname()[1])
+        proxy.start()
+        proxy.blackhole()
+        for words in (b"", b"gave up"):
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
+                connection.sendall(words)
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
+            connection.sendall(b"waits")
+            time.sleep(0.2)
+            proxy.clear()
+            server.settimeout(5)
+            with server.accept()[0] as arrived:
+                assert arrived.recv(100) == b"waits"
+        server.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            server.accept()
+        proxy.stop()
+
+
 @pytest.fixture
 def ledger(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl")

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+import psycopg
 
 from scripts.faulting.bounds import SESSIONS
 from scripts.faulting.scene import Scene
@@ -21,7 +23,9 @@ def sessions_watched(scene: Scene) -> Iterator[list[int]]:
 
     def watch() -> None:
         while not stop.wait(0.02):
-            most[0] = max(most[0], scene.count(SESSIONS))
+            # A database that takes nobody more, or is just down, is asked again.
+            with suppress(psycopg.OperationalError):
+                most[0] = max(most[0], scene.count(SESSIONS))
 
     thread = threading.Thread(target=watch)
     thread.start()
