@@ -26,7 +26,10 @@ _HIGH = np.array([400.0, 1.6, 4.0, 1.0, 1e5, 30.0, 300.0])
 # What an operation does not have is not fitted: a collective multiplies nothing, only experts are padded.
 _FREE: dict[Operation, tuple[int, ...]] = {
     Operation.EXPERTS: (0, 1, 2, 3, 5, 6),
-    Operation.ALL_REDUCE: (0, 2, 4),
+    # Modules of many kernels: their launches are those of the host.
+    Operation.CONTEXT_SPARSE: (1, 2, 3, 4, 5),
+    Operation.CONTEXT_COMPRESSED: (1, 2, 3, 4, 5),
+    Operation.ALL_REDUCE: (0, 2, 4, 5),
     Operation.EXCHANGE: (0, 2, 4),
 }
 _USUAL = (0, 1, 2, 3, 4, 5)

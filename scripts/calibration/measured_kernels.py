@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from service.sizing.network import direct_bytes
 from service.sizing.operation import ANY_ENGINE, Operation, Work
 from service.sizing.table import BoolArray, FloatArray
 from service.sizing.units import MS, US
@@ -31,6 +32,8 @@ _LEAST_SHARED_HEADS = 2
 _DISTRIBUTION = "power_law_1.01"
 _LATENT, _ROPE, _NOPE, _VALUE = 512, 64, 128, 128
 _STATE_BYTES = 4.0
+# From a part of the residual stream of one token to that of the longest pass.
+_HALF_BYTES, _LEAST_MESSAGE_BYTES, _MOST_MESSAGE_BYTES = 2.0, 5.0e2, 6.0e8
 # Experts and how many of them a token takes, where they have no gate: Nemotron 3 Super and Ultra, and Nano.
 _UNGATED_MANY, _UNGATED_FEW = (512, 22), (128, 6)
 
@@ -277,10 +280,16 @@ def _all_reduce(folder: Path) -> Iterator[Measured]:
     # What engines measured goes first; the library's figures stand for GPUs that they did not measure.
     alone = library[~library["gpu"].isin(custom["gpu"].unique())]
     rows = pd.concat([custom[names], alone[names]]).assign(precision="bf16")
+    rows = rows[(_HALF_BYTES * rows["message_size"]).between(_LEAST_MESSAGE_BYTES, _MOST_MESSAGE_BYTES)]
 
     def work(points: pd.DataFrame, _precision: str) -> Work:
         ranks, elements = _columns(points, "num_gpus", "message_size")
-        return Work(flop=np.zeros_like(ranks), main_bytes=4.0 * (ranks - 1.0) / ranks * elements, depth=ranks - 1.0)
+        return Work(
+            flop=np.zeros_like(ranks),
+            main_bytes=4.0 * (ranks - 1.0) / ranks * elements,
+            side_bytes=direct_bytes(_HALF_BYTES * elements, peers=ranks - 1.0),
+            depth=ranks - 1.0,
+        )
 
     yield from _both(Operation.ALL_REDUCE, rows, work)
 

@@ -43,3 +43,16 @@ def all_to_all_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, laten
 def point_to_point_s(*, sent_bytes: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """One message [s] to a neighbour: a pipeline hand-over, a KV-cache transfer."""
     return np.asarray(latency_s + sent_bytes / bytes_s, dtype=np.float64)
+
+
+# Buffers up to about this size are exchanged with every peer directly; above, in parts, or summed in the switch.
+DIRECT_BYTES = 2.0e6
+
+
+def direct_bytes(sent_bytes: Numeric, *, peers: Numeric) -> FloatArray:
+    """What a rank sends beyond its share of a buffer [bytes]: all of a small one to every peer, of large ones no more.
+
+    One-shot all-reduces move n - 1 buffers in one go, two-shot ones 2 (n-1)/n of one; engines and libraries change from
+    one to the other in steps, which this smooths.
+    """
+    return np.asarray(peers * sent_bytes * DIRECT_BYTES / (sent_bytes + DIRECT_BYTES), dtype=np.float64)

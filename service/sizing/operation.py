@@ -15,7 +15,7 @@ import numpy as np
 from service.errors import CalibrationError
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
-from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import NS, US
 
 ANY_ENGINE = "any"
@@ -34,6 +34,8 @@ class Operation(StrEnum):
     CONTEXT_ATTENTION = "context_attention"
     GENERATION_ATTENTION = "generation_attention"
     CONTEXT_MLA = "context_mla"
+    CONTEXT_SPARSE = "context_sparse"
+    CONTEXT_COMPRESSED = "context_compressed"
     GENERATION_MLA = "generation_mla"
     CONTEXT_RECURRENCE = "context_recurrence"
     GENERATION_RECURRENCE = "generation_recurrence"
@@ -168,6 +170,11 @@ class Line:
             unhidden=self.unhidden[:, rows],
         )
 
+    def where(self, these: BoolArray, other: "Line") -> "Line":
+        """This line where these say, the other elsewhere."""
+        names = self.__dataclass_fields__
+        return Line(**{name: np.where(these, getattr(self, name), getattr(other, name)) for name in names})
+
     def apart(self) -> "tuple[Line, ...]":
         """Each line of those that are stacked along the first axis."""
         names = self.__dataclass_fields__
@@ -175,6 +182,10 @@ class Line:
         return tuple(Line(**dict(zip(names, parts, strict=True))) for parts in each)
 
 
+_STANDS_IN = {
+    Operation.CONTEXT_SPARSE: Operation.CONTEXT_MLA,
+    Operation.CONTEXT_COMPRESSED: Operation.CONTEXT_MLA,
+}
 CurveKey = tuple[str, str, str, str]
 # Formats that would do, best first; those of one width stand together, and who measured counts for more among them.
 Formats = tuple[tuple[str, ...], ...]
@@ -190,7 +201,8 @@ class CurveBook:
     def curve(self, operation: Operation, gpu: str, engine: str, formats: Formats) -> OperationCurve:
         """The curve of the first width that was measured on the GPU, else on its kin: by this engine, else by any.
 
-        Of general kernels those of the engine itself, where it has no others for the GPU.
+        Of general kernels those of the engine itself, where it has no others for the GPU. Where nobody measured how
+        entries of a latent are gathered, that takes the share of the peaks that attention to all of them does.
 
         Raises CalibrationError when neither has any of these formats.
         """
@@ -201,6 +213,8 @@ class CurveBook:
                         found = self.curves.get((operation, measured, run_by, precision))
                         if found is not None:
                             return found
+        if operation in _STANDS_IN:
+            return self.curve(_STANDS_IN[operation], gpu, engine, formats)
         raise CalibrationError(f"config/calibration/kernels.yaml has no {operation} in {formats} for {gpu}")
 
     def _family(self, gpu: str) -> tuple[str, ...]:

@@ -7,14 +7,25 @@ import numpy as np
 
 from service.sizing.architecture import Mixer, MixerKind, ModelArchitecture
 from service.sizing.numeric import Numeric
+from service.sizing.operation import Work
 from service.sizing.table import FloatArray
 
 
+# Kernels that gather entries of a latent hold the queries of so many heads, and take as long for fewer of them.
+_GATHERED_HEADS = 64
+_QUERY_BYTES, _SCORE_BYTES = 2.0, 4.0
+
+
 class AttentionFamily(StrEnum):
-    """Which kernels do the work: heads with a cache of their own, one latent for all heads, or a recurrent state."""
+    """Which kernels do the work: heads with a cache of their own, one latent for all heads, or a recurrent state.
+
+    Of latents some are gathered: an indexer picks entries of a whole cache (sparse), or of a compressed one.
+    """
 
     SOFTMAX = "softmax"
     LATENT = "latent"
+    SPARSE = "sparse"
+    COMPRESSED = "compressed"
     RECURRENT = "recurrent"
 
 
@@ -37,6 +48,7 @@ class AttentionGroup:
     prefill_flop: float
     index_elements: float
     index_flop: float
+    heads: int
     kv_heads: int
     decode_query_elements: float
     prefill_query_elements: float
@@ -72,7 +84,7 @@ def _mla_group(mixer: Mixer) -> AttentionGroup:
         kv_heads=1,
         decode_query=float(mixer.heads * (latent + mixer.kv_lora_rank)),
         prefill_query=2.0 * mixer.heads * (mixer.qk_nope_head_dim + mixer.qk_rope_head_dim + mixer.v_head_dim),
-        family=AttentionFamily.LATENT,
+        family=AttentionFamily.SPARSE if mixer.indexer else AttentionFamily.LATENT,
     )
 
 
@@ -89,7 +101,7 @@ def _dsv4_group(mixer: Mixer) -> AttentionGroup:
         kv_heads=1,
         decode_query=2.0 * mixer.heads * mixer.head_dim,
         prefill_query=2.0 * mixer.heads * mixer.head_dim,
-        family=AttentionFamily.LATENT,
+        family=AttentionFamily.COMPRESSED,
     )
 
 
@@ -147,6 +159,7 @@ def _group(
         prefill_flop=prefill_flop,
         index_elements=float(indexer.head_dim) if indexer else 0.0,
         index_flop=2.0 * indexer.heads * indexer.head_dim if indexer else 0.0,
+        heads=max(1, mixer.heads),
         kv_heads=max(1, kv_heads),
         decode_query_elements=decode_query,
         prefill_query_elements=prefill_query,
@@ -175,6 +188,20 @@ def attended_tokens(group: AttentionGroup, context_tokens: Numeric) -> FloatArra
     return np.asarray(
         np.minimum(context_tokens / group.stride, group.cap) + np.minimum(context_tokens, group.window),
         dtype=np.float64,
+    )
+
+
+def gathered_work(group: AttentionGroup, *, context_tokens: Numeric, tp: Numeric) -> Work:
+    """What a token of a prompt has to do on one GPU where entries of a latent are gathered, at this mean context.
+
+    The indexer is whole on every GPU, scores all entries and writes the scores down; heads work in the latent space.
+    """
+    share = np.maximum(_GATHERED_HEADS, group.heads / np.asarray(tp)) / group.heads
+    entries, scored = attended_tokens(group, context_tokens), np.asarray(context_tokens) / group.stride
+    return Work(
+        flop=share * group.decode_flop * entries + group.index_flop * scored,
+        main_bytes=(_SCORE_BYTES if group.index_flop else 0.0) * scored,
+        side_bytes=_QUERY_BYTES * share * group.decode_query_elements,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
 from service.sizing.inference.machine import Machine
-from service.sizing.network import point_to_point_s
+from service.sizing.network import DIRECT_BYTES, point_to_point_s
 from service.sizing.operation import Line, Work
 from service.sizing.table import BoolArray, FloatArray, IntArray
 
@@ -26,6 +26,9 @@ class Exchanges:
     exchange: Line | None
     apart: BoolArray
     crosses_s: FloatArray
+    # What one all-reduce takes beyond its line: so long at most, half of it for so many tokens.
+    direct_s: FloatArray
+    direct_tokens: float
     # Pipeline stages behind the first, None where nobody has any.
     stages: IntArray | None
     stage_bytes: FloatArray
@@ -34,7 +37,9 @@ class Exchanges:
 
     def time_s(self, tokens: FloatArray) -> FloatArray:
         """All of them [s] for so many tokens."""
-        total = np.where(self.split, _each_s(self.reduce, tokens, self.reduces, crosses_s=self.crosses_s), 0.0)
+        reduced = _each_s(self.reduce, tokens, self.reduces, crosses_s=self.crosses_s)
+        reduced += self.direct_s * (tokens / (tokens + self.direct_tokens))
+        total = np.where(self.split, reduced, 0.0)
         if self.exchange is not None:
             took = _each_s(self.exchange, tokens, self.exchanges, crosses_s=self.crosses_s)
             total += np.where(self.apart, took, 0.0)
@@ -73,6 +78,8 @@ def exchanges_of(load: ModelLoad, machine: Machine) -> Exchanges:
         exchange=_exchange(load, machine),
         apart=apart,
         crosses_s=machine.crosses_s,
+        direct_s=reduces * machine.all_reduce.side_weight * _peers(machine.tp) * DIRECT_BYTES / machine.all_reduce.bytes_s,
+        direct_tokens=DIRECT_BYTES / _stream_bytes(load),
         stages=None if alone and (machine.stage_bytes_s > 0.0).all() else machine.pp - 1,
         stage_bytes=_stream_bytes(load) / machine.tp,
         stage_bytes_s=machine.stage_bytes_s,

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from service.sizing.inference.attention import AttentionGroup, attended_tokens
+from service.sizing.inference.attention import AttentionFamily, AttentionGroup, attended_tokens, gathered_work
 from service.sizing.inference.exchanges import Exchanges, exchanges_of
 from service.sizing.inference.least import Least, least_of
 from service.sizing.inference.load import ACTIVATION_BYTES, STATE_BYTES, ModelLoad
@@ -17,6 +17,9 @@ from service.sizing.inference.products import Phase
 from service.sizing.numeric import EVERYWHERE, NOWHERE, Column, Present
 from service.sizing.operation import Line, Work
 from service.sizing.table import FloatArray
+
+
+_GATHERED = frozenset({AttentionFamily.SPARSE, AttentionFamily.COMPRESSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -157,5 +160,20 @@ def _prompt_token(load: ModelLoad, machine: Machine, group: AttentionGroup, leng
 
 def _context(machine: Machine, group: AttentionGroup, lengths: Lengths, *, each: Work) -> Line:
     """The time of that."""
+    if group.family in _GATHERED:
+        return _gathered(machine, group, lengths, each=each)
     depth = lengths.prompt_tokens if group.state_elements else attended_tokens(group, _mean_tokens(lengths))
     return machine.context[group.family].line(each=each, depth=depth)
+
+
+def _gathered(machine: Machine, group: AttentionGroup, lengths: Lengths, *, each: Work) -> Line:
+    """The time where entries of a latent are gathered; a prompt without entries to choose from attends to all."""
+    mean = _mean_tokens(lengths)
+    entries = attended_tokens(group, mean)
+    gathered = machine.context[group.family].line(
+        each=gathered_work(group, context_tokens=mean, tp=machine.tp), depth=entries
+    )
+    if group.family is not AttentionFamily.SPARSE:
+        return gathered
+    short = np.asarray(lengths.cached_tokens + lengths.prompt_tokens) <= group.cap
+    return machine.context[AttentionFamily.LATENT].line(each=each, depth=entries).where(short, gathered)

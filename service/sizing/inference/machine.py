@@ -1,5 +1,6 @@
 """Machine: what the GPUs of each candidate sustain in each operation of one model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -33,6 +34,20 @@ _EXPERTS: dict[Precision, Formats] = {
     Precision.INT4: (("int4",), ("mxfp4",), ("bf16",)),
 }
 _BLOCK_EXPERTS: Formats = (("fp8_block", "fp8"), ("bf16",))
+_CONTEXT = {
+    AttentionFamily.SOFTMAX: Operation.CONTEXT_ATTENTION,
+    AttentionFamily.LATENT: Operation.CONTEXT_MLA,
+    AttentionFamily.SPARSE: Operation.CONTEXT_SPARSE,
+    AttentionFamily.COMPRESSED: Operation.CONTEXT_COMPRESSED,
+    AttentionFamily.RECURRENT: Operation.CONTEXT_RECURRENCE,
+}
+_GENERATION = {
+    AttentionFamily.SOFTMAX: Operation.GENERATION_ATTENTION,
+    AttentionFamily.LATENT: Operation.GENERATION_MLA,
+    AttentionFamily.SPARSE: Operation.GENERATION_MLA,
+    AttentionFamily.COMPRESSED: Operation.GENERATION_MLA,
+    AttentionFamily.RECURRENT: Operation.GENERATION_RECURRENCE,
+}
 _MXFP4_EXPERTS: Formats = (("mxfp4",), ("fp4",), ("int4",), ("bf16",))
 
 
@@ -140,12 +155,8 @@ def machine_of(
             head=find.memory(Operation.PRODUCT, _PLAIN),
         ),
         ffn=ffn,
-        context=find.attention(
-            Operation.CONTEXT_ATTENTION, latent=Operation.CONTEXT_MLA, recurrent=Operation.CONTEXT_RECURRENCE
-        ),
-        generation=find.attention(
-            Operation.GENERATION_ATTENTION, latent=Operation.GENERATION_MLA, recurrent=Operation.GENERATION_RECURRENCE
-        ),
+        context=find.attention(_CONTEXT),
+        generation=find.attention(_GENERATION),
         experts=find.experts(software) if load.is_moe else None,
         all_reduce=find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out)),
         exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
@@ -205,19 +216,14 @@ class _Finder:
         """A collective: its bytes cross the link."""
         return self._of(operation, _PLAIN, link_bytes_s)
 
-    def attention(
-        self, softmax: Operation, *, latent: Operation, recurrent: Operation
-    ) -> dict[AttentionFamily, Curves]:
-        """The curves of the families that the model has."""
+    def attention(self, operations: Mapping[AttentionFamily, Operation]) -> dict[AttentionFamily, Curves]:
+        """The curves of the families that the model has; prompts too short to choose from attend to all of a latent."""
         cache: Formats = (("bf16",), ("fp8",))
         if self.load.kv_precision in {Precision.FP8, Precision.FP4}:
             cache = (("fp8",), ("bf16",))
-        operations = {
-            AttentionFamily.SOFTMAX: softmax,
-            AttentionFamily.LATENT: latent,
-            AttentionFamily.RECURRENT: recurrent,
-        }
         families = {group.family for group in self.load.groups}
+        if AttentionFamily.SPARSE in families:
+            families.add(AttentionFamily.LATENT)
         return {family: self.memory(operations[family], cache) for family in operations if family in families}
 
     def _of(self, operation: Operation, formats: Formats, bytes_s: FloatArray) -> Curves:
