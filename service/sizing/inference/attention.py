@@ -65,7 +65,7 @@ def _softmax_group(mixer: Mixer) -> AttentionGroup:
         cap=np.inf if limit is None else float(limit),
         elements=mixer.kv_heads * width,
         decode_flop=flop,
-        prefill_flop=flop,
+        prefill_flop=flop * (mixer.head_dim + 64.0) / (1.5 * mixer.head_dim),
         kv_heads=mixer.kv_heads,
         decode_query=float(mixer.heads * width),
         prefill_query=float(mixer.heads * width),
