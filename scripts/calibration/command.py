@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
     catalog = load_catalog(_CONFIG)
     if asked.kernels is not None:
         say(f"fitting curves on the tables of {asked.kernels}")
-        curves = fit_kernels(asked.kernels, _every_gpu(catalog))
+        models = {name: model.architecture for name, model in catalog.models.items()}
+        curves = fit_kernels(asked.kernels, _every_gpu(catalog), models)
         write_kernels(_FOLDER / "kernels.yaml", curves, today=today)
         say(f"wrote {len(curves)} curves")
         catalog = load_catalog(_CONFIG)

@@ -39,6 +39,8 @@ _PRODUCTS: dict[str, Formats] = {
 }
 _ELEMENT = {"bfloat16": 2.0, "fp8_block": 1.0, "nvfp4": 0.5625}
 _CACHES = {"bfloat16": "bf16", "fp8": "fp8", "fp8_e4m3": "fp8"}
+# There SGLang computes compressed attention without a kernel for it, a hundred times slower than others.
+_WITHOUT_KERNELS = frozenset({"rtx-pro-6000-se"})
 # Modules were launched kernel by kernel: what takes less than that on the host says nothing of the GPU.
 _LEAST_TOKENS, _MOST_TOKENS = 4096, 65_536
 # What the products are estimated to leave is no measurement where it is a small part of the whole.
@@ -56,7 +58,7 @@ class Sources:
 
 def gathered_kernels(folder: Path, sources: Sources) -> Iterator[Measured]:
     """Every group of points that a curve of gathering is fitted on."""
-    known = {gpu.id for gpu in sources.table.gpus}
+    known = {gpu.id for gpu in sources.table.gpus} - _WITHOUT_KERNELS
     found: list[Measured] = []
     for name, ratio in _TABLES.items():
         rows = pd.read_parquet(folder / f"{name}.parquet")
@@ -65,7 +67,7 @@ def gathered_kernels(folder: Path, sources: Sources) -> Iterator[Measured]:
         rows = rows[rows["gpu"].isin(known) & ~rows["kernel_source"].str.contains("skip_indexer")]
         shape = ["gpu", "engine", "kv_cache_dtype", "model", "gemm_type", "num_heads"]
         for key, points in rows.groupby(shape):
-            found += _left(_Module(*key, ratio=ratio), points, sources)
+            found += _left(_Module(*key, ratio), points, sources)
     for operation, gpu, precision in sorted({(m.operation, m.gpu, m.precision) for m in found}):
         own = [m for m in found if (m.operation, m.gpu, m.precision) == (operation, gpu, precision)]
         for engine in sorted({m.engine for m in own}):
@@ -119,9 +121,7 @@ def _products(one: ModelArchitecture) -> list[Product]:
     return [p for p in products_of(one) if p.part is not Part.HEAD and p.phase is not Phase.DECODE]
 
 
-def _product_s(
-    product: Product, module: _Module, tokens: FloatArray, *, tp: float, sources: Sources
-) -> FloatArray:
+def _product_s(product: Product, module: _Module, tokens: FloatArray, *, tp: float, sources: Sources) -> FloatArray:
     columns = product.columns / (tp if product.cut is Cut.COLUMNS else 1.0)
     inner = product.inner / (tp if product.cut is Cut.ROWS else 1.0)
     row = next(i for i, gpu in enumerate(sources.table.gpus) if gpu.id == module.gpu)
@@ -140,7 +140,7 @@ def _product_s(
         side_bytes=2.0 * tokens * (columns + inner),
         depth=inner,
     )
-    return curves.work_s(work)[0]
+    return np.asarray(curves.work_s(work)[0], dtype=np.float64)
 
 
 def _work(group: AttentionGroup, length: FloatArray, tokens: FloatArray, *, tp: float) -> Work:

@@ -1,6 +1,6 @@
 """Stage one of the calibration: measured kernels -> config/calibration/kernels.yaml."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,8 +10,10 @@ import numpy as np
 import yaml
 
 from scripts.calibration.curve_fit import Peaks, curve_s, fit_curve, peaks_of
+from scripts.calibration.gathered_kernels import Sources, gathered_kernels
 from scripts.calibration.measured_kernels import Measured, measured_kernels
-from service.sizing.operation import ANY_ENGINE, Kin, OperationCurve, general_kernels
+from service.sizing.architecture import ModelArchitecture
+from service.sizing.operation import ANY_ENGINE, CurveBook, Kin, OperationCurve, general_kernels
 from service.sizing.table import HardwareTable
 from service.sizing.version import ENGINE_VERSION
 
@@ -25,6 +27,7 @@ _HEADER = """\
 #   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
 #   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth)
 # Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
+# Bytes in and out of an all-reduce: what small buffers send directly to every peer beyond their share.
 # engine 'any' pools all engines; '<engine>/general' is its kernel for all GPUs, where it has a quicker one by now.
 # Errors are of a quarter of the points that the fit did not see.
 """
@@ -76,17 +79,31 @@ def _fit(job: tuple[Measured, Peaks]) -> OperationCurve | None:
     return fit_curve(job[0], job[1], seed=_SEED)
 
 
-def fit_kernels(folder: Path, table: HardwareTable, *, processes: int = 2) -> list[OperationCurve]:
+def fit_kernels(
+    folder: Path, table: HardwareTable, models: Mapping[str, ModelArchitecture], *, processes: int = 2
+) -> list[OperationCurve]:
     """Every curve that the tables of the folder give, in the order of their names."""
-    known = {gpu.id for gpu in table.gpus}
-    jobs = [(points, peaks_of(points, table)) for points in measured_kernels(folder) if points.gpu in known]
     with ProcessPoolExecutor(processes) as pool:
-        fitted = [
-            Fitted(points=points, peaks=peaks, curve=curve)
-            for (points, peaks), curve in zip(jobs, pool.map(_fit, jobs), strict=True)
-            if curve is not None
-        ]
-    return sorted(chosen_curves(fitted), key=lambda c: (c.operation, c.gpu, c.engine, c.precision))
+        curves = list(chosen_curves(_fitted(pool, measured_kernels(folder), table)))
+        # Modules are measured with their products, whose curves tell what is left.
+        sources = Sources(models=models, table=table, curves=_book(curves))
+        curves += chosen_curves(_fitted(pool, gathered_kernels(folder, sources), table))
+    return sorted(curves, key=lambda c: (c.operation, c.gpu, c.engine, c.precision))
+
+
+def _fitted(pool: ProcessPoolExecutor, measured: Iterator[Measured], table: HardwareTable) -> list[Fitted]:
+    known = {gpu.id for gpu in table.gpus}
+    jobs = [(points, peaks_of(points, table)) for points in measured if points.gpu in known]
+    return [
+        Fitted(points=points, peaks=peaks, curve=curve)
+        for (points, peaks), curve in zip(jobs, pool.map(_fit, jobs), strict=True)
+        if curve is not None
+    ]
+
+
+def _book(curves: Sequence[OperationCurve]) -> CurveBook:
+    keyed = {(str(c.operation), c.gpu, c.engine, c.precision): c for c in curves}
+    return CurveBook(curves=keyed, kin={kin.gpu: kin for kin in _KIN})
 
 
 def chosen_curves(fitted: Sequence[Fitted]) -> Iterator[OperationCurve]:

@@ -34,6 +34,7 @@ class Runs:
         self.osl = column([run.stream.osl_tokens for run in runs])
         self.age = column([run.age_years for run in runs])
         self.newness = column([run.newness for run in runs])
+        self.replayed = column([run.replayed for run in runs])
         self.prompts_first = column([float(run.prompts_first) for run in runs])
         self.moe = np.array([run.place.label == "moe" for run in runs])
         self.engine = np.array([run.place.engine for run in runs])
@@ -94,6 +95,7 @@ class Runs:
             age_years=self.age,
             newness=self.newness,
             prompts_first=self.prompts_first,
+            replayed=self.replayed,
         )
         # The fit may try more than all of them.
         return replace(

@@ -11,7 +11,7 @@ from service.planning.rerun.inference import evaluate_inference
 from service.schemas.measured import MeasuredInference
 from service.sizing.inference.least import PassLeast
 from service.sizing.inference.operate import batch_grid
-from service.sizing.inference.overheads import newness_of
+from service.sizing.inference.overheads import newness_of, replayed_of
 from service.sizing.inference.serving import passes_of, pooled_passes_of
 from service.sizing.inference.settle import Setting, settle
 from service.sizing.inference.software import software_of
@@ -52,6 +52,7 @@ class ServedRun:
     age_years: float
     newness: float
     prompts_first: bool
+    replayed: float
     layers: float
     load: LoadKind
     burst: bool
@@ -108,6 +109,7 @@ def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedR
         age_years=software.age_years,
         newness=newness_of(bench.load, software, catalog.calibration),
         prompts_first=software.prompts_first,
+        replayed=replayed_of(bench.load, software),
         layers=float(bench.load.architecture.layers),
         load=asked.kind,
         burst=asked.arrival is Arrival.BURST,

@@ -15,6 +15,7 @@ from service.schemas.calibration import (
     CurveSchema,
     KinSchema,
     OwnKernelsSchema,
+    PrefillGraphsSchema,
     ReleaseSchema,
     TargetSchema,
 )
@@ -27,7 +28,7 @@ from service.sizing.operation import CurveBook
 _ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version", "errors"})
 # Fitted numbers of scientific applications: service/catalog/fitted_science.py reads them.
 _ELSEWHERE = frozenset({"rates", "laws", "factors", "constants"})
-_LISTS = ("coefficients", "residuals", "curves", "kin", "releases", "own_kernels", "targets")
+_LISTS = ("coefficients", "residuals", "curves", "kin", "releases", "own_kernels", "prefill_graphs", "targets")
 # What today's software is taken to be where no serving run says when it was published.
 _NO_MONTH = "2026-01"
 
@@ -46,6 +47,7 @@ def load_calibration(config_dir: Path) -> Calibration:
         "kin": (KinSchema(), lambda k: (k.gpu,)),
         "releases": (ReleaseSchema(), lambda r: (r.engine, r.version)),
         "own_kernels": (OwnKernelsSchema(), lambda k: (k.engine, k.operation)),
+        "prefill_graphs": (PrefillGraphsSchema(), lambda g: (g.engine,)),
         "targets": (TargetSchema(), lambda t: (t.model, t.method, str(t.batch_sequences))),
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
@@ -70,6 +72,7 @@ def load_calibration(config_dir: Path) -> Calibration:
         newest_software=max((p.published for p in evidence if p.kind == Kind.INFERENCE), default="") or _NO_MONTH,
         releases={key: found["releases"][key] for key in sorted(found["releases"])},
         own_kernels={key: found["own_kernels"][key] for key in sorted(found["own_kernels"])},
+        prefill_graphs={key[0]: found["prefill_graphs"][key] for key in sorted(found["prefill_graphs"])},
         targets=_by_training(found["targets"].values()),
     )
 

@@ -7,7 +7,16 @@ from marshmallow import ValidationError, fields, validates_schema
 from service.schemas.fact import FactBasis
 from service.schemas.issue import Issue
 from service.schemas.strict import Amount, Choice, Count, RecordSchema, Text
-from service.sizing.calibration import ANY_SCOPE, Assumption, Coefficient, OwnKernels, Release, ResidualBand, Target
+from service.sizing.calibration import (
+    ANY_SCOPE,
+    Assumption,
+    Coefficient,
+    OwnKernels,
+    PrefillGraphs,
+    Release,
+    ResidualBand,
+    Target,
+)
 from service.sizing.operation import Kin, Operation, OperationCurve
 from service.sizing.workload import Method, ServingEngine
 
@@ -102,6 +111,16 @@ class OwnKernelsSchema(RecordSchema):
 
     engine = Choice("Serving engine.", ServingEngine, required=True)
     operation = Choice("The operation.", Operation, required=True)
+    month = Text("Month, YYYY-MM.", longest=7, shortest=7, required=True)
+    source = Text("How it is known.", longest=400, required=True)
+
+
+class PrefillGraphsSchema(RecordSchema):
+    """Since when a serving engine replays passes with prompts from graphs."""
+
+    record = PrefillGraphs
+
+    engine = Choice("Serving engine.", ServingEngine, required=True)
     month = Text("Month, YYYY-MM.", longest=7, shortest=7, required=True)
     source = Text("How it is known.", longest=400, required=True)
 

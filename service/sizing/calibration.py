@@ -119,6 +119,15 @@ def index_evidence(points: tuple[EvidencePoint, ...]) -> Evidence:
     return Evidence(points=points, by_place={place: tuple(found) for place, found in places.items()})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefillGraphs:
+    """Since when a serving engine replays passes with prompts from graphs, where it has them for a model and layout."""
+
+    engine: str
+    month: str
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
     """Everything that was fitted or judged, by name. Coefficients are keyed (name, scope), bands (metric, regime)."""
@@ -135,6 +144,7 @@ class Calibration:
     releases: Mapping[tuple[str, str], Release] = field(default_factory=lambda: MappingProxyType({}))
     # By engine and operation.
     own_kernels: Mapping[tuple[str, str], OwnKernels] = field(default_factory=lambda: MappingProxyType({}))
+    prefill_graphs: Mapping[str, PrefillGraphs] = field(default_factory=lambda: MappingProxyType({}))
     # By model and method, batches ascending.
     targets: Mapping[tuple[str, str], tuple[Target, ...]] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -171,7 +171,7 @@ class Line:
         )
 
     def where(self, these: BoolArray, other: "Line") -> "Line":
-        """This line where these say, the other elsewhere."""
+        """The line itself where these say, the other elsewhere."""
         names = self.__dataclass_fields__
         return Line(**{name: np.where(these, getattr(self, name), getattr(other, name)) for name in names})
 

@@ -10,9 +10,12 @@ from service.sizing.numeric import Numeric
 from service.sizing.operation import Work
 from service.sizing.table import FloatArray
 
-
 # Kernels that gather entries of a latent hold the queries of so many heads, and take as long for fewer of them.
 _GATHERED_HEADS = 64
+# A score of a prompt is exponentiated whatever the width of its head: as much again as so many elements of it. The
+# curves of attention stand for heads of 128: kernels of 64 take a third longer by their FLOP, those of 256 a sixth less.
+_SCORE_WIDTH = 64.0
+_USUAL_SCORE = 1.0 + _SCORE_WIDTH / 128.0
 _QUERY_BYTES, _SCORE_BYTES = 2.0, 4.0
 
 
@@ -27,6 +30,10 @@ class AttentionFamily(StrEnum):
     SPARSE = "sparse"
     COMPRESSED = "compressed"
     RECURRENT = "recurrent"
+
+
+# One cache for all heads, however it is read.
+LATENTS = frozenset({AttentionFamily.LATENT, AttentionFamily.SPARSE, AttentionFamily.COMPRESSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,8 @@ class AttentionGroup:
     prefill_flop: float
     index_elements: float
     index_flop: float
+    # What a score of a prompt costs over one of the usual width, by the FLOP of both.
+    score_factor: float
     heads: int
     kv_heads: int
     decode_query_elements: float
@@ -65,7 +74,8 @@ def _softmax_group(mixer: Mixer) -> AttentionGroup:
         cap=np.inf if limit is None else float(limit),
         elements=mixer.kv_heads * width,
         decode_flop=flop,
-        prefill_flop=flop * (mixer.head_dim + 64.0) / (1.5 * mixer.head_dim),
+        prefill_flop=flop,
+        score_factor=(mixer.head_dim + _SCORE_WIDTH) / (_USUAL_SCORE * mixer.head_dim),
         kv_heads=mixer.kv_heads,
         decode_query=float(mixer.heads * width),
         prefill_query=float(mixer.heads * width),
@@ -146,6 +156,7 @@ def _group(
     stride: float = 1.0,
     state: float = 0.0,
     state_flop: float = 0.0,
+    score_factor: float = 1.0,
 ) -> AttentionGroup:
     indexer = mixer.indexer
     return AttentionGroup(
@@ -159,6 +170,7 @@ def _group(
         prefill_flop=prefill_flop,
         index_elements=float(indexer.head_dim) if indexer else 0.0,
         index_flop=2.0 * indexer.heads * indexer.head_dim if indexer else 0.0,
+        score_factor=score_factor,
         heads=max(1, mixer.heads),
         kv_heads=max(1, kv_heads),
         decode_query_elements=decode_query,

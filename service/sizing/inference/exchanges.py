@@ -78,7 +78,11 @@ def exchanges_of(load: ModelLoad, machine: Machine) -> Exchanges:
         exchange=_exchange(load, machine),
         apart=apart,
         crosses_s=machine.crosses_s,
-        direct_s=reduces * machine.all_reduce.side_weight * _peers(machine.tp) * DIRECT_BYTES / machine.all_reduce.bytes_s,
+        direct_s=reduces
+        * machine.all_reduce.side_weight
+        * _peers(machine.tp)
+        * DIRECT_BYTES
+        / machine.all_reduce.bytes_s,
         direct_tokens=DIRECT_BYTES / _stream_bytes(load),
         stages=None if alone and (machine.stage_bytes_s > 0.0).all() else machine.pp - 1,
         stage_bytes=_stream_bytes(load) / machine.tp,

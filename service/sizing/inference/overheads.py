@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.attention import LATENTS
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.software import Software, since_release_years
 from service.sizing.numeric import Numeric
@@ -27,7 +28,8 @@ class Overheads:
     prompts on other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
     of the clients of a closed loop whose prompts arrive together, `in_step_fraction` the share of those whose requests
     are alike under an engine that takes prompts first (0 under others), `pool_wave_fraction` the same before a prefill
-    pool, `closed_queue_fraction` the part of the wait of independent arrivals that clients of a closed loop have.
+    pool, `closed_queue_fraction` the part of the wait of independent arrivals that clients of a closed loop have,
+    `replayed` 1 where passes with prompts are replayed from graphs, by one rank in one stage.
     Scalars, or arrays when many runs are evaluated at once.
     """
 
@@ -54,6 +56,7 @@ class Overheads:
     in_step_fraction: Numeric
     pool_wave_fraction: Numeric
     closed_queue_fraction: Numeric
+    replayed: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -67,6 +70,7 @@ def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) 
         age_years=software.age_years,
         newness=newness_of(load, software, calibration),
         prompts_first=1.0 if software.prompts_first else 0.0,
+        replayed=replayed_of(load, software),
     )
 
 
@@ -80,10 +84,18 @@ def newness_of(load: ModelLoad, software: Software, calibration: Calibration) ->
     return math.exp(-since_release_years(software, load.architecture.released) / tuning)
 
 
-def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted, prompts_first: Fitted) -> Overheads:
+def replayed_of(load: ModelLoad, software: Software) -> float:
+    """1 where the engine has graphs of passes with prompts for the model; of latents, if any, only of short ones."""
+    return 1.0 if software.prefill_graphs and not any(group.family in LATENTS for group in load.groups) else 0.0
+
+
+def assembled(
+    of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted, prompts_first: Fitted, replayed: Fitted
+) -> Overheads:
     """The overheads that the coefficients of these names make for software of an age [years], for a model as new.
 
-    `prompts_first` is 1 where the engine takes all prompts that wait before it decodes on.
+    `prompts_first` is 1 where the engine takes all prompts that wait before it decodes on, `replayed` 1 where it has
+    graphs of passes with prompts.
     """
     return Overheads(
         products=of("product_factor"),
@@ -109,6 +121,7 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, newness: Fitted
         in_step_fraction=of("in_step_fraction") * prompts_first,
         pool_wave_fraction=of("pool_wave_fraction"),
         closed_queue_fraction=of("closed_queue_fraction"),
+        replayed=replayed,
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

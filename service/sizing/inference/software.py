@@ -25,7 +25,7 @@ class Software:
     window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so.
     `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another. `general_experts`: it had
     no kernels of its own yet for experts in the usual formats, whatever the GPU. `prompts_first`: it takes all prompts
-    that wait before it decodes on.
+    that wait before it decodes on. `prefill_graphs`: it replays passes with prompts from graphs.
     """
 
     engine: ServingEngine
@@ -38,6 +38,7 @@ class Software:
     narrow_cache: bool
     general_experts: bool
     prompts_first: bool
+    prefill_graphs: bool
 
 
 def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
@@ -46,6 +47,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
     age = 0 if month is None else max(0, newest - _months(month))
     chosen = engine or DEFAULT_ENGINE
     own = calibration.own_kernels.get((chosen, Operation.EXPERTS))
+    graphs = calibration.prefill_graphs.get(chosen)
 
     def of(name: str) -> float:
         return calibration.assumption(f"inference.{name}.{chosen}")
@@ -61,6 +63,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         narrow_cache=chosen in _NARROW_CACHES,
         general_experts=own is not None and newest - age < _months(own.month),
         prompts_first=chosen in _PROMPTS_FIRST,
+        prefill_graphs=graphs is not None and newest - age >= _months(graphs.month),
     )
 
 

@@ -104,7 +104,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
     step = tuned + untuned
-    mixed = eager_s(passes.mixed, overheads) + host + untuned
+    mixed = _prompted_s(passes.mixed, passes, overheads) + host + untuned
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
@@ -182,6 +182,15 @@ def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     return np.asarray(np.hypot(parts.elapsed_s(overheads), _launched_s(parts, overheads)), dtype=np.float64)
 
 
+def _prompted_s(parts: StepParts, passes: Passes, overheads: Overheads) -> FloatArray:
+    """A pass with prompts [s]: launched kernel by kernel, but where one rank in one stage replays it from a graph."""
+    eager = eager_s(parts, overheads)
+    if not np.any(overheads.replayed):
+        return eager
+    alone = (np.asarray(passes.attention_dp) == 1) & (np.asarray(passes.pp) == 1)
+    return np.where(alone & (np.asarray(overheads.replayed) > 0.0), parts.elapsed_s(overheads), eager)
+
+
 def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     """Host time [s] of a pass whose kernels are launched one by one."""
     return np.asarray(parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
@@ -240,7 +249,7 @@ def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
 def _together_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
     """What each prompt of clients in step takes [s]: they share passes, and with them launches and weights."""
     most = np.maximum(1.0, passes.most_tokens / stream.new_tokens)
-    more = (eager_s(passes.full, overheads) - extra) / np.maximum(1e-9, most - 1.0)
+    more = (_prompted_s(passes.full, passes, overheads) - extra) / np.maximum(1e-9, most - 1.0)
     shared = np.clip(passes.batch / passes.attention_dp, 1.0, most)
     each = (extra + (shared - 1.0) * np.clip(more, 0.0, extra)) / shared
     return np.asarray(each, dtype=np.float64)
