@@ -54,15 +54,8 @@ def estimate_science(
     table = build_table((server,), (gpu,))
     rates = job_rates(job, table, hardware=hardware, calibration=calibration)
     fed = min(deployment.gpus, _fed_gpus(deployment, table, job.application))
-    # One item per GPU: strong scaling pays only where one item does not fit or latency is contractual.
-    replicas = 1 if job.coupled else deployment.replicas or fed
-    shared = deployment.gpus if job.coupled or deployment.replicas else fed
-    each = max(1, shared // replicas)
-    rows = Rows(
-        server=np.array([0], dtype=np.int64),
-        gpus_instance=np.array([each], dtype=np.float64),
-        instances=np.array([replicas], dtype=np.float64),
-    )
+    rows = _rows(job, deployment, fed)
+    each = int(rows.gpus_instance[0])
     if job.training is None:
         physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
     else:
@@ -83,12 +76,23 @@ def estimate_science(
         fed=fed,
         point=point,
     )
+    working = science_working(
+        job,
+        rows=rows,
+        physics=physics,
+        rates=rates,
+        table=table,
+        row=0,
+        servers=None,
+        calibration=calibration,
+        point=point,
+    )
     return Estimate(
         kind="science",
         gpu=gpu.id,
         gpus=deployment.gpus,
         layout=layout_of(physics, 0, gpus=each),
-        replicas=replicas,
+        replicas=int(rows.instances[0]),
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
@@ -114,21 +118,21 @@ def estimate_science(
             *_weak_fp64(job, table, calibration),
             *_spilled(physics),
         ),
-        working=(
-            *science_working(
-                job,
-                rows=rows,
-                physics=physics,
-                rates=rates,
-                table=table,
-                row=0,
-                servers=None,
-                calibration=calibration,
-                point=point,
-            ),
-            *around.working,
-        ),
+        working=(*working, *around.working),
         engine_version=ENGINE_VERSION,
+    )
+
+
+def _rows(job: Job, deployment: Deployment, fed: int) -> Rows:
+    """How many jobs share the GPUs. One item per GPU: strong scaling pays only where one item does not fit or latency
+    is contractual.
+    """
+    replicas = 1 if job.coupled else deployment.replicas or fed
+    shared = deployment.gpus if job.coupled or deployment.replicas else fed
+    return Rows(
+        server=np.array([0], dtype=np.int64),
+        gpus_instance=np.array([max(1, shared // replicas)], dtype=np.float64),
+        instances=np.array([replicas], dtype=np.float64),
     )
 
 
