@@ -1,11 +1,14 @@
 """What a case does not give back is found: memory, files, sessions, messages, processes."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
 
-from scripts.faulting.bounds import Held, _beyond_either, beyond
+from scripts.faulting.bounds import Held, _beyond_either, beyond, computing
 
 HELD = Held(
     memory_mib={"web-1": 100.0},
@@ -47,3 +50,13 @@ def test_what_piles_up_over_the_cases_is_found():
     opened = [dataclasses.replace(HELD, files={"web-1": 40 + 30 * cases}) for cases in range(3)]
     told = _beyond_either(opened[1], opened[2], HELD)
     assert told == ["open files of web-1: 40 before the first case, 100 after it"]
+
+
+def test_who_goes_round_in_circles_is_found():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            while not (told := list(computing({"worker-1": [busy.pid], "worker-2": [os.getppid()]}))):
+                assert busy.poll() is None
+        finally:
+            busy.kill()
+    assert [words.split(" uses ")[0] for words in told] == ["worker-1"]
