@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.inference.counts import Counts, held_by, reached, taken_by
 from service.sizing.inference.formats import Formats
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
@@ -233,16 +234,11 @@ def plan_fleet(
     return fleet if targets.unit is Unit.GPUS else _at_demand(fleet, coarse, targets)
 
 
-def _reached(carried: FloatArray, share: FloatArray) -> IntArray:
-    """The first batch that carries as much; the first of all where none does."""
-    return np.asarray(np.argmax(np.maximum.accumulate(carried, axis=1) >= share[:, None], axis=1), dtype=np.int64)
-
-
 def _at_demand(fleet: Fleet, point: ServingPoint, targets: Targets) -> Fleet:
     """The same fleets with their speeds at their share of the demand instead of at the most that they carry."""
     carried = point.in_flight if targets.unit is Unit.IN_FLIGHT else point.requests_s
     share = np.minimum(targets.wanted / fleet.instances, carried.max(axis=1))
-    after = np.maximum(1, _reached(carried, share))
+    after = np.maximum(1, reached(carried, share))
     rows = np.arange(after.size)
     low, high = carried[rows, after - 1], carried[rows, after]
     part = np.clip((share - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
@@ -325,35 +321,15 @@ def _fleet(
     size = table.gpus_server[layouts.server]
     instance = layouts.gpus_instance
     if targets.unit is Unit.GPUS:
-        servers = np.ceil(wanted / size)
-        placed = np.where(instance <= size, servers * (size // instance), np.floor(servers * size / instance))
-        total = np.minimum(np.floor(wanted / instance), placed)
-        decoding = np.where(ratio > 0.0, np.maximum(1.0, np.floor(total / (1.0 + ratio))), total)
-        prefilling = np.where(ratio > 0.0, np.maximum(0.0, total - decoding), 0.0)
-        # One decode instance may be more than the other instances can prefill for.
-        fed = np.minimum(1.0, prefilling / np.where(ratio > 0.0, decoding * ratio, 1.0))
-        predicted = np.where(ratio > 0.0, predicted * fed, predicted)
-        capacity = np.where(ratio > 0.0, capacity * fed, capacity)
-        verdict = refuse(
-            verdict,
-            (total < 1.0) | ((ratio > 0.0) & (prefilling < 1.0)),
-            limit=Limit.FLEET,
-            required=instance.astype(np.float64),
-            available=wanted,
-        )
+        held = held_by(wanted, ratio=ratio, instance=instance, size=size)
+        counts: Counts = held
+        predicted, capacity = predicted * held.fed_fraction, capacity * held.fed_fraction
+        need = instance.astype(np.float64)
+        verdict = refuse(verdict, held.too_few, limit=Limit.FLEET, required=need, available=wanted)
     else:
-        decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
-        # With fewer requests in flight than it holds, a decode instance still comes near to its full rate.
-        needed = (
-            decoding * np.minimum(ratio, _ratio_at(coarse, wanted / decoding))
-            if by_flight
-            else wanted / capacity * ratio
-        )
-        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(needed - 1e-9)), 0.0)
-        servers = _servers(decoding + prefilling, instance=instance, size=size)
-        # Whole servers are bought: copies fill them, and each carries less.
-        filled = np.where(instance <= size, servers * (size // instance), decoding)
-        decoding = np.where(ratio > 0.0, decoding, np.maximum(decoding, filled))
+        tried = coarse if by_flight else None
+        counts = taken_by(wanted, capacity, ratio=ratio, in_flight=tried, instance=instance, size=size)
+    servers = counts.servers
     most = calibration.assumption("fleet.max_gpus")
     desktop = table.desktop[layouts.server]
     most_here = np.where(desktop, calibration.assumption("fleet.desktop_most_systems") * size, most)
@@ -361,28 +337,16 @@ def _fleet(
         verdict, servers * size > most_here, limit=Limit.FLEET, required=servers * size, available=most_here
     )
     return Fleet(
-        idle_gpus=np.maximum(0.0, servers * size - (decoding + prefilling) * instance),
+        idle_gpus=np.maximum(0.0, servers * size - (counts.decoding + counts.prefilling) * instance),
         batch=picked(point.batch),
         predicted=predicted,
         capacity=capacity,
-        instances=decoding,
-        prefill_instances=prefilling,
+        instances=counts.decoding,
+        prefill_instances=counts.prefilling,
         # A refused candidate may need absurdly many; integers end where floats do not.
         servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
-        requests_s=picked(point.requests_s) * decoding,
+        requests_s=picked(point.requests_s) * counts.decoding,
         margins=margins,
         verdict=verdict,
     )
-
-
-def _ratio_at(point: ServingPoint, in_flight: FloatArray) -> FloatArray:
-    """Prefill instances to a decode instance with so many requests in flight; infinite beyond what it was tried at."""
-    ratio = point.prefill_instances[np.arange(in_flight.size), _reached(point.in_flight, in_flight)]
-    return np.where(point.in_flight.max(axis=1) >= in_flight, ratio, np.inf)
-
-
-def _servers(instances: FloatArray, *, instance: IntArray, size: IntArray) -> FloatArray:
-    """Whole servers: instances smaller than a server share one, larger ones take several."""
-    shared = np.ceil(instances / np.maximum(1, size // instance))
-    return np.asarray(np.where(instance <= size, shared, instances * np.ceil(instance / size)), dtype=np.float64)

@@ -97,35 +97,60 @@ def candidate_groups(
         # Of equals the first is taken: aggregated is measured far more often.
         Serving.AUTO: (False, True),
     }[workload.serving]
-    found: list[Group] = []
-    for chosen, rows in formats.items():
-        load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
-        kinds = tuple(np.unique(table.twin[rows]).tolist())
-        benches = _every_layout(load, table, kinds, software=software, calibration=calibration)
-        layouts = benches[0].layouts
-        memory = inference_memory(
-            load,
-            layouts,
+    return [
+        group
+        for chosen, rows in formats.items()
+        for group in _in_formats(
+            workload,
+            chosen,
+            rows,
+            modes,
+            architecture=architecture,
             table=table,
-            isl_tokens=workload.isl_tokens.mean,
-            osl_tokens=workload.osl_tokens.mean,
             software=software,
-            reserves=reserves_of(software, calibration),
+            calibration=calibration,
         )
-        verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
-        fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)
-        misfit = Misfit(server=layouts.server[refused], verdict=verdict.take(refused))
-        held = layouts.take(fits)
-        found += [
-            Group(
-                bench=benches[disaggregated],
-                memory=memory,
-                fits=fits,
-                layouts=held,
-                formats=chosen,
-                servers=rows,
-                misfit=misfit,
-            )
-            for disaggregated in modes
-        ]
-    return found
+    ]
+
+
+def _in_formats(
+    workload: InferenceWorkload,
+    chosen: Formats,
+    rows: IntArray,
+    modes: tuple[bool, ...],
+    *,
+    architecture: ModelArchitecture,
+    table: HardwareTable,
+    software: Software,
+    calibration: Calibration,
+) -> list[Group]:
+    """One group per mode, disaggregated or not: what fits into memory, and what does not."""
+    load = model_load(architecture, weight=chosen.weight, kv=chosen.kv)
+    kinds = tuple(np.unique(table.twin[rows]).tolist())
+    benches = _every_layout(load, table, kinds, software=software, calibration=calibration)
+    layouts = benches[0].layouts
+    memory = inference_memory(
+        load,
+        layouts,
+        table=table,
+        isl_tokens=workload.isl_tokens.mean,
+        osl_tokens=workload.osl_tokens.mean,
+        software=software,
+        reserves=reserves_of(software, calibration),
+    )
+    verdict = memory_verdict(load, layouts, memory, longest_tokens=longest_tokens(workload), table=table)
+    fits, refused = np.flatnonzero(verdict.feasible), np.flatnonzero(~verdict.feasible)
+    misfit = Misfit(server=layouts.server[refused], verdict=verdict.take(refused))
+    held = layouts.take(fits)
+    return [
+        Group(
+            bench=benches[disaggregated],
+            memory=memory,
+            fits=fits,
+            layouts=held,
+            formats=chosen,
+            servers=rows,
+            misfit=misfit,
+        )
+        for disaggregated in modes
+    ]
