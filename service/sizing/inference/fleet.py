@@ -1,20 +1,17 @@
 """How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.inference.counts import Counts, held_by, reached, taken_by
-from service.sizing.inference.formats import Formats
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.margins import Margins
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit, even_steps
 from service.sizing.inference.requests import Requests
-from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, serve
 from service.sizing.inference.traffic import Unit
 from service.sizing.numeric import Numeric
@@ -26,70 +23,6 @@ from service.sizing.units import GB, MS
 # In the mean fewer than one sequence decodes where little is asked and the SLO is strict.
 _SMALLEST_BATCH = 0.05
 _COARSE, _FINE = 26, 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Group:
-    """Candidates that share number formats and serving mode: the layouts that fit, on one server of each kind.
-
-    `bench` has every legal layout and is shared by all questions about the model, `memory` is what this one asks of
-    each; `fits` are the rows of those that hold it, `layouts` are they. `servers` are all that they stand for; `misfit`
-    are the layouts that memory or an unknown figure refuses.
-    """
-
-    bench: Bench
-    memory: InferenceMemory
-    fits: IntArray
-    layouts: InferenceLayouts
-    formats: Formats
-    servers: IntArray
-    misfit: "Misfit"
-
-    @property
-    def load(self) -> ModelLoad:
-        """The model in these formats."""
-        return self.bench.load
-
-    @property
-    def disaggregated(self) -> bool:
-        """Whether prefill has GPUs of its own."""
-        return self.bench.disaggregated
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Misfit:
-    """Candidates that are refused before their speed is asked for."""
-
-    server: IntArray
-    verdict: Verdict
-
-
-def stands_for(kinds: IntArray, servers: IntArray, table: HardwareTable) -> tuple[IntArray, IntArray]:
-    """(candidate, server) for every server and each candidate on its kind; `kinds` is the kind of each candidate."""
-    at, candidate = np.nonzero(table.twin[servers][:, None] == kinds[None, :])
-    return candidate, servers[at]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Margins:
-    """Per candidate, factors on predictions that make a bound hold at the asked confidence; `rate` lowers capacity."""
-
-    ttft: FloatArray
-    tpot: FloatArray
-    rate: FloatArray
-
-    @staticmethod
-    def together(each: Sequence["Margins"]) -> "Margins":
-        """All of them, one after another."""
-        if len(each) == 1:
-            return each[0]
-        return Margins(
-            **{name: np.concatenate([getattr(one, name) for one in each]) for name in ("ttft", "tpot", "rate")}
-        )
-
-    def take(self, rows: slice) -> "Margins":
-        """The candidates of these rows."""
-        return Margins(ttft=self.ttft[rows], tpot=self.tpot[rows], rate=self.rate[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,40 +64,6 @@ class Targets:
     ttft_s: FloatArray
     tpot_s: FloatArray
     longest_tokens: FloatArray
-
-
-def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
-    """Candidates whose servers talk to each other: an instance over several of them, or KV caches that cross."""
-    crosses = group.layouts.gpus_instance > table.gpus_server[group.layouts.server]
-    return np.asarray(crosses | group.disaggregated, dtype=np.bool_)
-
-
-def margins_of(
-    bench: Bench, server: IntArray, *, table: HardwareTable, calibration: Calibration, confidence: float
-) -> Margins:
-    """Quantile factors by the GPU of each candidate."""
-    regime = bench.load.label, bench.disaggregated
-    ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, server]
-    return Margins(ttft=ttft, tpot=tpot, rate=rate)
-
-
-@lru_cache(maxsize=256)
-def _factors(
-    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool]
-) -> FloatArray:
-    """Factors on TTFT, TPOT and rate of every server."""
-    label, disaggregated = regime
-    each = [spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated) for gpu in table.gpus]
-    factors = [
-        (
-            spreads.ttft.quantile_factor(confidence),
-            spreads.tpot.quantile_factor(confidence),
-            # Capacity is only ever lowered: who is content with little confidence may not buy less than the median.
-            min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
-        )
-        for spreads in each
-    ]
-    return np.array(factors, dtype=np.float64).T
 
 
 def memory_verdict(

@@ -15,7 +15,8 @@ from service.sizing.inference.explain import (
     serving_utilisation,
     step_floor,
 )
-from service.sizing.inference.fleet import Fleet, Group, needs_fabric
+from service.sizing.inference.fleet import Fleet
+from service.sizing.inference.groups import Group, needs_fabric
 from service.sizing.inference.layout import parallel_layout, pool_plan
 from service.sizing.inference.operate import batch_limit
 from service.sizing.inference.predict import (
