@@ -66,8 +66,9 @@ def gathered_kernels(folder: Path, sources: Sources) -> Iterator[Measured]:
         rows = rows[(rows["step"] == 0) & (rows["latency"] > 0.0) & tokens.between(_LEAST_TOKENS, _MOST_TOKENS)]
         rows = rows[rows["gpu"].isin(known) & ~rows["kernel_source"].str.contains("skip_indexer")]
         shape = ["gpu", "engine", "kv_cache_dtype", "model", "gemm_type", "num_heads"]
-        for key, points in rows.groupby(shape):
-            found += _left(_Module(*key, ratio), points, sources)
+        for (gpu, engine, cache, model, gemm, heads), points in rows.groupby(shape):
+            module = _Module(gpu=gpu, engine=engine, cache=cache, model=model, gemm=gemm, heads=heads, ratio=ratio)
+            found += _left(module, points, sources)
     for operation, gpu, precision in sorted({(m.operation, m.gpu, m.precision) for m in found}):
         own = [m for m in found if (m.operation, m.gpu, m.precision) == (operation, gpu, precision)]
         for engine in sorted({m.engine for m in own}):
@@ -75,7 +76,7 @@ def gathered_kernels(folder: Path, sources: Sources) -> Iterator[Measured]:
         yield _together(own, ANY_ENGINE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Module:
     gpu: str
     engine: str

@@ -13,7 +13,7 @@ from service.sizing.table import FloatArray
 # Kernels that gather entries of a latent hold the queries of so many heads, and take as long for fewer of them.
 _GATHERED_HEADS = 64
 # A score of a prompt is exponentiated whatever the width of its head: as much again as so many elements of it. The
-# curves of attention stand for heads of 128: kernels of 64 take a third longer by their FLOP, those of 256 a sixth less.
+# curves of attention stand for heads of 128: those of 64 take a third longer by their FLOP, those of 256 a sixth less.
 _SCORE_WIDTH = 64.0
 _USUAL_SCORE = 1.0 + _SCORE_WIDTH / 128.0
 _QUERY_BYTES, _SCORE_BYTES = 2.0, 4.0
