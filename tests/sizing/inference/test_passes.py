@@ -17,7 +17,7 @@ from service.sizing.table import table_of
 LENGTHS = Lengths(query_tokens=1.0, context_tokens=1500.0, prompt_tokens=900.0, cached_tokens=100.0)
 
 
-@pytest.fixture(params=["llama-3.1-8b", "deepseek-v3", "gpt-oss-120b"])
+@pytest.fixture(params=["llama-3.1-8b", "deepseek-v3", "gpt-oss-120b", "deepseek-v3.2", "deepseek-v4-flash"])
 def subject(request, catalog):
     """A model in FP8, and all its layouts on two servers."""
     table = table_of(catalog.hardware)

@@ -49,6 +49,18 @@ def test_a_model_whose_kernels_came_out_with_it_was_never_new(catalog: Catalog) 
     assert overheads_of(load, engine, catalog.calibration).untuned_fraction == 0.0
 
 
+def test_prompts_are_replayed_from_graphs_since_an_engine_has_them_and_never_those_of_latents(catalog: Catalog) -> None:
+    def replayed(model: str, engine: ServingEngine, month: str | None) -> float:
+        load = model_load(catalog.models[model].architecture, weight=Precision.FP8, kv=Precision.FP8)
+        return overheads_of(load, software_of(engine, month, catalog.calibration), catalog.calibration).replayed
+
+    assert replayed("qwen3.6-35b-a3b", ServingEngine.SGLANG, None) == 1.0
+    assert replayed("qwen3.6-35b-a3b", ServingEngine.SGLANG, "2026-06") == 0.0
+    assert replayed("qwen3.6-35b-a3b", ServingEngine.VLLM, None) == 0.0
+    for latent in ("deepseek-v3", "deepseek-v3.2", "deepseek-v4-flash"):
+        assert replayed(latent, ServingEngine.SGLANG, None) == 0.0
+
+
 def test_clients_stay_in_step_only_under_engines_that_take_prompts_first(catalog: Catalog) -> None:
     load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
     shares = {

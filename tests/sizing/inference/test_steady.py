@@ -35,6 +35,7 @@ PLAIN = Overheads(
     in_step_fraction=0.0,
     pool_wave_fraction=0.0,
     closed_queue_fraction=1.0,
+    replayed=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -220,6 +221,15 @@ def test_launches_hide_behind_long_passes() -> None:
     assert prefilling(parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0).one_s[
         0, 0
     ] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("ranks", "stages", "launched_s"), [(1.0, 1.0, 0.0), (4.0, 1.0, 0.5), (1.0, 2.0, 0.5)])
+def test_prompts_are_replayed_from_graphs_by_one_rank_in_one_stage(
+    ranks: float, stages: float, launched_s: float
+) -> None:
+    run = replace(passes(), attention_dp=ranks, pp=stages)
+    replayed = aggregated(run, stream(), replace(PLAIN, prefill_kernel_s=0.05, replayed=1.0))
+    assert replayed.prefill_s[0, 0] == pytest.approx(np.hypot(0.05, launched_s))
 
 
 def test_a_prompt_of_several_chunks_takes_several_passes() -> None:
