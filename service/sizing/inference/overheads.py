@@ -29,7 +29,7 @@ class Overheads:
     of the clients of a closed loop whose prompts arrive together, `in_step_fraction` the share of those whose requests
     are alike under an engine that takes prompts first (0 under others), `pool_wave_fraction` the same before a prefill
     pool, `closed_queue_fraction` the part of the wait of independent arrivals that clients of a closed loop have,
-    `replayed` 1 where passes with prompts are replayed from graphs, by one rank in one stage.
+    `replayed_fraction` 1 where passes with prompts are replayed from graphs, by one rank in one stage.
     Scalars, or arrays when many runs are evaluated at once.
     """
 
@@ -56,7 +56,7 @@ class Overheads:
     in_step_fraction: Numeric
     pool_wave_fraction: Numeric
     closed_queue_fraction: Numeric
-    replayed: Numeric
+    replayed_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
 
@@ -121,7 +121,7 @@ def assembled(
         in_step_fraction=of("in_step_fraction") * prompts_first,
         pool_wave_fraction=of("pool_wave_fraction"),
         closed_queue_fraction=of("closed_queue_fraction"),
-        replayed=replayed,
+        replayed_fraction=replayed,
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
     )

@@ -185,10 +185,10 @@ def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
 def _prompted_s(parts: StepParts, passes: Passes, overheads: Overheads) -> FloatArray:
     """A pass with prompts [s]: launched kernel by kernel, but where one rank in one stage replays it from a graph."""
     eager = eager_s(parts, overheads)
-    if not np.any(overheads.replayed):
+    if not np.any(overheads.replayed_fraction):
         return eager
     alone = (np.asarray(passes.attention_dp) == 1) & (np.asarray(passes.pp) == 1)
-    return np.where(alone & (np.asarray(overheads.replayed) > 0.0), parts.elapsed_s(overheads), eager)
+    return np.where(alone & (np.asarray(overheads.replayed_fraction) > 0.0), parts.elapsed_s(overheads), eager)
 
 
 def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:

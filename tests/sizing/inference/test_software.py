@@ -52,7 +52,9 @@ def test_a_model_whose_kernels_came_out_with_it_was_never_new(catalog: Catalog) 
 def test_prompts_are_replayed_from_graphs_since_an_engine_has_them_and_never_those_of_latents(catalog: Catalog) -> None:
     def replayed(model: str, engine: ServingEngine, month: str | None) -> float:
         load = model_load(catalog.models[model].architecture, weight=Precision.FP8, kv=Precision.FP8)
-        return overheads_of(load, software_of(engine, month, catalog.calibration), catalog.calibration).replayed
+        return overheads_of(
+            load, software_of(engine, month, catalog.calibration), catalog.calibration
+        ).replayed_fraction
 
     assert replayed("qwen3.6-35b-a3b", ServingEngine.SGLANG, None) == 1.0
     assert replayed("qwen3.6-35b-a3b", ServingEngine.SGLANG, "2026-06") == 0.0

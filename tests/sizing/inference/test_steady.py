@@ -35,7 +35,7 @@ PLAIN = Overheads(
     in_step_fraction=0.0,
     pool_wave_fraction=0.0,
     closed_queue_fraction=1.0,
-    replayed=0.0,
+    replayed_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -228,7 +228,7 @@ def test_prompts_are_replayed_from_graphs_by_one_rank_in_one_stage(
     ranks: float, stages: float, launched_s: float
 ) -> None:
     run = replace(passes(), attention_dp=ranks, pp=stages)
-    replayed = aggregated(run, stream(), replace(PLAIN, prefill_kernel_s=0.05, replayed=1.0))
+    replayed = aggregated(run, stream(), replace(PLAIN, prefill_kernel_s=0.05, replayed_fraction=1.0))
     assert replayed.prefill_s[0, 0] == pytest.approx(np.hypot(0.05, launched_s))
 
 
