@@ -62,7 +62,7 @@ def _calibrate() -> argparse.ArgumentParser:
         description="Fit config/calibration: what serving engines and trainings add to kernels, and rates of "
         "scientific applications, on the runs of config/evidence whose split is calibration, leaving out whole "
         "sources, models and GPUs in turn.",
-        epilog="Takes about 10 minutes, of which training is two. Afterwards scripts/validate shows the errors, and "
+        epilog="Takes about four minutes, of which training is two. Afterwards scripts/validate shows the errors, and "
         "its --help how the file of /v1/accuracy is written anew. Exit code 0: written; 2: an option is wrong.",
     )
     parser.add_argument(

@@ -33,6 +33,7 @@ from service.queue import CeleryQueue, QueueName, make_celery
 from service.runtime import Facts, Runtime, build_runtime, load_facts
 from service.settings import Settings
 from service.tracing import make_tracing
+from workers.inherited import let_go_of_sockets
 from workers.program import Program
 from workers.watchdog import Watchdog, waiting
 
@@ -41,6 +42,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 log = structlog.get_logger(__name__)
 
+_PARENT = os.getpid()
 _beating: list[threading.Event] = []
 # Steps of niceness: of a processor that both want, whoever answers gets nine parts of ten.
 _SIZING_YIELDS = 10
@@ -111,6 +113,8 @@ def _on_worker_init(**_: Any) -> None:
 
 
 def _on_process_init(**_: Any) -> None:
+    if os.getpid() != _PARENT:
+        let_go_of_sockets()
     # Answers wait for milliseconds, sizings for a second or more.
     os.nice(_SIZING_YIELDS)
     if hasattr(os, "SCHED_BATCH"):

@@ -79,30 +79,34 @@ def write_science(
         "constants:",
         *_constant_lines(applications),
         "coefficients:",
-        _line(
-            {
-                "name": PADDING,
-                "value": fitted.padding_time_factor,
-                "source": "padded over packed sequences: median of the runs of ESM-2 that were padded",
-            }
-        ),
-        _line(
-            {
-                "name": PADDING_LN_ARM,
-                "value": fitted.padding_ln_arm,
-                "source": "how far each recipe that pads lies from the median of the others (conformal quantile)",
-            }
-        ),
-        _line(
-            {
-                "name": OTHER_SETTINGS,
-                "scope": str(Template.MD),
-                "value": fitted.other_settings_ln_arm,
-                "source": "what the interval of runs of one source lacked to hold those of another, in other settings",
-            }
-        ),
+        *_coefficient_lines(fitted),
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _coefficient_lines(fitted: Fitted) -> Iterator[str]:
+    yield _line(
+        {
+            "name": PADDING,
+            "value": fitted.padding_time_factor,
+            "source": "padded over packed sequences: median of the runs of ESM-2 that were padded",
+        }
+    )
+    yield _line(
+        {
+            "name": PADDING_LN_ARM,
+            "value": fitted.padding_ln_arm,
+            "source": "how far each recipe that pads lies from the median of the others (conformal quantile)",
+        }
+    )
+    yield _line(
+        {
+            "name": OTHER_SETTINGS,
+            "scope": str(Template.MD),
+            "value": fitted.other_settings_ln_arm,
+            "source": "what the interval of runs of one source lacked to hold those of another, in other settings",
+        }
+    )
 
 
 def _rate(application: str, curve: Any, today: date) -> str:

@@ -1,13 +1,13 @@
-"""I7: what processes and servers hold once all is at rest, held against what they held before the case."""
+"""I7: what processes and servers hold and compute once all is at rest, against what they held before the case."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
 import redis
 
-from scripts.benchmark.procfs import PROC, memory
+from scripts.benchmark.procfs import PROC, cpu_between, cpu_s, memory
 from scripts.faulting.failpoints import FOLDER_VARIABLE
 from scripts.faulting.rig import Rig
 from service.queue import KEY_PREFIX, QueueName
@@ -26,6 +26,8 @@ _POOLED_FILES = _SESSIONS + 16 + 8
 _BROKER_BYTES = GIB / 256
 _MESSAGES = 10
 _BACK_WITHIN_S = 30.0
+# Whoever uses half a core and more while nothing is asked goes round in circles.
+_IDLE_CORES, _LOOKED_AT_S = 0.5, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Held:
 
 def held(rig: Rig) -> Held:
     """What is held at this moment, seen from outside."""
-    families = {member.process.name: member.family for member in rig.members}
+    families = _families(rig)
     with psycopg.connect(rig.database.url, autocommit=True) as connection:
         row = connection.execute(SESSIONS).fetchone()
     with redis.Redis.from_url(rig.broker.url) as broker, redis.Redis.from_url(rig.cache.url) as cache:
@@ -64,6 +66,10 @@ def held(rig: Rig) -> Held:
             messages=messages,
             orphans=tuple(_orphans(rig, {pid for pids in families.values() for pid in pids})),
         )
+
+
+def _families(rig: Rig) -> dict[str, list[int]]:
+    return {member.process.name: member.family for member in rig.members}
 
 
 def _open_files(pid: int) -> int:
@@ -113,11 +119,21 @@ def _pairs(before: Held, after: Held) -> Iterator[tuple[str, float, float, float
 def not_given_back(rig: Rig, before: Held, *, first: Held, within_s: float = _BACK_WITHIN_S) -> list[str]:
     """What is beyond its bounds, of this case or of all so far, when the time to give it back is over."""
     until_s = time.monotonic() + within_s
-    while found := _beyond_either(before, held(rig), first):
+    while found := _beyond_either(before, held(rig), first) or list(computing(_families(rig))):
         if time.monotonic() > until_s:
             return found
         time.sleep(0.5)
     return []
+
+
+def computing(families: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Processes, by name, of which some compute although all is at rest."""
+    spent_s = {name: cpu_s(pids) for name, pids in families.items()}
+    time.sleep(_LOOKED_AT_S)
+    for name, before_s in spent_s.items():
+        cores = cpu_between(before_s, cpu_s(before_s)) / _LOOKED_AT_S
+        if cores > _IDLE_CORES:
+            yield f"{name} uses {cores:.1f} cores while nothing is asked"
 
 
 def _beyond_either(before: Held, after: Held, first: Held) -> list[str]:

@@ -159,6 +159,12 @@ MUTANTS: tuple[Mutant, ...] = (
         breaks=frozenset({"I7"}),
     ),
     Mutant(
+        name="a worker's child keeps its parent's connection to the broker open",
+        edits=(Edit("workers/app.py", "        let_go_of_sockets()\n", "        pass\n"),),
+        case=15,
+        breaks=frozenset({"I7"}),
+    ),
+    Mutant(
         name="an answer tells when it was found",
         edits=(Edit("service/planning/answer.py", _ANSWERED, f"{_ANSWERED}{_MOMENT}"),),
         case=37,

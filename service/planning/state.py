@@ -12,7 +12,7 @@ from service.planning.heartbeat import DELIVERER, DISPATCHER, WORKER
 from service.planning.transact import read
 from service.queue import QueueName
 from service.runtime import Runtime
-from service.store import chunks, deliveries, outbox, processes, quote_documents, runs
+from service.store import deliveries, open_chunks, outbox, processes, quote_documents, runs
 
 # Nobody waits for a document any more that nobody has asked for in that time; who does has it made.
 _WANTED_FOR = timedelta(days=1)
@@ -50,7 +50,7 @@ def _stored(runtime: Runtime) -> Stored | None:
     now = runtime.clock()
 
     def query(session: Session) -> Stored:
-        batch_since, moved_at = chunks.open_since(session) or (None, None)
+        batch_since, moved_at = open_chunks.open_since(session) or (None, None)
         document_since = quote_documents.waiting_since(
             session, most_attempts=runtime.settings.max_attempts, asked_after=now - _WANTED_FOR
         )

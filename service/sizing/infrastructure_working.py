@@ -140,9 +140,19 @@ def _beside_steps(beside: Beside | None, plan: FacilityPlan | None, preset: Faci
 
 
 def _facility_steps(standing: Standing, plan: FacilityPlan, draw: Draw) -> list[WorkingStep]:
-    server, servers, site = standing.server, standing.servers, standing.site
-    preset, limits = site.preset, site.limits
-    told = "constraints" if site.pue is not None else f"{_FACILITY}: preset"
+    return [
+        *_rack_steps(standing, plan),
+        *_power_steps(standing, plan),
+        *_heat_steps(standing, plan),
+        _feed_step(standing, plan),
+        *_year_steps(standing, plan, draw),
+    ]
+
+
+def _rack_steps(standing: Standing, plan: FacilityPlan) -> list[WorkingStep]:
+    """Racks, by what binds in one of them."""
+    server, servers = standing.server, standing.servers
+    preset, limits = standing.site.preset, standing.site.limits
     return [
         _step(
             "servers in a rack",
@@ -175,13 +185,21 @@ def _facility_steps(standing: Standing, plan: FacilityPlan, draw: Draw) -> list[
             ),
             f"{_FACILITY}: preset.switch_rack_units",
         ),
+    ]
+
+
+def _power_steps(standing: Standing, plan: FacilityPlan) -> list[WorkingStep]:
+    """Planned power of the equipment, and of the building with it."""
+    server, site = standing.server, standing.site
+    told = "constraints" if site.pue is not None else f"{_FACILITY}: preset"
+    return [
         _step(
             "it_power_kw",
             plan.it_power_kw,
             "kW",
             "servers x planned power + switches of all networks + CPU-only servers",
             (
-                ("servers", servers),
+                ("servers", standing.servers),
                 ("plan_power_kw", server.plan_power_kw),
                 ("switch_power_kw", standing.switch_kw),
                 ("cpu_power_kw", plan.cpu_power_kw),
@@ -196,6 +214,13 @@ def _facility_steps(standing: Standing, plan: FacilityPlan, draw: Draw) -> list[
             (("pue", plan.pue),),
             told,
         ),
+    ]
+
+
+def _heat_steps(standing: Standing, plan: FacilityPlan) -> list[WorkingStep]:
+    """Where the heat goes."""
+    server, preset = standing.server, standing.site.preset
+    return [
         _step(
             "heat into air",
             plan.air_heat_kw,
@@ -216,26 +241,36 @@ def _facility_steps(standing: Standing, plan: FacilityPlan, draw: Draw) -> list[
             ),
             f"{_FACILITY}: preset.rack_cdu_kw, preset.cdu_kw",
         ),
-        _step(
-            "power feeds",
-            plan.feeds,
-            "feeds",
-            "sides x (bound for breakers of the fullest rack / feed, rounded up) x racks of servers + sides x racks of "
-            "switches + those of CPU-only servers",
-            (
-                ("feeds_rack", plan.rack_feeds),
-                ("feed_sides", preset.feed_sides),
-                ("feed_kw", preset.feed_kw),
-                ("max_power_w", server.max_power_w),
-                ("servers", servers),
-                ("servers_rack", plan.servers_rack),
-                ("racks", plan.racks),
-                ("switch_racks", plan.switch_racks),
-                ("cpu_racks", plan.cpu_racks),
-                ("cpu_feeds", plan.cpu_feeds),
-            ),
-            f"{_FACILITY}: preset.feed_kw; {_SERVERS}: {server.id}",
+    ]
+
+
+def _feed_step(standing: Standing, plan: FacilityPlan) -> WorkingStep:
+    server, preset = standing.server, standing.site.preset
+    return _step(
+        "power feeds",
+        plan.feeds,
+        "feeds",
+        "sides x (bound for breakers of the fullest rack / feed, rounded up) x racks of servers + sides x racks of "
+        "switches + those of CPU-only servers",
+        (
+            ("feeds_rack", plan.rack_feeds),
+            ("feed_sides", preset.feed_sides),
+            ("feed_kw", preset.feed_kw),
+            ("max_power_w", server.max_power_w),
+            ("servers", standing.servers),
+            ("servers_rack", plan.servers_rack),
+            ("racks", plan.racks),
+            ("switch_racks", plan.switch_racks),
+            ("cpu_racks", plan.cpu_racks),
+            ("cpu_feeds", plan.cpu_feeds),
         ),
+        f"{_FACILITY}: preset.feed_kw; {_SERVERS}: {server.id}",
+    )
+
+
+def _year_steps(standing: Standing, plan: FacilityPlan, draw: Draw) -> list[WorkingStep]:
+    """Energy and carbon of a year."""
+    return [
         _step(
             "energy_kwh_year",
             plan.energy_kwh_year,
@@ -255,7 +290,7 @@ def _facility_steps(standing: Standing, plan: FacilityPlan, draw: Draw) -> list[
             plan.carbon_kg_year,
             "kg CO2",
             "energy x intensity of the grid",
-            (("grid_kg_co2_kwh", site.grid_kg_co2_kwh),),
+            (("grid_kg_co2_kwh", standing.site.grid_kg_co2_kwh),),
             "constraints.grid_kg_co2_kwh, else config/assumptions.yaml: facility.grid_kg_co2_kwh",
         ),
     ]

@@ -1,5 +1,6 @@
 """The networks of one option, cable by cable: compute, front end, management, and what links GPUs inside a server."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -149,20 +150,12 @@ def _compute(server: ServerSpec, servers: int, switch: SwitchSpec | None) -> Net
 
 def _direct(ports: int, gbit_s: float) -> NetworkPart:
     """Two desktops and a cable between each pair of their ports."""
-    return NetworkPart(
-        network=COMPUTE,
-        switch=None,
-        family=None,
-        leaf_switches=0,
-        spine_switches=0,
+    return replace(
+        _nothing(),
         endpoints=2 * ports,
         port_gbit_s=gbit_s,
         module_gbit_s=gbit_s,
         cables=ports,
-        switch_ports=0,
-        site_ports=0,
-        optics=0,
-        switch_power_kw=0.0,
         rule="two systems joined port by port",
         source="NVIDIA playbook for connecting two stations",
     )

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, CursorResult, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -25,6 +25,7 @@ from service.store.tables.batches import (
 )
 from service.store.tables.moment import Moment
 from service.store.tables.schedules import OccurrenceRow
+from service.store.written import rows_written
 
 _SEEN = BatchRow.status != BatchStatus.RECEIVING.value
 _IS_OPEN = BatchRow.status.in_(OPEN_BATCHES)
@@ -105,7 +106,7 @@ def accept(
     values: dict[str, Any] = {"status": BatchStatus.ACCEPTED.value, "items": items, "refused": refused}
     if refused == items:
         values |= {"status": BatchStatus.DONE.value, "finished_at": now}
-    if _rows(session, update(BatchRow).where(received).values(**values)) != 1:
+    if rows_written(session, update(BatchRow).where(received).values(**values)) != 1:
         return False
     if chunks:
         insert_many(session.connection(), BatchChunkRow, chunks)
@@ -159,7 +160,7 @@ def start(session: Session, batch_id: str, *, now: datetime) -> bool:
     """A worker takes a chunk of it; False when the batch has ended. Locks the row."""
     started = func.coalesce(BatchRow.started_at, literal(now, Moment))
     values = {"status": BatchStatus.RUNNING.value, "started_at": started}
-    return _rows(session, update(BatchRow).where(BatchRow.id == batch_id, _IS_OPEN).values(**values)) == 1
+    return rows_written(session, update(BatchRow).where(BatchRow.id == batch_id, _IS_OPEN).values(**values)) == 1
 
 
 def count(session: Session, batch_id: str, ended: Ended, *, now: datetime) -> bool:
@@ -184,7 +185,7 @@ def count(session: Session, batch_id: str, ended: Ended, *, now: datetime) -> bo
         seen_s=(counted_at - started_at).total_seconds(),
     )
     values |= {"counted_at": now, "recent_rate_items_s": rate}
-    return _rows(session, update(BatchRow).where(BatchRow.id == batch_id, _IS_OPEN).values(**values)) == 1
+    return rows_written(session, update(BatchRow).where(BatchRow.id == batch_id, _IS_OPEN).values(**values)) == 1
 
 
 def cancel(session: Session, held: BatchRow, *, now: datetime) -> None:
@@ -193,7 +194,7 @@ def cancel(session: Session, held: BatchRow, *, now: datetime) -> None:
     held.finished_at = now
     session.flush()
     chunks = update(BatchChunkRow).where(BatchChunkRow.batch_id == held.id, BatchChunkRow.status.in_(OPEN_CHUNKS))
-    _rows(session, chunks.values(status=ChunkStatus.CANCELLED.value, lease_until=None))
+    rows_written(session, chunks.values(status=ChunkStatus.CANCELLED.value, lease_until=None))
 
 
 def items(session: Session, batch: BatchRow, *, only: ItemFilter, after_line: int, limit: int) -> list[FoundItem]:
@@ -275,10 +276,10 @@ def remove_piece(session: Session, batch_id: str, *, limit: int) -> int:
     """Remove some items of a batch; with the last of them its chunks and itself. How many rows that were."""
     lines = select(BatchItemRow.line).where(BatchItemRow.batch_id == batch_id).limit(limit)
     mine = and_(BatchItemRow.batch_id == batch_id, BatchItemRow.line.in_(lines))
-    gone = _rows(session, delete(BatchItemRow).where(mine))
+    gone = rows_written(session, delete(BatchItemRow).where(mine))
     if gone < limit:
-        gone += _rows(session, delete(BatchChunkRow).where(BatchChunkRow.batch_id == batch_id))
-        gone += _rows(session, delete(BatchRow).where(BatchRow.id == batch_id))
+        gone += rows_written(session, delete(BatchChunkRow).where(BatchChunkRow.batch_id == batch_id))
+        gone += rows_written(session, delete(BatchRow).where(BatchRow.id == batch_id))
     return gone
 
 
@@ -286,8 +287,3 @@ def forget(session: Session, batch_id: str) -> None:
     """Remove a batch that nobody has seen."""
     session.execute(delete(BatchItemRow).where(BatchItemRow.batch_id == batch_id))
     session.execute(delete(BatchRow).where(BatchRow.id == batch_id, ~_SEEN))
-
-
-def _rows(session: Session, statement: Any) -> int:
-    done = session.execute(statement.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", done).rowcount

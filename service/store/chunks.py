@@ -1,34 +1,28 @@
-"""Chunks of batches: who may take one, what it holds, and which ones are to be rung for, in turn between tenants."""
+"""Chunks of batches: who may take one, what it holds, and how its items end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, and_, case, func, or_, select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store import batches
-from service.store.insert import insert_into
-from service.store.stated import stated, stated_in
+from service.store.stated import stated
 from service.store.tables.batches import (
-    OPEN_CHUNKS,
-    BatchAnswerRow,
     BatchChunkRow,
     BatchItemRow,
     BatchRow,
     ChunkStatus,
     ItemState,
 )
-from service.store.tables.runs import ResultRow
 from service.store.tables.tenants import TenantRow
+from service.store.written import rows_written
 
-_QUEUED = stated(BatchChunkRow.status, ChunkStatus.QUEUED)
-_RUNNING = stated(BatchChunkRow.status, ChunkStatus.RUNNING)
-_IS_OPEN = stated_in(BatchChunkRow.status, OPEN_CHUNKS)
-# Databases have a limit of places in a statement.
-_AT_ONCE = 400
+QUEUED = stated(BatchChunkRow.status, ChunkStatus.QUEUED)
+RUNNING = stated(BatchChunkRow.status, ChunkStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +66,6 @@ class EndedItem:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A chunk that is to be rung for, as it was when it was looked at."""
-
-    batch_id: str
-    number: int
-    tenant_id: str
-    sent_at: datetime | None
-
-
 def claim(session: Session, batch_id: str, number: int, *, now: datetime, lease_s: float) -> Claimed | None:
     """Take a queued chunk, or a running one whose lease has run out; None when there is nothing to take.
 
@@ -94,12 +78,12 @@ def claim(session: Session, batch_id: str, number: int, *, now: datetime, lease_
     ).one_or_none()
     if batch is None or not batches.start(session, batch_id, now=now):
         return None
-    mine, lease_until = _this(batch_id, number), now + timedelta(seconds=lease_s)
+    mine, lease_until = this_chunk(batch_id, number), now + timedelta(seconds=lease_s)
     lapsed = False
-    row = _taken(session, and_(mine, _QUEUED), lease_until=lease_until)
+    row = _taken(session, and_(mine, QUEUED), lease_until=lease_until)
     if row is None:
         lapsed = True
-        row = _taken(session, and_(mine, _RUNNING, BatchChunkRow.lease_until < now), lease_until=lease_until)
+        row = _taken(session, and_(mine, RUNNING, BatchChunkRow.lease_until < now), lease_until=lease_until)
     if row is None:
         return None
     return Claimed(
@@ -156,7 +140,7 @@ def spare(session: Session, claimed: Claimed, item: OpenItem) -> None:
 
 def _tried(session: Session, claimed: Claimed, item: OpenItem, values: Mapping[str, int]) -> None:
     mine = and_(BatchItemRow.batch_id == claimed.batch_id, BatchItemRow.line == item.line)
-    _rows(session, update(BatchItemRow).where(mine).values(**values))
+    rows_written(session, update(BatchItemRow).where(mine).values(**values))
 
 
 def settle(
@@ -202,128 +186,10 @@ def _write(session: Session, claimed: Claimed, ended: Sequence[EndedItem]) -> No
 
 
 def _held(session: Session, claimed: Claimed, values: Mapping[str, Any]) -> bool:
-    holds = and_(_this(claimed.batch_id, claimed.number), BatchChunkRow.lease_token == claimed.token, _RUNNING)
-    return _rows(session, update(BatchChunkRow).where(holds).values(**values)) == 1
+    holds = and_(this_chunk(claimed.batch_id, claimed.number), BatchChunkRow.lease_token == claimed.token, RUNNING)
+    return rows_written(session, update(BatchChunkRow).where(holds).values(**values)) == 1
 
 
-def known_answers(session: Session, tenant_id: str, digests: Sequence[str]) -> dict[str, bool]:
-    """Which of these questions a batch of the tenant has an answer to, and whether it is feasible."""
-    found: dict[str, bool] = {}
-    for start in range(0, len(digests), _AT_ONCE):
-        these = digests[start : start + _AT_ONCE]
-        query = select(BatchAnswerRow.digest, BatchAnswerRow.feasible).where(
-            BatchAnswerRow.tenant_id == tenant_id, BatchAnswerRow.digest.in_(these)
-        )
-        found.update((row.digest, row.feasible) for row in session.execute(query))
-    return found
-
-
-def stored_results(session: Session, tenant_id: str, digests: Sequence[str]) -> list[str]:
-    """Which of these questions a run of the tenant has answered."""
-    found: list[str] = []
-    for start in range(0, len(digests), _AT_ONCE):
-        these = digests[start : start + _AT_ONCE]
-        query = select(ResultRow.digest).where(ResultRow.tenant_id == tenant_id, ResultRow.digest.in_(these))
-        found += session.scalars(query)
-    return found
-
-
-def put_answers(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keep answers unless they are there; equal questions have equal answers, so the first ones stand."""
-    if rows:
-        insert = insert_into(BatchAnswerRow, session.get_bind().dialect.name)
-        session.connection().execute(insert.on_conflict_do_nothing(), list(rows))
-
-
-def waiting(session: Session, *, now: datetime, resend_before: datetime, limit: int) -> list[Waiting]:
-    """Chunks to ring for, in turn between tenants: the one with the least under way comes first.
-
-    Never rung for, rung for so long ago that the bell must be lost, or held under a lease that has run out.
-    """
-    due = _due(now, resend_before)
-    under_way = case((due, 0), else_=1)
-    tenants = session.execute(
-        select(
-            BatchChunkRow.tenant_id,
-            func.sum(under_way).label("under_way"),
-            func.max(BatchChunkRow.sent_at).label("last"),
-        )
-        .join(TenantRow, TenantRow.id == BatchChunkRow.tenant_id)
-        .where(_IS_OPEN, TenantRow.disabled_at.is_(None))
-        .group_by(BatchChunkRow.tenant_id)
-        .having(func.sum(1 - under_way) > 0)
-        .order_by("under_way", func.coalesce(func.max(BatchChunkRow.sent_at), resend_before), BatchChunkRow.tenant_id)
-        .limit(limit)
-    ).all()
-    queues = [_of_tenant(session, one.tenant_id, due, limit=limit) for one in tenants]
-    loads = [int(one.under_way) for one in tenants]
-    chosen: list[Waiting] = []
-    while len(chosen) < limit and any(queues):
-        # Of equals the first: the one that was served longest ago.
-        place = min((i for i, queue in enumerate(queues) if queue), key=lambda i: loads[i])
-        chosen.append(queues[place].pop(0))
-        loads[place] += 1
-    return chosen
-
-
-def _of_tenant(session: Session, tenant_id: str, due: ColumnElement[bool], *, limit: int) -> list[Waiting]:
-    columns = (BatchChunkRow.batch_id, BatchChunkRow.number, BatchChunkRow.sent_at)
-    query = select(*columns).where(_IS_OPEN, BatchChunkRow.tenant_id == tenant_id, due)
-    rows = session.execute(query.order_by(BatchChunkRow.batch_id, BatchChunkRow.number).limit(limit))
-    return [
-        Waiting(batch_id=batch_id, number=number, tenant_id=tenant_id, sent_at=sent_at)
-        for batch_id, number, sent_at in rows
-    ]
-
-
-def _due(now: datetime, resend_before: datetime) -> ColumnElement[bool]:
-    unheard = or_(BatchChunkRow.sent_at.is_(None), BatchChunkRow.sent_at < resend_before)
-    lapsed = and_(_RUNNING, BatchChunkRow.lease_until < now)
-    since_lapse = or_(unheard, BatchChunkRow.sent_at <= BatchChunkRow.lease_until)
-    return or_(and_(_QUEUED, unheard), and_(lapsed, since_lapse))
-
-
-def mark_sent(session: Session, one: Waiting, *, now: datetime) -> bool:
-    """The bell is about to be rung; False when somebody else has rung it since it was looked at."""
-    same = BatchChunkRow.sent_at.is_(None) if one.sent_at is None else BatchChunkRow.sent_at == one.sent_at
-    mine = and_(_this(one.batch_id, one.number), _IS_OPEN, same)
-    return _rows(session, update(BatchChunkRow).where(mine).values(sent_at=now)) == 1
-
-
-def unmark(session: Session, one: Waiting) -> None:
-    """The bell could not be rung after all."""
-    mine = and_(_this(one.batch_id, one.number), _IS_OPEN)
-    _rows(session, update(BatchChunkRow).where(mine).values(sent_at=one.sent_at))
-
-
-def open_since(session: Session) -> tuple[datetime, datetime] | None:
-    """When the oldest batch that has work left was sent, and since when no item of any such batch has ended: of that
-    which was begun (or waits to be) first, where none of theirs has. None without one; batches of disabled tenants
-    wait for their tenant.
-    """
-    open_ids = select(BatchChunkRow.batch_id).where(_IS_OPEN)
-    begun = func.coalesce(BatchRow.started_at, BatchRow.created_at)
-    query = (
-        select(func.min(BatchRow.created_at), func.max(BatchRow.counted_at), func.min(begun))
-        .join(TenantRow, TenantRow.id == BatchRow.tenant_id)
-        .where(BatchRow.id.in_(open_ids), TenantRow.disabled_at.is_(None))
-    )
-    since, counted_at, begun_at = cast("tuple[datetime | None, ...]", tuple(session.execute(query).one()))
-    # Of no rows the least and the greatest are nothing.
-    if since is None or begun_at is None:
-        return None
-    return since, begun_at if counted_at is None else max(counted_at, begun_at)
-
-
-def any_open(session: Session) -> bool:
-    """Whether any batch has work left."""
-    return session.scalar(select(BatchChunkRow.number).where(_IS_OPEN).limit(1)) is not None
-
-
-def _this(batch_id: str, number: int) -> ColumnElement[bool]:
+def this_chunk(batch_id: str, number: int) -> ColumnElement[bool]:
+    """The chunk of that number."""
     return and_(BatchChunkRow.batch_id == batch_id, BatchChunkRow.number == number)
-
-
-def _rows(session: Session, statement: Any) -> int:
-    done = session.execute(statement.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", done).rowcount

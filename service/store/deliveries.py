@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -18,6 +18,7 @@ from service.store.tables.webhooks import (
     WebhookRow,
     WebhookState,
 )
+from service.store.written import rows_written
 
 _PENDING = stated(WebhookDeliveryRow.status, DeliveryStatus.PENDING)
 # A webhook that answers slowly holds up its own deliveries, and of the others none.
@@ -154,13 +155,13 @@ def mark_sent(session: Session, one: Ringing, *, now: datetime) -> bool:
     seen = WebhookDeliveryRow.sent_at
     same = seen.is_(None) if one.sent_at is None else seen == one.sent_at
     mine = and_(WebhookDeliveryRow.id == one.delivery_id, _PENDING, same)
-    return _rows(session, update(WebhookDeliveryRow).where(mine).values(sent_at=now)) == 1
+    return rows_written(session, update(WebhookDeliveryRow).where(mine).values(sent_at=now)) == 1
 
 
 def unmark(session: Session, one: Ringing) -> None:
     """The bell could not be rung after all."""
     mine = and_(WebhookDeliveryRow.id == one.delivery_id, _PENDING)
-    _rows(session, update(WebhookDeliveryRow).where(mine).values(sent_at=one.sent_at))
+    rows_written(session, update(WebhookDeliveryRow).where(mine).values(sent_at=one.sent_at))
 
 
 def claim(session: Session, delivery_id: str, *, now: datetime, lease_s: float) -> Claimed | None:
@@ -222,7 +223,7 @@ def settle(session: Session, claimed: Claimed, **values: Any) -> bool:
         WebhookDeliveryRow.id == claimed.delivery_id, _PENDING, WebhookDeliveryRow.lease_token == claimed.token
     )
     values = {"lease_until": None, "sent_at": None, **values}
-    return _rows(session, update(WebhookDeliveryRow).where(holds).values(**values)) == 1
+    return rows_written(session, update(WebhookDeliveryRow).where(holds).values(**values)) == 1
 
 
 def give_up_all(session: Session, webhook_id: str, *, error: str, now: datetime) -> int:
@@ -238,7 +239,7 @@ def _give_up(session: Session, which: Any, *, error: str, now: datetime) -> int:
         "lease_until": None,
         "sent_at": None,
     }
-    return _rows(session, update(WebhookDeliveryRow).where(which, _PENDING).values(**values))
+    return rows_written(session, update(WebhookDeliveryRow).where(which, _PENDING).values(**values))
 
 
 def unwanted(session: Session, *, limit: int) -> Sequence[str]:
@@ -278,8 +279,3 @@ def newest(
     if before_id is not None:
         query = query.where(WebhookDeliveryRow.id < before_id)
     return session.scalars(query.order_by(WebhookDeliveryRow.id.desc()).limit(limit)).all()
-
-
-def _rows(session: Session, statement: Any) -> int:
-    done = session.execute(statement.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", done).rowcount

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, CursorResult, and_, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -22,6 +22,7 @@ from service.store.tables.schedules import (
     Stage,
 )
 from service.store.tables.tenants import TenantRow
+from service.store.written import rows_written
 
 _IS_OPEN = stated_in(OccurrenceRow.status, OPEN_OCCURRENCES)
 
@@ -103,7 +104,7 @@ def claim(session: Session, occurrence_id: str, *, now: datetime, lease_s: float
 def write(session: Session, occurrence_id: str, token: int, values: Mapping[str, Any]) -> bool:
     """Change an occurrence that is held by this token; False when it is not any more. Locks the row."""
     holds = and_(OccurrenceRow.id == occurrence_id, OccurrenceRow.lease_token == token, _IS_OPEN)
-    return _rows(session, update(OccurrenceRow).where(holds).values(**values)) == 1
+    return rows_written(session, update(OccurrenceRow).where(holds).values(**values)) == 1
 
 
 def add_items(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -140,9 +141,4 @@ def mark_sent(session: Session, bell: Bell, *, now: datetime | None) -> bool:
     if now is not None:
         same = OccurrenceRow.sent_at.is_(None) if bell.sent_at is None else OccurrenceRow.sent_at == bell.sent_at
     mine = and_(OccurrenceRow.id == bell.id, _IS_OPEN, same)
-    return _rows(session, update(OccurrenceRow).where(mine).values(sent_at=now)) == 1
-
-
-def _rows(session: Session, statement: Any) -> int:
-    done = session.execute(statement.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", done).rowcount
+    return rows_written(session, update(OccurrenceRow).where(mine).values(sent_at=now)) == 1

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Row, func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.store.filters import PriceBookFilter, of_price_books
 from service.store.insert_many import insert_many
 from service.store.tables.price_books import PriceBookLineRow, PriceBookRow
+from service.store.written import rows_written
 
 LINE = ("part", "kind", "unit", "list_price", "sku", "lead_time_weeks", "note")
 
@@ -103,18 +104,12 @@ def mark_used(session: Session, tenant_id: str, book_id: str, *, on: date, now: 
     False when it is not in force on that day: it was activated for a later one since it was read.
     """
     this = (PriceBookRow.tenant_id == tenant_id, PriceBookRow.id == book_id)
-    query = (
-        update(PriceBookRow)
-        .where(*this, PriceBookRow.used_at.is_(None), PriceBookRow.effective_from <= on)
-        .values(used_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    if cast("CursorResult[Any]", session.execute(query)).rowcount == 1:
+    query = update(PriceBookRow).where(*this, PriceBookRow.used_at.is_(None), PriceBookRow.effective_from <= on)
+    if rows_written(session, query.values(used_at=now)) == 1:
         return True
     return session.scalar(select(PriceBookRow.id).where(*this, PriceBookRow.used_at.is_not(None))) is not None
 
 
 def _update(session: Session, read: PriceBookRow, values: dict[str, Any]) -> bool:
     same = (PriceBookRow.id == read.id, PriceBookRow.changes == read.changes, PriceBookRow.used_at.is_(None))
-    query = update(PriceBookRow).where(*same).values(**values).execution_options(synchronize_session=False)
-    return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
+    return rows_written(session, update(PriceBookRow).where(*same).values(**values)) == 1

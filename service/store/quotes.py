@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Select, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session, defer
 
 from service.store.filters import QuoteFilter, of_quotes
 from service.store.insert import insert_into
 from service.store.stated import stated
 from service.store.tables.quotes import QuoteNumberRow, QuoteRow, QuoteState
+from service.store.written import rows_written
 
 
 def next_number(session: Session, tenant_id: str, year: int) -> int:
@@ -65,13 +66,8 @@ def hold_number(session: Session, tenant_id: str, quote_id: str) -> Sequence[Quo
 def change(session: Session, read: QuoteRow, *, now: datetime, **values: Any) -> bool:
     """Write these over the row that was read, as its next version; False when it is no longer in that state."""
     same = (QuoteRow.id == read.id, QuoteRow.version == read.version, QuoteRow.state == str(read.state))
-    query = (
-        update(QuoteRow)
-        .where(*same)
-        .values(**values, version=read.version + 1, changed_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    changed = cast("CursorResult[Any]", session.execute(query)).rowcount == 1
+    query = update(QuoteRow).where(*same).values(**values, version=read.version + 1, changed_at=now)
+    changed = rows_written(session, query) == 1
     if changed:
         again = select(QuoteRow).where(QuoteRow.tenant_id == read.tenant_id, QuoteRow.id == read.id)
         session.scalars(again, execution_options={"populate_existing": True}).one()

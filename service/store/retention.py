@@ -5,9 +5,9 @@ Ids sort by the time in them, so whatever is oldest is found first without an in
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, and_, delete, func, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from service.store.batches import remove_piece
@@ -19,6 +19,7 @@ from service.store.tables.releases import ReleaseRow
 from service.store.tables.runs import OPEN, ResultRow, RunRow, RunStatus
 from service.store.tables.schedules import OccurrenceItemRow, OccurrenceRow, OccurrenceStatus
 from service.store.tables.webhooks import DeliveryStatus, WebhookDeliveryRow, WebhookEventRow
+from service.store.written import rows_written
 
 _ENDED_BATCHES = (BatchStatus.DONE.value, BatchStatus.CANCELLED.value)
 
@@ -26,7 +27,7 @@ _ENDED_BATCHES = (BatchStatus.DONE.value, BatchStatus.CANCELLED.value)
 def audit_events(session: Session, *, before: datetime, limit: int) -> int:
     """Events of before."""
     old = select(AuditEventRow.id).where(AuditEventRow.id < first_id("aud", before), AuditEventRow.created_at < before)
-    return _rows(
+    return rows_written(
         session, delete(AuditEventRow).where(AuditEventRow.id.in_(old.order_by(AuditEventRow.id).limit(limit)))
     )
 
@@ -44,12 +45,12 @@ def occurrences(session: Session, *, before: datetime, limit: int) -> int:
     if found is None:
         return 0
     items = select(OccurrenceItemRow.line).where(OccurrenceItemRow.occurrence_id == found).limit(limit)
-    gone = _rows(
+    gone = rows_written(
         session,
         delete(OccurrenceItemRow).where(OccurrenceItemRow.occurrence_id == found, OccurrenceItemRow.line.in_(items)),
     )
     if gone < limit:
-        gone += _rows(session, delete(OccurrenceRow).where(OccurrenceRow.id == found))
+        gone += rows_written(session, delete(OccurrenceRow).where(OccurrenceRow.id == found))
     return gone
 
 
@@ -68,7 +69,7 @@ def batch_answers(session: Session, *, before: datetime, limit: int) -> int:
     old = select(answer.tenant_id, answer.digest).where(answer.created_at < _outdated(session, before), ~asked)
     gone = 0
     for tenant_id, digest in session.execute(old.limit(limit)).all():
-        gone += _rows(session, delete(answer).where(answer.tenant_id == tenant_id, answer.digest == digest))
+        gone += rows_written(session, delete(answer).where(answer.tenant_id == tenant_id, answer.digest == digest))
     return gone
 
 
@@ -97,7 +98,7 @@ def runs(session: Session, *, before: datetime, limit: int, after_id: str = "") 
         .limit(limit)
     )
     found = session.scalars(query).all()
-    _rows(session, delete(RunRow).where(RunRow.id.in_(found)))
+    rows_written(session, delete(RunRow).where(RunRow.id.in_(found)))
     return found
 
 
@@ -124,7 +125,7 @@ def results(session: Session, *, before: datetime, limit: int) -> int:
     )
     found = session.execute(query).all()
     return sum(
-        _rows(session, delete(ResultRow).where(ResultRow.tenant_id == tenant_id, ResultRow.digest == digest))
+        rows_written(session, delete(ResultRow).where(ResultRow.tenant_id == tenant_id, ResultRow.digest == digest))
         for tenant_id, digest in found
     )
 
@@ -134,7 +135,7 @@ def draft_documents(session: Session, *, before: datetime, limit: int) -> int:
     old = and_(~QuoteDocumentRow.issued, QuoteDocumentRow.rendered_at < before)
     found = session.execute(select(QuoteDocumentRow.quote_id, QuoteDocumentRow.format).where(old).limit(limit)).all()
     return sum(
-        _rows(
+        rows_written(
             session,
             delete(QuoteDocumentRow).where(QuoteDocumentRow.quote_id == quote_id, QuoteDocumentRow.format == form),
         )
@@ -154,8 +155,8 @@ def webhook_events(session: Session, *, before: datetime, limit: int) -> int:
         .limit(limit)
     )
     found = session.scalars(query).all()
-    gone = _rows(session, delete(WebhookDeliveryRow).where(WebhookDeliveryRow.event_id.in_(found)))
-    return gone + _rows(session, delete(WebhookEventRow).where(WebhookEventRow.id.in_(found)))
+    gone = rows_written(session, delete(WebhookDeliveryRow).where(WebhookDeliveryRow.event_id.in_(found)))
+    return gone + rows_written(session, delete(WebhookEventRow).where(WebhookEventRow.id.in_(found)))
 
 
 def _outdated(session: Session, before: datetime) -> datetime:
@@ -166,8 +167,3 @@ def _outdated(session: Session, before: datetime) -> datetime:
 
 def _newest_release(session: Session) -> ReleaseRow | None:
     return session.scalar(select(ReleaseRow).order_by(ReleaseRow.id.desc()).limit(1))
-
-
-def _rows(session: Session, statement: Any) -> int:
-    done = session.execute(statement.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", done).rowcount

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Dialect, and_, func, literal, or_, select, update
+from sqlalchemy import Dialect, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased, defer
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -15,6 +15,7 @@ from service.store.insert_many import ManyRows
 from service.store.stated import stated, stated_in
 from service.store.tables.moment import Moment
 from service.store.tables.runs import OPEN, RunRow, RunStatus
+from service.store.written import rows_written
 
 LEADS = RunRow.follows_run_id.is_(None)
 _IS_OPEN = stated_in(RunRow.status, OPEN)
@@ -166,8 +167,7 @@ def _end(session: Session, run_id: str, *, token: int, values: dict[str, Any], n
 
 
 def _rows(session: Session, where: ColumnElement[bool], values: dict[str, Any]) -> int:
-    query = update(RunRow).where(where).values(**values).execution_options(synchronize_session=False)
-    return cast("CursorResult[Any]", session.execute(query)).rowcount
+    return rows_written(session, update(RunRow).where(where).values(**values))
 
 
 def mark_sent(session: Session, run_ids: Sequence[str], *, now: datetime) -> None:

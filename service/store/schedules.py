@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from service.store.stated import stated_in
 from service.store.tables.schedules import OPEN_OCCURRENCES, OccurrenceRow, ScheduleRow
 from service.store.tables.tenants import TenantRow
+from service.store.written import rows_written
 
 _THERE = ScheduleRow.removed_at.is_(None)
 
@@ -61,8 +62,7 @@ def change(session: Session, old: ScheduleRow, values: Mapping[str, Any]) -> boo
     """Write the version after `old`; False when somebody else has changed or removed it meanwhile."""
     same = (ScheduleRow.id == old.id, ScheduleRow.version == old.version, _THERE)
     query = update(ScheduleRow).where(*same).values(version=old.version + 1, **values)
-    changed = session.execute(query.execution_options(synchronize_session=False))
-    return cast("CursorResult[Any]", changed).rowcount == 1
+    return rows_written(session, query) == 1
 
 
 def hold(session: Session, schedule_id: str) -> ScheduleRow | None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Dialect, select, update
+from sqlalchemy import Dialect, select, update
 from sqlalchemy.orm import Session
 
 from service.store.filters import WorkloadFilter, of_workloads
 from service.store.insert_many import ManyRows
 from service.store.tables.workloads import WorkloadRow, WorkloadVersionRow
+from service.store.written import rows_written
 
 # What a version has and its successor replaces.
 _ASKED = ("version", "name", "labels", "kind", "question", "principal")
@@ -95,8 +96,7 @@ def archive(session: Session, old: WorkloadRow, *, now: datetime) -> bool:
 def _update(session: Session, old: WorkloadRow, values: dict[str, Any]) -> bool:
     """Change the row while it still is the version that was read: of two at once the database lets one through."""
     same = (WorkloadRow.id == old.id, WorkloadRow.version == old.version, WorkloadRow.archived_at.is_(None))
-    query = update(WorkloadRow).where(*same).values(**values).execution_options(synchronize_session=False)
-    return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
+    return rows_written(session, update(WorkloadRow).where(*same).values(**values)) == 1
 
 
 def version(session: Session, tenant_id: str, workload_id: str, number: int) -> WorkloadVersionRow | None:

@@ -9,19 +9,14 @@ from werkzeug.test import TestResponse
 from service.access import Role
 from tests.api.conftest import Speaker
 from tests.build import book_lines
+from tests.schemas.requests import SMALL_CHAT
 
 QUOTES = "/v1/quotes"
 # Few servers and one option, so that an answer can be read.
 SMALL: dict[str, Any] = {
     "name": "a chat for one team",
     "labels": {"team": "care"},
-    "workload": {
-        "kind": "inference",
-        "model": "llama-3.1-8b",
-        "isl_tokens": 1000,
-        "osl_tokens": 200,
-        "demand": {"concurrency": 16},
-    },
+    **SMALL_CHAT,
     "constraints": {"allowed_servers": ["poweredge-xe7745"], "max_racks": 1},
 }
 REASON = {"reason": "because"}
@@ -59,6 +54,24 @@ class Shop:
         made = self.admin.post("/v1/price-books", body)
         today = {"effective_from": f"{datetime.now(UTC):%Y-%m-%d}"}
         return self.admin.post(f"{made.headers['Location']}/activate", today, If_Match="*")
+
+    def schedule(self, name: str) -> dict[str, str]:
+        """The ids of a schedule and of an occurrence of it, which is due."""
+        body = {"name": name, "selection": {}, "cron": "0 3 * * *"}
+        made = self.admin.post("/v1/schedules", body).json["id"]
+        return {
+            "schedule_id": made,
+            "occurrence_id": self.admin.post(f"/v1/schedules/{made}/run").json["id"],
+        }
+
+    def webhook(self, name: str, url: str) -> dict[str, str]:
+        """The ids of a webhook and of a delivery to it."""
+        body = {"name": name, "url": url, "events": ["run.done"]}
+        made = self.admin.post("/v1/webhooks", body).json["id"]
+        return {
+            "webhook_id": made,
+            "delivery_id": self.admin.post(f"/v1/webhooks/{made}/ping").json["id"],
+        }
 
     def step(
         self, name: str, quote_id: str, body: Any = None, *, who: Speaker | None = None, tag: str = "*"

@@ -179,15 +179,13 @@ def test_whatever_waits_has_an_age(scraped, speaker, work, runtime, app: Flask):
     quote = shop.draft().json
     assert shop.seller.get(f"/v1/quotes/{quote['id']}.pdf").status_code == 202
     shop.seller.post("/v1/batches", [SMALL_CHAT])
-    hook = {"name": "x", "url": "https://hooks.example.com/x", "events": ["run.done"]}
-    webhook = shop.admin.post("/v1/webhooks", hook).json
-    shop.admin.post(f"/v1/webhooks/{webhook['id']}/ping")
+    webhook = shop.webhook("x", "https://hooks.example.com/x")
     queue.sent = [sent for sent in queue.sent if sent[0] is TaskName.SIZE_CHUNK]
     later = replace(runtime, clock=lambda: runtime.clock() + timedelta(seconds=500))
     attach(app, later)
     assert all(500 <= age < 510 for age in ages(scraped()).values()), ages(scraped())
     # What nobody may be sent is not late, and what is done is not old.
-    shop.admin.delete(f"/v1/webhooks/{webhook['id']}", If_Match="*")
+    shop.admin.delete(f"/v1/webhooks/{webhook['webhook_id']}", If_Match="*")
     work()
     render(runtime, quote["id"])
     assert ages(scraped()) == dict.fromkeys(AGES, 0)

@@ -36,16 +36,9 @@ def belongings(speaker, work, tenant: str) -> dict[str, str]:
     batch = shop.seller.post("/v1/batches", [SMALL | {"name": name}]).json
     work()
     key = shop.admin.post("/v1/keys", {"principal": name, "role": "requester"}).json
-    schedule = shop.admin.post("/v1/schedules", {"name": name, "selection": {}, "cron": "0 3 * * *"}).json
-    occurrence = shop.admin.post(f"/v1/schedules/{schedule['id']}/run").json
-    hook = {"name": name, "url": "https://hooks.example.com/x", "events": ["run.done"]}
-    webhook = shop.admin.post("/v1/webhooks", hook).json
-    delivery = shop.admin.post(f"/v1/webhooks/{webhook['id']}/ping").json
     return {
-        "webhook_id": webhook["id"],
-        "delivery_id": delivery["id"],
-        "schedule_id": schedule["id"],
-        "occurrence_id": occurrence["id"],
+        **shop.schedule(name),
+        **shop.webhook(name, "https://hooks.example.com/x"),
         "workload_id": second["workload_id"],
         "run_id": shop.run_id,
         "other_id": second["id"],

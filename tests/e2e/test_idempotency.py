@@ -18,11 +18,10 @@ from service.store.tables.idempotency import IdempotencyRow
 from service.store.tables.runs import ResultRow, RunRow
 from service.store.tables.workloads import WorkloadRow
 from tests.schemas.requests import SMALL_CHAT, changed
-from tests.workers.conftest import eventually, own_limits
+from tests.workers.conftest import eventually, on_sqlite, own_limits
 
 pytestmark = [pytest.mark.slow, own_limits]
 PRODUCT, DYING = "service.app:create_app", "tests.e2e.dying_app:create_app"
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @dataclass

@@ -66,3 +66,32 @@ def test_the_commands_for_several_hosts_are_those_of_the_starter():
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def anchor(heading):
+    """How GitHub and GitLab name the place of a heading."""
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+
+
+def test_every_chapter_is_linked_and_every_link_leads_to_a_heading():
+    headings = re.findall(r"^(##+) (.*)$", README, re.MULTILINE)
+    linked = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert linked <= {anchor(heading) for _, heading in headings}
+    assert {anchor(heading) for level, heading in headings if level == "##"} <= linked
+
+
+def test_the_map_names_every_folder_and_nothing_that_there_is_not():
+    table = README.partition("## Map of the code")[2].partition("\nArrows")[0]
+    named = {word for word in re.findall(r"`([\w./]+)`", table) if word.endswith(("/", ".py"))}
+    there = {
+        f"{path.name}{'/' if path.is_dir() else ''}"
+        for top in ("service", "config", "scripts")
+        for path in (ROOT / top).iterdir()
+        if path.is_dir() or top == "service"
+    } - {"__pycache__/", "__init__.py", "GLOSSARY.md"}
+    assert there <= {word.removeprefix("service/") for word in named}
+    for word in named:
+        found = (
+            path for top in ("service", "config", "scripts", "tests") for path in (ROOT / top).rglob(word.rstrip("/"))
+        )
+        assert (ROOT / word).exists() or any(found), word

@@ -5,7 +5,7 @@ import dataclasses
 import psycopg
 import pytest
 
-from scripts.faulting.checker import in_database
+from scripts.faulting.checker import _SQL, in_database, statements
 from service.access import Quota, Role
 from service.planning.keys import create_key, create_tenant, revoke_key, set_tenant_disabled
 from service.planning.quotas import set_quota
@@ -21,6 +21,13 @@ TOLD_TWICE = """INSERT INTO audit_events SELECT id || '2', tenant_id, principal,
     resource_id, old_state, new_state, request_id, created_at FROM audit_events WHERE action = 'key.created'"""
 OF_ANOTHER = """UPDATE audit_events
     SET key_id = (SELECT k.id FROM api_keys k WHERE k.tenant_id <> audit_events.tenant_id LIMIT 1)"""
+
+
+def test_every_statement_of_the_file_is_read():
+    text = _SQL.read_text(encoding="utf-8")
+    read = list(statements(text))
+    assert len(read) == text.count("\n-- I") == text.count(";\n")
+    assert {statement.invariant for statement in read} >= {"I1", "I2", "I3", "I5", "I6", "I8", "I9"}
 
 
 @pytest.fixture

@@ -11,20 +11,13 @@ from scripts.faulting.answer import Violation
 from scripts.faulting.case import CASES
 from scripts.faulting.checker import Stored, lost
 from scripts.faulting.command import Part, _one_after_another, write_report
-from scripts.faulting.ledger import Answer, Ledger
+from scripts.faulting.ledger import Answer
 from scripts.faulting.protocol import Outcome
 from scripts.faulting.report import Totals, markdown, of_mutants
 from scripts.faulting.scene import Seen
 from scripts.faulting.seeds import seed_of_tests
 from scripts.options import parse
 from scripts.trouble import Trouble
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.jsonl")
-    yield ledger
-    ledger.close()
 
 
 def heard(status, body=b"{}", **headers):

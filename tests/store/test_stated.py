@@ -3,7 +3,7 @@ from enum import StrEnum
 import pytest
 from sqlalchemy import event
 
-from service.store import chunks, deliveries, runs, waiting
+from service.store import deliveries, open_chunks, runs, waiting
 from service.store.stated import stated
 from service.store.tables.runs import RunRow
 from tests.fakes import NOON
@@ -20,7 +20,7 @@ LOOKS = {
     "tenants": (waiting.tenants, "ix_runs_waiting"),
     "next": (lambda session: waiting.take(session, "ten_a", "run_1", patient=False), "ix_runs_waiting"),
     "dead": (lambda session: runs.dead(session, before_id=None, limit=9), "ix_runs_failed"),
-    "chunks": (chunks.any_open, "ix_batch_chunks_open"),
+    "chunks": (open_chunks.any_open, "ix_batch_chunks_open"),
     "deliveries": (
         lambda session: deliveries.due(session, now=NOON, resend_before=NOON, limit=9),
         "ix_webhook_deliveries_pending",

@@ -68,17 +68,11 @@ def written(speaker, work) -> dict[str, str]:
     ).json
     work()
     key = shop.admin.post("/v1/keys", {"principal": NASTY, "role": "requester"})
-    schedule = shop.admin.post("/v1/schedules", {"name": NASTY, "selection": {}, "cron": "0 3 * * *"}).json
-    occurrence = shop.admin.post(f"/v1/schedules/{schedule['id']}/run").json
+    scheduled = shop.schedule(NASTY)
     work()
-    hook = {"name": NASTY, "url": "https://hooks.example.com/%3Cscript%3E", "events": ["run.done"]}
-    webhook = shop.admin.post("/v1/webhooks", hook).json
-    delivery = shop.admin.post(f"/v1/webhooks/{webhook['id']}/ping").json
     return {
-        "webhook_id": webhook["id"],
-        "delivery_id": delivery["id"],
-        "schedule_id": schedule["id"],
-        "occurrence_id": occurrence["id"],
+        **scheduled,
+        **shop.webhook(NASTY, "https://hooks.example.com/%3Cscript%3E"),
         "workload_id": run["workload_id"],
         "run_id": run["id"],
         "other_id": shop.run_id,

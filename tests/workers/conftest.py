@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from config.environment import ROOT
+from service.access import Caller
 from service.runtime import Runtime, build_runtime
 from tests.planning.conftest import build, caller, caller_of, clock, runtime  # noqa: F401 - fixtures
 
@@ -44,6 +45,8 @@ hasty_limits = pytest.mark.parametrize(
 )
 # For tests that are about something else: many at once may make a sizing slow, and what is slow is not wrong.
 own_limits = pytest.mark.parametrize("limits", [{}], ids=["own limits"], indirect=True)
+# What does not depend on the database is tried on one of them.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 class Processes:
@@ -132,6 +135,12 @@ def web(settings: Any, database_url: str, facts: Any) -> Iterator[Runtime]:
     held = build_runtime(type(settings)(**{**values, "database_url": database_url}), facts=facts)
     yield held
     held.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def acme(web: Runtime) -> Caller:
+    """Somebody who may ask for sizings."""
+    return caller_of(web, "acme")
 
 
 def eventually(what: Callable[[], Any], *, within_s: float = 30, say: Callable[[], str] = str) -> Any:

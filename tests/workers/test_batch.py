@@ -14,16 +14,10 @@ from service.planning.submit import submit
 from service.queue import TaskName
 from service.store.tables.batches import BatchAnswerRow, BatchStatus
 from tests.planning.batch.conftest import asking, post
-from tests.planning.conftest import caller_of, chat
-from tests.workers.conftest import eventually, hasty_limits, own_limits
+from tests.planning.conftest import chat
+from tests.workers.conftest import eventually, hasty_limits, on_sqlite, own_limits
 
 pytestmark = pytest.mark.slow
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def acme(web):
-    return caller_of(web, "acme")
 
 
 def done(web, caller, batch_id):

@@ -18,17 +18,10 @@ from service.planning.submit import submit
 from service.queue import TaskName
 from service.runtime import Facts, build_runtime
 from service.store.tables.runs import ResultRow, RunRow
-from tests.planning.conftest import caller_of, chat
-from tests.workers.conftest import eventually, hasty_limits, own_limits
+from tests.planning.conftest import chat
+from tests.workers.conftest import eventually, hasty_limits, on_sqlite, own_limits
 
 pytestmark = pytest.mark.slow
-# What does not depend on the database is tried on one of them.
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def acme(web):
-    return caller_of(web, "acme")
 
 
 def ended(web, caller, run_id):

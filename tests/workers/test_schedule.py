@@ -14,16 +14,11 @@ from service.planning.schedule.writing import create
 from service.planning.submit import submit
 from service.planning.transact import transact
 from service.store.tables.schedules import OccurrenceStatus, Outcome, ScheduleRow
-from tests.planning.conftest import caller_of, chat
+from tests.planning.conftest import chat
 from tests.planning.schedule.conftest import saying
 from tests.workers.conftest import eventually
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def acme(web):
-    return caller_of(web, "acme")
 
 
 def unanswered(web, caller, count):

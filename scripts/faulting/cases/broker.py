@@ -29,7 +29,15 @@ def broker_killed(scene: Scene) -> None:
 
 @case(15, "broker comes back empty", quick=True)
 def broker_wiped(scene: Scene) -> None:
-    """Every run that has not ended is rung for again, once."""
+    """Every run that has not ended is rung for again, once.
+
+    Each worker has a child by then that was forked while it was connected, as after any limit of time: what such a one
+    inherits must not keep the lost connection alive.
+    """
+    for worker in scene.rig.workers:
+        for child in worker.children:
+            worker.kill_child(child)
+    scene.rig.wait_until_whole()
     with scene.fault():
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.3)
         scene.load.post(scene.times(16, 200))

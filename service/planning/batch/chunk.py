@@ -27,7 +27,7 @@ from service.planning.transact import read, transact
 from service.planning.versions import current_versions
 from service.queue import TimeLimitReached
 from service.runtime import Runtime
-from service.store import chunks
+from service.store import batch_answers, chunks
 from service.store.chunks import Claimed, OpenItem
 from service.store.tables.batches import ChunkStatus, ItemState
 
@@ -183,7 +183,7 @@ class _Work:
                 now=now,
             )
             if stored:
-                chunks.put_answers(session, rows)
+                batch_answers.put_answers(session, rows)
             if stored and spared is not None:
                 chunks.spare(session, self._claimed, spared)
             if stored and then is ChunkStatus.DONE:

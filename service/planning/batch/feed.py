@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from service.planning.transact import read, transact
 from service.queue import QueueName, TaskName
 from service.runtime import Runtime
-from service.store import chunks
-from service.store.chunks import Waiting
+from service.store import open_chunks
+from service.store.open_chunks import Waiting
 from service.store.scope import for_everybody
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ def feed(runtime: Runtime) -> int:
 
     Workers do so after each chunk, requests after each batch, the dispatcher every second: whoever dies is replaced.
     """
-    if not read(runtime, chunks.any_open):
+    if not read(runtime, open_chunks.any_open):
         return 0
     depth = runtime.queue.depth(QueueName.BATCH)
     wanted = 0 if depth is None else _AHEAD - depth
@@ -34,12 +34,12 @@ def feed(runtime: Runtime) -> int:
     resend_before = now - timedelta(seconds=runtime.settings.resend_after_s)
 
     def choose(session: Session) -> list[Waiting]:
-        due = chunks.waiting(session, now=now, resend_before=resend_before, limit=wanted)
+        due = open_chunks.waiting(session, now=now, resend_before=resend_before, limit=wanted)
         # In one order everywhere: two that wait for each other's rows would both be stuck.
         marked = {
             (one.batch_id, one.number)
             for one in sorted(due, key=lambda one: (one.batch_id, one.number))
-            if chunks.mark_sent(session, one, now=now)
+            if open_chunks.mark_sent(session, one, now=now)
         }
         return [one for one in due if (one.batch_id, one.number) in marked]
 
@@ -59,6 +59,6 @@ def _take_back(runtime: Runtime, unrung: list[Waiting]) -> None:
 
     def work(session: Session) -> None:
         for one in unrung:
-            chunks.unmark(session, one)
+            open_chunks.unmark(session, one)
 
     transact(runtime, work)

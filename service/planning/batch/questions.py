@@ -10,7 +10,7 @@ from service.planning.batch.pace import Pace
 from service.planning.batch.slice import Slice
 from service.planning.transact import read
 from service.runtime import Runtime
-from service.store import chunks, results
+from service.store import batch_answers, results
 from service.store.chunks import OpenItem
 from service.store.runs import Versions
 from service.store.tables.batches import ItemState
@@ -50,8 +50,10 @@ class Questions:
 
     def _look_up(self, part: Slice, digests: list[str]) -> None:
         def look(session: Session) -> tuple[dict[str, bool], dict[str, bytes]]:
-            known = chunks.known_answers(session, self._tenant_id, digests)
-            by_runs = chunks.stored_results(session, self._tenant_id, [one for one in digests if one not in known])
+            known = batch_answers.known_answers(session, self._tenant_id, digests)
+            by_runs = batch_answers.stored_results(
+                session, self._tenant_id, [one for one in digests if one not in known]
+            )
             bodies = {digest: results.body(session, self._tenant_id, digest) for digest in by_runs}
             return known, {digest: body for digest, body in bodies.items() if body is not None}
 

@@ -74,17 +74,7 @@ def receive(
     """
     read(runtime, lambda session: _check_room(session, caller.tenant_id))
     found = items()
-    now = runtime.clock()
-    row = BatchRow(
-        id=new_id("bat", now),
-        tenant_id=caller.tenant_id,
-        name=name,
-        status=BatchStatus.RECEIVING.value,
-        principal=caller.principal,
-        request_id=request_id,
-        traceparent=runtime.tracing.traceparent(),
-        created_at=now,
-    )
+    row = _empty(runtime, caller, name=name, request_id=request_id)
 
     def begin(session: Session) -> None:
         # Others may have come while the items were asked for.
@@ -100,6 +90,21 @@ def receive(
     log.info("batch_received", batch_id=view.id, items=view.items, request_id=request_id, tenant_id=caller.tenant_id)
     feed(runtime)
     return view
+
+
+def _empty(runtime: Runtime, caller: Caller, *, name: str | None, request_id: str) -> BatchRow:
+    """A batch that nobody sees before all of it is there."""
+    now = runtime.clock()
+    return BatchRow(
+        id=new_id("bat", now),
+        tenant_id=caller.tenant_id,
+        name=name,
+        status=BatchStatus.RECEIVING.value,
+        principal=caller.principal,
+        request_id=request_id,
+        traceparent=runtime.tracing.traceparent(),
+        created_at=now,
+    )
 
 
 def _check_room(session: Session, tenant_id: str) -> None:
@@ -134,16 +139,7 @@ def _received(
             session, runtime, caller.tenant_id, once, once.answer(view), resource_id=row.id, now=row.created_at
         ):
             raise taken(once)
-        queued = [
-            {
-                "batch_id": row.id,
-                "number": number,
-                "tenant_id": row.tenant_id,
-                "status": ChunkStatus.QUEUED.value,
-                "open_items": size,
-            }
-            for number, size in enumerate(chunks.sizes)
-        ]
+        queued = _queued(row, chunks)
         accepted = batches.accept(session, row.id, refused=refused, chunks=queued, items=count, now=row.created_at)
         created = Change(
             at=row.created_at,
@@ -161,6 +157,20 @@ def _received(
     if not transact(runtime, work):
         raise InvalidRequestError("The upload took so long that it was given up; send fewer workloads at once.")
     return view
+
+
+def _queued(row: BatchRow, chunks: Places) -> list[dict[str, Any]]:
+    """The chunks of a batch, all of which wait."""
+    return [
+        {
+            "batch_id": row.id,
+            "number": number,
+            "tenant_id": row.tenant_id,
+            "status": ChunkStatus.QUEUED.value,
+            "open_items": size,
+        }
+        for number, size in enumerate(chunks.sizes)
+    ]
 
 
 def _seen(row: BatchRow, count: int, refused: int, runtime: Runtime) -> BatchView:

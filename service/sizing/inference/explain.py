@@ -105,6 +105,14 @@ def inference_working(
     return (
         *_memory_steps(load, memory, values, layouts=layouts, layout=layout, row=row),
         *_rate_steps(bench, table, row=row),
+        *_pass_steps(bench, values, traffic),
+        *_served_steps(bench, values, traffic),
+    )
+
+
+def _pass_steps(bench: Bench, values: PointValues, traffic: Traffic) -> tuple[WorkingStep, ...]:
+    """Times of a decode step and of a prompt's passes."""
+    return (
         WorkingStep(
             name="decode_step_ms",
             value=values.decode_step_s / MS,
@@ -136,7 +144,6 @@ def inference_working(
             ),
             source=f"{_METHOD}; {_KERNELS}; {_FIT}",
         ),
-        *_served_steps(bench, values, traffic),
     )
 
 

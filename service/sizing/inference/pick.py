@@ -47,23 +47,8 @@ def pick(
     # Of one server the fleets that cost the same have as many servers: first those without a fabric, which draws power;
     # a single server has none.
     fleet = 2 * servers + (crosses & (servers > 1))
-    # Few of them can be the first of their server, and only these need to be put in order.
-    cheap = np.flatnonzero(leads_server(cost, server))
-    best = cheap[
-        first_per_server(
-            order(
-                place=place[cheap],
-                cost_weight=cost[cheap],
-                power_w=power[cheap],
-                servers=fleet[cheap],
-                speed=speed[cheap],
-            ),
-            server[cheap],
-        )
-    ]
-    quick = np.flatnonzero(leads_server(-speed, server))
-    fastest = quick[first_per_server(np.lexsort((servers[quick], place[quick], -speed[quick])), server[quick])]
-    both = np.unique(np.concatenate([best, fastest]))
+    best = _best(server, place=place, cost=cost, power=power, fleet=fleet, speed=speed)
+    both = np.unique(np.concatenate([best, _fastest(server, place=place, servers=servers, speed=speed)]))
     if cheapest:
         both = both[lowest(cost[both])]
     switches = [
@@ -81,6 +66,24 @@ def pick(
         cost=cost[both],
         power=power[both] + np.array(switches) / output[both],
     )
+
+
+def _best(
+    server: IntArray, *, place: IntArray, cost: FloatArray, power: FloatArray, fleet: IntArray, speed: FloatArray
+) -> IntArray:
+    """Of each server the first by weight, power, size and speed."""
+    # Few of them can be the first of their server, and only these need to be put in order.
+    cheap = np.flatnonzero(leads_server(cost, server))
+    ordered = order(
+        place=place[cheap], cost_weight=cost[cheap], power_w=power[cheap], servers=fleet[cheap], speed=speed[cheap]
+    )
+    return cheap[first_per_server(ordered, server[cheap])]
+
+
+def _fastest(server: IntArray, *, place: IntArray, servers: IntArray, speed: FloatArray) -> IntArray:
+    """Of each server the fastest; of equals the one with the fewest servers."""
+    quick = np.flatnonzero(leads_server(-speed, server))
+    return quick[first_per_server(np.lexsort((servers[quick], place[quick], -speed[quick])), server[quick])]
 
 
 def _switches_w(scene: Scene, server: int, servers: int) -> float:

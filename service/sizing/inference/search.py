@@ -11,9 +11,9 @@ from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.candidates import Candidates, candidates_of
 from service.sizing.inference.choice import Contest, contest_of
 from service.sizing.inference.context import check_context
-from service.sizing.inference.fleet import Fleet, Group
+from service.sizing.inference.fleet import Fleet
 from service.sizing.inference.formats import Formats
-from service.sizing.inference.groups import candidate_groups, servers_by_formats
+from service.sizing.inference.groups import Group, candidate_groups, servers_by_formats
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
 from service.sizing.inference.pick import operated_speed, pick, ranked
 from service.sizing.inference.sensitivity import inference_sensitivity
@@ -101,6 +101,20 @@ def sizing_of_inference(question: Question, architecture: ModelArchitecture, *, 
     )
 
 
+def _picked(rows: IntArray, pool: Candidates, groups: list[Group], fleets: list[Fleet]) -> list[Picked]:
+    """Rows of the pool, each with the group and the fleet that it comes from."""
+    return [
+        Picked(
+            group=groups[pool.group[i]],
+            fleet=fleets[pool.group[i]],
+            row=int(pool.local[i]),
+            server=int(pool.server[i]),
+            servers=int(pool.servers[i]),
+        )
+        for i in rows.tolist()
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Search:
     """One search over the catalog: the scene, the model, and what options are ranked by."""
@@ -127,26 +141,12 @@ class _Search:
         chosen = pick(
             pool, scene, self.terms.weight, offered=offered, by_output=contest.by_output, cheapest=self.terms.best_only
         )
-        candidates = [
-            Picked(
-                group=groups[pool.group[i]],
-                fleet=fleets[pool.group[i]],
-                row=int(pool.local[i]),
-                server=int(pool.server[i]),
-                servers=int(pool.servers[i]),
-            )
-            for i in chosen.rows.tolist()
-        ]
+        candidates = _picked(chosen.rows, pool, groups, fleets)
         values = yield from operating_values(candidates, scene)
         kept, front = ranked(chosen, operated_speed(candidates, values, scene.workload))
         told = kept[:1] if self.terms.best_only else kept
         return _Found(
-            options=inference_options(
-                [candidates[i] for i in told],
-                [values[i] for i in told],
-                scene,
-                contest=contest,
-            ),
+            options=inference_options([candidates[i] for i in told], [values[i] for i in told], scene, contest=contest),
             pareto=tuple(rank for rank, on_front in enumerate(front, 1) if on_front),
             rejected=()
             if self.terms.best_only and told.size

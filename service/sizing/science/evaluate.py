@@ -26,6 +26,7 @@ from service.sizing.science.performance import (
     performance,
     trained_performance,
 )
+from service.sizing.science.rate import RateTable
 from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
 from service.sizing.science.trained import trained_deployment
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
@@ -54,20 +55,9 @@ def estimate_science(
     table = build_table((server,), (gpu,))
     rates = job_rates(job, table, hardware=hardware, calibration=calibration)
     fed = min(deployment.gpus, _fed_gpus(deployment, table, job.application))
-    # One item per GPU: strong scaling pays only where one item does not fit or latency is contractual.
-    replicas = 1 if job.coupled else deployment.replicas or fed
-    shared = deployment.gpus if job.coupled or deployment.replicas else fed
-    each = max(1, shared // replicas)
-    rows = Rows(
-        server=np.array([0], dtype=np.int64),
-        gpus_instance=np.array([each], dtype=np.float64),
-        instances=np.array([replicas], dtype=np.float64),
-    )
-    if job.training is None:
-        physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
-    else:
-        trained = trained_deployment(job.training, deployment, gpu=gpu, table=table, calibration=calibration)
-        physics = trained_performance(job, trained, rates=rates, calibration=calibration)
+    rows = _rows(job, deployment, fed)
+    each = int(rows.gpus_instance[0])
+    physics = _physics(job, deployment, rows, table=table, rates=rates, calibration=calibration)
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
@@ -83,12 +73,23 @@ def estimate_science(
         fed=fed,
         point=point,
     )
+    working = science_working(
+        job,
+        rows=rows,
+        physics=physics,
+        rates=rates,
+        table=table,
+        row=0,
+        servers=None,
+        calibration=calibration,
+        point=point,
+    )
     return Estimate(
         kind="science",
         gpu=gpu.id,
         gpus=deployment.gpus,
         layout=layout_of(physics, 0, gpus=each),
-        replicas=replicas,
+        replicas=int(rows.instances[0]),
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
@@ -114,22 +115,32 @@ def estimate_science(
             *_weak_fp64(job, table, calibration),
             *_spilled(physics),
         ),
-        working=(
-            *science_working(
-                job,
-                rows=rows,
-                physics=physics,
-                rates=rates,
-                table=table,
-                row=0,
-                servers=None,
-                calibration=calibration,
-                point=point,
-            ),
-            *around.working,
-        ),
+        working=(*working, *around.working),
         engine_version=ENGINE_VERSION,
     )
+
+
+def _rows(job: Job, deployment: Deployment, fed: int) -> Rows:
+    """How many jobs share the GPUs. One item per GPU: strong scaling pays only where one item does not fit or latency
+    is contractual.
+    """
+    replicas = 1 if job.coupled else deployment.replicas or fed
+    shared = deployment.gpus if job.coupled or deployment.replicas else fed
+    return Rows(
+        server=np.array([0], dtype=np.int64),
+        gpus_instance=np.array([max(1, shared // replicas)], dtype=np.float64),
+        instances=np.array([replicas], dtype=np.float64),
+    )
+
+
+def _physics(
+    job: Job, deployment: Deployment, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
+) -> Performance:
+    """By the rates of the application, or as the training engine has it."""
+    if job.training is None:
+        return performance(job, rows, table=table, rates=rates, calibration=calibration)
+    trained = trained_deployment(job.training, deployment, gpu=table.gpus[0], table=table, calibration=calibration)
+    return trained_performance(job, trained, rates=rates, calibration=calibration)
 
 
 def _around(

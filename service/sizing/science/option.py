@@ -3,20 +3,17 @@
 from dataclasses import dataclass
 
 from service.sizing.beside import Beside
-from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware
-from service.sizing.infrastructure import infrastructure
-from service.sizing.result import Quantity, SizingOption
+from service.sizing.infrastructure import Infrastructure, infrastructure
+from service.sizing.result import Quantity, SizingOption, StoragePlan, WorkingStep
 from service.sizing.science.alignments import search_gpus
+from service.sizing.science.candidates import UTILISATION, Candidates, Scene
 from service.sizing.science.explain import science_working
-from service.sizing.science.host import surroundings
-from service.sizing.science.job import Job
+from service.sizing.science.host import Surroundings, surroundings
 from service.sizing.science.metrics import bottleneck, science_metrics
-from service.sizing.science.performance import Performance, Rows
-from service.sizing.science.rate import RateTable
 from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
 from service.sizing.science.workload import ScienceWorkload
-from service.sizing.table import FloatArray, HardwareTable
+from service.sizing.training.explain import Point
 from service.sizing.units import DAY_S, GB
 from service.sizing.workload import Constraints
 
@@ -28,13 +25,39 @@ PLANNED_MOST = "planned_most_fraction"
 class Chosen:
     """A candidate that won its place."""
 
-    job: Job
-    rows: Rows
-    physics: Performance
+    scene: Scene
+    found: Candidates
     row: int
-    servers: int
-    # Servers without GPUs.
-    beside: int
+
+    @property
+    def server(self) -> int:
+        """Its row of the table."""
+        return int(self.found.rows.server[self.row])
+
+    @property
+    def servers(self) -> int:
+        """Servers with GPUs."""
+        return int(self.found.servers[self.row])
+
+    @property
+    def beside(self) -> int:
+        """Servers without GPUs."""
+        return int(self.found.beside[self.row])
+
+    @property
+    def instances(self) -> float:
+        """Jobs that run at once."""
+        return float(self.found.rows.instances[self.row])
+
+    @property
+    def gpus_instance(self) -> int:
+        """GPUs of each of them."""
+        return int(self.found.rows.gpus_instance[self.row])
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds of a day that an instance computes when the predicted time holds."""
+        return float(self.found.physics.item_s[self.row]) * (self.scene.job.demand_day or 0.0) / self.instances
 
 
 def science_option(
@@ -43,43 +66,16 @@ def science_option(
     *,
     workload: ScienceWorkload,
     hardware: Hardware,
-    table: HardwareTable,
-    rates: RateTable,
-    usable: FloatArray,
-    calibration: Calibration,
     constraints: Constraints,
     explained: bool,
 ) -> SizingOption:
     """The option of a candidate; `explained` with its working."""
-    job, rows, physics, row, servers = chosen.job, chosen.rows, chosen.physics, chosen.row, chosen.servers
-    at = int(rows.server[row])
-    server, gpu = table.servers[at], table.gpus[at]
-    point = point_of(physics, row, table=table, server=at, calibration=calibration)
-    around = surroundings(
-        job,
-        workload,
-        server=server,
-        servers=servers,
-        beside=chosen.beside,
-        cpu_server=next(iter(hardware.cpu_servers), None),
-        gpus_server=float(usable[at]),
-        memory_bytes=float(table.memory_bytes[at]),
-        calibration=calibration,
-        point=point,
-    )
-    built = infrastructure(
-        server,
-        gpu,
-        servers=servers,
-        east_west=job.coupled,
-        storage=around.storage,
-        hardware=hardware,
-        constraints=constraints,
-        calibration=calibration,
-        beside=_beside(chosen, hardware),
-        busy_fraction=_busy_fraction(chosen, calibration),
-    )
-    rate = rates.rates[at]
+    scene, physics, row = chosen.scene, chosen.found.physics, chosen.row
+    job, table, calibration = scene.job, scene.table, scene.calibration
+    server, servers, gpu = table.servers[chosen.server], chosen.servers, table.gpus[chosen.server]
+    point = point_of(physics, row, table=table, server=chosen.server, calibration=calibration)
+    around = _around(chosen, workload, hardware, point)
+    built = _built(chosen, around.storage, hardware=hardware, constraints=constraints)
     return SizingOption(
         rank=rank,
         server=server.id,
@@ -90,51 +86,71 @@ def science_option(
         servers=servers,
         spare_servers=0,
         gpus=servers * server.gpus,
-        gpus_instance=int(rows.gpus_instance[row]),
-        replicas=int(rows.instances[row]),
-        layout=layout_of(physics, row, gpus=int(rows.gpus_instance[row])),
+        gpus_instance=chosen.gpus_instance,
+        replicas=int(chosen.instances),
+        layout=layout_of(physics, row, gpus=chosen.gpus_instance),
         mode="coupled" if job.coupled else "replicas",
         weight_precision=None,
         kv_precision=None,
         precision=precision_of(job),
         batch=batch_of(physics),
         metrics=science_metrics(
-            job, workload, rows=rows, physics=physics, rates=rates, row=row, calibration=calibration
+            job,
+            workload,
+            rows=chosen.found.rows,
+            physics=physics,
+            rates=scene.rates,
+            row=row,
+            calibration=calibration,
         ),
-        confidence_fraction=_confidence(chosen, calibration),
+        confidence_fraction=_confidence(chosen),
         memory_gb_gpu=parts_of(physics, row, point),
         memory_used_gb_gpu=float(physics.memory_bytes[row]) / GB,
         memory_usable_gb_gpu=float(physics.usable_bytes[row]) / GB,
-        bottleneck=bottleneck(job, physics, row, gpus_server=float(usable[at]), gpus=server.gpus, point=point),
-        utilisation=(*_utilisation(chosen, calibration), *shares_of(job, physics, row, point)),
+        bottleneck=bottleneck(
+            job, physics, row, gpus_server=float(scene.usable[chosen.server]), gpus=server.gpus, point=point
+        ),
+        utilisation=(*_utilisation(chosen), *shares_of(job, physics, row, point)),
         network=built.network,
         storage=built.storage,
         facility=built.facility,
         requirements=around.requirements,
-        notes=(
-            *(() if job.application.licence is None else (f"licence: {job.application.licence}",)),
-            *(() if rate is None else (f"speed: {rate.how}",)),
-            f"bounds: {job.application.bounds}",
-            *job.application.notes,
-            *around.notes,
-        ),
-        working=(
-            *science_working(
-                job,
-                rows=rows,
-                physics=physics,
-                rates=rates,
-                table=table,
-                row=row,
-                servers=servers,
-                calibration=calibration,
-                point=point,
-            ),
-            *around.working,
-            *built.working,
-        )
-        if explained
-        else (),
+        notes=(*_notes(chosen), *around.notes),
+        working=(*_working(chosen, point), *around.working, *built.working) if explained else (),
+    )
+
+
+def _around(chosen: Chosen, workload: ScienceWorkload, hardware: Hardware, point: Point | None) -> Surroundings:
+    """Hosts, alignments and storage."""
+    scene = chosen.scene
+    return surroundings(
+        scene.job,
+        workload,
+        server=scene.table.servers[chosen.server],
+        servers=chosen.servers,
+        beside=chosen.beside,
+        cpu_server=next(iter(hardware.cpu_servers), None),
+        gpus_server=float(scene.usable[chosen.server]),
+        memory_bytes=float(scene.table.memory_bytes[chosen.server]),
+        calibration=scene.calibration,
+        point=point,
+    )
+
+
+def _built(chosen: Chosen, storage: StoragePlan, *, hardware: Hardware, constraints: Constraints) -> Infrastructure:
+    """Network, storage and facility."""
+    scene = chosen.scene
+    return infrastructure(
+        scene.table.servers[chosen.server],
+        scene.table.gpus[chosen.server],
+        servers=chosen.servers,
+        east_west=scene.job.coupled,
+        storage=storage,
+        hardware=hardware,
+        constraints=constraints,
+        calibration=scene.calibration,
+        beside=_beside(chosen, hardware),
+        busy_fraction=_busy_fraction(chosen),
     )
 
 
@@ -144,30 +160,52 @@ def _beside(chosen: Chosen, hardware: Hardware) -> Beside | None:
     return Beside(server=hardware.cpu_servers[0].placed(), servers=chosen.beside)
 
 
-def _busy_fraction(chosen: Chosen, calibration: Calibration) -> float:
+def _busy_fraction(chosen: Chosen) -> float:
     """Share of the planned time that GPUs compute; those that search alignments do all of it."""
-    job, row = chosen.job, chosen.row
-    busy_s = float(chosen.physics.item_s[row]) * (job.demand_day or 0.0) / float(chosen.rows.instances[row])
-    mine = float(chosen.rows.instances[row] * chosen.rows.gpus_instance[row])
-    searching = search_gpus(job.msa, calibration)
-    share = busy_s / DAY_S / calibration.assumption("science.utilisation_fraction")
+    calibration = chosen.scene.calibration
+    mine = float(chosen.instances * chosen.gpus_instance)
+    searching = search_gpus(chosen.scene.job.msa, calibration)
+    share = chosen.busy_s / DAY_S / calibration.assumption(UTILISATION)
     return (share * mine + searching) / (mine + searching)
 
 
-def _confidence(chosen: Chosen, calibration: Calibration) -> float:
+def _confidence(chosen: Chosen) -> float:
     """Share of the outcomes in which the servers do what is asked in a day."""
-    job, row = chosen.job, chosen.row
-    seconds = DAY_S * calibration.assumption("science.utilisation_fraction")
-    bound_s = seconds * float(chosen.rows.instances[row]) / (job.demand_day or 1.0)
-    return float(chosen.physics.confidence(bound_s, row=slice(row, row + 1))[0])
+    row = chosen.row
+    seconds = DAY_S * chosen.scene.calibration.assumption(UTILISATION)
+    bound_s = seconds * chosen.instances / (chosen.scene.job.demand_day or 1.0)
+    return float(chosen.found.physics.confidence(bound_s, row=slice(row, row + 1))[0])
 
 
-def _utilisation(chosen: Chosen, calibration: Calibration) -> tuple[Quantity, ...]:
+def _utilisation(chosen: Chosen) -> tuple[Quantity, ...]:
     """Share of the day that the GPUs compute when the predicted time holds, and the parallel efficiency."""
-    job, row = chosen.job, chosen.row
-    busy_s = float(chosen.physics.item_s[row]) * (job.demand_day or 0.0) / float(chosen.rows.instances[row])
-    planned = calibration.assumption("science.utilisation_fraction")
     return (
-        Quantity(name="gpu_busy_fraction", value=busy_s / DAY_S),
-        Quantity(name=PLANNED_MOST, value=planned),
+        Quantity(name="gpu_busy_fraction", value=chosen.busy_s / DAY_S),
+        Quantity(name=PLANNED_MOST, value=chosen.scene.calibration.assumption(UTILISATION)),
+    )
+
+
+def _notes(chosen: Chosen) -> tuple[str, ...]:
+    """Under which licence the application runs, what its speed rests on, and what bounds it."""
+    application, rate = chosen.scene.job.application, chosen.scene.rates.rates[chosen.server]
+    return (
+        *(() if application.licence is None else (f"licence: {application.licence}",)),
+        *(() if rate is None else (f"speed: {rate.how}",)),
+        f"bounds: {application.bounds}",
+        *application.notes,
+    )
+
+
+def _working(chosen: Chosen, point: Point | None) -> tuple[WorkingStep, ...]:
+    scene = chosen.scene
+    return science_working(
+        scene.job,
+        rows=chosen.found.rows,
+        physics=chosen.found.physics,
+        rates=scene.rates,
+        table=scene.table,
+        row=chosen.row,
+        servers=chosen.servers,
+        calibration=scene.calibration,
+        point=point,
     )

@@ -59,38 +59,16 @@ def sizing_of_science(question: Question, application: Application, *, terms: Te
     if job.demand_day is None:
         raise InvalidRequestError(f"{job.demand_field} says how much is asked; a sizing needs it")
     table = table_of(hardware)
-    rows, refused = admissible(table, constraints)
-    scene = Scene(
-        job=job,
-        table=table,
-        rates=job_rates(job, table, hardware=hardware, calibration=calibration),
-        usable=usable_gpus(table, job.application.host),
-        calibration=calibration,
-        confidence=constraints.min_confidence_fraction,
-        cpu_servers=hardware.cpu_servers,
-        trained=None
-        if job.training is None
-        else trained_fleets(job.training, rows, table=table, calibration=calibration),
-    )
-    found = _limited((yield from candidates_of(scene, rows)), scene, question=question, terms=terms)
+    admitted, refused = admissible(table, constraints)
+    scene = _scene(job, admitted, question=question, terms=terms)
+    found = _limited((yield from candidates_of(scene, admitted)), scene, question=question, terms=terms)
     picked, front = _pick(found, scene, terms.weight, terms.beside_weight)
     options = tuple(
         science_option(
             rank,
-            Chosen(
-                job=job,
-                rows=found.rows,
-                physics=found.physics,
-                row=int(row),
-                servers=int(found.servers[row]),
-                beside=int(found.beside[row]),
-            ),
+            Chosen(scene=scene, found=found, row=int(row)),
             workload=workload,
             hardware=hardware,
-            table=table,
-            rates=scene.rates,
-            usable=scene.usable,
-            calibration=calibration,
             constraints=constraints,
             explained=not best_only,
         )
@@ -111,6 +89,23 @@ def sizing_of_science(question: Question, application: Application, *, terms: Te
         assumed=assumed(job, calibration),
         candidates=int(found.rows.server.size),
         engine_version=ENGINE_VERSION,
+    )
+
+
+def _scene(job: Job, admitted: IntArray, *, question: Question, terms: Terms) -> Scene:
+    """What is searched, and by which rates; a training with the fleets that its own engine finds worth having."""
+    table, calibration = table_of(terms.hardware), terms.calibration
+    return Scene(
+        job=job,
+        table=table,
+        rates=job_rates(job, table, hardware=terms.hardware, calibration=calibration),
+        usable=usable_gpus(table, job.application.host),
+        calibration=calibration,
+        confidence=question.constraints.min_confidence_fraction,
+        cpu_servers=terms.hardware.cpu_servers,
+        trained=None
+        if job.training is None
+        else trained_fleets(job.training, admitted, table=table, calibration=calibration),
     )
 
 

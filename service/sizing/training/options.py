@@ -6,7 +6,7 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.hardware import Hardware, ServerSpec
-from service.sizing.infrastructure import infrastructure
+from service.sizing.infrastructure import Infrastructure, infrastructure
 from service.sizing.interval import confidence_below
 from service.sizing.result import SizingOption
 from service.sizing.table import HardwareTable
@@ -48,6 +48,19 @@ class OptionContext:
         fraction = job.goodput(np.array([gpus], dtype=np.int64), np.array([step_s])).fraction
         return float(job.days(np.array([step_s]), fraction)[0])
 
+    def around(self, point: Point, *, server: int, servers: int) -> Infrastructure:
+        """Network, storage and facility."""
+        return infrastructure(
+            self.table.servers[server],
+            self.table.gpus[server],
+            servers=servers,
+            east_west=True,
+            storage=storage_plan(point, self.calibration),
+            hardware=self.hardware,
+            constraints=self.constraints,
+            calibration=self.calibration,
+        )
+
 
 def training_option(
     context: OptionContext,
@@ -62,16 +75,7 @@ def training_option(
     server, servers = int(fleet.server[row]), int(fleet.servers[row])
     spec = table.servers[server]
     point = point_of(job, fleet, row, table)
-    around = infrastructure(
-        spec,
-        table.gpus[server],
-        servers=servers,
-        east_west=True,
-        storage=storage_plan(point, context.calibration),
-        hardware=context.hardware,
-        constraints=context.constraints,
-        calibration=context.calibration,
-    )
+    around = context.around(point, server=server, servers=servers)
     return SizingOption(
         rank=rank,
         server=spec.id,

@@ -20,18 +20,9 @@ from service.schemas.uploaded import NDJSON, uploaded
 from service.schemas.uploaded_item import Uploaded
 from tests.fakes import ListQueue
 from tests.planning.conftest import CHAT
+from tests.schemas.requests import FOLDING
 
-FOLD: dict[str, Any] = {
-    "name": "fold",
-    "workload": {
-        "kind": "science",
-        "application": "boltz-2",
-        "targets_day": 2000,
-        "tokens": {"mean": 900, "p95": 1800},
-        "seeds": 5,
-        "msa": {"route": "mmseqs2-gpu", "unique_chains_per_target": 2},
-    },
-}
+FOLD: dict[str, Any] = {"name": "fold", **FOLDING}
 
 
 def asking(name: str, **workload: Any) -> dict[str, Any]:

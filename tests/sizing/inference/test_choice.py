@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 
 from service.catalog.catalog import Catalog
-from service.sizing.calibration import Calibration
 from service.sizing.precision import Precision
 from service.sizing.result import SizingOption, SizingResult
-from service.sizing.size import size
 from service.sizing.table import FloatArray
 from service.sizing.workload import Demand, InferenceWorkload, Serving, ServingEngine, Slo, TokenLength
-from tests.build import inference_workload, question
+from tests.build import inference_workload
+from tests.sizing.inference.sizings import sized
 
 B200 = "poweredge-xe9680l-b200"
 REASONING = inference_workload(
@@ -42,24 +41,6 @@ MANY_PROMPTS = replace(
     demand=Demand(saturate_gpus=256),
     slo=Slo(tpot_ms=20.0),
 )
-
-
-def sized(
-    catalog: Catalog,
-    weight: FloatArray,
-    workload: InferenceWorkload,
-    *,
-    calibration: Calibration | None = None,
-    **limits: object,
-) -> SizingResult:
-    return size(
-        question(workload, **limits),
-        hardware=catalog.hardware,
-        architecture=catalog.models[str(workload.model)].architecture,
-        application=None,
-        calibration=calibration or catalog.calibration,
-        weight=weight,
-    )
 
 
 def best(result: SizingResult) -> dict[str, SizingOption]:

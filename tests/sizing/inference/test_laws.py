@@ -19,7 +19,6 @@ from service.sizing.inference.serving import bench_of
 from service.sizing.inference.software import software_of
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate, SizingResult
-from service.sizing.size import size
 from service.sizing.table import FloatArray, table_of
 from service.sizing.workload import (
     Demand,
@@ -31,8 +30,9 @@ from service.sizing.workload import (
     Slo,
     TokenLength,
 )
-from tests.build import deployment, inference_workload, question
+from tests.build import deployment, inference_workload
 from tests.facts import own_book, own_catalog
+from tests.sizing.inference.sizings import sized as sized_by
 
 CATALOG = own_catalog()
 WEIGHT = weights(CATALOG.hardware, own_book())
@@ -169,14 +169,7 @@ def test_a_model_that_cannot_fit_is_predicted_and_said_not_to_fit() -> None:
 def sized(
     workload: InferenceWorkload, *, hardware: Hardware = CATALOG.hardware, weight: FloatArray = WEIGHT, **limits: object
 ) -> SizingResult:
-    return size(
-        question(workload, **limits),
-        hardware=hardware,
-        architecture=CATALOG.models[str(workload.model)].architecture,
-        application=None,
-        calibration=CATALOG.calibration,
-        weight=weight,
-    )
+    return sized_by(CATALOG, weight, workload, hardware=hardware, **limits)
 
 
 def fewest(workload: InferenceWorkload, *, hardware: Hardware = CATALOG.hardware) -> float:

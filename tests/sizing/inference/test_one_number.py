@@ -11,11 +11,11 @@ from service.quoting.indicative import weights
 from service.sizing.estimate import estimate
 from service.sizing.interval import Interval
 from service.sizing.result import Estimate, SizingOption
-from service.sizing.size import size
 from service.sizing.spoken import spoken
 from service.sizing.workload import Demand, Deployment, InferenceWorkload, Load, LoadKind, Serving, Slo, TokenLength
-from tests.build import inference_workload, question
+from tests.build import inference_workload
 from tests.facts import own_book, own_catalog
+from tests.sizing.inference.sizings import sized as sized_by
 
 CATALOG = own_catalog()
 WEIGHT = weights(CATALOG.hardware, own_book())
@@ -185,11 +185,4 @@ def test_an_option_is_what_estimate_says_of_it(workload: InferenceWorkload, slo:
 
 
 def sized(workload: InferenceWorkload, confidence: float) -> tuple[SizingOption, ...]:
-    return size(
-        question(workload, min_confidence_fraction=confidence),
-        hardware=CATALOG.hardware,
-        architecture=CATALOG.models[str(workload.model)].architecture,
-        application=None,
-        calibration=CATALOG.calibration,
-        weight=WEIGHT,
-    ).options
+    return sized_by(CATALOG, WEIGHT, workload, min_confidence_fraction=confidence).options

@@ -10,14 +10,13 @@ from service.catalog.catalog import Catalog
 from service.errors import InvalidRequestError
 from service.sizing.estimate import estimate
 from service.sizing.precision import Precision
-from service.sizing.result import Limit, SizingOption, SizingResult
+from service.sizing.result import Limit, SizingOption
 from service.sizing.size import size
 from service.sizing.table import FloatArray
 from service.sizing.workload import (
     Availability,
     Demand,
     Deployment,
-    InferenceWorkload,
     Load,
     LoadKind,
     Serving,
@@ -25,20 +24,7 @@ from service.sizing.workload import (
     TokenLength,
 )
 from tests.build import inference_workload, question
-
-
-def sized(
-    catalog: Catalog, weight: FloatArray, workload: InferenceWorkload | None = None, **limits: object
-) -> SizingResult:
-    workload = workload or inference_workload()
-    return size(
-        question(workload, **limits),
-        hardware=catalog.hardware,
-        architecture=catalog.models[str(workload.model)].architecture,
-        application=None,
-        calibration=catalog.calibration,
-        weight=weight,
-    )
+from tests.sizing.inference.sizings import sized
 
 
 def p50(option: SizingOption, name: str) -> float:
