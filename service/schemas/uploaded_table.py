@@ -72,7 +72,7 @@ def _rows(lines: TableLines, most_bytes: int, most_blank: int) -> Iterator[Table
             lines.pass_over()
         if row is None:
             break
-        lines.begin_row(most_bytes, after=len(row))
+        lines.begin_row(most_bytes, after=0 if isinstance(row, str) else len(row))
         if not any(row):
             blank += 1
             _check_blank(blank, most_blank)

@@ -122,6 +122,13 @@ def test_rows_that_do_not_fit_the_heading_are_wrong_alone():
     assert [(item.line, item.wrong is None) for item in found] == [(2, False), (3, False), (4, True), (6, True)]
 
 
+def test_a_cell_that_is_no_text_is_wrong_in_its_row_alone():
+    deep = b"[" * 300 + b"]" * 300
+    found = cut(b"name,workload.tokens\n\xc3\xa9,1\n\xe9,1\nx," + deep + b"\n", CSV)
+    assert [json.loads(item.asked)["name"] for item in found if item.wrong is None] == ["\u00e9"]
+    assert [item.wrong for item in found[1:]] == ["The row is not UTF-8.", "A cell of the row is nested too deeply."]
+
+
 @pytest.mark.parametrize("heading", [b"", b"a,,b", b"a..b", "\u00e4".encode(), b"a,a", b",".join([b"x"] * 300)])
 def test_a_heading_that_names_no_fields_is_refused(heading):
     with pytest.raises(InvalidRequestError):
