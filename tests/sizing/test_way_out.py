@@ -193,9 +193,9 @@ def test_a_fleet_that_is_too_large_in_any_rack_is_that_of_a_server_and_not_of_de
 def test_the_limit_that_binds_is_that_of_the_server_that_would_do(limits, catalog, weight):
     """A desktop stands in no rack and comes near, but no change of this advice lets it carry the demand.
 
-    900 ms are less than any server reaches; a per cent over the least, fleets grow past all that is sized.
+    750 ms are less than any server reaches; a per cent over the least, fleets grow past all that is sized.
     """
-    chat = inference_workload(slo=Slo(ttft_ms=900.0, tpot_ms=40.0), demand=Demand(requests_s=250.0))
+    chat = inference_workload(slo=Slo(ttft_ms=750.0, tpot_ms=40.0), demand=Demand(requests_s=250.0))
     question = Question(workload=chat, constraints=Constraints(**limits))
     told = missed(catalog, weight, question)
     loosened, fields = typed_back(question, told)
