@@ -3,11 +3,11 @@
 Functions of this package name the tenant themselves. This is the one place that holds when one of them forgets to:
 queries of objects are narrowed, so rows of other tenants are not found, changed or removed, whatever was asked. Then
 every statement that SQLAlchemy has compiled, narrowed or not, is refused unless each of its tables that has tenants is
-compared with those of the thread, and with no other; so are words that nobody can read (`text`). Rows that are inserted
-and objects that are flushed are of the thread's tenants or refused.
+compared with those of the thread, and with no other; so are words that nobody can read (`text`, hints). Rows that are
+inserted and objects that are flushed are of the thread's tenants or refused, and no row is given another tenant.
 
-What it does not see: SQL in a `literal_column`, and words that go straight to the driver. The latter are those of
-insert_many and results alone, which ask `check_tenants` themselves.
+What it does not see: SQL in a `literal_column` or an operator of one's own (`op`), and words that go straight to the
+driver. The latter are those of insert_many and results alone, which ask `check_tenants` themselves.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
