@@ -96,18 +96,21 @@ def rotate_key(
         view = _once(session, runtime, caller, made, once=once, now=now)
         keys.expire(session, caller.tenant_id, row.id, at=ends_at)
         end = min(ends_at, row.expires_at) if row.expires_at else ends_at
-        change = Change(
-            at=now,
-            action=Action.KEY_ROTATED,
-            tenant_id=caller.tenant_id,
-            resource_id=row.id,
-            old_state=f"live, {row.role} for {principal}",
-            new_state=f"until {end:%Y-%m-%dT%H:%M:%SZ}, {made.id} in its place",
-        )
-        record(session, (author, change))
+        record(session, (author, _rotated(row, principal, made.id, at=now, end=end)))
         return view
 
     return transact(runtime, work)
+
+
+def _rotated(row: ApiKeyRow, principal: str, in_its_place: str, *, at: datetime, end: datetime) -> Change:
+    return Change(
+        at=at,
+        action=Action.KEY_ROTATED,
+        tenant_id=row.tenant_id,
+        resource_id=row.id,
+        old_state=f"live, {row.role} for {principal}",
+        new_state=f"until {end:%Y-%m-%dT%H:%M:%SZ}, {in_its_place} in its place",
+    )
 
 
 def end_key(runtime: Runtime, caller: Caller, key_id: str, *, request_id: str) -> KeyView:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.inference.fleet import Fleet, Margins, Targets, margins_of, plan_fleet
+from service.sizing.inference.fleet import Fleet, Targets, plan_fleet
+from service.sizing.inference.margins import Margins, margins_of
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.operate import operate, solve_batch
 from service.sizing.inference.predict import PointValues, points_values

@@ -6,7 +6,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.sizing.inference.fleet import Fleet, Group, needs_fabric, stands_for
+from service.sizing.inference.fleet import Fleet
+from service.sizing.inference.groups import Group, needs_fabric, stands_for
 from service.sizing.rank import Verdict
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.workload import Availability, InferenceWorkload

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.sizing.inference.fleet import Group
 from service.sizing.inference.formats import Formats
+from service.sizing.inference.groups import Group
 from service.sizing.table import BoolArray, FloatArray, IntArray
 from service.sizing.workload import Serving
 

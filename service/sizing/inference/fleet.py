@@ -1,19 +1,17 @@
 """How many servers a demand takes per candidate: the largest batch within the SLO, then instances, then servers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.inference.formats import Formats
+from service.sizing.inference.counts import Counts, held_by, reached, taken_by
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.load import ModelLoad
+from service.sizing.inference.margins import Margins
 from service.sizing.inference.memory import InferenceMemory, sequence_bytes
 from service.sizing.inference.operate import batch_grid, batch_limit, even_steps
 from service.sizing.inference.requests import Requests
-from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench, ServingPoint, serve
 from service.sizing.inference.traffic import Unit
 from service.sizing.numeric import Numeric
@@ -25,70 +23,6 @@ from service.sizing.units import GB, MS
 # In the mean fewer than one sequence decodes where little is asked and the SLO is strict.
 _SMALLEST_BATCH = 0.05
 _COARSE, _FINE = 26, 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Group:
-    """Candidates that share number formats and serving mode: the layouts that fit, on one server of each kind.
-
-    `bench` has every legal layout and is shared by all questions about the model, `memory` is what this one asks of
-    each; `fits` are the rows of those that hold it, `layouts` are they. `servers` are all that they stand for; `misfit`
-    are the layouts that memory or an unknown figure refuses.
-    """
-
-    bench: Bench
-    memory: InferenceMemory
-    fits: IntArray
-    layouts: InferenceLayouts
-    formats: Formats
-    servers: IntArray
-    misfit: "Misfit"
-
-    @property
-    def load(self) -> ModelLoad:
-        """The model in these formats."""
-        return self.bench.load
-
-    @property
-    def disaggregated(self) -> bool:
-        """Whether prefill has GPUs of its own."""
-        return self.bench.disaggregated
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Misfit:
-    """Candidates that are refused before their speed is asked for."""
-
-    server: IntArray
-    verdict: Verdict
-
-
-def stands_for(kinds: IntArray, servers: IntArray, table: HardwareTable) -> tuple[IntArray, IntArray]:
-    """(candidate, server) for every server and each candidate on its kind; `kinds` is the kind of each candidate."""
-    at, candidate = np.nonzero(table.twin[servers][:, None] == kinds[None, :])
-    return candidate, servers[at]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Margins:
-    """Per candidate, factors on predictions that make a bound hold at the asked confidence; `rate` lowers capacity."""
-
-    ttft: FloatArray
-    tpot: FloatArray
-    rate: FloatArray
-
-    @staticmethod
-    def together(each: Sequence["Margins"]) -> "Margins":
-        """All of them, one after another."""
-        if len(each) == 1:
-            return each[0]
-        return Margins(
-            **{name: np.concatenate([getattr(one, name) for one in each]) for name in ("ttft", "tpot", "rate")}
-        )
-
-    def take(self, rows: slice) -> "Margins":
-        """The candidates of these rows."""
-        return Margins(ttft=self.ttft[rows], tpot=self.tpot[rows], rate=self.rate[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,40 +64,6 @@ class Targets:
     ttft_s: FloatArray
     tpot_s: FloatArray
     longest_tokens: FloatArray
-
-
-def needs_fabric(group: Group, table: HardwareTable) -> BoolArray:
-    """Candidates whose servers talk to each other: an instance over several of them, or KV caches that cross."""
-    crosses = group.layouts.gpus_instance > table.gpus_server[group.layouts.server]
-    return np.asarray(crosses | group.disaggregated, dtype=np.bool_)
-
-
-def margins_of(
-    bench: Bench, server: IntArray, *, table: HardwareTable, calibration: Calibration, confidence: float
-) -> Margins:
-    """Quantile factors by the GPU of each candidate."""
-    regime = bench.load.label, bench.disaggregated
-    ttft, tpot, rate = _factors(table, calibration, confidence, regime=regime)[:, server]
-    return Margins(ttft=ttft, tpot=tpot, rate=rate)
-
-
-@lru_cache(maxsize=256)
-def _factors(
-    table: HardwareTable, calibration: Calibration, confidence: float, *, regime: tuple[str, bool]
-) -> FloatArray:
-    """Factors on TTFT, TPOT and rate of every server."""
-    label, disaggregated = regime
-    each = [spreads_of(label, calibration, gpu=gpu.id, disaggregated=disaggregated) for gpu in table.gpus]
-    factors = [
-        (
-            spreads.ttft.quantile_factor(confidence),
-            spreads.tpot.quantile_factor(confidence),
-            # Capacity is only ever lowered: who is content with little confidence may not buy less than the median.
-            min(1.0, spreads.rate.quantile_factor(1.0 - confidence)),
-        )
-        for spreads in each
-    ]
-    return np.array(factors, dtype=np.float64).T
 
 
 def memory_verdict(
@@ -233,16 +133,11 @@ def plan_fleet(
     return fleet if targets.unit is Unit.GPUS else _at_demand(fleet, coarse, targets)
 
 
-def _reached(carried: FloatArray, share: FloatArray) -> IntArray:
-    """The first batch that carries as much; the first of all where none does."""
-    return np.asarray(np.argmax(np.maximum.accumulate(carried, axis=1) >= share[:, None], axis=1), dtype=np.int64)
-
-
 def _at_demand(fleet: Fleet, point: ServingPoint, targets: Targets) -> Fleet:
     """The same fleets with their speeds at their share of the demand instead of at the most that they carry."""
     carried = point.in_flight if targets.unit is Unit.IN_FLIGHT else point.requests_s
     share = np.minimum(targets.wanted / fleet.instances, carried.max(axis=1))
-    after = np.maximum(1, _reached(carried, share))
+    after = np.maximum(1, reached(carried, share))
     rows = np.arange(after.size)
     low, high = carried[rows, after - 1], carried[rows, after]
     part = np.clip((share - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
@@ -325,35 +220,15 @@ def _fleet(
     size = table.gpus_server[layouts.server]
     instance = layouts.gpus_instance
     if targets.unit is Unit.GPUS:
-        servers = np.ceil(wanted / size)
-        placed = np.where(instance <= size, servers * (size // instance), np.floor(servers * size / instance))
-        total = np.minimum(np.floor(wanted / instance), placed)
-        decoding = np.where(ratio > 0.0, np.maximum(1.0, np.floor(total / (1.0 + ratio))), total)
-        prefilling = np.where(ratio > 0.0, np.maximum(0.0, total - decoding), 0.0)
-        # One decode instance may be more than the other instances can prefill for.
-        fed = np.minimum(1.0, prefilling / np.where(ratio > 0.0, decoding * ratio, 1.0))
-        predicted = np.where(ratio > 0.0, predicted * fed, predicted)
-        capacity = np.where(ratio > 0.0, capacity * fed, capacity)
-        verdict = refuse(
-            verdict,
-            (total < 1.0) | ((ratio > 0.0) & (prefilling < 1.0)),
-            limit=Limit.FLEET,
-            required=instance.astype(np.float64),
-            available=wanted,
-        )
+        held = held_by(wanted, ratio=ratio, instance=instance, size=size)
+        counts: Counts = held
+        predicted, capacity = predicted * held.fed_fraction, capacity * held.fed_fraction
+        need = instance.astype(np.float64)
+        verdict = refuse(verdict, held.too_few, limit=Limit.FLEET, required=need, available=wanted)
     else:
-        decoding = np.maximum(1.0, np.ceil(wanted / capacity - 1e-9))
-        # With fewer requests in flight than it holds, a decode instance still comes near to its full rate.
-        needed = (
-            decoding * np.minimum(ratio, _ratio_at(coarse, wanted / decoding))
-            if by_flight
-            else wanted / capacity * ratio
-        )
-        prefilling = np.where(ratio > 0.0, np.maximum(1.0, np.ceil(needed - 1e-9)), 0.0)
-        servers = _servers(decoding + prefilling, instance=instance, size=size)
-        # Whole servers are bought: copies fill them, and each carries less.
-        filled = np.where(instance <= size, servers * (size // instance), decoding)
-        decoding = np.where(ratio > 0.0, decoding, np.maximum(decoding, filled))
+        tried = coarse if by_flight else None
+        counts = taken_by(wanted, capacity, ratio=ratio, in_flight=tried, instance=instance, size=size)
+    servers = counts.servers
     most = calibration.assumption("fleet.max_gpus")
     desktop = table.desktop[layouts.server]
     most_here = np.where(desktop, calibration.assumption("fleet.desktop_most_systems") * size, most)
@@ -361,28 +236,16 @@ def _fleet(
         verdict, servers * size > most_here, limit=Limit.FLEET, required=servers * size, available=most_here
     )
     return Fleet(
-        idle_gpus=np.maximum(0.0, servers * size - (decoding + prefilling) * instance),
+        idle_gpus=np.maximum(0.0, servers * size - (counts.decoding + counts.prefilling) * instance),
         batch=picked(point.batch),
         predicted=predicted,
         capacity=capacity,
-        instances=decoding,
-        prefill_instances=prefilling,
+        instances=counts.decoding,
+        prefill_instances=counts.prefilling,
         # A refused candidate may need absurdly many; integers end where floats do not.
         servers=np.minimum(servers, most + 1.0).astype(np.int64),
         tokens_s_user=1.0 / picked(point.tpot_s),
-        requests_s=picked(point.requests_s) * decoding,
+        requests_s=picked(point.requests_s) * counts.decoding,
         margins=margins,
         verdict=verdict,
     )
-
-
-def _ratio_at(point: ServingPoint, in_flight: FloatArray) -> FloatArray:
-    """Prefill instances to a decode instance with so many requests in flight; infinite beyond what it was tried at."""
-    ratio = point.prefill_instances[np.arange(in_flight.size), _reached(point.in_flight, in_flight)]
-    return np.where(point.in_flight.max(axis=1) >= in_flight, ratio, np.inf)
-
-
-def _servers(instances: FloatArray, *, instance: IntArray, size: IntArray) -> FloatArray:
-    """Whole servers: instances smaller than a server share one, larger ones take several."""
-    shared = np.ceil(instances / np.maximum(1, size // instance))
-    return np.asarray(np.where(instance <= size, shared, instances * np.ceil(instance / size)), dtype=np.float64)

@@ -15,7 +15,8 @@ from service.sizing.inference.explain import (
     serving_utilisation,
     step_floor,
 )
-from service.sizing.inference.fleet import Fleet, Group, needs_fabric
+from service.sizing.inference.fleet import Fleet
+from service.sizing.inference.groups import Group, needs_fabric
 from service.sizing.inference.layout import parallel_layout, pool_plan
 from service.sizing.inference.operate import batch_limit
 from service.sizing.inference.predict import (
@@ -32,7 +33,7 @@ from service.sizing.inference.predict import (
 from service.sizing.inference.requests import Traffic
 from service.sizing.inference.residuals import Spreads, spreads_of
 from service.sizing.inference.traffic import FleetDemand, Unit, slo_seconds
-from service.sizing.infrastructure import infrastructure
+from service.sizing.infrastructure import Infrastructure, infrastructure
 from service.sizing.interval import Interval, Metric, interval
 from service.sizing.joint import Sizing
 from service.sizing.place import memory_parts
@@ -192,17 +193,15 @@ def _served(one: Picked, values: PointValues, scene: Scene, *, confidence_fracti
     )
 
 
-def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: Contest) -> SizingOption:
-    group, row = one.group, one.row
-    server = scene.table.servers[one.server]
-    crosses = bool(needs_fabric(group, scene.table)[row])
-    around = infrastructure(
-        server,
+def _around(one: Picked, scene: Scene) -> Infrastructure:
+    """Network, storage and facility."""
+    return infrastructure(
+        scene.table.servers[one.server],
         scene.table.gpus[one.server],
         servers=one.servers,
-        east_west=crosses,
+        east_west=bool(needs_fabric(one.group, scene.table)[one.row]),
         storage=inference_storage(
-            weights_bytes=group.load.checkpoint_bytes,
+            weights_bytes=one.group.load.checkpoint_bytes,
             versions=VERSIONS_KEPT,
             servers=one.servers,
             load_s=scene.calibration.assumption("inference.cold_start_load_s"),
@@ -211,6 +210,12 @@ def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: C
         constraints=scene.constraints,
         calibration=scene.calibration,
     )
+
+
+def _option(rank: int, one: Picked, served: _Served, scene: Scene, *, contest: Contest) -> SizingOption:
+    group, row = one.group, one.row
+    server = scene.table.servers[one.server]
+    around = _around(one, scene)
     spare = 1 if scene.workload.availability is Availability.N_PLUS_1 else 0
     return SizingOption(
         rank=rank,

@@ -11,9 +11,9 @@ from service.sizing.inference.assumed import inference_assumed
 from service.sizing.inference.candidates import Candidates, candidates_of
 from service.sizing.inference.choice import Contest, contest_of
 from service.sizing.inference.context import check_context
-from service.sizing.inference.fleet import Fleet, Group
+from service.sizing.inference.fleet import Fleet
 from service.sizing.inference.formats import Formats
-from service.sizing.inference.groups import candidate_groups, servers_by_formats
+from service.sizing.inference.groups import Group, candidate_groups, servers_by_formats
 from service.sizing.inference.option import Picked, Scene, inference_options, operating_values
 from service.sizing.inference.pick import operated_speed, pick, ranked
 from service.sizing.inference.sensitivity import inference_sensitivity

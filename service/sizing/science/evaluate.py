@@ -26,6 +26,7 @@ from service.sizing.science.performance import (
     performance,
     trained_performance,
 )
+from service.sizing.science.rate import RateTable
 from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
 from service.sizing.science.trained import trained_deployment
 from service.sizing.science.workload import FoldingWorkload, ScienceWorkload
@@ -56,11 +57,7 @@ def estimate_science(
     fed = min(deployment.gpus, _fed_gpus(deployment, table, job.application))
     rows = _rows(job, deployment, fed)
     each = int(rows.gpus_instance[0])
-    if job.training is None:
-        physics = performance(job, rows, table=table, rates=rates, calibration=calibration)
-    else:
-        trained = trained_deployment(job.training, deployment, gpu=gpu, table=table, calibration=calibration)
-        physics = trained_performance(job, trained, rates=rates, calibration=calibration)
+    physics = _physics(job, deployment, rows, table=table, rates=rates, calibration=calibration)
     if not np.isfinite(physics.item_s[0]):
         raise _unknown(job, gpu, each)
     longest = longest_that_fits(job, float(table.memory_bytes[0]))
@@ -134,6 +131,16 @@ def _rows(job: Job, deployment: Deployment, fed: int) -> Rows:
         gpus_instance=np.array([max(1, shared // replicas)], dtype=np.float64),
         instances=np.array([replicas], dtype=np.float64),
     )
+
+
+def _physics(
+    job: Job, deployment: Deployment, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
+) -> Performance:
+    """By the rates of the application, or as the training engine has it."""
+    if job.training is None:
+        return performance(job, rows, table=table, rates=rates, calibration=calibration)
+    trained = trained_deployment(job.training, deployment, gpu=table.gpus[0], table=table, calibration=calibration)
+    return trained_performance(job, trained, rates=rates, calibration=calibration)
 
 
 def _around(

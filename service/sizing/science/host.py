@@ -85,12 +85,7 @@ def surroundings(
     spare = servers * spare_of_server(server, host=host, usable=gpus_server, needs=needs)
     searching_gb = 0.0 if needs is None else _search_ram_gb(needs, searches_server(needs, spare=spare, servers=servers))
     if host is not None:
-        requirements += [
-            Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
-            Quantity(name=HOST_RAM, value=host.ram_gb_gpu * gpus_server + searching_gb),
-            Quantity(name=LOCAL_NVME, value=local_nvme_tb(job)),
-            Quantity(name="database_tb", value=database_tb(job)),
-        ]
+        requirements += _host_quantities(job, host, gpus_server=gpus_server, searching_gb=searching_gb)
     if gpus_server < server.gpus:
         notes.append(f"host cores or RAM feed {spoken(gpus_server)} of the {server.gpus} GPUs of a server")
     if needs is not None:
@@ -115,6 +110,16 @@ def surroundings(
             calibration=calibration,
         ),
     )
+
+
+def _host_quantities(job: Job, host: HostNeeds, *, gpus_server: float, searching_gb: float) -> list[Quantity]:
+    """What the GPUs of a server that work ask of it; the RAM with what searches it."""
+    return [
+        Quantity(name="host_cores_server", value=host.cores_gpu * gpus_server),
+        Quantity(name=HOST_RAM, value=host.ram_gb_gpu * gpus_server + searching_gb),
+        Quantity(name=LOCAL_NVME, value=local_nvme_tb(job)),
+        Quantity(name="database_tb", value=database_tb(job)),
+    ]
 
 
 def database_tb(job: Job) -> float | None:

@@ -38,27 +38,7 @@ def candidate_working(point: Point, calibration: Calibration) -> tuple[WorkingSt
 
 
 def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
-    job, shape, recipe = point.job, point.job.shape, point.job.recipe
-    per_param = (
-        ("weights", recipe.weight_bytes, "parameters of the fullest stage / (tp, ep, ZeRO-3) x bytes + frozen copies"),
-        ("gradients", recipe.gradient_bytes, "trained parameters / (tp, ep, ZeRO-2) x bytes"),
-        ("optimizer", recipe.optimizer_bytes, "trained parameters / (tp, ep, ZeRO-1 over dp x cp) x bytes"),
-    )
-    states = tuple(
-        WorkingStep(
-            name=f"{name}_gb",
-            value=float(getattr(point.memory, name)[0]) / GB,
-            unit="GB per GPU",
-            formula=formula,
-            inputs=(
-                Quantity(name="params_b", value=shape.total_params / BILLION),
-                Quantity(name="bytes_param", value=size),
-                *_degrees(point),
-            ),
-            source=f"arXiv 1910.02054; {_ASSUMPTIONS}",
-        )
-        for name, size, formula in per_param
-    )
+    job, shape = point.job, point.job.shape
     layers = WorkingStep(
         name="activations_gb",
         value=float(point.memory.activations[0]) / GB,
@@ -92,10 +72,59 @@ def _memory_working(point: Point) -> tuple[WorkingStep, ...]:
         source=f"{_ASSUMPTIONS}; config/hardware/gpus.yaml",
     )
     shift = median_step(computed, job.memory_spread.median_factor, name="allocated_memory_p50_gb", source=_FIT)
-    return (*states, layers, computed, shift, total)
+    return (*_state_steps(point), layers, computed, shift, total)
+
+
+def _state_steps(point: Point) -> tuple[WorkingStep, ...]:
+    """What is kept of each parameter."""
+    shape, recipe = point.job.shape, point.job.recipe
+    per_param = (
+        ("weights", recipe.weight_bytes, "parameters of the fullest stage / (tp, ep, ZeRO-3) x bytes + frozen copies"),
+        ("gradients", recipe.gradient_bytes, "trained parameters / (tp, ep, ZeRO-2) x bytes"),
+        ("optimizer", recipe.optimizer_bytes, "trained parameters / (tp, ep, ZeRO-1 over dp x cp) x bytes"),
+    )
+    return tuple(
+        WorkingStep(
+            name=f"{name}_gb",
+            value=float(getattr(point.memory, name)[0]) / GB,
+            unit="GB per GPU",
+            formula=formula,
+            inputs=(
+                Quantity(name="params_b", value=shape.total_params / BILLION),
+                Quantity(name="bytes_param", value=size),
+                *_degrees(point),
+            ),
+            source=f"arXiv 1910.02054; {_ASSUMPTIONS}",
+        )
+        for name, size, formula in per_param
+    )
 
 
 def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
+    parts = tuple(
+        WorkingStep(
+            name=f"{name}_s",
+            value=float(np.atleast_1d(getattr(point.step, name))[0]),
+            unit="s per step",
+            formula=what,
+            inputs=(),
+            source=f"{_METHOD}; {_FIT}",
+        )
+        for name, what in PARTS.items()
+    )
+    total = WorkingStep(
+        name="step_time_s",
+        value=point.step_s,
+        unit="s",
+        formula="(m + (pp-1)/vpp) x micro-batch of the slowest stage + exposed data parallel + optimizer + fixed",
+        inputs=(),
+        source=_METHOD,
+    )
+    return (*_work_steps(point, calibration), *parts, total)
+
+
+def _work_steps(point: Point, calibration: Calibration) -> tuple[WorkingStep, ...]:
+    """What a step multiplies, how fast, and in how many turns."""
     job = point.job
     gpu = point.table.gpus[point.server]
     compute = job.recipe.compute
@@ -104,7 +133,7 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
     multiplied = shape.dense_params + shape.active_routed_params + shape.head_matmul_params
     product_flop = 2.0 * multiplied * job.step_tokens * (job.recipe.passes + job.recipe.reference_passes)
     rounds = micro_batches(point.layouts, job.batch_sequences)
-    head = (
+    return (
         WorkingStep(
             name="step_flop",
             value=job.step_flop,
@@ -140,26 +169,6 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
             source=_METHOD,
         ),
     )
-    parts = tuple(
-        WorkingStep(
-            name=f"{name}_s",
-            value=float(np.atleast_1d(getattr(point.step, name))[0]),
-            unit="s per step",
-            formula=what,
-            inputs=(),
-            source=f"{_METHOD}; {_FIT}",
-        )
-        for name, what in PARTS.items()
-    )
-    total = WorkingStep(
-        name="step_time_s",
-        value=point.step_s,
-        unit="s",
-        formula="(m + (pp-1)/vpp) x micro-batch of the slowest stage + exposed data parallel + optimizer + fixed",
-        inputs=(),
-        source=_METHOD,
-    )
-    return (*head, *parts, total)
 
 
 def _run_working(point: Point) -> tuple[WorkingStep, ...]:
