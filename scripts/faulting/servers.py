@@ -14,6 +14,8 @@ from scripts.faulting.proxy import Proxy
 from scripts.postgresql import PostgreSQL, new_server
 
 _DATABASE = "headroom"
+# Twice as many sessions as all pools of the product may hold: too many of them are counted, and not turned away.
+PLACES = 240
 _CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND application_name = 'headroom'"""
 
@@ -117,7 +119,7 @@ def make_servers(folder: Path) -> tuple[Database, Redis, Redis]:
     """Database, broker and cache with their files in a folder; the proxies listen, the servers do not run yet."""
     data = folder / "postgresql"
     data.mkdir()
-    database = Database(new_server(data))
+    database = Database(new_server(data, max_connections=str(PLACES)))
     broker, cache = (
         Redis(EmbeddedServer(role=role, folder=folder / role), folder / f"{role}.log")
         for role in (ServerRole.BROKER, ServerRole.CACHE)

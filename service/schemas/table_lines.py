@@ -12,10 +12,11 @@ from service.schemas.json_text import MalformedBodyError
 _QUOTE = '"'
 _ENDS = ("\n", "\r")
 _READ_CHARACTERS = 65_536
-# Lines that a row goes on with, and quotes of rows that are too long: each is looked at by itself.
-_MOST_SEEN = 1_000_000
-# A hundred thousand rows of all columns that a table may have are twenty.
-_MOST_CELLS = 30_000_000
+# A hundred thousand rows of all columns that a table may have are twenty million.
+_MOST_CELLS = 24_000_000
+# What takes longer than a cell does counts as so many of them: a line that a row goes on with, and a quote of a row
+# that is too long, which is looked at by itself.
+_CELLS_LINE, _CELLS_QUOTE = 60, 10
 
 
 class LongRowError(Exception):
@@ -26,17 +27,20 @@ class TableLines:
     """The lines, told row by row by whoever parts them."""
 
     def __init__(self, text: TextIO, most: int) -> None:
-        self.read = self._seen = self._cells = 0
+        self.read = self._counted = 0
         self.delimiter = ","
         self._text = text
         self._ended, self._cut = True, False
+        self._end = _RowEnd()
         self.begin_row(most)
 
-    def begin_row(self, most: int) -> None:
-        """What is read from now on is of another row."""
+    def begin_row(self, most: int, *, after: int = 0) -> None:
+        """What is read from now on is of another row than the one of so many cells that was."""
+        self._count(after)
         self.most = self._left = most
         self._begins, self._line = self.read + 1, ""
-        self._end = _RowEnd(self.delimiter)
+        self._parted = 0
+        self._end.begin(self.delimiter)
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -44,8 +48,9 @@ class TableLines:
     def __next__(self) -> str:
         if self._line:
             self._end.is_in(self._line)
+            self._parted += self._line.count(self.delimiter)
             self._line = ""
-            self._see(1)
+            self._count(_CELLS_LINE)
         line = self._piece(self._left + 1)
         if not line:
             raise StopIteration
@@ -62,17 +67,21 @@ class TableLines:
 
     def pass_over(self) -> None:
         """Read on to the end of the row."""
+        self._count(self._parted)
         for piece in filter(None, chain([self._line], iter(partial(self._piece, _READ_CHARACTERS), ""))):
-            self._see(1 + piece.count(_QUOTE))
+            self._count(_CELLS_LINE + piece.count(self.delimiter) + _CELLS_QUOTE * piece.count(_QUOTE))
             if self._end.is_in(piece):
                 return
         if self._end.inside:
             raise MalformedBodyError(f"The body is not CSV: a quote in the row of line {self._begins} is never closed.")
 
-    def _see(self, count: int) -> None:
-        self._seen += count
-        if self._seen > _MOST_SEEN:
-            raise InvalidRequestError(f"The rows of the upload go on over more than {_MOST_SEEN} lines and quotes.")
+    def _count(self, cells: int) -> None:
+        self._counted += cells
+        if self._counted > _MOST_CELLS:
+            raise InvalidRequestError(
+                f"The upload has more than {_MOST_CELLS} cells; a line inside of a row counts as {_CELLS_LINE} of "
+                f"them, a quote in a row that is too long as {_CELLS_QUOTE}."
+            )
 
     def _piece(self, most: int) -> str:
         piece = self._text.readline(most)
@@ -83,16 +92,14 @@ class TableLines:
             self.read += self._ended
             self._ended = piece.endswith(_ENDS)
             self._cut = len(piece) == most and piece.endswith("\r")
-            self._cells += piece.count(self.delimiter)
-            if self._cells > _MOST_CELLS:
-                raise InvalidRequestError(f"The upload has more than {_MOST_CELLS} cells.")
         return piece
 
 
 class _RowEnd:
     """Where a row ends: at the first end of a line that is not in quotes, which open where a cell begins."""
 
-    def __init__(self, delimiter: str) -> None:
+    def begin(self, delimiter: str) -> None:
+        """With another row."""
         self.inside = False
         self._delimiter = self._before = delimiter
         # Where quotes were closed last, seen from the piece; again right after it, they are one in the text.

@@ -6,12 +6,12 @@ It is looked at as a whole first, so that what is refused in the end costs littl
 import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from service.errors import InvalidRequestError
 from service.schemas.json_text import MalformedBodyError
-from service.schemas.uploaded_item import Uploaded, too_long
-from service.schemas.uploaded_list import list_members
+from service.schemas.uploaded_item import Cut, Uploaded, too_long
+from service.schemas.uploaded_list import list_items
 from service.schemas.uploaded_table import row_item, table_rows
 
 NDJSON = "application/x-ndjson"
@@ -45,27 +45,21 @@ def _check_encoding(start: bytes) -> None:
         raise MalformedBodyError("The upload is in UTF-16; save it as UTF-8 (spreadsheets call that CSV UTF-8).")
 
 
-class _Line(NamedTuple):
-    """A line that is not blank; without its text where that is too long."""
-
-    number: int
-    text: bytes | None
-
-
-def _lines(stream: BinaryIO, most_bytes: int) -> Iterator[_Line]:
+def _lines(stream: BinaryIO, most_bytes: int) -> Iterator[Cut]:
+    """The lines that are not blank."""
     number = blank = 0
     while text := stream.readline(most_bytes + 2):
         number += 1
         if len(text) > most_bytes and not text.endswith(b"\n"):
             if _has_words(stream, text):
-                yield _Line(number, None)
+                yield Cut(number, None)
                 continue
             text = b""
         text = text.strip()
         if number == 1:
             text = text.removeprefix(codecs.BOM_UTF8)
         if text:
-            yield _Line(number, text)
+            yield Cut(number, text)
         else:
             blank += 1
             if blank > _MOST_BLANK_LINES:
@@ -82,25 +76,21 @@ def _has_words(stream: BinaryIO, begun: bytes) -> bool:
     return found
 
 
-def _line_item(line: _Line, most_bytes: int) -> Uploaded:
-    number, text = line
+def _item(cut: Cut, most_bytes: int) -> Uploaded:
+    number, text = cut
     if text is None:
         return Uploaded(line=number, wrong=too_long(most_bytes))
     try:
         asked = text.decode()
     except UnicodeDecodeError as error:
-        return Uploaded(line=number, wrong=f"The line is not UTF-8: byte {error.start} cannot be read.")
+        return Uploaded(line=number, wrong=f"The item is not UTF-8: byte {error.start} of it cannot be read.")
     if "\x00" in asked:
-        return Uploaded(line=number, wrong="The line contains the character NUL.")
+        return Uploaded(line=number, wrong="The item contains the character NUL.")
     return Uploaded(line=number, asked=asked)
 
 
 def _rows(stream: BinaryIO, most_bytes: int) -> Iterator[Any]:
     return table_rows(stream, most_bytes, most_blank=_MOST_BLANK_LINES)
-
-
-def _member_item(member: Uploaded, _most_bytes: int) -> Uploaded:
-    return member
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +101,4 @@ class _Form:
     item: Callable[[Any, int], Uploaded]
 
 
-_FORMS = {NDJSON: _Form(_lines, _line_item), CSV: _Form(_rows, row_item), JSON: _Form(list_members, _member_item)}
+_FORMS = {NDJSON: _Form(_lines, _item), CSV: _Form(_rows, row_item), JSON: _Form(list_items, _item)}

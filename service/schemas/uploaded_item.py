@@ -1,6 +1,14 @@
 """One item of an uploaded batch, before anybody reads it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Cut(NamedTuple):
+    """An item as it stands in the upload; without its text where that is too long."""
+
+    number: int
+    text: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Workloads in CSV: a row is one; columns are fields by their path, such as workload.demand.requests_s."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ _LONGEST_COLUMN = 100
 _MOST_COLUMNS = 200
 # Each of them in quotes that stand twice.
 _LONGEST_HEADING = _MOST_COLUMNS * (2 * _LONGEST_COLUMN + 3)
+# A character for each byte: what parts rows and cells is ASCII, and no byte of any other character in UTF-8.
+_BYTES = "latin-1"
 
 _Path = tuple[str, ...]
 
@@ -38,15 +41,17 @@ class TableRow(NamedTuple):
 
 
 def table_rows(stream: BinaryIO, most_bytes: int, *, most_blank: int) -> Iterator[TableRow]:
-    """The rows under the heading. A row has at most as many characters as an item has bytes, over all its lines."""
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    """The rows under the heading. A row has at most as many bytes as an item, over all its lines."""
+    if stream.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        stream.seek(0)
+    text = io.TextIOWrapper(stream, encoding=_BYTES, newline="")
     lines = TableLines(text, _LONGEST_HEADING)
     try:
         yield from _rows(lines, most_bytes, most_blank)
     except csv.Error as error:
         raise MalformedBodyError(f"The body is not CSV: {error} at line {lines.read}.") from error
     except LongRowError as error:
-        raise InvalidRequestError(f"The heading has more than {lines.most} characters.") from error
+        raise InvalidRequestError(f"The heading has more than {lines.most} bytes.") from error
     finally:
         text.detach()
 
@@ -67,7 +72,7 @@ def _rows(lines: TableLines, most_bytes: int, most_blank: int) -> Iterator[Table
             lines.pass_over()
         if row is None:
             break
-        lines.begin_row(most_bytes)
+        lines.begin_row(most_bytes, after=0 if isinstance(row, str) else len(row))
         if not any(row):
             blank += 1
             _check_blank(blank, most_blank)
@@ -81,7 +86,7 @@ def _rows(lines: TableLines, most_bytes: int, most_blank: int) -> Iterator[Table
 def _wrong(error: Exception, most_bytes: int) -> str:
     if isinstance(error, LongRowError):
         return too_long(most_bytes)
-    return f"The row is not CSV, or one of its cells has more than {csv.field_size_limit()} characters."
+    return f"The row is not CSV, or one of its cells has more than {csv.field_size_limit()} bytes."
 
 
 def _heading(lines: TableLines, *, most_blank: int) -> tuple[int, str]:
@@ -105,7 +110,7 @@ def _paths(heading: list[str]) -> list[_Path]:
     """The fields that the columns stand for; InvalidRequestError for a heading that cannot be one."""
     if len(heading) > _MOST_COLUMNS:
         raise InvalidRequestError(f"The table has {len(heading)} columns; at most {_MOST_COLUMNS} are read.")
-    names = [name.strip() for name in heading]
+    names = [name.encode(_BYTES).decode(errors="replace").strip() for name in heading]
     for name in names:
         good = name.isascii() and name.isprintable() and all(name.split(".")) and len(name) <= _LONGEST_COLUMN
         if not good:
@@ -127,14 +132,18 @@ def row_item(found: TableRow, most_bytes: int) -> Uploaded:
         return Uploaded(line=number, wrong=row)
     if len(row) > len(paths):
         return Uploaded(line=number, wrong=f"The row has {len(row)} cells and the heading {len(paths)}.")
+    try:
+        cells = [cell if cell.isascii() else cell.encode(_BYTES).decode() for cell in row]
+    except UnicodeDecodeError:
+        return Uploaded(line=number, wrong="The row is not UTF-8.")
     item: dict[str, object] = {}
-    for path, cell in zip(paths, row, strict=False):
+    for path, cell in zip(paths, cells, strict=False):
         if cell != "" and not _put(item, path, _cell(path, cell)):
             return Uploaded(line=number, wrong=f"{'.'.join(path)} lies inside of another column's value.")
     try:
         asked = orjson.dumps(item)
-    except (orjson.JSONEncodeError, TypeError):
-        return Uploaded(line=number, wrong="The row is not UTF-8.")
+    except orjson.JSONEncodeError:
+        return Uploaded(line=number, wrong="A cell of the row is nested too deeply.")
     return (
         Uploaded(line=number, asked=asked.decode())
         if len(asked) <= most_bytes

@@ -76,10 +76,16 @@ def test_a_row_tells_what_its_total_is_without(acme, work):
 
 
 def test_a_list_is_a_batch(acme, work):
-    answer = post(acme, data=json.dumps([asking("one"), 7, FOLD]).encode(), media_type="application/json")
+    good = [json.dumps(item).encode() for item in (asking("one"), FOLD)]
+    answer = post(acme, data=b"[%s, 7, 1 2, %s]" % tuple(good), media_type="application/json")
     work()
     found = acme.get(f"{answer.headers['Location']}/items").json["items"]
-    assert [(item["line"], item["state"]) for item in found] == [(1, "done"), (2, "refused"), (3, "done")]
+    assert [(item["line"], item["state"]) for item in found] == [
+        (1, "done"),
+        (2, "refused"),
+        (3, "refused"),
+        (4, "done"),
+    ]
 
 
 def test_a_dry_run_tells_what_would_be_refused_and_keeps_nothing(acme):
@@ -110,9 +116,9 @@ def test_the_same_upload_under_its_key_is_one_batch(acme, rival, work):
         (b"[]", "application/json", 422, "at least one"),
         (b'{"a": 1}', "application/json", 400, "JSON list"),
         (b'[{"a": 1}, {"a": ', "application/json", 400, "item 2"),
-        (b"[1 2]", "application/json", 400, "neither a comma"),
+        (b"[1}", "application/json", 400, "neither a comma"),
         (b"[1] 2", "application/json", 400, "something follows"),
-        (b"[" * 100_000, "application/json", 400, "nested"),
+        (b"[" * 100_000, "application/json", 400, "item 1 has no end"),
         (b"name,,x\n1,2,3\n", CSV, 422, "names no field"),
         (b"name,name\n1,2\n", CSV, 422, "stands twice"),
         (b'name\n"a', CSV, 400, "not CSV"),

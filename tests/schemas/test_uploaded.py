@@ -1,15 +1,20 @@
 """Uploads are cut into items: line by line, row by row, member by member, and never all of it at once."""
 
+import csv
 import io
 import json
 import time
 import tracemalloc
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from service.errors import InvalidRequestError
+from service.schemas import uploaded_list
 from service.schemas.json_text import MalformedBodyError
-from service.schemas.uploaded import CSV, JSON, NDJSON, uploaded
+from service.schemas.uploaded import CSV, JSON, MOST_ITEMS, NDJSON, uploaded
+from service.schemas.workload import SizingRequestSchema
 from tests.schemas.requests import CHAT
 
 
@@ -67,7 +72,7 @@ def test_a_row_that_is_too_long_is_an_item_of_its_own(long, most, end):
         inner = long.count("\n")
         told = [(2, True), (3, False), (4 + inner, True), (6 + inner, False)]
         assert [(item.line, item.wrong is None) for item in found] == told
-        assert f"at most {most} bytes" in found[1].wrong or "131072 characters" in found[1].wrong
+        assert f"at most {most} bytes" in found[1].wrong or "131072 bytes" in found[1].wrong
         assert json.loads(found[2].asked) == {"name": "b", "labels": {"a": "2"}}
 
 
@@ -81,7 +86,7 @@ def test_a_row_of_exactly_the_limit_is_taken():
 def test_a_long_cell_is_wrong_in_its_row_alone():
     found = cut(b"name\na\n" + b"x" * 140_000 + b"\nb\n", CSV, most_bytes=MB)
     assert [(item.line, item.wrong is None) for item in found] == [(2, True), (3, False), (4, True)]
-    assert "131072 characters" in found[1].wrong
+    assert "131072 bytes" in found[1].wrong
 
 
 def test_quotes_that_are_never_closed_hide_no_row():
@@ -117,6 +122,13 @@ def test_rows_that_do_not_fit_the_heading_are_wrong_alone():
     assert [(item.line, item.wrong is None) for item in found] == [(2, False), (3, False), (4, True), (6, True)]
 
 
+def test_a_cell_that_is_no_text_is_wrong_in_its_row_alone():
+    deep = b"[" * 300 + b"]" * 300
+    found = cut(b"name,workload.tokens\n\xc3\xa9,1\n\xe9,1\nx," + deep + b"\n", CSV)
+    assert [json.loads(item.asked)["name"] for item in found if item.wrong is None] == ["\u00e9"]
+    assert [item.wrong for item in found[1:]] == ["The row is not UTF-8.", "A cell of the row is nested too deeply."]
+
+
 @pytest.mark.parametrize("heading", [b"", b"a,,b", b"a..b", "\u00e4".encode(), b"a,a", b",".join([b"x"] * 300)])
 def test_a_heading_that_names_no_fields_is_refused(heading):
     with pytest.raises(InvalidRequestError):
@@ -132,16 +144,52 @@ def test_members_are_found_across_pieces():
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{}", b"[1", b"[1,", b"[1,]", b"[1 2]", b"[1]]", b"[tru]", b"[\xff]", b'["\x00"]', b"[" * 900],
+    [
+        b"",
+        b"{}",
+        b"[",
+        b"[1",
+        b"[1,",
+        b"[1,]",
+        b"[,]",
+        b"[1,,2]",
+        b"[1}",
+        b"[1]]",
+        b"[1],",
+        b"[1] 2",
+        b'["]',
+        b'["a\\"]',
+        b"[" * 900,
+    ],
 )
 def test_what_is_no_list_is_malformed(data):
     with pytest.raises(MalformedBodyError):
         cut(data, JSON)
 
 
-def test_a_member_that_never_ends_is_refused():
-    with pytest.raises(InvalidRequestError, match="Item 2 is longer"):
+def test_what_is_no_json_or_too_long_is_wrong_alone_in_a_list_too():
+    texts = [b"1 2", b"tru", b'{"a": 1]', b'"\xff"', b'"\x00"', b" " * 2000 + b"4", b'"' + b"x" * 999 + b'"', b"5"]
+    found = cut(b"[" + b" , ".join(texts) + b"]", JSON)
+    assert [item.line for item in found] == list(range(1, 9))
+    assert [item.asked for item in found] == ["1 2", "tru", '{"a": 1]', "", "", "4", "", "5"]
+    assert ["UTF-8" in str(item.wrong) for item in found] == [place == 3 for place in range(8)]
+    assert ["NUL" in str(item.wrong) for item in found] == [place == 4 for place in range(8)]
+    assert ["at most 1000 bytes" in str(item.wrong) for item in found] == [place == 6 for place in range(8)]
+
+
+def test_an_item_that_never_ends_is_named():
+    with pytest.raises(MalformedBodyError, match="item 2 has no end"):
         cut(b'[1, "' + b"x" * 300_000, JSON)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_items_are_found_wherever_a_list_is_read_in_pieces(size, monkeypatch):
+    monkeypatch.setattr(uploaded_list, "_READ_BYTES", size)
+    texts = [r'"\\"', r'"\"]"', r'["\\\"", {"a": "}]"}]', r'"\u00e9\\\\"', '"\u00e9,"', "{}", "-1.5e3", r'"[\\\\\",["']
+    between = " ,\n"
+    found = cut(f" \r\n[{between.join(texts)} ]\t".encode(), JSON)
+    assert [item.asked for item in found] == texts
+    assert cut(b" [\t] ", JSON) == []
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", ","])
@@ -196,7 +244,10 @@ MB = 1_000_000
 
 def _members(count: int, items: int) -> bytes:
     """A list of so many items with so many members each, and something after it."""
-    item = b"{" + b",".join(b'"%05d":1' % n for n in range(count)) + b"}"
+    return _list(b"{" + b",".join('"\u20ac%05d":1'.encode() % n for n in range(count)) + b"}", items)
+
+
+def _list(item: bytes, items: int) -> bytes:
     return b"[" + b",".join([item] * items) + b"]x"
 
 
@@ -211,11 +262,12 @@ WASTE = {
     "items without end": (JSON, b"[" + b"{}," * 20 * MB + b"{}]"),
     "lines without end": (NDJSON, b"{}\n" * 20 * MB),
     "rows without end": (CSV, b"name\n" + b"x\n" * 20 * MB),
-    "lists in lists": (JSON, b"[" + b",".join([b"[" + b"[]," * 300_000 + b"1]"] * 66) + b"]"),
-    "numbers in lists": (JSON, b"[" + b",".join([b"[" + b"1," * 470_000 + b"1]"] * 66) + b"]x"),
-    "as many numbers as there may be": (JSON, b"[" + b",".join([b"[" + b"1," * 400_000 + b"1]"] * 14) + b"]x"),
-    "members of objects": (JSON, _members(70_000, 64)),
-    "as many members as there may be": (JSON, _members(70_000, 42)),
+    "lists in lists": (JSON, _list(b"[" + b"[]," * 300_000 + b"1]", 66)),
+    "numbers in lists": (JSON, _list(b"[" + b"1," * 470_000 + b"1]", 66)),
+    "members of objects": (JSON, _members(70_000, 60)),
+    "long lists of commas in texts": (JSON, _list(b'"' + b"," * 630 + b'"', 99_999)),
+    "escapes": (JSON, _list(b'"' + rb"\\" * 318 + b'"', 99_000)),
+    "escaped quotes": (JSON, _list(b'"' + rb"\"" * 318 + b'"', 99_000)),
     "one long number": (JSON, b"[" + b"1" * 60 * MB),
     "long texts, and no end": (JSON, b"[" + b'"' + b'x",' * 20 * MB),
     "a million columns": (CSV, b",".join(b"c%d" % n for n in range(MB)) + b"\n1\n"),
@@ -224,6 +276,17 @@ WASTE = {
     "a row that is one line, and no end": (CSV, b"name\n" + b"x," * 30 * MB + b'"'),
     "rows of many lines": (CSV, b"name\n" + (b'"' + b"x\n" * 400_000 + b'"\n') * 70),
     "cells without end": (CSV, b"name\n" + (b"," * 600 + b"x\n") * 99_000 + b'"'),
+    "cells in quotes": (CSV, b"name\n" + (b'"",' * 199 + b'""\n') * 99_000 + b'"'),
+    "commas in quotes": (CSV, b"name\n" + (b'"' + b"," * 630 + b'"\n') * 99_000 + b'"'),
+    "lines and cells": (CSV, b"name\n" + (b'"\n",' * 10 + b'"",' * 190 + b'""\n') * 99_000 + b'"'),
+    "lines and cells that are no UTF-8": (CSV, b"name\n" + (b'"\n",' * 9 + b"\xff," * 290 + b"x\n") * 99_000 + b'"'),
+    "lines and quoted cells that are no UTF-8": (
+        CSV,
+        b"name\n" + (b'"\n",' * 10 + b'"\xff",' * 150 + b"x\n") * 98_000 + b'"',
+    ),
+    "lines and text": (CSV, b"name\n" + (b'"' + b"\n" * 4 + b'",' + b"x" * 620 + b"\n") * 99_000 + b'"'),
+    "lines alone": (CSV, b"name\n" + (b'"' + b"\n" * 10 + b'"\n') * 99_900 + b'"'),
+    "long rows of cells": (CSV, b"name\n" + (b'"\n",' + b"x," * 400_000 + b"x" * 140_000 + b"\n") * 64 + b'"'),
     "a row of quotes": (CSV, b"name\n" + b'"",' * 20 * MB),
     "a row of many lines": (CSV, b"name\n" + (b'"' + b"x\n" * 60_000 + b'",') * 500),
 }
@@ -256,16 +319,51 @@ def test_what_is_refused_in_the_end_is_not_kept(kind):
     assert most < 20 * MB
 
 
-def test_as_many_values_are_taken_as_64_mb_of_workloads_have():
-    item = json.dumps(CHAT, separators=(",", ":")).encode()
-    count = 64 * MB // (len(item) + 1)
-    upload = io.BufferedReader(io.BytesIO(b"[" + b",".join([item] * count) + b"]"))
-    assert sum(1 for _ in uploaded(upload, JSON, most_bytes=MB)) == count
+# With short texts there are the most items, with commas as text the most of those.
+FULLEST = {
+    "short": {"name": "x", "labels": {f"{n:x}": "1" for n in range(64)}},
+    "of commas": {"name": "," * 200, "labels": {f"{n:x}": "," * 255 for n in range(64)}},
+    "as shown": {},
+}
+
+
+@pytest.mark.parametrize("texts", FULLEST)
+@pytest.mark.parametrize("form", [JSON, NDJSON, CSV])
+def test_64_mb_of_workloads_are_taken_however_fully_they_are_written(form, texts):
+    request = SizingRequestSchema()
+    item = request.dump(request.load({**CHAT, **FULLEST[texts]}))
+    before, text, between, after = _written(item, form)
+    count = min(64 * MB // len(text + between), MOST_ITEMS)
+    upload = io.BufferedReader(io.BytesIO(before + between.join([text] * count) + after))
+    told = uploaded(upload, form, most_bytes=MB)
+    # All of it was looked at before the first one is told.
+    assert request.load(json.loads(next(told).asked)) == request.load(item)
+    told.close()
+
+
+def _written(item: dict[str, Any], form: str) -> tuple[bytes, bytes, bytes, bytes]:
+    """What stands before items, an item, what stands between two of them, and after them."""
+    if form != CSV:
+        text = json.dumps(item, separators=(",", ":")).encode()
+        return (b"[", text, b",", b"]") if form == JSON else (b"", text, b"\n", b"")
+    cells = dict(_cells(item))
+    heading, row = io.StringIO(), io.StringIO()
+    csv.writer(heading, lineterminator="\n").writerow(cells)
+    csv.writer(row, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(cells.values())
+    return heading.getvalue().encode(), row.getvalue().encode(), b"", b""
+
+
+def _cells(item: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in item.items():
+        if isinstance(value, dict):
+            yield from _cells(value, f"{before}{name}.")
+        elif value is not None:
+            yield f"{before}{name}", value if isinstance(value, str) else json.dumps(value)
 
 
 def test_an_upload_is_wrong_before_its_first_item_is_told():
     with pytest.raises(MalformedBodyError):
-        uploaded(io.BytesIO(b"[1, 2, tru]"), JSON, most_bytes=100)
+        uploaded(io.BytesIO(b"[1, 2, tru"), JSON, most_bytes=100)
     with pytest.raises(InvalidRequestError, match="at most 2 workloads"):
         uploaded(io.BytesIO(b"1\n\n2\n3\n"), NDJSON, most_bytes=100, most_items=2)
     assert len(list(uploaded(io.BytesIO(b"name\n1\n\n2\n"), CSV, most_bytes=100, most_items=2))) == 2

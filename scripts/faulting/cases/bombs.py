@@ -117,6 +117,9 @@ def _large() -> Iterator[Bomb]:
         ("66 items of 70,000 members", next(_keys(70_000))),
     ):
         yield Bomb(words=words, path=_BATCHES, body=_list_of(item, 66))
+    escapes = b'"' + rb"\"" * 318 + b'"'
+    yield Bomb(words="63 MB of escapes", path=_BATCHES, body=_list_of(escapes, 99_000))
+    yield from _tables()
     row = b"name\n" + b"x," * 20 * _MILLION + b"\n"
     yield Bomb(words="a row of 40 MB", path=_TRIED, body=_whole(row), media_type=_CSV, wanted=of_items)
     heading = b",".join(b"c%d" % n for n in range(_MILLION)) + b"\n1\n"
@@ -124,6 +127,22 @@ def _large() -> Iterator[Bomb]:
         yield Bomb(words="10^6 columns", path=path, body=_whole(heading), media_type=_CSV)
     for path in (_WORKLOADS, _BATCHES, _BOOKS):
         yield Bomb(words="100 MB", path=path, body=lambda: [b"[" * _MILLION] * 100, length=100 * _MILLION)
+
+
+def _table_of(row: bytes) -> Callable[[], Iterable[bytes]]:
+    return lambda: (b"name\n", row * 98_000, b'"')
+
+
+def _tables() -> Iterator[Bomb]:
+    """Rows of which each is allowed, and at the end a quote that is never closed."""
+    for words, row in (
+        ("lines and cells", b'"\n",' * 10 + b'"",' * 190 + b'""\n'),
+        ("lines and cells that are no UTF-8", b'"\n",' * 9 + b"\xff," * 290 + b"x\n"),
+        ("lines and quoted cells that are no UTF-8", b'"\n",' * 10 + b'"\xff",' * 150 + b"x\n"),
+        ("lines and text", b'"' + b"\n" * 4 + b'",' + b"x" * 620 + b"\n"),
+        ("lines alone", b'"' + b"\n" * 10 + b'"\n'),
+    ):
+        yield Bomb(words=f"98,000 rows of {words}", path=_BATCHES, body=_table_of(row), media_type=_CSV)
 
 
 def _otherwise(slow_pieces: int) -> Iterator[Bomb]:

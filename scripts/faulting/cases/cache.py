@@ -118,7 +118,7 @@ def herd(scene: Scene) -> None:
     """One computes, the others wait or join; what the database knows is not computed again."""
     count = scene.times(60, 300)
     question = inference(scene.rng.randrange(30_000, 55_000))
-    with sessions_watched(scene) as most:
+    with sessions_watched(scene) as watched:
         jobs = [job for job in at_once([lambda: scene.job(question) for _ in range(count)]) if job]
         scene.expect(len(jobs) == count, "I1", f"of a herd of {count} only {len(jobs)} were let in")
         scene.driver.follow(jobs[0])
@@ -129,7 +129,7 @@ def herd(scene: Scene) -> None:
     scene.note("sizings of known questions", known)
     scene.expect(sizings <= 2, "I7", f"a question that {count} asked at once was computed {sizings} times")
     scene.expect(not known, "I7", f"{known} questions were computed again because the cache had lost them")
-    expect_pooled(scene, most[0])
+    expect_pooled(scene, watched)
 
 
 def _known_again(scene: Scene, count: int) -> int:

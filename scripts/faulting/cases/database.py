@@ -50,13 +50,13 @@ def database_hindered(scene: Scene) -> None:
     whoever tries them again.
     """
     proxy = scene.rig.database.proxy
-    with sessions_watched(scene) as most:
+    with sessions_watched(scene) as watched:
         _hindered(scene, "slow", lambda: proxy.delay(_LATENCY_S), must_refuse=False)
         _hindered(scene, "cut off", proxy.cut)
         _hindered(scene, "silent", proxy.blackhole)
         with _foreign_lock(scene) as lock:
             _hindered(scene, "locked", lock)
-    expect_pooled(scene, most[0])
+    expect_pooled(scene, watched)
 
 
 def _hindered(scene: Scene, name: str, hinder: Callable[[], None], *, must_refuse: bool = True) -> None:

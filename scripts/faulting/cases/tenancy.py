@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import quantiles
@@ -89,6 +89,7 @@ def _references(scene: Scene, document: Mapping[str, Any], own: Mapping[str, str
         *members(document, own=own, foreign=foreign, texts=texts),
         *members(of_quotes, own=of_a_draft, foreign=foreign, texts=False),
     ]
+    known = (*foreign.values(), only_of(_THEIRS))
     asked: dict[str, set[int | None]] = {}
     for pair in pairs:
         calls = ((pair.theirs, pair.body), (pair.nobodys, pair.other_body))
@@ -96,7 +97,7 @@ def _references(scene: Scene, document: Mapping[str, Any], own: Mapping[str, str
             scene.driver.send(person, pair.method, path, body, headers=pair.headers) for path, body in calls
         )
         scene.expect(
-            _tells_nothing(pair, theirs, nobodys),
+            _tells_nothing(pair, theirs, nobodys, known=known),
             "I3",
             f"{pair.words}: {theirs.status} and not as nobody's, {nobodys.status}",
         )
@@ -112,13 +113,17 @@ def _references(scene: Scene, document: Mapping[str, Any], own: Mapping[str, str
     return len(pairs)
 
 
-def _tells_nothing(pair: Pair, theirs: Answer, nobodys: Answer) -> bool:
-    """Of what is another tenant's: a filter by it finds nothing, and a body with it is answered as with nobody's."""
+def _tells_nothing(pair: Pair, theirs: Answer, nobodys: Answer, *, known: Collection[str]) -> bool:
+    """Of what is another tenant's: a filter by it finds nothing, and a body with it is answered as with nobody's, or
+    taken without a word of what else is `known` to be that tenant's.
+    """
     if pair.body is None:
         return (_is_empty(theirs) or not theirs.is_success) and _alike(pair, theirs, nobodys)
     # A text that is no reference is taken, and what was taken once may be no longer possible.
     is_taken = theirs.is_success and (nobodys.is_success or nobodys.status == 409) and not pair.names_one
-    return is_taken or _alike(pair, theirs, nobodys)
+    if is_taken:
+        return not any(each.encode() in theirs.body for each in known if each != pair.named[0])
+    return _alike(pair, theirs, nobodys)
 
 
 def _is_empty(answer: Answer) -> bool:
