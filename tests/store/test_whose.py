@@ -230,7 +230,7 @@ def test_what_is_there_instead_is_changed_only_where_it_is_of_the_same_tenant(se
 
 def test_what_another_compiler_wrote_is_refused(sessions, engine):
     act_for(None)
-    engine.dialect.statement_compiler = type(engine.dialect)().statement_compiler
+    engine.dialect.statement_compiler = type(engine.dialect).statement_compiler
     with engine.connect() as connection:
         connection.execute(select(T.c.digest).where(IS_OWN))
         act_for(OWN)
