@@ -5,12 +5,12 @@ import socket
 import sys
 from datetime import UTC, datetime, timedelta
 
-import httpx
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config.environment import settings_from_environment
+from scripts import nearby
 from service.settings import Settings
 from service.store.engine import make_engine
 from service.store.tables.processes import HeartbeatRow
@@ -22,11 +22,7 @@ ROLES = ("web", "worker", "deliverer", "dispatcher")
 def web_lives(settings: Settings) -> bool:
     """Whether the web process answers."""
     host = "[::1]" if ":" in settings.web_host else "127.0.0.1"
-    try:
-        answer = httpx.get(f"http://{host}:{settings.web_port}/healthz", timeout=3.0, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == httpx.codes.OK
+    return nearby.is_well(f"http://{host}:{settings.web_port}/healthz", within_s=3.0)
 
 
 def beats(settings: Settings, role: str, *, now: datetime) -> bool:

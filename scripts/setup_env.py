@@ -46,6 +46,10 @@ MODULES = {
     "test": "scripts.checks",
     "validate": "scripts.validation.command",
 }
+_COMPILE = """
+import compileall, sysconfig
+compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
+"""
 _URL = re.compile(r"\w+://\S+")
 _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|Max retries|Temporary failure|Read timed out"
@@ -129,19 +133,19 @@ def _show_progress(name: str, done: int, total: int) -> None:
         say(f"  {done} of about {total}")
 
 
-def install(lock: Path, python: Path, folder: Path) -> None:
-    """Install what a lock names, every file checked against its hash, unless that was done before."""
+def install(lock: Path, python: Path, folder: Path) -> bool:
+    """Install what a lock names, every file checked against its hash; False where that was done before."""
     mark = folder / f"{'-'.join(lock.relative_to(ROOT).parts)}.sha256"
     fingerprint = _fingerprint(lock, python)
     if mark.exists() and mark.read_text(encoding="ascii") == fingerprint:
-        return
+        return False
     total = len(re.findall(r"^\S+==", lock.read_text(encoding="utf-8"), flags=re.MULTILINE))
     say(f"Installing the packages of {lock.relative_to(ROOT)} ...")
     command = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--require-hashes"]
     lines: list[str] = []
     collected = 0
     with subprocess.Popen(
-        [*command, "--progress-bar", "off", "-r", str(lock)],
+        [*command, "--no-compile", "--progress-bar", "off", "-r", str(lock)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -158,6 +162,13 @@ def install(lock: Path, python: Path, folder: Path) -> None:
     if pip.returncode != 0:
         raise Trouble(_why(lines, lock))
     mark.write_text(fingerprint, encoding="ascii")
+    return True
+
+
+def compile_packages(python: Path) -> None:
+    """Compile what was installed, on all cores: pip would do so on one, and take as long as for all the rest."""
+    # Some packages hold files that are wrong on purpose; what is not compiled here is when it is imported.
+    subprocess.run([python, "-c", _COMPILE], capture_output=True, check=False)
 
 
 def add_command(python: Path) -> None:
@@ -198,8 +209,9 @@ def set_up(command: str) -> Path:
     with one_at_a_time():
         python = make_environment(folder)
         try:
-            for name in LOCKS[command]:
-                install(ROOT / name, python, folder)
+            installed = [install(ROOT / name, python, folder) for name in LOCKS[command]]
+            if any(installed):
+                compile_packages(python)
             add_command(python)
         except OSError as error:
             raise Trouble(

@@ -1,5 +1,7 @@
 """create_app(runtime=None): registers blueprints and error handlers, nothing else."""
 
+from config.starting import started  # isort: split
+
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +10,6 @@ import structlog
 from flask import Flask
 
 from config.environment import SettingsError, settings_from_environment
-from config.starting import started
 from service.api import BLUEPRINTS
 from service.api.document import add_document
 from service.cores import keep_to

@@ -14,7 +14,7 @@ from tests.plain_logs import log_plainly
 from tests.statements import compile_statements_once
 from tests.templates import compile_once
 
-pytest_plugins = ["tests.servers", "tests.databases", "tests.product"]
+pytest_plugins = ["tests.ordering", "tests.servers", "tests.databases", "tests.product"]
 
 # Objects made, and still there, before anybody looks for garbage.
 _SELDOM = 20_000

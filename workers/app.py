@@ -1,5 +1,7 @@
 """The Celery app that a worker starts, and the Runtime that each of its processes builds for itself."""
 
+from config.starting import started  # isort: split
+
 import functools
 import os
 import sys
@@ -23,7 +25,6 @@ from celery.signals import (
 )
 
 from config.environment import SettingsError, settings_from_environment
-from config.starting import started
 from service.errors import PlannerError
 from service.logs.process import own_logs
 from service.metrics import shared_metrics

@@ -1,5 +1,7 @@
 """The dispatcher: one process finds what is unsent, lost or due and rings for it; a second one stands by."""
 
+from config.starting import started  # isort: split
+
 import signal
 import sys
 import threading
@@ -9,7 +11,6 @@ from dataclasses import dataclass, field
 import structlog
 
 from config.environment import SettingsError, settings_from_environment
-from config.starting import started
 from service.errors import PlannerError, UnavailableError
 from service.logs.process import own_logs
 from service.metrics import shared_metrics

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
+from scripts import nearby
 from scripts.faulting.answer import Answer
 from scripts.faulting.ledger import ENDED, Job, Ledger
 from scripts.faulting.rig import Rig
@@ -56,7 +57,7 @@ def make_people(runtime: Runtime, ledger: Ledger) -> dict[str, dict[Role, Person
 
 def _client() -> httpx.Client:
     limits = httpx.Limits(max_connections=400, max_keepalive_connections=50)
-    return httpx.Client(timeout=_CALL_S, trust_env=False, limits=limits)
+    return httpx.Client(timeout=_CALL_S, trust_env=False, limits=limits, verify=nearby.CLEAR)
 
 
 class Driver:

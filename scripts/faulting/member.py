@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from scripts import nearby
 from scripts.benchmark.procfs import family
 from scripts.children import start, stop
 from scripts.faulting.servers import kill_family
@@ -105,10 +104,7 @@ class Member:
 
 def is_ready(web: Member) -> bool:
     """Whether a web process says that everything works."""
-    try:
-        return httpx.get(f"{web.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
+    return nearby.is_well(f"{web.address}/readyz", within_s=2.0)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from config.environment import ROOT
+from scripts import nearby
 from scripts.children import free_port
 from tests.contract import Contract
 from tests.workers.conftest import gate, limits, processes, web  # noqa: F401 - fixtures
@@ -56,7 +57,7 @@ class Started:
     def client(self) -> httpx.Client:
         """A client whose every answer is held against the document that the server itself gives."""
         headers = {"Authorization": f"Bearer {self.key()}"}
-        contract = Contract(httpx.get(f"{self.address}/openapi.json", trust_env=False).json())
+        contract = Contract(nearby.get(f"{self.address}/openapi.json").json())
         return httpx.Client(
             base_url=self.address,
             headers=headers,
@@ -76,10 +77,7 @@ class Started:
         log = self.folder / "logs" / "web.log"
         if not log.exists() or log.read_text(errors="replace").count("Started worker-") < WEB_PROCESSES:
             return False
-        try:
-            return httpx.get(f"{self.address}/readyz", timeout=2.0, trust_env=False).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return nearby.is_well(f"{self.address}/readyz", within_s=2.0)
 
 
 def descendants(pid: int) -> set[int]:

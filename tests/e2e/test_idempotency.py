@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from scripts import nearby
 from scripts.children import free_port
 from service.access import Role
 from service.client.headroom import Headroom
@@ -58,16 +59,13 @@ def webs(web, processes) -> Iterator[Webs]:
         processes.start(f"web-{port}", "-m", "granian", "--interface", "wsgi", "--factory", factory, *options)
         return f"http://127.0.0.1:{port}"
 
-    def up(address: str) -> bool:
-        try:
-            return httpx.get(f"{address}/healthz", trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
-
     def start(*factories: str) -> list[str]:
         started = [begin(factory) for factory in factories]
         for address in started:
-            eventually(lambda address=address: up(address), say=lambda at=address: processes.log(f"web-{at[17:]}"))
+            eventually(
+                lambda address=address: nearby.is_well(f"{address}/healthz"),
+                say=lambda at=address: processes.log(f"web-{at[17:]}"),
+            )
         found.addresses += started
         return started
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from config.environment import settings_from_environment
+from scripts import nearby
 from scripts.children import free_port
 from scripts.processes import web as web_process
 from service.access import Role
@@ -35,14 +36,7 @@ def address(web, processes) -> Iterator[str]:
     processes.environment.update({"HEADROOM_PORT": str(port), "HEADROOM_WEB_WORKERS": "1"})
     processes.start("web", *web_process(settings_from_environment(processes.environment)).arguments)
     place = f"http://127.0.0.1:{port}"
-
-    def up() -> bool:
-        try:
-            return httpx.get(f"{place}/healthz", trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
-
-    eventually(up, say=lambda: processes.log("web"))
+    eventually(lambda: nearby.is_well(f"{place}/healthz"), say=lambda: processes.log("web"))
     return place
 
 

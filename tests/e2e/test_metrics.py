@@ -1,9 +1,9 @@
 """/metrics of the real product: web processes, worker and dispatcher count together, whoever is asked."""
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from scripts import nearby
 from tests.e2e.conftest import WEB_PROCESSES, Started
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("product")]
@@ -20,7 +20,7 @@ WORKLOAD = {
 
 def scrape(started: Started, name: str, **labels: str) -> float:
     # A connection of its own: each time another web process may answer.
-    answer = httpx.get(f"{started.address}/metrics", timeout=10.0, trust_env=False)
+    answer = nearby.get(f"{started.address}/metrics", within_s=10.0)
     assert answer.status_code == 200
     found = [
         sample.value
@@ -35,7 +35,7 @@ def test_all_processes_count_together(product: Started):
     health = {"route": "/healthz", "method": "GET", "status": "2xx"}
     before = scrape(product, "headroom_http_requests_total", **health)
     for _ in range(40):
-        httpx.get(f"{product.address}/healthz", timeout=10.0, trust_env=False)
+        nearby.get(f"{product.address}/healthz", within_s=10.0)
     told = {scrape(product, "headroom_http_requests_total", **health) for _ in range(8)}
     assert told == {before + 40}
     # Two web processes, at least one process of the worker, the dispatcher.

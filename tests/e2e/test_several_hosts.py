@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
+from scripts import nearby
 from scripts.children import free_port
 from scripts.faulting.trees import make_next_release
 from scripts.processes import web as web_process
@@ -176,20 +177,13 @@ def test_a_release_is_rolled_out_and_back_while_the_one_before_it_runs(web, host
     leaving = old.worker("workers.app")
     old.start("web", *web_process(own).arguments)
     address = f"http://127.0.0.1:{port}"
-
-    def ready():
-        try:
-            return httpx.get(f"{address}/readyz", trust_env=False, timeout=5).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
-
-    eventually(ready, within_s=WITHIN_S, say=lambda: old.log("web") + old.log())
+    eventually(lambda: nearby.is_well(f"{address}/readyz"), within_s=WITHIN_S, say=lambda: old.log("web") + old.log())
     with Visitor(address, token) as visitor:
         visitor.hears()
         new.migrate()
         assert revision_of(new) == after
         visitor.hears()
-        assert ready()
+        assert nearby.is_well(f"{address}/readyz")
         # Starting the old release anew changes nothing.
         old.migrate()
         assert revision_of(old) == after
@@ -204,5 +198,5 @@ def test_a_release_is_rolled_out_and_back_while_the_one_before_it_runs(web, host
         new.migrate("--to", before)
         assert revision_of(old) == before
         visitor.hears()
-        assert ready()
+        assert nearby.is_well(f"{address}/readyz")
     assert {(status, told) for status, told, _ in visitor.answers} == {(200, "done")}, visitor.answers

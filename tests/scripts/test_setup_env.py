@@ -64,10 +64,19 @@ def test_no_network_is_one_sentence_without_an_address(tmp_path, lock, monkeypat
     assert not list(tmp_path.iterdir()), "a failed installation must not be remembered as done"
 
 
+def test_what_was_installed_is_compiled_whatever_else_is_there(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    [packages] = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (packages / "one.py").write_text("X = 1\n")
+    (packages / "broken.py").write_text("def:\n")
+    setup_env.compile_packages(tmp_path / "venv" / "bin" / "python")
+    assert [path.name.partition(".")[0] for path in (packages / "__pycache__").iterdir()] == ["one"]
+
+
 def test_a_lock_is_installed_once(tmp_path, lock, capsys):
     mark = tmp_path / f"tests-{lock.name}.sha256"
     mark.write_text(setup_env._fingerprint(lock, Path(sys.executable)))
-    setup_env.install(lock, Path(sys.executable), tmp_path)
+    assert not setup_env.install(lock, Path(sys.executable), tmp_path)
     assert capsys.readouterr().err == ""
     lock.write_text(lock.read_text() + "# changed\n", encoding="utf-8")
     assert mark.read_text() != setup_env._fingerprint(lock, Path(sys.executable))

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from scripts import nearby
 from scripts.faulting.answer import Answer
 from scripts.faulting.driver import TENANTS, Person
 from scripts.faulting.load import body_of
@@ -74,7 +75,7 @@ def submitted_meanwhile(scene: Scene, name: str, *, jobs: int, during_s: float) 
 def reason_against(web: Member, part: str) -> str | None:
     """Why a web process says that it is not ready, where that part is to blame."""
     try:
-        heard = httpx.get(f"{web.address}/readyz", timeout=5.0, trust_env=False)
+        heard = nearby.get(f"{web.address}/readyz")
     except httpx.HTTPError:
         return None
     if heard.status_code != httpx.codes.SERVICE_UNAVAILABLE:
