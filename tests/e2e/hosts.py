@@ -18,8 +18,7 @@ from tests.workers.conftest import CLOCKS, SHORT_LIMITS
 SERVERS = ("DATABASE_URL", "BROKER_URL", "CACHE_URL")
 _CODE = ("service", "workers", "config", "scripts")
 _TESTS = ("tests/__init__.py", "tests/workers/__init__.py", "tests/workers/slow_app.py")
-# What is compiled comes along, as its files keep their times: every process of a host would compile the whole product.
-_IGNORED = shutil.ignore_patterns("evidence", "bench*")
+_IGNORED = shutil.ignore_patterns("__pycache__", "evidence", "bench*")
 
 
 def copy_code(folder: Path) -> Path:
