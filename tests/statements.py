@@ -15,7 +15,10 @@ _compiled: dict[Any, LRUCache[Any, Any]] = defaultdict(lambda: LRUCache(_MOST))
 
 def _spoken(dialect: Dialect) -> tuple[Any, ...]:
     """What a statement compiled for a dialect depends on: how it writes SQL, and how it writes JSON."""
-    return type(dialect), getattr(dialect, "_json_serializer", None), getattr(dialect, "_json_deserializer", None)
+    # By its name: each engine that is kept to tenants has a class of its own.
+    written = dialect.statement_compiler.__name__
+    json = getattr(dialect, "_json_serializer", None), getattr(dialect, "_json_deserializer", None)
+    return type(dialect), written, *json
 
 
 def _is_alike(one: Dialect, other: object) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -18,7 +18,7 @@ from service.edge.problems import PROBLEM_PATH
 from service.edge.tracing import log_traces
 from service.logs.line import without_secrets
 from service.schemas.uploaded import CSV, NDJSON
-from service.store.scope import act_for
+from service.store.scope import act_for, acts_for, for_these
 from service.tracing import Tracing
 
 # Where the short way leaves an error for Flask to tell.
@@ -134,6 +134,9 @@ def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:
         for low, name, value in _DEFAULTS:
             if low not in there:
                 headers.add(name, value)
+        tenants = acts_for()
+        if tenants is not None and response.is_streamed:
+            response.response = _made_for(tenants, response.response)
         # The request behind the proxy, which would be looked up anew for every word about it.
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         path = asked.path
@@ -151,6 +154,17 @@ def _finish(log: FilteringBoundLogger) -> Callable[[Response], Response]:
         return response
 
     return finish
+
+
+def _made_for(tenants: Iterable[str], pieces: Iterable[Any]) -> Iterator[Any]:
+    """Pieces that are made while they are sent, after `_forget`: each for the tenants that the thread acted for."""
+    left = iter(pieces)
+    while True:
+        with for_these(tenants):
+            piece = next(left, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def _shown(path: str) -> str:

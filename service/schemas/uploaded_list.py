@@ -14,7 +14,7 @@ from service.schemas.uploaded_item import Cut
 _READ_BYTES = 32_768
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_QUOTE, _COMMA, _OPENS, _CLOSES, _END = b'",{}]'
+_QUOTE, _BACKSLASH, _COMMA, _OPENS, _CLOSES, _END = b'"\\,{}]'
 # It makes a brace of a bracket.
 _BRACE = 0x20
 
@@ -103,11 +103,13 @@ class _Marks:
 
     def of(self, piece: bytes) -> list[int]:
         """The places of the piece where one ends."""
+        # An escaped backslash escapes nothing; an escaped quote opens and closes nothing.
+        characters = np.frombuffer(piece.replace(rb"\\", b"__"), np.uint8)
+        quotes = characters == _QUOTE
         if b"\\" in piece:
-            piece = piece.replace(rb"\\", b"__").replace(rb"\"", b"__")
-        characters = np.frombuffer(piece, np.uint8)
+            quotes[1:] &= characters[:-1] != _BACKSLASH
         # The quote that opens a text is in it, the one that closes it is not.
-        is_outside = np.bitwise_xor.accumulate(characters == _QUOTE)
+        is_outside = np.bitwise_xor.accumulate(quotes)
         if not self._is_quoted:
             np.logical_not(is_outside, out=is_outside)
         self._is_quoted = not is_outside[-1]

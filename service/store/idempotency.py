@@ -21,7 +21,7 @@ def _claim(dialect: str) -> Any:
     insert = insert_into(_TABLE, dialect)
     return insert.on_conflict_do_update(
         index_elements=list(_TABLE.primary_key),
-        set_={column.name: insert.excluded[column.name] for column in _TABLE.columns},
+        set_={column.name: insert.excluded[column.name] for column in _TABLE.columns if not column.primary_key},
         where=_TABLE.c.created_at < bindparam("expired_before", type_=_TABLE.c.created_at.type),
     ).returning(_TABLE.c.key)
 

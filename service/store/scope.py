@@ -3,11 +3,11 @@
 Functions of this package name the tenant themselves. This is the one place that holds when one of them forgets to:
 queries of objects are narrowed, so rows of other tenants are not found, changed or removed, whatever was asked. Then
 every statement that SQLAlchemy has compiled, narrowed or not, is refused unless each of its tables that has tenants is
-compared with those of the thread, and with no other; so are words that nobody can read (`text`). Rows that are inserted
-and objects that are flushed are of the thread's tenants or refused.
+compared with those of the thread, and with no other; so are words that nobody can read (`text`, hints). Rows that are
+inserted and objects that are flushed are of the thread's tenants or refused, and no row is given another tenant.
 
-What it does not see: SQL in a `literal_column`, and words that go straight to the driver. The latter are those of
-insert_many and results alone, which ask `check_tenants` themselves.
+What it does not see: SQL in a `literal_column` or an operator of one's own (`op`), and words that go straight to the
+driver. The latter are those of insert_many and results alone, which ask `check_tenants` themselves.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Dialect, Engine, Select, event
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, sessionmaker, with_loader_criteria
+from sqlalchemy.sql.compiler import Compiled, SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 from service.store.tables.row import Owned
@@ -83,8 +84,7 @@ def checked_words(statement: ClauseElement, dialect: Dialect) -> str:
     Its values are nobody's to look at here: who gives them asks `check_tenants`.
     """
     compiled = statement.compile(dialect=dialect)
-    if isinstance(compiled, WhoseCompiler):
-        _check_named(compiled.named, str(compiled))
+    _checked(compiled)
     return str(compiled)
 
 
@@ -145,22 +145,27 @@ def _flushed(*_: Any) -> None:
 def _check(*sent: Any) -> None:
     """What does not name whose rows it means, each of them, is refused; so is what names another's."""
     context = sent[-1]
-    compiled = context.compiled
-    if _acting_for.get() is None or _flushing.get() or not isinstance(compiled, WhoseCompiler):
+    if _acting_for.get() is None or _flushing.get() or not isinstance(context.compiled, SQLCompiler):
         return
-    _check_named(compiled.named, context.statement)
-    for place in compiled.named.places:
+    for place in _checked(context.compiled).places:
         for values in context.compiled_parameters:
             check_tenants(_values_at(place, values, context))
 
 
-def _check_named(named: Named, statement: str) -> None:
+def _checked(compiled: Compiled) -> Named:
+    if not isinstance(compiled, WhoseCompiler):
+        raise ForeignRowsError(f"nobody knows whose rows are meant in {compiled}")
+    named = compiled.named
     if named.forgotten:
-        raise ForeignRowsError(f"no tenant of {', '.join(named.forgotten)} in {statement}")
+        raise ForeignRowsError(f"no tenant of {', '.join(named.forgotten)} in {compiled}")
+    return named
 
 
 def _values_at(place: str, values: Mapping[str, Any], context: Any) -> Collection[Any]:
     """One value, or those of an IN."""
     if place in values:
         return (values[place],)
-    return [values[each] for each in context._expanded_parameters[place]]  # noqa: SLF001 - said nowhere else
+    expanded: Mapping[str, list[str]] = context._expanded_parameters  # noqa: SLF001 - said nowhere else
+    if place not in expanded:
+        raise ForeignRowsError(f"no value of {place} in {context.statement}")
+    return [values[each] for each in expanded[place]]

@@ -1,6 +1,9 @@
 """What a thread that acts for tenants may send, on both databases: each table is compared with them, for every row."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import (
@@ -24,8 +27,10 @@ from sqlalchemy.orm import aliased, sessionmaker
 from sqlalchemy.orm.exc import ObjectDeletedError
 
 from service.store.engine import WRITES
+from service.store.insert import insert_into
 from service.store.scope import ForeignRowsError, act_for, for_these, keep_to_tenants
 from service.store.tables.keys import PrincipalRow
+from service.store.tables.quotes import QuoteNumberRow
 from service.store.tables.runs import ResultRow
 from service.store.tables.tenants import TenantRow
 
@@ -36,6 +41,9 @@ P = PrincipalRow.__table__
 ALIAS = T.alias()
 OTHER = aliased(ResultRow)
 IS_OWN, IS_FOREIGN = T.c.tenant_id == OWN, T.c.tenant_id == FOREIGN
+TENANTS = TenantRow.__table__
+COLUMNS = ["tenant_id", "digest", "body", "working", "feasible", "created_at"]
+SOME = {"body": "{}", "working": "{}", "feasible": True, "created_at": NOON}
 
 
 def result(tenant_id: str) -> ResultRow:
@@ -90,12 +98,58 @@ REFUSED = {
     .values(body=PrincipalRow.name)
     .where(PrincipalRow.name != ResultRow.digest),
     "given away": update(T).where(IS_OWN).values(tenant_id=FOREIGN),
+    "given away as a bound value": update(T).where(IS_OWN).values(tenant_id=bindparam("whom", FOREIGN)),
+    "given away to whom a query finds": update(T)
+    .where(IS_OWN)
+    .values(tenant_id=select(TENANTS.c.id).where(TENANTS.c.id != OWN).scalar_subquery()),
+    "objects given away": update(ResultRow).values(
+        tenant_id=select(TenantRow.id).where(TenantRow.id != OWN).scalar_subquery()
+    ),
+    "objects given away in order": update(ResultRow).ordered_values(("tenant_id", literal(FOREIGN))),
     "a removal of another's": delete(T).where(IS_FOREIGN),
     "a removal in a WITH": select(delete(T).where(IS_OWN).returning(T.c.digest).cte().c.digest),
-    "copied": insert(T).from_select(
-        ["tenant_id", "digest", "body", "working", "feasible", "created_at"],
-        select(literal(OWN), literal("y"), T.c.body, T.c.working, T.c.feasible, T.c.created_at),
+    "a change in a WITH": select(
+        update(TENANTS)
+        .values(name=T.c.body)
+        .where(TENANTS.c.id == T.c.tenant_id)
+        .returning(TENANTS.c.name)
+        .cte()
+        .c.name
     ),
+    "copied": insert(T).from_select(
+        COLUMNS, select(literal(OWN), literal("y"), T.c.body, T.c.working, T.c.feasible, T.c.created_at)
+    ),
+    "made for whom a query finds": insert(T).from_select(
+        COLUMNS,
+        select(TENANTS.c.id, literal("y"), *map(literal, SOME.values())).where(
+            TENANTS.c.id != bindparam("tenant_id", OWN)
+        ),
+    ),
+    "a new one of another's": insert(T).values(tenant_id=FOREIGN, digest="y", **SOME),
+    "a new one of another's as a literal": insert(T).values(tenant_id=literal(FOREIGN), digest="y", **SOME),
+    "a new one of another's by a value of its own": insert(T).values(
+        tenant_id=bindparam("whom", FOREIGN), digest="y", **SOME
+    ),
+    "a new one of another's by a query": insert(T).values(
+        tenant_id=select(TENANTS.c.id).where(TENANTS.c.id != OWN).scalar_subquery(), digest="y", **SOME
+    ),
+    "new ones of both": insert(T).values(
+        [
+            {"tenant_id": OWN, "digest": "y", **SOME},
+            {"tenant_id": FOREIGN, "digest": "y", **SOME},
+        ]
+    ),
+    "new ones, one by a query": insert(T).values(
+        [
+            {"tenant_id": OWN, "digest": "y", **SOME},
+            {"tenant_id": select(TENANTS.c.id).where(TENANTS.c.id != OWN).scalar_subquery(), "digest": "y", **SOME},
+        ]
+    ),
+    "in place of another's": insert(T).prefix_with("OR REPLACE").values(tenant_id=OWN, digest="y", **SOME),
+    "a hint": select(T.c.body).where(IS_OWN).with_statement_hint("UNION ALL SELECT body FROM results"),
+    "a hint at a table": select(T.c.body).where(IS_OWN).with_hint(T, "ONLY"),
+    "a suffix": select(T.c.body).where(IS_OWN).suffix_with("UNION ALL SELECT body FROM results"),
+    "a value in words": select(T.c.body).where(T.c.tenant_id == bindparam("whose", OWN, literal_execute=True)),
 }
 
 ALLOWED = {
@@ -124,6 +178,12 @@ ALLOWED = {
     "a change": update(T).where(IS_OWN).values(feasible=False).returning(T.c.tenant_id),
     "a removal": delete(T).where(IS_OWN).returning(T.c.tenant_id),
     "a removal of objects": delete(ResultRow).returning(ResultRow.tenant_id),
+    "a new one": insert(T).values(tenant_id=OWN, digest="y", **SOME).returning(T.c.tenant_id),
+    "a new one as a literal": insert(T).values(tenant_id=literal(OWN), digest="y", **SOME).returning(T.c.tenant_id),
+    "a new object": insert(ResultRow).values(tenant_id=OWN, digest="y", **SOME).returning(ResultRow.tenant_id),
+    "new ones": insert(T)
+    .values([{"tenant_id": OWN, "digest": each, **SOME} for each in "yz"])
+    .returning(T.c.tenant_id),
 }
 
 
@@ -139,6 +199,51 @@ def test_what_is_not_kept_to_the_tenant_is_refused(sessions, engine, kind):
 def test_what_is_kept_to_the_tenant_finds_that_one(sessions, kind):
     with sessions() as session:
         assert set(session.scalars(ALLOWED[kind])) == {OWN}
+
+
+def principal(dialect: str, key: str) -> Any:
+    return insert_into(P, dialect).values(id=key, tenant_id=OWN, name="new", created_at=NOON)
+
+
+def test_what_is_there_instead_is_changed_only_where_it_is_of_the_same_tenant(sessions, engine):
+    number = insert_into(QuoteNumberRow, engine.name).values(tenant_id=OWN, year=2026, last=1)
+    key = [QuoteNumberRow.tenant_id, QuoteNumberRow.year]
+    new = principal(engine.name, f"p_{FOREIGN}")
+    own = principal(engine.name, f"p_{OWN}")
+    refused = (
+        new.on_conflict_do_update(index_elements=["id"], set_={"name": "stolen"}).returning(P.c.name),
+        new.on_conflict_do_update(index_elements=[P.c.id], set_={"name": new.excluded.name}),
+        own.on_conflict_do_update(index_elements=["id"], set_={"tenant_id": FOREIGN}),
+        number.on_conflict_do_update(index_elements=key, set_={QuoteNumberRow.tenant_id: FOREIGN}),
+    )
+    with sessions() as session:
+        for statement in refused:
+            with pytest.raises(ForeignRowsError):
+                session.execute(statement)
+        assert session.execute(new.on_conflict_do_nothing().returning(P.c.name)).all() == []
+        count = number.on_conflict_do_update(index_elements=key, set_={"last": QuoteNumberRow.last + 1})
+        assert [session.scalar(count.returning(QuoteNumberRow.last)) for _ in range(2)] == [1, 2]
+        act_for(None)
+        names = dict(session.execute(select(P.c.id, P.c.name)).all())
+        assert names == {f"p_{each}": each for each in (OWN, FOREIGN)}
+
+
+def test_what_another_compiler_wrote_is_refused(sessions, engine):
+    act_for(None)
+    engine.dialect.statement_compiler = type(engine.dialect).statement_compiler
+    with engine.connect() as connection:
+        connection.execute(select(T.c.digest).where(IS_OWN))
+        act_for(OWN)
+        with pytest.raises(ForeignRowsError):
+            connection.execute(select(T.c.digest).where(IS_OWN))
+
+
+def test_a_sqlalchemy_that_no_longer_says_what_a_select_reads_is_found_out_at_once():
+    lost = "from sqlalchemy.sql.compiler import SQLCompiler; del SQLCompiler._compose_select_body"
+    found = subprocess.run(
+        [sys.executable, "-c", f"{lost}; import service.store.whose"], capture_output=True, text=True, check=False
+    )
+    assert "AttributeError: type object 'SQLCompiler' has no attribute '_compose_select_body'" in found.stderr
 
 
 def test_a_statement_that_is_known_is_looked_at_for_its_values_each_time(sessions, engine):
