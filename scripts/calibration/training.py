@@ -22,6 +22,7 @@ from scripts.calibration.training_bands import (
 )
 from scripts.calibration.training_fit import (
     EARLY_ATTENTION_UNTIL_YEAR,
+    FUSED_ATTENTION_SINCE_YEAR,
     FUSED_EXPERTS_SINCE_YEAR,
     GENERATIONS,
     GROUPED,
@@ -149,6 +150,9 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
     yield _coefficient(name, "*", value_at(vector, name), what[name])
     for generation in OLD_ATTENTION:
         yield _coefficient(name, generation, 1.0, "FlashAttention-2 was made for it")
+    yield _coefficient(
+        "fused_attention_since_year", "*", FUSED_ATTENTION_SINCE_YEAR, "FlashAttention, arXiv 2205.14135"
+    )
     for scope, year in FUSED_EXPERTS_SINCE_YEAR.items():
         yield _coefficient("fused_experts_since_year", scope, year, "Transformer Engine 2.14 and 2.18")
     for spec in TRAINING_SPECS:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from service.sizing.calibration import Calibration
 from service.sizing.numeric import Numeric
@@ -20,6 +20,20 @@ Fitted = TypeVar("Fitted", float, FloatArray)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Software(Generic[Fitted]):
+    """What the software of a run is, as far as coefficients go by it; arrays where there are many runs.
+
+    1 for yes and 0 for no: `parted_scores` where attention is not fused, `parted_experts` where biases of experts are
+    added and activated in kernels apart, `narrow` where experts are scaled into 8 bits.
+    """
+
+    age_years: Fitted
+    parted_scores: Fitted
+    parted_experts: Fitted
+    narrow: Fitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepCoefficients:
     """Fitted numbers of config/calibration/training.yaml that the step needs; arrays where many fits are tried."""
 
@@ -31,6 +45,7 @@ class StepCoefficients:
     selective_passes: Numeric
     biased_passes: Numeric
     fused_side_fraction: Numeric
+    score_passes: Numeric
     launch_s: Numeric
     moe_launch_s: Numeric
     expert_launch_s: Numeric
@@ -85,16 +100,21 @@ def coefficients_of(
     def of(name: str) -> float:
         return calibration.coefficient(f"training.{name}", *scopes)
 
-    unfused = software_years(calibration, month) < of("fused_experts_since_year")
-    return assembled(of, age_years=software_age_years(calibration, month), unfused=float(unfused))
+    years = software_years(calibration, month)
+    software = Software(
+        age_years=software_age_years(calibration, month),
+        parted_scores=float(years < of("fused_attention_since_year")),
+        parted_experts=float(years < of("fused_experts_since_year")),
+        narrow=float(compute in _NARROW),
+    )
+    return assembled(of, software)
 
 
-def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted) -> StepCoefficients:
-    """What the coefficients of these names make for software of an age [years].
-
-    `unfused`: 1 where the software adds biases of experts and activates them in kernels apart, 0 where in one.
-    """
-    host = (1.0 + of("host_improvement_fraction_year")) ** age_years
+def assembled(of: Callable[[str], Fitted], software: Software[Fitted]) -> StepCoefficients:
+    """What the coefficients of these names make for some software."""
+    host = (1.0 + of("host_improvement_fraction_year")) ** software.age_years
+    # Inputs of experts are measured, scaled and turned before each product in 8 bits.
+    routing = host * (1.0 + software.narrow * (of("narrow_launch_factor") - 1.0))
     return StepCoefficients(
         expert_factor=of("expert_factor"),
         expert_half_tokens=of("expert_half_tokens"),
@@ -102,11 +122,12 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         scan_factor=of("scan_factor"),
         vector_passes=of("vector_passes"),
         selective_passes=of("selective_passes"),
-        biased_passes=of("biased_passes") * unfused,
+        biased_passes=of("biased_passes") * software.parted_experts,
         fused_side_fraction=of("fused_side_fraction"),
+        score_passes=of("score_passes") * software.parted_scores,
         launch_s=of("layer_launch_us") * US * host,
-        moe_launch_s=of("moe_layer_launch_us") * US * host,
-        expert_launch_s=of("expert_launch_us") * US * host,
+        moe_launch_s=of("moe_layer_launch_us") * US * routing,
+        expert_launch_s=of("expert_launch_us") * US * routing,
         adapter_launch_factor=of("adapter_launch_factor"),
         adapter_factor=of("adapter_factor"),
         unpacking_factor=of("unpacking_factor"),
@@ -122,5 +143,5 @@ def assembled(of: Callable[[str], Fitted], *, age_years: Fitted, unfused: Fitted
         expert_step_s=of("expert_step_us") * US,
         rollout_gap_s=of("rollout_layer_gap_us") * US,
         rollout_factor=of("rollout_factor"),
-        vintage=(1.0 + of("improvement_fraction_year")) ** age_years,
+        vintage=(1.0 + of("improvement_fraction_year")) ** software.age_years,
     )

@@ -11,7 +11,7 @@ from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.coefficients import StepCoefficients
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import expert_data_ranks, params_gpu, stage_layers_fraction, trained_params_gpu
-from service.sizing.training.passes import FULL_PASSES, layer_passes
+from service.sizing.training.passes import FULL_PASSES, flow_passes
 from service.sizing.training.rates import Rates
 from service.sizing.training.recipe import Recipe
 from service.sizing.training.shape import Shape
@@ -28,7 +28,7 @@ def tensor_exchange_s(
     """Exposed tensor-parallel traffic [s] of one micro-batch: 4 gathers and 4 scatters of s x b x h per layer."""
     share = stage_layers_fraction(layouts, shape.layers)
     blocks = (shape.mixer_layers + shape.layers) / 2.0 * share
-    rounds = _SP_PASSES * layer_passes(layouts, recipe) / FULL_PASSES * 2.0
+    rounds = _SP_PASSES * flow_passes(layouts, recipe) / FULL_PASSES * 2.0
     one = all_gather_s(
         sent_bytes=tokens * shape.hidden * _BF16,
         ranks=layouts.tp,
@@ -63,7 +63,7 @@ def context_exchange_s(
     share = stage_layers_fraction(layouts, shape.layers)
     span = layouts.tp * layouts.cp
     moved = shape.mixer_layers * share * shape.kv_width * _BF16 * tokens / layouts.tp
-    hops = np.maximum(0, layouts.cp - 1) * layer_passes(layouts, recipe)
+    hops = np.maximum(0, layouts.cp - 1) * flow_passes(layouts, recipe)
     step = moved / _bandwidth(span, rates) + shape.mixer_layers * share * _latency(span, rates)
     return np.asarray(hops * step, dtype=np.float64)
 
@@ -84,7 +84,7 @@ def expert_exchange_s(
         bytes_s=rates.inside_bytes_s(np.minimum(layouts.ep, rates.domain)),
         latency_s=_latency(layouts.ep, rates),
     )
-    rounds = 2.0 * layer_passes(layouts, recipe) * 2.0 / FULL_PASSES
+    rounds = 2.0 * flow_passes(layouts, recipe) * 2.0 / FULL_PASSES
     # Traffic that leaves the domain goes on behind another chunk's work where a stage has several; what shows of it
     # is compared with what is inside, so that a slower network never makes the longer of both shorter.
     shown = outside * np.where(layouts.vpp > 1, k.ep_overlapped_exposed, 1.0)
@@ -99,7 +99,7 @@ def pipeline_exchange_s(
     moved = tokens * shape.hidden * _BF16 / layouts.tp
     span = layouts.tp * layouts.cp * layouts.dp * 2
     one = moved / _bandwidth(span, rates) + _latency(span, rates)
-    return np.where(layouts.pp > 1, layer_passes(layouts, recipe) / 3.0 * 2.0 * layouts.vpp * one, 0.0)
+    return np.where(layouts.pp > 1, flow_passes(layouts, recipe) / 3.0 * 2.0 * layouts.vpp * one, 0.0)
 
 
 def data_exchange_s(
@@ -133,6 +133,7 @@ def data_exchange_s(
     once = once + calls * np.log2(np.maximum(1.0, ranks / inside)) * rates.scale_out_latency_s
     hidden_behind = k.dp_overlap * micro_s
     exposed = np.maximum(0.0, once - hidden_behind) + k.dp_exposed * np.minimum(once, hidden_behind)
+    exposed = np.asarray(k.vintage * exposed, dtype=np.float64)
     sharded = np.where(layouts.sharding >= 1, 1.0, 0.0)
     states = np.where(sharded > 0, moved_dense / ranks + moved_routed / expert_ranks, moved_dense + moved_routed)
     # Master, both moments and the gradient are read, all but the gradient and the BF16 weights written.

@@ -48,6 +48,8 @@ class Shape:
     moved_bytes_token: float
     # Gates and inputs of the activations of experts that add biases [bytes].
     biased_bytes_token: float
+    # Rows of all scores, causal or not, which kernels apart write and read where attention is not fused [bytes].
+    score_bytes_token: float
     stored_selective_bytes_token: float
     # Where stacks recompute by operation: inputs of layers, outputs of attention and of every second product.
     stored_listed_bytes_token: float
@@ -66,6 +68,8 @@ class Shape:
     attention_side_elements_token: float
     attention_kv_elements_token: float
     latent_fraction: float
+    # Recurrent state of one sequence, and what a token brings to it and takes from it, all layers together.
+    scan_state_elements: float
     scan_side_elements_token: float
     visible_tokens: float
     scored_layers: float
@@ -141,6 +145,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         stored_bytes_token=sum(s[0] for s in stored),
         moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
         biased_bytes_token=sum(_biased_bytes(f) for f in moe),
+        score_bytes_token=sum(m.count * m.heads for m in scored) * _BF16 * float(seq_len_tokens),
         stored_selective_bytes_token=sum(s[1] for s in stored),
         stored_listed_bytes_token=_listed_bytes(architecture),
         gemm_input_bytes_token=sum(s[2] for s in stored),
@@ -158,7 +163,8 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         attention_side_elements_token=sum(m.count * (_qk_width(m) + _v_width(m)) for m in scored),
         attention_kv_elements_token=sum(m.count * _kv_width(m) for m in scored),
         latent_fraction=sum(m.count for m in scored if m.kind is not MixerKind.ATTENTION) / max(1, scored_layers),
-        scan_side_elements_token=sum(m.count * 2.0 * _inner_width(m) for m in scans),
+        scan_state_elements=sum(m.count * _state_width(m) for m in scans),
+        scan_side_elements_token=sum(m.count * 2.0 * (_key_width(m) + _inner_width(m)) for m in scans),
         visible_tokens=_mean([(float(m.count), _depth(m, float(seq_len_tokens), encoder=encoder)) for m in scored]),
         scored_layers=float(scored_layers),
         scan_layers=float(sum(m.count for m in scans)),
@@ -207,14 +213,25 @@ def _state_width(mixer: Mixer) -> float:
     """Recurrent state [elements] of one layer."""
     if mixer.kind is MixerKind.MAMBA2:
         return float(mixer.heads * mixer.head_dim * mixer.state)
+    if mixer.kind is MixerKind.KIMI_DELTA_ATTENTION:
+        return float(mixer.heads * mixer.head_dim * mixer.head_dim)
     return float(mixer.value_heads * mixer.value_head_dim * mixer.key_head_dim)
 
 
 def _inner_width(mixer: Mixer) -> float:
     """Width [elements] of the value path of a recurrent layer."""
-    if mixer.kind is MixerKind.MAMBA2:
+    if mixer.kind in {MixerKind.MAMBA2, MixerKind.KIMI_DELTA_ATTENTION}:
         return float(mixer.heads * mixer.head_dim)
     return float(mixer.value_heads * mixer.value_head_dim)
+
+
+def _key_width(mixer: Mixer) -> float:
+    """Width [elements] of the keys of a recurrent layer."""
+    if mixer.kind is MixerKind.MAMBA2:
+        return float(mixer.groups * mixer.state)
+    if mixer.kind is MixerKind.KIMI_DELTA_ATTENTION:
+        return float(mixer.heads * mixer.head_dim)
+    return float(mixer.key_heads * mixer.key_head_dim)
 
 
 def _visible_tokens(seq: float, window: int | None, *, causal: bool) -> float:

@@ -24,7 +24,7 @@ from service.sizing.training.exchange import (
 )
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import stage_layers_fraction
-from service.sizing.training.passes import FULL_PASSES, layer_passes
+from service.sizing.training.passes import FULL_PASSES, flow_passes, layer_passes
 from service.sizing.training.rates import Rates
 from service.sizing.training.recipe import Recipe
 from service.sizing.training.rollout import rollout_s
@@ -33,6 +33,8 @@ from service.sizing.training.shape import Shape
 # Fused attention makes the scores again in its backward pass: two and a half forwards instead of two.
 _SCORES_AGAIN = 0.5
 _BF16 = 2.0
+# Of one element of a recurrent state and one token, forward; states are kept in FP32.
+_STATE_FLOP, _STATE_BYTES = 6.0, 4.0
 # Kernels of the mixer that most layers have stand for all.
 _MOSTLY = 0.5
 
@@ -128,7 +130,9 @@ def _products_s(
         depth=shape.hidden,
     )
     # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
-    layers = (dense + routed) * passes * k.recipe_factor * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
+    layers = (
+        (dense + k.vintage * routed) * passes * k.recipe_factor * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
+    )
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
     return np.asarray(layers + head_s, dtype=np.float64)
 
@@ -138,11 +142,20 @@ def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, to
     found = shape.products
     work = Work(
         flop=2.0 * shape.dense_params * tokens / layouts.tp,
-        main_bytes=recipe.multiplied_bytes * shape.dense_params / layouts.tp,
+        main_bytes=(recipe.multiplied_bytes + _gradient_bytes(layouts, recipe)) * shape.dense_params / layouts.tp,
         side_bytes=_BF16 * tokens * (found.whole_elements + found.cut_elements / layouts.tp),
         depth=found.whole_depth_elements + found.cut_depth_elements / layouts.tp,
     )
     return np.asarray(rates.product_factor * _many_s(rates.products, work, found.products), dtype=np.float64)
+
+
+def _gradient_bytes(layouts: Layouts, recipe: Recipe) -> FloatArray:
+    """What a product moves of the gradient of a trained weight [bytes], over all passes alike.
+
+    One pass in three adds to what earlier micro-batches left of it: reads and writes it.
+    """
+    moved = np.where(recipe.is_adapter, 0.0, 2.0 * np.asarray(recipe.gradient_bytes))
+    return np.asarray(moved / layer_passes(layouts, recipe), dtype=np.float64)
 
 
 def _routed_s(
@@ -157,7 +170,7 @@ def _routed_s(
     moved = 1.0 - rates.fused_experts * (1.0 - k.fused_side_fraction)
     work = Work(
         flop=2.0 * shape.active_routed_params * mine * small,
-        main_bytes=recipe.grouped_bytes * shape.routed_params / layouts.ep,
+        main_bytes=(recipe.grouped_bytes + _gradient_bytes(layouts, recipe)) * shape.routed_params / layouts.ep,
         side_bytes=_BF16 * mine * shape.expert_elements_token * moved,
     )
     grouped = rates.grouped_factor * k.expert_factor * rates.grouped.time_s(work)
@@ -169,9 +182,7 @@ def _attention_s(
 ) -> FloatArray:
     """Attention cores and recurrences [s] of one micro-batch: the backward of fused attention takes 2.5 forwards."""
     share = stage_layers_fraction(layouts, shape.layers)
-    passes = layer_passes(layouts, recipe) + np.where(recipe.passes > 1.0, _SCORES_AGAIN, 0.0)
-    # Frozen weights save nothing here: attention has none.
-    passes = passes + np.where(recipe.is_adapter, 1.0, 0.0)
+    passes = flow_passes(layouts, recipe) + np.where(recipe.passes > 1.0, _SCORES_AGAIN, 0.0)
     work = Work(
         flop=shape.attention_flop_token * tokens / layouts.tp,
         main_bytes=_BF16 * tokens * shape.attention_kv_elements_token / layouts.tp,
@@ -185,12 +196,14 @@ def _attention_s(
         rates.attention_factor * _many_s(rates.attention, work, shape.scored_layers),
     )
     scored = np.where(np.asarray(shape.scored_layers) > 0, scored, 0.0)
+    # As its kernels were measured: three multiply-adds for an element of the state and token, one token after another.
     scanned = Work(
-        flop=shape.scan_flop_token * tokens / layouts.tp,
-        main_bytes=0.0,
+        flop=_STATE_FLOP * shape.scan_state_elements * tokens / layouts.tp,
+        main_bytes=2.0 * _STATE_BYTES * shape.scan_state_elements * layouts.micro_batch / layouts.tp,
         side_bytes=_BF16 * tokens * shape.scan_side_elements_token / layouts.tp,
+        depth=shape.scan_layers * shape.seq_len_tokens / layouts.cp,
     )
-    scan = np.where(np.asarray(shape.scan_layers) > 0, rates.scan.time_s(scanned), 0.0)
+    scan = np.where(np.asarray(shape.scan_layers) > 0, _many_s(rates.scan, scanned, shape.scan_layers), 0.0)
     return np.asarray(passes * share * (scored + k.scan_factor * scan), dtype=np.float64)
 
 
@@ -200,10 +213,13 @@ def _traffic_s(
     """Elementwise work [s] of one micro-batch: norms, activations, residuals, permutation, bound by memory."""
     share = stage_layers_fraction(layouts, shape.layers)
     mine = share * tokens / layouts.tp
-    often = layer_passes(layouts, recipe) / FULL_PASSES
+    often = flow_passes(layouts, recipe) / FULL_PASSES
     passes = k.vector_passes * often + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
     moved = rates.vector_factor * shape.moved_bytes_token * passes
     moved = moved + k.biased_passes * shape.biased_bytes_token * often
+    # Selective recompute was made for attention that is not fused (arXiv 2205.05198).
+    scored = often + np.where(layouts.recompute == 1, 1.0 / FULL_PASSES, 0.0)
+    moved = moved + k.score_passes * shape.score_bytes_token * scored
     return np.asarray(mine * moved / rates.bandwidth_bytes_s, dtype=np.float64)
 
 
@@ -227,52 +243,87 @@ def _rollout_s(
     return np.where(recipe.rolls_out, k.rollout_factor * found, 0.0)
 
 
+def _launches_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, k: StepCoefficients) -> FloatArray:
+    """What launching the kernels of one micro-batch takes [s]."""
+    # Experts that share a GPU are multiplied one after the other, each with launches of its own, but in one kernel;
+    # frameworks bring one that multiplies groups, and their routing is no less fused than a vendor's.
+    plain = np.asarray(recipe.plain_stack, dtype=bool)
+    apart = np.where(plain, 0.0, 1.0 - rates.fused_experts)
+    routing = k.moe_launch_s + k.expert_launch_s * apart * shape.experts / layouts.ep
+    routed = routing * shape.moe_layers * np.where(plain, 1.0, rates.launch_factor)
+    launches = k.launch_s * shape.layers * rates.launch_factor + routed
+    launches = launches * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
+    share = stage_layers_fraction(layouts, shape.layers)
+    return np.asarray(launches * share * flow_passes(layouts, recipe) / FULL_PASSES, dtype=np.float64)
+
+
+def _fixed_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, k: StepCoefficients) -> FloatArray:
+    """Work of a step that does not scale [s]: whatever updates weights takes each expert as a tensor of its own."""
+    experts = shape.experts / layouts.ep * shape.moe_layers * stage_layers_fraction(layouts, shape.layers)
+    trained = np.where(recipe.is_adapter, 0.0, experts)
+    return np.asarray(k.vintage * (k.fixed_s + k.expert_step_s * trained), dtype=np.float64)
+
+
+def _exchanged_s(
+    layouts: Layouts,
+    shape: Shape,
+    *,
+    recipe: Recipe,
+    rates: Rates,
+    tokens: FloatArray,
+    attention: FloatArray,
+    k: StepCoefficients,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Exposed traffic [s] of one micro-batch over tensor, context, expert and pipeline ranks."""
+    tensor = tensor_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    ring = context_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
+    # Ring traffic hides behind attention, but for a share.
+    hidden = np.minimum(ring, attention)
+    context = np.asarray(ring - hidden + k.cp_exposed * hidden, dtype=np.float64)
+    expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
+    # Hand-overs hide behind another chunk's work alone (Megatron Core, overlap_p2p_comm).
+    shown = np.where(layouts.vpp > 1, k.pp_exposed, 1.0)
+    pipeline = shown * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
+    return k.vintage * tensor, k.vintage * context, k.vintage * expert, k.vintage * pipeline
+
+
 def step_time(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, micro_batches: IntArray, k: StepCoefficients
 ) -> StepTime:
-    """One optimizer step [s] by part: (m + (p-1)/v) micro-batches of the slowest stage, data ranks, optimizer."""
+    """One optimizer step [s] by part: (m + (p-1)/v) micro-batches of the slowest stage, data ranks, optimizer.
+
+    Software gets faster at all but the products of layers without experts, and attention: they reach what the GPU
+    sustains from the first releases on.
+    """
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
     products = _products_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     attention = _attention_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
     traffic = _traffic_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    traffic = traffic + _unpacking_s(layouts, shape, recipe=recipe, rates=rates, k=k)
-    tensor = tensor_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    ring = context_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
-    # Ring traffic hides behind attention, but for a share.
-    context = np.asarray(
-        np.maximum(ring - attention, 0.0) + k.cp_exposed * np.minimum(ring, attention), dtype=np.float64
+    traffic = k.vintage * (traffic + _unpacking_s(layouts, shape, recipe=recipe, rates=rates, k=k))
+    tensor, context, expert, pipeline = _exchanged_s(
+        layouts, shape, recipe=recipe, rates=rates, tokens=tokens, attention=attention, k=k
     )
-    expert = expert_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k)
-    pipeline = k.pp_exposed * pipeline_exchange_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens)
-    share = stage_layers_fraction(layouts, shape.layers)
-    # Experts that share a GPU are multiplied one after the other, each with launches of its own, but in one kernel.
-    routing = k.moe_launch_s + k.expert_launch_s * (1.0 - rates.fused_experts) * shape.experts / layouts.ep
-    launches = (k.launch_s * shape.layers + routing * shape.moe_layers) * share
-    launches = launches * rates.launch_factor * np.where(recipe.is_adapter, k.adapter_launch_factor, 1.0)
-    launch = launches * layer_passes(layouts, recipe) / FULL_PASSES
+    launch = _launches_s(layouts, shape, recipe=recipe, rates=rates, k=k)
     busy = products + attention + traffic + tensor + context + expert
     # Launches run ahead of the GPU and bind only where there is little to do: a soft maximum of both.
     waiting = (busy**4 + launch**4) ** 0.25 - busy
-    micro_s = busy + waiting + pipeline
-    rounds = micro_batches
+    micro_s, rounds = busy + waiting + pipeline, micro_batches
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
-    factor = k.vintage
-    worked = ((micro_s - waiting) * rounds + micro_s * (layouts.pp - 1) / layouts.vpp + data + optimizer) * factor
-    # Each expert is a tensor of its own to what reduces, scales and updates weights once a step.
-    trained = np.where(recipe.is_adapter, 0.0, shape.experts / layouts.ep * shape.moe_layers * share)
-    fixed = (k.fixed_s + k.expert_step_s * trained + waiting * rounds) * factor
+    bubble = micro_s * (layouts.pp - 1) / layouts.vpp
+    worked = (busy + pipeline) * rounds + bubble + data + optimizer
+    fixed = _fixed_s(layouts, shape, recipe=recipe, k=k) + waiting * rounds
     least = _least_s(layouts, shape, recipe=recipe, rates=rates, sequences=layouts.micro_batch * rounds)
     return StepTime(
-        products=products * rounds * factor,
-        attention=attention * rounds * factor,
-        traffic=traffic * rounds * factor,
-        tensor=tensor * rounds * factor,
-        context=context * rounds * factor,
-        expert=expert * rounds * factor,
-        pipeline=pipeline * rounds * factor,
-        bubble=micro_s * (layouts.pp - 1) / layouts.vpp * factor,
-        data=data * factor,
-        optimizer=optimizer * factor,
+        products=products * rounds,
+        attention=attention * rounds,
+        traffic=traffic * rounds,
+        tensor=tensor * rounds,
+        context=context * rounds,
+        expert=expert * rounds,
+        pipeline=pipeline * rounds,
+        bubble=bubble,
+        data=data,
+        optimizer=optimizer,
         fixed=np.maximum(fixed, least - worked),
         rollout=_rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k),
     )

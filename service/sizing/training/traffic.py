@@ -11,7 +11,7 @@ from service.sizing.table import FloatArray
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts, micro_batches
 from service.sizing.training.memory import expert_data_ranks, params_gpu, stage_layers_fraction, trained_params_gpu
-from service.sizing.training.passes import FULL_PASSES, layer_passes
+from service.sizing.training.passes import FULL_PASSES, flow_passes
 
 _BF16 = 2.0
 _ZERO3 = 3
@@ -34,7 +34,7 @@ def traffic_of(job: Job, layouts: Layouts) -> Traffic:
     rounds = np.maximum(1, micro_batches(layouts, job.batch_sequences))
     tokens = layouts.micro_batch * shape.seq_len_tokens / layouts.cp
     share = stage_layers_fraction(layouts, shape.layers)
-    passes = layer_passes(layouts, recipe)
+    passes = flow_passes(layouts, recipe)
     # A gather and a scatter around mixer and feed-forward part, forward and backward: 8 a layer in 3 passes.
     blocks = (shape.mixer_layers + shape.layers) / 2.0 * share
     hidden = tokens * shape.hidden * _BF16

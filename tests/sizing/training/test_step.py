@@ -140,10 +140,11 @@ def test_experts_with_biases_move_their_outputs_until_a_kernel_fuses_them(catalo
     assert traffic(Precision.BF16, "2026-06") == pytest.approx(traffic(Precision.BF16, "2026-02"))
 
 
-def fixed_s(catalog: Catalog, server: str, *, plain_stack: bool) -> float:
+def fixed_s(catalog: Catalog, server: str, *, plain_stack: bool, model: str = "qwen3-30b-a3b") -> float:
     """A step of so few tokens that launches are nearly all that it takes."""
-    found = plain_job(catalog, month=None, plain_stack=plain_stack, model="qwen3-30b-a3b", seq_len_tokens=256)
-    return float(step(catalog, found, layouts(ep=8, dp=8, sharding=1), server=server).fixed[0])
+    found = plain_job(catalog, month=None, plain_stack=plain_stack, model=model, seq_len_tokens=256)
+    ep = 8 if found.shape.is_moe else 1
+    return float(step(catalog, found, layouts(ep=ep, dp=8, sharding=1), server=server).fixed[0])
 
 
 def test_recipes_for_blackwell_capture_layers_as_graphs_which_frameworks_do_not(catalog: Catalog) -> None:
@@ -159,7 +160,8 @@ def test_recipes_for_blackwell_capture_layers_as_graphs_which_frameworks_do_not(
 
 def test_layers_as_frameworks_bring_them_launch_more(catalog: Catalog) -> None:
     hopper = "poweredge-xe9680-h100"
-    assert fixed_s(catalog, hopper, plain_stack=True) > 1.5 * fixed_s(catalog, hopper, plain_stack=False)
+    plain, fused = (fixed_s(catalog, hopper, plain_stack=stack, model="llama-3.2-3b") for stack in (True, False))
+    assert plain > 1.5 * fused
 
 
 def test_frozen_weights_in_4_bits_are_unpacked_for_every_micro_batch(catalog: Catalog) -> None:
@@ -195,3 +197,99 @@ def test_chunks_of_a_stage_hide_experts_across_servers_and_not_inside(catalog: C
     shown = catalog.calibration.coefficient("training.ep_overlapped_fraction")
     assert kept("poweredge-xe9680l-b200") == pytest.approx(shown * kept("poweredge-xe9712-gb200"))
     assert shown < 1.0
+
+
+def test_frozen_weights_save_matrix_products_and_nothing_else(catalog: Catalog) -> None:
+    columns = layouts(tp=2, pp=2, cp=2, dp=2, sharding=1)
+    found = {m: step(catalog, job(catalog, method=m), columns) for m in (Method.PRETRAIN, Method.LORA)}
+    whole, frozen = found[Method.PRETRAIN], found[Method.LORA]
+    for part in ("attention", "traffic", "tensor", "context", "pipeline"):
+        assert getattr(frozen, part)[0] == pytest.approx(getattr(whole, part)[0]), part
+    assert frozen.products[0] < whole.products[0]
+
+
+def test_gradients_are_added_to_in_memory(catalog: Catalog) -> None:
+    def over_frozen(length: int) -> float:
+        trained, frozen = (
+            job(catalog, method=m, seq_len_tokens=length, global_batch_sequences=64)
+            for m in (Method.PRETRAIN, Method.LORA)
+        )
+        columns = layouts(dp=8, sharding=1)
+        # The head's gradient goes with what is trained; adapters multiply along.
+        plain = step(catalog, frozen, columns).products[0] / frozen.coefficients.adapter_factor
+        return float(step(catalog, trained, columns).products[0] / plain)
+
+    # Three passes over two, and what the third writes: the more, the fewer tokens it has.
+    assert over_frozen(512) > 1.1 * over_frozen(8192)
+    assert over_frozen(8192) > 1.4
+
+
+def test_software_gets_faster_at_all_but_dense_products_and_attention(catalog: Catalog) -> None:
+    def parts(model: str, month: str) -> StepTime:
+        columns = layouts(tp=2, ep=8 if model.startswith("qwen") else 1, dp=4, sharding=1)
+        return step(catalog, plain_job(catalog, month=month, plain_stack=False, model=model), columns)
+
+    old, new = parts("llama-3.1-8b", "2024-01"), parts("llama-3.1-8b", "2026-01")
+    assert old.products[0] == new.products[0]
+    assert old.attention[0] == new.attention[0]
+    assert min(old.traffic[0] / new.traffic[0], old.tensor[0] / new.tensor[0], old.data[0] / new.data[0]) > 1.1
+    old, new = parts("qwen3-30b-a3b", "2024-01"), parts("qwen3-30b-a3b", "2026-01")
+    assert old.products[0] > 1.05 * new.products[0]
+
+
+def test_scores_move_where_software_is_older_than_fused_attention(catalog: Catalog) -> None:
+    def traffic(month: str, length: int, recompute: int = 0) -> float:
+        found = plain_job(
+            catalog, month=month, plain_stack=False, seq_len_tokens=length, global_batch_sequences=2**18 // length
+        )
+        columns = layouts(dp=8, sharding=1, recompute=recompute)
+        return float(step(catalog, found, columns).traffic[0]) / found.coefficients.vintage
+
+    # As many tokens in all: of scores a longer sequence has more.
+    assert traffic("2022-07", 8192) == pytest.approx(traffic("2022-07", 1024))
+    assert traffic("2022-01", 8192) > 3.0 * traffic("2022-01", 1024)
+    assert traffic("2022-01", 1024) > 1.2 * traffic("2022-07", 1024)
+    again = traffic("2022-01", 8192, recompute=1) - traffic("2022-07", 8192, recompute=1)
+    once = traffic("2022-01", 8192) - traffic("2022-07", 8192)
+    assert again == pytest.approx(once * 4 / 3)
+
+
+def test_hand_overs_hide_behind_another_chunk_alone(catalog: Catalog) -> None:
+    found = job(catalog, model="llama-3.1-70b", global_batch_sequences=64)
+    one = step(catalog, found, layouts(pp=4, dp=2, sharding=1)).pipeline[0]
+    several = step(catalog, found, layouts(pp=4, vpp=2, dp=2, sharding=1)).pipeline[0]
+    assert several == pytest.approx(2.0 * found.coefficients.pp_exposed * one)
+
+
+def test_frameworks_multiply_all_experts_of_a_gpu_in_one_kernel(catalog: Catalog) -> None:
+    def waiting(ep: int, *, plain_stack: bool) -> float:
+        found = plain_job(
+            catalog,
+            month=None,
+            plain_stack=plain_stack,
+            model="qwen3-30b-a3b",
+            method=Method.LORA,
+            seq_len_tokens=256,
+        )
+        return float(step(catalog, found, layouts(ep=ep, dp=8, sharding=1), server="poweredge-xe9680-h100").fixed[0])
+
+    assert waiting(1, plain_stack=False) > 1.5 * waiting(8, plain_stack=False)
+    assert waiting(1, plain_stack=True) < 1.1 * waiting(8, plain_stack=True)
+
+
+def test_recurrences_take_one_token_after_another(catalog: Catalog) -> None:
+    found = job(catalog, model="nemotron-3-nano-30b-a3b", seq_len_tokens=8192, global_batch_sequences=64)
+    spec = catalog.hardware.server("poweredge-xe9780-b300")
+    table = build_table((spec,), (catalog.hardware.gpu(spec.gpu),))
+    depth_s = float(table_rates(found, table, catalog.calibration).scan.depth_s[0])
+    assert depth_s > 0.0
+    took_s = float(step(catalog, found, layouts(ep=8, dp=8, sharding=1)).attention[0]) / 8
+    # Forward, and two and a half times as much for gradients.
+    assert took_s > 3.5 * found.coefficients.scan_factor * found.shape.scan_layers * 8192 * depth_s
+
+
+def test_state_and_keys_of_recurrences_by_hand(catalog: Catalog) -> None:
+    shape = job(catalog, model="nemotron-3-nano-30b-a3b").shape
+    # 23 layers of 64 heads x 64 with a state of 128, keys in 8 groups.
+    assert shape.scan_state_elements == 23 * 64 * 64 * 128
+    assert shape.scan_side_elements_token == 23 * 2 * (64 * 64 + 8 * 128)
