@@ -58,6 +58,17 @@ def cpu_between(before: Mapping[int, float], after: Mapping[int, float]) -> floa
     return sum(spent - before.get(pid, 0.0) for pid, spent in after.items())
 
 
+def sockets(pid: int) -> set[str]:
+    """The sockets that a process has open, each by the name that it has in all processes."""
+    found = set()
+    with suppress(OSError):
+        for path in (PROC / str(pid) / "fd").iterdir():
+            # It may be closed by now.
+            with suppress(OSError):
+                found.add(str(path.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
 def memory(pid: int) -> Memory | None:
     """What a process holds; None when it has ended."""
     try:

@@ -96,12 +96,14 @@ class Scene:
         """A figure for the report."""
         self.seen.notes[name] = value
 
-    def wait_for(self, happened: Callable[[], object], *, what: str, within_s: float = AT_REST_WITHIN_S) -> bool:
-        """Whether it happened in time; a violation of I1 where it did not."""
+    def wait_for(
+        self, happened: Callable[[], object], *, what: str, within_s: float = AT_REST_WITHIN_S, invariant: str = "I1"
+    ) -> bool:
+        """Whether it happened in time; a violation where it did not."""
         since_s = time.monotonic()
         while not happened():
             if time.monotonic() - since_s > within_s:
-                self.expect(holds=False, invariant="I1", words=f"not within {within_s:g} s: {what}")
+                self.expect(holds=False, invariant=invariant, words=f"not within {within_s:g} s: {what}")
                 return False
             time.sleep(0.05)
         return True

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,19 @@ def test_cpu_time_is_read_and_attributed():
     assert procfs.cpu_between(before, procfs.cpu_s([os.getpid()])) > 0
     assert procfs.cpu_between({1: 2.0, 2: 1.0, 3: 9.0}, {1: 2.5, 2: 1.0, 4: 0.25}) == 0.75
     assert procfs.stat_fields("12 (a ) b (c)) S 7 0")[:2] == ["S", "7"]
+
+
+def test_a_socket_has_one_name_in_every_process():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = procfs.sockets(os.getpid())
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[server.fileno()])
+        try:
+            assert len(procfs.sockets(child.pid) & held) == 1
+        finally:
+            child.kill()
+            child.wait()
+    assert len(held - procfs.sockets(os.getpid())) == 1
+    assert procfs.sockets(child.pid) == set()
 
 
 def test_a_family_has_children_and_no_strangers():

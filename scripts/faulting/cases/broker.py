@@ -4,9 +4,11 @@ import time
 
 import redis
 
+from scripts.benchmark.procfs import sockets
 from scripts.faulting.case import case
 from scripts.faulting.cases.meanwhile import expect_not_ready, submitted_meanwhile
 from scripts.faulting.failpoints import BROKER_VARIABLE, NOEVICTION, Trait
+from scripts.faulting.member import Member
 from scripts.faulting.scene import Scene
 
 # For a few messages.
@@ -38,6 +40,8 @@ def broker_wiped(scene: Scene) -> None:
         for child in worker.children:
             worker.kill_child(child)
     scene.rig.wait_until_whole()
+    what = "what a worker has open is not open in its child as well"
+    scene.wait_for(lambda: not any(map(_shared, scene.rig.workers)), what=what, invariant="I7")
     with scene.fault():
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.3)
         scene.load.post(scene.times(16, 200))
@@ -45,6 +49,12 @@ def broker_wiped(scene: Scene) -> None:
         scene.rig.broker.wipe()
         scene.rig.broker.start()
         scene.load.acknowledged()
+
+
+def _shared(worker: Member) -> set[str]:
+    """Connections that a worker has in common with who descends from it."""
+    parent, *children = map(sockets, worker.family)
+    return parent & set().union(*children)
 
 
 @case(16, "broker down while clients submit", quick=True)

@@ -7,7 +7,7 @@ from scripts.faulting.bounds import held
 from scripts.faulting.case import case
 from scripts.faulting.checker import read_lines
 from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, Trait
-from scripts.faulting.ledger import ENDED
+from scripts.faulting.ledger import ENDED, Job
 from scripts.faulting.load import inference
 from scripts.faulting.member import Member, supervised
 from scripts.faulting.scene import Scene
@@ -23,6 +23,8 @@ _ABOUT_RUNS = _ENDINGS | {"run_claimed"}
 _SIZED_S = 0.4
 _TRIES_PER_HIT = 4
 _SPARED_FROM = 2
+# So long two work at one run, the first of which had been stopped at it.
+_STALE_S, _OVERTAKING_S = 0.3, 0.7
 # Ten workers die one after another, each once another has started.
 _ALL_DEAD_S = 120.0
 _FROZEN_ISL = 61_005
@@ -211,12 +213,23 @@ def stale_holder(scene: Scene) -> None:
 def _overtaken(scene: Scene) -> None:
     first, second = scene.rig.workers
     second.terminate()
-    scene.rig.failpoints.set(Trait.SLOW, seconds=0.8)
+    # It goes on whatever its limit of time, which is over when it wakes, and is done before the other.
+    scene.rig.failpoints.set(Trait.STUBBORN, seconds=_STALE_S)
     job = scene.job(inference(scene.rng.randrange(62_000, 90_000)))
     assert job is not None
     scene.wait_for(lambda: scene.query(_RUN, job.run_id)[0][0] == "running", what="the run is taken")
     first.pause()
+    scene.rig.failpoints.set(Trait.STUBBORN, seconds=_OVERTAKING_S)
     second.start()
     scene.wait_for(lambda: int(str(scene.query(_RUN, job.run_id)[0][1])) > 1, what="the run is taken over")
     first.resume()
     scene.driver.follow(job)
+    scene.wait_for(lambda: _said(first, job, "run_taken_over"), what="who lost its run is told so")
+    scene.wait_for(lambda: _said(first, job, "run_done") or _said(second, job, "run_done"), what="somebody ends it")
+    done = [line["attempt"] for worker in (first, second) for line in _said(worker, job, "run_done")]
+    # Where the machine has other things to do the second one may be out of time as well.
+    scene.expect(len(done) == 1 and 1 not in done, "I2", f"a run that was taken over was ended by its attempts {done}")
+
+
+def _said(member: Member, job: Job, event: str) -> list[dict[str, object]]:
+    return [line for line in read_lines(member.log) if (line.get("event"), line.get("run_id")) == (event, job.run_id)]
