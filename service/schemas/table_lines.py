@@ -16,7 +16,7 @@ _READ_CHARACTERS = 65_536
 _MOST_CELLS = 24_000_000
 # What takes longer than a cell does counts as so many of them: a line that a row goes on with, and a quote of a row
 # that is too long, which is looked at by itself.
-_CELLS_LINE, _CELLS_QUOTE = 60, 10
+_CELLS_LINE, _CELLS_QUOTE = 100, 10
 
 
 class LongRowError(Exception):
