@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.errors import CalibrationError
+from service.sizing.columns import Columns
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -93,7 +94,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Curves:
+class Curves(Columns):
     """The curves of one operation on many GPUs, each field shaped (candidates, 1), in SI units."""
 
     launch_s: FloatArray
@@ -103,10 +104,6 @@ class Curves:
     depth_s: FloatArray
     side_weight: FloatArray
     padding_rows: FloatArray
-
-    def take(self, rows: IntArray) -> "Curves":
-        """The curves of these candidates."""
-        return Curves(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
     def time_s(self, work: Work) -> FloatArray:
         """Time [s]: launch + work."""

@@ -5,6 +5,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
+from service.sizing.columns import Columns
 from service.sizing.result import Limit, Rejection, Shortfall
 from service.sizing.spoken import spoken
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
@@ -102,7 +103,7 @@ _UNKNOWN: dict[Limit, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Verdict:
+class Verdict(Columns):
     """Per candidate: FEASIBLE or the stage of the first limit that refused it, with what was required and available."""
 
     stage: IntArray
@@ -113,10 +114,6 @@ class Verdict:
     def feasible(self) -> BoolArray:
         """Candidates that no limit has refused."""
         return np.asarray(self.stage == FEASIBLE, dtype=np.bool_)
-
-    def take(self, rows: IntArray | slice) -> "Verdict":
-        """The candidates of these rows, in their order."""
-        return Verdict(stage=self.stage[rows], required=self.required[rows], available=self.available[rows])
 
 
 def open_verdict(candidates: int) -> Verdict:

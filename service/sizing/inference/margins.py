@@ -1,37 +1,24 @@
 """Margins of an inference: what a prediction is multiplied by so that a bound holds at the asked confidence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from service.sizing.calibration import Calibration
+from service.sizing.columns import Columns
 from service.sizing.inference.residuals import spreads_of
 from service.sizing.inference.serving import Bench
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Margins:
+class Margins(Columns):
     """Per candidate, factors on predictions that make a bound hold at the asked confidence; `rate` lowers capacity."""
 
     ttft: FloatArray
     tpot: FloatArray
     rate: FloatArray
-
-    @staticmethod
-    def together(each: Sequence["Margins"]) -> "Margins":
-        """All of them, one after another."""
-        if len(each) == 1:
-            return each[0]
-        return Margins(
-            **{name: np.concatenate([getattr(one, name) for one in each]) for name in ("ttft", "tpot", "rate")}
-        )
-
-    def take(self, rows: slice) -> "Margins":
-        """The candidates of these rows."""
-        return Margins(ttft=self.ttft[rows], tpot=self.tpot[rows], rate=self.rate[rows])
 
 
 def margins_of(

@@ -1,10 +1,10 @@
 """Which candidates fit their GPU, each under the lightest recompute that does."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from service.sizing.columns import Columns
 from service.sizing.table import BoolArray, FloatArray
 from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
@@ -17,26 +17,13 @@ _FIRST = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RecomputeMemory:
+class RecomputeMemory(Columns):
     """Bytes per GPU of every candidate: no recompute, selective, full of hardly a layer, full of all."""
 
     none: FloatArray
     selective: FloatArray
     first: FloatArray
     full: FloatArray
-
-    @staticmethod
-    def together(each: Sequence["RecomputeMemory"]) -> "RecomputeMemory":
-        """All of them, one after another."""
-        if len(each) == 1:
-            return each[0]
-        return RecomputeMemory(
-            **{f.name: np.concatenate([getattr(one, f.name) for one in each]) for f in fields(RecomputeMemory)}
-        )
-
-    def take(self, rows: slice) -> "RecomputeMemory":
-        """The candidates of these rows."""
-        return RecomputeMemory(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def at(self, fraction: FloatArray) -> FloatArray:
         """Full recompute of a share of the layers: what it saves grows with them."""
