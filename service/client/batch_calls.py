@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 
 from service.client.batch import NDJSON, Batch, batch_of
-from service.client.calls import Calls
+from service.client.connection import Connection, path_of
 from service.client.patience import Patience, retry_after_s
 from service.client.problem import UnfinishedError
-from service.client.run import Page, page_of
+from service.client.run import Page
 
 _PATH = "/v1/batches"
 # 64 MB on a slow line, and 100,000 items that are written down.
@@ -25,8 +25,8 @@ _GROWTH = 1.5
 class BatchCalls:
     """The calls of /v1/batches."""
 
-    def __init__(self, calls: Calls, *, path_of: Callable[[str, str], str]) -> None:
-        self._calls, self._path_of = calls, path_of
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def submit(
         self,
@@ -53,11 +53,11 @@ class BatchCalls:
     def _upload(self, body: bytes, media_type: str, query: Mapping[str, str | None], key: str) -> httpx.Response:
         params = {name: value for name, value in query.items() if value is not None}
         headers = {"Content-Type": media_type, "Idempotency-Key": key}
-        return self._calls.send("POST", _PATH, content=body, headers=headers, params=params, extra_s=_UPLOAD_S)
+        return self._connection.send("POST", _PATH, content=body, headers=headers, params=params, extra_s=_UPLOAD_S)
 
     def get(self, batch_id: str) -> Batch:
         """How far a batch is."""
-        return _batch(self._calls.send("GET", self._path_of("batches", batch_id)))
+        return _batch(self._connection.send("GET", path_of("batches", batch_id)))
 
     def wait(self, batch: Batch, *, within_s: float, watch: Callable[[Batch], None] | None = None) -> Batch:
         """Follow a batch to its end, telling `watch` how far it is; UnfinishedError when that takes too long."""
@@ -73,33 +73,28 @@ class BatchCalls:
                 raise UnfinishedError(f"Batch {batch.id} was still {batch.status} after {within_s:g} s; it goes on.")
             time.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * _GROWTH, _LONGEST_POLL_S)
-            batch = _batch(self._calls.send("GET", self._path_of("batches", batch.id), patience=patience))
+            batch = _batch(self._connection.send("GET", path_of("batches", batch.id), patience=patience))
 
     def list(self, *, status: str | None = None, limit: int | None = None, cursor: str | None = None) -> Page:
         """Batches, newest first."""
-        return page_of(self._calls.document("GET", _PATH, params=_given(status=status, limit=limit, cursor=cursor)))
+        return self._connection.page(_PATH, status=status, limit=limit, cursor=cursor)
 
     def items(
         self, batch_id: str, *, state: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> Page:
         """Items in the order of their lines."""
-        params = _given(state=state, limit=limit, cursor=cursor)
-        return page_of(self._calls.document("GET", f"{self._path_of('batches', batch_id)}/items", params=params))
+        return self._connection.page(path_of("batches", batch_id, "items"), state=state, limit=limit, cursor=cursor)
 
     def results(self, batch_id: str, *, media_type: str = NDJSON) -> Iterator[bytes]:
         """All items in the order of their lines, in pieces as they come."""
-        path = f"{self._path_of('batches', batch_id)}/results"
+        path = path_of("batches", batch_id, "results")
         accept = {"Accept": f"{media_type}, application/problem+json;q=0.1"}
-        with self._calls.streamed(path, headers=accept) as answer:
+        with self._connection.streamed(path, headers=accept) as answer:
             yield from answer.iter_bytes()
 
     def cancel(self, batch_id: str) -> Batch:
         """Cancel a batch for good; once it is done, that is refused (409)."""
-        return _batch(self._calls.send("POST", f"{self._path_of('batches', batch_id)}/cancel"))
-
-
-def _given(**query: str | int | None) -> dict[str, str | int]:
-    return {name: value for name, value in query.items() if value is not None}
+        return _batch(self._connection.send("POST", path_of("batches", batch_id, "cancel")))
 
 
 def _batch(answer: httpx.Response) -> Batch:

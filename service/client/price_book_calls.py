@@ -1,11 +1,10 @@
 """The API of price books for Python programs: `headroom.price_books.upload(...)`, `activate`, `list`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.client.calls import Body, Calls
+from service.client.connection import Body, Connection, path_of
 from service.client.run import Page
 
 _PATH = "/v1/price-books"
@@ -32,8 +31,8 @@ class TableHead:
 class PriceBookCalls:
     """The calls of /v1/price-books."""
 
-    def __init__(self, calls: Calls, *, path_of: Callable[[str, str], str]) -> None:
-        self._calls, self._path_of = calls, path_of
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def list(
         self,
@@ -46,23 +45,25 @@ class PriceBookCalls:
     ) -> Page:
         """The tenant's price books without their lines, newest first."""
         put_in_force = None if activated is None else str(activated).lower()
-        return self._calls.page(_PATH, name=name, currency=currency, activated=put_in_force, limit=limit, cursor=cursor)
+        return self._connection.page(
+            _PATH, name=name, currency=currency, activated=put_in_force, limit=limit, cursor=cursor
+        )
 
     def get(self, book_id: str) -> dict[str, Any]:
         """One price book with its lines."""
-        return self._calls.document("GET", self._at(book_id))
+        return self._connection.document("GET", self._at(book_id))
 
     def template(self) -> bytes:
         """A table (CSV) of every part that quotes ask for, to be filled in and uploaded."""
-        return self._calls.send("GET", f"{_PATH}/template", headers={"Accept": "*/*"}).content
+        return self._connection.send("GET", f"{_PATH}/template", headers={"Accept": "*/*"}).content
 
     def upload(
         self, content: Body, *, head: TableHead | None = None, idempotency_key: str | None = None
     ) -> dict[str, Any]:
         """Store a price book; with a head the content is a table (CSV). For administrators."""
         if head is None:
-            return self._calls.post(_PATH, content, idempotency_key=idempotency_key)
-        return self._calls.post(
+            return self._connection.post(_PATH, content, idempotency_key=idempotency_key)
+        return self._connection.post(
             _PATH,
             content,
             headers={"Content-Type": "text/csv"},
@@ -74,7 +75,7 @@ class PriceBookCalls:
         """Put a price book in force from a day on (today in UTC); refused (412) when somebody else does meanwhile."""
         path = self._at(book_id)
         body = {"effective_from": effective_from or f"{datetime.now(UTC):%Y-%m-%d}"}
-        return self._calls.change("POST", f"{path}/activate", body, tag=self._calls.tag(path))
+        return self._connection.change("POST", f"{path}/activate", body, tag=self._connection.tag(path))
 
     def _at(self, book_id: str) -> str:
-        return self._path_of("price-books", book_id)
+        return path_of("price-books", book_id)

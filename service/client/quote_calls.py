@@ -1,12 +1,11 @@
 """The API of quotes for Python programs: `headroom.quotes.create(...)`, `step`, `revise`, `file`."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-from service.client.calls import Body, Calls
+from service.client.connection import Body, Connection, path_of, tag_of
 from service.client.patience import retry_after_s
 from service.client.problem import ChangedSinceError, UnfinishedError
 from service.client.run import Page
@@ -20,8 +19,8 @@ _DOCUMENT_WITHIN_S = 60.0
 class QuoteCalls:
     """The calls of /v1/quotes. A change is of the version of this `tag` (an ETag), or of the one that is there now."""
 
-    def __init__(self, calls: Calls, *, path_of: Callable[[str, str], str]) -> None:
-        self._calls, self._path_of = calls, path_of
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def list(
         self,
@@ -34,28 +33,28 @@ class QuoteCalls:
     ) -> Page:
         """Revisions of quotes, newest first; `only`: state, number, run_id, customer, created_after, created_before."""
         risk = None if at_risk is None else str(at_risk).lower()
-        return self._calls.page(_PATH, at_risk=risk, within_days=within_days, limit=limit, cursor=cursor, **only)
+        return self._connection.page(_PATH, at_risk=risk, within_days=within_days, limit=limit, cursor=cursor, **only)
 
     def get(self, quote_id: str) -> dict[str, Any]:
         """One revision of a quote: what was asked, what it says, and how it stands."""
-        return self._calls.document("GET", self._at(quote_id))
+        return self._connection.document("GET", self._at(quote_id))
 
     def tag(self, quote_id: str, *, version: int | None = None) -> str:
         """The ETag of what is there now; ChangedSinceError where that is not the `version` that was read."""
-        answer = self._calls.send("GET", self._at(quote_id))
+        answer = self._connection.send("GET", self._at(quote_id))
         found = answer.json()["version"]
         if version is not None and found != version:
             raise ChangedSinceError(
                 f"Quote {quote_id} is at version {found} by now, and you read {version}: look again."
             )
-        return str(answer.headers.get("ETag", "*"))
+        return tag_of(answer)
 
     def file(self, quote_id: str, form: str = "pdf", *, within_s: float = _DOCUMENT_WITHIN_S) -> bytes:
         """A revision as pdf, xlsx or csv, once a worker has made it; UnfinishedError when that takes too long."""
         started, path = time.monotonic(), f"{self._at(quote_id)}.{form}"
         asked = {"Accept": "*/*", "Prefer": f"wait={_DOCUMENT_WAIT_S}"}
         while (
-            answer := self._calls.send("GET", path, headers=asked, extra_s=_DOCUMENT_WAIT_S)
+            answer := self._connection.send("GET", path, headers=asked, extra_s=_DOCUMENT_WAIT_S)
         ).status_code == httpx.codes.ACCEPTED:
             if time.monotonic() - started > within_s:
                 raise UnfinishedError(f"The {form} of {quote_id} is not made yet; ask again.")
@@ -64,24 +63,23 @@ class QuoteCalls:
 
     def revisions(self, quote_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page:
         """All revisions of the number of a quote, newest first."""
-        return self._calls.page(f"{self._at(quote_id)}/revisions", limit=limit, cursor=cursor)
+        return self._connection.page(f"{self._at(quote_id)}/revisions", limit=limit, cursor=cursor)
 
     def diff(self, quote_id: str, other_id: str) -> dict[str, Any]:
         """What changed from one revision of a quote to another."""
-        path = self._path_of("quotes", quote_id) + self._path_of("diff", other_id).removeprefix("/v1")
-        return self._calls.document("GET", path)
+        return self._connection.document("GET", path_of("quotes", quote_id, "diff", other_id))
 
     def create(self, request: Body, *, idempotency_key: str | None = None) -> dict[str, Any]:
         """Write a quote from an option of a run: a draft."""
-        return self._calls.post(_PATH, request, idempotency_key=idempotency_key)
+        return self._connection.post(_PATH, request, idempotency_key=idempotency_key)
 
     def change(self, quote_id: str, request: Body, *, tag: str | None = None) -> dict[str, Any]:
         """Write a draft anew; refused (412) when it was changed since."""
-        return self._calls.change("PUT", self._at(quote_id), request, tag=tag or self.tag(quote_id))
+        return self._connection.change("PUT", self._at(quote_id), request, tag=tag or self.tag(quote_id))
 
     def step(self, quote_id: str, step: str, body: Body | None = None, *, tag: str | None = None) -> dict[str, Any]:
         """submit, approve, reject, issue, accept, decline or withdraw."""
-        return self._calls.change("POST", f"{self._at(quote_id)}/{step}", body, tag=tag or self.tag(quote_id))
+        return self._connection.change("POST", f"{self._at(quote_id)}/{step}", body, tag=tag or self.tag(quote_id))
 
     def revise(
         self, quote_id: str, request: Body, *, tag: str | None = None, idempotency_key: str | None = None
@@ -89,7 +87,7 @@ class QuoteCalls:
         """Write the next revision of a quote: a draft at the prices of today."""
         headers = {"If-Match": tag or self.tag(quote_id)}
         path = f"{self._at(quote_id)}/revise"
-        return self._calls.post(path, request, headers=headers, idempotency_key=idempotency_key)
+        return self._connection.post(path, request, headers=headers, idempotency_key=idempotency_key)
 
     def _at(self, quote_id: str) -> str:
-        return self._path_of("quotes", quote_id)
+        return path_of("quotes", quote_id)

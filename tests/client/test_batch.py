@@ -179,7 +179,7 @@ def test_where_nobody_listens_no_batch_was_accepted(command, upload, monkeypatch
 def test_a_server_that_is_too_busy_after_a_broken_connection_may_have_accepted_it(
     command, served, upload, question, monkeypatch
 ):
-    monkeypatch.setattr("service.client.headroom.Patience", lambda: Patience(busy_s=0.5))
+    monkeypatch.setattr("service.client.connection.Patience", lambda: Patience(busy_s=0.5))
     served.gate.cut()
     served.gate.refuse(503, times=20)
     lost = command("batch", upload(question()))
