@@ -14,8 +14,9 @@ from service.catalog.files import read_yaml
 from service.catalog.models import load_zoo
 from service.schemas.architecture import INLINE_ID, ArchitectureSchema, architecture_from_hf_config
 from service.schemas.hf_config import _FAMILIES
-from tests.schemas.hf_configs import CONFIGS, LLAMA_8B
 
+CONFIGS = read_yaml(Path(__file__).with_name("hf_configs.yaml"))
+LLAMA_8B = CONFIGS["llama-3.1-8b"]
 ZOO = load_zoo(Path(__file__).parents[2] / "config" / "models").models
 
 
