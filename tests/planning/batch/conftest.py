@@ -4,6 +4,7 @@ import copy
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,3 +81,9 @@ def work(runtime: Runtime, queue: ListQueue) -> Callable[[], int]:
         return done
 
     return run
+
+
+@pytest.fixture
+def patient(runtime: Runtime) -> Runtime:
+    """A slice that takes long ends early, and a machine may be slow."""
+    return replace(runtime, settings=replace(runtime.settings, task_soft_limit_s=60, task_hard_limit_s=90))
