@@ -1,11 +1,11 @@
-"""The order of options: what is equal but for its racks stands by fewer of them."""
+"""The order of options, and figures of a limit rounded to the side that keeps it."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from service.catalog.catalog import Catalog
-from service.sizing.rank import STAGES, Verdict, order, rejections
+from service.sizing.rank import STAGES, Verdict, inward, order, outward, rejections
 from service.sizing.result import Limit
 from service.sizing.size import size
 from service.sizing.table import FloatArray, table_of
@@ -66,3 +66,16 @@ def test_a_server_is_refused_by_its_farthest_limit_and_its_nearest_candidate(cat
     assert (unknown.required, unknown.available) == (None, 4.0)
     assert (missed.server, missed.limit, missed.candidates) == (table.servers[3].id, Limit.TTFT, 3)
     assert (missed.required, missed.available) == (10.0, 20.0)
+
+
+def test_outward_is_never_less_and_has_four_digits() -> None:
+    for value in np.geomspace(1e-3, 1e7, 997).tolist():
+        assert value <= outward(value) <= value * 1.002
+        assert float(f"{outward(value):.4g}") == outward(value)
+    assert outward(1.6 * 1.54) == 2.464
+
+
+def test_inward_is_never_more_and_has_four_digits() -> None:
+    for value in np.geomspace(1e-3, 1e7, 997).tolist():
+        assert value >= inward(value) >= value * 0.998
+        assert float(f"{inward(value):.4g}") == inward(value)

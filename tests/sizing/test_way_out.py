@@ -4,16 +4,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
 from service.sizing.hardware import Cooling
-from service.sizing.rank import inward, outward
 from service.sizing.result import Limit, Shortfall, SizingResult
 from service.sizing.science.workload import DeadlineTarget
 from service.sizing.size import size
-from service.sizing.spoken import spoken
 from service.sizing.table import FloatArray
 from service.sizing.way_out import with_way_out
 from service.sizing.workload import (
@@ -285,39 +282,6 @@ def test_more_gpus_than_a_fleet_may_have_are_answered_with_as_many_as_it_may(
 
     with_way_out(question, replace(answered(catalog, weight, question), shortfall=shortfall), again=counted)
     assert len(sizings) == 1
-
-
-def test_outward_is_never_less_and_has_four_digits() -> None:
-    for value in np.geomspace(1e-3, 1e7, 997).tolist():
-        assert value <= outward(value) <= value * 1.002
-        assert float(f"{outward(value):.4g}") == outward(value)
-    assert outward(1.6 * 1.54) == 2.464
-
-
-def test_inward_is_never_more_and_has_four_digits() -> None:
-    for value in np.geomspace(1e-3, 1e7, 997).tolist():
-        assert value >= inward(value) >= value * 0.998
-        assert float(f"{inward(value):.4g}") == inward(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        (32_768.0, "32,768"),
-        (100_000.0, "100,000"),
-        (1e7, "10,000,000"),
-        (1234.56, "1,235"),
-        (53.84213, "53.84"),
-        (0.01, "0.01"),
-        (0.000012345, "0.00001234"),
-        (-2.5, "-2.5"),
-        (0.0, "0"),
-        (8.0, "8"),
-        (999.96, "1000"),
-    ],
-)
-def test_numbers_are_told_as_people_write_them(value: float, told: str) -> None:
-    assert spoken(value) == told
 
 
 def test_no_advice_is_empty_and_none_is_more_than_its_field_takes(catalog: Catalog, weight: FloatArray) -> None:
