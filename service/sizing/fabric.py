@@ -11,7 +11,6 @@ import numpy as np
 from service.sizing.hardware import ServerSpec, SwitchSpec
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray
-from service.sizing.units import KW
 
 NODES_SCALABLE_UNIT = 4
 MIN_SPINES = 2
@@ -238,13 +237,3 @@ def in_pattern(server: ServerSpec, switch: SwitchSpec, *, servers: Numeric) -> B
     if pattern is None or switch.fabric != ETHERNET:
         return np.zeros(count.shape, dtype=np.bool_)
     return np.asarray(np.ceil(count / NODES_SCALABLE_UNIT) <= pattern.most_units, dtype=np.bool_)
-
-
-def fabric_power_kw(server: ServerSpec, switches: tuple[SwitchSpec, ...], *, servers: Numeric) -> FloatArray:
-    """Power [kW] of the compute network's switches; NaN where no switch of known power fits the cards."""
-    count = np.asarray(servers)
-    switch = chosen_switch(switches, compute_ports(server).gbit_s)
-    if switch is None or switch.plan_power_w is None:
-        return np.where(count <= 1, 0.0, np.nan)
-    counts = fabric_counts(server, switch, servers=count)
-    return np.asarray((counts.leaves + counts.spines) * switch.plan_power_w / KW, dtype=np.float64)

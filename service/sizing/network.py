@@ -22,12 +22,6 @@ def span_latency_s(*, ranks: Numeric, domain_gpus: Numeric, scale_up_s: float, s
     return np.where(ranks <= domain_gpus, scale_up_s, scale_out_s)
 
 
-def all_reduce_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
-    """All-reduce [s]: every rank sends and receives 2 (n-1)/n of the buffer; nothing for one rank."""
-    share = 2.0 * (ranks - 1) / ranks
-    return np.where(ranks > 1, latency_s + share * sent_bytes / bytes_s, 0.0)
-
-
 def all_gather_s(*, sent_bytes: Numeric, ranks: Numeric, bytes_s: Numeric, latency_s: Numeric) -> FloatArray:
     """All-gather or reduce-scatter [s] of a buffer of `sent_bytes` in total: (n-1)/n of it crosses each link."""
     share = (ranks - 1) / ranks

@@ -32,18 +32,6 @@ def rack_limits(constraints: Constraints) -> RackLimits:
     )
 
 
-def servers_per_rack(
-    *, rack_units: Numeric, server_power_kw: Numeric, rack_units_usable: Numeric, rack_max_kw: Numeric
-) -> FloatArray:
-    """Servers [count] that fit by space and by power: min(floor(U / u), floor(kW / kw)); 0 when one is too much.
-
-    NaN where the height or the power is unknown.
-    """
-    by_space = np.floor(np.asarray(rack_units_usable) / rack_units)
-    by_power = np.floor(np.asarray(rack_max_kw) / server_power_kw)
-    return np.asarray(np.minimum(by_space, by_power), dtype=np.float64)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RackFill:
     """Servers of one rack [count; NaN unknown, 0 one is too much], and what sets the number."""

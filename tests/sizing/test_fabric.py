@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from service.sizing.fabric import (
     chosen_switch,
     fabric_counts,
-    fabric_power_kw,
     leaf_count,
     pattern_of,
     ports_at,
@@ -110,7 +109,6 @@ def test_without_a_switch_of_known_power_counts_stay_unknown(catalog):
 
     assert plan.leaf_switches is None
     assert plan.switch_power_kw is None
-    assert np.isnan(fabric_power_kw(server(catalog, "poweredge-xe9780-b300"), (), servers=np.array([8]))[0])
 
 
 def test_ports_split_and_never_join(catalog):

@@ -15,7 +15,7 @@ from service.sizing.facility import (
     liquid_heat_kw,
     racks,
 )
-from service.sizing.racks import RackLimits, SwitchStack, servers_per_rack
+from service.sizing.racks import RackLimits, SwitchStack
 
 
 def server(catalog, name):
@@ -33,17 +33,6 @@ def with_rack_kw(site, most):
 @pytest.fixture(scope="module")
 def site(catalog):
     return Site(preset=catalog.hardware.facility)
-
-
-def test_space_and_power_decide_together():
-    found = servers_per_rack(
-        rack_units=np.array([10.0, 10.0, 2.0]),
-        server_power_kw=np.array([14.0, 14.0, 14.0]),
-        rack_units_usable=42.0,
-        rack_max_kw=np.array([50.0, 30.0, 50.0]),
-    )
-
-    assert found.tolist() == [3, 2, 3]
 
 
 def test_three_xe9780_fill_an_air_rack(catalog, site):

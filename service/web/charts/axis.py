@@ -9,8 +9,6 @@ from service.web.wording import digits
 
 _MARKS = 5
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
-# A range of so many decades is drawn by decades.
-_DECADES = 1.3
 # From here on a number is written in thousands.
 _LONG = 10 * KILO
 
@@ -61,12 +59,6 @@ def axis_over(
     spread = high - low or abs(high) or 1.0
     low = min(0.0, low) if from_zero else low - 0.08 * spread
     return Axis(low=low, high=high + 0.08 * spread, start=start, end=end)
-
-
-def spans_decades(values: Iterable[float]) -> bool:
-    """Whether values differ so much that they are better drawn by decades."""
-    known = [value for value in values if value > 0]
-    return bool(known) and math.log10(max(known) / min(known)) > _DECADES
 
 
 def _short(value: float) -> str:
