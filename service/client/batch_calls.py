@@ -1,6 +1,5 @@
 """The API of batches for Python programs: `headroom.batches.submit(...)`, `wait`, `results`."""
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -9,17 +8,13 @@ import httpx
 
 from service.client.batch import NDJSON, Batch, batch_of
 from service.client.connection import Connection, path_of
-from service.client.patience import Patience, retry_after_s
-from service.client.problem import UnfinishedError
+from service.client.patience import retry_after_s
 from service.client.run import Page
+from service.client.waiting import WHILE_WAITING, Wait
 
 _PATH = "/v1/batches"
 # 64 MB on a slow line, and 100,000 items that are written down.
 _UPLOAD_S = 300.0
-_UNREACHABLE_WHILE_WAITING_S = 30.0
-_POLL_S = 0.5
-_LONGEST_POLL_S = 2.0
-_GROWTH = 1.5
 
 
 class BatchCalls:
@@ -61,19 +56,14 @@ class BatchCalls:
 
     def wait(self, batch: Batch, *, within_s: float, watch: Callable[[Batch], None] | None = None) -> Batch:
         """Follow a batch to its end, telling `watch` how far it is; UnfinishedError when that takes too long."""
-        deadline, pause_s = time.monotonic() + within_s, _POLL_S
-        patience = Patience(unreachable_s=_UNREACHABLE_WHILE_WAITING_S)
+        wait = Wait(within_s)
         while True:
             if watch is not None:
                 watch(batch)
             if not batch.open:
                 return batch
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise UnfinishedError(f"Batch {batch.id} was still {batch.status} after {within_s:g} s; it goes on.")
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * _GROWTH, _LONGEST_POLL_S)
-            batch = _batch(self._connection.send("GET", path_of("batches", batch.id), patience=patience))
+            wait.pause(f"Batch {batch.id} was still {batch.status}")
+            batch = _batch(self._connection.send("GET", path_of("batches", batch.id), patience=WHILE_WAITING))
 
     def list(self, *, status: str | None = None, limit: int | None = None, cursor: str | None = None) -> Page:
         """Batches, newest first."""

@@ -18,12 +18,11 @@ from service.client.problem import HeadroomError, UnfinishedError
 from service.client.quote_calls import QuoteCalls
 from service.client.run import Page, Run, run_of
 from service.client.schedule_calls import ScheduleCalls
+from service.client.waiting import UNREACHABLE_WHILE_WAITING_S
 from service.client.webhook_calls import WebhookCalls
 
 ANSWER_WITHIN_S = 30.0
 RUN_WITHIN_S = 600.0
-# The server restarts now and then; a wait that outlasts that is not lost.
-_UNREACHABLE_WHILE_WAITING_S = 30.0
 _POLL_S = 1.0
 # So long a request waits at the server for the end of a run: most end sooner, and of the others it tells how far.
 _SERVER_WAIT_S = 2
@@ -129,7 +128,7 @@ class Headroom:
         answer = self._connection.send(
             "GET",
             path_of("runs", run.id),
-            patience=replace(self._connection.patience, unreachable_s=_UNREACHABLE_WHILE_WAITING_S),
+            patience=replace(self._connection.patience, unreachable_s=UNREACHABLE_WHILE_WAITING_S),
             within_s=left_s,
             headers=_prefer(wait_s),
         )

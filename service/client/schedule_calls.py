@@ -1,22 +1,17 @@
 """The API of schedules for Python programs: `headroom.schedules.create(...)`, `run`, `wait`, `results`."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from service.client.batch import NDJSON
 from service.client.connection import Connection, path_of, tag_of
 from service.client.patience import Patience
-from service.client.problem import UnfinishedError
 from service.client.run import Page
+from service.client.waiting import WHILE_WAITING, Wait
 
 Document = Mapping[str, Any]
 _PATH = "/v1/schedules"
-_UNREACHABLE_WHILE_WAITING_S = 30.0
-_POLL_S = 0.5
-_LONGEST_POLL_S = 2.0
-_GROWTH = 1.5
 # What a schedule says; the rest of what is read of it the service says.
 SAID = ("name", "cron", "time_zone", "triggers", "selection", "threshold_fraction")
 
@@ -87,21 +82,14 @@ class ScheduleCalls:
 
     def wait(self, occurrence_id: str, *, within_s: float, watch: Callable[[Document], None] | None = None) -> Document:
         """Follow an occurrence to its end, telling `watch` how far it is; UnfinishedError when that takes too long."""
-        deadline, pause_s = time.monotonic() + within_s, _POLL_S
-        patience = Patience(unreachable_s=_UNREACHABLE_WHILE_WAITING_S)
+        wait = Wait(within_s)
         while True:
-            found = self.occurrence(occurrence_id, patience=patience)
+            found = self.occurrence(occurrence_id, patience=WHILE_WAITING)
             if watch is not None:
                 watch(found)
             if found["status"] == "done":
                 return found
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise UnfinishedError(
-                    f"Occurrence {occurrence_id} was still {found['status']} after {within_s:g} s; it goes on."
-                )
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * _GROWTH, _LONGEST_POLL_S)
+            wait.pause(f"Occurrence {occurrence_id} was still {found['status']}")
 
     def items(
         self,
