@@ -3,13 +3,16 @@
 import copy
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from service.access import Caller
+from service.planning.batch.asking import Asked
+from service.planning.batch.brief import sized
+from service.planning.batch.calls import Solve
 from service.planning.batch.cancel import cancel
 from service.planning.batch.chunk import size_chunk
 from service.planning.batch.reading import results
@@ -62,6 +65,16 @@ def rung(queue: ListQueue) -> tuple[str, int]:
     """The next chunk that is rung for."""
     _, (batch_id, number) = queue.sent.pop(0)
     return batch_id, int(number)
+
+
+def counting(calls: list[int]) -> Solve:
+    """Sizes, and notes of each call of the engine how many questions it has."""
+
+    def solve(runtime: Runtime, asked: Sequence[Asked], *rest: Any) -> Any:
+        calls.append(len(asked))
+        return sized(runtime, asked, *rest)
+
+    return solve
 
 
 class DiedError(BaseException):

@@ -21,7 +21,7 @@ from service.queue import TaskName, TimeLimitReached
 from service.schemas.workload import SizingRequestSchema
 from service.store.batches import ItemFilter
 from service.store.tables.batches import BatchChunkRow, BatchStatus, ItemState
-from tests.planning.batch.conftest import FOLD, DiedError, asking, post, rung, states
+from tests.planning.batch.conftest import FOLD, DiedError, asking, counting, post, rung, states
 from tests.planning.conftest import compute
 
 
@@ -191,15 +191,10 @@ def test_claims_that_end_with_answers_are_no_attempts_where_items_go_one_by_one(
     die()
     submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
     calls, attempts = [], []
-
-    def counted(held, asked, *rest):
-        calls.append(len(asked))
-        return sized(held, asked, *rest)
-
     for _ in range(3):
         _, (batch_id, number) = next(bell for bell in queue.sent if bell[0] is TaskName.SIZE_CHUNK)
         queue.sent = [bell for bell in queue.sent if bell[0] is not TaskName.SIZE_CHUNK]
-        assert size_chunk(runtime, batch_id, int(number), solve=counted, look_every_s=0.0)
+        assert size_chunk(runtime, batch_id, int(number), solve=counting(calls), look_every_s=0.0)
         attempts.append(read(runtime, lambda session: session.scalar(select(BatchChunkRow.attempts))))
     assert calls == [1, 1, 1]
     assert attempts == [2, 2, 2]

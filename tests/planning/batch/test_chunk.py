@@ -9,7 +9,7 @@ from service.planning.submit import submit
 from service.queue import QueueName, TaskName
 from service.schemas.workload import SizingRequestSchema
 from service.store.tables.batches import BatchStatus
-from tests.planning.batch.conftest import FOLD, asking, cancel_it, post, rung, states
+from tests.planning.batch.conftest import FOLD, asking, cancel_it, counting, post, rung, states
 
 
 def test_a_late_answer_of_a_cancelled_batch_is_not_written(runtime, caller, queue):
@@ -64,13 +64,8 @@ def test_a_chunk_is_one_call_of_the_engine(patient, caller, queue):
     size_chunk(patient, *rung(queue))
     batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n // 2) for n in range(40)), FOLD)
     calls = []
-
-    def counted(held, asked, *rest):
-        calls.append(len(asked))
-        return sized(held, asked, *rest)
-
     while queue.sent:
-        assert size_chunk(patient, *rung(queue), solve=counted)
+        assert size_chunk(patient, *rung(queue), solve=counting(calls))
     assert sorted(calls) == [1, 19]
     after = get_batch(patient, caller, batch.id)
     assert (after.counts.done, after.reused_items) == (41, 21)
@@ -80,12 +75,7 @@ def test_a_chunk_over_which_nobody_died_is_one_call_however_few_attempts_there_a
     once = replace(patient, settings=replace(patient.settings, max_attempts=1))
     post(once, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(4)))
     calls = []
-
-    def counted(held, asked, *rest):
-        calls.append(len(asked))
-        return sized(held, asked, *rest)
-
-    assert size_chunk(once, *rung(queue), solve=counted)
+    assert size_chunk(once, *rung(queue), solve=counting(calls))
     assert calls == [4]
 
 
