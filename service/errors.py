@@ -13,6 +13,11 @@ class FieldError:
     limit: str | None = None
     did_you_mean: tuple[str, ...] = ()
 
+    def told(self) -> dict[str, object]:
+        """As every answer tells it: what is not known is left out."""
+        extras = {"value": self.value, "limit": self.limit, "did_you_mean": list(self.did_you_mean) or None}
+        return {"field": self.field, "message": self.message, **{k: v for k, v in extras.items() if v is not None}}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:

@@ -120,7 +120,7 @@ def document(
         "detail": detail,
         "instance": _uri_of(about.path),
         "request_id": about.request_id,
-        "errors": [_field(error) for error in errors],
+        "errors": [error.told() for error in errors],
     }
 
 
@@ -150,11 +150,6 @@ def problem(
 def _uri_of(path: str) -> str:
     """The path as a URI reference, cut short; whoever sent what no URI holds gets it back encoded."""
     return _CUT_ESCAPE.sub("", quote(path[:_LONGEST_INSTANCE], safe=_PLAIN_IN_PATHS)[:_LONGEST_INSTANCE])
-
-
-def _field(error: FieldError) -> dict[str, object]:
-    extras = {"value": error.value, "limit": error.limit, "did_you_mean": list(error.did_you_mean) or None}
-    return {"field": error.field, "message": error.message, **{k: v for k, v in extras.items() if v is not None}}
 
 
 def of_http_exception(error: HTTPException) -> Response:

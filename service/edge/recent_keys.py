@@ -3,13 +3,13 @@
 One of the many looks the key up again before the moment is over: else all that are under way would do so at its end.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from service.access import Caller
+from service.planning.keys import hash_of
 
 _MOST_KEYS = 4096
 # Of its memory: how long a key is taken as it is before somebody renews it.
@@ -34,7 +34,7 @@ class RecentKeys:
 
     def caller(self, token: str, look_up: Callable[[], Caller]) -> Caller:
         """Who holds the token, looked up unless that was done a moment ago; what `look_up` raises is not remembered."""
-        fingerprint = _fingerprint(token)
+        fingerprint = hash_of(token)
         known = self._callers.get(fingerprint)
         if known is None or known.until_s <= self._monotonic():
             return self._looked_up(fingerprint, look_up)
@@ -42,7 +42,7 @@ class RecentKeys:
 
     def known(self, token: str, look_up: Callable[[], Caller]) -> Caller | None:
         """Who holds the token, where that was looked up a moment ago; now and then the caller has to renew it."""
-        fingerprint, now_s = _fingerprint(token), self._monotonic()
+        fingerprint, now_s = hash_of(token), self._monotonic()
         known = self._callers.get(fingerprint)
         if known is None or known.until_s <= now_s:
             return None
@@ -57,7 +57,7 @@ class RecentKeys:
 
     def last_holder(self, token: str) -> Caller | None:
         """Who held the token when it was last looked up, however long ago: good for no permission."""
-        known = self._callers.get(_fingerprint(token))
+        known = self._callers.get(hash_of(token))
         return None if known is None else known.caller
 
     def _looked_up(self, fingerprint: bytes, look_up: Callable[[], Caller]) -> Caller:
@@ -75,7 +75,3 @@ class RecentKeys:
                 known = _Known(caller, now_s + self._memory_s, now_s + self._memory_s * _FRESH)
                 self._callers[fingerprint] = known
         return caller
-
-
-def _fingerprint(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

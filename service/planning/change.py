@@ -7,12 +7,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.access import Caller
-from service.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service.errors import ConflictError, PreconditionFailedError
 from service.planning.audit import Action, Change, author_of, record, state_of_version
 from service.planning.deciding import announced, decided, insert_run, remembered
 from service.planning.drafting import Draft, drafted
 from service.planning.races import OvertakenError, until_settled
-from service.planning.reading import get_run
+from service.planning.reading import get_run, workload_of
 from service.planning.transact import transact
 from service.planning.view import RunView
 from service.runtime import Runtime
@@ -58,7 +58,7 @@ def _change(
     known = runtime.kept.answer(caller.tenant_id, draft.digest) or remembered(runtime, draft)
 
     def work(session: Session) -> tuple[RunRow, bytes | None] | str:
-        old = _found(session, caller, workload_id)
+        old = workload_of(session, caller, workload_id)
         if old.archived_at is not None:
             raise ConflictError(f"Workload {old.id} is archived, and changed no more; post a new one.")
         _expect(old, version)
@@ -122,7 +122,7 @@ def archive(runtime: Runtime, caller: Caller, workload_id: str, *, version: int 
     now = runtime.clock()
 
     def work(session: Session) -> bool:
-        row = _found(session, caller, workload_id)
+        row = workload_of(session, caller, workload_id)
         if row.archived_at is not None:
             return False
         _expect(row, version)
@@ -145,13 +145,6 @@ def _changed(action: Action, old: WorkloadRow, *, new_state: str, at: datetime) 
         old_state=state_of_version(old.version),
         new_state=new_state,
     )
-
-
-def _found(session: Session, caller: Caller, workload_id: str) -> WorkloadRow:
-    row = workloads.get(session, caller.tenant_id, workload_id)
-    if row is None:
-        raise NotFoundError(f"There is no workload {workload_id[:64]!r}.")
-    return row
 
 
 def _expect(row: WorkloadRow, version: int | None) -> None:

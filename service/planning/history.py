@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from service.access import Caller
 from service.errors import NotFoundError
+from service.planning.reading import workload_of
 from service.planning.transact import read
 from service.planning.view import WorkloadVersionView, version_view
 from service.runtime import Runtime
@@ -22,7 +23,7 @@ def list_versions(
     """The versions older than `before`, newest first; NotFoundError when the caller's tenant has no such workload."""
 
     def query(session: Session) -> tuple[WorkloadVersionView, ...]:
-        newest = _newest(session, caller, workload_id)
+        newest = workload_of(session, caller, workload_id)
         from_top = before is None or before > newest.version
         older = workloads.replaced(session, newest, before=newest.version if before is None else before, limit=limit)
         rows: list[WorkloadRow | WorkloadVersionRow] = [*([newest] if from_top else []), *older]
@@ -35,7 +36,7 @@ def get_version(runtime: Runtime, caller: Caller, workload_id: str, *, number: s
     """One version by its number; NotFoundError when the workload has none of it."""
 
     def query(session: Session) -> WorkloadVersionView:
-        newest = _newest(session, caller, workload_id)
+        newest = workload_of(session, caller, workload_id)
         if number == str(newest.version):
             return version_view(newest)
         named = _NUMBER.fullmatch(number)
@@ -45,10 +46,3 @@ def get_version(runtime: Runtime, caller: Caller, workload_id: str, *, number: s
         return version_view(row)
 
     return read(runtime, query)
-
-
-def _newest(session: Session, caller: Caller, workload_id: str) -> WorkloadRow:
-    row = workloads.get(session, caller.tenant_id, workload_id)
-    if row is None:
-        raise NotFoundError(f"There is no workload {workload_id[:64]!r}.")
-    return row

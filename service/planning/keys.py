@@ -132,7 +132,9 @@ def add_key(
     prefix = secrets.token_hex(_PREFIX_BYTES)
     token = f"{_SCHEME}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     owner = tenants.ensure_principal(session, tenant_id, principal, now=now)
-    row = keys.add(session, owner, role=role, prefix=prefix, secret_sha256=_hash(token), expires_at=expires_at, now=now)
+    row = keys.add(
+        session, owner, role=role, prefix=prefix, secret_sha256=hash_of(token), expires_at=expires_at, now=now
+    )
     record(session, (author, _made(row, principal, at=now)))
     return NewKey(token=token, sheet=key_sheet(row, principal))
 
@@ -229,7 +231,7 @@ def authenticate(runtime: Runtime, token: str) -> Caller:
     owner = _owner(runtime, token)
     expected = owner.key.secret_sha256 if owner else _NOBODY
     # Compared even when there is no such key: both refusals take the same time and sound the same.
-    if not hmac.compare_digest(expected, _hash(token)) or owner is None:
+    if not hmac.compare_digest(expected, hash_of(token)) or owner is None:
         raise UnauthenticatedError("The API key is not valid.")
     key = owner.key
     if key.revoked_at is not None:
@@ -259,5 +261,6 @@ def _touch(runtime: Runtime, key_id: str, *, now: datetime) -> None:
         return  # a note for people; no reason to refuse a request that may only read
 
 
-def _hash(token: str) -> bytes:
+def hash_of(token: str) -> bytes:
+    """What is remembered of a token, in place of it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

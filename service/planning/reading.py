@@ -14,6 +14,7 @@ from service.schemas.run import packed_answer, run_beginning, run_chunks, summar
 from service.store import results, runs, workloads
 from service.store.filters import ANY_RUN, LISTED_WORKLOADS, RunFilter, WorkloadFilter
 from service.store.tables.runs import RunRow, RunStatus
+from service.store.tables.workloads import WorkloadRow
 
 
 class RunAnswer(NamedTuple):
@@ -117,10 +118,15 @@ def list_runs(
 
 def get_workload(runtime: Runtime, caller: Caller, workload_id: str) -> WorkloadView:
     """The workload; NotFoundError when the caller's tenant has no such workload."""
-    row = read(runtime, lambda session: workloads.get(session, caller.tenant_id, workload_id))
+    return workload_view(read(runtime, lambda session: workload_of(session, caller, workload_id)))
+
+
+def workload_of(session: Session, caller: Caller, workload_id: str) -> WorkloadRow:
+    """The row of it; NotFoundError when the caller's tenant has no such workload."""
+    row = workloads.get(session, caller.tenant_id, workload_id)
     if row is None:
         raise NotFoundError(f"There is no workload {workload_id[:64]!r}.")
-    return workload_view(row)
+    return row
 
 
 def list_workloads(

@@ -1,34 +1,20 @@
 """Batches as answers: counts and progress, items with their answers in short, and what a dry run tells."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from service.schemas.plain import Tuple, count, decimal, figure, flag, many, one, text
 from service.schemas.result import ShortfallSchema
 from service.schemas.run import PageSchema, moment
+from service.schemas.stored import StoredJson
 from service.schemas.words import WordedSchema
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}
 STATUSES = ("accepted", "running", "done", "cancelled")
 STATES = ("queued", "running", "done", "infeasible", "refused", "failed", "cancelled")
-
-
-class StoredJson(fields.Field[Any]):
-    """JSON that is kept as text; the document shows the schema that it has."""
-
-    def __init__(self, what: str, shape: type[Schema], **kwargs: Any) -> None:
-        super().__init__(required=True, metadata={"description": what}, **kwargs)
-        self.shape = shape
-
-    def shapes(self, resolve: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """JSON Schema of what is kept."""
-        return resolve(self.shape)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else orjson.loads(value)
 
 
 class BatchCountsSchema(WordedSchema):

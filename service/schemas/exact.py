@@ -8,10 +8,11 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from service.schemas.issue import Issue
+from service.schemas.plain import DecimalText
 from service.schemas.strict import Text
 
 
-class ExactField(fields.String):
+class ExactField(DecimalText):
     """A decimal string from `low` to `high` with at most `places` decimals."""
 
     def __init__(
@@ -38,9 +39,6 @@ class ExactField(fields.String):
         if not self._shape.fullmatch(value) or not self.low <= Decimal(value) <= self.high:
             raise ValidationError(Issue(f"Must be {self.limit}.", value=value, limit=self.limit))
         return Decimal(value)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else format(value, "f")
 
 
 class Share(ExactField):

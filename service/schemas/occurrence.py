@@ -6,11 +6,12 @@ from typing import Any
 import orjson
 from marshmallow import fields
 
-from service.schemas.batch import BriefAnswerSchema, ItemErrorSchema, StoredJson
+from service.schemas.batch import BriefAnswerSchema, ItemErrorSchema
 from service.schemas.difference import ChangeSchema
 from service.schemas.plain import count, decimal, figure, many, one, text, texts
 from service.schemas.run import PageSchema, moment
 from service.schemas.schedule import SelectionSchema
+from service.schemas.stored import StoredJson
 from service.schemas.words import WordedSchema
 
 _OPTIONAL: dict[str, Any] = {"allow_none": True}

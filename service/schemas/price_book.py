@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from service.quoting.prices import PartKind, PriceLine
+from service.schemas.plain import DecimalText
 from service.schemas.strict import Choice, RecordSchema, StrictSchema, Text
 
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
@@ -16,7 +17,7 @@ def _one_of(*values: str) -> validate.OneOf:
     return validate.OneOf(values, error=f"Must be {' or '.join(values)}.")
 
 
-class PriceField(fields.Field[Decimal]):
+class PriceField(DecimalText):
     """A positive amount of money as a decimal string."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
@@ -29,9 +30,6 @@ class PriceField(fields.Field[Decimal]):
         if not amount.is_finite() or amount <= 0:
             raise ValidationError("Must be more than 0; an unknown price is null, never 0.")
         return amount
-
-    def _serialize(self, value: Decimal | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else format(value, "f")
 
 
 class PriceLineSchema(RecordSchema):

@@ -12,7 +12,7 @@ from service.quoting.prices import PartKind
 from service.schemas.constraints import DayField
 from service.schemas.currency import CurrencyField
 from service.schemas.issue import Issue
-from service.schemas.plain import count, decimal, flag, many, text, texts
+from service.schemas.plain import DecimalText, count, decimal, flag, many, text, texts
 from service.schemas.run import PageSchema, moment
 from service.schemas.strict import Choice, Count, Flag, RecordSchema, Text
 from service.schemas.words import WordedSchema
@@ -55,7 +55,7 @@ Judge = Callable[[BookLine], Mapping[str, list[Issue]]]
 """What is wrong with a line whose form is right, by field."""
 
 
-class UnitPrice(fields.String):
+class UnitPrice(DecimalText):
     """A positive amount as a decimal string with at most four decimals, kept as Decimal; never a float."""
 
     pattern = r"^\d{1,13}(\.\d{1,4})?$"
@@ -71,9 +71,6 @@ class UnitPrice(fields.String):
         if not self._SHAPE.fullmatch(value) or not Decimal(value):
             raise ValidationError(Issue(f"Must be {self.limit}.", value=value, limit=self.limit))
         return Decimal(value)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else format(value, "f")
 
 
 class BookLineSchema(RecordSchema):

@@ -230,9 +230,14 @@ class QuoteRequestSchema(RecordSchema):
 
     @validates_schema(skip_on_field_errors=True)
     def _one_validity(self, data: dict[str, Any], **_: Any) -> None:
-        if data["valid_days"] is not None and data["valid_until"] is not None:
-            limit = "valid_days or valid_until"
-            raise ValidationError({"valid_until": [Issue(f"Give {limit}, not both.", limit=limit)]})
+        refuse_two_validities(data)
+
+
+def refuse_two_validities(data: Mapping[str, Any]) -> None:
+    """It is valid for so many days or until a day."""
+    if data["valid_days"] is not None and data["valid_until"] is not None:
+        limit = "valid_days or valid_until"
+        raise ValidationError({"valid_until": [Issue(f"Give {limit}, not both.", limit=limit)]})
 
 
 QUOTE_REQUEST = QuoteRequestSchema()

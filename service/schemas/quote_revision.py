@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import fields, validates_schema
 
 from service.quoting.days import LONGEST_VALIDITY_DAYS
 from service.quoting.terms import FxRate
 from service.schemas.constraints import DayField
 from service.schemas.exact import ByName, Share
-from service.schemas.issue import Issue
-from service.schemas.quote_request import MOST_ENTRIES, FxRequestSchema
+from service.schemas.quote_request import MOST_ENTRIES, FxRequestSchema, refuse_two_validities
 from service.schemas.strict import Count, RecordSchema, Text
 
 _OPTIONAL: dict[str, Any] = {"load_default": None, "allow_none": True}
@@ -63,6 +62,4 @@ class RevisionRequestSchema(RecordSchema):
 
     @validates_schema(skip_on_field_errors=True)
     def _one_validity(self, data: dict[str, Any], **_: Any) -> None:
-        if data["valid_days"] is not None and data["valid_until"] is not None:
-            limit = "valid_days or valid_until"
-            raise ValidationError({"valid_until": [Issue(f"Give {limit}, not both.", limit=limit)]})
+        refuse_two_validities(data)

@@ -1,17 +1,16 @@
 """Quotes as answers: what was asked, what a quote says, how it stands, and why it may not hold."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import orjson
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from service.schemas.plain import count, decimal, flag, many, one, text, texts
 from service.schemas.quote import QuoteDocumentSchema
 from service.schemas.quote_request import QuoteRequestSchema
 from service.schemas.revision import RevisionDifferenceSchema
 from service.schemas.run import PageSchema, moment
+from service.schemas.stored import KeptJson
 from service.schemas.strict import RecordSchema, Text
 from service.schemas.words import WordedSchema
 
@@ -20,21 +19,6 @@ STATES = (
     *("draft", "pending_approval", "approved", "issued", "accepted", "declined", "expired", "withdrawn", "superseded"),
 )
 RISKS = ("run_answered_anew", "price_book_replaced", "price_book_expires", "validity_ends")
-
-
-class KeptJson(fields.Field[Any]):
-    """JSON that is kept as text and shown as it is; `schema` wrote it."""
-
-    def __init__(self, what: str, schema: type[Schema]) -> None:
-        super().__init__(required=True, metadata={"description": what})
-        self.schema = schema
-
-    def shapes(self, resolve: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """JSON Schema: that of what is kept."""
-        return resolve(self.schema)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return orjson.Fragment(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from service.packed import Packed
 from service.schemas.constraints import ConstraintsSchema
 from service.schemas.plain import count, figure, flag, many, one, text
 from service.schemas.result import ResultSchema
+from service.schemas.stored import StoredJson
 from service.schemas.strict import whole
 from service.schemas.words import WordedSchema
 from service.schemas.workload import QUESTION
@@ -40,20 +41,6 @@ class Kept(fields.Raw):
     def __init__(self, what: str, shape: Callable[[Any], dict[str, Any]]) -> None:
         super().__init__(required=True, metadata={"description": what})
         self.shapes = shape
-
-
-class StoredResult(fields.Field[Any]):
-    """A stored answer: kept as it is read."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(required=True, allow_none=True, metadata={"description": what})
-
-    def shapes(self, resolve: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """JSON Schema: that of a result."""
-        return resolve(ResultSchema)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return None if value is None else orjson.loads(value)
 
 
 class VersionsSchema(WordedSchema):
@@ -101,7 +88,7 @@ class RunSummarySchema(WordedSchema):
 class RunSchema(RunSummarySchema):
     """A run with its result, which is there once the run is done."""
 
-    result = StoredResult("The answer; null until the run is done.")
+    result = StoredJson("The answer; null until the run is done.", ResultSchema, **_OPTIONAL)
 
 
 _SUMMARY = tuple(RunSummarySchema().fields)

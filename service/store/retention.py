@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from service.store import releases
 from service.store.batches import remove_piece
 from service.store.ids import first_id
 from service.store.tables.audit import AuditEventRow
 from service.store.tables.batches import BatchAnswerRow, BatchItemRow, BatchRow, BatchStatus
 from service.store.tables.quotes import QuoteDocumentRow, QuoteRow
-from service.store.tables.releases import ReleaseRow
 from service.store.tables.runs import OPEN, ResultRow, RunRow, RunStatus
 from service.store.tables.schedules import OccurrenceItemRow, OccurrenceRow, OccurrenceStatus
 from service.store.tables.webhooks import DeliveryStatus, WebhookDeliveryRow, WebhookEventRow
@@ -103,7 +103,7 @@ def runs(session: Session, *, before: datetime, limit: int, after_id: str = "") 
 
 
 def _of_other_versions(session: Session) -> Any:
-    newest = _newest_release(session)
+    newest = releases.newest(session)
     if newest is None:
         return RunRow.id.is_(None)
     return or_(
@@ -161,9 +161,5 @@ def webhook_events(session: Session, *, before: datetime, limit: int) -> int:
 
 def _outdated(session: Session, before: datetime) -> datetime:
     """What is older was answered before the release of today: nothing that is asked now has its digest."""
-    newest = _newest_release(session)
+    newest = releases.newest(session)
     return before if newest is None else min(before, newest.created_at)
-
-
-def _newest_release(session: Session) -> ReleaseRow | None:
-    return session.scalar(select(ReleaseRow).order_by(ReleaseRow.id.desc()).limit(1))

@@ -97,10 +97,5 @@ def problem_of(error: PlannerError) -> str:
 def told(code: str, message: str, errors: tuple[FieldError, ...] = ()) -> str:
     """A code, a sentence and the wrong fields, as JSON."""
     return orjson.dumps(
-        {"code": code, "message": message, "errors": [_field(e) for e in errors[:_MOST_ERRORS]]}
+        {"code": code, "message": message, "errors": [e.told() for e in errors[:_MOST_ERRORS]]}
     ).decode()
-
-
-def _field(error: FieldError) -> dict[str, object]:
-    extras = {"value": error.value, "limit": error.limit, "did_you_mean": list(error.did_you_mean) or None}
-    return {"field": error.field, "message": error.message, **{k: v for k, v in extras.items() if v is not None}}
