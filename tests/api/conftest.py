@@ -112,6 +112,11 @@ def acme(speaker) -> Speaker:
 
 
 @pytest.fixture
+def admin(speaker) -> Speaker:
+    return speaker("acme", Role.ADMIN)
+
+
+@pytest.fixture
 def rival(speaker) -> Speaker:
     return speaker("rival")
 

@@ -9,11 +9,6 @@ from tests.schemas.requests import SMALL_CHAT, changed
 OTHER = changed(SMALL_CHAT, "workload.isl_tokens", 1234)
 
 
-@pytest.fixture
-def admin(speaker) -> Speaker:
-    return speaker("acme", Role.ADMIN)
-
-
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.ADMIN}))
 def test_administrators_only(role, speaker):
     assert speaker("acme", role).get("/v1/audit-events").status_code == 403

@@ -21,11 +21,6 @@ TABLE = b"part,kind,unit,list_price\npoweredge-xe9680l-b200,server,system,400000
 TODAY = datetime.now(UTC).date()
 
 
-@pytest.fixture
-def admin(speaker) -> Speaker:
-    return speaker("acme", Role.ADMIN)
-
-
 def stored(speaker: Speaker) -> list[Any]:
     return speaker.get(BOOKS).json["items"]
 

@@ -15,11 +15,6 @@ from tests.schemas.requests import SMALL_CHAT
 PLACES = {"asset": "start.js", "slug": "not-found"}
 
 
-@pytest.fixture
-def admin(speaker) -> Speaker:
-    return speaker("acme", Role.ADMIN)
-
-
 def operations(document) -> Iterator[tuple[str, str]]:
     for path, methods in document["paths"].items():
         for method in methods.keys() - {"parameters"}:

@@ -17,11 +17,6 @@ NIGHTLY: dict[str, Any] = {"name": "nightly", "cron": "0 2 * * *", "time_zone": 
 
 
 @pytest.fixture
-def admin(speaker) -> Speaker:
-    return speaker("acme", Role.ADMIN)
-
-
-@pytest.fixture
 def pass_by(runtime, work):
     """Does what dispatcher and workers would."""
 

@@ -15,11 +15,6 @@ HOOKS = "/v1/webhooks"
 HOOK = {"name": "ours", "url": "https://hooks.example.com/headroom?team=a", "events": ["run.done", "batch.done"]}
 
 
-@pytest.fixture
-def admin(speaker) -> Speaker:
-    return speaker("acme", Role.ADMIN)
-
-
 def asked(**changes):
     return {**copy.deepcopy(HOOK), **changes}
 

@@ -206,6 +206,13 @@ _COUNT = iter(range(1, 10_000))
 
 
 @pytest.fixture
+def admin(command, served: Served, monkeypatch):
+    """Runs commands with an administrator's key."""
+    monkeypatch.setenv("HEADROOM_KEY", served.keys[Role.ADMIN])
+    return command
+
+
+@pytest.fixture
 def question():
     """A body that nobody has asked before."""
 

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from service.access import Role
 from service.client.ending import Ending
 
 LINES = [
@@ -16,12 +15,6 @@ ROWS = """part,kind,unit,list_price,lead_time_weeks
 poweredge-xe9680l-b200,server,system,400000.00,
 optic,optic,module,,8
 """
-
-
-@pytest.fixture
-def admin(command, served, monkeypatch):
-    monkeypatch.setenv("HEADROOM_KEY", served.keys[Role.ADMIN])
-    return command
 
 
 def book(name):

@@ -11,13 +11,6 @@ from service.client.headroom import Headroom
 
 
 @pytest.fixture
-def admin(served, command, monkeypatch):
-    """Runs commands with an administrator's key."""
-    monkeypatch.setenv("HEADROOM_KEY", served.keys[Role.ADMIN])
-    return command
-
-
-@pytest.fixture
 def made(admin):
     return admin("schedules", "create", "--name", "nightly", "--cron", "0 2 * * *", "--json").json
 

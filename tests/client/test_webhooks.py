@@ -19,12 +19,6 @@ def sink():
         yield sink
 
 
-@pytest.fixture
-def admin(command, served, monkeypatch):
-    monkeypatch.setenv("HEADROOM_KEY", served.keys[Role.ADMIN])
-    return command
-
-
 def made(admin, sink, path="/hook"):
     done = admin("webhooks", "add", sink.url(path), "--event", "run.done", "--event", "batch.done", "--json")
     assert done.code == Ending.DONE, done.err

@@ -22,7 +22,7 @@ from service.planning.batch.reading import get_batch, results
 from service.planning.keys import create_key
 from service.store.tables.batches import BatchAnswerRow, BatchStatus
 from tests.e2e.hosts import SERVERS, Host, copy_code
-from tests.planning.batch.conftest import asking, post
+from tests.planning.batch.conftest import asking, distinct, post
 from tests.planning.conftest import caller_of
 from tests.proxy import proxied
 from tests.workers.conftest import eventually
@@ -55,10 +55,6 @@ def hosts(web, settings, tmp_path):
         yield make
         for host in made:
             host.end()
-
-
-def distinct(count, *, first):
-    return [asking(f"{n}", osl_tokens=first + n) for n in range(count)]
 
 
 def at_work(host):

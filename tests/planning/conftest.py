@@ -7,14 +7,18 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
 from service.access import Caller, Role
 from service.planning.keys import authenticate as authenticate_key
 from service.planning.keys import create_key, create_tenant
+from service.planning.submit import submit
+from service.planning.view import RunView
 from service.runtime import Facts, Runtime, build_runtime
 from service.schemas.workload import SizingRequest, SizingRequestSchema
 from service.settings import Settings
+from service.store.tables.row import Row
+from service.store.tables.runs import RunRow
 from tests.fakes import FixedClock, ListQueue
 
 CHAT: dict[str, Any] = {
@@ -37,6 +41,23 @@ def chat(**workload: Any) -> SizingRequest:
     body = copy.deepcopy(CHAT)
     body["workload"] |= workload
     return SizingRequestSchema().load(body)
+
+
+def ask(runtime: Runtime, caller: Caller, request: SizingRequest | None = None) -> RunView:
+    """The example is asked, or something else."""
+    return submit(runtime, caller, request or chat(), request_id="req_1")
+
+
+def rows(runtime: Runtime, table: type[Row]) -> int:
+    """How many a table has."""
+    with runtime.sessions() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def row_of(runtime: Runtime, run_id: str) -> RunRow:
+    """A run as it is stored."""
+    with runtime.sessions() as session:
+        return session.get_one(RunRow, run_id)
 
 
 def compute(seconds: float) -> None:
@@ -88,6 +109,12 @@ def caller_of(runtime: Runtime, tenant: str) -> Caller:
 @pytest.fixture
 def caller(runtime: Runtime) -> Caller:
     return caller_of(runtime, "acme")
+
+
+@pytest.fixture
+def run(runtime: Runtime, caller: Caller) -> RunView:
+    """The example, which waits for a worker."""
+    return ask(runtime, caller)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from service.errors import ConflictError, NotFoundError
@@ -15,32 +14,17 @@ from service.planning.answer import answer
 from service.planning.cancel import cancel
 from service.planning.execute import execute
 from service.planning.reading import get_run
-from service.planning.submit import submit
 from service.planning.sweep import sweep
 from service.planning.transact import transact
 from service.store import runs
 from service.store.tables.outbox import OutboxRow
-from service.store.tables.runs import ResultRow, RunRow
+from service.store.tables.runs import ResultRow
 from tests.plain_logs import log_plainly
-from tests.planning.conftest import chat
+from tests.planning.conftest import ask, chat, row_of, rows
 
 ENDED = {"done", "failed", "cancelled"}
 # On each database: two hundred in all.
 ROUNDS = 100
-
-
-def ask(runtime, caller, request=None):
-    return submit(runtime, caller, request or chat(), request_id="req_1")
-
-
-def rows(runtime, table) -> int:
-    with runtime.sessions() as session:
-        return session.scalar(select(func.count()).select_from(table))
-
-
-def row_of(runtime, run_id: str) -> RunRow:
-    with runtime.sessions() as session:
-        return session.get(RunRow, run_id)
 
 
 def broken(*_):

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
 
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError, UnknownReferenceError
 from service.planning.audit import list_events
@@ -18,23 +17,13 @@ from service.planning.submit import submit
 from service.store.filters import AuditFilter
 from service.store.tables.runs import RunRow
 from service.store.tables.workloads import WorkloadVersionRow
-from tests.planning.conftest import chat
+from tests.planning.conftest import chat, rows
 
 ANY = None
 
 
-@pytest.fixture
-def run(runtime, caller):
-    return submit(runtime, caller, chat(), request_id="req_1")
-
-
 def put(runtime, caller, run, request, *, version=ANY):
     return change(runtime, caller, run.workload_id, request, version=version, request_id="req_2")
-
-
-def rows(runtime, table) -> int:
-    with runtime.sessions() as session:
-        return session.scalar(select(func.count()).select_from(table))
 
 
 def test_a_change_is_a_new_version_with_a_run_of_its_own(runtime, caller, queue, clock, run):

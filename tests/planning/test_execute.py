@@ -22,17 +22,7 @@ from service.schemas.workload import SizingRequestSchema
 from service.sizing.workload import budget_usd
 from service.store import runs
 from service.store.tables.runs import ResultRow, RunRow
-from tests.planning.conftest import chat, compute
-
-
-@pytest.fixture
-def run(runtime, caller):
-    return submit(runtime, caller, chat(), request_id="req_1")
-
-
-def row_of(runtime, run_id: str) -> RunRow:
-    with runtime.sessions() as session:
-        return session.get(RunRow, run_id)
+from tests.planning.conftest import chat, compute, row_of
 
 
 def test_a_second_delivery_does_nothing(runtime, caller, run):

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import orjson
 import pytest
-from sqlalchemy import func, select
 
 from service.errors import (
     ConflictError,
@@ -29,7 +28,7 @@ from service.store import quotes, tenants
 from service.store.filters import AuditFilter, QuoteFilter
 from service.store.tables.quotes import QuoteRow, QuoteState
 from tests.build import book_lines
-from tests.planning.conftest import chat
+from tests.planning.conftest import chat, rows
 from tests.planning.selling import LARGE, ONE_DATABASE, SMALL, TODAY, Desk, asked, sized
 
 ANY = QuoteFilter()
@@ -38,11 +37,6 @@ ANY = QuoteFilter()
 @pytest.fixture
 def desk(runtime, caller) -> Desk:
     return Desk(runtime=runtime, caller=caller, run_id=sized(runtime, caller))
-
-
-def count(runtime, table=QuoteRow) -> int:
-    with runtime.sessions() as session:
-        return session.scalar(select(func.count()).select_from(table))
 
 
 def test_a_draft_says_what_was_sized_and_what_it_costs(desk, runtime):
@@ -120,12 +114,12 @@ REFUSED = [
 @ONE_DATABASE
 def test_what_cannot_be_is_refused_and_leaves_nothing(desk, runtime):
     desk.book()
-    before = count(runtime)
+    before = rows(runtime, QuoteRow)
     for changes, error, field in REFUSED:
         with pytest.raises(error) as refused:
             desk.draft(**changes)
         assert field is None or refused.value.detail.errors[0].field == field, changes
-    assert count(runtime) == before
+    assert rows(runtime, QuoteRow) == before
     # A number is not even drawn for what is refused.
     assert desk.draft().number == f"Q-2026-{before + 1:06d}"
 
@@ -142,7 +136,7 @@ def test_a_run_that_is_not_done_or_not_feasible_or_of_others_is_not_quoted(desk,
         desk.draft(run_id=queued.id)
     with pytest.raises(NotFoundError):
         create(runtime, stranger, asked(desk.run_id), request_id="r")
-    assert count(runtime) == 0
+    assert rows(runtime, QuoteRow) == 0
 
 
 @ONE_DATABASE
@@ -175,7 +169,7 @@ def test_a_number_whose_quote_was_rolled_back_is_not_given_out_again(desk, runti
     create(runtime, desk.seller, asked(desk.run_id), request_id="r", once=once)
     with pytest.raises(KeyInProgressError):
         create(runtime, desk.seller, asked(desk.run_id), request_id="r", once=once)
-    assert count(runtime) == 1
+    assert rows(runtime, QuoteRow) == 1
     assert desk.draft().number == "Q-2026-000003"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import orjson
 import pytest
 import redis
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from service.errors import NotFoundError, UnknownReferenceError
 from service.planning.execute import execute
@@ -25,16 +25,7 @@ from service.schemas.workload import SizingRequestSchema
 from service.store.tables.outbox import OutboxRow
 from service.store.tables.runs import ResultRow, RunRow
 from tests.fakes import ListQueue
-from tests.planning.conftest import CHAT, chat
-
-
-def ask(runtime, caller, request=None):
-    return submit(runtime, caller, request or chat(), request_id="req_1")
-
-
-def rows(runtime, table) -> int:
-    with runtime.sessions() as session:
-        return session.scalar(select(func.count()).select_from(table))
+from tests.planning.conftest import CHAT, ask, chat, rows
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from service.quoting.indicative import (
     priced,
     weights,
 )
-from service.sizing.interval import Basis, Interval, Metric
 from service.sizing.networks import network_plan
 from service.sizing.science.search import size_science
 from service.sizing.science.workload import FoldingWorkload, Msa, MsaSearch, SizeDistribution
 from service.sizing.terms import Terms
 from service.sizing.workload import Constraints, Question
+from tests.build import metric
 
 TERM_DAYS = Decimal("30.4375") * TERM_MONTHS
 
@@ -36,10 +36,6 @@ def result(catalog, book):
 
 def option_of(result, server):
     return next(o for o in result.options if o.server == server)
-
-
-def metric(name, value):
-    return Metric(name=name, interval=Interval(p10=value, p50=value, p90=value), basis=Basis.MEASURED)
 
 
 def test_weights_stand_beside_the_servers_and_unknown_is_nan(catalog, book):

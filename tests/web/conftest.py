@@ -108,3 +108,13 @@ def counted(runtime: Runtime) -> Callable[[], AbstractContextManager[list[str]]]
 @pytest.fixture
 def anna(visitor) -> Visitor:
     return visitor("acme")
+
+
+@pytest.fixture
+def admin(visitor) -> Visitor:
+    return visitor("acme", Role.ADMIN)
+
+
+@pytest.fixture
+def seller(visitor) -> Visitor:
+    return visitor("acme", Role.SELLER)

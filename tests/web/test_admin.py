@@ -13,11 +13,6 @@ from tests.web.conftest import asked_first, text_of
 HOOK = {"url": "https://93.184.215.14/events", "events": "run.done"}
 
 
-@pytest.fixture
-def admin(visitor):
-    return visitor("acme", Role.ADMIN)
-
-
 def test_a_key_is_made_shown_once_and_revoked(admin, visitor):
     made = admin.post("/admin/keys", {"principal": "otto", "role": "seller"}, on="/admin/keys")
     assert made.headers["Cache-Control"] == "no-store"

@@ -15,11 +15,6 @@ HEAD = {"book.name": "list", "book.currency": "USD", "book.date": "2026-11-01"}
 TABLE = "part,kind,unit,list_price,lead_time_weeks\nrack-pdu,power,unit,900.00,6\nmy-own-part,service,hour,80,\n"
 
 
-@pytest.fixture
-def admin(visitor) -> Visitor:
-    return visitor("acme", Role.ADMIN)
-
-
 def sent(admin: Visitor, content: str, **changes: str):
     return admin.post("/price-books", {**HEAD, "content": content, **changes}, on="/price-books/new")
 

@@ -31,11 +31,6 @@ def shop(speaker, work) -> Shop:
     return made
 
 
-@pytest.fixture
-def seller(visitor) -> Visitor:
-    return visitor("acme", Role.SELLER)
-
-
 def form_of(shop: Shop, **changes: str) -> dict[str, str]:
     plain = {"run_id": shop.run_id, "option": "1", "quote.customer.name": "Example University", "quote.currency": "USD"}
     return plain | {f"quote.{name}": text for name, text in changes.items()}

@@ -15,11 +15,6 @@ def shop(speaker, work) -> Shop:
     return open_shop(speaker, work)
 
 
-@pytest.fixture
-def seller(visitor) -> Visitor:
-    return visitor("acme", Role.SELLER)
-
-
 def form_of(shop: Shop, **changes: str) -> dict[str, str]:
     plain = {"run_id": shop.run_id, "option": "1", "quote.customer.name": "Example University", "quote.currency": "USD"}
     return {**plain, "quote.discount_fraction": "30 %", "quote.destination_country": "DE", **changes}

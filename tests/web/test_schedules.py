@@ -23,11 +23,6 @@ NEW = {
 
 
 @pytest.fixture
-def admin(visitor) -> Visitor:
-    return visitor("acme", Role.ADMIN)
-
-
-@pytest.fixture
 def schedule(admin) -> str:
     made = admin.post("/schedules", NEW, on="/schedules/new")
     assert made.status_code == 303, text_of(made.text)[:2000]

@@ -13,7 +13,7 @@ from service.planning.reading import get_run
 from service.planning.submit import submit
 from service.queue import TaskName
 from service.store.tables.batches import BatchAnswerRow, BatchStatus
-from tests.planning.batch.conftest import asking, post
+from tests.planning.batch.conftest import asking, distinct, post
 from tests.planning.conftest import chat
 from tests.workers.conftest import eventually, hasty_limits, on_sqlite, own_limits
 
@@ -30,10 +30,6 @@ def wait_for_end(web, caller, batch, processes, *, within_s=60):
         return f"{get_batch(web, caller, batch.id)}\n{processes.log('worker')[-3000:]}"
 
     return eventually(lambda: done(web, caller, batch.id), within_s=within_s, say=say)
-
-
-def distinct(count, *, first=300):
-    return [asking(f"{n}", osl_tokens=first + n) for n in range(count)]
 
 
 def test_a_worker_killed_in_the_middle_of_a_batch_loses_nothing(web, acme, processes, gate):

@@ -37,6 +37,11 @@ def asking(name: str, **workload: Any) -> dict[str, Any]:
     return body
 
 
+def distinct(count: int, *, first: int = 300) -> list[dict[str, Any]]:
+    """So many, each another question, named by their numbers."""
+    return [asking(f"{n}", osl_tokens=first + n) for n in range(count)]
+
+
 def lines(*items: Any) -> bytes:
     """NDJSON of values, or of bytes as they are."""
     return b"".join((item if isinstance(item, bytes) else json.dumps(item).encode()) + b"\n" for item in items)

@@ -21,7 +21,7 @@ from service.queue import TaskName, TimeLimitReached
 from service.schemas.workload import SizingRequestSchema
 from service.store.batches import ItemFilter
 from service.store.tables.batches import BatchChunkRow, BatchStatus, ItemState
-from tests.planning.batch.conftest import FOLD, DiedError, asking, counting, post, rung, states
+from tests.planning.batch.conftest import FOLD, DiedError, asking, counting, distinct, post, rung, states
 from tests.planning.conftest import compute
 
 
@@ -56,7 +56,7 @@ def test_an_item_that_kills_its_worker_fails_alone(runtime, caller, queue, clock
 
 
 def test_an_item_is_not_blamed_for_a_worker_that_is_killed_once_more(runtime, caller, queue, clock):
-    batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(3)))
+    batch = post(runtime, caller, *distinct(3))
     killed = []
 
     def solve(runtime, asked, *rest):
@@ -112,7 +112,7 @@ def slow(name, *, calls=None, share=0.6):
 def test_after_a_time_out_calls_are_half_as_large_and_grow_again(patient, caller, queue, monkeypatch):
     """One slow item among many does not take all of them with it each time, and they are not sized one by one."""
     # A slice that takes long ends early, and a machine may be slow: so much is computed where time is up.
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(40)))
+    batch = post(patient, caller, *distinct(40))
     calls = []
     monkeypatch.setattr(time_limit, "_OWN_FAULT_FRACTION", 0.001)
     while queue.sent:
@@ -227,7 +227,7 @@ def test_time_that_is_up_as_an_item_is_noted_is_no_attempt(runtime, caller, queu
 
 def test_an_engine_that_breaks_in_the_middle_fails_one_item(patient, caller, queue):
     """What it had found is kept, and the others are tried by themselves."""
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(12)))
+    batch = post(patient, caller, *distinct(12))
     batch_id, number = rung(queue)
     calls = []
 

@@ -11,7 +11,7 @@ from service.planning.batch.chunk import size_chunk
 from service.planning.batch.reading import get_batch, list_items, results
 from service.planning.batch.receive import receive
 from service.schemas.uploaded_item import Uploaded
-from tests.planning.batch.conftest import asking, post
+from tests.planning.batch.conftest import asking, distinct, post
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def counted(runtime):
 
 
 def statements_of_a_chunk(runtime, caller, queue, count):
-    post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(count)))
+    post(runtime, caller, *distinct(count))
     _, (batch_id, number) = queue.sent.pop(0)
     with counted(runtime) as seen:
         assert size_chunk(runtime, batch_id, int(number))

@@ -9,7 +9,7 @@ from service.planning.submit import submit
 from service.queue import QueueName, TaskName
 from service.schemas.workload import SizingRequestSchema
 from service.store.tables.batches import BatchStatus
-from tests.planning.batch.conftest import FOLD, asking, cancel_it, counting, post, rung, states
+from tests.planning.batch.conftest import FOLD, asking, cancel_it, counting, distinct, post, rung, states
 
 
 def test_a_late_answer_of_a_cancelled_batch_is_not_written(runtime, caller, queue):
@@ -48,7 +48,7 @@ def test_who_lost_the_lease_writes_nothing(runtime, caller, queue, clock):
 
 def test_a_persons_question_ends_a_slice(runtime, caller, queue):
     """What is sized is stored, a few at least; the rest is queued again and rung for."""
-    batch = post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(10)))
+    batch = post(runtime, caller, *distinct(10))
     batch_id, number = rung(queue)
     submit(runtime, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
     assert queue.depth(QueueName.INTERACTIVE) == 1
@@ -73,7 +73,7 @@ def test_a_chunk_is_one_call_of_the_engine(patient, caller, queue):
 
 def test_a_chunk_over_which_nobody_died_is_one_call_however_few_attempts_there_are(patient, caller, queue):
     once = replace(patient, settings=replace(patient.settings, max_attempts=1))
-    post(once, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(4)))
+    post(once, caller, *distinct(4))
     calls = []
     assert size_chunk(once, *rung(queue), solve=counting(calls))
     assert calls == [4]
@@ -81,7 +81,7 @@ def test_a_chunk_over_which_nobody_died_is_one_call_however_few_attempts_there_a
 
 def test_a_question_that_comes_in_the_middle_of_a_call_ends_it(patient, caller, queue):
     """What was found is stored, what was not is queued again, and nothing is sized twice."""
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(30)))
+    batch = post(patient, caller, *distinct(30))
     batch_id, number = rung(queue)
     told = []
 
@@ -102,7 +102,7 @@ def test_a_question_that_comes_in_the_middle_of_a_call_ends_it(patient, caller, 
 
 
 def test_a_steady_stream_of_questions_leaves_a_batch_its_progress(patient, caller, queue):
-    batch = post(patient, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(20)))
+    batch = post(patient, caller, *distinct(20))
     batch_id, number = rung(queue)
     submit(patient, caller, SizingRequestSchema().load(FOLD), request_id="req_2")
     done = []
@@ -140,7 +140,7 @@ def test_a_person_waits_for_a_few_trainings(runtime, caller, queue):
 def test_what_was_found_beside_one_that_is_to_be_tried_alone_is_kept(patient, caller, queue):
     """A person waits while advice is sought for one: the others have their answers already, and are not sized again."""
     nothing = {"slo": {"ttft_ms": 1, "tpot_ms": 0.01}}
-    items = (asking("none", **nothing), *(asking(f"{n}", osl_tokens=300 + n) for n in range(7)))
+    items = (asking("none", **nothing), *distinct(7))
     batch = post(patient, caller, *items)
     batch_id, number = rung(queue)
     submit(patient, caller, SizingRequestSchema().load(FOLD), request_id="req_2")

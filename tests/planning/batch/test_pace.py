@@ -5,12 +5,12 @@ import pytest
 from service.planning.batch.chunk import size_chunk
 from service.planning.batch.reading import get_batch
 from service.store.tables.batches import BatchStatus
-from tests.planning.batch.conftest import asking, post, rung
+from tests.planning.batch.conftest import distinct, post, rung
 
 
 @pytest.fixture
 def batch(runtime, caller):
-    return post(runtime, caller, *(asking(f"{n}", osl_tokens=300 + n) for n in range(12)), items_chunk=1)
+    return post(runtime, caller, *distinct(12), items_chunk=1)
 
 
 @pytest.fixture
