@@ -123,9 +123,6 @@ def test_stored_words_are_words_on_every_page(app, visitor, own):
     assert len(shown) >= 12, shown
 
 
-TYPED = ("name", "pasted", "workloads", "principal", "customer", "model", "isl_tokens", "key")
-
-
 def test_words_that_are_typed_and_refused_come_back_as_words(visitor, own):
     visiting = visitor("acme", Role.ADMIN)
     token = form_token(visiting.get("/size/inference").text)
