@@ -178,7 +178,7 @@ def _typed(body: Body | None) -> dict[str, str]:
     return {} if body is None else {"Content-Type": "application/json"}
 
 
-def _content(body: Body | None) -> dict[str, bytes]:
+def _content(body: Body | None) -> dict[str, Any]:
     if body is None:
         return {}
     return {"content": body if isinstance(body, bytes) else json.dumps(body).encode()}

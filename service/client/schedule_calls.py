@@ -76,8 +76,8 @@ class ScheduleCalls:
 
     def occurrence(self, occurrence_id: str, *, patience: Patience | None = None) -> Document:
         """How far an occurrence is, and what moved."""
-        more = {} if patience is None else {"patience": patience}
-        found: Document = self._connection.send("GET", path_of("occurrences", occurrence_id), **more).json()
+        path = path_of("occurrences", occurrence_id)
+        found: Document = self._connection.send("GET", path, patience=patience).json()
         return found
 
     def wait(self, occurrence_id: str, *, within_s: float, watch: Callable[[Document], None] | None = None) -> Document:

@@ -20,7 +20,7 @@ def _one_of(*values: str) -> validate.OneOf:
 class PriceField(DecimalText):
     """A positive amount of money as a decimal string."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not isinstance(value, str):
             raise ValidationError("Money is written as a decimal string.")
         try:
