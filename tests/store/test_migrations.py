@@ -17,7 +17,8 @@ from sqlalchemy.schema import CheckConstraint
 
 from service.schemas.digest import canonical_json
 from service.store.engine import make_engine
-from service.store.migrate import _LOCK_KEY, alembic_config, current_revision, head_revision, upgrade
+from service.store.migrate import _LOCK_KEY, alembic_config, upgrade
+from service.store.revision import current_revision, head_revision
 from service.store.schema import METADATA, TABLES
 from tests.workers.conftest import eventually
 
