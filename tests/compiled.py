@@ -1,4 +1,4 @@
-"""`python -m tests.compiled`: compiles product and tests once; else every process of pytest would, all at the same time."""
+"""`python -m tests.compiled`: compiles product and tests once; else every process of pytest would, all at one time."""
 
 import compileall
 import os

@@ -1,6 +1,6 @@
-"""The revision that a database is at, and the newest that the code knows: told without Alembic, which takes long to load.
+"""The revision that a database is at, and the newest that the code knows.
 
-Every process asks, and few of them migrate.
+Told without Alembic, which takes long to load: every process asks, and few of them migrate.
 """
 
 from functools import cache

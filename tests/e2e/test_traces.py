@@ -161,8 +161,8 @@ class TestTraced:
 PROCESSES = {
     "web": "from service.app import create_app as start",
     "worker": """
-import workers.sizing
 from workers import app
+import workers.sizing
 def start():
     app.settings.cache_clear()
     app._runtime.cache_clear()

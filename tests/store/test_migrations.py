@@ -202,6 +202,10 @@ def test_a_database_that_a_later_release_has_migrated_stays_as_it_is(database_ur
     engine.dispose()
 
 
+def test_the_newest_revision_is_the_one_that_alembic_finds():
+    assert head_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
 def test_processes_that_start_at_once_migrate_once(database_url):
     with ThreadPoolExecutor(6) as pool:
         reached = list(pool.map(upgrade, [database_url] * 6))
