@@ -119,6 +119,23 @@ def _fingerprint(lock: Path, python: Path) -> str:
     return hashlib.sha256(lock.read_bytes() + version).hexdigest()
 
 
+def _mark(lock: Path, folder: Path) -> Path:
+    """Where the environment says what of a lock was installed."""
+    return folder / f"{'-'.join(lock.relative_to(ROOT).parts)}.sha256"
+
+
+def _is_complete(folder: Path, locks: tuple[str, ...]) -> bool:
+    """Whether its Python runs, and has all that the locks name: pip is needed by those alone who install something."""
+    marks = {name: _mark(ROOT / name, folder) for name in locks}
+    if not all(mark.exists() for mark in marks.values()):
+        return False
+    python = folder / "bin" / "python"
+    try:
+        return all(mark.read_text("ascii") == _fingerprint(ROOT / name, python) for name, mark in marks.items())
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
 def _why(lines: list[str], lock: Path) -> str:
     text = "\n".join(lines)
     if "DO NOT MATCH THE HASHES" in text:
@@ -143,8 +160,7 @@ def _show_progress(name: str, done: int, total: int) -> None:
 
 def install(lock: Path, python: Path, folder: Path) -> bool:
     """Install what a lock names, every file checked against its hash; False where that was done before."""
-    mark = folder / f"{'-'.join(lock.relative_to(ROOT).parts)}.sha256"
-    fingerprint = _fingerprint(lock, python)
+    mark, fingerprint = _mark(lock, folder), _fingerprint(lock, python)
     if mark.exists() and mark.read_text(encoding="ascii") == fingerprint:
         return False
     total = len(re.findall(r"^\S+==", lock.read_text(encoding="utf-8"), flags=re.MULTILINE))
@@ -184,7 +200,7 @@ def compile_packages(python: Path) -> None:
 
 def compile_beside(python: Path) -> subprocess.Popen[bytes]:
     """Begin to compile what is there by now, and nothing that somebody unpacks meanwhile; pip leaves a core idle."""
-    command = [python, "-c", _COMPILE, "beside"]
+    command = [str(python), "-c", _COMPILE, "beside"]
     compiling = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert compiling.stdout is not None
     # It has seen what there is.
@@ -244,9 +260,11 @@ def set_up(command: str) -> Path:
     """Everything that a starter needs; returns the Python to run it with."""
     folder = environment_folder()
     with one_at_a_time():
-        python = make_environment(folder)
+        complete = _is_complete(folder, LOCKS[command])
+        python = folder / "bin" / "python" if complete else make_environment(folder)
         try:
-            _install_all(LOCKS[command], python, folder)
+            if not complete:
+                _install_all(LOCKS[command], python, folder)
             add_command(python)
         except OSError as error:
             raise Trouble(
