@@ -1,8 +1,8 @@
-"""What was made of the facts, kept as Python keeps its own modules: in `__pycache__` beside the code that made it.
+"""What was made of facts and code, kept as Python keeps its own modules: in `__pycache__` beside the code.
 
-To check every record and make objects of it is a quarter of what a process does until it answers, and every process
-does it when it starts. Only facts that come with the code are kept: others, which somebody else may write, are no place
-for what Python takes objects from.
+To check every record and make objects of it is a quarter of what a process does until it answers, to describe the API
+a tenth, and every process does it when it starts. Only facts that come with the code are kept: others, which somebody
+else may write, are no place for what Python takes objects from.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _Made = TypeVar("_Made")
 _CODE = Path(__file__).resolve().parents[1]
 _FACTS = frozenset({".yaml", ".json", ".jsonl"})
 # Of whose versions hangs what comes out of the same code and facts.
-_LIBRARIES = ("marshmallow", "numpy", "pyyaml")
+_LIBRARIES = ("apispec", "flask-smorest", "marshmallow", "numpy", "orjson", "pyyaml", "webargs")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
