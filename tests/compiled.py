@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from _pytest.assertion import rewrite
 
-ROOT = Path(__file__).resolve().parents[1]
+from config.environment import ROOT
+from service.catalog.load import load_catalog
+
 _PRODUCT = ("config", "scripts", "service", "workers")
 # pytest rewrites what they assert, and keeps what comes out under names of its own.
 _REWRITTEN = re.compile(r"/(test_\w+|conftest)\.py$")
@@ -45,6 +47,8 @@ def main() -> int:
     os.chdir(ROOT)
     for name in _PRODUCT:
         compileall.compile_dir(ROOT / name, quiet=1)
+    # What is made of the facts is kept too.
+    load_catalog(ROOT / "config")
     return compile_tests(ROOT / "tests")
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from limits.storage import RedisStorage
@@ -59,7 +59,7 @@ class SharedCount(Protocol):
 class _Storage(RedisStorage):
     """It looks for the clients of both kinds of servers, and to load the other one takes as long as all of itself."""
 
-    DEPENDENCIES: ClassVar = {"redis": RedisStorage.DEPENDENCIES["redis"]}
+    DEPENDENCIES = {"redis": RedisStorage.DEPENDENCIES["redis"]}  # noqa: RUF012 - as its parent has it
 
 
 class RedisCount:
