@@ -129,17 +129,24 @@ def _need_programs(*, slow: bool) -> None:
         chromium.need(say)
 
 
+def _compile() -> None:
+    """What does not compile, a check tells, or a test that imports it."""
+    command = [sys.executable, "-m", "tests.compiled"]
+    subprocess.run(command, cwd=ROOT, env=_environ(), capture_output=True, check=False)
+
+
 def _all(tests: tuple[str, ...], *, slow: bool) -> list[str]:
     """The names of the checks that failed.
 
     Types need nothing that is fetched, and take long: they begin at once, beside what is quick to tell and what waits
     for a network, and end among the tests, which leave a processor idle at times.
     """
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         types = pool.submit(run, *TYPES, hold=True)
-        programs = pool.submit(_need_programs, slow=slow)
+        ready = (pool.submit(_need_programs, slow=slow), pool.submit(_compile))
         failed = [name for name, command in CHECKS if not run(name, command)]
-        programs.result()
+        for each in ready:
+            each.result()
         with _scratch():
             if not run("tests", tests):
                 failed.append("tests")

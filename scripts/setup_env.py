@@ -47,8 +47,16 @@ MODULES = {
     "validate": "scripts.validation.command",
 }
 _COMPILE = """
-import compileall, sysconfig
-compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
+import compileall, functools, pathlib, sys, sysconfig
+from concurrent.futures import ProcessPoolExecutor
+packages = pathlib.Path(sysconfig.get_path("purelib"))
+paths = [path for path in packages.rglob("*.py") if "tests" not in path.relative_to(packages).parts]
+print(flush=True)
+one = functools.partial(compileall.compile_file, quiet=2)
+if sys.argv[1:] == ["beside"]:
+    for path in paths: one(path)
+else:
+    with ProcessPoolExecutor() as pool: list(pool.map(one, paths, chunksize=50))
 """
 _URL = re.compile(r"\w+://\S+")
 _NO_NETWORK = re.compile(
@@ -111,6 +119,23 @@ def _fingerprint(lock: Path, python: Path) -> str:
     return hashlib.sha256(lock.read_bytes() + version).hexdigest()
 
 
+def _mark(lock: Path, folder: Path) -> Path:
+    """Where the environment says what of a lock was installed."""
+    return folder / f"{'-'.join(lock.relative_to(ROOT).parts)}.sha256"
+
+
+def _is_complete(folder: Path, locks: tuple[str, ...]) -> bool:
+    """Whether its Python runs, and has all that the locks name: pip is needed by those alone who install something."""
+    marks = {name: _mark(ROOT / name, folder) for name in locks}
+    if not all(mark.exists() for mark in marks.values()):
+        return False
+    python = folder / "bin" / "python"
+    try:
+        return all(mark.read_text("ascii") == _fingerprint(ROOT / name, python) for name, mark in marks.items())
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
 def _why(lines: list[str], lock: Path) -> str:
     text = "\n".join(lines)
     if "DO NOT MATCH THE HASHES" in text:
@@ -135,8 +160,7 @@ def _show_progress(name: str, done: int, total: int) -> None:
 
 def install(lock: Path, python: Path, folder: Path) -> bool:
     """Install what a lock names, every file checked against its hash; False where that was done before."""
-    mark = folder / f"{'-'.join(lock.relative_to(ROOT).parts)}.sha256"
-    fingerprint = _fingerprint(lock, python)
+    mark, fingerprint = _mark(lock, folder), _fingerprint(lock, python)
     if mark.exists() and mark.read_text(encoding="ascii") == fingerprint:
         return False
     total = len(re.findall(r"^\S+==", lock.read_text(encoding="utf-8"), flags=re.MULTILINE))
@@ -166,9 +190,38 @@ def install(lock: Path, python: Path, folder: Path) -> bool:
 
 
 def compile_packages(python: Path) -> None:
-    """Compile what was installed, on all cores: pip would do so on one, and take as long as for all the rest."""
+    """Compile what was installed, on all cores: pip would do so on one, and take as long as for all the rest.
+
+    The packages' own tests, which are a quarter of it, nobody imports.
+    """
     # Some packages hold files that are wrong on purpose; what is not compiled here is when it is imported.
     subprocess.run([python, "-c", _COMPILE], capture_output=True, check=False)
+
+
+def compile_beside(python: Path) -> subprocess.Popen[bytes]:
+    """Begin to compile what is there by now, and nothing that somebody unpacks meanwhile; pip leaves a core idle."""
+    command = [str(python), "-c", _COMPILE, "beside"]
+    compiling = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert compiling.stdout is not None
+    # It has seen what there is.
+    compiling.stdout.readline()
+    return compiling
+
+
+def _install_all(locks: tuple[str, ...], python: Path, folder: Path) -> None:
+    beside: list[subprocess.Popen[bytes]] = []
+    installed = False
+    try:
+        for number, name in enumerate(locks, start=1):
+            if install(ROOT / name, python, folder):
+                installed = True
+                if number < len(locks):
+                    beside.append(compile_beside(python))
+    finally:
+        for compiling in beside:
+            compiling.communicate()
+    if installed:
+        compile_packages(python)
 
 
 def add_command(python: Path) -> None:
@@ -207,11 +260,11 @@ def set_up(command: str) -> Path:
     """Everything that a starter needs; returns the Python to run it with."""
     folder = environment_folder()
     with one_at_a_time():
-        python = make_environment(folder)
+        complete = _is_complete(folder, LOCKS[command])
+        python = folder / "bin" / "python" if complete else make_environment(folder)
         try:
-            installed = [install(ROOT / name, python, folder) for name in LOCKS[command]]
-            if any(installed):
-                compile_packages(python)
+            if not complete:
+                _install_all(LOCKS[command], python, folder)
             add_command(python)
         except OSError as error:
             raise Trouble(

@@ -104,7 +104,7 @@ def _application(runtime: Runtime) -> Flask:
         api.register_blueprint(blueprint)
     add_pages(app)
     register_error_handlers(app)
-    add_document(app, api, examples=settings.config_dir / "examples")
+    add_document(app, api, config_dir=settings.config_dir)
     let_in_through_gate(app)
     return app
 

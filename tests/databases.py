@@ -8,7 +8,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from service.store.migrate import head_revision, upgrade
+from service.store.migrate import upgrade
+from service.store.revision import head_revision
 from service.store.schema import METADATA
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from config.environment import ROOT
-from service.store.migrate import head_revision
+from service.store.revision import head_revision
 
 _COPIED = ("service", "workers", "config", "scripts")
+# What somebody is about to keep there; what is kept already says itself what it was made of, and goes along.
+UNFINISHED = ("*.pyc.*", "*.parsed.*", "*.made.*")
 _VERSIONS = Path("service/store/migrations/versions")
 _NEXT = '''"""The next release: columns, a table and an index that this one does not know."""
 
@@ -43,7 +45,7 @@ def copied_tree(prefix: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix=prefix) as name:
         tree = Path(name)
         for folder in _COPIED:
-            shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns(*UNFINISHED))
         yield tree
 
 

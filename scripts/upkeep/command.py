@@ -30,7 +30,8 @@ from service.settings import BEAT_EVERY_S
 from service.sizing.version import ENGINE_VERSION
 from service.store import processes
 from service.store.engine import make_engine
-from service.store.migrate import alembic_config, current_revision, upgrade
+from service.store.migrate import alembic_config, upgrade
+from service.store.revision import current_revision
 from service.store.schema import METADATA
 from service.store.tables.processes import HeartbeatRow
 

@@ -1,11 +1,13 @@
 """/openapi.json: the description of this interface, generated from the schemas that validate."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from flask import Flask, Response, current_app, request
 
+from service.catalog.made import Keeper
 from service.edge.answers import MEDIA_TYPE
 from service.edge.blueprint import ResourceBlueprint
 from service.edge.conditional import ETAG_DOC, documents_etag, name_form, tagged
@@ -26,12 +28,19 @@ class _Document:
     version: str
 
 
-def add_document(app: Flask, api: DocumentedApi, *, examples: Path) -> None:
-    """Describe everything that is registered by now; `examples` is the folder of the bodies that the document shows."""
+def add_document(app: Flask, api: DocumentedApi, *, config_dir: Path) -> None:
+    """Describe all resources, which hang on the code alone, with the examples of the configuration.
+
+    To describe them takes longer than to route to them, so that is kept for the next process.
+    """
+    document = Keeper(config_dir).kept("document", partial(_document, app, api, config_dir / "examples"))
+    app.extensions[_EXTENSION] = document
+    name_form(app, document.version)
+
+
+def _document(app: Flask, api: DocumentedApi, examples: Path) -> _Document:
     description = describe(api, examples=examples)
-    version = sha256_digest(description)
-    app.extensions[_EXTENSION] = _Document(app.json.dumps(description), version)
-    name_form(app, version)
+    return _Document(app.json.dumps(description), sha256_digest(description))
 
 
 @blueprint.route("/openapi.json", methods=["GET"])

@@ -56,6 +56,12 @@ class SharedCount(Protocol):
         ...
 
 
+class _Storage(RedisStorage):
+    """It looks for the clients of both kinds of servers, and to load the other one takes as long as all of itself."""
+
+    DEPENDENCIES = {"redis": RedisStorage.DEPENDENCIES["redis"]}  # noqa: RUF012 - as its parent has it
+
+
 class RedisCount:
     """The count in Redis. Out of reach after a failure for as long as the breaker is open."""
 
@@ -67,7 +73,7 @@ class RedisCount:
             retry=Retry(NoBackoff(), 0),
         )
         # Its script adds and sets the time to live in one step: no key can stay for ever.
-        self._storage = RedisStorage(url, connection_pool=pool, key_prefix="headroom:rate")
+        self._storage = _Storage(url, connection_pool=pool, key_prefix="headroom:rate")
         self._breaker = Breaker(breaker_open_s)
 
     def add(self, key: str, amount: int, *, keep_s: int) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import flask
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask_smorest import Api
+from flask_smorest import Api, Blueprint
 from werkzeug.exceptions import HTTPException
 
 from service.edge.conventions import CONVENTIONS
@@ -39,6 +39,25 @@ class DocumentedApi(Api):  # type: ignore[misc]
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._undescribed: list[Blueprint] = []
+
+    def register_blueprint(self, blp: Blueprint) -> None:
+        """Route to its resources; they are described when somebody asks for the document."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+        self._app.register_blueprint(blp)
+        self._undescribed.append(blp)
+
+    def describe(self) -> dict[str, Any]:
+        """What the schemas of everything say that is registered by now."""
+        while self._undescribed:
+            blp = self._undescribed.pop(0)
+            blp.register_views_in_doc(self, self._app, self.spec, name=blp.name, parameters=None)
+            self.spec.tag({"name": blp.name, "description": blp.description})
+        described: dict[str, Any] = self.spec.to_dict()
+        return described
+
     def handle_http_exception(self, error: HTTPException) -> flask.Response:
         """What flask-smorest would answer itself goes through the one table too."""
         return of_http_exception(error)
@@ -58,7 +77,7 @@ def _bodiless(status: HTTPStatus) -> dict[str, Any]:
 
 def describe(api: DocumentedApi, *, examples: Path) -> dict[str, Any]:
     """The document of everything that is registered: what the schemas say, with words, links and examples."""
-    document: dict[str, Any] = api.spec.to_dict()
+    document = api.describe()
     add_conditions(document, api.ma_plugin.converter)
     describe_path_parameters(document)
     add_links(document)

@@ -10,7 +10,7 @@ from service.planning.heartbeat import DELIVERER, DISPATCHER, WORKER
 from service.planning.transact import read
 from service.runtime import Runtime
 from service.store import processes, runs
-from service.store.migrate import current_revision, head_revision, is_newer
+from service.store.revision import current_revision, head_revision, is_newer
 
 _OK = "ok"
 _UNKNOWN = "unknown while the database does not answer"

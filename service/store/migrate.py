@@ -14,8 +14,6 @@ import click
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, make_url, text
@@ -25,6 +23,7 @@ from service.logs.line import without_secrets
 from service.logs.process import own_logs
 from service.store.engine import WRITES, make_engine
 from service.store.migrations.online import EACH_APART
+from service.store.revision import current_revision, is_newer
 
 log = structlog.get_logger(__name__)
 
@@ -47,26 +46,6 @@ def alembic_config(connection: Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def head_revision() -> str:
-    """The newest revision that the code knows."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert head is not None
-    return head
-
-
-def current_revision(connection: Connection) -> str | None:
-    """The revision that the database is at; None when it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def is_newer(revision: str | None) -> bool:
-    """Whether a database is at a revision that a later release than this one has made: this one runs on it too.
-
-    Revisions are numbered, and a release only adds to what the one before it uses.
-    """
-    return revision is not None and revision > head_revision()
 
 
 def upgrade(database_url: str, *, to: str | None = None) -> str:
@@ -155,7 +134,7 @@ def _go(connection: Connection, to: str | None) -> None:
 def main(database_url: str, to: str | None) -> None:
     """Bring the database to the newest schema."""
     own_logs("INFO", role="migrate")
-    # Every readiness probe uses Alembic too; only here its words are news.
+    # Tests migrate too; only here its words are news.
     logging.getLogger("alembic").setLevel(logging.INFO)
     try:
         revision = upgrade(database_url, to=to)

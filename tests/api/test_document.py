@@ -1,5 +1,6 @@
 """The OpenAPI document: whole, in words, bounded, and with an example of everything it shows."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,10 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from config.environment import ROOT
+from service.api import BLUEPRINTS
+from service.edge.answers import OrjsonProvider
+from service.edge.document import describe, make_api
 from service.edge.pages import is_page_endpoint
 from service.schemas.science import APPLICATION_TEMPLATES
 from tests.contract import PROBLEM, PROBLEM_MEDIA_TYPE, Contract, pointed
@@ -52,6 +57,16 @@ def answers(contract: Contract) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for _, _, operation in operations(contract.document):
         for status, response in operation["responses"].items():
             yield operation["operationId"], status, contract.resolve(response)
+
+
+def test_what_an_earlier_process_has_kept_is_what_this_one_would_say(document):
+    app = Flask(__name__)
+    app.json = OrjsonProvider(app)
+    api = make_api(app)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    said = describe(api, examples=ROOT / "config" / "examples")
+    assert json.loads(app.json.dumps(said)) == document
 
 
 def test_it_is_valid_openapi_3_1(document):

@@ -1,4 +1,4 @@
-"""A process looks for garbage seldom while it starts, and as usual from then on."""
+"""A process looks for garbage seldom while it starts, and as usual from then on; it loads what it asks for."""
 
 import ast
 import subprocess
@@ -34,3 +34,20 @@ def test_every_root_that_starts_so_says_when_it_has(root: str) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "started"
     ]
     assert len(imported) == len(called) == 1
+
+
+_LOADED = """
+import importlib, sys
+importlib.import_module("config.starting")
+importlib.import_module(sys.argv[1])
+print(*(name for name in ("alembic", "opentelemetry", "rich", "valkey") if name in sys.modules))
+import rich, opentelemetry.trace
+"""
+
+
+@pytest.mark.parametrize("root", ["service.app", "workers.program", "workers.dispatcher"])
+def test_nothing_is_loaded_that_a_process_does_not_ask_for(root: str) -> None:
+    """Who asks for it later finds it."""
+    command = [sys.executable, "-c", _LOADED, root]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []

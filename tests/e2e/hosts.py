@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from config.environment import ROOT
+from scripts.faulting.trees import UNFINISHED
 from scripts.processes import DISPATCHER, MIGRATE
 from tests.proxy import Proxy
 from tests.workers.conftest import CLOCKS, SHORT_LIMITS
@@ -18,7 +19,7 @@ from tests.workers.conftest import CLOCKS, SHORT_LIMITS
 SERVERS = ("DATABASE_URL", "BROKER_URL", "CACHE_URL")
 _CODE = ("service", "workers", "config", "scripts")
 _TESTS = ("tests/__init__.py", "tests/workers/__init__.py", "tests/workers/slow_app.py")
-_IGNORED = shutil.ignore_patterns("__pycache__", "evidence", "bench*")
+_IGNORED = shutil.ignore_patterns(*UNFINISHED, "evidence", "bench*")
 
 
 def copy_code(folder: Path) -> Path:

@@ -51,7 +51,8 @@ def told_by(port: int, *, requests_s: int, posts: int) -> Told:
 def test_every_answer_is_counted_and_looked_at(headers, bare):
     with refusing(headers) as port:
         told = told_by(port, requests_s=200, posts=20)
-    assert told.posted == 20
+    # Where it was held up, all that is due by then leaves at once.
+    assert told.posted >= 20
     assert sum(told.statuses.values()) == told.sent
     assert set(told.statuses) == {"GET 429", "POST 429"}
     assert (told.bare, told.broken) == (told.sent if bare else 0, 0)

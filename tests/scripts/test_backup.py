@@ -27,7 +27,8 @@ from service.planning.reading import get_run, list_workloads
 from service.planning.submit import submit
 from service.runtime import Runtime, build_runtime
 from service.store.engine import make_engine
-from service.store.migrate import alembic_config, current_revision, head_revision, upgrade
+from service.store.migrate import alembic_config, upgrade
+from service.store.revision import current_revision, head_revision
 from tests.planning.conftest import chat
 
 OLDEST = "0001"

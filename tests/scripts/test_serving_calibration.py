@@ -23,6 +23,7 @@ from scripts.calibration.served import (
     widening,
     write_served,
 )
+from scripts.faulting.trees import UNFINISHED
 from service.catalog.calibration import load_calibration
 from tests.facts import own_catalog
 
@@ -86,7 +87,7 @@ def _by_mode(runs):
 
 def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
     folder = tmp_path / "config"
-    shutil.copytree(ROOT / "config", folder, ignore=shutil.ignore_patterns("examples", "docker", "__pycache__"))
+    shutil.copytree(ROOT / "config", folder, ignore=shutil.ignore_patterns("examples", "docker", *UNFINISHED))
     place, draw = slots(), np.random.default_rng(0)
     errors = [
         Error(place=run.place, metric=metric, fold=fold, log_error=float(draw.normal(0.0, 0.2)))

@@ -64,13 +64,22 @@ def test_no_network_is_one_sentence_without_an_address(tmp_path, lock, monkeypat
     assert not list(tmp_path.iterdir()), "a failed installation must not be remembered as done"
 
 
-def test_what_was_installed_is_compiled_whatever_else_is_there(tmp_path):
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_was_installed_is_compiled_whatever_else_is_there(tmp_path, beside):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
     [packages] = (tmp_path / "venv").glob("lib/python*/site-packages")
-    (packages / "one.py").write_text("X = 1\n")
+    for name in ("one", "of/two", "of/tests/three"):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / f"{name}.py").write_text("X = 1\n")
     (packages / "broken.py").write_text("def:\n")
-    setup_env.compile_packages(tmp_path / "venv" / "bin" / "python")
-    assert [path.name.partition(".")[0] for path in (packages / "__pycache__").iterdir()] == ["one"]
+    if beside:
+        compiling = setup_env.compile_beside(python)
+        (packages / "too_late.py").write_text("X = 1\n")
+        compiling.communicate()
+    else:
+        setup_env.compile_packages(python)
+    assert sorted(path.name.partition(".")[0] for path in packages.rglob("*.pyc")) == ["one", "two"]
 
 
 def test_a_lock_is_installed_once(tmp_path, lock, capsys):

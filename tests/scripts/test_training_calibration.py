@@ -31,6 +31,7 @@ from scripts.calibration.training_bands import (
 from scripts.calibration.training_fit import START, TRAINING_SPECS, StackedRuns, fit_training, value_at
 from scripts.calibration.training_memory import MemoryRun, memory_runs
 from scripts.calibration.training_runs import TrainingRun, training_runs
+from scripts.faulting.trees import UNFINISHED
 from service.catalog.calibration import load_calibration
 from service.sizing.precision import Precision
 from service.sizing.training.coefficients import coefficients_of
@@ -125,7 +126,7 @@ def test_folds_leave_out_whole_sources_models_and_gpus_of_at_least_twenty_runs(r
 
 def test_what_is_written_is_read_by_the_product(runs, tmp_path: Path) -> None:
     folder = tmp_path / "config"
-    shutil.copytree(ROOT / "config", folder, ignore=shutil.ignore_patterns("examples", "docker", "__pycache__"))
+    shutil.copytree(ROOT / "config", folder, ignore=shutil.ignore_patterns("examples", "docker", *UNFINISHED))
     draw = np.random.default_rng(0)
     errors = tuple(
         TrainingError(place=run.place, metric=metric, fold=fold, log_error=float(draw.normal(0.0, 0.2)))

@@ -17,7 +17,8 @@ from sqlalchemy.schema import CheckConstraint
 
 from service.schemas.digest import canonical_json
 from service.store.engine import make_engine
-from service.store.migrate import _LOCK_KEY, alembic_config, current_revision, head_revision, upgrade
+from service.store.migrate import _LOCK_KEY, alembic_config, upgrade
+from service.store.revision import current_revision, head_revision
 from service.store.schema import METADATA, TABLES
 from tests.workers.conftest import eventually
 
@@ -199,6 +200,10 @@ def test_a_database_that_a_later_release_has_migrated_stays_as_it_is(database_ur
     assert upgrade(database_url, to=back) == back
     assert upgrade(database_url) == head_revision()
     engine.dispose()
+
+
+def test_the_newest_revision_is_the_one_that_alembic_finds():
+    assert head_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_processes_that_start_at_once_migrate_once(database_url):
