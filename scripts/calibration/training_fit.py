@@ -34,6 +34,8 @@ OLD_ATTENTION = ("ampere", "ada", "blackwell_rtx")
 # Transformer Engine 2.14 of April 2026 multiplies, biases and activates experts in MXFP8 in one kernel, 2.18 of August
 # those in 16 bit; stacks bring it with their next release.
 FUSED_EXPERTS_SINCE_YEAR = {"*": 2026.65, "fp8": 2026.4}
+# PyTorch 2.9 of October 2025 has norms in one kernel.
+FUSED_NORMS_SINCE_YEAR = 2025.75
 # The rate that product_factor is over where trainings were measured; elsewhere it is the kernels' own.
 TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
@@ -142,6 +144,14 @@ TRAINING_SPECS = (
         start=12.0,
         deviation=0.3,
         what="times that all scores move where attention is not fused",
+    ),
+    # Frameworks compile nothing unless asked, but who publishes a pace has often asked.
+    TrainingSpec(
+        name="composed_fraction",
+        start=0.5,
+        deviation=0.4,
+        most=1.0,
+        what="share of norms, rotations and gates in 16 bit that no compiler fuses, where PyTorch composes them",
     ),
     TrainingSpec(name="latent_factor", start=1.2, deviation=0.25, what="attention over a latent, over its kernel"),
     TrainingSpec(
@@ -290,6 +300,7 @@ class StackedRuns:
             age_years=np.array([run.age_years for run in runs]),
             parted_scores=np.where(years < FUSED_ATTENTION_SINCE_YEAR, 1.0, 0.0),
             parted_experts=np.where(years < since, 1.0, 0.0),
+            parted_norms=np.where(years < FUSED_NORMS_SINCE_YEAR, 1.0, 0.0),
             narrow=np.array([float(name != "bf16") for name in precisions]),
         )
         self._precision = np.array([_AT["product_factor", name] for name in precisions])

@@ -253,9 +253,10 @@ def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calib
     generations sustain, or the kernels' own rate where that is lower: heat and power limit every card.
     """
     share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
-    unmeasured = calibration.assumption("training.unmeasured_peak_fraction") * table.flop_s[precision]
-    others = np.fmin(curves.flop_s, unmeasured)
-    return replace(curves, flop_s=np.where(share > 0.0, share * table.flop_s[precision], others))
+    clock = np.array([calibration.curves.rate_fraction(gpu.id) for gpu in table.gpus])
+    peak = clock * table.flop_s[precision]
+    others = np.fmin(curves.flop_s, calibration.assumption("training.unmeasured_peak_fraction") * peak)
+    return replace(curves, flop_s=np.where(share > 0.0, share * peak, others))
 
 
 def _at_least_kernels(factor: FloatArray, table: HardwareTable, calibration: Calibration) -> FloatArray:

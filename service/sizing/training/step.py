@@ -15,6 +15,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.operation import Curves, Work
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.coefficients import StepCoefficients
+from service.sizing.training.composed import FORWARD_FRACTION
 from service.sizing.training.exchange import (
     context_exchange_s,
     data_exchange_s,
@@ -216,6 +217,9 @@ def _traffic_s(
     often = flow_passes(layouts, recipe) / FULL_PASSES
     passes = k.vector_passes * often + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
     moved = rates.vector_factor * shape.moved_bytes_token * passes
+    composed = k.norm_fraction * shape.norm_bytes_token + k.composed_fraction * shape.composed_bytes_token
+    again = np.where(layouts.recompute == 1, FORWARD_FRACTION, 0.0)
+    moved = moved + np.where(recipe.plain_stack, composed * (often + again), 0.0)
     moved = moved + k.biased_passes * shape.biased_bytes_token * often
     # Selective recompute was made for attention that is not fused (arXiv 2205.05198).
     scored = often + np.where(layouts.recompute == 1, 1.0 / FULL_PASSES, 0.0)
