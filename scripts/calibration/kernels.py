@@ -31,8 +31,8 @@ _HEADER = """\
 # engine 'any' pools all engines; '<engine>/general' is its kernel for all GPUs, where it has a quicker one by now.
 # Errors are of a quarter of the points that the fit did not see.
 """
-# A quarter of what a GPU draws at work goes to leakage, memory and links, which no clock changes. The rest goes with the
-# clock and the square of the voltage (CMOS), which follows the clock but near its floor: power to the 2.5th of the clock.
+# A quarter of what a GPU draws at work goes to leakage, memory and links, which no clock changes. The rest goes with
+# the clock and the square of the voltage (CMOS), which follows the clock but near its floor: the 2.5th power of it.
 _STATIC_POWER, _CLOCK_EXPONENT = 0.25, 1.0 / 2.5
 
 
@@ -54,7 +54,7 @@ _KIN = (
     Kin(
         gpu="b200-sxm-power-limited",
         like="b200-sxm",
-        why="the same package at a lower power limit, which nobody states: taken as three quarters, between 0.5 and 0.9",
+        why="the same package at a lower power limit, which nobody states: taken as 0.75, between 0.5 and 0.9",
         rate_fraction=_clock(0.75),
     ),
     Kin(

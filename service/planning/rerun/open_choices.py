@@ -1,7 +1,7 @@
 """What a training that leaves choices open may have chosen instead, and how far peak and pace move with that."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -31,32 +31,16 @@ def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Calla
     peaks = [_middle(one.estimate.metrics, "allocated_memory_gb") for one in ran]
     if unpublished.tunes_by_default(run):
         peaks += [peak - _logits_gb(one) for one, peak in zip(ran, peaks, strict=True)]
-    paged = [one for one in found if one not in ran and _pages(one, ran)]
     return replace(
         evaluated,
         open_peak=_spread(peaks),
-        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in (*ran, *paged)]),
+        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in ran]),
     )
 
 
 def _logits_gb(evaluated: Evaluated) -> float:
     """What losses in chunks, which tools offer, never hold (Hsu et al. 2024, arXiv 2410.10989)."""
     return sum(part.gb for part in evaluated.estimate.memory_gb_gpu if part.part == "logits")
-
-
-def _pages(evaluated: Evaluated, ran: Sequence[Evaluated]) -> bool:
-    """Whether moments in 8 bit that do not fit beside the rest were paged, as where others went to the host.
-
-    They come and go behind the backward pass (Dettmers et al. 2023, arXiv 2305.14314), so that the pace stays.
-    """
-    return _optimizer(evaluated) is Optimizer.ADAMW_8BIT and any(
-        _optimizer(one) is Optimizer.ADAMW_HOST and one.rerun.deployment == evaluated.rerun.deployment for one in ran
-    )
-
-
-def _optimizer(evaluated: Evaluated) -> Optimizer:
-    assert isinstance(evaluated.rerun.workload, TrainingWorkload)
-    return evaluated.rerun.workload.optimizer
 
 
 def _alternatives(run: MeasuredTraining, rerun: Rerun) -> Iterator[Rerun]:
@@ -84,7 +68,8 @@ def _optimizers(workload: TrainingWorkload) -> tuple[Optimizer, ...]:
     taken = workload.optimizer
     if workload.method in ADAPTER_METHODS:
         return (taken,)
-    return (taken, Optimizer.ADAMW_FP32, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
+    others = (Optimizer.ADAMW_FP32, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_8BIT_PAGED, Optimizer.ADAMW_HOST)
+    return (taken, *(one for one in others if one is not taken))
 
 
 def _middle(metrics: Iterable[Metric], name: str) -> float:

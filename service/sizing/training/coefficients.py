@@ -24,8 +24,8 @@ class Software(Generic[Fitted]):
     """What the software of a run is, as far as coefficients go by it; arrays where there are many runs.
 
     1 for yes and 0 for no: `parted_scores` where attention is not fused, `parted_experts` where biases of experts are
-    added and activated in kernels apart, `parted_norms` where PyTorch composes norms, `narrow` where products are scaled
-    into 8 bits, which frameworks do well only where they compile.
+    added and activated in kernels apart, `parted_norms` where PyTorch composes norms, `narrow` where products are
+    scaled into 8 bits, which frameworks do well only where they compile.
     """
 
     age_years: Fitted
@@ -55,6 +55,7 @@ class StepCoefficients:
     expert_launch_s: Numeric
     adapter_launch_factor: Numeric
     adapter_factor: Numeric
+    adapter_passes: Numeric
     unpacking_factor: Numeric
     recipe_factor: Numeric
     tp_exposed: Numeric
@@ -137,7 +138,8 @@ def assembled(of: Callable[[str], Fitted], software: Software[Fitted]) -> StepCo
         moe_launch_s=of("moe_layer_launch_us") * US * routing,
         expert_launch_s=of("expert_launch_us") * US * routing,
         adapter_launch_factor=of("adapter_launch_factor"),
-        adapter_factor=of("adapter_factor"),
+        adapter_factor=1.0 + software.narrow * (of("adapter_factor") - 1.0),
+        adapter_passes=of("adapter_passes"),
         unpacking_factor=of("unpacking_factor"),
         recipe_factor=of("recipe_factor"),
         tp_exposed=of("tp_exposed_fraction"),

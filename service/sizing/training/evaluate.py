@@ -53,6 +53,7 @@ def estimate_training(
         month=deployment.software_month,
         loads_whole=deployment.loads_whole,
         plain_stack=deployment.plain_stack,
+        vendor_kernels=deployment.vendor_kernels,
         chunked_loss=deployment.chunked_loss,
     )
     require_known(job, table, gpu)
