@@ -56,6 +56,8 @@ _KIN = (
         like="b200-sxm",
         why="the same package at a lower power limit, which nobody states: taken as 0.75, between 0.5 and 0.9",
         rate_fraction=_clock(0.75),
+        rate_low=_clock(0.5),
+        rate_high=_clock(0.9),
     ),
     Kin(
         gpu="h100-sxm-96gb",
@@ -202,6 +204,7 @@ def _flow(record: OperationCurve | Kin) -> str:
     fields = {name: getattr(record, name) for name in record.__dataclass_fields__}
     if fields.get("rate_fraction") == 1.0:
         del fields["rate_fraction"]
+    fields = {name: value for name, value in fields.items() if value is not None}
     plain = {name: str(value) if isinstance(value, str) else value for name, value in fields.items()}
     return str(yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000)).strip()
 

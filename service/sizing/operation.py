@@ -80,6 +80,9 @@ class Kin:
     like: str
     why: str
     rate_fraction: float = 1.0
+    # Bounds of it where nobody says how much power it has.
+    rate_low: float | None = None
+    rate_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

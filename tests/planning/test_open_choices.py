@@ -31,6 +31,15 @@ def test_nothing_is_open_where_a_layout_is_stated() -> None:
     assert (found.open_peak, found.open_pace) == (SURE, SURE)
 
 
+def test_a_power_that_nobody_states_is_open() -> None:
+    stated = _STATED | {"software": "torchtitan"}
+    limited, full = (
+        evaluate_training(CATALOG, tuned(**stated, gpu=gpu)) for gpu in ("b200-sxm-power-limited", "b200-sxm")
+    )
+    assert full.open_pace == SURE
+    assert limited.open_pace.up > limited.open_pace.down > 0.05
+
+
 def test_what_selective_recompute_makes_again_is_open_in_stacks_of_frameworks_alone() -> None:
     selective = _STATED | {"recompute": Recompute.SELECTIVE}
     plain, fused = (

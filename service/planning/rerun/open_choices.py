@@ -7,19 +7,22 @@ from itertools import product
 
 from service.errors import PlannerError
 from service.planning.rerun import unpublished
-from service.planning.rerun.run import Evaluated, Rerun
+from service.planning.rerun.run import SURE, Evaluated, Rerun, together
 from service.schemas.measured import MeasuredTraining
 from service.sizing.interval import Metric, Spread
+from service.sizing.operation import CurveBook
 from service.sizing.training.recipe import ADAPTER_METHODS
 from service.sizing.workload import Optimizer, Recompute, Sharding, TrainingWorkload
 
 _BOUNDS = (Recompute.NONE, Recompute.FULL)
 
 
-def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Callable[[Rerun], Evaluated]) -> Evaluated:
+def with_choices(
+    run: MeasuredTraining, evaluated: Evaluated, *, curves: CurveBook, evaluate: Callable[[Rerun], Evaluated]
+) -> Evaluated:
     """The answer with the arms that its open choices add: each alternative that somebody could have run counts.
 
-    `evaluate` answers for an alternative as the run itself was answered.
+    `evaluate` answers for an alternative as the run itself was answered; `curves` know what power binds a GPU.
     """
     found = [evaluated]
     for rerun in _alternatives(run, evaluated.rerun):
@@ -34,8 +37,20 @@ def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Calla
     return replace(
         evaluated,
         open_peak=_spread(peaks),
-        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in ran]),
+        open_pace=together(
+            _spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in ran]),
+            _power_spread(curves, evaluated.rerun.deployment.gpu),
+        ),
     )
+
+
+def _power_spread(curves: CurveBook, gpu: str) -> Spread:
+    """How much longer and shorter a step may be on a GPU that is held to a power which nobody says."""
+    kin = curves.kin.get(gpu)
+    if kin is None or kin.rate_low is None or kin.rate_high is None:
+        return SURE
+    down, up = math.log(kin.rate_high / kin.rate_fraction), math.log(kin.rate_fraction / kin.rate_low)
+    return Spread(shift=0.0, down=down, up=up)
 
 
 def _logits_gb(evaluated: Evaluated) -> float:

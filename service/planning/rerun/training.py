@@ -50,7 +50,8 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     the engine chooses, the fewest GPUs that hold it. Raises PlannerError.
     """
     catalog = _as_tried(catalog)
-    return with_choices(run, _as_it_ran(catalog, run), evaluate=lambda rerun: _paced(catalog, rerun, run))
+    ran, curves = _as_it_ran(catalog, run), catalog.calibration.curves
+    return with_choices(run, ran, curves=curves, evaluate=lambda rerun: _paced(catalog, rerun, run))
 
 
 def _as_it_ran(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
