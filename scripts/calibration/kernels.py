@@ -36,9 +36,10 @@ _HEADER = """\
 _STATIC_POWER, _CLOCK_EXPONENT = 0.25, 1.0 / 2.5
 
 
-# Products in 16 bit reach 0.89 of the peak of RTX PRO 6000 SE and 0.64 of that of L40S, which has 0.97 W for each
-# TFLOPS of it; GeForce cards of the same chips have 2.7 to 3.3.
-_UNBOUND_OVER_L40S = 1.4
+# Products of RTX 4090 reach 1.08 of its peak in 16 bit, 1.07 in 8, at their best size (calibration lines S16-GEMM-033
+# and -034), at all sizes 0.98 of that, as on RTX PRO 6000 SE: its sums in 32 bit run at half of the rate of the same
+# chips on L40S, where power leaves 0.635 of the peak.
+_GEFORCE_OVER_L40S = 1.67
 
 
 def _clock(power_fraction: float) -> float:
@@ -90,7 +91,7 @@ _KIN = (
             gpu=gpu,
             like="l40s",
             why="the same chips; sums in 32 bit at half of the rate, which power does not bind as it binds the other",
-            rate_fraction=_UNBOUND_OVER_L40S,
+            rate_fraction=_GEFORCE_OVER_L40S,
         )
         for gpu in ("rtx-4080", "rtx-4090")
     ),

@@ -253,12 +253,14 @@ def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calib
 
     Kernels measured alone run at clocks that a training does not sustain, each GPU at others; where trainings were
     measured the share of the peak predicts GPUs left out of the fit better. Where none was, what trainings of other
-    generations sustain, or the kernels' own rate where that is lower: heat and power limit every card.
+    generations sustain, or the kernels' own rate where that is lower: heat and power limit every card. Of a card whose
+    kernels outrun its data sheet it is that share of what they reach.
     """
     share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
     clock = np.array([calibration.curves.rate_fraction(gpu.id) for gpu in table.gpus])
     peak = clock * table.flop_s[precision]
-    others = np.fmin(curves.flop_s, calibration.assumption("training.unmeasured_peak_fraction") * peak)
+    reached = np.fmax(table.flop_s[precision], curves.flop_s)
+    others = np.fmin(curves.flop_s, calibration.assumption("training.unmeasured_peak_fraction") * reached)
     return replace(curves, flop_s=np.where(share > 0.0, share * peak, others))
 
 

@@ -169,6 +169,18 @@ def test_a_gpu_that_is_held_to_less_power_multiplies_slower(catalog: Catalog) ->
         assert slower == pytest.approx(clock, rel=1e-3)
 
 
+def test_a_card_that_outruns_its_data_sheet_sustains_a_share_of_what_it_reaches(catalog: Catalog) -> None:
+    share = catalog.calibration.assumption("training.unmeasured_peak_fraction")
+    sustained = {}
+    for gpu in ("rtx-4090", "l40s"):
+        server, spec, _ = placed_server(Deployment(gpu=gpu, gpus=1), catalog.hardware)
+        rates = table_rates(job(catalog), build_table((server,), (spec,)), catalog.calibration)
+        sustained[gpu] = rates.products.flop_s[0] / rates.peak_flop_s[0]
+    assert share < sustained["rtx-4090"] < 1.08
+    # Power leaves an L40S less than that.
+    assert sustained["l40s"] < share
+
+
 def test_selective_recompute_of_a_framework_multiplies_again(catalog: Catalog) -> None:
     columns = layouts(dp=8, sharding=3, recompute=[0, 1])
     none, plain = step(catalog, plain_job(catalog, month=None, plain_stack=True), columns).products
