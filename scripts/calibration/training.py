@@ -24,10 +24,12 @@ from scripts.calibration.training_fit import (
     EARLY_ATTENTION_UNTIL_YEAR,
     FUSED_ATTENTION_SINCE_YEAR,
     FUSED_EXPERTS_SINCE_YEAR,
+    FUSED_NORMS_SINCE_YEAR,
     GENERATIONS,
     GROUPED,
     OLD_ATTENTION,
     PEAK_FRACTION,
+    PLAIN_ATTENTION_UNTIL_YEAR,
     PRECISIONS,
     TRAINED,
     TRAINING_SPECS,
@@ -153,6 +155,8 @@ def _coefficient_lines(fit: TrainingFit) -> Iterator[str]:
     yield _coefficient(
         "fused_attention_since_year", "*", FUSED_ATTENTION_SINCE_YEAR, "FlashAttention, arXiv 2205.14135"
     )
+    yield _coefficient("plain_attention_until_year", "*", PLAIN_ATTENTION_UNTIL_YEAR, "PyTorch 2.9, torchtitan")
+    yield _coefficient("fused_norms_since_year", "*", FUSED_NORMS_SINCE_YEAR, "PyTorch 2.9")
     for scope, year in FUSED_EXPERTS_SINCE_YEAR.items():
         yield _coefficient("fused_experts_since_year", scope, year, "Transformer Engine 2.14 and 2.18")
     for spec in TRAINING_SPECS:

@@ -29,11 +29,16 @@ FUSED_ATTENTION_SINCE_YEAR = 2022.45
 # (Dao 2023, arXiv 2307.08691). On Hopper and later they go on with it, though kernels of the generation gain 1.5 to 2
 # over it (Shah et al. 2024, arXiv 2407.08608).
 EARLY_ATTENTION_UNTIL_YEAR = 2023.5
+# Torchtitan takes cuDNN's attention first wherever a mask is causal and no more, with PyTorch 2.9 of October 2025
+# (torchtitan/models/attention.py); windows and chunks go through FlexAttention, which is compiled.
+PLAIN_ATTENTION_UNTIL_YEAR = 2025.75
 # Whose tensor cores work as those that it was made for.
 OLD_ATTENTION = ("ampere", "ada", "blackwell_rtx")
 # Transformer Engine 2.14 of April 2026 multiplies, biases and activates experts in MXFP8 in one kernel, 2.18 of August
 # those in 16 bit; stacks bring it with their next release.
 FUSED_EXPERTS_SINCE_YEAR = {"*": 2026.65, "fp8": 2026.4}
+# PyTorch 2.9 of October 2025 has norms in one kernel.
+FUSED_NORMS_SINCE_YEAR = 2025.75
 # The rate that product_factor is over where trainings were measured; elsewhere it is the kernels' own.
 TRAINED = ("ampere", "hopper", "blackwell", "blackwell_ultra")
 PEAK_FRACTION = 0.8
@@ -143,6 +148,14 @@ TRAINING_SPECS = (
         deviation=0.3,
         what="times that all scores move where attention is not fused",
     ),
+    # Frameworks compile nothing unless asked, but who publishes a pace has often asked.
+    TrainingSpec(
+        name="composed_fraction",
+        start=0.5,
+        deviation=0.4,
+        most=1.0,
+        what="share of norms, rotations and gates in 16 bit that no compiler fuses, where PyTorch composes them",
+    ),
     TrainingSpec(name="latent_factor", start=1.2, deviation=0.25, what="attention over a latent, over its kernel"),
     TrainingSpec(
         name="scan_factor", start=1.0, deviation=0.5, what="recurrences, backward included, over their kernel"
@@ -190,7 +203,17 @@ TRAINING_SPECS = (
         most=1.0,
         what="bytes in and out of experts that one kernel multiplies and activates over those of others",
     ),
-    TrainingSpec(name="adapter_factor", start=1.1, deviation=0.2, what="frozen products with adapters over plain ones"),
+    # An adapter reads inputs and adds to outputs, and so with both gradients; dropout moves the input once more.
+    TrainingSpec(
+        name="adapter_passes",
+        start=6.0,
+        deviation=0.3,
+        what="times that inputs and outputs of matrices with adapters move for them",
+    ),
+    # What is scaled into 8 bits for one product of a weight serves two, not three, where it is frozen.
+    TrainingSpec(
+        name="adapter_factor", start=1.1, deviation=0.1, what="frozen products in narrow formats over trained ones"
+    ),
     # Look-ups of 4 bits reach a third to two thirds of the bandwidth.
     TrainingSpec(
         name="unpacking_factor",
@@ -290,6 +313,7 @@ class StackedRuns:
             age_years=np.array([run.age_years for run in runs]),
             parted_scores=np.where(years < FUSED_ATTENTION_SINCE_YEAR, 1.0, 0.0),
             parted_experts=np.where(years < since, 1.0, 0.0),
+            parted_norms=np.where(years < FUSED_NORMS_SINCE_YEAR, 1.0, 0.0),
             narrow=np.array([float(name != "bf16") for name in precisions]),
         )
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
@@ -304,9 +328,11 @@ class StackedRuns:
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
         self._plain = np.array([run.job.recipe.plain_stack for run in runs])
+        self._plain_kernels = np.array([run.job.recipe.plain_kernels for run in runs])
+        plain_attention = np.array([run.job.plain_attention for run in runs])
         self._captured = ~self._plain & np.array([run.captured for run in runs])
-        self._early = self._plain & (years < EARLY_ATTENTION_UNTIL_YEAR)
-        self._lags = self._plain & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
+        self._early = plain_attention & (years < EARLY_ATTENTION_UNTIL_YEAR)
+        self._lags = plain_attention & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
@@ -323,7 +349,7 @@ class StackedRuns:
             grouped_factor=np.exp(vector[self._grouped] + vector[self._grouped_generation]),
             attention_factor=value_at(vector, "attention_factor") * lagging,
             latent_factor=value_at(vector, "latent_factor") * lagging,
-            vector_factor=np.where(self._plain, value_at(vector, "plain_vector_factor"), 1.0),
+            vector_factor=np.where(self._plain_kernels, value_at(vector, "plain_vector_factor"), 1.0),
             wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
             launch_factor=np.where(self._captured, value_at(vector, "captured_launch_factor"), plain_launches),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),

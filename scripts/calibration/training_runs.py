@@ -110,6 +110,7 @@ def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...
         calibration,
         month=deployment.software_month,
         plain_stack=deployment.plain_stack,
+        vendor_kernels=deployment.vendor_kernels,
     )
     server, gpu, _ = placed_server(deployment, catalog.hardware)
     table = build_table((server,), (gpu,))

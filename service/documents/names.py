@@ -202,6 +202,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "adamw_bf16_bytes_param": "AdamW states in BF16, bytes per parameter",
     "adamw_pure_bf16_bytes_param": "AdamW states in BF16 without a master copy, bytes per parameter",
     "adamw_8bit_bytes_param": "AdamW states in 8 bits, bytes per parameter",
+    "adamw_8bit_paged_bytes_param": "AdamW states in 8 bits that are paged, bytes per parameter",
     "adamw_host_bytes_param": "AdamW states in host memory, bytes per parameter",
     "checkpoint_stall_fraction": "Share of time that checkpoints stall",
     "evaluation_fraction": "Share of time in evaluation",

@@ -147,3 +147,6 @@ class KinSchema(RecordSchema):
     gpu = Text("GPU without measured kernels, by id.", required=True)
     like = Text("GPU whose curves it takes, by id.", required=True)
     why = Text("Why these two.", longest=200, required=True)
+    rate_fraction = Amount("Share of its peak over that of the other.", low=0.3, high=2.0, load_default=1.0)
+    rate_low = Amount("The least that it may be.", low=0.3, high=2.0, load_default=None)
+    rate_high = Amount("The most that it may be.", low=0.3, high=2.0, load_default=None)

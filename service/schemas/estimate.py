@@ -61,6 +61,7 @@ _ONLY_OF: dict[str, tuple[Kind, ...]] = {
     "sharding": (Kind.TRAINING,),
     "loads_whole": (Kind.TRAINING,),
     "plain_stack": (Kind.TRAINING,),
+    "vendor_kernels": (Kind.TRAINING,),
     "chunked_loss": (Kind.TRAINING,),
     "replicas": (Kind.INFERENCE, Kind.SCIENCE),
     "host_cores": (Kind.SCIENCE,),
@@ -179,6 +180,10 @@ class DeploymentSchema(RecordSchema):
     loads_whole = Flag("Every GPU holds a whole copy of sharded weights while they are loaded.", load_default=False)
     plain_stack = Flag(
         "Layers train as PyTorch brings them, without the fused kernels of Megatron, NeMo or Transformer Engine.",
+        load_default=False,
+    )
+    vendor_kernels = Flag(
+        "Attention, norms and rotations are those of Transformer Engine or such in layers of a plain_stack too.",
         load_default=False,
     )
     chunked_loss = Flag(

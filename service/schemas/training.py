@@ -79,8 +79,9 @@ class TrainingWorkloadSchema(RecordSchema):
         load_default=LoraTargets.ALL,
     )
     optimizer = Choice(
-        "What AdamW keeps: FP32 master and moments, BF16 moments, BF16 or 8-bit moments without a master, or states in "
-        "host memory with gradients applied layer by layer; auto is FP32, BF16 moments for mixture-of-experts models.",
+        "What AdamW keeps: FP32 master and moments, BF16 moments, BF16 or 8-bit moments without a master, or, with "
+        "gradients applied layer by layer, 8-bit moments that are paged to host memory or states that lie there; auto "
+        "is FP32, BF16 moments for mixture-of-experts models.",
         Optimizer,
         load_default=Optimizer.AUTO,
     )

@@ -72,11 +72,18 @@ class OperationCurve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kin:
-    """A GPU of which some or all kernels were not measured, and the one whose efficiencies it takes for those."""
+    """A GPU of which some or all kernels were not measured, and the one whose efficiencies it takes for those.
+
+    `rate_fraction`: the share of its peak that products sustain, over that of the other: power binds them differently.
+    """
 
     gpu: str
     like: str
     why: str
+    rate_fraction: float = 1.0
+    # Bounds of it where nobody says how much power it has.
+    rate_low: float | None = None
+    rate_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -214,6 +221,10 @@ class CurveBook:
             return self.curve(_STANDS_IN[operation], gpu, engine, formats)
         raise CalibrationError(f"config/calibration/kernels.yaml has no {operation} in {formats} for {gpu}")
 
+    def rate_fraction(self, gpu: str) -> float:
+        """By what the share of its peak that a GPU sustains differs from its kin's; 1 where power binds both alike."""
+        return self.kin[gpu].rate_fraction if gpu in self.kin else 1.0
+
     def _family(self, gpu: str) -> tuple[str, ...]:
         """The GPU, the one that it is like, the one that this is like ..."""
         family = [gpu]
@@ -257,7 +268,7 @@ def _curve_rows(
     columns = [
         (
             curve.launch_us * US,
-            curve.flop_efficiency * peak_flop_s(curve.precision, table, row),
+            curve.flop_efficiency * peak_flop_s(curve.precision, table, row) * book.rate_fraction(table.gpus[row].id),
             curve.bandwidth_efficiency,
             curve.unhidden_fraction,
             curve.depth_ns * NS,

@@ -107,7 +107,8 @@ class Method(StrEnum):
 class Optimizer(StrEnum):
     """What AdamW keeps of a trained parameter. `auto` is FP32 moments, BF16 ones for mixture-of-experts models.
 
-    `adamw_bf16` has an FP32 master beside its BF16 moments, `adamw_pure_bf16` has none.
+    `adamw_bf16` has an FP32 master beside its BF16 moments, `adamw_pure_bf16` has none. `adamw_8bit_paged` and
+    `adamw_host` apply gradients layer by layer to moments that lie in host memory.
     """
 
     AUTO = "auto"
@@ -115,6 +116,7 @@ class Optimizer(StrEnum):
     ADAMW_BF16 = "adamw_bf16"
     ADAMW_PURE_BF16 = "adamw_pure_bf16"
     ADAMW_8BIT = "adamw_8bit"
+    ADAMW_8BIT_PAGED = "adamw_8bit_paged"
     ADAMW_HOST = "adamw_host"
 
 
@@ -298,6 +300,8 @@ class Deployment:
     loads_whole: bool = False
     # Whether layers train as their framework brings them, without the fused kernels of a vendor's stack.
     plain_stack: bool = False
+    # Whether attention, norms and rotations in such layers are a vendor's all the same.
+    vendor_kernels: bool = False
     # Whether the loss is computed on a part of the tokens after another, so that logits never lie there in FP32.
     chunked_loss: bool = False
     replicas: int | None = None

@@ -31,6 +31,15 @@ def test_nothing_is_open_where_a_layout_is_stated() -> None:
     assert (found.open_peak, found.open_pace) == (SURE, SURE)
 
 
+def test_a_power_that_nobody_states_is_open() -> None:
+    stated = _STATED | {"software": "torchtitan"}
+    limited, full = (
+        evaluate_training(CATALOG, tuned(**stated, gpu=gpu)) for gpu in ("b200-sxm-power-limited", "b200-sxm")
+    )
+    assert full.open_pace == SURE
+    assert limited.open_pace.up > limited.open_pace.down > 0.05
+
+
 def test_what_selective_recompute_makes_again_is_open_in_stacks_of_frameworks_alone() -> None:
     selective = _STATED | {"recompute": Recompute.SELECTIVE}
     plain, fused = (
@@ -58,9 +67,18 @@ def test_peaks_hold_losses_in_chunks_that_never_hold_all_logits() -> None:
     assert peak.p10 <= peak.p50 - logits
 
 
-def test_moments_that_went_to_the_host_may_have_been_paged_at_the_pace_of_those_that_stay() -> None:
-    """Of 24 GB an 8-billion-parameter model in 16 bit takes two thirds: nothing else than the host has room."""
+def test_moments_that_the_gpu_has_no_room_for_are_paged_on_one_gpu_and_offloaded_by_shards_on_several() -> None:
+    """Of 24 GB an 8-billion-parameter model in 16 bit takes two thirds; its moments lie in the host's memory."""
+    tune = _LENGTHS | {"global_batch_sequences": 1}
     deployment = {"gpu": "rtx-4090", "gpus": 1, "software": "torchtune"}
-    found = evaluate_training(CATALOG, run(workload=_LENGTHS | {"global_batch_sequences": 1}, deployment=deployment))
+    paged = evaluate_training(CATALOG, run(workload=tune, deployment=deployment))
+    assert paged.rerun.workload.optimizer is Optimizer.ADAMW_8BIT_PAGED
+    # States in FP32 that cross the link, and are not hidden behind gradients, take longer.
+    assert paged.open_pace.up > 0.5
+    large = tune | {"model": "llama-3.1-70b", "global_batch_sequences": 2, "seq_len_tokens": 2048}
+    sharded = run(workload=large, deployment={"gpu": "a100-80gb", "gpus": 8, "software": "torchtune"})
+    found = evaluate_training(CATALOG, sharded)
     assert found.rerun.workload.optimizer is Optimizer.ADAMW_HOST
-    assert found.open_pace.down > 0.5
+    assert found.estimate.memory_used_gb_gpu < 25.0
+    # Fewer sequences than GPUs are those of each.
+    assert found.rerun.workload.global_batch_sequences == 16

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.planning.rerun.stack import chunks_loss, is_plain_stack
+from service.planning.rerun.stack import chunks_loss, has_vendor_kernels, is_plain_stack
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.sizing.interval import Interval
 from service.sizing.workload import Method, Sharding
@@ -28,6 +28,11 @@ def test_software_that_is_named_or_only_shards_tells_the_stack(
     software: str | None, sharding: Sharding | None, plain: bool
 ) -> None:
     assert is_plain_stack(run(workload={}, deployment={"software": software, "sharding": sharding})) is plain
+
+
+@pytest.mark.parametrize(("software", "vendors"), [("NeMo Automodel", True), ("torchtitan", False), ("NeMo", False)])
+def test_a_framework_may_bring_a_vendor_s_kernels(software: str, *, vendors: bool) -> None:
+    assert has_vendor_kernels(run(workload={}, deployment={"software": software})) is vendors
 
 
 @pytest.mark.parametrize(

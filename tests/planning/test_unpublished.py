@@ -40,6 +40,14 @@ def test_a_month_is_read_or_the_middle_of_its_year_taken(published: str | None, 
     assert month_of(published) == month
 
 
+def test_nobody_trains_a_model_before_it_came_out() -> None:
+    assert month_of("2024", "2024-07") == "2024-09"
+    assert month_of("2024", "2024-12-26") == "2024-12"
+    # Where nothing is wrong with the middle of the year it stays.
+    assert month_of("2024", "2024-04") == month_of("2024", "2023-12") == "2024-06"
+    assert month_of("2024-08", "2024-11") == "2024-08"
+
+
 RELEASES = {
     (engine, version): Release(engine=engine, version=version, month=month)
     for engine, version, month in (
@@ -179,6 +187,19 @@ def test_ranks_that_are_said_to_share_nothing_share_what_must_be() -> None:
     assert found.rerun.deployment.sharding is Sharding.ZERO1
 
 
+def test_what_is_said_to_make_nothing_again_makes_again_what_it_cannot_have_held() -> None:
+    said = {"gpus": 8, "dp": 8, "micro_batch": 4, "sharding": Sharding.ZERO3, "recompute": Recompute.NONE}
+    long = run(workload={"seq_len_tokens": 8192}, deployment=said | {"gpu": "h100-sxm", "software": "torchtitan"})
+    found = evaluate_training(CATALOG, long)
+    assert found.estimate.fits
+    assert found.rerun.deployment.recompute is Recompute.FULL
+    # Weights and states that do not fit are no matter of what is stored.
+    large = run(workload={"model": "llama-3.1-405b", "seq_len_tokens": 8192}, deployment=said | {"gpu": "h100-sxm"})
+    unfit = evaluate_training(CATALOG, large)
+    assert not unfit.estimate.fits
+    assert unfit.rerun.deployment.recompute is Recompute.NONE
+
+
 def test_tuning_that_says_nothing_of_its_layout_takes_an_optimizer_that_fits() -> None:
     small = run(
         workload={
@@ -192,8 +213,8 @@ def test_tuning_that_says_nothing_of_its_layout_takes_an_optimizer_that_fits() -
     found = evaluate_training(CATALOG, small)
     assert found.estimate.fits
     assert isinstance(found.rerun.workload, TrainingWorkload)
-    assert found.rerun.workload.optimizer is Optimizer.ADAMW_HOST
-    assert "workload.optimizer=adamw_host" in {default.word for default in found.rerun.defaults}
+    assert found.rerun.workload.optimizer is Optimizer.ADAMW_8BIT_PAGED
+    assert "workload.optimizer=adamw_8bit_paged" in {default.word for default in found.rerun.defaults}
 
 
 def test_layers_as_frameworks_bring_them_are_tuned_without_a_master_copy() -> None:

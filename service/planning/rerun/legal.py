@@ -79,12 +79,13 @@ def _with_workload(rerun: Rerun, path: list[str], wrong: FieldError) -> Rerun | 
     was = getattr(rerun.workload, name, None)
     if name == "global_batch_sequences" and (limit := _whole(wrong.limit)) not in {None, was}:
         value: Any = limit
-    elif name == "precision" and was is not Precision.BF16:
-        value = Precision.BF16
+    elif name == "precision":
+        # GPUs of before 2020 multiply in FP16 alone.
+        value = Precision.FP16 if was is Precision.BF16 else Precision.BF16
     else:
         return None
     changes: dict[str, Any] = {name: value}
-    if value is Precision.BF16 and isinstance(rerun.workload, TrainingWorkload):
+    if name == "precision" and isinstance(rerun.workload, TrainingWorkload):
         # No number of 16 bit is scaled.
         changes["precision_recipe"] = PrecisionRecipe.AUTO
     workload: Any = rerun.workload

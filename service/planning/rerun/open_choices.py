@@ -1,25 +1,28 @@
 """What a training that leaves choices open may have chosen instead, and how far peak and pace move with that."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 
 from service.errors import PlannerError
 from service.planning.rerun import unpublished
-from service.planning.rerun.run import Evaluated, Rerun
+from service.planning.rerun.run import SURE, Evaluated, Rerun, together
 from service.schemas.measured import MeasuredTraining
 from service.sizing.interval import Metric, Spread
+from service.sizing.operation import CurveBook
 from service.sizing.training.recipe import ADAPTER_METHODS
 from service.sizing.workload import Optimizer, Recompute, Sharding, TrainingWorkload
 
 _BOUNDS = (Recompute.NONE, Recompute.FULL)
 
 
-def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Callable[[Rerun], Evaluated]) -> Evaluated:
+def with_choices(
+    run: MeasuredTraining, evaluated: Evaluated, *, curves: CurveBook, evaluate: Callable[[Rerun], Evaluated]
+) -> Evaluated:
     """The answer with the arms that its open choices add: each alternative that somebody could have run counts.
 
-    `evaluate` answers for an alternative as the run itself was answered.
+    `evaluate` answers for an alternative as the run itself was answered; `curves` know what power binds a GPU.
     """
     found = [evaluated]
     for rerun in _alternatives(run, evaluated.rerun):
@@ -31,32 +34,28 @@ def with_choices(run: MeasuredTraining, evaluated: Evaluated, *, evaluate: Calla
     peaks = [_middle(one.estimate.metrics, "allocated_memory_gb") for one in ran]
     if unpublished.tunes_by_default(run):
         peaks += [peak - _logits_gb(one) for one, peak in zip(ran, peaks, strict=True)]
-    paged = [one for one in found if one not in ran and _pages(one, ran)]
     return replace(
         evaluated,
         open_peak=_spread(peaks),
-        open_pace=_spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in (*ran, *paged)]),
+        open_pace=together(
+            _spread([_middle((one.pace or one.estimate).metrics, "step_time_s") for one in ran]),
+            _power_spread(curves, evaluated.rerun.deployment.gpu),
+        ),
     )
+
+
+def _power_spread(curves: CurveBook, gpu: str) -> Spread:
+    """How much longer and shorter a step may be on a GPU that is held to a power which nobody says."""
+    kin = curves.kin.get(gpu)
+    if kin is None or kin.rate_low is None or kin.rate_high is None:
+        return SURE
+    down, up = math.log(kin.rate_high / kin.rate_fraction), math.log(kin.rate_fraction / kin.rate_low)
+    return Spread(shift=0.0, down=down, up=up)
 
 
 def _logits_gb(evaluated: Evaluated) -> float:
     """What losses in chunks, which tools offer, never hold (Hsu et al. 2024, arXiv 2410.10989)."""
     return sum(part.gb for part in evaluated.estimate.memory_gb_gpu if part.part == "logits")
-
-
-def _pages(evaluated: Evaluated, ran: Sequence[Evaluated]) -> bool:
-    """Whether moments in 8 bit that do not fit beside the rest were paged, as where others went to the host.
-
-    They come and go behind the backward pass (Dettmers et al. 2023, arXiv 2305.14314), so that the pace stays.
-    """
-    return _optimizer(evaluated) is Optimizer.ADAMW_8BIT and any(
-        _optimizer(one) is Optimizer.ADAMW_HOST and one.rerun.deployment == evaluated.rerun.deployment for one in ran
-    )
-
-
-def _optimizer(evaluated: Evaluated) -> Optimizer:
-    assert isinstance(evaluated.rerun.workload, TrainingWorkload)
-    return evaluated.rerun.workload.optimizer
 
 
 def _alternatives(run: MeasuredTraining, rerun: Rerun) -> Iterator[Rerun]:
@@ -84,7 +83,8 @@ def _optimizers(workload: TrainingWorkload) -> tuple[Optimizer, ...]:
     taken = workload.optimizer
     if workload.method in ADAPTER_METHODS:
         return (taken,)
-    return (taken, Optimizer.ADAMW_FP32, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
+    others = (Optimizer.ADAMW_FP32, Optimizer.ADAMW_8BIT, Optimizer.ADAMW_8BIT_PAGED, Optimizer.ADAMW_HOST)
+    return (taken, *(one for one in others if one is not taken))
 
 
 def _middle(metrics: Iterable[Metric], name: str) -> float:

@@ -13,12 +13,20 @@ _VERSION = re.compile(r"(?<![\w-])(vllm|sglang|trtllm|tensorrt-llm)\s+v?(\d+(?:\
 _NAMES = {"trtllm": ServingEngine.TENSORRT_LLM}
 
 
-def month_of(published: str | None) -> str | None:
-    """Month of publication as YYYY-MM; the middle of the year where only that can be read, None where nothing can."""
+def month_of(published: str | None, released: str | None = None) -> str | None:
+    """Month of publication as YYYY-MM; the middle of the year where only that can be read, None where nothing can.
+
+    The middle of what was left of the year where the model came out (YYYY-MM) after that: nobody ran it before.
+    """
     if published is None or _MONTH.fullmatch(published):
         return published
     year = _YEAR.match(published)
-    return f"{year[0]}-06" if year else None
+    if year is None:
+        return None
+    middle = f"{year[0]}-06"
+    if released is None or not middle < released[:7] <= f"{year[0]}-12":
+        return middle
+    return _middle(released[:7], f"{year[0]}-12")
 
 
 def software_month(

@@ -1,5 +1,6 @@
 """A trained model, as published -> the engine's workload and deployment, and the metrics that people publish."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from service.sizing.workload import (
     Deployment,
     Method,
     Optimizer,
+    Recompute,
     Sharding,
     TrainingTarget,
     TrainingWorkload,
@@ -35,7 +37,9 @@ _TOOLS_CHOOSE = (("deployment.recompute", "full"), ("deployment.sharding", "chos
 # Metrics that go with the step and those that go with its inverse.
 _GROW = frozenset({"step_time_s", "time_to_train_days", "run_gpu_h"})
 _SHRINK = frozenset({"tokens_s", "tokens_s_gpu", "model_tflops_gpu"})
-_LIGHTER_OPTIMIZERS = (Optimizer.ADAMW_8BIT, Optimizer.ADAMW_HOST)
+_LIGHTER_OPTIMIZERS = (Optimizer.ADAMW_8BIT, Optimizer.ADAMW_8BIT_PAGED, Optimizer.ADAMW_HOST)
+# Of 8-bit moments bitsandbytes, which brings them, has no shards of PyTorch's FSDP.
+_SHARDED_PLAINLY = (Optimizer.ADAMW_HOST,)
 _OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
 
 
@@ -46,7 +50,8 @@ def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
     the engine chooses, the fewest GPUs that hold it. Raises PlannerError.
     """
     catalog = _as_tried(catalog)
-    return with_choices(run, _as_it_ran(catalog, run), evaluate=lambda rerun: _paced(catalog, rerun, run))
+    ran, curves = _as_it_ran(catalog, run), catalog.calibration.curves
+    return with_choices(run, ran, curves=curves, evaluate=lambda rerun: _paced(catalog, rerun, run))
 
 
 def _as_it_ran(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
@@ -75,7 +80,7 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
 
     Tables of stacks whose optimizer is always distributed say `none` of what goes beyond it.
     """
-    evaluated = _paced(catalog, rerun, run)
+    evaluated = _recomputed(catalog, _paced(catalog, rerun, run), run)
     if unpublished.is_unsplit(run):
         return _with_optimizer_that_fits(catalog, evaluated, run)
     stated = run.deployment.sharding not in {None, Sharding.NONE}
@@ -90,26 +95,53 @@ def _evaluated(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluat
     return evaluated
 
 
+def _recomputed(catalog: Catalog, evaluated: Evaluated, run: MeasuredTraining) -> Evaluated:
+    """Stored activations that cannot have been: what is said to make nothing again makes again what must be.
+
+    Of weights, gradients and states that do not fit nothing is changed by it.
+    """
+    if evaluated.estimate.fits or run.deployment.recompute is not Recompute.NONE:
+        return evaluated
+    deployment = replace(evaluated.rerun.deployment, recompute=Recompute.FULL)
+    again = replace(evaluated.rerun, deployment=deployment)
+    told = again.with_default("deployment.recompute", f"{Recompute.FULL} so that it fits", widens=False)
+    found = _paced(catalog, told, run)
+    return found if found.estimate.fits else evaluated
+
+
 def _with_optimizer_that_fits(catalog: Catalog, evaluated: Evaluated, run: MeasuredTraining) -> Evaluated:
-    """Tuning on given GPUs without a word on its layout takes the heaviest optimizer that fits, as its tools offer.
+    """Tuning on given GPUs without a word on its layout takes the heaviest optimizer that leaves room, as its tools do.
 
     Layers as frameworks bring them are BF16 as their checkpoint is, and their optimizer has no master copy of them.
     """
     rerun = evaluated.rerun
     workload = rerun.workload
     assert isinstance(workload, TrainingWorkload)
+    tried = []
+    for optimizer in _optimizers(rerun.deployment):
+        if optimizer is workload.optimizer:
+            found = evaluated
+        else:
+            other = replace(rerun, workload=replace(workload, optimizer=optimizer))
+            found = _paced(catalog, other.with_default("workload.optimizer", optimizer), run)
+        if _leaves_room(found, catalog.calibration):
+            return found
+        tried.append(found)
+    return next((found for found in tried if found.estimate.fits), tried[-1])
 
-    def under(optimizer: Optimizer) -> Evaluated:
-        other = replace(rerun, workload=replace(workload, optimizer=optimizer))
-        return _paced(catalog, other.with_default("workload.optimizer", optimizer), run)
 
-    plain = rerun.deployment.plain_stack
-    found = under(Optimizer.ADAMW_PURE_BF16) if plain else evaluated
-    for optimizer in _LIGHTER_OPTIMIZERS if plain else (Optimizer.ADAMW_BF16, *_LIGHTER_OPTIMIZERS):
-        if found.estimate.fits:
-            break
-        found = under(optimizer)
-    return found
+def _optimizers(deployment: Deployment) -> tuple[Optimizer, ...]:
+    """What tools that tune offer, heaviest first."""
+    if not deployment.plain_stack:
+        return (Optimizer.AUTO, Optimizer.ADAMW_BF16, *_LIGHTER_OPTIMIZERS)
+    return (Optimizer.ADAMW_PURE_BF16, *(_SHARDED_PLAINLY if deployment.gpus > 1 else _LIGHTER_OPTIMIZERS))
+
+
+def _leaves_room(evaluated: Evaluated, calibration: Calibration) -> bool:
+    """Whether nine of ten measured peaks around this one would fit too: tools settle on what works for most."""
+    band = calibration.residual("training.peak_memory_gb")
+    found = evaluated.estimate
+    return found.memory_used_gb_gpu * math.exp(band.q90) <= found.memory_usable_gb_gpu
 
 
 def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
@@ -188,7 +220,7 @@ def _tflops(
 def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     said, calibration = run.workload, catalog.calibration
     method = said.method or Method.PRETRAIN
-    deployment = resolve_deployment(catalog, _deployment(run, calibration))
+    deployment = resolve_deployment(catalog, _deployment(run, catalog))
     workload = TrainingWorkload(
         model=said.model or "",
         method=method,
@@ -211,7 +243,13 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     return _told(rerun, run)
 
 
-def _deployment(run: MeasuredTraining, calibration: Calibration) -> Deployment:
+def _released(catalog: Catalog, model: str | None) -> str | None:
+    """When the model of a run came out, if that is known."""
+    found = catalog.models.get(catalog.aliases.get(model or "", model or ""))
+    return None if found is None else found.released
+
+
+def _deployment(run: MeasuredTraining, catalog: Catalog) -> Deployment:
     said = run.deployment
     gpus = said.gpus or 0
     if not gpus and said.dp is not None:
@@ -223,14 +261,15 @@ def _deployment(run: MeasuredTraining, calibration: Calibration) -> Deployment:
         "recompute": unpublished.recompute(run),
         "sharding": unpublished.sharding(run),
     } | ({"tp": said.tp or 1, "pp": said.pp or 1} if _is_whole(run) else {})
-    month = month_of(run.published)
+    month = month_of(run.published, _released(catalog, run.workload.model))
     return Deployment(
         gpu=said.gpu or "",
         gpus=gpus,
         **(degrees | derived),
         loads_whole=unpublished.shards_plainly(run),
         plain_stack=stack.is_plain_stack(run),
-        chunked_loss=stack.chunks_loss(run, software_years(calibration, month)),
+        vendor_kernels=stack.has_vendor_kernels(run),
+        chunked_loss=stack.chunks_loss(run, software_years(catalog.calibration, month)),
         software_month=month,
     )
 
@@ -241,12 +280,17 @@ def _is_whole(run: MeasuredTraining) -> bool:
 
 
 def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
-    """The global batch, from what is known of its parts where it was not published."""
-    if run.workload.global_batch_sequences is not None:
-        return rerun
+    """The global batch, from what is known of its parts where it was not published.
+
+    A batch of fewer sequences than there are data ranks is that of each of them, where nothing says that ranks share.
+    """
     said, gpus = run.deployment, rerun.deployment.gpus
     ranks = said.dp or max(1, gpus // ((said.tp or 1) * (said.pp or 1) * (said.cp or 1)))
-    batch = ranks * (said.micro_batch or 1) * (said.gradient_accumulation or 1)
+    stated = run.workload.global_batch_sequences
+    if stated is not None and (stated >= ranks or not _is_whole(run)):
+        return rerun
+    own = (said.micro_batch or 1) if stated is None else stated
+    batch = ranks * own * (said.gradient_accumulation or 1)
     assert isinstance(rerun.workload, TrainingWorkload)
     changed = replace(rerun, workload=replace(rerun.workload, global_batch_sequences=batch))
     return changed.with_default("workload.global_batch_sequences", batch)

@@ -22,10 +22,11 @@ def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
     """As published; else as most runs: 16 bit to tune; to train or to reach a target 8 bit where the GPU has it."""
     if run.workload.precision is not None:
         return run.workload.precision
-    if run.workload.method in TUNED and run.workload.samples_to_target is None:
-        return Precision.BF16
     known = {spec.id: spec for spec in catalog.hardware.gpus}.get(gpu)
-    return Precision.FP8 if known is not None and known.fp8_dense_tflops else Precision.BF16
+    wide = Precision.FP16 if known is not None and known.bf16_dense_tflops is None else Precision.BF16
+    if run.workload.method in TUNED and run.workload.samples_to_target is None:
+        return wide
+    return Precision.FP8 if known is not None and known.fp8_dense_tflops else wide
 
 
 def recipe(run: MeasuredTraining) -> PrecisionRecipe:

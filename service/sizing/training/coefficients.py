@@ -24,12 +24,14 @@ class Software(Generic[Fitted]):
     """What the software of a run is, as far as coefficients go by it; arrays where there are many runs.
 
     1 for yes and 0 for no: `parted_scores` where attention is not fused, `parted_experts` where biases of experts are
-    added and activated in kernels apart, `narrow` where experts are scaled into 8 bits.
+    added and activated in kernels apart, `parted_norms` where PyTorch composes norms, `narrow` where products are
+    scaled into 8 bits, which frameworks do well only where they compile.
     """
 
     age_years: Fitted
     parted_scores: Fitted
     parted_experts: Fitted
+    parted_norms: Fitted
     narrow: Fitted
 
 
@@ -46,11 +48,14 @@ class StepCoefficients:
     biased_passes: Numeric
     fused_side_fraction: Numeric
     score_passes: Numeric
+    norm_fraction: Numeric
+    composed_fraction: Numeric
     launch_s: Numeric
     moe_launch_s: Numeric
     expert_launch_s: Numeric
     adapter_launch_factor: Numeric
     adapter_factor: Numeric
+    adapter_passes: Numeric
     unpacking_factor: Numeric
     recipe_factor: Numeric
     tp_exposed: Numeric
@@ -105,6 +110,7 @@ def coefficients_of(
         age_years=software_age_years(calibration, month),
         parted_scores=float(years < of("fused_attention_since_year")),
         parted_experts=float(years < of("fused_experts_since_year")),
+        parted_norms=float(years < of("fused_norms_since_year")),
         narrow=float(compute in _NARROW),
     )
     return assembled(of, software)
@@ -114,6 +120,7 @@ def assembled(of: Callable[[str], Fitted], software: Software[Fitted]) -> StepCo
     """What the coefficients of these names make for some software."""
     host = (1.0 + of("host_improvement_fraction_year")) ** software.age_years
     # Inputs of experts are measured, scaled and turned before each product in 8 bits.
+    composed = of("composed_fraction") * (1.0 - software.narrow)
     routing = host * (1.0 + software.narrow * (of("narrow_launch_factor") - 1.0))
     return StepCoefficients(
         expert_factor=of("expert_factor"),
@@ -125,11 +132,14 @@ def assembled(of: Callable[[str], Fitted], software: Software[Fitted]) -> StepCo
         biased_passes=of("biased_passes") * software.parted_experts,
         fused_side_fraction=of("fused_side_fraction"),
         score_passes=of("score_passes") * software.parted_scores,
+        norm_fraction=composed * software.parted_norms,
+        composed_fraction=composed,
         launch_s=of("layer_launch_us") * US * host,
         moe_launch_s=of("moe_layer_launch_us") * US * routing,
         expert_launch_s=of("expert_launch_us") * US * routing,
         adapter_launch_factor=of("adapter_launch_factor"),
-        adapter_factor=of("adapter_factor"),
+        adapter_factor=1.0 + software.narrow * (of("adapter_factor") - 1.0),
+        adapter_passes=of("adapter_passes"),
         unpacking_factor=of("unpacking_factor"),
         recipe_factor=of("recipe_factor"),
         tp_exposed=of("tp_exposed_fraction"),

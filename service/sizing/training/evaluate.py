@@ -53,6 +53,7 @@ def estimate_training(
         month=deployment.software_month,
         loads_whole=deployment.loads_whole,
         plain_stack=deployment.plain_stack,
+        vendor_kernels=deployment.vendor_kernels,
         chunked_loss=deployment.chunked_loss,
     )
     require_known(job, table, gpu)
@@ -106,9 +107,9 @@ def require_known(job: Job, table: HardwareTable, gpu: GpuSpec) -> None:
     """Raises UnsupportedWorkloadError when the GPU's record lacks its bandwidth or a dense peak that the job needs."""
     if np.isnan(table.bandwidth_bytes_s[0]):
         raise _unknown(gpu, f"the memory bandwidth of {gpu.id} is not known; choose another GPU")
-    # Attention and the vocabulary are multiplied in BF16 whatever the precision of the layers is.
-    if np.isnan(peak_flop_s(table, Precision.BF16)[0]):
-        raise _unknown(gpu, f"{gpu.id} has no dense bf16 figure, and training needs one; choose another GPU")
+    # Attention and the vocabulary are multiplied in 16 bit whatever the precision of the layers is.
+    if all(np.isnan(peak_flop_s(table, wide)[0]) for wide in (Precision.BF16, Precision.FP16)):
+        raise _unknown(gpu, f"{gpu.id} has no dense figure of 16 bit, and training needs one; choose another GPU")
     compute = job.recipe.compute
     if np.isnan(peak_flop_s(table, compute)[0]):
         message = f"{gpu.id} has no dense {compute} figure; choose another workload.precision or GPU"

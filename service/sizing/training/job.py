@@ -38,6 +38,8 @@ class Job:
     software_years: float
     # Whether its routed experts go through one kernel, where the GPU has it.
     fuses_experts: bool
+    # Whether attention is what frameworks bring of their own.
+    plain_attention: bool
     coefficients: StepCoefficients
     reliability: Reliability
     reserve_bytes: float
@@ -153,6 +155,7 @@ def job_of(
     confidence_fraction: float = 0.0,
     loads_whole: bool = False,
     plain_stack: bool = False,
+    vendor_kernels: bool = False,
     chunked_loss: bool = False,
 ) -> Job:
     """The job of a workload under software of a month (YYYY-MM), today's where None.
@@ -163,7 +166,14 @@ def job_of(
     """
     shape = shape_of(architecture, workload.seq_len_tokens)
     moe = shape.is_moe
-    recipe = recipe_of(workload, calibration, moe=moe, plain_stack=plain_stack, chunked_loss=chunked_loss)
+    recipe = recipe_of(
+        workload,
+        calibration,
+        moe=moe,
+        plain_stack=plain_stack,
+        vendor_kernels=vendor_kernels,
+        chunked_loss=chunked_loss,
+    )
     trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
     years = software_years(calibration, month)
     usual_batch = int(calibration.assumption("training.global_batch_sequences"))
@@ -183,6 +193,7 @@ def job_of(
             software_years=years,
             plain_stack=plain_stack,
         ),
+        plain_attention=recipe.plain_kernels and _lags(architecture, calibration, software_years=years),
         coefficients=coefficients_of(
             calibration,
             recipe.compute,
@@ -203,6 +214,12 @@ def job_of(
         trained_params=trained,
         checkpoint_bytes=float(checkpoint_bytes(trained)),
     )
+
+
+def _lags(architecture: ModelArchitecture, calibration: Calibration, *, software_years: float) -> bool:
+    """Whether frameworks bring attention behind a vendor's: windows and chunks go through kernels that are compiled."""
+    masked = any(mixer.window or mixer.chunk for mixer in architecture.mixers)
+    return masked or software_years < calibration.coefficient("training.plain_attention_until_year")
 
 
 def memory_spread(recipe: Recipe, calibration: Calibration, *, moe: bool) -> Spread:
@@ -230,6 +247,8 @@ def table_rates(job: Job, table: HardwareTable, calibration: Calibration) -> Rat
         software_years=job.software_years,
         decoding=decoding,
         plain_stack=job.recipe.plain_stack,
+        plain_kernels=job.recipe.plain_kernels,
+        plain_attention=job.plain_attention,
         fuses_experts=job.fuses_experts,
     )
 

@@ -202,6 +202,7 @@ def training_memory(
     gathered_bytes = np.where(recipe.is_adapter, recipe.frozen_bytes, recipe.weight_bytes)
     gathered = np.where(zero3 & (layouts.dp > 1), _GATHERED_LAYERS * layer_bytes * gathered_bytes, 0.0)
     weights = _sharded(layouts, _ZERO3, trained) * recipe.weight_bytes + frozen
+    weights = np.where(zero3 & (layouts.dp > 1) & recipe.host_weights, 0.0, weights)
     gradients = _sharded(layouts, _ZERO2, trained) * recipe.gradient_bytes
     optimizer = _sharded(layouts, _ZERO1, trained) * recipe.optimizer_bytes
     stepping = weights + gradients + optimizer + activations + logits + gathered

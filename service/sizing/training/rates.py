@@ -167,11 +167,14 @@ def rates_of(
     software_years: float,
     decoding: Decoding | None = None,
     plain_stack: bool = False,
+    plain_kernels: bool = False,
+    plain_attention: bool = False,
     fuses_experts: bool = False,
 ) -> Rates:
     """Rates of every server of the table at one compute precision under software of a (fractional) year.
 
-    `plain_stack`: layers train as their framework brings them. `fuses_experts`: in one kernel, where the GPU has it.
+    `plain_stack`: layers train as their framework brings them, `plain_kernels` with its own elementwise kernels,
+    `plain_attention` with its own attention. `fuses_experts`: in one kernel, where the GPU has it.
     """
     generations = [generation(gpu) for gpu in table.gpus]
 
@@ -192,9 +195,9 @@ def rates_of(
         return np.array([calibration.coefficient(name, g) for g in generations], dtype=np.float64)
 
     immature = np.ones(len(generations))
-    if plain_stack:
+    if plain_attention:
         immature = _plain_attention(scoped, calibration, software_years=software_years)
-    plain_vector = calibration.coefficient("training.plain_vector_factor") if plain_stack else 1.0
+    plain_vector = calibration.coefficient("training.plain_vector_factor") if plain_kernels else 1.0
     known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
     nvlink = table.domain_gpus > 1
@@ -250,12 +253,15 @@ def _sustained(curves: Curves, table: HardwareTable, precision: Precision, calib
 
     Kernels measured alone run at clocks that a training does not sustain, each GPU at others; where trainings were
     measured the share of the peak predicts GPUs left out of the fit better. Where none was, what trainings of other
-    generations sustain, or the kernels' own rate where that is lower: heat and power limit every card.
+    generations sustain, or the kernels' own rate where that is lower: heat and power limit every card. Of a card whose
+    kernels outrun its data sheet it is that share of what they reach.
     """
     share = np.array([calibration.coefficient("training.product_peak_fraction", generation(g)) for g in table.gpus])
-    unmeasured = calibration.assumption("training.unmeasured_peak_fraction") * table.flop_s[precision]
-    others = np.fmin(curves.flop_s, unmeasured)
-    return replace(curves, flop_s=np.where(share > 0.0, share * table.flop_s[precision], others))
+    clock = np.array([calibration.curves.rate_fraction(gpu.id) for gpu in table.gpus])
+    peak = clock * table.flop_s[precision]
+    reached = np.fmax(table.flop_s[precision], curves.flop_s)
+    others = np.fmin(curves.flop_s, calibration.assumption("training.unmeasured_peak_fraction") * reached)
+    return replace(curves, flop_s=np.where(share > 0.0, share * peak, others))
 
 
 def _at_least_kernels(factor: FloatArray, table: HardwareTable, calibration: Calibration) -> FloatArray:

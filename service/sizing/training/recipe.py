@@ -41,8 +41,11 @@ class Recipe:
     weight_bytes: float
     gradient_bytes: float
     optimizer_bytes: float
-    # What lies in host memory instead, and how fast it is reached.
+    # What lies in host memory instead, how fast it is reached, and whether it comes and goes behind the backward pass.
     host_bytes: float
+    pages: bool
+    # Whether sharded weights lie there too, as PyTorch's FSDP offloads all states of a shard or none.
+    host_weights: bool
     host_bytes_s: float
     stored_input_factor: float
     # Of the head's outputs, and of their gradient where it takes another place.
@@ -68,6 +71,8 @@ class Recipe:
     is_adapter: bool
     # Whether layers train as their framework brings them, and what selective recompute multiplies again there.
     plain_stack: bool
+    # Whether their attention, norms and rotations are the framework's own too.
+    plain_kernels: bool
     selective_products_fraction: float
 
 
@@ -108,6 +113,15 @@ def optimizer_entry(optimizer: Optimizer, *, moe: bool) -> str:
     return f"training.{automatic if optimizer is Optimizer.AUTO else optimizer}_bytes_param"
 
 
+def _host_bytes(optimizer: Optimizer, calibration: Calibration, *, moe: bool) -> float:
+    """What a step moves of a parameter between GPU and host [bytes]: states once, pages of moments in and out."""
+    if optimizer is Optimizer.ADAMW_8BIT_PAGED:
+        return 2.0 * calibration.assumption(optimizer_entry(Optimizer.ADAMW_8BIT, moe=moe))
+    if optimizer is Optimizer.ADAMW_HOST:
+        return calibration.assumption(optimizer_entry(Optimizer.ADAMW_FP32, moe=moe))
+    return 0.0
+
+
 def _logit_bytes(method: Method, *, chunked_loss: bool) -> float:
     """Bytes of an output of the head, and of its gradient, while the loss is computed."""
     if chunked_loss:
@@ -121,6 +135,7 @@ def recipe_of(
     *,
     moe: bool,
     plain_stack: bool = False,
+    vendor_kernels: bool = False,
     chunked_loss: bool = False,
 ) -> Recipe:
     """The recipe of a workload: AdamW with FP32 master weights, BF16 weights and gradients.
@@ -132,6 +147,7 @@ def recipe_of(
     method = workload.method
     adapter = method in ADAPTER_METHODS
     frozen = Precision.INT4 if method is Method.QLORA else compute
+    pages = workload.optimizer is Optimizer.ADAMW_8BIT_PAGED
     on_host = workload.optimizer is Optimizer.ADAMW_HOST
     reference = method in {Method.DPO, Method.GRPO}
     # GRPO also scores the rollouts under the policy that made them.
@@ -145,9 +161,11 @@ def recipe_of(
         imbalance=imbalance_of(workload, calibration) if moe else 1.0,
         weight_bytes=calibration.assumption("training.weight_bytes_param"),
         # States in host memory take each layer's gradient as it comes.
-        gradient_bytes=0.0 if on_host else calibration.assumption("training.gradient_bytes_param"),
+        gradient_bytes=0.0 if on_host or pages else calibration.assumption("training.gradient_bytes_param"),
         optimizer_bytes=calibration.assumption(optimizer_entry(workload.optimizer, moe=moe)),
-        host_bytes=calibration.assumption(optimizer_entry(Optimizer.ADAMW_FP32, moe=moe)) if on_host else 0.0,
+        host_bytes=_host_bytes(workload.optimizer, calibration, moe=moe),
+        pages=pages,
+        host_weights=on_host and plain_stack,
         host_bytes_s=calibration.assumption("training.host_link_gb_s") * GB_S,
         logit_bytes=_logit_bytes(method, chunked_loss=chunked_loss),
         selective_fraction=calibration.assumption("training.selective_recompute_fraction"),
@@ -166,6 +184,7 @@ def recipe_of(
         unfused=method not in _TRAINED_FAST and compute not in _QUANTISED,
         is_adapter=adapter,
         plain_stack=plain_stack,
+        plain_kernels=plain_stack and not vendor_kernels,
         selective_products_fraction=(
             calibration.assumption("training.plain_selective_products_fraction") if plain_stack else 0.0
         ),

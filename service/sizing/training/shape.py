@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
+from service.sizing.training.composed import composed_bytes_token, norm_bytes_token
 from service.sizing.training.products import LayerProducts, expert_elements_token, layer_products
 
 # Bytes of one BF16 element.
@@ -46,6 +47,9 @@ class Shape:
     scan_flop_token: float
     stored_bytes_token: float
     moved_bytes_token: float
+    # What norms, and rotations and gates, move besides where they are composed of small kernels.
+    norm_bytes_token: float
+    composed_bytes_token: float
     # Gates and inputs of the activations of experts that add biases [bytes].
     biased_bytes_token: float
     # Rows of all scores, causal or not, which kernels apart write and read where attention is not fused [bytes].
@@ -144,6 +148,8 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         scan_flop_token=sum(m.count * _scan_flop(m) for m in architecture.mixers if m.kind not in _SCORED),
         stored_bytes_token=sum(s[0] for s in stored),
         moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
+        norm_bytes_token=norm_bytes_token(architecture),
+        composed_bytes_token=composed_bytes_token(architecture),
         biased_bytes_token=sum(_biased_bytes(f) for f in moe),
         score_bytes_token=sum(m.count * m.heads for m in scored) * _BF16 * float(seq_len_tokens),
         stored_selective_bytes_token=sum(s[1] for s in stored),

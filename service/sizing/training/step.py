@@ -15,6 +15,7 @@ from service.sizing.numeric import Numeric
 from service.sizing.operation import Curves, Work
 from service.sizing.table import FloatArray, IntArray
 from service.sizing.training.coefficients import StepCoefficients
+from service.sizing.training.composed import FORWARD_FRACTION
 from service.sizing.training.exchange import (
     context_exchange_s,
     data_exchange_s,
@@ -216,11 +217,23 @@ def _traffic_s(
     often = flow_passes(layouts, recipe) / FULL_PASSES
     passes = k.vector_passes * often + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
     moved = rates.vector_factor * shape.moved_bytes_token * passes
+    composed = k.norm_fraction * shape.norm_bytes_token + k.composed_fraction * shape.composed_bytes_token
+    again = np.where(layouts.recompute == 1, FORWARD_FRACTION, 0.0)
+    moved = moved + np.where(recipe.plain_kernels, composed * (often + again), 0.0)
     moved = moved + k.biased_passes * shape.biased_bytes_token * often
+    moved = moved + k.adapter_passes * _adapter_bytes_token(shape, recipe) * often
     # Selective recompute was made for attention that is not fused (arXiv 2205.05198).
     scored = often + np.where(layouts.recompute == 1, 1.0 / FULL_PASSES, 0.0)
     moved = moved + k.score_passes * shape.score_bytes_token * scored
     return np.asarray(mine * moved / rates.bandwidth_bytes_s, dtype=np.float64)
+
+
+def _adapter_bytes_token(shape: Shape, recipe: Recipe) -> FloatArray:
+    """What adapters read of the inputs and add to the outputs of their matrices [bytes a token], once."""
+    chosen = np.asarray(shape.top_k) / np.maximum(shape.experts, 1.0)
+    of_ffn = shape.ffn_adapter_params_per_rank + shape.routed_adapter_params_per_rank * chosen
+    elements = shape.mixer_adapter_params_per_rank + np.asarray(recipe.adapts_ffn, dtype=np.float64) * of_ffn
+    return np.asarray(_BF16 * elements * np.asarray(recipe.is_adapter, dtype=np.float64), dtype=np.float64)
 
 
 def _unpacking_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, k: StepCoefficients) -> FloatArray:

@@ -22,6 +22,7 @@ def kin(job: Job) -> Hashable:
         job.recipe,
         job.software_years,
         job.fuses_experts,
+        job.plain_attention,
         job.coefficients,
         job.reserve_bytes,
         job.collective_bytes,

@@ -41,6 +41,7 @@ def test_full_tuning_of_8b_takes_sixteen_bytes_a_parameter(catalog: Catalog) -> 
         (Optimizer.ADAMW_BF16, "llama-3.1-8b", 8.0),
         (Optimizer.ADAMW_PURE_BF16, "llama-3.1-8b", 4.0),
         (Optimizer.ADAMW_8BIT, "llama-3.1-8b", 2.0),
+        (Optimizer.ADAMW_8BIT_PAGED, "llama-3.1-8b", 0.0),
         (Optimizer.ADAMW_HOST, "llama-3.1-8b", 0.0),
     ],
 )
@@ -50,7 +51,17 @@ def test_the_optimizer_keeps_what_it_is_asked_to(
     found = job(catalog, model=model, optimizer=optimizer)
     memory = found.memory(layouts())
     assert memory.optimizer[0] == pytest.approx(bytes_param * found.shape.total_params)
-    assert (memory.gradients[0] == 0.0) == (optimizer is Optimizer.ADAMW_HOST)
+    assert (memory.gradients[0] == 0.0) == (optimizer in {Optimizer.ADAMW_HOST, Optimizer.ADAMW_8BIT_PAGED})
+
+
+def test_a_framework_that_offloads_shards_keeps_no_weights_either(catalog: Catalog) -> None:
+    plain, fused = (
+        made(catalog, plain_stack=stack, optimizer=Optimizer.ADAMW_HOST).memory(layouts(dp=8, sharding=3))
+        for stack in (True, False)
+    )
+    assert plain.weights[0] == 0.0
+    assert plain.gathered[0] == fused.gathered[0] > 0.0
+    assert fused.weights[0] == pytest.approx(2 * PARAMS_8B / 8, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -134,17 +134,34 @@ def test_a_precision_that_a_gpu_lacks_is_refused(catalog: Catalog) -> None:
     assert [e.field for e in raised.value.detail.errors] == ["deployment.gpu", "workload.precision"]
 
 
-@pytest.mark.parametrize("gpu", ["h100-sxm-96gb", "v100"])
-def test_a_gpu_whose_figures_are_not_known_is_refused(gpu: str, catalog: Catalog) -> None:
-    with pytest.raises(UnsupportedWorkloadError, match=gpu) as raised:
+def test_a_gpu_whose_bandwidth_is_not_known_is_refused(catalog: Catalog) -> None:
+    unknown = replace(catalog.hardware.gpu("h100-sxm"), memory_bandwidth_tb_s=None)
+    gpus = tuple(unknown if gpu.id == unknown.id else gpu for gpu in catalog.hardware.gpus)
+    with pytest.raises(UnsupportedWorkloadError, match=unknown.id) as raised:
         estimate_training(
             training_workload(),
-            Deployment(gpu=gpu, gpus=8),
-            hardware=catalog.hardware,
+            Deployment(gpu=unknown.id, gpus=8),
+            hardware=replace(catalog.hardware, gpus=gpus),
             architecture=catalog.models["llama-3.1-8b"].architecture,
             calibration=catalog.calibration,
         )
     assert [e.field for e in raised.value.detail.errors] == ["deployment.gpu"]
+
+
+def test_a_gpu_without_bf16_trains_in_fp16_alone(catalog: Catalog) -> None:
+    def estimated(precision: Precision) -> Estimate:
+        return estimate_training(
+            training_workload(precision=precision, method=Method.LORA),
+            Deployment(gpu="v100", gpus=8),
+            hardware=catalog.hardware,
+            architecture=catalog.models["llama-3.1-8b"].architecture,
+            calibration=catalog.calibration,
+        )
+
+    assert estimated(Precision.FP16).metrics
+    with pytest.raises(UnsupportedWorkloadError, match="v100") as raised:
+        estimated(Precision.BF16)
+    assert [e.field for e in raised.value.detail.errors] == ["deployment.gpu", "workload.precision"]
 
 
 def test_fp64_does_not_train_a_language_model(sizer: Sizer) -> None:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from service.catalog.catalog import Catalog
+from service.sizing.place import placed_server
 from service.sizing.precision import Precision
 from service.sizing.table import build_table
 from service.sizing.training.job import Job, job_of, run_rates, table_rates
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.step import StepTime
-from service.sizing.workload import Method, Optimizer
+from service.sizing.workload import Deployment, Method, Optimizer
 from tests.sizing.training.jobs import job, layouts, training_workload
 
 
@@ -98,10 +99,13 @@ def test_parts_add_up(catalog: Catalog) -> None:
     assert found.total[0] == pytest.approx(sum(float(np.ravel(getattr(found, n))[0]) for n in StepTime.__slots__))
 
 
-def plain_job(catalog: Catalog, *, month: str | None, plain_stack: bool, **changes: object) -> Job:
+def plain_job(
+    catalog: Catalog, *, month: str | None, plain_stack: bool, vendor_kernels: bool = False, **changes: object
+) -> Job:
     workload = training_workload(**changes)
     architecture = catalog.models[str(workload.model)].architecture
-    return job_of(workload, architecture, catalog.calibration, month=month, plain_stack=plain_stack)
+    stack = {"plain_stack": plain_stack, "vendor_kernels": vendor_kernels}
+    return job_of(workload, architecture, catalog.calibration, month=month, **stack)
 
 
 def test_frameworks_bring_attention_that_lags_on_new_generations_and_lagged_on_all_before_its_second_version(
@@ -118,9 +122,63 @@ def test_frameworks_bring_attention_that_lags_on_new_generations_and_lagged_on_a
 
     new, old = "poweredge-xe9680-h100", "poweredge-xe9680-a100-80gb"
     assert lag(old, "2024-01") == 1.0
-    assert lag(new, None) > 1.3
-    assert lag(old, "2023-01") == pytest.approx(lag(new, "2023-01") / lag(new, None))
+    assert lag(new, "2024-01") > 1.3
+    assert lag(old, "2023-01") == pytest.approx(lag(new, "2023-01") / lag(new, "2024-01"))
+    # Since PyTorch 2.9 a vendor's attention comes first.
+    assert lag(new, None) == 1.0
     assert lag(old, "2023-01") > 1.2
+
+
+def test_masks_that_are_more_than_causal_lag_with_newer_frameworks_too(catalog: Catalog) -> None:
+    columns = layouts(dp=8, ep=8, sharding=3)
+    for model, lags in (("gpt-oss-120b", True), ("qwen3-30b-a3b", False)):
+        stacks = (
+            plain_job(catalog, month=None, model=model, plain_stack=True, vendor_kernels=kernels)
+            for kernels in (False, True)
+        )
+        own, vendors = (step(catalog, found, columns).attention[0] for found in stacks)
+        assert bool(own > 1.3 * vendors) is lags
+
+
+def test_layers_that_are_composed_of_small_kernels_move_more(catalog: Catalog) -> None:
+    columns = layouts(dp=8, sharding=3)
+
+    def traffic(month: str, *, model: str = "llama-3.1-8b", **stack: bool) -> float:
+        found = plain_job(catalog, month=month, model=model, **stack)
+        return float(step(catalog, found, columns, server="poweredge-xe9680-h100").traffic[0])
+
+    composed, ours = traffic("2025-06", plain_stack=True), traffic("2025-06", plain_stack=True, vendor_kernels=True)
+    assert composed > 1.8 * ours
+    # Norms came in one kernel with PyTorch 2.9; layer norms and ungated layers always did.
+    assert traffic("2025-12", plain_stack=True) < 0.8 * composed
+    mpt = {stack: traffic("2025-06", model="mpt-7b", plain_stack=stack) for stack in (True, False)}
+    assert mpt[True] / mpt[False] == pytest.approx(
+        catalog.calibration.coefficient("training.plain_vector_factor"), rel=1e-6
+    )
+
+
+def test_a_gpu_that_is_held_to_less_power_multiplies_slower(catalog: Catalog) -> None:
+    placed = (placed_server(Deployment(gpu=gpu, gpus=8), catalog.hardware) for gpu in ("h100-sxm", "h100-sxm-96gb"))
+    full, held = (
+        table_rates(job(catalog), build_table((server,), (spec,)), catalog.calibration) for server, spec, _ in placed
+    )
+    # 500 of 700 W, a quarter of which no clock changes.
+    clock = ((500 / 700 - 0.25) / 0.75) ** 0.4
+    for curves in ("products", "attention"):
+        slower = getattr(held, curves).flop_s[0] / getattr(full, curves).flop_s[0]
+        assert slower == pytest.approx(clock, rel=1e-3)
+
+
+def test_a_card_that_outruns_its_data_sheet_sustains_a_share_of_what_it_reaches(catalog: Catalog) -> None:
+    share = catalog.calibration.assumption("training.unmeasured_peak_fraction")
+    sustained = {}
+    for gpu in ("rtx-4090", "l40s"):
+        server, spec, _ = placed_server(Deployment(gpu=gpu, gpus=1), catalog.hardware)
+        rates = table_rates(job(catalog), build_table((server,), (spec,)), catalog.calibration)
+        sustained[gpu] = rates.products.flop_s[0] / rates.peak_flop_s[0]
+    assert share < sustained["rtx-4090"] < 1.08
+    # Power leaves an L40S less than that.
+    assert sustained["l40s"] < share
 
 
 def test_selective_recompute_of_a_framework_multiplies_again(catalog: Catalog) -> None:
@@ -203,8 +261,10 @@ def test_frozen_weights_save_matrix_products_and_nothing_else(catalog: Catalog) 
     columns = layouts(tp=2, pp=2, cp=2, dp=2, sharding=1)
     found = {m: step(catalog, job(catalog, method=m), columns) for m in (Method.PRETRAIN, Method.LORA)}
     whole, frozen = found[Method.PRETRAIN], found[Method.LORA]
-    for part in ("attention", "traffic", "tensor", "context", "pipeline"):
+    for part in ("attention", "tensor", "context", "pipeline"):
         assert getattr(frozen, part)[0] == pytest.approx(getattr(whole, part)[0]), part
+    # Adapters read what their matrices take and add to what they give.
+    assert frozen.traffic[0] > whole.traffic[0]
     assert frozen.products[0] < whole.products[0]
 
 
