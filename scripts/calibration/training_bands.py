@@ -1,5 +1,6 @@
 """Residuals of fitted trainings -> bands: how far measured steps and peaks of memory lie from what is predicted."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -77,7 +78,8 @@ def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Ite
     for name in (*BANDS, ANY_SCOPE):
         own = [e for e in errors if e.metric == STEP and _belongs(e, name, apart=ROLLOUTS)]
         if len(own) >= _LEAST_POINTS or name == ANY_SCOPE:
-            yield stretched(_around(own, name), reach)
+            # What tells how far the next source lies has no rollouts, whose arms are those of what they leave unsaid.
+            yield stretched(_around(own, name), 1.0 if name == ROLLOUTS else reach)
     # Without a measured peak nothing is known of memory, and the step's scatter stands in.
     yield peak_band(peaks) if len(peaks) > 1 else replace(_outermost(errors, ANY_SCOPE), metric=MEMORY)
 
@@ -192,10 +194,24 @@ def _reach(left_out: Sequence[LeftOut], ways: Sequence[str]) -> float:
     """The arms that hold four of five errors of what was left out, in the worst way of leaving out; at least one.
 
     A regime has too few sources to tell how far the next lies: those of all regimes tell it together, and each counts
-    the same, whatever its runs and in however many regimes it has some. Of as few sources as there are a conformal
-    interval would take the longest error of all, which tells nothing (training/METHOD.md): the plain quantile stands.
+    the same, whatever its runs and in however many regimes it has some. The quantile knows nothing of how few they
+    are, so that the longer of it and of Student's t over what was left out stands. Of so few a conformal interval would
+    take nearly the longest error of all (training/METHOD.md).
     """
-    return max([1.0, *(_held_arms(way) for fold in ways if (way := _way(left_out, fold)))])
+    found = [way for fold in ways if (way := _way(left_out, fold))]
+    return max([1.0, *map(_held_arms, found), *map(_next_arms, found)])
+
+
+def _next_arms(way: Sequence[LeftOut]) -> float:
+    """The arms that hold four of five errors of one more source, model or GPU in a regime, each such counting the same.
+
+    Student's t: what was left out of a regime is one draw, however many runs it has.
+    """
+    many = len(way)
+    if many < _LEAST_LEFT_OUT:
+        return 0.0
+    variance = float(np.mean([np.sum(one.weights * one.arms**2) for one in way]))
+    return float(student.ppf(0.5 + _HELD / 2.0, many - 1)) * math.sqrt(variance * (1.0 + 1.0 / many))
 
 
 def _held_arms(way: Sequence[LeftOut]) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from scripts.calibration.training_runs import TrainingRun, joined
+from scripts.calibration.training_runs import TrainingRun, columned, joined
 from service.sizing.table import FloatArray
 from service.sizing.training.coefficients import Software, StepCoefficients, assembled, software_kind
 from service.sizing.training.layouts import micro_batches
@@ -55,6 +55,8 @@ KINDS = ("dense", "moe", "moe/narrow")
 # Errors beyond about an eighth weigh by their size, no longer by its square: chosen by what is left out.
 _PRIOR_WEIGHT, _LOSS_SCALE, _CLIP = 0.2, 0.12, 2.5
 _GROUP_POWER = -0.35
+# How far a coefficient is moved to see what its logarithm does.
+_DIFFERENCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,31 +292,40 @@ def value_at(vector: FloatArray, name: str, scope: str = "*") -> float:
     return float(np.exp(vector[_AT[name, scope]]))
 
 
+def _values(vectors: FloatArray, name: str, scope: str = "*") -> FloatArray:
+    """One coefficient of each of many fitted vectors."""
+    return np.asarray(np.exp(vectors[_AT[name, scope]]), dtype=np.float64)
+
+
 class StackedRuns:
-    """Many runs as arrays: a row per run."""
+    """Many runs as arrays: a row per run, a column per vector that is tried."""
 
     def __init__(self, runs: Sequence[TrainingRun]) -> None:
         self.runs = runs
-        self.layouts = joined([run.layouts for run in runs])
-        self._shape = joined([run.job.shape for run in runs])
-        self._recipe = joined([run.job.recipe for run in runs])
-        self._rates = joined([run.rates for run in runs])
-        self._rounds = np.array([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
+        self.layouts = columned(joined([run.layouts for run in runs]))
+        self._shape = columned(joined([run.job.shape for run in runs]))
+        self._recipe = columned(joined([run.job.recipe for run in runs]))
+        self._rates = columned(joined([run.rates for run in runs]))
+
+        def column(values: Sequence[float]) -> FloatArray:
+            return np.array(values)[:, None]
+
+        self._rounds = column([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._recipes = [RECIPES.index(r.place.recipe) if r.place.recipe in RECIPES else len(RECIPES) for r in runs]
         years = np.array([run.software_years for run in runs])
-        self._linked = np.array([run.linked for run in runs])
-        self._up = np.array([run.bare_up_bytes_s for run in runs])
-        self._out = np.array([run.bare_out_bytes_s for run in runs])
-        self._measured = np.log(np.array([run.measured_step_s for run in runs]))
+        self._linked = column([run.linked for run in runs])
+        self._up = column([run.bare_up_bytes_s for run in runs])
+        self._out = column([run.bare_out_bytes_s for run in runs])
+        self._measured = np.log(column([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
         since = np.array([FUSED_EXPERTS_SINCE_YEAR["*" if name == "bf16" else "fp8"] for name in precisions])
         self._software = Software(
-            age_years=np.array([run.age_years for run in runs]),
-            parted_scores=np.where(years < FUSED_ATTENTION_SINCE_YEAR, 1.0, 0.0),
-            parted_experts=np.where(years < since, 1.0, 0.0),
-            parted_norms=np.where(years < FUSED_NORMS_SINCE_YEAR, 1.0, 0.0),
-            narrow=np.array([float(name != "bf16") for name in precisions]),
+            age_years=column([run.age_years for run in runs]),
+            parted_scores=column(np.where(years < FUSED_ATTENTION_SINCE_YEAR, 1.0, 0.0)),
+            parted_experts=column(np.where(years < since, 1.0, 0.0)),
+            parted_norms=column(np.where(years < FUSED_NORMS_SINCE_YEAR, 1.0, 0.0)),
+            narrow=column([float(name != "bf16") for name in precisions]),
         )
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
         narrow = [name if name in GROUPED else "fp8" for name in precisions]
@@ -327,33 +338,41 @@ class StackedRuns:
             [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
-        self._plain = np.array([run.job.recipe.plain_stack for run in runs])
-        self._plain_kernels = np.array([run.job.recipe.plain_kernels for run in runs])
-        plain_attention = np.array([run.job.plain_attention for run in runs])
-        self._captured = ~self._plain & np.array([run.captured for run in runs])
-        self._early = plain_attention & (years < EARLY_ATTENTION_UNTIL_YEAR)
-        self._lags = plain_attention & np.array([run.place.generation not in OLD_ATTENTION for run in runs])
+        self._plain = column([run.job.recipe.plain_stack for run in runs])
+        self._plain_kernels = column([run.job.recipe.plain_kernels for run in runs])
+        plain_attention = column([run.job.plain_attention for run in runs])
+        self._captured = ~self._plain & column([run.captured for run in runs])
+        self._early = plain_attention & column(years < EARLY_ATTENTION_UNTIL_YEAR)
+        self._lags = plain_attention & column([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
 
     def log_errors(self, vector: FloatArray) -> FloatArray:
         """ln(predicted / measured) of every run's step."""
-        up = self._up * value_at(vector, "scale_up_efficiency")
-        lagging = np.where(self._early, value_at(vector, "early_attention_factor"), 1.0)
-        lagging = lagging * np.where(self._lags, value_at(vector, "plain_attention_factor"), 1.0)
-        plain_launches = np.where(self._plain, value_at(vector, "plain_launch_factor"), 1.0)
+        return self.log_errors_of_each(vector[:, None])[:, 0]
+
+    def log_errors_of_each(self, vectors: FloatArray) -> FloatArray:
+        """The same of many vectors, which are columns: a row per run, a column per vector."""
+
+        def of(name: str) -> FloatArray:
+            return _values(vectors, name)
+
+        up = self._up * of("scale_up_efficiency")
+        lagging = np.where(self._early, of("early_attention_factor"), 1.0)
+        lagging = lagging * np.where(self._lags, of("plain_attention_factor"), 1.0)
+        plain_launches = np.where(self._plain, of("plain_launch_factor"), 1.0)
         rates = replace(
             self._rates,
-            product_factor=np.exp(vector[self._precision] + vector[self._generation]),
-            grouped_factor=np.exp(vector[self._grouped] + vector[self._grouped_generation]),
-            attention_factor=value_at(vector, "attention_factor") * lagging,
-            latent_factor=value_at(vector, "latent_factor") * lagging,
-            vector_factor=np.where(self._plain_kernels, value_at(vector, "plain_vector_factor"), 1.0),
-            wide_factor=np.exp(vector[_AT["product_factor", "bf16"]] + vector[self._wide]),
-            launch_factor=np.where(self._captured, value_at(vector, "captured_launch_factor"), plain_launches),
+            product_factor=np.exp(vectors[self._precision] + vectors[self._generation]),
+            grouped_factor=np.exp(vectors[self._grouped] + vectors[self._grouped_generation]),
+            attention_factor=of("attention_factor") * lagging,
+            latent_factor=of("latent_factor") * lagging,
+            vector_factor=np.where(self._plain_kernels, of("plain_vector_factor"), 1.0),
+            wide_factor=np.exp(vectors[_AT["product_factor", "bf16"]] + vectors[self._wide]),
+            launch_factor=np.where(self._captured, of("captured_launch_factor"), plain_launches),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
-            scale_out_bytes_s=self._out * value_at(vector, "scale_out_efficiency"),
+            scale_out_bytes_s=self._out * of("scale_out_efficiency"),
         )
         step = step_time(
             self.layouts,
@@ -361,21 +380,21 @@ class StackedRuns:
             recipe=self._recipe,
             rates=rates,
             micro_batches=self._rounds,
-            k=self._coefficients(vector),
+            k=self._coefficients(vectors),
         )
         return np.asarray(np.log(step.total) - self._measured, dtype=np.float64)
 
-    def _coefficients(self, vector: FloatArray) -> StepCoefficients:
+    def _coefficients(self, vectors: FloatArray) -> StepCoefficients:
         def of(name: str) -> FloatArray:
             if name == "expert_factor":
-                return np.asarray(np.exp(vector[self._experts]), dtype=np.float64)
+                return np.asarray(np.exp(vectors[self._experts]), dtype=np.float64)
             if name == "recipe_factor":
-                factors = [value_at(vector, name, recipe) for recipe in RECIPES]
-                return np.array([*factors, 1.0])[self._recipes]
+                usual = np.ones(vectors.shape[1])
+                factors = [*(_values(vectors, name, recipe) for recipe in RECIPES), usual]
+                return np.stack(factors)[self._recipes]
             if (name, KINDS[0]) in _AT:
-                gains = np.array([value_at(vector, name, kind) for kind in KINDS])
-                return np.asarray(gains[self._kind], dtype=np.float64)
-            return np.array([value_at(vector, name)])
+                return np.stack([_values(vectors, name, kind) for kind in KINDS])[self._kind]
+            return _values(vectors, name)
 
         return assembled(of, self._software)
 
@@ -383,17 +402,27 @@ class StackedRuns:
 def fit_training(stacked: StackedRuns, *, steps: int) -> FloatArray:
     """The vector that fits the runs best, from the priors on, after at most `steps` evaluations."""
 
+    def residuals_of_each(vectors: FloatArray) -> FloatArray:
+        errors = np.clip(stacked.log_errors_of_each(vectors), -_CLIP, _CLIP) * stacked.weight[:, None]
+        priors = (vectors - START[:, None]) / _DEVIATIONS[:, None] * _PRIOR_WEIGHT
+        return np.concatenate([priors, errors])
+
     def residuals(vector: FloatArray) -> FloatArray:
-        errors = np.clip(stacked.log_errors(vector), -_CLIP, _CLIP) * stacked.weight
-        return np.concatenate([(vector - START) / _DEVIATIONS * _PRIOR_WEIGHT, errors])
+        return residuals_of_each(vector[:, None])[:, 0]
+
+    def slopes(vector: FloatArray) -> FloatArray:
+        # All at once: a small step in each coefficient, back from its bound.
+        steps = np.where(vector + _DIFFERENCE > _LOG_MOST, -_DIFFERENCE, _DIFFERENCE)
+        moved = residuals_of_each(vector[:, None] + np.diag(steps))
+        return np.asarray((moved - residuals(vector)[:, None]) / steps, dtype=np.float64)
 
     found = least_squares(
         residuals,
         START,
+        jac=slopes,
         bounds=(np.full(START.size, -np.inf), _LOG_MOST),
         loss="soft_l1",
         f_scale=_LOSS_SCALE,
         max_nfev=steps,
-        diff_step=1e-3,
     )
     return np.asarray(found.x, dtype=np.float64)

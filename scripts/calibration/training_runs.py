@@ -177,7 +177,7 @@ def _rates(job: Job, table: HardwareTable, layouts: Layouts, catalog: Catalog) -
     return run_rates(rates, layouts.gpus, table.gpus_server)
 
 
-_Record = TypeVar("_Record", Shape, Recipe, LayerProducts, Curves, Rates, Layouts)
+_Record = TypeVar("_Record", Shape, Recipe, LayerProducts, Curves, Rates, Layouts, Decoding)
 
 
 def joined(records: Sequence[_Record]) -> _Record:
@@ -185,6 +185,18 @@ def joined(records: Sequence[_Record]) -> _Record:
     first = records[0]
     values = {field.name: _column([getattr(record, field.name) for record in records]) for field in fields(first)}
     return type(first)(**values)
+
+
+def columned(record: _Record) -> _Record:
+    """The same runs as columns, so that many fits of all of them are one array."""
+    return type(record)(**{field.name: _as_column(getattr(record, field.name)) for field in fields(record)})
+
+
+def _as_column(value: Any) -> Any:
+    if isinstance(value, LayerProducts | Curves | Decoding):
+        return columned(value)
+    # What decodes has points of its own in every row.
+    return value[:, None] if isinstance(value, np.ndarray) and value.ndim == 1 else value
 
 
 def _decodings(values: Sequence[Decoding | None], *, like: Decoding) -> Decoding:

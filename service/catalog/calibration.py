@@ -13,6 +13,7 @@ from service.schemas.calibration import (
     BandSchema,
     CoefficientSchema,
     CurveSchema,
+    EvaluationsSchema,
     KinSchema,
     OwnKernelsSchema,
     PrefillGraphsSchema,
@@ -28,7 +29,17 @@ from service.sizing.operation import CurveBook
 _ABOUT = frozenset({"schema_version", "fitted", "inputs", "method", "code_version", "errors"})
 # Fitted numbers of scientific applications: service/catalog/fitted_science.py reads them.
 _ELSEWHERE = frozenset({"rates", "laws", "factors", "constants"})
-_LISTS = ("coefficients", "residuals", "curves", "kin", "releases", "own_kernels", "prefill_graphs", "targets")
+_LISTS = (
+    "coefficients",
+    "residuals",
+    "curves",
+    "kin",
+    "releases",
+    "own_kernels",
+    "prefill_graphs",
+    "targets",
+    "evaluations",
+)
 # What today's software is taken to be where no serving run says when it was published.
 _NO_MONTH = "2026-01"
 
@@ -49,6 +60,7 @@ def load_calibration(config_dir: Path) -> Calibration:
         "own_kernels": (OwnKernelsSchema(), lambda k: (k.engine, k.operation)),
         "prefill_graphs": (PrefillGraphsSchema(), lambda g: (g.engine,)),
         "targets": (TargetSchema(), lambda t: (t.model, t.method, str(t.batch_sequences))),
+        "evaluations": (EvaluationsSchema(), lambda e: (e.model, str(e.method))),
     }
     for path in sorted((config_dir / "calibration").glob("*.yaml")):
         parsed[path.stem] = read_yaml(path)
@@ -74,6 +86,7 @@ def load_calibration(config_dir: Path) -> Calibration:
         own_kernels={key: found["own_kernels"][key] for key in sorted(found["own_kernels"])},
         prefill_graphs={key[0]: found["prefill_graphs"][key] for key in sorted(found["prefill_graphs"])},
         targets=_by_training(found["targets"].values()),
+        evaluations={key: found["evaluations"][key] for key in sorted(found["evaluations"])},
     )
 
 

@@ -11,6 +11,7 @@ from service.sizing.calibration import (
     ANY_SCOPE,
     Assumption,
     Coefficient,
+    Evaluations,
     OwnKernels,
     PrefillGraphs,
     Release,
@@ -137,6 +138,20 @@ class TargetSchema(RecordSchema):
     low = Count("The least that a run took.", low=1, high=1_000_000_000_000, required=True)
     high = Count("The most that a run took.", low=1, high=1_000_000_000_000, required=True)
     round = Text("Round of the reference.", longest=10, required=True)
+
+
+class EvaluationsSchema(RecordSchema):
+    """How often a race to a target stops to see whether it is met."""
+
+    record = Evaluations
+
+    model = Text("Model of the zoo.", longest=80, required=True)
+    method = Choice("Method of training.", Method, required=True)
+    every_sequences = Count("Between two evaluations.", low=1, high=1_000_000_000_000, required=True)
+    sequences = Count("Of one evaluation.", low=1, high=1_000_000_000_000, required=True)
+    skipped = Count("Evaluations left out first.", low=0, high=1_000_000, required=True)
+    skipped_batch_sequence = Amount("Further ones for each sequence of the batch.", low=0, high=1000, required=True)
+    source = Text("Where the rule stands.", longest=400, required=True)
 
 
 class KinSchema(RecordSchema):

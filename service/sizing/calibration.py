@@ -79,6 +79,22 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluations:
+    """How the rules of a race to a published target have it evaluated: on `sequences`, after every so many.
+
+    The first `skipped` + `skipped_batch_sequence` x global batch, rounded down, are left out.
+    """
+
+    model: str
+    method: str
+    every_sequences: int
+    sequences: int
+    skipped: int
+    skipped_batch_sequence: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePoint:
     """A measured run, as far as it serves to tell what is near: id and the coordinates of its regime.
 
@@ -147,6 +163,8 @@ class Calibration:
     prefill_graphs: Mapping[str, PrefillGraphs] = field(default_factory=lambda: MappingProxyType({}))
     # By model and method, batches ascending.
     targets: Mapping[tuple[str, str], tuple[Target, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    # By model and method.
+    evaluations: Mapping[tuple[str, str], Evaluations] = field(default_factory=lambda: MappingProxyType({}))
 
     def assumption(self, assumption_id: str) -> float:
         """The value of one judgement. Raises CalibrationError when config/assumptions.yaml lacks it."""

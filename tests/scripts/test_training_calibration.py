@@ -316,6 +316,26 @@ def test_a_source_counts_once_in_however_many_regimes_it_has_runs(runs) -> None:
     assert arms[0] > 1.5 * arms[1]
 
 
+def test_of_few_sources_the_next_may_lie_further(runs) -> None:
+    """Sources that lie as far off as others do, to either side, say the less of the next the fewer they are."""
+    draw = np.random.default_rng(3)
+    arms = []
+    for many in (4, 16):
+        errors = [
+            TrainingError(
+                place=replace(run.place, source=str(number % many), band="dense", regime="dense"),
+                metric=STEP,
+                fold=fold,
+                log_error=0.1 * (-1) ** (number % many) + float(draw.normal(0.0, 0.005)),
+            )
+            for number, run in enumerate([*runs, *runs])
+            for fold in FOLDS
+        ]
+        band = next(band for band in bands_of(errors, ()) if band.regime == "dense")
+        arms.append(band.high - band.low)
+    assert arms[0] > 1.2 * arms[1]
+
+
 def test_what_is_judged_is_held_against_the_interval_that_there_would_be_without_it(runs) -> None:
     """Neither the models and GPUs that it is of nor the bands that other sources lie off have seen it."""
     one = "near dense"

@@ -64,8 +64,8 @@ class Evaluated:
     rerun: Rerun
     estimate: Estimate
     pace: Estimate | None = None
-    # Share of a whole run that the engine's answer leaves out: a race to a target stops often to see whether it is met.
-    unmodelled_fraction: float = 0.0
+    # What a whole run takes over the engine's answer: a race to a target stops often to see whether it is met.
+    whole_run_factor: float = 1.0
     # How far the length of the whole run may lie from what was taken, and peak and pace where choices are open.
     length: Spread = SURE
     open_peak: Spread = SURE

@@ -10,6 +10,7 @@ from service.planning.rerun import stack, unpublished
 from service.planning.rerun.legal import evaluate
 from service.planning.rerun.open_choices import with_choices
 from service.planning.rerun.publication import month_of
+from service.planning.rerun.race import race_of
 from service.planning.rerun.run import Evaluated, Rerun, spread_too, times, together
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
@@ -151,12 +152,9 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     assert rerun.architecture is not None
     typical, longest = unpublished.lengths(run, workload.method, rerun.architecture, catalog.calibration)
     evaluated = evaluate(catalog, rerun)
-    share = unpublished.evaluation_fraction(run, rerun.architecture, catalog.calibration)
-    length = together(
-        unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method),
-        unpublished.evaluation_spread(run, rerun.architecture, catalog.calibration),
-    )
-    evaluated = replace(evaluated, unmodelled_fraction=share, length=length)
+    factor, stops = race_of(run, evaluated, catalog.calibration)
+    length = unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method)
+    evaluated = replace(evaluated, whole_run_factor=factor, length=together(length, stops))
     if typical == longest:
         return evaluated
     peak = evaluate(catalog, replace(evaluated.rerun, workload=replace(workload, seq_len_tokens=longest)))
@@ -170,7 +168,7 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
     assert isinstance(workload, TrainingWorkload)
     assert rerun.architecture is not None
     accumulation = run.deployment.gradient_accumulation or 1
-    step, stepping = found["step_time_s"], 1.0 - evaluated.unmodelled_fraction
+    step, whole = found["step_time_s"], evaluated.whole_run_factor
     return {
         "tokens_s_gpu": found["tokens_s_gpu"],
         "tokens_s": found["tokens_s"],
@@ -178,8 +176,8 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         "step_time_s": step,
         # Frameworks that print it count micro-batches.
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
-        "time_to_train_min": times(spread_too(found["time_to_train_days"], evaluated.length), _DAY_MIN / stepping),
-        "gpu_hours": times(spread_too(found["run_gpu_h"], evaluated.length), 1.0 / stepping),
+        "time_to_train_min": times(spread_too(found["time_to_train_days"], evaluated.length), _DAY_MIN * whole),
+        "gpu_hours": times(spread_too(found["run_gpu_h"], evaluated.length), whole),
         "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
     }
@@ -226,7 +224,7 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
         method=method,
         tokens=1.0,
         target=TrainingTarget(),
-        precision=unpublished.precision(catalog, run, deployment.gpu),
+        precision=unpublished.precision(catalog, run, deployment.gpu, plain_stack=deployment.plain_stack),
         precision_recipe=unpublished.recipe(run),
         global_batch_sequences=said.global_batch_sequences or 1,
         # Measured runs force balance.
@@ -238,7 +236,8 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
     assert architecture is not None
     length, _ = unpublished.lengths(run, method, architecture, calibration)
     tokens = unpublished.tokens(run, architecture, calibration, method=method, length=length)
-    resolved = replace(resolved, seq_len_tokens=length, tokens=tokens)
+    sequences = unpublished.rollouts(run, architecture)
+    resolved = replace(resolved, seq_len_tokens=length, tokens=tokens, global_batch_sequences=sequences)
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
     return _told(rerun, run)
 

@@ -1,11 +1,18 @@
 """What a training run did not publish and what follows from the rest of it, or from how such runs usually are."""
 
 import math
+import re
 
 import numpy as np
 
 from service.catalog.catalog import Catalog
-from service.planning.rerun.target import reference_targets, sequences_to_target, target_spread
+from service.planning.rerun.target import (
+    reference_targets,
+    references,
+    scored_sequences,
+    sequences_to_target,
+    target_spread,
+)
 from service.schemas.measured import MeasuredTraining
 from service.sizing.architecture import ModelArchitecture, count
 from service.sizing.calibration import Calibration
@@ -15,16 +22,21 @@ from service.sizing.workload import Deployment, LoraTargets, Method, PrecisionRe
 
 TUNED = frozenset({Method.SFT, Method.LORA, Method.QLORA, Method.DPO, Method.GRPO})
 _SHARDS_MORE = frozenset({Sharding.ZERO2, Sharding.ZERO3})
+_NEMO_RL = re.compile(r"nemo[- ]?rl", re.IGNORECASE)
+_ROLLOUTS, _SMALL_PARAMS, _SHORT_TOKENS = 64 * 32, 100e9, 4096
 _COPIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
-def precision(catalog: Catalog, run: MeasuredTraining, gpu: str) -> Precision:
-    """As published; else as most runs: 16 bit to tune; to train or to reach a target 8 bit where the GPU has it."""
+def precision(catalog: Catalog, run: MeasuredTraining, gpu: str, *, plain_stack: bool) -> Precision:
+    """As published; else as most runs: 16 bit to tune; to train or to reach a target 8 bit where the GPU has it.
+
+    Layers as frameworks bring them multiply in 16 bit: 8 bits are an addition to them, which who uses it states.
+    """
     if run.workload.precision is not None:
         return run.workload.precision
     known = {spec.id: spec for spec in catalog.hardware.gpus}.get(gpu)
     wide = Precision.FP16 if known is not None and known.bf16_dense_tflops is None else Precision.BF16
-    if run.workload.method in TUNED and run.workload.samples_to_target is None:
+    if plain_stack or (run.workload.method in TUNED and run.workload.samples_to_target is None):
         return wide
     return Precision.FP8 if known is not None and known.fp8_dense_tflops else wide
 
@@ -62,8 +74,13 @@ def lengths(
 
 
 def data_ranks(run: MeasuredTraining) -> int | None:
-    """Data-parallel degree: as published, else what batch, micro-batch and accumulation leave."""
+    """Data-parallel degree: as published, else what batch, micro-batch and accumulation leave.
+
+    Who states an accumulation and no micro-batch has as many ranks as the micro-batch follows from.
+    """
     said, batch = run.deployment, run.workload.global_batch_sequences
+    if said.dp is None and said.micro_batch is None and micro_batch(run) is not None:
+        return _unsaid_ranks(run)
     if said.dp is not None or batch is None or said.micro_batch is None or said.gradient_accumulation is None:
         return said.dp
     ranks, rest = divmod(batch, said.micro_batch * said.gradient_accumulation)
@@ -72,13 +89,17 @@ def data_ranks(run: MeasuredTraining) -> int | None:
     return ranks if rest == 0 and ranks and gpus % (ranks * degrees) == 0 else None
 
 
+def _unsaid_ranks(run: MeasuredTraining) -> int:
+    said = run.deployment
+    return max(1, (said.gpus or 0) // ((said.tp or 1) * (said.pp or 1) * (said.cp or 1)))
+
+
 def micro_batch(run: MeasuredTraining) -> int | None:
     """Sequences of a micro-batch: as published, else what batch, data ranks and accumulation leave."""
     said, batch = run.deployment, run.workload.global_batch_sequences
     if said.micro_batch is not None or batch is None or said.gradient_accumulation is None or not said.gpus:
         return said.micro_batch
-    ranks = said.dp or said.gpus // ((said.tp or 1) * (said.pp or 1) * (said.cp or 1))
-    found, rest = divmod(batch, max(1, ranks) * said.gradient_accumulation)
+    found, rest = divmod(batch, (said.dp or _unsaid_ranks(run)) * said.gradient_accumulation)
     return found if rest == 0 and found else None
 
 
@@ -157,39 +178,40 @@ def recompute(run: MeasuredTraining) -> Recompute | None:
     return Recompute.NONE if said is None and is_plain(run) else said
 
 
+def rollouts(run: MeasuredTraining, architecture: ModelArchitecture) -> int:
+    """Sequences that one step of a run trains on: its global batch, or all that it rolls out before several updates.
+
+    Templates of NeMo RL for models up to 70 billion parameters roll out 64 prompts 32 times and train on 512 sequences
+    at once, four updates; those of larger models, and of longer sequences, once (examples/configs/grpo_math_8B.yaml).
+    """
+    batch = run.workload.global_batch_sequences or 1
+    length = run.workload.seq_len_tokens or 0
+    if run.workload.method is not Method.GRPO or not _NEMO_RL.search(run.deployment.software or ""):
+        return batch
+    small = float(np.asarray(count(architecture).total_params)) <= _SMALL_PARAMS and length <= _SHORT_TOKENS
+    return max(batch, _ROLLOUTS) if small else batch
+
+
 def fleets(deployment: Deployment) -> tuple[int, ...]:
     """GPU counts that a run without one may have had, ascending: multiples of what one copy of its model takes."""
     copy = max((deployment.tp or 1) * (deployment.pp or 1) * (deployment.cp or 1), deployment.ep or 1)
     return tuple(copy * times for times in _COPIES)
 
 
-def evaluation_fraction(run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration) -> float:
-    """Share of the time that a race to a target spends on evaluating; an encoder takes next to none."""
-    races = run.workload.samples_to_target is not None or reference_targets(run, architecture, calibration)
-    if architecture.encoder or not races:
-        return 0.0
-    return calibration.assumption("evidence.target_evaluation_fraction")
-
-
-def evaluation_spread(run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration) -> Spread:
-    """How far a race's time may lie from what was taken, by the bounds of what evaluating takes."""
-    if not evaluation_fraction(run, architecture, calibration):
-        return Spread(shift=0.0, down=0.0, up=0.0)
-    entry = calibration.assumptions["evidence.target_evaluation_fraction"]
-    least, taken, most = (math.log(1.0 / (1.0 - share)) for share in (entry.low, entry.value, entry.high))
-    return Spread(shift=0.0, down=taken - least, up=most - taken)
-
-
 def tokens(
     run: MeasuredTraining, architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int
 ) -> float:
-    """Tokens of the whole run; where nobody said, what references to its target or runs of this method take."""
-    if run.workload.samples_to_target is not None:
-        return float(run.workload.samples_to_target * length)
-    targets = reference_targets(run, architecture, calibration)
+    """Tokens of the whole run; where nobody said, what references to its target or runs of this method take.
+
+    A race that took fewer sequences than its target is scored with counts as if it had taken these.
+    """
+    said, targets = run.workload.samples_to_target, references(run, architecture, calibration)
+    batch = run.workload.global_batch_sequences
+    if said is not None:
+        least = scored_sequences(targets, batch) if targets and batch else 0.0
+        return max(float(said), least) * length
     if targets:
-        batch = run.workload.global_batch_sequences or targets[0].batch_sequences
-        return sequences_to_target(targets, batch) * length
+        return sequences_to_target(targets, batch or targets[0].batch_sequences) * length
     value = calibration.assumption(usual_length(architecture, method=method))
     if method in TUNED or architecture.encoder:
         return value * length

@@ -98,7 +98,7 @@ def rollout_s(
     sequences = layouts.dp * layouts.micro_batch * rounds * together / layouts.gpus
     place = (np.log(sequences / decoding.stages) - np.log(_FEWEST)) / (np.log(_MOST / _FEWEST) / (_POINTS - 1))
     below = np.clip(np.floor(place), 0, _POINTS - 2).astype(np.int64)
-    rows = np.arange(below.size)
+    rows = np.arange(below.size).reshape(below.shape)
     low, high = decoding.log_pass_s[rows, below], decoding.log_pass_s[rows, below + 1]
     # Beyond the last point a pass takes longer in proportion, as the last two say.
     pass_s = np.exp(low + np.maximum(0.0, place - below) * (high - low))
