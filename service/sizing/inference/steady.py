@@ -99,7 +99,7 @@ def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
 
 def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
-    host = overheads.sequence_s * passes.batch * overheads.host_vintage
+    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
     alone = passes.decode.elapsed_s(overheads)
     tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
@@ -113,10 +113,10 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     ranked = bool((np.asarray(passes.attention_dp) > 1.0).any())
     if ranked:
         prompts = prompts + _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
-    others = overheads.interference * _others(passes, stream) * prompts
+    own, own_tail = _own_s(passes, stream, overheads, share=share, mixed=mixed)
+    others = overheads.interference * _others(passes, stream, beside=1.0 + own / (stream.steps * step)) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
     cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
-    own, own_tail = _own_s(passes, stream, overheads, share=share, mixed=mixed)
     if stream.independent:
         first, tail = own + first, own_tail + tail
     else:
@@ -196,14 +196,15 @@ def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     return np.asarray(parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
 
 
-def _others(passes: Passes, stream: Stream) -> Numeric:
+def _others(passes: Passes, stream: Stream, *, beside: FloatArray) -> Numeric:
     """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
 
-    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
+    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's. A client
+    decodes for a part of its time: there are `beside` times as many as decode at once.
     """
     if stream.independent:
         return 1.0
-    clients = np.maximum(1.0, passes.batch / passes.attention_dp)
+    clients = np.maximum(1.0, passes.batch / passes.attention_dp * beside)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
 
 

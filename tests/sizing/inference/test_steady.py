@@ -109,7 +109,8 @@ def test_every_step_bears_the_prompts_that_replace_finished_requests() -> None:
 
 
 def test_a_single_client_of_a_closed_loop_is_delayed_by_nobody() -> None:
-    found = aggregated(passes(batch=1.0), stream(closed=1.0), replace(PLAIN, wave=0.5))
+    # It decodes for 2 s of the 2.05 s that a request takes.
+    found = aggregated(passes(batch=2.0 / 2.05), stream(closed=1.0), replace(PLAIN, wave=0.5))
     assert found.tpot_s[0, 0] == pytest.approx(0.02)
     assert found.ttft_s[0, 0] == pytest.approx(0.05 + 0.5 * 0.02)
 
@@ -118,11 +119,21 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
     apart, step = (
         aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=wave, interference=1.0)) for wave in (0.0, 1.0)
     )
+    # Of 20.5 clients 20 decode, and 19.02 of their 20 prompts are somebody else's.
+    others = 20 * (1 - 1 / 20.5)
     # 20 prompts of 0.03 s in 2.5 passes: 13 of them come before the own one, the other 6 between its tokens.
-    assert step.tpot_s[0, 0] == pytest.approx(0.02 + 6 * 0.03 / 100)
-    assert apart.tpot_s[0, 0] == pytest.approx(0.02 + 19 * 0.03 / 100)
+    assert step.tpot_s[0, 0] == pytest.approx(0.02 + (others - 13) * 0.03 / 100)
+    assert apart.tpot_s[0, 0] == pytest.approx(0.02 + others * 0.03 / 100)
     waited = step.ttft_s[0, 0] - 0.05 - 0.5 * step.cycle_s[0, 0]
     assert waited == pytest.approx(13 * 0.03)
+
+
+def test_few_that_decode_of_many_clients_bear_the_prompts_of_all() -> None:
+    # Prompts of 3 s and ten tokens of 0.02 s: whoever decodes alone has fifteen clients behind it.
+    found = aggregated(passes(mixed_s=3.02), stream(closed=1.0, osl_tokens=10.0), PLAIN)
+    alone = aggregated(passes(batch=1.0, mixed_s=3.02), stream(closed=1.0, osl_tokens=10.0), PLAIN)
+    for state in (found, alone):
+        assert state.requests_s[0, 0] < 1.06 / 3.0
 
 
 @pytest.mark.parametrize(
