@@ -207,7 +207,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
 def _stepping(machine: Machine, batch: FloatArray) -> FloatArray:
     """Sequences of an attention rank in a step that is taken at all: no step is taken for less than one request.
 
-    A batch under one is a share of the time; fewer requests than stages fill fewer micro-batches, each with a whole one.
+    A batch under one is a share of the time; fewer requests than stages fill fewer micro-batches with one each.
     """
     return np.asarray(np.maximum(batch, machine.pp) / (machine.attention_dp * machine.pp), dtype=np.float64)
 

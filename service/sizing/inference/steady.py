@@ -199,8 +199,8 @@ def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
 def _others(passes: Passes, stream: Stream, *, beside: FloatArray) -> Numeric:
     """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
 
-    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's. A client
-    decodes for a part of its time: there are `beside` times as many as decode at once.
+    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's. Clients
+    decode for a part of their time: there are `beside` times as many as decode at once.
     """
     if stream.independent:
         return 1.0
