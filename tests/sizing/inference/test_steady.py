@@ -347,3 +347,21 @@ def test_a_queue_is_as_busy_as_its_waits_allow_and_no_busier_than_asked() -> Non
         assert np.all(wait_tail_s(1.0, found, fraction)[1:] <= waits[1:])
         assert found[0] == pytest.approx(min(0.7, 1.0 - fraction))
         assert found[-1] == 0.7
+
+
+@pytest.mark.parametrize("tail", [1000.0, 3000.0, 8000.0, 20_000.0])
+def test_a_long_prompt_takes_no_more_passes_than_it_fills(tail: float) -> None:
+    # Prompts of 1,000 tokens add 0.01 s to a step of 0.02 s and are launched in 0.04 s; a pass carries 8,000.
+    slow = replace(PLAIN, prefill_kernel_s=0.004)
+    found = aggregated(passes(batch=0.01, mixed_s=0.03), stream(tail_tokens=tail), slow)
+    number = max(1.0, tail / 8000.0)
+    took = np.hypot(number * 0.02 + tail / 1000.0 * 0.01, number * 0.04)
+    assert found.ttft_tail_s[0, 0] == pytest.approx(took + 0.5 * found.cycle_s[0, 0], rel=1e-6)
+
+
+def test_a_long_prompt_of_a_pool_takes_no_more_passes_than_it_fills() -> None:
+    # One of 1,000 tokens takes 0.05 s, eight of them 0.12 s: each one more 0.01 s.
+    found = prefilling(
+        parts(0.05, 0.12), stream(tail_tokens=4000.0), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
+    )
+    assert found.tail_s[0, 0] == pytest.approx(0.05 + 3 * 0.01)
