@@ -104,7 +104,8 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
     step = tuned + untuned
-    mixed = _prompted_s(passes.mixed, passes, overheads) + host + untuned
+    gpu, launched = passes.mixed.elapsed_s(overheads), _launched_s(passes.mixed, overheads)
+    mixed = _beside_launches_s(gpu, launched, passes, overheads) + host + untuned
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
@@ -114,7 +115,9 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     if ranked:
         prompts = prompts + _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
     own = np.maximum(1.0, share) * mixed
-    own_tail = np.maximum(own, _tail_s(passes, stream, overheads, alone=alone, beside=host + untuned))
+    own_tail = np.maximum(
+        own, _tail_s(passes, stream, overheads, added=gpu - alone, alone=alone, beside=host + untuned)
+    )
     others = overheads.interference * _others(passes, stream, beside=1.0 + own / (stream.steps * step)) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
     cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
@@ -268,16 +271,16 @@ def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
 
 
 def _tail_s(
-    passes: Passes, stream: Stream, overheads: Overheads, *, alone: FloatArray, beside: FloatArray
+    passes: Passes, stream: Stream, overheads: Overheads, *, added: FloatArray, alone: FloatArray, beside: FloatArray
 ) -> FloatArray:
     """Time [s] of the passes that carry a long prompt: as many as it fills, with more work the longer it is.
 
-    Longer prompts also attend to more. A pass takes so long `alone`, and `beside` what the host adds to it.
+    Longer prompts also attend to more. A pass takes so long `alone`, prompts `added` to it, and the host `beside` it.
     """
     growth = stream.tail_tokens / stream.new_tokens
     attention = overheads.context * overheads.gpu_vintage * passes.mixed.context
-    added = passes.mixed.elapsed_s(overheads) - alone + (growth - 1.0) * attention
-    work = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens) * added
+    parts = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens)
+    work = parts * (added + (growth - 1.0) * attention)
     number = np.maximum(1.0, stream.tail_tokens / passes.most_tokens)
     launched = number * _launched_s(passes.mixed, overheads)
     took = _beside_launches_s(number * alone + work, launched, passes, overheads)
