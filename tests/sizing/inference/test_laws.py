@@ -160,6 +160,21 @@ def test_a_load_however_small_decodes_no_faster_than_one_request_alone(model: st
     assert metric(rare, "tpot_ms") > 0.999 * metric(alone, "tpot_ms")
 
 
+def test_one_client_of_many_copies_asks_again_when_it_is_answered() -> None:
+    found = estimate(
+        inference_workload(
+            model="llama-3.1-8b", isl_tokens=TokenLength(mean=30_000.0), osl_tokens=TokenLength(mean=10.0)
+        ),
+        deployment(gpus=64, tp=1, load=Load(kind=LoadKind.CONCURRENCY, value=1)),
+        hardware=CATALOG.hardware,
+        architecture=CATALOG.models["llama-3.1-8b"].architecture,
+        application=None,
+        calibration=CATALOG.calibration,
+    )
+    took_ms = metric(found, "ttft_ms") + 9.0 * metric(found, "tpot_ms")
+    assert metric(found, "requests_s") * took_ms / 1000.0 == pytest.approx(1.0, rel=0.02)
+
+
 def test_a_faster_gpu_with_everything_else_equal_is_never_slower() -> None:
     hardware = CATALOG.hardware
     doubled = tuple(

@@ -110,3 +110,11 @@ def test_one_request_in_a_pipeline_reads_its_experts_in_every_stage(model: str) 
     assert staged.any()
     # Two requests in two stages are one in each of two micro-batches.
     np.testing.assert_allclose(point.experts_s[staged, 0], point.experts_s[staged, 1], rtol=1e-12)
+
+
+def test_one_token_reads_as_many_experts_as_it_chooses() -> None:
+    architecture = CATALOG.models["mixtral-8x22b"].architecture
+    load = model_load(architecture, weight=Precision.BF16, kv=Precision.BF16)
+    point, layouts = served(load, ServingEngine.VLLM, disaggregated=True)
+    read = load.counts.active_routed_expert_params * 2.0 / (layouts.tp * layouts.attention_dp)
+    assert np.all(point.decode.least.multiplied[:, 0] >= read / TABLE.bandwidth_bytes_s[layouts.server])
