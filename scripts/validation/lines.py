@@ -1,5 +1,6 @@
 """Files of measured runs -> their lines, in order, with the numbers under which an editor shows them."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ def _lines(path: Path) -> Iterator[Line]:
         content = path.read_bytes()
     except OSError as error:
         raise Trouble(f"{path} cannot be read ({error.strerror}); name files of JSON lines.", code=BAD_FILE) from error
-    for number, text in enumerate(content.split(b"\n"), start=1):
+    # Some editors begin a file with a mark that is no JSON.
+    for number, text in enumerate(content.removeprefix(BOM_UTF8).split(b"\n"), start=1):
         if text.strip():
             yield Line(number=number, content=text)

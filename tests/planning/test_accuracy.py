@@ -196,6 +196,13 @@ def test_next_to_nothing_is_enough(of, catalog):
     assert all(p.refused is None and p.assumed for p in predict(catalog, read_measured(bare)))
 
 
+@pytest.mark.parametrize("load", [{"value": 16}, {"kind": "poisson", "value": 16}])
+def test_a_number_of_requests_is_how_many_are_in_flight_where_nothing_says_how_they_came(load, catalog):
+    stated = medians(catalog, line(deployment__load={"kind": "concurrency", "value": 16}))
+    assert medians(catalog, line(deployment__load=load)) == stated
+    assert "deployment.load=concurrency" in words(catalog, line(deployment__load=load))
+
+
 def test_gpus_that_nobody_published_are_one_instance(catalog):
     stated = line(deployment__gpus=ABSENT, deployment__tp=4, deployment__pp=2)
     assert "deployment.gpus=8" in words(catalog, stated)

@@ -207,6 +207,11 @@ def test_an_empty_file_is_no_error(written, answers, capsys):
     assert "lines read 0; answered 0; refused 0" in capsys.readouterr().out
 
 
+def test_a_mark_at_the_begin_of_a_file_is_no_part_of_its_first_line(written, answers):
+    (found, _) = answers(written("\ufeff" + json.dumps(SERVED)))
+    assert found["refused"] is None
+
+
 def test_the_table_of_known_numbers():
     found = {"metric": "tpot_ms", "measured": 10.0, "p10": 9.0, "p50": 11.0, "p90": 13.0, "fits": True, "refused": None}
     results = [LineResult(kind="inference", group=("g",), by=(), ran=True, objects=(found,))]

@@ -8,7 +8,7 @@ import pytest
 from config.environment import ROOT
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, UnsupportedWorkloadError
 from service.schemas.workload import SizingRequestSchema
 from service.sizing.check import check
 from service.sizing.workload import Question, TokenLength, TrainingWorkload
@@ -35,6 +35,18 @@ def example(name: str) -> Question:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_passes(path, catalog: Catalog) -> None:
     checked(catalog, SizingRequestSchema().load(json.loads(path.read_text(encoding="utf-8"))).question)
+
+
+def test_an_encoder_generates_nothing_and_is_not_served(catalog: Catalog) -> None:
+    with pytest.raises(UnsupportedWorkloadError, match="encoder"):
+        checked(
+            catalog,
+            Question(
+                workload=inference_workload(
+                    model="bert-large", isl_tokens=TokenLength(mean=100.0), osl_tokens=TokenLength(mean=10.0)
+                )
+            ),
+        )
 
 
 def test_a_context_longer_than_the_model_is_refused(catalog: Catalog) -> None:

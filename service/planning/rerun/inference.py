@@ -206,13 +206,15 @@ def _pool(said: PublishedPool | None) -> Pool | None:
 
 def _load(run: MeasuredInference) -> Load:
     said = run.deployment.load
-    if said is None or said.kind is None:
+    if said is None:
         return Load()
-    if said.kind is not LoadKind.CONCURRENCY:
-        return Load(kind=said.kind)
+    # So many requests and no word on how they came are so many in flight.
+    kind = said.kind or LoadKind.CONCURRENCY
+    if kind is not LoadKind.CONCURRENCY:
+        return Load(kind=kind)
     if said.value is None:
         return Load()
-    return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY, alike=_alike(run))
+    return Load(kind=kind, value=said.value, arrival=said.arrival or Arrival.STEADY, alike=_alike(run))
 
 
 def _alike(run: MeasuredInference) -> bool:

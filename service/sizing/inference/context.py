@@ -1,13 +1,19 @@
-"""Whether a workload's sequences fit into the model's context."""
+"""Whether a model generates at all, and a workload's sequences fit into its context."""
 
-from service.errors import FieldError, InvalidRequestError
+from service.errors import FieldError, InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.inference.traffic import longest_tokens
 from service.sizing.workload import InferenceWorkload
 
 
 def check_context(workload: InferenceWorkload, architecture: ModelArchitecture) -> None:
-    """Raises InvalidRequestError naming the context when the longest sequence exceeds it."""
+    """Raises InvalidRequestError naming the context when the longest sequence exceeds it.
+
+    An encoder, which writes no tokens, is UnsupportedWorkloadError.
+    """
+    if architecture.encoder:
+        message = f"{architecture.id} is an encoder: it embeds and generates no tokens; it is sized as a training only."
+        raise UnsupportedWorkloadError(message, errors=(FieldError(field="workload.model", message=message),))
     longest, most = longest_tokens(workload), architecture.max_context_tokens
     if most is not None and longest > most:
         raise InvalidRequestError(

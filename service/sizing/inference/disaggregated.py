@@ -87,11 +87,14 @@ def prefilling(
     growth = stream.tail_tokens / stream.new_tokens
     attention = overheads.context * overheads.gpu_vintage * passes.context[:, :1]
     mean = np.maximum(1.0, stream.new_tokens / pass_tokens) * one
-    tail = np.maximum(1.0, stream.tail_tokens / pass_tokens) * (one + (growth - 1.0) * attention)
-    more = np.where(most > 1.0, (full - one) / np.maximum(1e-9, most - 1.0), mean)
+    more = np.clip(np.where(most > 1.0, (full - one) / np.maximum(1e-9, most - 1.0), mean), 0.0, mean)
+    # A longer prompt has more tokens in a pass, and takes no more passes than it fills.
+    parts = np.maximum(1.0, stream.tail_tokens / pass_tokens)
+    saved = parts - np.maximum(1.0, stream.tail_tokens / most_tokens)
+    tail = parts * (one + (growth - 1.0) * attention) - np.maximum(0.0, saved) * np.maximum(0.0, one - more)
     return Prefill(
         one_s=mean,
-        more_s=np.clip(more, 0.0, mean),
+        more_s=more,
         tail_s=np.maximum(mean, tail),
         most=np.broadcast_to(np.asarray(most, dtype=np.float64), mean.shape),
     )
@@ -116,7 +119,7 @@ def decoding(
     above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
     shorter queues keep the tail of the TTFT under `ttft_s`.
     """
-    host = overheads.sequence_s * passes.batch * overheads.host_vintage
+    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
     step = (passes.decode.elapsed_s(overheads) + host) * (1.0 + overheads.untuned_fraction)
     wanted = passes.batch / (stream.steps * step)
     fixed = transfer_s + JOINING_STEPS * step + admission_s(stream, overheads)

@@ -54,7 +54,8 @@ def solve_batch(
     share = 1.0 + point.prefill_instances if pooled else np.ones_like(point.batch)
     carried = np.maximum.accumulate((point.requests_s if by_rate else point.in_flight) / share, axis=1)
     solved = [
-        np.exp(np.interp(np.log(w), np.log(row), np.log(batches)))
+        # Under the least that was tried nothing waits for anything: the batch goes with the load.
+        np.exp(np.interp(np.log(w), np.log(row), np.log(batches))) * min(1.0, w / row[0])
         for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)
     ]
     return np.minimum(solved, balanced(grid, point.prefill_fraction)) if prefill_ratio is not None else np.array(solved)

@@ -186,8 +186,9 @@ def serve(
 def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     """The passes of an instance whose prefill and decode share GPUs."""
     machine, stream = bench.machine, traffic.stream
-    sequences = batch / (machine.attention_dp * machine.pp)
-    carried = pass_tokens(arriving(sequences, stream), new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens)
+    sequences = _stepping(machine, batch)
+    arrived = arriving(batch / (machine.attention_dp * machine.pp), stream)
+    carried = pass_tokens(arrived, new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens)
     lengths = lengths_of(traffic)
     decode, mixed = paired_parts(bench.load, machine, Pass(decode=sequences, prefill_tokens=carried, lengths=lengths))
     _DECODED.put((machine, lengths, sequences.shape, sequences.tobytes()), decode)
@@ -201,6 +202,14 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
         pass_tokens=carried,
         most_tokens=bench.chunk_tokens,
     )
+
+
+def _stepping(machine: Machine, batch: FloatArray) -> FloatArray:
+    """Sequences of an attention rank in a step that is taken at all: no step is taken for less than one request.
+
+    A batch under one is a share of the time; fewer requests than stages fill fewer micro-batches with one each.
+    """
+    return np.asarray(np.maximum(batch, machine.pp) / (machine.attention_dp * machine.pp), dtype=np.float64)
 
 
 @lru_cache(maxsize=4)
@@ -231,8 +240,7 @@ class PooledPasses:
 def pooled_passes_of(bench: Bench, prefill: Bench, batch: FloatArray, traffic: Requests) -> PooledPasses:
     """The passes of both pools; each GPU's part of the KV cache crosses the network between them."""
     machine = bench.machine
-    sequences = batch / (machine.attention_dp * machine.pp)
-    decode = _decode(bench, sequences, traffic)
+    decode = _decode(bench, _stepping(machine, batch), traffic)
     chunk, alone = _prefill(bench, prefill, traffic)
     moved = sequence_bytes(bench.load, bench.layouts, context_tokens=by_row(traffic.isl_tokens))[:, None]
     return PooledPasses(

@@ -99,12 +99,13 @@ def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
 
 def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
-    host = overheads.sequence_s * passes.batch * overheads.host_vintage
+    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
     alone = passes.decode.elapsed_s(overheads)
     tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
     step = tuned + untuned
-    mixed = _prompted_s(passes.mixed, passes, overheads) + host + untuned
+    gpu, launched = passes.mixed.elapsed_s(overheads), _launched_s(passes.mixed, overheads)
+    mixed = _beside_launches_s(gpu, launched, passes, overheads) + host + untuned
     share = stream.new_tokens / passes.pass_tokens
     extra = np.maximum(1e-9, mixed - step) * share
     arrived = arriving(passes.rank_sequences, stream)
@@ -113,10 +114,13 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     ranked = bool((np.asarray(passes.attention_dp) > 1.0).any())
     if ranked:
         prompts = prompts + _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
-    others = overheads.interference * _others(passes, stream) * prompts
+    own = np.maximum(1.0, share) * mixed
+    own_tail = np.maximum(
+        own, _tail_s(passes, stream, overheads, added=gpu - alone, alone=alone, beside=host + untuned)
+    )
+    others = overheads.interference * _others(passes, stream, beside=1.0 + own / (stream.steps * step)) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
     cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
-    own, own_tail = _own_s(passes, stream, overheads, share=share, mixed=mixed)
     if stream.independent:
         first, tail = own + first, own_tail + tail
     else:
@@ -184,11 +188,16 @@ def eager_s(parts: StepParts, overheads: Overheads) -> FloatArray:
 
 def _prompted_s(parts: StepParts, passes: Passes, overheads: Overheads) -> FloatArray:
     """A pass with prompts [s]: launched kernel by kernel, but where one rank in one stage replays it from a graph."""
-    eager = eager_s(parts, overheads)
+    return _beside_launches_s(parts.elapsed_s(overheads), _launched_s(parts, overheads), passes, overheads)
+
+
+def _beside_launches_s(gpu_s: FloatArray, launched_s: FloatArray, passes: Passes, overheads: Overheads) -> FloatArray:
+    """GPU time [s] beside the launches of its kernels, which replayed graphs do not have."""
+    eager = np.hypot(gpu_s, launched_s)
     if not np.any(overheads.replayed_fraction):
-        return eager
+        return np.asarray(eager, dtype=np.float64)
     alone = (np.asarray(passes.attention_dp) == 1) & (np.asarray(passes.pp) == 1)
-    return np.where(alone & (np.asarray(overheads.replayed_fraction) > 0.0), parts.elapsed_s(overheads), eager)
+    return np.where(alone & (np.asarray(overheads.replayed_fraction) > 0.0), gpu_s, eager)
 
 
 def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
@@ -196,14 +205,15 @@ def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     return np.asarray(parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
 
 
-def _others(passes: Passes, stream: Stream) -> Numeric:
+def _others(passes: Passes, stream: Stream, *, beside: FloatArray) -> Numeric:
     """Share of the prompts beside a request that are somebody else's: of n clients in a closed loop, (n - 1) / n.
 
-    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's.
+    The arrival theorem of closed queues (Reiser, Lavenberg 1980); independent arrivals are all somebody else's. Clients
+    decode for a part of their time: there are `beside` times as many as decode at once.
     """
     if stream.independent:
         return 1.0
-    clients = np.maximum(1.0, passes.batch / passes.attention_dp)
+    clients = np.maximum(1.0, passes.batch / passes.attention_dp * beside)
     return np.asarray(1.0 - stream.closed / clients, dtype=np.float64)
 
 
@@ -260,18 +270,21 @@ def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
     return np.maximum(0.0, 0.5 * clients * (1.0 + 1.0 / np.maximum(1.0, passes)) - 1.0)
 
 
-def _own_s(
-    passes: Passes, stream: Stream, overheads: Overheads, *, share: FloatArray, mixed: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Time [s] of the passes that carry a prompt, of the mean and of the tail; longer prompts attend to more.
+def _tail_s(
+    passes: Passes, stream: Stream, overheads: Overheads, *, added: FloatArray, alone: FloatArray, beside: FloatArray
+) -> FloatArray:
+    """Time [s] of the passes that carry a long prompt: as many as it fills, with more work the longer it is.
 
-    `share` is how many passes the mean prompt takes, below one where several share a pass.
+    Longer prompts also attend to more. A pass takes so long `alone`, prompts `added` to it, and the host `beside` it.
     """
-    mean = np.maximum(1.0, share) * mixed
     growth = stream.tail_tokens / stream.new_tokens
     attention = overheads.context * overheads.gpu_vintage * passes.mixed.context
-    tail = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens) * (mixed + (growth - 1.0) * attention)
-    return mean, np.maximum(mean, tail)
+    parts = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens)
+    work = parts * (added + (growth - 1.0) * attention)
+    number = np.maximum(1.0, stream.tail_tokens / passes.most_tokens)
+    launched = number * _launched_s(passes.mixed, overheads)
+    took = _beside_launches_s(number * alone + work, launched, passes, overheads)
+    return np.asarray(took + number * beside, dtype=np.float64)
 
 
 def wait_s(service_s: Numeric, busy: Numeric) -> FloatArray:

@@ -174,7 +174,9 @@ def _experts_s(load: ModelLoad, machine: Machine, *, tokens: FloatArray) -> tupl
     for kind in load.experts:
         matrix = kind.params / cut
         routed = everywhere * kind.top_k / machine.ep
-        touched = kind.experts / machine.ep * touched_fraction(everywhere * (kind.top_k / kind.experts))
+        # No two choices of a token are one expert.
+        share = np.maximum(kind.top_k / kind.experts, touched_fraction(everywhere * (kind.top_k / kind.experts)))
+        touched = kind.experts / machine.ep * share
         work = Work(
             flop=2.0 * matrix * routed,
             main_bytes=touched * matrix * load.weight_bytes,

@@ -6,7 +6,15 @@ import numpy as np
 
 from service.errors import FieldError, InvalidRequestError
 from service.sizing.training.job import Job
-from service.sizing.training.layouts import Choices, Layouts, batch_divides, divisors, enumerate_layouts, legal
+from service.sizing.training.layouts import (
+    Choices,
+    Layouts,
+    batch_divides,
+    divisors,
+    enumerate_layouts,
+    holds_experts,
+    legal,
+)
 from service.sizing.workload import Deployment, Recompute, Sharding
 
 _TP = (1, 2, 4, 8)
@@ -138,5 +146,8 @@ def deployed_layouts(job: Job, deployment: Deployment) -> tuple[Job, Layouts]:
             ),
         )
     allowed = layouts.take(legal(layouts, job.shape))
-    # What somebody really ran is evaluated even where public stacks would refuse it.
-    return _dividing(job, allowed if len(allowed) else layouts)
+    if not len(allowed):
+        # What somebody really ran is evaluated even where public stacks would refuse it.
+        possible = holds_experts(layouts, job.shape)
+        allowed = layouts.take(possible) if np.any(possible) else layouts
+    return _dividing(job, allowed)

@@ -109,12 +109,16 @@ def batch_divides(layouts: Layouts, global_batch: int) -> BoolArray:
     return np.asarray((global_batch % share == 0) & (share <= global_batch))
 
 
-def legal(layouts: Layouts, shape: Shape) -> BoolArray:
-    """Layouts that public training stacks can run for this model, the batch left aside."""
+def holds_experts(layouts: Layouts, shape: Shape) -> BoolArray:
+    """Whether the experts of a stage divide over so many of its GPUs: none is spread over more."""
     experts = int(shape.experts)
     expert_ranks = layouts.tp * layouts.cp * layouts.dp
     split = (experts % layouts.ep == 0) & (expert_ranks % layouts.ep == 0)
-    ep_ok = split if experts else layouts.ep == 1
+    return np.asarray(split if experts else layouts.ep == 1)
+
+
+def legal(layouts: Layouts, shape: Shape) -> BoolArray:
+    """Layouts that public training stacks can run for this model, the batch left aside."""
     return np.asarray(
         (int(shape.heads) % layouts.tp == 0)
         & (layouts.pp * layouts.vpp <= int(shape.layers))
@@ -123,7 +127,7 @@ def legal(layouts: Layouts, shape: Shape) -> BoolArray:
         & ((layouts.cp == 1) | (shape.seq_len_tokens >= _MIN_CP_TOKENS * layouts.cp))
         # ZeRO-2 and ZeRO-3 reshard after each micro-batch, which a pipeline of several stages forbids.
         & ((layouts.sharding < _ZERO2) | (layouts.pp == 1))
-        & ep_ok
+        & holds_experts(layouts, shape)
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.catalog.catalog import Catalog
 from service.quoting.indicative import weights
+from service.sizing.architecture import count
 from service.sizing.estimate import estimate
 from service.sizing.hardware import Hardware
 from service.sizing.inference.layout import legal_layouts
@@ -118,6 +119,60 @@ def test_quantiles_are_ordered_and_finite(model: str, isl: int, osl: int, concur
 def test_a_longer_prompt_never_answers_sooner(isl: int, more: int) -> None:
     short, long = (estimated(CATALOG, concurrency=8, isl_tokens=TokenLength(mean=float(n))) for n in (isl, isl + more))
     assert metric(long, "ttft_ms") >= metric(short, "ttft_ms")
+
+
+def test_few_clients_with_long_prompts_and_short_answers_never_multiply_faster_than_the_gpu_does() -> None:
+    gpu = next(one for one in CATALOG.hardware.gpus if one.id == "b200-sxm")
+    params = count(CATALOG.models["llama-3.1-70b"].architecture).matmul_params
+    waited = 0.0
+    for clients in (1, 2, 3, 4, 6, 8, 16, 64):
+        found = estimate(
+            inference_workload(
+                isl_tokens=TokenLength(mean=8000.0), osl_tokens=TokenLength(mean=10.0), weight_precision=Precision.FP8
+            ),
+            deployment(gpus=1, tp=1, load=Load(kind=LoadKind.CONCURRENCY, value=clients)),
+            hardware=CATALOG.hardware,
+            architecture=CATALOG.models["llama-3.1-70b"].architecture,
+            application=None,
+            calibration=CATALOG.calibration,
+        )
+        assert metric(found, "requests_s") * 2.0 * params * 8000.0 < (gpu.fp8_dense_tflops or 0.0) * 1e12, clients
+        assert metric(found, "ttft_ms") > waited, clients
+        waited = metric(found, "ttft_ms")
+
+
+@pytest.mark.parametrize("model", ["mixtral-8x7b", "gpt-oss-120b", "llama-3.1-70b"])
+def test_a_load_however_small_decodes_no_faster_than_one_request_alone(model: str) -> None:
+    rare, alone = (
+        estimate(
+            inference_workload(model=model),
+            deployment(load=load),
+            hardware=CATALOG.hardware,
+            architecture=CATALOG.models[model].architecture,
+            application=None,
+            calibration=CATALOG.calibration,
+        )
+        for load in (
+            Load(kind=LoadKind.RATE, requests_s=0.001),
+            Load(kind=LoadKind.CONCURRENCY, value=1),
+        )
+    )
+    assert metric(rare, "tpot_ms") > 0.999 * metric(alone, "tpot_ms")
+
+
+def test_one_client_of_many_copies_asks_again_when_it_is_answered() -> None:
+    found = estimate(
+        inference_workload(
+            model="llama-3.1-8b", isl_tokens=TokenLength(mean=30_000.0), osl_tokens=TokenLength(mean=10.0)
+        ),
+        deployment(gpus=64, tp=1, load=Load(kind=LoadKind.CONCURRENCY, value=1)),
+        hardware=CATALOG.hardware,
+        architecture=CATALOG.models["llama-3.1-8b"].architecture,
+        application=None,
+        calibration=CATALOG.calibration,
+    )
+    took_ms = metric(found, "ttft_ms") + 9.0 * metric(found, "tpot_ms")
+    assert metric(found, "requests_s") * took_ms / 1000.0 == pytest.approx(1.0, rel=0.02)
 
 
 def test_a_faster_gpu_with_everything_else_equal_is_never_slower() -> None:

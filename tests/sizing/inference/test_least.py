@@ -100,3 +100,21 @@ def test_quick_kernels_do_not_outrun_the_memory_of_a_card() -> None:
     assert least == pytest.approx(69.5 / 1.597, rel=0.02)
     assert least <= tpot.p10 <= tpot.p50 <= tpot.p90
     assert tpot.p50 > least
+
+
+@pytest.mark.parametrize("model", SPARSE)
+def test_one_request_in_a_pipeline_reads_its_experts_in_every_stage(model: str) -> None:
+    load = model_load(CATALOG.models[model].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    point, layouts = served(load, ServingEngine.VLLM, disaggregated=False)
+    staged = layouts.pp >= 2
+    assert staged.any()
+    # Two requests in two stages are one in each of two micro-batches.
+    np.testing.assert_allclose(point.experts_s[staged, 0], point.experts_s[staged, 1], rtol=1e-12)
+
+
+def test_one_token_reads_as_many_experts_as_it_chooses() -> None:
+    architecture = CATALOG.models["mixtral-8x22b"].architecture
+    load = model_load(architecture, weight=Precision.BF16, kv=Precision.BF16)
+    point, layouts = served(load, ServingEngine.VLLM, disaggregated=True)
+    read = load.counts.active_routed_expert_params * 2.0 / (layouts.tp * layouts.attention_dp)
+    assert np.all(point.decode.least.multiplied[:, 0] >= read / TABLE.bandwidth_bytes_s[layouts.server])

@@ -109,7 +109,8 @@ def test_every_step_bears_the_prompts_that_replace_finished_requests() -> None:
 
 
 def test_a_single_client_of_a_closed_loop_is_delayed_by_nobody() -> None:
-    found = aggregated(passes(batch=1.0), stream(closed=1.0), replace(PLAIN, wave=0.5))
+    # It decodes for 2 s of the 2.05 s that a request takes.
+    found = aggregated(passes(batch=2.0 / 2.05), stream(closed=1.0), replace(PLAIN, wave=0.5))
     assert found.tpot_s[0, 0] == pytest.approx(0.02)
     assert found.ttft_s[0, 0] == pytest.approx(0.05 + 0.5 * 0.02)
 
@@ -118,11 +119,21 @@ def test_a_prompt_is_waited_for_once_before_the_first_token_or_between_later_one
     apart, step = (
         aggregated(passes(), stream(closed=1.0), replace(PLAIN, wave=wave, interference=1.0)) for wave in (0.0, 1.0)
     )
+    # Of 20.5 clients 20 decode, and 19.02 of their 20 prompts are somebody else's.
+    others = 20 * (1 - 1 / 20.5)
     # 20 prompts of 0.03 s in 2.5 passes: 13 of them come before the own one, the other 6 between its tokens.
-    assert step.tpot_s[0, 0] == pytest.approx(0.02 + 6 * 0.03 / 100)
-    assert apart.tpot_s[0, 0] == pytest.approx(0.02 + 19 * 0.03 / 100)
+    assert step.tpot_s[0, 0] == pytest.approx(0.02 + (others - 13) * 0.03 / 100)
+    assert apart.tpot_s[0, 0] == pytest.approx(0.02 + others * 0.03 / 100)
     waited = step.ttft_s[0, 0] - 0.05 - 0.5 * step.cycle_s[0, 0]
     assert waited == pytest.approx(13 * 0.03)
+
+
+def test_few_that_decode_of_many_clients_bear_the_prompts_of_all() -> None:
+    # Prompts of 3 s and ten tokens of 0.02 s: whoever decodes alone has fifteen clients behind it.
+    found = aggregated(passes(mixed_s=3.02), stream(closed=1.0, osl_tokens=10.0), PLAIN)
+    alone = aggregated(passes(batch=1.0, mixed_s=3.02), stream(closed=1.0, osl_tokens=10.0), PLAIN)
+    for state in (found, alone):
+        assert state.requests_s[0, 0] < 1.06 / 3.0
 
 
 @pytest.mark.parametrize(
@@ -336,3 +347,21 @@ def test_a_queue_is_as_busy_as_its_waits_allow_and_no_busier_than_asked() -> Non
         assert np.all(wait_tail_s(1.0, found, fraction)[1:] <= waits[1:])
         assert found[0] == pytest.approx(min(0.7, 1.0 - fraction))
         assert found[-1] == 0.7
+
+
+@pytest.mark.parametrize("tail", [1000.0, 3000.0, 8000.0, 20_000.0])
+def test_a_long_prompt_takes_no_more_passes_than_it_fills(tail: float) -> None:
+    # Prompts of 1,000 tokens add 0.01 s to a step of 0.02 s and are launched in 0.04 s; a pass carries 8,000.
+    slow = replace(PLAIN, prefill_kernel_s=0.004)
+    found = aggregated(passes(batch=0.01, mixed_s=0.03), stream(tail_tokens=tail), slow)
+    number = max(1.0, tail / 8000.0)
+    took = np.hypot(number * 0.02 + tail / 1000.0 * 0.01, number * 0.04)
+    assert found.ttft_tail_s[0, 0] == pytest.approx(took + 0.5 * found.cycle_s[0, 0], rel=1e-6)
+
+
+def test_a_long_prompt_of_a_pool_takes_no_more_passes_than_it_fills() -> None:
+    # One of 1,000 tokens takes 0.05 s, eight of them 0.12 s: each one more 0.01 s.
+    found = prefilling(
+        parts(0.05, 0.12), stream(tail_tokens=4000.0), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
+    )
+    assert found.tail_s[0, 0] == pytest.approx(0.05 + 3 * 0.01)

@@ -92,3 +92,10 @@ def test_the_default_batch_gives_way_to_what_the_gpus_divide(catalog: Catalog) -
 def test_a_stated_batch_that_nothing_divides_is_refused(catalog: Catalog) -> None:
     with pytest.raises(InvalidRequestError, match="1029"):
         searched_layouts(job(catalog, global_batch_sequences=1030), gpus=7, most_gpus=16384)
+
+
+def test_a_layout_that_no_stack_runs_still_spreads_experts_over_gpus_that_there_are(catalog: Catalog) -> None:
+    # ZeRO-3 over a pipeline: published, and refused by public stacks.
+    asked = Deployment(gpu="b200-sxm", gpus=8, pp=4, sharding=Sharding.ZERO3)
+    _, found = deployed_layouts(job(catalog, model="deepseek-v3"), asked)
+    assert np.all(found.ep <= found.tp * found.cp * found.dp)
