@@ -61,6 +61,8 @@ SPECS = (
     Spec(name="host_improvement_fraction_year", start=0.3, base=0.5),
     # What a model costs more on the day it comes out than once its kernels are tuned.
     Spec(name="untuned_fraction", start=0.3, base=0.5),
+    # Prompts of a new model launch its unfused kernels one by one; decode steps replay them from graphs.
+    Spec(name="untuned_launch_fraction", start=1.0, base=0.5),
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     # Ranks meet in every layer: but for prompts that come to several at once, all of them wait.
     Spec(name="rank_stall_fraction", start=0.8, base=0.3, by_engine=0.2),

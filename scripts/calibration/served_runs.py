@@ -170,4 +170,5 @@ def stacked(parts: Sequence[StepParts], *, points: int) -> StepParts:
         ),
         kernels=np.array([[float(np.max(one.kernels))] for one in parts]),
         exchanges=np.array([[float(np.max(one.exchanges))] for one in parts]),
+        host_factor=np.array([[float(np.max(one.host_factor))] for one in parts]),
     )

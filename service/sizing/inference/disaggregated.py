@@ -14,6 +14,7 @@ from service.sizing.inference.steady import (
     admission_s,
     before,
     eager_s,
+    sequences_s,
     wait_s,
     wait_tail_s,
 )
@@ -119,10 +120,10 @@ def decoding(
     above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
     shorter queues keep the tail of the TTFT under `ttft_s`.
     """
-    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
+    host = sequences_s(passes, overheads)
     step = (passes.decode.elapsed_s(overheads) + host) * (1.0 + overheads.untuned_fraction)
     wanted = passes.batch / (stream.steps * step)
-    fixed = transfer_s + JOINING_STEPS * step + admission_s(stream, overheads)
+    fixed = transfer_s + JOINING_STEPS * step + admission_s(stream, overheads, host_factor=passes.decode.host_factor)
     if ratio is None:
         slack = ttft_s - prefill.tail_s - fixed
         busy = _bought(prefill, stream, overheads, step=step, slack=slack, servers=servers, most=utilisation)

@@ -76,6 +76,8 @@ class Machine:
     crosses_s: FloatArray
     stage_bytes_s: FloatArray
     transfer_bytes_s: FloatArray
+    # How much longer the processor beside the GPUs takes for its work than those of most systems.
+    host_factor: FloatArray
 
     def take(self, rows: IntArray) -> "Machine":
         """The candidates of these rows, in their order; one and the same for whoever asks for the same ones."""
@@ -108,6 +110,7 @@ def _taken(machine: Machine, int64_rows: bytes) -> Machine:
         crosses_s=machine.crosses_s[rows],
         stage_bytes_s=machine.stage_bytes_s[rows],
         transfer_bytes_s=machine.transfer_bytes_s[rows],
+        host_factor=machine.host_factor[rows],
     )
 
 
@@ -165,7 +168,13 @@ def machine_of(
         crosses_s=np.where(ranks > domain, latency_us * US, 0.0)[:, None],
         stage_bytes_s=np.where(layouts.pp * ranks <= domain, up, out)[:, None],
         transfer_bytes_s=out[:, None],
+        host_factor=_host_factors(table, calibration)[server, None],
     )
+
+
+def _host_factors(table: HardwareTable, calibration: Calibration) -> FloatArray:
+    """Of every server, by the processor that its GPUs come with."""
+    return np.array([calibration.coefficient("inference.host_factor", gpu.id) for gpu in table.gpus])
 
 
 def _span(ranks: IntArray, domain: IntArray, up: FloatArray, out: FloatArray) -> FloatArray:

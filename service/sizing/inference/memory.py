@@ -64,12 +64,14 @@ class Reserves:
     """What software leaves of the memory, and takes of it beside weights and sequences: numbers, or one per candidate.
 
     `memory_fraction` is the engine's own share of the visible memory, `usable_fraction` what could be filled at most.
+    Where its own share leaves less than `least_cache_fraction` for sequences, operators give it more, as far as there is.
     """
 
     reserve_gb: Numeric
     chunk_tokens: Numeric
     usable_fraction: Numeric
     memory_fraction: Numeric
+    least_cache_fraction: Numeric
 
 
 def reserves_of(software: Software, calibration: Calibration) -> Reserves:
@@ -80,6 +82,7 @@ def reserves_of(software: Software, calibration: Calibration) -> Reserves:
         chunk_tokens=of("inference.prefill_chunk_tokens"),
         usable_fraction=of("inference.memory_usable_fraction"),
         memory_fraction=software.memory_fraction,
+        least_cache_fraction=of("inference.least_cache_fraction"),
     )
 
 
@@ -157,11 +160,16 @@ def inference_memory(
         state_copies=_state_copies(load, software),
         windowed_fraction=_windowed_fraction(load, software),
     )
+    weights = weight_bytes(load, layouts)
+    activations = activation_bytes(load, layouts, chunk_tokens=reserves.chunk_tokens)
+    reserve = np.broadcast_to(np.asarray(reserves.reserve_gb * GB), visible.shape)
+    usable = np.asarray(visible * reserves.usable_fraction)
+    least = np.minimum(usable, weights + activations + reserve + reserves.least_cache_fraction * visible)
     return InferenceMemory(
-        weights=weight_bytes(load, layouts),
-        activations=activation_bytes(load, layouts, chunk_tokens=reserves.chunk_tokens),
-        reserve=np.broadcast_to(np.asarray(reserves.reserve_gb * GB), visible.shape),
+        weights=weights,
+        activations=activations,
+        reserve=reserve,
         sequence=np.maximum(1.0, sequence),
-        usable=np.asarray(visible * reserves.usable_fraction),
-        pool=np.asarray(visible * reserves.memory_fraction),
+        usable=usable,
+        pool=np.maximum(visible * reserves.memory_fraction, least),
     )

@@ -109,7 +109,7 @@ def assembled(
         exchange_s=of("exchange_gap_us") * US,
         step_s=of("step_gap_us") * US,
         sequence_s=of("sequence_us") * US,
-        prefill_kernel_s=of("prefill_kernel_gap_us") * US,
+        prefill_kernel_s=of("prefill_kernel_gap_us") * (1.0 + of("untuned_launch_fraction") * newness) * US,
         gpu_vintage=(1.0 + of("gpu_improvement_fraction_year")) ** age_years,
         host_vintage=(1.0 + of("host_improvement_fraction_year")) ** age_years,
         untuned_fraction=of("untuned_fraction") * newness,

@@ -99,7 +99,7 @@ def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
 
 def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
-    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
+    host = sequences_s(passes, overheads)
     alone = passes.decode.elapsed_s(overheads)
     tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
@@ -133,7 +133,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     joining = overheads.admission_steps * cycle
     if ranked:
         joining = joining + _gathered_s(passes, overheads, cycle=cycle)
-    fixed = joining + admission_s(stream, overheads)
+    fixed = joining + admission_s(stream, overheads, host_factor=passes.decode.host_factor)
     return SteadyState(
         ttft_s=first + fixed,
         ttft_tail_s=tail + fixed,
@@ -167,10 +167,16 @@ def _apart_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     return np.asarray((1.0 - regular) * apart, dtype=np.float64)
 
 
-def admission_s(stream: Stream, overheads: Overheads) -> FloatArray:
+def sequences_s(passes: Passes, overheads: Overheads) -> FloatArray:
+    """Host work [s] of a step for its sequences: sample, detokenise, stream."""
+    work = overheads.sequence_s * np.maximum(1.0, passes.batch) * passes.decode.host_factor
+    return np.asarray(work * overheads.host_vintage, dtype=np.float64)
+
+
+def admission_s(stream: Stream, overheads: Overheads, *, host_factor: Numeric) -> FloatArray:
     """Host work [s] before and after the first token: tokenise, admit, stream back."""
     work = (overheads.ttft_s + overheads.ttft_token_s * stream.new_tokens) * overheads.host_vintage
-    return np.asarray(work, dtype=np.float64)
+    return np.asarray(work * host_factor, dtype=np.float64)
 
 
 def _gathered_s(passes: Passes, overheads: Overheads, *, cycle: FloatArray) -> FloatArray:
@@ -202,7 +208,8 @@ def _beside_launches_s(gpu_s: FloatArray, launched_s: FloatArray, passes: Passes
 
 def _launched_s(parts: StepParts, overheads: Overheads) -> FloatArray:
     """Host time [s] of a pass whose kernels are launched one by one."""
-    return np.asarray(parts.kernels * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
+    launches = parts.kernels * parts.host_factor
+    return np.asarray(launches * overheads.prefill_kernel_s * overheads.host_vintage, dtype=np.float64)
 
 
 def _others(passes: Passes, stream: Stream, *, beside: FloatArray) -> Numeric:

@@ -33,7 +33,8 @@ class StepParts:
 
     `launches` is what each kernel takes however little it has to do; collectives keep theirs.
     `least` is what the data sheet allows at best, whatever kernels took alone.
-    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs.
+    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs. Work of the host
+    takes `host_factor` times as long beside these GPUs as beside most.
     """
 
     products: FloatArray
@@ -46,6 +47,7 @@ class StepParts:
     least: PassLeast
     kernels: Numeric
     exchanges: Numeric
+    host_factor: Numeric
 
     def elapsed_s(self, overheads: Overheads) -> FloatArray:
         """Time [s] of the pass in a running engine: scaled parts, and gaps per kernel, collective and step.
@@ -63,7 +65,7 @@ class StepParts:
         busy = np.maximum(multiplied * vintage, self.least.multiplied)
         busy = busy + np.maximum(attended * vintage, self.least.attended) + beside * vintage
         gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
-        return np.asarray(busy + gaps * overheads.host_vintage, dtype=np.float64)
+        return np.asarray(busy + gaps * self.host_factor * overheads.host_vintage, dtype=np.float64)
 
 
 def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
@@ -96,6 +98,7 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
         ),
         kernels=lines.kernels,
         exchanges=lines.exchanges.number,
+        host_factor=machine.host_factor,
     )
 
 
@@ -143,6 +146,7 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
             least=least,
             kernels=lines.kernels,
             exchanges=lines.exchanges.number,
+            host_factor=machine.host_factor,
         )
 
     return (

@@ -161,3 +161,29 @@ def test_a_window_bounds_the_cache(catalog: Catalog) -> None:
     load = model_load(catalog.models["gpt-oss-120b"].architecture, weight=Precision.FP4, kv=Precision.FP8)
     short, long = (sequence_bytes(load, layouts(), context_tokens=np.float64(n))[0] for n in (10_000, 20_000))
     assert long - short == load.counts.kv_elements_per_token * 10_000
+
+
+def test_who_fills_gpus_with_weights_gives_the_engine_more_of_the_memory(catalog: Catalog) -> None:
+    """DeepSeek in FP8 on four B200: the share that SGLang takes by default leaves nothing beside 168 GB of weights."""
+    load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    server = next(s for s in catalog.hardware.servers if s.gpu == "b200-sxm")
+    table = build_table((server,), tuple(g for g in catalog.hardware.gpus if g.id == "b200-sxm"))
+    software = software_of(ServingEngine.SGLANG, None, catalog.calibration)
+    narrow, wide = (
+        inference_memory(
+            load,
+            layouts(tp=tp),
+            table=table,
+            isl_tokens=8192,
+            osl_tokens=1024,
+            software=software,
+            reserves=reserves_of(software, catalog.calibration),
+        )
+        for tp in (4, 8)
+    )
+    visible = table.memory_bytes[0]
+    assert narrow.fixed[0] > visible * (software.memory_fraction - 0.05)
+    assert 16.0 < narrow.sequences_gpu[0] < 64.0
+    assert narrow.pool[0] <= narrow.usable[0]
+    # Where it leaves enough it is what it is.
+    assert wide.pool[0] == pytest.approx(visible * software.memory_fraction)

@@ -1,6 +1,7 @@
 """How long a serving engine had known a model when a run took place, and what that costs."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -40,13 +41,23 @@ def test_a_model_is_slower_the_newer_it_is_to_the_software(catalog: Catalog) -> 
     assert news == pytest.approx([1.0, math.exp(-1.0), math.exp(-3.0)])
     parts = [overheads_of(load, engine, catalog.calibration).untuned_fraction for engine in engines]
     assert 0.0 < parts[2] < parts[1] < parts[0] < 1.0
+    # Prompts of a new model launch its unfused kernels one by one; engines are as old as each other but for that.
+    launched = [
+        overheads_of(load, engine, catalog.calibration).prefill_kernel_s
+        / overheads_of(load, replace(engine, month=10**6), catalog.calibration).prefill_kernel_s
+        for engine in engines
+    ]
+    assert 1.0 < launched[2] < launched[1] < launched[0] < 3.0
 
 
 def test_a_model_whose_kernels_came_out_with_it_was_never_new(catalog: Catalog) -> None:
     load = model_load(catalog.models["gpt-oss-120b"].architecture, weight=Precision.FP4, kv=Precision.BF16)
     engine = software_of(ServingEngine.VLLM, catalog.models["gpt-oss-120b"].released, catalog.calibration)
     assert newness_of(load, engine, catalog.calibration) == 0.0
-    assert overheads_of(load, engine, catalog.calibration).untuned_fraction == 0.0
+    overheads = overheads_of(load, engine, catalog.calibration)
+    assert overheads.untuned_fraction == 0.0
+    later = overheads_of(load, replace(engine, month=10**6), catalog.calibration)
+    assert overheads.prefill_kernel_s == later.prefill_kernel_s
 
 
 def test_prompts_are_replayed_from_graphs_since_an_engine_has_them_and_never_those_of_latents(catalog: Catalog) -> None:
