@@ -49,8 +49,8 @@ _HEADER = """\
 # What training adds to the kernels of kernels.yaml, fitted on measured runs by scripts/calibrate --only training; do
 # not edit by hand. coefficients: scope = generation/precision, precision, model kind, generation, or *.
 # residuals: quantiles of ln(measured / predicted) where the fit had not seen the run's source, model or GPU, widest of
-# the three, all arms longer by what intervals made without a source, each counting the same, take to hold four of five
-# of these sources' errors; of memory a prediction interval of Student's t over groups.
+# the three, all arms longer by what intervals made without a source take to hold four of five errors of one more, by
+# Student's t over sources in regimes; of memory a prediction interval of Student's t over groups.
 # errors: absolute error over measured, median over groups (source x model x GPU x precision x method) and over rows,
 # p90 over rows; bias = median of predicted over measured less one, inside = share within the 80 % interval; where a
 # source, model or GPU is left out, within the interval that is made without any of its runs.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from scripts.calibration.training_runs import TrainingRun, columned, joined
+from scripts.calibration.training_runs import TrainingRun, as_column, columned, joined
 from service.sizing.table import FloatArray
 from service.sizing.training.coefficients import Software, StepCoefficients, assembled, software_kind
 from service.sizing.training.layouts import micro_batches
@@ -307,25 +307,22 @@ class StackedRuns:
         self._recipe = columned(joined([run.job.recipe for run in runs]))
         self._rates = columned(joined([run.rates for run in runs]))
 
-        def column(values: Sequence[float]) -> FloatArray:
-            return np.array(values)[:, None]
-
-        self._rounds = column([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
+        self._rounds = as_column([max(1, int(micro_batches(r.layouts, r.job.batch_sequences)[0])) for r in runs])
         self._kind = np.array([KINDS.index(software_kind(r.job.recipe.compute, moe=r.job.shape.is_moe)) for r in runs])
         self._recipes = [RECIPES.index(r.place.recipe) if r.place.recipe in RECIPES else len(RECIPES) for r in runs]
         years = np.array([run.software_years for run in runs])
-        self._linked = column([run.linked for run in runs])
-        self._up = column([run.bare_up_bytes_s for run in runs])
-        self._out = column([run.bare_out_bytes_s for run in runs])
-        self._measured = np.log(column([run.measured_step_s for run in runs]))
+        self._linked = as_column([run.linked for run in runs])
+        self._up = as_column([run.bare_up_bytes_s for run in runs])
+        self._out = as_column([run.bare_out_bytes_s for run in runs])
+        self._measured = np.log(as_column([run.measured_step_s for run in runs]))
         precisions = [run.place.precision if run.place.precision in PRECISIONS else "bf16" for run in runs]
         since = np.array([FUSED_EXPERTS_SINCE_YEAR["*" if name == "bf16" else "fp8"] for name in precisions])
         self._software = Software(
-            age_years=column([run.age_years for run in runs]),
-            parted_scores=column(np.where(years < FUSED_ATTENTION_SINCE_YEAR, 1.0, 0.0)),
-            parted_experts=column(np.where(years < since, 1.0, 0.0)),
-            parted_norms=column(np.where(years < FUSED_NORMS_SINCE_YEAR, 1.0, 0.0)),
-            narrow=column([float(name != "bf16") for name in precisions]),
+            age_years=as_column([run.age_years for run in runs]),
+            parted_scores=as_column(np.where(years < FUSED_ATTENTION_SINCE_YEAR, 1.0, 0.0)),
+            parted_experts=as_column(np.where(years < since, 1.0, 0.0)),
+            parted_norms=as_column(np.where(years < FUSED_NORMS_SINCE_YEAR, 1.0, 0.0)),
+            narrow=as_column([float(name != "bf16") for name in precisions]),
         )
         self._precision = np.array([_AT["product_factor", name] for name in precisions])
         narrow = [name if name in GROUPED else "fp8" for name in precisions]
@@ -338,12 +335,12 @@ class StackedRuns:
             [_AT["generation_factor", f"{r.place.generation}/{p}"] for r, p in zip(runs, precisions, strict=True)]
         )
         self._wide = np.array([_AT["generation_factor", f"{run.place.generation}/bf16"] for run in runs])
-        self._plain = column([run.job.recipe.plain_stack for run in runs])
-        self._plain_kernels = column([run.job.recipe.plain_kernels for run in runs])
-        plain_attention = column([run.job.plain_attention for run in runs])
-        self._captured = ~self._plain & column([run.captured for run in runs])
-        self._early = plain_attention & column(years < EARLY_ATTENTION_UNTIL_YEAR)
-        self._lags = plain_attention & column([run.place.generation not in OLD_ATTENTION for run in runs])
+        self._plain = as_column([run.job.recipe.plain_stack for run in runs])
+        self._plain_kernels = as_column([run.job.recipe.plain_kernels for run in runs])
+        plain_attention = as_column([run.job.plain_attention for run in runs])
+        self._captured = ~self._plain & as_column([run.captured for run in runs])
+        self._early = plain_attention & as_column(years < EARLY_ATTENTION_UNTIL_YEAR)
+        self._lags = plain_attention & as_column([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
         raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
         self.weight = raw / raw.mean()
@@ -389,11 +386,11 @@ class StackedRuns:
             if name == "expert_factor":
                 return np.asarray(np.exp(vectors[self._experts]), dtype=np.float64)
             if name == "recipe_factor":
-                usual = np.ones(vectors.shape[1])
-                factors = [*(_values(vectors, name, recipe) for recipe in RECIPES), usual]
-                return np.stack(factors)[self._recipes]
+                factors = [*(_values(vectors, name, recipe) for recipe in RECIPES), np.ones(vectors.shape[1])]
+                return np.asarray(np.stack(factors)[self._recipes], dtype=np.float64)
             if (name, KINDS[0]) in _AT:
-                return np.stack([_values(vectors, name, kind) for kind in KINDS])[self._kind]
+                gains = np.stack([_values(vectors, name, kind) for kind in KINDS])
+                return np.asarray(gains[self._kind], dtype=np.float64)
             return _values(vectors, name)
 
         return assembled(of, self._software)

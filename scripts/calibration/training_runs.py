@@ -189,14 +189,23 @@ def joined(records: Sequence[_Record]) -> _Record:
 
 def columned(record: _Record) -> _Record:
     """The same runs as columns, so that many fits of all of them are one array."""
-    return type(record)(**{field.name: _as_column(getattr(record, field.name)) for field in fields(record)})
+    return type(record)(**{field.name: _each_as_column(getattr(record, field.name)) for field in fields(record)})
 
 
-def _as_column(value: Any) -> Any:
-    if isinstance(value, LayerProducts | Curves | Decoding):
+def _each_as_column(value: Any) -> Any:
+    if isinstance(value, LayerProducts):
+        return columned(value)
+    if isinstance(value, Curves):
+        return columned(value)
+    if isinstance(value, Decoding):
         return columned(value)
     # What decodes has points of its own in every row.
-    return value[:, None] if isinstance(value, np.ndarray) and value.ndim == 1 else value
+    return as_column(value) if isinstance(value, np.ndarray) and value.ndim == 1 else value
+
+
+def as_column(values: Any) -> Any:
+    """A number of each run as a column of them."""
+    return np.asarray(values)[:, None]
 
 
 def _decodings(values: Sequence[Decoding | None], *, like: Decoding) -> Decoding:

@@ -60,7 +60,7 @@ def estimate_training(
     job, layouts = deployed_layouts(job, deployment)
     chosen = fitted_layouts(job, layouts, deployment, table=table, calibration=calibration)
     point = point_at(job, chosen, row=0, table=table, server=0, calibration=calibration)
-    certainty = certainty_of(job, calibration, subject=architecture.id, gpu=gpu.id, gpus=point.gpus)
+    certainty = certainty_of(job, calibration, subject=architecture.id, gpu=gpu, gpus=point.gpus)
     return Estimate(
         kind="training",
         gpu=gpu.id,

@@ -8,6 +8,7 @@ import numpy as np
 
 from service.sizing.calibration import Calibration
 from service.sizing.evidence import nearest_evidence
+from service.sizing.hardware import GpuSpec
 from service.sizing.interval import Basis, Interval, Metric, Spread, interval, spread_of
 from service.sizing.place import memory_parts
 from service.sizing.precision import Precision
@@ -17,7 +18,7 @@ from service.sizing.training.job import Job
 from service.sizing.training.layouts import Layouts
 from service.sizing.training.memory import Memory
 from service.sizing.training.passes import layer_passes
-from service.sizing.training.rates import best_product_fraction, peak_flop_s
+from service.sizing.training.rates import best_product_fraction, is_trained, peak_flop_s
 from service.sizing.training.recipe import scatters
 from service.sizing.training.step import StepTime
 from service.sizing.units import DAY_S, GB, HOUR_S, KW, TFLOP_S
@@ -97,19 +98,20 @@ class Certainty:
     nearest: tuple[str, ...]
 
 
-def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, gpus: int) -> Certainty:
-    """Residual bands of the job's regime, wider on a GPU without measured training runs."""
+def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: GpuSpec, gpus: int) -> Certainty:
+    """Residual bands of the job's regime, wider on a GPU without measured runs or without fitted ones of its kind."""
     basis, nearest = nearest_evidence(
         calibration,
         kind="training",
         subject=subject,
-        gpu=gpu,
+        gpu=gpu.id,
         precision=str(job.recipe.compute),
         gpus=gpus,
         size=job.step_tokens,
         length_tokens=float(job.workload.seq_len_tokens),
     )
-    widen = calibration.assumption("interval.extrapolation_factor") if basis is Basis.EXTRAPOLATED else 1.0
+    far = basis is Basis.EXTRAPOLATED or not is_trained(gpu, calibration)
+    widen = calibration.assumption("interval.extrapolation_factor") if far else 1.0
     floor = calibration.assumption("interval.floor_fraction")
     bands = [
         spread_of(calibration.residual("training.step_time_s", name), widen=widen, floor=floor)
@@ -117,7 +119,7 @@ def certainty_of(job: Job, calibration: Calibration, *, subject: str, gpu: str, 
     ]
     return Certainty(
         step=_at_right_angles(bands),
-        best_product_fraction=best_product_fraction(calibration.curves, gpu, job.recipe.compute),
+        best_product_fraction=best_product_fraction(calibration.curves, gpu.id, job.recipe.compute),
         memory=job.memory_spread.centred(),
         basis=basis,
         nearest=nearest,

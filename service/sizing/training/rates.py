@@ -45,6 +45,11 @@ def generation(gpu: GpuSpec) -> str:
     return _GENERATIONS.get(gpu.compute_capability or "", "unknown")
 
 
+def is_trained(gpu: GpuSpec, calibration: Calibration) -> bool:
+    """Whether trainings on GPUs of its generation were fitted; of others the kernels are known alone."""
+    return calibration.coefficient("training.product_peak_fraction", generation(gpu)) > 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rates:
     """Per candidate. Curves are those of single kernels; `domain` is the GPUs that the fast link joins.

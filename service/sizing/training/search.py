@@ -94,8 +94,9 @@ def _certainties(
 ) -> dict[int, Certainty]:
     """By server; those of one GPU and as many of them have one."""
     alike = {row: (table.gpus[row].id, _typical(fleet, row)) for row in rows.tolist()}
+    specs = {table.gpus[row].id: table.gpus[row] for row in rows.tolist()}
     known = {
-        (gpu, gpus): certainty_of(job, calibration, subject=subject, gpu=gpu, gpus=gpus)
+        (gpu, gpus): certainty_of(job, calibration, subject=subject, gpu=specs[gpu], gpus=gpus)
         for gpu, gpus in set(alike.values())
     }
     return {row: known[those] for row, those in alike.items()}

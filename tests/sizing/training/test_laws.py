@@ -135,7 +135,7 @@ def test_quantiles_are_ordered(found: Job, server: str) -> None:
     spec = CATALOG.hardware.server(server)
     table = build_table((spec,), (CATALOG.hardware.gpu(spec.gpu),))
     point = point_at(found, layouts(dp=8, sharding=1), row=0, table=table, server=0, calibration=CATALOG.calibration)
-    certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=spec.gpu, gpus=8)
+    certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=CATALOG.hardware.gpu(spec.gpu), gpus=8)
     metrics = training_metrics(point, certainty, goodput=goodput_interval(found, point, CATALOG.calibration), servers=1)
     for metric in metrics:
         assert 0.0 < metric.interval.p10 <= metric.interval.p50 <= metric.interval.p90
@@ -151,7 +151,7 @@ def test_no_training_is_faster_than_the_products_of_its_gpu(
     columns = layouts(dp=8, sharding=sharding, micro_batch=micro_batch)
     point = point_at(found, columns, row=0, table=table, server=0, calibration=CATALOG.calibration)
     assert point.mfu <= 1.0
-    certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=spec.gpu, gpus=8)
+    certainty = certainty_of(found, CATALOG.calibration, subject="any", gpu=CATALOG.hardware.gpu(spec.gpu), gpus=8)
     metrics = training_metrics(point, certainty, goodput=goodput_interval(found, point, CATALOG.calibration), servers=1)
     mfu = next(metric.interval for metric in metrics if metric.name == "mfu")
     best = best_product_fraction(CATALOG.calibration.curves, spec.gpu, found.recipe.compute)
