@@ -26,8 +26,8 @@ _PRIOR_WEIGHT, _CLIP = 1.0, 2.5
 _LOSS_SCALES = {"tpot_ms": 0.65, "ttft_ms": 0.4, "output_tokens_s": 0.65}
 # An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.
 _STEP, _STEEPEST = 0.01, 3.0
-# A run of a group of n weighs n to this power. What times to first token of a group miss is mostly the same habit of one
-# setup (how clients start, which prompts share a pass), so that many runs say little more of it than a few.
+# A run of a group of n weighs n to this power. What times to first token of a group miss is mostly one habit of its
+# setup (how clients start, which prompts share a pass), of which many runs say little more than a few.
 _GROUP_POWERS = {"tpot_ms": -0.35, "ttft_ms": -0.8, "output_tokens_s": -0.35}
 _WEAK_FACTOR = 0.3
 # How many instances the pools had was not published: the run says little of one instance.
@@ -158,9 +158,7 @@ class Fitting:
         return np.concatenate([np.full(np.count_nonzero(self._known(name)), _LOSS_SCALES[name]) for name in METRICS])
 
     def _weighted(self, errors: dict[str, FloatArray]) -> FloatArray:
-        clipped = {
-            name: np.clip(errors[name], -_CLIP, _CLIP) * _WEIGHTS[name] * self.weights[name] for name in METRICS
-        }
+        clipped = {name: np.clip(errors[name], -_CLIP, _CLIP) * _WEIGHTS[name] * self.weights[name] for name in METRICS}
         return np.concatenate([clipped[name][self._known(name)] for name in METRICS])
 
     def _rows(self, rows: FloatArray) -> FloatArray:

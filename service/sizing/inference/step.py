@@ -33,8 +33,8 @@ class StepParts:
 
     `launches` is what each kernel takes however little it has to do; collectives keep theirs.
     `least` is what the data sheet allows at best, whatever kernels took alone.
-    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs. What the host does
-    for prompts takes `host_factor` times as long beside these GPUs as beside most.
+    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs. What the host
+    does for prompts takes `host_factor` times as long beside these GPUs as beside most.
     """
 
     products: FloatArray

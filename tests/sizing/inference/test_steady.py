@@ -8,7 +8,16 @@ import pytest
 from service.sizing.inference.disaggregated import Prefill, balanced, busiest, decoding, prefilling
 from service.sizing.inference.least import PassLeast
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.steady import Passes, SteadyState, Stream, aggregated, arriving, pass_tokens, wait_s, wait_tail_s
+from service.sizing.inference.steady import (
+    Passes,
+    SteadyState,
+    Stream,
+    aggregated,
+    arriving,
+    pass_tokens,
+    wait_s,
+    wait_tail_s,
+)
 from service.sizing.inference.step import StepParts
 
 PLAIN = Overheads(
