@@ -26,7 +26,10 @@ _PRIOR_WEIGHT, _CLIP = 1.0, 2.5
 _LOSS_SCALES = {"tpot_ms": 0.65, "ttft_ms": 0.4, "output_tokens_s": 0.65}
 # An error hardly moves by more than its coefficient; where a queue overflows it jumps, which is no slope.
 _STEP, _STEEPEST = 0.01, 3.0
-_GROUP_POWER, _WEAK_FACTOR = -0.35, 0.3
+# A run of a group of n weighs n to this power. What times to first token of a group miss is mostly one habit of its
+# setup (how clients start, which prompts share a pass), of which many runs say little more than a few.
+_GROUP_POWERS = {"tpot_ms": -0.35, "ttft_ms": -0.8, "output_tokens_s": -0.35}
+_WEAK_FACTOR = 0.3
 # How many instances the pools had was not published: the run says little of one instance.
 _UNCOUNTED_FACTOR = 0.3
 # Unpinned builds on older pages, and bursts whose lengths nobody ran: they count less.
@@ -115,7 +118,7 @@ class Fitting:
 
     def __init__(self, runs: Runs, place: Slots) -> None:
         self.runs = runs
-        self.weight = _weights(runs.runs)
+        self.weights = {name: _weights(runs.runs, power) for name, power in _GROUP_POWERS.items()}
         member = {"*": np.ones(len(runs.runs)), "moe": runs.moe.astype(np.float64)}
         member |= {engine: (runs.engine == engine).astype(np.float64) for engine in ENGINES}
         self._slots: dict[str, list[tuple[int, FloatArray]]] = {}
@@ -155,7 +158,7 @@ class Fitting:
         return np.concatenate([np.full(np.count_nonzero(self._known(name)), _LOSS_SCALES[name]) for name in METRICS])
 
     def _weighted(self, errors: dict[str, FloatArray]) -> FloatArray:
-        clipped = {name: np.clip(errors[name], -_CLIP, _CLIP) * _WEIGHTS[name] * self.weight for name in METRICS}
+        clipped = {name: np.clip(errors[name], -_CLIP, _CLIP) * _WEIGHTS[name] * self.weights[name] for name in METRICS}
         return np.concatenate([clipped[name][self._known(name)] for name in METRICS])
 
     def _rows(self, rows: FloatArray) -> FloatArray:
@@ -165,9 +168,9 @@ class Fitting:
         return self.runs.known(name)
 
 
-def _weights(runs: Sequence[ServedRun]) -> FloatArray:
+def _weights(runs: Sequence[ServedRun], power: float) -> FloatArray:
     many = Counter(run.place.group for run in runs)
-    raw = np.array([many[run.place.group] ** _GROUP_POWER for run in runs])
+    raw = np.array([many[run.place.group] ** power for run in runs])
     weak = np.array([run.burst or run.place.source in _WEAK_SOURCES for run in runs])
     raw = np.where(weak, raw * _WEAK_FACTOR, raw)
     raw = np.where(np.array([run.uncounted for run in runs]), raw * _UNCOUNTED_FACTOR, raw)

@@ -14,7 +14,6 @@ from service.sizing.inference.steady import (
     admission_s,
     before,
     eager_s,
-    sequences_s,
     wait_s,
     wait_tail_s,
 )
@@ -120,7 +119,7 @@ def decoding(
     above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
     shorter queues keep the tail of the TTFT under `ttft_s`.
     """
-    host = sequences_s(passes, overheads)
+    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
     step = (passes.decode.elapsed_s(overheads) + host) * (1.0 + overheads.untuned_fraction)
     wanted = passes.batch / (stream.steps * step)
     fixed = transfer_s + JOINING_STEPS * step + admission_s(stream, overheads, host_factor=passes.decode.host_factor)

@@ -76,7 +76,7 @@ class Machine:
     crosses_s: FloatArray
     stage_bytes_s: FloatArray
     transfer_bytes_s: FloatArray
-    # How much longer the processor beside the GPUs takes for its work than those of most systems.
+    # How much longer the processor beside the GPUs takes for what prompts ask of it than those of most systems.
     host_factor: FloatArray
 
     def take(self, rows: IntArray) -> "Machine":

@@ -64,7 +64,7 @@ class Reserves:
     """What software leaves of the memory, and takes of it beside weights and sequences: numbers, or one per candidate.
 
     `memory_fraction` is the engine's own share of the visible memory, `usable_fraction` what could be filled at most.
-    Where its own share leaves less than `least_cache_fraction` for sequences, operators give it more, as far as there is.
+    Where its own share leaves less than `least_cache_fraction` for sequences, operators give it more of what there is.
     """
 
     reserve_gb: Numeric

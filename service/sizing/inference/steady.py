@@ -99,7 +99,7 @@ def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
 
 def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadyState:
     """Prefill and decode share the GPUs: every so many steps carry prompts, and take longer for it."""
-    host = sequences_s(passes, overheads)
+    host = overheads.sequence_s * np.maximum(1.0, passes.batch) * overheads.host_vintage
     alone = passes.decode.elapsed_s(overheads)
     tuned = alone + host
     untuned = overheads.untuned_fraction * tuned
@@ -165,12 +165,6 @@ def _apart_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     regular = stream.closed * (1.0 - overheads.closed_queue_fraction)
     apart = 1.0 - stream.closed * together_fraction(stream, overheads)
     return np.asarray((1.0 - regular) * apart, dtype=np.float64)
-
-
-def sequences_s(passes: Passes, overheads: Overheads) -> FloatArray:
-    """Host work [s] of a step for its sequences: sample, detokenise, stream."""
-    work = overheads.sequence_s * np.maximum(1.0, passes.batch) * passes.decode.host_factor
-    return np.asarray(work * overheads.host_vintage, dtype=np.float64)
 
 
 def admission_s(stream: Stream, overheads: Overheads, *, host_factor: Numeric) -> FloatArray:

@@ -33,8 +33,8 @@ class StepParts:
 
     `launches` is what each kernel takes however little it has to do; collectives keep theirs.
     `least` is what the data sheet allows at best, whatever kernels took alone.
-    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs. Work of the host
-    takes `host_factor` times as long beside these GPUs as beside most.
+    `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs. What the host
+    does for prompts takes `host_factor` times as long beside these GPUs as beside most.
     """
 
     products: FloatArray
@@ -65,7 +65,7 @@ class StepParts:
         busy = np.maximum(multiplied * vintage, self.least.multiplied)
         busy = busy + np.maximum(attended * vintage, self.least.attended) + beside * vintage
         gaps = self.kernels * overheads.kernel_s + self.exchanges * overheads.exchange_s + overheads.step_s
-        return np.asarray(busy + gaps * self.host_factor * overheads.host_vintage, dtype=np.float64)
+        return np.asarray(busy + gaps * overheads.host_vintage, dtype=np.float64)
 
 
 def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:

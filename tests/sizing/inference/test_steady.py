@@ -8,7 +8,16 @@ import pytest
 from service.sizing.inference.disaggregated import Prefill, balanced, busiest, decoding, prefilling
 from service.sizing.inference.least import PassLeast
 from service.sizing.inference.overheads import Overheads
-from service.sizing.inference.steady import Passes, SteadyState, Stream, aggregated, arriving, pass_tokens, wait_s, wait_tail_s
+from service.sizing.inference.steady import (
+    Passes,
+    SteadyState,
+    Stream,
+    aggregated,
+    arriving,
+    pass_tokens,
+    wait_s,
+    wait_tail_s,
+)
 from service.sizing.inference.step import StepParts
 
 PLAIN = Overheads(
@@ -91,7 +100,7 @@ def test_a_new_model_decodes_more_slowly_and_its_prompts_add_as_much_as_ever() -
     assert new.cycle_s[0, 0] - tuned.cycle_s[0, 0] == pytest.approx(0.25 * 0.02)
 
 
-def test_a_slower_host_takes_longer_for_its_work_and_for_nothing_else() -> None:
+def test_a_slower_host_takes_longer_for_prompts_and_for_nothing_else() -> None:
     def on(factor: float, overheads: Overheads) -> SteadyState:
         run = passes()
         slow = {name: replace(getattr(run, name), host_factor=factor) for name in ("decode", "mixed", "full")}
@@ -101,9 +110,8 @@ def test_a_slower_host_takes_longer_for_its_work_and_for_nothing_else() -> None:
     for gains in ("tpot_s", "ttft_s"):
         assert getattr(on(1.5, PLAIN), gains) == getattr(on(1.0, PLAIN), gains)
         assert getattr(on(1.5, working), gains) > getattr(on(1.0, working), gains)
-    # Steps without prompts: ten kernels, twenty sequences and the step itself.
-    took = [on(factor, working).step_s[0, 0] for factor in (1.0, 1.5)]
-    assert took[1] - took[0] == pytest.approx(0.5 * (10 * 1e-6 + 2e-4 + 20 * 1e-5))
+    # Steps without prompts are replayed from graphs.
+    assert on(1.5, working).step_s == on(1.0, working).step_s
 
 
 def test_ranks_of_attention_data_parallelism_gather_prompts_for_some_steps() -> None:
