@@ -59,7 +59,7 @@ class Setting:
     @property
     def limit(self) -> FloatArray:
         """Most sequences that an instance decodes at once."""
-        return batch_limit(self.memory, self.bench.layouts, self.calibration)
+        return batch_limit(self.memory, self.bench.layouts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
     memory = site.memory(legal)
     bench = site.bench(legal, disaggregated=False, prefill=None)
     copies = copies_of(legal, deployment)
-    limit = batch_limit(memory, legal, site.calibration)
+    limit = batch_limit(memory, legal)
     batch = _compared_batch(bench, deployment.load or Load(), limit=limit, copies=copies, traffic=site.traffic)
     point = operate(bench, batch=batch, traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
