@@ -209,7 +209,7 @@ def _load(run: MeasuredInference) -> Load:
     if said is None or said.kind is None:
         return Load()
     if said.kind is not LoadKind.CONCURRENCY:
-        return Load(kind=said.kind)
+        return Load(kind=said.kind, alike=said.kind is LoadKind.SATURATED and _alike(run))
     if said.value is None:
         return Load()
     return Load(kind=said.kind, value=said.value, arrival=said.arrival or Arrival.STEADY, alike=_alike(run))

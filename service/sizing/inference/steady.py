@@ -112,7 +112,8 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     # One rank alone waits for no other.
     ranked = bool((np.asarray(passes.attention_dp) > 1.0).any())
     if ranked:
-        prompts = prompts + _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
+        stalled = _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
+        prompts = prompts + (1.0 - queued_alike(stream)) * stalled
     others = overheads.interference * _others(passes, stream) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
     cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
@@ -151,6 +152,14 @@ def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     """
     more = np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
     return np.asarray(overheads.wave + stream.alike_fraction * more, dtype=np.float64)
+
+
+def queued_alike(stream: Stream) -> FloatArray:
+    """1 where requests that all take the same number of steps wait in a queue that never empties.
+
+    Ranks that are filled at once then end at once, and take the next prompts in the same passes.
+    """
+    return np.asarray(stream.alike_fraction * (1.0 - stream.closed), dtype=np.float64)
 
 
 def _apart_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
