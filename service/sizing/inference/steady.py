@@ -87,9 +87,17 @@ class SteadyState:
     decode: StepParts
 
 
-def pass_tokens(passes_per_step: Numeric, *, new_tokens: Numeric, chunk_tokens: Numeric) -> FloatArray:
-    """Prompt tokens of one mixed pass: a whole prompt, or all that arrive in a step, but never more than a chunk."""
-    return np.asarray(np.minimum(chunk_tokens, np.maximum(new_tokens, passes_per_step * new_tokens)), dtype=np.float64)
+def pass_tokens(rank_sequences: Numeric, stream: Stream, *, chunk_tokens: Numeric) -> FloatArray:
+    """Prompt tokens of one mixed pass: a whole prompt, or all that arrive in a step, but never more than a chunk.
+
+    Where a queue of requests that are alike is served, those that were let in by one pass end together, and as many
+    take their places: their prompts fill passes, and the steps between carry none.
+    """
+    arrived = arriving(rank_sequences, stream)
+    alike = queued_alike(stream)
+    together = arrived + alike * (rank_sequences - arrived) if np.any(alike) else arrived
+    prompts = np.maximum(1.0, together) * stream.new_tokens
+    return np.asarray(np.minimum(chunk_tokens, prompts), dtype=np.float64)
 
 
 def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
