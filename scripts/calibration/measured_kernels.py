@@ -25,8 +25,8 @@ _CACHE_FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
 # What serving never asks for would only bend the curves: slivers of matrices, contexts of a few tokens.
 _LEAST_SIDE, _MOST_SIDE, _LEAST_ELEMENTS, _MOST_ROWS = 256, 20_000, 2**18, 16_384
 _LEAST_CONTEXT, _MOST_CONTEXT_BATCH, _MOST_HEADS = 64, 65_536, 64
-# Heads of each width have kernels of their own: under TensorRT-LLM on cards those of 64 and 256 elements run at less than
-# half the rate of those of 128 in 8 bit, and one curve through all of them was wrong for each.
+# Heads of each width have kernels of their own: under TensorRT-LLM on cards those of 64 and 256 elements run at less
+# than half the rate of those of 128 in 8 bit, and one curve through all of them was wrong for each.
 _CONTEXT_WIDTHS = {Operation.CONTEXT_ATTENTION: 128, Operation.CONTEXT_NARROW: 64, Operation.CONTEXT_WIDE: 256}
 # Query heads that share one of the cache, at least. Those that share none, which hardly any model of today has, may be
 # served by other kernels: by TensorRT-LLM on Hopper by such as take half as long again for the same bytes.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun.legal import evaluate
-from service.planning.rerun.publication import software_month
+from service.planning.rerun.publication import is_compiled, software_month
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
 from service.sizing.architecture import ModelArchitecture
@@ -160,6 +160,7 @@ def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Relea
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
         software_month=software_month(said.software, run.published, releases),
+        compiled=is_compiled(said.software),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),

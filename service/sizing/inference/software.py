@@ -43,8 +43,13 @@ class Software:
     prefill_graphs: bool
 
 
-def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
-    """The engine asked for, else the default; `month` is YYYY-MM, none means that of the newest measured runs."""
+def software_of(
+    engine: ServingEngine | None, month: str | None, calibration: Calibration, *, compiled: bool = False
+) -> Software:
+    """The engine asked for, else the default; `month` is YYYY-MM, none means that of the newest measured runs.
+
+    `compiled`: its passes were compiled beforehand, and are launched as graphs are.
+    """
     newest = _months(calibration.newest_software)
     age = 0 if month is None else max(0, newest - _months(month))
     chosen = engine or DEFAULT_ENGINE
@@ -66,7 +71,7 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         narrow_cache=chosen in _NARROW_CACHES,
         general_experts=own is not None and newest - age < _months(own.month),
         prompts_first=chosen in _PROMPTS_FIRST,
-        prefill_graphs=graphs is not None and newest - age >= _months(graphs.month),
+        prefill_graphs=compiled or (graphs is not None and newest - age >= _months(graphs.month)),
     )
 
 

@@ -121,7 +121,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     ranked = bool((np.asarray(passes.attention_dp) > 1.0).any())
     if ranked:
         stalled = _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
-        prompts = prompts + (1.0 - queued_alike(stream)) * stalled
+        prompts = prompts + _drifted(stream, overheads) * stalled
     others = overheads.interference * _others(passes, stream) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
     cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
@@ -165,9 +165,14 @@ def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
 def queued_alike(stream: Stream) -> FloatArray:
     """1 where requests that all take the same number of steps wait in a queue that never empties.
 
-    Ranks that are filled at once then end at once, and take the next prompts in the same passes.
+    Those that are let in together end together, on all ranks at once as far as these stay in step.
     """
     return np.asarray(stream.alike_fraction * (1.0 - stream.closed), dtype=np.float64)
+
+
+def _drifted(stream: Stream, overheads: Overheads) -> FloatArray:
+    """Share of the stalls of ranks that come independently which is left where a queue keeps them in step."""
+    return np.asarray(1.0 - queued_alike(stream) * (1.0 - overheads.queued_stall_fraction), dtype=np.float64)
 
 
 def _apart_fraction(stream: Stream, overheads: Overheads) -> FloatArray:

@@ -36,6 +36,7 @@ PLAIN = Overheads(
     pool_wave_fraction=0.0,
     closed_queue_fraction=1.0,
     replayed_fraction=0.0,
+    queued_stall_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
