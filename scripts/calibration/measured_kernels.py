@@ -25,7 +25,9 @@ _CACHE_FORMATS = {"bfloat16": "bf16", "fp8": "fp8"}
 # What serving never asks for would only bend the curves: slivers of matrices, contexts of a few tokens.
 _LEAST_SIDE, _MOST_SIDE, _LEAST_ELEMENTS, _MOST_ROWS = 256, 20_000, 2**18, 16_384
 _LEAST_CONTEXT, _MOST_CONTEXT_BATCH, _MOST_HEADS = 64, 65_536, 64
-_HEAD_WIDTHS = (64, 128, 256)
+# Heads of each width have kernels of their own: under TensorRT-LLM on cards those of 64 and 256 elements run at less
+# than half the rate of those of 128 in 8 bit, and one curve through all of them was wrong for each.
+_CONTEXT_WIDTHS = {Operation.CONTEXT_ATTENTION: 128, Operation.CONTEXT_NARROW: 64, Operation.CONTEXT_WIDE: 256}
 # Query heads that share one of the cache, at least. Those that share none, which hardly any model of today has, may be
 # served by other kernels: by TensorRT-LLM on Hopper by such as take half as long again for the same bytes.
 _LEAST_SHARED_HEADS = 2
@@ -121,7 +123,9 @@ def _attention(folder: Path) -> Iterator[Measured]:
     rows = rows[(rows["isl"] >= _LEAST_CONTEXT) & (rows["batch_size"] * rows["isl"] <= _MOST_CONTEXT_BATCH)]
     # A narrow cache goes with narrow arithmetic where an engine has it.
     mixed = (rows["kv_cache_dtype"] == "fp8") & (rows["attn_dtype"] == "bfloat16") & (rows["engine"] != "vllm")
-    yield from _both(Operation.CONTEXT_ATTENTION, _usual_heads(rows[~mixed]), _context_work)
+    rows = _usual_heads(rows[~mixed])
+    for operation, width in _CONTEXT_WIDTHS.items():
+        yield from _both(operation, rows[rows["head_dim"] == width], _context_work)
     rows = pd.read_parquet(folder / "generation_attention.parquet")
     shared = rows["num_heads"] >= _LEAST_SHARED_HEADS * rows["num_key_value_heads"]
     rows = rows[shared & (rows["step"] >= _LEAST_CONTEXT - 1)]
@@ -132,7 +136,7 @@ def _usual_heads(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(
         precision=rows["kv_cache_dtype"].map(_CACHE_FORMATS), window_size=rows["window_size"].fillna(0.0)
     )
-    rows = rows[rows["head_dim"].isin(_HEAD_WIDTHS) & (rows["num_heads"] <= _MOST_HEADS)]
+    rows = rows[rows["head_dim"].isin(_CONTEXT_WIDTHS.values()) & (rows["num_heads"] <= _MOST_HEADS)]
     shape = ["batch_size", "isl", "step", "num_heads", "num_key_value_heads", "head_dim", "window_size"]
     return _quickest(rows, ["gpu", "engine", "precision", *shape])
 

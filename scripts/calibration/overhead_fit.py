@@ -69,6 +69,8 @@ SPECS = (
     Spec(name="prefill_interference", start=0.8, base=0.3, by_engine=0.2),
     # Ranks meet in every layer: but for prompts that come to several at once, all of them wait.
     Spec(name="rank_stall_fraction", start=0.8, base=0.3, by_engine=0.2),
+    # Requests that are alike, waiting in a queue, are let in and end on all ranks at once, until ranks drift apart.
+    Spec(name="queued_stall_fraction", start=0.4, base=0.5),
     Spec(name="rank_wait_steps", start=8.0, base=0.4, by_engine=1.2),
     # Half a step is in flight when a prompt comes; engines that schedule while they compute take it a step later.
     Spec(name="admission_steps", start=1.5, base=0.2, by_engine=0.1),

@@ -101,6 +101,7 @@ class Runs:
         return replace(
             found,
             stall_fraction=np.minimum(1.0, found.stall_fraction),
+            queued_stall_fraction=np.minimum(1.0, found.queued_stall_fraction),
             wave=np.minimum(1.0, found.wave),
             in_step_fraction=np.minimum(1.0, found.in_step_fraction),
             pool_wave_fraction=np.minimum(1.0, found.pool_wave_fraction),

@@ -93,7 +93,8 @@ def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedR
     bench, traffic = setting.bench, setting.traffic
     grid = batch_grid(setting.limit, points=GRID, smallest=_SMALLEST_BATCH)
     pooled = None if bench.prefill is None else pooled_passes_of(bench, bench.prefill, grid, traffic)
-    software = software_of(deployment.engine or workload.engine, deployment.software_month, catalog.calibration)
+    engine, month = deployment.engine or workload.engine, deployment.software_month
+    software = software_of(engine, month, catalog.calibration, compiled=deployment.compiled)
     bounds = None if workload.slo is None else (workload.slo.ttft_ms or np.inf, workload.slo.tpot_ms or np.inf)
     return ServedRun(
         place=Place(

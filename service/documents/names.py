@@ -234,10 +234,13 @@ ASSUMPTIONS: Mapping[str, str] = {
     "tokens.p95": "Tokens of a target, 95th percentile",
     "state_copies": "Copies of the state of a sequence",
     "windowed_cache_fraction": "Share of the cache beyond a window that is kept",
+    "scheduled_sequences_rank": "Sequences scheduled at once",
     "speculative_decoding": "Speculative decoding",
     "slo": "Bounds of latency",
 }
-PER_ENGINE = frozenset({"memory_fraction", "held_output_fraction", "state_copies", "windowed_cache_fraction"})
+PER_ENGINE = frozenset(
+    {"memory_fraction", "held_output_fraction", "state_copies", "windowed_cache_fraction", "scheduled_sequences_rank"}
+)
 """Assumptions whose id ends in the serving software that they are of."""
 OWN_UNITS: Mapping[str, str] = {
     "gpu_seconds_item": "GPU-seconds",

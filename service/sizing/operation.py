@@ -33,6 +33,8 @@ class Operation(StrEnum):
 
     PRODUCT = "product"
     CONTEXT_ATTENTION = "context_attention"
+    CONTEXT_NARROW = "context_narrow"
+    CONTEXT_WIDE = "context_wide"
     GENERATION_ATTENTION = "generation_attention"
     CONTEXT_MLA = "context_mla"
     CONTEXT_SPARSE = "context_sparse"
@@ -187,6 +189,8 @@ class Line:
 
 
 _STANDS_IN = {
+    Operation.CONTEXT_NARROW: Operation.CONTEXT_ATTENTION,
+    Operation.CONTEXT_WIDE: Operation.CONTEXT_ATTENTION,
     Operation.CONTEXT_SPARSE: Operation.CONTEXT_MLA,
     Operation.CONTEXT_COMPRESSED: Operation.CONTEXT_MLA,
 }

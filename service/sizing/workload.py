@@ -313,3 +313,5 @@ class Deployment:
     engine: ServingEngine | None = None
     # "YYYY-MM": when the serving software was published; None is today's.
     software_month: str | None = None
+    # Whether its passes were compiled into engines beforehand, which launch their kernels without a framework.
+    compiled: bool = False

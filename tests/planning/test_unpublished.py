@@ -3,7 +3,7 @@
 import pytest
 
 from service.planning.rerun import unpublished
-from service.planning.rerun.publication import month_of, software_month
+from service.planning.rerun.publication import is_compiled, month_of, software_month
 from service.planning.rerun.training import evaluate_training, training_metrics
 from service.schemas.measured import MeasuredTraining, PublishedTrainer, PublishedTraining
 from service.sizing.calibration import Release
@@ -82,6 +82,20 @@ def test_software_is_as_old_as_its_version(software: str | None, month: str) -> 
 def test_software_may_be_dated_where_its_publication_is_not() -> None:
     assert software_month("vllm 0.12.1", None, RELEASES) == "2025-12"
     assert software_month("vllm", None, RELEASES) is None
+
+
+@pytest.mark.parametrize(
+    ("software", "compiled"),
+    [
+        ("TensorRT 10.11, CUDA 12.9", True),
+        ("TensorRT-LLM 1.0 (PyTorch backend)", False),
+        ("trtllm 1.2.0rc2", False),
+        ("vLLM 0.12.0, CUDA 13.0", False),
+        (None, False),
+    ],
+)
+def test_software_that_is_a_compiler_launches_passes_as_graphs(software: str | None, compiled: bool) -> None:
+    assert is_compiled(software) is compiled
 
 
 def test_data_ranks_and_micro_batch_follow_from_batch_and_accumulation() -> None:

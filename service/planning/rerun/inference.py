@@ -6,7 +6,7 @@ from dataclasses import replace
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
 from service.planning.rerun.legal import evaluate
-from service.planning.rerun.publication import software_month
+from service.planning.rerun.publication import is_compiled, software_month
 from service.planning.rerun.run import Evaluated, Rerun, times
 from service.schemas.measured import MeasuredInference, PublishedPool, PublishedServing, Speculation
 from service.sizing.architecture import ModelArchitecture
@@ -160,6 +160,7 @@ def _deployment(run: MeasuredInference, releases: Mapping[tuple[str, str], Relea
         mode=said.mode or Serving.AGGREGATED,
         engine=said.engine,
         software_month=software_month(said.software, run.published, releases),
+        compiled=is_compiled(said.software),
         prefill=_pool(said.prefill),
         decode=_pool(said.decode),
         load=_load(run),
@@ -211,7 +212,7 @@ def _load(run: MeasuredInference) -> Load:
     # So many requests and no word on how they came are so many in flight.
     kind = said.kind or LoadKind.CONCURRENCY
     if kind is not LoadKind.CONCURRENCY:
-        return Load(kind=kind)
+        return Load(kind=kind, alike=kind is LoadKind.SATURATED and _alike(run))
     if said.value is None:
         return Load()
     return Load(kind=kind, value=said.value, arrival=said.arrival or Arrival.STEADY, alike=_alike(run))

@@ -11,6 +11,8 @@ _YEAR = re.compile(r"20\d\d", re.ASCII)
 # A name on its own: what is built around an engine counts its versions otherwise.
 _VERSION = re.compile(r"(?<![\w-])(vllm|sglang|trtllm|tensorrt-llm)\s+v?(\d+(?:\.\w+)+)", re.ASCII | re.IGNORECASE)
 _NAMES = {"trtllm": ServingEngine.TENSORRT_LLM}
+# The compiler itself, not the engine that is named after it and runs models in PyTorch since its release 1.0.
+_COMPILER = re.compile(r"(?<![\w-])tensorrt\s+v?\d", re.ASCII | re.IGNORECASE)
 
 
 def month_of(published: str | None, released: str | None = None) -> str | None:
@@ -40,6 +42,11 @@ def software_month(
     named = [found[0] for found in _MONTH.finditer(software or "")]
     month = _middle(named[0], named[-1]) if named else _released(software or "", releases)
     return told if month is None else min(month, told or month)
+
+
+def is_compiled(software: str | None) -> bool:
+    """Whether the software that was published is a compiler of engines: MLPerf's submissions name TensorRT."""
+    return _COMPILER.search(software or "") is not None
 
 
 def _released(software: str, releases: Mapping[tuple[str, str], Release]) -> str | None:

@@ -12,20 +12,21 @@ from service.sizing.table import FloatArray
 
 # Kernels that gather entries of a latent hold the queries of so many heads, and take as long for fewer of them.
 _GATHERED_HEADS = 64
-# A score of a prompt is exponentiated whatever the width of its head: as much again as so many elements of it. The
-# curves of attention stand for heads of 128: those of 64 take a third longer by their FLOP, those of 256 a sixth less.
-_SCORE_WIDTH = 64.0
-_USUAL_SCORE = 1.0 + _SCORE_WIDTH / 128.0
+# Kernels of prompts were measured with heads of 64, 128 and 256 elements: the nearest stands for the others.
+_NARROW_HEAD, _WIDE_HEAD = 96, 192
 _QUERY_BYTES, _SCORE_BYTES = 2.0, 4.0
 
 
 class AttentionFamily(StrEnum):
     """Which kernels do the work: heads with a cache of their own, one latent for all heads, or a recurrent state.
 
-    Of latents some are gathered: an indexer picks entries of a whole cache (sparse), or of a compressed one.
+    Of heads those of 64 elements and those of 256 have kernels of their own for prompts. Of latents some are gathered:
+    an indexer picks entries of a whole cache (sparse), or of a compressed one.
     """
 
     SOFTMAX = "softmax"
+    NARROW = "narrow"
+    WIDE = "wide"
     LATENT = "latent"
     SPARSE = "sparse"
     COMPRESSED = "compressed"
@@ -55,14 +56,18 @@ class AttentionGroup:
     prefill_flop: float
     index_elements: float
     index_flop: float
-    # What a score of a prompt costs over one of the usual width, by the FLOP of both.
-    score_factor: float
     heads: int
     kv_heads: int
     decode_query_elements: float
     prefill_query_elements: float
     state_elements: float
     state_flop: float
+
+
+def _family(head_dim: int) -> AttentionFamily:
+    if head_dim <= _NARROW_HEAD:
+        return AttentionFamily.NARROW
+    return AttentionFamily.SOFTMAX if head_dim < _WIDE_HEAD else AttentionFamily.WIDE
 
 
 def _softmax_group(mixer: Mixer) -> AttentionGroup:
@@ -75,7 +80,7 @@ def _softmax_group(mixer: Mixer) -> AttentionGroup:
         elements=mixer.kv_heads * width,
         decode_flop=flop,
         prefill_flop=flop,
-        score_factor=(mixer.head_dim + _SCORE_WIDTH) / (_USUAL_SCORE * mixer.head_dim),
+        family=_family(mixer.head_dim),
         kv_heads=mixer.kv_heads,
         decode_query=float(mixer.heads * width),
         prefill_query=float(mixer.heads * width),
@@ -156,7 +161,6 @@ def _group(
     stride: float = 1.0,
     state: float = 0.0,
     state_flop: float = 0.0,
-    score_factor: float = 1.0,
 ) -> AttentionGroup:
     indexer = mixer.indexer
     return AttentionGroup(
@@ -170,7 +174,6 @@ def _group(
         prefill_flop=prefill_flop,
         index_elements=float(indexer.head_dim) if indexer else 0.0,
         index_flop=2.0 * indexer.heads * indexer.head_dim if indexer else 0.0,
-        score_factor=score_factor,
         heads=max(1, mixer.heads),
         kv_heads=max(1, kv_heads),
         decode_query_elements=decode_query,

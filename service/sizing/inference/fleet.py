@@ -105,7 +105,7 @@ def plan_fleet(
     """
     layouts = bench.layouts
     verdict = memory_verdict(bench.load, layouts, memory, longest_tokens=targets.longest_tokens, table=table)
-    limit = np.where(verdict.feasible, batch_limit(memory, layouts, calibration), 1.0)
+    limit = np.where(verdict.feasible, batch_limit(memory, layouts), 1.0)
     grid = batch_grid(limit, points=_COARSE, smallest=_SMALLEST_BATCH)
     ttft_s = (targets.ttft_s / margins.ttft)[:, None]
 

@@ -3,7 +3,7 @@
 They are settled once for all batches that a search tries.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -162,7 +162,6 @@ def _context(machine: Machine, group: AttentionGroup, lengths: Lengths, *, each:
     if group.family in _GATHERED:
         return _gathered(machine, group, lengths, each=each)
     depth = lengths.prompt_tokens if group.state_elements else attended_tokens(group, _mean_tokens(lengths))
-    each = replace(each, flop=np.asarray(group.score_factor * each.flop, dtype=np.float64))
     return machine.context[group.family].line(each=each, depth=depth)
 
 

@@ -36,6 +36,8 @@ _EXPERTS: dict[Precision, Formats] = {
 _BLOCK_EXPERTS: Formats = (("fp8_block", "fp8"), ("bf16",))
 _CONTEXT = {
     AttentionFamily.SOFTMAX: Operation.CONTEXT_ATTENTION,
+    AttentionFamily.NARROW: Operation.CONTEXT_NARROW,
+    AttentionFamily.WIDE: Operation.CONTEXT_WIDE,
     AttentionFamily.LATENT: Operation.CONTEXT_MLA,
     AttentionFamily.SPARSE: Operation.CONTEXT_SPARSE,
     AttentionFamily.COMPRESSED: Operation.CONTEXT_COMPRESSED,
@@ -43,6 +45,8 @@ _CONTEXT = {
 }
 _GENERATION = {
     AttentionFamily.SOFTMAX: Operation.GENERATION_ATTENTION,
+    AttentionFamily.NARROW: Operation.GENERATION_ATTENTION,
+    AttentionFamily.WIDE: Operation.GENERATION_ATTENTION,
     AttentionFamily.LATENT: Operation.GENERATION_MLA,
     AttentionFamily.SPARSE: Operation.GENERATION_MLA,
     AttentionFamily.COMPRESSED: Operation.GENERATION_MLA,

@@ -19,7 +19,8 @@ from service.sizing.units import GB
 class InferenceMemory:
     """Per candidate, bytes on the fullest GPU. `sequence` is the KV cache and state of one sequence held there.
 
-    `usable` is what could be filled at most, `pool` what the serving engine takes for itself.
+    `usable` is what could be filled at most, `pool` what the serving engine takes for itself; it schedules `scheduled`
+    sequences per attention rank at most, whatever room there is.
     """
 
     weights: FloatArray
@@ -28,6 +29,7 @@ class InferenceMemory:
     sequence: FloatArray
     usable: FloatArray
     pool: FloatArray
+    scheduled: FloatArray
 
     @property
     def fixed(self) -> FloatArray:
@@ -56,6 +58,7 @@ class InferenceMemory:
             sequence=self.sequence[rows],
             usable=self.usable[rows],
             pool=self.pool[rows],
+            scheduled=self.scheduled[rows],
         )
 
 
@@ -172,4 +175,5 @@ def inference_memory(
         sequence=np.maximum(1.0, sequence),
         usable=usable,
         pool=np.maximum(visible * reserves.memory_fraction, least),
+        scheduled=np.full(visible.shape, software.scheduled_sequences),
     )

@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from service.sizing.calibration import Calibration
 from service.sizing.inference.disaggregated import balanced
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
@@ -16,11 +15,10 @@ from service.sizing.table import FloatArray
 _SMALLEST_BATCH = 0.02
 
 
-def batch_limit(memory: InferenceMemory, layouts: InferenceLayouts, calibration: Calibration) -> FloatArray:
+def batch_limit(memory: InferenceMemory, layouts: InferenceLayouts) -> FloatArray:
     """Most sequences that one instance decodes at once: what memory holds, and what serving engines schedule."""
-    held = memory.sequences_gpu * layouts.attention_dp
-    scheduled = calibration.assumption("inference.scheduled_sequences_rank") * layouts.attention_dp
-    return np.asarray(np.maximum(1.0, np.minimum(held, scheduled)), dtype=np.float64)
+    rank = np.minimum(memory.sequences_gpu, memory.scheduled)
+    return np.asarray(np.maximum(1.0, rank * layouts.attention_dp), dtype=np.float64)
 
 
 def batch_grid(limit: FloatArray, *, points: int, smallest: float = 1.0) -> FloatArray:

@@ -119,7 +119,7 @@ def _ask(some: list[Picked], scene: Scene) -> PointAsk:
         traffic=scene.traffic,
         unit=demand.unit,
         wanted=fleet.predicted[rows] if demand.unit is Unit.GPUS else demand.wanted / fleet.instances[rows],
-        limit=batch_limit(group.memory.take(group.fits[rows]), group.layouts.take(rows), scene.calibration),
+        limit=batch_limit(group.memory.take(group.fits[rows]), group.layouts.take(rows)),
         batch=fleet.batch[rows],
         # As many prefill instances as there are: whole ones wait less than those that match the rate.
         prefill_ratio=(fleet.prefill_instances / fleet.instances)[rows, None] if group.disaggregated else None,

@@ -24,8 +24,9 @@ class Overheads:
     The vintages are how much slower older software ran kernels and host work, `untuned_fraction` the part by which a
     decode step is slower while the software is new to the model. `interference` is the share of a prompt's
     passes that delays the sequences which decode beside it, `stall_fraction` the share of prompts on other ranks of
-    attention data parallelism that a rank stands still for, `rank_wait_steps` the steps that a prompt waits there for
-    prompts on other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
+    attention data parallelism that a rank stands still for, `queued_stall_fraction` the share of that where a queue of
+    requests that are alike keeps ranks in step, `rank_wait_steps` the steps that a prompt waits there for prompts on
+    other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
     of the clients of a closed loop whose prompts arrive together, `in_step_fraction` the share of those whose requests
     are alike under an engine that takes prompts first (0 under others), `pool_wave_fraction` the same before a prefill
     pool, `closed_queue_fraction` the part of the wait of independent arrivals that clients of a closed loop have,
@@ -50,6 +51,7 @@ class Overheads:
     untuned_fraction: Numeric
     interference: Numeric
     stall_fraction: Numeric
+    queued_stall_fraction: Numeric
     rank_wait_steps: Numeric
     admission_steps: Numeric
     wave: Numeric
@@ -115,6 +117,7 @@ def assembled(
         untuned_fraction=of("untuned_fraction") * newness,
         interference=of("prefill_interference"),
         stall_fraction=of("rank_stall_fraction"),
+        queued_stall_fraction=of("queued_stall_fraction"),
         rank_wait_steps=of("rank_wait_steps"),
         admission_steps=of("admission_steps"),
         wave=of("closed_loop_wave_fraction"),

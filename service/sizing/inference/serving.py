@@ -21,7 +21,6 @@ from service.sizing.inference.steady import (
     Passes,
     SteadyState,
     aggregated,
-    arriving,
     pass_tokens,
 )
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
@@ -187,8 +186,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
     """The passes of an instance whose prefill and decode share GPUs."""
     machine, stream = bench.machine, traffic.stream
     sequences = _stepping(machine, batch)
-    arrived = arriving(batch / (machine.attention_dp * machine.pp), stream)
-    carried = pass_tokens(arrived, new_tokens=traffic.new_tokens, chunk_tokens=bench.chunk_tokens)
+    carried = pass_tokens(batch / (machine.attention_dp * machine.pp), stream, chunk_tokens=bench.chunk_tokens)
     lengths = lengths_of(traffic)
     decode, mixed = paired_parts(bench.load, machine, Pass(decode=sequences, prefill_tokens=carried, lengths=lengths))
     _DECODED.put((machine, lengths, sequences.shape, sequences.tobytes()), decode)

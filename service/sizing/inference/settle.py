@@ -59,7 +59,7 @@ class Setting:
     @property
     def limit(self) -> FloatArray:
         """Most sequences that an instance decodes at once."""
-        return batch_limit(self.memory, self.bench.layouts, self.calibration)
+        return batch_limit(self.memory, self.bench.layouts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,8 @@ def settle(
     """Server, formats, layout, copies and pools of a deployment. Raises as `estimate_inference` does."""
     server, gpu, chosen_server = placed_server(deployment, hardware)
     table = build_table((server,), (gpu,))
-    software = software_of(deployment.engine or workload.engine, deployment.software_month, calibration)
+    engine = deployment.engine or workload.engine
+    software = software_of(engine, deployment.software_month, calibration, compiled=deployment.compiled)
     formats = choose_formats(workload, architecture, gpu, software=software)
     load = model_load(architecture, weight=formats.weight, kv=formats.kv)
     require_known(load, table, gpu)
@@ -108,7 +109,7 @@ def settle(
     split: tuple[Assumed, ...] = ()
     pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
     if pools is None:
-        placement = _placement(site, deployment)
+        placement = _placement(site, deployment, bounds=slo_seconds(workload.slo))
         setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
     else:
         placement, setting = _pooled(site, pools, deployment, workload, asked)
@@ -199,7 +200,7 @@ def _pooled(
     return placement, setting
 
 
-def _placement(site: _Site, deployment: Deployment) -> Placement:
+def _placement(site: _Site, deployment: Deployment, *, bounds: tuple[float, float]) -> Placement:
     """The stated layout, or of those that fit the one with the highest throughput over all copies at the load."""
     load = site.load
     if has_stated_layout(deployment):
@@ -216,8 +217,9 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
     memory = site.memory(legal)
     bench = site.bench(legal, disaggregated=False, prefill=None)
     copies = copies_of(legal, deployment)
-    limit = batch_limit(memory, legal, site.calibration)
-    batch = _compared_batch(bench, deployment.load or Load(), limit=limit, copies=copies, traffic=site.traffic)
+    limit = batch_limit(memory, legal)
+    asked = deployment.load or Load()
+    batch = _compared_batch(bench, asked, limit=limit, copies=copies, traffic=site.traffic, bounds=bounds)
     point = operate(bench, batch=batch, traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
@@ -226,11 +228,22 @@ def _placement(site: _Site, deployment: Deployment) -> Placement:
     return placed(legal.take(np.array([best])), deployment)
 
 
-def _compared_batch(bench: Bench, asked: Load, *, limit: FloatArray, copies: IntArray, traffic: Traffic) -> FloatArray:
-    """The batch at which layouts are compared: what so many clients make, else the largest.
+def _compared_batch(
+    bench: Bench,
+    asked: Load,
+    *,
+    limit: FloatArray,
+    copies: IntArray,
+    traffic: Traffic,
+    bounds: tuple[float, float],
+) -> FloatArray:
+    """The batch at which layouts are compared: what so many clients make, what carries most within bounds of TTFT and
+    TPOT [s], else the largest.
 
     Few clients are served soonest by all GPUs together, many by ranks that each have some of their own.
     """
+    if asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
+        return _largest_within(bench, bounds, limit=limit, traffic=traffic)
     if asked.kind is not LoadKind.CONCURRENCY:
         return limit
     return solve_batch(bench, wanted=float(asked.value or 1) / copies, by_rate=False, limit=limit, traffic=traffic)
@@ -247,7 +260,8 @@ def operating_point(
         )
         batch = float(within_pools[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
-        batch = _largest_within(setting, workload, limit)
+        bounds, ratio = slo_seconds(workload.slo), setting.prefill_ratio
+        batch = float(_largest_within(setting.bench, bounds, limit=limit, traffic=setting.traffic, ratio=ratio)[0])
     else:
         by_rate = asked.kind is LoadKind.RATE
         wanted = (asked.requests_s or 0.0) if by_rate else float(asked.value or 1)
@@ -280,12 +294,14 @@ def _burst(setting: Setting, clients: float) -> PointValues:
     return burst_values(steady, together, clients, traffic=setting.traffic, medians=setting.bench.medians)
 
 
-def _largest_within(setting: Setting, workload: InferenceWorkload, limit: FloatArray) -> float:
-    """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
-    ttft_s, tpot_s = slo_seconds(workload.slo)
+def _largest_within(
+    bench: Bench, bounds: tuple[float, float], *, limit: FloatArray, traffic: Traffic, ratio: float | None = None
+) -> FloatArray:
+    """Of each layout the batch that carries most while its tails meet the bounds; the smallest batch when none does."""
+    ttft_s, tpot_s = bounds
     grid = batch_grid(limit, points=160, smallest=0.05)
-    point = serve(setting.bench, batch=grid, traffic=setting.traffic, prefill_ratio=setting.prefill_ratio)
-    ok = np.flatnonzero(within(point, ttft_s=ttft_s, tpot_s=tpot_s)[0])
+    point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=ratio)
+    kept = within(point, ttft_s=ttft_s, tpot_s=tpot_s)
     # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
-    best = ok[np.argmax(point.requests_s[0, ok])] if ok.size else 0
-    return float(grid[0, int(best)])
+    best = np.argmax(np.where(kept, point.requests_s, 0.0), axis=1)
+    return np.asarray(grid[np.arange(best.size), best], dtype=np.float64)

@@ -22,7 +22,8 @@ class Software:
     `month` counts the months of the calendar up to its release.
     Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
     the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times. Layers with a
-    window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so.
+    window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so. Of one
+    attention rank it runs `scheduled_sequences` at once at most.
     `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another. `general_experts`: it had
     no kernels of its own yet for experts in the usual formats, whatever the GPU. `prompts_first`: it takes all prompts
     that wait before it decodes on. `prefill_graphs`: it replays passes with prompts from graphs.
@@ -35,14 +36,20 @@ class Software:
     held_output_fraction: float
     state_copies: float
     windowed_cache_fraction: float
+    scheduled_sequences: float
     narrow_cache: bool
     general_experts: bool
     prompts_first: bool
     prefill_graphs: bool
 
 
-def software_of(engine: ServingEngine | None, month: str | None, calibration: Calibration) -> Software:
-    """The engine asked for, else the default; `month` is YYYY-MM, none means that of the newest measured runs."""
+def software_of(
+    engine: ServingEngine | None, month: str | None, calibration: Calibration, *, compiled: bool = False
+) -> Software:
+    """The engine asked for, else the default; `month` is YYYY-MM, none means that of the newest measured runs.
+
+    `compiled`: its passes were compiled beforehand, and are launched as graphs are.
+    """
     newest = _months(calibration.newest_software)
     age = 0 if month is None else max(0, newest - _months(month))
     chosen = engine or DEFAULT_ENGINE
@@ -60,10 +67,11 @@ def software_of(engine: ServingEngine | None, month: str | None, calibration: Ca
         held_output_fraction=of("held_output_fraction"),
         state_copies=of("state_copies"),
         windowed_cache_fraction=of("windowed_cache_fraction"),
+        scheduled_sequences=of("scheduled_sequences_rank"),
         narrow_cache=chosen in _NARROW_CACHES,
         general_experts=own is not None and newest - age < _months(own.month),
         prompts_first=chosen in _PROMPTS_FIRST,
-        prefill_graphs=graphs is not None and newest - age >= _months(graphs.month),
+        prefill_graphs=compiled or (graphs is not None and newest - age >= _months(graphs.month)),
     )
 
 

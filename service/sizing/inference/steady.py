@@ -87,9 +87,17 @@ class SteadyState:
     decode: StepParts
 
 
-def pass_tokens(passes_per_step: Numeric, *, new_tokens: Numeric, chunk_tokens: Numeric) -> FloatArray:
-    """Prompt tokens of one mixed pass: a whole prompt, or all that arrive in a step, but never more than a chunk."""
-    return np.asarray(np.minimum(chunk_tokens, np.maximum(new_tokens, passes_per_step * new_tokens)), dtype=np.float64)
+def pass_tokens(rank_sequences: Numeric, stream: Stream, *, chunk_tokens: Numeric) -> FloatArray:
+    """Prompt tokens of one mixed pass: a whole prompt, or all that arrive in a step, but never more than a chunk.
+
+    Where a queue of requests that are alike is served, those that were let in by one pass end together, and as many
+    take their places: their prompts fill passes, and the steps between carry none.
+    """
+    arrived = arriving(rank_sequences, stream)
+    alike = queued_alike(stream)
+    together = arrived + alike * (rank_sequences - arrived) if np.any(alike) else arrived
+    prompts = np.maximum(1.0, together) * stream.new_tokens
+    return np.asarray(np.minimum(chunk_tokens, prompts), dtype=np.float64)
 
 
 def arriving(rank_sequences: Numeric, stream: Stream) -> FloatArray:
@@ -113,7 +121,8 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     # One rank alone waits for no other.
     ranked = bool((np.asarray(passes.attention_dp) > 1.0).any())
     if ranked:
-        prompts = prompts + _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
+        stalled = _stalled_s(passes, overheads, alone=alone, passes_rank=arrived * share)
+        prompts = prompts + _drifted(stream, overheads) * stalled
     own = np.maximum(1.0, share) * mixed
     own_tail = np.maximum(
         own, _tail_s(passes, stream, overheads, added=gpu - alone, alone=alone, beside=host + untuned)
@@ -155,6 +164,19 @@ def together_fraction(stream: Stream, overheads: Overheads) -> FloatArray:
     """
     more = np.maximum(0.0, overheads.in_step_fraction - overheads.wave)
     return np.asarray(overheads.wave + stream.alike_fraction * more, dtype=np.float64)
+
+
+def queued_alike(stream: Stream) -> FloatArray:
+    """1 where requests that all take the same number of steps wait in a queue that never empties.
+
+    Those that are let in together end together, on all ranks at once as far as these stay in step.
+    """
+    return np.asarray(stream.alike_fraction * (1.0 - stream.closed), dtype=np.float64)
+
+
+def _drifted(stream: Stream, overheads: Overheads) -> FloatArray:
+    """Share of the stalls of ranks that come independently which is left where a queue keeps them in step."""
+    return np.asarray(1.0 - queued_alike(stream) * (1.0 - overheads.queued_stall_fraction), dtype=np.float64)
 
 
 def _apart_fraction(stream: Stream, overheads: Overheads) -> FloatArray:

@@ -64,10 +64,18 @@ def test_where_nobody_measured_gathering_it_takes_the_efficiency_of_attention_to
     assert measured.operation is Operation.CONTEXT_COMPRESSED
 
 
-def test_scores_cost_as_much_whatever_the_width_of_a_head(catalog: Catalog) -> None:
-    """By its FLOP a head of 64 takes a third longer than one of 128, and one of 256 a sixth less."""
-    factors = {
-        model: attention_groups(catalog.models[model].architecture)[0].score_factor
-        for model in ("gpt-oss-120b", "llama-3.1-8b", "gemma-2-9b")
-    }
-    assert factors == pytest.approx({"gpt-oss-120b": 4.0 / 3.0, "llama-3.1-8b": 1.0, "gemma-2-9b": 5.0 / 6.0})
+@pytest.mark.parametrize(
+    ("model", "family", "operation"),
+    [
+        ("gpt-oss-120b", AttentionFamily.NARROW, Operation.CONTEXT_NARROW),
+        ("llama-3.1-8b", AttentionFamily.SOFTMAX, Operation.CONTEXT_ATTENTION),
+        ("gemma-2-9b", AttentionFamily.WIDE, Operation.CONTEXT_WIDE),
+    ],
+)
+def test_prompts_are_timed_by_the_kernels_for_the_width_of_a_head(
+    catalog: Catalog, model: str, family: AttentionFamily, operation: Operation
+) -> None:
+    assert {group.family for group in attention_groups(catalog.models[model].architecture)} == {family}
+    found = catalog.calibration.curves.curve(operation, "rtx-pro-6000-se", "tensorrt-llm", (("fp8",),))
+    assert found.operation is operation
+    assert found.median_error_fraction < 0.1

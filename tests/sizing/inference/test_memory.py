@@ -112,6 +112,7 @@ def held_by_engine(catalog: Catalog, engine: ServingEngine, load: ModelLoad, *, 
     [
         (ServingEngine.SGLANG, "gemma-4-12b", 0.8),
         (ServingEngine.VLLM, "gemma-4-12b", 0.0),
+        (ServingEngine.TENSORRT_LLM, "gpt-oss-120b", 1.0),
         # All of its layers are compressed, there is nothing to share out.
         (ServingEngine.SGLANG, "deepseek-v4-flash", 0.0),
     ],

@@ -74,6 +74,19 @@ def test_prompts_are_replayed_from_graphs_since_an_engine_has_them_and_never_tho
         assert replayed(latent, ServingEngine.SGLANG, None) == 0.0
 
 
+def test_engines_that_were_compiled_replay_prompts_and_never_those_of_latents(catalog: Catalog) -> None:
+    engine = software_of(ServingEngine.TENSORRT_LLM, "2025-08", catalog.calibration, compiled=True)
+    for model, replayed in (("llama-2-70b", 1.0), ("deepseek-v3", 0.0)):
+        load = model_load(catalog.models[model].architecture, weight=Precision.FP8, kv=Precision.FP8)
+        assert overheads_of(load, engine, catalog.calibration).replayed_fraction == replayed
+
+
+def test_each_engine_schedules_as_many_sequences_as_its_default_says(catalog: Catalog) -> None:
+    most = {engine: software_of(engine, None, catalog.calibration).scheduled_sequences for engine in ServingEngine}
+    assert most[ServingEngine.TENSORRT_LLM] == 2048
+    assert most[ServingEngine.VLLM] == most[ServingEngine.SGLANG] == 1024
+
+
 def test_clients_stay_in_step_only_under_engines_that_take_prompts_first(catalog: Catalog) -> None:
     load = model_load(catalog.models["deepseek-v3"].architecture, weight=Precision.FP8, kv=Precision.FP8)
     shares = {

@@ -9,7 +9,7 @@ from service.errors import InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.estimate import estimate
 from service.sizing.precision import Precision
 from service.sizing.result import Estimate
-from service.sizing.workload import InferenceWorkload, Load, LoadKind, Pool, Serving, TokenLength
+from service.sizing.workload import InferenceWorkload, Load, LoadKind, Pool, Serving, Slo, TokenLength
 from tests.build import deployment, inference_workload
 
 
@@ -113,6 +113,17 @@ def test_an_open_layout_is_the_one_in_which_the_clients_are_served_soonest(catal
     open_ = estimated(catalog, tp=None, **asked)
     stated = [estimated(catalog, tp=tp, **asked) for tp in (1, 2, 4, 8)]
     best = max(p50(found, "output_tokens_s") for found in stated if found.fits)
+    assert p50(open_, "output_tokens_s") >= 0.999 * best
+
+
+def test_an_open_layout_is_the_one_that_carries_most_within_the_bounds(catalog: Catalog) -> None:
+    """And not the one that would carry most without them: copies on one GPU each, too slow for the bounds."""
+    workload = inference_workload(slo=Slo(ttft_ms=1000.0, tpot_ms=12.0, percentile=99.0))
+    asked = {"gpus": 8, "load": Load(kind=LoadKind.HIGHEST_RATE_WITHIN_SLO)}
+    open_ = estimated(catalog, workload, tp=None, **asked)
+    stated = [estimated(catalog, workload, tp=tp, **asked) for tp in (1, 2, 4, 8)]
+    best = max(p50(found, "output_tokens_s") for found in stated if found.fits and found.meets_slo)
+    assert open_.meets_slo
     assert p50(open_, "output_tokens_s") >= 0.999 * best
 
 

@@ -45,6 +45,7 @@ PLAIN = Overheads(
     pool_wave_fraction=0.0,
     closed_queue_fraction=1.0,
     replayed_fraction=0.0,
+    queued_stall_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
 )
@@ -293,9 +294,34 @@ def test_waiting_follows_pollaczek_and_khinchine() -> None:
 
 
 def test_a_pass_carries_a_prompt_or_all_that_arrive_but_never_more_than_a_chunk() -> None:
-    assert pass_tokens(0.1, new_tokens=500.0, chunk_tokens=8192.0) == 500.0
-    assert pass_tokens(3.0, new_tokens=500.0, chunk_tokens=8192.0) == 1500.0
-    assert pass_tokens(30.0, new_tokens=500.0, chunk_tokens=8192.0) == 8192.0
+    # Requests of 100 steps: of 10 sequences one ends in every tenth step, of 3,000 thirty in each.
+    for sequences, tokens in ((10.0, 500.0), (300.0, 1500.0), (3000.0, 8192.0)):
+        assert pass_tokens(sequences, stream(new_tokens=500.0), chunk_tokens=8192.0) == tokens
+
+
+def test_prompts_of_a_queue_of_requests_that_are_alike_fill_passes() -> None:
+    """Those let in by one pass end together, and as many take their places."""
+    queue = stream(new_tokens=500.0, alike_fraction=1.0)
+    for sequences, tokens in ((0.1, 500.0), (10.0, 5000.0), (300.0, 8192.0)):
+        assert pass_tokens(sequences, queue, chunk_tokens=8192.0) == tokens
+    # Clients that come back one by one do not.
+    closed = stream(new_tokens=500.0, alike_fraction=1.0, closed=1.0)
+    assert pass_tokens(10.0, closed, chunk_tokens=8192.0) == 500.0
+
+
+def test_ranks_that_a_queue_keeps_in_step_stand_still_for_a_part_of_the_stalls() -> None:
+    eight = replace(passes(), attention_dp=8.0)
+
+    def cycle_s(left: float, alike: float) -> float:
+        overheads = replace(PLAIN, stall_fraction=1.0, queued_stall_fraction=left)
+        return float(aggregated(eight, stream(alike_fraction=alike), overheads).cycle_s[0, 0])
+
+    apart, none = cycle_s(0.0, 0.0), cycle_s(0.0, 1.0)
+    assert none < apart == cycle_s(1.0, 1.0)
+    assert cycle_s(0.25, 1.0) == pytest.approx(none + 0.25 * (apart - none))
+
+
+def test_prompts_arrive_as_requests_end() -> None:
     assert arriving(50.0, stream()) == pytest.approx(0.5)
 
 
