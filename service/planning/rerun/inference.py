@@ -67,8 +67,10 @@ def inference_metrics(run: MeasuredInference, evaluated: Evaluated) -> Mapping[s
     workload, gpus = rerun.workload, rerun.deployment.gpus
     assert isinstance(workload, InferenceWorkload)
     isl, osl = workload.isl_tokens.mean, workload.osl_tokens.mean
-    decode = _pool_gpus(run.deployment.decode, run.deployment.prefill, gpus)
-    prefill = _pool_gpus(run.deployment.prefill, run.deployment.decode, gpus)
+    decode, prefill = (
+        gpus if plan is None else plan.instances * plan.tp * plan.pp * plan.attention_dp
+        for plan in (evaluated.estimate.decode, evaluated.estimate.prefill)
+    )
     output = found["output_tokens_s"]
     total = times(output, (isl + osl) / osl)
     return {
@@ -180,16 +182,6 @@ def _instance_gpus(said: PublishedServing) -> int:
 def _gpus_of(pool: PublishedPool) -> int:
     each = pool.gpus_per_instance or (pool.tp or 1) * (pool.attention_dp or 1)
     return pool.gpus or (pool.instances or 1) * each
-
-
-def _pool_gpus(pool: PublishedPool | None, other: PublishedPool | None, gpus: int) -> int:
-    """GPUs of one pool: as published, else what the other leaves; all where prefill and decode share them."""
-    if pool is None:
-        return gpus
-    if pool.gpus is not None or pool.instances is not None or other is None:
-        return min(gpus, _gpus_of(pool))
-    left = gpus - _gpus_of(other)
-    return left if left > 0 else min(gpus, _gpus_of(pool))
 
 
 def _pool(said: PublishedPool | None) -> Pool | None:

@@ -8,10 +8,12 @@ from service.sizing.calibration import Calibration
 from service.sizing.inference.disaggregated import balanced
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
-from service.sizing.inference.requests import Requests
-from service.sizing.inference.serving import Bench, ServingPoint, serve
+from service.sizing.inference.requests import Requests, Traffic
+from service.sizing.inference.serving import Bench, ServingPoint, serve, within
+from service.sizing.inference.traffic import slo_seconds
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
+from service.sizing.workload import Slo
 
 _SMALLEST_BATCH = 0.02
 
@@ -67,6 +69,18 @@ def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
     point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
     return balanced(grid, point.prefill_fraction)
+
+
+def largest_within(
+    bench: Bench, slo: Slo | None, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None
+) -> FloatArray:
+    """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
+    ttft_s, tpot_s = slo_seconds(slo)
+    grid = batch_grid(limit, points=160, smallest=0.05)
+    point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
+    # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
+    carried = np.where(within(point, ttft_s=ttft_s, tpot_s=tpot_s), point.requests_s, 0.0)
+    return grid[np.arange(grid.shape[0]), np.argmax(carried, axis=1)]
 
 
 def operate(

@@ -12,15 +12,15 @@ from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import InferenceLayouts, pool_plan
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
-from service.sizing.inference.operate import batch_grid, batch_limit, most_decoding, operate, solve_batch
-from service.sizing.inference.pools import Pools, split_assumed, stated_pools
+from service.sizing.inference.operate import batch_limit, largest_within, most_decoding, operate, solve_batch
+from service.sizing.inference.pools import Pools, pools_of, split_assumed
 from service.sizing.inference.predict import (
     PointValues,
     points_values,
 )
 from service.sizing.inference.queue import burst_values, in_step, with_waiting
 from service.sizing.inference.requests import Traffic
-from service.sizing.inference.serving import Bench, bench_of, serve, within
+from service.sizing.inference.serving import Bench, bench_of
 from service.sizing.inference.software import Software, software_of
 from service.sizing.inference.stated import (
     Placement,
@@ -32,7 +32,7 @@ from service.sizing.inference.stated import (
     require_two,
     stated_layout,
 )
-from service.sizing.inference.traffic import slo_seconds, traffic_of
+from service.sizing.inference.traffic import traffic_of
 from service.sizing.place import placed_server
 from service.sizing.result import Assumed
 from service.sizing.table import FloatArray, HardwareTable, IntArray, build_table
@@ -106,7 +106,7 @@ def settle(
         traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY, alike=asked.alike),
     )
     split: tuple[Assumed, ...] = ()
-    pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
+    pools = pools_of(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
     if pools is None:
         placement = _placement(site, deployment)
         setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
@@ -182,21 +182,39 @@ def _pooled(
     site: _Site, pools: Pools, deployment: Deployment, workload: InferenceWorkload, asked: Load
 ) -> tuple[Placement, Setting]:
     """Of the splits that the deployment may mean the one that carries most at the load; the first of equals."""
-    whole = site.setting(pools.decode, disaggregated=True, prefill=pools.prefill, ratio=1.0)
-    tried = []
-    for decode, prefill in pools.splits:
-        setting = replace(whole, prefill_ratio=prefill / decode)
-        tried.append((operating_point(setting, workload, asked, decode)[1], decode, prefill, setting))
-    _, decode, prefill, setting = max(tried, key=lambda t: t[0])
-    used = decode * int(pools.decode.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
+    rows, decoding, prefilling = np.array(pools.splits, dtype=np.int64).T
+    best = int(np.argmax(_carried(site, pools, workload, asked))) if rows.size > 1 else 0
+    layouts = pools.decode.take(rows[best : best + 1])
+    decode, prefill = int(decoding[best]), int(prefilling[best])
+    setting = site.setting(layouts, disaggregated=True, prefill=pools.prefill, ratio=prefill / decode)
+    used = decode * int(layouts.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
     placement = Placement(
-        layouts=pools.decode,
+        layouts=layouts,
         replicas=decode,
-        ep=int(pools.decode.ep[0]),
+        ep=int(layouts.ep[0]),
         idle_gpus=max(0, deployment.gpus - used),
         prefill=pool_plan(pools.prefill, 0, instances=prefill),
     )
     return placement, setting
+
+
+def _carried(site: _Site, pools: Pools, workload: InferenceWorkload, asked: Load) -> FloatArray:
+    """Requests/s that each split carries at the load; none where a layout has no room for a sequence."""
+    rows, decoding, prefilling = np.array(pools.splits, dtype=np.int64).T
+    layouts = pools.decode.take(rows)
+    bench = site.bench(layouts, disaggregated=True, prefill=pools.prefill.take(np.zeros_like(rows)))
+    memory, traffic, ratio = site.memory(layouts), site.traffic, (prefilling / decoding)[:, None]
+    limit = batch_limit(memory, layouts, site.calibration)
+    if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
+        batch = most_decoding(bench, limit=limit, traffic=traffic, prefill_ratio=ratio)
+    elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
+        batch = largest_within(bench, workload.slo, limit=limit, traffic=traffic, prefill_ratio=ratio)
+    else:
+        by_rate = asked.kind is LoadKind.RATE
+        wanted = ((asked.requests_s or 0.0) if by_rate else float(asked.value or 1)) / decoding
+        batch = solve_batch(bench, wanted=wanted, by_rate=by_rate, limit=limit, traffic=traffic, prefill_ratio=ratio)
+    carried = operate(bench, batch=batch, traffic=traffic, prefill_ratio=ratio).requests_s[:, 0] * decoding
+    return np.where(memory.fixed + memory.sequence <= memory.usable, carried, 0.0)
 
 
 def _placement(site: _Site, deployment: Deployment) -> Placement:
@@ -247,7 +265,10 @@ def operating_point(
         )
         batch = float(within_pools[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
-        batch = _largest_within(setting, workload, limit)
+        ratio = setting.prefill_ratio
+        batch = float(
+            largest_within(setting.bench, workload.slo, limit=limit, traffic=setting.traffic, prefill_ratio=ratio)[0]
+        )
     else:
         by_rate = asked.kind is LoadKind.RATE
         wanted = (asked.requests_s or 0.0) if by_rate else float(asked.value or 1)
@@ -278,14 +299,3 @@ def _burst(setting: Setting, clients: float) -> PointValues:
     steady = setting.point(min(clients, float(setting.limit[0])))
     together = replace(setting, bench=in_step(setting.bench)).point(steady.batch)
     return burst_values(steady, together, clients, traffic=setting.traffic, medians=setting.bench.medians)
-
-
-def _largest_within(setting: Setting, workload: InferenceWorkload, limit: FloatArray) -> float:
-    """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
-    ttft_s, tpot_s = slo_seconds(workload.slo)
-    grid = batch_grid(limit, points=160, smallest=0.05)
-    point = serve(setting.bench, batch=grid, traffic=setting.traffic, prefill_ratio=setting.prefill_ratio)
-    ok = np.flatnonzero(within(point, ttft_s=ttft_s, tpot_s=tpot_s)[0])
-    # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
-    best = ok[np.argmax(point.requests_s[0, ok])] if ok.size else 0
-    return float(grid[0, int(best)])
