@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.inference.disaggregated import balanced
+from service.sizing.inference.disaggregated import balanced, fullest
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
 from service.sizing.inference.requests import Requests, Traffic
@@ -59,7 +59,11 @@ def solve_batch(
         np.exp(np.interp(np.log(w), np.log(row), np.log(batches)))
         for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)
     ]
-    return np.minimum(solved, balanced(grid, point.prefill_fraction)) if prefill_ratio is not None else np.array(solved)
+    return (
+        np.minimum(solved, balanced(grid, point.prefill_fraction, fullest=float(fullest(traffic.stream))))
+        if prefill_ratio is not None
+        else np.array(solved)
+    )
 
 
 def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill_ratio: Numeric | None) -> FloatArray:
@@ -68,7 +72,7 @@ def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill
         return limit
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
     point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
-    return balanced(grid, point.prefill_fraction)
+    return balanced(grid, point.prefill_fraction, fullest=float(fullest(traffic.stream)))
 
 
 def largest_within(
@@ -80,7 +84,7 @@ def largest_within(
     point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
     # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
     carried = np.where(within(point, ttft_s=ttft_s, tpot_s=tpot_s), point.requests_s, 0.0)
-    return grid[np.arange(grid.shape[0]), np.argmax(carried, axis=1)]
+    return np.asarray(grid[np.arange(grid.shape[0]), np.argmax(carried, axis=1)], dtype=np.float64)
 
 
 def operate(
