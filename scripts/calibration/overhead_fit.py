@@ -83,7 +83,8 @@ SPECS = (
     # Requests of one length come back at the distance in which they began, and wait for nobody; those of lengths that
     # are independent wait as if they came by chance. Benchmarks have both.
     Spec(name="closed_queue_fraction", start=0.5, base=0.3),
-    Spec(name="pool_wave_fraction", start=0.3, base=0.6, by_engine=0.4),
+    # Between pools: another scheduler takes the request on, and asks for its cache.
+    Spec(name="handoff_ms", start=40.0, base=0.6, by_engine=0.4),
     # What a tokeniser and a web server take; the rest of a first token is passes. Quick models have theirs in 31 ms.
     Spec(name="ttft_overhead_ms", start=8.0, base=0.3, by_engine=0.3),
     Spec(name="ttft_token_us", start=2.0, base=0.7, by_engine=0.3),

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from scripts.calibration.served_runs import GRID, PARTS, ServedRun, stacked
-from service.sizing.inference.disaggregated import decoding, prefilling
+from service.sizing.inference.disaggregated import decoding, fullest, prefilling
 from service.sizing.inference.least import PassLeast
 from service.sizing.inference.overheads import Overheads, assembled
-from service.sizing.inference.steady import BUSIEST, Passes, SteadyState, Stream, aggregated
+from service.sizing.inference.steady import Passes, SteadyState, Stream, aggregated
 from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
 from service.sizing.table import BoolArray, FloatArray, IntArray
@@ -104,7 +104,6 @@ class Runs:
             queued_stall_fraction=np.minimum(1.0, found.queued_stall_fraction),
             wave=np.minimum(1.0, found.wave),
             in_step_fraction=np.minimum(1.0, found.in_step_fraction),
-            pool_wave_fraction=np.minimum(1.0, found.pool_wave_fraction),
             closed_queue_fraction=np.minimum(1.0, found.closed_queue_fraction),
         )
 
@@ -119,6 +118,7 @@ class Runs:
             overheads,
             pass_tokens=self._chunk,
             most_tokens=self.passes.most_tokens,
+            ranks=self._servers,
         )
         state, _ = decoding(
             self.passes,
@@ -172,7 +172,7 @@ class Runs:
         at = np.where(self.closed, _place(np.log(self._held(state)), clients), best)
         if self.pooled:
             busy = np.log(np.maximum.accumulate(np.maximum(1e-12, state.prefill_fraction), axis=1))
-            at = np.minimum(at, _place(busy, np.full(at.shape, np.log(BUSIEST))))
+            at = np.minimum(at, _place(busy, np.log(fullest(self._stream)[:, 0])))
         return at
 
 

@@ -51,7 +51,7 @@ def predict(catalog: Catalog, line: MeasuredRun | RefusedLine) -> tuple[Predicti
 def _evaluated(catalog: Catalog, run: MeasuredRun) -> tuple[Evaluated, dict[str, Metric]]:
     if isinstance(run, MeasuredInference):
         evaluated = evaluate_inference(catalog, run)
-        return evaluated, dict(inference_metrics(run, evaluated))
+        return evaluated, dict(inference_metrics(evaluated))
     if isinstance(run, MeasuredTraining):
         evaluated = evaluate_training(catalog, run)
         return evaluated, dict(training_metrics(run, evaluated))

@@ -312,14 +312,14 @@ def uncounted(clients: int):
 
 def test_pools_that_nobody_counted_keep_pace_with_their_prompts(catalog):
     said = words(catalog, uncounted(400))
-    assert "deployment.decode.instances=2" in said
+    assert "deployment.decode.instances=4" in said
     # One instance would let hundreds of prompts pile up.
     (prefill,) = (word for word in said if word.startswith("deployment.prefill.instances="))
     assert int(prefill.rpartition("=")[2]) > 1
 
 
 def test_pools_that_nobody_counted_grow_more_slowly_than_their_load(catalog):
-    assert "deployment.decode.instances=1" in words(catalog, uncounted(60))
+    assert "deployment.decode.instances=3" in words(catalog, uncounted(60))
     few, many = (medians(catalog, uncounted(clients))["tpot_ms"] for clients in (60, 960))
     assert many > few
 

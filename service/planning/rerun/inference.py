@@ -35,10 +35,10 @@ _BOUNDS = ("ttft_ms", "tpot_ms")
 _SERVER_GPUS = 8
 # Lengths that somebody chose: multiples of either.
 _ROUND_TOKENS = (64, 100)
-# How often instances are added where nobody said how many there were.
-_POOL_CHANGES = 12
-# A prefill pool that is busier than this lets prompts pile up.
-_SHORT_OF_PREFILL = 0.9
+# How often decode instances are doubled where nobody said how many there were.
+_POOL_CHANGES = 8
+# Prefill instances to a decode instance before which no prompt waits.
+_AMPLE_PREFILL = 16
 
 
 def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
@@ -61,14 +61,16 @@ def evaluate_inference(catalog: Catalog, run: MeasuredInference) -> Evaluated:
     return evaluate(catalog, _without_pools(rerun))
 
 
-def inference_metrics(run: MeasuredInference, evaluated: Evaluated) -> Mapping[str, Metric]:
+def inference_metrics(evaluated: Evaluated) -> Mapping[str, Metric]:
     """Every metric that a served model is published with, by name."""
     found, rerun = evaluated.metrics, evaluated.rerun
     workload, gpus = rerun.workload, rerun.deployment.gpus
     assert isinstance(workload, InferenceWorkload)
     isl, osl = workload.isl_tokens.mean, workload.osl_tokens.mean
-    decode = _pool_gpus(run.deployment.decode, run.deployment.prefill, gpus)
-    prefill = _pool_gpus(run.deployment.prefill, run.deployment.decode, gpus)
+    decode, prefill = (
+        gpus if plan is None else plan.instances * plan.tp * plan.pp * plan.attention_dp
+        for plan in (evaluated.estimate.decode, evaluated.estimate.prefill)
+    )
     output = found["output_tokens_s"]
     total = times(output, (isl + osl) / osl)
     return {
@@ -181,16 +183,6 @@ def _instance_gpus(said: PublishedServing) -> int:
 def _gpus_of(pool: PublishedPool) -> int:
     each = pool.gpus_per_instance or (pool.tp or 1) * (pool.attention_dp or 1)
     return pool.gpus or (pool.instances or 1) * each
-
-
-def _pool_gpus(pool: PublishedPool | None, other: PublishedPool | None, gpus: int) -> int:
-    """GPUs of one pool: as published, else what the other leaves; all where prefill and decode share them."""
-    if pool is None:
-        return gpus
-    if pool.gpus is not None or pool.instances is not None or other is None:
-        return min(gpus, _gpus_of(pool))
-    left = gpus - _gpus_of(other)
-    return left if left > 0 else min(gpus, _gpus_of(pool))
 
 
 def _pool(said: PublishedPool | None) -> Pool | None:
@@ -310,25 +302,25 @@ def _told_load(rerun: Rerun, run: MeasuredInference) -> Rerun:
 def _enough_pools(catalog: Catalog, rerun: Rerun, evaluated: Evaluated) -> Evaluated:
     """As many instances of each pool as operators start for so many requests in flight, where nobody said how many.
 
-    Decode instances grow more slowly than the requests, because larger batches cost less; more of them where memory
-    asks for it. Prefill instances are as many as keep pace.
+    Several decode beside one that prefills even for few requests, and hardly more of them for many, because larger
+    batches cost less; more where memory asks for it. Prefill instances are as many as come nearest to having no time
+    left.
     """
     was = rerun.deployment
     if was.load is None or was.load.value is None or (was.tp is None and was.attention_dp is None):
         return evaluated
-    calibration = catalog.calibration
-    usual = was.load.value / calibration.assumption("evidence.pool_requests")
-    decode = max(1, round(usual ** calibration.assumption("evidence.pool_growth_exponent")))
-    prefill = 1
+    assumed = catalog.calibration.assumption
+    usual = was.load.value / assumed("evidence.pool_requests")
+    decode = max(1, round(assumed("evidence.pool_instances") * usual ** assumed("evidence.pool_growth_exponent")))
     for _ in range(_POOL_CHANGES):
-        evaluated = evaluate(catalog, _with_pools(rerun, decode=decode, prefill=prefill))
-        if evaluated.estimate.bottleneck.startswith("GPU memory"):
-            decode *= 2
-        elif _busy(evaluated.estimate) > _SHORT_OF_PREFILL:
-            prefill += max(1, prefill // 2)
-        else:
+        ample = _AMPLE_PREFILL * decode
+        evaluated = evaluate(catalog, _with_pools(rerun, decode=decode, prefill=ample))
+        if not evaluated.estimate.bottleneck.startswith("GPU memory"):
             break
-    return evaluated
+        decode *= 2
+    # So many would be busy all the time: rates match.
+    needed = ample * _busy(evaluated.estimate)
+    return evaluate(catalog, _with_pools(rerun, decode=decode, prefill=max(1, round(needed))))
 
 
 def _with_pools(rerun: Rerun, *, decode: int, prefill: int) -> Rerun:
@@ -357,13 +349,26 @@ def _busy(estimate: Estimate) -> float:
 
 
 def _smallest_instance(catalog: Catalog, rerun: Rerun) -> Evaluated:
-    """One instance on the fewest GPUs that hold the model and are usual; the largest tried where none does."""
+    """One instance on the fewest GPUs that hold the model and are usual; the largest tried where none does.
+
+    The best that somebody published of pools is that of the GPUs which make most each.
+    """
+    deployment = rerun.deployment
+    best = deployment.load is not None and deployment.load.kind is LoadKind.BEST_PUBLISHED
+    if best and deployment.mode is Serving.DISAGGREGATED:
+        tried = [_on_gpus(catalog, rerun, gpus) for gpus in _instance_sizes(catalog, rerun.architecture)]
+        held = [one for one in tried if one.estimate.fits] or tried
+        return max(held, key=lambda one: one.metrics["tokens_s_gpu"].interval.p50)
     for gpus in _instance_sizes(catalog, rerun.architecture):
-        tried = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus)).with_default("deployment.gpus", gpus)
-        evaluated = evaluate(catalog, tried)
+        evaluated = _on_gpus(catalog, rerun, gpus)
         if evaluated.estimate.fits and _has_room(evaluated.estimate):
             break
     return evaluated
+
+
+def _on_gpus(catalog: Catalog, rerun: Rerun, gpus: int) -> Evaluated:
+    on = replace(rerun, deployment=replace(rerun.deployment, gpus=gpus))
+    return evaluate(catalog, on.with_default("deployment.gpus", gpus))
 
 
 def _instance_sizes(catalog: Catalog, architecture: ModelArchitecture | None) -> list[int]:

@@ -4,13 +4,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from service.sizing.inference.disaggregated import balanced
+from service.sizing.inference.disaggregated import balanced, fullest
 from service.sizing.inference.layout import InferenceLayouts
 from service.sizing.inference.memory import InferenceMemory
-from service.sizing.inference.requests import Requests
-from service.sizing.inference.serving import Bench, ServingPoint, serve
+from service.sizing.inference.requests import Requests, Traffic
+from service.sizing.inference.serving import Bench, ServingPoint, serve, within
+from service.sizing.inference.traffic import slo_seconds
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
+from service.sizing.workload import Slo
 
 _SMALLEST_BATCH = 0.02
 
@@ -56,7 +58,11 @@ def solve_batch(
         np.exp(np.interp(np.log(w), np.log(row), np.log(batches))) * min(1.0, w / row[0])
         for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)
     ]
-    return np.minimum(solved, balanced(grid, point.prefill_fraction)) if prefill_ratio is not None else np.array(solved)
+    return (
+        np.minimum(solved, balanced(grid, point.prefill_fraction, fullest=float(fullest(traffic.stream))))
+        if prefill_ratio is not None
+        else np.array(solved)
+    )
 
 
 def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill_ratio: Numeric | None) -> FloatArray:
@@ -65,7 +71,19 @@ def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill
         return limit
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
     point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
-    return balanced(grid, point.prefill_fraction)
+    return balanced(grid, point.prefill_fraction, fullest=float(fullest(traffic.stream)))
+
+
+def largest_within(
+    bench: Bench, slo: Slo | None, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None
+) -> FloatArray:
+    """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
+    ttft_s, tpot_s = slo_seconds(slo)
+    grid = batch_grid(limit, points=160, smallest=0.05)
+    point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
+    # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
+    carried = np.where(within(point, ttft_s=ttft_s, tpot_s=tpot_s), point.requests_s, 0.0)
+    return np.asarray(grid[np.arange(grid.shape[0]), np.argmax(carried, axis=1)], dtype=np.float64)
 
 
 def operate(

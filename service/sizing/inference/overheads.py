@@ -28,9 +28,9 @@ class Overheads:
     requests that are alike keeps ranks in step, `rank_wait_steps` the steps that a prompt waits there for prompts on
     other ranks, `admission_steps` those until any prompt joins a pass and its token is out, `wave` the share
     of the clients of a closed loop whose prompts arrive together, `in_step_fraction` the share of those whose requests
-    are alike under an engine that takes prompts first (0 under others), `pool_wave_fraction` the same before a prefill
-    pool, `closed_queue_fraction` the part of the wait of independent arrivals that clients of a closed loop have,
-    `replayed_fraction` 1 where passes with prompts are replayed from graphs, by one rank in one stage.
+    are alike under an engine that takes prompts first (0 under others), `closed_queue_fraction` the part of the wait of
+    independent arrivals that clients of a closed loop have, `replayed_fraction` 1 where passes with prompts are
+    replayed from graphs, by one rank in one stage, `handoff_s` what it takes a decode pool to take on a request.
     Scalars, or arrays when many runs are evaluated at once.
     """
 
@@ -56,11 +56,11 @@ class Overheads:
     admission_steps: Numeric
     wave: Numeric
     in_step_fraction: Numeric
-    pool_wave_fraction: Numeric
     closed_queue_fraction: Numeric
     replayed_fraction: Numeric
     ttft_s: Numeric
     ttft_token_s: Numeric
+    handoff_s: Numeric
 
 
 def overheads_of(load: ModelLoad, software: Software, calibration: Calibration) -> Overheads:
@@ -122,9 +122,9 @@ def assembled(
         admission_steps=of("admission_steps"),
         wave=of("closed_loop_wave_fraction"),
         in_step_fraction=of("in_step_fraction") * prompts_first,
-        pool_wave_fraction=of("pool_wave_fraction"),
         closed_queue_fraction=of("closed_queue_fraction"),
         replayed_fraction=replayed,
         ttft_s=of("ttft_overhead_ms") * MS,
         ttft_token_s=of("ttft_token_us") * US,
+        handoff_s=of("handoff_ms") * MS,
     )

@@ -8,35 +8,64 @@ from service.errors import FieldError, InvalidRequestError
 from service.sizing.inference.layout import InferenceLayouts, default_ep, legal_layouts, query_heads
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.memory import weight_bytes
+from service.sizing.inference.stated import copies_stated, has_stated_layout
 from service.sizing.result import Assumed
 from service.sizing.table import HardwareTable
 from service.sizing.workload import Deployment, Pool
 
 # What an instance may fill with weights before there is too little left for the cache.
 MOST_WEIGHTS_FRACTION = 0.8
+# Of more ways to split GPUs so many are tried, evenly spread.
+_MOST_SPLITS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pools:
-    """One layout per pool, and every number of instances (decode, prefill) that the deployment may mean.
+    """The layouts that a decode instance may have, that of a prefill instance, and every number of instances (row of
+    `decode`, decode, prefill) that the deployment may mean.
 
     `stated` are the numbers that it says.
     """
 
     decode: InferenceLayouts
     prefill: InferenceLayouts
-    splits: tuple[tuple[int, int], ...]
+    splits: tuple[tuple[int, int, int], ...]
     stated: tuple[int | None, int | None]
     assumed: tuple[Assumed, ...]
 
 
-def stated_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> Pools | None:
-    """The pools that a deployment states; None where it states none.
+def pools_of(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> Pools | None:
+    """The pools that a deployment states, or those that it leaves open; None where one layout is stated for both.
 
     Raises InvalidRequestError for pools that need more GPUs than there are.
     """
-    if deployment.prefill is None and deployment.decode is None:
+    if deployment.prefill is not None or deployment.decode is not None:
+        return _stated_pools(load, deployment, table)
+    return None if has_stated_layout(deployment) else _open_pools(load, deployment, table)
+
+
+def _open_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> Pools | None:
+    """Every layout to decode in beside the smallest instances that prefill; None where two pools do not fit.
+
+    Prompts fill a GPU whatever their number, so that they are computed cheapest on the fewest that hold the model; how
+    many GPUs share a step of decoding is a matter of the load.
+    """
+    if deployment.ep is not None or deployment.moe_tp is not None or copies_stated(deployment) is not None:
         return None
+    prefill = _smallest(load, deployment, table)
+    legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
+    held = weight_bytes(load, legal) <= MOST_WEIGHTS_FRACTION * table.memory_bytes[0]
+    decode = legal.take(np.flatnonzero((legal.pp == 1) & held))
+    each = int(prefill.gpus_instance[0])
+    splits = tuple(
+        (row, *counts)
+        for row, size in enumerate(decode.gpus_instance.tolist())
+        for counts in _splits((None, None), sizes=(size, each), gpus=deployment.gpus)
+    )
+    return Pools(decode=decode, prefill=prefill, splits=splits, stated=(None, None), assumed=()) if splits else None
+
+
+def _stated_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) -> Pools:
     smallest = _smallest(load, deployment, table)
     decode, said = _layout(load, deployment.decode or Pool(), "decode", smallest=smallest)
     prefill, also = _layout(load, deployment.prefill or Pool(), "prefill", smallest=smallest)
@@ -53,7 +82,8 @@ def stated_pools(load: ModelLoad, deployment: Deployment, table: HardwareTable) 
         )
         error = FieldError(field="deployment.gpus", message=message, value=str(deployment.gpus), limit=str(needed))
         raise InvalidRequestError(f"deployment.gpus {message}", errors=(error,))
-    return Pools(decode=decode, prefill=prefill, splits=splits, stated=stated, assumed=tuple(assumed))
+    counted = tuple((0, *counts) for counts in splits)
+    return Pools(decode=decode, prefill=prefill, splits=counted, stated=stated, assumed=tuple(assumed))
 
 
 def split_assumed(stated: tuple[int | None, int | None], *, decode: int, prefill: int) -> tuple[Assumed, ...]:
@@ -138,4 +168,5 @@ def _splits(stated: tuple[int | None, int | None], *, sizes: tuple[int, int], gp
         left = (gpus - prefill * sizes[1]) // sizes[0]
         return ((left, prefill),) if left >= 1 else ()
     most = (gpus - sizes[1]) // sizes[0]
-    return tuple((count, (gpus - count * sizes[0]) // sizes[1]) for count in range(1, most + 1))
+    counts = range(1, most + 1) if most <= _MOST_SPLITS else np.linspace(1, most, _MOST_SPLITS).astype(int).tolist()
+    return tuple((count, (gpus - count * sizes[0]) // sizes[1]) for count in counts)

@@ -13,7 +13,7 @@ _TOGETHER = 1.0
 
 def in_step(bench: Bench) -> Bench:
     """The same instances when every client sends its request at the same moment."""
-    overheads = replace(bench.overheads, wave=_TOGETHER, pool_wave_fraction=_TOGETHER)
+    overheads = replace(bench.overheads, wave=_TOGETHER)
     return replace(bench, overheads=overheads)
 
 

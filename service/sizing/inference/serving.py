@@ -287,6 +287,7 @@ def _disaggregated(
         bench.overheads,
         pass_tokens=pooled.chunk_tokens,
         most_tokens=bench.chunk_tokens,
+        ranks=prefill.machine.attention_dp,
     )
     state, instances = decoding(
         pooled.decode,

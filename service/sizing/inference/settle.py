@@ -12,15 +12,15 @@ from service.sizing.inference.formats import Formats, choose_formats, has_format
 from service.sizing.inference.layout import InferenceLayouts, pool_plan
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
-from service.sizing.inference.operate import batch_grid, batch_limit, most_decoding, operate, solve_batch
-from service.sizing.inference.pools import Pools, split_assumed, stated_pools
+from service.sizing.inference.operate import batch_limit, largest_within, most_decoding, operate, solve_batch
+from service.sizing.inference.pools import Pools, pools_of, split_assumed
 from service.sizing.inference.predict import (
     PointValues,
     points_values,
 )
 from service.sizing.inference.queue import burst_values, in_step, with_waiting
 from service.sizing.inference.requests import Traffic
-from service.sizing.inference.serving import Bench, bench_of, serve, within
+from service.sizing.inference.serving import Bench, bench_of
 from service.sizing.inference.software import Software, software_of
 from service.sizing.inference.stated import (
     Placement,
@@ -32,11 +32,11 @@ from service.sizing.inference.stated import (
     require_two,
     stated_layout,
 )
-from service.sizing.inference.traffic import slo_seconds, traffic_of
+from service.sizing.inference.traffic import traffic_of
 from service.sizing.place import placed_server
 from service.sizing.result import Assumed
 from service.sizing.table import FloatArray, HardwareTable, IntArray, build_table
-from service.sizing.workload import Arrival, Deployment, InferenceWorkload, Load, LoadKind, Serving
+from service.sizing.workload import Arrival, Deployment, InferenceWorkload, Load, LoadKind, Serving, Slo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +107,9 @@ def settle(
         traffic=replace(traffic_of(workload), closed_loop=asked.kind is LoadKind.CONCURRENCY, alike=asked.alike),
     )
     split: tuple[Assumed, ...] = ()
-    pools = stated_pools(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
+    pools = pools_of(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
     if pools is None:
-        placement = _placement(site, deployment, bounds=slo_seconds(workload.slo))
+        placement = _placement(site, deployment, slo=workload.slo)
         setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
     else:
         placement, setting = _pooled(site, pools, deployment, workload, asked)
@@ -183,24 +183,42 @@ def _pooled(
     site: _Site, pools: Pools, deployment: Deployment, workload: InferenceWorkload, asked: Load
 ) -> tuple[Placement, Setting]:
     """Of the splits that the deployment may mean the one that carries most at the load; the first of equals."""
-    whole = site.setting(pools.decode, disaggregated=True, prefill=pools.prefill, ratio=1.0)
-    tried = []
-    for decode, prefill in pools.splits:
-        setting = replace(whole, prefill_ratio=prefill / decode)
-        tried.append((operating_point(setting, workload, asked, decode)[1], decode, prefill, setting))
-    _, decode, prefill, setting = max(tried, key=lambda t: t[0])
-    used = decode * int(pools.decode.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
+    rows, decoding, prefilling = np.array(pools.splits, dtype=np.int64).T
+    best = int(np.argmax(_carried(site, pools, workload, asked))) if rows.size > 1 else 0
+    layouts = pools.decode.take(rows[best : best + 1])
+    decode, prefill = int(decoding[best]), int(prefilling[best])
+    setting = site.setting(layouts, disaggregated=True, prefill=pools.prefill, ratio=prefill / decode)
+    used = decode * int(layouts.gpus_instance[0]) + prefill * int(pools.prefill.gpus_instance[0])
     placement = Placement(
-        layouts=pools.decode,
+        layouts=layouts,
         replicas=decode,
-        ep=int(pools.decode.ep[0]),
+        ep=int(layouts.ep[0]),
         idle_gpus=max(0, deployment.gpus - used),
         prefill=pool_plan(pools.prefill, 0, instances=prefill),
     )
     return placement, setting
 
 
-def _placement(site: _Site, deployment: Deployment, *, bounds: tuple[float, float]) -> Placement:
+def _carried(site: _Site, pools: Pools, workload: InferenceWorkload, asked: Load) -> FloatArray:
+    """Requests/s that each split carries at the load; none where a layout has no room for a sequence."""
+    rows, decoding, prefilling = np.array(pools.splits, dtype=np.int64).T
+    layouts = pools.decode.take(rows)
+    bench = site.bench(layouts, disaggregated=True, prefill=pools.prefill.take(np.zeros_like(rows)))
+    memory, traffic, ratio = site.memory(layouts), site.traffic, (prefilling / decoding)[:, None]
+    limit = batch_limit(memory, layouts)
+    if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
+        batch = most_decoding(bench, limit=limit, traffic=traffic, prefill_ratio=ratio)
+    elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
+        batch = largest_within(bench, workload.slo, limit=limit, traffic=traffic, prefill_ratio=ratio)
+    else:
+        by_rate = asked.kind is LoadKind.RATE
+        wanted = ((asked.requests_s or 0.0) if by_rate else float(asked.value or 1)) / decoding
+        batch = solve_batch(bench, wanted=wanted, by_rate=by_rate, limit=limit, traffic=traffic, prefill_ratio=ratio)
+    carried = operate(bench, batch=batch, traffic=traffic, prefill_ratio=ratio).requests_s[:, 0] * decoding
+    return np.where(memory.fixed + memory.sequence <= memory.usable, carried, 0.0)
+
+
+def _placement(site: _Site, deployment: Deployment, *, slo: Slo | None) -> Placement:
     """The stated layout, or of those that fit the one with the highest throughput over all copies at the load."""
     load = site.load
     if has_stated_layout(deployment):
@@ -219,7 +237,7 @@ def _placement(site: _Site, deployment: Deployment, *, bounds: tuple[float, floa
     copies = copies_of(legal, deployment)
     limit = batch_limit(memory, legal)
     asked = deployment.load or Load()
-    batch = _compared_batch(bench, asked, limit=limit, copies=copies, traffic=site.traffic, bounds=bounds)
+    batch = _compared_batch(bench, asked, limit=limit, copies=copies, traffic=site.traffic, slo=slo)
     point = operate(bench, batch=batch, traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
@@ -235,15 +253,15 @@ def _compared_batch(
     limit: FloatArray,
     copies: IntArray,
     traffic: Traffic,
-    bounds: tuple[float, float],
+    slo: Slo | None,
 ) -> FloatArray:
-    """The batch at which layouts are compared: what so many clients make, what carries most within bounds of TTFT and
-    TPOT [s], else the largest.
+    """The batch at which layouts are compared: what so many clients make, what carries most within the SLO,
+    else the largest.
 
     Few clients are served soonest by all GPUs together, many by ranks that each have some of their own.
     """
     if asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
-        return _largest_within(bench, bounds, limit=limit, traffic=traffic)
+        return largest_within(bench, slo, limit=limit, traffic=traffic, prefill_ratio=None)
     if asked.kind is not LoadKind.CONCURRENCY:
         return limit
     return solve_batch(bench, wanted=float(asked.value or 1) / copies, by_rate=False, limit=limit, traffic=traffic)
@@ -260,8 +278,10 @@ def operating_point(
         )
         batch = float(within_pools[0])
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
-        bounds, ratio = slo_seconds(workload.slo), setting.prefill_ratio
-        batch = float(_largest_within(setting.bench, bounds, limit=limit, traffic=setting.traffic, ratio=ratio)[0])
+        ratio = setting.prefill_ratio
+        batch = float(
+            largest_within(setting.bench, workload.slo, limit=limit, traffic=setting.traffic, prefill_ratio=ratio)[0]
+        )
     else:
         by_rate = asked.kind is LoadKind.RATE
         wanted = (asked.requests_s or 0.0) if by_rate else float(asked.value or 1)
@@ -292,16 +312,3 @@ def _burst(setting: Setting, clients: float) -> PointValues:
     steady = setting.point(min(clients, float(setting.limit[0])))
     together = replace(setting, bench=in_step(setting.bench)).point(steady.batch)
     return burst_values(steady, together, clients, traffic=setting.traffic, medians=setting.bench.medians)
-
-
-def _largest_within(
-    bench: Bench, bounds: tuple[float, float], *, limit: FloatArray, traffic: Traffic, ratio: float | None = None
-) -> FloatArray:
-    """Of each layout the batch that carries most while its tails meet the bounds; the smallest batch when none does."""
-    ttft_s, tpot_s = bounds
-    grid = batch_grid(limit, points=160, smallest=0.05)
-    point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=ratio)
-    kept = within(point, ttft_s=ttft_s, tpot_s=tpot_s)
-    # Throughput does not always grow with the batch: of those within the bounds the one that carries most.
-    best = np.argmax(np.where(kept, point.requests_s, 0.0), axis=1)
-    return np.asarray(grid[np.arange(best.size), best], dtype=np.float64)

@@ -89,7 +89,7 @@ def open_layouts(load: ModelLoad, deployment: Deployment, table: HardwareTable) 
     Raises InvalidRequestError where no layout can split them so.
     """
     legal = legal_layouts(load, table, np.zeros(1, dtype=np.int64))
-    copies = _copies(deployment) or 1
+    copies = copies_stated(deployment) or 1
     held = legal.take(np.flatnonzero(legal.gpus_instance * copies <= deployment.gpus))
     return held if deployment.ep is None and deployment.moe_tp is None else _split_experts(load, deployment, held)
 
@@ -112,7 +112,7 @@ def _split_experts(load: ModelLoad, deployment: Deployment, held: InferenceLayou
 
 def copies_of(layouts: InferenceLayouts, deployment: Deployment) -> IntArray:
     """Copies of each layout that run: as many as were asked for, else as the GPUs hold."""
-    stated = _copies(deployment)
+    stated = copies_stated(deployment)
     most = deployment.gpus // layouts.gpus_instance
     return most if stated is None else np.full_like(most, stated)
 
@@ -120,7 +120,7 @@ def copies_of(layouts: InferenceLayouts, deployment: Deployment) -> IntArray:
 def placed(layouts: InferenceLayouts, deployment: Deployment) -> Placement:
     """Copies and expert ranks of the chosen row. Raises InvalidRequestError where they contradict the GPUs."""
     instance = int(layouts.gpus_instance[0])
-    copies = _copies(deployment)
+    copies = copies_stated(deployment)
     most = deployment.gpus // instance
     if copies is not None and copies > most:
         field = "dp" if deployment.dp is not None else "replicas"
@@ -140,7 +140,7 @@ def require_two(placement: Placement, deployment: Deployment) -> None:
     if placement.replicas >= _FEWEST_OF_POOLS:
         return
     instance = int(placement.layouts.gpus_instance[0])
-    if _copies(deployment) is not None:
+    if copies_stated(deployment) is not None:
         field = "dp" if deployment.dp is not None else "replicas"
         message = "is less than two pools take: an instance that prefills and one that decodes"
         raise _wrong(field, message, value=placement.replicas, limit=_FEWEST_OF_POOLS)
@@ -148,7 +148,7 @@ def require_two(placement: Placement, deployment: Deployment) -> None:
     raise _wrong("gpus", message, value=deployment.gpus, limit=_FEWEST_OF_POOLS * instance)
 
 
-def _copies(deployment: Deployment) -> int | None:
+def copies_stated(deployment: Deployment) -> int | None:
     """`dp` and `replicas` both say how many copies of the instance run."""
     dp, replicas = deployment.dp, deployment.replicas
     if dp is not None and replicas is not None and dp != replicas:

@@ -159,6 +159,33 @@ def test_disaggregated_carries_the_rate_that_was_asked(catalog: Catalog) -> None
     assert p50(found, "requests_s") == pytest.approx(rate, rel=1e-3)
 
 
+@pytest.mark.parametrize("clients", [4, 256, 4096])
+def test_open_pools_carry_at_least_what_any_stated_ones_of_the_smallest_prefill_do(
+    catalog: Catalog, clients: int
+) -> None:
+    """Few clients leave one instance to prefill and all other GPUs to decode; many are shared as their rates match."""
+    asked = {"gpus": 16, "mode": Serving.DISAGGREGATED, "load": Load(kind=LoadKind.CONCURRENCY, value=clients)}
+    open_ = estimated(catalog, tp=None, **asked)
+    assert open_.prefill is not None
+    assert open_.decode is not None
+    prefill = Pool(tp=open_.prefill.tp, attention_dp=open_.prefill.attention_dp)
+    stated = [estimated(catalog, tp=None, **asked, prefill=prefill, decode=Pool(tp=tp)) for tp in (1, 2, 4, 8)]
+    assert p50(open_, "output_tokens_s") >= 0.999 * max(p50(found, "output_tokens_s") for found in stated if found.fits)
+    if clients == 4:
+        assert open_.prefill.instances * open_.prefill.tp <= 8
+
+
+@pytest.mark.parametrize("clients", [8, 512, 8192])
+def test_clients_of_pools_are_those_that_littles_law_counts(catalog: Catalog, clients: int) -> None:
+    """Throughput x (TTFT + TPOT of the later tokens), whichever pool is short."""
+    pools = {"prefill": Pool(tp=4, instances=1), "decode": Pool(tp=4, instances=3)}
+    load = Load(kind=LoadKind.CONCURRENCY, value=clients)
+    workload = inference_workload()
+    found = estimated(catalog, workload, gpus=16, tp=None, mode=Serving.DISAGGREGATED, load=load, **pools)
+    held = p50(found, "ttft_ms") + (workload.osl_tokens.mean - 1.0) * p50(found, "tpot_ms")
+    assert p50(found, "requests_s") * held / 1000.0 == pytest.approx(clients, rel=0.02)
+
+
 @pytest.mark.parametrize("gpu", ["h100-sxm-96gb"])
 def test_a_gpu_of_which_too_little_is_known_is_refused(catalog: Catalog, gpu: str) -> None:
     with pytest.raises(UnsupportedWorkloadError) as caught:

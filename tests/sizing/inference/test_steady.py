@@ -42,12 +42,12 @@ PLAIN = Overheads(
     admission_steps=0.5,
     wave=0.0,
     in_step_fraction=0.0,
-    pool_wave_fraction=0.0,
     closed_queue_fraction=1.0,
     replayed_fraction=0.0,
     queued_stall_fraction=0.0,
     ttft_s=0.0,
     ttft_token_s=0.0,
+    handoff_s=0.0,
 )
 
 
@@ -254,9 +254,9 @@ def test_launches_hide_behind_long_passes() -> None:
     eager = replace(PLAIN, prefill_kernel_s=4e-3)
     # 10 kernels of 4 ms to launch beside 30 ms of work: as the sides of a right angle.
     assert prompts(0.03, 0.03).one_s[0, 0] == pytest.approx(0.03)
-    assert prefilling(parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0).one_s[
-        0, 0
-    ] == pytest.approx(0.05)
+    assert prefilling(
+        parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0, ranks=1.0
+    ).one_s[0, 0] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(("ranks", "stages", "launched_s"), [(1.0, 1.0, 0.0), (4.0, 1.0, 0.5), (1.0, 2.0, 0.5)])
@@ -328,7 +328,7 @@ def test_prompts_arrive_as_requests_end() -> None:
 def prompts(one_s: float = 0.05, eight_s: float = 0.4, **changes: float) -> Prefill:
     """Passes with one prompt of a thousand tokens, and with eight of them."""
     return prefilling(
-        parts(one_s, eight_s), stream(**changes), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
+        parts(one_s, eight_s), stream(**changes), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0, ranks=1.0
     )
 
 
@@ -338,7 +338,7 @@ def pooled(batch: float = 20.0, *, prefill: Prefill, ratio: float | None, utilis
     return decoding(
         passes(batch),
         stream(closed=closed),
-        replace(PLAIN, pool_wave_fraction=how.get("pool_wave_fraction", 0.0)),
+        replace(PLAIN, wave=how.get("wave", 0.0)),
         prefill=prefill,
         transfer_s=np.array([[0.01]]),
         servers=servers,
@@ -372,10 +372,62 @@ def test_prompts_share_passes_only_where_the_pool_has_no_time_for_one_after_anot
 
 def test_clients_that_come_together_wait_for_each_others_prompts() -> None:
     alone, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0)
-    together, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0, pool_wave_fraction=1.0)
+    together, _ = pooled(prefill=prompts(), ratio=2.0, closed=1.0, wave=1.0)
     # 10 clients on each of two prefill instances: in passes of eight, 1.25 of them.
     before = 0.5 * 10.0 * (1.0 + 1.0 / 1.25) - 1.0
     assert together.ttft_s[0, 0] - alone.ttft_s[0, 0] == pytest.approx(before * 0.05)
+
+
+def test_clients_that_wait_keep_a_prefill_pool_busy_all_the_time() -> None:
+    """Arrivals that nothing holds back would queue without end, those of a closed loop are as many as its clients."""
+    open_, closed = (pooled(prefill=prompts(), ratio=0.25, closed=closed)[0] for closed in (0.0, 1.0))
+    assert open_.requests_s[0, 0] == pytest.approx(0.95 * 5.0)
+    assert closed.requests_s[0, 0] == pytest.approx(5.0)
+
+
+def ranked(busy_s: float, ranks: float) -> Prefill:
+    """Passes of 20 ms of products and so much of experts, one prompt on each of so many ranks."""
+    one = replace(parts(0.02, 0.02), experts=np.array([[busy_s, busy_s]]))
+    return prefilling(one, stream(), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=1000.0, ranks=ranks)
+
+
+def test_a_prompt_alone_has_the_gpus_of_other_ranks_for_its_experts() -> None:
+    """40 ms of experts on each of four GPUs while all have prompts are a quarter of that for one."""
+    found = ranked(0.04, 4.0)
+    assert found.one_s[0, 0] == pytest.approx(0.06)
+    assert found.alone_s[0, 0] == pytest.approx(0.03)
+    assert found.beside_s(np.array([[0.5]]))[0, 0] == pytest.approx(0.045)
+    # 10 prompts/s on each rank: busy b of the time, at 0.03 + 0.03 b seconds each.
+    busy = found.busy(np.array([[10.0]]), np.ones((1, 1)))
+    assert busy[0, 0] == pytest.approx(10.0 * (0.03 + 0.03 * busy[0, 0]))
+    assert found.busy(np.array([[100.0]]), np.ones((1, 1)))[0, 0] == pytest.approx(6.0)
+
+
+def test_a_prompt_waits_for_the_pass_that_other_ranks_are_in() -> None:
+    calm, hard = np.array([[0.0]]), np.array([[0.5]])
+    assert ranked(0.0, 1.0).lockstep_s(np.array([[0.1]]), hard)[0, 0] == 0.0
+    assert ranked(0.0, 8.0).lockstep_s(np.array([[0.1]]), calm)[0, 0] == 0.0
+    # Of eight ranks, each busy half of the time, one is in a pass nearly always: half of it is left.
+    assert ranked(0.0, 8.0).lockstep_s(np.array([[0.1]]), hard)[0, 0] == pytest.approx(0.05 * (1 - 0.5**8 - 0.5))
+
+
+def test_ranks_of_a_decode_instance_schedule_their_own_sequences_side_by_side() -> None:
+    """20 sequences on each of four ranks keep a host as long as 20 on one."""
+    one, four = (
+        decoding(
+            replace(passes(20.0 * ranks), attention_dp=ranks),
+            stream(),
+            replace(PLAIN, sequence_s=1e-4),
+            prefill=prompts(),
+            transfer_s=np.array([[0.0]]),
+            servers=1.0,
+            ratio=100.0,
+            utilisation=0.7,
+        )[0]
+        for ranks in (1.0, 4.0)
+    )
+    assert one.tpot_s[0, 0] == pytest.approx(0.022)
+    assert four.tpot_s[0, 0] == pytest.approx(one.tpot_s[0, 0])
 
 
 def test_prefill_is_bought_for_the_rate_that_decode_carries() -> None:
@@ -385,7 +437,7 @@ def test_prefill_is_bought_for_the_rate_that_decode_carries() -> None:
 
 def test_a_batch_that_prefill_cannot_keep_up_with_is_never_reached() -> None:
     batches = np.array([[1.0, 10.0, 100.0], [1.0, 10.0, 100.0]])
-    found = balanced(batches, np.array([[0.095, 0.95, 9.5], [0.01, 0.1, 0.5]]))
+    found = balanced(batches, np.array([[0.095, 0.95, 9.5], [0.01, 0.1, 0.5]]), fullest=0.95)
     assert found.tolist() == [pytest.approx(10.0), pytest.approx(100.0)]
 
 
