@@ -1,7 +1,9 @@
 """What was made of the facts is kept for the next process, and made anew when facts or code change."""
 
+import math
 import os
 import sys
+import time
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,12 @@ def make(code: Path, config_dir: Path | None = None) -> tuple[object, bool]:
         made.append(None)
         return {"b": (1, 2), "a": ()}
 
-    return Keeper(config_dir or code.parent / "config", code=code).kept("something", anew), bool(made)
+    return keeper(code, config_dir).kept("something", anew), bool(made)
+
+
+def keeper(code: Path, config_dir: Path | None = None) -> Keeper:
+    """Of a process that begins after all that is there."""
+    return Keeper(config_dir or code.parent / "config", code=code, loaded_s=math.inf)
 
 
 def kept(code: Path) -> Path:
@@ -114,5 +121,54 @@ def test_what_cannot_be_made_is_told_every_time(code: Path) -> None:
 
     for _ in range(2):
         with pytest.raises(KeyError):
-            Keeper(code.parent / "config", code=code).kept("something", broken)
+            keeper(code).kept("something", broken)
     assert not (code / "catalog" / "__pycache__").exists()
+
+
+@pytest.mark.parametrize("changed", ["config/models/one.yaml", "service/catalog/read.py"])
+def test_what_changes_while_it_is_read_is_not_kept(code: Path, changed: str) -> None:
+    """Once what was there before is there again, it would be taken for what comes of that."""
+    path = code.parent / changed
+    text, time_s = path.read_text(), path.stat().st_mtime
+
+    def meanwhile() -> str:
+        path.write_text("22")
+        return "of the other"
+
+    assert keeper(code).kept("something", meanwhile) == "of the other"
+    path.write_text(text)
+    os.utime(path, (time_s, time_s))
+    assert make(code)[1]
+
+
+def test_a_process_that_is_older_than_the_code_neither_keeps_nor_takes(code: Path) -> None:
+    """It runs what was there when it began, and would keep what that makes under the name of what is there now."""
+    older = Keeper(code.parent / "config", code=code, loaded_s=time.time() - 3600)
+    assert older.kept("something", lambda: "of the old code") == "of the old code"
+    assert make(code) == ({"b": (1, 2), "a": ()}, True)
+    assert older.kept("something", lambda: "of the old code") == "of the old code"
+
+
+class _Gone:
+    """What no later process finds."""
+
+
+def test_what_is_of_code_that_is_not_there_is_made_again(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper(code).kept("something", _Gone)
+    monkeypatch.delattr(sys.modules[__name__], "_Gone")
+    assert make(code) == ({"b": (1, 2), "a": ()}, True)
+
+
+def test_what_cannot_be_read_is_no_hindrance(code: Path) -> None:
+    """Editors leave links to nowhere beside what they edit."""
+    (code / "catalog" / ".#read.py").symlink_to("somebody@somewhere.1")
+    assert [make(code)[1], make(code)[1]] == [True, True]
+
+
+def test_a_full_disk_is_left_as_it_was(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _mode: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "chmod", full)
+    assert make(code)[1]
+    assert not list((code / "catalog" / "__pycache__").iterdir())
