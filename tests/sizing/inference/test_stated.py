@@ -1,6 +1,7 @@
 """A stated deployment is taken at its word or refused; nothing of it is silently ignored."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -186,10 +187,13 @@ def test_clients_of_pools_are_those_that_littles_law_counts(catalog: Catalog, cl
     assert p50(found, "requests_s") * held / 1000.0 == pytest.approx(clients, rel=0.02)
 
 
-@pytest.mark.parametrize("gpu", ["h100-sxm-96gb"])
-def test_a_gpu_of_which_too_little_is_known_is_refused(catalog: Catalog, gpu: str) -> None:
+def test_a_gpu_of_which_too_little_is_known_is_refused(catalog: Catalog) -> None:
+    unknown = tuple(
+        replace(gpu, memory_bandwidth_tb_s=None) if gpu.id == "h100-sxm-96gb" else gpu for gpu in catalog.hardware.gpus
+    )
+    vague = replace(catalog, hardware=replace(catalog.hardware, gpus=unknown))
     with pytest.raises(UnsupportedWorkloadError) as caught:
-        estimated(catalog, inference_workload(model="llama-3.1-8b"), gpu=gpu, gpus=1, tp=1)
+        estimated(vague, inference_workload(model="llama-3.1-8b"), gpu="h100-sxm-96gb", gpus=1, tp=1)
     assert caught.value.detail.errors[0].field == "deployment.gpu"
 
 

@@ -464,6 +464,11 @@ def test_a_long_prompt_takes_no_more_passes_than_it_fills(tail: float) -> None:
 def test_a_long_prompt_of_a_pool_takes_no_more_passes_than_it_fills() -> None:
     # One of 1,000 tokens takes 0.05 s, eight of them 0.12 s: each one more 0.01 s.
     found = prefilling(
-        parts(0.05, 0.12), stream(tail_tokens=4000.0), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0
+        parts(0.05, 0.12),
+        stream(tail_tokens=4000.0),
+        PLAIN,
+        pass_tokens=np.array([[1000.0]]),
+        most_tokens=8000.0,
+        ranks=1.0,
     )
     assert found.tail_s[0, 0] == pytest.approx(0.05 + 3 * 0.01)
