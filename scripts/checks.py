@@ -165,7 +165,7 @@ def _some(tests: tuple[str, ...], *, slow: bool) -> list[str]:
 def _pytest(options: list[str], *, slow: bool) -> tuple[str, ...]:
     # On two processors two processes leave a third of the time unused: tests wait for servers and for clocks.
     # In the order of tests/ordering.py, which xdist would change.
-    command = ["pytest", "-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "10"]
+    command = ["pytest", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "10"]
     if not slow:
         command += ["-m", "not slow"]
     return (*command, *options)

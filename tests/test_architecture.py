@@ -200,6 +200,7 @@ UNITS = words("""
 COUNTED = words("""
     params parameters b elements layers heads experts instances steps cells atoms users chains requests passes
     copies cores units targets ligands designs genomes forecasts hours exchanges kernels rows servers switches columns
+    ranks sequences
 """)
 # Numbers without a unit, and what says so itself.
 DIMENSIONLESS = words("factor exponent efficiency imbalance exposed overlap percentile ratio vintage mfu pue")
@@ -212,7 +213,7 @@ PER = words("""
 # measurement, and a demand in the job's own unit.
 BESIDE = words("""
     p10 p50 p90 p95 q10 q50 q90 measured mean low high central value required available best size size_low size_high
-    typical largest longest floor at_low at_high demand_day
+    typical largest longest floor at_low at_high demand_day rate_low rate_high skipped_batch_sequence
 """)
 # Whole names of numbers without a unit: shapes of networks, tuning of the engine, logarithms and their arms.
 PLAIN = words("""

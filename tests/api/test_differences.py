@@ -46,11 +46,11 @@ def test_equal_runs_do_not_differ(name, sized, diff):
 
 def test_a_changed_field_is_the_cause_and_the_options_are_the_effects(sized, diff):
     old = sized(SMALL_CHAT)
-    new = sized(changed(SMALL_CHAT, "workload.demand.concurrency", 16_000))
+    new = sized(changed(SMALL_CHAT, "workload.demand.concurrency", 64_000))
     found = diff(old, new)
     assert (found["old_run_id"], found["new_run_id"]) == (old["id"], new["id"])
     assert found["causes"] == [
-        {"kind": "workload", "field": "workload.demand.concurrency", "old": 16, "new": 16_000},
+        {"kind": "workload", "field": "workload.demand.concurrency", "old": 16, "new": 64_000},
     ]
     best = [run["result"]["options"][0] for run in (old, new)]
     outcome = {change["quantity"]: change for change in found["outcome"]}

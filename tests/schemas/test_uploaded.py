@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scripts.pace import slowness
 from service.errors import InvalidRequestError
 from service.schemas import uploaded_list
 from service.schemas.json_text import MalformedBodyError
@@ -302,7 +303,9 @@ def test_what_is_refused_in_the_end_costs_little(kind):
     began_s = time.process_time()
     with pytest.raises((MalformedBodyError, InvalidRequestError)):
         uploaded(stream, media_type, most_bytes=MB)
-    assert time.process_time() - began_s < 1.0
+    spent_s = time.process_time() - began_s
+    # A second where the limit was set; half as much again for memory that neighbours slow, which no addition shows.
+    assert spent_s < 1.5 * slowness()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ CLOCKS = {
 
 # For tests that wait for a limit itself.
 hasty_limits = pytest.mark.parametrize(
-    "limits", [limits_of(soft_s=1, hard_s=2, lease_s=2.5, visibility_s=4)], ids=["hasty limits"], indirect=True
+    "limits", [limits_of(soft_s=2, hard_s=3, lease_s=3.5, visibility_s=5)], ids=["hasty limits"], indirect=True
 )
 # For tests that are about something else: many at once may make a sizing slow, and what is slow is not wrong.
 own_limits = pytest.mark.parametrize("limits", [{}], ids=["own limits"], indirect=True)

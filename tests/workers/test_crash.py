@@ -118,7 +118,7 @@ def test_a_run_over_which_its_worker_was_frozen_is_done_when_it_wakes_up(web, ac
     run = submit(web, acme, chat(), request_id="req_1")
     eventually((gate / "started").exists, say=lambda: processes.log("worker"))
     os.killpg(worker.pid, signal.SIGSTOP)
-    time.sleep(3)
+    time.sleep(4.5)
     os.killpg(worker.pid, signal.SIGCONT)
     eventually(lambda: '"run_spared"' in processes.log("worker"), say=lambda: processes.log("worker"))
     (gate / "gate").unlink()

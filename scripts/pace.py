@@ -1,0 +1,14 @@
+"""How slow this machine is now beside the one on which limits of CPU time were set: such a limit grows with it."""
+
+import time
+
+_ROUNDS, _ROUND_S = 2_000_000, 0.075
+"""Additions, and what so many took where the limits were set."""
+
+
+def slowness() -> float:
+    """CPU time of the same work over what it took there, one at least: shared and throttled cores take longer."""
+    began_s, total = time.thread_time(), 0
+    for number in range(_ROUNDS):
+        total += number
+    return max(1.0, (time.thread_time() - began_s) / _ROUND_S)
