@@ -300,12 +300,13 @@ WASTE = {
 def test_what_is_refused_in_the_end_costs_little(kind):
     media_type, made = WASTE[kind]
     stream = io.BufferedReader(io.BytesIO(made()))
+    before = slowness()
     began_s = time.process_time()
     with pytest.raises((MalformedBodyError, InvalidRequestError)):
         uploaded(stream, media_type, most_bytes=MB)
     spent_s = time.process_time() - began_s
-    # A second where the limit was set; half as much again for memory that neighbours slow, which no addition shows.
-    assert spent_s < 1.5 * slowness()
+    # A second on an idle core. The pace may change meanwhile.
+    assert spent_s < 1.0 * max(before, slowness())
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def bombs(scene: Scene) -> None:
         forget_peaks(pids)
         before, spent = peaks_mib(pids), cpu_s(pids)
         answer = _thrown(scene, web, bomb)
-        # As on the machine on which the limit was set.
+        # As on an idle core.
         spent_s[words] = cpu_between(spent, cpu_s(pids)) / slowness()
         grown_mib[words] = growth_mib(before, peaks_mib(pids))
         scene.expect(_is_refused(answer, bomb), "I4", f"{words} was answered {answer.status}: {answer.body[:100]!r}")
