@@ -179,9 +179,11 @@ def _on_connect(connection: Any, _record: Any) -> None:
     """The driver must not begin transactions by itself, or BEGIN IMMEDIATE would come too late."""
     connection.isolation_level = None
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    # SQLite does not wait by itself for a lock on a new database when it changes its journal.
+    if not _in_time(lambda: cursor.execute("PRAGMA journal_mode=WAL")):
+        cursor.execute("PRAGMA journal_mode=WAL")
     for pragma in (
-        f"busy_timeout={_BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
         # The dispatcher carries the log over long before that (service/store/checkpoints.py); this is for when none is.
@@ -212,11 +214,16 @@ def _begun_without_waiting(connection: sqlite3.Connection) -> bool:
 
 def _begun(connection: sqlite3.Connection) -> bool:
     """Take the write lock, looking often: SQLite itself sleeps up to 100 ms between looks, and a writer needs one."""
+    return _in_time(lambda: connection.execute("BEGIN IMMEDIATE"))
+
+
+def _in_time(run: Callable[[], object]) -> bool:
+    """Whether it ran before the patience with a busy database was out; False for any other error too."""
     until_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
     pause_s = _FIRST_LOOK_S
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            run()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
                 return False

@@ -20,6 +20,18 @@ def test_sqlite_is_set_up_for_several_processes(engine):
         assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
 
 
+def test_a_new_database_that_another_process_sets_up_is_waited_for(tmp_path):
+    """Its journal is still the one that SQLite begins with, and to change it takes a lock that SQLite never waits for."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, other.close).start()
+    engine = make_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+
+
 def test_a_writer_takes_the_lock_at_begin_so_that_reading_first_cannot_fail_later(engine):
     """Two sessions read and then write: with plain BEGIN on SQLite the second would fail without waiting."""
     failures: list[Exception] = []

@@ -1,6 +1,7 @@
 """Case 41: bodies that are made to cost much, each held to what it cost by itself."""
 
 import gzip
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ _BOOK_TABLE = f"{_BOOKS}?name=x&currency=USD&date=2026-11-01"
 _REFUSED = {400, 408, 413, 415, 422}
 _MOST_CPU_S = 1.0
 _MOST_GROWTH_MIB = 50.0
+_THROWS = 3
 _MEGABYTE = b" " * 1_000_000
 _MILLION = 1_000_000
 # A body in chunks, whose length nobody tells.
@@ -187,14 +189,22 @@ def bombs(scene: Scene) -> None:
     tried = 0
     for bomb in _all(scene):
         words = f"{bomb.words} on {bomb.path}"
-        forget_peaks(pids)
-        before, spent = peaks_mib(pids), cpu_s(pids)
-        answer = _thrown(scene, web, bomb)
-        # As on an idle core.
-        spent_s[words] = cpu_between(spent, cpu_s(pids)) / slowness()
-        grown_mib[words] = growth_mib(before, peaks_mib(pids))
-        scene.expect(_is_refused(answer, bomb), "I4", f"{words} was answered {answer.status}: {answer.body[:100]!r}")
-        tried += 1
+        spent_s[words], grown_mib[words] = math.inf, 0.0
+        # What others do on the same cores adds to the CPU time of a body and takes nothing off it: the least counts.
+        for _ in range(_THROWS):
+            forget_peaks(pids)
+            before, spent = peaks_mib(pids), cpu_s(pids)
+            pace = slowness()
+            answer = _thrown(scene, web, bomb)
+            # As on an idle core. The pace may change meanwhile.
+            spent_s[words] = min(spent_s[words], cpu_between(spent, cpu_s(pids)) / max(pace, slowness()))
+            grown_mib[words] = max(grown_mib[words], growth_mib(before, peaks_mib(pids)))
+            scene.expect(
+                _is_refused(answer, bomb), "I4", f"{words} was answered {answer.status}: {answer.body[:100]!r}"
+            )
+            tried += 1
+            if spent_s[words] < _MOST_CPU_S:
+                break
     scene.seen.bad_inputs += tried
     for name, spread, most in (("CPU [s]", spent_s, _MOST_CPU_S), ("growth [MiB]", grown_mib, _MOST_GROWTH_MIB)):
         worst = max(spread, key=spread.__getitem__)
