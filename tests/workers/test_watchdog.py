@@ -67,9 +67,12 @@ def test_what_waits_is_counted_over_the_queues_that_are_listened_to(web):
 @hasty_limits
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_deaf_worker_ends_and_takes_its_processes_along(web, processes):
-    processes.environment["HEADROOM_WORKER_DEAF_AFTER_S"] = "2.5"
+    processes.environment["HEADROOM_WORKER_DEAF_AFTER_S"] = "4"
     worker = processes.worker("tests.workers.deaf_app")
-    eventually(lambda: all(check.ok for check in readiness(web).checks if check.name == "worker"))
+    eventually(
+        lambda: all(check.ok for check in readiness(web).checks if check.name == "worker"),
+        say=lambda: processes.log("worker"),
+    )
     submit(web, caller_of(web, "acme"), chat(), request_id="req_1")
     assert worker.wait(15) == os.EX_SOFTWARE, processes.log("worker")[-3000:]
     assert '"worker_deaf"' in processes.log("worker")
