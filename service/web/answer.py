@@ -7,6 +7,7 @@ from decimal import Decimal
 from service.documents.labels import label
 from service.quoting.indicative import IndicativeCost, PricedResult
 from service.sizing.hardware import Hardware
+from service.sizing.inference.traffic import decodes
 from service.sizing.interval import Metric
 from service.sizing.result import Quantity, SizingOption
 from service.sizing.workload import InferenceWorkload, Question, TrainingWorkload, Workload
@@ -99,7 +100,7 @@ def bounds(workload: Workload) -> Mapping[str, float]:
     if isinstance(workload, InferenceWorkload) and workload.slo is not None:
         slo = workload.slo
         share = f"p{slo.percentile:g}"
-        stated = {f"ttft_{share}_ms": slo.ttft_ms, f"tpot_{share}_ms": slo.tpot_ms}
+        stated = {f"ttft_{share}_ms": slo.ttft_ms, f"tpot_{share}_ms": slo.tpot_ms if decodes(workload) else None}
         return {name: value for name, value in stated.items() if value is not None}
     if isinstance(workload, TrainingWorkload) and workload.target.deadline_days is not None:
         return {"time_to_train_days": workload.target.deadline_days}

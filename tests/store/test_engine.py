@@ -21,7 +21,7 @@ def test_sqlite_is_set_up_for_several_processes(engine):
 
 
 def test_a_new_database_that_another_process_sets_up_is_waited_for(tmp_path):
-    """Its journal is still the one that SQLite begins with, and to change it takes a lock that SQLite never waits for."""
+    """Its journal is the one that SQLite begins with, and to change it takes a lock that SQLite never waits for."""
     path = tmp_path / "new.db"
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")

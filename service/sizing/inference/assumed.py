@@ -3,7 +3,7 @@
 from service.sizing.calibration import Calibration
 from service.sizing.inference.formats import Formats
 from service.sizing.inference.software import DEFAULT_ENGINE
-from service.sizing.inference.traffic import growth_factor
+from service.sizing.inference.traffic import decodes, growth_factor
 from service.sizing.result import Assumed
 from service.sizing.workload import InferenceWorkload
 
@@ -53,6 +53,10 @@ def inference_assumed(
         )
     if workload.slo is None:
         found.append(Assumed(field="workload.slo", value="none", why="throughput only"))
+    elif workload.slo.tpot_ms is not None and not decodes(workload):
+        found.append(
+            Assumed(field="workload.slo.tpot_ms", value="not held", why="no token follows the first, so none is late")
+        )
     for name in (
         "inference.framework_reserve_gb",
         f"inference.memory_fraction.{engine}",

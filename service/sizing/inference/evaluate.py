@@ -161,7 +161,7 @@ def _pools(
 
 def _meets_slo(values: PointValues, workload: InferenceWorkload) -> bool | None:
     """Whether the medians of both tails, as shown, keep the bounds; None without bounds."""
-    ttft_s, tpot_s = slo_seconds(workload.slo)
+    ttft_s, tpot_s = slo_seconds(workload)
     return None if workload.slo is None else values.ttft_tail_s <= ttft_s and values.tpot_tail_s <= tpot_s
 
 
@@ -169,7 +169,7 @@ def _out_of_reach(values: PointValues, spreads: Spreads, workload: InferenceWork
     """Which bound even the lowest rate misses, where the highest within the bounds is asked; else nothing."""
     if asked.kind is not LoadKind.HIGHEST_RATE_WITHIN_SLO or _meets_slo(values, workload) is not False:
         return ""
-    ttft_s, tpot_s = slo_seconds(workload.slo)
+    ttft_s, tpot_s = slo_seconds(workload)
     found = (
         ("ttft_ms", values.ttft_tail_s, ttft_s, spreads.ttft),
         ("tpot_ms", values.tpot_tail_s, tpot_s, spreads.tpot),
@@ -189,6 +189,7 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
     Raises InvalidRequestError for a rate above what the deployment carries: its queue would grow without bound.
     """
     asked = notes.asked
+    fastest = values.requests_most_s * carried / values.requests_s
     if asked.kind is LoadKind.RATE:
         rate = asked.requests_s or 0.0
         full = setting.point(float(setting.limit[0]))
@@ -201,12 +202,13 @@ def _flow(setting: Setting, notes: Notes, values: PointValues, carried: float, s
                 field="deployment.load.requests_s", message=message, value=f"{rate:.15g}", limit=f"{most:.15g}"
             )
             raise InvalidRequestError(f"deployment.load.requests_s {message}", errors=(error,))
-        can = interval(capacity, spreads.rate)
+        can = at_most(fastest, interval(capacity, spreads.rate))
         arriving = at_most(rate, can)
         held = held_interval(arriving, values, setting.traffic, spreads)
         return FleetFlow(requests_s=arriving, in_flight=held, capacity_requests_s=can)
     within_slo = asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO
-    flow = interval(carried, combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate)
+    spread = combined(spreads.rate, spreads.tpot) if within_slo else spreads.rate
+    flow = at_most(fastest, interval(carried, spread))
     if asked.kind is LoadKind.CONCURRENCY:
         held = Interval(p10=float(asked.value or 1), p50=float(asked.value or 1), p90=float(asked.value or 1))
     else:

@@ -12,7 +12,7 @@ from service.sizing.inference.serving import Bench, ServingPoint, serve, within
 from service.sizing.inference.traffic import slo_seconds
 from service.sizing.numeric import Numeric
 from service.sizing.table import FloatArray
-from service.sizing.workload import Slo
+from service.sizing.workload import InferenceWorkload
 
 _SMALLEST_BATCH = 0.02
 
@@ -75,10 +75,15 @@ def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill
 
 
 def largest_within(
-    bench: Bench, slo: Slo | None, *, limit: FloatArray, traffic: Traffic, prefill_ratio: Numeric | None
+    bench: Bench,
+    workload: InferenceWorkload,
+    *,
+    limit: FloatArray,
+    traffic: Traffic,
+    prefill_ratio: Numeric | None,
 ) -> FloatArray:
     """The batch that carries most while its tails meet the SLO; the smallest batch when none does."""
-    ttft_s, tpot_s = slo_seconds(slo)
+    ttft_s, tpot_s = slo_seconds(workload)
     grid = batch_grid(limit, points=160, smallest=0.05)
     point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
     # Throughput does not always grow with the batch: of those within the bounds the one that carries most.

@@ -146,7 +146,7 @@ def _spreads(one: Picked, scene: Scene) -> Spreads:
 
 
 def _promises(one: Picked, values: PointValues, scene: Scene) -> Promises:
-    ttft_s, tpot_s = slo_seconds(scene.workload.slo)
+    ttft_s, tpot_s = slo_seconds(scene.workload)
     return promises_of(
         values,
         _spreads(one, scene),
@@ -261,9 +261,11 @@ def _pool(one: Picked, instances: float) -> PoolPlan | None:
 def _flow(one: Picked, values: PointValues, spreads: Spreads, scene: Scene) -> FleetFlow:
     """The demand, as far as the fleet carries it, and beside it the most that it carries within the SLO."""
     demand, traffic = scene.demand, scene.traffic
-    carried = interval(values.requests_s * float(one.fleet.instances[one.row]), spreads.rate)
+    instances = float(one.fleet.instances[one.row])
+    most = values.requests_most_s * instances
+    carried = at_most(most, interval(values.requests_s * instances, spreads.rate))
     if demand.requests_s is not None:
-        capacity = interval(_capacity(one), spreads.rate)
+        capacity = at_most(most, interval(_capacity(one), spreads.rate))
         asked = at_most(demand.requests_s, capacity)
         held = held_interval(asked, values, traffic, spreads)
         return FleetFlow(requests_s=asked, in_flight=held, capacity_requests_s=capacity)

@@ -32,7 +32,9 @@ class PointValues:
     tpot_s: float
     tpot_tail_s: float
     tpot_least_s: float
+    ttft_least_s: float
     requests_s: float
+    requests_most_s: float
     in_flight: float
     prefill_fraction: float
     decode_step_s: float
@@ -93,7 +95,20 @@ def at_most(asked: float, can: Interval) -> Interval:
 
 def held_interval(requests_s: Interval, values: PointValues, traffic: Traffic, spreads: Spreads) -> Interval:
     """Requests in flight where so many arrive: by Little's law they scatter as the time that each of them takes."""
-    return interval(requests_s.p50 * values.request_s(traffic), spreads.tpot)
+    return scaled(_latency(values, spreads, traffic), requests_s.p50)
+
+
+def _latency(values: PointValues, spreads: Spreads, traffic: Traffic) -> Interval:
+    """How long a request takes [s]: TTFT and the tokens after the first, which rest on the same efficiencies.
+
+    What moves together adds quantile by quantile, so no request is done before its first token.
+    """
+    first = interval(values.ttft_s, spreads.ttft.over(values.ttft_least_s, values.ttft_s))
+    each = interval(values.tpot_s, spreads.tpot.over(values.tpot_least_s, values.tpot_s))
+    later = max(0.0, traffic.osl_tokens - 1.0)
+    return Interval(
+        p10=first.p10 + later * each.p10, p50=first.p50 + later * each.p50, p90=first.p90 + later * each.p90
+    )
 
 
 def serving_metrics(
@@ -107,16 +122,17 @@ def serving_metrics(
 ) -> tuple[Metric, ...]:
     """Latencies at the operating point, and what the fleet carries in requests and tokens.
 
-    The lower end of a step's time stops where the data sheet does.
+    The lower ends of a prompt's and a step's time stop where the data sheet does.
     """
+    ttft = spreads.ttft.over(values.ttft_least_s, values.ttft_s)
     tpot = spreads.tpot.over(values.tpot_least_s, values.tpot_s)
     percentile = f"p{traffic.percentile_fraction * 100:g}"
     rows = [
-        ("ttft_ms", interval(values.ttft_s / MS, spreads.ttft)),
-        (f"ttft_{percentile}_ms", interval(values.ttft_tail_s / MS, spreads.ttft)),
+        ("ttft_ms", interval(values.ttft_s / MS, ttft)),
+        (f"ttft_{percentile}_ms", interval(values.ttft_tail_s / MS, ttft)),
         ("tpot_ms", interval(values.tpot_s / MS, tpot)),
         (f"tpot_{percentile}_ms", interval(values.tpot_tail_s / MS, tpot)),
-        ("request_latency_ms", interval(values.request_s(traffic) / MS, spreads.tpot)),
+        ("request_latency_ms", scaled(_latency(values, spreads, traffic), 1.0 / MS)),
         ("tokens_s_user", interval(1.0 / values.tpot_s, tpot.inverted())),
         ("output_tokens_s", scaled(flow.requests_s, traffic.osl_tokens)),
         ("tokens_s_gpu", scaled(flow.requests_s, traffic.osl_tokens / gpus)),

@@ -194,7 +194,7 @@ class _Search:
             traffic=scene.traffic,
             unit=scene.demand.unit,
             wanted=np.full(group.fits.size, scene.demand.wanted),
-            slo_s=slo_seconds(workload.slo),
+            slo_s=slo_seconds(workload),
             longest_tokens=longest_tokens(workload),
             confidence_fraction=scene.constraints.min_confidence_fraction,
             table=scene.table,

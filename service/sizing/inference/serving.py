@@ -9,7 +9,7 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.inference.disaggregated import decoding, prefilling
 from service.sizing.inference.layout import InferenceLayouts
-from service.sizing.inference.lines import Lengths
+from service.sizing.inference.lines import Lengths, lines_of
 from service.sizing.inference.load import ModelLoad
 from service.sizing.inference.machine import Machine, machine_of
 from service.sizing.inference.memory import sequence_bytes
@@ -113,10 +113,11 @@ class ServingPoint:
     """Per candidate and decode batch of one instance, SI units: what is shown, solved for and judged.
 
     Latencies and rates carry the medians of the bench; `tpot_least_s` is what memory and arithmetic allow at best by
-    the data sheet, which no median passes. `in_flight` counts waiting and prefilling requests too, as the
-    steady state has them before that: at so many the measured runs were compared. `prefill_instances` is how many
-    prefill instances one decode instance needs: zero when both share GPUs. The decode step is made of `decode`, gaps
-    and host work apart.
+    the data sheet, which no median passes. No end of an interval of a prompt's time goes under `ttft_least_s`, and
+    none of a rate over `requests_most_s`, what arithmetic allows at any batch. `in_flight` counts waiting and
+    prefilling requests too, as the steady state has them before that: at so many the measured runs were compared.
+    `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs. The decode
+    step is made of `decode`, gaps and host work apart.
     """
 
     batch: FloatArray
@@ -125,7 +126,9 @@ class ServingPoint:
     tpot_s: FloatArray
     tpot_tail_s: FloatArray
     tpot_least_s: FloatArray
+    ttft_least_s: FloatArray
     requests_s: FloatArray
+    requests_most_s: FloatArray
     in_flight: FloatArray
     prefill_instances: FloatArray
     prefill_fraction: FloatArray
@@ -312,6 +315,7 @@ def _point(
     least = state.decode.least.total / traffic.accepted_tokens
     tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
     fastest = batch / (traffic.osl_tokens * least)
+    prompt_s, most = _by_data_sheet(bench, traffic)
     return ServingPoint(
         batch=_spread(batch, shape),
         ttft_s=state.ttft_s * medians.ttft_factor,
@@ -319,7 +323,9 @@ def _point(
         tpot_s=tpot,
         tpot_tail_s=tpot * (1.0 + bench.tpot_sigma_fraction * _z_of(traffic.percentile_fraction)),
         tpot_least_s=_spread(least, shape),
+        ttft_least_s=_spread(prompt_s, shape),
         requests_s=np.minimum(state.requests_s * medians.rate_factor, fastest),
+        requests_most_s=_spread(most, shape),
         in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_spread(state.prefill_fraction, shape),
@@ -327,6 +333,25 @@ def _point(
         prefill_s=_spread(state.prefill_s, shape),
         decode=state.decode,
         overheads=bench.overheads,
+    )
+
+
+@lru_cache(maxsize=4)
+def _by_data_sheet(bench: Bench, traffic: Requests) -> tuple[FloatArray, FloatArray]:
+    """Least time of a prompt [s] and most requests/s of an instance, (candidates, 1), by arithmetic and weights alone.
+
+    Stages work at the same time, on chunks of one prompt too; routed experts and waiting come on top.
+    """
+    prefill = bench.prefill or bench
+    lengths, machine = lengths_of(traffic), bench.machine
+    reads = lines_of(prefill.load, prefill.machine, lengths).least
+    writes = lines_of(bench.load, machine, lengths).least
+    prompt_s = traffic.new_tokens * (reads.token_s + reads.prefill_token_s + reads.prompt_token_s)
+    answer_s = traffic.osl_tokens * (writes.token_s + writes.decode_token_s + writes.sampled_token_s)
+    request_s = answer_s if bench.disaggregated else answer_s + prompt_s
+    return (
+        np.maximum(prompt_s / prefill.machine.pp, reads.weights_s),
+        np.asarray(machine.attention_dp * machine.pp / request_s, dtype=np.float64),
     )
 
 

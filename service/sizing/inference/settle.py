@@ -36,7 +36,7 @@ from service.sizing.inference.traffic import traffic_of
 from service.sizing.place import placed_server
 from service.sizing.result import Assumed
 from service.sizing.table import FloatArray, HardwareTable, IntArray, build_table
-from service.sizing.workload import Arrival, Deployment, InferenceWorkload, Load, LoadKind, Serving, Slo
+from service.sizing.workload import Arrival, Deployment, InferenceWorkload, Load, LoadKind, Serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def settle(
     split: tuple[Assumed, ...] = ()
     pools = pools_of(load, deployment, table) if deployment.mode is Serving.DISAGGREGATED else None
     if pools is None:
-        placement = _placement(site, deployment, slo=workload.slo)
+        placement = _placement(site, deployment, workload=workload)
         setting = site.setting(placement.layouts, disaggregated=deployment.mode is Serving.DISAGGREGATED)
     else:
         placement, setting = _pooled(site, pools, deployment, workload, asked)
@@ -209,7 +209,7 @@ def _carried(site: _Site, pools: Pools, workload: InferenceWorkload, asked: Load
     if asked.kind in {LoadKind.SATURATED, LoadKind.BEST_PUBLISHED}:
         batch = most_decoding(bench, limit=limit, traffic=traffic, prefill_ratio=ratio)
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
-        batch = largest_within(bench, workload.slo, limit=limit, traffic=traffic, prefill_ratio=ratio)
+        batch = largest_within(bench, workload, limit=limit, traffic=traffic, prefill_ratio=ratio)
     else:
         by_rate = asked.kind is LoadKind.RATE
         wanted = ((asked.requests_s or 0.0) if by_rate else float(asked.value or 1)) / decoding
@@ -218,7 +218,7 @@ def _carried(site: _Site, pools: Pools, workload: InferenceWorkload, asked: Load
     return np.where(memory.fixed + memory.sequence <= memory.usable, carried, 0.0)
 
 
-def _placement(site: _Site, deployment: Deployment, *, slo: Slo | None) -> Placement:
+def _placement(site: _Site, deployment: Deployment, *, workload: InferenceWorkload) -> Placement:
     """The stated layout, or of those that fit the one with the highest throughput over all copies at the load."""
     load = site.load
     if has_stated_layout(deployment):
@@ -237,7 +237,7 @@ def _placement(site: _Site, deployment: Deployment, *, slo: Slo | None) -> Place
     copies = copies_of(legal, deployment)
     limit = batch_limit(memory, legal)
     asked = deployment.load or Load()
-    batch = _compared_batch(bench, asked, limit=limit, copies=copies, traffic=site.traffic, slo=slo)
+    batch = _compared_batch(bench, asked, limit=limit, copies=copies, traffic=site.traffic, workload=workload)
     point = operate(bench, batch=batch, traffic=site.traffic)
     # Where nothing fits the layout that comes nearest to fitting is shown.
     fits = memory.fixed + memory.sequence <= memory.usable
@@ -253,7 +253,7 @@ def _compared_batch(
     limit: FloatArray,
     copies: IntArray,
     traffic: Traffic,
-    slo: Slo | None,
+    workload: InferenceWorkload,
 ) -> FloatArray:
     """The batch at which layouts are compared: what so many clients make, what carries most within the SLO,
     else the largest.
@@ -261,7 +261,7 @@ def _compared_batch(
     Few clients are served soonest by all GPUs together, many by ranks that each have some of their own.
     """
     if asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
-        return largest_within(bench, slo, limit=limit, traffic=traffic, prefill_ratio=None)
+        return largest_within(bench, workload, limit=limit, traffic=traffic, prefill_ratio=None)
     if asked.kind is not LoadKind.CONCURRENCY:
         return limit
     return solve_batch(bench, wanted=float(asked.value or 1) / copies, by_rate=False, limit=limit, traffic=traffic)
@@ -280,7 +280,7 @@ def operating_point(
     elif asked.kind is LoadKind.HIGHEST_RATE_WITHIN_SLO:
         ratio = setting.prefill_ratio
         batch = float(
-            largest_within(setting.bench, workload.slo, limit=limit, traffic=setting.traffic, prefill_ratio=ratio)[0]
+            largest_within(setting.bench, workload, limit=limit, traffic=setting.traffic, prefill_ratio=ratio)[0]
         )
     else:
         by_rate = asked.kind is LoadKind.RATE

@@ -8,7 +8,7 @@ from statistics import NormalDist
 from service.sizing.calibration import Calibration
 from service.sizing.inference.requests import Traffic
 from service.sizing.units import HOUR_S, MS
-from service.sizing.workload import InferenceWorkload, Slo, TokenLength
+from service.sizing.workload import InferenceWorkload, TokenLength
 
 _DEFAULT_PERCENTILE = 95.0
 _P95 = 0.95
@@ -111,10 +111,16 @@ def fleet_demand(workload: InferenceWorkload, calibration: Calibration) -> Fleet
     return FleetDemand(requests_s=(demand.users or 0.0) * hourly / HOUR_S * peak * growth)
 
 
-def slo_seconds(slo: Slo | None) -> tuple[float, float]:
-    """TTFT and TPOT bounds [s]; a missing one never binds."""
+def decodes(workload: InferenceWorkload) -> bool:
+    """Whether a token follows the first: answers of one token, as of a classifier, have no time per output token."""
+    return workload.osl_tokens.mean > 1.0
+
+
+def slo_seconds(workload: InferenceWorkload) -> tuple[float, float]:
+    """TTFT and TPOT bounds [s]; a missing one never binds, nor one on what there is not."""
+    slo = workload.slo
     ttft_ms = slo.ttft_ms if slo and slo.ttft_ms is not None else None
-    tpot_ms = slo.tpot_ms if slo and slo.tpot_ms is not None else None
+    tpot_ms = slo.tpot_ms if slo and slo.tpot_ms is not None and decodes(workload) else None
     return (
         float("inf") if ttft_ms is None else ttft_ms * MS,
         float("inf") if tpot_ms is None else tpot_ms * MS,

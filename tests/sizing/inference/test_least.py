@@ -11,7 +11,7 @@ from service.sizing.inference.serving import ServingPoint, bench_of, serve
 from service.sizing.inference.software import software_of
 from service.sizing.precision import Precision
 from service.sizing.table import FloatArray, HardwareTable, table_of
-from service.sizing.workload import Load, LoadKind, ServingEngine
+from service.sizing.workload import Load, LoadKind, ServingEngine, TokenLength
 from tests.build import deployment, inference_workload
 from tests.facts import own_catalog
 
@@ -118,3 +118,34 @@ def test_one_token_reads_as_many_experts_as_it_chooses() -> None:
     point, layouts = served(load, ServingEngine.VLLM, disaggregated=True)
     read = load.counts.active_routed_expert_params * 2.0 / (layouts.tp * layouts.attention_dp)
     assert np.all(point.decode.least.multiplied[:, 0] >= read / TABLE.bandwidth_bytes_s[layouts.server])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "weight"), [("b300-sxm", Precision.INT8), ("b300-sxm", Precision.FP8), ("b200-sxm", Precision.FP4)]
+)
+@pytest.mark.parametrize("load", [Load(kind=LoadKind.SATURATED), Load(kind=LoadKind.CONCURRENCY, value=1)])
+def test_no_end_of_an_interval_beats_the_data_sheet(gpu: str, weight: Precision, load: Load) -> None:
+    """INT8 is slow on Blackwell Ultra, so that arithmetic alone binds: intervals of others would reach beyond."""
+    isl, osl, gpus = 4000.0, 128.0, 8
+    architecture = CATALOG.models["llama-3.1-70b"].architecture
+    found = estimate(
+        inference_workload(
+            model="llama-3.1-70b",
+            weight_precision=weight,
+            isl_tokens=TokenLength(mean=isl),
+            osl_tokens=TokenLength(mean=osl),
+            slo=None,
+        ),
+        deployment(gpu=gpu, gpus=gpus, tp=None, load=load),
+        hardware=CATALOG.hardware,
+        architecture=architecture,
+        application=None,
+        calibration=CATALOG.calibration,
+    )
+    metrics = {metric.name: metric.interval for metric in found.metrics}
+    counts = model_load(architecture, weight=weight, kv=Precision.FP8).counts
+    flop_token = 2.0 * 0.99 * (counts.mixer_params + counts.dense_ffn_params)
+    row = next(row for row, one in enumerate(TABLE.gpus) if one.id == gpu)
+    peak = gpus * TABLE.flop_s[weight][row]
+    assert metrics["ttft_ms"].p10 / 1000.0 >= isl * flop_token / peak
+    assert metrics["requests_s"].p90 * (isl + osl) * flop_token <= peak
