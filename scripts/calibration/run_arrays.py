@@ -119,6 +119,7 @@ class Runs:
             pass_tokens=self._chunk,
             most_tokens=self.passes.most_tokens,
             ranks=self._servers,
+            servers=self._servers,
         )
         state, _ = decoding(
             self.passes,
@@ -126,7 +127,6 @@ class Runs:
             overheads,
             prefill=prefill,
             transfer_s=self._transfer,
-            servers=self._servers,
             ratio=self._ratio,
             utilisation=0.0,
         )
@@ -171,7 +171,7 @@ class Runs:
         clients = np.log(np.maximum(1e-12, self.clients))
         at = np.where(self.closed, _place(np.log(self._held(state)), clients), best)
         if self.pooled:
-            busy = np.log(np.maximum.accumulate(np.maximum(1e-12, state.prefill_fraction), axis=1))
+            busy = np.log(np.maximum.accumulate(np.maximum(1e-12, state.asked_fraction), axis=1))
             at = np.minimum(at, _place(busy, np.log(fullest(self._stream)[:, 0])))
         return at
 

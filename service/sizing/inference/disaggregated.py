@@ -14,8 +14,8 @@ from service.sizing.inference.steady import (
     admission_s,
     before,
     eager_s,
-    wait_s,
     wait_tail_s,
+    waits_s,
 )
 from service.sizing.inference.step import StepParts
 from service.sizing.numeric import Numeric
@@ -51,7 +51,8 @@ class Prefill:
     """What one attention rank of a prefill instance takes, seconds: a pass with one prompt, and each one more in it.
 
     `one_s` while all `ranks` have prompts, `alone_s` while the others have none and only help with its experts.
-    `tail_s` is the pass of a long prompt; a pass carries at most `most` prompts.
+    `tail_s` is the pass of a long prompt; a pass carries at most `most` prompts. Over ranks and pipeline stages an
+    instance serves `servers` streams of prompts at once.
     """
 
     one_s: FloatArray
@@ -60,10 +61,21 @@ class Prefill:
     tail_s: FloatArray
     most: FloatArray
     ranks: Numeric
+    servers: Numeric
+
+    @property
+    def stages(self) -> Numeric:
+        """Passes of one rank that run behind each other, a pipeline stage apart."""
+        return self.servers / self.ranks
+
+    @property
+    def each_s(self) -> FloatArray:
+        """Time [s] of a rank for a prompt while passes are full: no more prompts than that are ever computed."""
+        return np.asarray(self.pass_s(self.most) / self.most, dtype=np.float64)
 
     def prompts(self, requests_s: FloatArray) -> FloatArray:
-        """Prompts per pass that keep a rank within its time at this rate: none waits for others without need."""
-        free = BUSIEST - requests_s * self.more_s
+        """Prompts per pass at this rate: those that came while the last one ran, one at least."""
+        free = 1.0 - requests_s * self.more_s
         needed = requests_s * (self.one_s - self.more_s) / np.maximum(1e-12, free)
         return np.where(free > 0.0, np.clip(needed, 1.0, self.most), self.most)
 
@@ -75,27 +87,40 @@ class Prefill:
         """Time [s] of a pass with one prompt while each other rank has one for this share of the time."""
         return np.asarray(self.alone_s + np.minimum(1.0, busy) * (self.one_s - self.alone_s), dtype=np.float64)
 
-    def busy(self, requests_s: FloatArray, prompts: FloatArray) -> FloatArray:
+    def busy(self, requests_s: FloatArray) -> FloatArray:
         """Share of its time that a rank computes at this rate: a pass is the longer the more the others compute."""
-        full = requests_s * self.pass_s(prompts) / prompts
         helped = requests_s * self.alone_s / np.maximum(1e-12, 1.0 - requests_s * (self.one_s - self.alone_s))
-        return np.where((prompts > 1.0) | (full >= 1.0), full, np.minimum(full, helped))
+        return np.where(requests_s * self.one_s >= 1.0, 1.0, np.minimum(1.0, helped))
 
-    def lockstep_s(self, took_s: FloatArray, busy: FloatArray) -> FloatArray:
-        """Time [s] that a prompt waits for the pass of other ranks to end: all begin one together, half of it is left.
+    def took_s(self, requests_s: FloatArray) -> FloatArray:
+        """Time [s] of the pass that a prompt shares at this rate with whoever came meanwhile."""
+        prompts = self.prompts(requests_s)
+        return np.where(prompts > 1.0, self.pass_s(prompts), self.beside_s(self.busy(requests_s)))
 
-        The own rank's passes are in its queue.
+    def waits_s(self, requests_s: FloatArray, fraction: float) -> tuple[FloatArray, FloatArray]:
+        """Time [s] from a prompt's coming to its pass, in the mean and for `fraction` of the prompts.
+
+        All ranks begin a pass together, so that any of them that computes is waited for.
         """
-        anywhere = 1.0 - (1.0 - busy) ** np.asarray(self.ranks, dtype=np.float64)
-        return np.asarray(0.5 * took_s * np.maximum(0.0, anywhere - busy), dtype=np.float64)
+        running = 1.0 - (1.0 - self.busy(requests_s)) ** np.asarray(self.ranks, dtype=np.float64)
+        begun = self.took_s(requests_s) / self.stages
+        return waits_s(begun, self.queued_s, running=running, busy=self.queue(requests_s), fraction=fraction)
+
+    def queue(self, requests_s: FloatArray) -> FloatArray:
+        """How busy prompts keep the queue that take passes one after another, on ranks that all compute."""
+        return np.minimum(BUSIEST, requests_s * self.one_s)
+
+    @property
+    def queued_s(self) -> FloatArray:
+        """Time [s] for which a prompt holds the queue before all streams."""
+        return np.asarray(self.one_s / self.servers, dtype=np.float64)
 
     def ahead_s(self, clients: FloatArray, stream: Stream, overheads: Overheads) -> FloatArray:
         """Time [s] that prompts of clients in step take before an own one, of so many clients on a rank."""
         if stream.independent:
             return np.zeros((1, 1))
-        each = self.pass_s(self.most) / self.most
         waited = before(clients, clients / self.most)
-        return np.asarray(stream.closed * overheads.wave * waited * each, dtype=np.float64)
+        return np.asarray(stream.closed * overheads.wave * waited * self.each_s, dtype=np.float64)
 
 
 def prefilling(
@@ -106,6 +131,7 @@ def prefilling(
     pass_tokens: FloatArray,
     most_tokens: Numeric,
     ranks: Numeric,
+    servers: Numeric,
 ) -> Prefill:
     """Times of the two kinds of pass: `passes` carry one prompt (or its largest chunk), and as many as they can.
 
@@ -131,6 +157,7 @@ def prefilling(
         tail_s=np.maximum(mean, tail),
         most=np.broadcast_to(np.asarray(most, dtype=np.float64), mean.shape),
         ranks=ranks,
+        servers=servers,
     )
 
 
@@ -146,17 +173,14 @@ def decoding(
     *,
     prefill: Prefill,
     transfer_s: FloatArray,
-    servers: Numeric,
     ratio: Numeric | None,
     utilisation: float,
     ttft_s: Numeric = np.inf,
 ) -> tuple[SteadyState, FloatArray]:
     """Decode without prompts beside it, and the prefill instances that one decode instance needs.
 
-    A prefill instance serves `servers` streams of prompts at once. With a given `ratio` of prefill to decode instances
-    the pool that is short sets the pace: `prefill_fraction` says how much of what prefill can do the batch asks for,
-    above one no such batch is ever reached. Without a ratio prefill is bought for `utilisation`, or for less where only
-    shorter queues keep the tail of the TTFT under `ttft_s`.
+    With a given `ratio` of prefill to decode instances the pool that is short sets the pace. Without a ratio prefill is
+    bought for `utilisation`, or for less where only shorter queues keep the tail of the TTFT under `ttft_s`.
     """
     # Every rank of attention data parallelism has a scheduler of its own.
     scheduled = np.maximum(1.0, passes.batch / passes.attention_dp)
@@ -167,32 +191,27 @@ def decoding(
     fixed = handed + JOINING_STEPS * step + admission_s(stream, overheads, host_factor=passes.decode.host_factor)
     if ratio is None:
         slack = ttft_s - prefill.tail_s - fixed
-        busy = _bought(prefill, stream, overheads, step=step, slack=slack, servers=servers, most=utilisation)
-        took, prompts = prefill.beside_s(busy), np.ones((1, 1))
-        instances = wanted * took / (busy * servers)
-        carried, asked = wanted, busy
+        rate = _bought(prefill, stream, overheads, step=step, slack=slack, most=utilisation)
+        carried, instances = wanted, wanted / (rate * prefill.servers)
+        asked = rate * prefill.each_s
     else:
-        capacity = ratio * servers
-        most = fullest(stream) * capacity * prefill.most / prefill.pass_s(prefill.most)
-        carried = np.minimum(wanted, most)
-        prompts = prefill.prompts(carried / capacity)
-        asked = prefill.busy(wanted / capacity, prompts)
+        capacity = ratio * prefill.servers
+        carried = np.minimum(wanted, fullest(stream) * capacity / prefill.each_s)
         # What queues beyond that are clients that never decode at once: Little's law has them.
-        busy = np.minimum(BUSIEST, asked)
-        took = np.where(prompts > 1.0, prefill.pass_s(prompts), prefill.beside_s(asked))
+        rate, asked = carried / capacity, wanted / capacity * prefill.each_s
         instances = np.broadcast_to(np.asarray(ratio, dtype=np.float64), step.shape)
-    each = took / (prompts * servers)
-    ahead = prefill.ahead_s(passes.batch / (instances * servers), stream, overheads)
-    lockstep = prefill.lockstep_s(took, busy)
-    tail = np.maximum(took, prefill.tail_s) + wait_tail_s(each, busy, stream.tail_fraction) + 2.0 * (lockstep + ahead)
+    took = prefill.took_s(rate)
+    ahead = prefill.ahead_s(passes.batch / (instances * prefill.servers), stream, overheads)
+    wait, longest = prefill.waits_s(rate, stream.tail_fraction)
     state = SteadyState(
-        ttft_s=took + wait_s(each, busy) + lockstep + ahead + fixed,
-        ttft_tail_s=tail + fixed,
+        ttft_s=took + wait + ahead + fixed,
+        ttft_tail_s=np.maximum(took, prefill.tail_s) + longest + 2.0 * ahead + fixed,
         tpot_s=np.asarray(step / stream.accepted_tokens, dtype=np.float64),
         cycle_s=step,
         step_s=step,
         prefill_s=took,
-        prefill_fraction=np.asarray(asked, dtype=np.float64),
+        prefill_fraction=prefill.busy(rate),
+        asked_fraction=np.asarray(asked, dtype=np.float64),
         requests_s=np.asarray(carried, dtype=np.float64),
         decode=passes.decode,
     )
@@ -206,36 +225,41 @@ def _bought(
     *,
     step: FloatArray,
     slack: FloatArray,
-    servers: Numeric,
     most: float,
 ) -> FloatArray:
-    """How busy a prefill pool is bought to be: at most `most`, less where tails of waiting would exceed the slack [s].
+    """Requests/s of a rank that a prefill pool is bought for: busy `most` of its time, or less where tails of waiting
+    would exceed the slack [s].
 
     Clients of a closed loop that come together wait for each other too, the fewer of them come to a rank the less.
     """
-    each = prefill.one_s / servers
-    queued = busiest(np.broadcast_to(slack / each, step.shape), most=most, fraction=stream.tail_fraction)
+    last = most / prefill.beside_s(np.full((1, 1), most))
+    each = prefill.queued_s
+    # Of what is waited for the pass that is running is counted as where the pool is busiest; the queue may be shorter.
+    _, longest = prefill.waits_s(last, stream.tail_fraction)
+    running = longest - wait_tail_s(each, prefill.queue(last), stream.tail_fraction)
+    waits = np.broadcast_to((slack - running) / each, step.shape)
+    queued = np.minimum(last, busiest(waits, most=BUSIEST, fraction=stream.tail_fraction) / prefill.one_s)
     if not stream.waits_somewhere:
         return queued
     decode_s = stream.steps * step
-    low, high = np.full(step.shape, min(most, 1.0 - stream.tail_fraction)), queued
+    low, high = np.minimum(queued, min(most, 1.0 - stream.tail_fraction) / prefill.one_s), queued
     for _ in range(_HALVINGS):
         tried = 0.5 * (low + high)
-        # As many decode as come in the time that they take: clients of a rank that is so busy.
-        ahead = prefill.ahead_s(tried * decode_s / prefill.one_s, stream, overheads)
-        fits = wait_tail_s(each, tried, stream.tail_fraction) + 2.0 * ahead <= slack
+        # As many decode as come in the time that they take: clients of a rank at that rate.
+        ahead = prefill.ahead_s(tried * decode_s, stream, overheads)
+        fits = wait_tail_s(each, prefill.queue(tried), stream.tail_fraction) + running + 2.0 * ahead <= slack
         low, high = np.where(fits, tried, low), np.where(fits, high, tried)
     # An open bound leaves the pool as it is.
     return np.where(np.isinf(slack), queued, low)
 
 
-def balanced(batches: FloatArray, prefill_fraction: FloatArray, *, fullest: float) -> FloatArray:
+def balanced(batches: FloatArray, asked_fraction: FloatArray, *, fullest: float) -> FloatArray:
     """The batch of each row at which its prefill pool has no time left beyond `fullest`; the last where it always has.
 
     More clients than that wait for their prompts and never decode at once.
     """
     found = [
         np.exp(np.interp(np.log(fullest), np.log(np.maximum(1e-12, np.maximum.accumulate(busy))), np.log(row)))
-        for row, busy in zip(batches, prefill_fraction, strict=True)
+        for row, busy in zip(batches, asked_fraction, strict=True)
     ]
     return np.array(found, dtype=np.float64)

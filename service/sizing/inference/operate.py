@@ -59,7 +59,7 @@ def solve_batch(
         for w, row, batches in zip(np.maximum(wanted, 1e-12), carried, grid, strict=True)
     ]
     return (
-        np.minimum(solved, balanced(grid, point.prefill_fraction, fullest=float(fullest(traffic.stream))))
+        np.minimum(solved, balanced(grid, point.asked_fraction, fullest=float(fullest(traffic.stream))))
         if prefill_ratio is not None
         else np.array(solved)
     )
@@ -71,7 +71,7 @@ def most_decoding(bench: Bench, *, limit: FloatArray, traffic: Requests, prefill
         return limit
     grid = batch_grid(limit, points=48, smallest=_SMALLEST_BATCH)
     point = serve(bench, batch=grid, traffic=traffic, prefill_ratio=prefill_ratio)
-    return balanced(grid, point.prefill_fraction, fullest=float(fullest(traffic.stream)))
+    return balanced(grid, point.asked_fraction, fullest=float(fullest(traffic.stream)))
 
 
 def largest_within(

@@ -116,8 +116,9 @@ class ServingPoint:
     the data sheet, which no median passes. No end of an interval of a prompt's time goes under `ttft_least_s`, and
     none of a rate over `requests_most_s`, what arithmetic allows at any batch. `in_flight` counts waiting and
     prefilling requests too, as the steady state has them before that: at so many the measured runs were compared.
-    `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs. The decode
-    step is made of `decode`, gaps and host work apart.
+    `prefill_instances` is how many prefill instances one decode instance needs: zero when both share GPUs;
+    `asked_fraction` is how much of what these can do is asked for. The decode step is made of `decode`, gaps and host
+    work apart.
     """
 
     batch: FloatArray
@@ -132,6 +133,7 @@ class ServingPoint:
     in_flight: FloatArray
     prefill_instances: FloatArray
     prefill_fraction: FloatArray
+    asked_fraction: FloatArray
     decode_step_s: FloatArray
     prefill_s: FloatArray
     decode: StepParts
@@ -199,7 +201,7 @@ def passes_of(bench: Bench, batch: FloatArray, traffic: Requests) -> Passes:
         pp=machine.pp,
         decode=decode,
         mixed=mixed,
-        full=_full(bench, traffic) if stream.waits_somewhere else mixed,
+        full=_full(bench, traffic),
         pass_tokens=carried,
         most_tokens=bench.chunk_tokens,
     )
@@ -215,7 +217,7 @@ def _stepping(machine: Machine, batch: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=4)
 def _full(bench: Bench, traffic: Requests) -> StepParts:
-    """A pass of prompts alone, as many as it can carry: the same at every batch. Only clients in step fill one."""
+    """A pass of prompts alone, as many as it can carry: the same at every batch."""
     tokens = np.broadcast_to(np.asarray(bench.chunk_tokens, dtype=np.float64), (bench.layouts.tp.size, 1))
     carried = Pass(decode=0.0, prefill_tokens=tokens, lengths=lengths_of(traffic))
     return step_parts(bench.load, bench.machine, carried)
@@ -291,6 +293,7 @@ def _disaggregated(
         pass_tokens=pooled.chunk_tokens,
         most_tokens=bench.chunk_tokens,
         ranks=prefill.machine.attention_dp,
+        servers=pooled.servers,
     )
     state, instances = decoding(
         pooled.decode,
@@ -298,7 +301,6 @@ def _disaggregated(
         bench.overheads,
         prefill=prefill_s,
         transfer_s=pooled.transfer_s,
-        servers=pooled.servers,
         ratio=ratio,
         utilisation=bench.pool_utilisation_fraction,
         ttft_s=ttft_s / bench.medians.ttft_factor,
@@ -329,6 +331,7 @@ def _point(
         in_flight=state.requests_s * (state.ttft_s + np.maximum(0.0, traffic.osl_tokens - 1.0) * state.tpot_s),
         prefill_instances=prefill_instances,
         prefill_fraction=_spread(state.prefill_fraction, shape),
+        asked_fraction=_spread(state.asked_fraction, shape),
         decode_step_s=state.step_s,
         prefill_s=_spread(state.prefill_s, shape),
         decode=state.decode,

@@ -74,7 +74,11 @@ class Passes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SteadyState:
-    """Seconds and rates of one instance; `cycle_s` lies between two steps of one sequence."""
+    """Seconds and rates of one instance; `cycle_s` lies between two steps of one sequence.
+
+    `prefill_fraction` is the share of time that prompts are computed, `asked_fraction` how much of what pools can
+    prefill the batch asks for: above one no such batch is ever reached.
+    """
 
     ttft_s: FloatArray
     ttft_tail_s: FloatArray
@@ -83,6 +87,7 @@ class SteadyState:
     step_s: FloatArray
     prefill_s: FloatArray
     prefill_fraction: FloatArray
+    asked_fraction: FloatArray
     requests_s: FloatArray
     decode: StepParts
 
@@ -129,12 +134,13 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
     )
     others = overheads.interference * _others(passes, stream, beside=1.0 + own / (stream.steps * step)) * prompts
     busy = np.minimum(BUSIEST, others / (step + others))
-    cycle, first, tail = step + others, wait_s(extra, busy), wait_tail_s(extra, busy, stream.tail_fraction)
+    cycle, shared = step + others, _shared(passes, stream, overheads, extra=extra)
+    first, tail = _placed_s(shared, others / extra, step, mixed=mixed, fraction=stream.tail_fraction)
     if stream.independent:
         first, tail = own + first, own_tail + tail
     else:
         waited = _waited(passes, stream, overheads)
-        ahead = waited * _together_s(passes, stream, overheads, extra=extra) if np.any(waited > 0.0) else waited
+        ahead = waited * _together_s(passes, shared) if np.any(waited > 0.0) else waited
         # Prompts that a request waits for before its first token do not delay its later ones.
         cycle = step + np.maximum(0.0, others - overheads.interference * waited * extra / stream.steps)
         apart = _apart_fraction(stream, overheads)
@@ -151,6 +157,7 @@ def aggregated(passes: Passes, stream: Stream, overheads: Overheads) -> SteadySt
         step_s=step,
         prefill_s=own,
         prefill_fraction=busy,
+        asked_fraction=busy,
         requests_s=np.asarray(passes.batch / (stream.steps * cycle), dtype=np.float64),
         decode=passes.decode,
     )
@@ -279,13 +286,45 @@ def _waited(passes: Passes, stream: Stream, overheads: Overheads) -> FloatArray:
     return np.asarray(stream.closed * together_fraction(stream, overheads) * waited / passes.pp, dtype=np.float64)
 
 
-def _together_s(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> FloatArray:
-    """What each prompt of clients in step takes [s]: they share passes, and with them launches and weights."""
-    most = np.maximum(1.0, passes.most_tokens / stream.new_tokens)
-    more = (_prompted_s(passes.full, passes, overheads) - extra) / np.maximum(1e-9, most - 1.0)
-    shared = np.clip(passes.batch / passes.attention_dp, 1.0, most)
-    each = (extra + (shared - 1.0) * np.clip(more, 0.0, extra)) / shared
-    return np.asarray(each, dtype=np.float64)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shared:
+    """What the prompts of a pass add to it [s]: `number` of them `adds_s`, each one beyond `more_s`, `most` at most."""
+
+    number: FloatArray
+    adds_s: FloatArray
+    more_s: FloatArray
+    most: FloatArray
+
+    def each_s(self, prompts: FloatArray) -> FloatArray:
+        """What each of so many prompts takes [s]: they share the launches and the weights of their pass."""
+        return np.asarray((self.adds_s + (prompts - self.number) * self.more_s) / prompts, dtype=np.float64)
+
+
+def _shared(passes: Passes, stream: Stream, overheads: Overheads, *, extra: FloatArray) -> _Shared:
+    """Prompts of a pass that take `extra` [s] each, as many as come in a step, up to those of a full pass."""
+    number = np.maximum(1.0, passes.pass_tokens / stream.new_tokens)
+    most = np.maximum(number, passes.most_tokens / stream.new_tokens)
+    left = _prompted_s(passes.full, passes, overheads) - number * extra
+    more = np.clip(left / np.maximum(1e-9, most - number), 0.0, extra)
+    return _Shared(number=number, adds_s=number * extra, more_s=more, most=most)
+
+
+def _placed_s(
+    shared: _Shared, prompts: FloatArray, step: FloatArray, *, mixed: FloatArray, fraction: float
+) -> tuple[FloatArray, FloatArray]:
+    """Wait [s] until a pass takes a prompt, of which others bring so many a step; in the mean and for a fraction.
+
+    What is waited for are whole passes, with all that they carry.
+    """
+    adds = prompts * shared.adds_s
+    busy = np.minimum(BUSIEST, adds / (step + adds))
+    return wait_s(mixed, busy), wait_tail_s(mixed, busy, fraction)
+
+
+def _together_s(passes: Passes, shared: _Shared) -> FloatArray:
+    """What each prompt of clients in step takes [s]: of a full pass, or of one with those of all clients of a rank."""
+    clients = np.maximum(1.0, passes.batch / passes.attention_dp)
+    return shared.each_s(np.minimum(shared.most, np.maximum(shared.number, clients)))
 
 
 def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
@@ -296,15 +335,19 @@ def before(clients: FloatArray, passes: FloatArray) -> FloatArray:
 def _tail_s(
     passes: Passes, stream: Stream, overheads: Overheads, *, added: FloatArray, alone: FloatArray, beside: FloatArray
 ) -> FloatArray:
-    """Time [s] of the passes that carry a long prompt: as many as it fills, with more work the longer it is.
+    """Time [s] of the passes that carry a long prompt: as many as it fills, beside the prompts of others.
 
     Longer prompts also attend to more. A pass takes so long `alone`, prompts `added` to it, and the host `beside` it.
     """
+    carried, most = passes.pass_tokens, passes.most_tokens
+    more = (passes.full.elapsed_s(overheads) - added) / np.maximum(1e-9, most - carried)
+    beside_tokens = carried - np.minimum(most, stream.new_tokens)
+    longer = np.minimum(most, stream.tail_tokens + beside_tokens) - carried
     growth = stream.tail_tokens / stream.new_tokens
-    attention = overheads.context * overheads.gpu_vintage * passes.mixed.context
-    parts = np.maximum(1.0, stream.tail_tokens / passes.pass_tokens)
-    work = parts * (added + (growth - 1.0) * attention)
-    number = np.maximum(1.0, stream.tail_tokens / passes.most_tokens)
+    attention = overheads.context * overheads.gpu_vintage * passes.full.context / most
+    number = np.maximum(1.0, stream.tail_tokens / most)
+    work = number * (added + longer * np.clip(more, 0.0, added / carried))
+    work = work + stream.tail_tokens * (growth - 1.0) * attention
     launched = number * _launched_s(passes.mixed, overheads)
     took = _beside_launches_s(number * alone + work, launched, passes, overheads)
     return np.asarray(took + number * beside, dtype=np.float64)
@@ -322,3 +365,16 @@ def wait_tail_s(service_s: Numeric, busy: Numeric, fraction: float) -> FloatArra
     """Wait [s] that `fraction` of the requests stay under: the exponential tail of half an M/M/1 wait."""
     mean = service_s / (2.0 * (1.0 - busy))
     return np.asarray(mean * np.log(np.maximum(1.0, busy / (1.0 - fraction))), dtype=np.float64)
+
+
+def waits_s(
+    pass_s: Numeric, alone_s: Numeric, *, running: Numeric, busy: Numeric, fraction: float
+) -> tuple[FloatArray, FloatArray]:
+    """Wait [s] for a place in a pass, in the mean and for `fraction` of the requests.
+
+    The queue is M/D/1 of prompts that take a pass of `alone_s` each, as far as they keep it `busy`. Passes that carry
+    more, or many ranks, are longer: what is over of `pass_s` is waited for as well while one is `running`, half of it
+    in the mean and all of it at worst. Nothing of this falls as more prompts come.
+    """
+    over = np.maximum(0.0, pass_s - alone_s) * running
+    return wait_s(alone_s, busy) + 0.5 * over, wait_tail_s(alone_s, busy, fraction) + over

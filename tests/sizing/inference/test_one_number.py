@@ -125,6 +125,16 @@ def test_requests_in_flight_are_rate_times_latency(workload: InferenceWorkload, 
         )
 
 
+# One prefill instance of 72 ranks in four stages is bought full and operated emptier, where ranks wait for each other.
+@example(
+    workload=inference_workload(
+        model="deepseek-v3", isl_tokens=TokenLength(mean=5328.0), osl_tokens=TokenLength(mean=67.0), slo=None
+    ),
+    slo=Slo(ttft_ms=5104.0, tpot_ms=36.0),
+    rate=80.0,
+    serving=Serving.AUTO,
+    confidence=0.9,
+)
 # Its decode instances are as good as full: between points of the grid a batch was solved for beyond the bound.
 @example(
     workload=inference_workload(

@@ -17,6 +17,7 @@ from service.sizing.inference.steady import (
     pass_tokens,
     wait_s,
     wait_tail_s,
+    waits_s,
 )
 from service.sizing.inference.step import StepParts
 
@@ -188,11 +189,12 @@ def test_clients_of_a_closed_loop_wait_for_a_part_of_what_independent_requests_w
     never, half, chance = (
         aggregated(passes(), stream(closed=1.0), replace(PLAIN, closed_queue_fraction=part)) for part in (0.0, 0.5, 1.0)
     )
-    # The queue of a server that is busy for 19 of 20 prompts of 0.03 s in every hundred steps.
+    # The queue of a server that is busy for 19 of 20 prompts of 0.03 s in every hundred steps, each in its pass.
     busy = chance.prefill_fraction
-    assert chance.ttft_s - never.ttft_s == pytest.approx(wait_s(0.03, busy))
-    assert half.ttft_s - never.ttft_s == pytest.approx(0.5 * wait_s(0.03, busy))
-    assert chance.ttft_tail_s - never.ttft_tail_s == pytest.approx(wait_tail_s(0.03, busy, 0.95))
+    mean, longest = wait_s(0.05, busy), wait_tail_s(0.05, busy, 0.95)
+    assert chance.ttft_s - never.ttft_s == pytest.approx(mean)
+    assert half.ttft_s - never.ttft_s == pytest.approx(0.5 * mean)
+    assert chance.ttft_tail_s - never.ttft_tail_s == pytest.approx(longest)
     # Independent requests know of nobody.
     open_loop = (aggregated(passes(), stream(), replace(PLAIN, closed_queue_fraction=part)) for part in (0.0, 1.0))
     first, second = open_loop
@@ -254,9 +256,8 @@ def test_launches_hide_behind_long_passes() -> None:
     eager = replace(PLAIN, prefill_kernel_s=4e-3)
     # 10 kernels of 4 ms to launch beside 30 ms of work: as the sides of a right angle.
     assert prompts(0.03, 0.03).one_s[0, 0] == pytest.approx(0.03)
-    assert prefilling(
-        parts(0.03, 0.4), stream(), eager, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0, ranks=1.0
-    ).one_s[0, 0] == pytest.approx(0.05)
+    launched = prompts(0.03, 0.4, overheads=eager)
+    assert launched.one_s[0, 0] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(("ranks", "stages", "launched_s"), [(1.0, 1.0, 0.0), (4.0, 1.0, 0.5), (1.0, 2.0, 0.5)])
@@ -293,6 +294,18 @@ def test_waiting_follows_pollaczek_and_khinchine() -> None:
     assert wait_tail_s(0.1, 0.5, 0.95) > wait_s(0.1, 0.5)
 
 
+def test_a_pass_that_others_share_is_met_as_long_as_it_is() -> None:
+    # One a pass: the mean of M/D/1, of which half a pass is what is left of the one that runs.
+    assert waits_s(0.1, 0.1, running=0.5, busy=0.5, fraction=0.95) == (
+        pytest.approx(wait_s(0.1, 0.5)),
+        pytest.approx(wait_tail_s(0.1, 0.5, 0.95)),
+    )
+    # Of a pass twice as long, shared with others, the other half is met while it runs.
+    mean, longest = waits_s(0.2, 0.1, running=0.8, busy=0.5, fraction=0.95)
+    assert mean == pytest.approx(wait_s(0.1, 0.5) + 0.5 * 0.8 * 0.1)
+    assert longest == pytest.approx(wait_tail_s(0.1, 0.5, 0.95) + 0.8 * 0.1)
+
+
 def test_a_pass_carries_a_prompt_or_all_that_arrive_but_never_more_than_a_chunk() -> None:
     # Requests of 100 steps: of 10 sequences one ends in every tenth step, of 3,000 thirty in each.
     for sequences, tokens in ((10.0, 500.0), (300.0, 1500.0), (3000.0, 8192.0)):
@@ -325,23 +338,35 @@ def test_prompts_arrive_as_requests_end() -> None:
     assert arriving(50.0, stream()) == pytest.approx(0.5)
 
 
-def prompts(one_s: float = 0.05, eight_s: float = 0.4, **changes: float) -> Prefill:
+def prompts(
+    one_s: float = 0.05,
+    eight_s: float = 0.4,
+    *,
+    overheads: Overheads = PLAIN,
+    tail_tokens: float = 1000.0,
+    ranks: float = 1.0,
+    stages: float = 1.0,
+) -> Prefill:
     """Passes with one prompt of a thousand tokens, and with eight of them."""
     return prefilling(
-        parts(one_s, eight_s), stream(**changes), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=8000.0, ranks=1.0
+        parts(one_s, eight_s),
+        stream(tail_tokens=tail_tokens),
+        overheads,
+        pass_tokens=np.array([[1000.0]]),
+        most_tokens=8000.0,
+        ranks=ranks,
+        servers=ranks * stages,
     )
 
 
 def pooled(batch: float = 20.0, *, prefill: Prefill, ratio: float | None, utilisation: float = 0.7, **how: float):
     """20 sequences at 20 ms a step finish 10 requests/s."""
-    servers, closed = how.get("servers", 1.0), how.get("closed", 0.0)
     return decoding(
         passes(batch),
-        stream(closed=closed),
+        stream(closed=how.get("closed", 0.0)),
         replace(PLAIN, wave=how.get("wave", 0.0)),
         prefill=prefill,
         transfer_s=np.array([[0.01]]),
-        servers=servers,
         ratio=ratio,
         utilisation=utilisation,
     )
@@ -354,20 +379,22 @@ def test_the_pool_that_is_short_sets_the_pace(ratio: float, carried: float) -> N
     assert state.requests_s[0, 0] == pytest.approx(carried)
     assert instances[0, 0] == ratio
     assert state.tpot_s[0, 0] == pytest.approx(0.02)
-    assert state.prefill_fraction[0, 0] == pytest.approx(10.0 / (20.0 * ratio))
+    assert state.asked_fraction[0, 0] == pytest.approx(10.0 / (20.0 * ratio))
+    assert state.prefill_fraction[0, 0] == pytest.approx(carried / (20.0 * ratio))
 
 
-def test_prompts_share_passes_only_where_the_pool_has_no_time_for_one_after_another() -> None:
+def test_prompts_that_come_during_a_pass_share_the_next() -> None:
     """Eight prompts in one pass of 0.12 s are 10 ms more for each."""
     shared = prompts(eight_s=0.12)
     calm, _ = pooled(prefill=shared, ratio=1.0)
     assert calm.prefill_s[0, 0] == pytest.approx(0.05)
     hard, _ = pooled(prefill=shared, ratio=0.25)
-    # 40 prompts/s on one instance: n of them in 0.04 + 0.01 n seconds keep it busy for 0.95 of the time.
-    count = 40.0 * 0.04 / (0.95 - 40.0 * 0.01)
+    # 40 prompts/s on one instance: n of them come in 0.04 + 0.01 n seconds; full passes have 15 ms for each.
+    count = 40.0 * 0.04 / (1.0 - 40.0 * 0.01)
     assert hard.prefill_s[0, 0] == pytest.approx(0.04 + 0.01 * count)
     assert hard.requests_s[0, 0] == pytest.approx(10.0)
-    assert hard.prefill_fraction[0, 0] == pytest.approx(0.95)
+    assert hard.asked_fraction[0, 0] == pytest.approx(40.0 * 0.015)
+    assert hard.prefill_fraction[0, 0] == 1.0
 
 
 def test_clients_that_come_together_wait_for_each_others_prompts() -> None:
@@ -388,7 +415,9 @@ def test_clients_that_wait_keep_a_prefill_pool_busy_all_the_time() -> None:
 def ranked(busy_s: float, ranks: float) -> Prefill:
     """Passes of 20 ms of products and so much of experts, one prompt on each of so many ranks."""
     one = replace(parts(0.02, 0.02), experts=np.array([[busy_s, busy_s]]))
-    return prefilling(one, stream(), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=1000.0, ranks=ranks)
+    return prefilling(
+        one, stream(), PLAIN, pass_tokens=np.array([[1000.0]]), most_tokens=1000.0, ranks=ranks, servers=ranks
+    )
 
 
 def test_a_prompt_alone_has_the_gpus_of_other_ranks_for_its_experts() -> None:
@@ -398,17 +427,40 @@ def test_a_prompt_alone_has_the_gpus_of_other_ranks_for_its_experts() -> None:
     assert found.alone_s[0, 0] == pytest.approx(0.03)
     assert found.beside_s(np.array([[0.5]]))[0, 0] == pytest.approx(0.045)
     # 10 prompts/s on each rank: busy b of the time, at 0.03 + 0.03 b seconds each.
-    busy = found.busy(np.array([[10.0]]), np.ones((1, 1)))
+    busy = found.busy(np.array([[10.0]]))
     assert busy[0, 0] == pytest.approx(10.0 * (0.03 + 0.03 * busy[0, 0]))
-    assert found.busy(np.array([[100.0]]), np.ones((1, 1)))[0, 0] == pytest.approx(6.0)
+    assert found.busy(np.array([[100.0]]))[0, 0] == 1.0
 
 
-def test_a_prompt_waits_for_the_pass_that_other_ranks_are_in() -> None:
-    calm, hard = np.array([[0.0]]), np.array([[0.5]])
-    assert ranked(0.0, 1.0).lockstep_s(np.array([[0.1]]), hard)[0, 0] == 0.0
-    assert ranked(0.0, 8.0).lockstep_s(np.array([[0.1]]), calm)[0, 0] == 0.0
-    # Of eight ranks, each busy half of the time, one is in a pass nearly always: half of it is left.
-    assert ranked(0.0, 8.0).lockstep_s(np.array([[0.1]]), hard)[0, 0] == pytest.approx(0.05 * (1 - 0.5**8 - 0.5))
+def test_a_prompt_waits_for_the_pass_that_any_rank_is_in() -> None:
+    calm, hard = np.array([[0.0]]), np.array([[10.0]])
+    # 10 prompts/s of 50 ms on each rank keep it busy half of the time: alone, each waits as in M/D/1.
+    assert ranked(0.03, 1.0).waits_s(hard, 0.95)[0][0, 0] == pytest.approx(wait_s(0.05, 0.5))
+    eight = ranked(0.03, 8.0)
+    assert eight.waits_s(calm, 0.95)[0][0, 0] == 0.0
+    # Of eight ranks one is in a pass nearly always: half of it is left, and an eighth of a prompt's time in its queue.
+    took, busy = eight.took_s(hard)[0, 0], eight.busy(hard)[0, 0]
+    left = (took - 0.05 / 8.0) * (1.0 - (1.0 - busy) ** 8)
+    mean, longest = (found[0, 0] for found in eight.waits_s(hard, 0.95))
+    assert mean == pytest.approx(0.5 * left + wait_s(0.05 / 8.0, 0.5))
+    assert longest == pytest.approx(left + wait_tail_s(0.05 / 8.0, 0.5, 0.95))
+
+
+def test_stages_of_a_pipeline_begin_passes_one_behind_the_other() -> None:
+    """Of four stages each begins a pass four times as often as one instance that is as long about it."""
+    rate = np.array([[5.0]])
+    four = prompts(stages=4.0)
+    assert four.waits_s(rate, 0.95)[0] == pytest.approx(prompts().waits_s(rate, 0.95)[0] / 4.0)
+
+
+@pytest.mark.parametrize("ranks", [1.0, 8.0, 72.0])
+@pytest.mark.parametrize("eight_s", [0.06, 0.12, 0.4])
+def test_no_prompt_waits_less_where_more_of_them_come(ranks: float, eight_s: float) -> None:
+    pool = replace(prompts(eight_s=eight_s, ranks=ranks, stages=4.0), alone_s=np.array([[0.02]]))
+    rates = np.geomspace(1e-3, 0.999, 300)[None, :] / pool.each_s
+    took, (mean, longest) = pool.took_s(rates), pool.waits_s(rates, 0.95)
+    for time in (took, mean, longest):
+        assert np.all(np.diff(time) >= -1e-12)
 
 
 def test_ranks_of_a_decode_instance_schedule_their_own_sequences_side_by_side() -> None:
@@ -420,7 +472,6 @@ def test_ranks_of_a_decode_instance_schedule_their_own_sequences_side_by_side() 
             replace(PLAIN, sequence_s=1e-4),
             prefill=prompts(),
             transfer_s=np.array([[0.0]]),
-            servers=1.0,
             ratio=100.0,
             utilisation=0.7,
         )[0]
@@ -431,7 +482,7 @@ def test_ranks_of_a_decode_instance_schedule_their_own_sequences_side_by_side() 
 
 
 def test_prefill_is_bought_for_the_rate_that_decode_carries() -> None:
-    _, instances = pooled(prefill=prompts(), ratio=None, utilisation=0.5, servers=2.0)
+    _, instances = pooled(prefill=prompts(stages=2.0), ratio=None, utilisation=0.5)
     assert instances[0, 0] == pytest.approx(10 * 0.05 / (0.5 * 2))
 
 
@@ -455,7 +506,7 @@ def test_a_queue_is_as_busy_as_its_waits_allow_and_no_busier_than_asked() -> Non
 def test_a_long_prompt_takes_no_more_passes_than_it_fills(tail: float) -> None:
     # Prompts of 1,000 tokens add 0.01 s to a step of 0.02 s and are launched in 0.04 s; a pass carries 8,000.
     slow = replace(PLAIN, prefill_kernel_s=0.004)
-    found = aggregated(passes(batch=0.01, mixed_s=0.03), stream(tail_tokens=tail), slow)
+    found = aggregated(passes(batch=1e-6, mixed_s=0.03), stream(tail_tokens=tail), slow)
     number = max(1.0, tail / 8000.0)
     took = np.hypot(number * 0.02 + tail / 1000.0 * 0.01, number * 0.04)
     assert found.ttft_tail_s[0, 0] == pytest.approx(took + 0.5 * found.cycle_s[0, 0], rel=1e-6)
@@ -463,12 +514,5 @@ def test_a_long_prompt_takes_no_more_passes_than_it_fills(tail: float) -> None:
 
 def test_a_long_prompt_of_a_pool_takes_no_more_passes_than_it_fills() -> None:
     # One of 1,000 tokens takes 0.05 s, eight of them 0.12 s: each one more 0.01 s.
-    found = prefilling(
-        parts(0.05, 0.12),
-        stream(tail_tokens=4000.0),
-        PLAIN,
-        pass_tokens=np.array([[1000.0]]),
-        most_tokens=8000.0,
-        ranks=1.0,
-    )
+    found = prompts(eight_s=0.12, tail_tokens=4000.0)
     assert found.tail_s[0, 0] == pytest.approx(0.05 + 3 * 0.01)
