@@ -116,7 +116,9 @@ def test_arms_of_a_single_source_do_not_stretch_the_interval_of_two(runs) -> Non
     assert band.low < -0.75
     assert band.high - band.low < 3.0 * 0.8
     # How far a single source lies off the interval of the other is told, though nothing is learnt from it.
-    assert {error.inside for error in judged(errors) if error.fold == "source"} == {False}
+    left = [error for error in judged(errors) if error.fold == "source"]
+    assert {error.inside for error in left if error.place.source == "far"} == {False}
+    assert {error.inside for error in left if error.place.source == "near"} == {True}
 
 
 def of_regimes(runs: list[TrainingRun], *, off: float, shared: bool = False) -> list[TrainingError]:
@@ -189,7 +191,8 @@ def test_of_few_sources_the_next_may_lie_further(runs) -> None:
         ]
         band = next(band for band in bands_of(errors, ()) if band.regime == "dense")
         arms.append(band.high - band.low)
-    assert arms[0] > 1.2 * arms[1]
+    # Student's t with as many degrees of freedom as sources: 1.53 and 1.34 deviations.
+    assert arms[0] > 1.1 * arms[1]
 
 
 def test_what_is_judged_is_held_against_the_interval_that_there_would_be_without_it(runs) -> None:
@@ -250,9 +253,26 @@ def test_an_interval_made_without_a_source_holds_four_of_five_where_sources_are_
     assert np.mean([bool(error.inside) for error in errors if error.fold == "source"]) >= 0.78
 
 
-def test_of_few_sources_the_next_may_lie_on_either_side(runs) -> None:
+def test_of_few_sources_the_next_may_lie_on_either_side_of_what_is_predicted(runs) -> None:
     band = next(band for band in bands_of(two_sources(runs, off=0.8), ()) if band.regime == "plain")
-    assert band.high - band.middle == pytest.approx(band.middle - band.low)
+    assert band.middle == 0.0
+    assert band.high == pytest.approx(-band.low)
+
+
+def test_sources_as_far_off_as_their_intervals_are_long_hardly_stretch_them(runs) -> None:
+    """Sixteen sources whose errors scatter alike about nothing: no mean of them is estimated that could be off."""
+    draw = np.random.default_rng(5)
+    errors = [
+        TrainingError(
+            place=replace(run.place, source=str(number % 16), band="dense", regime="dense"),
+            metric=STEP,
+            fold="source",
+            log_error=float(draw.normal(0.0, 0.1)),
+        )
+        for number, run in enumerate([*runs] * 8)
+    ]
+    band = next(band for band in bands_of(errors, ()) if band.regime == "dense")
+    assert band.high == pytest.approx(0.1 * student.ppf(0.9, 16), rel=0.08)
 
 
 def test_a_stack_of_its_own_makes_the_intervals_of_such_stacks_long(runs) -> None:
