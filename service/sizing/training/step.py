@@ -217,6 +217,7 @@ def _traffic_s(
     often = flow_passes(layouts, recipe) / FULL_PASSES
     passes = k.vector_passes * often + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
     moved = rates.vector_factor * shape.moved_bytes_token * passes
+    moved = moved + shape.stream_bytes_token * often
     composed = k.norm_fraction * shape.norm_bytes_token + k.composed_fraction * shape.composed_bytes_token
     again = np.where(layouts.recompute == 1, FORWARD_FRACTION, 0.0)
     moved = moved + np.where(recipe.plain_kernels, composed * (often + again), 0.0)
