@@ -19,9 +19,7 @@ PLAIN = CATALOG.models["deepseek-v3"].architecture
 def test_only_models_with_hyper_connections_have_several_streams() -> None:
     many = {name for name, model in CATALOG.models.items() if streams(model.architecture) > 1}
     assert many
-    assert all(
-        any(mixer.kind is MixerKind.DSV4 for mixer in CATALOG.models[name].architecture.mixers) for name in many
-    )
+    assert all(any(mixer.kind is MixerKind.DSV4 for mixer in CATALOG.models[name].architecture.mixers) for name in many)
     shape = shape_of(PLAIN, 4096.0)
     assert (shape.stream_width, shape.stream_bytes_token) == (shape.hidden, 0.0)
 
