@@ -338,8 +338,9 @@ def _told(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Rerun:
     workload = rerun.workload
     assert isinstance(workload, TrainingWorkload)
     assert isinstance(workload.model, str)
-    assert rerun.architecture is not None
-    if rerun.architecture.id not in catalog.models:
+    architecture = rerun.architecture
+    assert architecture is not None
+    if architecture.id not in catalog.models:
         rerun = rerun.with_default("workload.model", f"dense, {run.workload.params_b:g} billion parameters")
     for name in ("method", "precision", "seq_len_tokens"):
         if getattr(run.workload, name) is None:
@@ -347,7 +348,7 @@ def _told(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Rerun:
     if run.workload.samples_to_target is None:
         sequences = workload.tokens / workload.seq_len_tokens
         # The bounds of what is taken widen the interval; nothing is stretched for it once more.
-        races = reference_targets(run, rerun.architecture, catalog.calibration)
+        races = reference_targets(run, architecture, catalog.calibration)
         of = _TIME if races else _TIME | {_GPU_HOURS}
         rerun = rerun.with_default(_LENGTH, f"{sequences:.4g}", of=of, widens=False)
     if run.flop_convention is None:
