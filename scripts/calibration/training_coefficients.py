@@ -151,7 +151,7 @@ TRAINING_SPECS = (
     ),
     TrainingSpec(name="selective_passes", start=0.7, deviation=0.7, what="further passes under selective recompute"),
     TrainingSpec(name="layer_launch_us", start=500.0, deviation=0.2, what="launches of a layer, forward and backward"),
-    TrainingSpec(name="moe_layer_launch_us", start=2500.0, deviation=0.4, what="further launches of a MoE layer"),
+    TrainingSpec(name="moe_layer_launch_us", start=3000.0, deviation=0.2, what="further launches of a MoE layer"),
     TrainingSpec(name="expert_launch_us", start=150.0, deviation=0.3, what="launches of one expert of a GPU"),
     # Before each product in 8 bits its inputs are measured, scaled, cast and turned.
     TrainingSpec(

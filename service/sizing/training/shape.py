@@ -56,6 +56,8 @@ class Shape:
     # What norms, and rotations and gates, move besides where they are composed of small kernels.
     norm_bytes_token: float
     composed_bytes_token: float
+    # What experts keep of their activation, which no kernel of its own moves where one does all of them [bytes].
+    activated_bytes_token: float
     # Gates and inputs of the activations of experts that add biases [bytes].
     biased_bytes_token: float
     # Rows of all scores, causal or not, which kernels apart write and read where attention is not fused [bytes].
@@ -159,6 +161,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         stream_bytes_token=stream_moved_bytes_token(architecture),
         norm_bytes_token=norm_bytes_token(architecture),
         composed_bytes_token=composed_bytes_token(architecture),
+        activated_bytes_token=sum(_activated_bytes(f) for f in moe),
         biased_bytes_token=sum(_biased_bytes(f) for f in moe),
         score_bytes_token=sum(m.count * m.heads for m in scored) * _BF16 * float(seq_len_tokens),
         stored_selective_bytes_token=sum(s[1] for s in stored) + further,
@@ -367,6 +370,12 @@ def _unfused_bytes(ffn: Ffn, hidden: float) -> float:
         return 0.0
     width = ffn.intermediate if ffn.kind is FfnKind.DENSE else ffn.top_k * ffn.intermediate + ffn.shared_intermediate
     return _BF16 * ffn.count * (2.0 * hidden + float(width))
+
+
+def _activated_bytes(ffn: Ffn) -> float:
+    """Outputs of a token's experts before and after their activation [bytes]."""
+    projections = 2.0 if ffn.gated else 1.0
+    return _BF16 * ffn.count * ffn.top_k * (projections + 1.0) * ffn.intermediate
 
 
 def _biased_bytes(ffn: Ffn) -> float:
