@@ -74,6 +74,8 @@ class StackedRuns:
         self._plain_kernels = as_column([run.job.recipe.plain_kernels for run in runs])
         plain_attention = as_column([run.job.plain_attention for run in runs])
         self._captured = ~self._plain & as_column([run.captured for run in runs])
+        # Whose steps are captured as one graph launch nothing.
+        self._whole = self._captured & (self._rates.launch_factor == 0.0)
         self._early = plain_attention & as_column(years < EARLY_ATTENTION_UNTIL_YEAR)
         self._lags = plain_attention & as_column([run.place.generation not in OLD_ATTENTION for run in runs])
         many = Counter(run.place.group for run in runs)
@@ -93,6 +95,7 @@ class StackedRuns:
         up = self._up * of("scale_up_efficiency")
         lagging = np.where(self._early, of("early_attention_factor"), 1.0)
         lagging = lagging * np.where(self._lags, of("plain_attention_factor"), 1.0)
+        captured = np.where(self._whole, 0.0, of("captured_launch_factor"))
         plain_launches = np.where(self._plain, of("plain_launch_factor"), 1.0)
         rates = replace(
             self._rates,
@@ -102,7 +105,7 @@ class StackedRuns:
             latent_factor=of("latent_factor") * lagging,
             vector_factor=np.where(self._plain_kernels, of("plain_vector_factor"), 1.0),
             wide_factor=np.exp(vectors[AT["product_factor", "bf16"]] + vectors[self._wide]),
-            launch_factor=np.where(self._captured, of("captured_launch_factor"), plain_launches),
+            launch_factor=np.where(self._captured, captured, plain_launches),
             scale_up_bytes_s=np.where(self._linked, up, self._rates.scale_up_bytes_s),
             scale_out_bytes_s=self._out * of("scale_out_efficiency"),
         )
