@@ -30,7 +30,7 @@ class Shape:
     layers: float
     hidden: float
     # Of what one layer hands to the next.
-    stream_width: float
+    stream_elements: float
     vocab: float
     heads: float
     kv_width: float
@@ -129,7 +129,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
     return Shape(
         layers=layers,
         hidden=hidden,
-        stream_width=hidden * streams(architecture),
+        stream_elements=hidden * streams(architecture),
         vocab=float(architecture.vocab),
         heads=float(max((_tp_heads(m) for m in architecture.mixers), default=1)),
         kv_width=_mean([(float(m.count), _kv_width(m)) for m in architecture.mixers]),

@@ -21,7 +21,7 @@ def test_only_models_with_hyper_connections_have_several_streams() -> None:
     assert many
     assert all(any(mixer.kind is MixerKind.DSV4 for mixer in CATALOG.models[name].architecture.mixers) for name in many)
     shape = shape_of(PLAIN, 4096.0)
-    assert (shape.stream_width, shape.stream_bytes_token) == (shape.hidden, 0.0)
+    assert (shape.stream_elements, shape.stream_bytes_token) == (shape.hidden, 0.0)
 
 
 def test_a_connection_moves_eighteen_widths_forward_less_those_of_a_plain_one() -> None:
@@ -39,7 +39,7 @@ def test_further_streams_are_kept_moved_and_handed_on() -> None:
         own,
         shape=replace(
             own.shape,
-            stream_width=own.shape.hidden,
+            stream_elements=own.shape.hidden,
             stream_bytes_token=0.0,
             stored_bytes_token=own.shape.stored_bytes_token - stream_stored_bytes_token(WIDE),
         ),
