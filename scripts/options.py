@@ -63,7 +63,8 @@ def _calibrate() -> argparse.ArgumentParser:
         "scientific applications, on the runs of config/evidence whose split is calibration, leaving out whole "
         "sources, models and GPUs in turn.",
         epilog="Takes about four minutes, of which training is two. Afterwards scripts/validate shows the errors, and "
-        "its --help how the file of /v1/accuracy is written anew. Exit code 0: written; 2: an option is wrong.",
+        "its --help how the file of /v1/accuracy is written anew. Exit code 0: written; 1: runs that the file had been "
+        "fitted on are refused now, each is told, and the file stays; 2: an option is wrong.",
     )
     parser.add_argument(
         "--kernels",

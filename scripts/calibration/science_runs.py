@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 
+from scripts.calibration.refusals import Refuse, unheard
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.rerun.science import evaluate_science, science_metrics
@@ -55,7 +56,9 @@ class ScienceRun:
         return self.line.workload.settings if has_settings(self.template) else None
 
 
-def science_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[ScienceRun]:
+def science_runs(
+    catalog: Catalog, path: Path, say: Callable[[str], None], refuse: Refuse = unheard
+) -> list[ScienceRun]:
     """The runs of a file that may be fitted: timings whose split is calibration, of applications of the catalog."""
     probe = _probe(catalog)
     found = []
@@ -63,16 +66,19 @@ def science_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> li
         raw = orjson.loads(line)
         run = read_measured(raw)
         if raw.get("split") == "calibration" and raw.get("scope") == "timing" and isinstance(run, MeasuredScience):
-            made = _run(probe, run, source=str(raw["source"]), group=coordinates(raw).group)
+            made = _run(probe, run, source=str(raw["source"]), group=coordinates(raw).group, refuse=refuse)
             found += [] if made is None else [made]
     say(f"{len(found)} scientific jobs to fit on")
     return found
 
 
-def _run(probe: Catalog, line: MeasuredScience, *, source: str, group: tuple[str, ...]) -> ScienceRun | None:
+def _run(
+    probe: Catalog, line: MeasuredScience, *, source: str, group: tuple[str, ...], refuse: Refuse
+) -> ScienceRun | None:
     try:
         evaluated = evaluate_science(probe, line)
-    except PlannerError:
+    except PlannerError as error:
+        refuse(line.id, error)
         return None
     workload, application = evaluated.rerun.workload, evaluated.rerun.application
     assert application is not None

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from scripts.calibration.overhead_fit import ENGINES, SPECS, Fitting, Slots, fit_overheads, slots
+from scripts.calibration.refusals import Refuse, unheard
 from scripts.calibration.run_arrays import METRICS, Runs
 from scripts.calibration.served_runs import Place, ServedRun, served_run
 from service.catalog.catalog import Catalog
@@ -55,15 +56,17 @@ class Error:
     blind: bool = False
 
 
-def calibration_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[ServedRun]:
-    """The runs of a file that may be fitted: those whose split is calibration."""
+def calibration_runs(
+    catalog: Catalog, path: Path, say: Callable[[str], None], refuse: Refuse = unheard
+) -> list[ServedRun]:
+    """The runs of a file that may be fitted: those whose split is calibration; `refuse` is told of those refused."""
     found = []
     lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, start=1):
         raw = orjson.loads(line)
         run = read_measured(raw)
         if raw.get("split") == "calibration" and isinstance(run, MeasuredInference):
-            served = served_run(catalog, run, str(raw.get("source", "")))
+            served = served_run(catalog, run, str(raw.get("source", "")), refuse)
             found += [] if served is None else [served]
         if number % 500 == 0:
             say(f"composed {number} of {len(lines)} lines")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scripts.calibration.refusals import Refuse, unheard
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.rerun.inference import evaluate_inference
@@ -73,11 +74,12 @@ class ServedRun:
     slo_s: tuple[float, float] | None
 
 
-def served_run(catalog: Catalog, run: MeasuredInference, source: str) -> ServedRun | None:
-    """The run as the engine composes it; None for one that it refuses."""
+def served_run(catalog: Catalog, run: MeasuredInference, source: str, refuse: Refuse = unheard) -> ServedRun | None:
+    """The run as the engine composes it; None for one that it refuses, of which `refuse` is told."""
     try:
         rerun = evaluate_inference(catalog, run).rerun
-    except PlannerError:
+    except PlannerError as error:
+        refuse(run.id, error)
         return None
     workload, deployment = rerun.workload, rerun.deployment
     assert isinstance(workload, InferenceWorkload)

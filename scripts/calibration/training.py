@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scripts.calibration.stacked_trainings import StackedRuns
 from scripts.calibration.training_bands import (
     FOLDS,
     MEMORY,
@@ -20,7 +21,7 @@ from scripts.calibration.training_bands import (
     judged,
     peak_errors,
 )
-from scripts.calibration.training_fit import (
+from scripts.calibration.training_coefficients import (
     EARLY_ATTENTION_UNTIL_YEAR,
     FUSED_ATTENTION_SINCE_YEAR,
     FUSED_EXPERTS_SINCE_YEAR,
@@ -33,10 +34,9 @@ from scripts.calibration.training_fit import (
     PRECISIONS,
     TRAINED,
     TRAINING_SPECS,
-    StackedRuns,
-    fit_training,
     value_at,
 )
+from scripts.calibration.training_fit import fit_training
 from scripts.calibration.training_memory import MemoryRun
 from scripts.calibration.training_runs import TrainingPlace, TrainingRun
 from service.sizing.table import FloatArray

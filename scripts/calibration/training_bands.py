@@ -85,12 +85,15 @@ def bands_of(errors: Sequence[TrainingError], peaks: Sequence[MemoryRun]) -> Ite
 
 
 def _around(errors: Sequence[TrainingError], regime: str) -> Band:
-    """The errors left out. Of few sources none says on which side the next will lie: both arms are as the longer."""
+    """The errors left out. Of few sources none says on which side the next will lie.
+
+    The prediction stays as it is, and both arms are as long as the longer from there.
+    """
     band = _outermost(errors, regime)
     if len({error.place.source for error in errors if error.fold == "source"}) >= _SEVERAL_SOURCES:
         return band
-    arm = max(band.high - band.middle, band.middle - band.low)
-    return replace(band, low=band.middle - arm, high=band.middle + arm)
+    arm = max(band.high, -band.low)
+    return replace(band, low=-arm, middle=0.0, high=arm)
 
 
 def _belongs(error: TrainingError, regime: str, *, apart: str) -> bool:
@@ -205,13 +208,15 @@ def _reach(left_out: Sequence[LeftOut], ways: Sequence[str]) -> float:
 def _next_arms(way: Sequence[LeftOut]) -> float:
     """The arms that hold four of five errors of one more source, model or GPU in a regime, each such counting the same.
 
-    Student's t: what was left out of a regime is one draw, however many runs it has.
+    Student's t: what was left out of a regime is one draw, however many runs it has. Each lies off the middle of the
+    others' interval, so that no mean is estimated: as many degrees of freedom as draws, and nothing for where the mean
+    may lie.
     """
     many = len(way)
     if many < _LEAST_LEFT_OUT:
         return 0.0
     variance = float(np.mean([np.sum(one.weights * one.arms**2) for one in way]))
-    return float(student.ppf(0.5 + _HELD / 2.0, many - 1)) * math.sqrt(variance * (1.0 + 1.0 / many))
+    return float(student.ppf(0.5 + _HELD / 2.0, many)) * math.sqrt(variance)
 
 
 def _held_arms(way: Sequence[LeftOut]) -> float:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from scripts.calibration.refusals import Refuse, unheard
 from service.catalog.catalog import Catalog
 from service.errors import PlannerError
 from service.planning.accuracy import widening_of
@@ -76,29 +77,37 @@ class TrainingRun:
     widening: float
 
 
-def training_runs(catalog: Catalog, path: Path, say: Callable[[str], None]) -> list[TrainingRun]:
-    """The runs of a file that may be fitted: timings whose split is calibration and that state a pace."""
+def training_runs(
+    catalog: Catalog, path: Path, say: Callable[[str], None], refuse: Refuse = unheard
+) -> list[TrainingRun]:
+    """The runs of a file that may be fitted: timings whose split is calibration and that state a pace.
+
+    `refuse` is told of each that the engine refuses.
+    """
     found = []
     lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, start=1):
         raw = orjson.loads(line)
         run = read_measured(raw)
         if raw.get("split") == "calibration" and isinstance(run, MeasuredTraining):
-            made = _training_run(catalog, run, coordinates(raw).group)
+            made = _training_run(catalog, run, coordinates(raw).group, refuse)
             found += [] if made is None else [made]
         if number % 200 == 0:
             say(f"composed {number} of {len(lines)} trainings")
     return found
 
 
-def _training_run(catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...]) -> TrainingRun | None:
+def _training_run(
+    catalog: Catalog, run: MeasuredTraining, group: tuple[str, ...], refuse: Refuse
+) -> TrainingRun | None:
     """The run; None where it states no pace, or the engine refuses it."""
     pace = [name for name in _PACE if isinstance(run.measured.get(name), int | float)]
     if not pace:
         return None
     try:
         evaluated = evaluate_training(catalog, run)
-    except PlannerError:
+    except PlannerError as error:
+        refuse(run.id, error)
         return None
     rerun = evaluated.rerun
     assert isinstance(rerun.workload, TrainingWorkload)

@@ -68,6 +68,9 @@ class Evaluated:
     whole_run_factor: float = 1.0
     # How far the length of the whole run may lie from what was taken, and peak and pace where choices are open.
     length: Spread = SURE
+    # What GPU hours are published of: a whole training where the time is that of a race which nobody said it was.
+    training_factor: float | None = None
+    training_length: Spread = SURE
     open_peak: Spread = SURE
     open_pace: Spread = SURE
 

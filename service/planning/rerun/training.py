@@ -6,12 +6,15 @@ from dataclasses import replace
 
 from service.catalog.catalog import Catalog
 from service.catalog.resolve import resolve_deployment, resolve_workload
+from service.errors import UnknownReferenceError
 from service.planning.rerun import stack, unpublished
 from service.planning.rerun.legal import evaluate
 from service.planning.rerun.open_choices import with_choices
 from service.planning.rerun.publication import month_of
 from service.planning.rerun.race import race_of
 from service.planning.rerun.run import Evaluated, Rerun, spread_too, times, together
+from service.planning.rerun.target import reference_targets
+from service.planning.rerun.unknown import architecture_of_size, is_unlisted
 from service.schemas.measured import FlopConvention, MeasuredTraining
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
@@ -41,7 +44,8 @@ _SHRINK = frozenset({"tokens_s", "tokens_s_gpu", "model_tflops_gpu"})
 _LIGHTER_OPTIMIZERS = (Optimizer.ADAMW_8BIT, Optimizer.ADAMW_8BIT_PAGED, Optimizer.ADAMW_HOST)
 # Of 8-bit moments bitsandbytes, which brings them, has no shards of PyTorch's FSDP.
 _SHARDED_PLAINLY = (Optimizer.ADAMW_HOST,)
-_OF_A_WHOLE_RUN = frozenset({"time_to_train_min", "gpu_hours"})
+_GPU_HOURS, _LENGTH = "gpu_hours", "workload.samples_to_target"
+_TIME = frozenset({"time_to_train_min"})
 
 
 def evaluate_training(catalog: Catalog, run: MeasuredTraining) -> Evaluated:
@@ -155,10 +159,26 @@ def _paced(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Evaluated:
     factor, stops = race_of(run, evaluated, catalog.calibration)
     length = unpublished.length_spread(run, rerun.architecture, catalog.calibration, method=workload.method)
     evaluated = replace(evaluated, whole_run_factor=factor, length=together(length, stops))
+    if reference_targets(run, rerun.architecture, catalog.calibration):
+        evaluated = _with_whole_training(catalog, evaluated)
     if typical == longest:
         return evaluated
     peak = evaluate(catalog, replace(evaluated.rerun, workload=replace(workload, seq_len_tokens=longest)))
     return replace(evaluated, estimate=peak.estimate, pace=evaluated.estimate)
+
+
+def _with_whole_training(catalog: Catalog, evaluated: Evaluated) -> Evaluated:
+    """GPU hours are published of whole trainings, times of races: both of the same model, and neither says which."""
+    workload, architecture = evaluated.rerun.workload, evaluated.rerun.architecture
+    assert isinstance(workload, TrainingWorkload)
+    assert architecture is not None
+    method, calibration = workload.method, catalog.calibration
+    usual = unpublished.usual_tokens(architecture, calibration, method=method, length=workload.seq_len_tokens)
+    spread = unpublished.usual_spread(architecture, calibration, method=method)
+    rerun = evaluated.rerun.with_default(
+        _LENGTH, f"{usual / workload.seq_len_tokens:.4g}", of=frozenset({_GPU_HOURS}), widens=False
+    )
+    return replace(evaluated, rerun=rerun, training_factor=usual / workload.tokens, training_length=spread)
 
 
 def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str, Metric]:
@@ -177,10 +197,16 @@ def training_metrics(run: MeasuredTraining, evaluated: Evaluated) -> Mapping[str
         # Frameworks that print it count micro-batches.
         "time_per_1000_iterations_min": times(step, _ITERATIONS / accumulation / MINUTE_S),
         "time_to_train_min": times(spread_too(found["time_to_train_days"], evaluated.length), _DAY_MIN * whole),
-        "gpu_hours": times(spread_too(found["run_gpu_h"], evaluated.length), whole),
+        _GPU_HOURS: _gpu_hours(found["run_gpu_h"], evaluated),
         "peak_memory_gb": _peak(run, evaluated),
         "model_tflops_gpu": _tflops(run.flop_convention, found, rerun.architecture, workload.seq_len_tokens),
     }
+
+
+def _gpu_hours(metric: Metric, evaluated: Evaluated) -> Metric:
+    if evaluated.training_factor is None:
+        return times(spread_too(metric, evaluated.length), evaluated.whole_run_factor)
+    return times(spread_too(metric, evaluated.training_length), evaluated.training_factor)
 
 
 def _with_open_pace(evaluated: Evaluated) -> Mapping[str, Metric]:
@@ -231,15 +257,28 @@ def _rerun(catalog: Catalog, run: MeasuredTraining) -> Rerun:
         expert_imbalance_factor=1.0,
         lora_targets=unpublished.lora_targets(run),
     )
-    resolved, architecture, _ = resolve_workload(catalog, workload)
-    assert isinstance(resolved, TrainingWorkload)
-    assert architecture is not None
+    resolved, architecture = _resolved(catalog, workload, run)
     length, _ = unpublished.lengths(run, method, architecture, calibration)
     tokens = unpublished.tokens(run, architecture, calibration, method=method, length=length)
     sequences = unpublished.rollouts(run, architecture)
     resolved = replace(resolved, seq_len_tokens=length, tokens=tokens, global_batch_sequences=sequences)
     rerun = Rerun(workload=resolved, deployment=deployment, architecture=architecture)
-    return _told(rerun, run)
+    return _told(catalog, rerun, run)
+
+
+def _resolved(
+    catalog: Catalog, workload: TrainingWorkload, run: MeasuredTraining
+) -> tuple[TrainingWorkload, ModelArchitecture]:
+    """The workload with its model as the catalog lists it, or one of its size where it lists none."""
+    try:
+        resolved, architecture, _ = resolve_workload(catalog, workload)
+    except UnknownReferenceError:
+        if run.workload.params_b is None or not is_unlisted(run):
+            raise
+        return workload, architecture_of_size(run.workload.model or "unnamed", run.workload.params_b)
+    assert isinstance(resolved, TrainingWorkload)
+    assert architecture is not None
+    return resolved, architecture
 
 
 def _released(catalog: Catalog, model: str | None) -> str | None:
@@ -295,16 +334,23 @@ def _batched(rerun: Rerun, run: MeasuredTraining) -> Rerun:
     return changed.with_default("workload.global_batch_sequences", batch)
 
 
-def _told(rerun: Rerun, run: MeasuredTraining) -> Rerun:
+def _told(catalog: Catalog, rerun: Rerun, run: MeasuredTraining) -> Rerun:
     workload = rerun.workload
     assert isinstance(workload, TrainingWorkload)
     assert isinstance(workload.model, str)
+    architecture = rerun.architecture
+    assert architecture is not None
+    if architecture.id not in catalog.models:
+        rerun = rerun.with_default("workload.model", f"dense, {run.workload.params_b:g} billion parameters")
     for name in ("method", "precision", "seq_len_tokens"):
         if getattr(run.workload, name) is None:
             rerun = rerun.with_default(f"workload.{name}", getattr(workload, name))
     if run.workload.samples_to_target is None:
         sequences = workload.tokens / workload.seq_len_tokens
-        rerun = rerun.with_default("workload.samples_to_target", f"{sequences:.4g}", of=_OF_A_WHOLE_RUN)
+        # The bounds of what is taken widen the interval; nothing is stretched for it once more.
+        races = reference_targets(run, architecture, catalog.calibration)
+        of = _TIME if races else _TIME | {_GPU_HOURS}
+        rerun = rerun.with_default(_LENGTH, f"{sequences:.4g}", of=of, widens=False)
     if run.flop_convention is None:
         rerun = rerun.with_default("flop_convention", FlopConvention.CAUSAL_HALVED, of=frozenset({"model_tflops_gpu"}))
     if unpublished.tunes_by_default(run):

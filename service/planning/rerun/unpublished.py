@@ -212,6 +212,11 @@ def tokens(
         return max(float(said), least) * length
     if targets:
         return sequences_to_target(targets, batch or targets[0].batch_sequences) * length
+    return usual_tokens(architecture, calibration, method=method, length=length)
+
+
+def usual_tokens(architecture: ModelArchitecture, calibration: Calibration, *, method: Method, length: int) -> float:
+    """Tokens that whole runs of this method usually take, where nothing is said and no target is raced to."""
     value = calibration.assumption(usual_length(architecture, method=method))
     if method in TUNED or architecture.encoder:
         return value * length
@@ -234,5 +239,10 @@ def length_spread(
     targets = reference_targets(run, architecture, calibration)
     if targets:
         return target_spread(targets)
+    return usual_spread(architecture, calibration, method=method)
+
+
+def usual_spread(architecture: ModelArchitecture, calibration: Calibration, *, method: Method) -> Spread:
+    """How far the length of a whole run may lie from the usual one: the bounds of the assumption."""
     entry = calibration.assumptions[usual_length(architecture, method=method)]
     return Spread(shift=0.0, down=math.log(entry.value / entry.low), up=math.log(entry.high / entry.value))

@@ -97,7 +97,7 @@ def pipeline_exchange_s(
     layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray
 ) -> FloatArray:
     """Hand-overs [s] of one micro-batch between stages, one per chunk and direction, split over tp."""
-    moved = tokens * shape.hidden * _BF16 / layouts.tp
+    moved = tokens * shape.stream_elements * _BF16 / layouts.tp
     span = layouts.tp * layouts.cp * layouts.dp * 2
     one = moved / _bandwidth(span, rates) + _latency(span, rates)
     return np.where(layouts.pp > 1, flow_passes(layouts, recipe) / 3.0 * 2.0 * layouts.vpp * one, 0.0)

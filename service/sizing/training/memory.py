@@ -136,7 +136,7 @@ def activation_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, micro_ba
     # Stacks as frameworks bring them recompute by operation, a layer at a time.
     by_operation = (layouts.recompute == 1) & np.asarray(recipe.plain_stack)
     selective = np.where(by_operation, np.minimum(some, shape.stored_listed_bytes_token), some)
-    full = _BF16 * shape.hidden * shape.layers
+    full = _BF16 * shape.stream_elements * shape.layers
     again = layouts.made_again
     kept = np.where(layouts.recompute == 1, selective, none)
     kept = kept + _adapter_input_bytes(layouts, shape, recipe=recipe)

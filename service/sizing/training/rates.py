@@ -35,6 +35,15 @@ _GENERATIONS = {
 _CAPTURED = frozenset({"blackwell", "blackwell_ultra"})
 
 
+# Recipes that multiply and activate experts in one kernel capture whole steps as one graph on racks and on B300
+# (github.com/NVIDIA-NeMo/Megatron-Bridge, perf_recipes: cuda_graph_impl "full_iteration").
+_WHOLE, _RACK_GPUS = "blackwell_ultra", 8
+
+
+def _whole(table: HardwareTable) -> BoolArray:
+    return np.array([generation(gpu) == _WHOLE for gpu in table.gpus]) | (table.domain_gpus > _RACK_GPUS)
+
+
 def is_captured(table: HardwareTable) -> BoolArray:
     """Systems whose GPUs are so fast that a vendor's recipes capture what they launch."""
     return np.array([generation(gpu) in _CAPTURED for gpu in table.gpus])
@@ -203,6 +212,7 @@ def rates_of(
     if plain_attention:
         immature = _plain_attention(scoped, calibration, software_years=software_years)
     plain_vector = calibration.coefficient("training.plain_vector_factor") if plain_kernels else 1.0
+    fused = fused_experts(generations, fuses=fuses_experts)
     known = np.where(np.isnan(table.flop_s[compute]), np.nan, 1.0)
     up = calibration.coefficient("training.scale_up_efficiency")
     nvlink = table.domain_gpus > 1
@@ -221,8 +231,8 @@ def rates_of(
         attention_factor=calibration.coefficient("training.attention_factor") * immature,
         latent_factor=calibration.coefficient("training.latent_factor") * immature,
         vector_factor=np.full(len(generations), plain_vector),
-        launch_factor=_launch_factor(table, calibration, plain_stack=plain_stack),
-        fused_experts=fused_experts(generations, fuses=fuses_experts),
+        launch_factor=_launch_factor(table, calibration, plain_stack=plain_stack) * (1.0 - fused * _whole(table)),
+        fused_experts=fused,
         peak_flop_s=peak_flop_s(table, compute),
         memory_bytes=table.memory_bytes,
         bandwidth_bytes_s=table.bandwidth_bytes_s,

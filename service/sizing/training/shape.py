@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from service.sizing.architecture import Ffn, FfnKind, Mixer, MixerKind, ModelArchitecture, count
+from service.sizing.training.adapters import expert_adapter_params, ffn_adapter_params, mixer_adapter_params
 from service.sizing.training.composed import composed_bytes_token, norm_bytes_token
 from service.sizing.training.products import LayerProducts, expert_elements_token, layer_products
+from service.sizing.training.streams import stream_moved_bytes_token, stream_stored_bytes_token, streams
 
 # Bytes of one BF16 element.
 _BF16 = 2.0
@@ -27,6 +29,8 @@ class Shape:
 
     layers: float
     hidden: float
+    # Of what one layer hands to the next.
+    stream_elements: float
     vocab: float
     heads: float
     kv_width: float
@@ -47,9 +51,13 @@ class Shape:
     scan_flop_token: float
     stored_bytes_token: float
     moved_bytes_token: float
+    # What several residual streams move besides, forward and backward.
+    stream_bytes_token: float
     # What norms, and rotations and gates, move besides where they are composed of small kernels.
     norm_bytes_token: float
     composed_bytes_token: float
+    # What experts keep of their activation, which no kernel of its own moves where one does all of them [bytes].
+    activated_bytes_token: float
     # Gates and inputs of the activations of experts that add biases [bytes].
     biased_bytes_token: float
     # Rows of all scores, causal or not, which kernels apart write and read where attention is not fused [bytes].
@@ -103,6 +111,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
     hidden = float(architecture.hidden)
     stored = [_mixer_stored_bytes(m, hidden) for m in architecture.mixers]
     stored += [_ffn_stored_bytes(f, hidden) for f in architecture.ffns]
+    further = stream_stored_bytes_token(architecture)
     moe = [f for f in architecture.ffns if f.kind is FfnKind.MOE]
     dense = (
         counts.mixer_params
@@ -120,6 +129,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
     return Shape(
         layers=layers,
         hidden=hidden,
+        stream_elements=hidden * streams(architecture),
         vocab=float(architecture.vocab),
         heads=float(max((_tp_heads(m) for m in architecture.mixers), default=1)),
         kv_width=_mean([(float(m.count), _kv_width(m)) for m in architecture.mixers]),
@@ -132,9 +142,9 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         # An encoder predicts the masked positions alone.
         head_matmul_params=float(architecture.vocab * architecture.hidden) * (_MASKED if encoder else 1.0),
         largest_layer_params=(dense + counts.routed_expert_params) / layers,
-        mixer_adapter_params_per_rank=_mixer_adapter_params(architecture, counts.mixer_params),
-        ffn_adapter_params_per_rank=_ffn_adapter_params(architecture),
-        routed_adapter_params_per_rank=sum(f.count * f.experts * _expert_adapter_params(f, hidden) for f in moe),
+        mixer_adapter_params_per_rank=mixer_adapter_params(architecture, counts.mixer_params),
+        ffn_adapter_params_per_rank=ffn_adapter_params(architecture),
+        routed_adapter_params_per_rank=sum(f.count * f.experts * expert_adapter_params(f, hidden) for f in moe),
         uncounted_attention_flop_token=sum(
             m.count * _attention_flop(m, float(seq_len_tokens), causal=True)
             for m in architecture.mixers
@@ -146,13 +156,15 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
             if m.kind in _SCORED
         ),
         scan_flop_token=sum(m.count * _scan_flop(m) for m in architecture.mixers if m.kind not in _SCORED),
-        stored_bytes_token=sum(s[0] for s in stored),
+        stored_bytes_token=sum(s[0] for s in stored) + further,
         moved_bytes_token=sum(s[0] for s in stored) + sum(_combined_bytes(f, hidden) for f in moe),
+        stream_bytes_token=stream_moved_bytes_token(architecture),
         norm_bytes_token=norm_bytes_token(architecture),
         composed_bytes_token=composed_bytes_token(architecture),
+        activated_bytes_token=sum(_activated_bytes(f) for f in moe),
         biased_bytes_token=sum(_biased_bytes(f) for f in moe),
         score_bytes_token=sum(m.count * m.heads for m in scored) * _BF16 * float(seq_len_tokens),
-        stored_selective_bytes_token=sum(s[1] for s in stored),
+        stored_selective_bytes_token=sum(s[1] for s in stored) + further,
         stored_listed_bytes_token=_listed_bytes(architecture),
         gemm_input_bytes_token=sum(s[2] for s in stored),
         ffn_input_bytes_token=sum(_ffn_stored_bytes(f, hidden)[2] for f in architecture.ffns),
@@ -360,6 +372,12 @@ def _unfused_bytes(ffn: Ffn, hidden: float) -> float:
     return _BF16 * ffn.count * (2.0 * hidden + float(width))
 
 
+def _activated_bytes(ffn: Ffn) -> float:
+    """Outputs of a token's experts before and after their activation [bytes]."""
+    projections = 2.0 if ffn.gated else 1.0
+    return _BF16 * ffn.count * ffn.top_k * (projections + 1.0) * ffn.intermediate
+
+
 def _biased_bytes(ffn: Ffn) -> float:
     """Outputs of a token's experts before their activation [bytes], where biases are added to them."""
     width = (2.0 if ffn.gated else 1.0) * ffn.intermediate
@@ -369,31 +387,3 @@ def _biased_bytes(ffn: Ffn) -> float:
 def _combined_bytes(ffn: Ffn, hidden: float) -> float:
     """Outputs of a token's experts [bytes], which are moved to be combined and not kept."""
     return _BF16 * ffn.count * ffn.top_k * float(ffn.latent or hidden)
-
-
-def _mixer_adapter_params(architecture: ModelArchitecture, mixer_params: float) -> float:
-    """LoRA parameters per rank of the mixers: in + out of each adapted matrix (Hu et al. 2021, arXiv 2106.09685).
-
-    A matrix of hidden x w has w = params / hidden.
-    """
-    hidden = float(architecture.hidden)
-    mixers = sum(m.count for m in architecture.mixers if m.kind is not MixerKind.NONE)
-    return 4.0 * hidden * mixers + mixer_params / hidden
-
-
-def _ffn_adapter_params(architecture: ModelArchitecture) -> float:
-    """LoRA parameters per rank of dense feed-forward parts and shared experts."""
-    found = 0.0
-    for ffn in architecture.ffns:
-        if ffn.kind is FfnKind.NONE:
-            continue
-        dense = ffn.kind is FfnKind.DENSE
-        width = ffn.intermediate if dense else ffn.shared_intermediate + (ffn.dense_parallel_intermediate or 0)
-        projections = 3.0 if ffn.gated else 2.0
-        found += ffn.count * projections * (architecture.hidden + width) * (width > 0)
-    return float(found)
-
-
-def _expert_adapter_params(ffn: Ffn, hidden: float) -> float:
-    """LoRA parameters per rank of one routed expert."""
-    return (3.0 if ffn.gated else 2.0) * (float(ffn.latent or hidden) + ffn.intermediate)

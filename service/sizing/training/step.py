@@ -216,7 +216,10 @@ def _traffic_s(
     mine = share * tokens / layouts.tp
     often = flow_passes(layouts, recipe) / FULL_PASSES
     passes = k.vector_passes * often + np.where(layouts.recompute == 1, k.selective_passes, 0.0)
-    moved = rates.vector_factor * shape.moved_bytes_token * passes
+    # One kernel multiplies and activates experts: what it moves is told with their products.
+    apart = shape.moved_bytes_token - rates.fused_experts * shape.activated_bytes_token
+    moved = rates.vector_factor * apart * passes
+    moved = moved + shape.stream_bytes_token * often
     composed = k.norm_fraction * shape.norm_bytes_token + k.composed_fraction * shape.composed_bytes_token
     again = np.where(layouts.recompute == 1, FORWARD_FRACTION, 0.0)
     moved = moved + np.where(recipe.plain_kernels, composed * (often + again), 0.0)

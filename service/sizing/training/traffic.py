@@ -43,7 +43,8 @@ def traffic_of(job: Job, layouts: Layouts) -> Traffic:
     copies = tokens / layouts.tp * shape.expert_width * _BF16 * np.maximum(shape.top_k, 1.0)
     # Dispatch and combine in every pass.
     expert = shape.moe_layers * share * 4.0 * passes / FULL_PASSES * copies * (layouts.ep - 1.0) / layouts.ep
-    handed = np.where(layouts.pp > 1, 2.0 * passes / FULL_PASSES * layouts.vpp * hidden / layouts.tp, 0.0)
+    handed = tokens * shape.stream_elements * _BF16
+    handed = np.where(layouts.pp > 1, 2.0 * passes / FULL_PASSES * layouts.vpp * handed / layouts.tp, 0.0)
     return Traffic(
         tensor=np.asarray(tensor * rounds, dtype=np.float64),
         context=np.asarray((layouts.cp - 1.0) * passes * ring * rounds, dtype=np.float64),

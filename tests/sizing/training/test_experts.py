@@ -72,3 +72,22 @@ def test_jobs_whose_software_differs_in_it_are_not_computed_as_one(catalog: Cata
     )
     assert fused.coefficients == apart.coefficients
     assert kin(fused) != kin(apart)
+
+
+@pytest.mark.parametrize(
+    ("server", "captured"),
+    [
+        ("poweredge-xe9780-b300", True),
+        ("poweredge-xe9712-gb300", True),
+        ("poweredge-xe9712-gb200", True),
+        ("poweredge-xe9780-b200", False),
+        ("poweredge-xe9680-h100", False),
+    ],
+)
+def test_recipes_that_have_it_capture_whole_steps_on_racks_and_on_b300(
+    catalog: Catalog, server: str, captured: bool
+) -> None:
+    columns, found = layouts(ep=8, dp=8, micro_batch=1, sharding=1), made(catalog, month=None)
+    scaled_s = found.coefficients.fixed_s + found.coefficients.expert_step_s * 128 / 8 * 48
+    fixed_s = float(step(catalog, found, columns, server=server).fixed[0])
+    assert (fixed_s == pytest.approx(scaled_s)) == captured
