@@ -175,16 +175,16 @@ def _line(products: list[Product], curves: list[Curves], *, width: list[float], 
     ).T[:, :, None, None]
     columns = columns / np.where(_cut(products, Cut.COLUMNS), tp, 1)
     inner = inner / np.where(_cut(products, Cut.ROWS), tp, 1)
-    launch_s, flop_s, bytes_s, unhidden, depth_s, side_weight = (
+    launch_s, flop_s, bytes_s, unhidden, depth_s, side_weight, input_weight = (
         np.stack([getattr(curve, name) for curve in curves])
-        for name in ("launch_s", "flop_s", "bytes_s", "unhidden", "depth_s", "side_weight")
+        for name in ("launch_s", "flop_s", "bytes_s", "unhidden", "depth_s", "side_weight", "input_weight")
     )
     return Line(
         launch_s=layers * launch_s,
         arithmetic_s=layers * depth_s * inner,
         arithmetic_each_s=layers * 2.0 * columns * inner / flop_s,
         traffic_s=layers * columns * inner * bytes_element / bytes_s,
-        traffic_each_s=layers * side_weight * ACTIVATION_BYTES * (columns + inner) / bytes_s,
+        traffic_each_s=layers * ACTIVATION_BYTES * (side_weight * columns + input_weight * inner) / bytes_s,
         unhidden=unhidden,
     )
 
