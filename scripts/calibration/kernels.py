@@ -23,10 +23,11 @@ _GENERAL_KERNEL, _GENERAL_FORMATS = "triton", frozenset({"bf16", "fp8", "fp8_blo
 _METHOD = "least squares on the logarithm, soft L1 loss at 0.15; at most 4,000 points a curve, drawn at random"
 _HEADER = """\
 # Curves of single operations, fitted on measured kernels by scripts/calibrate --kernels FOLDER; do not edit by hand.
-# time = launch_us + longer + unhidden_fraction x shorter, of
+# time = launch_us + inputs + longer + unhidden_fraction x shorter, of
 #   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
-#   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth);
-#                of products side_weight x bytes out + input_weight x bytes in
+#   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth),
+#                of products side_weight x bytes out alone
+#   inputs     = input_weight x bytes into a product / (bandwidth_efficiency x bandwidth)
 # Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
 # An all-reduce over n GPUs moves (2 (n-1) / n) ^ spread_exponent of its buffer, and beside it what small ones, up to
 # about direct_mb, send directly to every peer.

@@ -55,9 +55,10 @@ class OperationCurve:
 
     `unhidden_fraction` is the share of the shorter of arithmetic and traffic that the longer does not hide;
     `depth_ns` a time per unit of serial depth; `side_weight` how much a byte of inputs and outputs counts beside one
-    of weights or cache, of products those that come out, as `input_weight` says it of those that go in; `padding_rows`
-    the rows that an expert's product is filled up with. Of an all-reduce `spread_exponent` is the power of 2 (n-1) / n
-    that large buffers go with, `direct_mb` the size up to which small ones go to every peer.
+    of weights or cache, of products those that come out; `input_weight` what is moved for a byte that goes in, before
+    all else and hidden by nothing; `padding_rows` the rows that an expert's product is filled up with. Of an all-reduce
+    `spread_exponent` is the power of 2 (n-1) / n that large buffers go with, `direct_mb` the size up to which small
+    ones go to every peer.
     """
 
     operation: Operation
@@ -140,12 +141,15 @@ class Curves(Columns):
         return np.asarray(self.launch_s + self.work_s(work), dtype=np.float64)
 
     def work_s(self, work: Work) -> FloatArray:
-        """Time [s] once it is launched: the longer of arithmetic and traffic + the unhidden share of the shorter."""
+        """Time [s] once it is launched: the longer of arithmetic and traffic + the unhidden share of the shorter.
+
+        Beside them goes what is done to the inputs of a product before it.
+        """
         arithmetic = (work.flop + self.padding_rows * work.padding_flop) / self.flop_s + self.depth_s * work.depth
-        beside = self.side_weight * work.side_bytes + self.input_weight * work.input_bytes
-        traffic = (work.main_bytes + beside) / self.bytes_s
+        traffic = (work.main_bytes + self.side_weight * work.side_bytes) / self.bytes_s
+        inputs = self.input_weight * work.input_bytes / self.bytes_s
         longer = np.maximum(arithmetic, traffic)
-        return np.asarray(longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
+        return np.asarray(inputs + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
 
     def line(self, *, each: Work, depth: Numeric = 0.0, main_bytes: Numeric = 0.0) -> "Line":
         """The time of work that is `each` times a number, beside a serial depth and bytes that stay what they are."""
@@ -155,9 +159,7 @@ class Curves(Columns):
             arithmetic_each_s=np.asarray(each.flop / self.flop_s, dtype=np.float64),
             traffic_s=np.asarray(main_bytes / self.bytes_s, dtype=np.float64),
             traffic_each_s=np.asarray(
-                (each.main_bytes + self.side_weight * each.side_bytes + self.input_weight * each.input_bytes)
-                / self.bytes_s,
-                dtype=np.float64,
+                (each.main_bytes + self.side_weight * each.side_bytes) / self.bytes_s, dtype=np.float64
             ),
             unhidden=self.unhidden,
         )
