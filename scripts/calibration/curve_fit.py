@@ -8,7 +8,7 @@ from scipy.optimize import least_squares
 from scripts.calibration.measured_kernels import Measured
 from service.sizing.operation import Curves, Operation, OperationCurve, Work, peak_flop_s
 from service.sizing.table import FloatArray, HardwareTable, IntArray
-from service.sizing.units import NS, US
+from service.sizing.units import MB, NS, US
 
 _MOST_POINTS, _LEAST_POINTS, _HELD_BACK = 4000, 60, 0.25
 _NUMBERS = (
@@ -19,21 +19,26 @@ _NUMBERS = (
     "depth_ns",
     "side_weight",
     "padding_rows",
+    "input_weight",
+    "spread_exponent",
+    "direct_mb",
 )
-_START = np.array([5.0, 0.6, 0.8, 0.3, 0.5, 1.0, 8.0])
-_LOW = np.array([0.3, 0.005, 0.03, 1e-3, 1e-4, 1e-2, 1e-2])
-_HIGH = np.array([400.0, 1.6, 4.0, 1.0, 1e5, 30.0, 300.0])
+_START = np.array([5.0, 0.6, 0.8, 0.3, 0.5, 1.0, 8.0, 1.0, 1.0, 2.0])
+_LOW = np.array([0.3, 0.005, 0.03, 1e-3, 1e-4, 1e-2, 1e-2, 1e-2, 0.05, 0.02])
+_HIGH = np.array([400.0, 1.6, 4.0, 1.0, 1e5, 30.0, 300.0, 30.0, 6.0, 100.0])
 # What an operation does not have is not fitted: a collective multiplies nothing, only experts are padded.
 _FREE: dict[Operation, tuple[int, ...]] = {
+    # What goes into a product is scaled in 8 and 4 bit, and read from a cache in 16.
+    Operation.PRODUCT: (0, 1, 2, 3, 4, 5, 7),
     Operation.EXPERTS: (0, 1, 2, 3, 5, 6),
     # Modules of many kernels: their launches are those of the host.
     Operation.CONTEXT_SPARSE: (1, 2, 3, 4, 5),
     Operation.CONTEXT_COMPRESSED: (1, 2, 3, 4, 5),
-    Operation.ALL_REDUCE: (0, 2, 4, 5),
+    Operation.ALL_REDUCE: (0, 2, 4, 5, 8, 9),
     Operation.EXCHANGE: (0, 2, 4),
 }
 _USUAL = (0, 1, 2, 3, 4, 5)
-_ABSENT = np.array([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+_ABSENT = np.array([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +108,7 @@ def curve_s(curve: OperationCurve, points: Measured, peaks: Peaks) -> FloatArray
 
 
 def _time_s(numbers: FloatArray, points: Measured, rows: IntArray, peaks: Peaks) -> FloatArray:
-    launch_us, flop, traffic, unhidden, depth_ns, side, padding = numbers
+    launch_us, flop, traffic, unhidden, depth_ns, side, padding, entering, spread, direct_mb = numbers
     curves = Curves(
         launch_s=np.asarray(launch_us * US),
         flop_s=np.asarray(flop * peaks.flop_s),
@@ -112,14 +117,20 @@ def _time_s(numbers: FloatArray, points: Measured, rows: IntArray, peaks: Peaks)
         depth_s=np.asarray(depth_ns * NS),
         side_weight=np.asarray(side),
         padding_rows=np.asarray(padding),
+        input_weight=np.asarray(entering),
+        spread=np.asarray(spread),
+        direct_bytes=np.asarray(direct_mb * MB),
     )
-    return curves.time_s(_taken(points.work, rows))
+    work = _taken(points.work, rows)
+    if points.operation is Operation.ALL_REDUCE:
+        work = curves.reduce_work(work.main_bytes, peers=work.depth)
+    return curves.time_s(work)
 
 
 def _taken(work: Work, rows: IntArray) -> Work:
     parts = {
         name: value[rows]
-        for name in ("flop", "main_bytes", "side_bytes", "depth", "padding_flop")
+        for name in ("flop", "main_bytes", "side_bytes", "depth", "padding_flop", "input_bytes")
         if isinstance(value := getattr(work, name), np.ndarray)
     }
     return replace(work, **parts)

@@ -138,8 +138,9 @@ def _product_s(product: Product, module: _Module, tokens: FloatArray, *, tp: flo
     work = Work(
         flop=2.0 * tokens * columns * inner,
         main_bytes=columns * inner * _ELEMENT[module.gemm],
-        side_bytes=2.0 * tokens * (columns + inner),
+        side_bytes=2.0 * tokens * columns,
         depth=inner,
+        input_bytes=2.0 * tokens * inner,
     )
     return np.asarray(curves.work_s(work)[0], dtype=np.float64)
 

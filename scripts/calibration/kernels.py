@@ -23,11 +23,14 @@ _GENERAL_KERNEL, _GENERAL_FORMATS = "triton", frozenset({"bf16", "fp8", "fp8_blo
 _METHOD = "least squares on the logarithm, soft L1 loss at 0.15; at most 4,000 points a curve, drawn at random"
 _HEADER = """\
 # Curves of single operations, fitted on measured kernels by scripts/calibrate --kernels FOLDER; do not edit by hand.
-# time = launch_us + longer + unhidden_fraction x shorter, of
+# time = launch_us + inputs + longer + unhidden_fraction x shorter, of
 #   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
-#   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth)
+#   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth),
+#                of products side_weight x bytes out alone
+#   inputs     = input_weight x bytes into a product / (bandwidth_efficiency x bandwidth)
 # Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
-# Bytes in and out of an all-reduce: what small buffers send directly to every peer beyond their share.
+# An all-reduce over n GPUs moves (2 (n-1) / n) ^ spread_exponent of its buffer, and beside it what small ones, up to
+# about direct_mb, send directly to every peer.
 # engine 'any' pools all engines; '<engine>/general' is its kernel for all GPUs, where it has a quicker one by now.
 # Errors are of a quarter of the points that the fit did not see.
 """
@@ -203,9 +206,8 @@ def _points(curves: list[OperationCurve]) -> int:
 
 def _flow(record: OperationCurve | Kin) -> str:
     fields = {name: getattr(record, name) for name in record.__dataclass_fields__}
-    if fields.get("rate_fraction") == 1.0:
-        del fields["rate_fraction"]
-    fields = {name: value for name, value in fields.items() if value is not None}
+    usual = {name: field.default for name, field in record.__dataclass_fields__.items()}
+    fields = {name: value for name, value in fields.items() if value != usual[name]}
     plain = {name: str(value) if isinstance(value, str) else value for name, value in fields.items()}
     return str(yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000)).strip()
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from service.sizing.network import direct_bytes
 from service.sizing.operation import ANY_ENGINE, Operation, Work
 from service.sizing.table import BoolArray, FloatArray
 from service.sizing.units import MS, US
@@ -108,7 +107,13 @@ def _products(folder: Path) -> Iterator[Measured]:
 
     def work(points: pd.DataFrame, precision: str) -> Work:
         m, n, k = _columns(points, "m", "n", "k")
-        return Work(flop=2.0 * m * n * k, main_bytes=n * k * _ELEMENT[precision], side_bytes=2.0 * m * (n + k), depth=k)
+        return Work(
+            flop=2.0 * m * n * k,
+            main_bytes=n * k * _ELEMENT[precision],
+            side_bytes=2.0 * m * n,
+            depth=k,
+            input_bytes=2.0 * m * k,
+        )
 
     yield from _both(Operation.PRODUCT, rows, work)
 
@@ -290,8 +295,8 @@ def _all_reduce(folder: Path) -> Iterator[Measured]:
         ranks, elements = _columns(points, "num_gpus", "message_size")
         return Work(
             flop=np.zeros_like(ranks),
-            main_bytes=4.0 * (ranks - 1.0) / ranks * elements,
-            side_bytes=direct_bytes(_HALF_BYTES * elements, peers=ranks - 1.0),
+            # The buffer; what of it moves is the curve's own (`Curves.reduce_work`).
+            main_bytes=_HALF_BYTES * elements,
             depth=ranks - 1.0,
         )
 

@@ -49,12 +49,16 @@ class Spec:
 
 SPECS = (
     Spec(name="product_factor", start=1.0, base=0.15, by_engine=0.1, moe=0.1),
+    # Kernels alone scale the inputs of every product in 8 and 4 bit; engines do it as they norm and activate, and what
+    # is left of it is the scaling of attention's output, one product in four of a layer, and of models yet unfused.
+    Spec(name="input_factor", start=0.2, base=0.5, by_engine=0.5, moe=0.7),
     Spec(name="generation_factor", start=1.0, base=0.2, by_engine=0.15),
     Spec(name="context_factor", start=1.0, base=0.3, by_engine=0.2),
     Spec(name="expert_factor", start=1.0, base=0.25, by_engine=0.2),
     Spec(name="stream_passes", start=4.0, base=0.5),
     Spec(name="collective_factor", start=1.0, base=0.3, by_engine=0.2),
-    Spec(name="launch_factor", start=0.8, base=0.3, by_engine=0.2),
+    # Of kernels that are replayed one launches while the one before it ends.
+    Spec(name="launch_factor", start=0.6, base=0.3, by_engine=0.2),
     Spec(name="kernel_gap_us", start=1.3, base=0.8, by_engine=0.5, moe=0.5),
     Spec(name="exchange_gap_us", start=2.0, base=0.8, by_engine=0.4),
     Spec(name="step_gap_us", start=400.0, base=0.6, by_engine=0.5),

@@ -23,7 +23,7 @@ from service.sizing.workload import Arrival, InferenceWorkload, LoadKind
 
 GRID = 24
 _SMALLEST_BATCH = 0.05
-PARTS = ("products", "generation", "context", "experts", "streams", "collectives", "launches")
+PARTS = ("products", "inputs", "generation", "context", "experts", "streams", "collectives", "launches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,9 @@ class CurveSchema(RecordSchema):
     points = Count("Measured points behind it.", low=1, high=100_000_000, required=True)
     median_error_fraction = Amount("On points held back.", low=0, high=100, required=True)
     p90_error_fraction = Amount("On points held back.", low=0, high=1000, required=True)
+    input_weight = Amount("Of products.", low=0, high=1000, load_default=0.0)
+    spread_exponent = Amount("Of all-reduces.", low=0, high=10, load_default=1.0)
+    direct_mb = Amount("Of all-reduces.", low=0, high=1000, load_default=0.0)
 
 
 class ReleaseSchema(RecordSchema):

@@ -39,14 +39,19 @@ def point_to_point_s(*, sent_bytes: Numeric, bytes_s: Numeric, latency_s: Numeri
     return np.asarray(latency_s + sent_bytes / bytes_s, dtype=np.float64)
 
 
-# Buffers up to about this size are exchanged with every peer directly; above, in parts, or summed in the switch.
-DIRECT_BYTES = 2.0e6
+def reduced_share(peers: Numeric, *, spread: Numeric = 1.0) -> FloatArray:
+    """What an all-reduce of a large buffer moves over a link, over the buffer itself: 2 (n-1) / n to a power.
+
+    Rings move just that, the power is 1. Switches that sum spare a part of it to many ranks, and two alone do not fill
+    their links: below 1. Cards share the way through the host, the more of them the less there is for each: above.
+    """
+    return np.asarray((2.0 * peers / (peers + 1.0)) ** spread, dtype=np.float64)
 
 
-def direct_bytes(sent_bytes: Numeric, *, peers: Numeric) -> FloatArray:
+def direct_bytes(sent_bytes: Numeric, *, peers: Numeric, half_bytes: Numeric) -> FloatArray:
     """What a rank sends beyond its share of a buffer [bytes]: all of a small one to every peer, of large ones no more.
 
     One-shot all-reduces move n - 1 buffers in one go, two-shot ones 2 (n-1)/n of one; engines and libraries change from
-    one to the other in steps, which this smooths.
+    one to the other in steps, about `half_bytes`, which this smooths.
     """
-    return np.asarray(peers * sent_bytes * DIRECT_BYTES / (sent_bytes + DIRECT_BYTES), dtype=np.float64)
+    return np.asarray(peers * sent_bytes * half_bytes / (sent_bytes + half_bytes), dtype=np.float64)

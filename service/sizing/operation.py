@@ -3,6 +3,7 @@
 Every operation has the same curve: a launch, then arithmetic and memory traffic that hide each other in part. Six or
 seven numbers per operation, GPU, serving engine and precision stand in config/calibration/kernels.yaml, fitted on
 measured kernels; GPUs that nobody measured take the efficiencies of their kin and their own data sheet.
+Collectives and products say more: how an all-reduce grows with its ranks, and what inputs cost beside outputs.
 """
 
 from collections.abc import Mapping
@@ -14,10 +15,11 @@ import numpy as np
 
 from service.errors import CalibrationError
 from service.sizing.columns import Columns
+from service.sizing.network import direct_bytes, reduced_share
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.units import NS, US
+from service.sizing.units import MB, NS, US
 
 ANY_ENGINE = "any"
 _GENERAL = "/general"
@@ -53,7 +55,10 @@ class OperationCurve:
 
     `unhidden_fraction` is the share of the shorter of arithmetic and traffic that the longer does not hide;
     `depth_ns` a time per unit of serial depth; `side_weight` how much a byte of inputs and outputs counts beside one
-    of weights or cache; `padding_rows` the rows that an expert's product is filled up with.
+    of weights or cache, of products those that come out; `input_weight` what is moved for a byte that goes in, before
+    all else and hidden by nothing; `padding_rows` the rows that an expert's product is filled up with. Of an all-reduce
+    `spread_exponent` is the power of 2 (n-1) / n that large buffers go with, `direct_mb` the size up to which small
+    ones go to every peer.
     """
 
     operation: Operation
@@ -70,6 +75,9 @@ class OperationCurve:
     points: int
     median_error_fraction: float
     p90_error_fraction: float
+    input_weight: float = 0.0
+    spread_exponent: float = 1.0
+    direct_mb: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +100,8 @@ class Kin:
 class Work:
     """What one operation has to do on one GPU; arrays or scalars.
 
-    FLOP, bytes of weights or cache, bytes of inputs and outputs, serial depth, and FLOP per row of padding.
+    FLOP, bytes of weights or cache, bytes of inputs and outputs, serial depth, and FLOP per row of padding. Products
+    tell what goes in apart from what comes out.
     """
 
     flop: Numeric
@@ -100,6 +109,7 @@ class Work:
     side_bytes: Numeric = 0.0
     depth: Numeric = 0.0
     padding_flop: Numeric = 0.0
+    input_bytes: Numeric = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,17 +123,33 @@ class Curves(Columns):
     depth_s: FloatArray
     side_weight: FloatArray
     padding_rows: FloatArray
+    input_weight: FloatArray
+    spread: FloatArray
+    direct_bytes: FloatArray
+
+    def reduce_work(self, sent_bytes: Numeric, *, peers: Numeric) -> Work:
+        """An all-reduce of a buffer of so many bytes with so many other ranks."""
+        return Work(
+            flop=0.0,
+            main_bytes=reduced_share(peers, spread=self.spread) * sent_bytes,
+            side_bytes=direct_bytes(sent_bytes, peers=peers, half_bytes=self.direct_bytes),
+            depth=peers,
+        )
 
     def time_s(self, work: Work) -> FloatArray:
         """Time [s]: launch + work."""
         return np.asarray(self.launch_s + self.work_s(work), dtype=np.float64)
 
     def work_s(self, work: Work) -> FloatArray:
-        """Time [s] once it is launched: the longer of arithmetic and traffic + the unhidden share of the shorter."""
+        """Time [s] once it is launched: the longer of arithmetic and traffic + the unhidden share of the shorter.
+
+        Beside them goes what is done to the inputs of a product before it.
+        """
         arithmetic = (work.flop + self.padding_rows * work.padding_flop) / self.flop_s + self.depth_s * work.depth
         traffic = (work.main_bytes + self.side_weight * work.side_bytes) / self.bytes_s
+        inputs = self.input_weight * work.input_bytes / self.bytes_s
         longer = np.maximum(arithmetic, traffic)
-        return np.asarray(longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
+        return np.asarray(inputs + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)
 
     def line(self, *, each: Work, depth: Numeric = 0.0, main_bytes: Numeric = 0.0) -> "Line":
         """The time of work that is `each` times a number, beside a serial depth and bytes that stay what they are."""
@@ -249,7 +275,7 @@ def curves_of(
 ) -> Curves:
     """The curves of each candidate's GPU; `peak_bytes_s` is what memory or link can do at most, per candidate."""
     rows = _curve_rows(book, operation, table=table, engine=engine, formats=formats)[:, server, None]
-    launch_s, flop_s, bandwidth, unhidden, depth_s, side_weight, padding_rows = rows
+    launch_s, flop_s, bandwidth, unhidden, depth_s, side_weight, padding_rows, input_weight, spread, direct = rows
     return Curves(
         launch_s=launch_s,
         flop_s=flop_s,
@@ -258,6 +284,9 @@ def curves_of(
         depth_s=depth_s,
         side_weight=side_weight,
         padding_rows=padding_rows,
+        input_weight=input_weight,
+        spread=spread,
+        direct_bytes=direct,
     )
 
 
@@ -266,7 +295,7 @@ def _curve_rows(
     book: CurveBook, operation: Operation, *, table: HardwareTable, engine: str, formats: Formats
 ) -> FloatArray:
     """The curve of every server as columns: launch [s], rate [FLOP/s], share of the peak bandwidth, unhidden share,
-    depth [s], side weight, padding rows.
+    depth [s], side weight, padding rows, input weight, exponent of the ranks, size of what goes directly [bytes].
     """
     found = [book.curve(operation, gpu.id, engine, formats) for gpu in table.gpus]
     columns = [
@@ -278,6 +307,9 @@ def _curve_rows(
             curve.depth_ns * NS,
             curve.side_weight,
             curve.padding_rows,
+            curve.input_weight,
+            curve.spread_exponent,
+            curve.direct_mb * MB,
         )
         for row, curve in enumerate(found)
     ]

@@ -3,6 +3,7 @@
 KILO = 1e3
 MEGA = 1e6
 
+MB = 1e6
 GB = 1e9
 """Bytes in a decimal gigabyte."""
 TB = 1e12

@@ -19,7 +19,7 @@ def measured(seed: int = 0, *, noise: float = 0.03) -> Measured:
     """A thousand matrix products on a GPU whose curve is known."""
     draw = np.random.default_rng(seed)
     m, n, k = (2.0 ** draw.uniform(low, high, 1000) for low, high in ((0, 13), (9, 14), (9, 14)))
-    work = Work(flop=2 * m * n * k, main_bytes=2 * n * k, side_bytes=2 * m * (n + k), depth=k)
+    work = Work(flop=2 * m * n * k, main_bytes=2 * n * k, side_bytes=2 * m * n, depth=k, input_bytes=2 * m * k)
     known = Curves(
         launch_s=np.asarray(6e-6),
         flop_s=np.asarray(0.7e15),
@@ -28,6 +28,9 @@ def measured(seed: int = 0, *, noise: float = 0.03) -> Measured:
         depth_s=np.asarray(0.5e-9),
         side_weight=np.asarray(1.5),
         padding_rows=np.asarray(0.0),
+        input_weight=np.asarray(6.0),
+        spread=np.asarray(1.0),
+        direct_bytes=np.asarray(0.0),
     )
     took = known.time_s(work) * np.exp(draw.normal(0.0, noise, m.size))
     return Measured(
@@ -43,6 +46,8 @@ def test_a_curve_is_found_again_through_noise_and_outliers() -> None:
     assert found.launch_us == pytest.approx(6.0, rel=0.1)
     assert found.flop_efficiency == pytest.approx(0.7, rel=0.1)
     assert found.bandwidth_efficiency == pytest.approx(0.8, rel=0.1)
+    assert found.side_weight == pytest.approx(1.5, rel=0.15)
+    assert found.input_weight == pytest.approx(6.0, rel=0.15)
     assert found.padding_rows == 0.0
     assert found.median_error_fraction < 0.05
 
@@ -50,9 +55,8 @@ def test_a_curve_is_found_again_through_noise_and_outliers() -> None:
 def test_too_few_points_make_no_curve() -> None:
     few = measured()
     rows = slice(0, 50)
-    work = replace(
-        few.work, **{name: getattr(few.work, name)[rows] for name in ("flop", "main_bytes", "side_bytes", "depth")}
-    )
+    names = ("flop", "main_bytes", "side_bytes", "depth", "input_bytes")
+    work = replace(few.work, **{name: getattr(few.work, name)[rows] for name in names})
     assert fit_curve(replace(few, work=work, took_s=few.took_s[rows]), PEAKS, seed=1) is None
 
 
@@ -161,3 +165,34 @@ def test_the_general_kernel_of_an_engine_is_kept_beside_a_quicker_one() -> None:
     launches = {one.engine: one.launch_us for one in chosen_curves(fitted)}
     made, general, alone = (one.curve.launch_us for one in fitted)
     assert launches == {"sglang": made, "sglang/general": general, "vllm": alone, "any": made}
+
+
+def test_an_all_reduce_is_found_again_with_how_it_grows_with_its_ranks() -> None:
+    ranks, sent = (np.ravel(one) for one in np.meshgrid([2.0, 4.0, 8.0], np.geomspace(1e3, 5e8, 30)))
+    absent = np.asarray(0.0)
+    known = Curves(
+        launch_s=np.asarray(5e-6),
+        flop_s=np.asarray(1e15),
+        bytes_s=np.asarray(0.6 * 4e12),
+        unhidden=np.asarray(1.0),
+        depth_s=np.asarray(0.2e-6),
+        side_weight=np.asarray(0.8),
+        padding_rows=absent,
+        input_weight=absent,
+        spread=np.asarray(0.5),
+        direct_bytes=np.asarray(1e6),
+    )
+    points = Measured(
+        operation=Operation.ALL_REDUCE,
+        gpu="b200-sxm",
+        engine="vllm",
+        precision="bf16",
+        work=Work(flop=np.zeros_like(sent), main_bytes=sent, depth=ranks - 1.0),
+        took_s=known.time_s(known.reduce_work(sent, peers=ranks - 1.0)),
+    )
+    found = fit_curve(points, PEAKS, seed=1)
+    assert found is not None
+    assert found.spread_exponent == pytest.approx(0.5, rel=0.05)
+    assert found.direct_mb == pytest.approx(1.0, rel=0.2)
+    assert found.bandwidth_efficiency == pytest.approx(0.6, rel=0.05)
+    assert found.input_weight == 0.0

@@ -6,7 +6,7 @@ import numpy as np
 
 from service.sizing.inference.load import ACTIVATION_BYTES, ModelLoad
 from service.sizing.inference.machine import Machine
-from service.sizing.network import DIRECT_BYTES, point_to_point_s
+from service.sizing.network import point_to_point_s, reduced_share
 from service.sizing.operation import Line, Work
 from service.sizing.table import BoolArray, FloatArray, IntArray
 
@@ -28,7 +28,7 @@ class Exchanges:
     crosses_s: FloatArray
     # What one all-reduce takes beyond its line: so long at most, half of it for so many tokens.
     direct_s: FloatArray
-    direct_tokens: float
+    direct_tokens: FloatArray
     # Pipeline stages behind the first, None where nobody has any.
     stages: IntArray | None
     stage_bytes: FloatArray
@@ -81,9 +81,9 @@ def exchanges_of(load: ModelLoad, machine: Machine) -> Exchanges:
         direct_s=reduces
         * machine.all_reduce.side_weight
         * _peers(machine.tp)
-        * DIRECT_BYTES
+        * machine.all_reduce.direct_bytes
         / machine.all_reduce.bytes_s,
-        direct_tokens=DIRECT_BYTES / _stream_bytes(load),
+        direct_tokens=machine.all_reduce.direct_bytes / _stream_bytes(load),
         stages=None if alone and (machine.stage_bytes_s > 0.0).all() else machine.pp - 1,
         stage_bytes=_stream_bytes(load) / machine.tp,
         stage_bytes_s=machine.stage_bytes_s,
@@ -103,7 +103,7 @@ def _stream_bytes(load: ModelLoad) -> float:
 
 def _reduce(load: ModelLoad, machine: Machine) -> Line:
     """One all-reduce of tensor parallelism."""
-    share = 2.0 * (machine.tp - 1) / machine.tp
+    share = reduced_share(_peers(machine.tp), spread=machine.all_reduce.spread)
     token = Work(flop=0.0, main_bytes=share * _stream_bytes(load))
     return machine.all_reduce.line(each=token, depth=_peers(machine.tp))
 

@@ -148,6 +148,7 @@ def machine_of(
     latency_us = calibration.coefficient("inference.scale_out_latency_us")
     find = _Finder(load, table, server, str(software.engine), calibration)
     tp = layouts.tp[:, None]
+    all_reduce = find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out))
     ffn = find.memory(Operation.PRODUCT, _PRODUCT.get(load.multiplied_precision, _PLAIN))
     return Machine(
         tp=tp,
@@ -165,7 +166,8 @@ def machine_of(
         context=find.attention(_CONTEXT),
         generation=find.attention(_GENERATION),
         experts=find.experts(software) if load.is_moe else None,
-        all_reduce=find.link(Operation.ALL_REDUCE, _span(layouts.tp, domain, up, out)),
+        # Between servers nothing sums on the way and no host is shared.
+        all_reduce=replace(all_reduce, spread=np.where(tp > domain[:, None], 1.0, all_reduce.spread)),
         exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
         peak_flop_s=_peaks(load, table, server),
         stream_bytes_s=bandwidth[:, None],

@@ -35,6 +35,7 @@ class Overheads:
     """
 
     products: Numeric
+    inputs: Numeric
     generation: Numeric
     context: Numeric
     experts: Numeric
@@ -101,6 +102,7 @@ def assembled(
     """
     return Overheads(
         products=of("product_factor"),
+        inputs=of("input_factor"),
         generation=of("generation_factor"),
         context=of("context_factor"),
         experts=of("expert_factor"),

@@ -1,7 +1,7 @@
 """Time of all matrix products of one pass, stacked by the tokens that they multiply."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,14 +51,23 @@ class _Stack:
     phase: Phase | None
     head: bool
     line: Line
-    # All of them one after another, (candidates, 1).
+    # All of them one after another, (candidates, 1): launches, and kernels that scale inputs, with theirs and by token.
     launch_s: FloatArray
+    inputs_launch_s: FloatArray
+    inputs_each_s: FloatArray
 
     each: tuple[Line, ...]
 
     def take(self, rows: IntArray) -> "_Stack":
         line = self.line.take(rows)
-        return _Stack(phase=self.phase, head=self.head, line=line, launch_s=self.launch_s[rows], each=line.apart())
+        return replace(
+            self,
+            line=line,
+            launch_s=self.launch_s[rows],
+            inputs_launch_s=self.inputs_launch_s[rows],
+            inputs_each_s=self.inputs_each_s[rows],
+            each=line.apart(),
+        )
 
     def each_work_s(self, number: FloatArray) -> Iterator[FloatArray]:
         """The work of each product, one after another.
@@ -75,6 +84,10 @@ class _Stack:
         there = self._there(decoding=carried.decoding, prompted=carried.prompted)
         for took in self.each_work_s(carried.of(self.phase, head=self.head)):
             yield there.only(took)
+
+    def inputs_s(self, carried: PassTokens) -> FloatArray:
+        there = self._there(decoding=carried.decoding, prompted=carried.prompted)
+        return there.only(self.inputs_launch_s + carried.of(self.phase, head=self.head) * self.inputs_each_s)
 
     def launches_s(self, *, decoding: Present, prompted: Present) -> FloatArray:
         return self._there(decoding=decoding, prompted=prompted).only(self.launch_s)
@@ -120,6 +133,16 @@ class ProductTimes:
             total += took
         return total
 
+    def inputs_s(self, carried: PassTokens) -> FloatArray:
+        """Time [s] of what is done to all inputs before they are multiplied: 8 and 4 bit are scaled.
+
+        What launching a product takes longer than one in 16 bit is the launch of that.
+        """
+        total = self.stacks[0].inputs_s(carried)
+        for stack in self.stacks[1:]:
+            total = total + stack.inputs_s(carried)
+        return total
+
     def launches_s(self, *, decoding: Present, prompted: Present) -> FloatArray:
         """Time [s] of all launches."""
         total: FloatArray = np.zeros((1, 1))
@@ -147,6 +170,7 @@ def product_times(load: ModelLoad, *, tp: IntArray, mixer: Curves, ffn: Curves, 
             _stack(
                 products,
                 [curves.get(one.part, head) for one in products],
+                plain=head,
                 phase=phase,
                 head=is_head,
                 width=[width.get(one.part, ACTIVATION_BYTES) for one in products],
@@ -158,34 +182,56 @@ def product_times(load: ModelLoad, *, tp: IntArray, mixer: Curves, ffn: Curves, 
 
 
 def _stack(
-    products: list[Product], curves: list[Curves], *, phase: Phase | None, head: bool, width: list[float], tp: IntArray
+    products: list[Product],
+    curves: list[Curves],
+    *,
+    plain: Curves,
+    phase: Phase | None,
+    head: bool,
+    width: list[float],
+    tp: IntArray,
 ) -> _Stack:
-    line = _line(products, curves, width=width, tp=tp)
-    # One after another: the order of a reduction may depend on the shape.
-    launches = line.launch_s[0]
-    for one in line.launch_s[1:]:
-        launches = launches + one
-    return _Stack(phase=phase, head=head, line=line, launch_s=launches, each=line.apart())
-
-
-def _line(products: list[Product], curves: list[Curves], *, width: list[float], tp: IntArray) -> Line:
-    """FLOP 2 x tokens x columns x inner; weights, inputs and outputs moved; depth the inner size."""
-    columns, inner, layers, bytes_element = np.array(
-        [[one.columns, one.inner, float(one.layers), wide] for one, wide in zip(products, width, strict=True)]
-    ).T[:, :, None, None]
-    columns = columns / np.where(_cut(products, Cut.COLUMNS), tp, 1)
-    inner = inner / np.where(_cut(products, Cut.ROWS), tp, 1)
-    launch_s, flop_s, bytes_s, unhidden, depth_s, side_weight = (
+    columns, inner = _sides(products, tp)
+    layers = np.array([float(one.layers) for one in products])[:, None, None]
+    bytes_element = np.array(width)[:, None, None]
+    launch_s, flop_s, bytes_s, unhidden, depth_s, side_weight, input_weight = (
         np.stack([getattr(curve, name) for curve in curves])
-        for name in ("launch_s", "flop_s", "bytes_s", "unhidden", "depth_s", "side_weight")
+        for name in ("launch_s", "flop_s", "bytes_s", "unhidden", "depth_s", "side_weight", "input_weight")
     )
-    return Line(
-        launch_s=layers * launch_s,
+    own_launch_s = np.minimum(launch_s, plain.launch_s)
+    line = Line(
+        launch_s=layers * own_launch_s,
         arithmetic_s=layers * depth_s * inner,
         arithmetic_each_s=layers * 2.0 * columns * inner / flop_s,
         traffic_s=layers * columns * inner * bytes_element / bytes_s,
-        traffic_each_s=layers * side_weight * ACTIVATION_BYTES * (columns + inner) / bytes_s,
+        traffic_each_s=layers * side_weight * ACTIVATION_BYTES * columns / bytes_s,
         unhidden=unhidden,
+    )
+    return _Stack(
+        phase=phase,
+        head=head,
+        line=line,
+        launch_s=_summed(line.launch_s),
+        inputs_launch_s=_summed(layers * (launch_s - own_launch_s)),
+        inputs_each_s=_summed(layers * input_weight * ACTIVATION_BYTES * inner / bytes_s),
+        each=line.apart(),
+    )
+
+
+def _summed(each: FloatArray) -> FloatArray:
+    """One after another: the order of a reduction may depend on the shape."""
+    total: FloatArray = each[0]
+    for one in each[1:]:
+        total = total + one
+    return total
+
+
+def _sides(products: list[Product], tp: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Columns and inner sides as they are cut, (products, candidates, 1)."""
+    columns, inner = np.array([[one.columns, one.inner] for one in products]).T[:, :, None, None]
+    return (
+        columns / np.where(_cut(products, Cut.COLUMNS), tp, 1),
+        inner / np.where(_cut(products, Cut.ROWS), tp, 1),
     )
 
 

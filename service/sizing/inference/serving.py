@@ -142,7 +142,8 @@ class ServingPoint:
     @property
     def products_s(self) -> FloatArray:
         """Matrix products of the decode step, as this and the next four are told of the few points that are shown."""
-        return self._part(self.overheads.products, self.decode.products)
+        inputs = self._part(self.overheads.inputs, self.decode.inputs)
+        return self._part(self.overheads.products, self.decode.products) + inputs
 
     @property
     def attention_s(self) -> FloatArray:

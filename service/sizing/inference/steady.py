@@ -269,7 +269,8 @@ def _stall_s(passes: Passes, overheads: Overheads, *, alone: FloatArray) -> Floa
     All ranks leave the graph that they replay, and launch the kernels of such a pass one by one.
     """
     mixed, decode = passes.mixed, passes.decode
-    added = overheads.products * (mixed.products - decode.products) + overheads.context * mixed.context
+    added = overheads.products * (mixed.products - decode.products) + overheads.inputs * (mixed.inputs - decode.inputs)
+    added = added + overheads.context * mixed.context
     pass_s = np.hypot(alone + np.maximum(0.0, added * overheads.gpu_vintage), _launched_s(mixed, overheads))
     return np.asarray(pass_s - alone, dtype=np.float64)
 

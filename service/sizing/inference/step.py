@@ -31,6 +31,7 @@ class Pass:
 class StepParts:
     """Seconds of one pass by operation, as isolated kernels take them; `generation` and `context` are attention.
 
+    `inputs` is what kernels of products do to what goes into them, which engines do with what comes before;
     `launches` is what each kernel takes however little it has to do; collectives keep theirs.
     `least` is what the data sheet allows at best, whatever kernels took alone.
     `kernels` and `exchanges` count what brings a gap of its own: kernels, and collectives between GPUs. What the host
@@ -38,6 +39,7 @@ class StepParts:
     """
 
     products: FloatArray
+    inputs: FloatArray
     generation: FloatArray
     context: FloatArray
     experts: FloatArray
@@ -56,6 +58,7 @@ class StepParts:
         """
         multiplied = (
             overheads.products * self.products
+            + overheads.inputs * self.inputs
             + overheads.experts * self.experts
             + overheads.launch_factor * self.launches
         )
@@ -81,12 +84,12 @@ def step_parts(load: ModelLoad, machine: Machine, carried: Pass) -> StepParts:
     lines = lines_of(load, machine, lengths)
     experts, experts_least = _experts_s(load, machine, tokens=tokens)
     rows = machine.tp.shape[0]
+    multiplied = PassTokens(
+        decode=decode, prefill=prefill, both=tokens, sampled=sampled, decoding=decoding, prompted=prompted
+    )
     return StepParts(
-        products=machine.products.time_s(
-            PassTokens(
-                decode=decode, prefill=prefill, both=tokens, sampled=sampled, decoding=decoding, prompted=prompted
-            )
-        ),
+        products=machine.products.time_s(multiplied),
+        inputs=machine.products.inputs_s(multiplied),
         generation=_attention_s(lines.generation, sequences, decoding, rows=rows),
         context=_attention_s(lines.context, prefill, prompted, rows=rows),
         experts=experts,
@@ -126,6 +129,16 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
             prompted=prompted,
         )
     )
+    nothing = np.zeros((1, 1))
+    alone = PassTokens(decode=decode, prefill=nothing, both=decode, sampled=decode, decoding=decoding, prompted=NOWHERE)
+    beside = PassTokens(
+        decode=decode,
+        prefill=prefill,
+        both=tokens[:, middle:],
+        sampled=sampled,
+        decoding=decoding,
+        prompted=prompted,
+    )
     experts, experts_least = _experts_s(load, machine, tokens=tokens)
     streams = _streams_s(load, machine, tokens=tokens)
     collectives = lines.exchanges.time_s(tokens)
@@ -134,15 +147,16 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
         sequences=sequences, decode=decode, prefill=prefill, sampled=sampled, experts=experts_least
     )
 
-    def half(which: slice, prompts: Present, context: FloatArray, least: PassLeast) -> StepParts:
+    def half(which: slice, carried: PassTokens, context: FloatArray, least: PassLeast) -> StepParts:
         return StepParts(
             products=products[:, which],
+            inputs=machine.products.inputs_s(carried),
             generation=generation,
             context=context,
             experts=experts[:, which],
             streams=streams[:, which],
             collectives=collectives[:, which],
-            launches=lines.launches_s(load, machine, decoding=decoding, prompted=prompts),
+            launches=lines.launches_s(load, machine, decoding=decoding, prompted=carried.prompted),
             least=least,
             kernels=lines.kernels,
             exchanges=lines.exchanges.number,
@@ -150,8 +164,8 @@ def paired_parts(load: ModelLoad, machine: Machine, carried: Pass) -> tuple[Step
         )
 
     return (
-        half(slice(None, middle), NOWHERE, np.zeros((rows, 1)), least[0]),
-        half(slice(middle, None), prompted, _attention_s(lines.context, prefill, prompted, rows=rows), least[1]),
+        half(slice(None, middle), alone, np.zeros((rows, 1)), least[0]),
+        half(slice(middle, None), beside, _attention_s(lines.context, prefill, prompted, rows=rows), least[1]),
     )
 
 

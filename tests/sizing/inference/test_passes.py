@@ -5,14 +5,16 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from service.sizing.inference.layout import legal_layouts
+from service.sizing.inference.layout import InferenceLayouts, legal_layouts
 from service.sizing.inference.lines import Lengths
 from service.sizing.inference.load import model_load
 from service.sizing.inference.machine import Machine, machine_of
+from service.sizing.inference.overheads import overheads_of
 from service.sizing.inference.software import software_of
 from service.sizing.inference.step import Pass, StepParts, paired_parts, step_parts
 from service.sizing.precision import Precision
 from service.sizing.table import table_of
+from service.sizing.workload import ServingEngine
 
 LENGTHS = Lengths(query_tokens=1.0, context_tokens=1500.0, prompt_tokens=900.0, cached_tokens=100.0)
 
@@ -69,3 +71,28 @@ def test_rows_of_a_machine_are_the_same_object_for_the_same_rows(subject) -> Non
     assert machine.take(rows.copy()) is taken
     assert machine.take(rows[:1]) is not taken
     assert taken.stream_bytes_s.tolist() == machine.stream_bytes_s[rows].tolist()
+
+
+def test_narrow_products_scale_what_goes_into_them_and_launch_as_wide_ones_do(catalog) -> None:
+    """Kernels in 8 bit are measured with the one that scales; engines do most of that with what comes before."""
+    table = table_of(catalog.hardware)
+    architecture = catalog.models["llama-3.1-70b"].architecture
+    server = np.array([next(row for row, gpu in enumerate(table.gpus) if gpu.id == "h100-sxm")])
+    one = np.array([1])
+    layouts = InferenceLayouts(server=server, tp=np.array([8]), pp=one, attention_dp=one, ep=one)
+    software = software_of(ServingEngine.TENSORRT_LLM, None, catalog.calibration)
+
+    def taken(weight: Precision, tokens: float) -> StepParts:
+        load = model_load(architecture, weight=weight, kv=Precision.FP8)
+        machine = machine_of(load, layouts, software=software, table=table, calibration=catalog.calibration)
+        return step_parts(load, machine, Pass(decode=0.0, prefill_tokens=tokens, lengths=LENGTHS))
+
+    wide, narrow = taken(Precision.BF16, 900.0), taken(Precision.FP8, 900.0)
+    assert narrow.launches == pytest.approx(wide.launches)
+    assert (narrow.inputs > 3.0 * wide.inputs).all()
+    assert (narrow.products < wide.products).all()
+    overheads = overheads_of(
+        model_load(architecture, weight=Precision.FP8, kv=Precision.FP8), software, catalog.calibration
+    )
+    assert float(np.max(overheads.inputs)) < 0.5
+    assert (taken(Precision.FP8, 1800.0).inputs > narrow.inputs).all()

@@ -23,6 +23,7 @@ from service.sizing.inference.step import StepParts
 
 PLAIN = Overheads(
     products=1.0,
+    inputs=1.0,
     generation=1.0,
     context=1.0,
     experts=1.0,
@@ -56,6 +57,7 @@ def parts(*products_s: float, context_s: float = 0.0) -> StepParts:
     nothing = np.zeros((1, len(products_s)))
     return StepParts(
         products=np.array([products_s]),
+        inputs=nothing,
         generation=nothing,
         context=nothing + context_s,
         experts=nothing,
