@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from scripts.calibration.measured_kernels import Measured
-from service.sizing.operation import Curves, Operation, OperationCurve, Work, peak_flop_s
+from service.sizing.operation import ANY_ENGINE, Curves, Operation, OperationCurve, Work, peak_flop_s
 from service.sizing.table import FloatArray, HardwareTable, IntArray
 from service.sizing.units import MB, NS, US
 
@@ -82,7 +82,9 @@ def fit_curve(points: Measured, peaks: Peaks, *, seed: int) -> OperationCurve | 
 
 
 def _solve(points: Measured, rows: IntArray, peaks: Peaks) -> FloatArray:
-    free = np.array(_FREE.get(points.operation, _USUAL))
+    # Engines scale inputs each in their way, and pooled they tell nothing of it.
+    pooled = points.operation is Operation.PRODUCT and points.engine == ANY_ENGINE
+    free = np.array(_USUAL if pooled else _FREE.get(points.operation, _USUAL))
     took = np.log(points.took_s[rows])
 
     def whole(logs: FloatArray) -> FloatArray:

@@ -26,7 +26,7 @@ _HEADER = """\
 # time = launch_us + inputs + longer + unhidden_fraction x shorter, of
 #   arithmetic = (FLOP + padding_rows x FLOP per row) / (flop_efficiency x dense peak) + depth_ns x serial depth
 #   traffic    = (weight or cache bytes + side_weight x bytes in and out) / (bandwidth_efficiency x bandwidth),
-#                of products side_weight x bytes out alone
+#                of products with an input_weight side_weight x bytes out alone
 #   inputs     = input_weight x bytes into a product / (bandwidth_efficiency x bandwidth)
 # Serial depth: inner dimension of a product, context of attention, peers of a collective beyond the first.
 # An all-reduce over n GPUs moves (2 (n-1) / n) ^ spread_exponent of its buffer, and beside it what small ones, up to

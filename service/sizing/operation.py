@@ -56,9 +56,9 @@ class OperationCurve:
     `unhidden_fraction` is the share of the shorter of arithmetic and traffic that the longer does not hide;
     `depth_ns` a time per unit of serial depth; `side_weight` how much a byte of inputs and outputs counts beside one
     of weights or cache, of products those that come out; `input_weight` what is moved for a byte that goes in, before
-    all else and hidden by nothing; `padding_rows` the rows that an expert's product is filled up with. Of an all-reduce
-    `spread_exponent` is the power of 2 (n-1) / n that large buffers go with, `direct_mb` the size up to which small
-    ones go to every peer.
+    all else and hidden by nothing (without it inputs count as outputs); `padding_rows` the rows that an expert's
+    product is filled up with. Of an all-reduce `spread_exponent` is the power of 2 (n-1) / n that large buffers go
+    with, `direct_mb` the size up to which small ones go to every peer.
     """
 
     operation: Operation
@@ -136,6 +136,10 @@ class Curves(Columns):
             depth=peers,
         )
 
+    def alike_weight(self) -> FloatArray:
+        """What a byte into a product weighs in its traffic: as one that comes out, where nothing tells them apart."""
+        return np.where(self.input_weight > 0.0, 0.0, self.side_weight)
+
     def time_s(self, work: Work) -> FloatArray:
         """Time [s]: launch + work."""
         return np.asarray(self.launch_s + self.work_s(work), dtype=np.float64)
@@ -146,7 +150,8 @@ class Curves(Columns):
         Beside them goes what is done to the inputs of a product before it.
         """
         arithmetic = (work.flop + self.padding_rows * work.padding_flop) / self.flop_s + self.depth_s * work.depth
-        traffic = (work.main_bytes + self.side_weight * work.side_bytes) / self.bytes_s
+        beside = self.side_weight * work.side_bytes + self.alike_weight() * work.input_bytes
+        traffic = (work.main_bytes + beside) / self.bytes_s
         inputs = self.input_weight * work.input_bytes / self.bytes_s
         longer = np.maximum(arithmetic, traffic)
         return np.asarray(inputs + longer + self.unhidden * np.minimum(arithmetic, traffic), dtype=np.float64)

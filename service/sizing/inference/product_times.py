@@ -198,13 +198,14 @@ def _stack(
         np.stack([getattr(curve, name) for curve in curves])
         for name in ("launch_s", "flop_s", "bytes_s", "unhidden", "depth_s", "side_weight", "input_weight")
     )
+    alike_weight = np.stack([curve.alike_weight() for curve in curves])
     own_launch_s = np.minimum(launch_s, plain.launch_s)
     line = Line(
         launch_s=layers * own_launch_s,
         arithmetic_s=layers * depth_s * inner,
         arithmetic_each_s=layers * 2.0 * columns * inner / flop_s,
         traffic_s=layers * columns * inner * bytes_element / bytes_s,
-        traffic_each_s=layers * side_weight * ACTIVATION_BYTES * columns / bytes_s,
+        traffic_each_s=layers * ACTIVATION_BYTES * (side_weight * columns + alike_weight * inner) / bytes_s,
         unhidden=unhidden,
     )
     return _Stack(

@@ -124,14 +124,11 @@ def _products_s(
     on_last = (layouts.pp > 1) & (np.mod(shape.layers, layouts.pp * layouts.vpp) == 0)
     spread = np.where(on_last, 1.0, 1.0 / layouts.pp)
     head_passes = recipe.passes + recipe.reference_passes
-    head_elements = shape.hidden + shape.head_matmul_params / shape.hidden / layouts.tp
-    entering = _entering_fraction(recipe)
     head = Work(
         flop=2.0 * shape.head_matmul_params * tokens / layouts.tp,
         main_bytes=_BF16 * shape.head_matmul_params / layouts.tp,
-        side_bytes=_BF16 * tokens * head_elements * (1.0 - entering),
+        side_bytes=_BF16 * tokens * (shape.hidden + shape.head_matmul_params / shape.hidden / layouts.tp),
         depth=shape.hidden,
-        input_bytes=_BF16 * tokens * head_elements * entering,
     )
     # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
     layers = (
@@ -144,25 +141,13 @@ def _products_s(
 def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:
     """One pass [s] over the dense products of all layers."""
     found = shape.products
-    elements = found.whole_elements + found.cut_elements / layouts.tp
-    entering = _entering_fraction(recipe)
     work = Work(
         flop=2.0 * shape.dense_params * tokens / layouts.tp,
         main_bytes=(recipe.multiplied_bytes + _gradient_bytes(layouts, recipe)) * shape.dense_params / layouts.tp,
-        side_bytes=_BF16 * tokens * elements * (1.0 - entering),
+        side_bytes=_BF16 * tokens * (found.whole_elements + found.cut_elements / layouts.tp),
         depth=found.whole_depth_elements + found.cut_depth_elements / layouts.tp,
-        input_bytes=_BF16 * tokens * elements * entering,
     )
     return np.asarray(rates.product_factor * _many_s(rates.products, work, found.products), dtype=np.float64)
-
-
-def _entering_fraction(recipe: Recipe) -> FloatArray:
-    """Share of the activations of a product, over all passes alike, that go into it; the rest comes out.
-
-    Forward one side goes in and the other comes out, backward the other way round, and both go into the gradient of a
-    trained weight.
-    """
-    return np.where(recipe.is_adapter, 1.0 / 2.0, 2.0 / 3.0)
 
 
 def _gradient_bytes(layouts: Layouts, recipe: Recipe) -> FloatArray:

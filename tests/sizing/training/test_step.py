@@ -280,7 +280,7 @@ def test_gradients_are_added_to_in_memory(catalog: Catalog) -> None:
         return float(step(catalog, trained, columns).products[0] / plain)
 
     # Three passes over two, and what the third writes: the more, the fewer tokens it has.
-    assert over_frozen(512) > 1.08 * over_frozen(8192)
+    assert over_frozen(512) > 1.1 * over_frozen(8192)
     assert over_frozen(8192) > 1.4
 
 
