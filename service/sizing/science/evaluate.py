@@ -140,7 +140,7 @@ def _physics(
     if job.training is None:
         return performance(job, rows, table=table, rates=rates, calibration=calibration)
     trained = trained_deployment(job.training, deployment, gpu=table.gpus[0], table=table, calibration=calibration)
-    return trained_performance(job, trained, rates=rates, calibration=calibration)
+    return trained_performance(job, trained, table=table, rates=rates, calibration=calibration)
 
 
 def _around(
