@@ -62,6 +62,18 @@ def science_working(
                 f"{_ASSUMPTIONS}: {_UTILISATION}",
             )
         )
+    if physics.least_s[row] > 0.0:
+        steps.append(
+            _step(
+                "least seconds of one item",
+                float(physics.least_s[row]),
+                "s",
+                "all FLOP at the dense peak, all bytes at the bandwidth of the data sheet, of a training at the best "
+                "measured products; no quantile of the interval is under it",
+                (("gpus_instance", float(rows.gpus_instance[row])),),
+                "service/sizing/science/bound.py; config/hardware/gpus.yaml",
+            )
+        )
     if physics.trained is None:
         steps.append(_memory_step(job, rows=rows, physics=physics, row=row))
     if servers is not None and job.demand_day is not None:

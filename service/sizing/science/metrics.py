@@ -7,6 +7,7 @@ from service.sizing.interval import Basis, Metric, Spread, interval
 from service.sizing.science.application import Template
 from service.sizing.science.bound import FLOP_PARAM_TOKEN
 from service.sizing.science.job import Job
+from service.sizing.science.outside import far_from_scaling
 from service.sizing.science.performance import Performance, Rows, items_day
 from service.sizing.science.rate import RateTable
 from service.sizing.science.workload import LatticeWorkload, ScienceWorkload, SequenceTrainingWorkload
@@ -40,6 +41,8 @@ def science_metrics(
     if rows.gpus_instance[row] > 1.0 and job.application.scaling_size_atoms is not None and basis is Basis.MEASURED:
         # The curve of one GPU was measured, what several do to this size follows a law.
         basis = Basis.CALIBRATED
+    if rows.gpus_instance[row] > 1.0 and far_from_scaling(job):
+        basis = Basis.EXTRAPOLATED
     nearest = () if rate is None else rate.nearest
     item_s = float(physics.item_s[row])
 

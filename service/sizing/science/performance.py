@@ -234,7 +234,7 @@ def _timed(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, cali
     nothing = np.zeros(size)
     return _Timed(
         item_s=one_gpu_s / (gpus * efficiency) + job.fixed_item_s,
-        down=np.hypot(rates.down[timed_by], together),
+        down=np.hypot(rates.down[timed_by], np.minimum(together, _lossless_ln_arm(rows, rates, efficiency))),
         up=np.maximum(
             np.hypot(rates.up[timed_by], together), _lasting_ln_arm(job, rows, rates=rates, efficiency=efficiency)
         ),
@@ -301,6 +301,16 @@ def _apart_ln_arm(job: Job, calibration: Calibration) -> float:
     if reference is None:
         return 0.0
     return calibration.assumption("science.size_ln_arm_fraction") * abs(math.log(job.size.typical / reference))
+
+
+def _lossless_ln_arm(rows: Rows, rates: RateTable, efficiency: FloatArray) -> FloatArray:
+    """How much faster [ln] an item is if several GPUs lose nothing but their launches; without bound elsewhere."""
+    if rates.launch_s is None:
+        return np.full(rows.server.size, np.inf)
+    gpus, step_s, launch_s = rows.gpus_instance, rates.unit_s[rows.timed_by], rates.launch_s[rows.timed_by]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        arm = np.log(step_s / (gpus * efficiency) / (launch_s + (step_s - launch_s) / gpus))
+    return np.asarray(np.maximum(np.nan_to_num(arm), 0.0), dtype=np.float64)
 
 
 def _lasting_ln_arm(job: Job, rows: Rows, *, rates: RateTable, efficiency: FloatArray) -> FloatArray:

@@ -44,27 +44,19 @@ def _intervals(estimate):
     precision=st.sampled_from(FORMATS),
     gpu=st.sampled_from(GPUS),
     gpus=st.sampled_from([1, 2, 8, 64]),
-    flop=st.floats(1e9, 1e18),
-    moved=st.floats(1.0, 1e15),
-    halo=st.sampled_from([0.0, 1e9]),
+    work=st.tuples(st.floats(1e9, 1e18), st.floats(1.0, 1e15), st.sampled_from([0.0, 1e9])),
 )
-def test_arithmetic_and_traffic_stay_under_the_data_sheet(
-    application, precision, gpu, gpus, flop, moved, halo, catalog
+def test_arithmetic_and_traffic_stay_under_the_data_sheet(  # noqa: PLR0917 - what is drawn
+    application, precision, gpu, gpus, work, catalog
 ):
-    spec = _spec(catalog, gpu)
+    (flop, moved, halo), spec = work, _spec(catalog, gpu)
     peak = _peak_flop_s(spec, precision)
     if peak is None:
         return
-    asked = roofline(
-        application=application,
-        precision=Precision(precision),
-        step_flop=flop,
-        step_bytes=moved,
-        halo_bytes=halo,
-        resident_gb=1.0,
-        steps=1e6,
+    asked = roofline(application=application, precision=Precision(precision), step_flop=flop, step_bytes=moved)
+    found = _intervals(
+        estimated(replace(asked, halo_bytes=halo, resident_gb=1.0, steps=1e6), catalog, gpu=gpu, gpus=gpus)
     )
-    found = _intervals(estimated(asked, catalog, gpu=gpu, gpus=gpus))
 
     for value in (found["tflops"].p10, found["tflops"].p50, found["tflops"].p90):
         assert value * 1e12 <= gpus * peak * ROUNDED
@@ -172,3 +164,16 @@ def test_a_sizing_holds_the_law_too(catalog, weight):
     for option in result.options:
         tflops = next(m.interval for m in option.metrics if m.name == "tflops")
         assert tflops.p50 < tflops.p90 <= option.gpus * _spec(catalog, option.gpu).bf16_dense_tflops * ROUNDED
+
+
+def test_where_the_bound_cuts_the_interval_it_is_said(catalog, weight):
+    asked = roofline(application="gemm", precision=Precision.BF16, step_flop=1e17, step_bytes=1.0, resident_gb=10.0)
+    found = estimated(asked, catalog, gpu="b200-sxm", gpus=8)
+    options = sized(asked, catalog, weight, allowed_gpus=("b200-sxm",)).options
+
+    assert "interval" not in {one.field for one in estimated(roofline(), catalog, gpu="b200-sxm", gpus=8).assumed}
+    lattice = LatticeWorkload(application="fluidx3d", cells=1e9, steps=1e5, method="fp16c")
+    cut = estimated(lattice, catalog, gpu="l4")
+    assert any(one.field == "interval" and "data sheet" in one.why for one in cut.assumed)
+    assert any(step.name == "least seconds of one item" for step in found.working)
+    assert all(any(step.name == "least seconds of one item" for step in one.working) for one in options)
