@@ -8,7 +8,9 @@ import numpy as np
 from scipy.optimize import nnls
 
 from scripts.calibration.science_runs import ScienceRun
-from service.sizing.science.application import Application, Curve, Template
+from service.catalog.catalog import Catalog
+from service.sizing.science.application import Application, Curve, Template, Variant
+from service.sizing.science.arithmetic import product_fraction
 from service.sizing.science.rate import curve_s, point_size
 from service.sizing.science.rates import beyond_sizes
 from service.sizing.table import FloatArray
@@ -190,31 +192,41 @@ def with_variant_factors(application: Application, runs: Sequence[ScienceRun]) -
     return replace(application, variants=tuple(changed))
 
 
-def with_precision_factors(application: Application, runs: Sequence[ScienceRun]) -> Application:
+def with_precision_factors(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> Application:
     """Of a roofline application: 1 / the share of the dense peak that GPUs reach, by number format.
 
-    The band is that between GPUs, over all formats: what one reaches in one format it mostly does in others too, so
-    that GPUs count and not runs.
+    A run that is faster than the data sheet's peak ran by another one, as boards do that clock higher than their sheet
+    or sum in fewer bits: it tells no share and is left aside. The band is that between GPUs, over all formats: what one
+    reaches in one format it mostly does in others too, so that GPUs count and not runs.
     """
-    by_format = {v.id: [run for run in runs if run.variant == v.id] for v in application.variants}
+    told = [run for run in runs if run.unit_s >= 1.0]
+    by_format = {v.id: [run for run in told if run.variant == v.id] for v in application.variants}
     missed: dict[str, list[float]] = {}
-    for gpu, one in (found for mine in by_format.values() for found in _from_other_gpus(mine)):
-        missed.setdefault(gpu, []).append(abs(one))
+    for variant in application.variants:
+        for gpu, one in _from_other_gpus(catalog, variant, by_format[variant.id]):
+            missed.setdefault(gpu, []).append(abs(one))
     arm = arm_of([float(np.quantile(some, _INSIDE)) for some in missed.values()])
     changed = []
     for variant in application.variants:
-        logs = [math.log(run.unit_s) for run in by_format[variant.id]]
-        fitted = replace(variant, time_factor=math.exp(float(np.median(logs))), ln_arm=arm) if logs else variant
-        changed.append(fitted)
+        # A format that nobody ran takes the share of the one whose products run on the same cores.
+        mine = by_format[variant.id] or [run for name in variant.kernels for run in by_format.get(name, [])]
+        changed.append(replace(variant, time_factor=_median_s(mine), ln_arm=arm) if mine else variant)
     return replace(application, variants=tuple(changed))
 
 
-def _from_other_gpus(runs: Sequence[ScienceRun]) -> Iterator[tuple[str, float]]:
-    """How far ln(time) of each run lies from the median of those on other GPUs; nothing where one GPU alone ran."""
+def _median_s(runs: Sequence[ScienceRun]) -> float:
+    return math.exp(float(np.median([math.log(run.unit_s) for run in runs])))
+
+
+def _from_other_gpus(catalog: Catalog, variant: Variant, runs: Sequence[ScienceRun]) -> Iterator[tuple[str, float]]:
+    """How far ln(time) of each run lies from what those on other GPUs give; nothing where one GPU alone ran."""
+    specs = {gpu.id: gpu for gpu in catalog.hardware.gpus}
     for run in runs:
-        others = [math.log(other.unit_s) for other in runs if other.gpu != run.gpu]
+        others = [other for other in runs if other.gpu != run.gpu]
         if others:
-            yield run.gpu, math.log(run.unit_s) - float(np.median(others))
+            seen = replace(variant, time_factor=_median_s(others))
+            share = product_fraction(seen, specs[run.gpu], catalog.calibration.curves)
+            yield run.gpu, math.log(run.unit_s * share)
 
 
 def with_germline(application: Application) -> Application:

@@ -70,7 +70,7 @@ def plain_runs(catalog: Catalog, application: Application, runs: Sequence[Scienc
 def fit_curves(catalog: Catalog, application: Application, runs: Sequence[ScienceRun]) -> Application:
     """Curves from runs on one GPU, then what only several GPUs or a full memory show."""
     if application.template is Template.ROOFLINE:
-        return with_precision_factors(application, runs)
+        return with_precision_factors(catalog, application, runs)
     plain = plain_runs(catalog, application, runs)
     size_arm = catalog.calibration.assumption("science.size_ln_arm_fraction")
     fitted = replace(application, curves=tuple(curves_of(application, plain, size_arm=size_arm)))

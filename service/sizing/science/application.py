@@ -167,6 +167,10 @@ class Variant:
     memory_factor: float = 1.0
     # GPU memory that this one takes, where it is not the application's.
     memory_gb: float | None = None
+    # Formats of measured matrix products that say what share of its peak a GPU reaches in this one.
+    kernels: tuple[str, ...] = ()
+    # What a unit of work moves through memory at least, where every implementation must.
+    least_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,9 @@ def _coupled(scene: Scene, admitted: IntArray) -> Sizing[tuple[Rows, IntArray, P
             gpus_instance=trained.gpus.astype(np.float64),
             instances=np.ones(trained.server.size),
         )
-        physics = trained_performance(scene.job, trained, rates=scene.rates, calibration=scene.calibration)
+        physics = trained_performance(
+            scene.job, trained, table=scene.table, rates=scene.rates, calibration=scene.calibration
+        )
         return rows, trained.servers, physics
     server = np.repeat(admitted, _COUPLED_SERVERS.size)
     servers = np.tile(_COUPLED_SERVERS, admitted.size)

@@ -36,6 +36,28 @@ def sized_efficiency(
     return np.where((counts > 1.0) & (reference_s > launch_s), sized, at_reference)
 
 
+def lasting_ln_arm(
+    gpus: Numeric,
+    *,
+    efficiency: FloatArray,
+    at_reference: FloatArray,
+    step_s: FloatArray,
+    reference_s: FloatArray,
+    launch_s: FloatArray,
+) -> FloatArray:
+    """Ln of how much longer a step takes if several GPUs lose as many seconds of it as of the measured size's.
+
+    `sized_efficiency` takes the loss to go with the atoms, as two sizes of OpenMM show it from 0.4 to 1 million; of a
+    small system messages last as long as of a large one. Zero on one GPU and of systems over the measured size.
+    """
+    counts = np.asarray(gpus, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lost_s = reference_s / (counts * at_reference) - (launch_s + (reference_s - launch_s) / counts)
+        lasting_s = launch_s + (step_s - launch_s) / counts + np.maximum(lost_s, 0.0)
+        arm = np.log(lasting_s * counts * efficiency / step_s)
+    return np.where(counts > 1.0, np.maximum(np.nan_to_num(arm), 0.0), 0.0)
+
+
 def halo_efficiency(
     gpus: Numeric, law: HaloLaw, *, update_s: Numeric, element_bytes: float, link_bytes_s: Numeric
 ) -> FloatArray:

@@ -17,6 +17,7 @@ from service.sizing.science.explain import science_working
 from service.sizing.science.host import Surroundings, longest_that_fits, surroundings, usable_gpus
 from service.sizing.science.job import Job
 from service.sizing.science.metrics import bottleneck, science_metrics
+from service.sizing.science.outside import outside_evidence
 from service.sizing.science.performance import (
     Performance,
     Rows,
@@ -114,6 +115,7 @@ def estimate_science(
             *((Assumed(field="deployment.server", value=chosen, why="not given"),) if chosen else ()),
             *_weak_fp64(job, table, calibration),
             *_spilled(physics),
+            *outside_evidence(job, physics, 0, gpus=float(each)),
         ),
         working=(*working, *around.working),
         engine_version=ENGINE_VERSION,
@@ -140,7 +142,7 @@ def _physics(
     if job.training is None:
         return performance(job, rows, table=table, rates=rates, calibration=calibration)
     trained = trained_deployment(job.training, deployment, gpu=table.gpus[0], table=table, calibration=calibration)
-    return trained_performance(job, trained, rates=rates, calibration=calibration)
+    return trained_performance(job, trained, table=table, rates=rates, calibration=calibration)
 
 
 def _around(

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from service.sizing.calibration import Calibration
 from service.sizing.result import Quantity, WorkingStep
+from service.sizing.science.arithmetic import peak_flop_s
 from service.sizing.science.efficiency_working import efficiency_working
 from service.sizing.science.job import Job
-from service.sizing.science.performance import Performance, Rows, items_day, peak_flop_s
+from service.sizing.science.performance import Performance, Rows, items_day
 from service.sizing.science.rate import RateTable
 from service.sizing.science.rate_working import rate_working
 from service.sizing.table import HardwareTable
@@ -61,6 +62,18 @@ def science_working(
                 f"{_ASSUMPTIONS}: {_UTILISATION}",
             )
         )
+    if physics.least_s[row] > 0.0:
+        steps.append(
+            _step(
+                "least seconds of one item",
+                float(physics.least_s[row]),
+                "s",
+                "all FLOP at the dense peak, all bytes at the bandwidth of the data sheet, of a training at the best "
+                "measured products; no quantile of the interval is under it",
+                (("gpus_instance", float(rows.gpus_instance[row])),),
+                "service/sizing/science/bound.py; config/hardware/gpus.yaml",
+            )
+        )
     if physics.trained is None:
         steps.append(_memory_step(job, rows=rows, physics=physics, row=row))
     if servers is not None and job.demand_day is not None:
@@ -93,7 +106,9 @@ def _item_steps(
     rate = rates.rates[server]
     units = () if rate is None or rate.origin is None else rate_working(rate, job.size, application=job.application.id)
     if job.arithmetic is not None:
-        return _roofline_steps(job, rows=rows, physics=physics, table=table, row=row, calibration=calibration)
+        return _roofline_steps(
+            job, rows=rows, physics=physics, rates=rates, table=table, row=row, calibration=calibration
+        )
     if point is not None:
         return _trained_steps(job, physics, row, point, units=units, calibration=calibration)
     return [
@@ -187,12 +202,20 @@ def _memory_step(job: Job, *, rows: Rows, physics: Performance, row: int) -> Wor
 
 
 def _roofline_steps(
-    job: Job, *, rows: Rows, physics: Performance, table: HardwareTable, row: int, calibration: Calibration
+    job: Job,
+    *,
+    rows: Rows,
+    physics: Performance,
+    rates: RateTable,
+    table: HardwareTable,
+    row: int,
+    calibration: Calibration,
 ) -> list[WorkingStep]:
     step = job.arithmetic
     assert step is not None
     server, gpus = int(rows.server[row]), float(rows.gpus_instance[row])
-    reached = 1.0 / job.variant.time_factor if job.variant is not None else None
+    rate = rates.rates[server]
+    reached = None if job.variant is None or rate is None else 1.0 / rate.unit_s
     inside = gpus <= float(table.scale_up_gpus[server])
     link = (table.scale_up_bytes_s if inside else table.scale_out_bytes_s)[server]
     efficiency = {

@@ -5,16 +5,15 @@ import numpy as np
 from service.sizing.calibration import Calibration
 from service.sizing.interval import Basis, Metric, Spread, interval
 from service.sizing.science.application import Template
+from service.sizing.science.bound import FLOP_PARAM_TOKEN
 from service.sizing.science.job import Job
+from service.sizing.science.outside import far_from_scaling
 from service.sizing.science.performance import Performance, Rows, items_day
 from service.sizing.science.rate import RateTable
 from service.sizing.science.workload import LatticeWorkload, ScienceWorkload, SequenceTrainingWorkload
 from service.sizing.training.explain import Point
 from service.sizing.training.explain import bottleneck as of_training
 from service.sizing.units import DAY_S, MEGA, TFLOP_S
-
-# FLOP of one token in training: 2 forward and 4 backward per parameter.
-_FLOP_PARAM_TOKEN = 6.0
 
 # Framework and driver take more or less of the memory: two buckets of 512 tokens at the longest.
 _LENGTHS = Spread(shift=0.0, down=0.2, up=0.2)
@@ -42,6 +41,8 @@ def science_metrics(
     if rows.gpus_instance[row] > 1.0 and job.application.scaling_size_atoms is not None and basis is Basis.MEASURED:
         # The curve of one GPU was measured, what several do to this size follows a law.
         basis = Basis.CALIBRATED
+    if rows.gpus_instance[row] > 1.0 and far_from_scaling(job):
+        basis = Basis.EXTRAPOLATED
     nearest = () if rate is None else rate.nearest
     item_s = float(physics.item_s[row])
 
@@ -83,7 +84,7 @@ def _coupled_rates(job: Job, workload: ScienceWorkload, *, item_s: float, gpus: 
     if isinstance(workload, LatticeWorkload):
         return [("mlups", workload.cells * workload.steps / item_s / MEGA), ("steps_s", workload.steps / item_s)]
     if isinstance(workload, SequenceTrainingWorkload):
-        flop = _FLOP_PARAM_TOKEN * workload.parameters * workload.tokens
+        flop = FLOP_PARAM_TOKEN * workload.parameters * workload.tokens
         model_tflops = flop / item_s / gpus / TFLOP_S
         return [("tokens_s_gpu", workload.tokens / item_s / gpus), ("model_tflops_gpu", model_tflops)]
     return []

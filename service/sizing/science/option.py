@@ -11,6 +11,7 @@ from service.sizing.science.candidates import UTILISATION, Candidates, Scene
 from service.sizing.science.explain import science_working
 from service.sizing.science.host import Surroundings, surroundings
 from service.sizing.science.metrics import bottleneck, science_metrics
+from service.sizing.science.outside import outside_evidence
 from service.sizing.science.spread_out import batch_of, layout_of, parts_of, point_of, precision_of, shares_of
 from service.sizing.science.workload import ScienceWorkload
 from service.sizing.training.explain import Point
@@ -186,12 +187,15 @@ def _utilisation(chosen: Chosen) -> tuple[Quantity, ...]:
 
 
 def _notes(chosen: Chosen) -> tuple[str, ...]:
-    """Under which licence the application runs, what its speed rests on, and what bounds it."""
+    """Under which licence the application runs, what its speed rests on, what bounds it, where evidence ends."""
     application, rate = chosen.scene.job.application, chosen.scene.rates.rates[chosen.server]
+    physics, gpus = chosen.found.physics, float(chosen.gpus_instance)
+    outside = outside_evidence(chosen.scene.job, physics, chosen.row, gpus=gpus)
     return (
         *(() if application.licence is None else (f"licence: {application.licence}",)),
         *(() if rate is None else (f"speed: {rate.how}",)),
         f"bounds: {application.bounds}",
+        *(f"{one.value}: {one.why}" for one in outside),
         *application.notes,
     )
 

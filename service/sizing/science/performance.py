@@ -7,25 +7,35 @@ from statistics import NormalDist
 import numpy as np
 
 from service.sizing.calibration import Calibration
-from service.sizing.compute import roofline_s
 from service.sizing.hardware import Hardware
-from service.sizing.interval import Basis, normal_cdf
+from service.sizing.interval import normal_cdf
 from service.sizing.numeric import Numeric
 from service.sizing.precision import Precision
 from service.sizing.science.application import Template
+from service.sizing.science.arithmetic import (
+    DATA_SHEET,
+    Efficiencies,
+    Parts,
+    arithmetic_rates,
+    efficiencies,
+    peak_flop_s,
+    run_parts,
+)
+from service.sizing.science.bound import bounded, least_training_s
 from service.sizing.science.efficiency import (
     halo_efficiency,
+    lasting_ln_arm,
     scaling_efficiency,
     serial_efficiency,
     sharding_efficiency,
     sized_efficiency,
 )
 from service.sizing.science.job import Arithmetic, Job
-from service.sizing.science.rate import Rate, RateTable, WorkSize, point_size, rate_table
+from service.sizing.science.rate import RateTable, WorkSize, point_size
 from service.sizing.science.rates import rates_of
 from service.sizing.science.trained import Trained
 from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
-from service.sizing.units import DAY_S, GB, GB_S, TFLOP_S
+from service.sizing.units import DAY_S, GB, GB_S
 
 # Sizes so far apart show what of a step does not go with the size.
 _PROBE = 16.0
@@ -66,6 +76,10 @@ class Performance:
     exchange_s: FloatArray
     spilled_bytes: FloatArray
     most_bytes: FloatArray
+    # Seconds under which no item can be by the data sheet [s], zero where its FLOP and bytes are unknown; and whether
+    # the interval ends there that would else reach under it.
+    least_s: FloatArray
+    cut: BoolArray
     # Rows of the training engine, for jobs that it times.
     trained: Trained | None = None
 
@@ -87,14 +101,16 @@ class Performance:
         """Seconds of an item that `fraction` of the outcomes stay under (split log-normal)."""
         z = NormalDist().inv_cdf(fraction)
         arm = self.up if z >= 0.0 else self.down
-        return np.asarray(self.item_s * np.exp(self.shift + arm * z / _Z90), dtype=np.float64)
+        found = self.item_s * np.exp(self.shift + arm * z / _Z90)
+        return np.asarray(np.maximum(found, self.least_s), dtype=np.float64)
 
     def confidence(self, bound_s: Numeric, *, row: slice) -> FloatArray:
         """Share of the outcomes in which an item takes at most `bound_s`, for a slice of the candidates."""
         with np.errstate(divide="ignore", invalid="ignore"):
             distance = np.log(np.asarray(bound_s) / self.item_s[row]) - self.shift[row]
         arm = np.maximum(np.where(distance >= 0.0, self.up[row], self.down[row]), 1e-12)
-        return normal_cdf(np.clip(np.nan_to_num(distance / arm * _Z90, nan=-8.0, posinf=8.0, neginf=-8.0), -8.0, 8.0))
+        z = np.clip(np.nan_to_num(distance / arm * _Z90, nan=-8.0, posinf=8.0, neginf=-8.0), -8.0, 8.0)
+        return np.where(np.asarray(bound_s) < self.least_s[row], 0.0, normal_cdf(z))
 
 
 def items_day(item_s: Numeric, *, instances: Numeric, utilisation_fraction: float) -> FloatArray:
@@ -105,7 +121,7 @@ def items_day(item_s: Numeric, *, instances: Numeric, utilisation_fraction: floa
 def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration: Calibration) -> RateTable:
     """Seconds per unit on the GPU of each row of `table`, with the method's own scatter added."""
     if job.arithmetic is not None:
-        return _arithmetic_rates(job, table, calibration)
+        return arithmetic_rates(job, table, calibration)
 
     def at(size: WorkSize) -> RateTable:
         return rates_of(
@@ -137,74 +153,108 @@ def job_rates(job: Job, table: HardwareTable, *, hardware: Hardware, calibration
     )
 
 
-def _arithmetic_rates(job: Job, table: HardwareTable, calibration: Calibration) -> RateTable:
-    """A roofline job has no curve: its band is that of the efficiencies, or of the measured GEMM."""
-    if job.variant is not None:
-        down = up = job.variant.ln_arm
-        how, source, basis = "share of the dense peak, median of measured GPUs", job.variant.source, Basis.CALIBRATED
-    else:
-        entry = calibration.assumptions["science.bandwidth_efficiency_fraction"]
-        flop = calibration.assumptions["science.flop_efficiency_fraction"]
-        down = max(math.log(entry.high / entry.value), math.log(flop.high / flop.value))
-        up = max(math.log(entry.value / entry.low), math.log(flop.value / flop.low))
-        how, source, basis = "roofline on the data sheets with assumed efficiencies", entry.source, Basis.EXTRAPOLATED
-    rate = Rate(unit_s=1.0, shift=0.0, down=down, up=up, basis=basis, nearest=(), how=how, source=source)
-    return rate_table(tuple(rate for _ in table.gpus))
-
-
-def peak_flop_s(table: HardwareTable, precision: Precision) -> FloatArray:
-    """Dense peak [FLOP/s] per row; FP64 takes the tensor rate where one is published."""
-    vector = table.flop_s[precision]
-    if precision is not Precision.FP64:
-        return vector
-    tensor = np.array([g.fp64_tensor_dense_tflops or np.nan for g in table.gpus], dtype=np.float64) * TFLOP_S
-    return np.fmax(vector, tensor)
-
-
 def performance(
     job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
 ) -> Performance:
     """Seconds per item, memory and efficiency of every candidate."""
     server, gpus, timed_by = rows.server, rows.gpus_instance, rows.timed_by
-    nothing = np.zeros(server.size)
-    arithmetic_s, traffic_s, exchange_s = nothing, nothing, nothing
-    if job.arithmetic is not None:
-        arithmetic_s, traffic_s, exchange_s = _roofline_parts(
-            job, job.arithmetic, rows, table=table, calibration=calibration
-        )
-        work_s = np.maximum(arithmetic_s, traffic_s)
-        efficiency = work_s / (work_s + exchange_s)
-        item_s = work_s + exchange_s
+    if job.arithmetic is None:
+        timed = _timed(job, rows, table=table, rates=rates, calibration=calibration)
     else:
-        efficiency = _efficiency(job, rows, table=table, rates=rates)
-        one_gpu_s = job.units_item * rates.unit_s[timed_by] * job.time_factor
-        item_s = one_gpu_s / (gpus * efficiency) + job.fixed_item_s
+        timed = _computed(job, job.arithmetic, rows, table=table, rates=rates, calibration=calibration)
     sharded = job.memory_sharded or job.application.sharding is not None
     memory_bytes = job.memory_bytes / (gpus if sharded else np.ones(server.size))
     usable_bytes = table.memory_bytes[server] * job.memory_usable_fraction
     spilled, spill_s, most_bytes = _spill(job, memory_bytes, usable_bytes, table=table, server=server)
-    item_s += spill_s
-    # What several GPUs lose to each other is less sure than what one does.
-    together = np.where(gpus > 1.0, np.hypot(_together_ln_arm(job, calibration), _apart_ln_arm(job, calibration)), 0.0)
-    if job.application.spill is not None:
-        together = np.hypot(together, np.where(spilled > 0.0, job.application.spill.ln_arm, 0.0))
+    spill_arm = 0.0 if job.application.spill is None else np.where(spilled > 0.0, job.application.spill.ln_arm, 0.0)
+    shift = rates.shift[timed_by]
+    found = bounded(timed.item_s + spill_s, shift=shift, down=np.hypot(timed.down, spill_arm), least_s=timed.least_s)
     return Performance(
-        item_s=item_s,
-        shift=rates.shift[timed_by],
-        down=np.hypot(rates.down[timed_by], together),
-        up=np.hypot(rates.up[timed_by], together),
+        item_s=found.item_s,
+        shift=shift,
+        down=found.down,
+        up=np.hypot(timed.up, spill_arm),
         memory_bytes=memory_bytes,
         usable_bytes=usable_bytes,
-        efficiency_fraction=efficiency,
-        arithmetic_s=arithmetic_s,
-        traffic_s=traffic_s,
-        exchange_s=exchange_s,
+        efficiency_fraction=timed.efficiency_fraction,
+        arithmetic_s=timed.parts.arithmetic_s,
+        traffic_s=timed.parts.traffic_s,
+        exchange_s=timed.parts.exchange_s,
         spilled_bytes=spilled,
         most_bytes=most_bytes,
+        least_s=found.least_s,
+        cut=found.cut,
     )
 
 
-def trained_performance(job: Job, trained: Trained, *, rates: RateTable, calibration: Calibration) -> Performance:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Timed:
+    """Seconds of an item that fits, the arms of ln(time), and the seconds that the data sheet allows at least."""
+
+    item_s: FloatArray
+    down: FloatArray
+    up: FloatArray
+    least_s: FloatArray
+    efficiency_fraction: FloatArray
+    parts: Parts
+
+
+def _computed(
+    job: Job, step: Arithmetic, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration
+) -> _Timed:
+    """Of known FLOP and bytes: at the efficiencies, between their ends; at all of the data sheet at least.
+
+    What several GPUs lose beside the exchange that is counted only slows: the fast end stays that of the efficiencies.
+    """
+    share = 1.0 / rates.unit_s[rows.timed_by]
+
+    def at(reached: Efficiencies) -> Parts:
+        return run_parts(step, rows.server, rows.gpus_instance, table=table, reached=reached)
+
+    middle, best, worst = (at(efficiencies(job, share, end, calibration)) for end in ("value", "high", "low"))
+    together = np.where(rows.gpus_instance > 1.0, _together_ln_arm(job, calibration), 0.0)
+    return _Timed(
+        item_s=middle.whole_s,
+        down=_ln_ratio(middle.whole_s, best.whole_s),
+        up=np.hypot(_ln_ratio(worst.whole_s, middle.whole_s), together),
+        least_s=at(DATA_SHEET).whole_s,
+        efficiency_fraction=middle.work_s / middle.whole_s,
+        parts=middle,
+    )
+
+
+def _timed(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable, calibration: Calibration) -> _Timed:
+    """By the rate of one GPU and what several lose."""
+    gpus, timed_by, size = rows.gpus_instance, rows.timed_by, rows.server.size
+    efficiency = _efficiency(job, rows, table=table, rates=rates)
+    one_gpu_s = job.units_item * rates.unit_s[timed_by] * job.time_factor
+    # What several GPUs lose to each other is less sure than what one does.
+    together = np.where(gpus > 1.0, np.hypot(_together_ln_arm(job, calibration), _apart_ln_arm(job, calibration)), 0.0)
+    least_bytes = None if job.variant is None else job.variant.least_bytes
+    nothing = np.zeros(size)
+    return _Timed(
+        item_s=one_gpu_s / (gpus * efficiency) + job.fixed_item_s,
+        down=np.hypot(rates.down[timed_by], np.minimum(together, _lossless_ln_arm(rows, rates, efficiency))),
+        up=np.maximum(
+            np.hypot(rates.up[timed_by], together), _lasting_ln_arm(job, rows, rates=rates, efficiency=efficiency)
+        ),
+        least_s=nothing
+        if least_bytes is None
+        else job.units_item * least_bytes / (gpus * table.bandwidth_bytes_s[rows.server]),
+        efficiency_fraction=efficiency,
+        parts=Parts(arithmetic_s=nothing, traffic_s=nothing, exchange_s=nothing),
+    )
+
+
+def _ln_ratio(longer_s: FloatArray, shorter_s: FloatArray) -> FloatArray:
+    """ln(longer / shorter), zero where both are nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(longer_s > shorter_s, np.log(longer_s / shorter_s), 0.0)
+
+
+def trained_performance(
+    job: Job, trained: Trained, *, table: HardwareTable, rates: RateTable, calibration: Calibration
+) -> Performance:
     """As `performance`, of candidates of the training engine: its seconds x measured over predicted ones."""
     server, size = trained.server, trained.server.size
     model = job.application.sequence_model
@@ -212,10 +262,16 @@ def trained_performance(job: Job, trained: Trained, *, rates: RateTable, calibra
     # What more GPUs than anybody measured lose to each other is less sure.
     beyond = np.where(trained.gpus > measured_gpus, calibration.assumption("science.parallel_ln_arm_fraction"), 0.0)
     nothing = np.zeros(size)
-    return Performance(
-        item_s=trained.whole_s * job.units_item * rates.unit_s[server] * job.time_factor,
+    found = bounded(
+        trained.whole_s * job.units_item * rates.unit_s[server] * job.time_factor,
         shift=rates.shift[server],
         down=np.hypot(rates.down[server], beyond),
+        least_s=least_training_s(job, trained, table=table, calibration=calibration),
+    )
+    return Performance(
+        item_s=found.item_s,
+        shift=rates.shift[server],
+        down=found.down,
         up=np.hypot(rates.up[server], beyond),
         memory_bytes=trained.memory_bytes,
         usable_bytes=trained.usable_bytes,
@@ -225,6 +281,8 @@ def trained_performance(job: Job, trained: Trained, *, rates: RateTable, calibra
         exchange_s=nothing,
         spilled_bytes=np.maximum(0.0, trained.memory_bytes - trained.usable_bytes),
         most_bytes=trained.usable_bytes,
+        least_s=found.least_s,
+        cut=found.cut,
         trained=trained,
     )
 
@@ -243,6 +301,31 @@ def _apart_ln_arm(job: Job, calibration: Calibration) -> float:
     if reference is None:
         return 0.0
     return calibration.assumption("science.size_ln_arm_fraction") * abs(math.log(job.size.typical / reference))
+
+
+def _lossless_ln_arm(rows: Rows, rates: RateTable, efficiency: FloatArray) -> FloatArray:
+    """How much faster [ln] an item is if several GPUs lose nothing but their launches; without bound elsewhere."""
+    if rates.launch_s is None:
+        return np.full(rows.server.size, np.inf)
+    gpus, step_s, launch_s = rows.gpus_instance, rates.unit_s[rows.timed_by], rates.launch_s[rows.timed_by]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        arm = np.log(step_s / (gpus * efficiency) / (launch_s + (step_s - launch_s) / gpus))
+    return np.asarray(np.maximum(np.nan_to_num(arm), 0.0), dtype=np.float64)
+
+
+def _lasting_ln_arm(job: Job, rows: Rows, *, rates: RateTable, efficiency: FloatArray) -> FloatArray:
+    """How much slower [ln] an item is if what GPUs lose does not shrink with the system, as nobody knows."""
+    if rates.launch_s is None or rates.reference_s is None:
+        return np.zeros(rows.server.size)
+    timed_by = rows.timed_by
+    return lasting_ln_arm(
+        rows.gpus_instance,
+        efficiency=efficiency,
+        at_reference=scaling_efficiency(rows.gpus_instance, job.application.scaling),
+        step_s=rates.unit_s[timed_by],
+        reference_s=rates.reference_s[timed_by],
+        launch_s=rates.launch_s[timed_by],
+    )
 
 
 def _spill(
@@ -287,34 +370,6 @@ def _efficiency(job: Job, rows: Rows, *, table: HardwareTable, rates: RateTable)
         reference_s=rates.reference_s[timed_by],
         launch_s=rates.launch_s[timed_by],
     )
-
-
-def _roofline_parts(
-    job: Job, step: Arithmetic, rows: Rows, *, table: HardwareTable, calibration: Calibration
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Seconds of arithmetic, memory traffic and halo exchange of the whole run.
-
-    t = max(FLOP / (e_p P), bytes / (e_b BW)) / n + halo / link (method notes, section 6).
-    """
-    server, gpus = rows.server, rows.gpus_instance
-    efficiency = (
-        1.0 / job.variant.time_factor
-        if job.variant is not None
-        else calibration.assumption("science.flop_efficiency_fraction")
-    )
-    flop_s = peak_flop_s(table, step.precision)[server] * efficiency
-    bytes_s = table.bandwidth_bytes_s[server] * calibration.assumption("science.bandwidth_efficiency_fraction")
-    nothing = np.zeros(server.size)
-    flop, moved = step.step_flop / gpus, step.step_bytes / gpus
-    # An unknown peak matters only to a job that computes.
-    needed_flop_s = flop_s if np.any(step.step_flop) else np.ones(server.size)
-    arithmetic = roofline_s(flop=flop, moved_bytes=nothing, flop_s=needed_flop_s, bytes_s=bytes_s)
-    traffic = roofline_s(flop=nothing, moved_bytes=moved, flop_s=needed_flop_s, bytes_s=bytes_s)
-    inside = gpus <= table.scale_up_gpus[server]
-    link = np.where(inside, table.scale_up_bytes_s[server], table.scale_out_bytes_s[server])
-    sent_s = step.halo_bytes / (link * calibration.assumption("science.link_efficiency_fraction"))
-    exchange = np.where(gpus > 1.0, sent_s, 0.0)
-    return arithmetic * step.steps, traffic * step.steps, exchange * step.steps
 
 
 def lacks_fp64(table: HardwareTable, *, least_fraction: float) -> tuple[BoolArray, FloatArray, FloatArray]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from service.errors import UnsupportedWorkloadError
+from service.sizing.interval import Basis
 from service.sizing.result import Limit
 from service.sizing.science.efficiency import serial_efficiency, sharding_efficiency
 from service.sizing.science.workload import (
@@ -202,7 +203,8 @@ def test_several_gpus_of_another_size_are_no_measurement(catalog):
     one, four = (estimated(asked, catalog, gpu="gh200", gpus=n, replicas=1) for n in (1, 4))
 
     assert str(one.metrics[0].basis) == "measured"
-    assert str(four.metrics[0].basis) == "calibrated"
+    # Of a size 45 times smaller than those that ran on several GPUs.
+    assert str(four.metrics[0].basis) == "extrapolated"
 
 
 @pytest.mark.parametrize(("release", "memory_gb"), [("v2", 40.0), ("v3", 60.0)])
@@ -211,3 +213,38 @@ def test_a_release_takes_its_own_memory(release, memory_gb, catalog):
     found = estimated(WeatherWorkload(application="fourcastnet", steps=40.0, release=release), catalog, gpu="h100-sxm")
 
     assert found.memory_used_gb_gpu == pytest.approx(memory_gb)
+
+
+def test_a_small_system_on_several_gpus_may_gain_nothing(catalog, weight):
+    """Efficiencies were measured on systems of about a million atoms; whether messages shrink with it nobody knows."""
+
+    def speeds(atoms, gpus):
+        asked = md(application="gromacs", atoms=atoms, ns_day=1.0, replicas=1)
+        found = estimated(asked, catalog, gpu="b200-sxm", gpus=gpus, replicas=1)
+        metric = next(m for m in found.metrics if m.name == "ns_day_replica")
+        return metric, [one.why for one in found.assumed if one.field == "gpus_instance"]
+
+    (one, alone), (eight, told) = speeds(23_000, 1), speeds(23_000, 8)
+    assert not alone
+    assert any("may gain nothing" in why for why in told)
+    assert eight.basis is Basis.EXTRAPOLATED
+    assert eight.interval.p50 / eight.interval.p10 > one.interval.p50 / one.interval.p10
+    # Nor are several GPUs faster than their launches let them be, more than one GPU is.
+    assert eight.interval.p90 / eight.interval.p50 == pytest.approx(one.interval.p90 / one.interval.p50, rel=0.05)
+    # What was measured is as sure as before, and told without a word.
+    assert not speeds(1_100_000, 8)[1]
+
+    picked = sized(md(application="gromacs", atoms=23_000, ns_day=900.0, replicas=1), catalog, weight).options
+    assert all("may gain nothing" in " ".join(o.notes) for o in picked if o.gpus_instance > 1)
+
+
+@pytest.mark.parametrize(("atoms", "outside"), [(1, True), (100, True), (23_000, False), (90_000_000, True)])
+def test_a_system_of_a_size_that_nobody_timed_is_told(atoms, outside, catalog, weight):
+    found = estimated(md(application="gromacs", atoms=atoms), catalog, gpu="gh200")
+    told = [one.why for one in found.assumed if one.field == "workload.atoms"]
+
+    assert any("outside what was measured" in why for why in told) == outside
+    if outside:
+        assert next(m for m in found.metrics if m.name == "ns_day").basis is Basis.EXTRAPOLATED
+    option = sized(md(application="gromacs", atoms=atoms, ns_day=1.0, replicas=1), catalog, weight).options
+    assert all(("outside what was measured" in " ".join(o.notes)) == outside for o in option)
