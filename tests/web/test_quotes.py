@@ -62,6 +62,21 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     assert "Example University" in seller.get("/quotes?state=accepted").text
 
 
+def test_an_issued_quote_whose_prices_were_replaced_says_so(shop, seller):
+    shop.stock()
+    issued = f"/quotes/{shop.issued(valid_days=90)['id']}"
+    assert "At risk:" not in text_of(seller.get(issued).text)
+    assert "No quote is like this" in text_of(seller.get("/quotes?state=at_risk").text)
+    assert shop.stock(price="900.00").status_code == 200
+    told = text_of(seller.get(issued).text)
+    assert re.search(r"At risk: it may no longer hold.*Price book replaced\. list, version 2 prices in USD since", told)
+    for path in ("/quotes", "/quotes?state=issued", "/quotes?state=at_risk"):
+        assert re.search(r"Issued +Price book replaced", text_of(seller.get(path).text)), path
+    draft = f"/quotes/{shop.draft(valid_days=90).json['id']}"
+    assert draft in seller.get("/quotes").text
+    assert draft not in seller.get("/quotes?state=at_risk").text
+
+
 def test_a_draft_is_changed_and_revisions_are_told_apart(shop, seller, visitor):
     shop.stock()
     new = f"/quotes/new?run={shop.run_id}&option=1"
