@@ -52,6 +52,7 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     approver = visitor("acme", Role.APPROVER)
     assert "/approve" in approver.get(quote).text
     assert step(approver, quote, "approve").status_code == 303
+    assert "nothing in it can be changed any more" in asked_first(seller.get(quote).text, f"{quote}/issue")
     assert step(seller, quote, "issue").status_code == 303
     assert "Decline" in seller.get(quote).text
     for name in ("accept", "decline", "withdraw"):
