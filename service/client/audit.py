@@ -37,7 +37,7 @@ def _print(console: Console, events: Sequence[Answer], *, more: str | None) -> N
     if not events:
         console.print("There are no such events.")
         return
-    table = plain_table("when", "by", "what", whole=("what",))
+    table = plain_table("when", "by", "what")
     for event in events:
         cells = (moment(event["created_at"]), event["principal"], _changed(event))
         table.add_row(*(escape(cell) for cell in cells))

@@ -144,7 +144,7 @@ def test_who_changed_what_is_told_to_administrators(command, served, asked, monk
     admin = ("--key", served.keys[Role.ADMIN])
     done = command("audit", "--resource", workload_id, *admin)
     assert (done.code, done.err) == (Ending.DONE, "")
-    told = re.findall(r"^\d{4}-\d\d-\d\d \S+ +(\S+) +(\S+)\n +(\S+)", done.out, re.MULTILINE)
+    told = re.findall(r"^\d{4}-\d\d-\d\d \S+ +(\S+) +(\S+) *\n +(\S+)", done.out, re.MULTILINE)
     assert told == [("requester", action, workload_id) for action in ("workload.archived", "workload.created")]
 
     def listed(*arguments):
