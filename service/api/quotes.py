@@ -13,7 +13,7 @@ from service.edge.context import caller, request_id, runtime
 from service.edge.idempotency import IDEMPOTENCY_KEY, idempotent
 from service.edge.posting import PostedNow, created, created_doc
 from service.errors import FieldError, InvalidRequestError
-from service.planning.quote_risk import list_at_risk
+from service.planning.quote_risk import DAYS_AHEAD, list_at_risk
 from service.planning.quote_view import QuoteView
 from service.planning.quotes import create, get_quote, list_quotes, rewrite
 from service.schemas.page import CursorField, PageQuerySchema, page
@@ -34,7 +34,6 @@ blueprint = ResourceBlueprint(
 )
 PLACE = "/v1/quotes"
 _QUOTES = "quotes"
-_DAYS_AHEAD = 14
 _WRITTEN_FORMS = (".json", ".pdf", ".xlsx", ".csv")
 QUOTE = QuoteSchema()
 _POST = (
@@ -118,7 +117,7 @@ def get_quotes(query: dict[str, Any]) -> Any:
     for name, value in query.items():
         if value is not None:
             raise _wrong(name, "Does not go with at_risk=true.")
-    days = _DAYS_AHEAD if within is None else within
+    days = DAYS_AHEAD if within is None else within
     risky = list_at_risk(runtime(), caller(), within_days=days, before_id=cursor, limit=limit + 1)
     return page(risky, of=_QUOTES, limit=limit)
 

@@ -37,15 +37,16 @@ def _print(console: Console, events: Sequence[Answer], *, more: str | None) -> N
     if not events:
         console.print("There are no such events.")
         return
-    table = plain_table("when", "action", "resource", "by", whole=("action", "resource"))
+    table = plain_table("when", "by", "what")
     for event in events:
-        cells = (moment(event["created_at"]), event["action"], _changed(event), event["principal"])
+        cells = (moment(event["created_at"]), event["principal"], _changed(event))
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
     print_older(console, more)
 
 
 def _changed(event: Answer) -> str:
-    """What was changed, from which state to which, and the request to look for in the logs, a line each."""
+    """What was done to what, from which state to which, and the request to look for in the logs, a line each."""
     states = " -> ".join(state for state in (event["old_state"], event["new_state"]) if state)
-    return "\n".join(line for line in (event["resource_id"], states, f"request {event['request_id']}") if line)
+    lines = (event["action"], event["resource_id"], states, f"request {event['request_id']}")
+    return "\n".join(line for line in lines if line)

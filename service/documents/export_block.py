@@ -6,6 +6,7 @@ from typing import Any
 from service.documents.spelled import day, figure, words
 
 Row = dict[str, Any]
+_FACTS: Mapping[str, str] = {"listed_owners_fraction": "share that listed parties own", "end_use": "use"}
 
 
 def export_block(export: Mapping[str, Any]) -> Row:
@@ -20,7 +21,7 @@ def export_block(export: Mapping[str, Any]) -> Row:
 
 
 def _match(match: Mapping[str, Any]) -> Row:
-    said = [match["note"], f"open: {', '.join(map(words, match['missing']))} not known" if match["missing"] else None]
+    said = [match["note"], f"not known: {', '.join(map(_fact, match['missing']))}" if match["missing"] else None]
     said.append(None if match["enforced"] else "on the books, announced not to be enforced")
     why = "; ".join(text for text in said if text)
     return {
@@ -30,11 +31,16 @@ def _match(match: Mapping[str, Any]) -> Row:
     }
 
 
+def _fact(name: str) -> str:
+    """A fact about a shipment as people call it."""
+    return _FACTS.get(name) or words(name)
+
+
 def _export_notes(export: Mapping[str, Any]) -> Iterator[str]:
     shipment = export["shipment"]
     names = ("destination", "headquarters", "ultimate_parent", "exporter", "end_use", "listed_owners_fraction")
     asked = ", ".join(
-        f"{words(name)} {'not known' if shipment[name] is None else words(str(shipment[name]))}" for name in names
+        f"{_fact(name)} {'not known' if shipment[name] is None else words(str(shipment[name]))}" for name in names
     )
     yield f"Screened for {day(shipment['on'])}: {asked}."
     for part in export["parts"]:

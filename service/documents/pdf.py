@@ -22,7 +22,8 @@ def quote_pdf(quote: Quote, *, state: str, sha256: str | None) -> bytes:
     not have, such as a customer's name in Chinese, come from the fonts of the machine, and are boxes where it has none.
     """
     made_on = date.fromisoformat(quote["issued_on"] or quote["created_on"])
-    view = json.dumps(page_view(quote, state=state, sha256=sha256), ensure_ascii=False, sort_keys=True)
+    said = page_view(quote, state=state, sha256=sha256, to_customer=True)
+    view = json.dumps(said, ensure_ascii=False, sort_keys=True)
     moment = datetime.combine(made_on, time(), UTC)
     try:
         return _set(view, moment, standard="ua-1", own_fonts=True)

@@ -13,8 +13,8 @@ _DOT = " \N{MIDDLE DOT} "
 _ROUNDED = "Prices of one are shown rounded; every amount is computed from the exact price and rounded once."
 
 
-def price_block(quote: Mapping[str, Any]) -> Row:
-    """Lines by how they are charged, totals and notes."""
+def price_block(quote: Mapping[str, Any], *, to_customer: bool = False) -> Row:
+    """Lines by how they are charged, totals and notes; a customer is not told what only the seller has to look at."""
     currency = quote["currency"]
     lines = ordered_lines(quote)
     kinds = (
@@ -24,7 +24,11 @@ def price_block(quote: Mapping[str, Any]) -> Row:
     parts = [
         {
             "heading": heading,
-            "lines": [_line(place, line, currency) for place, line in lines if line["charge"] == charge],
+            "lines": [
+                _line(place, line, currency, to_customer=to_customer)
+                for place, line in lines
+                if line["charge"] == charge
+            ],
         }
         for charge, heading in kinds
     ]
@@ -49,13 +53,13 @@ def grand_total(quote: Mapping[str, Any]) -> Row:
     }
 
 
-def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
+def _line(place: int, line: Mapping[str, Any], currency: str, *, to_customer: bool) -> Row:
     charged = line["quantity"] > 0
     return {
         "place": str(place),
         "id": line["id"],
         "name": line["name"],
-        "details": _DOT.join(_details(line)),
+        "details": _DOT.join(_details(line, to_customer=to_customer)),
         "configuration": _DOT.join(line["configuration"]),
         "flags": list(_flags(line)),
         "quantity": whole(line["quantity"]),
@@ -67,10 +71,15 @@ def _line(place: int, line: Mapping[str, Any], currency: str) -> Row:
     }
 
 
-def _details(line: Mapping[str, Any]) -> Iterator[str]:
-    known = f"SKU {line['sku']}" if line["sku"] else "no SKU known yet"
-    yield known if line["quantity"] else "not bought"
-    yield line["why"]
+def _details(line: Mapping[str, Any], *, to_customer: bool) -> Iterator[str]:
+    if not line["quantity"]:
+        yield "not bought"
+    elif line["sku"]:
+        yield f"SKU {line['sku']}"
+    elif not to_customer:
+        # The paper says once, below, what parts without one mean.
+        yield "no SKU known yet"
+    yield "quantity set by hand" if to_customer and line["stated"] else line["why"]
     if line["included_quantity"]:
         months = "" if line["included_months"] is None else f" for {line['included_months']} months"
         yield f"{whole(line['included_quantity'])} included with other parts{months}, not charged"

@@ -15,14 +15,14 @@ def site_block(option: Mapping[str, Any]) -> Row:
     left = (
         ("Servers", f"{whole(option['servers'])}, of them spare {whole(option['spare_servers'])}"),
         ("Racks", whole(facility["racks"])),
-        ("Rack units", figure(facility["rack_units"])),
+        ("Rack units of the servers", figure(facility["rack_units"])),
         ("Weight", _measured(facility["weight_kg"], "kg")),
         ("Cooling", facility["cooling"]),
     )
     right = (
         ("IT power", f"{figure(facility['it_power_kw'])} kW"),
         ("At the meter", f"{figure(facility['facility_power_kw'])} kW (PUE {figure(facility['pue'])})"),
-        ("Per rack", _measured(facility["rack_power_kw"], "kW")),
+        ("Fullest rack", _measured(facility["rack_power_kw"], "kW")),
         ("Heat into liquid", _measured(facility["liquid_heat_kw"], "kW")),
         ("Network", f"{words(network['fabric'])}, {whole(switches)} switches for the GPUs"),
         ("Storage", _storage(storage)),

@@ -22,8 +22,11 @@ _LETTER = frozenset({"US", "CA", "MX"})
 _LEGEND = "Bar: 80 % interval; mark: median; dashed line: target."
 
 
-def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
-    """Everything of one revision; its state and the hash of its snapshot are all that it does not say itself."""
+def page_view(quote: Quote, *, state: str, sha256: str | None, to_customer: bool = False) -> Row:
+    """One revision, as who sells it or its customer reads it.
+
+    Its state and the hash of its snapshot are all that it does not say itself.
+    """
     quote = as_today(quote)
     return {
         "title": f"Quote {quote['number']}, revision {quote['revision']}",
@@ -44,7 +47,7 @@ def page_view(quote: Quote, *, state: str, sha256: str | None) -> Row:
         "total": grand_total(quote),
         "facts": list(_facts(quote)),
         "chart": {"rows": target_rows(quote), "legend": _legend(quote)},
-        "price": price_block(quote),
+        "price": price_block(quote, to_customer=to_customer),
         "ownership": None if quote["tco"] is None else ownership_block(quote["tco"]),
         "site": site_block(quote["option"]),
         "terms": list(_terms(quote)),

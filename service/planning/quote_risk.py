@@ -1,6 +1,6 @@
 """Quotes at risk: live ones whose run was answered anew, whose prices were replaced or end, or whose validity ends."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,8 @@ from service.store import price_books, quote_risks, quotes
 from service.store.tables.price_books import PriceBookRow
 from service.store.tables.quotes import BEING_WRITTEN, QuoteRow, QuoteState
 
+# How far ahead is looked, unless somebody says so.
+DAYS_AHEAD = 14
 _LIVE = (*BEING_WRITTEN, QuoteState.ISSUED)
 # Looked through in such pieces until a page is full.
 _AT_ONCE = 200
@@ -91,6 +93,20 @@ def list_at_risk(
         return tuple(found[:limit])
 
     return read(runtime, query)
+
+
+def risks_of(
+    runtime: Runtime, caller: Caller, quote_ids: Collection[str], *, within_days: int = DAYS_AHEAD
+) -> Mapping[str, tuple[QuoteRisk, ...]]:
+    """Why each of these quotes may not hold, by its id; those that hold, and those that are over, are left out."""
+    now = runtime.clock()
+
+    def query(session: Session) -> dict[str, tuple[QuoteRisk, ...]]:
+        rows = quotes.live(session, caller.tenant_id, states=_LIVE, only=quote_ids, limit=len(quote_ids))
+        ground = _ground(session, caller, rows, now=now, within_days=within_days)
+        return {row.id: risks for row in rows if (risks := tuple(_risks(row, ground)))}
+
+    return read(runtime, query) if quote_ids else {}
 
 
 def _ground(session: Session, caller: Caller, rows: Sequence[QuoteRow], *, now: datetime, within_days: int) -> _Ground:

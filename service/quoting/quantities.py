@@ -10,7 +10,6 @@ from typing import Any
 from service.errors import FieldError, UnknownReferenceError
 from service.quoting.bom_rules import Condition, Count, RackChoice
 from service.quoting.currency import EXACT
-from service.quoting.output import six_digits
 from service.sizing.hardware import Hardware, ServerSpec
 from service.sizing.result import SizingOption
 
@@ -21,6 +20,7 @@ _NAME = re.compile(r"\{([a-z0-9_.]+)\}")
 _ONE = re.compile(r"(?<![\d.,])1 ((?:CPU-only )?server|GPU|year|month|rack|module|cable|block|unit|end|shelf)s\b")
 _PLANS = ("network", "storage", "facility")
 _STORAGE_BLOCKS = "storage.blocks"
+_TOLD_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def holds(conditions: Iterable[Condition], known: Quantities) -> bool:
 
 
 def told(text: str, known: Quantities) -> str:
-    """The text with a value for every name in braces, to six digits; `unknown` where there is none."""
+    """The text with a value for every name in braces, to four digits; `unknown` where there is none."""
     said = _NAME.sub(lambda found: short(known.values.get(found[1])).replace("_", " "), text)
     return _ONE.sub(r"1 \1", said)
 
@@ -119,9 +119,9 @@ def shown(value: Value) -> str:
 
 
 def short(value: Value) -> str:
-    """The same to six significant digits, as the engine rounds its own; sums of those have tails."""
+    """The same to four significant digits, and to the whole where there are more before the point."""
     if isinstance(value, Decimal) and value != value.to_integral_value():
-        return shown(six_digits(value))
+        return shown(round(value, max(0, _TOLD_DIGITS - 1 - value.adjusted())))
     return shown(value)
 
 

@@ -36,7 +36,8 @@ _RESTATED = (
     " {} servers are quoted where the sizing counts {}: power, racks, networks and all that is counted by servers are "
     "of {}; speed and confidence are of the {} at work."
 )
-_LATE = "LATE: by the seller's lead times {} would be ready on {}, and delivery is wished by {}."
+_LATE = "LATE: delivery is wished by {}, and by the seller's lead times {}."
+_READY = "{} would be ready on {}"
 _PERHAPS_LATE = "Nobody states a lead time of {}, so whether all can be delivered by {} is not known."
 _PAST = "LATE: delivery is wished by {}, and this quote was written after that day."
 _REPLACED = "REPLACED PRICES: {} prices this quote, and {} is in force since {}."
@@ -259,8 +260,10 @@ def _late(supply: Supply, today: date, priced: Priced) -> str | None:
     late = [part for part in supply.parts if part.late]
     if not late:
         return None
-    ready = max(part.ready_on or "" for part in late)
-    return _LATE.format(_named((part.part for part in late), priced), ready, supply.deliver_by)
+    # Parts that are ready on one day are told together, those that are waited for longest first.
+    days = sorted({part.ready_on or "" for part in late}, reverse=True)
+    told = (_READY.format(_named((part.part for part in late if part.ready_on == day), priced), day) for day in days)
+    return _LATE.format(supply.deliver_by, "; ".join(told))
 
 
 def end_of_validity(valid_until: date, time_zone: str) -> datetime:

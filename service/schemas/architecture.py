@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_dump, post_load, validates_schema
 
-from service.schemas.hf_config import describe
+from service.schemas.hf_config import describe, language_model
+from service.schemas.hf_names import as_published
 from service.schemas.issue import Issue
 from service.schemas.strict import Choice, Count, Flag, RecordSchema
 from service.sizing.architecture import Ffn, FfnKind, Indexer, Mixer, MixerKind, ModelArchitecture, count
@@ -260,6 +261,10 @@ _ARCHITECTURE = ArchitectureSchema()
 
 def architecture_from_hf_config(config: Mapping[str, Any]) -> ModelArchitecture:
     """The architecture that a Hugging Face config.json describes. Raises ValidationError naming the field."""
-    architecture = _ARCHITECTURE.load(describe(config))
+    described = describe(config)
+    try:
+        architecture = _ARCHITECTURE.load(described)
+    except ValidationError as error:
+        raise ValidationError(as_published(language_model(config)[1], error.messages)) from error
     assert isinstance(architecture, ModelArchitecture)
     return architecture

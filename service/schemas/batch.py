@@ -91,7 +91,7 @@ class BriefFacilitySchema(WordedSchema):
     it_power_kw = figure("Power of servers and switches, to plan with.", **_OPTIONAL)
     facility_power_kw = figure("IT power times PUE.", **_OPTIONAL)
     racks = count("Racks.", **_OPTIONAL)
-    rack_power_kw = figure("Power of the servers of the fullest rack.", **_OPTIONAL)
+    rack_power_kw = figure("Power of the fullest rack of servers, the switches in it included.", **_OPTIONAL)
     cooling = text("air or liquid.")
     weight_kg = figure("Weight of all servers.", **_OPTIONAL)
     energy_kwh_year = figure("Energy of a year at the meter.", **_OPTIONAL)

@@ -17,12 +17,24 @@ _FAMILIES: dict[str, Callable[[HfConfig], dict[str, Any]]] = {
 # A model of several towers keeps its language model in here; the towers are not sized.
 _NESTED = ("text_config", "llm_config", "language_config")
 _TOO_DEEP = 3
+# What publishers of other kinds of models call them: a list of language models would not help who asks for one.
+_OTHER_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("whisper", "wav2vec2", "wav2vec2-bert", "hubert", "speecht5", "moonshine", "parakeet_ctc"), "speech"
+    ),
+    **dict.fromkeys(("clip", "siglip", "siglip2", "vit", "dinov2", "dinov3_vit", "sam", "swin", "detr"), "images"),
+}
 
 
 def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     """The architecture record of a config. Raises ValidationError naming the field that is missing or unknown."""
-    name, inner = _language_model(config)
+    name, inner = language_model(config)
     family = _FAMILIES.get(name)
+    if family is None and name in _OTHER_KINDS:
+        message = (
+            f"{name} is a model for {_OTHER_KINDS[name]}; Headroom sizes language models and the applications it lists."
+        )
+        raise ValidationError({"model_type": [Issue(message, value=name)]})
     if family is None:
         supported = sorted(_FAMILIES)
         near = nearest(name, supported)
@@ -34,7 +46,7 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     return family(HfConfig(inner))
 
 
-def _language_model(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def language_model(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """model_type and fields of the language model inside; what it does not say itself, its parent says."""
     name = config.get("model_type")
     if not isinstance(name, str):

@@ -149,7 +149,7 @@ class FacilitySchema(AnswerSchema):
     pue = figure("Power usage effectiveness.")
     racks = count("Racks, those that only switches stand in included.", **_OPTIONAL)
     servers_rack = count("Servers in one rack.", **_OPTIONAL)
-    rack_power_kw = figure("Power of the servers of the fullest rack.", **_OPTIONAL)
+    rack_power_kw = figure("Power of the fullest rack of servers, the switches in it included.", **_OPTIONAL)
     rack_units = figure("Rack units of all servers.", **_OPTIONAL)
     cooling = text("air or liquid.")
     weight_kg = figure("Weight of all servers.", **_OPTIONAL)

@@ -18,6 +18,7 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They turn what is read after them around, so that a text shows another thing than its letters (Trojan Source, 2021).
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INT64 = 2**63
+_SUGGESTED = 3
 
 
 def whole(value: float) -> int | float:
@@ -231,7 +232,8 @@ class StrictSchema(WordedSchema):
     def _unknown(self, key: str, known: list[str]) -> Issue:
         if key in self.refused:
             return Issue(self.refused[key])
-        near = nearest(key, known)
+        # Who types `gpus` means `allowed_gpus`.
+        near = nearest(key, known) or tuple(name for name in known if key in name.split("_"))[:_SUGGESTED]
         if near:
             return Issue(f"There is no such field. Did you mean {near[0]}?", did_you_mean=near)
         return Issue(UNKNOWN_FIELD, limit=f"one of {', '.join(known)}")

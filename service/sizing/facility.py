@@ -12,6 +12,7 @@ from service.sizing.racks import (
     RackLimits,
     RackTable,
     SwitchStack,
+    fullest_rack_kw,
     rack_fill,
     rack_table,
     server_racks,
@@ -126,6 +127,8 @@ def facility_plan(
     fill = rack_fill(server, site.preset, site.limits)
     stands = math.isfinite(fill.servers) and fill.servers >= 1.0
     in_one = min(fill.servers, float(servers)) if stands else math.nan
+    server_kw = _number(server.plan_power_kw)
+    fullest_kw = float(fullest_rack_kw(table.racks, row, servers=count, switches=switches, server_kw=server_kw)[0])
     facility_kw = float(facility_power_kw(table, row, it_kw=np.array([it_kw]))[0])
     energy_kwh = facility_kw * site.load_fraction * YEAR_H
     liquid_kw = liquid_heat_kw(server, servers=servers)
@@ -137,7 +140,7 @@ def facility_plan(
         pue=float(table.pue[0]),
         racks=int(own + more) if counted else None,
         servers_rack=int(fill.servers) if stands else None,
-        rack_power_kw=_known(in_one * _number(server.plan_power_kw)),
+        rack_power_kw=_known(fullest_kw) if stands else None,
         rack_units=_known(_number(server.rack_units) * servers),
         cooling=str(server.cooling),
         weight_kg=_known(_number(server.weight_kg) * servers),

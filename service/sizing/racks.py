@@ -141,7 +141,24 @@ def server_racks(table: RackTable, row: IntArray, *, servers: Numeric) -> FloatA
 
 
 def switch_racks(table: RackTable, row: IntArray, *, servers: Numeric, switches: tuple[SwitchStack, ...]) -> FloatArray:
-    """Racks [count] for switches that no rack of servers holds whole by space, power and air; inf where none can.
+    """Racks [count] for switches that no rack of servers holds whole by space, power and air; inf where none can."""
+    more, _ = _stood(table, row, servers=servers, switches=switches)
+    return more
+
+
+def fullest_rack_kw(
+    table: RackTable, row: IntArray, *, servers: Numeric, switches: tuple[SwitchStack, ...], server_kw: Numeric
+) -> FloatArray:
+    """Power [kW] of the rack of servers that draws most, with the switches in it; `server_kw` is that of one server."""
+    _, groups = _stood(table, row, servers=servers, switches=switches)
+    drawn = [np.where(count > 0.0, spare.servers * server_kw + spare.switch_kw, 0.0) for spare, count in groups]
+    return np.asarray(np.maximum(*drawn), dtype=np.float64)
+
+
+def _stood(
+    table: RackTable, row: IntArray, *, servers: Numeric, switches: tuple[SwitchStack, ...]
+) -> "tuple[FloatArray, tuple[tuple[_Spare, FloatArray], tuple[_Spare, FloatArray]]]":
+    """Racks for switches alone, then what stands in a full rack of servers and in the one that is not, each counted.
 
     Racks of servers take equal shares of them, the one that is not full what it has room for.
     """
@@ -152,6 +169,8 @@ def switch_racks(table: RackTable, row: IntArray, *, servers: Numeric, switches:
     rest = np.where(table.desktop[row] | ~known, 0.0, servers - filled * each)
     groups = ((_Spare.of(table, row, servers=each), filled), (_Spare.of(table, row, servers=rest), np.sign(rest)))
     alone = _Spare(
+        servers=np.zeros(racks.shape),
+        switch_kw=np.zeros(racks.shape),
         units=np.full(racks.shape, table.spare_units_rack),
         power_kw=np.full(racks.shape, table.spare_rack_kw),
         air_kw=np.full(racks.shape, table.spare_rack_kw),
@@ -165,13 +184,15 @@ def switch_racks(table: RackTable, row: IntArray, *, servers: Numeric, switches:
             left = left - placed
         with np.errstate(divide="ignore", invalid="ignore"):
             more += np.where(left > 0.0, left / alone.holds(stack), 0.0)
-    return np.where(known, np.ceil(more * (1.0 - NOISE)), 0.0)
+    return np.where(known, np.ceil(more * (1.0 - NOISE)), 0.0), groups
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Spare:
-    """What one rack of each row has left for switches, which give all their heat to air."""
+    """What one rack of each row has left for switches, which give all their heat to air; and what stands in it."""
 
+    servers: FloatArray
+    switch_kw: FloatArray
     units: FloatArray
     power_kw: FloatArray
     air_kw: FloatArray
@@ -180,6 +201,8 @@ class _Spare:
     def of(cls, table: RackTable, row: IntArray, *, servers: FloatArray) -> "_Spare":
         """Of a rack that so many servers stand in."""
         return cls(
+            servers=servers,
+            switch_kw=np.zeros(servers.shape),
             units=table.units_rack[row] - servers * table.rack_units[row],
             power_kw=table.rack_kw[row] - servers * table.server_power_kw[row],
             air_kw=table.rack_air_kw[row] - servers * table.server_air_kw[row],
@@ -198,4 +221,5 @@ class _Spare:
         """So many switches stand in it from now on."""
         self.units = self.units - count * stack.rack_units
         self.power_kw = self.power_kw - count * stack.power_kw
+        self.switch_kw = self.switch_kw + count * stack.power_kw
         self.air_kw = self.air_kw - count * stack.power_kw

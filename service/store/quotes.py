@@ -104,11 +104,19 @@ def overdue(session: Session, *, now: datetime, limit: int) -> Sequence[tuple[st
 
 
 def live(
-    session: Session, tenant_id: str, *, states: Collection[QuoteState], before_id: str | None, limit: int
+    session: Session,
+    tenant_id: str,
+    *,
+    states: Collection[QuoteState],
+    only: Collection[str] | None = None,
+    before_id: str | None = None,
+    limit: int,
 ) -> Sequence[QuoteRow]:
-    """The tenant's revisions in these states, newest first, older than `before_id`."""
+    """The tenant's revisions in these states, newest first, older than `before_id`; of `only` where given."""
     of_states = QuoteRow.state.in_([state.value for state in states])
     query = _without_texts().where(QuoteRow.tenant_id == tenant_id, of_states)
+    if only is not None:
+        query = query.where(QuoteRow.id.in_(only))
     if before_id is not None:
         query = query.where(QuoteRow.id < before_id)
     return session.scalars(query.order_by(QuoteRow.id.desc()).limit(limit)).all()

@@ -22,6 +22,7 @@ from service.store.filters import RunFilter
 from service.store.tables.runs import RunStatus
 from service.web.answer import AnswerView, OptionRow, answer_view
 from service.web.rendering import page
+from service.web.titles import title as title_of
 from service.web.what_if import REACH, STEP, WhatIf, moved_question, what_if
 from service.web.wording import confidence
 
@@ -95,7 +96,7 @@ def _column(chosen: str) -> Column:
     answer = answer_view(found.question, found.priced, runtime().catalog.hardware)
     name = get_workload(runtime(), caller(), found.run.workload_id).name
     row = next((row for row in answer.rows if str(row.option.rank) == (rank or "1")), None)
-    title = f"{name or 'A sizing'}{f', option {rank}' if rank else ''}"
+    title = f"{title_of(name, found.run.question)}{f', option {rank}' if rank else ''}"
     return Column(title=title, run_id=run_id, answer=answer, row=row, question=orjson.loads(found.run.question))
 
 

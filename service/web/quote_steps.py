@@ -32,7 +32,13 @@ STEPS: Mapping[str, Step] = {
     for step in (
         Step(name="submit", word="Submit"),
         Step(name="approve", word="Approve"),
-        Step(name="issue", word="Issue"),
+        Step(
+            name="issue",
+            word="Issue",
+            yes="Issue it",
+            lost="The quote goes to the customer as it stands: nothing in it can be changed any more, and its day of "
+            "issue is today. What has to change later is written as the next revision.",
+        ),
         Step(name="revise", word="Revise"),
         Step(
             name="accept",

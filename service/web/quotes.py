@@ -1,6 +1,6 @@
 """/quotes: taken through their life, shown as they are, told apart."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from service.planning.quote_difference import quote_difference
 from service.planning.quote_documents import Form as FileForm
 from service.planning.quote_documents import document
 from service.planning.quote_revise import revise
+from service.planning.quote_risk import DAYS_AHEAD, QuoteRisk, list_at_risk, risks_of
 from service.planning.quote_view import QuoteSummary, QuoteView
 from service.planning.quotes import get_quote, list_quotes, list_revisions
 from service.schemas.quote_revision import RevisionRequestSchema
@@ -46,22 +47,34 @@ _MEDIA_TYPES = {
 # The page of the quote shows its PDF in a frame, and there what stands for it while it is made.
 _WAITS_IN_A_FRAME = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 _IN_A_FRAME = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+# What the list of those at risk is asked for with.
+_ASKED_AT_RISK = ("state", "at_risk")
+# A page of quotes, and why those that may not hold may not, by id.
+_Listed = tuple[tuple[QuoteSummary, ...], Mapping[str, tuple[QuoteRisk, ...]]]
 _WRITABLE = (QuoteState.DRAFT, QuoteState.PENDING_APPROVAL, QuoteState.APPROVED)
 
 
 @blueprint.get("/quotes")
 def show_quotes() -> Response:
-    """The quotes of the tenant, newest first."""
-    state = next((one for one in QuoteState if one.value == request.args.get("state")), None)
-    found = list_quotes(
-        runtime(),
-        caller(),
-        only=QuoteFilter(state=state),
-        before_id=request.args.get("before"),
-        limit=_PER_PAGE + 1,
-    )
+    """The quotes of the tenant, newest first: all, those in one state, or live ones that may not hold; and why not."""
+    asked = request.args
+    found, risks = (_at_risk if _ASKED_AT_RISK in asked.items() else _quotes)(asked.get("before"))
     older = found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None
-    return page("quotes.html", quotes=found[:_PER_PAGE], older=older, states=tuple(QuoteState), asked=request.args)
+    return page(
+        "quotes.html", quotes=found[:_PER_PAGE], risks=risks, older=older, states=tuple(QuoteState), asked=asked
+    )
+
+
+def _quotes(before_id: str | None) -> _Listed:
+    state = next((one for one in QuoteState if one.value == request.args.get("state")), None)
+    only = QuoteFilter(state=state)
+    found = list_quotes(runtime(), caller(), only=only, before_id=before_id, limit=_PER_PAGE + 1)
+    return found, risks_of(runtime(), caller(), {one.id for one in found})
+
+
+def _at_risk(before_id: str | None) -> _Listed:
+    found = list_at_risk(runtime(), caller(), within_days=DAYS_AHEAD, before_id=before_id, limit=_PER_PAGE + 1)
+    return tuple(one.quote for one in found), {one.id: one.risks for one in found}
 
 
 @blueprint.get("/quotes/<quote_id>")
@@ -82,6 +95,7 @@ def _page(quote: QuoteView, *, problem: str | None = None, taken: str | None = N
         steps=_steps(quote, revisions),
         writable=quote.state in _WRITABLE and quote.cannot_be_issued is None,
         revisions=revisions,
+        risks=risks_of(runtime(), caller(), {quote.id}).get(quote.id, ()),
         problem=problem,
         taken=taken,
         typed=request.form,

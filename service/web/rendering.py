@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 from service.access import Permission
 from service.edge.sessions import masked
 from service.planning.sessions import BrowserSession
-from service.web import change_words, field_words, part_words, wording
+from service.web import change_words, field_words, part_words, titles, wording
 from service.web.assets import asset_address, load_assets
 from service.web.compiled import Compiled
 from service.web.form.countries import country_names
@@ -38,6 +38,7 @@ _INSIDE = (("/price-books", "/admin"), ("/schedules", "/batches"), ("/occurrence
 def teach_templates(app: Flask) -> None:
     """Give the templates their words."""
     app.jinja_env.filters.update(wording.FILTERS | change_words.FILTERS | part_words.FILTERS | field_words.FILTERS)
+    app.jinja_env.filters.update(titles.FILTERS)
     app.jinja_env.globals.update(asset=asset_address, country_names=country_names, line_fields=line_fields)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     # What a template does not know is a mistake in it.

@@ -103,7 +103,11 @@ def _result(run_id: str) -> dict[str, Any]:
         "racks": rack_drawing(option, hardware, question.constraints),
         "tornadoes": tornado_charts(
             result.sensitivity,
-            now={"servers": float(best.servers), **{metric.name: metric.interval.p50 for metric in best.metrics}},
+            now={
+                "servers": float(best.servers),
+                "gpus": float(best.gpus),
+                **{metric.name: metric.interval.p50 for metric in best.metrics},
+            },
         ),
         "nearest": points_of(runtime().catalog, nearest),
     }

@@ -137,15 +137,15 @@ def test_an_archiving_over_a_newer_version_is_refused(command, served, asked):
     assert command("workloads", run["workload_id"], "--json").json["archived_at"] is None
 
 
-def test_who_changed_what_is_told_to_administrators(command, served, asked):
+def test_who_changed_what_is_told_to_administrators(command, served, asked, monkeypatch):
     run, _ = asked
     workload_id = run["workload_id"]
     command("workloads", "archive", workload_id)
     admin = ("--key", served.keys[Role.ADMIN])
     done = command("audit", "--resource", workload_id, *admin)
     assert (done.code, done.err) == (Ending.DONE, "")
-    told = re.findall(r"^\d{4}-\d\d-\d\d \S+ +(\S+) +(\S+)", done.out, re.MULTILINE)
-    assert told == [("workload.archived", workload_id), ("workload.created", workload_id)]
+    told = re.findall(r"^\d{4}-\d\d-\d\d \S+ +(\S+) +(\S+) *\n +(\S+)", done.out, re.MULTILINE)
+    assert told == [("requester", action, workload_id) for action in ("workload.archived", "workload.created")]
 
     def listed(*arguments):
         answer = command("audit", "--resource", workload_id, *arguments, "--json", *admin)
@@ -153,8 +153,13 @@ def test_who_changed_what_is_told_to_administrators(command, served, asked):
         return [event["action"] for event in answer.json["items"]]
 
     assert listed("--action", "workload.archived", "--since", "2026-01-01") == ["workload.archived"]
-    assert listed("--resource-kind", "workload", "--principal", "requester") == [action for action, _ in told]
+    assert listed("--resource-kind", "workload", "--principal", "requester") == [action for _, action, _ in told]
     assert listed("--principal", "nobody") == listed("--before", "2026-01-01") == []
+    # The longest lines of a terminal of eighty characters: nobody and nothing is cut.
+    monkeypatch.setattr("service.client.answers.WIDTH", 80)
+    narrow = command("audit", "--resource", workload_id, *admin).out
+    assert narrow.count("requester") == 2
+    assert "workload.archived" in narrow
     first = command("audit", "--resource", workload_id, "--limit", "1", *admin)
     cursor = re.search(r"--cursor (\S+)", first.out)[1]
     assert listed("--cursor", cursor) == ["workload.created"]

@@ -1,6 +1,7 @@
 """The PDF says what the snapshot says, the same every time, and takes nobody's text for more than text."""
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from pypdf import PdfReader
 from service.documents.ownership_block import ownership_block
 from service.documents.pdf import quote_pdf
 from service.documents.price_block import price_block
+from service.documents.view import page_view
 from service.quoting.quote import Customer
 from service.sizing.result import Assumed
 from tests.build import metric, sizing_option
@@ -79,6 +81,19 @@ def test_the_paper_says_words_where_the_snapshot_has_ids(quote):
     assert "Wider precision cost: 0.05 (engine assumption)" in text
     told = [place, "served-run-17", "optic-800g"]
     assert not [name for name in told if name in text]
+
+
+def test_the_customer_reads_no_words_of_the_house(quote):
+    snapshot = quote()
+    line = snapshot["lines"][0]
+    line |= {"stated": True, "why": "3 stated by the seller; by the rule 1", "sku": None}
+    view = page_view(snapshot, state="issued", sha256=None)
+    assert "3 stated by the seller; by the rule 1" in json.dumps(view)
+    assert "no SKU known yet" in json.dumps(view)
+    text = " ".join(text_of(quote_pdf(snapshot, state="issued", sha256=None)).split())
+    assert "quantity set by hand" in text
+    for inner in ("by the rule", "no SKU known yet", "open:", "listed owners fraction"):
+        assert inner not in text
 
 
 def test_prices_of_one_are_short_and_lines_are_numbered_in_order(quote):

@@ -54,11 +54,11 @@ def test_every_supported_type_is_named_when_one_is_not() -> None:
         ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
         ({"num_hidden_layers": -1}, "num_hidden_layers"),
         ({"num_hidden_layers": float("inf")}, "num_hidden_layers"),
-        ({"vocab_size": 0}, "vocab"),
-        ({"vocab_size": 10**18}, "vocab"),
-        ({"num_attention_heads": 0}, "mixers"),
-        ({"num_key_value_heads": 5}, "mixers"),
-        ({"intermediate_size": -7}, "ffns"),
+        ({"vocab_size": 0}, "vocab_size"),
+        ({"vocab_size": 10**18}, "vocab_size"),
+        ({"num_attention_heads": 0}, "num_attention_heads"),
+        ({"num_key_value_heads": 5}, "num_key_value_heads"),
+        ({"intermediate_size": -7}, "intermediate_size"),
         ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
         ({"attention_bias": [1]}, "attention_bias"),
         ({"model_type": "gpt_oss", "layer_types": [{}] * 32, "num_local_experts": 8}, "layer_types"),
@@ -72,6 +72,19 @@ def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         architecture_from_hf_config({**LLAMA_8B, **change})
     assert field in refused.value.messages
+
+
+def test_what_is_wrong_is_told_by_the_names_of_the_file() -> None:
+    with pytest.raises(ValidationError) as refused:
+        architecture_from_hf_config({**LLAMA_8B, "num_key_value_heads": 5})
+    assert refused.value.messages == {"num_key_value_heads": ["Must be a divisor of num_attention_heads (32)."]}
+
+
+def test_a_model_of_another_kind_is_said_to_be_one() -> None:
+    with pytest.raises(ValidationError) as refused:
+        architecture_from_hf_config({"model_type": "whisper", "d_model": 1280})
+    [message] = refused.value.messages["model_type"]
+    assert message.startswith("whisper is a model for speech; Headroom sizes language models")
 
 
 def test_what_a_config_gives_survives_the_wire() -> None:

@@ -157,6 +157,8 @@ def test_users_come_with_documented_defaults():
         ("workload.demand", "user", "users"),
         ("constraints", "max_rack_kW", "max_rack_kw"),
         ("", "constraint", "constraints"),
+        # In part: no spelling of it is near.
+        ("constraints", "gpus", "allowed_gpus"),
     ],
 )
 def test_a_typo_is_refused_with_the_name_that_was_meant(path, typo, meant):

@@ -42,9 +42,20 @@ def test_three_xe9780_fill_an_air_rack(catalog, site):
     assert plan.racks == 3
     assert plan.it_power_kw == pytest.approx(7 * 14.0 + 3.0)
     assert plan.facility_power_kw == pytest.approx((7 * 14.0 + 3.0) * site.preset.pue_air)
-    assert plan.rack_power_kw == pytest.approx(42.0)
+    # The switch stands in one of the full racks.
+    assert plan.rack_power_kw == pytest.approx(3 * 14.0 + 3.0)
     assert plan.rack_units == 70
     assert plan.weight_kg == pytest.approx(7 * 163.2)
+
+
+def test_the_switches_of_the_fullest_rack_draw_in_it_too(catalog, site):
+    one = server(catalog, "poweredge-xe9780-b300")
+    with_two = stacked(2.0, 1.0)
+    assert facility_plan(one, 3, site, switches=with_two).rack_power_kw == pytest.approx(3 * 14.0 + 2.0)
+    plan = facility_plan(one, 1, site, switches=with_two)
+    assert (plan.racks, plan.rack_power_kw) == (1, plan.it_power_kw)
+    alone = facility_plan(one, 3, with_rack_kw(site, 42.5), switches=with_two)
+    assert (alone.switch_racks, alone.rack_power_kw) == (1, pytest.approx(42.0))
 
 
 def test_an_nvl72_is_a_rack_by_itself(catalog, site):

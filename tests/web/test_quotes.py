@@ -52,6 +52,7 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     approver = visitor("acme", Role.APPROVER)
     assert "/approve" in approver.get(quote).text
     assert step(approver, quote, "approve").status_code == 303
+    assert "nothing in it can be changed any more" in asked_first(seller.get(quote).text, f"{quote}/issue")
     assert step(seller, quote, "issue").status_code == 303
     assert "Decline" in seller.get(quote).text
     for name in ("accept", "decline", "withdraw"):
@@ -60,6 +61,21 @@ def test_from_an_option_to_acceptance(shop, seller, visitor):
     assert step(seller, quote, "accept", accepted_by="The dean").status_code == 303
     assert "Accepted" in seller.get(quote).text
     assert "Example University" in seller.get("/quotes?state=accepted").text
+
+
+def test_an_issued_quote_whose_prices_were_replaced_says_so(shop, seller):
+    shop.stock()
+    issued = f"/quotes/{shop.issued(valid_days=90)['id']}"
+    assert "At risk:" not in text_of(seller.get(issued).text)
+    assert "No quote is like this" in text_of(seller.get("/quotes?state=at_risk").text)
+    assert shop.stock(price="900.00").status_code == 200
+    told = text_of(seller.get(issued).text)
+    assert re.search(r"At risk: it may no longer hold.*Price book replaced\. list, version 2 prices in USD since", told)
+    for path in ("/quotes", "/quotes?state=issued", "/quotes?state=at_risk"):
+        assert re.search(r"Issued +Price book replaced", text_of(seller.get(path).text)), path
+    draft = f"/quotes/{shop.draft(valid_days=90).json['id']}"
+    assert draft in seller.get("/quotes").text
+    assert draft not in seller.get("/quotes?state=at_risk").text
 
 
 def test_a_draft_is_changed_and_revisions_are_told_apart(shop, seller, visitor):

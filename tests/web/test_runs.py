@@ -167,7 +167,7 @@ def test_runs_are_told_apart_side_by_side_and_moved(anna, sized):
     second = sized({**chat, "name": "twice as many", "workload": {**chat["workload"], "demand": {"users": 10_000}}})
     page = anna.get(f"/compare?run={first}&run={second}")
     assert page.status_code == 200
-    assert re.search(r'<tr class="differs asked"><th scope="row">Demand, users', page.text)
+    assert re.search(r'<tr class="differs asked"><th scope="row">Users', page.text)
     assert "twice as many" in page.text
     # A slider says how far it goes.
     [ends] = re.findall(r'<small class="ends" id="ends-1">.*?</small>', page.text)

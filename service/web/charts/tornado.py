@@ -26,12 +26,13 @@ class TornadoBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TornadoChart:
-    """All assumptions of one metric, those that matter most first; `now` is where the answer stands."""
+    """All assumptions of one metric, those that matter most first; `now` is where the answer that `stands` is drawn."""
 
     metric: str
     bars: tuple[TornadoBar, ...]
     axis: Axis
     now: float | None
+    stands: float | None
     height: float
 
 
@@ -62,5 +63,6 @@ def _chart(metric: str, found: list[Sensitivity], now: float | None) -> TornadoC
         bars=tuple(bars),
         axis=axis,
         now=None if now is None else axis.place(now),
+        stands=now,
         height=len(bars) * ROW + 34.0,
     )

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from service.errors import FieldError
-from service.schemas.issue import nearest
 from service.schemas.json_text import MalformedBodyError, parse_json
 from service.schemas.model import HF_CONFIG
-from service.web.form.countries import country_code, country_name, country_names
+from service.web.form.countries import country_code, country_name, near_countries
 from service.web.form.doubt import NUMBERS, settled
 from service.web.form.field import MEAN, PERCENT, SHARE, Form, FormField, Shape
 from service.web.form.typed_number import ends, exact, number, percentage, percents, unmistakable
@@ -214,7 +213,7 @@ def _as_typed(field: FormField | None, error: FieldError) -> FieldError:
         message = f"Type {share if field.unit == PERCENT else 'a number, such as 12.50'}."
         return replace(error, message=message)
     if field.shape is Shape.COUNTRY and error.value is not None:
-        near = nearest(error.value, country_names().values())
+        near = near_countries(error.value)
         message = "There is no country of that name: take one of the list, or its two letters, such as DE."
         return replace(error, message=message, did_you_mean=near)
     return error
