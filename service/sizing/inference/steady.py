@@ -315,9 +315,9 @@ def _placed_s(
 ) -> tuple[FloatArray, FloatArray]:
     """Wait [s] until a pass takes a prompt, of which others bring so many a step; in the mean and for a fraction.
 
-    What is waited for are whole passes, with all that they carry.
+    What is waited for are whole passes, with all that they carry, as far as full ones would be busy.
     """
-    adds = prompts * shared.adds_s
+    adds = prompts * shared.each_s(shared.most)
     busy = np.minimum(BUSIEST, adds / (step + adds))
     return wait_s(mixed, busy), wait_tail_s(mixed, busy, fraction)
 
