@@ -15,7 +15,7 @@ from service.schemas.evidence import read_measured
 from service.schemas.measured import MeasuredScience
 from service.sizing.calibration import ANY_SCOPE, Calibration, Coefficient
 from service.sizing.interval import Interval
-from service.sizing.science.application import Application, Curve, SpillLaw, Template, Variant
+from service.sizing.science.application import Application, Curve, SpillLaw, Template
 from service.sizing.science.describe import describe
 from service.sizing.science.rates import has_settings
 from service.sizing.science.workload import MdWorkload, ScienceWorkload
@@ -146,12 +146,6 @@ def _probe(catalog: Catalog) -> Catalog:
     }
     calibration = fitted_calibration(catalog.calibration, padding=1.0, padding_ln_arm=0.0, other_settings=0.0)
     return replace(catalog, applications=spread, calibration=calibration)
-
-
-def _plain(variant: Variant, *, timed: bool) -> Variant:
-    """As fast as the curve that it is relative to, and whatever the data sheet allows; one of a lattice stays timed."""
-    factor = variant.time_factor if timed else 1.0
-    return replace(variant, time_factor=factor, kernels=(), least_bytes=None)
 
 
 def _variants(application: Application) -> Iterator[str]:

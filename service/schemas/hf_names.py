@@ -54,5 +54,9 @@ def _told(config: Mapping[str, Any], message: Any) -> Any:
     if not isinstance(message, Issue):
         return message
     ours = {"heads", "kv_heads", "experts", "top_k"}
-    text = _WORD.sub(lambda found: _name(config, found[0]) if found[0] in ours else found[0], message)
-    return Issue(text, value=message.value, limit=message.limit, did_you_mean=message.did_you_mean)
+
+    def told(text: str) -> str:
+        return _WORD.sub(lambda found: _name(config, found[0]) if found[0] in ours else found[0], text)
+
+    limit = told(message.limit) if isinstance(message.limit, str) else message.limit
+    return Issue(told(message), value=message.value, limit=limit, did_you_mean=message.did_you_mean)

@@ -8,6 +8,15 @@ import orjson
 from service.web.wording import quantity
 
 _OWN_MODEL = "a model of your own"
+# What may be asked, with the words after its number; the unit of a rate says enough.
+_ASKED = {
+    "requests_s": "",
+    "output_tokens_s": "",
+    "concurrency": "at once",
+    "users": "users",
+    "saturate_gpus": "GPUs full",
+    "tokens": "tokens",
+}
 
 
 def title(name: str | None, question: bytes) -> str:
@@ -28,13 +37,9 @@ def _subject(workload: Mapping[str, Any]) -> str:
 
 def _asked(workload: Mapping[str, Any]) -> str:
     """The demand, or the tokens of a training; the fields of science are too many to tell."""
-    amounts = workload.get("demand") or {"tokens": workload.get("tokens")}
-    found = ((name, value) for name, value in amounts.items() if isinstance(value, int | float))
-    name, value = next(found, ("", None))
-    if value is None:
-        return ""
-    told = quantity(value, name)
-    return told if name.endswith("_s") else f"{told} {name.replace('_', ' ')}"
+    amounts = {**(workload.get("demand") or {}), "tokens": workload.get("tokens")}
+    found = ((quantity(amounts[name], name), words) for name, words in _ASKED.items() if amounts.get(name))
+    return " ".join(word for word in next(found, ()) if word)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {"run_title": title}

@@ -15,7 +15,11 @@ from service.web.titles import title
             {"kind": "inference", "model": "llama-3.1-8b", "demand": {"requests_s": 60}},
             "llama-3.1-8b, 60\u00a0requests/s",
         ),
-        ({"kind": "inference", "model": "llama-3.1-8b", "demand": {"users": 500}}, "llama-3.1-8b, 500 users"),
+        (
+            {"kind": "inference", "model": "llama-3.1-8b", "demand": {"peak_factor": 3, "users": 500}},
+            "llama-3.1-8b, 500 users",
+        ),
+        ({"kind": "inference", "model": "llama-3.1-8b", "demand": {"saturate_gpus": 8}}, "llama-3.1-8b, 8 GPUs full"),
         ({"kind": "training", "model": {"layers": 2}, "tokens": 2e12}, "a model of your own, 2\u00a0trillion tokens"),
         ({"kind": "science", "application": "boltz-2", "targets_day": 3}, "boltz-2"),
     ],

@@ -191,6 +191,7 @@ def bombs(scene: Scene) -> None:
         words = f"{bomb.words} on {bomb.path}"
         spent_s[words], grown_mib[words] = math.inf, 0.0
         # What others do on the same cores adds to the CPU time of a body and takes nothing off it: the least counts.
+        # Nothing is kept of a body that was refused, so that the next throw costs as much.
         for _ in range(_THROWS):
             forget_peaks(pids)
             before, spent = peaks_mib(pids), cpu_s(pids)

@@ -16,7 +16,7 @@ from service.sizing.inference.software import Software
 from service.sizing.network import span_bytes_s
 from service.sizing.operation import Curves, Formats, Operation, curves_of, general_kernels
 from service.sizing.precision import Precision
-from service.sizing.table import FloatArray, HardwareTable, IntArray
+from service.sizing.table import BoolArray, FloatArray, HardwareTable, IntArray
 from service.sizing.units import US
 from service.sizing.workload import ServingEngine
 
@@ -166,8 +166,7 @@ def machine_of(
         context=find.attention(_CONTEXT),
         generation=find.attention(_GENERATION),
         experts=find.experts(software) if load.is_moe else None,
-        # Between servers nothing sums on the way and no host is shared.
-        all_reduce=replace(all_reduce, spread=np.where(tp > domain[:, None], 1.0, all_reduce.spread)),
+        all_reduce=replace(all_reduce, spread=_spread(all_reduce.spread, table.switched[server], tp > domain[:, None])),
         exchange=find.link(Operation.EXCHANGE, _span(ranks, domain, up, out)) if load.is_moe else None,
         peak_flop_s=_peaks(load, table, server),
         stream_bytes_s=bandwidth[:, None],
@@ -176,6 +175,15 @@ def machine_of(
         transfer_bytes_s=out[:, None],
         host_factor=_host_factors(table, calibration)[server, None],
     )
+
+
+def _spread(measured: FloatArray, switched: BoolArray, between: BoolArray) -> FloatArray:
+    """With which power of 2 (n-1) / n an all-reduce over n GPUs goes: one between servers, where nothing is shared.
+
+    Only switches sum on the way, so that a GPU without one takes no power under one from kin that have them.
+    """
+    inside = np.where(switched[:, None], measured, np.maximum(1.0, measured))
+    return np.where(between, 1.0, inside)
 
 
 def _host_factors(table: HardwareTable, calibration: Calibration) -> FloatArray:

@@ -318,7 +318,9 @@ def _point(
     least = state.decode.least.total / traffic.accepted_tokens
     tpot = np.maximum(state.tpot_s * medians.tpot_factor, least)
     fastest = batch / (traffic.osl_tokens * least)
-    prompt_s, most = _by_data_sheet(bench, traffic)
+    prompt_s, read_s, most = _by_data_sheet(bench, traffic)
+    if bench.prefill is not None:
+        most = np.minimum(most, prefill_instances / read_s)
     return ServingPoint(
         batch=_spread(batch, shape),
         ttft_s=state.ttft_s * medians.ttft_factor,
@@ -341,20 +343,23 @@ def _point(
 
 
 @lru_cache(maxsize=4)
-def _by_data_sheet(bench: Bench, traffic: Requests) -> tuple[FloatArray, FloatArray]:
-    """Least time of a prompt [s] and most requests/s of an instance, (candidates, 1), by arithmetic and weights alone.
+def _by_data_sheet(bench: Bench, traffic: Requests) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Least time [s] until a prompt is read, of a prefill instance for each, and most requests/s of an instance.
 
-    Stages work at the same time, on chunks of one prompt too; routed experts and waiting come on top.
+    (candidates, 1), by arithmetic and weights alone: stages work at the same time, on chunks of one prompt too; routed
+    experts and waiting come on top. The first token of an answer comes out of the prompt's own pass.
     """
     prefill = bench.prefill or bench
     lengths, machine = lengths_of(traffic), bench.machine
     reads = lines_of(prefill.load, prefill.machine, lengths).least
     writes = lines_of(bench.load, machine, lengths).least
     prompt_s = traffic.new_tokens * (reads.token_s + reads.prefill_token_s + reads.prompt_token_s)
-    answer_s = traffic.osl_tokens * (writes.token_s + writes.decode_token_s + writes.sampled_token_s)
+    later = np.maximum(0.0, np.asarray(traffic.osl_tokens) - 1.0)
+    answer_s = later * (writes.token_s + writes.decode_token_s) + traffic.osl_tokens * writes.sampled_token_s
     request_s = answer_s if bench.disaggregated else answer_s + prompt_s
     return (
         np.maximum(prompt_s / prefill.machine.pp, reads.weights_s),
+        np.asarray(prompt_s / (prefill.machine.attention_dp * prefill.machine.pp), dtype=np.float64),
         np.asarray(machine.attention_dp * machine.pp / request_s, dtype=np.float64),
     )
 

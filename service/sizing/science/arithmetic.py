@@ -18,7 +18,7 @@ from service.sizing.science.application import Variant
 from service.sizing.science.job import Arithmetic, Job
 from service.sizing.science.rate import Rate, RateTable, rate_table
 from service.sizing.table import FloatArray, HardwareTable, IntArray
-from service.sizing.units import NS, TFLOP_S, US
+from service.sizing.units import NS, TB_S, TFLOP_S, US
 
 # Rows, columns and depth of a large product: about where the measured kernels end and the share no longer grows.
 _SIDE = 8192.0
@@ -92,7 +92,7 @@ def _kernel_fraction(variant: Variant, gpu: GpuSpec, book: CurveBook) -> float |
     peak = peak_tflops * TFLOP_S
     moved = BYTES_ELEMENT[precision] + curve.side_weight * (BYTES_ELEMENT[precision] + _OUTPUT_BYTES)
     arithmetic_s = flop / (curve.flop_efficiency * book.rate_fraction(gpu.id) * peak) + curve.depth_ns * NS * _SIDE
-    traffic_s = moved * square / (curve.bandwidth_efficiency * bandwidth_tb_s * TFLOP_S)
+    traffic_s = moved * square / (curve.bandwidth_efficiency * bandwidth_tb_s * TB_S)
     longer, shorter = max(arithmetic_s, traffic_s), min(arithmetic_s, traffic_s)
     return min(1.0, flop / (curve.launch_us * US + longer + curve.unhidden_fraction * shorter) / peak)
 

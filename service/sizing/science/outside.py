@@ -6,11 +6,11 @@ from service.sizing.result import Assumed
 from service.sizing.science.application import Template
 from service.sizing.science.job import Job
 from service.sizing.science.performance import Performance
+from service.sizing.science.rates import FAR
 from service.sizing.spoken import spoken
 
-# Sizes that differ by less than a quarter are the measured ones; by ten times they are another kind of job.
+# Sizes that differ by less than a quarter are the measured ones.
 _SAME_SIZE = 1.25
-FAR = 10.0
 _SIZES: dict[Template, tuple[str, str]] = {
     Template.FOLDING: ("workload.tokens", "tokens"),
     Template.MD: ("workload.atoms", "atoms"),
@@ -25,7 +25,7 @@ def outside_evidence(job: Job, physics: Performance, row: int, *, gpus: float) -
 def far_from_scaling(job: Job) -> bool:
     """Whether the system is of another size, ten times or more, than those that were measured on several GPUs."""
     reference = job.application.scaling_size_atoms
-    return reference is not None and abs(math.log(job.size.typical / reference)) > math.log(FAR)
+    return reference is not None and abs(math.log(job.size.typical / reference)) > FAR
 
 
 def _size(job: Job) -> tuple[Assumed, ...]:

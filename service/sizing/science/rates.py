@@ -34,7 +34,7 @@ CUSTOMER = "customer"
 # GPUs as unlike as this count a quarter of one with the same data sheet.
 _ALIKE = 0.3
 # Of sizes [e-folds]: ten times outside the measured ones, which a curve was not fitted for.
-_FAR = math.log(10.0)
+FAR = math.log(10.0)
 # Steps that differ by less are the same settings.
 _SAME_STEP = 0.1
 
@@ -156,7 +156,7 @@ class _Resolver:
         others = self._other_settings(curve)
         extra = math.hypot(self.size_arm * beyond, self._settings_arm(curve, others=others))
         known = Basis.MEASURED if inside and not others else Basis.CALIBRATED
-        basis = known if curve.measured and beyond < _FAR else Basis.EXTRAPOLATED
+        basis = known if curve.measured and beyond < FAR else Basis.EXTRAPOLATED
         return Rate(
             unit_s=curve_s(curve, self.size),
             shift=curve.q50,

@@ -336,10 +336,10 @@ def _ffn_stored_bytes(ffn: Ffn, hidden: float) -> tuple[float, float, float]:
 def _listed_bytes(architecture: ModelArchitecture) -> float:
     """What stacks keep of one token [bytes] that recompute by operation (torchtitan, activation_checkpoint.py).
 
-    The input of each layer, what attention gives, and the output of every second matrix product.
+    The input of each layer in all its streams, what attention gives, and the output of every second matrix product.
     """
     hidden = float(architecture.hidden)
-    kept = hidden * architecture.layers
+    kept = hidden * streams(architecture) * architecture.layers
     for mixer in architecture.mixers:
         inner, out = _mixed_widths(mixer)
         kept += mixer.count * (out + (inner + hidden * (inner > 0.0)) / 2.0)

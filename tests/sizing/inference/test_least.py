@@ -76,6 +76,11 @@ def test_no_step_and_no_prefill_beats_the_data_sheet(model: str, precision: Prec
         prefill = 2.0 * active * TRAFFIC.isl_tokens / dense_peak(load, layouts, TABLE)
         assert (point.ttft_s >= prefill).all()
         assert (point.requests_s * TRAFFIC.osl_tokens <= BATCHES / point.tpot_least_s * (1.0 + 1e-9)).all()
+        # Where prefill has GPUs of its own, they read what all requests bring.
+        reading = ranks * layouts.pp[:, None] * (point.prefill_instances if disaggregated else 1.0)
+        brought = 2.0 * active * ranks * TRAFFIC.isl_tokens
+        assert (point.requests_most_s * brought <= reading * dense_peak(load, layouts, TABLE) * (1.0 + 1e-9)).all()
+        assert (point.requests_s <= point.requests_most_s * (1.0 + 1e-9)).all()
 
 
 def test_quick_kernels_do_not_outrun_the_memory_of_a_card() -> None:

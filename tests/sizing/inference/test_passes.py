@@ -96,3 +96,19 @@ def test_narrow_products_scale_what_goes_into_them_and_launch_as_wide_ones_do(ca
     )
     assert float(np.max(overheads.inputs)) < 0.5
     assert (taken(Precision.FP8, 1800.0).inputs > narrow.inputs).all()
+
+
+def test_gpus_without_a_switch_reduce_no_better_than_a_ring(catalog) -> None:
+    """H200 NVL cards take the kernels of H200 behind NVSwitch, which sums on the way."""
+    table = table_of(catalog.hardware)
+    load = model_load(catalog.models["llama-3.1-70b"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    layouts = legal_layouts(load, table, np.flatnonzero(np.isfinite(table.bandwidth_bytes_s)))
+    layouts = layouts.take(np.flatnonzero(layouts.tp <= table.scale_up_gpus[layouts.server]))
+    software = software_of(None, None, catalog.calibration)
+    machine = machine_of(load, layouts, software=software, table=table, calibration=catalog.calibration)
+    spread, switched = machine.all_reduce.spread[:, 0], table.switched[layouts.server]
+    cards = np.array([table.gpus[row].id == "h200-nvl" for row in layouts.server])
+    assert cards.any()
+    assert not switched[cards].any()
+    assert (spread[~switched] >= 1.0).all()
+    assert (spread[switched] < 1.0).any()
