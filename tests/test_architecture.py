@@ -192,7 +192,7 @@ def words(text: str) -> frozenset[str]:
 # design.md section 4 and its glossary: what a name may end in, when what it is "per" is set aside. TPP and performance
 # density are the units of 15 CFR 774.
 UNITS = words("""
-    bytes gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms us ns fs s min h days months years w kw kwh j
+    bytes mb gb gib tb kg tb_s gb_s gbit_s bytes_s tflops flop flop_s ms us ns fs s min h days months years w kw kwh j
     tokens tokens_s requests_s usd fraction mlups ns_day percent mm2
     tpp performance_density
 """)
@@ -220,7 +220,7 @@ PLAIN = words("""
     batch concurrency in_flight confidence coefficient power shift up down ln_arm ln_low ln_high size_arm coverage
     hidden vocab window stride cap top_k kv_width expert_width widest_ffn expert_intermediate head_matmul adapter_rank
     expert_half_width weight_limit beside_weight inner intermediate context generation products streams
-    collectives interference wave closed decode depth side_weight attention_dp pp
+    collectives interference wave closed decode depth side_weight input_weight inputs attention_dp pp
 """)
 
 

@@ -19,6 +19,7 @@ from scripts.calibration.science_runs import ScienceRun, science_runs
 from service.catalog.applications import load_facts
 from service.catalog.catalog import Catalog
 from service.catalog.fitted_science import with_fitted
+from service.sizing.science.application import Template
 from tests.facts import own_catalog
 
 EVIDENCE = ROOT / "config" / "evidence" / "science.jsonl"
@@ -196,17 +197,34 @@ def test_the_targets_of_the_engine_are_met_on_calibration() -> None:
     assert whole["source_gpu_unseen"]["inside"] >= 0.80
 
 
-def test_intervals_hold_what_their_fit_had_not_seen() -> None:
-    """An 80 % interval, of every template: neither too narrow nor, where runs are enough to tell, much too wide."""
+def beyond_their_sheet(bare: Catalog, runs: list[ScienceRun]) -> int:
+    """Products that were measured quicker than the data sheet of their board: GeForce and workstation cards mostly."""
+    measured = {raw["id"]: raw["measured"] for raw in map(orjson.loads, EVIDENCE.read_bytes().splitlines())}
+    gpus = {gpu.id: gpu for gpu in bare.hardware.gpus}
+    found = [
+        (measured[run.id]["tflops"], getattr(gpus[run.gpu], f"{run.variant}_dense_tflops"))
+        for run in runs
+        if run.template is Template.ROOFLINE
+    ]
+    return sum(peak is not None and tflops > peak for tflops, peak in found)
+
+
+def test_intervals_hold_what_their_fit_had_not_seen(bare: Catalog, runs: list[ScienceRun]) -> None:
+    """An 80 % interval, of every template: neither too narrow nor, where runs are enough to tell, much too wide.
+
+    One that ends at the data sheet cannot hold what was measured beyond it.
+    """
+    beyond = {"* roofline": beyond_their_sheet(bare, runs)}
+    assert beyond["* roofline"] == 12
     errors = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))["errors"]
     templates = [e for e in errors if e["application"].startswith("* ") and e["left_out"] in {"run", "gpu"}]
 
     assert len(templates) >= 14
     for error in templates:
-        assert error["inside"] >= 0.80, error
+        rows, held = error["rows"] - beyond.get(error["application"], 0), round(error["inside"] * error["rows"])
+        assert held >= 0.80 * rows, error
         # So many inside by chance, were it 90 of 100: of 26 runs even all tell nothing, of 150 it is 95 of 100.
-        held = round(error["inside"] * error["rows"])
-        assert binom.sf(held - 1, error["rows"], 0.90) >= 0.05, error
+        assert binom.sf(held - 1, rows, 0.90) >= 0.05, error
     for error in (e for e in errors if e["application"] == "*" and e["left_out"] != "nothing"):
         assert 0.80 <= error["inside"] <= 0.90, error
 

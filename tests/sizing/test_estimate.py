@@ -95,9 +95,12 @@ def test_an_estimate_is_built_as_the_option_of_the_same_servers(catalog, weight)
     found = answered(catalog, replace(workload, targets_day=None), fixed, constraints=Constraints())
 
     assert found.servers == option.servers
-    assert found.facility.rack_power_kw == pytest.approx(option.facility.rack_power_kw)
-    # What it does at the median is more than what is asked at the confidence: so are its alignments.
+    assert found.facility.servers_rack == option.facility.servers_rack
+    # What it does at the median is more than what is asked at the confidence: so are its alignments, and the switches
+    # that stand in the fullest rack.
     assert found.facility.cpu_servers >= option.facility.cpu_servers > 0
+    assert found.facility.rack_power_kw == pytest.approx(option.facility.rack_power_kw, rel=0.01)
+    assert found.facility.rack_power_kw >= option.facility.rack_power_kw
     assert found.network.networks[0].network == option.network.networks[0].network
 
 

@@ -29,12 +29,12 @@ _OUTPUT_BYTES = 2.0
 class Efficiencies:
     """Shares of the data sheet: of the dense peak, of the memory bandwidth, of the link between GPUs."""
 
-    flop: Numeric
-    bandwidth: float
-    link: float
+    flop_fraction: Numeric
+    bandwidth_fraction: float
+    link_fraction: float
 
 
-DATA_SHEET = Efficiencies(flop=1.0, bandwidth=1.0, link=1.0)
+DATA_SHEET = Efficiencies(flop_fraction=1.0, bandwidth_fraction=1.0, link_fraction=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,7 +133,7 @@ def efficiencies(job: Job, share: FloatArray, end: str, calibration: Calibration
     else:
         arm = {"low": -job.variant.ln_arm, "value": 0.0, "high": job.variant.ln_arm}[end]
         flop = np.minimum(1.0, share * math.exp(arm))
-    return Efficiencies(flop=flop, bandwidth=assumed("bandwidth"), link=assumed("link"))
+    return Efficiencies(flop_fraction=flop, bandwidth_fraction=assumed("bandwidth"), link_fraction=assumed("link"))
 
 
 def run_parts(
@@ -143,8 +143,8 @@ def run_parts(
 
     t = max(FLOP / (e_p P), bytes / (e_b BW)) / n + halo / link (method notes, section 6).
     """
-    flop_s = peak_flop_s(table, step.precision)[server] * reached.flop
-    bytes_s = table.bandwidth_bytes_s[server] * reached.bandwidth
+    flop_s = peak_flop_s(table, step.precision)[server] * reached.flop_fraction
+    bytes_s = table.bandwidth_bytes_s[server] * reached.bandwidth_fraction
     nothing = np.zeros(server.size)
     flop, moved = step.step_flop / gpus, step.step_bytes / gpus
     # An unknown peak matters only to a job that computes.
@@ -153,5 +153,5 @@ def run_parts(
     traffic = roofline_s(flop=nothing, moved_bytes=moved, flop_s=needed_flop_s, bytes_s=bytes_s)
     inside = gpus <= table.scale_up_gpus[server]
     link = np.where(inside, table.scale_up_bytes_s[server], table.scale_out_bytes_s[server])
-    exchange = np.where(gpus > 1.0, step.halo_bytes / (link * reached.link), 0.0)
+    exchange = np.where(gpus > 1.0, step.halo_bytes / (link * reached.link_fraction), 0.0)
     return Parts(arithmetic_s=arithmetic * step.steps, traffic_s=traffic * step.steps, exchange_s=exchange * step.steps)
