@@ -235,11 +235,20 @@ ASSUMPTIONS: Mapping[str, str] = {
     "state_copies": "Copies of the state of a sequence",
     "windowed_cache_fraction": "Share of the cache beyond a window that is kept",
     "scheduled_sequences_rank": "Sequences scheduled at once",
+    "scheduled_sequences_small": "Sequences scheduled at once on a GPU of little memory",
+    "small_memory_gib": "Memory under which a GPU is small to serving software",
     "speculative_decoding": "Speculative decoding",
     "slo": "Bounds of latency",
 }
 PER_ENGINE = frozenset(
-    {"memory_fraction", "held_output_fraction", "state_copies", "windowed_cache_fraction", "scheduled_sequences_rank"}
+    {
+        "memory_fraction",
+        "held_output_fraction",
+        "state_copies",
+        "windowed_cache_fraction",
+        "scheduled_sequences_rank",
+        "scheduled_sequences_small",
+    }
 )
 """Assumptions whose id ends in the serving software that they are of."""
 OWN_UNITS: Mapping[str, str] = {

@@ -175,5 +175,7 @@ def inference_memory(
         sequence=np.maximum(1.0, sequence),
         usable=usable,
         pool=np.maximum(visible * reserves.memory_fraction, least),
-        scheduled=np.full(visible.shape, software.scheduled_sequences),
+        scheduled=np.where(
+            visible < software.small_memory_bytes, software.small_sequences, software.scheduled_sequences
+        ),
     )

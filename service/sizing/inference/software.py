@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from service.sizing.calibration import Calibration
 from service.sizing.operation import Operation
+from service.sizing.units import GIB
 from service.sizing.workload import ServingEngine
 
 DEFAULT_ENGINE = ServingEngine.TENSORRT_LLM
@@ -23,7 +24,8 @@ class Software:
     Of the visible memory it takes `memory_fraction`; a running request holds `held_output_fraction` of its output in
     the mean (all of it where an engine reserves it beforehand), and recurrent state `state_copies` times. Layers with a
     window hold it, or `windowed_cache_fraction` of the whole context where an engine shares its memory out so. Of one
-    attention rank it runs `scheduled_sequences` at once at most.
+    attention rank it runs `scheduled_sequences` at once at most, `small_sequences` where a GPU has less than
+    `small_memory_bytes`.
     `narrow_cache`: an 8-bit cache goes with narrow weights unless somebody asks for another. `general_experts`: it had
     no kernels of its own yet for experts in the usual formats, whatever the GPU. `prompts_first`: it takes all prompts
     that wait before it decodes on. `prefill_graphs`: it replays passes with prompts from graphs.
@@ -37,6 +39,8 @@ class Software:
     state_copies: float
     windowed_cache_fraction: float
     scheduled_sequences: float
+    small_sequences: float
+    small_memory_bytes: float
     narrow_cache: bool
     general_experts: bool
     prompts_first: bool
@@ -68,6 +72,8 @@ def software_of(
         state_copies=of("state_copies"),
         windowed_cache_fraction=of("windowed_cache_fraction"),
         scheduled_sequences=of("scheduled_sequences_rank"),
+        small_sequences=of("scheduled_sequences_small"),
+        small_memory_bytes=calibration.assumption("inference.small_memory_gib") * GIB,
         narrow_cache=chosen in _NARROW_CACHES,
         general_experts=own is not None and newest - age < _months(own.month),
         prompts_first=chosen in _PROMPTS_FIRST,

@@ -188,3 +188,29 @@ def test_who_fills_gpus_with_weights_gives_the_engine_more_of_the_memory(catalog
     assert narrow.pool[0] <= narrow.usable[0]
     # Where it leaves enough it is what it is.
     assert wide.pool[0] == pytest.approx(visible * software.memory_fraction)
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpu", "most"),
+    [
+        (ServingEngine.VLLM, "l40s", 256),
+        (ServingEngine.VLLM, "h100-sxm", 1024),
+        (ServingEngine.TENSORRT_LLM, "l40s", 2048),
+    ],
+)
+def test_vllm_schedules_fewer_sequences_on_a_gpu_of_little_memory(
+    catalog: Catalog, engine: ServingEngine, gpu: str, most: int
+) -> None:
+    server = next(server for server in catalog.hardware.servers if server.gpu == gpu)
+    load = model_load(catalog.models["llama-3.1-8b"].architecture, weight=Precision.FP8, kv=Precision.FP8)
+    software = software_of(engine, None, catalog.calibration)
+    memory = inference_memory(
+        load,
+        layouts(),
+        table=build_table((server,), (catalog.hardware.gpu(gpu),)),
+        isl_tokens=128.0,
+        osl_tokens=128.0,
+        software=software,
+        reserves=reserves_of(software, catalog.calibration),
+    )
+    assert memory.scheduled[0] == most
