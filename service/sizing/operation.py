@@ -280,11 +280,21 @@ def curves_of(
 ) -> Curves:
     """The curves of each candidate's GPU; `peak_bytes_s` is what memory or link can do at most, per candidate."""
     rows = _curve_rows(book, operation, table=table, engine=engine, formats=formats)[:, server, None]
+    return _curves(rows, peak_bytes_s[:, None])
+
+
+def curve_of(curve: OperationCurve, *, flop_s: float, bytes_s: float) -> Curves:
+    """One curve on a GPU of this sustained peak [FLOP/s] and this bandwidth [bytes/s], shaped (1, 1)."""
+    rows = np.array(_columns(curve, flop_s), dtype=np.float64)[:, None, None]
+    return _curves(rows, np.full((1, 1), bytes_s))
+
+
+def _curves(rows: FloatArray, peak_bytes_s: FloatArray) -> Curves:
     launch_s, flop_s, bandwidth, unhidden, depth_s, side_weight, padding_rows, input_weight, spread, direct = rows
     return Curves(
         launch_s=launch_s,
         flop_s=flop_s,
-        bytes_s=bandwidth * peak_bytes_s[:, None],
+        bytes_s=bandwidth * peak_bytes_s,
         unhidden=unhidden,
         depth_s=depth_s,
         side_weight=side_weight,
@@ -304,24 +314,28 @@ def _curve_rows(
     """
     found = [book.curve(operation, gpu.id, engine, formats) for gpu in table.gpus]
     columns = [
-        (
-            curve.launch_us * US,
-            curve.flop_efficiency * peak_flop_s(curve.precision, table, row) * book.rate_fraction(table.gpus[row].id),
-            curve.bandwidth_efficiency,
-            curve.unhidden_fraction,
-            curve.depth_ns * NS,
-            curve.side_weight,
-            curve.padding_rows,
-            curve.input_weight,
-            curve.spread_exponent,
-            curve.direct_mb * MB,
-        )
+        _columns(curve, peak_flop_s(curve.precision, table, row), rate_fraction=book.rate_fraction(table.gpus[row].id))
         for row, curve in enumerate(found)
     ]
     rows = np.array(columns, dtype=np.float64).T
     # Every sizing of this catalog shares it.
     rows.flags.writeable = False
     return rows
+
+
+def _columns(curve: OperationCurve, flop_s: float, *, rate_fraction: float = 1.0) -> tuple[float, ...]:
+    return (
+        curve.launch_us * US,
+        curve.flop_efficiency * flop_s * rate_fraction,
+        curve.bandwidth_efficiency,
+        curve.unhidden_fraction,
+        curve.depth_ns * NS,
+        curve.side_weight,
+        curve.padding_rows,
+        curve.input_weight,
+        curve.spread_exponent,
+        curve.direct_mb * MB,
+    )
 
 
 # The data-sheet peak that an efficiency was fitted against; MXFP4 experts multiply 8-bit activations.

@@ -1,7 +1,7 @@
 """Servers into racks: by space, power, air, weight and what is published; switches into what is left, then racks."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -155,6 +155,27 @@ def fullest_rack_kw(
     return np.asarray(np.maximum(*drawn), dtype=np.float64)
 
 
+def switches_by_rack(
+    table: RackTable, *, servers: int, switches: tuple[SwitchStack, ...]
+) -> tuple[tuple[int, ...], ...]:
+    """Switches [count] of each type in every rack: first those of the servers, of the first row, then their own."""
+    alone, groups = _stood(table, np.array([0]), servers=np.array([float(servers)]), switches=switches)
+    kinds = [(int(count[0]), [int(placed[0]) for placed in spare.placed]) for spare, count in groups]
+    left = [int(float(s.switches)) - sum(kind[n] for _, kind in kinds) for n, s in enumerate(switches)]
+    racks = [*kinds, (int(alone[0]), left)]
+    return tuple(
+        tuple(_share(all_, racks=number, rack=rack) for all_ in kind)
+        for number, kind in racks
+        for rack in range(number)
+    )
+
+
+def _share(switches: int, *, racks: int, rack: int) -> int:
+    """What one of the racks holds of equal shares, the last ones the rest."""
+    each = math.ceil(switches / racks)
+    return min(each, max(0, switches - rack * each))
+
+
 def _stood(
     table: RackTable, row: IntArray, *, servers: Numeric, switches: tuple[SwitchStack, ...]
 ) -> "tuple[FloatArray, tuple[tuple[_Spare, FloatArray], tuple[_Spare, FloatArray]]]":
@@ -181,6 +202,7 @@ def _stood(
         for spare, count in groups:
             placed = np.minimum(left, spare.holds(stack) * count)
             spare.take(stack, np.ceil(placed / np.maximum(count, 1.0)))
+            spare.placed.append(placed)
             left = left - placed
         with np.errstate(divide="ignore", invalid="ignore"):
             more += np.where(left > 0.0, left / alone.holds(stack), 0.0)
@@ -196,6 +218,8 @@ class _Spare:
     units: FloatArray
     power_kw: FloatArray
     air_kw: FloatArray
+    # Of each type so many in all the racks of this kind.
+    placed: list[FloatArray] = field(default_factory=list)
 
     @classmethod
     def of(cls, table: RackTable, row: IntArray, *, servers: FloatArray) -> "_Spare":

@@ -24,12 +24,14 @@ from service.web.answer import AnswerView, OptionRow, answer_view
 from service.web.rendering import page
 from service.web.titles import title as title_of
 from service.web.what_if import REACH, STEP, WhatIf, moved_question, what_if
-from service.web.wording import confidence
+from service.web.wording import confidence, digits, quantity
 
 blueprint = PageBlueprint("compare", __name__, permission=Permission.RUNS)
 
 MOST = 4
 _OFFERED = 30
+# What somebody typed is told as it was typed, not in the digits of a prediction.
+_ALL_DIGITS = 12
 _REQUEST = SizingRequestSchema()
 
 
@@ -127,7 +129,14 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for name, inner in value.items():
             yield from _flat(inner, f"{prefix}.{name}" if prefix else str(name))
     elif value is not None:
-        yield prefix, ", ".join(map(str, value)) if isinstance(value, list) else value
+        yield prefix, ", ".join(map(_told, value)) if isinstance(value, list) else _told(value)
+
+
+def _told(value: Any) -> str:
+    """What was asked, in all its digits: 10,000; a word as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return digits(value, _ALL_DIGITS)
 
 
 def _cost(row: OptionRow) -> str | None:
@@ -148,13 +157,9 @@ def _lines(columns: Sequence[Column]) -> Iterator[Line]:
         figures = [row and next((f for f in (*row.first, *row.others) if f.metric.name == name), None) for row in rows]
         yield _line(label(name), figures, is_metric=True)
     yield _line("Indicative cost, US$", [row and _cost(row) for row in rows])
-    for words, attribute, form in (
-        ("Power at the meter", "facility_power_kw", "{:,.1f} kW"),
-        ("Racks", "racks", "{:,}"),
-        ("Weight", "weight_kg", "{:,.0f} kg"),
-    ):
-        values = [row and getattr(row.option.facility, attribute) for row in rows]
-        yield _line(words, [None if value is None else form.format(value) for value in values])
+    for words, attribute in (("Power at the meter", "facility_power_kw"), ("Racks", "racks"), ("Weight", "weight_kg")):
+        values = [getattr(row.option.facility, attribute) if row else None for row in rows]
+        yield _line(words, [None if value is None else quantity(value, attribute) for value in values])
     yield _line("What binds", [row and label(row.option.bottleneck) for row in rows])
 
 

@@ -95,3 +95,9 @@ def test_public_figures_are_cited(catalog: Catalog) -> None:
     by_id = {figure.id: figure for figure in catalog.tco_context}
     assert "217.30 USD" in by_id["space_price_kw_month"].statement
     assert all(figure.sources for figure in catalog.tco_context)
+
+
+def test_a_configuration_tells_what_is_sold_and_not_what_a_benchmark_ran_on(catalog):
+    texts = [text for server in catalog.bom_rules.configurations.values() for text in server]
+    assert texts
+    assert not [text for text in texts if "MLPerf" in text or "one site" in text]

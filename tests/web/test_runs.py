@@ -169,6 +169,9 @@ def test_runs_are_told_apart_side_by_side_and_moved(anna, sized):
     assert page.status_code == 200
     assert re.search(r'<tr class="differs asked"><th scope="row">Users', page.text)
     assert "twice as many" in page.text
+    # What was asked is written as every other number.
+    [users] = re.findall(r'<tr class="differs asked"><th scope="row">Users.*?</tr>', page.text, re.DOTALL)
+    assert "10,000" in text_of(users)
     # A slider says how far it goes.
     [ends] = re.findall(r'<small class="ends" id="ends-1">.*?</small>', page.text)
     assert text_of(ends).split() == ["620", "to", "40,000"]

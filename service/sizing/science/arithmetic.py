@@ -12,13 +12,13 @@ from service.sizing.compute import roofline_s
 from service.sizing.hardware import GpuSpec
 from service.sizing.interval import Basis
 from service.sizing.numeric import Numeric
-from service.sizing.operation import ANY_ENGINE, CurveBook, Operation
+from service.sizing.operation import ANY_ENGINE, CurveBook, Operation, Work, curve_of
 from service.sizing.precision import BYTES_ELEMENT, Precision
 from service.sizing.science.application import Variant
 from service.sizing.science.job import Arithmetic, Job
 from service.sizing.science.rate import Rate, RateTable, rate_table
 from service.sizing.table import FloatArray, HardwareTable, IntArray
-from service.sizing.units import NS, TB_S, TFLOP_S, US
+from service.sizing.units import TB_S, TFLOP_S
 
 # Rows, columns and depth of a large product: about where the measured kernels end and the share no longer grows.
 _SIDE = 8192.0
@@ -88,13 +88,16 @@ def _kernel_fraction(variant: Variant, gpu: GpuSpec, book: CurveBook) -> float |
         curve = book.curve(Operation.PRODUCT, gpu.id, ANY_ENGINE, (variant.kernels,))
     except CalibrationError:
         return None
-    flop, square = 2.0 * _SIDE**3, _SIDE * _SIDE
-    peak = peak_tflops * TFLOP_S
-    moved = BYTES_ELEMENT[precision] + curve.side_weight * (BYTES_ELEMENT[precision] + _OUTPUT_BYTES)
-    arithmetic_s = flop / (curve.flop_efficiency * book.rate_fraction(gpu.id) * peak) + curve.depth_ns * NS * _SIDE
-    traffic_s = moved * square / (curve.bandwidth_efficiency * bandwidth_tb_s * TB_S)
-    longer, shorter = max(arithmetic_s, traffic_s), min(arithmetic_s, traffic_s)
-    return min(1.0, flop / (curve.launch_us * US + longer + curve.unhidden_fraction * shorter) / peak)
+    peak, square = peak_tflops * TFLOP_S, _SIDE * _SIDE
+    work = Work(
+        flop=2.0 * _SIDE * square,
+        main_bytes=BYTES_ELEMENT[precision] * square,
+        side_bytes=_OUTPUT_BYTES * square,
+        depth=_SIDE,
+        input_bytes=BYTES_ELEMENT[precision] * square,
+    )
+    curves = curve_of(curve, flop_s=peak * book.rate_fraction(gpu.id), bytes_s=bandwidth_tb_s * TB_S)
+    return min(1.0, 2.0 * _SIDE * square / float(curves.time_s(work)[0, 0]) / peak)
 
 
 def arithmetic_rates(job: Job, table: HardwareTable, calibration: Calibration) -> RateTable:

@@ -1,7 +1,7 @@
 """The working of a scientific option: each quantity, its formula, its inputs and where they are from."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from service.sizing.calibration import Calibration
 from service.sizing.result import Quantity, WorkingStep
@@ -21,6 +21,19 @@ _METHOD = "service/sizing/science/METHOD.md"
 _UTILISATION = "science.utilisation_fraction"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Answer:
+    """The candidate of `row` with all that its figures follow from."""
+
+    job: Job
+    rows: Rows
+    physics: Performance
+    rates: RateTable
+    table: HardwareTable
+    row: int
+    calibration: Calibration
+
+
 def science_working(
     job: Job,
     *,
@@ -37,10 +50,9 @@ def science_working(
     server = int(rows.server[row])
     instances, item_s = float(rows.instances[row]), float(physics.item_s[row])
     utilisation = calibration.assumption(_UTILISATION)
+    answer = _Answer(job=job, rows=rows, physics=physics, rates=rates, table=table, row=row, calibration=calibration)
     steps = [
-        *_item_steps(
-            job, rows=rows, physics=physics, rates=rates, table=table, row=row, calibration=calibration, point=point
-        ),
+        *_item_steps(answer, point),
         _step(
             "items per day",
             float(items_day(item_s, instances=instances, utilisation_fraction=utilisation)),
@@ -75,7 +87,7 @@ def science_working(
             )
         )
     if physics.trained is None:
-        steps.append(_memory_step(job, rows=rows, physics=physics, row=row))
+        steps.append(_memory_step(answer))
     if servers is not None and job.demand_day is not None:
         steps.append(
             _step(
@@ -90,30 +102,19 @@ def science_working(
     return tuple(steps)
 
 
-def _item_steps(
-    job: Job,
-    *,
-    rows: Rows,
-    physics: Performance,
-    rates: RateTable,
-    table: HardwareTable,
-    row: int,
-    calibration: Calibration,
-    point: Point | None,
-) -> list[WorkingStep]:
+def _item_steps(answer: _Answer, point: Point | None) -> list[WorkingStep]:
     """Seconds of one item, and all that they follow from."""
+    job, rows, physics, rates, row = answer.job, answer.rows, answer.physics, answer.rates, answer.row
     server, gpus = int(rows.server[row]), float(rows.gpus_instance[row])
     rate = rates.rates[server]
     units = () if rate is None or rate.origin is None else rate_working(rate, job.size, application=job.application.id)
     if job.arithmetic is not None:
-        return _roofline_steps(
-            job, rows=rows, physics=physics, rates=rates, table=table, row=row, calibration=calibration
-        )
+        return _roofline_steps(answer)
     if point is not None:
-        return _trained_steps(job, physics, row, point, units=units, calibration=calibration)
+        return _trained_steps(answer, point, units=units)
     return [
         *units,
-        *efficiency_working(job, rows=rows, physics=physics, rates=rates, table=table, row=row),
+        *efficiency_working(job, rows=rows, physics=physics, rates=rates, table=answer.table, row=row),
         _step(
             "seconds of one item",
             float(physics.item_s[row]),
@@ -132,22 +133,15 @@ def _item_steps(
     ]
 
 
-def _trained_steps(
-    job: Job,
-    physics: Performance,
-    row: int,
-    point: Point,
-    *,
-    units: tuple[WorkingStep, ...],
-    calibration: Calibration,
-) -> list[WorkingStep]:
+def _trained_steps(answer: _Answer, point: Point, *, units: tuple[WorkingStep, ...]) -> list[WorkingStep]:
     """What the training engine says, then what was measured over it."""
+    job, physics, row = answer.job, answer.physics, answer.row
     trained = physics.trained
     assert trained is not None
     training = trained.job
     factor = next(step.value for step in reversed(units)) if units else None
     return [
-        *candidate_working(point, calibration),
+        *candidate_working(point, answer.calibration),
         _step(
             "seconds of the training by the engine",
             float(trained.whole_s[row]),
@@ -182,7 +176,8 @@ def _trained_steps(
     ]
 
 
-def _memory_step(job: Job, *, rows: Rows, physics: Performance, row: int) -> WorkingStep:
+def _memory_step(answer: _Answer) -> WorkingStep:
+    job, rows, physics, row = answer.job, answer.rows, answer.physics, answer.row
     law = job.application.memory
     return _step(
         "memory of the fullest GPU",
@@ -201,25 +196,18 @@ def _memory_step(job: Job, *, rows: Rows, physics: Performance, row: int) -> Wor
     )
 
 
-def _roofline_steps(
-    job: Job,
-    *,
-    rows: Rows,
-    physics: Performance,
-    rates: RateTable,
-    table: HardwareTable,
-    row: int,
-    calibration: Calibration,
-) -> list[WorkingStep]:
+def _roofline_steps(answer: _Answer) -> list[WorkingStep]:
+    job, rows, physics, table, row = answer.job, answer.rows, answer.physics, answer.table, answer.row
     step = job.arithmetic
     assert step is not None
     server, gpus = int(rows.server[row]), float(rows.gpus_instance[row])
-    rate = rates.rates[server]
+    rate = answer.rates.rates[server]
     reached = None if job.variant is None or rate is None else 1.0 / rate.unit_s
     inside = gpus <= float(table.scale_up_gpus[server])
     link = (table.scale_up_bytes_s if inside else table.scale_out_bytes_s)[server]
     efficiency = {
-        name: calibration.assumption(f"science.{name}_efficiency_fraction") for name in ("flop", "bandwidth", "link")
+        name: answer.calibration.assumption(f"science.{name}_efficiency_fraction")
+        for name in ("flop", "bandwidth", "link")
     }
     source = f"{_ASSUMPTIONS}; config/hardware/gpus.yaml: {table.gpus[server].id}"
     common = (("steps", step.steps), ("gpus_instance", gpus))

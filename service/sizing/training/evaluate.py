@@ -20,7 +20,7 @@ from service.sizing.training.explain import (
     utilisation,
 )
 from service.sizing.training.job import Job, job_of, run_rates, table_rates
-from service.sizing.training.layouts import Layouts
+from service.sizing.training.layouts import Layouts, divisors
 from service.sizing.training.point import goodput_interval, point_at
 from service.sizing.training.rates import peak_flop_s
 from service.sizing.training.recipe import optimizer_entry
@@ -29,6 +29,10 @@ from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.version import ENGINE_VERSION
 from service.sizing.workload import Deployment, LoraTargets, Recompute, TrainingWorkload
+
+# A batch that fewer than these data ranks divide is told of; it does better as a multiple of this many.
+_FEW_RANKS = 8
+_SPREAD = 64
 
 
 def estimate_training(
@@ -86,6 +90,7 @@ def estimate_training(
             *_placed(placed),
             *_chosen(deployment, chosen.layout(0)),
             *training_assumptions(workload, job, architecture, calibration),
+            *(awkward_batch(workload) if deployment.dp is None and deployment.gpus > 1 else ()),
         ),
         working=training_working(point, calibration, certainty),
         engine_version=ENGINE_VERSION,
@@ -217,6 +222,21 @@ def _batch_assumption(job: Job, calibration: Calibration) -> Assumed:
     return Assumed(
         field="workload.global_batch_sequences", value=str(job.batch_sequences), why=why, source=usual.source
     )
+
+
+def awkward_batch(workload: TrainingWorkload) -> tuple[Assumed, ...]:
+    """A word on a stated batch that hardly any number of data ranks divides, with the nearest that many do."""
+    batch = workload.global_batch_sequences
+    if batch is None or batch < _SPREAD:
+        return ()
+    most = max(d for d in divisors(batch) if d <= _SPREAD)
+    if most >= _FEW_RANKS:
+        return ()
+    why = (
+        f"no more than {most} of up to {_SPREAD} data-parallel ranks divide it, which leaves GPUs to splits of the "
+        f"model; {round(batch / _SPREAD) * _SPREAD} is the nearest global batch that {_SPREAD} ranks divide"
+    )
+    return (Assumed(field="workload.global_batch_sequences", value=str(batch), why=why),)
 
 
 def _recipe_assumptions(job: Job, calibration: Calibration) -> tuple[Assumed, ...]:

@@ -14,7 +14,7 @@ from service.sizing.table import HardwareTable, IntArray, table_of
 from service.sizing.terms import Terms
 from service.sizing.training.asks import FleetAsk, shared_steps
 from service.sizing.training.context import check_sequence
-from service.sizing.training.evaluate import training_assumptions
+from service.sizing.training.evaluate import awkward_batch, training_assumptions
 from service.sizing.training.explain import Certainty, certainty_of
 from service.sizing.training.fleet import Fleet
 from service.sizing.training.job import Job, job_of
@@ -69,7 +69,7 @@ def sizing_of_training(question: Question, architecture: ModelArchitecture, *, t
         limit=budget_usd(question),
         desktop_most_systems=calibration.assumption("fleet.desktop_most_systems"),
     )
-    assumed = training_assumptions(workload, job, architecture, calibration)
+    assumed = (*training_assumptions(workload, job, architecture, calibration), *awkward_batch(workload))
     context = OptionContext(
         job=job,
         hardware=terms.hardware,

@@ -83,6 +83,17 @@ def test_products_of_a_gpu_whose_kernels_reach_less_are_slower(catalog):
     assert module < card
 
 
+def test_what_is_moved_for_the_inputs_of_a_product_takes_its_time_here_too(catalog):
+    variant, book = catalog.applications["gemm"].variant("bf16"), catalog.calibration.curves
+    weighed = {key: replace(curve, input_weight=curve.input_weight + 2.0) for key, curve in book.curves.items()}
+
+    before, after = (
+        product_fraction(variant, _spec(catalog, "b200-sxm"), one) for one in (book, replace(book, curves=weighed))
+    )
+
+    assert after < before
+
+
 @pytest.mark.parametrize("gpu", ["b200-sxm", "h100-sxm", "l40s"])
 @pytest.mark.parametrize(
     ("flop", "moved", "name"), [(1e3, 9e14, "bandwidth"), (1e18, 1.0, "flop")], ids=["traffic", "arithmetic"]

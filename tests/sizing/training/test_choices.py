@@ -7,6 +7,7 @@ from service.catalog.catalog import Catalog
 from service.errors import InvalidRequestError, UnsupportedWorkloadError
 from service.sizing.precision import Precision
 from service.sizing.training.choices import deployed_layouts, searched_layouts, thinned
+from service.sizing.training.evaluate import awkward_batch
 from service.sizing.training.layouts import batch_divides, divisors
 from service.sizing.training.recipe import compute_precision
 from service.sizing.workload import Deployment, Method, PrecisionRecipe, Sharding
@@ -99,3 +100,12 @@ def test_a_layout_that_no_stack_runs_still_spreads_experts_over_gpus_that_there_
     asked = Deployment(gpu="b200-sxm", gpus=8, pp=4, sharding=Sharding.ZERO3)
     _, found = deployed_layouts(job(catalog, model="deepseek-v3"), asked)
     assert np.all(found.ep <= found.tp * found.cp * found.dp)
+
+
+@pytest.mark.parametrize(
+    ("batch", "better"), [(7919, "7936"), (2 * 7919, "15808"), (7920, None), (512, None), (61, None), (1000, None)]
+)
+def test_a_batch_that_hardly_any_data_ranks_divide_is_told_with_a_better_one(batch: int, better: str | None) -> None:
+    told = awkward_batch(training_workload(global_batch_sequences=batch))
+    assert [one.field for one in told] == (["workload.global_batch_sequences"] if better else [])
+    assert all(f"{better} is the nearest" in one.why for one in told)

@@ -348,3 +348,8 @@ def test_a_context_that_nobody_states_is_said_to_be_unknown(catalog: Catalog, we
         terms=Terms(hardware=catalog.hardware, calibration=catalog.calibration, weight=weight),
     )
     assert any(a.field == "workload.seq_len_tokens" and "unknown" in a.why for a in found.assumed)
+
+
+def test_a_prime_batch_is_told_with_one_that_spreads_over_gpus(sizer: Sizer) -> None:
+    found = sizer(**{**BIG, "global_batch_sequences": 7919}, target=TrainingTarget(deadline_days=400.0))
+    assert any("7936 is the nearest" in one.why for one in found.assumed)
