@@ -27,6 +27,9 @@ _SEPARATORS = re.compile(r"[\s_./]+")
 # People say "xe9780" and "Dell PowerEdge XE9780", "B200" and "NVIDIA B200 SXM".
 _VENDORS = ("dell-", "nvidia-", "poweredge-")
 _FORM_FACTORS = ("-sxm", "-se")
+# What a model is called before its number.
+_FAMILY = re.compile(r"[a-z]*")
+_SUGGESTED = 3
 # What publishers append to the name of one architecture; a number format is no part of a name here.
 _SUFFIXES = ("-instruct", "-chat", "-it", "-base", "-hf")
 
@@ -142,10 +145,12 @@ def find(name: str, known: Mapping[str, str], *, field: str, what: str) -> str:
     raise unknown(_not_there(name, known, field=field, what=what))
 
 
-def _not_there(name: str, known: Iterable[str], *, field: str, what: str) -> FieldError:
-    """What to tell of a name that the catalog does not have."""
+def _not_there(
+    name: str, known: Iterable[str], *, field: str, what: str, near: tuple[str, ...] | None = None
+) -> FieldError:
+    """What to tell of a name that the catalog does not have; `near` is what was meant, where that is known better."""
     names = tuple(known)
-    near = nearest(name, names)
+    near = nearest(name, names) if near is None else near
     hint = f" Did you mean {near[0]}?" if near else f" The catalog lists {len(set(names))} names."
     message = f"There is no {what} of this name in the catalog.{hint}"
     shown = name if len(name) <= 80 else name[:77] + "..."
@@ -187,7 +192,20 @@ def _model_name(catalog: Catalog, name: str) -> str:
             message = f"{other} is a model for {kind}; Headroom sizes language models and the applications it lists."
             error = FieldError(field="workload.model", message=message, value=other)
             raise UnsupportedWorkloadError(message, errors=(error,))
-    raise unknown(_not_there(name, known, field="workload.model", what="model"))
+    family = _family(catalog, name)
+    raise unknown(_not_there(name, known, field="workload.model", what="model", near=family or None))
+
+
+def _family(catalog: Catalog, name: str) -> tuple[str, ...]:
+    """Who types no number means the models of a name, the newest first; none where no name is like it."""
+    word = folded(name)
+    if any(letter.isdigit() for letter in word):
+        return ()
+    usable = {model: each.released or "" for model, each in catalog.models.items() if each.usable}
+    names = sorted(usable, key=usable.__getitem__, reverse=True)
+    begun = [one for one in names if one.startswith(word)]
+    meant = nearest(word, sorted({"".join(_FAMILY.findall(one)[:1]) for one in names}), count=1)
+    return tuple((begun or [one for one in names if one.startswith(meant)])[:_SUGGESTED])
 
 
 def _usable(catalog: Catalog, model: str) -> str:

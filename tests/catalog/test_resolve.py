@@ -185,6 +185,21 @@ def told(asked: Question, catalog: Catalog) -> list[str]:
     return [error.field for error in errors]
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("lama", "llama"), ("Llama", "llama"), ("gpt-oss", "gpt-oss"), ("qwn", "qwen"), ("Deep Seek", "deepseek")],
+)
+def test_who_types_no_number_is_told_the_newest_models_of_that_name(typed: str, meant: str, catalog: Catalog) -> None:
+    with pytest.raises(UnknownReferenceError) as refused:
+        resolve(catalog, question(inference_workload(model=typed)))
+    near = refused.value.detail.errors[0].did_you_mean
+    usable = {name: model.released or "" for name, model in catalog.models.items() if model.usable}
+    months = {name: month for name, month in usable.items() if name.startswith(meant)}
+    assert near
+    assert set(near) <= months.keys()
+    assert min(months[name] for name in near) >= max((months[name] for name in months.keys() - set(near)), default="")
+
+
 def test_everything_that_is_unknown_is_told_at_once(catalog: Catalog) -> None:
     wrong = {"allowed_gpus": ("b200-smx", "b200-sxm", "b300-smx"), "allowed_servers": ("poweredge-xe9870",)}
     of_constraints = ["constraints.allowed_gpus.0", "constraints.allowed_gpus.2", "constraints.allowed_servers.0"]
