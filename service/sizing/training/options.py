@@ -28,6 +28,10 @@ from service.sizing.units import GB
 from service.sizing.workload import Constraints, Method
 
 
+# A confidence above it is told as certainty.
+_SURE = 0.995
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionContext:
     """What every option of one question shares."""
@@ -76,6 +80,7 @@ def training_option(
     spec = table.servers[server]
     point = point_of(job, fleet, row, table)
     around = context.around(point, server=server, servers=servers)
+    promises = _promises(point, certainty)
     return SizingOption(
         rank=rank,
         server=spec.id,
@@ -100,7 +105,7 @@ def training_option(
             goodput=goodput_interval(job, point, context.calibration),
             servers=servers,
         ),
-        confidence_fraction=_confidence(point, certainty),
+        confidence_fraction=math.prod(promises),
         memory_gb_gpu=training_memory_parts(point.memory),
         memory_used_gb_gpu=float(point.memory.total[0]) / GB,
         memory_usable_gb_gpu=float(table.memory_bytes[server]) / GB,
@@ -110,24 +115,28 @@ def training_option(
         storage=around.storage,
         facility=around.facility,
         requirements=run_demands(point, facility_power_kw=around.facility.facility_power_kw),
-        notes=_notes(job, point, spec, servers),
+        notes=_notes(job, point, spec, servers, promises),
         working=(*training_working(point, context.calibration, certainty), *around.working)
         if context.explained
         else (),
     )
 
 
-def _confidence(point: Point, certainty: Certainty) -> float:
-    """How sure it fits into memory and meets the deadline; a GPU count or a budget is met by construction."""
+def _promises(point: Point, certainty: Certainty) -> tuple[float, float]:
+    """How sure it fits into memory, and meets the deadline; a GPU count or a budget is met by construction."""
     job, deadline = point.job, point.job.workload.target.deadline_days
     fits = float(job.fit_confidence(point.table.memory_bytes[point.server], point.memory.total)[0])
     if deadline is None:
-        return fits
-    return fits * float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
+        return fits, 1.0
+    return fits, float(confidence_below(np.asarray(deadline), np.asarray(point.days), certainty.step))
 
 
-def _notes(job: Job, point: Point, spec: ServerSpec, servers: int) -> tuple[str, ...]:
+def _notes(job: Job, point: Point, spec: ServerSpec, servers: int, promises: tuple[float, float]) -> tuple[str, ...]:
     notes = []
+    fits, meets = promises
+    if fits < min(meets, _SURE):
+        of_days = f" and {meets:.0%} that the deadline is met" if job.workload.target.deadline_days is not None else ""
+        notes.append(f"the confidence is {fits:.0%} that it fits into memory{of_days}")
     idle = servers * spec.gpus - point.gpus
     if idle:
         notes.append(f"{idle} of {servers * spec.gpus} GPUs stand by: the layout takes {point.gpus}")

@@ -324,6 +324,20 @@ def test_a_batch_that_was_sent_is_kept_even_where_it_is_the_usual_one(sizer: Siz
         sizer(target=TrainingTarget(gpus=7), global_batch_sequences=1024)
 
 
+@pytest.mark.parametrize("target", [TrainingTarget(gpus=8), TrainingTarget(deadline_days=60.0)])
+def test_a_confidence_that_memory_lowers_says_so(target: TrainingTarget, sizer: Sizer) -> None:
+    options = sizer(tokens=1e11, target=target).options
+    tight = [option for option in options if any("fits into memory" in note for note in option.notes)]
+    assert tight
+    for option in tight:
+        [told] = [note for note in option.notes if "fits into memory" in note]
+        assert told.startswith(f"the confidence is {option.confidence_fraction:.0%} that it fits into memory")
+        assert ("deadline" in told) == (target.deadline_days is not None)
+    # Where only memory can miss.
+    lowered = [option for option in options if target.gpus is not None and option.confidence_fraction < 0.99]
+    assert all(option in tight for option in lowered)
+
+
 def test_pre_training_beyond_the_context_is_told(sizer: Sizer) -> None:
     long = sizer(method=Method.CONTINUED_PRETRAIN, tokens=1e9, global_batch_sequences=64, seq_len_tokens=262_144)
     assert any(a.field == "workload.seq_len_tokens" and "131,072" in a.why for a in long.assumed)
