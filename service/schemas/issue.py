@@ -13,9 +13,6 @@ MAX_ISSUES = 50
 _SHOWN_CHARACTERS = 80
 _SCHEMA_KEY = "_schema"
 _WORDS = re.compile(r"[^\s_./-]+")
-_DIGIT = re.compile(r"\d")
-# A version is the first number that is no size: the 3.3 of llama-3.3-70b; qwen-7b has none.
-_VERSION = re.compile(r"(?<![\d.])\d+(?:\.\d+)?(?![\d.]*[a-z]\b)")
 _VENDOR_WORDS = frozenset({"dell", "nvidia", "poweredge"})
 
 
@@ -61,10 +58,6 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ..
     spelled: dict[str, str] = {}
     for candidate in known:
         spelled.setdefault(spell(candidate), candidate)
-    if spell is _bare and not _DIGIT.search(typed):
-        family = _family(typed, spelled)
-        if len(family) > 1:
-            return family[:count]
     # Who types `b200` has left something out, not mistyped `gb200`.
     begun = sorted((c for c in spelled if len(typed) > 1 and c.startswith(typed)), key=lambda c: (len(c), c))
     close = difflib.get_close_matches(typed, spelled, n=max(1, len(spelled)), cutoff=0.6)
@@ -73,25 +66,6 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ..
         if not any(spelled[match].startswith(f"{better}-") for better in chosen):
             chosen.append(spelled[match])
     return tuple(chosen[:count])
-
-
-def _family(typed: str, spelled: Mapping[str, str]) -> tuple[str, ...]:
-    """Names whose words before any number are nearest to what was typed without one; plain ones first, then new ones.
-
-    Whoever types `lama` named neither version nor size, so all of them are equally near.
-    """
-    heads: dict[str, list[str]] = {}
-    for candidate, name in spelled.items():
-        head = _DIGIT.split(candidate, maxsplit=1)[0]
-        heads.setdefault(head, []).append("" if head == candidate else name)
-    close = difflib.get_close_matches(typed, heads, n=1, cutoff=0.75)
-    return tuple(sorted(filter(None, heads[close[0]]), key=_plain_and_new)) if close else ()
-
-
-def _plain_and_new(name: str) -> tuple[int, float, str]:
-    words = [word for word in _WORDS.findall(name.lower()) if not _DIGIT.search(word)]
-    version = _VERSION.search(name.lower())
-    return len(words), -float(version.group()) if version else 0.0, name
 
 
 def _joined(name: str) -> str:

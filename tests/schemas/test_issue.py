@@ -25,18 +25,6 @@ def test_a_typo_finds_its_neighbour():
     assert nearest("gb2000", GPUS)[0] == "gb200"
 
 
-MODELS = ("llama-3-8b", "llama-2-7b", "llama-3.1-nemotron-ultra-253b", "llama-3.1-8b", "llama-3.3-70b", "qwen-7b")
-
-
-@pytest.mark.parametrize("typed", ["lama", "llama", "Lama"])
-def test_a_family_without_version_and_size_means_its_newest_plain_models(typed):
-    assert nearest(typed, MODELS) == ("llama-3.3-70b", "llama-3.1-8b", "llama-3-8b")
-
-
-def test_a_size_is_no_version():
-    assert nearest("quen", ("qwen-72b", "qwen3-32b", "qwen-7b")) == ("qwen3-32b", "qwen-72b", "qwen-7b")
-
-
 def test_nothing_near_is_nothing():
     assert nearest("mainframe", GPUS) == ()
 
