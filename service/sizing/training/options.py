@@ -27,7 +27,6 @@ from service.sizing.training.working import training_working
 from service.sizing.units import GB
 from service.sizing.workload import Constraints, Method
 
-
 # A confidence above it is told as certainty.
 _SURE = 0.995
 
