@@ -1,5 +1,6 @@
 """A ranked candidate becomes an option: metrics, memory, network, storage, facility, notes and working."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
