@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scripts.faulting.bounds import held
 from scripts.faulting.case import case
-from scripts.faulting.checker import read_lines
+from scripts.faulting.checker import AT_REST_WITHIN_S, read_lines
 from scripts.faulting.failpoints import KOMBU_BY_ITSELF, KOMBU_VARIABLE, Failpoint, Trait
 from scripts.faulting.ledger import ENDED, Job
 from scripts.faulting.load import inference
@@ -178,18 +178,21 @@ def _web_dies(scene: Scene, point: Failpoint) -> None:
 def frozen(scene: Scene) -> None:
     """Nothing was computed meanwhile, so nothing took too long: a run and a batch are done once it wakes up."""
     first, second = scene.rig.workers
-    with scene.fault():
+    # Until something is at work nothing is frozen: beside other tests its processes, which yield to all, wait for long.
+    begun_s = scene.seconds(90.0, AT_REST_WITHIN_S)
+    # It is alone: a worker that ends itself, for it got no time to take what waits, is started again as everywhere.
+    with scene.fault(), supervised([first]):
         second.terminate()
         scene.rig.failpoints.set(Trait.SLOW, seconds=0.3)
         job = scene.job(inference(_FROZEN_ISL))
         assert job is not None
-        scene.wait_for(lambda: scene.count(_RUNNING), what="the run is taken")
+        scene.wait_for(lambda: scene.count(_RUNNING), what="the run is taken", within_s=begun_s)
         _freeze(scene, first)
         status = scene.driver.follow(job, within_s=60)
         scene.expect(status == "done", "I1", f"a run is {status} after its worker was frozen")
         items = [{"name": f"item {n}", "workload": inference(_FROZEN_ISL + 1 + n)} for n in range(2)]
         batch = scene.driver.send(scene.driver.person(), "POST", "/v1/batches", items).json()
-        scene.wait_for(lambda: scene.count(_HELD), what="the batch is begun")
+        scene.wait_for(lambda: scene.count(_HELD), what="the batch is begun", within_s=begun_s)
         _freeze(scene, first)
         scene.wait_for(lambda: scene.count(_SIZED, batch["id"]) == len(items), what="all is sized", within_s=60)
         second.start()
