@@ -233,6 +233,22 @@ TRAINING_SPECS = (
         what="share of a micro-batch that hides data traffic",
     ),
     TrainingSpec(name="dp_exposed_fraction", start=0.1, deviation=0.7, most=1.0, what="hidden data traffic that shows"),
+    # Alone, forward kernels of attention run at 1.15 to 1.3 times the rate of backward ones (FlashAttention-2 and 3,
+    # arXiv 2307.08691 and 2407.08608), and gradients of weights add to what is there.
+    TrainingSpec(
+        name="forward_factor",
+        start=0.9,
+        deviation=0.15,
+        what="a forward pass over the mean of the three of a training",
+    ),
+    # GPUs of one kind differ: by 8 % from the fastest to the slowest of a cluster, some by more (Sinha et al. 2022,
+    # arXiv 2208.11035); what hosts and networks add differs from step to step.
+    TrainingSpec(
+        name="gpu_spread_fraction",
+        start=0.03,
+        deviation=0.5,
+        what="standard deviation of what GPUs take for the same work",
+    ),
     TrainingSpec(name="fixed_step_ms", start=5.0, deviation=0.3, what="work of a step that does not scale"),
     # What is told of dense models is told by stacks of 2023 beside others of 2025: a weak prior would take whatever
     # tells the stacks apart for what three years made faster.

@@ -170,6 +170,7 @@ STEPS: Mapping[str, str] = {
     "requests_s_instance_p50": "Requests of an instance, median",
     "rollout_s": "Decoding of the rollouts",
     "servers": "Servers",
+    "slowest_s": "Waiting for the slowest GPU",
     "step_flop": "Arithmetic of a step",
     "storage: local_disk (server)": "Storage: local disk of a server",
     "storage: model_store (shared)": "Storage: model store (shared)",

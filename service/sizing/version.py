@@ -1,3 +1,3 @@
 """The version of the physics: it changes whenever an answer may change, and is part of every question's digest."""
 
-ENGINE_VERSION = "0.29.3"
+ENGINE_VERSION = "0.30.0"

@@ -36,6 +36,7 @@ PARTS: dict[str, str] = {
     "bubble": "pipeline bubble (too few micro-batches)",
     "data": "network (gradients and weights of data parallel)",
     "optimizer": "memory bandwidth (optimizer step)",
+    "slowest": "waiting for the slowest of all GPUs",
     "fixed": "launches and fixed work of a step",
     "rollout": "decoding of rollouts (memory bandwidth and launches)",
 }

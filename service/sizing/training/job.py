@@ -166,6 +166,7 @@ def job_of(
     """
     shape = shape_of(architecture, workload.seq_len_tokens)
     moe = shape.is_moe
+    years = software_years(calibration, month)
     recipe = recipe_of(
         workload,
         calibration,
@@ -173,9 +174,9 @@ def job_of(
         plain_stack=plain_stack,
         vendor_kernels=vendor_kernels,
         chunked_loss=chunked_loss,
+        software_years=years,
     )
     trained = float(sum(adapter_params(shape, recipe))) if recipe.is_adapter else shape.total_params
-    years = software_years(calibration, month)
     usual_batch = int(calibration.assumption("training.global_batch_sequences"))
     return Job(
         workload=workload,

@@ -74,6 +74,8 @@ class Recipe:
     # Whether their attention, norms and rotations are the framework's own too.
     plain_kernels: bool
     selective_products_fraction: float
+    # Whether operands are brought into 8 bits in kernels apart.
+    scales_apart: bool
 
 
 def compute_precision(workload: TrainingWorkload) -> Precision:
@@ -137,11 +139,13 @@ def recipe_of(
     plain_stack: bool = False,
     vendor_kernels: bool = False,
     chunked_loss: bool = False,
+    software_years: float,
 ) -> Recipe:
     """The recipe of a workload: AdamW with FP32 master weights, BF16 weights and gradients.
 
     Moments are FP32, of MoE models BF16, unless the workload says otherwise. FP8 and FP4 recipes quantise on the way
-    into each product and keep weights, gradients and optimizer as BF16 does.
+    into each product and keep weights, gradients and optimizer as BF16 does. `software_years` is the fractional year
+    in which the software came out.
     """
     compute = compute_precision(workload)
     method = workload.method
@@ -187,6 +191,12 @@ def recipe_of(
         plain_kernels=plain_stack and not vendor_kernels,
         selective_products_fraction=(
             calibration.assumption("training.plain_selective_products_fraction") if plain_stack else 0.0
+        ),
+        scales_apart=(
+            compute in _QUANTISED
+            and plain_stack
+            and not vendor_kernels
+            and software_years >= calibration.assumption("training.plain_scaling_since_year")
         ),
     )
 

@@ -36,6 +36,8 @@ class Shape:
     kv_width: float
     seq_len_tokens: float
     dense_params: float
+    # Of the products that layers end with.
+    last_params: float
     routed_params: float
     active_routed_params: float
     embedding_params: float
@@ -135,6 +137,7 @@ def shape_of(architecture: ModelArchitecture, seq_len_tokens: float) -> Shape:
         kv_width=_mean([(float(m.count), _kv_width(m)) for m in architecture.mixers]),
         seq_len_tokens=float(seq_len_tokens),
         dense_params=dense,
+        last_params=sum(f.count * f.intermediate * hidden for f in architecture.ffns if f.kind is FfnKind.DENSE),
         routed_params=counts.routed_expert_params,
         active_routed_params=counts.active_routed_expert_params,
         embedding_params=counts.embedding_params,

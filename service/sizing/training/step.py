@@ -38,11 +38,17 @@ _BF16 = 2.0
 _STATE_FLOP, _STATE_BYTES = 6.0, 4.0
 # Kernels of the mixer that most layers have stand for all.
 _MOSTLY = 0.5
+# Frameworks read what a product multiplies in 16 bits and write it in 8, once for each of the two products that it
+# enters: forward or gradient of the inputs by rows, gradient of the weights by columns (github.com/pytorch/ao).
+_SCALED_BYTES = 2.0 * (2.0 + 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StepTime:
-    """Seconds of one step by part on the slowest stage; `bubble` and `fixed` are what no GPU works through."""
+    """Seconds of one step by part on the slowest stage; `bubble` and `fixed` are what no GPU works through.
+
+    `slowest` is what a mean GPU waits for the slowest of them all.
+    """
 
     products: FloatArray
     attention: FloatArray
@@ -54,6 +60,7 @@ class StepTime:
     bubble: FloatArray
     data: FloatArray
     optimizer: FloatArray
+    slowest: FloatArray
     fixed: FloatArray
     rollout: FloatArray
 
@@ -86,6 +93,7 @@ class StepTime:
             + self.bubble
             + self.data
             + self.optimizer
+            + self.slowest
             + self.fixed
             + self.rollout
         )
@@ -117,7 +125,8 @@ def _products_s(
     """Matrix products [s] of one micro-batch on the slowest stage: dense layers, experts and the head."""
     share = stage_layers_fraction(layouts, shape.layers)
     again = np.where(layouts.recompute == 1, recipe.selective_products_fraction, 0.0)
-    passes = layer_passes(layouts, recipe) + again
+    passes = layer_passes(layouts, recipe, forward=k.forward) + again * k.forward
+    spared = k.forward * _spared_passes(layouts, shape, recipe)
     dense = _dense_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens) * share
     routed = _routed_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k) * share
     # The head sits on the last stage; a split that counts it as a layer spreads it.
@@ -132,10 +141,23 @@ def _products_s(
     )
     # Adapters multiply along with every frozen matrix, in products too small to fill a GPU.
     layers = (
-        (dense + k.vintage * routed) * passes * k.recipe_factor * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
+        (dense * (passes - spared) + k.vintage * routed * passes)
+        * k.recipe_factor
+        * np.where(recipe.is_adapter, k.adapter_factor, 1.0)
     )
     head_s = rates.wide_factor * rates.wide.time_s(head) * head_passes * spread
     return np.asarray(layers + head_s, dtype=np.float64)
+
+
+def _spared_passes(layouts: Layouts, shape: Shape, recipe: Recipe) -> FloatArray:
+    """Of a forward pass over the dense products, what full recompute does not make again in a framework's stack.
+
+    PyTorch's checkpoints stop where the last tensor that a backward pass needs is back: before the product that a
+    layer ends with (torch.utils.checkpoint, early stop). Adapters come after it, so that theirs do not.
+    """
+    stops = np.asarray(recipe.plain_stack) & ~np.asarray(recipe.is_adapter)
+    again = layouts.made_again * recipe.recompute_passes
+    return np.where(stops, again * shape.last_params / shape.dense_params, 0.0)
 
 
 def _dense_s(layouts: Layouts, shape: Shape, *, recipe: Recipe, rates: Rates, tokens: FloatArray) -> FloatArray:
@@ -183,7 +205,7 @@ def _attention_s(
 ) -> FloatArray:
     """Attention cores and recurrences [s] of one micro-batch: the backward of fused attention takes 2.5 forwards."""
     share = stage_layers_fraction(layouts, shape.layers)
-    passes = flow_passes(layouts, recipe) + np.where(recipe.passes > 1.0, _SCORES_AGAIN, 0.0)
+    passes = flow_passes(layouts, recipe, forward=k.forward) + np.where(recipe.passes > 1.0, _SCORES_AGAIN, 0.0)
     work = Work(
         flop=shape.attention_flop_token * tokens / layouts.tp,
         main_bytes=_BF16 * tokens * shape.attention_kv_elements_token / layouts.tp,
@@ -227,8 +249,18 @@ def _traffic_s(
     moved = moved + k.adapter_passes * _adapter_bytes_token(shape, recipe) * often
     # Selective recompute was made for attention that is not fused (arXiv 2205.05198).
     scored = often + np.where(layouts.recompute == 1, 1.0 / FULL_PASSES, 0.0)
-    moved = moved + k.score_passes * shape.score_bytes_token * scored
-    return np.asarray(mine * moved / rates.bandwidth_bytes_s, dtype=np.float64)
+    moved = mine * (moved + k.score_passes * shape.score_bytes_token * scored)
+    moved = moved + _scaled_bytes(layouts, shape, recipe=recipe, tokens=tokens) * often
+    return np.asarray(moved / rates.bandwidth_bytes_s, dtype=np.float64)
+
+
+def _scaled_bytes(layouts: Layouts, shape: Shape, *, recipe: Recipe, tokens: FloatArray) -> FloatArray:
+    """What is moved [bytes] to bring operands of one micro-batch into 8 bits in kernels apart: tokens and weights."""
+    found = shape.products
+    elements = found.whole_elements + (found.cut_elements + shape.expert_elements_token) / layouts.tp
+    params = shape.dense_params / layouts.tp + np.asarray(shape.routed_params) / layouts.ep
+    share = stage_layers_fraction(layouts, shape.layers)
+    return np.where(recipe.scales_apart, _SCALED_BYTES * share * (tokens * elements + params), 0.0)
 
 
 def _adapter_bytes_token(shape: Shape, recipe: Recipe) -> FloatArray:
@@ -325,8 +357,12 @@ def step_time(
     waiting = (busy**4 + launch**4) ** 0.25 - busy
     micro_s, rounds = busy + waiting + pipeline, micro_batches
     data, optimizer = data_exchange_s(layouts, shape, recipe=recipe, rates=rates, micro_s=micro_s, rounds=rounds, k=k)
-    bubble = micro_s * (layouts.pp - 1) / layouts.vpp
+    stalled = (layouts.pp - 1) / layouts.vpp
+    bubble = micro_s * stalled
     worked = (busy + pipeline) * rounds + bubble + data + optimizer
+    # Who waits for n waits for the slowest: by so many standard deviations a mean one falls short of it at most.
+    slowest = k.gpu_spread * np.sqrt(2.0 * np.log(layouts.gpus)) * busy * (rounds + stalled)
+    worked = worked + slowest
     fixed = _fixed_s(layouts, shape, recipe=recipe, k=k) + waiting * rounds
     least = _least_s(layouts, shape, recipe=recipe, rates=rates, sequences=layouts.micro_batch * rounds)
     return StepTime(
@@ -340,6 +376,7 @@ def step_time(
         bubble=bubble,
         data=data,
         optimizer=optimizer,
+        slowest=slowest,
         fixed=np.maximum(fixed, least - worked),
         rollout=_rollout_s(layouts, shape, recipe=recipe, rates=rates, rounds=rounds, k=k),
     )

@@ -39,7 +39,7 @@ def test_bubble_is_stages_less_one_over_chunks(catalog: Catalog) -> None:
     found = job(catalog, model="llama-3.1-70b", global_batch_sequences=64)
     plain = step(catalog, found, layouts(pp=4, dp=2, sharding=1))
     chunked = step(catalog, found, layouts(pp=4, vpp=5, dp=2, sharding=1))
-    working = plain.total - plain.bubble - plain.data - plain.optimizer
+    working = plain.total - plain.bubble - plain.data - plain.optimizer - plain.slowest
     # Fixed work of a step is no micro-batch, so the share is a little under (p - 1) / m.
     assert plain.bubble[0] / working[0] == pytest.approx(3 / 32, rel=0.05)
     assert chunked.bubble[0] < plain.bubble[0] / 4
@@ -353,3 +353,52 @@ def test_state_and_keys_of_recurrences_by_hand(catalog: Catalog) -> None:
     # 23 layers of 64 heads x 64 with a state of 128, keys in 8 groups.
     assert shape.scan_state_elements == 23 * 64 * 64 * 128
     assert shape.scan_side_elements_token == 23 * 2 * (64 * 64 + 8 * 128)
+
+
+def test_more_gpus_wait_longer_for_the_slowest_and_one_waits_for_none(catalog: Catalog) -> None:
+    alone = step(catalog, job(catalog, global_batch_sequences=64), layouts(dp=1, sharding=1))
+    assert alone.slowest[0] == 0.0
+    # Of the same work each, by the root of the logarithm: 8 to 512 GPUs.
+    few, many = (
+        step(catalog, job(catalog, global_batch_sequences=4 * gpus), layouts(dp=gpus, sharding=1)) for gpus in (8, 512)
+    )
+    assert many.products[0] == pytest.approx(few.products[0])
+    assert many.slowest[0] / few.slowest[0] == pytest.approx(np.sqrt(np.log(512) / np.log(8)))
+    assert 0.01 < many.slowest[0] / many.total[0] < 0.2
+
+
+def test_a_forward_pass_made_again_takes_less_than_a_third_and_a_training_still_three(catalog: Catalog) -> None:
+    found = job(catalog)
+    none, full = (
+        step(catalog, found, layouts(dp=8, sharding=1, recompute=recompute)).attention[0] for recompute in (0, 2)
+    )
+    forward = catalog.calibration.coefficient("training.forward_factor")
+    assert forward < 1.0
+    # Attention makes its scores again in its backward pass: three and a half without recompute.
+    assert full / none == pytest.approx(1.0 + forward / 3.5)
+
+
+def test_frameworks_stop_making_a_layer_again_before_its_last_product(catalog: Catalog) -> None:
+    def again(method: Method, *, plain_stack: bool) -> float:
+        found = plain_job(catalog, month=None, plain_stack=plain_stack, method=method)
+        none, full = step(catalog, found, layouts(dp=8, sharding=3, recompute=[0, 2])).products
+        return float(full - none)
+
+    shape = job(catalog).shape
+    # 32 layers of 4096 x 14336 of 6.98e9 parameters.
+    assert shape.last_params / shape.dense_params == pytest.approx(32 * 4096 * 14336 / 6.98e9, rel=0.01)
+    ratio = again(Method.PRETRAIN, plain_stack=True) / again(Method.PRETRAIN, plain_stack=False)
+    assert ratio == pytest.approx(1.0 - shape.last_params / shape.dense_params, rel=0.01)
+    assert again(Method.LORA, plain_stack=True) == pytest.approx(again(Method.LORA, plain_stack=False))
+
+
+def test_frameworks_scale_into_eight_bits_in_kernels_apart_since_they_do_so_themselves(catalog: Catalog) -> None:
+    def traffic(precision: Precision, month: str | None, *, vendor_kernels: bool = False) -> float:
+        stack = {"plain_stack": True, "vendor_kernels": vendor_kernels, "precision": precision}
+        found = plain_job(catalog, month=month, **stack)
+        return float(step(catalog, found, layouts(dp=8, sharding=3)).traffic[0])
+
+    narrow, fused = (traffic(Precision.FP8, None, vendor_kernels=apart) for apart in (False, True))
+    assert narrow > 1.5 * fused
+    # Transformer Engine did it before, fused.
+    assert traffic(Precision.FP8, "2024-03") < narrow
