@@ -66,6 +66,14 @@ def test_a_precision_that_a_gpu_lacks_is_rejected_and_never_replaced(acme: Speak
     assert "does not multiply int8" in alone["shortfall"]["relaxation"]
 
 
+def test_a_precision_that_a_gpu_is_slower_in_than_in_16_bit_is_rejected_with_both_rates(acme: Speaker, work):
+    body = asked(weight_precision="int8") | {"constraints": {"allowed_gpus": ["b200", "b300"]}}
+    result = answered(acme, work, body)["result"]
+    assert {option["gpu"] for option in result["options"]} == {"b200-sxm"}
+    slow = {r["detail"] for r in result["rejected"] if r["limit"] == "precision"}
+    assert slow == {"b300-sxm multiplies int8 at 153.5 TFLOPS, more slowly than 16 bit at 2,250"}
+
+
 @pytest.mark.parametrize("model", ["whisper-large-v3", "black-forest-labs/FLUX.1-dev", "Wan2.1-T2V-14B"])
 def test_a_model_of_another_kind_is_422_and_said_to_be_one(acme: Speaker, model: str):
     refused = acme.post("/v1/workloads", asked(model=model))

@@ -47,7 +47,22 @@ class AskedFormats:
 
 def has_format(gpu: GpuSpec, precision: Precision) -> bool:
     """Whether the GPU multiplies this format; INT4 weights are unpacked to 16 bit."""
-    peak = {
+    return _dense_tflops(gpu, precision) is not None
+
+
+def why_not(gpu: GpuSpec, precision: Precision) -> str:
+    """Why nobody would serve in this format on the GPU; empty where it multiplies it no more slowly than 16 bit."""
+    narrow, wide = _dense_tflops(gpu, precision), _dense_tflops(gpu, Precision.BF16)
+    if narrow is None:
+        return f"{gpu.id} does not multiply {precision}"
+    if precision in _NARROW and wide is not None and narrow < wide:
+        return f"{gpu.id} multiplies {precision} at {narrow:,g} TFLOPS, more slowly than 16 bit at {wide:,g}"
+    return ""
+
+
+def _dense_tflops(gpu: GpuSpec, precision: Precision) -> float | None:
+    """The dense peak of what is multiplied; None where the GPU has none."""
+    return {
         Precision.BF16: gpu.bf16_dense_tflops,
         Precision.FP16: gpu.fp16_dense_tflops or gpu.bf16_dense_tflops,
         Precision.FP8: gpu.fp8_dense_tflops,
@@ -55,7 +70,6 @@ def has_format(gpu: GpuSpec, precision: Precision) -> bool:
         Precision.INT8: gpu.int8_dense_tflops,
         Precision.INT4: gpu.bf16_dense_tflops or gpu.fp16_dense_tflops,
     }.get(precision)
-    return peak is not None
 
 
 def choose_formats(asked: Asked, architecture: ModelArchitecture, gpu: GpuSpec, *, software: Software) -> Formats:

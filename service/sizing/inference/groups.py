@@ -9,7 +9,7 @@ import numpy as np
 from service.sizing.architecture import ModelArchitecture
 from service.sizing.calibration import Calibration
 from service.sizing.inference.fleet import memory_verdict
-from service.sizing.inference.formats import AskedFormats, Formats, formats_to_try, has_format
+from service.sizing.inference.formats import AskedFormats, Formats, formats_to_try, why_not
 from service.sizing.inference.layout import InferenceLayouts, legal_layouts
 from service.sizing.inference.load import ModelLoad, model_load
 from service.sizing.inference.memory import InferenceMemory, inference_memory, reserves_of
@@ -79,7 +79,10 @@ def servers_by_formats(
     software: Software,
     margin: float,
 ) -> tuple[Mapping[Formats, IntArray], tuple[Rejection, ...]]:
-    """Servers by the formats they serve in; a GPU that lacks an asked format is rejected, never given another."""
+    """Servers by the formats they serve in.
+
+    A GPU that lacks an asked format, or multiplies it more slowly than 16 bit, is rejected and never given another.
+    """
     asked = AskedFormats(weight_precision=workload.weight_precision, kv_precision=workload.kv_precision)
     return _by_formats(asked, architecture, table, tuple(rows.tolist()), software=software, margin=margin)
 
@@ -100,9 +103,9 @@ def _by_formats(
     for row in rows:
         gpu, server = table.gpus[row], table.servers[row]
         tried = formats_to_try(asked, architecture, gpu, software=software, margin=margin)
-        lacking = [str(one.weight) for one in tried if not has_format(gpu, one.weight)]
-        if lacking:
-            detail = f"{gpu.id} does not multiply {', '.join(lacking)}"
+        refused = [why for one in tried if (why := why_not(gpu, one.weight))]
+        if refused:
+            detail = "; ".join(refused)
             rejected.append(Rejection(server=server.id, limit=Limit.PRECISION, candidates=1, detail=detail))
             continue
         for one in tried:
