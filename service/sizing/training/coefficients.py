@@ -65,8 +65,8 @@ class StepCoefficients:
     pp_exposed: Numeric
     dp_overlap: Numeric
     dp_exposed: Numeric
-    gpu_spread: Numeric
-    forward: Numeric
+    gpu_spread_fraction: Numeric
+    forward_factor: Numeric
     fixed_s: Numeric
     expert_step_s: Numeric
     vintage: Numeric
@@ -151,8 +151,8 @@ def assembled(of: Callable[[str], Fitted], software: Software[Fitted]) -> StepCo
         pp_exposed=of("pp_exposed_fraction"),
         dp_overlap=of("dp_overlap_fraction"),
         dp_exposed=of("dp_exposed_fraction"),
-        gpu_spread=of("gpu_spread_fraction"),
-        forward=of("forward_factor"),
+        gpu_spread_fraction=of("gpu_spread_fraction"),
+        forward_factor=of("forward_factor"),
         fixed_s=of("fixed_step_ms") * MS,
         expert_step_s=of("expert_step_us") * US,
         rollout_gap_s=of("rollout_layer_gap_us") * US,

@@ -125,8 +125,8 @@ def _products_s(
     """Matrix products [s] of one micro-batch on the slowest stage: dense layers, experts and the head."""
     share = stage_layers_fraction(layouts, shape.layers)
     again = np.where(layouts.recompute == 1, recipe.selective_products_fraction, 0.0)
-    passes = layer_passes(layouts, recipe, forward=k.forward) + again * k.forward
-    spared = k.forward * _spared_passes(layouts, shape, recipe)
+    passes = layer_passes(layouts, recipe, forward_factor=k.forward_factor) + again * k.forward_factor
+    spared = k.forward_factor * _spared_passes(layouts, shape, recipe)
     dense = _dense_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens) * share
     routed = _routed_s(layouts, shape, recipe=recipe, rates=rates, tokens=tokens, k=k) * share
     # The head sits on the last stage; a split that counts it as a layer spreads it.
@@ -205,7 +205,9 @@ def _attention_s(
 ) -> FloatArray:
     """Attention cores and recurrences [s] of one micro-batch: the backward of fused attention takes 2.5 forwards."""
     share = stage_layers_fraction(layouts, shape.layers)
-    passes = flow_passes(layouts, recipe, forward=k.forward) + np.where(recipe.passes > 1.0, _SCORES_AGAIN, 0.0)
+    passes = flow_passes(layouts, recipe, forward_factor=k.forward_factor) + np.where(
+        recipe.passes > 1.0, _SCORES_AGAIN, 0.0
+    )
     work = Work(
         flop=shape.attention_flop_token * tokens / layouts.tp,
         main_bytes=_BF16 * tokens * shape.attention_kv_elements_token / layouts.tp,
@@ -361,7 +363,7 @@ def step_time(
     bubble = micro_s * stalled
     worked = (busy + pipeline) * rounds + bubble + data + optimizer
     # Who waits for n waits for the slowest: by so many standard deviations a mean one falls short of it at most.
-    slowest = k.gpu_spread * np.sqrt(2.0 * np.log(layouts.gpus)) * busy * (rounds + stalled)
+    slowest = k.gpu_spread_fraction * np.sqrt(2.0 * np.log(layouts.gpus)) * busy * (rounds + stalled)
     worked = worked + slowest
     fixed = _fixed_s(layouts, shape, recipe=recipe, k=k) + waiting * rounds
     least = _least_s(layouts, shape, recipe=recipe, rates=rates, sequences=layouts.micro_batch * rounds)
