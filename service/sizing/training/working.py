@@ -116,7 +116,9 @@ def _step_working(point: Point, calibration: Calibration) -> tuple[WorkingStep, 
         name="step_time_s",
         value=point.step_s,
         unit="s",
-        formula="(m + (pp-1)/vpp) x micro-batch of the slowest stage + exposed data parallel + optimizer + fixed",
+        formula=(
+            "(m + (pp-1)/vpp) x micro-batch of the slowest stage + exposed data parallel + optimizer + slowest + fixed"
+        ),
         inputs=(),
         source=_METHOD,
     )
